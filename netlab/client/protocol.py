@@ -1,0 +1,96 @@
+"""The only thing controllers and node agents know of the control plane.
+
+Two forms exist: `inprocess` over the lab's own registry, `http` against any Kubernetes API.
+A controller that works with one works with the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from netlab.objects.meta import Object
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a watch: what happened to an object, and the object afterwards.
+
+    For DELETED `object` is the last state. For ERROR it is a Status (code 410: list again).
+    """
+
+    type: EventType
+    object: Object
+
+
+@dataclass(frozen=True)
+class ObjectList:
+    """What a list returned, and the revision from which a watch continues it."""
+
+    items: list[Object]
+    resource_version: str
+
+
+class Api(Protocol):
+    """The Kubernetes API, as far as controllers need it.
+
+    `kind` is a kind's name ("Pod"). Objects handed out belong to a shared cache: copy before
+    changing them. Every method raises the `ApiError` family.
+    """
+
+    async def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> ObjectList:
+        """All objects of a kind, in one namespace or (None) in all."""
+
+    def watch(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> AsyncIterator[Event]:
+        """Every change after `resource_version`, until the caller stops iterating."""
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object:
+        """One object; `NotFound` if there is none."""
+
+    async def create(self, obj: Object) -> Object:
+        """Create; returns it as stored (defaults filled, addresses allocated)."""
+
+    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+        """Replace, `Conflict` unless metadata.resourceVersion is current (or absent)."""
+
+    async def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> Object:
+        """Apply a JSON merge patch (null removes)."""
+
+    async def patch_status(
+        self, kind: str, namespace: str, name: str, status: Mapping[str, Any]
+    ) -> Object:
+        """Merge-patch `status` alone."""
+
+    async def delete(
+        self, kind: str, namespace: str, name: str, *, grace_period: int | None = None, uid: str = ""
+    ) -> None:
+        """Ask for deletion; with `grace_period=0` the object is gone on return.
+
+        `uid`, when given, must match, or `Conflict`.
+        """

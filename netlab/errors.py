@@ -1,0 +1,183 @@
+"""Every error netlab raises on purpose, each with the exit code and the hint it deserves.
+
+Three families, kept apart because the reader must do different things about them:
+the input is wrong (`InputError`, 2), the machine lacks something (`EnvironmentLacks`, 3),
+or something that was asked for did not work (everything else, 1).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class NetlabError(Exception):
+    """Something went wrong that the user can read about; `hint` says what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a user's input: where it stands, which field, what is wrong, what helps."""
+
+    file: str
+    line: int
+    field: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        text = ": ".join(part for part in (where, self.field, self.message) if part)
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class InputError(NetlabError):
+    """The user's input is wrong: every problem found in it, at once. Nothing was touched."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UsageError(NetlabError):
+    """The command line itself makes no sense."""
+
+    exit_code = 2
+
+
+class EnvironmentLacks(NetlabError):
+    """The machine lacks a tool, a privilege or a kernel feature; the hint says how to get it."""
+
+    exit_code = 3
+
+
+class CommandFailed(NetlabError):
+    """A program that netlab ran exited with an error; carries a line to paste."""
+
+    def __init__(
+        self, argv: Sequence[str], returncode: int, stderr: str, *, hint: str | None = None
+    ) -> None:
+        super().__init__(f"{shlex.join(argv)} exited {returncode}: {stderr.strip()}", hint=hint)
+        self.argv = tuple(argv)
+        self.returncode = returncode
+        self.stderr = stderr
+
+
+class KernelRefused(NetlabError):
+    """A system call or netlink request was refused; `errno` is the kernel's answer."""
+
+    def __init__(self, what: str, errno: int, *, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.errno = errno
+
+
+class TeardownFailed(NetlabError):
+    """Teardown went on past errors; these are all of them."""
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        super().__init__("teardown left something behind:\n" + "\n".join(f"- {e}" for e in errors))
+        self.errors = tuple(errors)
+
+
+class ApiError(NetlabError):
+    """A Kubernetes Status failure: HTTP `code`, `reason` and `details`, as an API server says it.
+
+    Raised by the registry, carried over HTTP as a Status object, raised again by the client.
+    """
+
+    code = 500
+    reason = "InternalError"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: int | None = None,
+        reason: str | None = None,
+        details: dict[str, object] | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code if code is not None else type(self).code
+        self.reason = reason if reason is not None else type(self).reason
+        self.details = details or {}
+
+    def status(self) -> dict[str, object]:
+        """The `v1.Status` object that stands for this error on the wire."""
+        return {
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+            "details": self.details,
+            "code": self.code,
+        }
+
+    @staticmethod
+    def from_status(status: dict[str, object]) -> ApiError:
+        """The error that a Status object stands for, as the most specific class known."""
+        reason = str(status.get("reason") or "Unknown")
+        code = status.get("code")
+        details = status.get("details")
+        return _BY_REASON.get(reason, ApiError)(
+            str(status.get("message") or reason),
+            code=code if isinstance(code, int) else 500,
+            reason=reason,
+            details=details if isinstance(details, dict) else None,
+        )
+
+
+class BadRequest(ApiError):
+    """The request cannot be understood."""
+
+    code, reason = 400, "BadRequest"
+
+
+class NotFound(ApiError):
+    """There is no such object, or no such kind."""
+
+    code, reason = 404, "NotFound"
+
+
+class AlreadyExists(ApiError):
+    """An object of that name exists."""
+
+    code, reason = 409, "AlreadyExists"
+
+
+class Conflict(ApiError):
+    """The object was modified since it was read."""
+
+    code, reason = 409, "Conflict"
+
+
+class Invalid(ApiError):
+    """The object is understood but not allowed; `details.causes` lists each field."""
+
+    code, reason = 422, "Invalid"
+
+
+class Expired(ApiError):
+    """The resourceVersion asked for is too old to watch from: list again."""
+
+    code, reason = 410, "Expired"
+
+
+_BY_REASON: dict[str, type[ApiError]] = {
+    cls.reason: cls for cls in (BadRequest, NotFound, AlreadyExists, Conflict, Invalid, Expired)
+}

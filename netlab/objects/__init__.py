@@ -1,0 +1,1 @@
+"""The Kubernetes objects this lab knows. Pure: no kernel, no processes, no clock."""
