@@ -1,0 +1,1 @@
+"""What runs on every node: pods, proxy and DNS, driven by watching the API."""

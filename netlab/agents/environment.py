@@ -1,0 +1,165 @@
+"""Pure: the environment variables of a container.
+
+Service variables come first, then the container's own `env`, which may refer to them with
+`$(NAME)`, as Kubernetes does it:
+https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+
+
+class Lookup(Protocol):
+    """Finds the ConfigMap or Secret a variable refers to; None when there is none."""
+
+    def __call__(self, kind: str, namespace: str, name: str) -> Object | None:
+        """One object from the cache."""
+
+
+def service_variables(services: Iterable[Object], namespace: str) -> dict[str, str]:
+    """`WEB_SERVICE_HOST`, `WEB_PORT_80_TCP_ADDR`… for each Service with an address.
+
+    Those of the pod's own namespace, and `kubernetes` from `default`.
+    """
+    variables: dict[str, str] = {}
+    chosen = [
+        service
+        for service in services
+        if meta.namespace(service) == namespace
+        or (meta.namespace(service), meta.name(service)) == ("default", "kubernetes")
+    ]
+    for service in sorted(chosen, key=meta.name):
+        address = meta.spec(service).get("clusterIP")
+        ports = meta.spec(service).get("ports") or []
+        if address and address != "None" and ports:
+            variables |= _of_service(meta.name(service), str(address), ports)
+    return variables
+
+
+def _of_service(name: str, address: str, ports: list[dict[str, Any]]) -> dict[str, str]:
+    prefix = name.upper().replace("-", "_").replace(".", "_")
+    first = ports[0]
+    variables = {
+        f"{prefix}_SERVICE_HOST": address,
+        f"{prefix}_SERVICE_PORT": str(first["port"]),
+    }
+    for port in ports:
+        if port.get("name"):
+            word = port["name"].upper().replace("-", "_")
+            variables[f"{prefix}_SERVICE_PORT_{word}"] = str(port["port"])
+    variables[f"{prefix}_PORT"] = _url(first, address)
+    for port in ports:
+        protocol = str(port.get("protocol") or "TCP")
+        link = f"{prefix}_PORT_{port['port']}_{protocol}"
+        variables |= {
+            link: _url(port, address),
+            f"{link}_PROTO": protocol.lower(),
+            f"{link}_PORT": str(port["port"]),
+            f"{link}_ADDR": address,
+        }
+    return variables
+
+
+def _url(port: Mapping[str, Any], address: str) -> str:
+    protocol = str(port.get("protocol") or "TCP").lower()
+    host = f"[{address}]" if ":" in address else address
+    return f"{protocol}://{host}:{port['port']}"
+
+
+def container_variables(
+    pod: Object, container: Mapping[str, Any], base: Mapping[str, str], lookup: Lookup
+) -> dict[str, str]:
+    """The container's whole environment; `NetlabError` names a ConfigMap or Secret it lacks."""
+    variables = dict(base)
+    for source in container.get("envFrom") or []:
+        variables |= _from_source(source, meta.namespace(pod), lookup)
+    for entry in container.get("env") or []:
+        if entry.get("valueFrom"):
+            value = _value_from(pod, container, entry["valueFrom"], lookup)
+        else:
+            value = expand(str(entry.get("value") or ""), variables)
+        if value is not None:
+            variables[entry["name"]] = value
+    return variables
+
+
+def expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace `$(NAME)`; unknown names stay as they are, `$$` is a dollar sign."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match.group(0) == "$$":
+            return "$"
+        return variables.get(match.group(1), match.group(0))
+
+    return _REFERENCE.sub(replace, text)
+
+
+def _from_source(source: Mapping[str, Any], namespace: str, lookup: Lookup) -> dict[str, str]:
+    reference = source.get("configMapRef") or source.get("secretRef") or {}
+    kind = "ConfigMap" if source.get("configMapRef") else "Secret"
+    data = _data(kind, namespace, reference, lookup)
+    prefix = str(source.get("prefix") or "")
+    return {f"{prefix}{name}": value for name, value in data.items()}
+
+
+def _value_from(
+    pod: Object, container: Mapping[str, Any], source: Mapping[str, Any], lookup: Lookup
+) -> str | None:
+    if "fieldRef" in source:
+        return field_value(pod, str(source["fieldRef"].get("fieldPath")))
+    if "resourceFieldRef" in source:
+        return _resource(container, str(source["resourceFieldRef"].get("resource")))
+    kind = "ConfigMap" if "configMapKeyRef" in source else "Secret"
+    reference = source.get("configMapKeyRef") or source.get("secretKeyRef") or {}
+    data = _data(kind, meta.namespace(pod), reference, lookup)
+    name = reference.get("key")
+    if name in data:
+        return data[name]
+    if reference.get("optional"):
+        return None
+    raise NetlabError(f"couldn't find key {name} in {kind} {reference.get('name')}")
+
+
+def _data(
+    kind: str, namespace: str, reference: Mapping[str, Any], lookup: Lookup
+) -> dict[str, str]:
+    found = lookup(kind, namespace, str(reference.get("name")))
+    if found is None:
+        if reference.get("optional"):
+            return {}
+        raise NetlabError(f'{kind.lower()} "{reference.get("name")}" not found')
+    if kind == "ConfigMap":
+        return dict(found.get("data") or {})
+    return {
+        name: base64.b64decode(value).decode(errors="replace")
+        for name, value in (found.get("data") or {}).items()
+    }
+
+
+def _resource(container: Mapping[str, Any], resource: str) -> str:
+    section, _, name = resource.partition(".")
+    return str(((container.get("resources") or {}).get(section) or {}).get(name) or "0")
+
+
+def field_value(pod: Object, path: str) -> str:
+    """The downward API: `metadata.name`, `status.podIP`, `metadata.labels['app']`…"""
+    subscript = re.fullmatch(r"metadata\.(labels|annotations)\['([^']*)'\]", path)
+    if subscript:
+        values = pod["metadata"].get(subscript.group(1)) or {}
+        return str(values.get(subscript.group(2), ""))
+    if path == "status.podIPs":
+        return ",".join(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
+    value: Any = pod
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return "" if value is None else str(value)

@@ -1,0 +1,170 @@
+"""Pure: what a pod's `status` says, given what its containers do.
+
+Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+
+@dataclass
+class ContainerState:
+    """One container's life so far. Times are RFC 3339 strings, "" for never."""
+
+    name: str
+    image: str
+    container_id: str = ""
+    started_at: str = ""
+    finished_at: str = ""
+    exit_code: int | None = None
+    reason: str = ""
+    waiting: str = "ContainerCreating"
+    message: str = ""
+    restarts: int = 0
+    ready: bool = False
+    last: dict[str, Any] | None = None
+
+    @property
+    def running(self) -> bool:
+        """True between start and exit."""
+        return bool(self.started_at) and self.exit_code is None and not self.waiting
+
+    def begin(self, now: str, container_id: str) -> None:
+        """The container runs from now on."""
+        self.started_at, self.container_id = now, container_id
+        self.exit_code, self.waiting, self.message, self.reason = None, "", "", ""
+
+    def end(self, now: str, exit_code: int) -> None:
+        """The container's process has ended."""
+        self.finished_at, self.exit_code, self.ready = now, exit_code, False
+        self.reason = "Completed" if exit_code == 0 else "Error"
+
+    def wait(self, reason: str, message: str) -> None:
+        """The container cannot run yet, or not again yet; remembers how it ended."""
+        if self.exit_code is not None:
+            self.last = self._terminated()
+        self.waiting, self.message, self.ready = reason, message, False
+
+    def status(self) -> dict[str, Any]:
+        """The entry of `status.containerStatuses`."""
+        return {
+            "name": self.name,
+            "image": self.image,
+            "imageID": "",
+            "containerID": f"netlab://{self.container_id}" if self.container_id else "",
+            "ready": self.ready,
+            "started": self.running,
+            "restartCount": self.restarts,
+            "state": self._state(),
+            "lastState": {"terminated": self.last} if self.last else {},
+        }
+
+    def _state(self) -> dict[str, Any]:
+        if self.waiting:
+            waiting = {"reason": self.waiting}
+            return {"waiting": {**waiting, "message": self.message} if self.message else waiting}
+        if self.exit_code is not None:
+            return {"terminated": self._terminated()}
+        return {"running": {"startedAt": self.started_at}}
+
+    def _terminated(self) -> dict[str, Any]:
+        return {
+            "exitCode": self.exit_code,
+            "reason": self.reason,
+            "startedAt": self.started_at,
+            "finishedAt": self.finished_at,
+            "containerID": f"netlab://{self.container_id}",
+        }
+
+
+def restart_policy(pod: Object) -> str:
+    """`spec.restartPolicy`, Always by default."""
+    return str(meta.spec(pod).get("restartPolicy") or "Always")
+
+
+def phase(pod: Object, containers: Sequence[ContainerState]) -> str:
+    """Pending until every container ran once; Succeeded or Failed once none will run again."""
+    if any(not container.started_at for container in containers):
+        return "Pending"
+    over = [container.exit_code is not None and not container.waiting for container in containers]
+    if not all(over):
+        return "Running"
+    failed = any(container.exit_code for container in containers)
+    policy = restart_policy(pod)
+    if policy == "Always" or (policy == "OnFailure" and failed):
+        return "Running"
+    return "Failed" if failed else "Succeeded"
+
+
+def compute(
+    pod: Object,
+    containers: Sequence[ContainerState],
+    *,
+    host_ips: Sequence[str],
+    pod_ips: Sequence[str],
+    now: str,
+) -> dict[str, Any]:
+    """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change."""
+    current = phase(pod, containers)
+    ready = current == "Running" and all(container.ready for container in containers)
+    over = current in ("Succeeded", "Failed")
+    unready = {
+        "reason": "PodCompleted" if over else "ContainersNotReady",
+        "message": "" if over else _unready_message(containers),
+    }
+    conditions = [
+        _condition("PodReadyToStartContainers", bool(pod_ips) and not over),
+        _condition("Initialized", True),
+        _condition("Ready", ready, **unready),
+        _condition("ContainersReady", ready, **unready),
+        _condition("PodScheduled", True),
+    ]
+    return {
+        "phase": current,
+        "conditions": [_with_time(pod, condition, now) for condition in conditions],
+        "hostIP": host_ips[0] if host_ips else None,
+        "hostIPs": [{"ip": address} for address in host_ips],
+        "podIP": pod_ips[0] if pod_ips else None,
+        "podIPs": [{"ip": address} for address in pod_ips],
+        "startTime": meta.status(pod).get("startTime") or now,
+        "containerStatuses": [container.status() for container in containers],
+        "qosClass": qos_class(pod),
+    }
+
+
+def qos_class(pod: Object) -> str:
+    """Guaranteed when every container's limits equal its requests, BestEffort without any."""
+    resources = [c.get("resources") or {} for c in meta.spec(pod).get("containers") or []]
+    if not any(r.get("limits") or r.get("requests") for r in resources):
+        return "BestEffort"
+    whole = all(
+        {"cpu", "memory"} <= set(r.get("limits") or {})
+        and (r.get("requests") or r["limits"]) == r["limits"]
+        for r in resources
+    )
+    return "Guaranteed" if whole else "Burstable"
+
+
+def _unready_message(containers: Sequence[ContainerState]) -> str:
+    names = " ".join(container.name for container in containers if not container.ready)
+    return f"containers with unready status: [{names}]"
+
+
+def _condition(type_: str, true: bool, reason: str = "", message: str = "") -> dict[str, Any]:
+    condition: dict[str, Any] = {"type": type_, "status": "True" if true else "False"}
+    if not true:
+        condition |= {k: v for k, v in (("reason", reason), ("message", message)) if v}
+    return condition
+
+
+def _with_time(pod: Object, condition: dict[str, Any], now: str) -> dict[str, Any]:
+    before = meta.condition(pod, condition["type"])
+    same = before is not None and before.get("status") == condition["status"]
+    since = before.get("lastTransitionTime") if before is not None and same else now
+    return {**condition, "lastProbeTime": None, "lastTransitionTime": since}

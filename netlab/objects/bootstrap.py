@@ -1,0 +1,178 @@
+"""The objects every cluster starts with: namespaces, nodes, `kubernetes`, `kube-dns`."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+
+from netlab.objects.lab import Lab, Node
+from netlab.objects.meta import Object
+
+NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+DNS_IMAGE = "netlab/dnsmasq"
+KUBELET_VERSION = "v1.33.0"
+
+
+def initial_objects(lab: Lab) -> list[Object]:
+    """Everything the lab's control plane creates for itself, in the order of creation."""
+    return [
+        *(_namespace(name) for name in NAMESPACES),
+        *(_node(node) for node in lab.nodes),
+        _service_cidr(lab),
+        _kubernetes_service(lab),
+        _dns_service(lab),
+        _dns_deployment(),
+    ]
+
+
+def dns_addresses(lab: Lab) -> tuple[str, ...]:
+    """The kube-dns Service's addresses: the tenth of each serviceCIDR."""
+    return tuple(_nth(cidr, 10) for cidr in lab.service_cidrs)
+
+
+def _nth(cidr: str, n: int) -> str:
+    return str(ipaddress.ip_network(cidr)[n])
+
+
+def _namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+def _node(node: Node) -> Object:
+    role = {"node-role.kubernetes.io/control-plane": ""} if node.role == "control-plane" else {}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": node.name,
+            "labels": {
+                "kubernetes.io/hostname": node.name,
+                "kubernetes.io/os": "linux",
+                **role,
+                **node.labels,
+            },
+        },
+        "spec": {
+            "podCIDR": node.pod_cidrs[0],
+            "podCIDRs": list(node.pod_cidrs),
+            **({"taints": [dict(taint) for taint in node.taints]} if node.taints else {}),
+        },
+    }
+
+
+def node_status(node: Node, *, kernel: str, os_image: str, now: str) -> dict[str, Any]:
+    """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows."""
+    addresses = [
+        *({"type": "InternalIP", "address": address} for address in node.internal_ips),
+        *({"type": "ExternalIP", "address": address} for address in node.external_ips),
+        {"type": "Hostname", "address": node.name},
+    ]
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "KubeletReady",
+        "message": "the node's namespace, routes and rules are in place",
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    return {
+        "addresses": addresses,
+        "conditions": [ready],
+        "capacity": {"pods": "1000"},
+        "allocatable": {"pods": "1000"},
+        "nodeInfo": {
+            "kubeletVersion": KUBELET_VERSION,
+            "kubeProxyVersion": KUBELET_VERSION,
+            "kernelVersion": kernel,
+            "osImage": os_image,
+            "containerRuntimeVersion": "netlab://0.1",
+            "operatingSystem": "linux",
+            "architecture": "amd64",
+        },
+    }
+
+
+def _service_cidr(lab: Lab) -> Object:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "kubernetes"},
+        "spec": {"cidrs": list(lab.service_cidrs)},
+    }
+
+
+def _service(lab: Lab, name: str, namespace: str, nth: int, **spec: Any) -> Object:
+    addresses = [_nth(cidr, nth) for cidr in lab.service_cidrs]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "clusterIP": addresses[0],
+            "clusterIPs": addresses,
+            "ipFamilyPolicy": "PreferDualStack" if len(addresses) > 1 else "SingleStack",
+            **spec,
+        },
+    }
+
+
+def _kubernetes_service(lab: Lab) -> Object:
+    service = _service(
+        lab,
+        "kubernetes",
+        "default",
+        1,
+        ports=[{"name": "https", "port": 443, "targetPort": 6443, "protocol": "TCP"}],
+    )
+    service["metadata"]["labels"] = {"component": "apiserver", "provider": "kubernetes"}
+    return service
+
+
+def _dns_service(lab: Lab) -> Object:
+    service = _service(
+        lab,
+        "kube-dns",
+        "kube-system",
+        10,
+        selector={"k8s-app": "kube-dns"},
+        ports=[
+            {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
+        ],
+    )
+    service["metadata"]["labels"] = {
+        "k8s-app": "kube-dns",
+        "kubernetes.io/cluster-service": "true",
+        "kubernetes.io/name": "CoreDNS",
+    }
+    return service
+
+
+def _dns_deployment() -> Object:
+    container = {
+        "name": "dnsmasq",
+        "image": DNS_IMAGE,
+        "ports": [
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+        ],
+    }
+    labels = {"k8s-app": "kube-dns"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "dnsmasq", "namespace": "kube-system", "labels": dict(labels)},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": dict(labels)},
+            "template": {
+                "metadata": {"labels": dict(labels)},
+                "spec": {
+                    "containers": [container],
+                    "dnsPolicy": "Default",
+                    "priorityClassName": "system-cluster-critical",
+                    "tolerations": [{"operator": "Exists"}],
+                },
+            },
+        },
+    }
