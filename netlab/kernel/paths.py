@@ -1,0 +1,114 @@
+"""Where a lab keeps what it owns: every path, computed from the lab's directory.
+
+    /run/netlab/<lab>/            a tmpfs of its own: one unmount takes everything in it
+        owner                     the lab's uid, which marks its processes
+        lab.json store.db         what the lab is
+        api.sock responder.sock   where its processes listen
+        controller.pid .log
+        netns/<name>              the namespaces, bind-mounted
+        pods/<uid>/ dns/ processes/
+    /run/netns/<name>             links into netns/, for `ip netns`
+
+`NETLAB_RUN` and `NETLAB_NETNS_DIR` move the two base directories, so that tests have their own.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+RUN_VARIABLE = "NETLAB_RUN"
+NETNS_DIR_VARIABLE = "NETLAB_NETNS_DIR"
+
+
+def run_dir() -> Path:
+    """The directory that holds all labs of this machine."""
+    return Path(os.environ.get(RUN_VARIABLE) or "/run/netlab")
+
+
+def netns_dir() -> Path:
+    """Where `ip netns` looks for names."""
+    return Path(os.environ.get(NETNS_DIR_VARIABLE) or "/run/netns")
+
+
+def lab_dir(lab: str) -> Path:
+    """The directory of the lab of that name."""
+    return run_dir() / lab
+
+
+def lab_dirs() -> list[Path]:
+    """The directories of all labs on this machine, by name."""
+    try:
+        return sorted(entry for entry in run_dir().iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+
+
+def owner(directory: Path) -> Path:
+    """Holds the uid that marks the lab's processes."""
+    return directory / "owner"
+
+
+def namespaces(directory: Path) -> Path:
+    """The directory of the lab's bind-mounted network namespaces."""
+    return directory / "netns"
+
+
+def namespace(directory: Path, name: str) -> Path:
+    """The bind mount that keeps the namespace `name` alive."""
+    return namespaces(directory) / name
+
+
+def netns_link(name: str) -> Path:
+    """The link by which `ip netns exec <name>` finds a namespace."""
+    return netns_dir() / name
+
+
+def lab_file(directory: Path) -> Path:
+    """The Lab object, as JSON."""
+    return directory / "lab.json"
+
+
+def store(directory: Path) -> Path:
+    """The object store's SQLite file."""
+    return directory / "store.db"
+
+
+def api_socket(directory: Path) -> Path:
+    """The unix socket of the lab's Kubernetes API."""
+    return directory / "api.sock"
+
+
+def responder_socket(directory: Path) -> Path:
+    """The unix socket that controls the process serving the built-in pods."""
+    return directory / "responder.sock"
+
+
+def controller_pid(directory: Path) -> Path:
+    """Holds the controller's process id."""
+    return directory / "controller.pid"
+
+
+def controller_log(directory: Path) -> Path:
+    """What the controller wrote to its standard output and error."""
+    return directory / "controller.log"
+
+
+def pod(directory: Path, uid: str) -> Path:
+    """The directory of one pod's files."""
+    return directory / "pods" / uid
+
+
+def dns(directory: Path) -> Path:
+    """The directory of the DNS servers' files."""
+    return directory / "dns"
+
+
+def processes(directory: Path) -> Path:
+    """The directory of the logs of long-lived processes."""
+    return directory / "processes"
+
+
+def xtables_lock(directory: Path) -> Path:
+    """iptables-legacy's lock: the lab's own, never the machine's /run/xtables.lock."""
+    return directory / "xtables.lock"

@@ -1,0 +1,208 @@
+"""Processes that outlive a call: started with the lab's mark, found by it, ended by it.
+
+The mark is an environment variable, which children inherit and which /proc shows for each
+process: nothing is ever found by its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from netlab.errors import KernelRefused
+from netlab.kernel import netns as namespaces
+from netlab.kernel.run import find
+
+OWNER_VARIABLE = "NETLAB_OWNER"
+
+# Children not yet waited for. Kept here so that one whose Process was dropped is still reaped.
+_children: dict[int, Process] = {}
+
+
+class Process:
+    """A child in a session of its own, which survives us."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self.pid = child.pid
+
+    def poll(self) -> int | None:
+        """The exit code (negative: the signal that killed it), or None while it runs."""
+        code = self._child.poll()
+        if code is not None:
+            _children.pop(self.pid, None)
+        return code
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; `TimeoutError` after `timeout` seconds."""
+        try:
+            code = self._child.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise TimeoutError(f"process {self.pid} still runs after {timeout:g} s") from error
+        _children.pop(self.pid, None)
+        return code
+
+    def end(self, grace: float = 1.0) -> None:
+        """TERM, then KILL after `grace` seconds; returns once it is gone and reaped."""
+        end([self.pid], grace)
+
+
+def spawn(
+    argv: Sequence[str],
+    *,
+    owner: str,
+    netns: int | Path | None = None,
+    log: Path | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    pass_fds: Collection[int] = (),
+) -> Process:
+    """Start a long-lived process of the lab `owner` (its uid) in a namespace.
+
+    Its output is appended to `log` (None: thrown away). `env` is its whole environment (None:
+    ours); the mark is added to either.
+    """
+    reap()
+    environment = {**(os.environ if env is None else env), OWNER_VARIABLE: owner}
+    with contextlib.ExitStack() as stack:
+        output: IO[bytes] | int = subprocess.DEVNULL
+        if log is not None:
+            output = stack.enter_context(log.open("ab"))
+        program = find(argv[0])
+        stack.enter_context(namespaces.entered(netns))
+        child = subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if log is not None else output,
+            cwd=cwd,
+            env=environment,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    process = _children[child.pid] = Process(child)
+    return process
+
+
+def reap() -> None:
+    """Collect children that have ended, so that none stays a zombie."""
+    for process in list(_children.values()):
+        process.poll()
+
+
+def owned(owner: str) -> list[int]:
+    """The ids of the running processes that carry the mark of `owner`, except this one."""
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [pid for pid in sorted(pids) if pid != os.getpid() and mark_of(pid) == owner]
+
+
+def mark_of(pid: int) -> str | None:
+    """The uid of the lab that a process belongs to; None for everybody else's."""
+    prefix = f"{OWNER_VARIABLE}=".encode()
+    try:
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # it has ended, or it is not ours to look at
+        return None
+    for entry in environ.split(b"\0"):
+        if entry.startswith(prefix):
+            return entry[len(prefix) :].decode(errors="replace")
+    return None
+
+
+def end(pids: Iterable[int], grace: float = 1.0) -> None:
+    """Ask processes to end, and kill what is left after `grace` seconds.
+
+    Works through descriptors, so an id that the kernel gives out again meanwhile is safe.
+    Raises `KernelRefused` for what even then does not go.
+    """
+    _end({pid: descriptor for pid in pids if (descriptor := _open(pid)) is not None}, grace)
+
+
+def end_owned(owner: str, grace: float = 1.0) -> None:
+    """End everything that carries the mark of `owner`, also what is started meanwhile."""
+    for _ in range(10):
+        opened = {pid: descriptor for pid in owned(owner) if (descriptor := _open(pid)) is not None}
+        if not opened:
+            return
+        for pid in [pid for pid in opened if mark_of(pid) != owner]:
+            os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
+        _end(opened, grace)
+    raise KernelRefused(f"processes keep being started with the mark {owner}", 11)
+
+
+def _open(pid: int) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.pidfd_open(pid)
+    return None
+
+
+def _end(opened: dict[int, int], grace: float) -> None:
+    try:
+        for pid, descriptor in opened.items():
+            _signal(descriptor, signal.SIGKILL if _ignores_term(pid) else signal.SIGTERM)
+        left = _wait(opened, grace)
+        for pid in left:
+            _signal(opened[pid], signal.SIGKILL)
+        stuck = _wait({pid: opened[pid] for pid in left}, 5.0)
+        if stuck:
+            raise KernelRefused(
+                f"processes {stuck} do not die", 16, hint="see their /proc/ID/stack"
+            )
+    finally:
+        for pid, descriptor in opened.items():
+            _collect(pid, descriptor)
+            os.close(descriptor)
+
+
+def _signal(descriptor: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, number)
+
+
+def _wait(opened: Mapping[int, int], seconds: float) -> list[int]:
+    """Wait until processes end; the ids of those that still run after `seconds`."""
+    deadline = time.monotonic() + seconds
+    poller = select.poll()
+    by_descriptor = {descriptor: pid for pid, descriptor in opened.items()}
+    for descriptor in by_descriptor:
+        poller.register(descriptor, select.POLLIN)
+    while by_descriptor:
+        ended = poller.poll(max(0.0, deadline - time.monotonic()) * 1000)
+        for descriptor, _ in ended:
+            poller.unregister(descriptor)
+            del by_descriptor[descriptor]
+        if not ended and time.monotonic() >= deadline:
+            break
+    return sorted(by_descriptor.values())
+
+
+def _collect(pid: int, descriptor: int) -> None:
+    if pid in _children:
+        _children[pid].poll()
+    else:
+        with contextlib.suppress(ChildProcessError):  # not our child: its parent collects it
+            os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG)
+
+
+def _ignores_term(pid: int) -> bool:
+    """True when TERM would change nothing: it is ignored, or this is a PID namespace's init.
+
+    The kernel drops signals to an init that has no handler for them, so waiting is in vain.
+    """
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+    status = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+    term = 1 << (signal.SIGTERM - 1)
+    ignored = bool(int(status["SigIgn"], 16) & term)
+    caught = bool(int(status["SigCgt"], 16) & term)
+    inner = status["NSpid"].split()
+    return ignored or (len(inner) > 1 and inner[-1] == "1" and not caught)

@@ -1,0 +1,112 @@
+"""One way to run a program to its end: arguments in, text out, errors with a line to paste."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.errors import CommandFailed, EnvironmentLacks
+from netlab.kernel import netns as namespaces
+
+# Debian and Ubuntu packages of the programs netlab runs.
+PACKAGES: dict[str, str] = {
+    "ip": "iproute2",
+    "bridge": "iproute2",
+    "ss": "iproute2",
+    "nft": "nftables",
+    "conntrack": "conntrack",
+    "dnsmasq": "dnsmasq-base",
+    "unshare": "util-linux",
+    "mount": "util-linux",
+    "setpriv": "util-linux",
+    "ping": "iputils-ping",
+    "curl": "curl",
+    "ipset": "ipset",
+}
+
+# sudo and su may leave these out of PATH, and everything of use here lives in them.
+_SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a program said, and its exit code."""
+
+    stdout: str
+    stderr: str
+    returncode: int
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    input: str | None = None,
+    netns: int | Path | None = None,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    check: bool = True,
+) -> Completed:
+    """Run `argv` in a namespace (descriptor or path; None: where we are) and wait for it.
+
+    `env` is added to this process's own environment; messages are in the C locale. Raises
+    `EnvironmentLacks` when the program is missing and, unless `check` is off, `CommandFailed`
+    for a non-zero exit. A program still running after `timeout` seconds is killed: that always
+    raises.
+    """
+    process = _start(
+        argv, netns, {**os.environ, "PATH": search_path(), "LC_ALL": "C", **(env or {})}
+    )
+    with process:
+        try:
+            stdout, stderr = process.communicate(input, timeout)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise CommandFailed(argv, -9, f"still running after {timeout:g} s, killed") from None
+        except BaseException:
+            process.kill()
+            raise
+    if check and process.returncode != 0:
+        raise CommandFailed(argv, process.returncode, stderr or stdout)
+    return Completed(stdout, stderr, process.returncode)
+
+
+def _start(
+    argv: Sequence[str], netns: int | Path | None, env: Mapping[str, str]
+) -> subprocess.Popen[str]:
+    program = find(argv[0])
+    with namespaces.entered(netns):
+        return subprocess.Popen(
+            [program, *argv[1:]],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=env,
+            text=True,
+            errors="replace",
+        )
+
+
+def find(program: str) -> str:
+    """The full path of a program, or `EnvironmentLacks` with the package that has it."""
+    path = shutil.which(program, path=search_path())
+    if path is None:
+        raise EnvironmentLacks(f"the program {program} is missing", hint=install_hint(program))
+    return path
+
+
+def install_hint(program: str) -> str:
+    """The command that installs a program on Debian and Ubuntu."""
+    name = program.rpartition("/")[2]
+    package = "iptables" if name.startswith(("iptables", "ip6tables")) else PACKAGES.get(name, name)
+    return f"apt-get install {package}"
+
+
+def search_path() -> str:
+    """PATH with the system directories, which an unprivileged login may lack."""
+    parts = [part for part in os.environ.get("PATH", "/usr/bin:/bin").split(":") if part]
+    return ":".join(parts + [part for part in _SYSTEM_DIRECTORIES if part not in parts])

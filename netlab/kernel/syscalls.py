@@ -1,0 +1,74 @@
+"""The system calls Python 3.11 does not have: setns, unshare, mount, umount2.
+
+Each raises `KernelRefused` with a sentence that names what was asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from pathlib import Path
+
+from netlab.errors import EnvironmentLacks, KernelRefused
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWNET = 0x40000000
+
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MNT_DETACH = 0x2
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
+_libc.unshare.argtypes = (ctypes.c_int,)
+_libc.mount.argtypes = (
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_char_p,
+    ctypes.c_ulong,
+    ctypes.c_char_p,
+)
+_libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
+
+
+def refused(what: str, code: int) -> KernelRefused | EnvironmentLacks:
+    """The error for a system call that failed with errno `code` while trying to `what`."""
+    message = f"cannot {what}: {os.strerror(code)}"
+    if code in (errno.EPERM, errno.EACCES):
+        return EnvironmentLacks(message, hint="run netlab with sudo")
+    return KernelRefused(message, code)
+
+
+def setns(descriptor: int, kind: int = CLONE_NEWNET) -> None:
+    """Move the calling thread, and no other, into a namespace."""
+    if _libc.setns(descriptor, kind) != 0:
+        raise refused("enter the namespace", ctypes.get_errno())
+
+
+def unshare(flags: int) -> None:
+    """Give the calling thread fresh namespaces of the kinds in `flags`."""
+    if _libc.unshare(flags) != 0:
+        raise refused("make a namespace", ctypes.get_errno())
+
+
+def mount(source: str, target: Path, kind: str = "", flags: int = 0, options: str = "") -> None:
+    """mount(2); empty strings stand for NULL."""
+    outcome = _libc.mount(
+        source.encode() or None,
+        os.fsencode(target),
+        kind.encode() or None,
+        flags,
+        options.encode() or None,
+    )
+    if outcome != 0:
+        raise refused(f"mount {source or 'nothing'} on {target}", ctypes.get_errno())
+
+
+def unmount(target: Path, flags: int = MNT_DETACH) -> None:
+    """umount2(2), by default lazily and with everything mounted beneath."""
+    if _libc.umount2(os.fsencode(target), flags) != 0:
+        raise refused(f"unmount {target}", ctypes.get_errno())
