@@ -88,7 +88,13 @@ class Api(Protocol):
         """Merge-patch `status` alone."""
 
     async def delete(
-        self, kind: str, namespace: str, name: str, *, grace_period: int | None = None, uid: str = ""
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        *,
+        grace_period: int | None = None,
+        uid: str = "",
     ) -> None:
         """Ask for deletion; with `grace_period=0` the object is gone on return.
 

@@ -45,7 +45,9 @@ class Kind:
 _ALL = ("all",)
 
 KINDS: tuple[Kind, ...] = (
-    Kind("Namespace", "namespaces", namespaced=False, short_names=("ns",), subresources=("status",)),
+    Kind(
+        "Namespace", "namespaces", namespaced=False, short_names=("ns",), subresources=("status",)
+    ),
     Kind("Node", "nodes", namespaced=False, short_names=("no",), subresources=("status",)),
     Kind(
         "Pod",
@@ -53,7 +55,13 @@ KINDS: tuple[Kind, ...] = (
         short_names=("po",),
         categories=_ALL,
         subresources=(
-            "status", "binding", "eviction", "exec", "attach", "log", "portforward",
+            "status",
+            "binding",
+            "eviction",
+            "exec",
+            "attach",
+            "log",
+            "portforward",
         ),
     ),
     Kind("Service", "services", short_names=("svc",), categories=_ALL, subresources=("status",)),
@@ -63,24 +71,43 @@ KINDS: tuple[Kind, ...] = (
     Kind("ServiceAccount", "serviceaccounts", short_names=("sa",)),
     Kind("Event", "events", short_names=("ev",)),
     Kind(
-        "Deployment", "deployments", "apps", short_names=("deploy",), categories=_ALL,
+        "Deployment",
+        "deployments",
+        "apps",
+        short_names=("deploy",),
+        categories=_ALL,
         subresources=("status", "scale"),
     ),
     Kind(
-        "ReplicaSet", "replicasets", "apps", short_names=("rs",), categories=_ALL,
+        "ReplicaSet",
+        "replicasets",
+        "apps",
+        short_names=("rs",),
+        categories=_ALL,
         subresources=("status", "scale"),
     ),
     Kind(
-        "StatefulSet", "statefulsets", "apps", short_names=("sts",), categories=_ALL,
+        "StatefulSet",
+        "statefulsets",
+        "apps",
+        short_names=("sts",),
+        categories=_ALL,
         subresources=("status", "scale"),
     ),
     Kind(
-        "DaemonSet", "daemonsets", "apps", short_names=("ds",), categories=_ALL,
+        "DaemonSet",
+        "daemonsets",
+        "apps",
+        short_names=("ds",),
+        categories=_ALL,
         subresources=("status",),
     ),
     Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
     Kind(
-        "Ingress", "ingresses", "networking.k8s.io", short_names=("ing",),
+        "Ingress",
+        "ingresses",
+        "networking.k8s.io",
+        short_names=("ing",),
         subresources=("status",),
     ),
     Kind("IngressClass", "ingressclasses", "networking.k8s.io", namespaced=False),

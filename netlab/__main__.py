@@ -1,0 +1,7 @@
+"""`python -m netlab` is `netlab`."""
+
+import sys
+
+from netlab.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,156 @@
+"""kube-proxy's part on each node: watches Services and EndpointSlices, programs the rules.
+
+Every node has a thread of its own, so that a slow restore on one holds up no other. Changes that
+arrive while a restore runs are taken together by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from netlab.client.informer import Informers
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
+
+COALESCE = 0.003
+"""Seconds to wait for more changes once one has come: a rollout is many small ones."""
+
+REPAIR_INTERVAL = 2.0
+"""Seconds between looks at the kernel for rules that somebody deleted by hand."""
+
+RETRY_FIRST, RETRY_CAP = 0.1, 5.0
+"""Seconds before a failed sync is tried again, and the most that the doubling reaches."""
+
+KINDS = ("Service", "EndpointSlice", "Node")
+
+
+class Programmer(Protocol):
+    """What programs one node; called by one thread at a time (`proxy.syncer.Proxier`)."""
+
+    def set_node(self, node: Object) -> None:
+        """Take the node's own object: its labels decide about topology hints."""
+
+    def set_service(self, key: str, service: Object | None) -> None:
+        """Take a Service, None when it is gone."""
+
+    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+        """Take an EndpointSlice, None when it is gone."""
+
+    def sync(self) -> object:
+        """Make the kernel's rules match."""
+
+    def repair(self) -> bool:
+        """Look whether the rules are still there; True if they had to be written again."""
+
+
+class ProxyAgent:
+    """The proxy of one node. `on_sync` is called in the event loop after each successful sync."""
+
+    def __init__(
+        self,
+        node: str,
+        programmer: Programmer,
+        informers: Informers,
+        on_sync: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.node = node
+        self.error: str | None = None
+        self._programmer = programmer
+        self._informers = informers
+        self._on_sync = on_sync
+        self._pending: dict[tuple[str, str], Object | None] = {}
+        self._changed = asyncio.Event()
+        self._busy = True
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """True when the kernel has everything that the informers have."""
+        return not self._busy and not self._pending and self.error is None
+
+    async def start(self) -> None:
+        """Listen, and begin with a full sync. Informers must have synced."""
+        for kind in KINDS:
+            self._informers[kind].add_listener(self._listener(kind))
+        self._changed.set()
+        self._task = asyncio.create_task(self._run(), name=f"proxy {self.node}")
+
+    async def stop(self) -> None:
+        """Stop; the rules stay in force."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._thread.shutdown(wait=True)
+
+    def _listener(self, kind: str) -> Callable[[Object | None, Object | None], None]:
+        def listen(old: Object | None, new: Object | None) -> None:
+            either = new if new is not None else old
+            assert either is not None
+            if kind == "Node" and meta.name(either) != self.node:
+                return
+            self._pending[kind, meta.key(either)] = new
+            self._changed.set()
+
+        return listen
+
+    async def _run(self) -> None:
+        delay = RETRY_FIRST
+        while True:
+            work = self._sync_job() if await self._wait_for_change() else self._repair
+            try:
+                await self._in_thread(work)
+                self.error, delay = None, RETRY_FIRST
+                self._on_sync()
+            except (NetlabError, OSError) as error:
+                self.error = str(error)
+                log.error("proxy of %s: %s; trying again in %.1f s", self.node, error, delay)
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, RETRY_CAP)
+                self._changed.set()
+            self._busy = self._changed.is_set()
+
+    async def _wait_for_change(self) -> bool:
+        """True when something changed, False when it is time to look at the kernel."""
+        try:
+            await asyncio.wait_for(self._changed.wait(), REPAIR_INTERVAL)
+        except TimeoutError:
+            return False
+        self._busy = True
+        await asyncio.sleep(COALESCE)
+        self._changed.clear()
+        return True
+
+    async def _in_thread(self, function: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, function)
+
+    def _sync_job(self) -> Callable[[], None]:
+        pending, self._pending = self._pending, {}  # here, as listeners run in this thread too
+
+        def sync() -> None:
+            for (kind, key), obj in pending.items():
+                self._take(kind, key, obj)
+            self._programmer.sync()
+
+        return sync
+
+    def _take(self, kind: str, key: str, obj: Object | None) -> None:
+        if kind == "Service":
+            self._programmer.set_service(key, obj)
+        elif kind == "EndpointSlice":
+            self._programmer.set_slice(key, obj)
+        elif obj is not None:
+            self._programmer.set_node(obj)
+
+    def _repair(self) -> None:
+        if self._programmer.repair():
+            log.warning("proxy of %s: rules had been changed by hand, repaired", self.node)

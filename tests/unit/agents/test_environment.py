@@ -1,0 +1,109 @@
+import base64
+
+import pytest
+
+from netlab.agents.environment import (
+    container_variables,
+    expand,
+    field_value,
+    service_variables,
+)
+from netlab.errors import NetlabError
+
+
+def service(name, namespace="default", ip="10.96.0.7", ports=({"port": 80},)):
+    return {
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"clusterIP": ip, "ports": list(ports)},
+    }
+
+
+POD = {
+    "metadata": {"name": "p", "namespace": "default", "labels": {"app": "web"}},
+    "spec": {"nodeName": "worker001"},
+    "status": {"podIP": "10.244.1.5", "podIPs": [{"ip": "10.244.1.5"}, {"ip": "fd00::5"}]},
+}
+
+
+def nothing(kind, namespace, name):
+    return None
+
+
+def test_service_variables_are_kubernetes_own():
+    ports = [{"port": 80, "name": "http-web"}, {"port": 53, "name": "dns", "protocol": "UDP"}]
+    assert service_variables([service("mynapp-svc", ports=ports)], "default") == {
+        "MYNAPP_SVC_SERVICE_HOST": "10.96.0.7",
+        "MYNAPP_SVC_SERVICE_PORT": "80",
+        "MYNAPP_SVC_SERVICE_PORT_HTTP_WEB": "80",
+        "MYNAPP_SVC_SERVICE_PORT_DNS": "53",
+        "MYNAPP_SVC_PORT": "tcp://10.96.0.7:80",
+        "MYNAPP_SVC_PORT_80_TCP": "tcp://10.96.0.7:80",
+        "MYNAPP_SVC_PORT_80_TCP_PROTO": "tcp",
+        "MYNAPP_SVC_PORT_80_TCP_PORT": "80",
+        "MYNAPP_SVC_PORT_80_TCP_ADDR": "10.96.0.7",
+        "MYNAPP_SVC_PORT_53_UDP": "udp://10.96.0.7:53",
+        "MYNAPP_SVC_PORT_53_UDP_PROTO": "udp",
+        "MYNAPP_SVC_PORT_53_UDP_PORT": "53",
+        "MYNAPP_SVC_PORT_53_UDP_ADDR": "10.96.0.7",
+    }
+
+
+def test_headless_and_other_namespaces_are_left_out_but_kubernetes_is_everywhere():
+    services = [
+        service("headless", ip="None"),
+        service("elsewhere", namespace="shop"),
+        service("kubernetes", ip="10.96.0.1", ports=[{"port": 443}]),
+    ]
+    hosts = {name for name in service_variables(services, "other") if name.endswith("_HOST")}
+    assert hosts == {"KUBERNETES_SERVICE_HOST"}
+
+
+def test_references_expand_and_unknown_ones_stay():
+    assert expand("$(A)-$(B)-$$(A)", {"A": "1"}) == "1-$(B)-$(A)"
+
+
+def test_env_refers_to_fields_config_maps_secrets_and_earlier_variables():
+    objects = {
+        ("ConfigMap", "conf"): {"data": {"colour": "blue", "size": "L"}},
+        ("Secret", "key"): {"data": {"token": base64.b64encode(b"s3cret").decode()}},
+    }
+    container = {
+        "envFrom": [{"configMapRef": {"name": "conf"}, "prefix": "C_"}],
+        "env": [
+            {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            {"name": "T", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}},
+            {"name": "URL", "value": "http://$(IP)/$(C_colour)"},
+            {"name": "NO", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y", "optional": True}}},
+        ],
+    }  # fmt: skip
+    got = container_variables(
+        POD, container, {"PATH": "/bin"}, lambda k, ns, n: objects.get((k, n))
+    )
+    assert got == {
+        "PATH": "/bin",
+        "C_colour": "blue",
+        "C_size": "L",
+        "IP": "10.244.1.5",
+        "T": "s3cret",
+        "URL": "http://10.244.1.5/blue",
+    }
+
+
+def test_a_missing_config_map_is_named():
+    container = {"envFrom": [{"configMapRef": {"name": "conf"}}]}
+    with pytest.raises(NetlabError, match='configmap "conf" not found'):
+        container_variables(POD, container, {}, nothing)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("metadata.name", "p"),
+        ("metadata.labels['app']", "web"),
+        ("spec.nodeName", "worker001"),
+        ("status.podIPs", "10.244.1.5,fd00::5"),
+        ("status.nothing", ""),
+    ],
+)
+def test_downward_api(path, value):
+    assert field_value(POD, path) == value

@@ -1,0 +1,82 @@
+from netlab.agents.podstatus import ContainerState, compute, phase, qos_class
+
+NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
+
+
+def pod(policy="Always", status=None):
+    return {
+        "metadata": {"name": "p", "namespace": "default"},
+        "spec": {"restartPolicy": policy, "containers": [{"name": "c", "image": "i"}]},
+        "status": status or {},
+    }
+
+
+def running(ready=True):
+    state = ContainerState("c", "i")
+    state.begin(NOW, "id1")
+    state.ready = ready
+    return state
+
+
+def ended(code):
+    state = running()
+    state.end(LATER, code)
+    return state
+
+
+def ready_condition(status):
+    return next(c for c in status["conditions"] if c["type"] == "Ready")
+
+
+def test_a_container_that_never_ran_keeps_the_pod_pending():
+    status = compute(pod(), [ContainerState("c", "i")], host_ips=["10.0.0.1"], pod_ips=[], now=NOW)
+    assert status["phase"] == "Pending"
+    assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "ContainerCreating"}}
+    assert ready_condition(status)["message"] == "containers with unready status: [c]"
+
+
+def test_running_and_ready():
+    status = compute(
+        pod(), [running()], host_ips=["10.0.0.1"], pod_ips=["10.244.0.2", "fd00::2"], now=NOW
+    )
+    assert status["phase"] == "Running"
+    assert ready_condition(status)["status"] == "True"
+    assert status["podIPs"] == [{"ip": "10.244.0.2"}, {"ip": "fd00::2"}]
+    assert status["containerStatuses"][0]["containerID"] == "netlab://id1"
+
+
+def test_a_condition_keeps_the_time_of_its_last_change():
+    first = compute(pod(), [running()], host_ips=[], pod_ips=["10.244.0.2"], now=NOW)
+    again = compute(pod(status=first), [running()], host_ips=[], pod_ips=["10.244.0.2"], now=LATER)
+    assert ready_condition(again)["lastTransitionTime"] == NOW
+    lost = compute(pod(status=first), [running(False)], host_ips=[], pod_ips=[], now=LATER)
+    assert ready_condition(lost)["lastTransitionTime"] == LATER
+
+
+def test_phases_follow_the_restart_policy():
+    assert phase(pod("Never"), [ended(0)]) == "Succeeded"
+    assert phase(pod("Never"), [ended(3)]) == "Failed"
+    assert phase(pod("OnFailure"), [ended(0)]) == "Succeeded"
+    assert phase(pod("OnFailure"), [ended(1)]) == "Running"
+    assert phase(pod("Always"), [ended(0)]) == "Running"
+    assert phase(pod("Never"), [ended(0), running()]) == "Running"
+
+
+def test_a_crash_loop_remembers_how_it_ended():
+    state = ended(1)
+    state.wait("CrashLoopBackOff", "back-off 10s")
+    shown = state.status()
+    assert shown["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert shown["lastState"]["terminated"]["exitCode"] == 1
+    assert phase(pod(), [state]) == "Running"
+
+
+def test_qos_classes():
+    def of(resources):
+        return qos_class({"spec": {"containers": [{"resources": resources}]}})
+
+    both = {"cpu": "1", "memory": "1Gi"}
+    assert of({}) == "BestEffort"
+    assert of({"requests": both}) == "Burstable"
+    assert of({"limits": both}) == "Guaranteed"
+    assert of({"limits": both, "requests": {"cpu": "1"}}) == "Burstable"
