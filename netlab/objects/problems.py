@@ -1,0 +1,111 @@
+"""One mistake in an object, and the API server's own words for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Path = tuple[str | int, ...]
+
+Reason = Literal[
+    "FieldValueInvalid",
+    "FieldValueRequired",
+    "FieldValueNotSupported",
+    "FieldValueDuplicate",
+    "FieldValueForbidden",
+    "FieldValueTooLong",
+    "FieldValueTooMany",
+    "FieldValueTypeInvalid",
+    "UnknownField",
+]
+
+
+@dataclass(frozen=True)
+class FieldProblem:
+    """What is wrong at one field: `path` leads to it, `reason` is the Status cause's reason.
+
+    `UnknownField` is netlab's own: Kubernetes reports those as a 400, without a cause.
+    """
+
+    path: Path
+    message: str
+    hint: str | None = None
+    reason: Reason = "FieldValueInvalid"
+
+    @property
+    def field(self) -> str:
+        """The path as the API server writes it: `spec.ports[0].nodePort`."""
+        return render_path(self.path)
+
+    def cause(self) -> dict[str, str]:
+        """The entry of `details.causes` in a Status."""
+        return {"reason": self.reason, "message": self.message, "field": self.field}
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.path else self.message
+
+
+def render_path(path: Path) -> str:
+    """`("spec", "ports", 0, "nodePort")` → `spec.ports[0].nodePort`.
+
+    Keys that hold dots or slashes (labels) come in brackets: `metadata.labels[a.b/c]`.
+    """
+    text = ""
+    for part in path:
+        if isinstance(part, int) or "." in part or "/" in part:
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def quote(value: Any) -> str:
+    """A value as the API server shows it: strings quoted, the rest as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def invalid(path: Path, value: Any, detail: str, hint: str | None = None) -> FieldProblem:
+    """`Invalid value: "x": must be …`."""
+    return FieldProblem(path, f"Invalid value: {quote(value)}: {detail}", hint)
+
+
+def required(path: Path, detail: str = "", hint: str | None = None) -> FieldProblem:
+    """`Required value`, with a reason where the field's name does not say it."""
+    text = f"Required value: {detail}" if detail else "Required value"
+    return FieldProblem(path, text, hint, "FieldValueRequired")
+
+
+def not_supported(
+    path: Path, value: Any, supported: Iterable[str], hint: str | None = None
+) -> FieldProblem:
+    """`Unsupported value: "x": supported values: "A", "B"`."""
+    values = ", ".join(quote(one) for one in sorted(supported))
+    text = f"Unsupported value: {quote(value)}: supported values: {values}"
+    return FieldProblem(path, text, hint, "FieldValueNotSupported")
+
+
+def duplicate(path: Path, value: Any, hint: str | None = None) -> FieldProblem:
+    """`Duplicate value: "x"`."""
+    return FieldProblem(path, f"Duplicate value: {quote(value)}", hint, "FieldValueDuplicate")
+
+
+def forbidden(path: Path, detail: str, hint: str | None = None) -> FieldProblem:
+    """`Forbidden: …`."""
+    return FieldProblem(path, f"Forbidden: {detail}", hint, "FieldValueForbidden")
+
+
+def too_long(path: Path, limit: int) -> FieldProblem:
+    """`Too long: may not be more than 63 bytes`."""
+    text = f"Too long: may not be more than {limit} bytes"
+    return FieldProblem(path, text, None, "FieldValueTooLong")
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that a mistyped word most likely means, or None."""
+    from difflib import get_close_matches  # slow to import, needed on mistakes only
+
+    by_fold = {choice.lower(): choice for choice in choices}
+    close = get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
+    return by_fold[close[0]] if close else None

@@ -1,0 +1,229 @@
+"""Label selectors in both spellings, and field selectors: parse once, match often."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from netlab.errors import BadRequest
+from netlab.objects.meta import Object
+
+Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One condition on one label. NotIn holds, as in Kubernetes, when the label is absent."""
+
+    key: str
+    operator: Operator
+    values: frozenset[str] = frozenset()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels meet the condition."""
+        value = labels.get(self.key)
+        if self.operator == "In":
+            return value in self.values
+        if self.operator == "NotIn":
+            return value not in self.values
+        if self.operator == "Exists":
+            return value is not None
+        if self.operator == "DoesNotExist":
+            return value is None
+        return value is not None and self._compares(value)
+
+    def _compares(self, value: str) -> bool:
+        try:
+            mine, bound = int(value), int(next(iter(self.values)))
+        except ValueError:
+            return False
+        return mine > bound if self.operator == "Gt" else mine < bound
+
+    def __str__(self) -> str:
+        values = sorted(self.values)
+        match self.operator:
+            case "In" | "NotIn" if len(values) == 1:
+                return f"{self.key}{'=' if self.operator == 'In' else '!='}{values[0]}"
+            case "In" | "NotIn":
+                return f"{self.key} {self.operator.lower()} ({','.join(values)})"
+            case "Exists":
+                return self.key
+            case "DoesNotExist":
+                return f"!{self.key}"
+            case "Gt" | "Lt":
+                return f"{self.key}{'>' if self.operator == 'Gt' else '<'}{values[0]}"
+
+
+@dataclass(frozen=True)
+class Selector:
+    """All its requirements together; without any it matches everything."""
+
+    requirements: tuple[Requirement, ...] = ()
+    nothing: bool = False
+
+    def matches(self, labels: Mapping[str, str] | None) -> bool:
+        """Whether these labels (None: no labels) are selected."""
+        if self.nothing:
+            return False
+        mine = labels or {}
+        return all(requirement.matches(mine) for requirement in self.requirements)
+
+    @property
+    def is_everything(self) -> bool:
+        """True when every object is selected, so that callers can skip the matching."""
+        return not self.requirements and not self.nothing
+
+    def __str__(self) -> str:
+        return ",".join(str(requirement) for requirement in self.requirements)
+
+
+EVERYTHING = Selector()
+NOTHING = Selector(nothing=True)
+
+
+def from_map(labels: Mapping[str, str] | None) -> Selector:
+    """A Service's `selector`: every pair must be there. None and {} select nothing."""
+    if not labels:
+        return NOTHING
+    return Selector(tuple(Requirement(k, "In", frozenset([v])) for k, v in sorted(labels.items())))
+
+
+def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
+    """A LabelSelector object: `matchLabels` and `matchExpressions`. None nothing, {} everything."""
+    if selector is None:
+        return NOTHING
+    pairs = sorted((selector.get("matchLabels") or {}).items())
+    requirements = [Requirement(key, "In", frozenset([value])) for key, value in pairs]
+    for expression in selector.get("matchExpressions") or []:
+        values = frozenset(expression.get("values") or ())
+        requirements.append(Requirement(expression["key"], expression["operator"], values))
+    return Selector(tuple(requirements))
+
+
+def from_node_selector_term(term: Mapping[str, Any]) -> Selector:
+    """The `matchExpressions` of a node affinity's term; an empty term selects nothing."""
+    expressions = term.get("matchExpressions") or []
+    return from_label_selector({"matchExpressions": expressions}) if expressions else NOTHING
+
+
+_SET = re.compile(r"(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
+_COMPARED = re.compile(r"(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)")
+_BARE = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s!=<>,()]+)")
+_OPERATORS: dict[str, Operator] = {
+    "=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt", "in": "In", "notin": "NotIn",
+}  # fmt: skip
+
+
+def parse(text: str) -> Selector:
+    """kubectl's spelling, `app=web,tier!=db,env in (a,b),!old`; `BadRequest` if it makes no sense."""
+    requirements = [_requirement(part, text) for part in _split(text) if part]
+    return Selector(tuple(requirements)) if requirements else EVERYTHING
+
+
+def _split(text: str) -> list[str]:
+    """At the commas that stand outside parentheses."""
+    return [part.strip() for part in re.split(r",(?![^(]*\))", text.strip())]
+
+
+def _requirement(part: str, text: str) -> Requirement:
+    if found := _SET.fullmatch(part):
+        values = frozenset(value.strip() for value in found["values"].split(","))
+        return Requirement(found["key"], _OPERATORS[found["op"]], values)
+    if found := _COMPARED.fullmatch(part):
+        return Requirement(found["key"], _OPERATORS[found["op"]], frozenset([found["value"]]))
+    if found := _BARE.fullmatch(part):
+        return Requirement(found["key"], "DoesNotExist" if found["absent"] else "Exists")
+    raise BadRequest(
+        f"unable to parse label selector {text!r}: cannot read {part!r}",
+        hint="write key=value, key!=value, 'key in (a,b)', 'key notin (a,b)', key or !key, "
+        "with commas between",
+    )
+
+
+# Field selectors: the fields the API server offers, for each kind besides name and namespace.
+_FIELDS: dict[str, tuple[str, ...]] = {
+    "Pod": (
+        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
+        "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
+    ),
+    "Node": ("spec.unschedulable",),
+    "Namespace": ("status.phase",),
+    "Service": ("spec.clusterIP", "spec.type"),
+    "Secret": ("type",),
+    "ReplicaSet": ("status.replicas",),
+    "Event": (
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
+        "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
+        "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+    ),
+}  # fmt: skip
+_COMMON_FIELDS = ("metadata.name", "metadata.namespace")
+
+
+@dataclass(frozen=True)
+class FieldSelector:
+    """Equalities and inequalities on fields: (path, value, wanted)."""
+
+    terms: tuple[tuple[tuple[str, ...], str, bool], ...] = ()
+
+    def matches(self, obj: Object) -> bool:
+        """Whether the object's fields are as asked."""
+        return all((_field(obj, path) == value) is wanted for path, value, wanted in self.terms)
+
+    @property
+    def name(self) -> str | None:
+        """The one name asked for, if the selector asks for one: a get in disguise."""
+        for path, value, wanted in self.terms:
+            if wanted and path == ("metadata", "name"):
+                return value
+        return None
+
+
+def parse_fields(text: str, kind: str) -> FieldSelector:
+    """`status.phase=Running,spec.nodeName!=`; `BadRequest` for a field the kind does not offer."""
+    terms = [_term(part.strip(), kind) for part in text.split(",") if part.strip()]
+    return FieldSelector(tuple(terms))
+
+
+def _term(part: str, kind: str) -> tuple[tuple[str, ...], str, bool]:
+    field, operator, value = re.match(r"([^!=]*)(==|=|!=)?(.*)", part, re.S).groups()  # type: ignore[union-attr]
+    if operator is None:
+        raise BadRequest(f"invalid field selector {part!r}", hint="write field=value")
+    offered = (*_COMMON_FIELDS, *_FIELDS.get(kind, ()))
+    if field not in offered:
+        raise BadRequest(
+            f'field label not supported: "{field}"', hint=f"{kind} offers {', '.join(offered)}"
+        )
+    return tuple(field.split(".")), value, operator != "!="
+
+
+def _field(obj: Object, path: tuple[str, ...]) -> str:
+    """The field as text; "" when it is absent."""
+    if path == ("source",):  # an Event's source is an object; its component is what is meant
+        path = ("source", "component")
+    value: Any = obj
+    for part in path:
+        value = value.get(part) if isinstance(value, dict) else None
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _DEFAULTS.get(path, "") if value is None else str(value)
+
+
+# Absent booleans select as false, as in the API server, where they are not pointers.
+_DEFAULTS: dict[tuple[str, ...], str] = {
+    ("spec", "unschedulable"): "false",
+    ("spec", "hostNetwork"): "false",
+    ("status", "replicas"): "0",
+}
+
+Matcher = Callable[[Object], bool]
+
+
+def matcher(kind: str, label_selector: str, field_selector: str) -> Matcher | None:
+    """Both selectors of a list or watch as one predicate; None when they select everything."""
+    labels, fields = parse(label_selector), parse_fields(field_selector, kind)
+    if labels.is_everything and not fields.terms:
+        return None
+    return lambda obj: labels.matches(obj["metadata"].get("labels")) and fields.matches(obj)
