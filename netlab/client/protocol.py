@@ -7,31 +7,12 @@ A controller that works with one works with the other.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from netlab.objects.meta import Object
+from netlab.objects.watch import Event, EventType, ObjectList
 
-EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of a watch: what happened to an object, and the object afterwards.
-
-    For DELETED `object` is the last state. For ERROR it is a Status (code 410: list again).
-    """
-
-    type: EventType
-    object: Object
-
-
-@dataclass(frozen=True)
-class ObjectList:
-    """What a list returned, and the revision from which a watch continues it."""
-
-    items: list[Object]
-    resource_version: str
+__all__ = ["Api", "Event", "EventType", "ObjectList"]
 
 
 class Api(Protocol):

@@ -1,0 +1,29 @@
+"""What lists and watches return; the same values in the registry and in every client of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from netlab.objects.meta import Object
+
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of a watch: what happened to an object, and the object afterwards.
+
+    For DELETED `object` is the last state. For ERROR it is a Status (code 410: list again).
+    """
+
+    type: EventType
+    object: Object
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """What a list returned, and the revision from which a watch continues it."""
+
+    items: list[Object]
+    resource_version: str
