@@ -1,0 +1,59 @@
+"""The names of kube-proxy's chains, and which of them belong to a single Service."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+MANGLE, FILTER, NAT = "mangle", "filter", "nat"
+
+SERVICES = "KUBE-SERVICES"
+EXTERNAL_SERVICES = "KUBE-EXTERNAL-SERVICES"
+NODEPORTS = "KUBE-NODEPORTS"
+PROXY_FIREWALL = "KUBE-PROXY-FIREWALL"
+FIREWALL = "KUBE-FIREWALL"
+FORWARD = "KUBE-FORWARD"
+POSTROUTING = "KUBE-POSTROUTING"
+MARK_MASQ = "KUBE-MARK-MASQ"
+CANARY = "KUBE-PROXY-CANARY"
+
+Place = tuple[str, str]
+"""A table and a chain in it."""
+
+SHARED: tuple[Place, ...] = (
+    (FILTER, EXTERNAL_SERVICES),
+    (FILTER, NODEPORTS),
+    (FILTER, PROXY_FIREWALL),
+    (FILTER, SERVICES),
+    (NAT, NODEPORTS),
+    (NAT, SERVICES),
+)
+"""The chains to which every Service adds its own rules."""
+
+FIXED: dict[str, frozenset[str]] = {
+    MANGLE: frozenset({CANARY}),
+    FILTER: frozenset(
+        {EXTERNAL_SERVICES, FIREWALL, FORWARD, NODEPORTS, CANARY, PROXY_FIREWALL, SERVICES}
+    ),
+    NAT: frozenset({MARK_MASQ, NODEPORTS, POSTROUTING, CANARY, SERVICES}),
+}
+"""The chains that exist whatever the Services are."""
+
+# XLB is what EXT was called before Kubernetes 1.24; found on a node, it is stale.
+_OF_SERVICE = re.compile(r"KUBE-(?:SVC|SVL|EXT|FW|SEP|XLB)-[A-Z2-7]{16}\Z")
+
+
+def hashed(text: str) -> str:
+    """The 16 characters that stand for a service port or an endpoint in chain names."""
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:10]).decode()
+
+
+def is_of_service(chain: str) -> bool:
+    """True for the chains of a single service port or endpoint."""
+    return _OF_SERVICE.match(chain) is not None
+
+
+def is_ours(table: str, chain: str) -> bool:
+    """True for every chain that kube-proxy owns in that table; all else is somebody else's."""
+    return chain in FIXED.get(table, ()) or (table == NAT and is_of_service(chain))

@@ -1,0 +1,117 @@
+"""EndpointSlices of one Service → its endpoints by port name and protocol, merged, once each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.proxy import addresses
+from netlab.proxy.model import Family
+from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, valid_port
+
+SERVICE_LABEL = "kubernetes.io/service-name"
+
+_ADDRESS_TYPE: dict[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
+
+
+class Endpoint(NamedTuple):
+    """One address and port that a service port may send packets to."""
+
+    text: str
+    ip: str
+    port: int
+    local: bool
+    ready: bool
+    serving: bool
+    terminating: bool
+    zones: tuple[str, ...]
+    nodes: tuple[str, ...]
+
+
+PortKey = tuple[str, str]
+"""A port's name and its protocol in lower case; both must agree with the Service's."""
+
+
+def service_key(endpoint_slice: Object) -> str | None:
+    """`ns/name` of the Service a slice belongs to; None when it says no Service."""
+    name = meta.labels(endpoint_slice).get(SERVICE_LABEL)
+    return f"{meta.namespace(endpoint_slice)}/{name}" if name else None
+
+
+def endpoints(
+    slices: Iterable[Object], family: Family, node_name: str, complaints: list[Complaint]
+) -> dict[PortKey, list[Endpoint]]:
+    """Endpoints of all slices of one Service, in the order of their `ip:port` text."""
+    merged: dict[PortKey, dict[str, Endpoint]] = {}
+    for endpoint_slice in slices:
+        if endpoint_slice.get("addressType", "IPv4") != _ADDRESS_TYPE[family]:
+            continue
+        if not is_proxied(meta.labels(endpoint_slice)):
+            continue
+        ports = _ports(endpoint_slice, complaints)
+        hosts = _hosts(endpoint_slice, family, node_name, complaints)
+        for key, number in ports:
+            into = merged.setdefault(key, {})
+            for ip, rest in hosts:
+                text = f"{ip}:{number}" if family == "ipv4" else f"[{ip}]:{number}"
+                # A pod moving from one slice to another is in both for a moment; the slice
+                # that knows it as this node's own is the better informed.
+                if text not in into or rest[0]:
+                    into[text] = Endpoint(text, ip, number, *rest)
+    return {key: [into[text] for text in sorted(into)] for key, into in merged.items()}
+
+
+def _about(endpoint_slice: Object, field: str, message: str) -> Complaint:
+    return Complaint("EndpointSlice", meta.key(endpoint_slice), field, message)
+
+
+def _ports(endpoint_slice: Object, complaints: list[Complaint]) -> list[tuple[PortKey, int]]:
+    found = []
+    for index, port in enumerate(endpoint_slice.get("ports") or ()):
+        number = port.get("port")
+        protocol = PROTOCOLS.get(port.get("protocol") or "TCP")
+        if not valid_port(number) or protocol is None:
+            field = f"ports[{index}]"
+            complaints.append(_about(endpoint_slice, field, f"{number!r} is no port of {protocol}"))
+            continue
+        found.append(((str(port.get("name") or ""), protocol), int(number)))
+    return found
+
+
+_Rest = tuple[bool, bool, bool, bool, tuple[str, ...], tuple[str, ...]]
+
+
+def _hosts(
+    endpoint_slice: Object, family: Family, node_name: str, complaints: list[Complaint]
+) -> list[tuple[str, _Rest]]:
+    """Each endpoint's address and what is known of it: local, ready, serving, terminating, hints."""
+    found = []
+    for index, endpoint in enumerate(endpoint_slice.get("endpoints") or ()):
+        # One address an endpoint is all that was ever defined; kube-proxy takes the first.
+        claimed = next(iter(endpoint.get("addresses") or ()), None)
+        ip = addresses.address(claimed, family)
+        if ip is None:
+            field = f"endpoints[{index}].addresses"
+            complaints.append(_about(endpoint_slice, field, f"{claimed!r} is no {family} address"))
+            continue
+        conditions = endpoint.get("conditions") or {}
+        hints = endpoint.get("hints")
+        local = bool(node_name) and endpoint.get("nodeName") == node_name
+        found.append((ip, (local, *_conditions(conditions), *_hints(hints))))
+    return found
+
+
+def _conditions(conditions: dict[str, bool | None]) -> tuple[bool, bool, bool]:
+    """Ready unless denied, serving like ready unless said, terminating only if said."""
+    ready = conditions.get("ready") is not False
+    serving = conditions.get("serving")
+    return ready, ready if serving is None else serving, bool(conditions.get("terminating"))
+
+
+def _hints(hints: dict[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not hints:
+        return (), ()
+    zones = tuple(hint["name"] for hint in hints.get("forZones") or ())
+    return zones, tuple(hint["name"] for hint in hints.get("forNodes") or ())

@@ -1,0 +1,71 @@
+"""A ruleset as iptables-save shows it: tables, chains, rules in canonical spelling.
+
+A rule is the text after `-A CHAIN `, spelt as the kernel's own read-back spells it
+(`-d 10.96.0.1/32 -p tcp -m comment --comment "…" -m tcp --dport 443 -j KUBE-SVC-…`), so that
+what was compiled and what was read compare with `==`. Plain strings in tuples: 10,000 Services
+are 110,000 rules, and they have to fit in memory and be compared in a moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+Family = Literal["ipv4", "ipv6"]
+
+Counters = tuple[int, int]
+"""Packets and bytes."""
+
+HOOKS: dict[str, tuple[str, ...]] = {
+    "raw": ("PREROUTING", "OUTPUT"),
+    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
+    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
+    "filter": ("INPUT", "FORWARD", "OUTPUT"),
+    "security": ("INPUT", "FORWARD", "OUTPUT"),
+}
+"""The built-in chains of each table, in iptables-save's order."""
+
+
+class Chain(NamedTuple):
+    """One chain. `policy` is "-" for a chain that is not built in; `counters` may be empty."""
+
+    name: str
+    rules: tuple[str, ...] = ()
+    policy: str = "-"
+    counters: tuple[Counters, ...] = ()
+    policy_counters: Counters = (0, 0)
+
+
+@dataclass(slots=True)
+class Table:
+    """One table: its chains by name."""
+
+    name: str
+    chains: dict[str, Chain] = field(default_factory=dict)
+
+    def in_order(self) -> Iterator[Chain]:
+        """Built-in chains as the kernel lists them, then the others by name."""
+        hooks = HOOKS.get(self.name, ())
+        yield from (self.chains[name] for name in hooks if name in self.chains)
+        own = sorted(self.chains.keys() - set(hooks))
+        yield from (self.chains[name] for name in own)
+
+
+@dataclass(slots=True)
+class Ruleset:
+    """All tables of one address family in one network namespace."""
+
+    tables: dict[str, Table] = field(default_factory=dict)
+
+    def chain(self, table: str, chain: str) -> Chain | None:
+        """That chain, or None."""
+        found = self.tables.get(table)
+        return found.chains.get(chain) if found else None
+
+    def rules(self) -> Iterator[tuple[str, str, str]]:
+        """Every rule as (table, chain, text)."""
+        for table in self.tables.values():
+            for chain in table.in_order():
+                for rule in chain.rules:
+                    yield table.name, chain.name, rule

@@ -1,0 +1,221 @@
+"""A Service object → the service ports that kube-proxy programs for one address family.
+
+What is not programmed at all: ExternalName, headless (clusterIP None or empty), a Service
+labelled for another proxy, a Service without an address of the family.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.proxy import addresses
+from netlab.proxy.model import Family
+
+PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
+
+_IP_FAMILY: dict[str, Family] = {"IPv4": "ipv4", "IPv6": "ipv6"}
+_DEFAULT_AFFINITY_SECONDS = 10800
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something in an object that could not be used: which object, which field, why."""
+
+    kind: str
+    key: str
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}: {self.field}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServicePort:
+    """One port of a Service as the rules need it.
+
+    `name` is `ns/name[:port]`, as comments show it; `affinity_seconds` is 0 without affinity;
+    `external_local` is false for a Service that nothing outside can reach.
+    """
+
+    name: str
+    port_name: str
+    protocol: str
+    cluster_ip: str
+    port: int
+    node_port: int
+    external_ips: tuple[str, ...]
+    load_balancer_ips: tuple[str, ...]
+    source_ranges: tuple[str, ...]
+    affinity_seconds: int
+    internal_local: bool
+    external_local: bool
+    health_check_node_port: int
+
+    @property
+    def externally_accessible(self) -> bool:
+        """Reachable by anything else than its cluster IP."""
+        return bool(self.node_port or self.load_balancer_ips or self.external_ips)
+
+    @property
+    def uses_cluster_endpoints(self) -> bool:
+        """Even with externalTrafficPolicy Local: pods and the node itself go to any endpoint."""
+        return not self.internal_local or self.externally_accessible
+
+    @property
+    def uses_local_endpoints(self) -> bool:
+        """Some traffic may only go to endpoints of this node."""
+        return self.internal_local or (self.external_local and self.externally_accessible)
+
+
+def is_proxied(labels: dict[str, str]) -> bool:
+    """False for objects that their label keeps from kube-proxy."""
+    return PROXY_NAME_LABEL not in labels and HEADLESS_LABEL not in labels
+
+
+def service_ports(
+    service: Object, family: Family, complaints: list[Complaint]
+) -> list[ServicePort]:
+    """The ports of a Service to program in that family, in the object's own order."""
+    spec = meta.spec(service)
+    if spec.get("type") == "ExternalName" or not is_proxied(meta.labels(service)):
+        return []
+    claimed = _cluster_ip(spec, family)
+    if not claimed:
+        return []
+    cluster_ip = addresses.address(claimed, family)
+    if cluster_ip is None:
+        complaints.append(_about(service, "spec.clusterIP", f"{claimed!r} is no {family} address"))
+        return []
+    return _ports(service, spec, cluster_ip, family, complaints)
+
+
+def _about(service: Object, field: str, message: str) -> Complaint:
+    return Complaint("Service", meta.key(service), field, message)
+
+
+def _cluster_ip(spec: dict[str, Any], family: Family) -> str:
+    """The cluster IP claimed for that family; "" when there is none."""
+    first = spec.get("clusterIP") or ""
+    if first in ("", "None"):
+        return ""
+    families = spec.get("ipFamilies")
+    if not families:
+        return str(first) if addresses.family_of(str(first)) == family else ""
+    claimed = spec.get("clusterIPs") or [first]
+    for ip, of in zip(claimed, families, strict=False):
+        if _IP_FAMILY.get(of) == family:
+            return str(ip)
+    return ""
+
+
+def _ports(
+    service: Object,
+    spec: dict[str, Any],
+    cluster_ip: str,
+    family: Family,
+    complaints: list[Complaint],
+) -> list[ServicePort]:
+    external_ips = _of_family(spec.get("externalIPs") or (), family)
+    load_balancer_ips = _load_balancer_ips(service, family)
+    source_ranges = _source_ranges(service, spec, family, complaints)
+    affinity = _affinity_seconds(spec)
+    internal_local = spec.get("internalTrafficPolicy") == "Local"
+    external_local = spec.get("externalTrafficPolicy") == "Local" and bool(
+        spec.get("type") in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
+    )
+    health = spec.get("healthCheckNodePort") or 0 if spec.get("type") == "LoadBalancer" else 0
+    key = meta.key(service)
+    ports = []
+    for index, port in enumerate(spec.get("ports") or ()):
+        checked = _checked(port, f"spec.ports[{index}]", service, complaints)
+        if checked is None:
+            continue
+        name, protocol, number, node_port = checked
+        ports.append(
+            ServicePort(
+                f"{key}:{name}" if name else key,
+                name,
+                protocol,
+                cluster_ip,
+                number,
+                node_port,
+                external_ips,
+                load_balancer_ips,
+                source_ranges,
+                affinity,
+                internal_local,
+                external_local,
+                health if external_local else 0,
+            )
+        )
+    return ports
+
+
+def _checked(
+    port: dict[str, Any], field: str, service: Object, complaints: list[Complaint]
+) -> tuple[str, str, int, int] | None:
+    """Name, protocol, port and nodePort; None (and a complaint) when they cannot be used."""
+    protocol = PROTOCOLS.get(port.get("protocol") or "TCP")
+    if protocol is None:
+        complaints.append(_about(service, f"{field}.protocol", f"{port['protocol']!r} unknown"))
+        return None
+    numbers = []
+    for key, value in (("port", port.get("port")), ("nodePort", port.get("nodePort") or None)):
+        if not (valid_port(value) or (value is None and key == "nodePort")):
+            complaints.append(_about(service, f"{field}.{key}", f"{value!r} is no port"))
+            return None
+        numbers.append(value or 0)
+    return str(port.get("name") or ""), protocol, numbers[0], numbers[1]
+
+
+def valid_port(value: object) -> bool:
+    """True for 1 to 65535."""
+    return type(value) is int and 0 < value < 65536
+
+
+def _of_family(texts: Any, family: Family) -> tuple[str, ...]:
+    found = (addresses.address(text, family) for text in texts)
+    return tuple(ip for ip in found if ip)
+
+
+def _load_balancer_ips(service: Object, family: Family) -> tuple[str, ...]:
+    """Only addresses the load balancer delivers packets to: mode Proxy terminates connections."""
+    status = meta.status(service).get("loadBalancer") or {}
+    vips = (
+        ingress.get("ip")
+        for ingress in status.get("ingress") or ()
+        if ingress.get("ipMode") in (None, "VIP")
+    )
+    return _of_family(vips, family)
+
+
+def _source_ranges(
+    service: Object, spec: dict[str, Any], family: Family, complaints: list[Complaint]
+) -> tuple[str, ...]:
+    """The ranges of that family; none at all when one of them allows everybody."""
+    found = []
+    for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
+        stripped = str(text).strip()
+        if addresses.family_of(stripped) != family:
+            continue
+        network = addresses.prefix(stripped, family)
+        if network is None:
+            field = f"spec.loadBalancerSourceRanges[{index}]"
+            complaints.append(_about(service, field, f"{text!r} is no prefix"))
+            continue
+        found.append(network)
+    return () if any(network.endswith("/0") for network in found) else tuple(found)
+
+
+def _affinity_seconds(spec: dict[str, Any]) -> int:
+    if spec.get("sessionAffinity") != "ClientIP":
+        return 0
+    client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+    return int(client.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS)
