@@ -1,0 +1,1 @@
+"""Namespaces, links, addresses and routes: model, plan, read, diff, apply."""

@@ -1,0 +1,208 @@
+"""The netlink requests netlab makes, encoded by pyroute2's message classes.
+
+Interface indexes are always given, never looked up: whoever plans a link chooses its index.
+`what` is the phrase an error uses: "cannot <what>: File exists".
+"""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from pyroute2.netlink import NLA_F_NESTED
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+
+IFF_UP = 0x1
+_IFA_F_NODAD = 0x02
+_RT_TABLE_MAIN = 254
+_RTPROT_STATIC = 4
+_RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
+_RTN_UNICAST = 1
+_HEADER_SIZE = 16
+
+Attributes = list[tuple[Any, ...]]
+
+
+def add_bridge(what: str, name: str, index: int, mac: str) -> Message:
+    """A bridge, up, without spanning tree and multicast snooping (both only cost time here)."""
+    data: Attributes = [("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
+    attributes = [
+        ("IFLA_IFNAME", name),
+        ("IFLA_ADDRESS", mac),
+        _link_info("bridge", {"attrs": data}),
+    ]
+    return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
+def add_veth(
+    what: str,
+    *,
+    name: str,
+    index: int,
+    mac: str,
+    master: int | None,
+    peer_name: str,
+    peer_index: int,
+    peer_mac: str,
+    peer_netns: int,
+) -> Message:
+    """A veth pair: this end here and up, a port of bridge `master`; the other in `peer_netns`.
+
+    `peer_netns` is a descriptor of ours, read by the kernel when the message is sent. The kernel
+    does not allow the peer to be up from the start.
+    """
+    peer = {
+        "index": peer_index,
+        "attrs": [
+            ("IFLA_IFNAME", peer_name),
+            ("IFLA_ADDRESS", peer_mac),
+            ("IFLA_NET_NS_FD", peer_netns),
+        ],
+    }
+    attributes: Attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac)]
+    if master is not None:
+        attributes.append(("IFLA_MASTER", master))
+    attributes.append(_link_info("veth", {"attrs": [("VETH_INFO_PEER", peer)]}))
+    return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
+@lru_cache(maxsize=256)
+def set_up(what: str, index: int) -> Message:
+    """Bring a link up."""
+    return _link(what, RTM_NEWLINK, index, [], up=True)
+
+
+def set_master(what: str, index: int, master: int) -> Message:
+    """Make a link a port of the bridge `master` (0: of none)."""
+    return _link(what, RTM_NEWLINK, index, [("IFLA_MASTER", master)])
+
+
+def set_mac(what: str, index: int, mac: str) -> Message:
+    """Give a link its hardware address."""
+    return _link(what, RTM_NEWLINK, index, [("IFLA_ADDRESS", mac)])
+
+
+def set_hairpin(what: str, index: int) -> Message:
+    """Let a bridge port send a frame back to where it came from: a pod reaching itself."""
+    # Without the nested flag the kernel takes the attribute for the old port state byte.
+    protinfo = ("IFLA_PROTINFO", {"attrs": [("IFLA_BRPORT_MODE", 1)]}, NLA_F_NESTED)
+    return _link(what, RTM_SETLINK, index, [protinfo], family=socket.AF_BRIDGE)
+
+
+def delete_link(what: str, index: int) -> Message:
+    """Delete a link, and with a veth its peer; fine when there is none."""
+    gone = frozenset({errno.ENODEV})
+    return _link(what, RTM_DELLINK, index, [], tolerate=gone)
+
+
+def add_address(what: str, index: int, address: str, *, flags: int = NLM_F_CREATE) -> Message:
+    """`address` with its prefix length, on a link; an IPv6 one is usable at once (nodad)."""
+    return _address(what, RTM_NEWADDR, index, address, flags, frozenset({errno.EEXIST}))
+
+
+def delete_address(what: str, index: int, address: str) -> Message:
+    """Take an address from a link; fine when it has none such."""
+    return _address(what, RTM_DELADDR, index, address, 0, frozenset({errno.EADDRNOTAVAIL}))
+
+
+def add_route(what: str, destination: str, index: int, gateway: str | None) -> Message:
+    """A route in the main table; `gateway` None is a route to what is on the link itself."""
+    flags = NLM_F_CREATE | NLM_F_EXCL
+    tolerate = frozenset({errno.EEXIST})
+    return _route(what, RTM_NEWROUTE, destination, index, gateway, flags, tolerate)
+
+
+def delete_route(what: str, destination: str, index: int, gateway: str | None) -> Message:
+    """Take a route from the main table; fine when there is none such."""
+    return _route(
+        what, RTM_DELROUTE, destination, index, gateway, 0, frozenset({errno.ESRCH, errno.ENODEV})
+    )
+
+
+def _link_info(kind: str, data: Mapping[str, Any]) -> tuple[Any, ...]:
+    return ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", kind), ("IFLA_INFO_DATA", data)]})
+
+
+def _link(
+    what: str,
+    kind: int,
+    index: int,
+    attributes: Attributes,
+    *,
+    up: bool = False,
+    flags: int = 0,
+    family: int = 0,
+    tolerate: frozenset[int] = frozenset(),
+) -> Message:
+    message = ifinfmsg()
+    message["family"] = family
+    message["index"] = index
+    if up:
+        message["flags"] = message["change"] = IFF_UP
+    message["attrs"] = attributes
+    return _encoded(what, kind, flags, message, tolerate)
+
+
+def _address(
+    what: str, kind: int, index: int, address: str, flags: int, tolerate: frozenset[int]
+) -> Message:
+    interface = ipaddress.ip_interface(address)
+    message = ifaddrmsg()
+    message["family"] = _family(interface.version)
+    message["prefixlen"] = interface.network.prefixlen
+    message["index"] = index
+    message["attrs"] = [("IFA_ADDRESS", str(interface.ip)), ("IFA_LOCAL", str(interface.ip))]
+    if interface.version == 6:
+        message["flags"] = _IFA_F_NODAD
+        message["attrs"] = [("IFA_ADDRESS", str(interface.ip)), ("IFA_FLAGS", _IFA_F_NODAD)]
+    return _encoded(what, kind, flags, message, tolerate)
+
+
+def _route(
+    what: str,
+    kind: int,
+    destination: str,
+    index: int,
+    gateway: str | None,
+    flags: int,
+    tolerate: frozenset[int],
+) -> Message:
+    network = ipaddress.ip_network(destination)
+    message = rtmsg()
+    message["family"] = _family(network.version)
+    message["dst_len"] = network.prefixlen
+    message["table"] = _RT_TABLE_MAIN
+    message["proto"] = _RTPROT_STATIC
+    message["scope"] = _RT_SCOPE_UNIVERSE if gateway or network.version == 6 else _RT_SCOPE_LINK
+    message["type"] = _RTN_UNICAST
+    attributes: Attributes = [("RTA_OIF", index)]
+    if network.prefixlen:
+        attributes.append(("RTA_DST", str(network.network_address)))
+    if gateway:
+        attributes.append(("RTA_GATEWAY", gateway))
+    message["attrs"] = attributes
+    return _encoded(what, kind, flags, message, tolerate)
+
+
+def _family(version: int) -> int:
+    return socket.AF_INET6 if version == 6 else socket.AF_INET
+
+
+def _encoded(
+    what: str, kind: int, flags: int, message: Any, tolerate: frozenset[int] = frozenset()
+) -> Message:
+    message["header"]["type"] = kind
+    message.encode()
+    return Message(what, kind, flags, bytes(message.data[_HEADER_SIZE:]), tolerate)

@@ -1,0 +1,81 @@
+"""Network sysctls of a namespace, written from a thread that entered it; gone with it.
+
+/proc/sys/net shows each thread the values of the namespace it is in, so neither a mount nor a
+process is needed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from netlab.errors import EnvironmentLacks, KernelRefused
+from netlab.kernel import netns as namespaces
+
+# What to load when a sysctl is not there.
+_MODULES = {"net.bridge.": "br_netfilter", "net.netfilter.": "nf_conntrack"}
+
+
+def set(netns: int | Path | None, values: Mapping[str, str], *, missing_ok: bool = False) -> None:
+    """Set sysctls (`net.ipv4.ip_forward` → "1") in a namespace (None: the calling thread's).
+
+    With `missing_ok`, one that this kernel was built, or booted, without is passed over.
+    """
+    with namespaces.entered(netns):
+        for name, value in values.items():
+            write(name, value, missing_ok=missing_ok)
+
+
+def write(name: str, value: str, *, missing_ok: bool = False) -> None:
+    """Set one sysctl in the namespace the calling thread is in."""
+    try:
+        _write(name, value)
+    except FileNotFoundError as error:
+        if not missing_ok:
+            raise _missing(name) from error
+    except OSError as error:
+        raise _refused(name, value, error) from error
+
+
+def get(netns: int | Path | None, name: str) -> str | None:
+    """The value in a namespace, or None where the kernel has no such sysctl."""
+    with namespaces.entered(netns):
+        return read(name)
+
+
+def read(name: str) -> str | None:
+    """`get` in the namespace the calling thread is in."""
+    try:
+        return file_of(name).read_text().strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def file_of(name: str) -> Path:
+    """`net.ipv4.ip_forward` → /proc/sys/net/ipv4/ip_forward; a `/` stands for a dot in a name."""
+    return Path("/proc/sys") / name.translate(str.maketrans("./", "/."))
+
+
+def _write(name: str, value: str) -> None:
+    # One write, no buffering: an interface to the kernel, not a file.
+    descriptor = os.open(file_of(name), os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _missing(name: str) -> EnvironmentLacks:
+    module = next((m for prefix, m in _MODULES.items() if name.startswith(prefix)), None)
+    return EnvironmentLacks(
+        f"the kernel has no {name}", hint=f"modprobe {module}" if module else None
+    )
+
+
+def _refused(name: str, value: str, error: OSError) -> KernelRefused | EnvironmentLacks:
+    message = f"cannot set {name}={value}: {error.strerror}"
+    if error.errno in (errno.EPERM, errno.EACCES, errno.EROFS):
+        return EnvironmentLacks(message, hint="run netlab as root, with /proc/sys writable")
+    return KernelRefused(message, error.errno or 0)

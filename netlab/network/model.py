@@ -1,0 +1,130 @@
+"""What a lab's network consists of, as values: what is planned, and what was read back.
+
+Every link's index and hardware address is part of the plan, so that applying it looks nothing up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+LinkKind = Literal["loopback", "bridge", "veth"]
+Rules = Literal["auto", "nft", "legacy", "nftables"]
+
+
+@dataclass(frozen=True)
+class Sysctl:
+    """One network sysctl; one that is not `required` may be missing from the kernel."""
+
+    name: str
+    value: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Peer:
+    """The other end of a veth pair, in another namespace."""
+
+    namespace: str
+    name: str
+    index: int
+    mac: str
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface, with its addresses (`10.244.1.7/24`).
+
+    A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
+    port of, `hairpin` lets that port send a frame back to where it came from.
+    """
+
+    name: str
+    index: int
+    kind: LinkKind
+    mac: str = ""
+    master: str | None = None
+    hairpin: bool = False
+    up: bool = True
+    addresses: tuple[str, ...] = ()
+    peer: Peer | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of the main table: to `destination` by a gateway, or (None) on the link itself."""
+
+    destination: str
+    link: str
+    gateway: str | None = None
+
+
+@dataclass(frozen=True)
+class Masquerade:
+    """Packets from `source` that leave by `link` take that link's address."""
+
+    source: str
+    link: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """One network namespace and everything in it."""
+
+    name: str
+    links: tuple[Link, ...] = ()
+    routes: tuple[Route, ...] = ()
+    sysctls: tuple[Sysctl, ...] = ()
+    masquerades: tuple[Masquerade, ...] = ()
+
+    def link(self, name: str) -> Link:
+        """The link of that name; `KeyError` if there is none."""
+        for link in self.links:
+            if link.name == name:
+                return link
+        raise KeyError(f"{self.name} has no link {name}")
+
+    def find(self, name: str) -> Link | None:
+        """The link of that name, or None."""
+        return next((link for link in self.links if link.name == name), None)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The namespaces that stand before any pod: fabric, nodes, clients, internet.
+
+    `rules` is how masquerading is written: by the machine's own iptables, one of its two
+    variants, or in an nftables table.
+    """
+
+    lab: str
+    namespaces: tuple[Namespace, ...]
+    rules: Rules = "auto"
+
+    def namespace(self, name: str) -> Namespace:
+        """The namespace of that name; `KeyError` if there is none."""
+        for namespace in self.namespaces:
+            if namespace.name == name:
+                return namespace
+        raise KeyError(f"the network has no namespace {name}")
+
+
+@dataclass(frozen=True)
+class PodLink:
+    """A pod's namespace, and the port on its node's bridge that leads there.
+
+    `node` is the node's namespace; `master_index` the index of the bridge named by
+    `port.master`.
+    """
+
+    uid: str
+    node: str
+    port: Link
+    master_index: int
+    inside: Namespace
+
+    @property
+    def name(self) -> str:
+        """The name of the pod's namespace."""
+        return self.inside.name

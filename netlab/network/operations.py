@@ -1,0 +1,252 @@
+"""Changes to the network, as values: what `--dry-run` prints is what `apply` does.
+
+`describe()` is the command that would do the same by hand.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from netlab.network.model import Link, Masquerade, Route, Rules, Sysctl
+
+NFT_TABLE = "netlab"
+_PROGRAMS: dict[Rules, str] = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A change in one namespace."""
+
+    namespace: str
+
+    def describe(self) -> str:
+        """The change as a command."""
+        raise NotImplementedError
+
+    def _ip(self, *words: str) -> str:
+        return shlex.join(["ip", "-n", self.namespace, *words])
+
+
+@dataclass(frozen=True)
+class CreateNamespace(Operation):
+    """Make the namespace."""
+
+    def describe(self) -> str:
+        """`ip netns add`."""
+        return f"ip netns add {self.namespace}"
+
+
+@dataclass(frozen=True)
+class RemoveNamespace(Operation):
+    """Let go of the namespace and everything in it."""
+
+    def describe(self) -> str:
+        """`ip netns delete`."""
+        return f"ip netns delete {self.namespace}"
+
+
+@dataclass(frozen=True)
+class SetSysctl(Operation):
+    """Set a network sysctl."""
+
+    sysctl: Sysctl
+
+    def describe(self) -> str:
+        """`sysctl -qw`, with `-e` for one that may be missing."""
+        flags = "-qw" if self.sysctl.required else "-eqw"
+        setting = shlex.quote(f"{self.sysctl.name}={self.sysctl.value}")
+        return f"ip netns exec {self.namespace} sysctl {flags} {setting}"
+
+
+@dataclass(frozen=True)
+class AddBridge(Operation):
+    """Make a bridge and bring it up."""
+
+    link: Link
+
+    def describe(self) -> str:
+        """`ip link add … type bridge`."""
+        link = self.link
+        words = ("link", "add", "name", link.name, "index", str(link.index))
+        options = ("address", link.mac, "up", "type", "bridge")
+        return self._ip(*words, *options, "stp_state", "0", "mcast_snooping", "0")
+
+
+@dataclass(frozen=True)
+class AddVeth(Operation):
+    """Make a veth pair: this end a port of a bridge and up, the peer in its own namespace."""
+
+    link: Link
+    master_index: int | None
+
+    def describe(self) -> str:
+        """`ip link add … type veth peer …`."""
+        link, peer = self.link, self.link.peer
+        if peer is None:
+            raise ValueError(f"{link.name} is planned at its other end")
+        words = ["link", "add", "name", link.name, "index", str(link.index), "address", link.mac]
+        if link.master:
+            words += ["master", link.master]
+        words += ["up", "type", "veth", "peer", "name", peer.name, "index", str(peer.index)]
+        return self._ip(*words, "address", peer.mac, "netns", peer.namespace)
+
+
+@dataclass(frozen=True)
+class DeleteLink(Operation):
+    """Delete a link; with a veth, its peer too."""
+
+    name: str
+    index: int
+
+    def describe(self) -> str:
+        """`ip link delete`."""
+        return self._ip("link", "delete", self.name)
+
+
+@dataclass(frozen=True)
+class SetUp(Operation):
+    """Bring a link up."""
+
+    name: str
+    index: int
+
+    def describe(self) -> str:
+        """`ip link set … up`."""
+        return self._ip("link", "set", self.name, "up")
+
+
+@dataclass(frozen=True)
+class SetMaster(Operation):
+    """Make a link a port of a bridge."""
+
+    name: str
+    index: int
+    master: str
+    master_index: int
+
+    def describe(self) -> str:
+        """`ip link set … master …`."""
+        return self._ip("link", "set", self.name, "master", self.master)
+
+
+@dataclass(frozen=True)
+class SetMac(Operation):
+    """Give a link its hardware address."""
+
+    name: str
+    index: int
+    mac: str
+
+    def describe(self) -> str:
+        """`ip link set … address …`."""
+        return self._ip("link", "set", self.name, "address", self.mac)
+
+
+@dataclass(frozen=True)
+class SetHairpin(Operation):
+    """Let a bridge port send a frame back to where it came from."""
+
+    name: str
+    index: int
+
+    def describe(self) -> str:
+        """`bridge link set … hairpin on`."""
+        return shlex.join(["bridge", "-n", self.namespace, "link", "set", "dev", self.name]) + (
+            " hairpin on"
+        )
+
+
+@dataclass(frozen=True)
+class AddAddress(Operation):
+    """Give a link an address."""
+
+    name: str
+    index: int
+    address: str
+
+    def describe(self) -> str:
+        """`ip addr add`."""
+        nodad = ["nodad"] if ":" in self.address else []
+        return self._ip("addr", "add", self.address, "dev", self.name, *nodad)
+
+
+@dataclass(frozen=True)
+class DeleteAddress(Operation):
+    """Take an address from a link."""
+
+    name: str
+    index: int
+    address: str
+
+    def describe(self) -> str:
+        """`ip addr delete`."""
+        return self._ip("addr", "delete", self.address, "dev", self.name)
+
+
+@dataclass(frozen=True)
+class AddRoute(Operation):
+    """Add a route to the main table."""
+
+    route: Route
+    index: int
+
+    def describe(self) -> str:
+        """`ip route add`."""
+        return self._ip("route", "add", *_route_words(self.route))
+
+
+@dataclass(frozen=True)
+class DeleteRoute(Operation):
+    """Take a route from the main table."""
+
+    route: Route
+    index: int
+
+    def describe(self) -> str:
+        """`ip route delete`."""
+        return self._ip("route", "delete", *_route_words(self.route))
+
+
+@dataclass(frozen=True)
+class AddMasquerade(Operation):
+    """Add the rule that gives packets leaving the cluster their node's address."""
+
+    masquerade: Masquerade
+    rules: Rules
+
+    def describe(self) -> str:
+        """`iptables -t nat -A …`, or the same in nft's words."""
+        if self.rules == "nftables":
+            quoted = shlex.quote(" ".join(self.nft_commands()))
+            return f"ip netns exec {self.namespace} nft {quoted}"
+        return shlex.join(["ip", "netns", "exec", self.namespace, *self.iptables("-A")])
+
+    @property
+    def family(self) -> str:
+        """`ip` or `ip6`."""
+        return "ip6" if ":" in self.masquerade.source else "ip"
+
+    def iptables(self, verb: str) -> list[str]:
+        """The iptables command that appends (-A) or checks for (-C) the rule."""
+        rule = self.masquerade
+        match = ["-s", rule.source, "-o", rule.link, "-m", "comment", "--comment", rule.comment]
+        program = f"{self.family}tables{_PROGRAMS[self.rules]}"
+        return [program, "-w", "5", "-t", "nat", verb, "POSTROUTING", *match, "-j", "MASQUERADE"]
+
+    def nft_commands(self) -> list[str]:
+        """The nft commands that make our table with the rule in it, whole, each ending in `;`."""
+        rule, table = self.masquerade, f"{self.family} {NFT_TABLE}"
+        hook = "{ type nat hook postrouting priority srcnat ; }"
+        match = f"{self.family} saddr {rule.source} oifname {rule.link}"
+        return [
+            f"add table {table} ;",
+            f"add chain {table} postrouting {hook} ;",
+            f"flush chain {table} postrouting ;",
+            f'add rule {table} postrouting {match} masquerade comment "{rule.comment}" ;',
+        ]
+
+
+def _route_words(route: Route) -> list[str]:
+    via = ["via", route.gateway] if route.gateway else []
+    return [route.destination, *via, "dev", route.link, "proto", "static"]
