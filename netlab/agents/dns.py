@@ -1,0 +1,77 @@
+"""Feeds the cluster's DNS: every change of a Service or EndpointSlice is published at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from netlab.client.informer import Informers
+from netlab.dns.server import DnsServer
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
+
+
+class DnsAgent:
+    """Keeps one `DnsServer` told. It runs where and when the kube-dns pod does."""
+
+    def __init__(self, server: DnsServer, informers: Informers) -> None:
+        self._server = server
+        self._informers = informers
+        self._pod = ""
+        self._scheduled = False
+
+    @property
+    def idle(self) -> bool:
+        """True when everything known has been published."""
+        return not self._scheduled
+
+    def follow(self) -> None:
+        """Listen to Services and EndpointSlices, whose informers have synced."""
+        self._informers["Service"].add_listener(self._listener(self._server.set_service))
+        self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
+
+    async def start(self, pod_uid: str, netns: Path) -> None:
+        """Serve in the namespace of a pod. A second pod has to wait for the first to end."""
+        if self._pod and self._pod != pod_uid:
+            await self._server.stop()
+        self._pod = pod_uid
+        self._publish()
+        await self._server.start(netns)
+
+    async def stop(self, pod_uid: str) -> None:
+        """The pod is going away."""
+        if self._pod == pod_uid:
+            self._pod = ""
+            await self._server.stop()
+
+    async def detach(self) -> None:
+        """The controller ends; dnsmasq goes on."""
+        await self._server.detach()
+
+    def _listener(
+        self, take: Callable[[str, Object | None], None]
+    ) -> Callable[[Object | None, Object | None], None]:
+        def listen(old: Object | None, new: Object | None) -> None:
+            either = new if new is not None else old
+            assert either is not None
+            take(meta.key(either), new)
+            self._schedule()
+
+        return listen
+
+    def _schedule(self) -> None:
+        """Publish once after all changes that arrive in this turn of the event loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._publish)
+
+    def _publish(self) -> None:
+        self._scheduled = False
+        try:
+            self._server.apply()
+        except OSError:
+            log.exception("dns: records could not be published")

@@ -1,0 +1,39 @@
+"""Examples:
+  sudo netlab down              the only lab there is
+  sudo netlab down --lab NAME   one of several
+  sudo netlab down --all        every lab of this machine
+
+Works whatever state a lab is in. Ends the lab's own processes alone, by the mark they carry.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from netlab.cli.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which labs."""
+    parser.add_argument("name", nargs="?", help="the lab (or --lab NAME)")
+    parser.add_argument("--all", action="store_true", help="every lab of this machine")
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take labs down; having none is no failure with --all."""
+    from netlab import lab
+
+    wanted = arguments.name or arguments.lab
+    names = lab.names() if arguments.all else [lab.choose(wanted)]
+    for name in names:
+        began = time.monotonic()
+        with Progress(quiet=arguments.quiet) as progress:
+            progress(f"taking {name} down")
+            lab.down(name)
+        if not arguments.quiet:
+            print(f"lab {name} is down ({time.monotonic() - began:.2f} s)")
+    if not names and not arguments.quiet:
+        print("no lab is running")
+    return 0

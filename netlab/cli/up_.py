@@ -1,0 +1,72 @@
+"""Examples:
+  sudo netlab up topologies/quickstart.yaml
+  sudo netlab up lab.yaml web.yaml --dry-run     what would be built, as commands; touches nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from netlab.cli.progress import Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The lab's files."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="the lab's files or directories")
+    parser.add_argument(
+        "-f", "--filename", action="append", default=[], metavar="FILE", help="the same"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what would be built; touch nothing"
+    )
+    parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
+    parser.add_argument("-o", "--output", choices=["json"], help="json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Bring the lab up; print what was applied and how long it took."""
+    from netlab import lab, manifest
+    from netlab.errors import UsageError
+
+    files = arguments.files + arguments.filename
+    if not files:
+        raise UsageError("which lab?", hint="netlab up topologies/quickstart.yaml")
+    loaded = manifest.load(files)
+    if arguments.dry_run:
+        return _dry_run(loaded)
+    began = time.monotonic()
+    with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
+        applied = lab.up(loaded, progress=progress)
+    seconds = time.monotonic() - began
+    assert loaded.lab is not None
+    if arguments.output == "json":
+        print(
+            json.dumps(
+                {
+                    "lab": loaded.lab.name,
+                    "seconds": round(seconds, 3),
+                    "applied": [vars(entry) for entry in applied],
+                }
+            )
+        )
+    elif not arguments.quiet:
+        for entry in applied:
+            print(entry)
+        print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
+        _say_what_next(loaded.lab.name)
+    return 0
+
+
+def _say_what_next(name: str) -> None:
+    if sys.stdout.isatty():
+        print(f"\nnext:  netlab status      netlab get pods -o wide      ip netns list | grep {name}")
+
+
+def _dry_run(loaded: object) -> int:
+    from netlab.view.plan import describe
+
+    print("\n".join(describe(loaded)))
+    return 0

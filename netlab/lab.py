@@ -1,0 +1,189 @@
+"""A lab's life in one screenful: up, down, and which labs there are.
+
+Nothing here knows how links or rules are made: `up` prepares the lab's directory, starts its
+controller, hands it the objects through the API and waits until everything has settled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from netlab.client.apply import Applied, apply
+from netlab.client.sync import Client
+from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
+from netlab.kernel import netns, paths, preflight, process, teardown
+from netlab.manifest import Manifest
+from netlab.objects.lab import Lab, lab_from_object
+
+Progress = Callable[[str], None]
+"""Told in a few words what is being done now."""
+
+START_TIMEOUT = 15.0
+SETTLE_TIMEOUT = 120.0
+
+
+def up(manifest: Manifest, *, progress: Progress) -> list[Applied]:
+    """Bring up the lab that `manifest` describes, or make the running one match it.
+
+    A lab that fails to come up for the first time is taken down again.
+    """
+    if manifest.lab is None:
+        raise UsageError(
+            "the files hold no `kind: Lab` object, so there is no lab to bring up",
+            hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
+        )
+    need_root("up")
+    preflight.require_tools()
+    directory = paths.lab_dir(manifest.lab.name)
+    fresh = not paths.lab_file(directory).exists()
+    try:
+        client = _ensure_controller(manifest.lab, directory, progress)
+        progress("applying objects")
+        applied = [apply(client, obj) for obj in manifest.objects]
+        progress("waiting for pods, rules and names")
+        settle(client)
+    except BaseException:
+        if fresh:
+            with contextlib.suppress(TeardownFailed):
+                teardown.teardown(directory)
+        raise
+    return applied
+
+
+def down(name: str) -> None:
+    """Leave nothing of a lab, whatever state it is in. `TeardownFailed` lists what resisted."""
+    need_root("down")
+    teardown.teardown(paths.lab_dir(name))
+
+
+def names() -> list[str]:
+    """The labs of this machine, running or left behind."""
+    return [directory.name for directory in paths.lab_dirs()]
+
+
+def choose(name: str | None) -> str:
+    """The lab that a command means: the one named, or the only one there is."""
+    labs = names()
+    wanted = name or os.environ.get("NETLAB_LAB")
+    if wanted:
+        if wanted not in labs:
+            have = f"running: {', '.join(labs)}" if labs else "no lab is running"
+            raise NetlabError(f"there is no lab named {wanted}", hint=have)
+        return wanted
+    if not labs:
+        raise NetlabError("no lab is running", hint="sudo netlab up topologies/quickstart.yaml")
+    if len(labs) > 1:
+        raise UsageError(
+            f"several labs are running: {', '.join(labs)}", hint="choose one with --lab NAME"
+        )
+    return labs[0]
+
+
+def client_of(name: str | None) -> Client:
+    """A client of the API of the lab that a command means."""
+    return Client(paths.api_socket(paths.lab_dir(choose(name))))
+
+
+def read_lab(directory: Path) -> Lab:
+    """The lab that a directory belongs to, as it was brought up."""
+    return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
+
+
+def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> dict[str, Any]:
+    """Wait until controllers are idle, pods run, and rules and names are in place."""
+    answer = client.request(
+        "GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"}, timeout=timeout + 5
+    )
+    if not answer["settled"]:
+        raise NetlabError(
+            "the lab is up, but not everything works yet:\n"
+            + "\n".join(f"- {line}" for line in answer["waitingFor"]),
+            hint="netlab get pods -A, netlab describe pod NAME",
+        )
+    return answer
+
+
+def need_root(verb: str) -> None:
+    """Namespaces are root's to make."""
+    if os.geteuid() != 0:
+        raise EnvironmentLacks(f"netlab {verb} needs root", hint=f"sudo netlab {verb} …")
+
+
+@contextlib.contextmanager
+def controller_lock(directory: Path) -> Iterator[bool]:
+    """Try to be the lab's controller: True if nobody else is. Held until the body ends.
+
+    A lock, unlike a process id, dies with its holder and is never somebody else's.
+    """
+    with paths.controller_pid(directory).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield True
+
+
+def is_running(directory: Path) -> bool:
+    """True while the lab's controller lives."""
+    try:
+        with paths.controller_pid(directory).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+
+
+def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:
+    owner = netns.LabMount(directory).ensure()
+    _keep_lab_file(lab, directory)
+    if not is_running(directory):
+        progress("starting the controller")
+        _start_controller(directory, owner)
+    return Client(paths.api_socket(directory))
+
+
+def _keep_lab_file(lab: Lab, directory: Path) -> None:
+    file = paths.lab_file(directory)
+    if file.exists() and lab_from_object(json.loads(file.read_text())) != lab:
+        raise UsageError(
+            f"lab {lab.name} is up with other nodes, networks or settings than this file's",
+            hint=f"sudo netlab down --lab {lab.name}, then up again; objects alone may change",
+        )
+    file.write_text(json.dumps(lab.to_object(), indent=2))
+
+
+def _start_controller(directory: Path, owner: str) -> None:
+    """Start the controller and wait until its API answers; its last words are in the error."""
+    ready, theirs = os.pipe()
+    log = paths.controller_log(directory)
+    argv = [sys.executable, "-m", "netlab.daemon", str(directory), str(theirs)]
+    try:
+        controller = process.spawn(argv, owner=owner, log=log, pass_fds=(theirs,))
+    finally:
+        os.close(theirs)
+    with open(ready, "rb") as pipe:
+        deadline = time.monotonic() + START_TIMEOUT
+        if not pipe.read(1):  # closed without a word: it died
+            code = controller.wait(max(0.1, deadline - time.monotonic()))
+            raise NetlabError(
+                f"the lab's controller ended at once (exit code {code})", hint=_last_words(log)
+            )
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    return lines[-1] if lines else "it left no message"
