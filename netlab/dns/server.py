@@ -1,0 +1,216 @@
+"""The cluster's DNS: dnsmasq in its pod, the files it follows, and the responder behind it.
+
+Services are spread by a hash over a fixed number of host files. A change rewrites the one small
+file that holds the Service and renames it into place; dnsmasq sees that by inotify and swaps the
+names between two queries. So the cost of a change does not grow with the number of Services, and
+nothing is ever compacted.
+
+Only a change of *which* names the responder answers (named ports, ExternalName) needs a reload.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from netlab.dns.config import ClusterDns
+from netlab.dns.dnsmasq import Dnsmasq
+from netlab.dns.records import (
+    NO_RECORDS,
+    SERVICE_NAME_LABEL,
+    ServiceRecords,
+    forwarded_names,
+    hosts_text,
+    service_records,
+)
+from netlab.dns.responder import Responder
+from netlab.dns.zone import Zone
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+_SHARDS = 64
+
+
+class DnsServer:
+    """Serves the records of the Services and EndpointSlices it was given, once applied.
+
+    `directory` is its own; `owner` the lab's uid; `upstreams` are IP addresses of name servers
+    for every other name; `local_cidrs` the networks whose reverse names it alone knows. All
+    methods belong to one asyncio loop's thread.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        owner: str,
+        domain: str,
+        upstreams: Sequence[str] = (),
+        local_cidrs: Sequence[str] = (),
+    ) -> None:
+        self._directory = directory
+        self._config = ClusterDns(
+            domain=domain,
+            hosts_dir=directory / "hosts",
+            servers_file=directory / "servers",
+            upstreams=tuple(upstreams),
+            local_cidrs=tuple(local_cidrs),
+        )
+        self._dnsmasq = Dnsmasq(self._config.arguments(), directory, owner)
+        self._zone = Zone(domain)
+        self._responder = Responder(self._zone, upstreams, self._config.responder_port)
+        self._services: dict[str, Object] = {}
+        self._slices: dict[str, dict[str, Object]] = {}  # by the Service's key, then by their own
+        self._service_of: dict[str, str] = {}
+        self._changed: set[str] = set()
+        self._shards: list[set[str]] = [set() for _ in range(_SHARDS)]
+        self._written: dict[int, str] | None = None
+        self._applied = False
+        self._forwarded: set[str] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """The dnsmasq process."""
+        return self._dnsmasq.pid
+
+    @property
+    def log(self) -> Path:
+        """What dnsmasq said."""
+        return self._dnsmasq.log
+
+    async def start(self, netns: int | Path) -> None:
+        """Serve in the pod's namespace, whose loopback is up; adopts a running dnsmasq.
+
+        Apply first what is known, and the first query is answered right. A descriptor must stay
+        open until `stop` or `detach`.
+        """
+        self._prepare()
+        await self._responder.start(netns)
+        try:
+            await self._dnsmasq.start(netns)
+        except BaseException:
+            await self._responder.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End dnsmasq and the responder. Idempotent."""
+        await self._responder.stop()
+        await self._dnsmasq.stop()
+
+    async def detach(self) -> None:
+        """Let go for the next controller: dnsmasq goes on answering what it holds. Idempotent."""
+        await self._responder.stop()
+        await self._dnsmasq.detach()
+
+    def set_service(self, key: str, service: Object | None) -> None:
+        """The Service `namespace/name` is now this, or (None) gone; takes effect with `apply`."""
+        if service is None:
+            self._services.pop(key, None)
+        else:
+            self._services[key] = service
+        self._changed.add(key)
+
+    def set_slice(self, key: str, slice_: Object | None) -> None:
+        """The EndpointSlice `namespace/name` is now this, or gone; takes effect with `apply`."""
+        service = _service_key(slice_) if slice_ is not None else None
+        former = self._service_of.pop(key, None)
+        if former is not None:
+            self._slices[former].pop(key)
+            self._changed.add(former)
+            if not self._slices[former]:
+                del self._slices[former]
+        if slice_ is not None and service is not None:
+            self._service_of[key] = service
+            self._slices.setdefault(service, {})[key] = slice_
+            self._changed.add(service)
+
+    def apply(self) -> None:
+        """Publish all changes since the last time; dnsmasq has them about a millisecond later.
+
+        The first time, names that a former controller left and nobody has set since are dropped:
+        call it only once all Services and EndpointSlices are set.
+        """
+        first, self._applied = not self._applied, True
+        written = self._prepare()
+        dirty = set(written) if first else set()
+        reload = shared = False
+        for key in self._changed:
+            former, records = self._zone.service(key), self._records(key)
+            if records == former:
+                continue
+            # Of two files with one address only the first is its PTR; see that the other follows.
+            shared = shared or self._zone.shared(former)
+            self._zone.replace(key, records)
+            reload = self._forward(former, records) or reload
+            dirty.add(self._place(key, records))
+        self._changed.clear()
+        for shard in dirty:
+            self._write(shard, written)
+        if reload or first:
+            reload = self._write_servers()
+        if reload or shared:
+            self._dnsmasq.reload()
+
+    def _records(self, key: str) -> ServiceRecords:
+        service = self._services.get(key)
+        if service is None:
+            return NO_RECORDS
+        slices = self._slices.get(key, {})
+        return service_records(
+            service, (slices[each] for each in sorted(slices)), self._zone.domain
+        )
+
+    def _place(self, key: str, records: ServiceRecords) -> int:
+        shard = zlib.crc32(key.encode()) % _SHARDS
+        if records.hosts:
+            self._shards[shard].add(key)
+        else:
+            self._shards[shard].discard(key)
+        return shard
+
+    def _forward(self, former: ServiceRecords, records: ServiceRecords) -> bool:
+        old, new = forwarded_names(former), forwarded_names(records)
+        self._forwarded = (self._forwarded - old) | new if old != new else self._forwarded
+        return old != new
+
+    def _prepare(self) -> dict[int, str]:
+        """Make the directories; what the files hold now, perhaps from the last controller."""
+        if self._written is None:
+            self._config.hosts_dir.mkdir(parents=True, exist_ok=True)
+            self._config.servers_file.touch()
+            self._written = {
+                int(path.name): path.read_text()
+                for path in self._config.hosts_dir.iterdir()
+                if path.name.isdigit()
+            }
+        return self._written
+
+    def _write(self, shard: int, written: dict[int, str]) -> None:
+        text = hosts_text(self._zone.service(key) for key in self._shards[shard])
+        path = self._config.hosts_dir / str(shard)
+        if text == written.get(shard, ""):
+            return
+        if text:
+            self._replace(path, text)
+            written[shard] = text
+        else:
+            path.unlink()
+            del written[shard]
+
+    def _write_servers(self) -> bool:
+        text = self._config.servers_text(self._forwarded)
+        if text == self._config.servers_file.read_text():
+            return False
+        self._replace(self._config.servers_file, text)
+        return True
+
+    def _replace(self, path: Path, text: str) -> None:
+        # Written beside the hostsdir, not in it: dnsmasq would read the half-written file.
+        temporary = self._directory / "new"
+        temporary.write_text(text)
+        temporary.replace(path)
+
+
+def _service_key(slice_: Object) -> str | None:
+    name = meta.labels(slice_).get(SERVICE_NAME_LABEL)
+    return f"{meta.namespace(slice_)}/{name}" if name else None

@@ -1,0 +1,25 @@
+"""The internet's name server, as far as a lab has one: a dnsmasq in the `internet` namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from netlab.dns.config import internet_arguments
+from netlab.dns.dnsmasq import Dnsmasq
+
+
+class InternetDns(Dnsmasq):
+    """Answers every name with the internet's `addresses`, and `names` with those they are given.
+
+    `directory` must be its own. It outlives the controller, as the cluster's dnsmasq does.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        owner: str,
+        addresses: Sequence[str],
+        names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(internet_arguments(addresses, names), directory, owner)

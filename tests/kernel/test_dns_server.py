@@ -1,0 +1,366 @@
+"""The cluster's DNS with a real dnsmasq, asked from inside its namespace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dnslib import QTYPE, RCODE, DNSRecord
+
+from netlab.dns.server import DnsServer
+from netlab.dns.upstream import InternetDns
+from netlab.kernel import netns, process
+
+pytestmark = pytest.mark.root
+
+DOMAIN = "cluster.local"
+
+
+@dataclass
+class Pod:
+    """A namespace with its loopback up, the descriptor of it and a place for files."""
+
+    netns: int
+    directory: Path
+    owner: str
+
+    def server(self, *upstreams: str) -> DnsServer:
+        return DnsServer(
+            self.directory / "dns", self.owner, DOMAIN, upstreams, ("10.96.0.0/12", "10.244.0.0/16")
+        )
+
+    def socket(self) -> socket.socket:
+        with netns.entered(self.netns):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        sock.connect(("127.0.0.1", 53))
+        return sock
+
+    async def ask(self, name: str, qtype: str = "A", seconds: float = 1.0) -> DNSRecord:
+        query = DNSRecord.question(name, qtype)
+        loop = asyncio.get_running_loop()
+        with self.socket() as sock:
+            sock.send(query.pack())
+            return DNSRecord.parse(await asyncio.wait_for(loop.sock_recv(sock, 4096), seconds))
+
+    async def addresses(self, name: str, qtype: str = "A") -> list[str]:
+        return [str(record.rdata) for record in (await self.ask(name, qtype)).rr]
+
+
+@pytest.fixture
+def pod(tmp_path: Path) -> Iterator[Pod]:
+    path = tmp_path / "netns"
+    descriptor = netns.create(path)
+    owner = str(uuid.uuid4())
+    with netns.entered(descriptor):
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    yield Pod(descriptor, tmp_path, owner)
+    process.end(process.owned(owner))
+    os.close(descriptor)
+    netns.remove(path)
+
+
+def service(name: str, ip: str, **spec: object) -> dict[str, object]:
+    ports = [{"name": "http", "port": 80, "protocol": "TCP"}]
+    return {
+        "metadata": {"namespace": "default", "name": name},
+        "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": ports, **spec},
+    }
+
+
+def slice_(service_name: str, *addresses: str) -> dict[str, object]:
+    labels = {"kubernetes.io/service-name": service_name}
+    return {
+        "metadata": {"namespace": "default", "name": f"{service_name}-x", "labels": labels},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses],
+    }
+
+
+def serving(pod: Pod, check: Callable[[DnsServer], Awaitable[None]], *upstreams: str) -> None:
+    async def session() -> None:
+        server = pod.server(*upstreams)
+        await server.start(pod.netns)
+        try:
+            await check(server)
+        finally:
+            await server.stop()
+
+    asyncio.run(session())
+
+
+async def eventually(
+    pod: Pod, name: str, wanted: list[str], seconds: float, qtype: str = "A"
+) -> float:
+    """Ask until the answer is the wanted one; how long that took."""
+    start = time.monotonic()
+    while True:
+        got = await pod.addresses(name, qtype)
+        if got == wanted:
+            return time.monotonic() - start
+        assert time.monotonic() - start < seconds, f"{name}: {got} is not {wanted}"
+        await asyncio.sleep(0.001)
+
+
+def test_every_kind_of_record(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.set_service("default/db", service("db", "None"))
+        server.set_slice("default/db-x", slice_("db", "10.244.1.5", "10.244.2.6"))
+        alias = service("alias", "", type="ExternalName", externalName="web.default.svc." + DOMAIN)
+        server.set_service("default/alias", alias)
+        server.apply()
+        web = f"web.default.svc.{DOMAIN}"
+        await eventually(pod, web, ["10.96.0.7"], 0.05)
+        assert await pod.addresses("7.0.96.10.in-addr.arpa", "PTR") == [f"{web}."]
+        assert sorted(await pod.addresses(f"db.default.svc.{DOMAIN}")) == [
+            "10.244.1.5",
+            "10.244.2.6",
+        ]
+        dashed = f"10-244-1-5.db.default.svc.{DOMAIN}"
+        assert await pod.addresses(dashed) == ["10.244.1.5"]
+        assert await pod.addresses("5.1.244.10.in-addr.arpa", "PTR") == [f"{dashed}."]
+        srv = [f"0 100 80 {web}."]
+        await eventually(pod, f"_http._tcp.{web}", srv, 0.2, "SRV")
+        headless = await pod.addresses(f"_http._tcp.db.default.svc.{DOMAIN}", "SRV")
+        assert headless == [
+            f"0 50 8080 10-244-1-5.db.default.svc.{DOMAIN}.",
+            f"0 50 8080 10-244-2-6.db.default.svc.{DOMAIN}.",
+        ]
+        assert await pod.addresses(f"10-244-9-9.default.pod.{DOMAIN}") == ["10.244.9.9"]
+        assert await pod.addresses(f"alias.default.svc.{DOMAIN}") == [f"{web}.", "10.96.0.7"]
+
+    serving(pod, check)
+
+
+def test_what_does_not_exist_is_said_at_once(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 0.05)
+        nodata = await pod.ask(f"web.default.svc.{DOMAIN}", "AAAA")
+        assert (nodata.header.rcode, nodata.rr) == (RCODE.NOERROR, [])
+        for name in (f"example.com.default.svc.{DOMAIN}", f"nope.{DOMAIN}"):
+            assert (await pod.ask(name)).header.rcode == RCODE.NXDOMAIN
+        unknown = await pod.ask("1.2.96.10.in-addr.arpa", "PTR")
+        assert unknown.header.rcode == RCODE.NXDOMAIN
+        soa = await pod.ask(f"x.y.z.pod.{DOMAIN}")
+        assert soa.header.rcode == RCODE.NXDOMAIN
+        assert [record.rtype for record in soa.auth] == [QTYPE.SOA]
+
+    serving(pod, check)
+
+
+def test_a_removed_service_is_gone_and_a_changed_one_has_only_its_new_address(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        name = f"web.default.svc.{DOMAIN}"
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        await eventually(pod, name, ["10.96.0.7"], 0.05)
+        server.set_service("default/web", service("web", "10.96.0.8"))
+        server.apply()
+        await eventually(pod, name, ["10.96.0.8"], 0.05)
+        server.set_service("default/web", None)
+        server.apply()
+        await eventually(pod, name, [], 0.05)
+        assert (await pod.ask(name)).header.rcode == RCODE.NXDOMAIN
+
+    serving(pod, check)
+
+
+def test_an_address_held_twice_keeps_a_ptr_when_one_holder_goes(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        for name in ("one", "two"):
+            server.set_service(f"default/{name}", service(name, "None"))
+            server.set_slice(f"default/{name}-x", slice_(name, "10.244.1.5"))
+        server.apply()
+        await eventually(pod, f"two.default.svc.{DOMAIN}", ["10.244.1.5"], 0.05)
+        held = await pod.addresses("5.1.244.10.in-addr.arpa", "PTR")
+        first = "one" if ".one." in held[0] else "two"
+        other = "two" if first == "one" else "one"
+        server.set_service(f"default/{first}", None)
+        server.apply()
+        left = [f"10-244-1-5.{other}.default.svc.{DOMAIN}."]
+        await eventually(pod, "5.1.244.10.in-addr.arpa", left, 0.2, "PTR")
+
+    serving(pod, check)
+
+
+def test_no_query_is_lost_while_services_come_and_go(pod: Pod) -> None:
+    """1,000 queries a second for a Service that stays, and one that upstream answers."""
+
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/stays", service("stays", "10.96.0.2"))
+        server.apply()
+        await eventually(pod, f"stays.default.svc.{DOMAIN}", ["10.96.0.2"], 0.05)
+        asking = asyncio.create_task(ask_constantly(pod, 1.2))
+        slowest = 0.0
+        for index in range(200):
+            key, ip = f"default/s{index}", f"10.96.1.{index}"
+            server.set_service(key, service(f"s{index}", ip))
+            if index >= 5:
+                server.set_service(f"default/s{index - 5}", None)
+            server.apply()
+            took = await eventually(pod, f"s{index}.default.svc.{DOMAIN}", [ip], 0.5)
+            slowest = max(slowest, took)
+            await asyncio.sleep(0.003)
+        sent, answered = await asking
+        assert sent > 600
+        assert answered == sent
+        assert slowest < 0.05
+
+    serving(pod, check)
+
+
+async def ask_constantly(pod: Pod, seconds: float) -> tuple[int, int]:
+    """Query once a millisecond; how many queries were sent, and how many answered rightly."""
+    loop = asyncio.get_running_loop()
+    query = DNSRecord.question(f"stays.default.svc.{DOMAIN}").pack()[2:]
+    right: set[int] = set()
+    with pod.socket() as sock:
+
+        def receive() -> None:
+            reply = DNSRecord.parse(sock.recv(4096))
+            if [str(record.rdata) for record in reply.rr] == ["10.96.0.2"]:
+                right.add(reply.header.id)
+
+        loop.add_reader(sock, receive)
+        start, sent = loop.time(), 0
+        while loop.time() - start < seconds:
+            sock.send(sent.to_bytes(2, "big") + query)
+            sent += 1
+            await asyncio.sleep(max(0.0, start + sent / 1000 - loop.time()))
+        await asyncio.sleep(0.2)
+        loop.remove_reader(sock)
+    return sent, len(right)
+
+
+def test_names_resolve_on_when_the_controller_is_dead_and_the_next_one_adopts(pod: Pod) -> None:
+    async def first() -> int | None:
+        server = pod.server()
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.set_service("default/old", service("old", "10.96.0.9"))
+        server.apply()
+        await server.start(pod.netns)
+        await server.detach()
+        return server.pid
+
+    async def second(pid: int | None) -> None:
+        assert await pod.addresses(f"web.default.svc.{DOMAIN}") == ["10.96.0.7"]
+        assert (await pod.ask(f"web.default.svc.{DOMAIN}", "AAAA")).header.rcode == RCODE.NOERROR
+        assert (await pod.ask(f"web.other.svc.{DOMAIN}")).header.rcode == RCODE.NXDOMAIN
+        server = pod.server()
+        await server.start(pod.netns)
+        assert server.pid == pid
+        assert await pod.addresses(f"old.default.svc.{DOMAIN}") == ["10.96.0.9"]
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        await eventually(pod, f"old.default.svc.{DOMAIN}", [], 0.05)
+        assert await pod.addresses(f"web.default.svc.{DOMAIN}") == ["10.96.0.7"]
+        srv = f"_http._tcp.web.default.svc.{DOMAIN}"
+        await eventually(pod, srv, [f"0 100 80 web.default.svc.{DOMAIN}."], 0.2, "SRV")
+        await server.stop()
+        assert process.owned(pod.owner) == []
+
+    asyncio.run(second(asyncio.run(first())))
+
+
+def test_a_dnsmasq_that_dies_is_started_again(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        pid = server.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 2
+        while server.pid == pid and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+        assert server.pid != pid
+        await asyncio.sleep(0.1)
+        await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 1.0)
+
+    serving(pod, check)
+
+
+def test_other_names_come_from_upstream_and_so_does_an_aliases_address(
+    pod: Pod, tmp_path: Path
+) -> None:
+    path = tmp_path / "internet"
+    internet = netns.create(path)
+    try:
+        wire(pod.netns, internet)
+        asyncio.run(with_upstream(pod, internet))
+    finally:
+        process.end(process.owned(pod.owner))
+        os.close(internet)
+        netns.remove(path)
+
+
+async def with_upstream(pod: Pod, internet: int) -> None:
+    names = {"db.example.com": ("203.0.113.5",)}
+    upstream = InternetDns(pod.directory / "internet-dns", pod.owner, ["172.16.110.1"], names)
+    await upstream.start(internet)
+    server = pod.server("172.16.110.1")
+    external = service("ext", "", type="ExternalName", externalName="db.example.com")
+    server.set_service("default/ext", external)
+    server.apply()
+    await server.start(pod.netns)
+    assert await pod.addresses("anything.example") == ["172.16.110.1"]
+    assert await pod.addresses("db.example.com") == ["203.0.113.5"]
+    assert (await pod.ask("anything.example", "AAAA")).header.rcode == RCODE.NOERROR
+    assert (await pod.ask("no.invalid")).header.rcode == RCODE.NXDOMAIN
+    name = f"ext.default.svc.{DOMAIN}"
+    assert await pod.addresses(name) == ["db.example.com.", "203.0.113.5"]
+    await server.stop()
+    await upstream.stop()
+
+
+def wire(pod: int, internet: int) -> None:
+    """A veth between the two, 172.16.110.2 and .1, and loopback up on both sides."""
+    commands = [
+        (pod, "ip link add eth0 type veth peer name eth1"),
+        (pod, f"ip link set eth1 netns /proc/{os.getpid()}/fd/{internet}"),
+        (pod, "ip addr add 172.16.110.2/24 dev eth0"),
+        (pod, "ip link set eth0 up"),
+        (internet, "ip link set lo up"),
+        (internet, "ip addr add 172.16.110.1/24 dev eth1"),
+        (internet, "ip link set eth1 up"),
+    ]
+    for descriptor, command in commands:
+        with netns.entered(descriptor):
+            subprocess.run(command.split(), check=True)
+
+
+def test_tcp_and_truncation_for_many_endpoints(pod: Pod) -> None:
+    """A headless SRV answer that UDP cannot carry is truncated, and whole over TCP."""
+
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/big", service("big", "None"))
+        addresses = [f"10.244.3.{i}" for i in range(1, 61)]
+        server.set_slice("default/big-x", slice_("big", *addresses))
+        server.apply()
+        name = f"_http._tcp.big.default.svc.{DOMAIN}"
+        await asyncio.sleep(0.1)
+        assert (await pod.ask(name, "SRV")).header.tc == 1
+        query = DNSRecord.question(name, "SRV")
+        reply = await asyncio.to_thread(ask_over_tcp, pod, query.pack())
+        assert len(DNSRecord.parse(reply).rr) == 60
+
+    serving(pod, check)
+
+
+def ask_over_tcp(pod: Pod, packet: bytes) -> bytes:
+    with netns.entered(pod.netns):
+        sock = socket.create_connection(("127.0.0.1", 53), 2)
+    with sock, sock.makefile("rb") as stream:
+        sock.sendall(len(packet).to_bytes(2, "big") + packet)
+        return stream.read(int.from_bytes(stream.read(2), "big"))
