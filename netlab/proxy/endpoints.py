@@ -86,7 +86,7 @@ _Rest = tuple[bool, bool, bool, bool, tuple[str, ...], tuple[str, ...]]
 def _hosts(
     endpoint_slice: Object, family: Family, node_name: str, complaints: list[Complaint]
 ) -> list[tuple[str, _Rest]]:
-    """Each endpoint's address and what is known of it: local, ready, serving, terminating, hints."""
+    """Each endpoint's address; whether local, ready, serving, terminating; zone and node hints."""
     found = []
     for index, endpoint in enumerate(endpoint_slice.get("endpoints") or ()):
         # One address an endpoint is all that was ever defined; kube-proxy takes the first.

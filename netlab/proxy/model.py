@@ -8,7 +8,7 @@ are 110,000 rules, and they have to fit in memory and be compared in a moment.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -69,3 +69,32 @@ class Ruleset:
             for chain in table.in_order():
                 for rule in chain.rules:
                     yield table.name, chain.name, rule
+
+
+@dataclass(slots=True)
+class Change:
+    """Chains to replace, by (table, chain): their rules before and after, None for no chain.
+
+    Only chains that are not built in; `before` undoes what `after` does.
+    """
+
+    before: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
+    after: dict[tuple[str, str], tuple[str, ...] | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.after)
+
+    def note(
+        self, place: tuple[str, str], old: tuple[str, ...] | None, new: tuple[str, ...] | None
+    ) -> None:
+        """Record one chain, unless nothing changes."""
+        if old != new:
+            self.before[place], self.after[place] = old, new
+
+    def undone(self, tables: Iterable[str]) -> Change:
+        """The change back, in those tables only."""
+        back = Change()
+        for place, new in self.after.items():
+            if place[0] in tables:
+                back.note(place, new, self.before[place])
+        return back

@@ -1,0 +1,176 @@
+"""Rulesets → the kernel: the appliers' protocol, and the one that runs iptables-restore.
+
+A whole ruleset is restored without --noflush, since with it the time grows with the square of
+the new chains; what others put into the tables is read first and written back along with it.
+A change is restored with --noflush and names only the chains it touches.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from netlab.errors import CommandFailed, NetlabError
+from netlab.kernel.run import run
+from netlab.proxy import owners
+from netlab.proxy.carry import carry
+from netlab.proxy.model import Change, Family, Ruleset
+from netlab.proxy.read import Variant, legacy_layout, nft_generation, program, read
+from netlab.proxy.render import render, render_change
+
+# nat first: nearly all that can fail is there, and each table is committed on its own.
+_ORDER = ("nat", "filter", "mangle")
+
+_TIMEOUT = 300.0
+
+
+class RestoreFailed(NetlabError):
+    """The kernel or iptables-restore refused a rule; what was in force before still is.
+
+    `line` is the refused line's text, "" when nobody could tell; `service` is the service port
+    (`ns/name:port`) it belongs to.
+    """
+
+    def __init__(self, message: str, line: str, service: str | None) -> None:
+        owner = f" (of Service {owners.service_of(service)})" if service else ""
+        super().__init__(
+            f"{message}{owner}" + (f"\n  {line}" if line else ""),
+            hint="the rules that were in force before still are; the next sync tries again",
+        )
+        self.line = line
+        self.service = service
+
+
+class Applier(Protocol):
+    """Brings rules into one namespace for one family. Blocking; for one thread at a time."""
+
+    family: Family
+
+    def read(self) -> Ruleset:
+        """What the namespace has now."""
+
+    def replace(self, desired: Ruleset) -> None:
+        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent."""
+
+    def change(self, change: Change) -> None:
+        """Replace and delete single chains; all other rules stay."""
+
+    def fingerprint(self) -> object:
+        """A value that changes when somebody changes the rules; cheap at any size."""
+
+
+class RestoreApplier:
+    """iptables-restore and its family, in the nft or the legacy variant."""
+
+    def __init__(self, variant: Variant, family: Family, netns: int | Path | None) -> None:
+        self.variant: Variant = variant
+        self.family: Family = family
+        self.netns = netns
+
+    def read(self) -> Ruleset:
+        """What the namespace has now."""
+        return read(self.netns, self.variant, self.family)
+
+    def replace(self, desired: Ruleset) -> None:
+        """One restore of whole tables; if a later table fails, the earlier ones are put back."""
+        existing = self.read()
+        wanted = _in_order(carry(desired, existing))
+        text = render(wanted)
+        try:
+            self._restore(text)
+        except _Refused as refused:
+            self._put_back(existing, _committed(text, refused.number))
+            raise _explained(refused, text, desired) from None
+
+    def change(self, change: Change) -> None:
+        """One restore with --noflush; if a later table fails, the earlier ones are put back."""
+        ordered = Change()
+        for place in sorted(change.after, key=lambda place: _ORDER.index(place[0])):
+            ordered.note(place, change.before[place], change.after[place])
+        text = render_change(ordered)
+        if not text:
+            return
+        try:
+            self._restore(text, "--noflush")
+        except _Refused as refused:
+            back = render_change(ordered.undone(_committed(text, refused.number)))
+            if back:
+                self._restore(back, "--noflush")
+            raise _explained(refused, text, Ruleset()) from None
+
+    def fingerprint(self) -> object:
+        """nf_tables' generation; for legacy tables the offsets of their parts."""
+        if self.variant == "nft":
+            return nft_generation(self.netns)
+        return legacy_layout(self.netns, self.family, _ORDER)
+
+    def _put_back(self, existing: Ruleset, tables: Iterable[str]) -> None:
+        # A table that did not exist before is emptied: no rules is what it had.
+        old = {name: existing.tables[name] for name in tables if name in existing.tables}
+        empty = "".join(f"*{name}\nCOMMIT\n" for name in tables if name not in existing.tables)
+        if old or empty:
+            self._restore((render(Ruleset(old)) if old else "") + empty)
+
+    def _restore(self, text: str, *flags: str) -> None:
+        argv = [program(self.family, self.variant, "restore"), "-w", "5", "--counters", *flags]
+        try:
+            run(argv, input=text, netns=self.netns, timeout=_TIMEOUT)
+        except CommandFailed as failed:
+            raise _Refused(failed) from None
+
+
+def _in_order(ruleset: Ruleset) -> Ruleset:
+    return Ruleset({name: ruleset.tables[name] for name in _ORDER if name in ruleset.tables})
+
+
+class _Refused(Exception):
+    """iptables-restore's own words, and the line number in them (0 when there is none)."""
+
+    def __init__(self, failed: CommandFailed) -> None:
+        super().__init__(failed.stderr)
+        number = re.search(r"line:? (\d+)", failed.stderr)
+        self.number = int(number.group(1)) if number else 0
+        self.words = _words(failed.stderr)
+
+
+def _words(stderr: str) -> str:
+    """The message without the program's name, its advice and its line number."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    kept = [line for line in lines if not line.startswith(("Try `", "Error occurred"))]
+    return re.sub(r"^\S+ v[\d.]+ \(\w+\):\s*", "", " ".join(kept)).strip()
+
+
+def _committed(text: str, failing: int) -> list[str]:
+    """The tables whose COMMIT came before the failing line; none when nobody knows the line."""
+    done = []
+    table = ""
+    for line in text.splitlines()[: max(failing - 1, 0)]:
+        if line.startswith("*"):
+            table = line[1:]
+        elif line == "COMMIT":
+            done.append(table)
+    return done
+
+
+def _explained(refused: _Refused, text: str, desired: Ruleset) -> RestoreFailed:
+    """The refusal with the rule and the Service it is about."""
+    lines = text.splitlines()
+    line = lines[refused.number - 1] if 0 < refused.number <= len(lines) else ""
+    if line == "COMMIT":
+        line = _mentioned(refused.words, lines)
+    match = re.match(r"(?:\[\d+:\d+\] )?(?:-A |-X |:)(\S+)(?: (.*))?", line)
+    service = None
+    if match:
+        rule = match.group(2) or ""
+        service = owners.service_port(rule) or owners.owner(desired, "nat", match.group(1))
+    return RestoreFailed(f"iptables-restore: {refused.words}", line, service)
+
+
+def _mentioned(words: str, lines: list[str]) -> str:
+    """Where a whole table was refused: the rule that uses the name the refusal quotes."""
+    quoted = re.search(r"[`'\"]([^`'\"]+)['\"]", words)
+    if not quoted:
+        return ""
+    return next((line for line in lines if line.endswith(f" {quoted.group(1)}")), "")

@@ -1,0 +1,68 @@
+"""What others put into a node's tables, carried along when the tables are written anew."""
+
+from __future__ import annotations
+
+from netlab.proxy import chains
+from netlab.proxy.model import HOOKS, Chain, Counters, Ruleset, Table
+
+_JUMPED_TO = frozenset().union(*chains.FIXED.values()) - {chains.MARK_MASQ, chains.CANARY}
+
+
+def carry(desired: Ruleset, existing: Ruleset) -> Ruleset:
+    """`desired` with every chain and rule of `existing` that is not kube-proxy's, with their
+    counters and policies. Tables that `desired` does not name are left out: nobody touches them.
+
+    Where kube-proxy's jumps stand complete and in order, the built-in chain stays as it is;
+    otherwise all of them go where the first stood, or to the top.
+    """
+    tables = {}
+    for name, table in desired.tables.items():
+        old = existing.tables.get(name)
+        tables[name] = _carried(table, old) if old else table
+    return Ruleset(tables)
+
+
+def _carried(table: Table, old: Table) -> Table:
+    merged = dict(table.chains)
+    for chain in old.chains.values():
+        if chain.name in HOOKS.get(table.name, ()):
+            merged[chain.name] = _builtin(table.chains.get(chain.name), chain)
+        elif not chains.is_ours(table.name, chain.name):
+            merged[chain.name] = chain
+    _keep_targets(merged, old)
+    return Table(table.name, merged)
+
+
+def _keep_targets(merged: dict[str, Chain], old: Table) -> None:
+    """A stale chain that somebody else jumps to must stay, empty, or nothing could be restored."""
+    for name in old.chains.keys() - merged.keys():
+        if any(target(rule) == name for chain in merged.values() for rule in chain.rules):
+            merged[name] = Chain(name)
+
+
+def _builtin(desired: Chain | None, old: Chain) -> Chain:
+    jumps = desired.rules if desired else ()
+    if tuple(rule for rule in old.rules if _is_jump(rule)) == jumps:
+        return old
+    counters = old.counters or ((0, 0),) * len(old.rules)
+    theirs: list[tuple[str, Counters]] = []
+    place: int | None = None
+    for rule, counted in zip(old.rules, counters, strict=True):
+        if not _is_jump(rule):
+            theirs.append((rule, counted))
+        elif place is None:
+            place = len(theirs)
+    theirs[place or 0 : place or 0] = [(jump, (0, 0)) for jump in jumps]
+    rules = tuple(rule for rule, _ in theirs)
+    kept = tuple(counted for _, counted in theirs) if old.counters else ()
+    return Chain(old.name, rules, old.policy, kept, old.policy_counters)
+
+
+def _is_jump(rule: str) -> bool:
+    return target(rule) in _JUMPED_TO
+
+
+def target(rule: str) -> str:
+    """The target or chain a rule jumps to; "" when it has none."""
+    _, found, rest = rule.rpartition(" -j ") if " -j " in rule else rule.rpartition("-j ")
+    return rest.partition(" ")[0] if found else ""

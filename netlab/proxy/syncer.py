@@ -1,0 +1,278 @@
+"""One node's kube-proxy: takes objects as they change, keeps the node's rules in step.
+
+Blocking. `set_*` may be called from any thread; `sync` and `repair` from one worker thread.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.objects.meta import Object
+from netlab.proxy import conntrack
+from netlab.proxy.apply import Applier
+from netlab.proxy.carry import carry
+from netlab.proxy.compile import ServiceRules
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.endpoints import service_key
+from netlab.proxy.model import Change, Ruleset, Table
+from netlab.proxy.rulebook import RuleBook
+from netlab.proxy.services import Complaint
+from netlab.proxy.view import view
+
+
+@dataclass(frozen=True)
+class SyncReport:
+    """What a sync did: `full` or only the `changed` Services (`ns/name`), in how many seconds;
+    `complaints` are about what in those objects could not be used."""
+
+    full: bool
+    seconds: float
+    changed: tuple[str, ...]
+    complaints: tuple[Complaint, ...] = ()
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """What a healthCheckNodePort answers: 200 with local endpoints, else 503."""
+
+    service: str
+    local_endpoints: int
+
+
+class ObjectCache:
+    """The objects as they are now, and which Services were touched since somebody asked."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._services: dict[str, Object] = {}
+        self._slices: dict[str, dict[str, Object]] = {}
+        self._service_of_slice: dict[str, str] = {}
+        self._touched: set[str] = set()
+
+    def set_service(self, key: str, service: Object | None) -> None:
+        """Keep a Service under `ns/name`; None forgets it."""
+        with self._lock:
+            if service is None:
+                self._services.pop(key, None)
+            else:
+                self._services[key] = service
+            self._touched.add(key)
+
+    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+        """Keep an EndpointSlice under `ns/name`; None forgets it."""
+        now = service_key(endpoint_slice) if endpoint_slice else None
+        with self._lock:
+            before = self._service_of_slice.pop(key, None)
+            if before:
+                self._slices[before].pop(key, None)
+                self._touched.add(before)
+            if endpoint_slice is not None and now:
+                self._slices.setdefault(now, {})[key] = endpoint_slice
+                self._service_of_slice[key] = now
+                self._touched.add(now)
+
+    def take_touched(self) -> list[str]:
+        """The Services touched since the last call, in order."""
+        with self._lock:
+            touched, self._touched = sorted(self._touched), set()
+        return touched
+
+    def service(self, key: str) -> Object | None:
+        """The Service of that key."""
+        return self._services.get(key)
+
+    def slices(self, key: str) -> Sequence[Object]:
+        """Its EndpointSlices, in the order of their keys."""
+        with self._lock:
+            return [one for _, one in sorted(self._slices.get(key, {}).items())]
+
+    def keys(self) -> list[str]:
+        """All Services' keys."""
+        with self._lock:
+            return list(self._services)
+
+
+class Proxier:
+    """Keeps the rules of one node: `appliers` has one for each family the node has."""
+
+    def __init__(
+        self,
+        config: ProxyConfig,
+        appliers: Sequence[Applier],
+        *,
+        netns: int | Path | None = None,
+        node: Object | None = None,
+    ) -> None:
+        self.config = config
+        self.objects = ObjectCache()
+        self._netns = netns
+        self._node = node
+        self._node_changed = False
+        self._families = [
+            _FamilySync(RuleBook(view(node, config, applier.family), self.objects), applier)
+            for applier in appliers
+        ]
+
+    def set_node(self, node: Object | None) -> None:
+        """The Node object of this node: its zone, its addresses."""
+        self._node, self._node_changed = node, True
+
+    def set_service(self, key: str, service: Object | None) -> None:
+        """Keep a Service under `ns/name`; None forgets it."""
+        self.objects.set_service(key, service)
+
+    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+        """Keep an EndpointSlice under `ns/name`; None forgets it."""
+        self.objects.set_slice(key, endpoint_slice)
+
+    def sync(self) -> SyncReport:
+        """Bring the node's rules in step with the objects, all changes so far in one restore.
+
+        The first sync, and the one after a failure, writes everything. Raises RestoreFailed
+        when even that is refused; the old rules are in force then, and the next sync tries again.
+        """
+        started = time.perf_counter()
+        touched = self.objects.take_touched()
+        if self._node_changed:
+            self._node_changed = False
+            self._look_at_node()
+        failures: list[NetlabError] = []
+        full = False
+        for family in self._families:
+            family.suspect()
+        for family in self._families:
+            try:
+                full |= family.sync(touched, self._netns)
+            except NetlabError as failure:  # the other family is to have its rules all the same
+                failures.append(failure)
+        for family in self._families:
+            family.note_fingerprint()
+        if failures:
+            raise failures[0]
+        seconds = time.perf_counter() - started
+        return SyncReport(full, seconds, tuple(touched), tuple(self._complaints(touched)))
+
+    def repair(self, *, thorough: bool = False) -> bool:
+        """Put right what somebody deleted or changed by hand; True when something was.
+
+        Costs next to nothing while the kernel's tables are untouched; `thorough` reads and
+        compares them in any case.
+        """
+        repaired = [family.repair(thorough) for family in self._families]
+        return any(repaired)
+
+    def rulesets(self) -> Mapping[str, Ruleset]:
+        """What the node should have, by family."""
+        return {family.applier.family: family.book.ruleset() for family in self._families}
+
+    def health_checks(self) -> dict[int, HealthCheck]:
+        """healthCheckNodePort → the Service behind it and its endpoints on this node."""
+        checks: dict[int, HealthCheck] = {}
+        for family in self._families:
+            for rules in family.book:
+                for port, count in rules.health.items():
+                    before = checks.get(port)
+                    total = count + (before.local_endpoints if before else 0)
+                    checks[port] = HealthCheck(rules.key, total)
+        return checks
+
+    def _look_at_node(self) -> None:
+        for family in self._families:
+            family.look_again(self._node, self.config)
+
+    def _complaints(self, keys: Iterable[str]) -> Iterable[Complaint]:
+        for family in self._families:
+            for key in keys:
+                rules = family.book.get(key)
+                if rules:
+                    yield from rules.complaints
+
+
+class _FamilySync:
+    """The sync of one address family: what should be there, and how it gets there."""
+
+    def __init__(self, book: RuleBook, applier: Applier) -> None:
+        self.book = book
+        self.applier = applier
+        self._in_force = False
+        self._fingerprint: object = None
+        self._suspect = False
+        self._replaced: dict[str, ServiceRules | None] = {}
+
+    def look_again(self, node: Object | None, config: ProxyConfig) -> None:
+        seen = view(node, config, self.applier.family)
+        if seen != self.book.node:
+            self.book.look_again(seen)
+            self._in_force = False
+
+    def suspect(self) -> None:
+        """Remember that somebody else changed rules since we last looked: our own change is
+        about to make that invisible."""
+        if self._in_force and self.applier.fingerprint() != self._fingerprint:
+            self._suspect = True
+
+    def note_fingerprint(self) -> None:
+        if self._in_force:
+            self._fingerprint = self.applier.fingerprint()
+
+    def sync(self, touched: Sequence[str], netns: int | Path | None) -> bool:
+        """True for a full sync, which is also what follows when a partial one is refused."""
+        change, replaced = self.book.update(touched)
+        self._replaced = {**replaced, **self._replaced}
+        full = not (self._in_force and self._try(change))
+        if full:
+            self._write_all()
+        self._forget(netns)
+        return full
+
+    def _try(self, change: Change) -> bool:
+        self._in_force = False
+        try:
+            self.applier.change(change)
+        except NetlabError:
+            return False
+        self._in_force = True
+        return True
+
+    def _write_all(self) -> None:
+        self._in_force = False
+        self.applier.replace(self.book.ruleset())
+        self._in_force, self._suspect = True, False
+        self.note_fingerprint()
+
+    def _forget(self, netns: int | Path | None) -> None:
+        replaced, self._replaced = self._replaced, {}
+        for key, old in replaced.items():
+            entries = conntrack.stale_entries(old, self.book.get(key))
+            conntrack.forget(netns, self.applier.family, entries)
+
+    def repair(self, thorough: bool) -> bool:
+        if not self._in_force:
+            return False
+        seen = self.applier.fingerprint()
+        if seen == self._fingerprint and not (thorough or self._suspect):
+            return False
+        if not self._stands_in(self.applier.read()):
+            self._write_all()
+            return True
+        self._fingerprint, self._suspect = seen, False
+        return False
+
+    def _stands_in(self, existing: Ruleset) -> bool:
+        """True when everything that should be there is, and no chain of ours besides."""
+        wanted = carry(self.book.ruleset(), existing)
+        return all(
+            name in existing.tables and _same_rules(table, existing.tables[name])
+            for name, table in wanted.tables.items()
+        )
+
+
+def _same_rules(wanted: Table, existing: Table) -> bool:
+    return wanted.chains.keys() == existing.chains.keys() and all(
+        chain.rules == existing.chains[chain.name].rules for chain in wanted.chains.values()
+    )
