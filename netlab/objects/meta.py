@@ -1,7 +1,5 @@
 """Objects are plain JSON dictionaries in Kubernetes' own shape; these read their metadata."""
 
-from __future__ import annotations
-
 from typing import Any
 
 Object = dict[str, Any]
