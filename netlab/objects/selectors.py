@@ -117,7 +117,7 @@ _OPERATORS: dict[str, Operator] = {
 
 
 def parse(text: str) -> Selector:
-    """kubectl's spelling, `app=web,tier!=db,env in (a,b),!old`; `BadRequest` if it makes no sense."""
+    """kubectl's spelling, `app=web,tier!=db,env in (a,b),!old`; `BadRequest` for anything else."""
     requirements = [_requirement(part, text) for part in _split(text) if part]
     return Selector(tuple(requirements)) if requirements else EVERYTHING
 

@@ -1,0 +1,115 @@
+"""Checks of single fields that several kinds share: names, labels, addresses, ranges, ports."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netlab.objects import names
+from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long
+
+PORT_RULE = "must be between 1 and 65535, inclusive"
+IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A DNS label (RFC 1123), as names of nodes, namespaces, containers are."""
+    if len(text) > names.DNS_LABEL_MAX:
+        yield too_long(path, names.DNS_LABEL_MAX)
+    elif not names.is_dns_label(text):
+        yield invalid(path, text, names.DNS_LABEL_RULE, suggest(text))
+
+
+def dns_subdomain(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A DNS subdomain (RFC 1123), as most objects' names are."""
+    if len(text) > names.DNS_SUBDOMAIN_MAX:
+        yield too_long(path, names.DNS_SUBDOMAIN_MAX)
+    elif not names.is_dns_subdomain(text):
+        yield invalid(path, text, names.DNS_SUBDOMAIN_RULE, suggest(text))
+
+
+def dns_1035_label(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A DNS label that starts with a letter (RFC 1035), as Services' names are."""
+    if len(text) > names.DNS_LABEL_MAX:
+        yield too_long(path, names.DNS_LABEL_MAX)
+    elif not names.is_dns_1035_label(text):
+        yield invalid(path, text, names.DNS_1035_LABEL_RULE, suggest(text))
+
+
+def suggest(text: str) -> str | None:
+    """`clusterip_service` → a hint to write clusterip-service, when that is all it takes."""
+    fixed = "".join(c if c.isalnum() and c.isascii() else "-" for c in text.lower()).strip("-")
+    return f'write "{fixed}"' if fixed != text and names.is_dns_label(fixed) else None
+
+
+def labels(path: Path, pairs: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """Keys and values of labels or of a selector."""
+    for key, value in pairs.items():
+        yield from qualified_name(path, key)
+        yield from label_value((*path, key), value)
+
+
+def qualified_name(path: Path, key: str) -> Iterator[FieldProblem]:
+    """A label's key."""
+    if not names.is_qualified_name(key):
+        yield invalid(path, key, names.QUALIFIED_NAME_RULE)
+
+
+def label_value(path: Path, value: str) -> Iterator[FieldProblem]:
+    """A label's value."""
+    if len(value) > names.LABEL_VALUE_MAX:
+        yield too_long(path, names.LABEL_VALUE_MAX)
+    elif not names.is_label_value(value):
+        yield invalid(path, value, names.LABEL_VALUE_RULE)
+
+
+def address(path: Path, text: str) -> Iterator[FieldProblem]:
+    """An IP address of either family."""
+    if parse_address(text) is None:
+        hint = "write the address alone, without its /length" if "/" in text else None
+        yield invalid(path, text, IP_RULE, hint)
+
+
+def cidr(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A range: the network's address and its length, without host bits."""
+    try:
+        loose = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        yield invalid(path, text, CIDR_RULE)
+        return
+    if "/" not in text:
+        yield invalid(path, text, CIDR_RULE, f"write {text}/24 or the length that is meant")
+    elif str(loose.network_address) != _compressed(text.split("/")[0]):
+        yield invalid(path, text, "must not have bits set beyond the prefix", f"write {loose}")
+
+
+def _compressed(text: str) -> str:
+    return str(ipaddress.ip_address(text))
+
+
+def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, or None when the text is none (or carries a zone)."""
+    try:
+        return None if "%" in text else ipaddress.ip_address(text)
+    except ValueError:
+        return None
+
+
+def port_number(path: Path, value: int) -> Iterator[FieldProblem]:
+    """A TCP, UDP or SCTP port."""
+    if not 1 <= value <= 65535:
+        yield invalid(path, value, PORT_RULE)
+
+
+def non_negative(path: Path, value: Any) -> Iterator[FieldProblem]:
+    """A count or a number of seconds."""
+    if isinstance(value, int) and value < 0:
+        yield invalid(path, value, "must be greater than or equal to 0")
+
+
+def given(path: Path, mapping: Mapping[str, Any], field: str) -> Iterator[FieldProblem]:
+    """`Required value` unless the field is there and not empty."""
+    if mapping.get(field) in (None, ""):
+        yield required((*path, field))

@@ -1,0 +1,268 @@
+"""The Lab object: what `kind: Lab` asks for, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from netlab.objects.labcheck import lab_problems
+from netlab.objects.meta import Object
+from netlab.objects.ranges import (
+    FIRST_CLIENT,
+    FIRST_NODE,
+    Family,
+    Pool,
+    addresses,
+    client_entries,
+    families,
+    node_entries,
+    node_pod_cidrs,
+    nth_address,
+    ranges,
+    split,
+)
+
+__all__ = [
+    "API_VERSION",
+    "Client",
+    "Dns",
+    "External",
+    "Lab",
+    "Node",
+    "Proxy",
+    "lab_from_object",
+    "lab_problems",
+]
+
+API_VERSION = "netlab/v1"
+CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+
+Role = Literal["control-plane", "worker"]
+ProxyMode = Literal["iptables", "nftables"]
+IptablesBackend = Literal["auto", "nft", "legacy", "libiptc"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """One machine of the lab: a network namespace with a foot on each of two networks.
+
+    Addresses are bare (`10.10.11.10`), `pod_cidrs` are ranges; one of each IP family, in the
+    order of the lab's families. `labels` are the user's only. `taints` are Kubernetes' own
+    objects (key, value, effect).
+    """
+
+    name: str
+    role: Role = "worker"
+    labels: dict[str, str] = field(default_factory=dict)
+    internal_ips: tuple[str, ...] = ()
+    external_ips: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+    taints: tuple[dict[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Client:
+    """A machine outside the cluster, on the external network alone."""
+
+    name: str
+    ips: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class External:
+    """The network outside: the nodes' external addresses, the clients, the way to the internet.
+
+    `gateway_ips` (the first address of each range) belong to the internet's stand-in.
+    """
+
+    cidrs: tuple[str, ...]
+    clients: tuple[Client, ...]
+    gateway_ips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dns:
+    """The cluster's domain, and fixed answers of the upstream server that plays the internet.
+
+    Names not in `upstream` are answered with the internet's own address.
+    """
+
+    domain: str = "cluster.local"
+    upstream: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """kube-proxy's own settings, with its defaults; `node_port_addresses` () means every address.
+
+    An entry is a range, or `primary` for the node's internal address.
+    """
+
+    masquerade_all: bool = False
+    localhost_node_ports: bool = True
+    node_port_addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A whole lab. Ranges come one per IP family, in the order of `ip_families`."""
+
+    name: str
+    nodes: tuple[Node, ...]
+    pod_cidrs: tuple[str, ...]
+    service_cidrs: tuple[str, ...]
+    ip_families: tuple[Family, ...]
+    proxy_mode: ProxyMode
+    iptables: IptablesBackend
+    node_network: tuple[str, ...]
+    external: External
+    dns: Dns
+    proxy: Proxy
+
+    def node(self, name: str) -> Node | None:
+        """The node of that name."""
+        return next((node for node in self.nodes if node.name == name), None)
+
+    def to_object(self) -> Object:
+        """The `kind: Lab` object with everything spelled out; reads back as an equal Lab."""
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Lab",
+            "metadata": {"name": self.name},
+            "spec": {
+                "nodes": [_node_to_object(node) for node in self.nodes],
+                "podCIDR": ",".join(self.pod_cidrs),
+                "serviceCIDR": ",".join(self.service_cidrs),
+                "ipFamilies": list(self.ip_families),
+                "proxyMode": self.proxy_mode,
+                "iptables": self.iptables,
+                "nodeNetwork": ",".join(self.node_network),
+                "external": {
+                    "cidr": ",".join(self.external.cidrs),
+                    "clients": [
+                        {"name": client.name, "ip": ",".join(client.ips)}
+                        for client in self.external.clients
+                    ],
+                },
+                "dns": {
+                    "domain": self.dns.domain,
+                    "upstream": {name: list(ips) for name, ips in self.dns.upstream.items()},
+                },
+                "proxy": {
+                    "masqueradeAll": self.proxy.masquerade_all,
+                    "localhostNodePorts": self.proxy.localhost_node_ports,
+                    "nodePortAddresses": list(self.proxy.node_port_addresses),
+                },
+            },
+        }
+
+
+def _node_to_object(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "role": node.role,
+        "labels": dict(node.labels),
+        "internalIP": ",".join(node.internal_ips),
+        "externalIP": ",".join(node.external_ips),
+        "podCIDR": ",".join(node.pod_cidrs),
+        "taints": [dict(taint) for taint in node.taints],
+    }
+
+
+def lab_from_object(obj: Object) -> Lab:
+    """The Lab that an object without `lab_problems` describes, every default filled in."""
+    spec: Mapping[str, Any] = obj["spec"]
+    external, external_ips = _external(spec, written := node_entries(spec.get("nodes")))
+    return Lab(
+        name=obj["metadata"]["name"],
+        nodes=_nodes(spec, written, external_ips),
+        pod_cidrs=ranges(spec, "podCIDR"),
+        service_cidrs=ranges(spec, "serviceCIDR"),
+        ip_families=families(spec),
+        proxy_mode=spec.get("proxyMode") or "iptables",
+        iptables=spec.get("iptables") or "auto",
+        node_network=ranges(spec, "nodeNetwork"),
+        external=external,
+        dns=_dns(spec.get("dns") or {}),
+        proxy=_proxy(spec.get("proxy") or {}),
+    )
+
+
+def _nodes(
+    spec: Mapping[str, Any], written: list[dict[str, Any]], external_ips: list[tuple[str, ...]]
+) -> tuple[Node, ...]:
+    internal = [split(entry.get("internalIP")) for entry in written]
+    taken = [address for row in internal for address in row]
+    pools = [Pool(cidr, taken) for cidr in ranges(spec, "nodeNetwork")]
+    internal_ips = addresses(internal, pools, FIRST_NODE)
+    pod_cidrs = _pod_cidrs(ranges(spec, "podCIDR"), written)
+    only_control_planes = all(entry.get("role") == "control-plane" for entry in written)
+    return tuple(
+        Node(
+            name=entry["name"],
+            role=entry.get("role") or "worker",
+            labels=dict(entry.get("labels") or {}),
+            internal_ips=internal_ips[index],
+            external_ips=external_ips[index],
+            pod_cidrs=pod_cidrs[index],
+            taints=_taints(entry, only_control_planes),
+        )
+        for index, entry in enumerate(written)
+    )
+
+
+def _taints(entry: Mapping[str, Any], only_control_planes: bool) -> tuple[dict[str, str], ...]:
+    """A control plane keeps pods away, as kubeadm has it, unless nothing else could run them."""
+    if entry.get("taints") is not None:
+        return tuple(dict(taint) for taint in entry["taints"])
+    if entry.get("role") != "control-plane" or only_control_planes:
+        return ()
+    return (dict(CONTROL_PLANE_TAINT),)
+
+
+def _pod_cidrs(cidrs: tuple[str, ...], written: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    columns = []
+    for cidr in cidrs:
+        is_v6 = ":" in cidr
+        overrides = [
+            next((text for text in split(entry.get("podCIDR")) if (":" in text) == is_v6), None)
+            for entry in written
+        ]
+        columns.append(node_pod_cidrs(cidr, overrides))
+    return [tuple(text for text in row if text) for row in zip(*columns, strict=True)]
+
+
+def _external(
+    spec: Mapping[str, Any], nodes: list[dict[str, Any]]
+) -> tuple[External, list[tuple[str, ...]]]:
+    """The external network, and the nodes' addresses on it."""
+    cidrs = ranges(spec, "external.cidr")
+    clients = client_entries(spec.get("external") or {})
+    client_ips = [split(client.get("ip")) for client in clients]
+    node_ips = [split(node.get("externalIP")) for node in nodes]
+    taken = [address for row in (*client_ips, *node_ips) for address in row]
+    pools = [Pool(cidr, taken) for cidr in cidrs]
+    client_ips = addresses(client_ips, pools, FIRST_CLIENT)
+    node_ips = addresses(node_ips, pools, FIRST_NODE)
+    return External(
+        cidrs=cidrs,
+        clients=tuple(
+            Client(client["name"], ips) for client, ips in zip(clients, client_ips, strict=True)
+        ),
+        gateway_ips=tuple(nth_address(cidr, 1) for cidr in cidrs),
+    ), node_ips
+
+
+def _dns(dns: Mapping[str, Any]) -> Dns:
+    upstream = {name: split(ips) for name, ips in (dns.get("upstream") or {}).items()}
+    return Dns(dns.get("domain") or "cluster.local", upstream)
+
+
+def _proxy(proxy: Mapping[str, Any]) -> Proxy:
+    localhost = proxy.get("localhostNodePorts")
+    return Proxy(
+        masquerade_all=bool(proxy.get("masqueradeAll")),
+        localhost_node_ports=True if localhost is None else localhost,
+        node_port_addresses=tuple(proxy.get("nodePortAddresses") or ()),
+    )

@@ -1,0 +1,265 @@
+"""Structure of objects: which fields exist, of which type, and how patches merge their lists.
+
+`schema.json` (Kubernetes' kinds) and `lab.schema.json`, `pathcheck.schema.json` (netlab's own)
+use the same few words of JSON Schema: type, properties, required, items, additionalProperties,
+enum, $ref. Schemas are compiled on first use, field by field, since a lab touches few of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem, Path, did_you_mean, not_supported, required
+
+_PYTHON_TYPES: dict[str, type] = {
+    "string": str,
+    "integer": int,
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+    "null": type(None),
+}
+_WORDS = {
+    "string": "a string",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a mapping",
+    "array": "a list",
+}
+_NETLAB_SCHEMAS = {
+    "Lab": "lab.schema.json",
+    "PathCheck": "pathcheck.schema.json",
+}
+
+
+class Schema:
+    """One field's structure, compiled from its JSON; children are compiled when asked for."""
+
+    __slots__ = (
+        "_children",
+        "_defs",
+        "_properties",
+        "_rest",
+        "elements",
+        "enum",
+        "is_open",
+        "merge_key",
+        "python_types",
+        "raw",
+        "required",
+        "strategies",
+        "types",
+    )
+
+    def __init__(self, raw: dict[str, Any], defs: dict[str, Any]) -> None:
+        written = raw.get("type")
+        self.raw = raw
+        self.types: tuple[str, ...] = (
+            (written,) if isinstance(written, str) else tuple(written or ())
+        )
+        self.python_types = _python_types(self.types)
+        self.enum: frozenset[Any] = frozenset(raw.get("enum", ()))
+        self.required: tuple[str, ...] = tuple(raw.get("required", ()))
+        self.merge_key: str | None = raw.get("x-kubernetes-patch-merge-key")
+        strategy = raw.get("x-kubernetes-patch-strategy", "")
+        self.strategies: frozenset[str] = frozenset(strategy.split(",")) - {""}
+        self._defs = defs
+        self._properties: dict[str, Any] = raw.get("properties", {})
+        rest = raw.get("additionalProperties", not self._properties)
+        self.is_open = rest is not False
+        anything = ANYTHING if raw else self
+        self._rest: Schema = _compile(rest, defs) if isinstance(rest, dict) else anything
+        self.elements: Schema = _compile(raw["items"], defs) if "items" in raw else anything
+        self._children: dict[str, Schema] = {}
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the fields that a mapping here may have; () for free-form maps."""
+        return tuple(self._properties)
+
+    def child(self, name: str) -> Schema | None:
+        """The schema of a field; None when there is no such field."""
+        found = self._children.get(name)
+        if found is None:
+            raw = self._properties.get(name)
+            if raw is None:
+                return self._rest if self.is_open else None
+            found = self._children[name] = _compile(raw, self._defs)
+        return found
+
+    def at(self, path: Path) -> Schema | None:
+        """The schema that a path leads to; whole numbers step into list elements."""
+        here: Schema | None = self
+        for part in path:
+            if here is None:
+                return None
+            here = here.elements if isinstance(part, int) else here.child(part)
+        return here
+
+
+def _python_types(types: tuple[str, ...]) -> frozenset[type]:
+    found = {_PYTHON_TYPES[name] for name in types if name != "number"}
+    return frozenset(found | {int, float} if "number" in types else found)
+
+
+def _compile(raw: dict[str, Any], defs: dict[str, Any]) -> Schema:
+    """A schema; references are shared, so that recursive ones end."""
+    reference = raw.get("$ref")
+    if reference is None:
+        return Schema(raw, defs) if raw else ANYTHING
+    name = reference.rpartition("/")[2]
+    target = defs[name]
+    if isinstance(target, dict):
+        target = defs[name] = Schema(target, defs)
+    return _with_merge(target, raw) if len(raw) > 1 else target
+
+
+def _with_merge(target: Schema, raw: dict[str, Any]) -> Schema:
+    """The referred schema with the patch words that stand beside the reference."""
+    return Schema({**target.raw, **{k: v for k, v in raw.items() if k != "$ref"}}, target._defs)
+
+
+ANYTHING = Schema({}, {})
+
+
+@cache
+def _kubernetes() -> dict[str, Schema]:
+    """apiVersion/kind → schema, of every kind in schema.json."""
+    content = _read("schema.json")
+    defs = content["$defs"]
+    return {root: _compile({"$ref": name}, defs) for root, name in content["kinds"].items()}
+
+
+@cache
+def _netlab(kind: str) -> Schema:
+    content = _read(_NETLAB_SCHEMAS[kind])
+    return Schema(content, content.get("$defs", {}))
+
+
+def _read(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((files(__package__) / name).read_bytes())
+    return content
+
+
+def definitions() -> dict[str, Any]:
+    """schema.json as it is: `kinds` and `$defs`, with references by bare name."""
+    return _read("schema.json")
+
+
+def of(api_version: str, kind: str) -> Schema | None:
+    """The schema of a kind; None when netlab does not know it."""
+    if kind in _NETLAB_SCHEMAS:
+        return _netlab(kind)
+    return _kubernetes().get(f"{api_version}/{kind}")
+
+
+def check(obj: Object, schema: Schema | None = None) -> list[FieldProblem]:
+    """Every unknown field, wrong type, wrong enum and missing required field of an object.
+
+    None stands for an absent field, as in the API. An object of unknown kind has no problems.
+    The problems' `reason` tells what the API server would answer with 400 (UnknownField,
+    FieldValueTypeInvalid) from what it answers with 422.
+    """
+    schema = schema or of(str(obj.get("apiVersion")), str(obj.get("kind")))
+    problems: list[FieldProblem] = []
+    if schema is not None:
+        _walk(obj, schema, (), problems.append)
+    return problems
+
+
+def unknown_fields(obj: Object) -> list[FieldProblem]:
+    """What strict decoding refuses about an object: fields that do not exist."""
+    return [problem for problem in check(obj) if problem.reason == "UnknownField"]
+
+
+def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem], None]) -> None:
+    kind = type(value)
+    if schema.python_types and kind not in schema.python_types:
+        report(_mistyped(value, schema, path))
+    elif schema.enum and value not in schema.enum:
+        hint = did_you_mean(value, schema.enum) if kind is str else None
+        report(not_supported(path, value, schema.enum, f'did you mean "{hint}"?' if hint else None))
+    elif kind is dict:
+        _walk_mapping(value, schema, path, report)
+    elif kind is list and schema.elements is not ANYTHING:
+        for index, element in enumerate(value):
+            _walk(element, schema.elements, (*path, index), report)
+
+
+def _walk_mapping(
+    value: dict[str, Any], schema: Schema, path: Path, report: Callable[[FieldProblem], None]
+) -> None:
+    if schema is ANYTHING:
+        return
+    for name, item in value.items():
+        child = schema.child(name)
+        if child is None:
+            report(_unknown(name, value, schema, path))
+        elif item is not None:
+            _walk(item, child, (*path, name), report)
+    for name in schema.required:
+        if value.get(name) is None:
+            report(required((*path, name)))
+
+
+def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
+    wanted = " or ".join(_WORDS[name] for name in schema.types)
+    return FieldProblem(
+        path, f"must be {wanted}, not {_describe(value)}", None, "FieldValueTypeInvalid"
+    )
+
+
+def _describe(value: Any) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, dict | list):
+        return _WORDS["object" if isinstance(value, dict) else "array"]
+    if isinstance(value, bool):
+        return json.dumps(value)
+    return f"the {'string' if isinstance(value, str) else 'number'} {json.dumps(value)}"
+
+
+def _unknown(name: str, beside: dict[str, Any], schema: Schema, path: Path) -> FieldProblem:
+    free = [field for field in schema.fields if field not in beside]
+    meant = did_you_mean(name, free) or did_you_mean(name, schema.fields)
+    hint = f'did you mean "{meant}"?' if meant else None
+    return FieldProblem((*path, name), f'unknown field "{name}"', hint, "UnknownField")
+
+
+def strip_nulls(value: Any) -> Any:
+    """A copy without null fields, which mean absence; nulls in lists stay (they are mistakes)."""
+    if isinstance(value, dict):
+        return {key: strip_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [strip_nulls(item) for item in value]
+    return value
+
+
+def without(obj: Object, paths: Iterable[Path]) -> Object:
+    """A copy without null fields and without the fields at these paths: what is left is sound.
+
+    A list element goes with its whole list, so that the indexes of the others stay true.
+    """
+    copy: Object = strip_nulls(obj)
+    for path in paths:
+        while path and isinstance(path[-1], int):
+            path = path[:-1]
+        parent = _value_at(copy, path[:-1])
+        if path and isinstance(parent, dict):
+            parent.pop(path[-1], None)
+    return copy
+
+
+def _value_at(value: Any, path: Path) -> Any:
+    for part in path:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
