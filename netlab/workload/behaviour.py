@@ -1,0 +1,204 @@
+"""What a container of a manifest does here: a real process, built-in ports, or nothing.
+
+Pure, but for `installed`, which asks the machine whether it has a program.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.workload.catalogue import Catalogue, Port, Program, catalogue
+from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_PORT_NUMBER = re.compile(r"([0-9]{1,5})\Z")
+_REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
+
+    `dnsmasq`: the node agent starts the lab's DNS. `flags` are what a server's arguments said.
+    """
+
+    kind: Literal["process", "server", "idle", "dnsmasq"]
+    argv: tuple[str, ...] = ()
+    listeners: tuple[Listener, ...] = ()
+    flags: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+def installed(program: str) -> bool:
+    """True when a pod would find that program: pods use this machine's own tools."""
+    return shutil.which(program, path=PATH) is not None
+
+
+def behaviour(
+    container: Object,
+    env: Mapping[str, str] | None = None,
+    *,
+    images: Catalogue | None = None,
+    is_installed: Callable[[str], bool] = installed,
+) -> Behaviour:
+    """What a container (an entry of `spec.containers`) does, given its environment.
+
+    A `command` is run as it stands, unless it names the very server that the image is known for.
+    """
+    env = env or {}
+    program = (images or catalogue()).lookup(container["image"])
+    command = expand(container.get("command") or (), env)
+    args = expand(container.get("args") or (), env)
+    if command:
+        if not _is_own_binary(program, command[0]):
+            return Behaviour("process", (*command, *args))
+        return _server(program, (*command[1:], *args), container, env)
+    if program.kind == "toolbox":
+        return Behaviour("process", (*program.entrypoint, *args) if args else program.command)
+    if args and _is_foreign(program, args[0], is_installed):
+        return Behaviour("process", args)
+    return _server(program, args, container, env)
+
+
+def expand(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """Replace `$(NAME)` as the kubelet does: unknown names stay as written, `$$` is one `$`."""
+
+    def value(found: re.Match[str]) -> str:
+        return "$" if found[1] is None else env.get(found[1], found[0])
+
+    return tuple(_REFERENCE.sub(value, str(word)) for word in words)
+
+
+def _is_own_binary(program: Program, word: str) -> bool:
+    return PurePosixPath(word).name in program.binaries
+
+
+def _is_foreign(program: Program, word: str, is_installed: Callable[[str], bool]) -> bool:
+    """True when args that begin with `word` are a command, as `kubectl run x --image=y -- sh`."""
+    if word.startswith("-") or _is_own_binary(program, word):
+        return False
+    if program.subcommands:
+        return word not in program.subcommands
+    return not program.flags and is_installed(word)
+
+
+def _server(
+    program: Program, args: tuple[str, ...], container: Object, env: Mapping[str, str]
+) -> Behaviour:
+    if program.subcommands:
+        word, *rest = args or program.default
+        if word not in program.subcommands:  # flags alone: the real one prints its help and waits
+            return Behaviour("idle")
+        return _server(program.subcommands[word], tuple(rest), container, env)
+    if program.kind == "dnsmasq":
+        return Behaviour("dnsmasq")
+    if program.kind == "pause":
+        return Behaviour("idle")
+    flags = parse_flags(args)
+    ports = [port for port in program.listen if _wanted(port, flags)]
+    listeners = [Listener(_number(port, flags, env), port.serve, port.site) for port in ports]
+    if program.declared_ports:
+        listeners = _declared(container)
+    return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
+
+
+def _wanted(port: Port, flags: Mapping[str, str]) -> bool:
+    if port.if_flag:
+        return _is_on(flags, port.if_flag)
+    return not any(_is_on(flags, flag) for flag in port.unless_flags) or _is_on(flags, "http")
+
+
+def _is_on(flags: Mapping[str, str], name: str) -> bool:
+    return flags.get(name, "false") not in ("false", "0")
+
+
+def _number(port: Port, flags: Mapping[str, str], env: Mapping[str, str]) -> int:
+    """The port after flags (`--port=81`, `-listen=:81`) and environment, if they give a number."""
+    for text in (flags.get(port.flag, ""), env.get(port.env, "")):
+        found = _PORT_NUMBER.search(text)
+        if found and 0 < int(found[1]) < 65536:
+            return int(found[1])
+    return port.port
+
+
+def _declared(container: Object) -> list[Listener]:
+    listeners = []
+    for port in container.get("ports") or ():
+        match port.get("protocol", "TCP"):
+            case "TCP":
+                listeners.append(Listener(int(port["containerPort"]), "http", "default"))
+            case "UDP":
+                listeners.append(Listener(int(port["containerPort"]), "udp", "default-udp"))
+    return listeners
+
+
+def parse_flags(args: Sequence[str]) -> dict[str, str]:
+    """`--name=value`, `-name value` and `--name` (value "true"), as Go programs take them."""
+    flags: dict[str, str] = {}
+    name = ""
+    for word in args:
+        if word.startswith("-") and word.strip("-"):
+            name, equals, value = word.lstrip("-").partition("=")
+            flags[name] = value if equals else "true"
+            name = "" if equals else name
+        elif name:
+            flags[name], name = word, ""
+    return flags
+
+
+def served_pod(
+    pod: Object, netns: str, ips: Sequence[str], env: Mapping[str, Mapping[str, str]] | None = None
+) -> ServedPod | None:
+    """What the responder serves of a pod; None when none of its containers is a built-in server.
+
+    `netns` is the path of the pod's namespace, `env` each container's environment by its name.
+    """
+    served = []
+    for container in meta.spec(pod).get("containers") or ():
+        variables = (env or {}).get(container["name"], {})
+        found = behaviour(container, variables)
+        if found.kind == "server":
+            served.append(_served_container(pod, container, found, ips, variables))
+    return ServedPod(meta.uid(pod), netns, tuple(ips), tuple(served)) if served else None
+
+
+def _served_container(
+    pod: Object, container: Object, found: Behaviour, ips: Sequence[str], env: Mapping[str, str]
+) -> ServedContainer:
+    image = catalogue().image(container["image"])
+    spec = meta.spec(pod)
+    variables = {
+        "hostname": spec.get("hostname") or meta.name(pod),
+        "pod": meta.name(pod),
+        "namespace": meta.namespace(pod),
+        "node": spec.get("nodeName") or "",
+        "ip": ips[0] if ips else "",
+        "ips": " ".join(ips),
+        "image": image.reference,
+        "repository": image.repository,
+        "tag": image.tag,
+        "container": container["name"],
+        **found.variables,
+        **{f"flag.{name}": value for name, value in found.flags.items()},
+        **{f"env.{name}": value for name, value in env.items()},
+    }
+    return ServedContainer(container["name"], found.listeners, variables)
+
+
+def sites_of(pods: Sequence[ServedPod]) -> Json:
+    """The catalogue's sites that these pods need, for the message that serves them."""
+    names = {
+        listener.site
+        for pod in pods
+        for container in pod.containers
+        for listener in container.listeners
+    }
+    return {name: dict(catalogue().sites[name]) for name in sorted(names)}

@@ -1,0 +1,174 @@
+"""The catalogue of images (`catalogue.yaml`): which built-in program stands in for an image."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import yaml
+
+ProgramKind = Literal["server", "toolbox", "pause", "dnsmasq"]
+_KINDS = ("server", "toolbox", "pause", "dnsmasq")
+_SPOKEN = ("http", "tcp", "udp")
+
+
+class CatalogueError(ValueError):
+    """catalogue.yaml contradicts its own description; a mistake of ours, found by the tests."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of a built-in server, and what flag or variable of the real one may move it."""
+
+    port: int
+    serve: Literal["http", "tcp", "udp"]
+    site: str
+    flag: str = ""
+    env: str = ""
+    if_flag: str = ""
+    unless_flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Program:
+    """What the catalogue says of an image. The field names are explained in catalogue.yaml."""
+
+    match: tuple[str, ...]
+    kind: ProgramKind = "server"
+    listen: tuple[Port, ...] = ()
+    declared_ports: bool = False
+    command: tuple[str, ...] = ()
+    entrypoint: tuple[str, ...] = ()
+    binaries: frozenset[str] = frozenset()
+    default: tuple[str, ...] = ()
+    flags: bool = False
+    subcommands: Mapping[str, Program] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image reference taken apart: `docker.io/library/nginx:1.27` → nginx, 1.27."""
+
+    reference: str
+    repository: str
+    tag: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The whole file."""
+
+    registries: Mapping[str, str]
+    programs: tuple[Program, ...]
+    sites: Mapping[str, Mapping[str, Any]]
+    tools: Mapping[str, str]
+
+    def image(self, reference: str) -> Image:
+        """Repository and tag (`latest` when none is given) as the catalogue names them."""
+        name, _, _digest = reference.partition("@")
+        head, colon, tag = name.rpartition(":")
+        if not colon or "/" in tag:  # that colon was a registry's port
+            head, tag = name, "latest"
+        for prefix, short in self.registries.items():
+            if head.startswith(prefix):
+                head = short + head.removeprefix(prefix)
+                break
+        return Image(reference, head, tag)
+
+    def lookup(self, reference: str) -> Program:
+        """The program for an image: the first entry that matches; there is always one."""
+        image = self.image(reference)
+        for program in self.programs:
+            if any(_matches(pattern, image) for pattern in program.match):
+                return program
+        raise CatalogueError("the last program must match everything")
+
+    def package_of(self, command: str) -> str | None:
+        """The Debian package that has a command, for hints; None when the catalogue knows none."""
+        return self.tools.get(command)
+
+
+def _matches(pattern: str, image: Image) -> bool:
+    if ":" in pattern:
+        return fnmatchcase(f"{image.repository}:{image.tag}", pattern)
+    return fnmatchcase(image.repository, pattern)
+
+
+def lookup(reference: str) -> Program:
+    """The program that stands in for an image reference."""
+    return catalogue().lookup(reference)
+
+
+@functools.cache
+def catalogue() -> Catalogue:
+    """The catalogue that comes with netlab, read once (3 ms with libyaml)."""
+    return load(Path(__file__).with_name("catalogue.yaml"))
+
+
+def load(path: Path) -> Catalogue:
+    """Read a catalogue file; `CatalogueError` names the first thing wrong with it."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    data = cast(dict[str, Any], yaml.load(path.read_text(), loader))
+    sites = {name: site or {} for name, site in data["sites"].items()}
+    programs = tuple(_program(entry, sites) for entry in data["programs"])
+    return Catalogue(data["registries"], programs, sites, data["tools"])
+
+
+_FIELDS = frozenset(
+    (
+        "match", "kind", "listen", "ports", "command", "entrypoint", "binaries", "default",
+        "flags", "subcommands", "variables",
+    )
+)  # fmt: skip
+_PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env", "if", "unless"))
+
+
+def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Program:
+    name = ", ".join(entry.get("match", ("a subcommand",)))
+    _no_unknown(name, entry, _FIELDS)
+    kind = entry.get("kind", "server")
+    if kind not in _KINDS:
+        raise CatalogueError(f"{name}: unknown kind {kind}")
+    return Program(
+        match=tuple(entry.get("match", ())),
+        kind=kind,
+        listen=tuple(_port(name, port, sites) for port in entry.get("listen", ())),
+        declared_ports=entry.get("ports") == "declared",
+        command=tuple(entry.get("command", ())),
+        entrypoint=tuple(entry.get("entrypoint", ())),
+        binaries=frozenset(entry.get("binaries", ())),
+        default=tuple(entry.get("default", ())),
+        flags=bool(entry.get("flags")),
+        subcommands={
+            word: _program(sub, sites) for word, sub in entry.get("subcommands", {}).items()
+        },
+        variables={key: str(value) for key, value in entry.get("variables", {}).items()},
+    )
+
+
+def _port(name: str, entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Port:
+    _no_unknown(name, entry, _PORT_FIELDS)
+    if entry["serve"] not in _SPOKEN:
+        raise CatalogueError(f"{name}: serve is one of {', '.join(_SPOKEN)}")
+    if entry["site"] not in sites:
+        raise CatalogueError(f"{name}: there is no site {entry['site']}")
+    return Port(
+        int(entry["port"]),
+        entry["serve"],
+        entry["site"],
+        flag=entry.get("flag", ""),
+        env=entry.get("env", ""),
+        if_flag=entry.get("if", ""),
+        unless_flags=tuple(entry.get("unless", ())),
+    )
+
+
+def _no_unknown(name: str, entry: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(entry.keys() - known)
+    if unknown:
+        raise CatalogueError(f"{name}: unknown field {', '.join(unknown)}")

@@ -1,0 +1,97 @@
+"""What the controller tells the responder to serve, as values that travel as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One port that a built-in program answers on.
+
+    `site` names an entry of the catalogue's `sites`; `serve` says how it is spoken.
+    """
+
+    port: int
+    serve: Literal["http", "tcp", "udp"]
+    site: str
+
+    @property
+    def protocol(self) -> Literal["TCP", "UDP"]:
+        """The protocol of the port, in Kubernetes' spelling."""
+        return "UDP" if self.serve == "udp" else "TCP"
+
+
+@dataclass(frozen=True)
+class ServedContainer:
+    """A container whose image is built in: its ports, and what its texts may mention."""
+
+    name: str
+    listeners: tuple[Listener, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ServedPod:
+    """The built-in containers of a pod, served in the namespace mounted at `netns`.
+
+    `ips` are the pod's addresses: with an IPv6 one among them its ports listen on both families.
+    """
+
+    uid: str
+    netns: str
+    ips: tuple[str, ...]
+    containers: tuple[ServedContainer, ...]
+
+    def to_json(self) -> Json:
+        """The form it travels in."""
+        return {
+            "uid": self.uid,
+            "netns": self.netns,
+            "ips": list(self.ips),
+            "containers": [
+                {
+                    "name": container.name,
+                    "variables": dict(container.variables),
+                    "listeners": [
+                        {"port": entry.port, "serve": entry.serve, "site": entry.site}
+                        for entry in container.listeners
+                    ],
+                }
+                for container in self.containers
+            ],
+        }
+
+    @staticmethod
+    def from_json(data: Json) -> ServedPod:
+        """The inverse of `to_json`."""
+        return ServedPod(
+            data["uid"],
+            data["netns"],
+            tuple(data["ips"]),
+            tuple(
+                ServedContainer(
+                    container["name"],
+                    tuple(Listener(**entry) for entry in container["listeners"]),
+                    container["variables"],
+                )
+                for container in data["containers"]
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class HealthAnswer:
+    """What a healthCheckNodePort says: 200 while the node has endpoints of its own, else 503."""
+
+    status: int
+    body: Json
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """The form it travels in."""
+        return {"status": self.status, "body": self.body, "headers": dict(self.headers)}

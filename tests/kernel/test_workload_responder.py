@@ -1,0 +1,336 @@
+"""Built-in servers on the real kernel: one process, listening inside pods' namespaces."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import uuid
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns, process, run, syscalls
+from netlab.workload.behaviour import served_pod
+from netlab.workload.client import ResponderClient, ResponderGone, ensure_responder
+from netlab.workload.served import HealthAnswer, ServedPod
+
+pytestmark = pytest.mark.root
+
+Scenario = Callable[[ResponderClient], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def namespaces() -> Iterator[Callable[[], int]]:
+    """Makes network namespaces that exist as long as the test: nothing is mounted."""
+    made = []
+
+    def make() -> int:
+        home = netns.current()
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            made.append(netns.current())
+        finally:
+            syscalls.setns(home)
+            os.close(home)
+        run.run(["ip", "link", "set", "lo", "up"], netns=made[-1])
+        return made[-1]
+
+    yield make
+    for descriptor in made:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def play(tmp_path: Path) -> Iterator[Callable[[Scenario], None]]:
+    """Runs a scenario with a responder of its own, and ends that afterwards."""
+    owner = str(uuid.uuid4())
+
+    async def started(scenario: Scenario) -> None:
+        path = tmp_path / "responder.sock"
+        client = await ensure_responder(path, owner=owner, log=tmp_path / "responder.log")
+        async with contextlib.aclosing(Closing(client)):
+            await scenario(client)
+
+    yield lambda scenario: asyncio.run(started(scenario))
+    process.end_owned(owner)
+    assert process.owned(owner) == []
+
+
+class Closing:
+    def __init__(self, client: ResponderClient) -> None:
+        self._client = client
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+
+def netns_path(descriptor: int) -> str:
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def pod_of(name: str, image: str, descriptor: int, **container: Any) -> ServedPod:
+    pod = {
+        "metadata": {"name": name, "namespace": "default", "uid": f"uid-{name}"},
+        "spec": {
+            "nodeName": "worker001",
+            "containers": [{"name": "main", "image": image, **container}],
+        },
+    }
+    served = served_pod(pod, netns_path(descriptor), ("127.0.0.1",))
+    assert served is not None
+    return served
+
+
+def connect(descriptor: int, port: int, kind: int = socket.SOCK_STREAM) -> socket.socket:
+    with netns.entered(descriptor):
+        sock = socket.socket(socket.AF_INET, kind)
+    sock.settimeout(5)
+    try:
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def say(descriptor: int, port: int, data: bytes) -> bytes:
+    """Everything a server answers until it closes."""
+    with connect(descriptor, port) as sock:
+        sock.sendall(data)
+        received = b""
+        while chunk := sock.recv(65536):
+            received += chunk
+        return received
+
+
+async def get(descriptor: int, port: int, target: str = "/", headers: str = "") -> bytes:
+    request = f"GET {target} HTTP/1.1\r\nHost: web\r\nConnection: close\r\n{headers}\r\n"
+    return await asyncio.to_thread(say, descriptor, port, request.encode())
+
+
+def test_a_pod_answers_in_its_own_namespace_and_nowhere_else(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    pod, other = namespaces(), namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        image = "alicek106/rr-test:echo-hostname"
+        assert await client.serve([pod_of("hostname-7dfd748479-4tg5p", image, pod)]) == {}
+        answer = await get(pod, 80)
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        greeted = [line for line in answer.split(b"\n") if b"Hello" in line]
+        assert greeted == [b"        <p>Hello,  hostname-7dfd748479-4tg5p</p>     </blockquote>"]
+        with pytest.raises(ConnectionRefusedError):
+            connect(other, 80)
+
+    play(scenario)
+
+
+def test_a_stopped_pod_refuses_and_its_open_connections_are_reset(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        await client.serve([pod_of("web", "nginx:1.27", pod)])
+        with connect(pod, 80) as kept:
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+            assert b"Welcome to nginx!" in await asyncio.to_thread(kept.recv, 65536)
+            await client.stop(["uid-web", "uid-never-served"])
+            with contextlib.suppress(ConnectionResetError):
+                assert kept.recv(1) == b""
+        with pytest.raises(ConnectionRefusedError):
+            connect(pod, 80)
+        assert await client.list() == {}
+
+    play(scenario)
+
+
+def test_two_hundred_pods_are_one_process(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    descriptors = [namespaces() for _ in range(200)]
+
+    async def scenario(client: ResponderClient) -> None:
+        pods = [
+            pod_of(f"web-{number}", "traefik/whoami", descriptor)
+            for number, descriptor in enumerate(descriptors)
+        ]
+        assert await client.serve(pods) == {}
+        for number in range(0, 200, 20):
+            assert f"Hostname: web-{number}\n".encode() in await get(descriptors[number], 80)
+        assert len(await client.list()) == 200
+
+    play(scenario)
+
+
+def test_a_new_controller_finds_what_the_last_one_asked_for(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None], tmp_path: Path
+) -> None:
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        served = pod_of("web", "ethos93/go-httpd:v2", pod)
+        await client.serve([served])
+        await client.close()
+        again = await ensure_responder(tmp_path / "responder.sock", owner="-", log=tmp_path / "l")
+        assert await again.list() == {"uid-web": served}
+        assert b"This version is v2 and hostname is web" in await get(pod, 8080)
+        await again.close()
+
+    play(scenario)
+
+
+def test_a_port_in_use_is_a_problem_of_that_pod_alone(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    busy, free = namespaces(), namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        problems = await client.serve(
+            [
+                pod_of("first", "nginx", busy),
+                pod_of("second", "httpd", busy),
+                pod_of("third", "httpd", free),
+            ]
+        )
+        assert problems == {"uid-second": ["TCP port 80: Address already in use"]}
+        assert b"It works!" in await get(free, 80)
+        gone = ServedPod("uid-x", "/nowhere", (), pod_of("x", "nginx", free).containers)
+        assert "no network namespace at /nowhere" in (await client.serve([gone]))["uid-x"][0]
+
+    play(scenario)
+
+
+def test_udp_is_echoed_and_agnhost_answers_its_commands(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        ports = [{"containerPort": 5353, "protocol": "UDP"}]
+        await client.serve(
+            [
+                pod_of("any", "example.com/own:1", pod, ports=ports),
+                pod_of(
+                    "agn", "registry.k8s.io/e2e-test-images/agnhost:2.53", pod, args=["netexec"]
+                ),
+            ]
+        )
+        for port, said, answer in (
+            (5353, b"ping", b"ping"),
+            (8081, b"hostname", b"agn"),
+            (8081, b"echo twice\n", b"twice"),
+        ):
+            with connect(pod, port, socket.SOCK_DGRAM) as sock:
+                sock.send(said)
+                assert await asyncio.to_thread(sock.recv, 1500) == answer
+                own = "{}:{}".format(*sock.getsockname())
+        with connect(pod, 8081, socket.SOCK_DGRAM) as sock:
+            sock.send(b"clientip")
+            own = "{}:{}".format(*sock.getsockname())
+            assert await asyncio.to_thread(sock.recv, 1500) == own.encode()
+
+    play(scenario)
+
+
+def test_databases_listen_and_serve_hostname_over_tcp_says_it_at_once(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        agnhost = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+        await client.serve(
+            [
+                pod_of("cache", "redis:7", pod),
+                pod_of("named", agnhost, pod, args=["serve-hostname", "--tcp", "--port=9000"]),
+            ]
+        )
+        with connect(pod, 6379) as sock:
+            sock.sendall(b"PING\r\n")
+            sock.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                sock.recv(1)
+        assert await asyncio.to_thread(say, pod, 9000, b"") == b"named"
+
+    play(scenario)
+
+
+def test_requests_show_in_the_log_and_can_be_followed(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        await client.serve([pod_of("web", "nginx", pod)])
+        await get(pod, 80, "/one", 'User-Agent: x"\x1b[31m\r\n'.replace("\x1b", "é"))
+        lines = [line async for _, line in client.logs("uid-web", "main")]
+        assert len(lines) == 1
+        assert lines[0].startswith("127.0.0.1 - - [")
+        assert '"GET /one HTTP/1.1" 404 ' in lines[0]
+        assert lines[0].endswith(' "-" "x\\x22\\xC3\\xA9[31m"')
+
+        async with contextlib.aclosing(client.logs("uid-web", "main", follow=True)) as following:
+            assert "/one" in (await anext(following))[1]
+            await get(pod, 80, "/two")
+            assert "/two" in (await asyncio.wait_for(anext(following), 5))[1]
+        assert [line async for _, line in client.logs("uid-web", "main", tail=0)] == []
+        with pytest.raises(NetlabError, match="not served"):
+            await anext(client.logs("uid-other", "main"))
+
+    play(scenario)
+
+
+def test_health_ports_change_their_answer_and_close(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    node = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        async def tell(ports: dict[int, HealthAnswer]) -> list[str]:
+            return await client.health("node/a", netns_path(node), ["127.0.0.1"], ports)
+
+        well = HealthAnswer(200, {"localEndpoints": 1}, {"X-Load-Balancing-Endpoint-Weight": "1"})
+        assert await tell({31000: well, 31001: well}) == []
+        answer = await get(node, 31000)
+        assert answer.startswith(b"HTTP/1.1 200 OK")
+        assert b"\r\nX-Load-Balancing-Endpoint-Weight: 1\r\n" in answer
+        assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"localEndpoints": 1}
+        await tell({31000: HealthAnswer(503, {"localEndpoints": 0})})
+        assert (await get(node, 31000)).startswith(b"HTTP/1.1 503 Service Unavailable")
+        with pytest.raises(ConnectionRefusedError):
+            connect(node, 31001)
+
+    play(scenario)
+
+
+def test_calls_fail_plainly_when_the_responder_is_gone(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None], tmp_path: Path
+) -> None:
+    async def scenario(client: ResponderClient) -> None:
+        pid = await client.call("pid")
+        ended = os.pidfd_open(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert select.select([ended], [], [], 5)[0]
+        os.close(ended)
+        with pytest.raises(ResponderGone):
+            while True:
+                await client.list()
+        # its socket file is still there, and does not keep the next one from starting
+        again = await ensure_responder(
+            tmp_path / "responder.sock", owner=str(uuid.uuid4()), log=tmp_path / "log"
+        )
+        pid = await again.call("pid")
+        await again.close()
+        process.end([pid])
+
+    play(scenario)
