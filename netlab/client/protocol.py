@@ -7,12 +7,14 @@ A controller that works with one works with the other.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from netlab.objects.meta import Object
 from netlab.objects.watch import Event, EventType, ObjectList
 
-__all__ = ["Api", "Event", "EventType", "ObjectList"]
+__all__ = ["Api", "Event", "EventType", "ObjectList", "Propagation"]
+
+Propagation = Literal["Background", "Foreground", "Orphan"]
 
 
 class Api(Protocol):
@@ -76,8 +78,10 @@ class Api(Protocol):
         *,
         grace_period: int | None = None,
         uid: str = "",
+        propagation: Propagation = "Background",
     ) -> None:
         """Ask for deletion; with `grace_period=0` the object is gone on return.
 
-        `uid`, when given, must match, or `Conflict`.
+        `uid`, when given, must match, or `Conflict`. `propagation` says what becomes of the
+        objects that it owns.
         """

@@ -1,0 +1,312 @@
+"""A local, indexed copy of every object of a kind, kept current by one list and one watch.
+
+Controllers read here and never list. What they write they read back at once (`wrote`,
+`deleted`): the copy takes the API's answer without waiting for the watch, so nobody creates
+a second pod because the first has not come round yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
+from typing import Any, cast
+
+from netlab.client.protocol import Api, Event, Propagation
+from netlab.errors import ApiError, Expired, NetlabError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
+
+IndexFunction = Callable[[Object], Iterable[str]]
+Listener = Callable[[Object | None, Object | None], None]
+
+_LOST = (NetlabError, OSError, TimeoutError, asyncio.IncompleteReadError)
+
+
+class Informer:
+    """All objects of one kind, by key and by index; listeners hear of every change.
+
+    `backoff` and `backoff_cap` are the seconds before the first, and at most before any,
+    attempt to list again after a failure.
+    """
+
+    def __init__(
+        self, api: Api, kind: str, *, backoff: float = 0.05, backoff_cap: float = 10.0
+    ) -> None:
+        self.kind = kind
+        self._api = api
+        self._backoff = backoff
+        self._backoff_cap = backoff_cap
+        self._objects: dict[str, Object] = {}
+        self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Object]]]] = {}
+        self._listeners: list[Listener] = []
+        self._synced = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._revision = 0
+        self._written = 0
+        self._going: set[str] = set()
+
+    # -- reading ---------------------------------------------------------------------------
+
+    @property
+    def has_synced(self) -> bool:
+        """True once the first list has been taken in."""
+        return self._synced.is_set()
+
+    def get(self, key: str) -> Object | None:
+        """The object of that `namespace/name` (or name), which belongs to the cache."""
+        return self._objects.get(key)
+
+    def items(self) -> Collection[Object]:
+        """Every object; a live view, so do not await while iterating over it."""
+        return self._objects.values()
+
+    def by_index(self, index: str, value: str) -> list[Object]:
+        """The objects that the index's function gave `value` for."""
+        return list(self._indexes[index][1].get(value, {}).values())
+
+    def count(self, index: str, value: str) -> int:
+        """How many objects `by_index` would return."""
+        return len(self._indexes[index][1].get(value, ()))
+
+    def is_going(self, obj: Object) -> bool:
+        """True if the object is being deleted, whether or not the watch has said so yet."""
+        return meta.is_terminating(obj) or meta.uid(obj) in self._going
+
+    @property
+    def is_behind(self) -> bool:
+        """True while the watch has not yet delivered what `wrote` and `deleted` know of."""
+        return self._written > self._revision or bool(self._going)
+
+    # -- wiring ----------------------------------------------------------------------------
+
+    def add_index(self, index: str, function: IndexFunction) -> None:
+        """Keep an index named `index`; idempotent. `function` gives an object's values in it."""
+        if index in self._indexes:
+            return
+        self._indexes[index] = (function, {})
+        for key, obj in self._objects.items():
+            self._index(index, key, None, obj)
+
+    def add_listener(self, listener: Listener) -> None:
+        """Call `listener(old, new)` for every change, and at once for every object known."""
+        self._listeners.append(listener)
+        for obj in list(self._objects.values()):
+            self._tell(listener, None, obj)
+
+    async def start(self) -> None:
+        """Begin to list and watch; returns once the first list is in. Idempotent."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run(), name=f"informer {self.kind}")
+        await self._synced.wait()
+
+    async def stop(self) -> None:
+        """End the watch. The cache keeps what it has."""
+        task, self._task = self._task, None
+        if task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    # -- own writes ------------------------------------------------------------------------
+
+    def wrote(self, obj: Object) -> None:
+        """Take in what the API answered to a write, unless the watch is already past it."""
+        revision = _revision(obj)
+        known = self._objects.get(meta.key(obj))
+        if revision <= self._revision or (known and revision <= _revision(known)):
+            return
+        self._written = max(self._written, revision)
+        self._put(obj)
+
+    def deleted(self, obj: Object) -> None:
+        """Remember that this object's deletion was accepted, until the watch says so."""
+        current = self._objects.get(meta.key(obj))
+        if current and meta.uid(current) == meta.uid(obj) and not meta.is_terminating(current):
+            self._going.add(meta.uid(obj))
+
+    # -- list and watch --------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        failures = 0
+        while True:
+            began = self._revision
+            try:
+                await self._list()
+                began = self._revision
+                await self._watch()
+            except Expired:
+                log.info("%s: watch expired, listing again", self.kind)
+            except _LOST as error:
+                log.warning("%s: %s; listing again", self.kind, error)
+            failures = 0 if self._revision > began else failures + 1
+            await asyncio.sleep(min(self._backoff * 2.0 ** min(failures, 20), self._backoff_cap))
+
+    async def _list(self) -> None:
+        listed = await self._api.list(self.kind)
+        fresh = {meta.key(obj): obj for obj in listed.items}
+        self._revision = max(self._revision, int(listed.resource_version or 0))
+        for key in [key for key in self._objects if key not in fresh]:
+            self._drop(key)
+        for obj in fresh.values():
+            self._put(obj)
+        self._synced.set()
+
+    async def _watch(self) -> None:
+        """Follow the watch; one that merely ends (a time-out) is taken up where it ended."""
+        while True:
+            events = self._api.watch(self.kind, resource_version=str(self._revision))
+            before = self._revision
+            async with _closing(events):
+                async for event in events:
+                    self._take(event)
+            if before == self._revision:
+                await asyncio.sleep(self._backoff)
+
+    def _take(self, event: Event) -> None:
+        if event.type == "ERROR":
+            raise ApiError.from_status(event.object)
+        self._revision = max(self._revision, _revision(event.object))
+        if event.type == "DELETED":
+            known = self._objects.get(meta.key(event.object))
+            if known is None or _revision(known) <= _revision(event.object):
+                self._drop(meta.key(event.object))
+            self._going.discard(meta.uid(event.object))
+        elif event.type != "BOOKMARK":
+            known = self._objects.get(meta.key(event.object))
+            if known is None or _revision(known) < _revision(event.object):
+                self._put(event.object)
+
+    # -- the cache -------------------------------------------------------------------------
+
+    def _put(self, obj: Object) -> None:
+        key = meta.key(obj)
+        old = self._objects.get(key)
+        if old is not None and _revision(old) == _revision(obj):
+            return
+        self._objects[key] = obj
+        if meta.is_terminating(obj):
+            self._going.discard(meta.uid(obj))
+        self._changed(key, old, obj)
+
+    def _drop(self, key: str) -> None:
+        old = self._objects.pop(key, None)
+        if old is not None:
+            self._going.discard(meta.uid(old))
+            self._changed(key, old, None)
+
+    def _changed(self, key: str, old: Object | None, new: Object | None) -> None:
+        for index in self._indexes:
+            self._index(index, key, old, new)
+        for listener in self._listeners:
+            self._tell(listener, old, new)
+
+    def _index(self, index: str, key: str, old: Object | None, new: Object | None) -> None:
+        function, values = self._indexes[index]
+        after = set(function(new)) if new is not None else set()
+        for value in set(function(old)) - after if old is not None else ():
+            entries = values.get(value, {})
+            entries.pop(key, None)
+            if not entries:
+                values.pop(value, None)
+        for value in after:
+            values.setdefault(value, {})[key] = cast(Object, new)
+
+    def _tell(self, listener: Listener, old: Object | None, new: Object | None) -> None:
+        try:
+            listener(old, new)
+        except Exception:
+            log.exception("%s: a listener failed", self.kind)
+
+
+class Informers:
+    """One shared informer a kind, and writes that those informers know of at once."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+        self._informers: dict[str, Informer] = {}
+
+    def __getitem__(self, kind: str) -> Informer:
+        """The informer of that kind, made on first use; `start` starts it."""
+        if kind not in self._informers:
+            self._informers[kind] = Informer(self.api, kind)
+        return self._informers[kind]
+
+    async def start(self) -> None:
+        """Start every informer asked for so far; returns when all have synced. Idempotent."""
+        await asyncio.gather(*(informer.start() for informer in self._informers.values()))
+
+    async def stop(self) -> None:
+        """Stop them all."""
+        await asyncio.gather(*(informer.stop() for informer in self._informers.values()))
+
+    @property
+    def is_behind(self) -> bool:
+        """True while a write of ours has not come back through a watch."""
+        return any(informer.is_behind for informer in self._informers.values())
+
+    async def create(self, obj: Object) -> Object:
+        """`Api.create`, read back at once."""
+        return self._wrote(await self.api.create(obj))
+
+    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+        """`Api.update`, read back at once."""
+        return self._wrote(await self.api.update(obj, subresource=subresource))
+
+    async def patch(
+        self, obj: Object, patch: Mapping[str, Any], *, subresource: str = ""
+    ) -> Object:
+        """`Api.patch` of the object that `obj` is a copy of, read back at once."""
+        answer = await self.api.patch(
+            obj["kind"], meta.namespace(obj), meta.name(obj), patch, subresource=subresource
+        )
+        return self._wrote(answer)
+
+    async def patch_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
+        """`Api.patch_status` of the object that `obj` is a copy of, read back at once."""
+        answer = await self.api.patch_status(
+            obj["kind"], meta.namespace(obj), meta.name(obj), status
+        )
+        return self._wrote(answer)
+
+    async def delete(
+        self,
+        obj: Object,
+        *,
+        grace_period: int | None = None,
+        propagation: Propagation = "Background",
+    ) -> None:
+        """`Api.delete` of exactly this object (its uid must match), known at once."""
+        await self.api.delete(
+            obj["kind"],
+            meta.namespace(obj),
+            meta.name(obj),
+            grace_period=grace_period,
+            uid=meta.uid(obj),
+            propagation=propagation,
+        )
+        if obj["kind"] in self._informers:
+            self._informers[obj["kind"]].deleted(obj)
+
+    def _wrote(self, obj: Object) -> Object:
+        informer = self._informers.get(str(obj.get("kind")))
+        if informer is not None:
+            informer.wrote(obj)
+        return obj
+
+
+def _revision(obj: Object) -> int:
+    return int(obj["metadata"].get("resourceVersion") or 0)
+
+
+@contextlib.asynccontextmanager
+async def _closing(events: AsyncIterator[Event]) -> AsyncIterator[None]:
+    """Close a watch that can be closed, whatever ends it."""
+    try:
+        yield
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()

@@ -1,0 +1,185 @@
+"""A queue of keys that somebody has to look at: each once, never two workers on the same key.
+
+A key added while it waits is the same work. A key added while it is being worked on is worked
+on once more afterwards. A key that failed comes back later and later, up to a cap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+
+SOON = 1.0
+"""Seconds: a delayed key due within this still counts as work to be done (see `is_idle`)."""
+
+
+class WorkQueue:
+    """Keys waiting for a worker, on the event loop; not thread safe.
+
+    `base` and `cap` are seconds: the first retry of a key comes after `base`, each further one
+    after twice as long, never longer than `cap`.
+    """
+
+    def __init__(
+        self,
+        *,
+        base: float = 0.005,
+        cap: float = 30.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._base = base
+        self._cap = cap
+        self._clock = clock
+        self._ready: deque[str] = deque()
+        self._waiting: set[str] = set()
+        self._working: set[str] = set()
+        self._again: set[str] = set()
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._failures: dict[str, int] = {}
+        self._getters: deque[asyncio.Future[None]] = deque()
+        self._idlers: list[asyncio.Future[None]] = []
+        self._closed = False
+        self.adds = 0
+        """How often a key became ready: two equal readings mean nothing happened in between."""
+
+    def add(self, key: str) -> None:
+        """Have `key` worked on as soon as a worker is free."""
+        if self._closed:
+            return
+        self._due.pop(key, None)
+        if key in self._working:
+            self._again.add(key)
+        elif key not in self._waiting:
+            self._waiting.add(key)
+            self._ready.append(key)
+            self.adds += 1
+            self._wake_worker()
+
+    def add_after(self, key: str, seconds: float) -> None:
+        """Have `key` worked on in `seconds`; of several such wishes the earliest counts."""
+        if self._closed or key in self._waiting:
+            return
+        if seconds <= 0:
+            self.add(key)
+            return
+        due = self._now() + seconds
+        if due < self._due.get(key, float("inf")):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))
+            self._arm()
+
+    def retry(self, key: str) -> float:
+        """Have a key that failed worked on after its back-off; returns the seconds until then."""
+        failures = self._failures.get(key, 0)
+        self._failures[key] = failures + 1
+        seconds = min(self._base * 2.0 ** min(failures, 60), self._cap)
+        self.add_after(key, seconds)
+        return seconds
+
+    def forget(self, key: str) -> None:
+        """The key succeeded: its next failure starts the back-off anew."""
+        self._failures.pop(key, None)
+
+    async def get(self) -> str | None:
+        """The next key, now the caller's until `done`; None once the queue is closed."""
+        while not self._ready:
+            if self._closed:
+                return None
+            waiter = asyncio.get_running_loop().create_future()
+            self._getters.append(waiter)
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self._pass_on(waiter)
+                raise
+        key = self._ready.popleft()
+        self._waiting.discard(key)
+        self._working.add(key)
+        return key
+
+    def done(self, key: str) -> None:
+        """The caller has finished with `key`; it is queued again if it was added meanwhile."""
+        self._working.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self.add(key)
+        self._tell_idle()
+
+    def is_idle(self) -> bool:
+        """Nothing ready, nothing being worked on, nothing due within `SOON`."""
+        if self._ready or self._working:
+            return False
+        self._drop_stale()
+        return not self._heap or self._heap[0][0] - self._now() > SOON
+
+    async def wait_idle(self) -> None:
+        """Return as soon as `is_idle`."""
+        while not self.is_idle():
+            waiter = asyncio.get_running_loop().create_future()
+            self._idlers.append(waiter)
+            await waiter
+
+    def close(self) -> None:
+        """Take no more keys; workers that wait, and those who wait for idleness, are let go."""
+        self._closed = True
+        self._ready.clear()
+        self._waiting.clear()
+        self._again.clear()
+        self._due.clear()
+        self._heap.clear()
+        if self._timer:
+            self._timer.cancel()
+        for waiter in self._getters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._tell_idle()
+
+    def _now(self) -> float:
+        return self._clock() if self._clock else asyncio.get_running_loop().time()
+
+    def _wake_worker(self) -> None:
+        while self._getters:
+            waiter = self._getters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+
+    def _pass_on(self, waiter: asyncio.Future[None]) -> None:
+        """A worker that was just woken was cancelled: wake another in its place."""
+        if waiter in self._getters:
+            self._getters.remove(waiter)
+        elif self._ready:
+            self._wake_worker()
+
+    def _tell_idle(self) -> None:
+        if self._idlers and self.is_idle():
+            waiters, self._idlers = self._idlers, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _drop_stale(self) -> None:
+        """Forget heap entries whose key was added, or asked for earlier, since."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+
+    def _arm(self) -> None:
+        self._drop_stale()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._heap:
+            seconds = max(0.0, self._heap[0][0] - self._now())
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._drop_stale()
+        while self._heap and self._heap[0][0] <= self._now() + 1e-4:
+            self.add(self._heap[0][1])
+            self._drop_stale()
+        self._arm()

@@ -1,0 +1,118 @@
+"""What a controller is: the kinds it watches, how their changes become keys, `reconcile(key)`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from netlab.client.informer import Informer, Informers
+from netlab.client.workqueue import WorkQueue
+from netlab.controllers.events import EventRecorder
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+Keys = Callable[[Object | None, Object | None], Iterable[str]]
+"""`keys(old, new)`: what to reconcile after a change; None before it was, and after it went."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A kind whose changes concern a controller, and the keys that each change concerns.
+
+    `delay`: seconds that such a key waits for further changes before it is reconciled.
+    """
+
+    kind: str
+    keys: Keys
+    delay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every controller is given: the shared cache, the recorder of Events, the time."""
+
+    informers: Informers
+    recorder: EventRecorder
+    clock: Callable[[], float]
+
+    def now(self) -> str:
+        """The time as the API writes it: `2026-01-31T12:00:00Z`."""
+        return timestamp(self.clock())
+
+
+class Controller(ABC):
+    """Brings the world towards what the objects say, one key at a time.
+
+    `name` is the source component of its Events. `reconcile` may run for `workers` keys at
+    once, never twice at once for the same key; whatever it raises is logged and retried.
+    """
+
+    name: ClassVar[str]
+    workers: ClassVar[int] = 2
+    queue: WorkQueue
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.informers = context.informers
+        self.recorder = context.recorder.source(self.name)
+        self.queue = WorkQueue()
+
+    @abstractmethod
+    def watches(self) -> Sequence[Watch]:
+        """The kinds this controller watches; called once, before any event."""
+
+    @abstractmethod
+    async def reconcile(self, key: str) -> float | None:
+        """Do what `key` needs; seconds until it wants to look at that key again, or None."""
+
+
+def own_key(old: Object | None, new: Object | None) -> Iterable[str]:
+    """The changed object's own key."""
+    obj = new or old
+    return (meta.key(obj),) if obj else ()
+
+
+def owner_keys(kind: str) -> Keys:
+    """The key of the controller of that kind which owns the changed object, before or after."""
+
+    def keys(old: Object | None, new: Object | None) -> Iterable[str]:
+        return {
+            f"{meta.namespace(obj)}/{owner['name']}"
+            for obj in (old, new)
+            if obj is not None and (owner := meta.controller_of(obj)) and owner["kind"] == kind
+        }
+
+    return keys
+
+
+def index_by_controller(informer: Informer) -> None:
+    """Index "controller": the uid of the controlling owner; "orphans": namespace without one."""
+    informer.add_index("controller", _controller_uid)
+    informer.add_index("orphans", _orphan_namespace)
+
+
+def _controller_uid(obj: Object) -> Iterable[str]:
+    owner = meta.controller_of(obj)
+    return (str(owner["uid"]),) if owner else ()
+
+
+def _orphan_namespace(obj: Object) -> Iterable[str]:
+    return () if meta.controller_of(obj) else (meta.namespace(obj),)
+
+
+def index_by_namespace(informer: Informer) -> None:
+    """Index "namespace"."""
+    informer.add_index("namespace", lambda obj: (meta.namespace(obj),))
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339, in UTC, whole seconds."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds(text: str | None) -> float:
+    """An RFC 3339 timestamp as seconds since the epoch; 0 for none."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0

@@ -1,0 +1,177 @@
+"""Which endpoints a Service has, from its pods: addresses, conditions, ports. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.controllers import pods as podlib
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+Endpoint = dict[str, Any]
+Port = dict[str, Any]
+ZONE_LABEL = "topology.kubernetes.io/zone"
+HEADLESS_LABEL = "service.kubernetes.io/headless"
+
+
+@dataclass(frozen=True)
+class PortSet:
+    """The ports that a slice's endpoints share, hashable: (name, protocol, port, appProtocol)."""
+
+    ports: tuple[tuple[str, str, int, str], ...]
+
+    def as_list(self) -> list[Port]:
+        """As an EndpointSlice writes them."""
+        return [
+            {
+                "name": name,
+                "protocol": protocol,
+                "port": port,
+                **({"appProtocol": app} if app else {}),
+            }
+            for name, protocol, port, app in self.ports
+        ]
+
+
+def has_managed_endpoints(service: Object) -> bool:
+    """True when the endpoints follow a selector rather than being somebody's own."""
+    spec = meta.spec(service)
+    return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
+
+
+def is_headless(service: Object) -> bool:
+    """`clusterIP: None`."""
+    return meta.spec(service).get("clusterIP") == "None"
+
+
+def families(service: Object) -> list[str]:
+    """The address types of the Service's slices: its ipFamilies, IPv4 when it names none."""
+    return list(meta.spec(service).get("ipFamilies") or ["IPv4"])
+
+
+def belongs(pod: Object) -> bool:
+    """Whether a selected pod is an endpoint at all: it has an address and has not ended."""
+    return bool(addresses(pod)) and not podlib.is_finished(pod)
+
+
+def addresses(pod: Object) -> list[str]:
+    """Every address of the pod."""
+    status = meta.status(pod)
+    several = [entry["ip"] for entry in status.get("podIPs") or [] if entry.get("ip")]
+    return several or ([status["podIP"]] if status.get("podIP") else [])
+
+
+def address_of(pod: Object, family: str) -> str | None:
+    """The pod's first address of "IPv4" or "IPv6"."""
+    version = 6 if family == "IPv6" else 4
+    for address in addresses(pod):
+        if ipaddress.ip_address(address).version == version:
+            return address
+    return None
+
+
+def ports_of(service: Object, pod: Object) -> PortSet:
+    """The Service's ports as this pod serves them; a name its containers lack is left out."""
+    ports = []
+    for port in meta.spec(service).get("ports") or []:
+        protocol = port.get("protocol") or "TCP"
+        number = target_port(port, protocol, pod)
+        if number is not None:
+            name, app = port.get("name") or "", port.get("appProtocol") or ""
+            ports.append((name, protocol, number, app))
+    return PortSet(tuple(ports))
+
+
+def target_port(port: Mapping[str, Any], protocol: str, pod: Object) -> int | None:
+    """`targetPort` as a number: itself, the container port of that name, or `port`."""
+    target = port.get("targetPort")
+    if target is None or target == "":
+        return int(port["port"])
+    if isinstance(target, int):
+        return target
+    for container in meta.spec(pod).get("containers") or []:
+        for offered in container.get("ports") or []:
+            if offered.get("name") == target and (offered.get("protocol") or "TCP") == protocol:
+                return int(offered["containerPort"])
+    return int(target) if str(target).isdigit() else None
+
+
+def endpoint(service: Object, pod: Object, address: str, zone: str | None) -> Endpoint:
+    """One entry of an EndpointSlice."""
+    serving, terminating = meta.is_ready(pod), meta.is_terminating(pod)
+    regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
+    entry: Endpoint = {
+        "addresses": [address],
+        "conditions": {
+            "ready": regardless or (serving and not terminating),
+            "serving": serving,
+            "terminating": terminating,
+        },
+        "targetRef": reference(pod),
+    }
+    if hostname := hostname_of(service, pod):
+        entry["hostname"] = hostname
+    if node := meta.spec(pod).get("nodeName"):
+        entry["nodeName"] = node
+    if zone:
+        entry["zone"] = zone
+    return entry
+
+
+def hostname_of(service: Object, pod: Object) -> str | None:
+    """The pod's own DNS label below the Service's name, if its spec asks for one."""
+    spec = meta.spec(pod)
+    if spec.get("hostname") and spec.get("subdomain") == meta.name(service):
+        return str(spec["hostname"])
+    return None
+
+
+def reference(pod: Object) -> dict[str, str]:
+    """The targetRef of an endpoint."""
+    return {
+        "kind": "Pod",
+        "namespace": meta.namespace(pod),
+        "name": meta.name(pod),
+        "uid": meta.uid(pod),
+    }
+
+
+def grouped(
+    service: Object, pods: Iterable[Object], family: str, zones: Mapping[str, str]
+) -> dict[PortSet, list[Endpoint]]:
+    """The Service's endpoints of one family by the ports they serve, each group by pod name.
+
+    `zones`: node name → zone.
+    """
+    groups: dict[PortSet, list[Endpoint]] = {}
+    for pod in sorted(pods, key=meta.name):
+        address = address_of(pod, family)
+        if address is not None and belongs(pod):
+            zone = zones.get(str(meta.spec(pod).get("nodeName") or ""))
+            entry = endpoint(service, pod, address, zone)
+            groups.setdefault(ports_of(service, pod), []).append(entry)
+    return groups
+
+
+def concerns_endpoints(old: Object | None, new: Object | None) -> bool:
+    """Whether a pod's change can change any Service's endpoints."""
+    if old is None or new is None:
+        return bool(addresses(new or old or {}))
+    return _relevant(old) != _relevant(new)
+
+
+def _relevant(pod: Object) -> tuple[object, ...]:
+    spec = meta.spec(pod)
+    return (
+        meta.labels(pod),
+        addresses(pod),
+        meta.is_ready(pod),
+        meta.is_terminating(pod),
+        podlib.is_finished(pod),
+        spec.get("nodeName"),
+        spec.get("hostname"),
+        spec.get("subdomain"),
+    )

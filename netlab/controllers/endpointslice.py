@@ -1,0 +1,164 @@
+"""EndpointSlices: the addresses behind each Service, as kube-proxy and DNS read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netlab.controllers import endpoints_of, slicing
+from netlab.controllers.controller import Context, Controller, Watch, index_by_namespace, own_key
+from netlab.errors import NotFound
+from netlab.objects import meta, selectors
+from netlab.objects.meta import Object
+
+SERVICE_NAME = "kubernetes.io/service-name"
+MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+CONTROLLER = "endpointslice-controller.k8s.io"
+
+
+class ServicesOfPods:
+    """Which Services a pod is an endpoint of, and which pods a Service has."""
+
+    def __init__(self, context: Context) -> None:
+        self._services = context.informers["Service"]
+        self._pods = context.informers["Pod"]
+        index_by_namespace(self._services)
+        index_by_namespace(self._pods)
+        self._pods.add_index("label", _label_values)
+
+    def keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        """The Services whose endpoints a change of a pod may change."""
+        if not endpoints_of.concerns_endpoints(old, new):
+            return ()
+        labels = [meta.labels(obj) for obj in (old, new) if obj is not None]
+        pod = new or old
+        return [
+            meta.key(service)
+            for service in self._services.by_index("namespace", meta.namespace(pod or {}))
+            if any(_selects(service, one) for one in labels)
+        ]
+
+    def pods(self, service: Object) -> list[Object]:
+        """The pods that the Service selects."""
+        selector = meta.spec(service).get("selector") or {}
+        matches = selectors.from_map(selector).matches
+        space = meta.namespace(service)
+        # The pair that fewest pods carry, rather than every pod of the namespace.
+        values = [f"{space} {key}={value}" for key, value in selector.items()]
+        rarest = min(values, key=lambda value: self._pods.count("label", value))
+        candidates = self._pods.by_index("label", rarest)
+        return [pod for pod in candidates if matches(meta.labels(pod))]
+
+
+def _label_values(pod: Object) -> Iterable[str]:
+    space = meta.namespace(pod)
+    return [f"{space} {key}={value}" for key, value in meta.labels(pod).items()]
+
+
+def _selects(service: Object, labels: dict[str, str]) -> bool:
+    selector: dict[str, str] = meta.spec(service).get("selector") or {}
+    return bool(selector) and selector.items() <= labels.items()
+
+
+class EndpointSlices(Controller):
+    """Keeps the slices of every Service that has a selector."""
+
+    name = "endpoint-slice-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._selection = ServicesOfPods(context)
+        self.informers["EndpointSlice"].add_index("service", _service_key)
+
+    def watches(self) -> Sequence[Watch]:
+        """Services, the pods they select, slices changed by others, and nodes for their zones."""
+        return (
+            Watch("Service", own_key),
+            Watch("Pod", self._selection.keys),
+            Watch("EndpointSlice", self._slice_keys),
+            Watch("Node", self._node_keys),
+        )
+
+    def _slice_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        managed = [
+            obj for obj in (old, new) if obj and meta.labels(obj).get(MANAGED_BY) == CONTROLLER
+        ]
+        return {key for obj in managed for key in _service_key(obj)}
+
+    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        zones = {
+            meta.labels(obj).get(endpoints_of.ZONE_LABEL) if obj else None for obj in (old, new)
+        }
+        if len(zones) == 1:
+            return ()
+        return [meta.key(service) for service in self.informers["Service"].items()]
+
+    async def reconcile(self, key: str) -> float | None:
+        """Write the slices that differ from what the Service's pods make of them."""
+        service = self.informers["Service"].get(key)
+        if service is None or not endpoints_of.has_managed_endpoints(service):
+            await self._apply(slicing.Changes(delete=self._existing(key)))
+            return None
+        if self.informers["Service"].is_going(service):
+            return None
+        pods, zones = self._selection.pods(service), self._zones()
+        template, families = _template(service), endpoints_of.families(service)
+        existing = self._existing(key)
+        stale = [one for one in existing if one["addressType"] not in families]
+        await self._apply(slicing.Changes(delete=stale))
+        for family in families:
+            groups = endpoints_of.grouped(service, pods, family, zones)
+            mine = [one for one in existing if one["addressType"] == family]
+            await self._apply(slicing.plan(family, groups, mine, template))
+        return None
+
+    def _existing(self, key: str) -> list[Object]:
+        slices = self.informers["EndpointSlice"]
+        return [
+            one
+            for one in slices.by_index("service", key)
+            if meta.labels(one).get(MANAGED_BY) == CONTROLLER and not slices.is_going(one)
+        ]
+
+    def _zones(self) -> dict[str, str]:
+        return {
+            meta.name(node): zone
+            for node in self.informers["Node"].items()
+            if (zone := meta.labels(node).get(endpoints_of.ZONE_LABEL))
+        }
+
+    async def _apply(self, changes: slicing.Changes) -> None:
+        for one in changes.create:
+            await self.informers.create(one)
+        for one in changes.update:
+            await self.informers.update(one)
+        for one in changes.delete:
+            try:
+                await self.informers.delete(one)
+            except NotFound:
+                continue
+
+
+def _service_key(slice_: Object) -> Iterable[str]:
+    service = meta.labels(slice_).get(SERVICE_NAME)
+    return (f"{meta.namespace(slice_)}/{service}",) if service else ()
+
+
+def _template(service: Object) -> Object:
+    """What every slice of the Service starts as."""
+    labels = {k: v for k, v in meta.labels(service).items() if k != endpoints_of.HEADLESS_LABEL}
+    headless = {endpoints_of.HEADLESS_LABEL: ""} if endpoints_of.is_headless(service) else {}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "generateName": f"{meta.name(service)}-",
+            "namespace": meta.namespace(service),
+            "labels": {
+                **labels,
+                **headless,
+                SERVICE_NAME: meta.name(service),
+                MANAGED_BY: CONTROLLER,
+            },
+            "ownerReferences": [meta.owner_reference(service)],
+        },
+    }

@@ -1,0 +1,179 @@
+"""Events: what `kubectl describe` shows at its end. Written behind the back of those who record.
+
+Recording never waits and never fails. The same event again raises `count`; more than ten
+similar ones (same object, type and reason, another message) become one "combined" event, as
+Kubernetes' recorder does it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from netlab.client.protocol import Api
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
+
+EventKind = Literal["Normal", "Warning"]
+
+SIMILAR = 10
+"""Distinct messages of one object and reason before they are combined."""
+REMEMBERED = 4096
+_COMBINED = "(combined from similar events): "
+
+
+@dataclass
+class _Entry:
+    """An event as it should stand in the API, and how much of it already does."""
+
+    body: Object
+    created: bool = False
+
+
+class EventRecorder:
+    """Collects events and writes them a little later, each object once however often it changed.
+
+    `delay` is the seconds that events wait for others like them before they are written.
+    """
+
+    def __init__(self, api: Api, clock: Callable[[], float], *, delay: float = 0.05) -> None:
+        self._api = api
+        self._clock = clock
+        self._delay = delay
+        self._entries: OrderedDict[tuple[str, ...], _Entry] = OrderedDict()
+        self._messages: OrderedDict[tuple[str, ...], set[str]] = OrderedDict()
+        self._dirty: OrderedDict[tuple[str, ...], _Entry] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+        self._serial = 0
+
+    def source(self, component: str) -> Source:
+        """The recorder of one component's events."""
+        return Source(self, component)
+
+    def record(
+        self, component: str, obj: Object, type_: EventKind, reason: str, message: str
+    ) -> None:
+        """Note that something happened to `obj`; returns at once."""
+        about = (component, obj["kind"], meta.key(obj), meta.uid(obj), type_, reason)
+        seen = _remember(self._messages, about, set)
+        seen.add(message)
+        key = (*about, message) if len(seen) <= SIMILAR else (*about, _COMBINED)
+        entry = self._entries.get(key)
+        if entry is None:
+            entry = _Entry(self._event(component, obj, type_, reason))
+            _remember(self._entries, key, lambda: entry)
+        entry.body["count"] += 1
+        entry.body["lastTimestamp"] = _timestamp(self._clock())
+        entry.body["message"] = _COMBINED + message if key[-1] == _COMBINED else message
+        self._dirty[key] = entry
+        self._schedule()
+
+    async def flush(self) -> None:
+        """Write everything recorded so far; what the API refuses is logged and dropped."""
+        while self._dirty:
+            key, entry = self._dirty.popitem(last=False)
+            try:
+                await self._write(entry)
+            except (NetlabError, OSError) as error:
+                log.debug("event %s: %s", key, error)
+                self._entries.pop(key, None)
+            await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        """Write what is left, then stop."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()
+
+    def _schedule(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._flush_later(), name="event recorder")
+
+    async def _flush_later(self) -> None:
+        while self._dirty:
+            await asyncio.sleep(self._delay)
+            await self.flush()
+
+    async def _write(self, entry: _Entry) -> None:
+        body = entry.body
+        if not entry.created:
+            entry.created = True
+            await self._api.create(body)
+            return
+        change = {field: body[field] for field in ("count", "lastTimestamp", "message")}
+        await self._api.patch("Event", meta.namespace(body), meta.name(body), change)
+
+    def _event(self, component: str, obj: Object, type_: EventKind, reason: str) -> Object:
+        self._serial += 1
+        now = self._clock()
+        unique = f"{int(now * 1e9) + self._serial:x}"
+        namespace = meta.namespace(obj) or "default"
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": f"{meta.name(obj)}.{unique}", "namespace": namespace},
+            "involvedObject": _reference(obj),
+            "reason": reason,
+            "message": "",
+            "type": type_,
+            "count": 0,
+            "firstTimestamp": _timestamp(now),
+            "lastTimestamp": _timestamp(now),
+            "eventTime": None,
+            "source": {"component": component},
+            "reportingComponent": component,
+            "reportingInstance": "",
+        }
+
+
+@dataclass(frozen=True)
+class Source:
+    """Records events in the name of one component."""
+
+    recorder: EventRecorder
+    component: str
+
+    def normal(self, obj: Object, reason: str, message: str) -> None:
+        """Something went as it should."""
+        self.recorder.record(self.component, obj, "Normal", reason, message)
+
+    def warning(self, obj: Object, reason: str, message: str) -> None:
+        """Something did not."""
+        self.recorder.record(self.component, obj, "Warning", reason, message)
+
+
+def _reference(obj: Object) -> dict[str, Any]:
+    reference = {
+        "kind": obj["kind"],
+        "namespace": meta.namespace(obj),
+        "name": meta.name(obj),
+        "uid": meta.uid(obj),
+        "apiVersion": obj["apiVersion"],
+        "resourceVersion": obj["metadata"].get("resourceVersion", ""),
+    }
+    return {field: value for field, value in reference.items() if value}
+
+
+def _remember(
+    entries: OrderedDict[tuple[str, ...], Any], key: tuple[str, ...], new: Callable[[], Any]
+) -> Any:
+    """The entry of that key, made if missing; the oldest are forgotten beyond REMEMBERED."""
+    if key not in entries:
+        entries[key] = new()
+    entries.move_to_end(key)
+    if len(entries) > REMEMBERED:
+        entries.popitem(last=False)
+    return entries[key]
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,102 @@
+"""The `kubernetes` Service's endpoints: the control plane nodes, where an API server listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from netlab.controllers.controller import Controller, Watch
+from netlab.controllers.endpoints_of import families
+from netlab.controllers.endpointslice import SERVICE_NAME
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+KEY = "default/kubernetes"
+PORT = 6443
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+
+
+class KubernetesService(Controller):
+    """Points default/kubernetes at the internal addresses of the control plane's nodes."""
+
+    name = "kubernetes-service-controller"
+
+    def watches(self) -> Sequence[Watch]:
+        """Nodes, and the three objects of that name."""
+        return (
+            Watch("Node", _if_addressed),
+            *(Watch(kind, _if_named) for kind in ("Service", "Endpoints", "EndpointSlice")),
+        )
+
+    async def reconcile(self, key: str) -> float | None:
+        """Write Endpoints and EndpointSlice, if the Service is there and they differ."""
+        service = self.informers["Service"].get(key)
+        if service is None or self.informers["Service"].is_going(service):
+            return None
+        family = families(service)[0]
+        addresses = self._addresses(family)
+        if addresses:
+            await self._write(_endpoints(addresses), "subsets")
+            await self._write(_slice(addresses, family), "endpoints")
+        return None
+
+    def _addresses(self, family: str) -> list[str]:
+        """Of the control plane's nodes; of the first node when none has that role."""
+        nodes = sorted(self.informers["Node"].items(), key=meta.name)
+        chosen = [node for node in nodes if CONTROL_PLANE_LABEL in meta.labels(node)] or nodes[:1]
+        return [address for node in chosen for address in _internal(node, family)]
+
+    async def _write(self, wanted: Object, field: str) -> None:
+        present = self.informers[wanted["kind"]].get(KEY)
+        if present is None:
+            await self.informers.create(wanted)
+        elif present.get(field) != wanted[field]:
+            await self.informers.patch(present, {field: wanted[field]})
+
+
+def _if_named(old: Object | None, new: Object | None) -> Iterable[str]:
+    return (KEY,) if meta.key(new or old or {}) == KEY else ()
+
+
+def _if_addressed(old: Object | None, new: Object | None) -> Iterable[str]:
+    before, after = (meta.status(obj).get("addresses") if obj else None for obj in (old, new))
+    return (KEY,) if before != after else ()
+
+
+def _internal(node: Object, family: str) -> list[str]:
+    return [
+        entry["address"]
+        for entry in meta.status(node).get("addresses") or []
+        if entry.get("type") == "InternalIP" and (":" in entry["address"]) == (family == "IPv6")
+    ][:1]
+
+
+def _metadata(labels: dict[str, str]) -> dict[str, object]:
+    return {"name": "kubernetes", "namespace": "default", "labels": labels}
+
+
+def _endpoints(addresses: list[str]) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Endpoints",
+        # Nobody need mirror this into a slice: the slice is written here.
+        "metadata": _metadata({"endpointslice.kubernetes.io/skip-mirror": "true"}),
+        "subsets": [
+            {
+                "addresses": [{"ip": address} for address in addresses],
+                "ports": [{"name": "https", "port": PORT, "protocol": "TCP"}],
+            }
+        ],
+    }
+
+
+def _slice(addresses: list[str], family: str) -> Object:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": _metadata({SERVICE_NAME: "kubernetes"}),
+        "addressType": family,
+        "ports": [{"name": "https", "port": PORT, "protocol": "TCP"}],
+        "endpoints": [
+            {"addresses": [address], "conditions": {"ready": True}} for address in addresses
+        ],
+    }

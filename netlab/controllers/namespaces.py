@@ -1,0 +1,94 @@
+"""Namespaces: what every one is given at first, and its emptying when it is to go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+
+from netlab.controllers.controller import Context, Controller, Watch, index_by_namespace, own_key
+from netlab.errors import ApiError, NotFound
+from netlab.objects import meta
+from netlab.objects.kinds import KINDS
+from netlab.objects.meta import Object
+
+CONTENT = tuple(kind.kind for kind in KINDS if kind.namespaced)
+"""The kinds a namespace may contain."""
+
+
+class Namespaces(Controller):
+    """Empties namespaces that are to go, then lets them."""
+
+    name = "namespace-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        for kind in CONTENT:
+            index_by_namespace(self.informers[kind])
+
+    def watches(self) -> Sequence[Watch]:
+        """Namespaces, and what goes from, or arrives late in, those that are to go."""
+        return (Watch("Namespace", own_key), *(Watch(kind, self._keys) for kind in CONTENT))
+
+    def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        name = meta.namespace(new or old or {})
+        namespace = self.informers["Namespace"].get(name)
+        return (name,) if namespace is not None and meta.is_terminating(namespace) else ()
+
+    async def reconcile(self, key: str) -> float | None:
+        """Delete the content of a terminating namespace; finalize it once it is empty."""
+        namespace = self.informers["Namespace"].get(key)
+        if namespace is None or not meta.is_terminating(namespace):
+            return None
+        content = [o for kind in CONTENT for o in self.informers[kind].by_index("namespace", key)]
+        if content:
+            await self._empty(content)
+        elif meta.spec(namespace).get("finalizers"):
+            await self._finalize(namespace)
+        return None
+
+    async def _empty(self, content: Iterable[Object]) -> None:
+        doomed = [obj for obj in content if not self.informers[obj["kind"]].is_going(obj)]
+        results = await asyncio.gather(*map(self._delete, doomed), return_exceptions=True)
+        for result in results:
+            if isinstance(result, ApiError):
+                raise result
+
+    async def _delete(self, obj: Object) -> None:
+        try:
+            await self.informers.delete(obj)
+        except NotFound:
+            return
+
+    async def _finalize(self, namespace: Object) -> None:
+        spec = {**meta.spec(namespace), "finalizers": []}
+        try:
+            await self.informers.update({**namespace, "spec": spec}, subresource="finalize")
+        except NotFound:
+            return
+
+
+class ServiceAccounts(Controller):
+    """Gives every namespace its ServiceAccount `default`, which pods name without asking."""
+
+    name = "serviceaccount-controller"
+
+    def watches(self) -> Sequence[Watch]:
+        """Namespaces, and ServiceAccounts that somebody deletes."""
+        return (Watch("Namespace", own_key), Watch("ServiceAccount", self._account_keys))
+
+    def _account_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        return (meta.namespace(old),) if old is not None and new is None else ()
+
+    async def reconcile(self, key: str) -> float | None:
+        """Create it where it is missing."""
+        namespace = self.informers["Namespace"].get(key)
+        if namespace is None or meta.is_terminating(namespace):
+            return None
+        if self.informers["ServiceAccount"].get(f"{key}/default") is None:
+            account = {
+                "apiVersion": "v1",
+                "kind": "ServiceAccount",
+                "metadata": {"name": "default", "namespace": key},
+            }
+            await self.informers.create(account)
+        return None

@@ -1,0 +1,100 @@
+"""Nodes: taints that follow their condition, and pods whose node failed or is no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.controllers.conditions import conditions_with
+from netlab.controllers.controller import Context, Controller, Watch, own_key
+from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE
+from netlab.controllers.pods import index_by_node
+from netlab.errors import NotFound
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+
+class Nodes(Controller):
+    """Taints nodes that take no pods; marks or removes the pods of those that failed or went."""
+
+    name = "node-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        index_by_node(self.informers["Pod"])
+
+    def watches(self) -> Sequence[Watch]:
+        """Nodes, and pods bound to a node that is not there or not ready."""
+        return (Watch("Node", own_key), Watch("Pod", self._pod_keys))
+
+    def _pod_keys(self, _old: Object | None, new: Object | None) -> Iterable[str]:
+        name = meta.spec(new).get("nodeName") if new is not None else None
+        if not name:
+            return ()
+        node = self.informers["Node"].get(name)
+        return (name,) if node is None or not meta.is_ready(node) else ()
+
+    async def reconcile(self, key: str) -> float | None:
+        """Bring the node's taints, and its pods' readiness, in line with its condition."""
+        node = self.informers["Node"].get(key)
+        pods = self.informers["Pod"].by_index("node", key)
+        if node is None:
+            if pods and not await self._exists(key):
+                for pod in pods:
+                    await self._remove(pod)
+            return None
+        taints = wanted_taints(node)
+        if taints != (meta.spec(node).get("taints") or []):
+            await self.informers.patch(node, {"spec": {"taints": taints or None}})
+        if _has_failed(node):
+            for pod in pods:
+                await self._mark_unready(pod)
+        return None
+
+    async def _exists(self, name: str) -> bool:
+        """Ask the API itself: the cache of nodes may be behind the cache of pods."""
+        try:
+            await self.informers.api.get("Node", "", name)
+        except NotFound:
+            return False
+        return True
+
+    async def _remove(self, pod: Object) -> None:
+        """No kubelet will ever confirm the end of this pod: end it here."""
+        try:
+            await self.informers.delete(pod, grace_period=0)
+        except NotFound:
+            return
+
+    async def _mark_unready(self, pod: Object) -> None:
+        if not meta.is_ready(pod):
+            return
+        now = self.context.now()
+        unready = {"status": "False", "reason": "NodeNotReady", "lastTransitionTime": now}
+        before = meta.status(pod).get("conditions") or []
+        try:
+            await self.informers.patch_status(
+                pod, {"conditions": conditions_with(before, "Ready", unready)}
+            )
+        except NotFound:
+            return
+        self.recorder.warning(pod, "NodeNotReady", "Node is not ready")
+
+
+def _has_failed(node: Object) -> bool:
+    """It reported once, and is not ready. One that never did may just be starting."""
+    return meta.condition(node, "Ready") is not None and not meta.is_ready(node)
+
+
+def wanted_taints(node: Object) -> list[dict[str, Any]]:
+    """The node's taints with those for not-ready and unschedulable as its state demands."""
+    present: list[dict[str, Any]] = meta.spec(node).get("taints") or []
+    wanted = {
+        NOT_READY: _has_failed(node),
+        UNSCHEDULABLE: bool(meta.spec(node).get("unschedulable")),
+    }
+    taints = [taint for taint in present if wanted.get(taint["key"], True)]
+    for key, needed in wanted.items():
+        if needed and not any(taint["key"] == key for taint in taints):
+            taints.append({"key": key, "effect": "NoSchedule"})
+    return taints

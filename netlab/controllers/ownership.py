@@ -1,0 +1,69 @@
+"""Whose is it: a controller takes in the orphans it selects, and lets go what it no longer does."""
+
+from __future__ import annotations
+
+import contextlib
+
+from netlab.client.informer import Informers
+from netlab.errors import NotFound
+from netlab.objects import meta, selectors
+from netlab.objects.meta import Object
+
+
+async def claim(informers: Informers, owner: Object, kind: str) -> list[Object]:
+    """The objects of that kind the owner controls, after adoption and release; sorted by name.
+
+    The informer of `kind` must have the indexes of `index_by_controller`.
+    """
+    informer = informers[kind]
+    selector = selectors.from_label_selector(meta.spec(owner).get("selector"))
+    if meta.is_terminating(owner):
+        return sorted(informer.by_index("controller", meta.uid(owner)), key=meta.name)
+    mine = []
+    for obj in informer.by_index("controller", meta.uid(owner)):
+        if selector.matches(meta.labels(obj)) or meta.is_terminating(obj):
+            mine.append(obj)
+        else:
+            await _release(informers, owner, obj)
+    for obj in informer.by_index("orphans", meta.namespace(owner)):
+        if selector.matches(meta.labels(obj)) and not meta.is_terminating(obj):
+            mine += await _adopt(informers, owner, obj)
+    return sorted(mine, key=meta.name)
+
+
+async def _adopt(informers: Informers, owner: Object, obj: Object) -> list[Object]:
+    """Make the owner the controller of an orphan; [] if it was gone or taken meanwhile."""
+    references = obj["metadata"].get("ownerReferences") or []
+    patch = _references(obj, [*references, meta.owner_reference(owner)])
+    try:
+        return [await informers.patch(obj, patch)]
+    except NotFound:
+        return []
+
+
+async def _release(informers: Informers, owner: Object, obj: Object) -> None:
+    """Cease to be the controller of an object."""
+    references = obj["metadata"].get("ownerReferences") or []
+    rest = [reference for reference in references if reference["uid"] != meta.uid(owner)]
+    with contextlib.suppress(NotFound):
+        await informers.patch(obj, _references(obj, rest))
+
+
+def _references(obj: Object, references: list[dict[str, object]]) -> dict[str, object]:
+    # The resourceVersion makes it a compare-and-set: a list cannot be merge-patched in part.
+    version = obj["metadata"]["resourceVersion"]
+    return {"metadata": {"ownerReferences": references, "resourceVersion": version}}
+
+
+def selects_orphan(informers: Informers, kind: str, orphan: Object) -> list[str]:
+    """The keys of those owners of that kind whose selector matches an object without controller.
+
+    The informer of `kind` must have the index "namespace".
+    """
+    return [
+        meta.key(owner)
+        for owner in informers[kind].by_index("namespace", meta.namespace(orphan))
+        if selectors.from_label_selector(meta.spec(owner).get("selector")).matches(
+            meta.labels(orphan)
+        )
+    ]

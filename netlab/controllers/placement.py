@@ -1,0 +1,159 @@
+"""Which node a pod may go to, and which of those it should: pure predicates and a rank.
+
+Filters are asked in kube-scheduler's order, and the first that refuses a node names the reason,
+in its words.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from netlab.objects import meta, selectors
+from netlab.objects.meta import Object
+
+NOT_READY = "node.kubernetes.io/not-ready"
+UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+REFUSING = ("NoSchedule", "NoExecute")
+
+Taint = Mapping[str, str]
+
+
+def taints(node: Object) -> list[Taint]:
+    """The node's taints, with the one its not being Ready amounts to, should that be missing."""
+    given: list[Taint] = list(meta.spec(node).get("taints") or [])
+    if not meta.is_ready(node) and not any(taint["key"] == NOT_READY for taint in given):
+        given.append({"key": NOT_READY, "effect": "NoSchedule"})
+    return given
+
+
+def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
+    """Whether this toleration covers this taint."""
+    if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
+        return False
+    if toleration.get("key") and toleration["key"] != taint["key"]:
+        return False
+    if toleration.get("operator", "Equal") == "Exists":
+        return True
+    same_value = (toleration.get("value") or "") == (taint.get("value") or "")
+    return bool(toleration.get("key")) and same_value
+
+
+def _untolerated(pod: Object, node: Object, effects: tuple[str, ...]) -> list[Taint]:
+    tolerations = meta.spec(pod).get("tolerations") or []
+    return [
+        taint
+        for taint in taints(node)
+        if taint.get("effect") in effects and not any(tolerates(t, taint) for t in tolerations)
+    ]
+
+
+def refusal(pod: Object, node: Object, used_ports: Iterable[tuple[str, int]] = ()) -> str | None:
+    """Why the pod cannot go to the node, or None if it can.
+
+    `used_ports`: (protocol, port) of the hostPorts taken on the node.
+    """
+    if meta.spec(node).get("unschedulable") and not _bears_unschedulable(pod):
+        return "node(s) were unschedulable"
+    bad = _untolerated(pod, node, REFUSING)
+    if bad:
+        return f"node(s) had untolerated taint {{{bad[0]['key']}: {bad[0].get('value') or ''}}}"
+    if not matches_affinity(pod, node):
+        return "node(s) didn't match Pod's node affinity/selector"
+    if set(host_ports(pod)) & set(used_ports):
+        return "node(s) didn't have free ports for the requested pod ports"
+    return None
+
+
+def _bears_unschedulable(pod: Object) -> bool:
+    taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
+    return any(tolerates(t, taint) for t in meta.spec(pod).get("tolerations") or [])
+
+
+def matches_affinity(pod: Object, node: Object) -> bool:
+    """nodeSelector and the required nodeAffinity both hold."""
+    wanted = meta.spec(pod).get("nodeSelector") or {}
+    if not wanted.items() <= meta.labels(node).items():
+        return False
+    required = _node_affinity(pod).get("requiredDuringSchedulingIgnoredDuringExecution")
+    if required is None:
+        return True
+    return any(_term_matches(term, node) for term in required.get("nodeSelectorTerms") or [])
+
+
+def _node_affinity(pod: Object) -> dict[str, Any]:
+    return (meta.spec(pod).get("affinity") or {}).get("nodeAffinity") or {}
+
+
+def _term_matches(term: Mapping[str, Any], node: Object) -> bool:
+    """A term's expressions and fields together; an empty term matches nothing."""
+    expressions, fields = term.get("matchExpressions"), term.get("matchFields")
+    if not expressions and not fields:
+        return False
+    by_label = selectors.from_label_selector({"matchExpressions": expressions or []})
+    by_field = selectors.from_label_selector({"matchExpressions": fields or []})
+    return by_label.matches(meta.labels(node)) and by_field.matches(
+        {"metadata.name": meta.name(node)}
+    )
+
+
+def host_ports(pod: Object) -> list[tuple[str, int]]:
+    """(protocol, port) of every hostPort the pod asks for."""
+    return [
+        (port.get("protocol") or "TCP", int(port["hostPort"]))
+        for container in meta.spec(pod).get("containers") or []
+        for port in container.get("ports") or []
+        if port.get("hostPort")
+    ]
+
+
+def rank(pod: Object, node: Object, of_owner: int, of_all: int) -> tuple[int, int, int, int, str]:
+    """Sorts fitting nodes, the best first; the name decides between equals.
+
+    `of_owner`, `of_all`: pods of the same owner, and of any, that the node has.
+    """
+    disliked = len(_untolerated(pod, node, ("PreferNoSchedule",)))
+    return disliked, -_preference(pod, node), of_owner, of_all, meta.name(node)
+
+
+def _preference(pod: Object, node: Object) -> int:
+    """The summed weights of the preferred nodeAffinity terms that hold."""
+    preferred = _node_affinity(pod).get("preferredDuringSchedulingIgnoredDuringExecution") or []
+    return sum(
+        int(term.get("weight") or 0)
+        for term in preferred
+        if _term_matches(term.get("preference") or {}, node)
+    )
+
+
+def explain(total: int, refusals: Counter[str]) -> str:
+    """`0/3 nodes are available: 2 node(s) were unschedulable, …` as kube-scheduler says it."""
+    if not total:
+        return "no nodes available to schedule pods"
+    reasons = sorted(f"{count} {reason}" for reason, count in refusals.items())
+    return f"0/{total} nodes are available: {', '.join(reasons)}."
+
+
+def place(
+    pod: Object,
+    nodes: Iterable[Object],
+    load: Callable[[str], tuple[int, int, list[tuple[str, int]]]],
+) -> tuple[str | None, str]:
+    """(node name, "") for the best node, or (None, why not).
+
+    `load(node name)` gives the pods of the same owner there, of all, and the hostPorts in use.
+    """
+    best: tuple[int, int, int, int, str] | None = None
+    refusals: Counter[str] = Counter()
+    total = 0
+    for node in nodes:
+        total += 1
+        of_owner, of_all, used_ports = load(meta.name(node))
+        why = refusal(pod, node, used_ports)
+        if why is not None:
+            refusals[why] += 1
+            continue
+        candidate = rank(pod, node, of_owner, of_all)
+        best = candidate if best is None else min(best, candidate)
+    return (best[-1], "") if best else (None, explain(total, refusals))

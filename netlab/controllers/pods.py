@@ -1,0 +1,75 @@
+"""What the workload controllers ask of pods: alive, ready, available; and pods from templates."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from typing import Any
+
+from netlab.client.informer import Informer
+from netlab.controllers.controller import seconds
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+FINISHED = ("Succeeded", "Failed")
+
+
+def is_finished(pod: Object) -> bool:
+    """Its containers ended and will not be started again."""
+    return meta.status(pod).get("phase") in FINISHED
+
+
+def index_by_node(informer: Informer) -> None:
+    """Index "node": the name of the node that an unfinished pod is bound to."""
+    informer.add_index("node", on_node)
+
+
+def on_node(pod: Object) -> Iterable[str]:
+    """The node's name, once, if the pod is bound and not finished."""
+    node = meta.spec(pod).get("nodeName")
+    return (str(node),) if node and not is_finished(pod) else ()
+
+
+def ready_since(pod: Object) -> float | None:
+    """When the pod last became ready (seconds since the epoch), or None while it is not."""
+    entry = meta.condition(pod, "Ready")
+    if entry is None or entry.get("status") != "True":
+        return None
+    return seconds(entry.get("lastTransitionTime"))
+
+
+def is_available(pod: Object, min_ready_seconds: int, now: float) -> bool:
+    """Ready, and for at least that long."""
+    since = ready_since(pod)
+    return since is not None and (not min_ready_seconds or since + min_ready_seconds <= now)
+
+
+def seconds_to_available(
+    pods: Iterable[Object], min_ready_seconds: int, now: float
+) -> float | None:
+    """Seconds until the next of these pods becomes available by mere waiting; None if none will."""
+    waits = [
+        since + min_ready_seconds - now
+        for pod in pods
+        if min_ready_seconds and (since := ready_since(pod)) is not None
+    ]
+    return min((wait for wait in waits if wait > 0), default=None)
+
+
+def from_template(template: dict[str, Any], owner: Object, name: str = "") -> Object:
+    """A pod of the owner's template: named `name`, or `<owner>-<5 random>` by the API server."""
+    given = template.get("metadata") or {}
+    metadata: dict[str, Any] = {
+        "namespace": meta.namespace(owner),
+        "ownerReferences": [meta.owner_reference(owner)],
+    }
+    metadata |= {"name": name} if name else {"generateName": f"{meta.name(owner)}-"}
+    for field in ("labels", "annotations", "finalizers"):
+        if given.get(field):
+            metadata[field] = copy.deepcopy(given[field])
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": copy.deepcopy(template.get("spec") or {}),
+    }

@@ -1,0 +1,205 @@
+"""ReplicaSet: as many pods of the template as `replicas` says, created in growing batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.controllers import pods as podlib
+from netlab.controllers.conditions import conditions_with
+from netlab.controllers.controller import (
+    Context,
+    Controller,
+    Watch,
+    index_by_controller,
+    index_by_namespace,
+    own_key,
+    owner_keys,
+    seconds,
+)
+from netlab.controllers.ownership import claim, selects_orphan
+from netlab.errors import ApiError, NotFound
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+BURST = 500
+"""Pods created or deleted in one reconciliation, as kube-controller-manager limits it."""
+
+
+class ReplicaSets(Controller):
+    """Keeps each ReplicaSet's pods at the number asked for."""
+
+    name = "replicaset-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        index_by_controller(self.informers["Pod"])
+        index_by_controller(self.informers["ReplicaSet"])
+        index_by_namespace(self.informers["ReplicaSet"])
+
+    def watches(self) -> Sequence[Watch]:
+        """ReplicaSets, and pods for those who own them or could."""
+        return (Watch("ReplicaSet", own_key), Watch("Pod", self._pod_keys))
+
+    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        keys = set(owner_keys("ReplicaSet")(old, new))
+        if new is not None and meta.controller_of(new) is None:
+            keys.update(selects_orphan(self.informers, "ReplicaSet", new))
+        return keys
+
+    async def reconcile(self, key: str) -> float | None:
+        """Create or delete pods until `replicas` are active, and report it in the status."""
+        replica_set = self.informers["ReplicaSet"].get(key)
+        if replica_set is None:
+            return None
+        claimed = await claim(self.informers, replica_set, "Pod")
+        failure: ApiError | None = None
+        if not self.informers["ReplicaSet"].is_going(replica_set):
+            failure = await self._scale(replica_set, self._active(claimed))
+        await self._report(key, failure)
+        if failure is not None:
+            raise failure
+        min_ready = int(meta.spec(replica_set).get("minReadySeconds") or 0)
+        return podlib.seconds_to_available(claimed, min_ready, self.context.clock())
+
+    def _active(self, pods: Iterable[Object]) -> list[Object]:
+        informer = self.informers["Pod"]
+        return [pod for pod in pods if not podlib.is_finished(pod) and not informer.is_going(pod)]
+
+    async def _scale(self, replica_set: Object, active: list[Object]) -> ApiError | None:
+        missing = int(meta.spec(replica_set).get("replicas", 1)) - len(active)
+        if missing > 0:
+            return await self._create(replica_set, min(missing, BURST))
+        if missing < 0:
+            doomed = self._first_to_go(replica_set, active)[: min(-missing, BURST)]
+            return await self._delete(replica_set, doomed)
+        return None
+
+    async def _create(self, replica_set: Object, count: int) -> ApiError | None:
+        """Create pods in batches of 1, 2, 4 …, so that a refusal costs few requests."""
+        batch = 1
+        while count > 0:
+            results = await asyncio.gather(
+                *(self._create_one(replica_set) for _ in range(min(batch, count)))
+            )
+            errors = [error for error in results if error is not None]
+            if errors:
+                return errors[0]
+            count -= batch
+            batch *= 2
+        return None
+
+    async def _create_one(self, replica_set: Object) -> ApiError | None:
+        pod = podlib.from_template(replica_set["spec"]["template"], replica_set)
+        try:
+            created = await self.informers.create(pod)
+        except ApiError as error:
+            self.recorder.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
+            return error
+        self.recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
+        return None
+
+    async def _delete(self, replica_set: Object, doomed: Iterable[Object]) -> ApiError | None:
+        results = await asyncio.gather(*(self._delete_one(replica_set, pod) for pod in doomed))
+        return next((error for error in results if error is not None), None)
+
+    async def _delete_one(self, replica_set: Object, pod: Object) -> ApiError | None:
+        try:
+            await self.informers.delete(pod)
+        except NotFound:
+            return None
+        except ApiError as error:
+            self.recorder.warning(replica_set, "FailedDelete", f"Error deleting: {error.message}")
+            return error
+        self.recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {meta.name(pod)}")
+        return None
+
+    def _first_to_go(self, replica_set: Object, active: list[Object]) -> list[Object]:
+        """The pods in the order in which scaling down takes them."""
+        per_node = Counter(_node(pod) for pod in self._related(replica_set))
+        return sorted(active, key=lambda pod: deletion_rank(pod, per_node[_node(pod)]))
+
+    def _related(self, replica_set: Object) -> list[Object]:
+        """The active pods of all ReplicaSets that have the same owner, so its own at least."""
+        owner = meta.controller_of(replica_set)
+        siblings = (
+            self.informers["ReplicaSet"].by_index("controller", owner["uid"])
+            if owner
+            else [replica_set]
+        )
+        informer = self.informers["Pod"]
+        return [
+            pod
+            for sibling in siblings
+            for pod in self._active(informer.by_index("controller", meta.uid(sibling)))
+        ]
+
+    async def _report(self, key: str, failure: ApiError | None) -> None:
+        """Write the status if it changed, from the cache as it is now, our own writes included."""
+        replica_set = self.informers["ReplicaSet"].get(key)
+        if replica_set is None:
+            return
+        mine = self.informers["Pod"].by_index("controller", meta.uid(replica_set))
+        active = self._active(mine)
+        status = status_of(replica_set, active, failure, self.context)
+        if status != {field: meta.status(replica_set).get(field) for field in status}:
+            await self.informers.patch_status(replica_set, status)
+
+
+def _node(pod: Object) -> str:
+    return str(meta.spec(pod).get("nodeName") or "")
+
+
+def deletion_rank(pod: Object, on_same_node: int) -> tuple[object, ...]:
+    """Sorts pods that may go before those that should stay, in Kubernetes' order of criteria.
+
+    Unscheduled, pending, not ready, cheap by annotation, doubled up on a node, ready for a
+    shorter time, restarted more often, newer.
+    """
+    phase = {"Pending": 0, "Unknown": 1}.get(str(meta.status(pod).get("phase") or "Pending"), 2)
+    cost = meta.annotations(pod).get("controller.kubernetes.io/pod-deletion-cost", "0")
+    restarts = max(
+        (int(c.get("restartCount") or 0) for c in meta.status(pod).get("containerStatuses") or []),
+        default=0,
+    )
+    return (
+        bool(_node(pod)),
+        phase,
+        meta.is_ready(pod),
+        int(cost) if cost.lstrip("-").isdigit() else 0,
+        -on_same_node,
+        -(podlib.ready_since(pod) or 0.0),
+        -restarts,
+        -seconds(pod["metadata"].get("creationTimestamp")),
+        meta.name(pod),
+    )
+
+
+def status_of(
+    replica_set: Object, active: Sequence[Object], failure: ApiError | None, context: Context
+) -> dict[str, Any]:
+    """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
+    spec = meta.spec(replica_set)
+    template = (spec["template"].get("metadata") or {}).get("labels") or {}
+    min_ready, now = int(spec.get("minReadySeconds") or 0), context.clock()
+    labelled = sum(template.items() <= meta.labels(pod).items() for pod in active)
+    status: dict[str, Any] = {
+        "replicas": len(active),
+        "fullyLabeledReplicas": labelled or None,
+        "readyReplicas": sum(map(meta.is_ready, active)) or None,
+        "availableReplicas": sum(podlib.is_available(p, min_ready, now) for p in active) or None,
+        "observedGeneration": replica_set["metadata"].get("generation"),
+    }
+    problem = None
+    if failure is not None:
+        problem = {
+            "status": "True",
+            "reason": "FailedCreate",
+            "message": failure.message,
+            "lastTransitionTime": context.now(),
+        }
+    old = meta.status(replica_set).get("conditions") or []
+    status["conditions"] = conditions_with(old, "ReplicaFailure", problem) or None
+    return status

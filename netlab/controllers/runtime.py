@@ -1,0 +1,154 @@
+"""Running controllers: events become keys, keys are reconciled, errors come back later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from netlab.client.informer import Informers
+from netlab.client.protocol import Api
+from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.deployment import Deployments
+from netlab.controllers.endpoints import EndpointsObjects
+from netlab.controllers.endpointslice import EndpointSlices
+from netlab.controllers.events import EventRecorder
+from netlab.controllers.garbage import GarbageCollector
+from netlab.controllers.kubernetes_service import KubernetesService
+from netlab.controllers.namespaces import Namespaces, ServiceAccounts
+from netlab.controllers.nodes import Nodes
+from netlab.controllers.replicaset import ReplicaSets
+from netlab.controllers.scheduler import Scheduler
+from netlab.errors import Conflict, NetlabError
+from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
+
+CONTROLLERS: tuple[type[Controller], ...] = (
+    Deployments,
+    ReplicaSets,
+    Scheduler,
+    EndpointSlices,
+    EndpointsObjects,
+    KubernetesService,
+    GarbageCollector,
+    Namespaces,
+    ServiceAccounts,
+    Nodes,
+)
+"""Everything a kube-controller-manager and a kube-scheduler do here."""
+
+_CALM_TURNS = 8
+"""Turns of the event loop without a new key before a quiet moment counts as being idle."""
+
+
+@dataclass
+class Running:
+    """Controllers at work. `stop` ends them; `wait_idle` tells when there is nothing to do."""
+
+    controllers: Sequence[Controller]
+    informers: Informers
+    recorder: EventRecorder
+    tasks: Sequence[asyncio.Task[None]]
+
+    def is_idle(self) -> bool:
+        """No key waits, none is being worked on, and every write of ours has been seen."""
+        queues = (controller.queue for controller in self.controllers)
+        return not self.informers.is_behind and all(queue.is_idle() for queue in queues)
+
+    async def wait_idle(self) -> None:
+        """Return once the controllers have nothing left to do for what the API holds now.
+
+        Over HTTP "now" is as far as the watches have come.
+        """
+        calm = 0
+        while calm < _CALM_TURNS:
+            for controller in self.controllers:
+                await controller.queue.wait_idle()
+            before = self._adds()
+            await asyncio.sleep(0.002 if self.informers.is_behind else 0)
+            quiet = self.is_idle() and self._adds() == before
+            calm = calm + 1 if quiet else 0
+
+    async def stop(self) -> None:
+        """End all work: keys in hand are finished or cut off, events written, watches ended."""
+        for controller in self.controllers:
+            controller.queue.close()
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.recorder.stop()
+        await self.informers.stop()
+
+    def _adds(self) -> int:
+        return sum(controller.queue.adds for controller in self.controllers)
+
+
+async def start_controllers(
+    api: Api,
+    informers: Informers | None = None,
+    *,
+    clock: Callable[[], float] = time.time,
+    controllers: Sequence[type[Controller]] = CONTROLLERS,
+) -> Running:
+    """Start the controllers on shared informers; returns once these have synced.
+
+    `clock` gives seconds since the epoch. Pass `informers` to share them with node agents.
+    """
+    shared = informers if informers is not None else Informers(api)
+    recorder = EventRecorder(api, clock)
+    context = Context(shared, recorder, clock)
+    made = [kind(context) for kind in controllers]
+    # All indexes and informers must exist before the first listener runs.
+    watches = [(controller, watch) for controller in made for watch in controller.watches()]
+    for _, watch in watches:
+        _ = shared[watch.kind]
+    await shared.start()
+    for controller, watch in watches:
+        shared[watch.kind].add_listener(_listener(controller, watch))
+    tasks = [
+        asyncio.create_task(_work(controller), name=f"{controller.name} {number}")
+        for controller in made
+        for number in range(controller.workers)
+    ]
+    return Running(made, shared, recorder, tasks)
+
+
+def _listener(
+    controller: Controller, watch: Watch
+) -> Callable[[Object | None, Object | None], None]:
+    def listen(old: Object | None, new: Object | None) -> None:
+        for key in watch.keys(old, new):
+            controller.queue.add_after(key, watch.delay)
+
+    return listen
+
+
+async def _work(controller: Controller) -> None:
+    """One worker: keys until the queue closes."""
+    queue = controller.queue
+    while (key := await queue.get()) is not None:
+        try:
+            again = await controller.reconcile(key)
+        except Exception as error:
+            seconds = queue.retry(key)
+            _log_failure(controller, key, error, seconds)
+        else:
+            queue.forget(key)
+            if again is not None:
+                queue.add_after(key, again)
+        finally:
+            queue.done(key)
+
+
+def _log_failure(controller: Controller, key: str, error: Exception, seconds: float) -> None:
+    """A conflict is the way of things, an API error is worth a line, anything else a traceback."""
+    text = f"{controller.name}: {key}: {error}; again in {seconds:.3f} s"
+    if isinstance(error, Conflict):
+        log.debug(text)
+    elif isinstance(error, NetlabError):
+        log.warning(text)
+    else:
+        log.error(text, exc_info=error)

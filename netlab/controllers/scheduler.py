@@ -1,0 +1,134 @@
+"""Scheduler: binds each pod that has no node to the best one that will have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.controllers import placement
+from netlab.controllers import pods as podlib
+from netlab.controllers.conditions import conditions_with
+from netlab.controllers.controller import Context, Controller, Watch
+from netlab.errors import Conflict, NotFound
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+SCHEDULER_NAME = "default-scheduler"
+_RELEVANT = ("unschedulable", "taints")
+
+
+class Scheduler(Controller):
+    """Assigns pods to nodes, one after the other, so that each sees where the last one went."""
+
+    name = "default-scheduler"
+    workers = 1
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        pods = self.informers["Pod"]
+        podlib.index_by_node(pods)
+        pods.add_index("owner on node", _owner_on_node)
+        pods.add_index("unscheduled", _unscheduled)
+
+    def watches(self) -> Sequence[Watch]:
+        """Pods without a node; and all of those whenever nodes or finished pods make room."""
+        return (Watch("Pod", self._pod_keys), Watch("Node", self._node_keys))
+
+    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        if new is not None and _is_unscheduled(new):
+            return (meta.key(new),) if old is None or _asks(old) != _asks(new) else ()
+        frees_ports = new is None and old is not None and placement.host_ports(old)
+        return self._pending() if frees_ports else ()
+
+    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        return self._pending() if old is None or new is None or _differs(old, new) else ()
+
+    def _pending(self) -> list[str]:
+        return [meta.key(pod) for pod in self.informers["Pod"].by_index("unscheduled", "yes")]
+
+    async def reconcile(self, key: str) -> float | None:
+        """Bind the pod, or say in its condition why no node will do."""
+        pod = self.informers["Pod"].get(key)
+        if pod is None or not _is_unscheduled(pod) or self.informers["Pod"].is_going(pod):
+            return None
+        node, why = placement.place(pod, self.informers["Node"].items(), self._load(pod))
+        if node is None:
+            await self._refuse(pod, why)
+        else:
+            await self._bind(pod, node)
+        return None
+
+    def _load(self, pod: Object) -> Any:
+        """What `placement.place` asks of a node, from the indexes."""
+        pods = self.informers["Pod"]
+        owner = _owner(pod)
+        wants_ports = bool(placement.host_ports(pod))
+
+        def load(node: str) -> tuple[int, int, list[tuple[str, int]]]:
+            used = pods.by_index("node", node) if wants_ports else []
+            ports = [port for other in used for port in placement.host_ports(other)]
+            of_owner = pods.count("owner on node", f"{owner} {node}") if owner else 0
+            return of_owner, pods.count("node", node), ports
+
+        return load
+
+    async def _bind(self, pod: Object, node: str) -> None:
+        bound = {**pod, "spec": {**meta.spec(pod), "nodeName": node}}
+        try:
+            await self.informers.update(bound, subresource="binding")
+        except (NotFound, Conflict):
+            return  # deleted, or bound by somebody else: either way not ours any more
+        text = f"Successfully assigned {meta.key(pod)} to {node}"
+        self.recorder.normal(pod, "Scheduled", text)
+
+    async def _refuse(self, pod: Object, why: str) -> None:
+        condition = {
+            "status": "False",
+            "reason": "Unschedulable",
+            "message": why,
+            "lastProbeTime": None,
+            "lastTransitionTime": self.context.now(),
+        }
+        before = meta.status(pod).get("conditions") or []
+        conditions = conditions_with(before, "PodScheduled", condition)
+        if conditions != before:
+            self.recorder.warning(pod, "FailedScheduling", why)
+            await self.informers.patch_status(pod, {"conditions": conditions})
+
+
+def _asks(pod: Object) -> tuple[object, ...]:
+    """What of an unscheduled pod may change so that it fits elsewhere."""
+    spec = meta.spec(pod)
+    fields = ("nodeSelector", "affinity", "tolerations", "schedulingGates", "schedulerName")
+    return tuple(spec.get(field) for field in fields)
+
+
+def _differs(old: Object, new: Object) -> bool:
+    """Whether a node changed in what placement looks at."""
+    if meta.is_ready(old) != meta.is_ready(new) or meta.labels(old) != meta.labels(new):
+        return True
+    return any(meta.spec(old).get(field) != meta.spec(new).get(field) for field in _RELEVANT)
+
+
+def _owner(pod: Object) -> str:
+    """The controlling owner's uid, or ""."""
+    owner = meta.controller_of(pod)
+    return str(owner["uid"]) if owner else ""
+
+
+def _owner_on_node(pod: Object) -> Iterable[str]:
+    # A pod on its way out does not count: its replacement may go where it was.
+    if meta.is_terminating(pod) or not _owner(pod):
+        return ()
+    return [f"{_owner(pod)} {node}" for node in podlib.on_node(pod)]
+
+
+def _unscheduled(pod: Object) -> Iterable[str]:
+    return ("yes",) if _is_unscheduled(pod) else ()
+
+
+def _is_unscheduled(pod: Object) -> bool:
+    spec = meta.spec(pod)
+    ours = spec.get("schedulerName", SCHEDULER_NAME) == SCHEDULER_NAME
+    waiting = not spec.get("nodeName") and not spec.get("schedulingGates")
+    return ours and waiting and not podlib.is_finished(pod) and not meta.is_terminating(pod)

@@ -1,0 +1,129 @@
+"""Distributing endpoints over slices, with as few writes and moves as possible. Pure."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netlab.controllers.endpoints_of import Endpoint, PortSet
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+MAX_ENDPOINTS = 100
+"""Endpoints in one slice, kube-controller-manager's default."""
+
+
+@dataclass
+class Changes:
+    """What makes the existing slices the wanted ones."""
+
+    create: list[Object] = field(default_factory=list)
+    update: list[Object] = field(default_factory=list)
+    delete: list[Object] = field(default_factory=list)
+
+
+def plan(
+    family: str,
+    groups: Mapping[PortSet, Sequence[Endpoint]],
+    existing: Iterable[Object],
+    template: Object,
+) -> Changes:
+    """The changes that leave `existing` (slices of one family) with exactly these groups.
+
+    `template` is a new slice without addressType, ports and endpoints; its labels and owner
+    are what every slice must carry. With no group, one empty slice remains.
+    """
+    groups = groups or {PortSet(()): ()}
+    changes = Changes()
+    by_ports: dict[PortSet, list[Object]] = {}
+    for one in sorted(existing, key=meta.name):
+        by_ports.setdefault(_ports_of(one), []).append(one)
+    for ports, endpoints in groups.items():
+        _plan_group(family, ports, endpoints, by_ports.pop(ports, []), template, changes)
+    for leftover in by_ports.values():
+        changes.delete += leftover
+    return changes
+
+
+def _ports_of(slice_: Object) -> PortSet:
+    return PortSet(
+        tuple(
+            (
+                p.get("name") or "",
+                p.get("protocol") or "TCP",
+                int(p["port"]),
+                p.get("appProtocol") or "",
+            )
+            for p in slice_.get("ports") or []
+        )
+    )
+
+
+def _plan_group(
+    family: str,
+    ports: PortSet,
+    endpoints: Sequence[Endpoint],
+    existing: list[Object],
+    template: Object,
+    changes: Changes,
+) -> None:
+    """Keep each endpoint where it is; put new ones where a write happens anyway, or is room."""
+    wanted = {_identity(entry): entry for entry in endpoints}
+    kept = [_keep(one, wanted) for one in existing]
+    touched = {
+        index
+        for index, (one, left) in enumerate(zip(existing, kept, strict=True))
+        if left != (one.get("endpoints") or [])
+    }
+    _fill(kept, touched, list(wanted.values()))
+    for one, left in zip(existing, kept, strict=False):
+        _settle(one, left, template, keep_empty=not endpoints and one is existing[0], out=changes)
+    fresh = kept[len(existing) :] or ([[]] if not existing else [])
+    changes.create += [_new(family, ports, left, template) for left in fresh]
+
+
+def _identity(entry: Endpoint) -> tuple[str, str]:
+    return entry["addresses"][0], (entry.get("targetRef") or {}).get("uid", "")
+
+
+def _keep(one: Object, wanted: dict[tuple[str, str], Endpoint]) -> list[Endpoint]:
+    """The slice's endpoints that are still wanted, as wanted; they are taken out of `wanted`."""
+    kept = []
+    for entry in one.get("endpoints") or []:
+        current = wanted.pop(_identity(entry), None)
+        if current is not None:
+            kept.append(current)
+    return kept
+
+
+def _fill(kept: list[list[Endpoint]], touched: set[int], new: list[Endpoint]) -> None:
+    """Distribute new endpoints: slices being written, then the fullest with room, then new ones."""
+    rooms = sorted(range(len(kept)), key=lambda i: (i not in touched, -len(kept[i]), i))
+    for index in rooms:
+        room = MAX_ENDPOINTS - len(kept[index])
+        kept[index] += new[:room]
+        del new[:room]
+    while new:
+        kept.append(new[:MAX_ENDPOINTS])
+        del new[:MAX_ENDPOINTS]
+
+
+def _settle(
+    one: Object, left: list[Endpoint], template: Object, *, keep_empty: bool, out: Changes
+) -> None:
+    """Delete a slice that became empty, update one that differs, leave the rest alone."""
+    if not left and not keep_empty:
+        out.delete.append(one)
+        return
+    labels = template["metadata"]["labels"]
+    if left != (one.get("endpoints") or []) or meta.labels(one) != labels:
+        changed = copy.deepcopy(one)
+        changed["endpoints"] = left
+        changed["metadata"]["labels"] = dict(labels)
+        out.update.append(changed)
+
+
+def _new(family: str, ports: PortSet, endpoints: list[Endpoint], template: Object) -> Object:
+    fresh = copy.deepcopy(template)
+    return {**fresh, "addressType": family, "ports": ports.as_list(), "endpoints": endpoints}
