@@ -78,10 +78,14 @@ def add_veth(
     return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
 
 
-@lru_cache(maxsize=256)
 def set_up(what: str, index: int) -> Message:
     """Bring a link up."""
-    return _link(what, RTM_NEWLINK, index, [], up=True)
+    return Message(what, RTM_NEWLINK, 0, _up_body(index))
+
+
+@lru_cache(maxsize=64)  # each pod has its lo and its eth0 brought up: the same two bodies
+def _up_body(index: int) -> bytes:
+    return _link("", RTM_NEWLINK, index, [], up=True).body
 
 
 def set_master(what: str, index: int, master: int) -> Message:

@@ -69,10 +69,12 @@ def _closing(descriptor: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def create(path: Path) -> int:
-    """Make a namespace, kept alive by a bind mount at `path`; returns a descriptor of it.
+@contextlib.contextmanager
+def created(path: Path) -> Iterator[int]:
+    """Make a namespace, kept alive by a bind mount at `path`, and run the body inside.
 
-    `path` must not be a namespace already. A failure leaves neither mount nor file.
+    Yields a descriptor of it, which the caller closes unless the body fails. `path` must not be
+    a namespace already. A failure leaves neither mount nor file.
     """
     path.touch(mode=0o444, exist_ok=True)
     try:
@@ -80,12 +82,23 @@ def create(path: Path) -> int:
             syscalls.unshare(syscalls.CLONE_NEWNET)
             try:
                 syscalls.mount(_THREAD_NAMESPACE, path, flags=syscalls.MS_BIND)
-                return current()
+                descriptor = current()
+                try:
+                    yield descriptor
+                except BaseException:
+                    os.close(descriptor)
+                    raise
             finally:
                 syscalls.setns(home)
     except BaseException:
         remove(path)
         raise
+
+
+def create(path: Path) -> int:
+    """`created` with nothing to do inside: a descriptor of the new namespace."""
+    with created(path) as descriptor:
+        return descriptor
 
 
 def exists(path: Path) -> bool:

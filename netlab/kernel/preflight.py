@@ -1,0 +1,214 @@
+"""What a lab needs of its machine, each thing with the command that mends it.
+
+Looks and changes nothing: the one namespace made for looking is gone with its descriptor.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.errors import EnvironmentLacks, NetlabError
+from netlab.kernel import netns, paths, process, run, syscalls, sysctl
+from netlab.kernel.run import find, install_hint
+
+# Without these no lab stands up.
+TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "unshare")
+# Without these some labs, or some commands, do not work.
+OPTIONAL_TOOLS = {
+    "nft": "proxyMode: nftables, and traces",
+    "conntrack": "forgetting UDP flows of endpoints that went away",
+    "ip6tables-restore": "dual-stack labs",
+    "iptables-nft-restore": "iptables: nft",
+    "iptables-legacy-restore": "iptables: legacy and libiptc",
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is well, what was seen, and what mends it.
+
+    What is not `required` keeps no lab from standing up.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    fix: str = ""
+    required: bool = True
+
+
+def checks() -> list[Finding]:
+    """Everything `netlab doctor` says of this machine."""
+    return [
+        privileges(),
+        *tools(),
+        *optional_tools(),
+        *kernel_features(),
+        open_files(),
+        *leftovers(),
+    ]
+
+
+def require_tools() -> None:
+    """Raise `EnvironmentLacks`, naming all that is missing, unless a lab can stand up here."""
+    missing = [finding for finding in tools() if not finding.ok]
+    if missing:
+        packages = sorted({finding.fix.rpartition(" ")[2] for finding in missing})
+        names = ", ".join(finding.name for finding in missing)
+        hint = f"apt-get install {' '.join(packages)}"
+        raise EnvironmentLacks(f"these programs are missing: {names}", hint=hint)
+
+
+def privileges() -> Finding:
+    """Whether namespaces and mounts may be made."""
+    wanted = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
+    effective = _effective_capabilities()
+    lacking = [name for bit, name in wanted.items() if not effective >> bit & 1]
+    detail = f"lacks {', '.join(lacking)}" if lacking else "may make namespaces and mounts"
+    return Finding("privileges", not lacking, detail, "run it with sudo" if lacking else "")
+
+
+def _effective_capabilities() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def tools() -> list[Finding]:
+    """The programs without which no lab stands up."""
+    return [_tool(program) for program in TOOLS]
+
+
+def optional_tools() -> list[Finding]:
+    """The programs that some labs or commands want."""
+    return [_tool(program, purpose) for program, purpose in OPTIONAL_TOOLS.items()]
+
+
+def _tool(program: str, purpose: str = "") -> Finding:
+    required = not purpose
+    try:
+        return Finding(program, True, find(program), required=required)
+    except EnvironmentLacks:
+        detail = f"not installed; wanted for {purpose}" if purpose else "not installed"
+        return Finding(program, False, detail, install_hint(program), required)
+
+
+def kernel_features() -> list[Finding]:
+    """What the kernel must offer, tried in a namespace of its own."""
+    try:
+        with _scratch_namespace() as descriptor, netns.entered(descriptor):
+            return [*_features()]
+    except NetlabError as error:
+        return [Finding("network namespaces", False, error.message, error.hint or "")]
+
+
+class _scratch_namespace:
+    """A namespace without a name, gone when the block ends."""
+
+    def __enter__(self) -> int:
+        home = netns.current()
+        try:
+            syscalls.unshare(syscalls.CLONE_NEWNET)
+            self._descriptor = netns.current()
+            syscalls.setns(home)
+        finally:
+            os.close(home)
+        return self._descriptor
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def _features() -> Iterator[Finding]:
+    yield Finding("network namespaces", True, "can be made and entered")
+    yield _link_kind("veth", ["ip", "link", "add", "a", "type", "veth", "peer", "name", "b"])
+    yield _link_kind("bridge", ["ip", "link", "add", "c", "type", "bridge"])
+    nf = "net.bridge.bridge-nf-call-iptables"
+    yield _sysctl("bridge netfilter", nf, "br_netfilter", "pods of one node reaching each other")
+    yield _rules("iptables", ["-m", "statistic", "--mode", "random", "--probability", "0.5"])
+    yield _rules("conntrack match", ["-m", "conntrack", "--ctstate", "NEW"])
+    yield _rules("recent match", ["-m", "recent", "--name", "x", "--rcheck"], "session affinity")
+    ipv6 = sysctl.read("net.ipv6.conf.all.disable_ipv6") is not None
+    detail = "available" if ipv6 else "switched off at boot; wanted for dual-stack labs"
+    yield Finding("IPv6", ipv6, detail, "" if ipv6 else "boot without ipv6.disable=1", False)
+
+
+def _link_kind(kind: str, argv: Sequence[str]) -> Finding:
+    return _tried(f"{kind} links", argv, f"modprobe {kind}")
+
+
+def _rules(name: str, match: Sequence[str], purpose: str = "") -> Finding:
+    argv = ["iptables", "-w", "5", "-t", "nat", "-A", "POSTROUTING", *match, "-j", "RETURN"]
+    fix = "install the full kernel (linux-image-generic), which has the netfilter modules"
+    return _tried(name, argv, fix, purpose)
+
+
+def _tried(name: str, argv: Sequence[str], fix: str, purpose: str = "") -> Finding:
+    # The lock of iptables-legacy is a file of the machine; this namespace is nobody's but ours.
+    env = {"XTABLES_LOCKFILE": os.devnull}
+    try:
+        run.run(argv, env=env)
+    except NetlabError as error:
+        return Finding(name, False, error.message, error.hint or fix, not purpose)
+    return Finding(name, True, "works", required=not purpose)
+
+
+def _sysctl(name: str, entry: str, module: str, purpose: str) -> Finding:
+    if sysctl.read(entry) is not None:
+        return Finding(name, True, f"{entry} is there")
+    detail = f"the kernel has no {entry}; wanted for {purpose}"
+    return Finding(name, False, detail, f"modprobe {module}")
+
+
+def open_files() -> Finding:
+    """The limit that a lab's controller may raise its own open files to: two or three a pod."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = hard == resource.RLIM_INFINITY or hard >= 4096
+    return Finding(
+        "open files",
+        enough,
+        f"up to {'any number' if hard == resource.RLIM_INFINITY else hard}",
+        "" if enough else "ulimit -Hn 20000, in a new login as root",
+        required=False,
+    )
+
+
+def leftovers() -> list[Finding]:
+    """Labs without a controller, and names in /run/netns that lead nowhere."""
+    return [*_abandoned_labs(), *_dangling_links()]
+
+
+def _abandoned_labs() -> Iterator[Finding]:
+    for directory in paths.lab_dirs():
+        name = f"lab {directory.name}"
+        if controller(directory) is not None:
+            yield Finding(name, True, "running", required=False)
+        else:
+            fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"
+            yield Finding(name, False, "stands without its controller", fix, required=False)
+
+
+def _dangling_links() -> Iterator[Finding]:
+    try:
+        entries = sorted(paths.netns_dir().iterdir())
+    except FileNotFoundError:
+        return
+    run_dir = paths.run_dir()
+    for link in entries:
+        if link.is_symlink() and not link.exists() and run_dir in link.readlink().parents:
+            yield Finding(str(link), False, "leads nowhere", f"rm {link}", required=False)
+
+
+def controller(directory: Path) -> int | None:
+    """The process id of a lab's running controller."""
+    try:
+        pid = int(paths.controller_pid(directory).read_text())
+    except (OSError, ValueError):
+        return None
+    owner = netns.owner(directory)
+    return pid if owner is not None and process.mark_of(pid) == owner else None

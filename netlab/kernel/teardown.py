@@ -1,0 +1,51 @@
+"""Leave nothing of a lab, from whatever state it is in.
+
+Needs nothing but the lab's directory: no controller, no lab.json, no plan. Processes are found by
+their mark, names in /run/netns by where they lead, and everything else lies in the directory,
+whose one lazy unmount takes the namespaces along. The kernel takes their links apart within about
+a second; nobody can reach them any more meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from netlab.errors import NetlabError, TeardownFailed
+from netlab.kernel import netns, process
+
+# How long a process may take over an orderly end.
+GRACE = 0.5
+
+
+def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
+    """Take the lab at `lab_dir` away; fine when there is none.
+
+    Goes on past errors, and raises `TeardownFailed` with all of them.
+    """
+    errors: list[Exception] = []
+
+    def attempt(step: Callable[[], None]) -> None:
+        try:
+            step()
+        except (NetlabError, OSError) as error:
+            errors.append(error)
+
+    attempt(lambda: end_processes(lab_dir, grace))
+    attempt(lambda: unlink_names(lab_dir))
+    attempt(netns.LabMount(lab_dir).teardown)
+    if errors:
+        raise TeardownFailed(errors)
+
+
+def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
+    """End every process that carries the lab's mark."""
+    owner = netns.owner(lab_dir)
+    if owner is not None:
+        process.end_owned(owner, grace)
+
+
+def unlink_names(lab_dir: Path) -> None:
+    """Take the lab's names from /run/netns."""
+    for link in netns.links_into(lab_dir):
+        link.unlink(missing_ok=True)

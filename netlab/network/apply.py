@@ -1,0 +1,177 @@
+"""Making the kernel's network what was planned: the cluster once, pods in batches.
+
+A pod costs one veth message from its node and one send into its own namespace:
+
+    unshare ─ sysctls ─┐                       (per pod, on the calling thread)
+                       ├─ node: add veth, hairpin, for all pods of a portion in one send
+                       └─ pod: lo up, eth0 up, address, default route in one send
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns, paths
+from netlab.network import diff, read
+from netlab.network.encode import message
+from netlab.network.model import Link, Network, PodLink
+from netlab.network.operations import AddVeth, DeleteLink, Operation
+from netlab.network.session import Session
+
+# Each pod of a portion holds two descriptors until it stands; the usual limit is 1,024.
+_PORTION = 128
+
+# A link remade takes its routes along, which the next pass then finds missing.
+_PASSES = 3
+
+
+def ensure_cluster(network: Network, lab_dir: Path) -> tuple[Operation, ...]:
+    """Make the lab's network be as planned; returns what had to be done.
+
+    Idempotent: a network that stands is adopted, one that differs is mended in place. The lab's
+    directory must be mounted (`kernel.netns.LabMount`). On failure what this call made is gone.
+    """
+    done: tuple[Operation, ...] = ()
+    for _ in range(_PASSES):
+        state = read.state(network, lab_dir)
+        operations = diff.diff(network, state)
+        with Session(lab_dir) as session:
+            session.execute(operations)
+        done += operations
+        if not operations or not state:
+            break
+    for namespace in network.namespaces:
+        netns.link_name(namespace.name, paths.namespace(lab_dir, namespace.name))
+    return done
+
+
+def attach_pods(pods: Sequence[PodLink], lab_dir: Path) -> dict[str, Exception]:
+    """Give each pod its namespace and its port; returns what failed, by the pod's uid.
+
+    Idempotent: a pod that stands as planned is adopted, one that does not is made anew. Of a pod
+    that failed nothing is left. Nodes must stand (`ensure_cluster`).
+    """
+    failed: dict[str, Exception] = {}
+    for start in range(0, len(pods), _PORTION):
+        portion = pods[start : start + _PORTION]
+        with Session(lab_dir) as session:
+            failed |= _Attachment(session, lab_dir).run(portion)
+    return failed
+
+
+def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
+    """Take pods' ports and namespaces away; fine where there are none.
+
+    Sockets and processes that others still hold inside keep the bare namespace alive, but
+    nothing reaches it any more.
+    """
+    with Session(lab_dir) as session:
+        for node, ports in _by_node(pods).items():
+            if netns.exists(paths.namespace(lab_dir, node)):
+                deletions = [DeleteLink(node, pod.port.name, pod.port.index) for pod in ports]
+                session.execute(deletions)
+        for pod in pods:
+            session.remove(pod.name)
+
+
+def describe(operations: Iterable[Operation]) -> list[str]:
+    """The commands that do the same by hand, in order."""
+    return [operation.describe() for operation in operations]
+
+
+def describe_cluster(network: Network) -> list[str]:
+    """What `ensure_cluster` would do on a machine where nothing of the lab stands."""
+    return describe(diff.diff(network, {}))
+
+
+def describe_pods(pods: Iterable[PodLink]) -> list[str]:
+    """What `attach_pods` would do for pods of which nothing stands."""
+    return [line for pod in pods for line in describe(diff.attach(pod))]
+
+
+class _Attachment:
+    """One portion of pods on their way; a failure takes only its own pod out."""
+
+    def __init__(self, session: Session, lab_dir: Path) -> None:
+        self._session = session
+        self._lab_dir = lab_dir
+        self._failed: dict[str, Exception] = {}
+        self._connected: set[str] = set()
+
+    def run(self, pods: Sequence[PodLink]) -> dict[str, Exception]:
+        missing = self._missing(pods)
+        try:
+            self._each(missing, self._create)
+            for node, ports in _by_node(self._healthy(missing)).items():
+                self._connect(node, ports)
+            self._each(missing, self._configure)
+        except BaseException:
+            self._undo(missing)
+            raise
+        self._undo([pod for pod in missing if pod.uid in self._failed])
+        return self._failed
+
+    def _missing(self, pods: Sequence[PodLink]) -> list[PodLink]:
+        """The pods that do not stand as planned; what there is of them is taken away."""
+        existing = [p for p in pods if netns.exists(paths.namespace(self._lab_dir, p.name))]
+        ports = {node: self._ports(node) for node in _by_node(existing)}
+        sound = {pod.uid for pod in existing if self._stands(pod, ports[pod.node])}
+        self._connected |= {pod.uid for pod in existing if pod.port.name in ports[pod.node]}
+        self._undo([pod for pod in existing if pod.uid not in sound])
+        return [pod for pod in pods if pod.uid not in sound]
+
+    def _ports(self, node: str) -> Mapping[str, Link]:
+        return {link.name: link for link in read.links(self._session.socket(node))}
+
+    def _stands(self, pod: PodLink, ports: Mapping[str, Link]) -> bool:
+        path = paths.namespace(self._lab_dir, pod.name)
+        inside = read.namespace(path, pod.name, [entry.name for entry in pod.inside.sysctls])
+        if diff.pod_differs(pod, inside, ports.get(pod.port.name)):
+            return False
+        netns.link_name(pod.name, path)
+        return True
+
+    def _each(self, pods: Iterable[PodLink], step: Callable[[PodLink], None]) -> None:
+        for pod in self._healthy(pods):
+            try:
+                step(pod)
+            except (NetlabError, OSError) as error:
+                self._failed[pod.uid] = error
+
+    def _healthy(self, pods: Iterable[PodLink]) -> list[PodLink]:
+        return [pod for pod in pods if pod.uid not in self._failed]
+
+    def _create(self, pod: PodLink) -> None:
+        self._session.create(pod.name, pod.inside.sysctls)
+
+    def _connect(self, node: str, pods: Sequence[PodLink]) -> None:
+        operations = [(pod, operation) for pod in pods for operation in diff.pod_port(pod)]
+        encoded = [message(operation, self._session.descriptor) for _, operation in operations]
+        self._connected |= {pod.uid for pod in pods}
+        for position, error in self._session.socket(node).attempt(encoded):
+            pod, operation = operations[position]
+            self._failed.setdefault(pod.uid, error)
+            if isinstance(operation, AddVeth):  # what has its index or name is somebody else's
+                self._connected.discard(pod.uid)
+
+    def _configure(self, pod: PodLink) -> None:
+        self._session.execute(diff.pod_inside(pod))
+
+    def _undo(self, pods: Sequence[PodLink]) -> None:
+        for pod in pods:
+            if pod.uid in self._connected:
+                with contextlib.suppress(NetlabError, OSError):  # the pod's own failure is told
+                    self._session.execute([DeleteLink(pod.node, pod.port.name, pod.port.index)])
+                self._connected.discard(pod.uid)
+            self._session.remove(pod.name)
+
+
+def _by_node(pods: Iterable[PodLink]) -> dict[str, list[PodLink]]:
+    found: dict[str, list[PodLink]] = defaultdict(list)
+    for pod in pods:
+        found[pod.node].append(pod)
+    return found

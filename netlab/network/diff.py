@@ -1,0 +1,219 @@
+"""From what is to what shall be: the operations that lead there, in the order that works.
+
+Additive where others have a say: links that the plan does not know are left alone in a node
+(pods' ports, whatever a user tries out), and of routes only our own (protocol `static`) are
+taken away. In the fabric nothing but the plan's links has a place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from netlab.network.model import Link, Namespace, Network, PodLink
+from netlab.network.operations import (
+    AddAddress,
+    AddBridge,
+    AddMasquerade,
+    AddRoute,
+    AddVeth,
+    CreateNamespace,
+    DeleteAddress,
+    DeleteLink,
+    DeleteRoute,
+    Operation,
+    SetHairpin,
+    SetMac,
+    SetMaster,
+    SetSysctl,
+    SetUp,
+)
+
+State = Mapping[str, Namespace]
+"""What was read: the namespaces that exist, by name."""
+
+_NOTHING = Namespace("")
+_T = TypeVar("_T")
+
+
+def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
+    """The operations that turn `state` into `wanted`; none when it is that already."""
+    pairs = [_Pair(namespace, state.get(namespace.name)) for namespace in wanted.namespaces]
+    new = frozenset(pair.wanted.name for pair in pairs if pair.actual is None)
+    operations: list[Operation] = [CreateNamespace(p.wanted.name) for p in pairs if not p.actual]
+    for pair in pairs:
+        operations += _sysctls(pair)
+    stale = {pair.wanted.name: _stale(pair, state, new) for pair in pairs}
+    for pair in pairs:
+        operations += _bridges(pair)
+    for pair in pairs:
+        operations += _veths(pair, stale[pair.wanted.name])
+    for pair in pairs:
+        operations += _settings(pair, stale[pair.wanted.name])
+    for pair in pairs:
+        operations += _masquerades(pair, wanted)
+    return tuple(operations)
+
+
+def pod_port(pod: PodLink) -> tuple[Operation, ...]:
+    """What makes a pod's veth pair; run by the node, for a namespace that exists."""
+    return (
+        AddVeth(pod.node, pod.port, pod.master_index),
+        SetHairpin(pod.node, pod.port.name, pod.port.index),
+    )
+
+
+def pod_inside(pod: PodLink) -> tuple[Operation, ...]:
+    """What is done inside a pod's fresh namespace once its eth0 is there."""
+    return tuple(_settings(_Pair(pod.inside, None), frozenset()))
+
+
+def pod_namespace(pod: PodLink) -> tuple[Operation, ...]:
+    """What makes a pod's namespace, before its veth pair."""
+    return (CreateNamespace(pod.name), *_sysctls(_Pair(pod.inside, None)))
+
+
+def attach(pod: PodLink) -> tuple[Operation, ...]:
+    """Everything that attaches one pod, from nothing."""
+    return (*pod_namespace(pod), *pod_port(pod), *pod_inside(pod))
+
+
+def pod_differs(pod: PodLink, inside: Namespace, port: Link | None) -> bool:
+    """True when an existing pod's namespace, or its port on the node, is not as planned."""
+    if port is None or (port.master, port.up, port.index) != (
+        pod.port.master,
+        True,
+        pod.port.index,
+    ):
+        return True
+    pair = _Pair(pod.inside, inside)
+    return bool([*_sysctls(pair), *_settings(pair, _misshapen(pair))])
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A namespace as planned, and as it was found (None: not there)."""
+
+    wanted: Namespace
+    actual: Namespace | None
+
+    @property
+    def found(self) -> Namespace:
+        return self.actual or _NOTHING
+
+
+def _sysctls(pair: _Pair) -> Iterator[Operation]:
+    found = {sysctl.name: sysctl.value for sysctl in pair.found.sysctls}
+    for sysctl in pair.wanted.sysctls:
+        if pair.actual is None or _differs(found.get(sysctl.name), sysctl.value, sysctl.required):
+            yield SetSysctl(pair.wanted.name, sysctl)
+
+
+def _differs(found: str | None, wanted: str, required: bool) -> bool:
+    if found is None:
+        return required
+    return found.split() != wanted.split()
+
+
+def _stale(pair: _Pair, state: State, new: frozenset[str]) -> frozenset[str]:
+    """Links to be made anew: misshapen ones, and those whose other end is gone or misshapen."""
+    stale = set(_misshapen(pair))
+    for link in pair.wanted.links:
+        if link.peer is not None and (
+            link.peer.namespace in new or _peer_misshapen(link, state.get(link.peer.namespace))
+        ):
+            stale.add(link.name)
+    return frozenset(stale)
+
+
+def _peer_misshapen(link: Link, other: Namespace | None) -> bool:
+    if link.peer is None or other is None:
+        return False
+    found = other.find(link.peer.name)
+    return found is None or found.index != link.peer.index or found.kind != link.kind
+
+
+def _misshapen(pair: _Pair) -> frozenset[str]:
+    """Links that exist with the wrong index or kind: neither can be changed."""
+    return frozenset(
+        link.name
+        for link in pair.wanted.links
+        if (found := pair.found.find(link.name)) is not None
+        and (found.index, found.kind) != (link.index, link.kind)
+    )
+
+
+def _bridges(pair: _Pair) -> Iterator[Operation]:
+    misshapen = _misshapen(pair)
+    for link in pair.wanted.links:
+        if link.kind == "bridge":
+            found = pair.found.find(link.name)
+            if found is not None and link.name in misshapen:
+                yield DeleteLink(pair.wanted.name, found.name, found.index)
+            if found is None or link.name in misshapen:
+                yield AddBridge(pair.wanted.name, link)
+
+
+def _veths(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
+    namespace, pairs = pair.wanted, [link for link in pair.wanted.links if link.peer is not None]
+    for found in pair.found.links:
+        known = namespace.find(found.name)
+        foreign = bool(pairs) and found.kind == "veth" and known is None
+        if foreign or (known is not None and known.peer is not None and found.name in stale):
+            yield DeleteLink(namespace.name, found.name, found.index)
+    for link in pairs:
+        if pair.found.find(link.name) is None or link.name in stale:
+            yield AddVeth(namespace.name, link, _master_index(namespace, link))
+            if link.hairpin:
+                yield SetHairpin(namespace.name, link.name, link.index)
+
+
+def _master_index(namespace: Namespace, link: Link) -> int | None:
+    return namespace.link(link.master).index if link.master else None
+
+
+def _settings(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
+    """Links up and addresses first, then routes, which need both."""
+    for link in pair.wanted.links:
+        found = None if link.name in stale else pair.found.find(link.name)
+        yield from _link_settings(pair.wanted, link, found)
+    yield from _routes(pair)
+
+
+def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iterator[Operation]:
+    name, index = link.name, link.index
+    made_here = link.kind == "bridge" or link.peer is not None
+    if found is not None and made_here and found.master != link.master and link.master:
+        master = namespace.link(link.master)
+        yield SetMaster(namespace.name, name, index, master.name, master.index)
+    if found is not None and link.mac and found.mac != link.mac:
+        yield SetMac(namespace.name, name, index, link.mac)
+    if not (found.up if found is not None else made_here):
+        yield SetUp(namespace.name, name, index)
+    have = found.addresses if found is not None else ()
+    if link.kind != "loopback":
+        for address in _without(have, link.addresses):
+            yield DeleteAddress(namespace.name, name, index, address)
+    for address in _without(link.addresses, have):
+        yield AddAddress(namespace.name, name, index, address)
+
+
+def _routes(pair: _Pair) -> Iterator[Operation]:
+    namespace = pair.wanted
+    for route in _without(pair.found.routes, namespace.routes):
+        if (link := pair.found.find(route.link)) is not None:
+            yield DeleteRoute(namespace.name, route, link.index)
+    # A route goes with its link's last address or its link; adding one that is there is fine.
+    for route in namespace.routes:
+        if route not in pair.found.routes:
+            yield AddRoute(namespace.name, route, namespace.link(route.link).index)
+
+
+def _masquerades(pair: _Pair, wanted: Network) -> Iterator[Operation]:
+    for masquerade in _without(pair.wanted.masquerades, pair.found.masquerades):
+        yield AddMasquerade(pair.wanted.name, masquerade, wanted.rules)
+
+
+def _without(these: tuple[_T, ...], those: tuple[_T, ...]) -> list[_T]:
+    return [entry for entry in these if entry not in those]

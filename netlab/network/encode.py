@@ -1,0 +1,94 @@
+"""From an operation to the netlink message that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netlab.kernel import messages
+from netlab.kernel.netlink import Message
+from netlab.network.operations import (
+    AddAddress,
+    AddBridge,
+    AddRoute,
+    AddVeth,
+    DeleteAddress,
+    DeleteLink,
+    DeleteRoute,
+    Operation,
+    SetHairpin,
+    SetMac,
+    SetMaster,
+    SetUp,
+)
+
+NETLINK = (
+    AddAddress,
+    AddBridge,
+    AddRoute,
+    AddVeth,
+    DeleteAddress,
+    DeleteLink,
+    DeleteRoute,
+    SetHairpin,
+    SetMac,
+    SetMaster,
+    SetUp,
+)
+"""The operations that are netlink messages; the others are made otherwise."""
+
+
+def message(operation: Operation, descriptor: Callable[[str], int]) -> Message:
+    """The message for one of `NETLINK`; `descriptor` opens the namespace a peer goes to."""
+    match operation:
+        case AddVeth():
+            return _add_veth(operation, descriptor)
+        case AddAddress(where, name, index, address):
+            return messages.add_address(f"give {name} in {where} {address}", index, address)
+        case AddRoute(where, route, index):
+            what = f"add the route to {route.destination} in {where}"
+            return messages.add_route(what, route.destination, index, route.gateway)
+        case SetUp(where, name, index):
+            return messages.set_up(f"bring {name} in {where} up", index)
+        case SetHairpin(where, name, index):
+            return messages.set_hairpin(f"set hairpin on {name} in {where}", index)
+        case AddBridge(where, link):
+            what = f"add the bridge {link.name} in {where}"
+            return messages.add_bridge(what, link.name, link.index, link.mac)
+        case _:
+            return _change(operation)
+
+
+def _add_veth(operation: AddVeth, descriptor: Callable[[str], int]) -> Message:
+    link, peer = operation.link, operation.link.peer
+    if peer is None:
+        raise ValueError(f"{link.name} is planned at its other end")
+    return messages.add_veth(
+        f"connect {link.name} in {operation.namespace} with {peer.name} in {peer.namespace}",
+        name=link.name,
+        index=link.index,
+        mac=link.mac,
+        master=operation.master_index,
+        peer_name=peer.name,
+        peer_index=peer.index,
+        peer_mac=peer.mac,
+        peer_netns=descriptor(peer.namespace),
+    )
+
+
+def _change(operation: Operation) -> Message:
+    match operation:
+        case SetMaster(where, name, index, master, master_index):
+            what = f"make {name} in {where} a port of {master}"
+            return messages.set_master(what, index, master_index)
+        case SetMac(where, name, index, mac):
+            return messages.set_mac(f"give {name} in {where} the address {mac}", index, mac)
+        case DeleteLink(where, name, index):
+            return messages.delete_link(f"delete {name} in {where}", index)
+        case DeleteAddress(where, name, index, address):
+            what = f"take {address} from {name} in {where}"
+            return messages.delete_address(what, index, address)
+        case DeleteRoute(where, route, index):
+            what = f"delete the route to {route.destination} in {where}"
+            return messages.delete_route(what, route.destination, index, route.gateway)
+        case _:
+            raise TypeError(f"{type(operation).__name__} is not a netlink message")

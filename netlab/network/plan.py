@@ -1,0 +1,263 @@
+"""From the Lab to its network: pure, and the same for the same lab.
+
+                       fabric (no addresses, no routing: two switches in one box)
+      ┌──────── bridge `nodes` ────────┐      ┌──────── bridge `external` ───────┐
+      │                │               │      │         │        │               │
+    eth0             eth0              …    eth1      eth1     eth0            eth0
+   master001       worker001                        (nodes)   client          internet
+      └─ eth1           └─ eth1                                                198.51.100.1 on lo
+      cni0 10.244.0.1   cni0 10.244.1.1
+       │                 │ │ │
+                        pods, eth0, default via cni0
+
+A node reaches other nodes' pods by their internal addresses and all else by the internet's
+gateway. The internet has no way back to pods, Services or the node network: what leaves without
+being masqueraded gets no answer, as in real life. Clients have the external network alone.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from netlab.network import names
+from netlab.network.model import (
+    Link,
+    Masquerade,
+    Namespace,
+    Network,
+    Peer,
+    PodLink,
+    Route,
+    Rules,
+)
+from netlab.network.sysctls import CLIENT, FABRIC, NODE, POD, families
+from netlab.objects.lab import Client, Lab, Node
+
+# What the world outside answers by: addresses set aside for documentation.
+PUBLIC_ADDRESSES = ("198.51.100.1/32", "2001:db8:6464::1/128")
+
+MASQUERADE_COMMENT = "netlab: pod traffic leaving the cluster"
+
+_RULES: dict[str, Rules] = {"auto": "auto", "nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
+_DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
+
+
+def cluster(lab: Lab) -> Network:
+    """Everything of a lab's network that stands before the first pod."""
+    namespaces = (
+        fabric(lab),
+        *(node(lab, entry) for entry in lab.nodes),
+        *(client(lab, entry) for entry in lab.external.clients),
+        internet(lab),
+    )
+    rules: Rules = "nftables" if lab.proxy_mode == "nftables" else _RULES[lab.iptables]
+    return Network(lab.name, namespaces, rules)
+
+
+def fabric_name(lab: Lab) -> str:
+    """The namespace of the fabric."""
+    return names.namespace(lab.name, names.FABRIC)
+
+
+def node_name(lab: Lab, node: str) -> str:
+    """The namespace of a node, or of a client."""
+    return names.namespace(lab.name, node)
+
+
+def internet_name(lab: Lab) -> str:
+    """The namespace that stands for the internet."""
+    return names.namespace(lab.name, names.INTERNET)
+
+
+def pod_name(lab: Lab, namespace: str, pod: str) -> str:
+    """The network namespace of a pod, from its Kubernetes namespace and name."""
+    return names.namespace(lab.name, namespace, pod)
+
+
+def fabric(lab: Lab) -> Namespace:
+    """The two bridges, with a port for every link that ends in them."""
+    bridges = (
+        _bridge(fabric_name(lab), names.NODES_BRIDGE, names.NODES_BRIDGE_INDEX),
+        _bridge(fabric_name(lab), names.EXTERNAL_BRIDGE, names.EXTERNAL_BRIDGE_INDEX),
+    )
+    return Namespace(
+        name=fabric_name(lab),
+        links=(_loopback(), *bridges, *_fabric_ports(lab)),
+        sysctls=FABRIC + families(v6=False),
+    )
+
+
+def _fabric_ports(lab: Lab) -> Iterable[Link]:
+    """Ports in the order nodes, internet, clients: adding a client renumbers nothing."""
+    wanted = []
+    for entry in lab.nodes:
+        wanted.append((entry.name, names.NODE_LINK, names.NODES_BRIDGE))
+        wanted.append((entry.name, names.EXTERNAL_LINK, names.EXTERNAL_BRIDGE))
+    wanted.append((names.INTERNET, names.NODE_LINK, names.EXTERNAL_BRIDGE))
+    wanted += [(c.name, names.NODE_LINK, names.EXTERNAL_BRIDGE) for c in lab.external.clients]
+    for index, (owner, link, bridge) in enumerate(wanted, names.FIRST_PORT_INDEX):
+        yield _fabric_port(lab, owner, link, bridge, index)
+
+
+def _fabric_port(lab: Lab, owner: str, link: str, bridge: str, index: int) -> Link:
+    name = names.fabric_port(owner, link)
+    inside = names.namespace(lab.name, owner)
+    peer_index = names.EXTERNAL_LINK_INDEX if link == names.EXTERNAL_LINK else names.NODE_LINK_INDEX
+    return Link(
+        name=name,
+        index=index,
+        kind="veth",
+        mac=names.mac(fabric_name(lab), name),
+        master=bridge,
+        peer=Peer(inside, link, peer_index, names.mac(inside, link)),
+    )
+
+
+def node(lab: Lab, entry: Node) -> Namespace:
+    """A node: a foot on both networks, a bridge for its pods, routes to the other nodes' pods."""
+    name = node_name(lab, entry.name)
+    bridge = _bridge(
+        name,
+        names.POD_BRIDGE,
+        names.POD_BRIDGE_INDEX,
+        tuple(f"{_first(cidr)}/{_length(cidr)}" for cidr in entry.pod_cidrs),
+    )
+    node_link = _uplink(name, names.NODE_LINK, entry.internal_ips, lab.node_network)
+    external_link = _uplink(name, names.EXTERNAL_LINK, entry.external_ips, lab.external.cidrs)
+    return Namespace(
+        name=name,
+        links=(_loopback(), node_link, external_link, bridge),
+        routes=(*_defaults(lab, names.EXTERNAL_LINK), *_pod_routes(lab, entry)),
+        sysctls=NODE + families(v6=_v6(lab), forwarding=True),
+        masquerades=tuple(
+            Masquerade(cidr, names.EXTERNAL_LINK, MASQUERADE_COMMENT) for cidr in lab.pod_cidrs
+        ),
+    )
+
+
+def _pod_routes(lab: Lab, here: Node) -> Iterable[Route]:
+    for other in lab.nodes:
+        if other.name != here.name:
+            for cidr in other.pod_cidrs:
+                gateway = _of_family(other.internal_ips, ipaddress.ip_network(cidr).version)
+                yield Route(cidr, names.NODE_LINK, gateway)
+
+
+def client(lab: Lab, entry: Client) -> Namespace:
+    """A machine outside, on the external network alone."""
+    name = node_name(lab, entry.name)
+    link = _uplink(name, names.NODE_LINK, entry.ips, lab.external.cidrs)
+    return Namespace(
+        name=name,
+        links=(_loopback(), link),
+        routes=tuple(_defaults(lab, names.NODE_LINK)),
+        sysctls=CLIENT + families(v6=_v6(lab)),
+    )
+
+
+def internet(lab: Lab) -> Namespace:
+    """Everything else there is: the gateway, which forwards nothing, and a public address."""
+    name = internet_name(lab)
+    public = tuple(a for a in PUBLIC_ADDRESSES if _v6(lab) or ":" not in a)
+    link = _uplink(name, names.NODE_LINK, lab.external.gateway_ips, lab.external.cidrs)
+    return Namespace(
+        name=name,
+        links=(_loopback(public), link),
+        sysctls=CLIENT + families(v6=_v6(lab)),
+    )
+
+
+def pod_link(
+    lab: Lab, node: Node, namespace: str, pod_name: str, pod_uid: str, ips: Sequence[str]
+) -> PodLink:
+    """A pod's namespace and the port on its node's bridge; `ips` come one per family, bare."""
+    inside = names.namespace(lab.name, namespace, pod_name)
+    primary = _containing(ips[0], node.pod_cidrs)
+    index = names.pod_port_index(pod_uid, ips[0], primary)
+    port = Link(
+        name=names.pod_port(index),
+        index=index,
+        kind="veth",
+        mac=names.mac(pod_uid, "port"),
+        master=names.POD_BRIDGE,
+        hairpin=True,
+        peer=Peer(inside, names.NODE_LINK, names.NODE_LINK_INDEX, names.mac(pod_uid, "pod")),
+    )
+    return PodLink(
+        uid=pod_uid,
+        node=node_name(lab, node.name),
+        port=port,
+        master_index=names.POD_BRIDGE_INDEX,
+        inside=_pod_namespace(lab, node, inside, port, ips),
+    )
+
+
+def _pod_namespace(lab: Lab, node: Node, name: str, port: Link, ips: Sequence[str]) -> Namespace:
+    cidrs = [_containing(ip, node.pod_cidrs) for ip in ips]
+    link = Link(
+        name=names.NODE_LINK,
+        index=names.NODE_LINK_INDEX,
+        kind="veth",
+        mac=port.peer.mac if port.peer else "",
+        addresses=tuple(f"{ip}/{_length(cidr)}" for ip, cidr in zip(ips, cidrs, strict=True)),
+    )
+    return Namespace(
+        name=name,
+        links=(_loopback(), link),
+        routes=tuple(_default(names.NODE_LINK, _first(cidr)) for cidr in cidrs),
+        sysctls=POD + families(v6=_v6(lab)),
+    )
+
+
+def _loopback(addresses: tuple[str, ...] = ()) -> Link:
+    return Link(names.LOOPBACK, names.LOOPBACK_INDEX, "loopback", addresses=addresses)
+
+
+def _bridge(namespace: str, name: str, index: int, addresses: tuple[str, ...] = ()) -> Link:
+    return Link(name, index, "bridge", mac=names.mac(namespace, name), addresses=addresses)
+
+
+def _uplink(namespace: str, name: str, ips: Sequence[str], cidrs: Sequence[str]) -> Link:
+    """The end of a link to the fabric; the pair is planned at the fabric's end."""
+    external = name == names.EXTERNAL_LINK
+    return Link(
+        name=name,
+        index=names.EXTERNAL_LINK_INDEX if external else names.NODE_LINK_INDEX,
+        kind="veth",
+        mac=names.mac(namespace, name),
+        addresses=tuple(f"{ip}/{_length(_containing(ip, cidrs))}" for ip in ips),
+    )
+
+
+def _defaults(lab: Lab, link: str) -> Iterable[Route]:
+    return (_default(link, gateway) for gateway in lab.external.gateway_ips)
+
+
+def _default(link: str, gateway: str) -> Route:
+    return Route(_DEFAULT[ipaddress.ip_address(gateway).version], link, gateway)
+
+
+def _v6(lab: Lab) -> bool:
+    return "IPv6" in lab.ip_families
+
+
+def _first(cidr: str) -> str:
+    """The first address of a range: the gateway of the pods in it."""
+    return str(ipaddress.ip_network(cidr)[1])
+
+
+def _length(cidr: str) -> int:
+    return ipaddress.ip_network(cidr).prefixlen
+
+
+def _containing(ip: str, cidrs: Iterable[str]) -> str:
+    address = ipaddress.ip_address(ip)
+    for cidr in cidrs:
+        if address in ipaddress.ip_network(cidr):
+            return cidr
+    raise ValueError(f"{ip} lies in none of {', '.join(cidrs)}")
+
+
+def _of_family(ips: Iterable[str], version: int) -> str | None:
+    return next((ip for ip in ips if ipaddress.ip_address(ip).version == version), None)

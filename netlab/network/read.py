@@ -1,0 +1,129 @@
+"""What the kernel has: a namespace's links, addresses, routes and sysctls as the model's values."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
+from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+from pyroute2.netlink.rtnl.rtmsg import rtmsg
+
+from netlab.kernel import messages, netns, paths, sysctl
+from netlab.kernel.netlink import NetlinkSocket
+from netlab.network import masquerade
+from netlab.network.model import Link, LinkKind, Namespace, Network, Route, Sysctl
+from netlab.network.operations import AddMasquerade
+
+_IFF_UP = 0x1
+_PROTOCOL_STATIC = 4
+_TABLE_MAIN = 254
+_KINDS = ("bridge", "veth")
+_LINK_LOCAL = ipaddress.ip_network("fe80::/10")
+
+
+def state(wanted: Network, lab_dir: Path) -> dict[str, Namespace]:
+    """The namespaces of `wanted` that exist, with what of them the plan speaks about."""
+    found = {}
+    for planned in wanted.namespaces:
+        path = paths.namespace(lab_dir, planned.name)
+        if netns.exists(path):
+            rules = [
+                AddMasquerade(planned.name, rule, wanted.rules) for rule in planned.masquerades
+            ]
+            present = tuple(op.masquerade for op in rules if masquerade.present(op, lab_dir))
+            actual = namespace(path, planned.name, [entry.name for entry in planned.sysctls])
+            found[planned.name] = replace(actual, masquerades=present)
+    return found
+
+
+def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Namespace:
+    """What is in the namespace at `path` (or of that descriptor): bridges, veths, lo, our routes.
+
+    `sysctls` are those to read as well. A link's `peer` stays None: it lies elsewhere.
+    """
+    with netns.entered(path):
+        values = [(entry, sysctl.read(entry)) for entry in sysctls]
+        with NetlinkSocket() as socket:
+            found = links(socket)
+            ours = routes(socket, {link.index: link.name for link in found})
+    return Namespace(
+        name=name,
+        links=found,
+        routes=ours,
+        sysctls=tuple(Sysctl(entry, value) for entry, value in values if value is not None),
+    )
+
+
+def links(socket: NetlinkSocket) -> tuple[Link, ...]:
+    """The links of a namespace, with their addresses, in the order of their indexes."""
+    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
+    entries = [_decode(ifinfmsg, reply.data) for reply in socket.dump(messages.RTM_GETLINK, body)]
+    names = {entry["index"]: entry.get_attr("IFLA_IFNAME") for entry in entries}
+    addresses = _addresses(socket)
+    found = [_link(entry, names, addresses) for entry in entries]
+    return tuple(sorted((link for link in found if link), key=lambda link: link.index))
+
+
+def _link(entry: Any, names: Mapping[int, str], addresses: Mapping[int, Any]) -> Link | None:
+    index = entry["index"]
+    info = entry.get_attr("IFLA_LINKINFO")
+    kind = "loopback" if index == 1 else (info.get_attr("IFLA_INFO_KIND") if info else None)
+    if kind != "loopback" and kind not in _KINDS:
+        return None
+    data = info.get_attr("IFLA_INFO_SLAVE_DATA") if info else None
+    return Link(
+        name=names[index],
+        index=index,
+        kind=cast(LinkKind, kind),
+        mac=entry.get_attr("IFLA_ADDRESS") if kind != "loopback" else "",
+        master=names.get(entry.get_attr("IFLA_MASTER") or 0),
+        hairpin=bool(data is not None and data.get_attr("IFLA_BRPORT_MODE")),
+        up=bool(entry["flags"] & _IFF_UP),
+        addresses=tuple(addresses.get(index, ())),
+    )
+
+
+def _addresses(socket: NetlinkSocket) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = defaultdict(list)
+    body = struct.pack("=BBBBI", 0, 0, 0, 0, 0)
+    for reply in socket.dump(messages.RTM_GETADDR, body):
+        entry = _decode(ifaddrmsg, reply.data)
+        ip = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")
+        if ipaddress.ip_address(ip) not in _LINK_LOCAL:
+            found[entry["index"]].append(f"{ip}/{entry['prefixlen']}")
+    return found
+
+
+def routes(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Route, ...]:
+    """The main table's routes of protocol `static`, which are those that netlab adds."""
+    body = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    entries = [_decode(rtmsg, reply.data) for reply in socket.dump(messages.RTM_GETROUTE, body)]
+    return tuple(
+        _route(entry, names)
+        for entry in entries
+        if entry["proto"] == _PROTOCOL_STATIC
+        and entry.get_attr("RTA_TABLE") == _TABLE_MAIN
+        and entry.get_attr("RTA_OIF") in names
+    )
+
+
+def _route(entry: Any, names: Mapping[int, str]) -> Route:
+    unspecified = "0.0.0.0" if entry["family"] == 2 else "::"
+    destination = entry.get_attr("RTA_DST") or unspecified
+    return Route(
+        destination=f"{destination}/{entry['dst_len']}",
+        link=names[entry.get_attr("RTA_OIF")],
+        gateway=entry.get_attr("RTA_GATEWAY"),
+    )
+
+
+def _decode(kind: Any, data: bytes) -> Any:
+    message = kind(data)
+    message.decode()
+    return message

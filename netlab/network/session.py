@@ -1,0 +1,177 @@
+"""Carrying operations out: one netlink socket a namespace, one send a run of messages.
+
+What was begun and failed is undone, last first, so that no half-made namespace stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns, paths, sysctl
+from netlab.kernel.netlink import NetlinkSocket
+from netlab.network import masquerade
+from netlab.network.encode import NETLINK, message
+from netlab.network.model import Sysctl
+from netlab.network.operations import (
+    AddAddress,
+    AddBridge,
+    AddMasquerade,
+    AddRoute,
+    AddVeth,
+    CreateNamespace,
+    DeleteAddress,
+    DeleteLink,
+    DeleteRoute,
+    Operation,
+    RemoveNamespace,
+    SetSysctl,
+)
+
+
+class Session:
+    """Open namespaces and sockets of one lab while a batch of operations runs."""
+
+    def __init__(self, lab_dir: Path) -> None:
+        self._lab_dir = lab_dir
+        self._descriptors: dict[str, int] = {}
+        self._sockets: dict[str, NetlinkSocket] = {}
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of every namespace."""
+        for name in list(self._descriptors):
+            self._forget(name)
+
+    def descriptor(self, namespace: str) -> int:
+        """A descriptor of the lab's namespace of that name; the session closes it."""
+        if namespace not in self._descriptors:
+            opened = netns.open_(paths.namespace(self._lab_dir, namespace))
+            self._descriptors[namespace] = opened
+        return self._descriptors[namespace]
+
+    def socket(self, namespace: str) -> NetlinkSocket:
+        """A netlink socket in the namespace; the session closes it."""
+        if namespace not in self._sockets:
+            self._sockets[namespace] = NetlinkSocket(self.descriptor(namespace))
+        return self._sockets[namespace]
+
+    def execute(self, operations: Sequence[Operation]) -> None:
+        """Carry them out in order; on any failure undo what was done, then raise."""
+        begun: list[Operation] = []
+        try:
+            for run in runs(operations):
+                self._run(run, begun)
+        except BaseException as error:
+            for trouble in self.undo(begun):
+                error.add_note(f"while undoing: {trouble}")
+            raise
+
+    def undo(self, operations: Sequence[Operation]) -> list[Exception]:
+        """Take back operations that may have happened; what could not be, as errors."""
+        created = {op.namespace for op in operations if isinstance(op, CreateNamespace)}
+        troubles: list[Exception] = []
+        for operation in reversed(operations):
+            inverse = _inverse(operation)
+            dies_anyway = operation.namespace in created and inverse != RemoveNamespace(
+                operation.namespace
+            )
+            if inverse is None or dies_anyway:
+                continue
+            try:
+                self._run([inverse], [])
+            except (NetlabError, OSError) as trouble:
+                troubles.append(trouble)
+        return troubles
+
+    def _run(self, operations: Sequence[Operation], begun: list[Operation]) -> None:
+        """Carry out one run, noting in `begun` what may have changed something."""
+        first = operations[0]
+        if not isinstance(first, NETLINK):
+            begun += operations
+            self._other(first)
+            return
+        encoded = [message(operation, self.descriptor) for operation in operations]
+        refusals = self.socket(first.namespace).attempt(encoded)
+        refused = {position for position, _ in refusals}
+        begun += [op for position, op in enumerate(operations) if position not in refused]
+        for _, error in refusals:
+            raise error
+
+    def _other(self, operation: Operation) -> None:
+        match operation:
+            case CreateNamespace(name):
+                self.create(name)
+            case RemoveNamespace(name):
+                self.remove(name)
+            case SetSysctl(name, entry):
+                values = {entry.name: entry.value}
+                sysctl.set(self.descriptor(name), values, missing_ok=not entry.required)
+            case AddMasquerade():
+                masquerade.ensure(operation, self._lab_dir)
+            case _:
+                raise TypeError(f"{type(operation).__name__} is no operation of a session")
+
+    def create(self, name: str, sysctls: Iterable[Sysctl] = ()) -> None:
+        """Make a namespace with its sysctls and its name for `ip netns`, socket and all."""
+        path = paths.namespace(self._lab_dir, name)
+        self._forget(name)
+        with netns.created(path) as descriptor:
+            for entry in sysctls:
+                sysctl.write(entry.name, entry.value, missing_ok=not entry.required)
+            socket = NetlinkSocket()
+        self._descriptors[name], self._sockets[name] = descriptor, socket
+        netns.link_name(name, path)
+
+    def remove(self, name: str) -> None:
+        """Let go of a namespace and its name; no error if there is none."""
+        path = paths.namespace(self._lab_dir, name)
+        self._forget(name)
+        netns.unlink_name(name, path)
+        netns.remove(path)
+
+    def _forget(self, name: str) -> None:
+        with contextlib.suppress(KeyError):
+            self._sockets.pop(name).close()
+        with contextlib.suppress(KeyError):
+            os.close(self._descriptors.pop(name))
+
+
+def runs(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
+    """Neighbouring operations that go together: netlink of one namespace, or one of the others."""
+    for (is_netlink, _), group in groupby(
+        operations, key=lambda op: (isinstance(op, NETLINK), op.namespace)
+    ):
+        if is_netlink:
+            yield list(group)
+        else:
+            yield from ([operation] for operation in group)
+
+
+def _inverse(operation: Operation) -> Operation | None:
+    match operation:
+        case CreateNamespace(name):
+            return RemoveNamespace(name)
+        case AddBridge(where, link) | AddVeth(where, link, _):
+            return DeleteLink(where, link.name, link.index)
+        case AddAddress(where, name, index, address):
+            return DeleteAddress(where, name, index, address)
+        case AddRoute(where, route, index):
+            return DeleteRoute(where, route, index)
+        case _:
+            return None
