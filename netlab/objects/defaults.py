@@ -27,7 +27,7 @@ def apply_defaults(obj: Object) -> None:
 
 def _set(mapping: Mapping, **defaults: Any) -> None:
     for name, value in defaults.items():
-        if mapping.get(name) in _EMPTY and not isinstance(mapping.get(name), bool):
+        if mapping.get(name) in _EMPTY:
             mapping[name] = value
 
 

@@ -1,0 +1,116 @@
+"""What EndpointSlices, Endpoints, Ingresses and ServiceCIDRs may say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from netlab.objects import fields
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
+from netlab.objects.ranges import family
+
+Mapping = dict[str, Any]
+
+MAX_ENDPOINTS = 1000
+MAX_ADDRESSES = 100
+
+
+def endpoint_slice(obj: Object) -> Iterator[FieldProblem]:
+    """An EndpointSlice: addresses of one type, ports with names of their own."""
+    type_ = obj.get("addressType") or ""
+    endpoints_ = obj.get("endpoints") or []
+    if len(endpoints_) > MAX_ENDPOINTS:
+        yield FieldProblem(
+            ("endpoints",),
+            f"Too many: {len(endpoints_)}: must have at most {MAX_ENDPOINTS} items",
+            None,
+            "FieldValueTooMany",
+        )
+    for index, endpoint in enumerate(endpoints_):
+        yield from _endpoint(("endpoints", index), endpoint, type_)
+    yield from _slice_ports(obj.get("ports") or [])
+
+
+def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProblem]:
+    addresses = endpoint.get("addresses") or []
+    where: Path = (*path, "addresses")
+    if not addresses:
+        yield required(where, "must contain at least 1 address")
+    elif len(addresses) > MAX_ADDRESSES:
+        yield invalid(where, len(addresses), f"must have at most {MAX_ADDRESSES} items")
+    for index, text in enumerate(addresses):
+        if type_ == "FQDN":
+            yield from fields.dns_subdomain((*where, index), text)
+        elif fields.parse_address(text) is None or (type_ and family(text) != type_):
+            yield invalid((*where, index), text, f"must be a valid {type_ or 'IP'} address")
+    if endpoint.get("nodeName"):
+        yield from fields.dns_subdomain((*path, "nodeName"), endpoint["nodeName"])
+
+
+def _slice_ports(ports: list[Mapping]) -> Iterator[FieldProblem]:
+    seen: set[str] = set()
+    for index, port in enumerate(ports):
+        name = port.get("name") or ""
+        if name in seen:
+            yield duplicate(("ports", index, "name"), name)
+        seen.add(name)
+        if name:
+            yield from fields.dns_label(("ports", index, "name"), name)
+        if port.get("port") is not None:
+            yield from fields.port_number(("ports", index, "port"), port["port"])
+
+
+def endpoints(obj: Object) -> Iterator[FieldProblem]:
+    """Legacy Endpoints."""
+    for index, subset in enumerate(obj.get("subsets") or []):
+        path: Path = ("subsets", index)
+        for field in ("addresses", "notReadyAddresses"):
+            for position, entry in enumerate(subset.get(field) or []):
+                yield from fields.address((*path, field, position, "ip"), entry.get("ip") or "")
+        for position, port in enumerate(subset.get("ports") or []):
+            if port.get("port") is not None:
+                yield from fields.port_number((*path, "ports", position, "port"), port["port"])
+
+
+def ingress(obj: Object) -> Iterator[FieldProblem]:
+    """An Ingress: hosts, paths, backends."""
+    spec: Mapping = obj.get("spec") or {}
+    if not spec.get("rules") and not spec.get("defaultBackend"):
+        yield invalid(("spec",), spec, "either `defaultBackend` or `rules` must be specified")
+    yield from _backend(("spec", "defaultBackend"), spec.get("defaultBackend"))
+    for index, rule in enumerate(spec.get("rules") or []):
+        path: Path = ("spec", "rules", index)
+        if rule.get("host"):
+            yield from fields.dns_subdomain((*path, "host"), rule["host"].removeprefix("*."))
+        for position, entry in enumerate((rule.get("http") or {}).get("paths") or []):
+            yield from _http_path((*path, "http", "paths", position), entry)
+
+
+def _http_path(path: Path, entry: Mapping) -> Iterator[FieldProblem]:
+    text = entry.get("path") or ""
+    if entry.get("pathType") in ("Exact", "Prefix") and not text.startswith("/"):
+        yield invalid((*path, "path"), text, "must be an absolute path")
+    yield from _backend((*path, "backend"), entry.get("backend"))
+
+
+def _backend(path: Path, backend: Mapping | None) -> Iterator[FieldProblem]:
+    service = (backend or {}).get("service")
+    if not service:
+        return
+    port = service.get("port") or {}
+    if service.get("name"):
+        yield from fields.dns_1035_label((*path, "service", "name"), service["name"])
+    if not port.get("name") and not port.get("number"):
+        yield required((*path, "service", "port"), "port name or number is required")
+    elif port.get("number"):
+        yield from fields.port_number((*path, "service", "port", "number"), port["number"])
+
+
+def service_cidr(obj: Object) -> Iterator[FieldProblem]:
+    """A ServiceCIDR."""
+    cidrs = (obj.get("spec") or {}).get("cidrs") or []
+    if not cidrs:
+        yield required(("spec", "cidrs"), "at least one CIDR required")
+    for index, text in enumerate(cidrs):
+        yield from fields.cidr(("spec", "cidrs", index), text)

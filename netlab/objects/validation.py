@@ -1,0 +1,142 @@
+"""Whether an object is allowed, in the API server's own words and with its field paths.
+
+`validate` is for defaulted objects (see `defaults`), `validate_update` compares with what is
+stored. Both return every problem; neither raises, whatever JSON it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from netlab.objects import (
+    fields,
+    networkrules,
+    podrules,
+    schema,
+    servicerules,
+    updaterules,
+    workloadrules,
+)
+from netlab.objects.kinds import BY_KIND
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem, Path, forbidden, invalid, required
+
+_Rules = Callable[[Object], Iterator[FieldProblem]]
+
+# Structure that the API server checks after decoding: 422, not 400.
+_CHECKED_HERE = ("FieldValueNotSupported", "FieldValueRequired")
+_ANNOTATIONS_MAX = 256 * 1024
+
+
+def validate(obj: Object) -> list[FieldProblem]:
+    """Everything wrong with an object's values: names, labels, ports, enums, required fields."""
+    structural = schema.check(obj)
+    found = [problem for problem in structural if problem.reason in _CHECKED_HERE]
+    broken = [problem.path for problem in structural if problem.reason != "FieldValueRequired"]
+    sound = schema.without(obj, broken) if broken else schema.strip_nulls(obj)
+    for problem in _rules(sound):
+        if not _concerns(problem.path, broken):
+            found.append(problem)
+    return unique(found)
+
+
+def validate_update(new: Object, old: Object) -> list[FieldProblem]:
+    """What may not change: immutable fields of `new` that differ from the stored `old`."""
+    return unique(updaterules.update(new, old))
+
+
+def unique(problems: Any) -> list[FieldProblem]:
+    """The problems in order, one of each field: the first said is the plainest."""
+    seen: dict[tuple[Path, str], FieldProblem] = {}
+    for problem in problems:
+        seen.setdefault((problem.path, problem.reason), problem)
+    return list(seen.values())
+
+
+def _concerns(path: Path, broken: list[Path]) -> bool:
+    """Whether a field was taken away as malformed, and so is only seemingly missing."""
+    return any(path[: len(one)] == one or one[: len(path)] == path for one in broken if one)
+
+
+def _rules(obj: Object) -> Iterator[FieldProblem]:
+    kind = str(obj.get("kind"))
+    yield from _metadata(kind, obj.get("metadata") or {})
+    rules = _BY_KIND.get(kind)
+    if rules is not None:
+        yield from rules(obj)
+
+
+def _metadata(kind: str, metadata: dict[str, Any]) -> Iterator[FieldProblem]:
+    path: Path = ("metadata",)
+    name = metadata.get("name") or ""
+    if not name and not metadata.get("generateName"):
+        yield required((*path, "name"), "name or generateName is required")
+    elif name:
+        yield from _NAME_RULES.get(kind, fields.dns_subdomain)((*path, "name"), name)
+    yield from _namespace(kind, metadata.get("namespace") or "")
+    yield from fields.labels((*path, "labels"), metadata.get("labels") or {})
+    yield from _annotations((*path, "annotations"), metadata.get("annotations") or {})
+    for index, finalizer in enumerate(metadata.get("finalizers") or []):
+        yield from fields.qualified_name((*path, "finalizers", index), finalizer)
+
+
+def _namespace(kind: str, namespace: str) -> Iterator[FieldProblem]:
+    path: Path = ("metadata", "namespace")
+    known = BY_KIND.get(kind)
+    if namespace and known is not None and not known.namespaced:
+        yield forbidden(path, "not allowed on this type")
+    elif namespace:
+        yield from fields.dns_label(path, namespace)
+
+
+def _annotations(path: Path, annotations: dict[str, str]) -> Iterator[FieldProblem]:
+    for key in annotations:
+        yield from fields.qualified_name(path, key.lower())
+    if sum(len(key) + len(value) for key, value in annotations.items()) > _ANNOTATIONS_MAX:
+        text = f"Too long: may not be more than {_ANNOTATIONS_MAX} bytes"
+        yield FieldProblem(path, text, None, "FieldValueTooLong")
+
+
+def _node(obj: Object) -> Iterator[FieldProblem]:
+    spec = obj.get("spec") or {}
+    for index, text in enumerate(spec.get("podCIDRs") or []):
+        yield from fields.cidr(("spec", "podCIDRs", index), text)
+    for index, taint in enumerate(spec.get("taints") or []):
+        path: Path = ("spec", "taints", index)
+        yield from fields.qualified_name((*path, "key"), taint.get("key") or "key")
+        yield from fields.label_value((*path, "value"), taint.get("value") or "")
+
+
+def _config(obj: Object) -> Iterator[FieldProblem]:
+    """Keys of a ConfigMap or Secret: they become file names."""
+    for field in ("data", "binaryData"):
+        for key in obj.get(field) or {}:
+            if not key.replace("-", "").replace("_", "").replace(".", "").isalnum() or ".." in key:
+                yield invalid(
+                    (field, key),
+                    key,
+                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
+                )
+
+
+_NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {
+    "Namespace": fields.dns_label,
+    "Service": fields.dns_1035_label,
+}
+
+_BY_KIND: dict[str, _Rules] = {
+    "ConfigMap": _config,
+    "DaemonSet": workloadrules.daemon_set,
+    "Deployment": workloadrules.deployment,
+    "EndpointSlice": networkrules.endpoint_slice,
+    "Endpoints": networkrules.endpoints,
+    "Ingress": networkrules.ingress,
+    "Node": _node,
+    "Pod": podrules.pod,
+    "ReplicaSet": workloadrules.replica_set,
+    "Secret": _config,
+    "Service": servicerules.service,
+    "ServiceCIDR": networkrules.service_cidr,
+    "StatefulSet": workloadrules.stateful_set,
+}
