@@ -1,0 +1,1 @@
+"""The lab's objects: revisioned, watched, kept across restarts; and the rules for changing them."""

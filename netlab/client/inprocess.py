@@ -1,0 +1,103 @@
+"""The `Api` of controllers that share a process with the registry: plain calls, no copies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netlab.client.protocol import ObjectList
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.store.registry import Registry
+from netlab.store.watch import Watch
+
+
+class InProcessApi:
+    """`netlab.client.protocol.Api` over a registry in this process."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> ObjectList:
+        """As `Api.list`."""
+        return self._registry.list(
+            kind, namespace, label_selector=label_selector, field_selector=field_selector
+        )
+
+    def watch(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Watch:
+        """As `Api.watch`; has `close` besides."""
+        return self._registry.watch(
+            kind,
+            namespace,
+            resource_version=resource_version,
+            label_selector=label_selector,
+            field_selector=field_selector,
+        )
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object:
+        """As `Api.get`."""
+        return self._registry.get(kind, namespace, name)
+
+    async def create(self, obj: Object) -> Object:
+        """As `Api.create`; a Binding binds its pod."""
+        if obj.get("kind") == "Binding":
+            return self._bind(obj)
+        return self._registry.create(obj)
+
+    def _bind(self, binding: Object) -> Object:
+        change: Object = {"spec": {"nodeName": binding["target"]["name"]}}
+        if uid := meta.uid(binding):
+            change["metadata"] = {"uid": uid}
+        return self._registry.patch(
+            "Pod", meta.namespace(binding), meta.name(binding), change, subresource="binding"
+        )
+
+    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+        """As `Api.update`."""
+        return self._registry.update(obj, subresource=subresource)
+
+    async def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        patch: Mapping[str, Any],
+        *,
+        subresource: str = "",
+    ) -> Object:
+        """As `Api.patch`."""
+        return self._registry.patch(kind, namespace, name, patch, subresource=subresource)
+
+    async def patch_status(
+        self, kind: str, namespace: str, name: str, status: Mapping[str, Any]
+    ) -> Object:
+        """As `Api.patch_status`."""
+        change = {"status": status}
+        return self._registry.patch(kind, namespace, name, change, subresource="status")
+
+    async def delete(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        *,
+        grace_period: int | None = None,
+        uid: str = "",
+    ) -> None:
+        """As `Api.delete`."""
+        self._registry.delete(kind, namespace, name, grace_period=grace_period, uid=uid)

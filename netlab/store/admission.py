@@ -1,0 +1,63 @@
+"""Whether an object may be stored: its structure, its defaults, its validity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netlab.errors import BadRequest
+from netlab.objects import schema
+from netlab.objects.defaults import apply_defaults
+from netlab.objects.kinds import BY_KIND, Kind
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem
+from netlab.store import failures, service
+
+
+def kind_of(obj: Object) -> Kind:
+    """The kind of an object from a client; `NotFound` or `BadRequest` if it is not served."""
+    kind = kind_named(str(obj.get("kind") or ""))
+    if obj.get("apiVersion") != kind.api_version:
+        raise BadRequest(
+            f'no kind "{kind.kind}" is served in version "{obj.get("apiVersion")}"',
+            hint=f"write apiVersion: {kind.api_version}",
+        )
+    return kind
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of that name, `NotFound` if it is not served."""
+    kind = BY_KIND.get(name)
+    if kind is None:
+        raise failures.unknown_kind()
+    return kind
+
+
+def decoded(kind: Kind, obj: Object) -> Object:
+    """The caller's object as a copy of our own: no nulls, no unknown fields, sound types."""
+    if not isinstance(obj.get("metadata", {}), dict):
+        raise BadRequest(f"{kind.kind} cannot be read: metadata must be a mapping")
+    problems = schema.check(obj)
+    mistyped = [one for one in problems if one.reason == "FieldValueTypeInvalid"]
+    if mistyped:
+        raise failures.undecodable(kind, mistyped)
+    unknown = [one.path for one in problems if one.reason == "UnknownField"]
+    return schema.without(obj, unknown) if unknown else schema.strip_nulls(obj)
+
+
+def default(kind: Kind, new: Object, old: Object | None) -> None:
+    """Fill, in place, what the client left out."""
+    apply_defaults(new)
+    if kind.kind == "Service":
+        service.inherit(new, old)
+
+
+def refuse(kind: Kind, obj: Object, problems: Sequence[FieldProblem]) -> None:
+    """Raise `Invalid` if there are problems."""
+    if problems:
+        metadata = obj["metadata"]
+        name = metadata.get("name") or metadata.get("generateName") or ""
+        raise failures.invalid(kind, str(name), problems)
+
+
+def check(kind: Kind, new: Object, old: Object | None) -> None:
+    """Raise `Invalid` with all that is wrong with an object, or with this change of it."""

@@ -1,0 +1,231 @@
+"""Cluster addresses and node ports of Services: honoured, chosen, refused, given back.
+
+A claim is worked out first and counts only once it is committed, so that a dry run or a failed
+write changes nothing. Chosen values come from the upper part of each range; the lower band is
+left to those who write theirs down, as in Kubernetes.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netlab.errors import ApiError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem, Path, invalid
+from netlab.store import families
+from netlab.store.service import needs_cluster_ip, needs_health_check_port, needs_node_ports
+
+NODE_PORTS = range(30000, 32768)
+
+# Random draws before the free values are counted out one by one.
+_DRAWS = 64
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A range of whole numbers, of which the first `reserved` are not chosen while others last."""
+
+    numbers: range
+    reserved: int
+
+    def choose(self, is_taken: Callable[[int], bool], dice: random.Random) -> int | None:
+        """A free number; None when there is none."""
+        upper = self.numbers[self.reserved :]
+        for _ in range(_DRAWS):
+            number = upper[dice.randrange(len(upper))]
+            if not is_taken(number):
+                return number
+        lower = self.numbers[: self.reserved]
+        return next((n for part in (upper, lower) for n in part if not is_taken(n)), None)
+
+
+def _address_pool(cidr: str) -> Pool:
+    """All of a range but its first address (the network) and, for IPv4, its last (broadcast)."""
+    network = ipaddress.ip_network(cidr)
+    first = int(network.network_address) + 1
+    # range() measures its length in a C integer: 2**62 addresses of an IPv6 range are enough.
+    size = min(network.num_addresses - (2 if network.version == 4 else 1), 2**62)
+    return Pool(range(first, first + size), _band(size, step=16, most=256))
+
+
+def _band(size: int, *, step: int, most: int) -> int:
+    """How many values at the start of a range are kept for those who name theirs."""
+    return 0 if size <= 16 else min(max(16, size // step), most)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What one Service has: addresses and ports."""
+
+    addresses: frozenset[str] = frozenset()
+    ports: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a Service gives back and takes when its write succeeds."""
+
+    before: Holding
+    after: Holding
+
+
+@dataclass
+class _Draft:
+    """A claim in the making: taken so far, and what went wrong."""
+
+    before: Holding
+    addresses: set[str] = field(default_factory=set)
+    ports: set[int] = field(default_factory=set)
+    problems: list[FieldProblem] = field(default_factory=list)
+
+
+class ServiceAllocator:
+    """All addresses and ports in use; `cidrs` come one per family, in `ip_families`' order."""
+
+    def __init__(
+        self,
+        cidrs: Sequence[str],
+        ip_families: Sequence[str],
+        *,
+        node_ports: range = NODE_PORTS,
+        dice: random.Random | None = None,
+    ) -> None:
+        self._families = tuple(ip_families)
+        self._cidrs = dict(zip(ip_families, cidrs, strict=True))
+        self._pools = {family: _address_pool(cidr) for family, cidr in self._cidrs.items()}
+        self._node_ports = Pool(node_ports, _band(len(node_ports), step=32, most=128))
+        self._addresses: set[str] = set()
+        self._ports: set[int] = set()
+        self._dice = dice or random.Random()
+
+    def adopt(self, service: Object) -> None:
+        """Count a stored Service's values as taken."""
+        self.commit(Claim(Holding(), holding(service)))
+
+    def release(self, service: Object) -> None:
+        """Give back what a removed Service had."""
+        self.commit(Claim(holding(service), Holding()))
+
+    def commit(self, claim: Claim) -> None:
+        """Make a claim true."""
+        self._addresses -= claim.before.addresses
+        self._addresses |= claim.after.addresses
+        self._ports -= claim.before.ports
+        self._ports |= claim.after.ports
+
+    def claim(self, new: Object, old: Object | None) -> tuple[Claim, list[FieldProblem]]:
+        """Fill the Service's addresses and ports, in place; with problems the claim is void."""
+        spec, before = new["spec"], holding(old)
+        draft = _Draft(before)
+        if needs_cluster_ip(spec):
+            draft.problems += families.fill(spec, meta.spec(old) if old else None, self._families)
+            if not draft.problems and not families.is_headless(spec):
+                self._claim_addresses(spec, draft)
+        if needs_node_ports(spec):
+            self._claim_ports(spec, draft)
+        else:
+            self._claim_named_ports(spec, draft)
+        if needs_health_check_port(spec):
+            self._claim_health_check_port(spec, draft)
+        after = Holding(frozenset(draft.addresses), frozenset(draft.ports))
+        return Claim(before, after), draft.problems
+
+    def _claim_addresses(self, spec: dict[str, Any], draft: _Draft) -> None:
+        given = list(spec.get("clusterIPs") or [])
+        for index, family in enumerate(spec["ipFamilies"]):
+            if index >= len(given):
+                given.append(self._choose_address(family))
+                draft.addresses.add(given[index])
+            elif refusal := self._refuse_address(given[index], family, draft):
+                draft.problems.append(invalid(("spec", "clusterIPs"), given, refusal))
+            else:
+                draft.addresses.add(_canonical(given[index]))
+        spec["clusterIPs"], spec["clusterIP"] = given, given[0]
+
+    def _refuse_address(self, address: str, family: str, draft: _Draft) -> str | None:
+        """Why a given address cannot be had."""
+        parsed = ipaddress.ip_address(address)
+        if int(parsed) not in self._pools[family].numbers or families.family_of(address) != family:
+            return (
+                f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid "
+                f"range. The range of valid IPs is {self._cidrs[family]}"
+            )
+        if str(parsed) in self._addresses and str(parsed) not in draft.before.addresses:
+            return f"failed to allocate IP {address}: provided IP is already allocated"
+        return None
+
+    def _choose_address(self, family: str) -> str:
+        def text(number: int) -> str:
+            address = ipaddress.IPv4Address if family == "IPv4" else ipaddress.IPv6Address
+            return str(address(number))
+
+        number = self._pools[family].choose(lambda n: text(n) in self._addresses, self._dice)
+        if number is None:
+            raise ApiError("Internal error occurred: failed to allocate a serviceIP: range is full")
+        return text(number)
+
+    def _claim_ports(self, spec: dict[str, Any], draft: _Draft) -> None:
+        """Ports of one number share a nodePort across protocols, unless they say otherwise."""
+        ports = spec.get("ports") or []
+        shared: dict[int, int] = {}
+        for port in ports:
+            if port.get("nodePort"):
+                shared.setdefault(port["port"], port["nodePort"])
+        self._claim_named_ports(spec, draft)
+        for port in ports:
+            if not port.get("nodePort"):
+                if port["port"] not in shared:
+                    shared[port["port"]] = self._choose_port(draft)
+                port["nodePort"] = shared[port["port"]]
+
+    def _claim_named_ports(self, spec: dict[str, Any], draft: _Draft) -> None:
+        for index, port in enumerate(spec.get("ports") or []):
+            if port.get("nodePort"):
+                path = ("spec", "ports", index, "nodePort")
+                self._claim_port(port["nodePort"], path, draft)
+
+    def _claim_health_check_port(self, spec: dict[str, Any], draft: _Draft) -> None:
+        if given := spec.get("healthCheckNodePort"):
+            self._claim_port(given, ("spec", "healthCheckNodePort"), draft)
+        else:
+            spec["healthCheckNodePort"] = self._choose_port(draft)
+
+    def _claim_port(self, number: int, path: Path, draft: _Draft) -> None:
+        if number not in self._node_ports.numbers:
+            first, last = self._node_ports.numbers[0], self._node_ports.numbers[-1]
+            detail = (
+                "provided port is not in the valid range. The range of valid ports is "
+                f"{first}-{last}"
+            )
+            draft.problems.append(invalid(path, number, detail))
+        elif number in self._ports and number not in draft.before.ports:
+            draft.problems.append(invalid(path, number, "provided port is already allocated"))
+        else:
+            draft.ports.add(number)
+
+    def _choose_port(self, draft: _Draft) -> int:
+        number = self._node_ports.choose(
+            lambda port: port in self._ports or port in draft.ports, self._dice
+        )
+        if number is None:
+            raise ApiError("Internal error occurred: failed to allocate a nodePort: range is full")
+        draft.ports.add(number)
+        return number
+
+
+def holding(service: Object | None) -> Holding:
+    """The addresses and ports that a stored Service holds."""
+    spec = meta.spec(service) if service else {}
+    ports = [port.get("nodePort") for port in spec.get("ports") or []]
+    ports.append(spec.get("healthCheckNodePort"))
+    addresses = [one for one in spec.get("clusterIPs") or [] if one != "None"]
+    return Holding(frozenset(map(_canonical, addresses)), frozenset(filter(None, ports)))
+
+
+def _canonical(address: str) -> str:
+    return str(ipaddress.ip_address(address))

@@ -1,0 +1,31 @@
+"""Binding a pod to a node: once, by the scheduler."""
+
+from __future__ import annotations
+
+from netlab.errors import BadRequest
+from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND
+from netlab.objects.meta import Object
+from netlab.store import failures
+
+
+def bind(new: Object, old: Object, now: str) -> None:
+    """Finish, in place, an update that sets nodeName; `Conflict` if the pod is on a node already.
+
+    The pod's PodScheduled condition is true from now on.
+    """
+    name, current = meta.name(old), meta.spec(old).get("nodeName")
+    if not meta.spec(new).get("nodeName"):
+        raise BadRequest("Binding cannot be read: target.name must name a node")
+    if current:
+        raise _conflict(name, f'is already assigned to node "{current}"')
+    if meta.is_terminating(old):
+        raise _conflict(name, "is being deleted, cannot be assigned to a host")
+    condition = {"type": "PodScheduled", "status": "True", "lastTransitionTime": now}
+    status = new.setdefault("status", {})
+    others = [one for one in status.get("conditions") or [] if one["type"] != "PodScheduled"]
+    status["conditions"] = [*others, condition]
+
+
+def _conflict(name: str, why: str) -> Exception:
+    return failures.conflict(BY_KIND["Pod"], name, f"pod {name} {why}")

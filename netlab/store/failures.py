@@ -1,0 +1,109 @@
+"""The ways in which a request fails, in kube-apiserver's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Expired, Invalid, NotFound
+from netlab.objects.kinds import Kind
+from netlab.objects.problems import FieldProblem
+
+
+def _details(kind: Kind, name: str, **more: Any) -> dict[str, object]:
+    group = {"group": kind.group} if kind.group else {}
+    return {"name": name, **group, "kind": kind.plural, **more}
+
+
+def unknown_kind() -> NotFound:
+    """A kind or version that is not served."""
+    return NotFound("the server could not find the requested resource")
+
+
+def not_found(kind: Kind, name: str) -> NotFound:
+    """`services "web" not found`."""
+    return NotFound(f'{kind.resource} "{name}" not found', details=_details(kind, name))
+
+
+def already_exists(kind: Kind, name: str) -> AlreadyExists:
+    """`services "web" already exists`."""
+    return AlreadyExists(f'{kind.resource} "{name}" already exists', details=_details(kind, name))
+
+
+def conflict(
+    kind: Kind,
+    name: str,
+    why: str = "the object has been modified; please apply your changes to the latest version "
+    "and try again",
+) -> Conflict:
+    """`Operation cannot be fulfilled on pods "x": …`."""
+    return Conflict(
+        f'Operation cannot be fulfilled on {kind.resource} "{name}": {why}',
+        details=_details(kind, name),
+    )
+
+
+def wrong_uid(kind: Kind, name: str, wanted: str, found: str) -> Conflict:
+    """The object of that name is not the one that was meant."""
+    why = f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {found}"
+    return conflict(kind, name, why)
+
+
+def invalid(kind: Kind, name: str, problems: Sequence[FieldProblem]) -> Invalid:
+    """`Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 80: …`, all at once."""
+    texts = [str(problem) for problem in problems]
+    what = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+    full = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
+    group = {"group": kind.group} if kind.group else {}
+    hints = [problem.hint for problem in problems if problem.hint]
+    return Invalid(
+        f'{full} "{name}" is invalid: {what}',
+        details={
+            "name": name,
+            **group,
+            "kind": kind.kind,
+            "causes": [problem.cause() for problem in problems],
+        },
+        hint=hints[0] if hints else None,
+    )
+
+
+def namespace_terminating(kind: Kind, name: str, namespace: str) -> ApiError:
+    """Nothing new may appear in a namespace that is going away."""
+    cause = {
+        "reason": "NamespaceTerminating",
+        "message": f"namespace {namespace} is being terminated",
+        "field": "metadata.namespace",
+    }
+    return ApiError(
+        f'{kind.resource} "{name}" is forbidden: unable to create new content in namespace '
+        f"{namespace} because it is being terminated",
+        code=403,
+        reason="Forbidden",
+        details=_details(kind, name, causes=[cause]),
+    )
+
+
+def expired(revision: str) -> Expired:
+    """A watch from a revision whose followers are no longer known."""
+    return Expired(f"too old resource version: {revision}")
+
+
+def bad_revision(text: str) -> BadRequest:
+    """A resourceVersion that is no number."""
+    return BadRequest(f'resourceVersion: Invalid value: "{text}": must be a number')
+
+
+def undecodable(kind: Kind, problems: Sequence[FieldProblem]) -> BadRequest:
+    """Wrong types: no object of the kind can be made of this."""
+    what = ", ".join(str(problem) for problem in problems)
+    return BadRequest(
+        f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}: {what}'
+    )
+
+
+def identity_changed(kind: Kind, name: str) -> BadRequest:
+    """A patch that renames."""
+    return BadRequest(
+        f'a patch cannot change the kind, name or namespace of {kind.resource} "{name}"'
+    )

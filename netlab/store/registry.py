@@ -1,0 +1,336 @@
+"""The rules of the Kubernetes API over the store: what create, update, patch and delete mean.
+
+Everything here is synchronous and runs on the event loop's thread. Objects handed out belong
+to the store: copy before changing them. Objects handed in are copied.
+"""
+
+from __future__ import annotations
+
+import builtins
+import time
+from collections.abc import Callable
+from typing import Any
+
+from netlab.errors import AlreadyExists
+from netlab.objects import meta, schema
+from netlab.objects.kinds import Kind
+from netlab.objects.lab import Lab
+from netlab.objects.meta import Object
+from netlab.objects.selectors import matcher, parse_fields
+from netlab.objects.watch import Event, ObjectList
+from netlab.store import admission, binding, deletion, failures, strategy
+from netlab.store.admission import kind_named, kind_of
+from netlab.store.allocate import Claim, ServiceAllocator
+from netlab.store.deletion import Propagation
+from netlab.store.log import FellBehind
+from netlab.store.patch import APPLY, PatchType, patched
+from netlab.store.store import Store
+from netlab.store.watch import Watch, bookmark
+
+__all__ = ["PatchType", "Propagation", "Registry"]
+
+# How often a generateName is tried again with another ending when the name is taken.
+NAME_ATTEMPTS = 8
+
+
+class Registry:
+    """The storage side of an API server. `clock` gives seconds since 1970."""
+
+    def __init__(self, store: Store, lab: Lab, *, clock: Callable[[], float] = time.time) -> None:
+        self.store = store
+        self._clock = clock
+        self._services = ServiceAllocator(lab.service_cidrs, lab.ip_families)
+        for service in store.each("Service"):
+            self._services.adopt(service)
+
+    # Reading
+
+    def get(self, kind: str, namespace: str, name: str) -> Object:
+        """One object; `NotFound` if there is none."""
+        return self._current(kind_named(kind), namespace, name)
+
+    def list(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> ObjectList:
+        """All objects of a kind, in one namespace or (None) in all, by namespace and name."""
+        items = self._selected(kind_named(kind), namespace, label_selector, field_selector)
+        return ObjectList(items, str(self.store.revision))
+
+    def _selected(
+        self, kind: Kind, namespace: str | None, label_selector: str, field_selector: str
+    ) -> builtins.list[Object]:
+        space = namespace if kind.namespaced else None
+        matches = matcher(kind.kind, label_selector, field_selector)
+        if matches is None:
+            return self.store.list(kind.kind, space)
+        name = parse_fields(field_selector, kind.kind).name
+        if name is not None and (space is not None or not kind.namespaced):
+            found = self.store.get(kind.kind, space or "", name)
+            return [found] if found and matches(found) else []
+        return [obj for obj in self.store.list(kind.kind, space) if matches(obj)]
+
+    def watch(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        resource_version: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+        bookmarks: bool = False,
+        send_initial_events: bool = False,
+    ) -> Watch:
+        """Every change after `resource_version`; "" or "0" begins with what there is, as ADDED.
+
+        A revision that is too old makes the first event an ERROR (410). `send_initial_events`
+        begins with what there is, too, and marks its end by a BOOKMARK.
+        """
+        of = kind_named(kind)
+        revision = _revision(resource_version)
+        initial: builtins.list[Event] = []
+        position: int | None = self.store.log(kind).end()
+        if send_initial_events or not revision:
+            items = self._selected(of, namespace, label_selector, field_selector)
+            initial = [Event("ADDED", obj) for obj in items]
+            if send_initial_events:
+                initial.append(bookmark(of, self.store.revision, initial_events_end=True))
+        else:
+            position = self._position(kind, revision)
+        return Watch(
+            self.store,
+            of,
+            position=position,
+            namespace=namespace if of.namespaced else None,
+            matcher=matcher(kind, label_selector, field_selector),
+            initial=initial,
+            bookmarks=bookmarks,
+        )
+
+    def _position(self, kind: str, revision: int) -> int | None:
+        try:
+            return self.store.position_after(kind, revision)
+        except FellBehind:
+            return None
+
+    def _current(self, kind: Kind, namespace: str, name: str) -> Object:
+        found = self.store.get(kind.kind, namespace if kind.namespaced else "", name)
+        if found is None:
+            raise failures.not_found(kind, name)
+        return found
+
+    # Creating
+
+    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+        """Create; returns the object as stored: named, defaulted, with its addresses."""
+        kind = kind_of(obj)
+        for _ in range(NAME_ATTEMPTS - 1):
+            try:
+                return self._create(kind, obj, dry_run)
+            except AlreadyExists:
+                if obj["metadata"].get("name"):
+                    raise
+        return self._create(kind, obj, dry_run)
+
+    def _create(self, kind: Kind, obj: Object, dry_run: bool) -> Object:
+        new = admission.decoded(kind, obj)
+        strategy.prepare_create(kind, new, self._now())
+        admission.default(kind, new, None)
+        self._require_namespace(kind, new)
+        admission.check(kind, new, None)
+        claim = self._claim(kind, new, None)
+        if self.store.get(kind.kind, meta.namespace(new), meta.name(new)) is not None:
+            raise failures.already_exists(kind, meta.name(new))
+        return new if dry_run else self._write(new, "", claim)
+
+    def _require_namespace(self, kind: Kind, obj: Object) -> None:
+        if not kind.namespaced:
+            return
+        name = meta.namespace(obj)
+        namespace = self._current(kind_named("Namespace"), "", name)
+        if meta.is_terminating(namespace):
+            raise failures.namespace_terminating(kind, obj["metadata"].get("name") or "", name)
+
+    # Changing
+
+    def update(self, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
+        """Replace an object, or what the subresource covers of it (status, scale, …).
+
+        `Conflict` unless metadata.resourceVersion is the current one, or absent. Nothing is
+        written when nothing changes.
+        """
+        kind = kind_of(obj)
+        new = admission.decoded(kind, obj)
+        space, name = meta.namespace(new) or "default", str(new["metadata"].get("name"))
+        old = self._current(kind, space, name)
+        return self._update(kind, new, old, subresource, dry_run)
+
+    def _update(
+        self, kind: Kind, new: Object, old: Object, subresource: str, dry_run: bool
+    ) -> Object:
+        _check_version(kind, new, old)
+        strategy.prepare_update(kind, new, old, subresource)
+        if subresource == "binding":
+            binding.bind(new, old, self._now())
+        if subresource != "status":
+            admission.default(kind, new, old)
+            admission.check(kind, new, old)
+        claim = self._claim(kind, new, old)
+        if new == old:
+            return old
+        strategy.count_generation(kind, new, old, subresource)
+        if dry_run:
+            return new
+        return self._write_or_end(new, old, claim)
+
+    def patch(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        patch: Any,
+        *,
+        content_type: PatchType = "application/merge-patch+json",
+        subresource: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",  # noqa: ARG002 - who owns which field is not tracked
+    ) -> Object:
+        """Change part of an object; an apply patch creates it where there is none."""
+        of = kind_named(kind)
+        space = namespace if of.namespaced else ""
+        old = self.store.get(kind, space, name)
+        if old is None and content_type == APPLY and not subresource:
+            return self.create(_applied_anew(of, space, name, patch), dry_run=dry_run)
+        old = self._current(of, space, name)
+        new = admission.decoded(of, patched(old, patch, content_type))
+        _check_identity(of, new, old)
+        return self._update(of, new, old, subresource, dry_run)
+
+    # Deleting
+
+    def delete(
+        self,
+        kind: str,
+        namespace: str,
+        name: str,
+        *,
+        grace_period: int | None = None,
+        propagation: Propagation = "Background",
+        uid: str = "",
+        dry_run: bool = False,
+    ) -> Object:
+        """Ask for deletion; returns the object's last state, or its state while it lingers.
+
+        It lingers (with a deletionTimestamp) for a running pod's grace, and as long as there
+        are finalizers.
+        """
+        of = kind_named(kind)
+        old = self._current(of, namespace, name)
+        if uid and uid != meta.uid(old):
+            raise failures.wrong_uid(of, name, uid, meta.uid(old))
+        new = deletion.begin(
+            of, old, grace=grace_period, propagation=propagation, now=self._clock()
+        )
+        if dry_run or new == old:
+            return new
+        return self._write_or_end(new, old, None)
+
+    def delete_collection(
+        self,
+        kind: str,
+        namespace: str | None = None,
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        grace_period: int | None = None,
+        propagation: Propagation = "Background",
+        dry_run: bool = False,
+    ) -> ObjectList:
+        """Delete all that the selectors select; returns their last states."""
+        chosen = self._selected(kind_named(kind), namespace, label_selector, field_selector)
+        gone = [
+            self.delete(
+                kind,
+                meta.namespace(obj),
+                meta.name(obj),
+                grace_period=grace_period,
+                propagation=propagation,
+                dry_run=dry_run,
+            )
+            for obj in chosen
+        ]
+        return ObjectList(gone, str(self.store.revision))
+
+    # Writing
+
+    def _claim(self, kind: Kind, new: Object, old: Object | None) -> Claim | None:
+        """A Service's addresses and ports, filled in; `Invalid` when they cannot be had."""
+        if kind.kind != "Service":
+            return None
+        claim, problems = self._services.claim(new, old)
+        admission.refuse(kind, new, problems)
+        return claim
+
+    def _write(self, new: Object, expected: str, claim: Claim | None) -> Object:
+        stored = self.store.write(new, expected=expected)
+        if claim:
+            self._services.commit(claim)
+        return stored
+
+    def _write_or_end(self, new: Object, old: Object, claim: Claim | None) -> Object:
+        """Store the new state, or remove the object when that was what it waited for."""
+        expected = old["metadata"]["resourceVersion"]
+        if not deletion.is_over(new):
+            return self._write(new, expected, claim)
+        last = self.store.remove(_without_deletion(new, old), expected=expected)
+        if new["kind"] == "Service":
+            self._services.release(old)
+        return last
+
+    def _now(self) -> str:
+        return strategy.timestamp(self._clock())
+
+
+def _without_deletion(new: Object, old: Object) -> Object:
+    """The last state of an object that never lingered: as it was, without a deletionTimestamp."""
+    return new if meta.is_terminating(old) else old
+
+
+def _revision(text: str) -> int:
+    if text and not text.isdecimal():
+        raise failures.bad_revision(text)
+    return int(text or 0)
+
+
+def _check_version(kind: Kind, new: Object, old: Object) -> None:
+    """The caller must mean the object there is, in the version there is."""
+    wanted, current = new["metadata"].get("uid"), meta.uid(old)
+    if wanted and wanted != current:
+        raise failures.wrong_uid(kind, meta.name(old), wanted, current)
+    version = new["metadata"].get("resourceVersion")
+    if version and version != old["metadata"]["resourceVersion"]:
+        raise failures.conflict(kind, meta.name(old))
+
+
+def _check_identity(kind: Kind, new: Object, old: Object) -> None:
+    """A patch cannot turn an object into another one."""
+    same = (
+        new.get("kind") == old["kind"]
+        and new.get("apiVersion") == old["apiVersion"]
+        and new["metadata"].get("name") == meta.name(old)
+        and meta.namespace(new) == meta.namespace(old)
+    )
+    if not same:
+        raise failures.identity_changed(kind, meta.name(old))
+
+
+def _applied_anew(kind: Kind, namespace: str, name: str, patch: Any) -> Object:
+    """An applied configuration as the object to create."""
+    empty: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
+    if namespace:
+        empty["metadata"]["namespace"] = namespace
+    return schema.strip_nulls(patched(empty, patch, APPLY))  # type: ignore[no-any-return]

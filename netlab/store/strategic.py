@@ -1,0 +1,149 @@
+"""Strategic merge: lists merge by the key their schema names, with directives beside the data.
+
+A patch's directives: `$patch: delete|replace|merge` in a mapping or list element,
+`$retainKeys: [...]` for unions, `$deleteFromPrimitiveList/<field>` and
+`$setElementOrder/<field>` beside a list's field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from netlab.errors import BadRequest
+from netlab.objects.schema import ANYTHING, Schema, strip_nulls
+
+_DELETE_FROM = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+_DIRECTIVES = ("$patch", "$retainKeys")
+
+
+def merged(target: Mapping[str, Any], patch: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """`target` with a strategic merge patch applied, as a new mapping."""
+    directive = patch.get("$patch", "merge")
+    if directive == "replace":
+        return _plain(patch)
+    if directive == "delete":
+        return {}
+    if directive != "merge":
+        raise BadRequest(f"Unknown patch type: {directive}")
+    result = _retained(target, patch)
+    for field in _fields(patch):
+        child = schema.child(field) or ANYTHING
+        value = patch.get(field)
+        if field in patch and value is None:
+            result.pop(field, None)
+        else:
+            _set(result, field, _merged_field(result.get(field), patch, field, child))
+    return result
+
+
+def _set(result: dict[str, Any], field: str, value: Any) -> None:
+    if value is None:
+        result.pop(field, None)
+    else:
+        result[field] = value
+
+
+def _fields(patch: Mapping[str, Any]) -> list[str]:
+    """The fields a patch speaks of, by value or by directive, each once."""
+    return list(dict.fromkeys(_field(key) for key in patch if key not in _DIRECTIVES))
+
+
+def _field(key: str) -> str:
+    for prefix in (_DELETE_FROM, _ORDER):
+        if key.startswith(prefix):
+            return key[len(prefix) :]
+    return key
+
+
+def _retained(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the fields that `$retainKeys` does not name."""
+    keep = patch.get("$retainKeys")
+    return {key: value for key, value in target.items() if keep is None or key in keep}
+
+
+def _merged_field(current: Any, patch: Mapping[str, Any], field: str, schema: Schema) -> Any:
+    value, order = patch.get(field), patch.get(_ORDER + field)
+    if isinstance(value, Mapping):
+        removed = value.get("$patch") == "delete"
+        base = current if isinstance(current, Mapping) else {}
+        return None if removed else merged(base, value, schema)
+    gone = patch.get(_DELETE_FROM + field)
+    if not isinstance(value, list) and order is None and gone is None:
+        return value
+    items = list(current) if isinstance(current, list) else []
+    if gone is not None:
+        items = [item for item in items if item not in gone]
+    if isinstance(value, list):
+        items = _merged_list(items, value, schema)
+    return _ordered(items, order, schema) if order is not None else items
+
+
+def _merged_list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
+    if "merge" not in schema.strategies:
+        return strip_nulls(patch)  # type: ignore[no-any-return]
+    if not schema.merge_key:
+        return [*current, *(item for item in patch if item not in current)]
+    replace = any(_is_directive(item, "replace", schema.merge_key) for item in patch)
+    result = [] if replace else list(current)
+    for item in patch:
+        if not _is_directive(item, "replace", schema.merge_key):
+            _merge_element(result, item, schema)
+    return result
+
+
+def _is_directive(item: Any, directive: str, key: str) -> bool:
+    """`- $patch: replace` as an element of its own speaks for the whole list."""
+    return isinstance(item, Mapping) and item.get("$patch") == directive and key not in item
+
+
+def _merge_element(result: list[Any], item: Any, schema: Schema) -> None:
+    key = str(schema.merge_key)
+    if not isinstance(item, Mapping) or key not in item:
+        raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
+    index = _position(result, key, item[key])
+    if item.get("$patch") == "delete":
+        result[:] = [other for other in result if other.get(key) != item[key]]
+    elif index is None:
+        result.append(merged({}, item, schema.elements or ANYTHING))
+    else:
+        result[index] = merged(result[index], item, schema.elements or ANYTHING)
+
+
+def _position(items: Iterable[Mapping[str, Any]], key: str, value: Any) -> int | None:
+    return next((i for i, item in enumerate(items) if item.get(key) == value), None)
+
+
+def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
+    """The listed elements in their new order; the others stay behind the one they followed."""
+    key = schema.merge_key
+
+    def identity(item: Any) -> Any:
+        return item.get(key) if key and isinstance(item, Mapping) else item
+
+    wanted = [identity(item) for item in order]
+    rank: dict[int, tuple[int, int]] = {}
+    last = -1
+    for index, item in enumerate(items):
+        if identity(item) in wanted:
+            last = wanted.index(identity(item))
+            rank[index] = (last, -1)
+        else:
+            rank[index] = (last, index)
+    return [items[index] for index in sorted(rank, key=lambda index: rank[index])]
+
+
+def _plain(patch: Mapping[str, Any]) -> dict[str, Any]:
+    """A patch's data without its directives."""
+    return {key: strip_nulls(value) for key, value in patch.items() if not key.startswith("$")}
+
+
+def applied(target: Mapping[str, Any], config: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
+    """`target` with an applied configuration laid over it (server-side apply).
+
+    Lists of mappings merge by the schema's keys, other lists and values are replaced. Who
+    owns which field is not tracked: what a configuration no longer mentions stays.
+    """
+    clean = {key: value for key, value in config.items() if key not in ("status",)}
+    return merged(target, strip_nulls(clean), schema)
