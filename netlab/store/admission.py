@@ -10,6 +10,7 @@ from netlab.objects.defaults import apply_defaults
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem
+from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 
 
@@ -61,3 +62,7 @@ def refuse(kind: Kind, obj: Object, problems: Sequence[FieldProblem]) -> None:
 
 def check(kind: Kind, new: Object, old: Object | None) -> None:
     """Raise `Invalid` with all that is wrong with an object, or with this change of it."""
+    problems = validate(new)
+    if old is not None:
+        problems = unique([*problems, *validate_update(new, old)])
+    refuse(kind, new, problems)

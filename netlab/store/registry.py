@@ -172,11 +172,13 @@ class Registry:
     def _update(
         self, kind: Kind, new: Object, old: Object, subresource: str, dry_run: bool
     ) -> Object:
+        if subresource not in ("", "finalize", *kind.subresources):
+            raise failures.unknown_kind()
         _check_version(kind, new, old)
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
-        if subresource != "status":
+        elif subresource != "status":
             admission.default(kind, new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
