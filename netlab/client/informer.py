@@ -271,6 +271,20 @@ class Informers:
         )
         return self._wrote(answer)
 
+    async def bind(self, pod: Object, node: str) -> Object:
+        """Put a pod on a node, as a scheduler does; read back at once."""
+        metadata = {field: pod["metadata"][field] for field in ("name", "namespace", "uid")}
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": metadata,
+            "target": {"apiVersion": "v1", "kind": "Node", "name": node},
+        }
+        answer = await self.api.create(binding)
+        if answer.get("kind") != "Pod":
+            answer = await self.api.get("Pod", metadata["namespace"], metadata["name"])
+        return self._wrote(answer)
+
     async def delete(
         self,
         obj: Object,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.client.protocol import ObjectList
+from netlab.client.protocol import ObjectList, Propagation
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -98,6 +98,9 @@ class InProcessApi:
         *,
         grace_period: int | None = None,
         uid: str = "",
+        propagation: Propagation = "Background",
     ) -> None:
         """As `Api.delete`."""
-        self._registry.delete(kind, namespace, name, grace_period=grace_period, uid=uid)
+        self._registry.delete(
+            kind, namespace, name, grace_period=grace_period, uid=uid, propagation=propagation
+        )

@@ -49,7 +49,11 @@ class Api(Protocol):
         """One object; `NotFound` if there is none."""
 
     async def create(self, obj: Object) -> Object:
-        """Create; returns it as stored (defaults filled, addresses allocated)."""
+        """Create; returns it as stored (defaults filled, addresses allocated).
+
+        A `Binding` puts the pod of its name on the node that its target names, and answers
+        with the pod or with a Status.
+        """
 
     async def update(self, obj: Object, *, subresource: str = "") -> Object:
         """Replace, `Conflict` unless metadata.resourceVersion is current (or absent)."""

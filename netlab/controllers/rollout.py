@@ -107,8 +107,13 @@ def old_sizes(deployment: Object, new: Object, old: Sequence[Object]) -> Sizes:
         return []
     sizes = {meta.uid(s): replicas(s) for s in old}
     _take_unhealthy(sizes, old, spare)
-    _take_healthy(sizes, old, available(new) + sum(map(available, old)) - floor)
+    _take_healthy(sizes, old, sum(map(_lasting, [new, *old])) - floor)
     return [(s, sizes[meta.uid(s)]) for s in by_age(old) if sizes[meta.uid(s)] != replicas(s)]
+
+
+def _lasting(replica_set: Object) -> int:
+    """Available pods that will stay: a status may still count some just scaled away."""
+    return min(available(replica_set), replicas(replica_set))
 
 
 def _take_unhealthy(sizes: dict[str, int], old: Iterable[Object], spare: int) -> None:

@@ -73,9 +73,8 @@ class Scheduler(Controller):
         return load
 
     async def _bind(self, pod: Object, node: str) -> None:
-        bound = {**pod, "spec": {**meta.spec(pod), "nodeName": node}}
         try:
-            await self.informers.update(bound, subresource="binding")
+            await self.informers.bind(pod, node)
         except (NotFound, Conflict):
             return  # deleted, or bound by somebody else: either way not ours any more
         text = f"Successfully assigned {meta.key(pod)} to {node}"
