@@ -126,8 +126,8 @@ class _scratch_namespace:
 
 def _features() -> Iterator[Finding]:
     yield Finding("network namespaces", True, "can be made and entered")
-    yield _link_kind("veth", ["ip", "link", "add", "a", "type", "veth", "peer", "name", "b"])
-    yield _link_kind("bridge", ["ip", "link", "add", "c", "type", "bridge"])
+    yield _link_kind("veth", ["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"])
+    yield _link_kind("bridge", ["ip", "link", "add", "br0", "type", "bridge"])
     nf = "net.bridge.bridge-nf-call-iptables"
     yield _sysctl("bridge netfilter", nf, "br_netfilter", "pods of one node reaching each other")
     yield _rules("iptables", ["-m", "statistic", "--mode", "random", "--probability", "0.5"])
