@@ -242,9 +242,13 @@ def _v6(lab: Lab) -> bool:
     return "IPv6" in lab.ip_families
 
 
+def address_at(cidr: str, number: int) -> str:
+    """The address at that place in a range: 1 is the gateway of the pods in it."""
+    return str(ipaddress.ip_network(cidr)[number])
+
+
 def _first(cidr: str) -> str:
-    """The first address of a range: the gateway of the pods in it."""
-    return str(ipaddress.ip_network(cidr)[1])
+    return address_at(cidr, 1)
 
 
 def _length(cidr: str) -> int:
