@@ -15,13 +15,16 @@ from typing import Protocol
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel.run import run
 from netlab.proxy import owners
-from netlab.proxy.carry import carry
+from netlab.proxy.carry import carry, difference
 from netlab.proxy.model import Change, Family, Ruleset
 from netlab.proxy.read import Variant, legacy_layout, nft_generation, program, read
-from netlab.proxy.render import render, render_change
+from netlab.proxy.render import render, render_change, render_restore
 
 # nat first: nearly all that can fail is there, and each table is committed on its own.
 _ORDER = ("nat", "filter", "mangle")
+
+# Above this many chains to change, whole tables are quicker.
+_FEW = 500
 
 _TIMEOUT = 300.0
 
@@ -51,8 +54,9 @@ class Applier(Protocol):
     def read(self) -> Ruleset:
         """What the namespace has now."""
 
-    def replace(self, desired: Ruleset) -> None:
-        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent."""
+    def replace(self, desired: Ruleset) -> bool:
+        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent; True
+        when anything had to change."""
 
     def change(self, change: Change) -> None:
         """Replace and delete single chains; all other rules stay."""
@@ -73,16 +77,22 @@ class RestoreApplier:
         """What the namespace has now."""
         return read(self.netns, self.variant, self.family)
 
-    def replace(self, desired: Ruleset) -> None:
-        """One restore of whole tables; if a later table fails, the earlier ones are put back."""
+    def replace(self, desired: Ruleset) -> bool:
+        """Nothing when all is so already, a change when a few chains differ, else one restore
+        of whole tables; if a later table fails, the earlier ones are put back."""
         existing = self.read()
         wanted = _in_order(carry(desired, existing))
-        text = render(wanted)
+        change = difference(existing, wanted)
+        if change is not None and len(change.after) <= _FEW:
+            self.change(change)
+            return bool(change)
+        text = render_restore(wanted)
         try:
             self._restore(text)
         except _Refused as refused:
             self._put_back(existing, _committed(text, refused.number))
             raise _explained(refused, text, desired) from None
+        return True
 
     def change(self, change: Change) -> None:
         """One restore with --noflush; if a later table fails, the earlier ones are put back."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.proxy import chains
-from netlab.proxy.model import HOOKS, Chain, Counters, Ruleset, Table
+from netlab.proxy.model import HOOKS, Chain, Change, Counters, Ruleset, Table
 
 _JUMPED_TO = frozenset().union(*chains.FIXED.values()) - {chains.MARK_MASQ, chains.CANARY}
 
@@ -60,6 +60,27 @@ def _builtin(desired: Chain | None, old: Chain) -> Chain:
 
 def _is_jump(rule: str) -> bool:
     return target(rule) in _JUMPED_TO
+
+
+def difference(existing: Ruleset, wanted: Ruleset) -> Change | None:
+    """The chains to change so that `existing` becomes `wanted` (which `carry` made of it).
+
+    None when that is no matter of single chains: built-in ones differ, or a table is missing.
+    """
+    change = Change()
+    for name, table in wanted.tables.items():
+        old = existing.tables.get(name)
+        if old is None:
+            return None
+        for chain in old.chains.keys() | table.chains.keys():
+            before, after = old.chains.get(chain), table.chains.get(chain)
+            if chain in HOOKS.get(name, ()):
+                if before is None or after is None or before.rules != after.rules:
+                    return None
+            else:
+                place = (name, chain)
+                change.note(place, before and before.rules, after and after.rules)
+    return change
 
 
 def target(rule: str) -> str:

@@ -44,12 +44,18 @@ class Table:
     name: str
     chains: dict[str, Chain] = field(default_factory=dict)
 
-    def in_order(self) -> Iterator[Chain]:
-        """Built-in chains as the kernel lists them, then the others by name."""
+    def builtin(self) -> list[Chain]:
+        """The built-in chains, as the kernel lists them."""
+        return [self.chains[name] for name in HOOKS.get(self.name, ()) if name in self.chains]
+
+    def own(self) -> list[Chain]:
+        """The chains that are not built in."""
         hooks = HOOKS.get(self.name, ())
-        yield from (self.chains[name] for name in hooks if name in self.chains)
-        own = sorted(self.chains.keys() - set(hooks))
-        yield from (self.chains[name] for name in own)
+        return [chain for name, chain in self.chains.items() if name not in hooks]
+
+    def in_order(self) -> list[Chain]:
+        """Built-in chains as the kernel lists them, then the others by name."""
+        return self.builtin() + sorted(self.own(), key=lambda chain: chain.name)
 
 
 @dataclass(slots=True)

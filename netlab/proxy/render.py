@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from operator import attrgetter
+
 from netlab.proxy.model import Chain, Change, Ruleset, Table
 
 
 def render(ruleset: Ruleset) -> str:
-    """Every table, its chains in name order; `[packets:bytes]` before rules that have counters.
+    """Every table, its chains in name order; `[packets:bytes]` before rules that have counters."""
+    return _text(ruleset, attrgetter("name"))
 
-    Name order is not for looks: iptables-nft-restore sorts new chains into a list, and takes four
-    times as long for 5,000 Services when they do not come sorted.
+
+def render_restore(ruleset: Ruleset) -> str:
+    """The same for iptables-restore: chains are declared in the order of their names read
+    backwards, that is, in none.
+
+    The kernel lists chains as they were declared, and iptables-nft sorts what it reads by a
+    quicksort that takes the square of their number when they are sorted already: with 40,000
+    chains, iptables-nft-save takes 10 s after a restore in name order, 1 s after this one.
     """
+    return _text(ruleset, lambda chain: chain.name[::-1])
+
+
+def _text(ruleset: Ruleset, declared_by: Callable[[Chain], str]) -> str:
     lines: list[str] = []
     for table in ruleset.tables.values():
-        lines += table_lines(table)
+        lines += _table_lines(table, declared_by)
     return "\n".join(lines) + "\n"
 
 
-def table_lines(table: Table) -> list[str]:
-    """One table from `*name` to `COMMIT`."""
-    chains = list(table.in_order())
+def _table_lines(table: Table, declared_by: Callable[[Chain], str]) -> list[str]:
     lines = [f"*{table.name}"]
-    for chain in chains:
+    own = sorted(table.own(), key=declared_by)
+    for chain in [*table.builtin(), *own]:
         packets, size = chain.policy_counters
         lines.append(f":{chain.name} {chain.policy} [{packets}:{size}]")
-    for chain in chains:
+    for chain in table.in_order():
         lines += rule_lines(chain)
     lines.append("COMMIT")
     return lines
@@ -42,7 +55,11 @@ def rule_lines(chain: Chain) -> list[str]:
 
 def render_change(change: Change) -> str:
     """What `iptables-restore --noflush` needs: touched chains emptied and filled, stale ones
-    deleted. The tables stand in the order the change names them."""
+    deleted. The tables stand in the order the change names them.
+
+    Chains are declared in name order: iptables-nft-restore looks for the place of each new one
+    in a sorted list, and takes several times as long for thousands that come unsorted.
+    """
     lines: list[str] = []
     for table in dict.fromkeys(table for table, _ in change.after):
         touched = {name: rules for (of, name), rules in change.after.items() if of == table}

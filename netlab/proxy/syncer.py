@@ -15,11 +15,10 @@ from netlab.errors import NetlabError
 from netlab.objects.meta import Object
 from netlab.proxy import conntrack
 from netlab.proxy.apply import Applier
-from netlab.proxy.carry import carry
 from netlab.proxy.compile import ServiceRules
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.endpoints import service_key
-from netlab.proxy.model import Change, Ruleset, Table
+from netlab.proxy.model import Change, Ruleset
 from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.services import Complaint
 from netlab.proxy.view import view
@@ -239,11 +238,12 @@ class _FamilySync:
         self._in_force = True
         return True
 
-    def _write_all(self) -> None:
+    def _write_all(self) -> bool:
         self._in_force = False
-        self.applier.replace(self.book.ruleset())
+        changed = self.applier.replace(self.book.ruleset())
         self._in_force, self._suspect = True, False
         self.note_fingerprint()
+        return changed
 
     def _forget(self, netns: int | Path | None) -> None:
         replaced, self._replaced = self._replaced, {}
@@ -254,25 +254,6 @@ class _FamilySync:
     def repair(self, thorough: bool) -> bool:
         if not self._in_force:
             return False
-        seen = self.applier.fingerprint()
-        if seen == self._fingerprint and not (thorough or self._suspect):
+        if self.applier.fingerprint() == self._fingerprint and not (thorough or self._suspect):
             return False
-        if not self._stands_in(self.applier.read()):
-            self._write_all()
-            return True
-        self._fingerprint, self._suspect = seen, False
-        return False
-
-    def _stands_in(self, existing: Ruleset) -> bool:
-        """True when everything that should be there is, and no chain of ours besides."""
-        wanted = carry(self.book.ruleset(), existing)
-        return all(
-            name in existing.tables and _same_rules(table, existing.tables[name])
-            for name, table in wanted.tables.items()
-        )
-
-
-def _same_rules(wanted: Table, existing: Table) -> bool:
-    return wanted.chains.keys() == existing.chains.keys() and all(
-        chain.rules == existing.chains[chain.name].rules for chain in wanted.chains.values()
-    )
+        return self._write_all()
