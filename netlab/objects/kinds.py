@@ -46,7 +46,11 @@ _ALL = ("all",)
 
 KINDS: tuple[Kind, ...] = (
     Kind(
-        "Namespace", "namespaces", namespaced=False, short_names=("ns",), subresources=("status",)
+        "Namespace",
+        "namespaces",
+        namespaced=False,
+        short_names=("ns",),
+        subresources=("status", "finalize"),
     ),
     Kind("Node", "nodes", namespaced=False, short_names=("no",), subresources=("status",)),
     Kind(

@@ -1,0 +1,194 @@
+"""Request bodies: JSON and YAML in, in the shape of what was asked for, or a clear refusal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from netlab.api.fields import json_type
+from netlab.api.negotiation import media_types
+from netlab.errors import ApiError, BadRequest
+from netlab.objects.kinds import Kind
+from netlab.objects.meta import Object
+
+LIMIT = 3 * 1024 * 1024
+"""Bytes that a request body may have, as in a real API server."""
+
+_NODES = 500_000
+
+_JSON = ("application/json", "*/*", "")
+_YAML = ("application/yaml", "text/yaml", "application/x-yaml")
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is in a format that this server does not read."""
+
+    code, reason = 415, "UnsupportedMediaType"
+
+    def __init__(self, accepted: tuple[str, ...]) -> None:
+        super().__init__(
+            "the body of the request was in an unknown format - accepted media types include: "
+            + ", ".join(accepted)
+        )
+
+
+class TooLarge(ApiError):
+    """The body is bigger than the server will read."""
+
+    code, reason = 413, "RequestEntityTooLarge"
+
+    def __init__(self) -> None:
+        super().__init__(f"Request entity too large: limit is {LIMIT}")
+
+
+async def read(request: web.Request) -> bytes:
+    """The whole body, at most `LIMIT` bytes of it."""
+    if (request.content_length or 0) > LIMIT:
+        raise TooLarge
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge from None
+
+
+def content_type(request: web.Request) -> str:
+    """The media type of the body, without parameters, in lower case."""
+    return media_types(request.headers.get("Content-Type", ""))[0][0]
+
+
+async def decode(body: bytes, media_type: str, wanted: str) -> Any:
+    """JSON or YAML → a value; `wanted` names the expected kind in complaints."""
+    if media_type in _YAML:
+        return await asyncio.to_thread(_from_yaml, body, wanted)  # a megabyte takes seconds
+    if media_type in _JSON:
+        return _from_json(body, wanted)
+    raise UnsupportedMediaType(("application/json", "application/yaml"))
+
+
+def _from_json(body: bytes, wanted: str) -> Any:
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise _unrecognized(wanted, f"json parse error: {_json_words(error)}") from None
+    except (ValueError, RecursionError) as error:
+        raise _unrecognized(wanted, f"json parse error: {error}") from None
+
+
+def _no_constant(text: str) -> None:
+    raise ValueError(f"invalid character '{text[0]}' looking for beginning of value")
+
+
+def _json_words(error: json.JSONDecodeError) -> str:
+    """A JSON mistake in the words of Go's decoder."""
+    if error.pos >= len(error.doc):
+        return "unexpected end of JSON input"
+    found = repr(error.doc[error.pos])
+    if error.msg.startswith("Extra data"):
+        return f"invalid character {found} after top-level value"
+    if error.msg.startswith("Expecting property name"):
+        return f"invalid character {found} looking for beginning of object key string"
+    if error.msg.startswith("Expecting ',' delimiter"):
+        return f"invalid character {found} after object key:value pair"
+    if error.msg.startswith("Expecting ':' delimiter"):
+        return f"invalid character {found} after object key"
+    return f"invalid character {found} looking for beginning of value"
+
+
+def _from_yaml(body: bytes, wanted: str) -> Any:
+    try:
+        return _Plain(_NODES).plain(yaml.load(body, Loader=_Loader))
+    except yaml.YAMLError as error:
+        raise _unrecognized(wanted, f"yaml: {' '.join(str(error).split())}") from None
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+        raise _unrecognized(wanted, f"error converting YAML to JSON: {error}") from None
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML as Kubernetes reads it: what looks like a date stays a string."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class _Plain:
+    """YAML values as JSON ones; `budget` bounds what aliases of aliases may grow to."""
+
+    def __init__(self, budget: int) -> None:
+        self._budget = budget
+
+    def plain(self, value: Any) -> Any:
+        """The value as JSON would give it; ValueError for what JSON does not have."""
+        self._budget -= 1
+        if self._budget < 0:
+            raise ValueError("excessive aliasing")
+        if isinstance(value, dict):
+            return {self._key(key): self.plain(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.plain(inner) for inner in value]
+        if value is None or isinstance(value, str | int | float):
+            return value
+        raise ValueError(f"unsupported value of type {type(value).__name__}")
+
+    def _key(self, key: Any) -> str:
+        if isinstance(key, bool):
+            return str(key).lower()
+        return "null" if key is None else str(key)
+
+
+def _unrecognized(wanted: str, why: str) -> BadRequest:
+    return BadRequest(
+        f"the object provided is unrecognized (must be of type {wanted}): "
+        f"couldn't get version/kind; {why}"
+    )
+
+
+async def read_object(request: web.Request, kind: Kind) -> Object:
+    """The body as an object of a kind; an absent apiVersion or kind is what the path says."""
+    return as_kind(await read_value(request, kind.kind), kind.api_version, kind.kind)
+
+
+async def read_value(request: web.Request, wanted: str) -> Any:
+    """The decoded body, whatever it is; `wanted` names the expected kind in complaints."""
+    return await decode(await read(request), content_type(request), wanted)
+
+
+def as_kind(value: Any, api_version: str, kind: str) -> Object:
+    """A decoded body as `kind`, with its metadata made sure of."""
+    if not isinstance(value, dict):
+        raise _unrecognized(kind, f"json parse error: json: cannot unmarshal {json_type(value)}")
+    obj: Object = value
+    obj["apiVersion"] = obj.get("apiVersion") or api_version
+    obj["kind"] = obj.get("kind") or kind
+    if obj["kind"] != kind or obj["apiVersion"] != api_version:
+        raise BadRequest(
+            f"the API version in the data ({obj['apiVersion']}, Kind={obj['kind']}) does not match "
+            f"the expected API version ({api_version}, Kind={kind})"
+        )
+    metadata = obj.setdefault("metadata", {})
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise BadRequest(
+            f'{kind} in version "{api_version}" cannot be handled as a {kind}: json: cannot '
+            f"unmarshal {json_type(metadata)} into Go struct field {kind}.metadata of type "
+            "v1.ObjectMeta"
+        )
+    return obj
+
+
+async def read_options(request: web.Request) -> Object:
+    """A DELETE's DeleteOptions; {} without a body."""
+    body = await read(request)
+    if not body.strip():
+        return {}
+    value = await decode(body, content_type(request), "DeleteOptions")
+    if not isinstance(value, dict):
+        raise _unrecognized("DeleteOptions", "expected an object")
+    return value

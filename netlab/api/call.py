@@ -1,0 +1,124 @@
+"""One request on its way through the server: what it asks, and how it is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from netlab.api.encoding import Encoder, to_json
+from netlab.api.negotiation import Form
+from netlab.api.paths import Target
+from netlab.api.streams import PodStreams
+from netlab.errors import BadRequest
+from netlab.objects.meta import Object
+from netlab.store.registry import Registry
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What stands behind the HTTP server; `now` gives epoch seconds."""
+
+    registry: Registry
+    streams: PodStreams
+    encoder: Encoder
+    now: Callable[[], float]
+
+
+@dataclass
+class Call:
+    """A request for a kind; `warnings` become Warning headers of the answer."""
+
+    backend: Backend
+    request: web.Request
+    target: Target
+    form: Form
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def registry(self) -> Registry:
+        """The registry behind the server."""
+        return self.backend.registry
+
+    def query(self, name: str) -> str:
+        """A query parameter, "" when absent."""
+        return str(self.request.query.get(name, ""))
+
+    def flag(self, name: str) -> bool:
+        """A boolean query parameter; Python clients write `True`."""
+        return query_flag(self.query(name), name)
+
+    def number(self, name: str) -> int | None:
+        """A whole-numbered query parameter, None when absent."""
+        return query_number(self.query(name), name)
+
+    @property
+    def dry_run(self) -> bool:
+        """True for `dryRun=All`, the only value there is."""
+        return is_dry_run(self.request.query.getall("dryRun", []))
+
+    def answer(self, obj: Object, code: int = 200, *, stored: bool = True) -> web.Response:
+        """The object in the form the client asked for.
+
+        One that was not `stored` (a dry run's) has the version of another: it is not kept.
+        """
+        encoder = self.backend.encoder if stored else Encoder()
+        return self.answer_bytes(encoder.one(obj, self.form, self.backend.now()), code)
+
+    def answer_bytes(self, body: bytes, code: int = 200) -> web.Response:
+        """JSON bytes as a response (or as YAML, when that was asked for)."""
+        content_type = "application/json"
+        if self.form.yaml:
+            body, content_type = _as_yaml(body), "application/yaml"
+        response = web.Response(body=body, status=code, content_type=content_type)
+        add_warnings(response, self.warnings)
+        return response
+
+
+def add_warnings(response: web.StreamResponse, warnings: Sequence[str]) -> None:
+    """Warning headers, which kubectl prints as `Warning: …`."""
+    for text in warnings:
+        quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+        response.headers.add("Warning", f'299 - "{quoted}"')
+
+
+def query_flag(text: str, name: str) -> bool:
+    """A boolean as Go's strconv.ParseBool reads it."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise BadRequest(f'strconv.ParseBool: parsing "{text}" for {name}: invalid syntax')
+
+
+def query_number(text: str, name: str) -> int | None:
+    """A whole number not below zero."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}" for {name}: invalid syntax')
+    return int(text)
+
+
+def is_dry_run(values: Sequence[Any]) -> bool:
+    """Whether `dryRun` says All; anything else but nothing is refused."""
+    wanted = [value for value in values if value != ""]
+    if any(value != "All" for value in wanted):
+        raise BadRequest(f'Invalid value: {wanted}: supported values: "All"')
+    return bool(wanted)
+
+
+def plain_answer(document: object, code: int = 200) -> web.Response:
+    """A JSON document that is no object of the store."""
+    return web.Response(body=to_json(document), status=code, content_type="application/json")
+
+
+def _as_yaml(body: bytes) -> bytes:
+    return yaml.safe_dump(json.loads(body), sort_keys=False, allow_unicode=True).encode()

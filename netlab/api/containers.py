@@ -1,0 +1,54 @@
+"""Which container of a pod a request means, and whether it can be reached at all."""
+
+from __future__ import annotations
+
+from netlab.api.call import Call
+from netlab.errors import BadRequest
+from netlab.objects import meta
+from netlab.objects.meta import Object, name, spec, status
+
+_DEFAULT = "kubectl.kubernetes.io/default-container"
+
+
+def find(call: Call) -> tuple[Object, str]:
+    """(the pod, the container's name); refuses as kube-apiserver does when one is in doubt."""
+    pod = call.registry.get("Pod", call.target.namespace or "", call.target.name)
+    container = _named(pod, call.query("container"))
+    if not spec(pod).get("nodeName"):
+        raise BadRequest(f"pod {name(pod)} does not have a host assigned")
+    return pod, container
+
+
+def _named(pod: Object, wanted: str) -> str:
+    main = [str(c["name"]) for c in spec(pod).get("containers") or []]
+    every = main + [str(c["name"]) for c in spec(pod).get("initContainers") or []]
+    if not wanted and len(main) == 1:
+        return main[0]
+    wanted = wanted or meta.annotations(pod).get(_DEFAULT, "")
+    if not wanted:
+        raise BadRequest(
+            f"a container name must be specified for pod {name(pod)}, "
+            f"choose one of: [{' '.join(every)}]"
+        )
+    if wanted not in every:
+        raise BadRequest(f"container {wanted} is not valid for pod {name(pod)}")
+    return wanted
+
+
+def refuse_completed(pod: Object, verb: str) -> None:
+    """A pod that is over runs nothing that one could exec into."""
+    phase = status(pod).get("phase")
+    if phase in ("Succeeded", "Failed"):
+        raise BadRequest(f"cannot {verb} a container in a completed pod; current phase is {phase}")
+
+
+def refuse_waiting(pod: Object, container: str) -> None:
+    """A container that has not started has no output yet."""
+    for field in ("containerStatuses", "initContainerStatuses"):
+        for entry in status(pod).get(field) or []:
+            waiting = (entry.get("state") or {}).get("waiting")
+            if entry.get("name") == container and waiting and not entry.get("restartCount"):
+                reason = waiting.get("reason") or "ContainerCreating"
+                raise BadRequest(
+                    f'container "{container}" in pod "{name(pod)}" is waiting to start: {reason}'
+                )

@@ -1,0 +1,47 @@
+"""exec and attach: what they ask for, checked before the websocket opens."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from netlab.api import channels, containers
+from netlab.api.call import Call
+from netlab.api.channels import Wanted
+from netlab.errors import BadRequest
+
+
+async def exec_(call: Call) -> web.StreamResponse:
+    """Run a command in a container of the pod."""
+    wanted = _wanted(call)
+    argv = call.request.query.getall("command", [])
+    if not argv:
+        raise BadRequest("you must specify at least one command for the container")
+    pod, container = containers.find(call)
+    containers.refuse_completed(pod, "exec into")
+    channels.refuse_other_protocols(call.request)
+    process = await call.backend.streams.exec(
+        pod, container, argv, stdin=wanted.stdin, tty=wanted.tty
+    )
+    return await channels.serve(call.request, process, wanted)
+
+
+async def attach(call: Call) -> web.StreamResponse:
+    """Join the main process of a container of the pod."""
+    wanted = _wanted(call)
+    pod, container = containers.find(call)
+    channels.refuse_other_protocols(call.request)
+    process = await call.backend.streams.attach(pod, container, stdin=wanted.stdin, tty=wanted.tty)
+    return await channels.serve(call.request, process, wanted)
+
+
+def _wanted(call: Call) -> Wanted:
+    tty = call.flag("tty")
+    wanted = Wanted(
+        stdin=call.flag("stdin"),
+        stdout=call.flag("stdout"),
+        stderr=call.flag("stderr") and not tty,  # a terminal has one output
+        tty=tty,
+    )
+    if not (wanted.stdin or wanted.stdout or wanted.stderr):
+        raise BadRequest("you must specify at least 1 of stdin, stdout, stderr")
+    return wanted

@@ -1,0 +1,61 @@
+"""What a URL path asks for: kind, namespace, name, subresource. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netlab.errors import ApiError, NotFound
+from netlab.objects.kinds import Kind, at_path
+
+
+class MethodNotAllowed(ApiError):
+    """The resource exists, but not this verb on it."""
+
+    code, reason = 405, "MethodNotAllowed"
+
+    def __init__(self) -> None:
+        super().__init__("the server does not allow this method on the requested resource")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A collection (`name` is ""), an object, or a subresource of it.
+
+    `namespace` is None for cluster-scoped kinds and for a collection across all namespaces.
+    """
+
+    kind: Kind
+    namespace: str | None
+    name: str
+    subresource: str
+
+
+def no_such_path() -> NotFound:
+    """The answer to a path or a kind that is not served, in the server's words."""
+    return NotFound("the server could not find the requested resource")
+
+
+def parse(path: str) -> Target:
+    """`/apis/apps/v1/namespaces/default/deployments/web/scale` → Target; `NotFound` if nothing."""
+    group, version, rest = _group_version(path)
+    namespace: str | None = None
+    if len(rest) >= 3 and rest[0] == "namespaces" and at_path(group, version, rest[2]):
+        namespace, rest = rest[1], rest[2:]
+    kind = at_path(group, version, rest[0]) if rest else None
+    if kind is None or len(rest) > 3 or "" in rest:
+        raise no_such_path()
+    if kind.namespaced != (namespace is not None) and (len(rest) > 1 or namespace is not None):
+        raise no_such_path()
+    name, subresource = (*rest[1:], "", "")[:2]
+    if subresource and subresource not in kind.subresources:
+        raise no_such_path()
+    return Target(kind, namespace, name, subresource)
+
+
+def _group_version(path: str) -> tuple[str, str, list[str]]:
+    parts = path.removesuffix("/").split("/")[1:]
+    if len(parts) >= 3 and parts[0] == "api":
+        return "", parts[1], parts[2:]
+    if len(parts) >= 4 and parts[0] == "apis":
+        return parts[1], parts[2], parts[3:]
+    raise no_such_path()

@@ -1,0 +1,121 @@
+"""What a printed table is made of: columns, cells, and cells that age while nobody writes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from netlab.api.printing.ages import human_duration, parse_time
+from netlab.objects.meta import Object
+
+NONE = "<none>"
+UNKNOWN = "<unknown>"
+UNSET = "<unset>"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a Table; `priority` 1 and more shows with `-o wide` only."""
+
+    name: str
+    type: Literal["string", "integer"] = "string"
+    priority: int = 0
+
+    def definition(self) -> dict[str, object]:
+        """The TableColumnDefinition. kubectl knows the name column by its format."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "format": "name" if self.name == "Name" else "",
+            "description": "",
+            "priority": self.priority,
+        }
+
+
+@dataclass(frozen=True)
+class Since:
+    """A cell that says how long ago `moment` (epoch seconds) was, within some fixed text."""
+
+    moment: float
+    before: str = ""
+    after: str = ""
+
+    def text(self, now: float) -> str:
+        """The cell as it reads at `now`."""
+        return f"{self.before}{human_duration(now - self.moment)}{self.after}"
+
+
+Cell = str | int | Since
+
+
+@dataclass(frozen=True)
+class Printer:
+    """How one kind prints: its columns, and the cells of one object in their order."""
+
+    columns: tuple[Column, ...]
+    cells: Callable[[Object], list[Cell]]
+
+
+AGE = Column("Age")
+NAME = Column("Name")
+
+
+def wide(name: str) -> Column:
+    """A column that shows with `-o wide` only."""
+    return Column(name, priority=1)
+
+
+def count(name: str) -> Column:
+    """A column of whole numbers."""
+    return Column(name, "integer")
+
+
+def since(timestamp: object) -> Cell:
+    """How long ago a timestamp of the object was; `<unknown>` when it is not set."""
+    moment = parse_time(timestamp)
+    return UNKNOWN if moment is None else Since(moment)
+
+
+def age(obj: Object) -> Cell:
+    """The AGE of an object."""
+    return since(obj["metadata"].get("creationTimestamp"))
+
+
+def format_labels(labels: Mapping[str, str] | None) -> str:
+    """`a=b,c=d` in order of the keys; `<none>` when there are none."""
+    return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or NONE
+
+
+def format_label_selector(selector: Mapping[str, Any] | None) -> str:
+    """A LabelSelector in the words of `kubectl -l`: `app=web,tier in (a,b),!old`."""
+    if not selector:
+        return NONE
+    terms = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        terms.append((expression["key"], _expression(expression)))
+    return ",".join(text for _, text in sorted(terms)) or NONE
+
+
+def _expression(expression: Mapping[str, Any]) -> str:
+    key, operator = expression["key"], expression.get("operator")
+    if operator == "Exists":
+        return str(key)
+    if operator == "DoesNotExist":
+        return f"!{key}"
+    word = "in" if operator == "In" else "notin"
+    return f"{key} {word} ({','.join(sorted(expression.get('values') or []))})"
+
+
+def first_three(items: Iterable[str], *, nothing: str) -> str:
+    """`a,b,c + 2 more...`, the way kubectl keeps long lists short."""
+    every = list(items)
+    if not every:
+        return nothing
+    text = ",".join(every[:3])
+    return f"{text} + {len(every) - 3} more..." if len(every) > 3 else text
+
+
+def host_port(host: str, port: int) -> str:
+    """`10.244.0.5:80`, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

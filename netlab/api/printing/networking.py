@@ -1,0 +1,146 @@
+"""How Services and what belongs to them print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from netlab.api.printing.cells import (
+    AGE,
+    NAME,
+    NONE,
+    UNSET,
+    Cell,
+    Column,
+    Printer,
+    age,
+    first_three,
+    format_labels,
+    host_port,
+    wide,
+)
+from netlab.objects.meta import Object, name, spec, status
+
+
+def service_cells(svc: Object) -> list[Cell]:
+    """NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE, and SELECTOR."""
+    return [
+        name(svc),
+        spec(svc).get("type") or "ClusterIP",
+        _cluster_ip(spec(svc)),
+        _external_ip(svc),
+        ",".join(_service_port(port) for port in spec(svc).get("ports") or []) or NONE,
+        age(svc),
+        format_labels(spec(svc).get("selector")),
+    ]
+
+
+def _cluster_ip(service_spec: dict[str, Any]) -> str:
+    ips = service_spec.get("clusterIPs") or []
+    return str((ips[0] if ips else service_spec.get("clusterIP")) or NONE)
+
+
+def _external_ip(svc: Object) -> str:
+    kind, external = spec(svc).get("type"), spec(svc).get("externalIPs") or []
+    if kind == "ExternalName":
+        return str(spec(svc).get("externalName") or NONE)
+    if kind == "LoadBalancer":
+        return ",".join([*_load_balancer(svc), *external]) or "<pending>"
+    return ",".join(external) or NONE
+
+
+def _load_balancer(obj: Object) -> list[str]:
+    ingress = (status(obj).get("loadBalancer") or {}).get("ingress") or []
+    return [str(entry.get("ip") or entry.get("hostname")) for entry in ingress]
+
+
+def _service_port(port: dict[str, Any]) -> str:
+    protocol = port.get("protocol") or "TCP"
+    if port.get("nodePort"):
+        return f"{port.get('port')}:{port['nodePort']}/{protocol}"
+    return f"{port.get('port')}/{protocol}"
+
+
+def endpoints_cells(obj: Object) -> list[Cell]:
+    """NAME ENDPOINTS AGE."""
+    subsets = obj.get("subsets") or []
+    nothing = "" if subsets else NONE
+    return [name(obj), first_three(_endpoint_addresses(subsets), nothing=nothing), age(obj)]
+
+
+def _endpoint_addresses(subsets: list[dict[str, Any]]) -> Iterator[str]:
+    for subset in subsets:
+        ips = [str(entry["ip"]) for entry in subset.get("addresses") or []]
+        if not subset.get("ports"):
+            yield from ips
+        for port in subset.get("ports") or []:
+            yield from (host_port(ip, port["port"]) for ip in ips)
+
+
+def endpointslice_cells(obj: Object) -> list[Cell]:
+    """NAME ADDRESSTYPE PORTS ENDPOINTS AGE."""
+    ports = (str(port.get("port") or "*") for port in obj.get("ports") or [])
+    addresses = (
+        str(address)
+        for endpoint in obj.get("endpoints") or []
+        for address in endpoint.get("addresses") or []
+    )
+    return [
+        name(obj),
+        obj.get("addressType") or UNSET,
+        first_three(ports, nothing=UNSET),
+        first_three(addresses, nothing=UNSET),
+        age(obj),
+    ]
+
+
+def ingress_cells(obj: Object) -> list[Cell]:
+    """NAME CLASS HOSTS ADDRESS PORTS AGE."""
+    hosts = [str(rule["host"]) for rule in spec(obj).get("rules") or [] if rule.get("host")]
+    return [
+        name(obj),
+        spec(obj).get("ingressClassName") or NONE,
+        first_three(hosts, nothing="*"),
+        ",".join(_load_balancer(obj)),
+        "80, 443" if spec(obj).get("tls") else "80",
+        age(obj),
+    ]
+
+
+def ingressclass_cells(obj: Object) -> list[Cell]:
+    """NAME CONTROLLER PARAMETERS AGE."""
+    parameters = spec(obj).get("parameters")
+    text = NONE
+    if parameters:
+        group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") else ""
+        text = f"{parameters.get('kind')}{group}/{parameters.get('name')}"
+    return [name(obj), spec(obj).get("controller") or "", text, age(obj)]
+
+
+def servicecidr_cells(obj: Object) -> list[Cell]:
+    """NAME CIDRS AGE."""
+    return [name(obj), ",".join(spec(obj).get("cidrs") or []), age(obj)]
+
+
+PRINTERS = {
+    "Service": Printer(
+        (
+            NAME, Column("Type"), Column("Cluster-IP"), Column("External-IP"), Column("Port(s)"),
+            AGE, wide("Selector"),
+        ),
+        service_cells,
+    ),
+    "Endpoints": Printer((NAME, Column("Endpoints"), AGE), endpoints_cells),
+    "EndpointSlice": Printer(
+        (NAME, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE),
+        endpointslice_cells,
+    ),
+    "Ingress": Printer(
+        (NAME, Column("Class"), Column("Hosts"), Column("Address"), Column("Ports"), AGE),
+        ingress_cells,
+    ),
+    "IngressClass": Printer(
+        (NAME, Column("Controller"), Column("Parameters"), AGE), ingressclass_cells
+    ),
+    "ServiceCIDR": Printer((NAME, Column("CIDRs"), AGE), servicecidr_cells),
+}  # fmt: skip

@@ -1,0 +1,115 @@
+"""How the owners of pods print: Deployment, ReplicaSet, StatefulSet, DaemonSet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netlab.api.printing.cells import (
+    AGE,
+    NAME,
+    Cell,
+    Column,
+    Printer,
+    age,
+    count,
+    format_label_selector,
+    format_labels,
+    wide,
+)
+from netlab.objects.meta import Object, name, spec, status
+
+
+def _pod_spec(obj: Object) -> dict[str, Any]:
+    template = spec(obj).get("template") or {}
+    return template.get("spec") or {}
+
+
+def _containers_and_images(obj: Object) -> list[Cell]:
+    containers = _pod_spec(obj).get("containers") or []
+    names = ",".join(str(c.get("name", "")) for c in containers)
+    return [names, ",".join(str(c.get("image", "")) for c in containers)]
+
+
+def _replicas(obj: Object) -> int:
+    wanted = spec(obj).get("replicas")
+    return 1 if wanted is None else int(wanted)
+
+
+def _number(obj: Object, field: str) -> int:
+    return int(status(obj).get(field) or 0)
+
+
+def deployment_cells(obj: Object) -> list[Cell]:
+    """NAME READY UP-TO-DATE AVAILABLE AGE, and CONTAINERS IMAGES SELECTOR."""
+    return [
+        name(obj),
+        f"{_number(obj, 'readyReplicas')}/{_replicas(obj)}",
+        _number(obj, "updatedReplicas"),
+        _number(obj, "availableReplicas"),
+        age(obj),
+        *_containers_and_images(obj),
+        format_label_selector(spec(obj).get("selector")),
+    ]
+
+
+def replicaset_cells(obj: Object) -> list[Cell]:
+    """NAME DESIRED CURRENT READY AGE, and CONTAINERS IMAGES SELECTOR."""
+    return [
+        name(obj),
+        _replicas(obj),
+        _number(obj, "replicas"),
+        _number(obj, "readyReplicas"),
+        age(obj),
+        *_containers_and_images(obj),
+        format_label_selector(spec(obj).get("selector")),
+    ]
+
+
+def statefulset_cells(obj: Object) -> list[Cell]:
+    """NAME READY AGE, and CONTAINERS IMAGES."""
+    ready = f"{_number(obj, 'readyReplicas')}/{_replicas(obj)}"
+    return [name(obj), ready, age(obj), *_containers_and_images(obj)]
+
+
+def daemonset_cells(obj: Object) -> list[Cell]:
+    """NAME DESIRED CURRENT READY UP-TO-DATE AVAILABLE NODE SELECTOR AGE, and the wide ones."""
+    return [
+        name(obj),
+        _number(obj, "desiredNumberScheduled"),
+        _number(obj, "currentNumberScheduled"),
+        _number(obj, "numberReady"),
+        _number(obj, "updatedNumberScheduled"),
+        _number(obj, "numberAvailable"),
+        format_labels(_pod_spec(obj).get("nodeSelector")),
+        age(obj),
+        *_containers_and_images(obj),
+        format_label_selector(spec(obj).get("selector")),
+    ]
+
+
+_TEMPLATE = (wide("Containers"), wide("Images"))
+
+PRINTERS = {
+    "Deployment": Printer(
+        (
+            NAME, Column("Ready"), count("Up-to-date"), count("Available"), AGE,
+            *_TEMPLATE, wide("Selector"),
+        ),
+        deployment_cells,
+    ),
+    "ReplicaSet": Printer(
+        (
+            NAME, count("Desired"), count("Current"), count("Ready"), AGE,
+            *_TEMPLATE, wide("Selector"),
+        ),
+        replicaset_cells,
+    ),
+    "StatefulSet": Printer((NAME, Column("Ready"), AGE, *_TEMPLATE), statefulset_cells),
+    "DaemonSet": Printer(
+        (
+            NAME, count("Desired"), count("Current"), count("Ready"), count("Up-to-date"),
+            count("Available"), Column("Node Selector"), AGE, *_TEMPLATE, wide("Selector"),
+        ),
+        daemonset_cells,
+    ),
+}  # fmt: skip

@@ -1,0 +1,211 @@
+"""The HTTP server: from a request's path and method to the function that answers it."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import stat
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from socket import AF_UNIX, SOCK_STREAM, socket
+
+from aiohttp import web
+
+from netlab.api import bodies, discovery, execs, logs, paths, reads, subresources, watches, writes
+from netlab.api.call import Backend, Call, plain_answer
+from netlab.api.encoding import Encoder
+from netlab.api.negotiation import media_types, negotiate
+from netlab.api.paths import MethodNotAllowed, no_such_path
+from netlab.api.streams import PodStreams
+from netlab.errors import ApiError, BadRequest
+from netlab.store.registry import Registry
+
+log = logging.getLogger(__name__)
+
+BACKEND = web.AppKey("backend", Backend)
+
+Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
+
+_COLLECTION: dict[str, Verb] = {
+    "GET": reads.list_,
+    "POST": writes.create,
+    "DELETE": writes.delete_collection,
+}
+_OBJECT: dict[str, Verb] = {
+    "GET": reads.get,
+    "PUT": writes.update,
+    "PATCH": writes.patch,
+    "DELETE": writes.delete,
+}
+_SUBRESOURCE: dict[str, dict[str, Verb]] = {
+    "status": {"GET": reads.get, "PUT": writes.update, "PATCH": writes.patch},
+    "finalize": {"PUT": writes.update},
+    "scale": {
+        "GET": subresources.get_scale,
+        "PUT": subresources.put_scale,
+        "PATCH": subresources.patch_scale,
+    },
+    "binding": {"POST": subresources.bind},
+    "eviction": {"POST": subresources.evict},
+    "exec": {"GET": execs.exec_, "POST": execs.exec_},
+    "attach": {"GET": execs.attach, "POST": execs.attach},
+    "log": {"GET": logs.log},
+}
+
+
+def build_app(
+    registry: Registry,
+    streams: PodStreams,
+    extra: Iterable[web.RouteDef] = (),
+    *,
+    now: Callable[[], float] = time.time,
+) -> web.Application:
+    """The application: the Kubernetes API over a registry, and `extra` routes beside it.
+
+    `now` gives epoch seconds, for the ages in tables. To be run by `serve_unix`, or by a runner
+    with `handler_cancellation=True`: without it, clients that vanish are noticed late.
+    """
+    app = web.Application(client_max_size=bodies.LIMIT, middlewares=[_errors_as_status])
+    app[BACKEND] = Backend(registry, streams, Encoder(), now)
+    app.router.add_routes(list(extra))
+    for path in ("/healthz", "/livez", "/readyz"):
+        app.router.add_get(path, _ok)
+    for path in ("/version", "/version/"):
+        app.router.add_get(path, _version)
+    app.router.add_route("*", "/{path:.*}", _dispatch)
+    return app
+
+
+async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
+    """Listen on a unix socket that only its owner may use; `await runner.cleanup()` ends it.
+
+    A socket file that is there already is replaced: the caller knows that it is nobody's.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        shutdown_timeout=0.5,
+        keepalive_timeout=3600,
+    )
+    await runner.setup()
+    await web.SockSite(runner, _listening(path), backlog=512).start()
+    return runner
+
+
+def _listening(path: Path) -> socket:
+    """Bound and its mode set before it listens: nobody connects in between."""
+    if path.exists() and stat.S_ISSOCK(path.lstat().st_mode):
+        path.unlink()
+    sock = socket(AF_UNIX, SOCK_STREAM)
+    sock.bind(os.fspath(path))
+    path.chmod(0o600)
+    return sock
+
+
+@web.middleware
+async def _errors_as_status(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Every failure is answered with a Status object; our own mistakes are logged as well."""
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _status_answer(error)
+    except web.HTTPException as error:
+        return _status_answer(ApiError(error.reason, code=error.status, reason="Unknown"))
+    except RecursionError:
+        return _status_answer(BadRequest("the body of the request is nested too deeply"))
+    except ConnectionError:
+        raise
+    except Exception as error:
+        log.exception("%s %s", request.method, request.path)
+        return _status_answer(ApiError(f"Internal error occurred: {error!r}"))
+
+
+def _status_answer(error: ApiError) -> web.Response:
+    status = error.status()
+    if error.hint:
+        status["details"] = {**error.details, "hint": error.hint}
+    return plain_answer(status, error.code)
+
+
+async def _ok(_request: web.Request) -> web.Response:
+    return web.Response(text="ok")
+
+
+async def _version(_request: web.Request) -> web.Response:
+    return plain_answer(discovery.VERSION)
+
+
+async def _dispatch(request: web.Request) -> web.StreamResponse:
+    found = _discovery(request)
+    if found is not None:
+        return found
+    target = paths.parse(request.path)
+    form = negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+    call = Call(request.app[BACKEND], request, target, form)
+    answer = _verb(call)(call)
+    return await answer if inspect.isawaitable(answer) else answer
+
+
+def _verb(call: Call) -> Verb:
+    """The function for a method on a target; 405 when the target has no such verb."""
+    method, target = call.request.method, call.target
+    if target.subresource:
+        verbs = _SUBRESOURCE.get(target.subresource, {})
+    elif method == "GET" and call.flag("watch"):
+        return watches.watch
+    else:
+        verbs = _OBJECT if target.name else _COLLECTION
+    if target.kind.namespaced and target.namespace is None and method != "GET":
+        raise MethodNotAllowed
+    if method not in verbs:
+        raise MethodNotAllowed
+    return verbs[method]
+
+
+def _discovery(request: web.Request) -> web.Response | None:
+    """The discovery document at a path; None when the path is not one of discovery's."""
+    parts = request.path.strip("/").split("/")
+    if parts[0] not in ("api", "apis") or len(parts) > 3:
+        return None
+    document = _root(request, core=parts[0] == "api") if len(parts) == 1 else _group(parts)
+    if document is None:
+        return None
+    if request.method != "GET":
+        raise MethodNotAllowed
+    if isinstance(document, web.Response):
+        return document
+    return plain_answer(document)
+
+
+def _root(request: web.Request, *, core: bool) -> discovery.Document | web.Response:
+    """`/api` or `/apis`, aggregated when the client accepts that."""
+    for _, parameters in media_types(request.headers.get("Accept", "")):
+        version = parameters.get("v", "")
+        wanted = parameters.get("as") == "APIGroupDiscoveryList"
+        if wanted and version in ("v2", "v2beta1"):
+            answer = plain_answer(discovery.aggregated(core=core, version=version))
+            answer.headers["Content-Type"] = (
+                f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+            )
+            return answer
+    return discovery.core_versions() if core else discovery.group_list()
+
+
+def _group(parts: list[str]) -> discovery.Document | None:
+    """`/apis/<group>`, `/api/v1` or `/apis/<group>/<version>`; NotFound when not served."""
+    if parts[0] == "api":
+        if len(parts) == 3:
+            return None
+        found = discovery.resource_list("", parts[1])
+    elif len(parts) == 2:
+        found = discovery.group_document(parts[1])
+    else:
+        found = discovery.resource_list(parts[1], parts[2])
+    if found is None:
+        raise no_such_path()
+    return found

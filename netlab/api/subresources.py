@@ -1,0 +1,77 @@
+"""The parts of objects with a path of their own: scale, binding, eviction."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from netlab.api import bodies
+from netlab.api.call import Call, is_dry_run, plain_answer
+from netlab.api.printing.cells import format_label_selector
+from netlab.api.writes import MERGE, apply_patch, read_patch, success
+from netlab.objects.meta import Object, spec, status
+
+_SCALE = ("autoscaling/v1", "Scale")
+
+
+def scale_of(obj: Object) -> Object:
+    """The Scale of a workload."""
+    copied = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    metadata = {key: obj["metadata"][key] for key in copied if key in obj["metadata"]}
+    selector = spec(obj).get("selector")
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": spec(obj).get("replicas", 1)},
+        "status": {
+            "replicas": status(obj).get("replicas") or 0,
+            "selector": format_label_selector(selector) if selector else "",
+        },
+    }
+
+
+def get_scale(call: Call) -> web.Response:
+    """How many replicas are wanted, and how many there are."""
+    target = call.target
+    obj = call.registry.get(target.kind.kind, target.namespace or "", target.name)
+    return call.answer(scale_of(obj), stored=False)
+
+
+async def put_scale(call: Call) -> web.Response:
+    """Set the number of replicas; a resourceVersion in the Scale must be current."""
+    scale = bodies.as_kind(await bodies.read_value(call.request, "Scale"), *_SCALE)
+    version = scale["metadata"].get("resourceVersion")
+    change = {
+        "metadata": {"resourceVersion": version} if version else {},
+        "spec": {"replicas": (scale.get("spec") or {}).get("replicas", 0)},
+    }
+    return call.answer(scale_of(apply_patch(call, MERGE, change, "scale")), stored=False)
+
+
+async def patch_scale(call: Call) -> web.Response:
+    """Patch the Scale: the one field that may change lies at the same path in the workload."""
+    kind, change = await read_patch(call)
+    return call.answer(scale_of(apply_patch(call, kind, change, "scale")), stored=False)
+
+
+async def bind(call: Call) -> web.Response:
+    """Bind a pod to a node, as schedulers do."""
+    value = bodies.as_kind(await bodies.read_value(call.request, "Binding"), "v1", "Binding")
+    node = (value.get("target") or {}).get("name")
+    apply_patch(call, MERGE, {"spec": {"nodeName": node}}, "binding")
+    return plain_answer(success(code=201), 201)
+
+
+async def evict(call: Call) -> web.Response:
+    """Delete a pod the polite way. No disruption budgets are served, so it never has to wait."""
+    value = await bodies.read_value(call.request, "Eviction")
+    options = bodies.as_kind(value, "policy/v1", "Eviction").get("deleteOptions") or {}
+    call.registry.delete(
+        "Pod",
+        call.target.namespace or "",
+        call.target.name,
+        grace_period=options.get("gracePeriodSeconds"),
+        uid=str((options.get("preconditions") or {}).get("uid") or ""),
+        dry_run=call.dry_run or is_dry_run(options.get("dryRun") or []),
+    )
+    return plain_answer(success(code=201), 201)

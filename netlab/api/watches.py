@@ -1,0 +1,101 @@
+"""GET with `watch=true`: changes as they happen, one JSON line each."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from netlab.api.call import Call, add_warnings
+from netlab.api.encoding import Encoder
+from netlab.api.negotiation import Form
+from netlab.errors import Expired
+from netlab.objects.watch import Event
+from netlab.store.watch import Watch
+
+_BATCH = 16 * 1024
+
+
+async def watch(call: Call) -> web.StreamResponse:
+    """Stream events until the client goes, its `timeoutSeconds` are over, or the watch fails.
+
+    A client that does not read holds at most aiohttp's write buffer and one batch; what it
+    misses stays in the store's log, and when that has moved on it is told 410.
+    """
+    lines = Lines(call)
+    try:
+        source = _start(call)
+    except Expired as error:
+        response = await _respond(call)
+        await response.write(lines.line(Event("ERROR", error.status())))
+        return response
+    response = await _respond(call)
+    try:
+        async with asyncio.timeout(call.number("timeoutSeconds") or None):
+            await _pump(source, response, lines)
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        source.close()
+    return response
+
+
+def _start(call: Call) -> Watch:
+    selector = call.query("fieldSelector")
+    if call.target.name:
+        selector = ",".join(filter(None, (selector, f"metadata.name={call.target.name}")))
+    return call.registry.watch(
+        call.target.kind.kind,
+        call.target.namespace,
+        resource_version=call.query("resourceVersion"),
+        label_selector=call.query("labelSelector"),
+        field_selector=selector,
+        bookmarks=call.flag("allowWatchBookmarks"),
+        send_initial_events=call.flag("sendInitialEvents"),
+    )
+
+
+async def _respond(call: Call) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"Content-Type": "application/json"})
+    add_warnings(response, call.warnings)
+    await response.prepare(call.request)
+    return response
+
+
+async def _pump(source: Watch, response: web.StreamResponse, lines: Lines) -> None:
+    async for event in source:
+        batch = [lines.line(event)]
+        size = len(batch[0])
+        while size < _BATCH and (more := source.poll()) is not None:
+            batch.append(lines.line(more))
+            size += len(batch[-1])
+        await response.write(b"".join(batch))
+
+
+class Lines:
+    """Writes events in the form that one watch asked for.
+
+    Every object is encoded once for all watches (by the encoder); a line only wraps it.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._encoder: Encoder = call.backend.encoder
+        self._form: Form = call.form
+        self._now = call.backend.now
+        self._headers = True
+
+    def line(self, event: Event) -> bytes:
+        """The event as a line of JSON."""
+        return b'{"type":"%s","object":%s}\n' % (event.type.encode(), self._object(event))
+
+    def _object(self, event: Event) -> bytes:
+        if event.type == "ERROR":
+            return self._encoder.object(event.object)
+        # Deleted, or gone from a selector's view: the last state seen, at a revision that may
+        # also be that of the object's next state. The two must not share an entry.
+        gone = event.type == "DELETED"
+        body = self._encoder.one(
+            event.object, self._form, self._now(), headers=self._headers, gone=gone
+        )
+        self._headers = False  # column definitions come with the first event only
+        return body

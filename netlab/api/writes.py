@@ -1,0 +1,221 @@
+"""POST, PUT, PATCH and DELETE of objects and of their status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from netlab.api import bodies, fields
+from netlab.api.call import Call, is_dry_run, plain_answer, query_number
+from netlab.errors import BadRequest, NotFound
+from netlab.objects.meta import Object, is_terminating, uid
+from netlab.store.deletion import Propagation, is_over
+from netlab.store.registry import PatchType
+
+APPLY: PatchType = "application/apply-patch+yaml"
+MERGE: PatchType = "application/merge-patch+json"
+PATCHES: tuple[PatchType, ...] = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+PROPAGATIONS: tuple[Propagation, ...] = ("Background", "Foreground", "Orphan")
+
+_DELETED_IS_RETURNED = ("Pod", "Service", "ServiceAccount")
+
+
+async def create(call: Call) -> web.Response:
+    """A new object in a collection."""
+    obj = await _body(call)
+    made = call.registry.create(obj, dry_run=call.dry_run)
+    return call.answer(made, 201, stored=not call.dry_run)
+
+
+async def update(call: Call) -> web.Response:
+    """Replace an object, or the part of it that a subresource covers."""
+    obj = await _body(call)
+    now = call.registry.update(obj, subresource=call.target.subresource, dry_run=call.dry_run)
+    return call.answer(now, stored=not call.dry_run)
+
+
+async def _body(call: Call) -> Object:
+    """The object in the body, made to agree with the path, its fields checked."""
+    obj = await bodies.read_object(call.request, call.target.kind)
+    _agree_with_path(obj["metadata"], call)
+    call.warnings += fields.check(obj, call.query("fieldValidation"))
+    return obj
+
+
+def _agree_with_path(metadata: dict[str, Any], call: Call) -> None:
+    target = call.target
+    if target.kind.namespaced:
+        if (metadata.get("namespace") or target.namespace) != target.namespace:
+            raise BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the "
+                "request"
+            )
+        metadata["namespace"] = target.namespace
+    if target.name and (metadata.get("name") or target.name) != target.name:
+        raise BadRequest(
+            f"the name of the object ({metadata['name']}) does not match the name on the URL "
+            f"({target.name})"
+        )
+    if target.name:
+        metadata["name"] = target.name
+
+
+async def patch(call: Call) -> web.Response:
+    """Change part of an object, or of its status, in any of the four ways."""
+    kind, change = await read_patch(call)
+    call.warnings += fields.check_patch(call.target.kind, change, call.query("fieldValidation"))
+    created = False
+    if kind == APPLY:
+        _agree_with_path(bodies.as_kind(change, *_gvk(call))["metadata"], call)
+        created = not _exists(call)
+    now = apply_patch(call, kind, change, call.target.subresource)
+    return call.answer(now, 201 if created else 200, stored=not call.dry_run)
+
+
+def apply_patch(call: Call, kind: PatchType, change: Any, subresource: str) -> Object:
+    """Patch the object that the path names, as far as the subresource reaches."""
+    target = call.target
+    return call.registry.patch(
+        target.kind.kind,
+        target.namespace or "",
+        target.name,
+        change,
+        content_type=kind,
+        subresource=subresource,
+        dry_run=call.dry_run,
+        field_manager=call.query("fieldManager"),
+    )
+
+
+def _exists(call: Call) -> bool:
+    target = call.target
+    try:
+        call.registry.get(target.kind.kind, target.namespace or "", target.name)
+    except NotFound:
+        return False
+    return True
+
+
+async def read_patch(call: Call) -> tuple[PatchType, Any]:
+    """(content type, the decoded patch)."""
+    kind = _patch_type(bodies.content_type(call.request))
+    media = "application/yaml" if kind == APPLY else "application/json"
+    change = await bodies.decode(await bodies.read(call.request), media, call.target.kind.kind)
+    if not isinstance(change, list if kind == "application/json-patch+json" else dict):
+        raise BadRequest(f"cannot unmarshal {fields.json_type(change)} into a patch ({kind})")
+    return kind, change
+
+
+def _patch_type(media_type: str) -> PatchType:
+    for known in PATCHES:
+        if media_type == known:
+            return known
+    raise bodies.UnsupportedMediaType(PATCHES)
+
+
+def _gvk(call: Call) -> tuple[str, str]:
+    return call.target.kind.api_version, call.target.kind.kind
+
+
+async def delete(call: Call) -> web.Response:
+    """Delete one object; the answer is the object while it lingers, else a Status."""
+    options = _Deletion(await bodies.read_options(call.request), call)
+    obj = call.registry.delete(
+        call.target.kind.kind,
+        call.target.namespace or "",
+        call.target.name,
+        grace_period=options.grace_period,
+        propagation=options.propagation,
+        uid=options.uid,
+        dry_run=options.dry_run,
+    )
+    lingers = is_terminating(obj) and not is_over(obj)
+    if lingers or call.target.kind.kind in _DELETED_IS_RETURNED:
+        return call.answer(obj, stored=not options.dry_run)
+    return plain_answer(_deleted(call, obj))
+
+
+def _deleted(call: Call, obj: Object) -> dict[str, object]:
+    details = {"name": call.target.name, "kind": call.target.kind.plural, "uid": uid(obj)}
+    if call.target.kind.group:
+        details["group"] = call.target.kind.group
+    return success(details)
+
+
+def success(details: dict[str, str] | None = None, code: int = 0) -> dict[str, object]:
+    """The Status object of something that worked."""
+    status: dict[str, object] = {"kind": "Status", "apiVersion": "v1", "metadata": {}}
+    status["status"] = "Success"
+    if details:
+        status["details"] = details
+    if code:
+        status["code"] = code
+    return status
+
+
+class _Deletion:
+    """How to delete, from the body's DeleteOptions and the query together."""
+
+    def __init__(self, body: Object, call: Call) -> None:
+        preconditions = body.get("preconditions") or {}
+        dry_run = body.get("dryRun") or []
+        if not isinstance(preconditions, dict) or not isinstance(dry_run, list):
+            raise BadRequest("DeleteOptions: preconditions must be an object, dryRun an array")
+        self.uid = str(preconditions.get("uid") or "")
+        self.grace_period = _grace(body.get("gracePeriodSeconds"), call)
+        self.propagation = _propagation(body, call.query("propagationPolicy"))
+        self.dry_run = call.dry_run or is_dry_run(dry_run)
+
+
+def _grace(seconds: object, call: Call) -> int | None:
+    if seconds is None:
+        return query_number(call.query("gracePeriodSeconds"), "gracePeriodSeconds")
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 0:
+        raise BadRequest(
+            f"DeleteOptions: gracePeriodSeconds: Invalid value: {seconds}: "
+            "must be a whole number, 0 or more"
+        )
+    return seconds
+
+
+def _propagation(body: Object, query: str) -> Propagation:
+    wanted = body.get("propagationPolicy") or query
+    if not wanted:
+        return "Orphan" if body.get("orphanDependents") else "Background"
+    for policy in PROPAGATIONS:
+        if wanted == policy:
+            return policy
+    supported = ", ".join(f'"{policy}"' for policy in PROPAGATIONS)
+    raise BadRequest(
+        f'DeleteOptions: propagationPolicy: Unsupported value: "{wanted}": '
+        f"supported values: {supported}"
+    )
+
+
+async def delete_collection(call: Call) -> web.Response:
+    """Delete everything that the selectors match; the answer lists what was deleted."""
+    options = _Deletion(await bodies.read_options(call.request), call)
+    kind = call.target.kind
+    gone = call.registry.delete_collection(
+        kind.kind,
+        call.target.namespace,
+        label_selector=call.query("labelSelector"),
+        field_selector=call.query("fieldSelector"),
+        grace_period=options.grace_period,
+        propagation=options.propagation,
+        dry_run=options.dry_run,
+    )
+    return plain_answer(
+        {
+            "kind": f"{kind.kind}List",
+            "apiVersion": kind.api_version,
+            "metadata": {"resourceVersion": gone.resource_version},
+            "items": gone.items,
+        }
+    )

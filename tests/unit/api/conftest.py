@@ -1,0 +1,129 @@
+"""A real server over a real registry, on a unix socket, driven by a real client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from netlab.api.fake import FakeStreams
+from netlab.api.server import build_app, serve_unix
+from netlab.objects.bootstrap import initial_objects
+from netlab.objects.lab import lab_from_object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+
+
+@dataclass
+class Answer:
+    code: int
+    headers: Any
+    raw: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def message(self) -> str:
+        """The message of a failure's Status."""
+        assert self.json["kind"] == "Status", self.json
+        assert self.json["status"] == "Failure"
+        assert self.json["code"] == self.code
+        return str(self.json["message"])
+
+
+@dataclass
+class Lab:
+    """The server under test."""
+
+    registry: Registry
+    streams: FakeStreams
+    http: aiohttp.ClientSession
+    socket: Path
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        accept: str = "application/json",
+        content_type: str = "application/json",
+        **query: str,
+    ) -> Answer:
+        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        headers = {"Accept": accept, "Content-Type": content_type}
+        url = f"http://lab{path}"
+        async with self.http.request(
+            method, url, data=data, headers=headers, params=query
+        ) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def table(self, path: str, **query: str) -> Any:
+        return (await self.ask("GET", path, accept=TABLE, **query)).json
+
+    @asynccontextmanager
+    async def watch(
+        self, path: str, *, accept: str = "application/json", **query: str
+    ) -> AsyncIterator[Callable[[], Awaitable[Any]]]:
+        """A function that gives the next event of a watch, None at its end."""
+        async with self.http.get(
+            f"http://lab{path}", params={"watch": "1", **query}, headers={"Accept": accept}
+        ) as answer:
+            assert answer.status == 200, await answer.text()
+
+            async def following() -> Any:
+                line = await asyncio.wait_for(answer.content.readline(), 2)
+                return json.loads(line) if line else None
+
+            yield following
+
+
+@asynccontextmanager
+async def running_lab(directory: Path) -> AsyncIterator[Lab]:
+    lab = lab_from_object(LAB)
+    registry = Registry(Store(None), lab)
+    for obj in initial_objects(lab):
+        registry.create(obj)
+    streams = FakeStreams()
+    socket = directory / f"{uuid.uuid4().hex[:8]}.sock"
+    runner = await serve_unix(build_app(registry, streams), socket)
+    try:
+        connector = aiohttp.UnixConnector(str(socket), limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http:
+            yield Lab(registry, streams, http, socket)
+    finally:
+        await runner.cleanup()
+
+
+LAB = {
+    "apiVersion": "netlab/v1",
+    "kind": "Lab",
+    "metadata": {"name": "test"},
+    "spec": {"nodes": 2},
+}
+
+
+@pytest.fixture
+def in_lab(tmp_path: Path) -> Callable[[Callable[[Lab], Coroutine[Any, Any, None]]], None]:
+    """Runs a coroutine function with a fresh server."""
+
+    def run(story: Callable[[Lab], Coroutine[Any, Any, None]]) -> None:
+        async def whole() -> None:
+            async with running_lab(tmp_path) as lab:
+                await asyncio.wait_for(story(lab), 20)
+
+        asyncio.run(whole())
+
+    return run

@@ -1,0 +1,603 @@
+"""Requests and answers, through a real server on a unix socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from typing import Any
+
+import pytest
+
+SERVICES = "/api/v1/namespaces/default/services"
+PODS = "/api/v1/namespaces/default/pods"
+DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def service(name: str = "web", **spec: Any) -> dict[str, Any]:
+    whole = {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": whole}
+
+
+def configmap(name: str, **labels: str) -> dict[str, Any]:
+    metadata = {"name": name, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
+
+
+def pod(name: str = "web", node: str = "") -> dict[str, Any]:
+    spec: dict[str, Any] = {"containers": [{"name": "c", "image": "nginx"}]}
+    if node:
+        spec["nodeName"] = node
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+
+def deployment(replicas: int = 2) -> dict[str, Any]:
+    labels = {"app": "web"}
+    template = {"metadata": {"labels": labels}, "spec": pod()["spec"]}
+    spec = {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template}
+    return {
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec,
+    }  # fmt: skip
+
+
+# -- objects -------------------------------------------------------------------------------
+
+
+def test_create_get_update_delete(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        made = await lab.ask("POST", SERVICES, service())
+        assert made.code == 201
+        assert made.json["spec"]["type"] == "ClusterIP"
+        assert made.json["spec"]["clusterIP"].startswith("10.")
+        got = await lab.ask("GET", f"{SERVICES}/web")
+        assert got.json == made.json
+        changed = got.json
+        changed["metadata"]["labels"] = {"x": "y"}
+        put = await lab.ask("PUT", f"{SERVICES}/web", changed)
+        assert (put.code, put.json["metadata"]["labels"]) == (200, {"x": "y"})
+        stale = await lab.ask("PUT", f"{SERVICES}/web", {**changed, "spec": service()["spec"]})
+        assert (stale.code, stale.json["reason"]) == (409, "Conflict")
+        gone = await lab.ask("DELETE", f"{SERVICES}/web")
+        assert (gone.code, gone.json["kind"]) == (200, "Service")
+        missing = await lab.ask("GET", f"{SERVICES}/web")
+        assert missing.code == 404
+        assert missing.message == 'services "web" not found'
+
+    in_lab(story)
+
+
+def test_deleting_what_is_not_returned_answers_with_its_details(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        made = await lab.ask("POST", CONFIGMAPS, configmap("a"))
+        gone = (await lab.ask("DELETE", f"{CONFIGMAPS}/a")).json
+        assert (gone["kind"], gone["status"]) == ("Status", "Success")
+        assert gone["details"] == {
+            "name": "a", "kind": "configmaps", "uid": made.json["metadata"]["uid"],
+        }  # fmt: skip
+
+    in_lab(story)
+
+
+def test_deletion_may_be_graceful_conditional_and_dry(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", PODS, pod(node="node1"))
+        wrong = {"preconditions": {"uid": "nobody"}}
+        assert (await lab.ask("DELETE", f"{PODS}/web", wrong)).code == 409
+        assert (await lab.ask("DELETE", f"{PODS}/web", dryRun="All")).code == 200
+        asked = await lab.ask("DELETE", f"{PODS}/web", {"gracePeriodSeconds": 20})
+        assert asked.json["metadata"]["deletionGracePeriodSeconds"] == 20
+        assert (await lab.ask("GET", f"{PODS}/web")).code == 200
+        await lab.ask("DELETE", f"{PODS}/web", gracePeriodSeconds="0")
+        assert (await lab.ask("GET", f"{PODS}/web")).code == 404
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"gracePeriodSeconds": -1},
+        {"gracePeriodSeconds": "x"},
+        {"propagationPolicy": "Sideways"},
+        {"dryRun": ["Some"]},
+        {"preconditions": ["uid"]},
+        ["x"],
+    ],
+)
+def test_delete_options_that_make_no_sense(in_lab: Any, options: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", CONFIGMAPS, configmap("a"))
+        assert (await lab.ask("DELETE", f"{CONFIGMAPS}/a", options)).code == 400
+        assert (await lab.ask("GET", f"{CONFIGMAPS}/a")).code == 200
+
+    in_lab(story)
+
+
+def test_deletecollection_takes_what_is_selected(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        for name, app in (("a", "x"), ("b", "x"), ("c", "y")):
+            await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
+        dry = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x", dryRun="All")
+        assert dry.code == 200
+        gone = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x")
+        assert gone.code == 200
+        left = (await lab.ask("GET", CONFIGMAPS)).json["items"]
+        assert [item["metadata"]["name"] for item in left] == ["c"]
+
+    in_lab(story)
+
+
+def test_a_dry_run_changes_nothing(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        made = await lab.ask("POST", SERVICES, service(), dryRun="All")
+        assert made.code == 201
+        assert (await lab.ask("GET", f"{SERVICES}/web")).code == 404
+        assert (await lab.ask("POST", SERVICES, service(), dryRun="Some")).code == 400
+
+    in_lab(story)
+
+
+def test_status_is_written_through_its_subresource_alone(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", PODS, pod())
+        change = {"status": {"phase": "Running"}}
+        merge = "application/merge-patch+json"
+        await lab.ask("PATCH", f"{PODS}/web", change, content_type=merge)
+        assert (await lab.ask("GET", f"{PODS}/web")).json["status"]["phase"] == "Pending"
+        await lab.ask("PATCH", f"{PODS}/web/status", change, content_type=merge)
+        got = await lab.ask("GET", f"{PODS}/web/status")
+        assert got.json["status"]["phase"] == "Running"
+        got.json["status"]["phase"] = "Failed"
+        whole = {**got.json, "status": {"phase": "Failed"}}
+        put = await lab.ask("PUT", f"{PODS}/web/status", whole)
+        assert put.json["status"]["phase"] == "Failed"
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "change"),
+    [
+        ("application/merge-patch+json", {"spec": {"ports": [{"port": 81, "name": "b"}]}}),
+        ("application/strategic-merge-patch+json", {"spec": {"ports": [{"port": 81}]}}),
+        (
+            "application/json-patch+json",
+            [{"op": "replace", "path": "/spec/ports/0/port", "value": 81}],
+        ),
+    ],
+)
+def test_patches_of_each_kind(in_lab: Any, content_type: str, change: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", SERVICES, service(ports=[{"port": 80, "name": "a"}]))
+        patched = await lab.ask("PATCH", f"{SERVICES}/web", change, content_type=content_type)
+        if content_type.startswith("application/strategic"):
+            assert patched.code == 422  # merged by port: a second one, without a name
+            return
+        assert patched.code == 200, patched.json
+        assert [port["port"] for port in patched.json["spec"]["ports"]] == [81]
+
+    in_lab(story)
+
+
+def test_server_side_apply_creates_and_changes(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        apply = "application/apply-patch+yaml"
+        yaml = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+        path, manager = f"{CONFIGMAPS}/a", {"fieldManager": "test"}
+        made = await lab.ask("PATCH", path, yaml, content_type=apply, **manager)
+        assert (made.code, made.json["data"]) == (201, {"x": "1"})
+        again = await lab.ask(
+            "PATCH", path, yaml.replace(b"1", b"2"), content_type=apply, **manager
+        )
+        assert (again.code, again.json["kind"]) == (400, "Status")  # apiVersion: v2
+        again = await lab.ask(
+            "PATCH", path, yaml.replace(b"'1'", b"'2'"), content_type=apply, **manager
+        )
+        assert (again.code, again.json["data"]) == (200, {"x": "2"})
+
+    in_lab(story)
+
+
+# -- subresources --------------------------------------------------------------------------
+
+
+def test_scale(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", DEPLOYMENTS, deployment(2))
+        path = f"{DEPLOYMENTS}/web/scale"
+        got = (await lab.ask("GET", path)).json
+        assert (got["kind"], got["apiVersion"]) == ("Scale", "autoscaling/v1")
+        assert got["spec"] == {"replicas": 2}
+        assert got["status"] == {"replicas": 0, "selector": "app=web"}
+        merge = "application/merge-patch+json"
+        patched = await lab.ask("PATCH", path, {"spec": {"replicas": 5}}, content_type=merge)
+        assert (patched.code, patched.json["spec"]["replicas"]) == (200, 5)
+        put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
+        assert put.code == 409  # it carried the resourceVersion from before the patch
+        del got["metadata"]["resourceVersion"]
+        put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
+        assert (put.code, put.json["kind"]) == (200, "Scale")
+        assert (await lab.ask("GET", f"{DEPLOYMENTS}/web")).json["spec"]["replicas"] == 3
+        assert (await lab.ask("GET", f"{SERVICES}/kubernetes/scale")).code == 404
+
+    in_lab(story)
+
+
+def test_binding_and_eviction(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", PODS, pod())
+        binding = {
+            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web"},
+            "target": {"apiVersion": "v1", "kind": "Node", "name": "node1"},
+        }  # fmt: skip
+        bound = await lab.ask("POST", f"{PODS}/web/binding", binding)
+        assert (bound.code, bound.json["status"]) == (201, "Success")
+        assert (await lab.ask("GET", f"{PODS}/web")).json["spec"]["nodeName"] == "node1"
+        assert (await lab.ask("POST", f"{PODS}/web/binding", binding)).code == 409
+        eviction = {
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"},
+            "deleteOptions": {"gracePeriodSeconds": 7},
+        }  # fmt: skip
+        evicted = await lab.ask("POST", f"{PODS}/web/eviction", eviction)
+        assert (evicted.code, evicted.json["status"]) == (201, "Success")
+        going = (await lab.ask("GET", f"{PODS}/web")).json["metadata"]
+        assert going["deletionGracePeriodSeconds"] == 7
+
+    in_lab(story)
+
+
+# -- lists ---------------------------------------------------------------------------------
+
+
+def test_lists_are_selected(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        for name, app in (("a", "x"), ("b", "y")):
+            await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
+
+        async def names(**query: str) -> list[str]:
+            answer = (await lab.ask("GET", "/api/v1/configmaps", **query)).json
+            assert answer["kind"] == "ConfigMapList"
+            assert int(answer["metadata"]["resourceVersion"]) > 0
+            return [item["metadata"]["name"] for item in answer["items"]]
+
+        assert await names() == ["a", "b"]
+        assert await names(labelSelector="app in (y)") == ["b"]
+        assert await names(fieldSelector="metadata.name=a") == ["a"]
+        assert (await lab.ask("GET", CONFIGMAPS, labelSelector="a=(")).code == 400
+        assert (await lab.ask("GET", CONFIGMAPS, fieldSelector="spec.x=1")).code == 400
+
+    in_lab(story)
+
+
+def test_lists_come_in_pages(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        for number in range(5):
+            await lab.ask("POST", CONFIGMAPS, configmap(f"c{number}"))
+        first = (await lab.ask("GET", CONFIGMAPS, limit="2")).json
+        assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c1"]
+        assert first["metadata"]["remainingItemCount"] == 3
+        await lab.ask("DELETE", f"{CONFIGMAPS}/c2")
+        token = first["metadata"]["continue"]
+        rest = (await lab.ask("GET", CONFIGMAPS, **{"limit": "9", "continue": token})).json
+        assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4"]
+        assert "continue" not in rest["metadata"]
+        # A watch from the list's revision must still tell of what happened between the pages.
+        assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+        assert (await lab.ask("GET", CONFIGMAPS, **{"continue": "bm9uc2Vuc2U="})).code == 400
+        assert (await lab.ask("GET", CONFIGMAPS, limit="-1")).code == 400
+
+    in_lab(story)
+
+
+def test_lists_as_tables(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", SERVICES, service())
+        found = await lab.table(SERVICES)
+        assert found["kind"] == "Table"
+        assert [column["name"] for column in found["columnDefinitions"]][:3] == [
+            "Name", "Type", "Cluster-IP",
+        ]  # fmt: skip
+        by_name = {row["cells"][0]: row for row in found["rows"]}
+        assert by_name["web"]["cells"][1] == "ClusterIP"
+        carried = by_name["web"]["object"]
+        assert (carried["kind"], carried["apiVersion"]) == (
+            "PartialObjectMetadata", "meta.k8s.io/v1",
+        )  # fmt: skip
+        assert "spec" not in carried
+        whole = await lab.table(SERVICES, includeObject="Object")
+        assert whole["rows"][0]["object"]["kind"] == "Service"
+        assert whole["rows"][0]["object"]["apiVersion"] == "v1"
+        bare = await lab.table(SERVICES, includeObject="None")
+        assert "object" not in bare["rows"][0]
+        one = await lab.table(f"{SERVICES}/web")
+        assert (one["kind"], len(one["rows"])) == ("Table", 1)
+
+    in_lab(story)
+
+
+def test_a_table_ages_though_it_is_kept(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", SERVICES, service())
+        first = (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5]
+        assert first in ("0s", "1s")
+        await asyncio.sleep(1.1)
+        assert (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5] != first
+
+    in_lab(story)
+
+
+def test_metadata_alone(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+        found = (await lab.ask("GET", SERVICES, accept=accept)).json
+        assert found["kind"] == "PartialObjectMetadataList"
+        assert set(found["items"][0]) == {"kind", "apiVersion", "metadata"}
+
+    in_lab(story)
+
+
+def test_yaml_both_ways(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        yaml = b"kind: ConfigMap\nmetadata: {name: a}\ndata: {when: 2024-01-01, ok: 'yes'}\n"
+        made = await lab.ask("POST", CONFIGMAPS, yaml, content_type="application/yaml")
+        assert (made.code, made.json["data"]["when"]) == (201, "2024-01-01")
+        got = await lab.ask("GET", f"{CONFIGMAPS}/a", accept="application/yaml")
+        assert got.headers["Content-Type"].startswith("application/yaml")
+        assert b"\nkind: ConfigMap\n" in b"\n" + got.raw
+
+    in_lab(story)
+
+
+# -- what cannot be served -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/api/v1/widgets",
+        "/api/v2/pods",
+        "/apis/batch/v1/jobs",
+        "/apis/batch",
+        "/apis/apps/v1beta1",
+        "/apis/apps/v1/namespaces/default/pods",
+        "/api/v1/namespaces/default/nodes",
+        "/api/v1/namespaces/default/pods/web/nothing",
+        "/api/v1/namespaces/default/pods/web/log/more",
+        "/openapi/v3/nothing",
+        "/api/v1/namespaces//pods",
+    ],
+)
+def test_unknown_paths(in_lab: Any, path: str) -> None:
+    async def story(lab: Any) -> None:
+        answer = await lab.ask("GET", path)
+        assert answer.code == 404
+        assert answer.message == "the server could not find the requested resource"
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", SERVICES),
+        ("PATCH", SERVICES),
+        ("POST", f"{SERVICES}/web"),
+        ("POST", "/api/v1/services"),
+        ("DELETE", "/api/v1/services"),
+        ("DELETE", f"{PODS}/web/status"),
+        ("PATCH", f"{PODS}/web/log"),
+        ("FROB", SERVICES),
+        ("POST", "/apis"),
+    ],
+)
+def test_methods_that_are_not_allowed(in_lab: Any, method: str, path: str) -> None:
+    async def story(lab: Any) -> None:
+        answer = await lab.ask(method, path)
+        assert (answer.code, answer.json["reason"]) == (405, "MethodNotAllowed")
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"{", "unexpected end of JSON input"),
+        (b"", "unexpected end of JSON input"),
+        (b"{x", "invalid character 'x' looking for beginning of object key string"),
+        (b'{"a":1}}', "invalid character '}' after top-level value"),
+        (b'{"a" 1}', "invalid character '1' after object key"),
+        (b'{"a":NaN}', "invalid character 'N' looking for beginning of value"),
+        (b"\xff\xfe{", "json parse error"),
+        (b"[" * 100_000, "json parse error"),
+        (b"[]", "cannot unmarshal array"),
+        (b'"text"', "cannot unmarshal string"),
+        (b'{"metadata":[]}', "cannot unmarshal array"),
+        (b'{"kind":"Pod"}', "does not match the expected API version (v1, Kind=Service)"),
+        (b'{"metadata":{"namespace":"other"}}', "the namespace of the provided object"),
+    ],
+)
+def test_bodies_that_cannot_be_read(in_lab: Any, body: bytes, words: str) -> None:
+    async def story(lab: Any) -> None:
+        answer = await lab.ask("POST", SERVICES, body)
+        assert answer.code == 400, answer.json
+        assert answer.json["reason"] == "BadRequest"
+        assert words in answer.message
+
+    in_lab(story)
+
+
+def test_yaml_that_grows_without_bounds(in_lab: Any) -> None:
+    bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    bomb += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+
+    async def story(lab: Any) -> None:
+        body = "\n".join(bomb).encode()
+        answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
+        assert answer.code == 400
+        assert "excessive aliasing" in answer.message
+        for broken in (b"a: [", b"a: b: c", b"\x00", b"!!python/object:x {}", b"? [a]\n: b"):
+            answer = await lab.ask("POST", CONFIGMAPS, broken, content_type="application/yaml")
+            assert answer.code == 400, broken
+
+    in_lab(story)
+
+
+def test_media_types_that_are_not_spoken(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        protobuf = "application/vnd.kubernetes.protobuf"
+        sent = await lab.ask("POST", SERVICES, b"k8s\0", content_type=protobuf)
+        assert (sent.code, sent.json["reason"]) == (415, "UnsupportedMediaType")
+        wanted = await lab.ask("GET", SERVICES, accept=protobuf)
+        assert (wanted.code, wanted.json["reason"]) == (406, "NotAcceptable")
+        either = await lab.ask("GET", SERVICES, accept=f"{protobuf},application/json")
+        assert either.code == 200
+        patch = await lab.ask("PATCH", f"{SERVICES}/web", {}, content_type="application/json")
+        assert patch.code == 415
+
+    in_lab(story)
+
+
+def test_bodies_have_a_limit(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        big = b" " * (3 * 1024 * 1024 + 1)
+        answer = await lab.ask("POST", SERVICES, big)
+        assert answer.code == 413
+        assert "limit is 3145728" in answer.message
+        fits = configmap("big")
+        fits["data"]["a"] = "x" * (900 * 1024)
+        assert (await lab.ask("POST", CONFIGMAPS, fits)).code == 201
+
+        async def endless() -> Any:
+            for _ in range(100):
+                yield b" " * 64 * 1024
+
+        async with lab.http.post(f"http://lab{SERVICES}", data=endless()) as chunked:
+            assert chunked.status == 413
+
+    in_lab(story)
+
+
+def test_unknown_fields(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        wrong = service(clustrIP="10.96.0.9")
+        strict = await lab.ask("POST", SERVICES, wrong, fieldValidation="Strict")
+        assert strict.code == 400
+        assert strict.message == (
+            'Service in version "v1" cannot be handled as a Service: '
+            'strict decoding error: unknown field "spec.clustrIP"'
+        )
+        warned = await lab.ask("POST", SERVICES, wrong)
+        assert warned.code == 201
+        assert warned.headers["Warning"] == r'299 - "unknown field \"spec.clustrIP\""'
+        assert "clustrIP" not in warned.json["spec"]
+        ignored = await lab.ask("POST", SERVICES, service("b", x=1), fieldValidation="Ignore")
+        assert (ignored.code, ignored.headers.get("Warning")) == (201, None)
+        other = await lab.ask("POST", SERVICES, service("c"), fieldValidation="Sloppy")
+        assert other.code == 400
+
+    in_lab(story)
+
+
+def test_unknown_fields_of_patches(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        await lab.ask("POST", DEPLOYMENTS, deployment())
+        strategic = {"content_type": "application/strategic-merge-patch+json"}
+        path, wrong = f"{DEPLOYMENTS}/web", {"spec": {"replcas": 3, "$retainKeys": ["replcas"]}}
+        strict = await lab.ask("PATCH", path, wrong, fieldValidation="Strict", **strategic)
+        assert strict.code == 422
+        assert 'strict decoding error: unknown field "spec.replcas"' in strict.message
+        right = {"spec": {"replicas": 3, "template": {"spec": {"$setElementOrder/containers": []}}}}
+        good = await lab.ask("PATCH", path, right, fieldValidation="Strict", **strategic)
+        assert good.code == 200, good.json
+
+    in_lab(story)
+
+
+def test_wrong_types(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        wrong = deployment()
+        wrong["spec"]["replicas"] = "3"
+        answer = await lab.ask("POST", DEPLOYMENTS, wrong)
+        assert answer.code == 400
+        assert "spec.replicas" in answer.message
+
+    in_lab(story)
+
+
+def test_invalid_objects_say_every_cause(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        answer = await lab.ask("POST", SERVICES, service("Web", type="ClusterIp"))
+        assert (answer.code, answer.json["reason"]) == (422, "Invalid")
+        fields = {cause["field"] for cause in answer.json["details"]["causes"]}
+        assert {"metadata.name", "spec.type"} <= fields
+
+    in_lab(story)
+
+
+def test_a_mistake_of_our_own_is_a_500(in_lab: Any, caplog: Any) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.get = lambda *_: 1 / 0
+        answer = await lab.ask("GET", f"{SERVICES}/web")
+        assert (answer.code, answer.json["reason"]) == (500, "InternalError")
+        assert "ZeroDivisionError" in caplog.text
+
+    in_lab(story)
+
+
+# -- the server itself ---------------------------------------------------------------------
+
+
+def test_health_and_version(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        for path in ("/healthz", "/livez", "/readyz"):
+            assert (await lab.ask("GET", path)).raw == b"ok"
+        for path in ("/version", "/version/"):
+            assert (await lab.ask("GET", path)).json["major"] == "1"
+
+    in_lab(story)
+
+
+def test_the_socket_is_its_owners_alone(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        assert stat.S_IMODE(lab.socket.stat().st_mode) == 0o600
+
+    in_lab(story)
+
+
+def test_discovery(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        assert (await lab.ask("GET", "/api")).json["versions"] == ["v1"]
+        groups = (await lab.ask("GET", "/apis")).json["groups"]
+        assert "apps" in [group["name"] for group in groups]
+        apps = (await lab.ask("GET", "/apis/apps/v1")).json
+        assert apps["groupVersion"] == "apps/v1"
+        by_name = {entry["name"]: entry for entry in apps["resources"]}
+        assert by_name["deployments"]["shortNames"] == ["deploy"]
+        assert by_name["deployments/scale"]["kind"] == "Scale"
+        assert by_name["deployments/scale"]["group"] == "autoscaling"
+        assert (await lab.ask("GET", "/apis/apps")).json["kind"] == "APIGroup"
+        core = (await lab.ask("GET", "/api/v1")).json["resources"]
+        assert {"name", "namespaced", "kind", "verbs", "singularName"} <= set(core[0])
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize("version", ["v2", "v2beta1"])
+def test_aggregated_discovery(in_lab: Any, version: str) -> None:
+    async def story(lab: Any) -> None:
+        form = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+        answer = await lab.ask("GET", "/apis", accept=f"{form},application/json")
+        assert answer.headers["Content-Type"] == form
+        assert answer.json["kind"] == "APIGroupDiscoveryList"
+        apps = next(g for g in answer.json["items"] if g["metadata"]["name"] == "apps")
+        found = {entry["resource"]: entry for entry in apps["versions"][0]["resources"]}
+        assert found["deployments"]["responseKind"]["kind"] == "Deployment"
+        assert found["deployments"]["scope"] == "Namespaced"
+        scale = [s for s in found["deployments"]["subresources"] if s["subresource"] == "scale"]
+        assert scale[0]["responseKind"]["group"] == "autoscaling"
+        core = await lab.ask("GET", "/api", accept=form)
+        assert json.dumps(core.json).count('"resource": "pods"') == 1
+
+    in_lab(story)
