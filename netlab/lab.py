@@ -14,14 +14,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
 from netlab.kernel import netns, paths, preflight, process, teardown
-from netlab.manifest import Manifest
 from netlab.objects.lab import Lab, lab_from_object
+
+if TYPE_CHECKING:
+    from netlab.manifest import Manifest
 
 Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
@@ -100,7 +102,7 @@ def read_lab(directory: Path) -> Lab:
 def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> dict[str, Any]:
     """Wait until controllers are idle, pods run, and rules and names are in place."""
     answer = client.request(
-        "GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"}, timeout=timeout + 5
+        "GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"}
     )
     if not answer["settled"]:
         raise NetlabError(

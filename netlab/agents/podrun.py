@@ -46,11 +46,15 @@ class PodRun:
         return next(spec for spec in self.container_specs() if spec["name"] == container)
 
 
-def new_run(
-    pod: Object, node: str, ips: tuple[str, ...], netns: Path, directory: Path
-) -> PodRun:
-    """A pod about to start: every container waits."""
+def new_run(pod: Object, node: str, ips: tuple[str, ...], netns: Path, directory: Path) -> PodRun:
+    """A pod about to start, or (after a controller's end) to be taken over: every container waits.
+
+    Restart counts go on from what the pod's status says.
+    """
     run = PodRun(pod, node, ips, netns, directory)
+    known = {entry["name"]: entry for entry in meta.status(pod).get("containerStatuses") or []}
     for spec in run.container_specs():
-        run.containers[spec["name"]] = ContainerState(spec["name"], str(spec.get("image") or ""))
+        name = spec["name"]
+        restarts = int(known.get(name, {}).get("restartCount") or 0)
+        run.containers[name] = ContainerState(name, str(spec.get("image") or ""), restarts=restarts)
     return run

@@ -32,8 +32,8 @@ RETRY = 1.0
 class Wiring(Protocol):
     """Gives pods their namespaces and links; both calls are blocking and run in a thread."""
 
-    def attach(self, runs: Sequence[PodRun]) -> None:
-        """Make namespaces and links; what exists already is adopted. All or none."""
+    def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
+        """Make namespaces and links; what exists already is adopted. Failures by the pod's uid."""
 
     def detach(self, runs: Sequence[PodRun]) -> None:
         """Take namespaces and links away; what is gone already is no error."""
@@ -61,7 +61,7 @@ class PodAgent:
         *,
         paths_of: Callable[[Object], tuple[Path, Path]],
         now: Callable[[], str],
-        event: Callable[[Object, str, str, str], None],
+        warn: Callable[[Object, str, str], None],
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._nodes = {node.name: node for node in lab.nodes}
@@ -72,7 +72,7 @@ class PodAgent:
         self._containers = containers
         self._paths_of = paths_of
         self._now = now
-        self._event = event
+        self._warn = warn
         self._keys: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._stops: dict[str, asyncio.Task[None]] = {}
@@ -154,10 +154,15 @@ class PodAgent:
 
     async def _start(self, pods: Sequence[Object]) -> None:
         runs = [run for pod in pods if (run := self._admit(pod)) is not None]
-        for part in await self._attach(runs):
-            self.runs.update({run.key: run for run in part})
-            await self._containers.start(part, self.container_changed)
-            self._dirty.update({run.uid: run for run in part})
+        failed = await asyncio.to_thread(self._wiring.attach, runs) if runs else {}
+        attached = [run for run in runs if run.uid not in failed]
+        for run in runs:
+            if run.uid in failed:
+                self._addresses[run.node].release(run.ips)
+                self._failed(run.pod, "FailedCreatePodSandBox", failed[run.uid])
+        self.runs.update({run.key: run for run in attached})
+        await self._containers.start(attached, self.container_changed)
+        self._dirty.update({run.uid: run for run in attached})
 
     def _admit(self, pod: Object) -> PodRun | None:
         """Give the pod its addresses: those it had, or new ones."""
@@ -170,23 +175,9 @@ class PodAgent:
         netns, directory = self._paths_of(pod)
         return new_run(pod, node, ips, netns, directory)
 
-    async def _attach(self, runs: list[PodRun]) -> list[list[PodRun]]:
-        """Attach all together; if that fails, one by one, so that one bad pod harms no other."""
-        if not runs:
-            return []
-        try:
-            await asyncio.to_thread(self._wiring.attach, runs)
-            return [runs]
-        except (NetlabError, OSError) as error:
-            if len(runs) > 1:
-                return [part for run in runs for part in await self._attach([run])]
-            self._addresses[runs[0].node].release(runs[0].ips)
-            self._failed(runs[0].pod, "FailedCreatePodSandBox", error)
-            return []
-
     def _failed(self, pod: Object, reason: str, error: Exception) -> None:
         log.error("pod %s: %s", meta.key(pod), error)
-        self._event(pod, "Warning", reason, str(error))
+        self._warn(pod, reason, str(error))
         asyncio.get_running_loop().call_later(RETRY, self._enqueue, meta.key(pod))
 
     # -- stopping --------------------------------------------------------------------------

@@ -1,0 +1,48 @@
+"""The settings and appliers of the lab's proxies, from the Lab object."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.kernel import paths
+from netlab.network import plan
+from netlab.objects.lab import Lab, Node
+from netlab.proxy import read
+from netlab.proxy.apply import Applier, RestoreApplier
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.model import Family
+from netlab.proxy.syncer import Proxier
+
+
+def proxy_config(lab: Lab, node: Node) -> ProxyConfig:
+    """kube-proxy's settings for one node of the lab."""
+    return ProxyConfig(
+        mode=lab.proxy_mode,
+        node_name=node.name,
+        node_ips=node.internal_ips,
+        cluster_cidr=lab.pod_cidrs,
+        service_cidrs=lab.service_cidrs,
+        masquerade_all=lab.proxy.masquerade_all,
+        localhost_node_ports=lab.proxy.localhost_node_ports,
+        node_port_addresses=lab.proxy.node_port_addresses,
+    )
+
+
+def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
+    """What programs one node's rules, in the variant that the lab asks for."""
+    if lab.proxy_mode != "iptables":
+        raise NetlabError(f"proxyMode {lab.proxy_mode} is not there yet", hint="use iptables")
+    netns = paths.namespace(directory, plan.node_name(lab, node.name))
+    families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
+    appliers = [_applier(lab, family, netns) for family in families]
+    return Proxier(proxy_config(lab, node), appliers, netns=netns)
+
+
+def _applier(lab: Lab, family: Family, netns: Path) -> Applier:
+    if lab.iptables == "libiptc":
+        from netlab.proxy.libiptc import LibiptcApplier
+
+        return LibiptcApplier(family, netns)
+    variant = read.host_variant() if lab.iptables == "auto" else lab.iptables
+    return RestoreApplier(variant, family, netns)

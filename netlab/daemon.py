@@ -1,0 +1,269 @@
+"""The controller process of one lab: composition, and the order of start and stop.
+
+    python -m netlab.daemon DIRECTORY READY_FD
+
+One process, one event loop: the API server over the store, the controllers, and the agents of
+all nodes. Built-in pods, dnsmasq and pods' commands are processes of their own, and all that
+the kernel holds outlives this process: a controller that is killed drops no packet, and the
+next one adopts what it finds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import platform
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from netlab import lab as labs
+from netlab.agents.containers import PodContainers
+from netlab.agents.dns import DnsAgent
+from netlab.agents.pods import PodAgent, waiting_for
+from netlab.agents.processes import PodProcesses
+from netlab.agents.proxies import proxier
+from netlab.agents.proxy import ProxyAgent
+from netlab.agents.streams import LabStreams
+from netlab.agents.wiring import PodWiring
+from netlab.api.server import build_app, serve_unix
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.controllers.controller import timestamp
+from netlab.controllers.runtime import Running, start_controllers
+from netlab.dns.server import DnsServer
+from netlab.dns.upstream import InternetDns
+from netlab.errors import AlreadyExists
+from netlab.kernel import netns, paths
+from netlab.network import apply, plan
+from netlab.objects import bootstrap, meta
+from netlab.objects.lab import Lab
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.served import Listener, ServedContainer, ServedPod
+
+log = logging.getLogger("netlab")
+
+
+class Daemon:
+    """Everything that runs in the controller of one lab."""
+
+    def __init__(self, directory: Path) -> None:
+        self.lab: Lab = labs.read_lab(directory)
+        self._directory = directory
+        self._owner = netns.owner(directory) or ""
+        self.registry = Registry(Store(paths.store(directory)), self.lab)
+        self._api = InProcessApi(self.registry)
+        self._informers = Informers(self._api)
+        self._dns = DnsAgent(self._dns_server(), self._informers)
+        self._stack = contextlib.AsyncExitStack()
+        self._failure: str | None = None
+        self._proxies: list[ProxyAgent] = []
+        self._pods: PodAgent | None = None
+        self._controllers: Running | None = None
+        self.streams = LabStreams()
+
+    async def run(self, ready: int) -> None:
+        """Start everything, say so on `ready`, go on until told to end."""
+        async with self._stack:
+            self._create_initial_objects()
+            responder = asyncio.create_task(self._start_responder())
+            network = asyncio.create_task(asyncio.to_thread(self._ensure_network))
+            await self._serve_api()
+            os.write(ready, b"1")
+            os.close(ready)
+            try:
+                await network
+                await self._start_agents(await responder)
+            except Exception as error:
+                log.exception("the lab could not be started")
+                self._failure = str(error)
+            await _told_to_end()
+
+    # -- what the API says of the lab as a whole --------------------------------------------
+
+    def waiting_for(self) -> list[str]:
+        """What has not settled yet, a line each; empty when everything works."""
+        if self._failure is not None:
+            return [self._failure]
+        if self._pods is None or self._controllers is None:
+            return ["the lab is starting"]
+        lines = [
+            f"rules of node {proxy.node}: {proxy.error or 'being written'}"
+            for proxy in self._proxies
+            if not proxy.idle
+        ]
+        if not self._controllers.is_idle():
+            lines.append("controllers are at work")
+        if not (self._pods.idle and self._dns.idle):
+            lines.append("pods and names are being set up")
+        return lines + self._pending_pods() + waiting_for(self._pods.runs.values())
+
+    def _pending_pods(self) -> list[str]:
+        lines = []
+        for pod in self._informers["Pod"].items():
+            scheduled = meta.condition(pod, "PodScheduled")
+            if not meta.spec(pod).get("nodeName") and scheduled:
+                lines.append(f"pod {meta.key(pod)}: {scheduled.get('message', 'not scheduled')}")
+        return lines
+
+    async def _settled(self, request: web.Request) -> web.Response:
+        """Wait until nothing is left to do, or for `timeoutSeconds`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + float(request.query.get("timeoutSeconds", "10"))
+        calm = 0
+        while calm < 3 and loop.time() < deadline and self._failure is None:
+            calm = calm + 1 if not self.waiting_for() else 0
+            await asyncio.sleep(0.002)
+        lines = self.waiting_for()
+        return web.json_response(
+            {"settled": not lines, "failed": self._failure is not None, "waitingFor": lines}
+        )
+
+    # -- starting --------------------------------------------------------------------------
+
+    def _create_initial_objects(self) -> None:
+        for obj in bootstrap.initial_objects(self.lab):
+            with contextlib.suppress(AlreadyExists):
+                self.registry.create(obj)
+        status = {
+            "kernel": platform.release(),
+            "os_image": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
+            "now": _now(),
+        }
+        for node in self.lab.nodes:
+            known = self.registry.get("Node", "", node.name)
+            if not meta.is_ready(known):
+                fresh = {**known, "status": bootstrap.node_status(node, **status)}
+                self.registry.update(fresh, subresource="status")
+
+    async def _serve_api(self) -> None:
+        routes = [web.get("/netlab/v1/settled", self._settled)]
+        app = build_app(self.registry, self.streams, routes)
+        runner = await serve_unix(app, paths.api_socket(self._directory))
+        self._stack.push_async_callback(runner.cleanup)
+
+    def _ensure_network(self) -> None:
+        apply.ensure_cluster(plan.cluster(self.lab), self._directory)
+
+    async def _start_responder(self) -> ResponderClient:
+        responder = await ensure_responder(
+            paths.responder_socket(self._directory),
+            owner=self._owner,
+            log=paths.processes(self._directory) / "responder.log",
+        )
+        self._stack.push_async_callback(responder.close)
+        return responder
+
+    async def _start_agents(self, responder: ResponderClient) -> None:
+        for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
+            _ = self._informers[kind]
+        self._controllers = await start_controllers(self._api, self._informers)
+        self._stack.push_async_callback(self._controllers.stop)
+        self._dns.follow()
+        self._stack.push_async_callback(self._dns.detach)
+        await self._start_internet(responder)
+        await self._start_pods(responder, self._controllers)
+        await self._start_proxies()
+
+    async def _start_pods(self, responder: ResponderClient, controllers: Running) -> None:
+        wiring = PodWiring(self.lab, self._directory)
+        source = controllers.recorder.source("kubelet")
+        processes = PodProcesses(self.lab, self._owner, _now)
+        containers = PodContainers(responder, self._dns, processes, self._informers, _now)
+        await containers.adopt()
+        self._pods = PodAgent(
+            self.lab,
+            self._informers,
+            wiring,
+            containers,
+            paths_of=wiring.paths_of,
+            now=_now,
+            warn=source.warning,
+        )
+        self.streams.connect(self._pods, containers, processes, responder)
+        await self._pods.start()
+        self._stack.push_async_callback(self._pods.stop)
+
+    async def _start_proxies(self) -> None:
+        for node in self.lab.nodes:
+            proxy = ProxyAgent(node.name, proxier(self.lab, node, self._directory), self._informers)
+            self._proxies.append(proxy)
+            await proxy.start()
+            self._stack.push_async_callback(proxy.stop)
+
+    # -- names and the internet ------------------------------------------------------------
+
+    def _dns_server(self) -> DnsServer:
+        return DnsServer(
+            paths.dns(self._directory) / "cluster",
+            self._owner,
+            self.lab.dns.domain,
+            upstreams=self.lab.external.gateway_ips,
+            local_cidrs=(*self.lab.pod_cidrs, *self.lab.service_cidrs),
+        )
+
+    async def _start_internet(self, responder: ResponderClient) -> None:
+        """The world outside: a name server that knows every name, and a page for each."""
+        path = paths.namespace(self._directory, plan.internet_name(self.lab))
+        addresses = [
+            address.split("/")[0]
+            for address in plan.PUBLIC_ADDRESSES
+            if ("IPv6" if ":" in address else "IPv4") in self.lab.ip_families
+        ]
+        dns = InternetDns(
+            paths.dns(self._directory) / "internet", self._owner, addresses, self.lab.dns.upstream
+        )
+        await dns.start(path)
+        self._stack.push_async_callback(dns.detach)
+        listeners = (Listener(80, "http", "internet"), Listener(443, "http", "internet"))
+        container = ServedContainer("internet", listeners, {})
+        await responder.serve([ServedPod("internet", str(path), tuple(addresses), (container,))])
+
+
+async def _told_to_end() -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
+def _now() -> str:
+    import time
+
+    return timestamp(time.time())
+
+
+def _raise_file_limit() -> None:
+    """A descriptor for each namespace, watcher and stream: the soft limit of 1,024 is too low."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main(arguments: list[str]) -> int:
+    """Run the controller until it is told to end (SIGTERM)."""
+    directory, ready = Path(arguments[0]), int(arguments[1])
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    _raise_file_limit()
+    with labs.controller_lock(directory) as is_ours:
+        if not is_ours:
+            sys.stderr.write("another controller runs this lab\n")
+            return 1
+        asyncio.run(Daemon(directory).run(ready))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
