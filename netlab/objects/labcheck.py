@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from netlab.objects import fields, schema
+from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import (
@@ -34,13 +35,22 @@ Spec = Mapping[str, Any]
 
 def lab_problems(obj: Object) -> list[FieldProblem]:
     """Every mistake in a `kind: Lab` object; none means `lab_from_object` accepts it."""
-    found = schema.check(obj, schema.of("netlab/v1", "Lab"))
-    broken = [problem.path for problem in found if problem.reason != "FieldValueRequired"]
-    found += _semantic(schema.without(obj, broken))
-    return list({(one.path, one.message): one for one in found}.values())
+    found = examine(obj, schema.of("netlab/v1", "Lab"))
+    return [*found.problems, *lab_rules(found)]
 
 
-def _semantic(obj: Object) -> list[FieldProblem]:
+def lab_rules(found: Examination) -> list[FieldProblem]:
+    """What is wrong with an examined Lab beyond its structure."""
+    missing = {one.path for one in found.problems}
+    problems = {(one.path, one.message): one for one in _rules(found.sound)}
+    return [
+        one
+        for one in problems.values()
+        if one.path not in missing and not found.concerns_lost(one.path)
+    ]
+
+
+def _rules(obj: Object) -> list[FieldProblem]:
     metadata, spec = obj.get("metadata") or {}, obj.get("spec") or {}
     problems = list(_metadata(metadata))
     problems += _nodes(spec)

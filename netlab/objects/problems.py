@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Path = tuple[str | int, ...]
@@ -27,12 +27,15 @@ class FieldProblem:
     """What is wrong at one field: `path` leads to it, `reason` is the Status cause's reason.
 
     `UnknownField` is netlab's own: Kubernetes reports those as a 400, without a cause.
+    `meant` is what the user probably meant: the path where an unknown field belongs, or the
+    value instead of an unsupported one.
     """
 
     path: Path
     message: str
     hint: str | None = None
     reason: Reason = "FieldValueInvalid"
+    meant: Path | str | None = field(default=None, compare=False)
 
     @property
     def field(self) -> str:
@@ -77,13 +80,18 @@ def required(path: Path, detail: str = "", hint: str | None = None) -> FieldProb
     return FieldProblem(path, text, hint, "FieldValueRequired")
 
 
-def not_supported(
-    path: Path, value: Any, supported: Iterable[str], hint: str | None = None
-) -> FieldProblem:
-    """`Unsupported value: "x": supported values: "A", "B"`."""
-    values = ", ".join(quote(one) for one in sorted(supported))
-    text = f"Unsupported value: {quote(value)}: supported values: {values}"
-    return FieldProblem(path, text, hint, "FieldValueNotSupported")
+def not_supported(path: Path, value: Any, supported: Iterable[str]) -> FieldProblem:
+    """`Unsupported value: "x": supported values: "A", "B"`, with the likeliest as a hint."""
+    choices = sorted(supported)
+    text = ", ".join(quote(one) for one in choices)
+    meant = did_you_mean(value, choices) if isinstance(value, str) else None
+    return FieldProblem(
+        path,
+        f"Unsupported value: {quote(value)}: supported values: {text}",
+        f'did you mean "{meant}"?' if meant else None,
+        "FieldValueNotSupported",
+        meant,
+    )
 
 
 def duplicate(path: Path, value: Any, hint: str | None = None) -> FieldProblem:

@@ -183,8 +183,7 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
     if schema.python_types and kind not in schema.python_types:
         report(_mistyped(value, schema, path))
     elif schema.enum and value not in schema.enum:
-        hint = did_you_mean(value, schema.enum) if kind is str else None
-        report(not_supported(path, value, schema.enum, f'did you mean "{hint}"?' if hint else None))
+        report(not_supported(path, value, schema.enum))
     elif kind is dict:
         _walk_mapping(value, schema, path, report)
     elif kind is list and schema.elements is not ANYTHING:
@@ -197,12 +196,16 @@ def _walk_mapping(
 ) -> None:
     if schema is ANYTHING:
         return
+    misplaced: dict[str, Path] | None = None
     for name, item in value.items():
         child = schema.child(name)
-        if child is None:
-            report(_unknown(name, value, schema, path))
-        elif item is not None:
-            _walk(item, child, (*path, name), report)
+        if child is not None:
+            if item is not None:
+                _walk(item, child, (*path, name), report)
+            continue
+        if misplaced is None:
+            misplaced = _misplaced(value, schema)
+        report(_unknown(name, value, schema, path, misplaced))
     for name in schema.required:
         if value.get(name) is None:
             report(required((*path, name)))
@@ -225,11 +228,54 @@ def _describe(value: Any) -> str:
     return f"the {'string' if isinstance(value, str) else 'number'} {json.dumps(value)}"
 
 
-def _unknown(name: str, beside: dict[str, Any], schema: Schema, path: Path) -> FieldProblem:
-    free = [field for field in schema.fields if field not in beside]
-    meant = did_you_mean(name, free) or did_you_mean(name, schema.fields)
-    hint = f'did you mean "{meant}"?' if meant else None
-    return FieldProblem((*path, name), f'unknown field "{name}"', hint, "UnknownField")
+def _unknown(
+    name: str, beside: dict[str, Any], schema: Schema, path: Path, misplaced: dict[str, Path]
+) -> FieldProblem:
+    text = f'unknown field "{name}"'
+    place = misplaced.get(name)
+    if place is not None:
+        indent = f'indent it below "{place[-2]}:", which stands empty'
+        return FieldProblem((*path, name), text, indent, "UnknownField", (*path, *place))
+    meant = did_you_mean(name, [field for field in schema.fields if field not in beside])
+    hint = f'did you mean "{meant}"?' if meant else _known_fields(schema)
+    target = (*path, meant) if meant else None
+    return FieldProblem((*path, name), text, hint, "UnknownField", target)
+
+
+def _known_fields(schema: Schema) -> str | None:
+    """A hint with all fields there are, where they are few enough to read."""
+    return f"there are {', '.join(schema.fields)}" if 0 < len(schema.fields) <= 12 else None
+
+
+def _misplaced(value: dict[str, Any], schema: Schema) -> dict[str, Path]:
+    """Unknown field → where it belongs, when it only lacks its indentation.
+
+    `metadata:` and below it, at the same depth, `name: web`: the one stands empty, the other is
+    unknown beside it but known within. Named fields go before free-form maps such as labels.
+    """
+    empty: list[tuple[Path, Schema]] = []
+    places: dict[str, Path] = {}
+    for name, item in value.items():
+        child = schema.child(name)
+        if child is None:
+            found = _home(name, item, empty)
+            if found is None:
+                continue
+            places[name], child = found
+        if item is None:
+            empty.append((places.get(name, (name,)), child))
+    return places
+
+
+def _home(name: str, item: Any, empty: list[tuple[Path, Schema]]) -> tuple[Path, Schema] | None:
+    inner_first = empty[::-1]
+    named = [(path, schema) for path, schema in inner_first if name in schema.fields]
+    for path, schema in named or inner_first:
+        child = schema.child(name)
+        fits = child is not None and child is not ANYTHING
+        if child is not None and fits and (item is None or type(item) in child.python_types):
+            return (*path, name), child
+    return None
 
 
 def strip_nulls(value: Any) -> Any:

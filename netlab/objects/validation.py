@@ -6,18 +6,18 @@ stored. Both return every problem; neither raises, whatever JSON it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from netlab.objects import (
     fields,
     networkrules,
     podrules,
-    schema,
     servicerules,
     updaterules,
     workloadrules,
 )
+from netlab.objects.examination import Examination, examine
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, forbidden, invalid, required
@@ -31,14 +31,14 @@ _ANNOTATIONS_MAX = 256 * 1024
 
 def validate(obj: Object) -> list[FieldProblem]:
     """Everything wrong with an object's values: names, labels, ports, enums, required fields."""
-    structural = schema.check(obj)
-    found = [problem for problem in structural if problem.reason in _CHECKED_HERE]
-    broken = [problem.path for problem in structural if problem.reason != "FieldValueRequired"]
-    sound = schema.without(obj, broken) if broken else schema.strip_nulls(obj)
-    for problem in _rules(sound):
-        if not _concerns(problem.path, broken):
-            found.append(problem)
-    return unique(found)
+    found = examine(obj)
+    structural = [problem for problem in found.problems if problem.reason in _CHECKED_HERE]
+    return unique(structural + rule_problems(found))
+
+
+def rule_problems(found: Examination) -> list[FieldProblem]:
+    """What the rules of its kind say about an examined object's sound copy."""
+    return [one for one in _rules(found.sound) if not found.concerns_lost(one.path)]
 
 
 def validate_update(new: Object, old: Object) -> list[FieldProblem]:
@@ -46,17 +46,12 @@ def validate_update(new: Object, old: Object) -> list[FieldProblem]:
     return unique(updaterules.update(new, old))
 
 
-def unique(problems: Any) -> list[FieldProblem]:
+def unique(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
     """The problems in order, one of each field: the first said is the plainest."""
     seen: dict[tuple[Path, str], FieldProblem] = {}
     for problem in problems:
         seen.setdefault((problem.path, problem.reason), problem)
     return list(seen.values())
-
-
-def _concerns(path: Path, broken: list[Path]) -> bool:
-    """Whether a field was taken away as malformed, and so is only seemingly missing."""
-    return any(path[: len(one)] == one or one[: len(path)] == path for one in broken if one)
 
 
 def _rules(obj: Object) -> Iterator[FieldProblem]:
