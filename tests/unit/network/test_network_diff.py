@@ -1,0 +1,185 @@
+"""What is missing is added, what differs is mended, what is others' is left alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from netlab.network import plan
+from netlab.network.diff import attach, diff, pod_differs
+from netlab.network.model import Link, Route, Sysctl
+from netlab.network.operations import (
+    AddAddress,
+    AddMasquerade,
+    AddRoute,
+    AddVeth,
+    CreateNamespace,
+    DeleteAddress,
+    DeleteLink,
+    DeleteRoute,
+    SetHairpin,
+    SetMaster,
+    SetSysctl,
+    SetUp,
+)
+from netlab.objects.lab import lab_from_object
+
+LAB = lab_from_object({"metadata": {"name": "demo"}, "spec": {"nodes": 2}})
+WANTED = plan.cluster(LAB)
+NODE = "demo.worker001"
+
+
+def as_read(network=WANTED):
+    """What `read.state` gives for a network that stands as planned."""
+    return {
+        namespace.name: replace(
+            namespace, links=tuple(replace(link, peer=None) for link in namespace.links)
+        )
+        for namespace in network.namespaces
+    }
+
+
+def changed(name, **fields):
+    state = as_read()
+    state[name] = replace(state[name], **fields)
+    return diff(WANTED, state)
+
+
+def with_link(name, link_name, **fields):
+    links = as_read()[name].links
+    new = tuple(replace(link, **fields) if link.name == link_name else link for link in links)
+    return changed(name, links=new)
+
+
+def test_nothing_to_do_for_what_stands():
+    assert diff(WANTED, as_read()) == ()
+
+
+def test_from_nothing_namespaces_come_first_and_rules_last():
+    operations = diff(WANTED, {})
+    kinds = [type(operation) for operation in operations]
+    count = len(WANTED.namespaces)
+    assert set(kinds[:count]) == {CreateNamespace}
+    assert kinds[-2:] == [AddMasquerade, AddMasquerade]
+    assert CreateNamespace not in kinds[count:]
+
+
+def test_every_link_is_made_before_it_is_used():
+    made = {(namespace.name, "lo") for namespace in WANTED.namespaces}
+    for operation in diff(WANTED, {}):
+        if hasattr(operation, "link"):
+            made.add((operation.namespace, operation.link.name))
+            if operation.link.peer:
+                made.add((operation.link.peer.namespace, operation.link.peer.name))
+        elif isinstance(operation, SetUp | AddAddress):
+            assert (operation.namespace, operation.name) in made
+        elif isinstance(operation, AddRoute):
+            assert (operation.namespace, operation.route.link) in made
+
+
+def test_link_down_is_brought_up():
+    assert with_link(NODE, "eth0", up=False) == (SetUp(NODE, "eth0", 2),)
+
+
+def test_wrong_address_is_replaced():
+    assert with_link(NODE, "eth0", addresses=("10.10.11.99/24",)) == (
+        DeleteAddress(NODE, "eth0", 2, "10.10.11.99/24"),
+        AddAddress(NODE, "eth0", 2, "10.10.11.11/24"),
+    )
+
+
+def test_foreign_addresses_on_loopback_stay():
+    links = as_read()[NODE].links
+    assert links[0].name == "lo"
+    assert with_link(NODE, "lo", addresses=("127.0.0.1/8", "192.0.2.1/32")) == ()
+
+
+def test_missing_and_extra_routes():
+    extra = Route("192.0.2.0/24", "eth0", "10.10.11.10")
+    routes = as_read()[NODE].routes
+    operations = changed(NODE, routes=(*routes[1:], extra))
+    assert operations == (DeleteRoute(NODE, extra, 2), AddRoute(NODE, routes[0], 3))
+
+
+def test_sysctl_set_back():
+    sysctls = (Sysctl("net.ipv4.ip_forward", "0"), *as_read()[NODE].sysctls[1:])
+    assert changed(NODE, sysctls=sysctls) == (SetSysctl(NODE, Sysctl("net.ipv4.ip_forward", "1")),)
+
+
+def test_sysctl_that_the_kernel_lacks_is_only_missed_when_required():
+    sysctls = tuple(entry for entry in as_read()[NODE].sysctls if entry.required)
+    assert changed(NODE, sysctls=sysctls) == ()
+
+
+def test_sysctl_values_are_compared_by_words():
+    link = pod()
+    tabbed = tuple(
+        replace(entry, value=entry.value.replace(" ", "\t")) for entry in link.inside.sysctls
+    )
+    assert not pod_differs(link, replace(link.inside, sysctls=tabbed), port_of(link))
+
+
+def test_port_that_left_its_bridge_comes_back():
+    assert with_link("demo.fabric", "worker001-eth0", master=None) == (
+        SetMaster("demo.fabric", "worker001-eth0", 12, "nodes", 2),
+    )
+
+
+def test_unknown_veth_in_the_fabric_goes_but_stays_in_a_node():
+    stray = Link("veth0", 99, "veth")
+    fabric = as_read()["demo.fabric"].links
+    assert changed("demo.fabric", links=(*fabric, stray)) == (
+        DeleteLink("demo.fabric", "veth0", 99),
+    )
+    assert changed(NODE, links=(*as_read()[NODE].links, stray)) == ()
+
+
+def test_namespace_that_is_gone_is_made_anew_with_new_pairs():
+    state = as_read()
+    del state[NODE]
+    operations = diff(WANTED, state)
+    made = [op.link.name for op in operations if isinstance(op, AddVeth)]
+    gone = [op.name for op in operations if isinstance(op, DeleteLink)]
+    assert made == gone == ["worker001-eth0", "worker001-eth1"]
+    assert operations[0] == CreateNamespace(NODE)
+    assert {op.namespace for op in operations} == {NODE, "demo.fabric"}
+
+
+def test_link_with_the_wrong_index_is_made_anew():
+    operations = with_link("demo.fabric", "worker001-eth0", index=77)
+    assert [type(op) for op in operations] == [DeleteLink, AddVeth]
+
+
+def test_missing_masquerade_is_added():
+    operations = changed(NODE, masquerades=())
+    assert [type(op) for op in operations] == [AddMasquerade]
+
+
+def pod():
+    return plan.pod_link(LAB, LAB.nodes[1], "default", "web", "u1", ["10.244.1.2"])
+
+
+def port_of(link):
+    return replace(link.port, peer=None)
+
+
+def test_pod_as_planned_does_not_differ():
+    link = pod()
+    assert not pod_differs(link, link.inside, port_of(link))
+
+
+def test_half_made_pods_differ():
+    link = pod()
+    eth0 = link.inside.link("eth0")
+    no_eth0 = replace(link.inside, links=link.inside.links[:1])
+    no_address = replace(link.inside, links=(link.inside.links[0], replace(eth0, addresses=())))
+    assert pod_differs(link, link.inside, None)
+    assert pod_differs(link, link.inside, replace(port_of(link), master=None))
+    assert pod_differs(link, no_eth0, port_of(link))
+    assert pod_differs(link, no_address, port_of(link))
+    assert pod_differs(link, replace(link.inside, routes=()), port_of(link))
+
+
+def test_attaching_a_pod_in_order():
+    kinds = [type(operation) for operation in attach(pod())]
+    kinds = [kind for kind in kinds if kind is not SetSysctl]
+    assert kinds == [CreateNamespace, AddVeth, SetHairpin, SetUp, SetUp, AddAddress, AddRoute]
