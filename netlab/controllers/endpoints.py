@@ -18,7 +18,7 @@ CONTROLLER = "endpoint-controller"
 MAX_ADDRESSES = 1000
 """Addresses in one Endpoints object, beyond which Kubernetes cuts off."""
 
-SETTLE = 0.1
+SETTLE = 0.03
 """Seconds that changes of pods wait for others: this form is written whole every time."""
 
 

@@ -118,8 +118,13 @@ class ReplicaSets(Controller):
 
     def _first_to_go(self, replica_set: Object, active: list[Object]) -> list[Object]:
         """The pods in the order in which scaling down takes them."""
-        per_node = Counter(_node(pod) for pod in self._related(replica_set))
-        return sorted(active, key=lambda pod: deletion_rank(pod, per_node[_node(pod)]))
+        left = Counter(_node(pod) for pod in self._related(replica_set))
+        ranked = []
+        for pod in sorted(active, key=lambda pod: deletion_rank(pod, 0)):
+            # Each that goes leaves fewer on its node, so that equally full nodes take turns.
+            ranked.append((deletion_rank(pod, left[_node(pod)]), pod))
+            left[_node(pod)] -= 1
+        return [pod for _, pod in sorted(ranked, key=lambda item: item[0])]
 
     def _related(self, replica_set: Object) -> list[Object]:
         """The active pods of all ReplicaSets that have the same owner, so its own at least."""

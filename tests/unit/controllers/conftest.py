@@ -23,6 +23,10 @@ from netlab.store.store import Store
 NOW = "2026-01-01T00:00:00Z"
 
 
+def _never(_pod: Object) -> bool:
+    return False
+
+
 class Kubelet(Controller):
     """Gives bound pods an address and readiness, and confirms the end of those that are to go.
 
@@ -30,11 +34,11 @@ class Kubelet(Controller):
     """
 
     name = "kubelet"
-    unready: Callable[[Object], bool] = staticmethod(lambda pod: False)
-    undying: Callable[[Object], bool] = staticmethod(lambda pod: False)
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self.unready: Callable[[Object], bool] = _never
+        self.undying: Callable[[Object], bool] = _never
         self._addresses = itertools.count(2)
 
     def watches(self) -> Sequence[Watch]:
@@ -62,9 +66,7 @@ class Kubelet(Controller):
         number = next(self._addresses)
         address = meta.status(pod).get("podIP") or f"10.244.{number // 250}.{number % 250 + 1}"
         ready = "False" if self.unready(pod) else "True"
-        others = [
-            one for one in meta.status(pod).get("conditions") or [] if one["type"] != "Ready"
-        ]
+        others = [one for one in meta.status(pod).get("conditions") or [] if one["type"] != "Ready"]
         condition = {"type": "Ready", "status": ready, "lastTransitionTime": self.context.now()}
         return {
             "phase": "Running",

@@ -81,11 +81,7 @@ AFFINITY = "node(s) didn't match Pod's node affinity/selector"
         (
             pod(
                 affinity=affinity(
-                    {
-                        "matchFields": [
-                            {"key": "metadata.name", "operator": "In", "values": ["n1"]}
-                        ]
-                    }
+                    {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
                 )
             ),
             node("n1"),
@@ -118,7 +114,7 @@ def test_the_owner_s_pods_are_spread_before_the_load_is_looked_at_and_names_deci
     nodes = [node("c"), node("b"), node("a")]
     loads = {"a": (1, 1, []), "b": (0, 9, []), "c": (0, 9, [])}
     assert placement.place(pod(), nodes, lambda name: loads[name]) == ("b", "")
-    assert placement.place(pod(), nodes, lambda name: (0, 0, [])) == ("a", "")
+    assert placement.place(pod(), nodes, lambda _: (0, 0, [])) == ("a", "")
 
 
 def test_preferences_count_before_spreading():

@@ -87,7 +87,9 @@ def test_a_slice_that_loses_all_is_deleted_but_the_last_stays_when_ports_do():
 
 
 def test_pods_that_serve_other_ports_get_slices_of_their_own():
-    changes = plan({HTTP: [entry(1)], ALT: [entry(2)]}, [stored("web-1", HTTP, [entry(1), entry(2)])])
+    changes = plan(
+        {HTTP: [entry(1)], ALT: [entry(2)]}, [stored("web-1", HTTP, [entry(1), entry(2)])]
+    )
     assert counts(changes) == (1, 1, 0)
     assert changes.create[0]["ports"][0]["port"] == 8080
     assert changes.update[0]["endpoints"] == [entry(1)]
