@@ -1,0 +1,186 @@
+"""Does a packet match a condition? With what probability? Knows the usual matches of iptables."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import NamedTuple
+
+from netlab.proxy.rule import Condition
+
+_PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """The first packet of a connection, or a later one if `ctstate` says so.
+
+    `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`
+    that know its source; `dnat`/`snat` whether it was translated already.
+    """
+
+    source: str
+    destination: str
+    protocol: str = "tcp"
+    dport: int = 0
+    sport: int = 40000
+    in_interface: str = ""
+    out_interface: str = ""
+    mark: int = 0
+    ctstate: str = "NEW"
+    local: frozenset[str] = frozenset()
+    recent: frozenset[str] = frozenset()
+    dnat: bool = False
+    snat: bool = False
+
+    def is_local(self, address: str) -> bool:
+        """True for the node's own addresses."""
+        return address in self.local or ipaddress.ip_address(address).is_loopback
+
+
+class Answer(NamedTuple):
+    """The probability that a rule matches, and the conditions nobody here understands."""
+
+    probability: float
+    unknown: tuple[str, ...] = ()
+
+
+def matches(conditions: tuple[Condition, ...], packet: Packet) -> Answer:
+    """All conditions together. One that is not known counts as not met, and is reported unless
+    the rule would not match anyway."""
+    known = 1.0
+    unknown: list[str] = []
+    for condition in conditions:
+        if condition.option in _NO_QUESTION:
+            continue
+        test = _TESTS.get(condition.option)
+        if condition.option in _ASKS_RECENT:
+            chance = float(_list_name(conditions) in packet.recent)
+        elif test is None:
+            unknown.append(str(condition))
+            continue
+        else:
+            chance = float(test(packet, condition))
+        known *= 1.0 - chance if condition.negated else chance
+        if not known:
+            return Answer(0.0)
+    return Answer(0.0, tuple(unknown)) if unknown else Answer(known)
+
+
+def _list_name(conditions: tuple[Condition, ...]) -> str:
+    return next((c.values[0] for c in conditions if c.option == "--name"), "DEFAULT")
+
+
+@lru_cache(maxsize=100_000)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text, strict=False)
+
+
+@lru_cache(maxsize=10_000)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(text)
+
+
+def _within(address: str, networks: str) -> bool:
+    return any(_address(address) in _network(one) for one in networks.split(","))
+
+
+def _interface(name: str, wanted: str) -> bool:
+    return name.startswith(wanted[:-1]) if wanted.endswith("+") else name == wanted
+
+
+def _protocol(packet: Packet, condition: Condition) -> bool:
+    wanted = condition.values[0].lower()
+    number = _PROTOCOL_NUMBERS.get(packet.protocol, packet.protocol)
+    return wanted in (packet.protocol, number, "all")
+
+
+def _in_range(port: int, text: str) -> bool:
+    low, _, high = text.partition(":")
+    return int(low or 0) <= port <= int(high or (low if ":" not in text else 65535))
+
+
+def _any_range(port: int, texts: str) -> bool:
+    return any(_in_range(port, text) for text in texts.split(","))
+
+
+def _mark(packet: Packet, condition: Condition) -> bool:
+    value, _, mask = condition.values[0].partition("/")
+    return packet.mark & int(mask or "0xffffffff", 0) == int(value, 0)
+
+
+def _state(packet: Packet, condition: Condition) -> bool:
+    states = condition.values[0].split(",")
+    return (
+        packet.ctstate in states
+        or (packet.dnat and "DNAT" in states)
+        or (packet.snat and "SNAT" in states)
+    )
+
+
+def _address_type(packet: Packet, address: str, wanted: str) -> bool:
+    """LOCAL, MULTICAST, BROADCAST (the limited one) and otherwise UNICAST."""
+    if packet.is_local(address):
+        kind = "LOCAL"
+    elif _address(address).is_multicast:
+        kind = "MULTICAST"
+    else:
+        kind = "BROADCAST" if address == "255.255.255.255" else "UNICAST"
+    return kind in wanted.split(",")
+
+
+def _statistic(_: Packet, condition: Condition) -> float:
+    return float(condition.values[0])
+
+
+def _every(_: Packet, condition: Condition) -> float:
+    return 1.0 / int(condition.values[0])
+
+
+def _tcp_flags(packet: Packet, condition: Condition) -> bool:
+    """A new connection begins with SYN, and a later packet of it carries ACK."""
+    mask, wanted = (set(value.split(",")) for value in condition.values)
+    flags = {"SYN"} if packet.ctstate == "NEW" else {"ACK"}
+    return (flags if "ALL" in mask else flags & mask) == wanted - {"NONE"}
+
+
+# Options that say how a match works, or that always let the packet pass: `-m recent --set` and
+# `-m nfacct` count it, `-m limit` lets a single packet through.
+_NO_QUESTION = frozenset(
+    {
+        "--comment", "--mode", "--packet", "--seconds", "--hitcount", "--reap", "--rttl", "--mask",
+        "--rsource", "--name", "--set", "--nfacct-name", "--limit", "--limit-burst",
+    }
+)  # fmt: skip
+
+_ASKS_RECENT = frozenset({"--rcheck", "--update", "--remove"})
+
+_Test = Callable[[Packet, Condition], float]
+
+_TESTS: Mapping[str, _Test] = MappingProxyType(
+    {
+        "-s": lambda p, c: _within(p.source, c.values[0]),
+        "-d": lambda p, c: _within(p.destination, c.values[0]),
+        "-i": lambda p, c: _interface(p.in_interface, c.values[0]),
+        "-o": lambda p, c: _interface(p.out_interface, c.values[0]),
+        "-p": _protocol,
+        "--dport": lambda p, c: _in_range(p.dport, c.values[0]),
+        "--sport": lambda p, c: _in_range(p.sport, c.values[0]),
+        "--dports": lambda p, c: _any_range(p.dport, c.values[0]),
+        "--sports": lambda p, c: _any_range(p.sport, c.values[0]),
+        "--ports": lambda p, c: _any_range(p.dport, c.values[0])
+        or _any_range(p.sport, c.values[0]),
+        "--mark": _mark,
+        "--ctstate": _state,
+        "--state": _state,
+        "--src-type": lambda p, c: _address_type(p, p.source, c.values[0]),
+        "--dst-type": lambda p, c: _address_type(p, p.destination, c.values[0]),
+        "--probability": _statistic,
+        "--every": _every,
+        "--tcp-flags": _tcp_flags,
+        "--syn": lambda p, _: p.protocol == "tcp" and p.ctstate == "NEW",
+    }
+)  # fmt: skip
