@@ -1,0 +1,124 @@
+import asyncio
+import logging
+
+from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.errors import Conflict
+from netlab.objects import meta
+
+
+class Failing(Controller):
+    """Fails the first few times for every key, with a different error each time."""
+
+    name = "failing"
+    workers = 3
+    errors = (Conflict("stale"), ValueError("a bug"))
+
+    def __init__(self, context):
+        super().__init__(context)
+        self.calls = []
+        self.active = set()
+        self.overlaps = 0
+
+    def watches(self):
+        return (Watch("Node", own_key),)
+
+    async def reconcile(self, key):
+        self.overlaps += key in self.active
+        self.active.add(key)
+        await asyncio.sleep(0.001)
+        self.active.discard(key)
+        tries = self.calls.count(key)
+        self.calls.append(key)
+        if tries < len(self.errors):
+            raise self.errors[tries]
+
+
+def test_errors_are_retried_and_never_overlap_for_a_key(make, caplog):
+    async def main():
+        async with make.cluster(controllers=[Failing]) as c:
+            controller = c.running.controllers[0]
+            for _ in range(5):
+                controller.queue.add("worker001")
+                await asyncio.sleep(0.001)
+            await c.settle()
+            for name in ("worker001", "worker002", "worker003"):
+                assert controller.calls.count(name) >= 3
+            assert controller.overlaps == 0
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(main())
+    assert any("a bug" in record.message for record in caplog.records)
+    assert not any("stale" in record.message for record in caplog.records)
+
+
+def test_idle_means_that_everything_asked_for_is_there(make):
+    async def main():
+        async with make.cluster() as c:
+            await c.settle()
+            for number in range(5):
+                await c.create(make.deployment(f"web-{number}", 4), make.service(f"web-{number}"))
+            await c.settle()
+            assert sum(meta.is_ready(pod) for pod in await c.list("Pod")) == 20
+            assert c.running.is_idle()
+
+    asyncio.run(main())
+
+
+def test_after_stop_nothing_of_it_runs(make):
+    async def main():
+        async with make.cluster() as c:
+            await c.create(make.deployment(replicas=50))
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert left == []
+
+    asyncio.run(main())
+
+
+def test_a_restart_takes_over_without_a_write(make, in_cluster):
+    async def scenario(c):
+        await c.create(make.deployment(), make.service())
+        await c.settle()
+        await c.running.stop()
+        revision = c.registry.store.revision
+        from netlab.controllers.runtime import start_controllers
+
+        again = await start_controllers(c.api)
+        async with asyncio.timeout(5):
+            await again.wait_idle()
+        await again.stop()
+        assert c.registry.store.revision == revision
+
+    in_cluster(scenario)
+
+
+def test_a_repeated_event_is_counted_and_many_alike_are_combined(in_cluster, make):
+    async def scenario(c):
+        node = await c.get("Node", "worker001", "")
+        source = c.running.recorder.source("test")
+        for _ in range(3):
+            source.normal(node, "Rebooted", "again")
+            await c.running.recorder.flush()
+        for number in range(25):
+            source.warning(node, "Odd", f"thing {number}")
+        events = await c.events("Rebooted")
+        assert [(one["count"], one["message"]) for one in events] == [(3, "again")]
+        assert events[0]["involvedObject"]["name"] == "worker001"
+        assert events[0]["source"] == {"component": "test"}
+        odd = await c.events("Odd")
+        assert len(odd) == 11
+        (combined,) = [one for one in odd if one["count"] > 1]
+        assert combined["count"] == 15
+        assert combined["message"] == "(combined from similar events): thing 24"
+
+    in_cluster(scenario)
+
+
+def test_an_event_for_what_is_gone_hurts_nobody(in_cluster, make):
+    async def scenario(c):
+        ghost = make.pod("ghost")
+        ghost["metadata"] |= {"namespace": "nowhere", "uid": "x"}
+        c.running.recorder.source("test").normal(ghost, "Gone", "too late")
+        await c.running.recorder.flush()
+        assert await c.events("Gone") == []
+
+    in_cluster(scenario)
