@@ -19,7 +19,6 @@ import resource
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -47,6 +46,7 @@ from netlab.objects.lab import Lab
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.sandbox import Sandboxes
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
@@ -176,9 +176,12 @@ class Daemon:
     async def _start_pods(self, responder: ResponderClient, controllers: Running) -> None:
         wiring = PodWiring(self.lab, self._directory)
         source = controllers.recorder.source("kubelet")
-        processes = PodProcesses(self.lab, self._owner, _now)
+        sandboxes = Sandboxes(responder, self._owner)
+        dns = bootstrap.dns_addresses(self.lab)[0]
+        processes = PodProcesses(sandboxes, self.lab, dns, _now)
         containers = PodContainers(responder, self._dns, processes, self._informers, _now)
         await containers.adopt()
+        self._stack.push_async_callback(containers.detach)
         self._pods = PodAgent(
             self.lab,
             self._informers,

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from netlab.agents.dns import DnsAgent
 from netlab.agents.environment import container_variables, service_variables
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, container_id, hostname
+from netlab.agents.processes import PodProcesses, command_of
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.workload.behaviour import PATH, Behaviour, behaviour, served_pod
+from netlab.workload.behaviour import Behaviour, behaviour, served_pod
 from netlab.workload.client import ResponderClient
+from netlab.workload.sandbox import base_environment
 from netlab.workload.served import ServedPod
 
 log = logging.getLogger(__name__)
 
 Changed = Callable[[PodRun], None]
 Environments = Mapping[str, Mapping[str, str]]
-
-
-class Processes(Protocol):
-    """Runs containers that are commands."""
-
-    async def start(
-        self,
-        run: PodRun,
-        container: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        changed: Changed,
-    ) -> None:
-        """Start, or adopt, the container's process; from then on its restart policy holds."""
-
-    async def stop(self, run: PodRun, grace: float) -> None:
-        """End all processes of the pod."""
 
 
 class PodContainers:
@@ -48,7 +32,7 @@ class PodContainers:
         self,
         responder: ResponderClient,
         dns: DnsAgent,
-        processes: Processes,
+        processes: PodProcesses,
         informers: Informers,
         now: Callable[[], str],
     ) -> None:
@@ -58,13 +42,66 @@ class PodContainers:
         self._informers = informers
         self._now = now
         self._adopted: frozenset[str] = frozenset()
+        self._starting: dict[str, asyncio.Task[None]] = {}
 
     async def adopt(self) -> None:
         """Note what the responder serves already: those pods' connections are left alone."""
         self._adopted = frozenset(await self._responder.list())
+        await self._processes.adopt()
+
+    async def detach(self) -> None:
+        """Watch no longer; everything goes on running."""
+        for task in self._starting.values():
+            task.cancel()
+        await asyncio.gather(*self._starting.values(), return_exceptions=True)
+        await self._processes.detach()
 
     async def start(self, runs: Sequence[PodRun], changed: Changed) -> None:
-        """Start every container of these pods; what cannot start says why in its state."""
+        """Start every container of these pods; what cannot start says why in its state.
+
+        Pods with init containers take their time, and hold up no other.
+        """
+        await self._start_main([run for run in runs if not run.inits], changed)
+        for run in runs:
+            if run.inits:
+                self._starting[run.uid] = asyncio.create_task(self._start_slowly(run, changed))
+
+    async def stop(self, run: PodRun, grace: float) -> None:
+        """End everything of a pod."""
+        starting = self._starting.pop(run.uid, None)
+        if starting:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+        await self._responder.stop([run.uid])
+        await self._dns.stop(run.uid)
+        await self._processes.stop(run, grace)
+
+    async def _start_slowly(self, run: PodRun, changed: Changed) -> None:
+        """Init containers one after another, each to its end, then the others."""
+        for container in run.inits:
+            if not await self._initialized(run, container, changed):
+                return
+        await self._start_main([run], changed)
+        changed(run)
+
+    async def _initialized(self, run: PodRun, container: str, changed: Changed) -> bool:
+        """Run one init container; True when it succeeded, or goes on as a sidecar."""
+        state = run.state(container)
+        try:
+            env = self.environment(run, container)
+        except NetlabError as error:
+            state.wait("CreateContainerConfigError", error.message)
+            changed(run)
+            return False
+        argv = behaviour(run.spec_of(container), env).argv
+        task = self._processes.start(run, container, command_of(run, container, argv, env), changed)
+        if run.is_sidecar(container):
+            return True
+        ended = await asyncio.shield(task)
+        state.ready = ended is not None and ended.code == 0
+        return state.ready
+
+    async def _start_main(self, runs: Sequence[PodRun], changed: Changed) -> None:
         environments = {run.uid: self._environments(run) for run in runs}
         new = [run for run in runs if run.uid not in self._adopted]
         served = [pod for run in new if (pod := _served(run, environments[run.uid]))]
@@ -73,19 +110,13 @@ class PodContainers:
             for container, env in environments[run.uid].items():
                 await self._begin(run, container, env, problems.get(run.uid, []), changed)
 
-    async def stop(self, run: PodRun, grace: float) -> None:
-        """End everything of a pod."""
-        await self._responder.stop([run.uid])
-        await self._dns.stop(run.uid)
-        await self._processes.stop(run, grace)
-
     def behaviour_of(self, run: PodRun, container: str) -> Behaviour:
         """What a container of a running pod does."""
         return behaviour(run.spec_of(container))
 
     def environment(self, run: PodRun, container: str) -> dict[str, str]:
         """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks."""
-        base = {"PATH": PATH, "HOSTNAME": hostname(run.pod), "HOME": "/root"}
+        base = base_environment(hostname(run.pod))
         if meta.spec(run.pod).get("enableServiceLinks", True):
             namespace = meta.namespace(run.pod)
             base |= service_variables(self._informers["Service"].items(), namespace)
@@ -114,9 +145,10 @@ class PodContainers:
     ) -> None:
         found = behaviour(run.spec_of(container), env)
         if found.kind == "process":
-            await self._processes.start(run, container, found.argv, env, changed)
+            command = command_of(run, container, found.argv, env)
+            self._processes.start(run, container, command, changed)
             return
-        state = run.containers[container]
+        state = run.state(container)
         try:
             if found.kind == "dnsmasq":
                 await self._dns.start(run.uid, run.netns)
@@ -129,17 +161,6 @@ class PodContainers:
         started = meta.status(run.pod).get("startTime")
         state.begin(str(started or self._now()), container_id(run, container))
         state.ready = True
-
-
-def hostname(pod: Object) -> str:
-    """`spec.hostname`, or the pod's name cut to what a host name may be."""
-    return str(meta.spec(pod).get("hostname") or meta.name(pod)[:63].rstrip("-."))
-
-
-def container_id(run: PodRun, container: str) -> str:
-    """A name for this start of a container: 64 hexadecimal digits, as runtimes give them."""
-    restarts = run.containers[container].restarts
-    return hashlib.sha256(f"{run.uid}/{container}/{restarts}".encode()).hexdigest()
 
 
 def _with_addresses(run: PodRun) -> Object:

@@ -224,6 +224,7 @@ class PodAgent:
         status = compute(
             run.pod,
             list(run.containers.values()),
+            list(run.inits.values()),
             host_ips=self._nodes[run.node].internal_ips,
             pod_ips=run.ips,
             now=self._now(),

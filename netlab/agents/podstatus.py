@@ -27,6 +27,7 @@ class ContainerState:
     waiting: str = "ContainerCreating"
     message: str = ""
     restarts: int = 0
+    crashes: int = 0
     ready: bool = False
     last: dict[str, Any] | None = None
 
@@ -77,6 +78,7 @@ class ContainerState:
         return {
             "exitCode": self.exit_code,
             "reason": self.reason,
+            **({"message": self.message} if self.message else {}),
             "startedAt": self.started_at,
             "finishedAt": self.finished_at,
             "containerID": f"netlab://{self.container_id}",
@@ -88,8 +90,12 @@ def restart_policy(pod: Object) -> str:
     return str(meta.spec(pod).get("restartPolicy") or "Always")
 
 
-def phase(pod: Object, containers: Sequence[ContainerState]) -> str:
+def phase(
+    pod: Object, containers: Sequence[ContainerState], inits: Sequence[ContainerState] = ()
+) -> str:
     """Pending until every container ran once; Succeeded or Failed once none will run again."""
+    if restart_policy(pod) == "Never" and any(init.exit_code for init in inits):
+        return "Failed"
     if any(not container.started_at for container in containers):
         return "Pending"
     over = [container.exit_code is not None and not container.waiting for container in containers]
@@ -105,22 +111,24 @@ def phase(pod: Object, containers: Sequence[ContainerState]) -> str:
 def compute(
     pod: Object,
     containers: Sequence[ContainerState],
+    inits: Sequence[ContainerState] = (),
     *,
     host_ips: Sequence[str],
     pod_ips: Sequence[str],
     now: str,
 ) -> dict[str, Any]:
     """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change."""
-    current = phase(pod, containers)
+    current = phase(pod, containers, inits)
     ready = current == "Running" and all(container.ready for container in containers)
     over = current in ("Succeeded", "Failed")
     unready = {
         "reason": "PodCompleted" if over else "ContainersNotReady",
         "message": "" if over else _unready_message(containers),
     }
+    waiting_inits = [init.name for init in inits if init.exit_code != 0 and not init.ready]
     conditions = [
         _condition("PodReadyToStartContainers", bool(pod_ips) and not over),
-        _condition("Initialized", True),
+        _condition("Initialized", not waiting_inits, **_uninitialized(waiting_inits)),
         _condition("Ready", ready, **unready),
         _condition("ContainersReady", ready, **unready),
         _condition("PodScheduled", True),
@@ -133,6 +141,7 @@ def compute(
         "podIP": pod_ips[0] if pod_ips else None,
         "podIPs": [{"ip": address} for address in pod_ips],
         "startTime": meta.status(pod).get("startTime") or now,
+        "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
         "qosClass": qos_class(pod),
     }
@@ -149,6 +158,13 @@ def qos_class(pod: Object) -> str:
         for r in resources
     )
     return "Guaranteed" if whole else "Burstable"
+
+
+def _uninitialized(names: Sequence[str]) -> dict[str, str]:
+    return {
+        "reason": "ContainersNotInitialized",
+        "message": f"containers with incomplete status: [{' '.join(names)}]",
+    }
 
 
 def _unready_message(containers: Sequence[ContainerState]) -> str:

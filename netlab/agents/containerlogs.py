@@ -1,0 +1,89 @@
+"""Container logs, from whoever keeps them, in the form that `kubectl logs` asks for."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from netlab.agents.podrun import PodRun
+from netlab.errors import BadRequest
+from netlab.objects import meta
+from netlab.workload import crilog
+from netlab.workload.client import ResponderClient
+from netlab.workload.sandbox import SandboxProcess
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which part of a log; `since` is Unix time, None for all."""
+
+    follow: bool
+    tail: int | None
+    since: float | None
+    timestamps: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line, its end included if it has one, and when it was written (RFC 3339)."""
+
+    time: str
+    data: bytes
+
+
+async def of_process(process: SandboxProcess, wanted: Wanted) -> AsyncIterator[Line]:
+    """What a process wrote, and (following) goes on to write until it ends."""
+    past = list(crilog.read(process.log))
+    for line in _tail(_entry_lines(past), wanted.tail):
+        yield line
+    if not wanted.follow:
+        return
+    seen = 0
+    async for entry in process.follow_log():
+        seen += 1
+        if seen > len(past):
+            yield Line(entry.time, entry.data)
+
+
+async def of_previous(run: PodRun, container: str) -> AsyncIterator[Line]:
+    """The log of the container's life before this one."""
+    attempt = run.state(container).restarts - 1
+    path = run.directory / "containers" / container / f"{attempt}.log"
+    if attempt < 0 or not Path(path).exists():
+        raise BadRequest(
+            f'previous terminated container "{container}" in pod "{meta.name(run.pod)}" not found'
+        )
+    for line in _entry_lines(crilog.read(path)):
+        yield line
+
+
+async def of_server(
+    responder: ResponderClient, uid: str, container: str, wanted: Wanted
+) -> AsyncIterator[Line]:
+    """A built-in server's access log."""
+    lines = responder.logs(uid, container, follow=wanted.follow, tail=wanted.tail)
+    async for seconds, text in lines:
+        yield Line(_rfc3339(seconds), text.encode() + b"\n")
+
+
+async def rendered(lines: AsyncIterator[Line], wanted: Wanted) -> AsyncIterator[bytes]:
+    """The lines as they go to the client."""
+    since = _rfc3339(wanted.since) if wanted.since is not None else ""
+    async for line in lines:
+        if line.time >= since:
+            yield line.time.encode() + b" " + line.data if wanted.timestamps else line.data
+
+
+def _tail(lines: Iterable[Line], count: int | None) -> Iterable[Line]:
+    return lines if count is None else deque(lines, maxlen=count)
+
+
+def _entry_lines(entries: Iterable[crilog.LogEntry]) -> Iterable[Line]:
+    return (Line(entry.time, entry.data) for entry in entries)
+
+
+def _rfc3339(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
