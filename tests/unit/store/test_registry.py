@@ -1,0 +1,317 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
+from netlab.store.registry import Registry
+
+
+def test_create_fills_what_the_server_owns(registry: Registry, make: Any) -> None:
+    mine = make.pod()
+    mine["metadata"] |= {"uid": "mine", "generation": 7, "creationTimestamp": None}
+    mine["status"] = {"phase": "Running"}
+    stored = registry.create(mine)
+    metadata = stored["metadata"]
+    assert metadata["uid"] != "mine" and len(metadata["uid"]) == 36
+    assert metadata["creationTimestamp"] == "2026-01-01T12:00:00Z"
+    assert metadata["generation"] == 1
+    assert stored["status"] == {"phase": "Pending", "qosClass": "BestEffort"}
+    assert stored["spec"]["restartPolicy"] == "Always", "defaults were not filled"
+    assert mine["metadata"]["uid"] == "mine", "the caller's object was changed"
+
+
+def test_what_is_stored_does_not_follow_the_callers_object(registry: Registry, make: Any) -> None:
+    mine = make.config("a", x="1")
+    registry.create(mine)
+    mine["data"]["x"] = "2"
+    assert registry.get("ConfigMap", "default", "a")["data"] == {"x": "1"}
+
+
+def test_generated_names_end_in_five_safe_characters(registry: Registry, make: Any) -> None:
+    body = make.pod()
+    body["metadata"] = {"generateName": "web-" + "x" * 70}
+    name = registry.create(body)["metadata"]["name"]
+    assert len(name) == 63 and name.startswith("web-xxx")
+    assert registry.create(body)["metadata"]["name"] != name
+
+
+def test_a_taken_generated_name_is_tried_again(
+    registry: Registry, make: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endings = iter(["aaaaa", "aaaaa", "bbbbb"])
+    monkeypatch.setattr("netlab.objects.names.random_suffix", lambda length: next(endings))
+    body = make.config("")
+    body["metadata"] = {"generateName": "c-"}
+    assert [registry.create(body)["metadata"]["name"] for _ in range(2)] == ["c-aaaaa", "c-bbbbb"]
+
+
+def test_the_servers_words(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    registry.create(make.deployment())
+    cases: list[tuple[type[ApiError], str, Any]] = [
+        (NotFound, 'services "web" not found', lambda: registry.get("Service", "default", "web")),
+        (
+            NotFound,
+            'deployments.apps "x" not found',
+            lambda: registry.delete("Deployment", "default", "x"),
+        ),
+        (
+            NotFound,
+            'namespaces "nowhere" not found',
+            lambda: registry.create(make.config("a", space="nowhere")),
+        ),
+        (
+            AlreadyExists,
+            'configmaps "a" already exists',
+            lambda: registry.create(make.config("a")),
+        ),
+        (
+            AlreadyExists,
+            'deployments.apps "web" already exists',
+            lambda: registry.create(make.deployment()),
+        ),
+        (
+            NotFound,
+            "the server could not find the requested resource",
+            lambda: registry.list("Widget"),
+        ),
+    ]
+    for error, text, call in cases:
+        with pytest.raises(error) as raised:
+            call()
+        assert raised.value.message == text
+
+
+def test_all_problems_are_told_at_once(registry: Registry, make: Any) -> None:
+    body = make.service(type="NodePort", ports=[{"port": 0, "targetPort": 80, "nodePort": 80}])
+    with pytest.raises(Invalid) as raised:
+        registry.create(body)
+    error = raised.value
+    assert error.message.startswith('Service "web" is invalid: [spec.ports[0].port: Invalid value')
+    assert "spec.ports[0].nodePort: Invalid value: 80: provided port is not in the" in error.message
+    causes = error.details["causes"]
+    assert isinstance(causes, list)
+    assert [cause["field"] for cause in causes] == ["spec.ports[0].port", "spec.ports[0].nodePort"]
+    assert error.details["kind"] == "Service" and error.code == 422
+
+
+def test_wrong_types_cannot_be_handled(registry: Registry, make: Any) -> None:
+    with pytest.raises(BadRequest, match='Pod in version "v1" cannot be handled as a Pod'):
+        registry.create(make.pod(containers="nginx"))
+    with pytest.raises(BadRequest, match="metadata"):
+        registry.create({"apiVersion": "v1", "kind": "Pod", "metadata": []})
+
+
+def test_unknown_fields_are_not_stored(registry: Registry, make: Any) -> None:
+    body = {**make.config("a"), "dtaa": {"x": "1"}}
+    assert "dtaa" not in registry.create(body)
+
+
+def test_a_version_that_is_not_served(registry: Registry, make: Any) -> None:
+    with pytest.raises(BadRequest, match="apps/v1beta1"):
+        registry.create({**make.deployment(), "apiVersion": "apps/v1beta1"})
+
+
+def test_cluster_scoped_objects_have_no_namespace(registry: Registry, make: Any) -> None:
+    body = make.namespace("x")
+    body["metadata"]["namespace"] = "default"
+    with pytest.raises(BadRequest, match="not namespaced"):
+        registry.create(body)
+
+
+def test_update_needs_the_current_version(registry: Registry, make: Any) -> None:
+    first = registry.create(make.config("a", x="1"))
+    second = registry.update({**first, "data": {"x": "2"}})
+    with pytest.raises(Conflict) as raised:
+        registry.update({**first, "data": {"x": "3"}})
+    assert raised.value.message == (
+        'Operation cannot be fulfilled on configmaps "a": the object has been modified; '
+        "please apply your changes to the latest version and try again"
+    )
+    unconditional = make.config("a", x="4")
+    third = registry.update(unconditional)
+    assert int(third["metadata"]["resourceVersion"]) > int(second["metadata"]["resourceVersion"])
+    assert third["metadata"]["uid"] == first["metadata"]["uid"]
+
+
+def test_update_of_another_uid_is_refused(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    stranger = make.config("a", x="1")
+    stranger["metadata"]["uid"] = "other"
+    with pytest.raises(Conflict, match="UID in precondition: other"):
+        registry.update(stranger)
+
+
+def test_a_write_that_changes_nothing_is_none(registry: Registry, make: Any) -> None:
+    stored = registry.create(make.deployment())
+    revision = registry.store.revision
+    assert registry.update(copy.deepcopy(stored)) is stored
+    assert registry.patch("Deployment", "default", "web", {"spec": {"replicas": 1}}) is stored
+    assert registry.patch("Deployment", "default", "web", {"status": {"replicas": 9}}) is stored
+    assert registry.store.revision == revision
+
+
+def test_generation_counts_changes_of_the_spec_only(registry: Registry, make: Any) -> None:
+    registry.create(make.deployment())
+
+    def patched(change: dict[str, Any], subresource: str = "") -> int:
+        obj = registry.patch("Deployment", "default", "web", change, subresource=subresource)
+        return int(obj["metadata"]["generation"])
+
+    assert patched({"metadata": {"labels": {"a": "b"}}}) == 1
+    assert patched({"status": {"replicas": 1}}, "status") == 1
+    assert patched({"spec": {"replicas": 2}}) == 2
+    assert patched({"spec": {"replicas": 3}}, "scale") == 3
+
+
+def test_status_changes_through_its_subresource_only(registry: Registry, make: Any) -> None:
+    stored = copy.deepcopy(registry.create(make.pod()))
+    stored["status"] = {"phase": "Running"}
+    stored["metadata"]["labels"] = {"changed": "yes"}
+    after = registry.update(stored)
+    assert after["status"]["phase"] == "Pending" and after["metadata"]["labels"] == {
+        "changed": "yes"
+    }
+
+    stored["metadata"] |= {"labels": {"again": "yes"}, "resourceVersion": ""}
+    stored["spec"] = {"containers": []}
+    after = registry.update(stored, subresource="status")
+    assert after["status"] == {"phase": "Running"}
+    assert after["metadata"]["labels"] == {"changed": "yes"}
+    assert after["spec"]["containers"][0]["image"] == "nginx"
+
+
+def test_scale_changes_replicas_only(registry: Registry, make: Any) -> None:
+    registry.create(make.deployment())
+    change = {"spec": {"replicas": 5, "paused": True}, "metadata": {"labels": {"a": "b"}}}
+    after = registry.patch("Deployment", "default", "web", change, subresource="scale")
+    assert after["spec"]["replicas"] == 5
+    assert "paused" not in after["spec"] and "labels" not in after["metadata"]
+    with pytest.raises(Invalid, match="spec.replicas"):
+        registry.patch(
+            "Deployment", "default", "web", {"spec": {"replicas": -1}}, subresource="scale"
+        )
+
+
+def test_a_kind_without_the_subresource(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    with pytest.raises(NotFound, match="could not find the requested resource"):
+        registry.patch("ConfigMap", "default", "a", {}, subresource="scale")
+
+
+def test_immutable_fields_stay(registry: Registry, make: Any) -> None:
+    registry.create(make.deployment())
+    change = {"spec": {"selector": {"matchLabels": {"app": "other"}}}}
+    with pytest.raises(Invalid, match="field is immutable"):
+        registry.patch("Deployment", "default", "web", change)
+
+
+def test_a_dry_run_changes_nothing(registry: Registry, make: Any) -> None:
+    revision = registry.store.revision
+    planned = registry.create(make.service(type="NodePort"), dry_run=True)
+    assert planned["spec"]["clusterIP"] and planned["spec"]["ports"][0]["nodePort"]
+    assert registry.store.revision == revision
+    taken = registry.create(
+        make.service("other", type="NodePort", clusterIP=planned["spec"]["clusterIP"])
+    )
+    assert taken["spec"]["clusterIP"] == planned["spec"]["clusterIP"], "the dry run kept it"
+
+    kind, where = "Service", ("default", "other")
+    registry.update({**taken, "metadata": {**taken["metadata"], "labels": {"a": "b"}}}, dry_run=True)
+    registry.patch(kind, *where, {"spec": {"type": "ClusterIP"}}, dry_run=True)
+    registry.delete(kind, *where, dry_run=True)
+    assert registry.get(kind, *where) is taken
+    with pytest.raises(AlreadyExists):
+        body = make.service("other")
+        registry.create(body, dry_run=True)
+
+
+def test_lists_select(registry: Registry, make: Any) -> None:
+    for name in ("a", "b", "c"):
+        registry.create(make.pod(name))
+    registry.patch("Pod", "default", "b", {"spec": {"nodeName": "n1"}}, subresource="binding")
+
+    def names(**selectors: str) -> list[str]:
+        found = registry.list("Pod", "default", **selectors)
+        assert found.resource_version == str(registry.store.revision)
+        return [obj["metadata"]["name"] for obj in found.items]
+
+    assert names() == ["a", "b", "c"]
+    assert names(label_selector="app in (a,c)") == ["a", "c"]
+    assert names(field_selector="spec.nodeName=n1") == ["b"]
+    assert names(field_selector="metadata.name=c") == ["c"]
+    assert names(field_selector="metadata.name=c", label_selector="app=a") == []
+    with pytest.raises(BadRequest):
+        names(label_selector="a in b")
+
+
+def test_a_pod_is_bound_once(registry: Registry, make: Any) -> None:
+    registry.create(make.pod())
+
+    def bind(node: str, **metadata: str) -> dict[str, Any]:
+        change = {"spec": {"nodeName": node}, "metadata": metadata}
+        return registry.patch("Pod", "default", "web", change, subresource="binding")
+
+    with pytest.raises(Conflict, match="UID"):
+        bind("n1", uid="of-another")
+    with pytest.raises(BadRequest):
+        bind("")
+    bound = bind("n1")
+    assert bound["spec"]["nodeName"] == "n1" and bound["metadata"]["generation"] == 1
+    assert [(c["type"], c["status"]) for c in bound["status"]["conditions"]] == [
+        ("PodScheduled", "True")
+    ]
+    with pytest.raises(Conflict, match='pod web is already assigned to node "n1"'):
+        bind("n2")
+
+
+def test_a_patch_cannot_rename(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    for change in ({"name": "b"}, {"namespace": "other"}):
+        with pytest.raises(BadRequest, match="cannot change"):
+            registry.patch("ConfigMap", "default", "a", {"metadata": change})
+
+
+def test_a_patch_with_a_stale_version(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    with pytest.raises(Conflict):
+        registry.patch(
+            "ConfigMap", "default", "a", {"metadata": {"resourceVersion": "1"}, "data": {"x": "1"}}
+        )
+
+
+def test_apply_creates_and_then_merges(registry: Registry, make: Any) -> None:
+    def apply(config: dict[str, Any]) -> dict[str, Any]:
+        return registry.patch(
+            "Service",
+            "default",
+            "web",
+            config,
+            content_type="application/apply-patch+yaml",
+            field_manager="kubectl",
+        )
+
+    first = apply(make.service())
+    assert first["spec"]["clusterIP"].startswith("10.")
+    second = apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web", "labels": {"a": "b"}},
+            "spec": {"ports": [{"port": 81, "name": "b"}, {"port": 80, "name": "a"}]},
+        }
+    )
+    assert second["spec"]["clusterIP"] == first["spec"]["clusterIP"]
+    assert [(p["name"], p["port"]) for p in second["spec"]["ports"]] == [("a", 80), ("b", 81)]
+    assert second["metadata"]["labels"] == {"a": "b"}
+    assert "managedFields" not in second["metadata"]
+
+
+def test_nulls_mean_absence(registry: Registry, make: Any) -> None:
+    body = {**make.config("a", x="1"), "binaryData": None}
+    body["metadata"]["labels"] = None
+    stored = registry.create(body)
+    assert "binaryData" not in stored and "labels" not in stored["metadata"]
