@@ -15,13 +15,13 @@ from typing import Protocol
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel.run import run
 from netlab.proxy import owners
-from netlab.proxy.carry import carry, difference
+from netlab.proxy.carry import builtin_difference, carry, difference
 from netlab.proxy.model import Change, Family, Ruleset
 from netlab.proxy.read import Variant, legacy_layout, nft_generation, program, read
 from netlab.proxy.render import render, render_change, render_restore
 
 # nat first: nearly all that can fail is there, and each table is committed on its own.
-_ORDER = ("nat", "filter", "mangle")
+ORDER = ("nat", "filter", "mangle")
 
 # Above this many chains to change, whole tables are quicker.
 _FEW = 500
@@ -82,22 +82,23 @@ class RestoreApplier:
         of whole tables; if a later table fails, the earlier ones are put back."""
         existing = self.read()
         wanted = _in_order(carry(desired, existing))
-        change = difference(existing, wanted)
-        if change is not None and len(change.after) <= _FEW:
-            self.change(change)
-            return bool(change)
+        if not builtin_difference(existing, wanted):
+            change = difference(existing, wanted)
+            if len(change.after) <= _FEW:
+                self.change(change)
+                return bool(change)
         text = render_restore(wanted)
         try:
             self._restore(text)
         except _Refused as refused:
-            self._put_back(existing, _committed(text, refused.number))
+            self.put_back(existing, _committed(text, refused.number))
             raise _explained(refused, text, desired) from None
         return True
 
     def change(self, change: Change) -> None:
         """One restore with --noflush; if a later table fails, the earlier ones are put back."""
         ordered = Change()
-        for place in sorted(change.after, key=lambda place: _ORDER.index(place[0])):
+        for place in sorted(change.after, key=lambda place: ORDER.index(place[0])):
             ordered.note(place, change.before[place], change.after[place])
         text = render_change(ordered)
         if not text:
@@ -114,9 +115,10 @@ class RestoreApplier:
         """nf_tables' generation; for legacy tables the offsets of their parts."""
         if self.variant == "nft":
             return nft_generation(self.netns)
-        return legacy_layout(self.netns, self.family, _ORDER)
+        return legacy_layout(self.netns, self.family, ORDER)
 
-    def _put_back(self, existing: Ruleset, tables: Iterable[str]) -> None:
+    def put_back(self, existing: Ruleset, tables: Iterable[str]) -> None:
+        """Write these tables as they were read before."""
         # A table that did not exist before is emptied: no rules is what it had.
         old = {name: existing.tables[name] for name in tables if name in existing.tables}
         empty = "".join(f"*{name}\nCOMMIT\n" for name in tables if name not in existing.tables)
@@ -132,7 +134,7 @@ class RestoreApplier:
 
 
 def _in_order(ruleset: Ruleset) -> Ruleset:
-    return Ruleset({name: ruleset.tables[name] for name in _ORDER if name in ruleset.tables})
+    return Ruleset({name: ruleset.tables[name] for name in ORDER if name in ruleset.tables})
 
 
 class _Refused(Exception):
@@ -171,10 +173,8 @@ def _explained(refused: _Refused, text: str, desired: Ruleset) -> RestoreFailed:
     if line == "COMMIT":
         line = _mentioned(refused.words, lines)
     match = re.match(r"(?:\[\d+:\d+\] )?(?:-A |-X |:)(\S+)(?: (.*))?", line)
-    service = None
-    if match:
-        rule = match.group(2) or ""
-        service = owners.service_port(rule) or owners.owner(desired, "nat", match.group(1))
+    nat = desired.tables.get("nat")
+    service = owners.owner(nat, match.group(1), match.group(2) or "") if match else None
     return RestoreFailed(f"iptables-restore: {refused.words}", line, service)
 
 

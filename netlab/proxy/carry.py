@@ -62,22 +62,32 @@ def _is_jump(rule: str) -> bool:
     return target(rule) in _JUMPED_TO
 
 
-def difference(existing: Ruleset, wanted: Ruleset) -> Change | None:
-    """The chains to change so that `existing` becomes `wanted` (which `carry` made of it).
+def builtin_difference(
+    existing: Ruleset, wanted: Ruleset
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """The built-in chains that differ, with the rules they are to have."""
+    return {
+        (table.name, chain.name): chain.rules
+        for table in wanted.tables.values()
+        for chain in table.builtin()
+        if chain.rules != _rules(existing, table.name, chain.name)
+    }
 
-    None when that is no matter of single chains: built-in ones differ, or a table is missing.
-    """
+
+def _rules(ruleset: Ruleset, table: str, chain: str) -> tuple[str, ...]:
+    found = ruleset.chain(table, chain)
+    return found.rules if found else ()
+
+
+def difference(existing: Ruleset, wanted: Ruleset) -> Change:
+    """The chains to change so that `existing` becomes `wanted` (which `carry` made of it),
+    built-in ones apart."""
     change = Change()
     for name, table in wanted.tables.items():
-        old = existing.tables.get(name)
-        if old is None:
-            return None
+        old = existing.tables.get(name) or Table(name)
         for chain in old.chains.keys() | table.chains.keys():
             before, after = old.chains.get(chain), table.chains.get(chain)
-            if chain in HOOKS.get(name, ()):
-                if before is None or after is None or before.rules != after.rules:
-                    return None
-            else:
+            if chain not in HOOKS.get(name, ()):
                 place = (name, chain)
                 change.note(place, before and before.rules, after and after.rules)
     return change

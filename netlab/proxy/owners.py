@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from netlab.proxy.model import Ruleset, Table
+from netlab.proxy.chains import is_of_service
+from netlab.proxy.model import Table
 
 # Every comment names the service port: alone, first, or after "for" or "to".
 _NAME = r"([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"
@@ -22,20 +23,10 @@ def service_of(port: str) -> str:
     return port.partition(":")[0]
 
 
-def chain_owners(table: Table) -> dict[str, str]:
-    """Chain → service port, for chains whose rules all speak of one."""
-    owners = {}
-    for chain in table.chains.values():
-        named = {port for rule in chain.rules if (port := service_port(rule))}
-        if len(named) == 1:
-            owners[chain.name] = named.pop()
-    return owners
-
-
-def owner(ruleset: Ruleset, table: str, chain: str, rule: str = "") -> str | None:
-    """The service port behind a rule of that chain, or behind the chain itself."""
-    found = ruleset.chain(table, chain)
-    candidates = (rule, *(found.rules if found else ()))
-    if not chain.startswith("KUBE-") or chain[5:9] not in ("SVC-", "SVL-", "EXT-", "SEP-"):
-        candidates = (rule, *(found.rules if found and chain.startswith("KUBE-FW-") else ()))
-    return next((port for text in candidates if (port := service_port(text))), None)
+def owner(table: Table | None, chain: str, rule: str = "") -> str | None:
+    """The service port behind a rule of that chain, or behind a chain of one Service's own."""
+    named = service_port(rule)
+    found = table.chains.get(chain) if table else None
+    if named or found is None or not is_of_service(chain):
+        return named
+    return next((port for text in found.rules if (port := service_port(text))), None)

@@ -18,6 +18,10 @@ _SPELLINGS = {
 }  # fmt: skip
 
 
+# What iptables itself knows, without a match.
+_BASIC = frozenset({"-s", "-d", "-i", "-o", "-p"})
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One thing a rule asks: `module` is "" for what iptables itself knows (-s, -d, -i, -o, -p)."""
@@ -34,10 +38,11 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule taken apart. `target` is "" for a rule that only counts; `goto` when the target
-    chain does not return here."""
+    """A rule taken apart. `modules` are its `-m`, also those that ask nothing; `target` is ""
+    for a rule that only counts; `goto` when the target chain does not return here."""
 
     conditions: tuple[Condition, ...]
+    modules: tuple[str, ...]
     target: str
     options: tuple[Condition, ...] = ()
     goto: bool = False
@@ -71,18 +76,19 @@ def parse_rule(text: str) -> Rule:
     """Take apart the text of a rule (without `-A CHAIN`)."""
     conditions: list[Condition] = []
     options: list[Condition] = []
-    target, goto, module = "", False, ""
+    modules: list[str] = []
+    target, goto = "", False
     for condition in _groups(tokens(text)):
         option = _SPELLINGS.get(condition.option, condition.option)
         if option == "-m":
-            module = condition.values[0]
+            modules.append(condition.values[0])
         elif option in ("-j", "-g"):
             target, goto = condition.values[0], option == "-g"
         else:
             into = options if target else conditions
-            of = "" if option in ("-s", "-d", "-i", "-o", "-p") else module
+            of = "" if option in _BASIC or not modules else modules[-1]
             into.append(Condition(of, option, condition.values, condition.negated))
-    return Rule(tuple(conditions), target, tuple(options), goto)
+    return Rule(tuple(conditions), tuple(modules), target, tuple(options), goto)
 
 
 def _groups(words: list[str]) -> Iterator[Condition]:

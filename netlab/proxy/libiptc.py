@@ -1,0 +1,188 @@
+"""The applier without a program: python-iptables, which speaks to the legacy tables itself.
+
+Its traps, and what is done about each: its tables are singletons bound to the namespace they
+were opened in (refreshed after every entering), it is not thread-safe (one lock for the
+process), merely opening a table creates it (so nothing is opened that is not going to be
+written), and it leaves nothing undone by itself (nothing is committed before all is built).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import EnvironmentLacks
+from netlab.kernel import netns as namespaces
+from netlab.proxy import owners
+from netlab.proxy.apply import ORDER, RestoreApplier, RestoreFailed
+from netlab.proxy.carry import builtin_difference, carry, difference
+from netlab.proxy.model import Change, Family, Ruleset
+from netlab.proxy.rule import Condition, Rule, parse_rule
+
+_LOCK = threading.Lock()
+
+
+def _iptc() -> Any:
+    """The library, imported when first used: it loads shared objects of the machine's."""
+    try:
+        import iptc
+    except (ImportError, OSError) as error:
+        raise EnvironmentLacks(
+            f"python-iptables does not load: {error}",
+            hint="apt-get install libxtables12 iptables, or say `iptables: auto` in the lab file",
+        ) from error
+    return iptc
+
+
+class LibiptcApplier:
+    """libiptc through python-iptables; the legacy tables of one namespace and family.
+
+    Reads by iptables-legacy-save, so what one of them wrote the other one checks.
+    """
+
+    def __init__(self, family: Family, netns: int | Path | None) -> None:
+        self.family: Family = family
+        self.netns = netns
+        self._restore = RestoreApplier("legacy", family, netns)
+
+    def read(self) -> Ruleset:
+        """What the namespace has now."""
+        return self._restore.read()
+
+    def fingerprint(self) -> object:
+        """The offsets of the tables' parts."""
+        return self._restore.fingerprint()
+
+    def replace(self, desired: Ruleset) -> bool:
+        """Rewrite the chains that differ, and kube-proxy's jumps where they are not in place."""
+        existing = self.read()
+        wanted = carry(desired, existing)
+        builtin = builtin_difference(existing, wanted)
+        change = difference(existing, wanted)
+        if not change and not builtin:
+            return False
+        with self._tables() as tables:
+            try:
+                _change_chains(tables, change, self.family)
+                for (table, hook), rules in builtin.items():
+                    _rewrite(tables[table], hook, rules, self.family)
+                _commit(tables)
+            except RestoreFailed:
+                self._restore.put_back(existing, ORDER)
+                raise
+        return True
+
+    def change(self, change: Change) -> None:
+        """Rewrite and delete single chains; all tables are built before the first is committed."""
+        if not change:
+            return
+        with self._tables({table for table, _ in change.after}) as tables:
+            _change_chains(tables, change, self.family)
+            try:
+                _commit(tables)
+            except RestoreFailed:
+                self._restore.change(change.undone(tables))
+                raise
+
+    @contextmanager
+    def _tables(self, names: set[str] | None = None) -> Iterator[dict[str, Any]]:
+        """The tables, opened afresh in the namespace; closed without a trace afterwards."""
+        iptc = _iptc()
+        kind = iptc.Table if self.family == "ipv4" else iptc.Table6
+        with _LOCK, namespaces.entered(self.netns):
+            tables = {}
+            for name in ORDER:
+                if names is None or name in names:
+                    tables[name] = kind(name, autocommit=False)
+                    tables[name].refresh()
+            try:
+                yield tables
+            finally:
+                for table in tables.values():
+                    table.close()
+
+
+def _commit(tables: Mapping[str, Any]) -> None:
+    for name, table in tables.items():
+        try:
+            table.commit()
+        except Exception as error:
+            raise RestoreFailed(f"libiptc: table {name}: {error}", "", None) from error
+
+
+def _change_chains(tables: Mapping[str, Any], change: Change, family: Family) -> None:
+    """Chains first, so that rules may jump to them; deletions last, when nothing jumps there."""
+    for (table, chain), rules in change.after.items():
+        if not tables[table].is_chain(chain):
+            tables[table].create_chain(chain)
+        if rules is None:
+            _chain(tables[table], chain).flush()
+    for (table, chain), rules in change.after.items():
+        if rules is not None:
+            _rewrite(tables[table], chain, rules, family)
+    for (table, chain), rules in change.after.items():
+        if rules is None:
+            tables[table].delete_chain(chain)
+
+
+def _chain(table: Any, name: str) -> Any:
+    return _iptc().Chain(table, name)
+
+
+def _rewrite(table: Any, name: str, rules: tuple[str, ...], family: Family) -> None:
+    chain = _chain(table, name)
+    chain.flush()
+    for text in rules:
+        try:
+            chain.append_rule(build(parse_rule(text), family))
+        except Exception as error:  # the library raises whatever the C code hints at
+            line = f"-A {name} {text}"
+            service = owners.service_port(text)
+            raise RestoreFailed(f"libiptc: {error}", line, service) from error
+
+
+def build(rule: Rule, family: Family) -> Any:
+    """A python-iptables rule of a parsed one."""
+    iptc = _iptc()
+    built = iptc.Rule() if family == "ipv4" else iptc.Rule6()
+    for condition in rule.conditions:
+        if condition.module == "":
+            _set_basic(built, condition)
+    for module, conditions in _modules(rule):
+        match = built.create_match(module)
+        for condition in conditions:
+            match.set_parameter(*_parameter(condition))
+    target = built.create_target(rule.target, goto=rule.goto)
+    for option in rule.options:
+        target.set_parameter(*_parameter(option))
+    return built
+
+
+def _modules(rule: Rule) -> list[tuple[str, list[Condition]]]:
+    """Each match with its conditions, in the order they stand."""
+    found: dict[str, list[Condition]] = {module: [] for module in rule.modules}
+    for condition in rule.conditions:
+        if condition.module:
+            found[condition.module].append(condition)
+    return list(found.items())
+
+
+_BASIC = {
+    "-s": "src", "-d": "dst", "-i": "in_interface", "-o": "out_interface", "-p": "protocol",
+}  # fmt: skip
+
+
+def _set_basic(built: Any, condition: Condition) -> None:
+    value = ("!" if condition.negated else "") + condition.values[0]
+    setattr(built, _BASIC[condition.option], value)
+
+
+def _parameter(condition: Condition) -> tuple[str, list[str] | str]:
+    """A parameter's name and value as `set_parameter` wants them; negation goes in front."""
+    name = condition.option.lstrip("-")
+    if condition.negated:
+        return name, ["!", *condition.values]
+    return name, list(condition.values) or ""
