@@ -60,6 +60,8 @@ async def serve(
         await _Session(socket, process, wanted).run()
     finally:
         await asyncio.shield(process.kill())
+    with contextlib.suppress(ConnectionError):
+        await socket.close()
     return socket
 
 
@@ -85,8 +87,6 @@ class _Session:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        with contextlib.suppress(ConnectionError):
-            await self._socket.close()
 
     async def _outgoing(self) -> None:
         # An empty message on the first channel tells the client that the process is there.

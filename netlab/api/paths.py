@@ -42,7 +42,7 @@ def parse(path: str) -> Target:
     if len(rest) >= 3 and rest[0] == "namespaces" and at_path(group, version, rest[2]):
         namespace, rest = rest[1], rest[2:]
     kind = at_path(group, version, rest[0]) if rest else None
-    if kind is None or len(rest) > 3 or "" in rest:
+    if kind is None or len(rest) > 3 or "" in (namespace, *rest):
         raise no_such_path()
     if kind.namespaced != (namespace is not None) and (len(rest) > 1 or namespace is not None):
         raise no_such_path()

@@ -57,8 +57,10 @@ async def patch_scale(call: Call) -> web.Response:
 async def bind(call: Call) -> web.Response:
     """Bind a pod to a node, as schedulers do."""
     value = bodies.as_kind(await bodies.read_value(call.request, "Binding"), "v1", "Binding")
-    node = (value.get("target") or {}).get("name")
-    apply_patch(call, MERGE, {"spec": {"nodeName": node}}, "binding")
+    change: Object = {"spec": {"nodeName": (value.get("target") or {}).get("name")}}
+    if value["metadata"].get("uid"):
+        change["metadata"] = {"uid": value["metadata"]["uid"]}
+    apply_patch(call, MERGE, change, "binding")
     return plain_answer(success(code=201), 201)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -62,7 +63,8 @@ class Lab:
         content_type: str = "application/json",
         **query: str,
     ) -> Answer:
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        data = None if raw is None else io.BytesIO(raw)
         headers = {"Accept": accept, "Content-Type": content_type}
         url = f"http://lab{path}"
         async with self.http.request(

@@ -388,7 +388,7 @@ def test_unknown_paths(in_lab: Any, path: str) -> None:
         ("DELETE", "/api/v1/services"),
         ("DELETE", f"{PODS}/web/status"),
         ("PATCH", f"{PODS}/web/log"),
-        ("FROB", SERVICES),
+        ("OPTIONS", SERVICES),
         ("POST", "/apis"),
     ],
 )
