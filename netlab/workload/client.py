@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,21 +119,33 @@ class ResponderClient:
 
     async def logs(
         self, uid: str, container: str, *, follow: bool = False, tail: int | None = None
-    ) -> AsyncIterator[LogLine]:
+    ) -> AsyncGenerator[LogLine, None]:
         """(Unix time, line) of a served container's log; with `follow` also those to come."""
         if not follow:
             for timestamp, line in await self.call("logs", uid=uid, container=container, tail=tail):
                 yield timestamp, line
             return
-        reader, writer = await self._open()  # a connection of its own: closing it ends following
-        try:
-            request = {"id": 0, "op": "follow", "uid": uid, "container": container, "tail": tail}
-            writer.write(json.dumps(request).encode() + b"\n")
-            while text := await reader.readline():
-                message = _checked(json.loads(text))
+        arguments = {"uid": uid, "container": container, "tail": tail}
+        async with contextlib.aclosing(self.stream("follow", **arguments)) as messages:
+            async for message in messages:
                 yield message["line"][0], message["line"][1]
+
+    async def stream(self, op: str, **arguments: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """A request whose answers go on until we stop; over a connection of its own."""
+        reader, writer = await self.open({"op": op, **arguments})
+        try:
+            while text := await reader.readline():
+                yield _checked(json.loads(text))
         finally:
             writer.close()
+
+    async def open(
+        self, request: Mapping[str, Any]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection on which `request` was made; the caller closes it."""
+        reader, writer = await self._open()
+        writer.write(json.dumps(request).encode() + b"\n")
+        return reader, writer
 
     async def call(self, op: str, **arguments: Any) -> Any:
         """One request of the control protocol, and its result."""

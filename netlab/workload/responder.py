@@ -4,8 +4,9 @@ It also keeps the containers that are real processes (see `processes`), because 
 controller: a controller that comes back connects, lists, and finds everything still running.
 
 Control is one JSON object a line. A request `{"id": 1, "op": "serve", ...}` is answered by
-`{"id": 1, "result": ...}` or `{"id": 1, "error": "..."}`; following a log gives lines
-`{"id": 1, "line": [unix time, text]}` until the connection closes.
+`{"id": 1, "result": ...}` or `{"id": 1, "error": "..."}`. Three requests take the connection for
+themselves until it closes: `follow` (a served pod's log: `{"line": [unix time, text]}`), `watch`
+(a process's: `{"ended": false}` whenever it has grown) and `attach` (frames, see there).
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
+from netlab.workload import attach
+from netlab.workload.access_log import AccessLog
+from netlab.workload.processes import Processes
 from netlab.workload.serving import Pods
 
 _LINE_LIMIT = 64 * 1024 * 1024
@@ -35,6 +39,7 @@ class Control:
 
     def __init__(self) -> None:
         self._pods = Pods()
+        self._processes = Processes()
         self._operations: dict[str, Callable[[Json], Awaitable[Any]]] = {
             "serve": self._serve,
             "stop": self._stop,
@@ -42,6 +47,16 @@ class Control:
             "logs": self._logs,
             "health": self._health,
             "pid": self._pid,
+            "run": self._processes.run,
+            "processes": self._states,
+            "wait": self._wait,
+            "kill": self._kill,
+            "remove": self._remove,
+        }
+        self._streams: dict[str, Callable[[Json, Session], Awaitable[None]]] = {
+            "follow": self._follow,
+            "watch": self._watch,
+            "attach": self._attach,
         }
 
     async def _serve(self, request: Json) -> Json:
@@ -54,10 +69,13 @@ class Control:
         return self._pods.served()
 
     async def _logs(self, request: Json) -> list[tuple[float, str]]:
+        return self._log(request).lines(request.get("tail"))
+
+    def _log(self, request: Json) -> AccessLog:
         log = self._pods.log(request["uid"], request["container"])
         if log is None:
             raise NetlabError(f"container {request['container']} of {request['uid']} is not served")
-        return log.lines(request.get("tail"))
+        return log
 
     async def _health(self, request: Json) -> Json:
         problems = await self._pods.health(
@@ -68,54 +86,98 @@ class Control:
     async def _pid(self, _: Json) -> int:
         return os.getpid()
 
+    async def _states(self, _: Json) -> list[Json]:
+        return self._processes.states()
+
+    async def _wait(self, request: Json) -> Json:
+        return await self._processes.find(request).wait()
+
+    async def _kill(self, request: Json) -> Json:
+        return await self._processes.find(request).kill(request["grace"])
+
+    async def _remove(self, request: Json) -> None:
+        await self._processes.remove(request["uid"])
+
+    # -- connections that are used for one thing only --------------------------------------
+
+    async def _follow(self, request: Json, session: Session) -> None:
+        log = self._log(request)
+        for timestamp, line in log.lines(request.get("tail")):
+            session.send({"line": [timestamp, line]})
+        with contextlib.closing(_Calling(log.follow(lambda *line: session.send({"line": line})))):
+            await session.until_closed()
+
+    async def _watch(self, request: Json, session: Session) -> None:
+        """`{"ended": false}` each time a container's log has grown, `true` at its end."""
+        process = self._processes.find(request)
+
+        def tell() -> None:
+            session.send({"ended": process.has_ended})
+
+        with contextlib.closing(_Calling(process.watch(tell))):
+            tell()
+            await session.until_closed()
+
+    async def _attach(self, request: Json, session: Session) -> None:
+        await attach.serve(self._processes.find(request), session.reader, session.writer)
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer one controller until it goes."""
-        session = _Session(writer)
+        """Answer one controller until it goes; requests that wait do not hold up others."""
+        session = Session(reader, writer)
+        tasks: set[asyncio.Task[None]] = set()
         try:
             while line := await reader.readline():
-                await self._one(json.loads(line), session)
+                request = json.loads(line)
+                if request.get("op") in self._streams:
+                    await self._stream(request, session)
+                    break
+                task = asyncio.create_task(self._answer(request, session))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
                 await writer.drain()
-        except (ConnectionError, ValueError, asyncio.LimitOverrunError) as error:
+        except (ConnectionError, ValueError, AttributeError) as error:
             print(f"control connection closed: {error}", file=sys.stderr)
         finally:
-            session.close()
             writer.close()
 
-    async def _one(self, request: Json, session: _Session) -> None:
+    async def _answer(self, request: Json, session: Session) -> None:
         number = request.get("id")
         try:
-            if request.get("op") == "follow":
-                session.follow(number, self._pods, request)
-                return
             result = await self._operations[request["op"]](request)
             session.send({"id": number, "result": result})
         except (NetlabError, KeyError, OSError, ValueError, TypeError) as error:
             session.send({"id": number, "error": _said(error)})
 
+    async def _stream(self, request: Json, session: Session) -> None:
+        try:
+            await self._streams[request["op"]](request, session)
+        except NetlabError as error:
+            session.send({"error": error.message})
 
-class _Session:
-    """One controller's connection, and the logs it follows."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._writer = writer
-        self._following: list[Callable[[], None]] = []
+class Session:
+    """One connection of a controller."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
 
     def send(self, message: Json) -> None:
-        self._writer.write(json.dumps(message).encode() + b"\n")
+        """One line; lost when the controller is gone."""
+        if not self.writer.is_closing():
+            self.writer.write(json.dumps(message).encode() + b"\n")
 
-    def follow(self, number: Any, pods: Pods, request: Json) -> None:
-        log = pods.log(request["uid"], request["container"])
-        if log is None:
-            raise NetlabError(f"container {request['container']} of {request['uid']} is not served")
-        for timestamp, line in log.lines(request.get("tail")):
-            self.send({"id": number, "line": [timestamp, line]})
-        self._following.append(
-            log.follow(lambda at, line: self.send({"id": number, "line": [at, line]}))
-        )
+    async def until_closed(self) -> None:
+        """Return once the controller closes the connection."""
+        while await self.reader.read(1024):
+            pass
 
-    def close(self) -> None:
-        for end in self._following:
-            end()
+
+class _Calling:
+    """Lets a callback be what `contextlib.closing` closes."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.close = callback
 
 
 def _said(error: Exception) -> str:

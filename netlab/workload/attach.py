@@ -1,0 +1,62 @@
+"""The responder's side of attaching to a container's process; see `frames`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from netlab.workload.crilog import Stream
+from netlab.workload.frames import (
+    EXIT,
+    INPUT,
+    INPUT_END,
+    RESIZE,
+    STARTED,
+    STDERR,
+    STDOUT,
+    frame,
+    read_frame,
+)
+from netlab.workload.processes import ContainerProcess
+
+_CHANNELS: dict[Stream, int] = {"stdout": STDOUT, "stderr": STDERR}
+
+
+async def serve(
+    process: ContainerProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
+    """Attach one client to a process until either ends; a client that dawdles holds it back."""
+
+    async def send(stream: Stream, data: bytes) -> None:
+        if not writer.is_closing():
+            writer.write(frame(_CHANNELS[stream], data))
+            try:
+                await writer.drain()
+            except ConnectionError:
+                writer.close()
+
+    writer.write(frame(STARTED))
+    listening = asyncio.create_task(_take_input(process, reader))
+    ending = asyncio.create_task(process.wait())
+    try:
+        await process.attach(send)
+        await asyncio.wait((listening, ending), return_when=asyncio.FIRST_COMPLETED)
+        if ending.done():
+            writer.write(frame(EXIT, json.dumps(ending.result()).encode()))
+    finally:
+        writer.close()
+        listening.cancel()
+        ending.cancel()
+        await process.detach(send)
+
+
+async def _take_input(process: ContainerProcess, reader: asyncio.StreamReader) -> None:
+    while (received := await read_frame(reader)) is not None:
+        channel, data = received
+        if channel == INPUT:
+            await process.write(data)
+        elif channel == INPUT_END:
+            await process.close_stdin()
+        elif channel == RESIZE:
+            columns, rows = json.loads(data)
+            process.resize(columns, rows)

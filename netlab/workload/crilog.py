@@ -1,0 +1,144 @@
+"""Containers' log files, in the form the kubelet's own have: `TIME STREAM F|P TEXT` a line.
+
+F ends a line of output, P is a part of one. https://github.com/kubernetes/design-proposals-archive
+(node/kubelet-cri-logging) describes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+MAX_PART = 16 * 1024
+MAX_FILE = 8 * 1024 * 1024
+
+Stream = Literal["stdout", "stderr"]
+
+
+def timestamp(nanoseconds: int) -> str:
+    """RFC 3339 with nanoseconds, UTC."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:09}Z"
+
+
+class LogWriter:
+    """Writes what a container says; unfinished lines wait for their end, as text comes in pieces.
+
+    At 8 MiB the file becomes `NAME.1`, in place of the one before: a lab's files are memory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] = path.open("ab")
+        self._partial: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
+
+    def write(self, stream: Stream, data: bytes) -> bool:
+        """Take a piece of output; True when that put something into the file."""
+        *lines, rest = (self._partial[stream] + data).split(b"\n")
+        now = timestamp(time.time_ns()).encode()
+        written = [self._entries(now, stream, line, b"F") for line in lines]
+        if len(rest) >= MAX_PART:
+            whole = len(rest) - len(rest) % MAX_PART
+            written.append(self._entries(now, stream, rest[:whole], b"P"))
+            rest = rest[whole:]
+        self._partial[stream] = rest
+        if not written:
+            return False
+        self._append(b"".join(written))
+        return True
+
+    def _entries(self, now: bytes, stream: Stream, text: bytes, last: bytes) -> bytes:
+        head = b"%s %s " % (now, stream.encode())
+        parts = [text[at : at + MAX_PART] for at in range(0, len(text), MAX_PART)] or [b""]
+        lines = [head + b"P " + part + b"\n" for part in parts[:-1]]
+        return b"".join([*lines, head + last + b" " + parts[-1] + b"\n"])
+
+    def _append(self, data: bytes) -> None:
+        if self._file.tell() + len(data) > MAX_FILE and self._file.tell():
+            self._file.close()
+            self._path.rename(rotated(self._path))
+            self._file = self._path.open("ab")
+        with contextlib.suppress(OSError):  # a full disk must not stop the container
+            self._file.write(data)
+            self._file.flush()
+
+    def close(self) -> None:
+        """Write unfinished lines as they are, and close."""
+        now = timestamp(time.time_ns()).encode()
+        for stream, rest in self._partial.items():
+            if rest:
+                self._append(self._entries(now, stream, rest, b"P"))
+        self._partial = {"stdout": b"", "stderr": b""}
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One entry: when (RFC 3339), on which stream, and the bytes, a line end included for F."""
+
+    time: str
+    stream: Stream
+    data: bytes
+
+
+def rotated(path: Path) -> Path:
+    """Where the older part of a log is."""
+    return path.with_name(f"{path.name}.1")
+
+
+def read(path: Path) -> Iterator[LogEntry]:
+    """All entries that are kept, oldest first; nothing when there is no such log."""
+    for part in (rotated(path), path):
+        with contextlib.suppress(FileNotFoundError), part.open("rb") as file:
+            yield from map(parse, file)
+
+
+def parse(line: bytes) -> LogEntry:
+    """One line of the file."""
+    when, stream, tag, text = line.removesuffix(b"\n").split(b" ", 3)
+    name: Stream = "stderr" if stream == b"stderr" else "stdout"
+    return LogEntry(when.decode(), name, text + b"\n" if tag == b"F" else text)
+
+
+class LogFollower:
+    """Reads a log that is still written to: `new()` returns the entries since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self._pending = b""
+
+    def new(self) -> list[LogEntry]:
+        """What was added; follows the file through its rotation."""
+        entries = self._more()
+        if self._was_rotated():
+            self.close()
+            entries += self._more()
+        return entries
+
+    def _more(self) -> list[LogEntry]:
+        if self._file is None:
+            try:
+                self._file = self._path.open("rb")
+            except FileNotFoundError:
+                return []
+        *lines, self._pending = (self._pending + self._file.read()).split(b"\n")
+        return [parse(line) for line in lines]
+
+    def _was_rotated(self) -> bool:
+        if self._file is None:
+            return False
+        try:
+            return self._path.stat().st_ino != Path(f"/dev/fd/{self._file.fileno()}").stat().st_ino
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._file is not None:
+            self._file.close()
+            self._file, self._pending = None, b""

@@ -1,0 +1,502 @@
+"""Pods' own processes on the real kernel: what they see, what they cannot reach, how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import select
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns, process, run, syscalls
+from netlab.workload import crilog, rootfs
+from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.sandbox import (
+    Command,
+    Place,
+    Privileges,
+    Sandboxes,
+    SandboxProcess,
+    base_environment,
+    privileges,
+)
+from netlab.workload.session import AttachSession, ExecSession
+
+pytestmark = pytest.mark.root
+
+RESOLV_CONF = "search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\n"
+
+
+@dataclass
+class Lab:
+    """A directory, an owner, one pod's namespace, and the responder's client once it runs."""
+
+    directory: Path
+    owner: str
+    netns: int
+    client: ResponderClient = field(init=False)
+    sandboxes: Sandboxes = field(init=False)
+    attempts: Iterator[int] = field(default_factory=itertools.count)
+
+    def place(self, name: str = "debug") -> Place:
+        directory = self.directory / "pods" / f"uid-{name}"
+        hosts = rootfs.hosts_file(name, ("10.244.1.7",))
+        rootfs.write_pod_files(directory, hostname=name, hosts=hosts, resolv_conf=RESOLV_CONF)
+        descriptor = f"/proc/{os.getpid()}/fd/{self.netns}"
+        return Place(f"uid-{name}", directory, Path(descriptor), name)
+
+    async def start(self, *argv: str, name: str = "debug", **how: object) -> SandboxProcess:
+        command = Command(argv, base_environment(name), **how)  # type: ignore[arg-type]
+        attempt = next(self.attempts)
+        return await self.sandboxes.start(self.place(name), "main", command, attempt=attempt)
+
+    async def output(self, *argv: str, **how: object) -> tuple[int, str]:
+        """Exit code and whole log of a command that was a pod's process."""
+        name = str(how.pop("name", "debug"))
+        started = await self.start(*argv, name=name, **how)
+        ended = await asyncio.wait_for(started.wait(), 10)
+        text = b"".join(entry.data for entry in crilog.read(started.log)).decode()
+        await self.sandboxes.remove(started.uid)
+        return ended.code, text
+
+
+Scenario = Callable[[Lab], Awaitable[None]]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    home = netns.current()
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        made = netns.current()
+    finally:
+        syscalls.setns(home)
+        os.close(home)
+    run.run(["ip", "link", "set", "lo", "up"], netns=made)
+    lab = Lab(tmp_path, str(uuid.uuid4()), made)
+    yield lab
+    process.end_owned(lab.owner)
+    os.close(made)
+    assert process.owned(lab.owner) == []
+
+
+def play(lab: Lab, scenario: Scenario) -> None:
+    async def played() -> None:
+        socket = lab.directory / "responder.sock"
+        log = lab.directory / "responder.log"
+        lab.client = await ensure_responder(socket, owner=lab.owner, log=log)
+        lab.sandboxes = Sandboxes(lab.client, lab.owner)
+        try:
+            await asyncio.wait_for(scenario(lab), 60)
+        finally:
+            await lab.client.close()
+
+    asyncio.run(played())
+    assert (lab.directory / "responder.log").read_text() == ""
+
+
+async def text_of(stream: AsyncIterator[bytes]) -> str:
+    return b"".join([chunk async for chunk in stream]).decode()
+
+
+async def finished(session: ExecSession) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of an executed command."""
+    out, err, code = await asyncio.wait_for(
+        asyncio.gather(text_of(session.stdout()), text_of(session.stderr()), session.wait()), 10
+    )
+    await session.kill()
+    return code, out, err
+
+
+async def read_until(
+    session: ExecSession | AttachSession, wanted: str, stream: AsyncIterator[bytes]
+) -> str:
+    seen = ""
+    async with asyncio.timeout(5):
+        while wanted not in seen:
+            seen += (await anext(stream)).decode()
+    return seen
+
+
+def test_a_process_sees_its_pod_and_nothing_else(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        assert await lab.output("hostname", name="web-0") == (0, "web-0\n")
+        assert await lab.output("cat", "/etc/hostname", name="web-0") == (0, "web-0\n")
+        assert await lab.output("cat", "/etc/resolv.conf") == (0, RESOLV_CONF)
+        assert "10.244.1.7\tweb-0\n" in (await lab.output("cat", "/etc/hosts", name="web-0"))[1]
+        _, processes = await lab.output("ps", "-e", "-o", "pid=,comm=")
+        assert processes.split() == ["1", "ps"]
+        assert await lab.output("ls", "/sys/class/net") == (0, "lo\n")
+        said = await lab.output("sh", "-c", "echo $$ $HOSTNAME $HOME; pwd", name="web-0")
+        assert said == (0, "1 web-0 /root\n/\n")
+
+    play(lab, scenario)
+
+
+def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        (lab.directory / "secret").write_text("secret")
+        assert (await lab.output("ls", str(lab.directory)))[0] == 2
+        for place in ("/run", "/tmp", "/root", "/home", "/var/tmp"):
+            _, listed = await lab.output("ls", "-A", place)
+            assert listed.split() in ([], ["lock"]), place
+        _, devices = await lab.output("ls", "/dev")
+        assert set(devices.split()) == {*rootfs.DEVICES, "fd", "ptmx", "pts", "shm", *STDIO}
+        _, mounts = await lab.output("cat", "/proc/mounts")
+        assert str(lab.directory) not in mounts
+        for name in ("sysrq-trigger", "kcore"):
+            if Path("/proc", name).exists():
+                assert await lab.output("sh", "-c", f"wc -c </proc/{name}") == (0, "0\n")
+
+    play(lab, scenario)
+
+
+STDIO = ("stdin", "stdout", "stderr")
+
+
+@pytest.fixture
+def bait() -> Iterator[Path]:
+    """A file of the machine's that everybody may write."""
+    path = Path("/opt") / f"netlab-test-{uuid.uuid4().hex}"
+    path.write_text("mine")
+    path.chmod(0o666)
+    yield path
+    path.unlink()
+
+
+def test_the_machines_files_and_settings_cannot_be_written(lab: Lab, bait: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        assert await lab.output("cat", str(bait)) == (0, "mine")
+        for target in (str(bait), "/etc/passwd", "/proc/sys/kernel/hostname"):
+            code, said = await lab.output("sh", "-c", f"echo broken >>{target}")
+            assert (code, "Read-only file system" in said) == (2, True), target
+        for attempt in (
+            "mount -o remount,rw /",
+            "umount /proc/sys",
+            "mknod /tmp/disk b 254 0",
+            "ip link add dummy0 type dummy",
+            "unshare --mount true",
+        ):
+            code, said = await lab.output("sh", "-c", attempt)
+            assert code != 0, attempt
+            assert any(word in said for word in ("ermitted", "denied", "superuser")), said
+        assert await lab.output("sh", "-c", "echo x >/tmp/f && cat /tmp/f") == (0, "x\n")
+
+    play(lab, scenario)
+    assert bait.read_text() == "mine"
+
+
+def test_privileges_are_a_containers(lab: Lab) -> None:
+    status = ("sh", "-c", "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; id -u; id -g")
+
+    async def scenario(lab: Lab) -> None:
+        _, said = await lab.output(*status)
+        # docker's a80425fb without bit 27, mknod
+        assert said.split() == [
+            "CapEff:", "00000000a00425fb", "CapBnd:", "00000000a00425fb",
+            "NoNewPrivs:", "1", "0", "0",
+        ]  # fmt: skip
+        user = privileges({}, {"securityContext": {"runAsUser": 1000, "runAsGroup": 2000}})
+        _, said = await lab.output(*status, privileges=user)
+        assert said.split()[1::2][:1] == ["0000000000000000"]
+        assert said.split()[-2:] == ["1000", "2000"]
+        wants = {"securityContext": {"capabilities": {"add": ["NET_ADMIN", "SYS_ADMIN"]}}}
+        code, said = await lab.output(
+            "sh", "-c", "ip link set lo down && ip link set lo up", privileges=privileges({}, wants)
+        )
+        assert (code, said) == (0, "")
+        none = privileges({}, {"securityContext": {"capabilities": {"drop": ["ALL"]}}})
+        _, said = await lab.output(*status, privileges=none)
+        assert said.split()[1] == "0000000000000000"
+        assert none == Privileges(capabilities=())
+
+    play(lab, scenario)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "reason", "message"),
+    [
+        (("true",), 0, "Completed", ""),
+        (("sh", "-c", "exit 7"), 7, "Error", ""),
+        (("sh", "-c", "no-such-thing"), 127, "Error", ""),
+        (
+            ("no-such-thing",), 127, "StartError",
+            'exec: "no-such-thing": executable file not found in $PATH',
+        ),
+        (
+            ("/no/such", "x"), 127, "StartError",
+            'exec: "/no/such": stat /no/such: no such file or directory',
+        ),
+        (("/etc/hosts",), 126, "StartError", 'exec: "/etc/hosts": permission denied'),
+        (("/etc",), 126, "StartError", 'exec: "/etc": is a directory'),
+    ],
+)  # fmt: skip
+def test_exit_codes_and_their_reasons(
+    lab: Lab, argv: tuple[str, ...], code: int, reason: str, message: str
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        ended = await (await lab.start(*argv)).wait()
+        assert (ended.code, ended.signal, ended.reason) == (code, 0, reason)
+        assert ended.message == message
+        assert ended.started < ended.finished < ended.started + 5
+
+    play(lab, scenario)
+
+
+def test_a_missing_tool_comes_with_its_package(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        command = Command(("curl", "web"), {"PATH": "/nowhere"})
+        ended = await (await lab.sandboxes.start(lab.place(), "main", command)).wait()
+        assert ended.message == (
+            'exec: "curl": executable file not found in $PATH\n'
+            "netlab: pods use this machine's own tools; get curl with: apt-get install curl"
+        )
+
+    play(lab, scenario)
+
+
+def test_a_working_directory_must_exist(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        assert await lab.output("pwd", directory="/usr/bin") == (0, "/usr/bin\n")
+        code, said = await lab.output("pwd", directory="/no/such")
+        assert (code, "chdir to cwd" in said) == (128, True)
+
+    play(lab, scenario)
+
+
+def test_signals_reach_the_first_process_and_kill_ends_all(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        script = "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"
+        polite = await lab.start("sh", "-c", script, name="polite")
+        await logged(polite, "up")
+        ended = await polite.kill(grace=5)
+        assert (ended.code, ended.signal) == (3, 0)
+        assert [entry.data for entry in crilog.read(polite.log)] == [b"up\n", b"bye\n"]
+
+        deaf = await lab.start("sh", "-c", "sleep 1000 & sleep 1000 & wait", name="deaf")
+        inside = processes_in(deaf.init)
+        assert len(inside) >= 1
+        before = time.monotonic()
+        ended = await deaf.kill(grace=0.3)
+        assert 0.3 <= time.monotonic() - before < 3
+        assert (ended.code, ended.signal, ended.reason) == (137, 9, "Error")
+        assert processes_in(deaf.init, inside) == []
+
+    play(lab, scenario)
+
+
+async def logged(started: SandboxProcess, text: str) -> None:
+    async with asyncio.timeout(5):
+        while text not in "".join(entry.data.decode() for entry in crilog.read(started.log)):
+            await asyncio.sleep(0.01)
+
+
+def processes_in(init: int, among: list[int] | None = None) -> list[int]:
+    """The processes in the PID namespace of `init`; of `among`, those that still live."""
+    if among is not None:
+        return [pid for pid in among if Path(f"/proc/{pid}").exists()]
+    inside = Path(f"/proc/{init}/ns/pid").stat().st_ino
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "ns/pid").stat().st_ino == inside:
+                found.append(int(entry.name))
+    return found
+
+
+def descriptors() -> set[str]:
+    return {entry.name for entry in Path("/proc/self/fd").iterdir()}
+
+
+def test_a_command_executed_later_is_in_the_same_pod(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        main = await lab.start("sh", "-c", "echo mine >/tmp/mine; exec sleep 1000", name="web-0")
+        env = base_environment("web-0")
+        session = await main.execute(
+            Command(("sh", "-c", "hostname; cat /tmp/mine; echo no >&2"), env)
+        )
+        assert await finished(session) == (0, "web-0\nmine\n", "no\n")
+        session = await main.execute(Command(("ps", "-e", "-o", "comm="), env))
+        assert (await finished(session))[1].split() == ["sleep", "ps"]
+        session = await main.execute(Command(("cat",), env, stdin=True))
+        await session.write(b"x" * 300_000)
+        await session.close_stdin()
+        assert (await finished(session))[1] == "x" * 300_000
+        for argv, code in (
+            (("sh", "-c", "exit 9"), 9),
+            (("sh", "-c", "kill -TERM $$"), 143),
+            (("nslookups",), 127),
+            (("/etc/hosts",), 126),
+        ):
+            session = await main.execute(Command(argv, env))
+            exited, _, complaint = await finished(session)
+            assert exited == code
+            if code == 127:
+                assert complaint == 'exec: "nslookups": executable file not found in $PATH\n'
+        await main.kill(0)
+        with pytest.raises(NetlabError, match="not running"):
+            await main.execute(Command(("true",), env))
+
+    play(lab, scenario)
+
+
+def test_a_terminal_has_size_job_control_and_a_name_in_the_pod(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        main = await lab.start("sleep", "1000")
+        env = base_environment("debug", tty=True)
+        session = await main.execute(Command(("sh", "-i"), env, tty=True, stdin=True))
+        screen = session.stdout()
+        session.resize(132, 43)
+        await session.write(b"stty size; tty; echo $((20+22))\n")
+        seen = await read_until(session, "42\r\n", screen)
+        assert "43 132\r\n/dev/pts/0\r\n" in seen
+        await session.write(b"sleep 1000\n")
+        await asyncio.sleep(0.2)
+        await session.write(b"\x03")  # Ctrl-C ends the sleep, not the shell
+        await session.write(b"exit 6\n")
+        async with asyncio.timeout(5):
+            async for _ in screen:
+                pass
+            assert await session.wait() == 6
+        await session.kill()
+
+    play(lab, scenario)
+
+
+def test_a_session_given_up_leaves_no_process(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        main = await lab.sandboxes.idle(lab.place())
+        for tty in (False, True):
+            script = "sleep 1000 & sleep 1000 | cat & echo up; sleep 1000"
+            command = Command(("sh", "-c", script), base_environment("debug"), tty=tty)
+            session = await main.execute(command)
+            await read_until(session, "up", session.stdout())
+            assert len(processes_in(main.init)) > 3
+            await session.kill()
+            async with asyncio.timeout(5):
+                while processes_in(main.init) != [main.init]:
+                    await asyncio.sleep(0.01)
+        before = descriptors()
+        session = await main.execute(Command(("true",), base_environment("debug"), stdin=True))
+        await finished(session)
+        await asyncio.sleep(0.05)
+        assert descriptors() <= before
+
+    play(lab, scenario)
+
+
+def test_a_pod_without_processes_gets_one_to_be_entered(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        place = lab.place("web-0")
+        first, second = await asyncio.gather(lab.sandboxes.idle(place), lab.sandboxes.idle(place))
+        assert first.init == second.init
+        env = base_environment("web-0")
+        # what a command leaves behind is reaped: no zombie stays
+        session = await first.execute(Command(("sh", "-c", "(sleep 0.01 &); hostname"), env))
+        assert await finished(session) == (0, "web-0\n", "")
+        await asyncio.sleep(0.1)
+        session = await first.execute(Command(("ps", "-e", "-o", "comm="), env))
+        assert (await finished(session))[1].split() == ["sleep", "ps"]
+        await lab.sandboxes.remove(place.uid)
+        assert await lab.sandboxes.processes() == {}
+
+    play(lab, scenario)
+
+
+def test_output_waits_for_who_attaches_late(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        quick = await lab.start("echo", "too quick", name="quick")
+        await quick.wait()
+        session = await quick.attach()
+        assert await text_of(session.stdout()) == "too quick\n"
+        assert await session.wait() == 0
+        await session.kill()
+
+        shell = await lab.start("sh", name="shell", tty=True, stdin=True, stdin_once=True)
+        session = await shell.attach()
+        screen = session.stdout()
+        session.resize(100, 30)
+        await session.write(b"stty size; exit 5\n")
+        assert "30 100\r\n" in await read_until(session, "30 100", screen)
+        assert await asyncio.wait_for(session.wait(), 5) == 5
+        await session.kill()
+
+        filtering = await lab.start("cat", name="cat", stdin=True, stdin_once=True)
+        session = await filtering.attach()
+        await session.write(b"through")
+        assert await read_until(session, "through", session.stdout()) == "through"
+        await session.kill()  # stdinOnce: the input ends with the one who gave it
+        assert (await asyncio.wait_for(filtering.wait(), 5)).code == 0
+
+    play(lab, scenario)
+
+
+def test_logs_have_times_and_streams_and_can_be_followed(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        script = "echo one; sleep 0.05; echo two >&2; sleep 0.05; printf three"
+        talking = await lab.start("sh", "-c", script)
+        entries = [entry async for entry in talking.follow_log()]
+        assert [(entry.stream, entry.data) for entry in entries] == [
+            ("stdout", b"one\n"), ("stderr", b"two\n"), ("stdout", b"three"),
+        ]  # fmt: skip
+        assert sorted(entry.time for entry in entries) == [entry.time for entry in entries]
+        assert list(crilog.read(talking.log)) == entries
+
+    play(lab, scenario)
+
+
+def test_processes_outlive_the_controller_and_are_adopted(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        await lab.start("sleep", "1000", name="one")
+        await (await lab.start("sh", "-c", "exit 4", name="two")).wait()
+        await lab.client.close()
+        lab.client = ResponderClient(lab.directory / "responder.sock")
+        adopted = await Sandboxes(lab.client, lab.owner).processes()
+        assert adopted[("uid-one", "main")].ended is None
+        two = adopted[("uid-two", "main")].ended
+        assert two is not None
+        assert two.code == 4
+        ended = await adopted[("uid-one", "main")].kill(0)
+        assert ended.code == 137
+
+    play(lab, scenario)
+
+
+def test_everything_carries_the_owner_and_dies_with_the_responder(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        started = await lab.start("sleep", "1000")
+        async with asyncio.timeout(
+            5
+        ):  # while it executes one program after the other, it has no mark
+            while started.init not in process.owned(lab.owner):
+                await asyncio.sleep(0.01)
+        pid = await lab.client.call("pid")
+        ended = os.pidfd_open(started.init)
+        os.kill(pid, 9)
+        assert (await asyncio.to_thread(select.select, [ended], [], [], 5))[0]
+        os.close(ended)
+
+    play(lab, scenario)
+
+
+def test_starting_fails_plainly_without_a_namespace(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        place = lab.place()
+        place = Place(place.uid, place.directory, Path("/nowhere"), place.hostname)
+        with pytest.raises(NetlabError, match="no network namespace at /nowhere"):
+            await lab.sandboxes.start(place, "main", Command(("true",), {}))
+        assert await lab.sandboxes.processes() == {}
+        started = await lab.start("sleep", "1000")
+        with pytest.raises(NetlabError, match="already runs"):
+            await lab.start("sleep", "1000")
+        await started.kill(0)
+
+    play(lab, scenario)
