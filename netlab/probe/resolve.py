@@ -1,0 +1,78 @@
+"""Name look-ups as a pod makes them: its search domains, ndots:5, the cluster's DNS."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
+
+from netlab.kernel import netns as namespaces
+
+_SECONDS = 1.0
+_NDOTS = 5
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a look-up found: the name that had the addresses, or why none has."""
+
+    name: str
+    addresses: tuple[str, ...] = ()
+    milliseconds: float = 0.0
+    error: str = ""
+
+
+def candidates(name: str, namespace: str, domain: str) -> list[str]:
+    """The names a resolver tries, in order: with fewer than 5 dots the search domains first."""
+    if name.endswith("."):
+        return [name.rstrip(".")]
+    searched = [f"{name}.{each}" for each in (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)]
+    return [name, *searched] if name.count(".") >= _NDOTS else [*searched, name]
+
+
+def resolve(
+    netns: Path | int, server: str, name: str, *, namespace: str, domain: str, version: int = 4
+) -> Found:
+    """Look a name up from inside a namespace; the first candidate with an address counts."""
+    start = time.monotonic()
+    said: list[str] = []
+    for candidate in candidates(name, namespace, domain):
+        try:
+            reply = _ask(netns, server, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
+        except TimeoutError:
+            return Found(name, error=f"no answer from the DNS server {server} in {_SECONDS:g} s")
+        except OSError as error:
+            return Found(name, error=f"the DNS server {server}: {error.strerror}")
+        addresses = [str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA)]
+        if addresses:
+            took = (time.monotonic() - start) * 1000
+            return Found(candidate, tuple(addresses), took)
+        said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
+    return Found(name, error=f"the name does not resolve: {', '.join(said)}")
+
+
+def _ask(netns: Path | int, server: str, name: str, qtype: int) -> DNSRecord:
+    query = DNSRecord(DNSHeader(id=secrets.randbits(16)), q=DNSQuestion(name, qtype))
+    with namespaces.entered(netns):
+        family = socket.AF_INET6 if ":" in server else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
+    deadline = time.monotonic() + _SECONDS
+    with sock:
+        sock.connect((server, 53))
+        sock.send(query.pack())
+        while True:
+            sock.settimeout(max(0.001, deadline - time.monotonic()))
+            reply = _parse(sock.recv(4096))
+            if reply is not None and reply.header.id == query.header.id:
+                return reply
+
+
+def _parse(packet: bytes) -> DNSRecord | None:
+    try:
+        return DNSRecord.parse(packet)
+    except DNSError:
+        return None
