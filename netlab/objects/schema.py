@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.resources import files
+from pathlib import Path as FilePath
 from typing import Any
 
 from netlab.objects.meta import Object
@@ -143,7 +143,7 @@ def _netlab(kind: str) -> Schema:
 
 
 def _read(name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((files(__package__) / name).read_bytes())
+    content: dict[str, Any] = json.loads(FilePath(__file__).with_name(name).read_bytes())
     return content
 
 
@@ -238,8 +238,15 @@ def _unknown(
         return FieldProblem((*path, name), text, indent, "UnknownField", (*path, *place))
     meant = did_you_mean(name, [field for field in schema.fields if field not in beside])
     hint = f'did you mean "{meant}"?' if meant else _known_fields(schema)
-    target = (*path, meant) if meant else None
+    target = (*path, meant) if meant and _fits(beside[name], schema.child(meant)) else None
     return FieldProblem((*path, name), text, hint, "UnknownField", target)
+
+
+def _fits(value: Any, schema: Schema | None) -> bool:
+    """Whether a value could stand in a field, going by its type."""
+    if schema is None:
+        return False
+    return value is None or not schema.python_types or type(value) in schema.python_types
 
 
 def _known_fields(schema: Schema) -> str | None:
@@ -272,8 +279,7 @@ def _home(name: str, item: Any, empty: list[tuple[Path, Schema]]) -> tuple[Path,
     named = [(path, schema) for path, schema in inner_first if name in schema.fields]
     for path, schema in named or inner_first:
         child = schema.child(name)
-        fits = child is not None and child is not ANYTHING
-        if child is not None and fits and (item is None or type(item) in child.python_types):
+        if child is not None and child is not ANYTHING and _fits(item, child):
             return (*path, name), child
     return None
 

@@ -1,0 +1,200 @@
+"""One object from a document: which kind it is, everything wrong with it, what it becomes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from netlab.objects import examination, labcheck, pathcheck, validation
+from netlab.objects.defaults import apply_defaults
+from netlab.objects.examination import Examination
+from netlab.objects.kinds import BY_KIND, KINDS
+from netlab.objects.lab import API_VERSION, Lab, lab_from_object
+from netlab.objects.meta import Object
+from netlab.objects.pathcheck import PathCheck, check_from_object
+from netlab.objects.problems import FieldProblem, Path, did_you_mean, invalid, quote, required
+from netlab.objects.yamltext import Document, Node
+
+OWN_KINDS = ("Lab", "PathCheck")
+
+# Kinds that Kubernetes has and this lab does not: to say so, not "unknown".
+_KUBERNETES_ONLY = {
+    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
+    "ControllerRevision", "CronJob", "CSIDriver", "CustomResourceDefinition", "Gateway",
+    "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "Job", "LimitRange",
+    "MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim",
+    "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ReplicationController",
+    "ResourceQuota", "Role", "RoleBinding", "RuntimeClass", "StorageClass",
+    "ValidatingWebhookConfiguration", "VolumeAttachment",
+}  # fmt: skip
+
+
+@dataclass
+class Intake:
+    """What became of one object. Without problems exactly one of `lab`, `check`, `sound` counts.
+
+    `defaulted` is what the API would make of the object, for checks across objects. Problems'
+    paths are those of the sound copy; `examined` leads back to the text.
+    """
+
+    sound: Object
+    problems: list[FieldProblem] = field(default_factory=list)
+    examined: Examination | None = None
+    defaulted: Object = field(default_factory=dict)
+    lab: Lab | None = None
+    check: PathCheck | None = None
+
+    @property
+    def kind(self) -> str:
+        """The object's kind, as mended; "" when that is unclear."""
+        return str(self.sound.get("kind") or "")
+
+
+def take_in(value: Any, document: Document, start: Path, *, strict: bool = True) -> Intake:
+    """Identify, examine and validate one object that begins at `start` of its document."""
+    if not isinstance(value, dict):
+        return Intake({}, [_no_object(value)])
+    obj, problems, origins = _identified(value)
+    if any(problem.reason != "UnknownField" and not problem.meant for problem in problems):
+        return Intake({}, problems)
+    found = examination.examine(obj)
+    found.origins.update({new: old for new, old in origins.items() if new not in found.origins})
+    structural = [
+        _with_hint(one, document, start + found.origin(one.path))
+        for one in found.problems
+        if strict or one.reason != "UnknownField"
+    ]
+    taken = Intake(found.sound, problems + structural, found)
+    _validate(taken, found)
+    return taken
+
+
+def _no_object(value: Any) -> FieldProblem:
+    what = "a list" if isinstance(value, list) else f"plain text ({quote(value)[:40]})"
+    return FieldProblem(
+        (),
+        f"an object is expected here, not {what}",
+        "an object begins with apiVersion: and kind:",
+        "FieldValueTypeInvalid",
+    )
+
+
+def _validate(taken: Intake, found: Examination) -> None:
+    if taken.kind == "Lab":
+        taken.problems += labcheck.lab_rules(found)
+        taken.lab = None if taken.problems else lab_from_object(found.sound)
+    elif taken.kind == "PathCheck":
+        taken.problems += pathcheck.check_rules(found)
+        taken.check = None if taken.problems else check_from_object(found.sound)
+    else:
+        taken.defaulted = deepcopy(found.sound)
+        apply_defaults(taken.defaulted)
+        rules = validation.rule_problems(replace(found, sound=taken.defaulted))
+        taken.problems = validation.unique([*taken.problems, *rules, *_nameless(found.sound)])
+
+
+def _nameless(obj: Object) -> list[FieldProblem]:
+    """Applying a file twice must mean the same object: a generated name would not."""
+    metadata = obj.get("metadata") or {}
+    if metadata.get("name") or not metadata.get("generateName"):
+        return []
+    hint = "generateName makes a new object each time; write a name"
+    return [required(("metadata", "name"), "", hint)]
+
+
+# apiVersion and kind
+
+
+def _identified(value: Object) -> tuple[Object, list[FieldProblem], dict[Path, Path]]:
+    """The object with its kind and apiVersion put right, as far as it is plain what is meant."""
+    obj, problems, origins = dict(value), list[FieldProblem](), dict[Path, Path]()
+    for name in ("kind", "apiVersion"):
+        _respelled(obj, name, problems, origins)
+    kind = obj.get("kind")
+    if not isinstance(kind, str) or not kind:
+        problems.append(required(("kind",), "every object says what it is", _kind_hint()))
+        return obj, problems, origins
+    if kind not in BY_KIND and kind not in OWN_KINDS:
+        problems.append(_unknown_kind(kind))
+        obj["kind"] = problems[-1].meant or kind
+    if obj["kind"] in BY_KIND or obj["kind"] in OWN_KINDS:
+        _put_version(obj, problems)
+    return obj, problems, origins
+
+
+def _respelled(
+    obj: Object, name: str, problems: list[FieldProblem], origins: dict[Path, Path]
+) -> None:
+    """`Kind:` or `apiVerison:` taken for what is meant."""
+    if obj.get(name) is not None:
+        return
+    known = {"apiVersion", "kind", "metadata", "spec", "status", "data", "type"}
+    written = did_you_mean(name, [key for key in obj if key not in known])
+    if written is None:
+        return
+    hint = f'did you mean "{name}"?'
+    text = f'unknown field "{written}"'
+    problems.append(FieldProblem((written,), text, hint, "UnknownField", (name,)))
+    obj[name] = obj.pop(written)
+    origins[(name,)] = (written,)
+
+
+def _kind_hint() -> str:
+    return "kinds are " + ", ".join((*OWN_KINDS, *(kind.kind for kind in KINDS)))
+
+
+def _unknown_kind(kind: str) -> FieldProblem:
+    if kind in _KUBERNETES_ONLY:
+        return FieldProblem(
+            ("kind",), f"netlab has no {kind}: that part of Kubernetes is not here", _kind_hint()
+        )
+    meant = did_you_mean(kind, (*OWN_KINDS, *BY_KIND))
+    hint = f'did you mean "{meant}"?' if meant else _kind_hint()
+    return FieldProblem(("kind",), f"unknown kind {quote(kind)}", hint, meant=meant)
+
+
+def _put_version(obj: Object, problems: list[FieldProblem]) -> None:
+    """The kind's own apiVersion; another one is a mistake. Lab and PathCheck may leave it out."""
+    kind, written = obj["kind"], obj.get("apiVersion")
+    right = API_VERSION if kind in OWN_KINDS else BY_KIND[kind].api_version
+    obj["apiVersion"] = right
+    hint = f"write apiVersion: {right}"
+    if written is None and kind not in OWN_KINDS:
+        problems.append(replace(required(("apiVersion",), "", hint), meant=right))
+    elif written is not None and written != right:
+        detail = f"{kind} is served in {right} only"
+        problems.append(replace(invalid(("apiVersion",), written, detail, hint), meant=right))
+
+
+# Hints from how a value was written
+
+
+def _with_hint(problem: FieldProblem, document: Document, path: Path) -> FieldProblem:
+    """A wrong type often is a slip of YAML's; say which."""
+    if problem.reason != "FieldValueTypeInvalid" or problem.hint:
+        return problem
+    node = document.scalar(path)
+    if node is None:
+        return replace(problem, hint=_shape_hint(problem.message))
+    return replace(problem, hint=_scalar_hint(problem.message, node))
+
+
+def _shape_hint(message: str) -> str | None:
+    if message.startswith("must be a list, not a mapping"):
+        return 'begin each entry with "- "'
+    if message.startswith("must be a mapping, not a list"):
+        return 'leave out the "- "'
+    return None
+
+
+def _scalar_hint(message: str, node: Node) -> str | None:
+    text = str(node.value)
+    if message.startswith("must be a string") and node.plain:
+        return f'write it in quotes: "{text}"' if text else None
+    digits = text.strip().lstrip("0")
+    if message.startswith("must be a whole number") and digits.isdigit():
+        return f"write {digits}" if node.plain else f"write {digits} without quotes"
+    if message.startswith("must be true or false") and text.lower() in ("true", "false"):
+        return f"write {text.lower()} without quotes"
+    return None
