@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.client.protocol import ObjectList, Propagation
+from netlab.client.protocol import Api, ObjectList, Propagation
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -104,3 +104,6 @@ class InProcessApi:
         self._registry.delete(
             kind, namespace, name, grace_period=grace_period, uid=uid, propagation=propagation
         )
+
+
+_IMPLEMENTS: type[Api] = InProcessApi  # mypy holds the class to the protocol

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from netlab.errors import BadRequest
-from netlab.objects import schema
+from netlab.objects import meta, schema
 from netlab.objects.defaults import apply_defaults
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
-from netlab.objects.problems import FieldProblem
+from netlab.objects.problems import FieldProblem, forbidden
 from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 
@@ -35,7 +35,8 @@ def kind_named(name: str) -> Kind:
 
 def decoded(kind: Kind, obj: Object) -> Object:
     """The caller's object as a copy of our own: no nulls, no unknown fields, sound types."""
-    if not isinstance(obj.get("metadata", {}), dict):
+    obj = {**obj, "metadata": obj.get("metadata", {})}
+    if not isinstance(obj["metadata"], dict):
         raise BadRequest(f"{kind.kind} cannot be read: metadata must be a mapping")
     problems = schema.check(obj)
     mistyped = [one for one in problems if one.reason == "FieldValueTypeInvalid"]
@@ -64,5 +65,16 @@ def check(kind: Kind, new: Object, old: Object | None) -> None:
     """Raise `Invalid` with all that is wrong with an object, or with this change of it."""
     problems = validate(new)
     if old is not None:
-        problems = unique([*problems, *validate_update(new, old)])
+        problems = unique([*problems, *validate_update(new, old), *_late_finalizers(new, old)])
     refuse(kind, new, problems)
+
+
+def _late_finalizers(new: Object, old: Object) -> Iterator[FieldProblem]:
+    """What is being deleted cannot be held by anybody else."""
+    added = set(new["metadata"].get("finalizers") or []) - set(
+        old["metadata"].get("finalizers") or []
+    )
+    if added and meta.is_terminating(old):
+        detail = "no new finalizers can be added if the object is being deleted"
+        names = ", ".join(sorted(added))
+        yield forbidden(("metadata", "finalizers"), f"{detail}, found new finalizers {names}")

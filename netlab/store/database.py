@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,7 @@ INSERT INTO events VALUES
 """
 _PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"
 _REMOVE = "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
+_FIRST_TOO_OLD = "SELECT revision FROM events ORDER BY revision DESC LIMIT 1 OFFSET ?"
 _FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
 
@@ -56,8 +58,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
-            self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._sql.execute("PRAGMA journal_mode = WAL")
             self._sql.execute("PRAGMA synchronous = OFF")
             self._sql.executescript(_SCHEMA)
@@ -100,12 +102,12 @@ class Database:
             self._sql.execute(_PUT, (*key, body))
 
     def _forget(self, revision: int) -> None:
-        """Keep the latest events only; revisions are nearly contiguous, so they count them."""
-        floor = revision - EVENTS_KEPT
+        """Note the revision, and keep the latest events only."""
         self._sql.execute(_FACT, (revision, "revision"))
-        if floor > 1:
-            self._sql.execute("DELETE FROM events WHERE revision <= ?", (floor,))
-            self._sql.execute(_FACT, (floor, "floor"))
+        oldest = self._sql.execute(_FIRST_TOO_OLD, (EVENTS_KEPT,)).fetchone()
+        if oldest:
+            self._sql.execute("DELETE FROM events WHERE revision <= ?", oldest)
+            self._sql.execute(_FACT, (*oldest, "floor"))
 
     def close(self, revision: int) -> None:
         """Note an orderly end and let go of the file."""
@@ -114,24 +116,21 @@ class Database:
             self._sql.execute(_FACT, (1, "clean"))
         self._sql.close()
 
-    def _transaction(self) -> _Transaction:
-        return _Transaction(self._sql)
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Commit at the end, roll back on an error. (sqlite3's own `with` does not begin.)"""
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            raise
 
     def _unusable(self, error: Exception) -> NetlabError:
+        self._sql.close()
         return NetlabError(
             f"the lab's store {self._path} cannot be read: {error}",
             hint="netlab down removes it together with the lab; netlab up starts afresh",
         )
-
-
-class _Transaction:
-    """`with`: commit at its end, roll back on an error. (sqlite3's own `with` does not begin.)"""
-
-    def __init__(self, sql: sqlite3.Connection) -> None:
-        self._sql = sql
-
-    def __enter__(self) -> None:
-        self._sql.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._sql.execute("ROLLBACK" if kind else "COMMIT")

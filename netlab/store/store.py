@@ -7,6 +7,8 @@ on one thread, the event loop's.
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from netlab.objects.meta import Object
 from netlab.store import failures
 from netlab.store.database import Database, Saved
 from netlab.store.log import Change, FellBehind, KindLog
+
+_log = logging.getLogger(__name__)
 
 LOG_KEPT = 2048
 # A killed process loses at most the writes of one turn of the event loop, and never more than:
@@ -107,10 +111,15 @@ class Store:
         return self._logs[kind].position_after(revision)
 
     def flush(self) -> None:
-        """Bring the database up to date."""
+        """Bring the database up to date; if it refuses, the next write tries again."""
         self._flush_due = False
-        if self._database and self._unwritten:
+        if not self._database or not self._unwritten:
+            return
+        try:
             self._database.write(self._unwritten)
+        except sqlite3.Error as error:
+            _log.error("the store cannot be saved, a restart would lose changes: %s", error)
+        else:
             self._unwritten = []
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ A patch's directives: `$patch: delete|replace|merge` in a mapping or list elemen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from netlab.errors import BadRequest
@@ -83,36 +83,53 @@ def _merged_field(current: Any, patch: Mapping[str, Any], field: str, schema: Sc
 def _merged_list(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
     if "merge" not in schema.strategies:
         return strip_nulls(patch)  # type: ignore[no-any-return]
-    if not schema.merge_key:
+    key = schema.merge_key
+    if not key:
         return [*current, *(item for item in patch if item not in current)]
-    replace = any(_is_directive(item, "replace", schema.merge_key) for item in patch)
-    result = [] if replace else list(current)
     for item in patch:
-        if not _is_directive(item, "replace", schema.merge_key):
-            _merge_element(result, item, schema)
+        if not isinstance(item, Mapping) or (key not in item and item.get("$patch") != "replace"):
+            raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
+    elements = [item for item in patch if key in item]
+    result = list(current) if len(elements) == len(patch) else []  # `$patch: replace` alone
+    for item in elements:
+        _merge_element(result, item, elements, schema)
     return result
 
 
-def _is_directive(item: Any, directive: str, key: str) -> bool:
-    """`- $patch: replace` as an element of its own speaks for the whole list."""
-    return isinstance(item, Mapping) and item.get("$patch") == directive and key not in item
-
-
-def _merge_element(result: list[Any], item: Any, schema: Schema) -> None:
+def _merge_element(
+    result: list[Any], item: Mapping[str, Any], patch: list[Any], schema: Schema
+) -> None:
     key = str(schema.merge_key)
-    if not isinstance(item, Mapping) or key not in item:
-        raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
-    index = _position(result, key, item[key])
+    index = _position(result, item, patch, key)
     if item.get("$patch") == "delete":
-        result[:] = [other for other in result if other.get(key) != item[key]]
+        result[:] = [other for other in result if not _is_meant(item, other, key)]
     elif index is None:
         result.append(merged({}, item, schema.elements or ANYTHING))
     else:
         result[index] = merged(result[index], item, schema.elements or ANYTHING)
 
 
-def _position(items: Iterable[Mapping[str, Any]], key: str, value: Any) -> int | None:
-    return next((i for i, item in enumerate(items) if item.get(key) == value), None)
+def _is_meant(item: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
+    protocol = item.get("protocol")
+    return other.get(key) == item[key] and protocol in (None, other.get("protocol"))
+
+
+def _position(items: list[Any], item: Mapping[str, Any], patch: list[Any], key: str) -> int | None:
+    """The element that a patch's element is about.
+
+    Ports 53/UDP and 53/TCP share their merge key: the protocol tells them apart. One that no
+    other element of the patch speaks of is what a change of protocol is about.
+    """
+    same = [index for index, other in enumerate(items) if other.get(key) == item[key]]
+    for index in same:
+        if _protocol(items[index]) == _protocol(item):
+            return index
+    spoken_for = {_protocol(other) for other in patch if other.get(key) == item[key]}
+    return next((index for index in same if _protocol(items[index]) not in spoken_for), None)
+
+
+def _protocol(item: Mapping[str, Any]) -> Any:
+    return item.get("protocol", "TCP")
 
 
 def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:

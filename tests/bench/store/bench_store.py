@@ -36,9 +36,7 @@ def _pod(number: int) -> dict[str, Any]:
             ],
         },
         "spec": {
-            "containers": [
-                {"name": "web", "image": "nginx:1.27", "ports": [{"containerPort": 80}]}
-            ]
+            "containers": [{"name": "web", "image": "nginx:1.27", "ports": [{"containerPort": 80}]}]
         },
     }
 

@@ -65,7 +65,7 @@ def test_the_whole_life_of_a_pod(api: Api) -> None:
         await api.delete("Pod", "default", "web", grace_period=0)
         with pytest.raises(NotFound):
             await api.get("Pod", "default", "web")
-        events = []
+        events: list[tuple[str, str]] = []
         watch = api.watch("Pod", resource_version=version)
         async with contextlib.aclosing(watch):  # type: ignore[type-var]
             async for event in watch:
@@ -92,7 +92,7 @@ def test_lists_and_watches_select(api: Api) -> None:
             "Pod", "default", resource_version=found.resource_version, label_selector="app=web"
         )
         await api.patch("Pod", "default", "web", {"metadata": {"labels": {"app": "web"}}})
-        event = await asyncio.wait_for(anext(watch), 1)  # type: ignore[arg-type]
+        event = await asyncio.wait_for(anext(watch), 1)
         return len(found.items), event.type
 
     assert run(scenario()) == (0, "ADDED")

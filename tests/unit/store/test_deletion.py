@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netlab.errors import ApiError, Conflict, NotFound
+from netlab.errors import ApiError, Conflict, Invalid, NotFound
 from netlab.store.registry import Registry
 
 
@@ -75,15 +75,23 @@ def test_finalizers_hold_until_the_last_is_taken_away(registry: Registry, make: 
     registry.create(body)
     held = registry.delete("ConfigMap", "default", "a")
     assert held["metadata"]["deletionTimestamp"] == "2026-01-01T12:00:00Z"
-    registry.patch(
-        "ConfigMap", "default", "a", {"metadata": {"finalizers": ["example.com/two"]}}
-    )
+    registry.patch("ConfigMap", "default", "a", {"metadata": {"finalizers": ["example.com/two"]}})
     assert registry.get("ConfigMap", "default", "a")["metadata"]["finalizers"] == [
         "example.com/two"
     ]
     registry.patch("ConfigMap", "default", "a", {"metadata": {"finalizers": None}})
     with pytest.raises(NotFound):
         registry.get("ConfigMap", "default", "a")
+
+
+def test_what_is_going_takes_no_new_finalizers(registry: Registry, make: Any) -> None:
+    body = make.config("a")
+    body["metadata"]["finalizers"] = ["example.com/one"]
+    registry.create(body)
+    registry.delete("ConfigMap", "default", "a")
+    more = {"metadata": {"finalizers": ["example.com/one", "example.com/two"]}}
+    with pytest.raises(Invalid, match="no new finalizers can be added"):
+        registry.patch("ConfigMap", "default", "a", more)
 
 
 @pytest.mark.parametrize(

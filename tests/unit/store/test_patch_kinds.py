@@ -98,7 +98,10 @@ def test_merge_patch(target: Any, patch: Any, result: Any) -> None:
         ({"/": 9, "~1": 10}, [{"op": "test", "path": "/~01", "value": 10}], {"/": 9, "~1": 10}),
         (
             {"a": {"b": [1]}},
-            [{"op": "copy", "from": "/a/b", "path": "/c"}, {"op": "add", "path": "/c/0", "value": 2}],
+            [
+                {"op": "copy", "from": "/a/b", "path": "/c"},
+                {"op": "add", "path": "/c/0", "value": 2},
+            ],
             {"a": {"b": [1]}, "c": [2, 1]},
         ),
         ({"a": 1}, [{"op": "replace", "path": "", "value": {"b": 2}}], {"b": 2}),
@@ -155,6 +158,20 @@ def test_strategic_directives_of_lists() -> None:
     assert [one["name"] for one in ordered] == ["side", "new", "web"]
     with pytest.raises(BadRequest, match="does not contain declared merge key: name"):
         containers({"image": "x"})
+
+
+def test_ports_of_one_number_are_told_apart_by_their_protocol() -> None:
+    def ports(current: list[dict[str, Any]], patch: list[dict[str, Any]]) -> Any:
+        service = {"apiVersion": "v1", "kind": "Service", "metadata": {}}
+        change = {"spec": {"ports": patch}}
+        kind = "application/strategic-merge-patch+json"
+        return patched({**service, "spec": {"ports": current}}, change, kind)["spec"]["ports"]
+
+    udp, tcp = {"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}
+    assert ports([udp, tcp], [udp, {**tcp, "name": "t"}]) == [udp, {**tcp, "name": "t"}]
+    assert ports([udp, tcp], [{**tcp, "$patch": "delete"}]) == [udp]
+    assert ports([tcp], [udp]) == [udp], "a change of protocol"
+    assert ports([tcp], [tcp, udp]) == [tcp, udp]
 
 
 def test_strategic_directives_of_primitive_lists() -> None:

@@ -42,7 +42,7 @@ def test_a_taken_generated_name_is_tried_again(
     registry: Registry, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     endings = iter(["aaaaa", "aaaaa", "bbbbb"])
-    monkeypatch.setattr("netlab.objects.names.random_suffix", lambda length: next(endings))
+    monkeypatch.setattr("netlab.objects.names.random_suffix", lambda _: next(endings))
     body = make.config("")
     body["metadata"] = {"generateName": "c-"}
     assert [registry.create(body)["metadata"]["name"] for _ in range(2)] == ["c-aaaaa", "c-bbbbb"]
@@ -190,7 +190,7 @@ def test_scale_changes_replicas_only(registry: Registry, make: Any) -> None:
     after = registry.patch("Deployment", "default", "web", change, subresource="scale")
     assert after["spec"]["replicas"] == 5
     assert "paused" not in after["spec"] and "labels" not in after["metadata"]
-    with pytest.raises(Invalid, match="spec.replicas"):
+    with pytest.raises(Invalid, match=r"spec\.replicas"):
         registry.patch(
             "Deployment", "default", "web", {"spec": {"replicas": -1}}, subresource="scale"
         )
@@ -220,7 +220,9 @@ def test_a_dry_run_changes_nothing(registry: Registry, make: Any) -> None:
     assert taken["spec"]["clusterIP"] == planned["spec"]["clusterIP"], "the dry run kept it"
 
     kind, where = "Service", ("default", "other")
-    registry.update({**taken, "metadata": {**taken["metadata"], "labels": {"a": "b"}}}, dry_run=True)
+    registry.update(
+        {**taken, "metadata": {**taken["metadata"], "labels": {"a": "b"}}}, dry_run=True
+    )
     registry.patch(kind, *where, {"spec": {"type": "ClusterIP"}}, dry_run=True)
     registry.delete(kind, *where, dry_run=True)
     assert registry.get(kind, *where) is taken

@@ -140,6 +140,20 @@ def test_a_killed_process_loses_no_settled_write_and_no_revision_is_given_twice(
     with pytest.raises(FellBehind):  # given out by the killed process, perhaps, and lost
         survivor.position_after("ConfigMap", 3)
     survivor.close()
+    assert killed._database
+    killed._database._sql.close()
+
+
+def test_the_revisions_skipped_after_a_kill_cost_no_saved_events(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        store = Store(tmp_path / "store.db")
+        store.write(_config(name), expected="")
+        assert store._database
+        store._database._sql.close()  # killed
+    survivor = Store(tmp_path / "store.db")
+    assert survivor.position_after("ConfigMap", 2) == 1
+    assert survivor.log("ConfigMap").end() == 2
+    survivor.close()
 
 
 def test_writes_of_one_turn_of_the_loop_are_one_transaction(tmp_path: Path) -> None:
@@ -180,13 +194,13 @@ def test_a_broken_row_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_refused_transaction_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = Store(tmp_path / "store.db")
     with monkeypatch.context() as patch:
         patch.setattr(json, "dumps", _refuse)
-        with pytest.raises(sqlite3.OperationalError):
-            store.write(_config("a"), expected="")
+        store.write(_config("a"), expected="")
+    assert "disk is full" in caplog.text
     store.write(_config("b"), expected="")
     store.close()
     again = Store(tmp_path / "store.db")
