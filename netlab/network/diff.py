@@ -7,7 +7,7 @@ taken away. In the fabric nothing but the plan's links has a place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -47,8 +47,11 @@ def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
     stale = {pair.wanted.name: _stale(pair, state, new) for pair in pairs}
     for pair in pairs:
         operations += _bridges(pair)
-    for pair in pairs:
-        operations += _veths(pair, stale[pair.wanted.name])
+    remade = [(pair, _remade(pair, stale[pair.wanted.name])) for pair in pairs]
+    for pair, links in remade:
+        operations += _deletions(pair, links, state)
+    for pair, links in remade:
+        operations += _veths(pair, links)
     for pair in pairs:
         operations += _settings(pair, stale[pair.wanted.name])
     for pair in pairs:
@@ -155,18 +158,33 @@ def _bridges(pair: _Pair) -> Iterator[Operation]:
                 yield AddBridge(pair.wanted.name, link)
 
 
-def _veths(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
-    namespace, pairs = pair.wanted, [link for link in pair.wanted.links if link.peer is not None]
+def _remade(pair: _Pair, stale: frozenset[str]) -> list[Link]:
+    """The links of a namespace whose pairs are to be made, or made anew."""
+    pairs = [link for link in pair.wanted.links if link.peer is not None]
+    return [link for link in pairs if pair.found.find(link.name) is None or link.name in stale]
+
+
+def _deletions(pair: _Pair, remade: list[Link], state: State) -> Iterator[Operation]:
+    """What stands in the way of new pairs, at either end, and links that nobody planned."""
+    namespace = pair.wanted
+    names = {link.name for link in remade}
+    plans_pairs = any(link.peer is not None for link in namespace.links)
     for found in pair.found.links:
-        known = namespace.find(found.name)
-        foreign = bool(pairs) and found.kind == "veth" and known is None
-        if foreign or (known is not None and known.peer is not None and found.name in stale):
+        foreign = plans_pairs and found.kind == "veth" and namespace.find(found.name) is None
+        if foreign or found.name in names:
             yield DeleteLink(namespace.name, found.name, found.index)
-    for link in pairs:
-        if pair.found.find(link.name) is None or link.name in stale:
-            yield AddVeth(namespace.name, link, _master_index(namespace, link))
-            if link.hairpin:
-                yield SetHairpin(namespace.name, link.name, link.index)
+    for peer in (link.peer for link in remade if link.peer is not None):
+        far = state.get(peer.namespace, _NOTHING).find(peer.name)
+        if far is not None:  # left over from a pair whose near end is gone, and dying with it
+            yield DeleteLink(peer.namespace, far.name, far.index)
+
+
+def _veths(pair: _Pair, remade: list[Link]) -> Iterator[Operation]:
+    namespace = pair.wanted
+    for link in remade:
+        yield AddVeth(namespace.name, link, _master_index(namespace, link))
+        if link.hairpin:
+            yield SetHairpin(namespace.name, link.name, link.index)
 
 
 def _master_index(namespace: Namespace, link: Link) -> int | None:
@@ -191,10 +209,14 @@ def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iter
         yield SetMac(namespace.name, name, index, link.mac)
     if not (found.up if found is not None else made_here):
         yield SetUp(namespace.name, name, index)
-    have = found.addresses if found is not None else ()
+    have: Sequence[str] = found.addresses if found is not None else ()
     if link.kind != "loopback":
         for address in _without(have, link.addresses):
             yield DeleteAddress(namespace.name, name, index, address)
+    if found is not None:
+        for address in found.unrouted:  # the kernel adds an on-link route only with its address
+            yield DeleteAddress(namespace.name, name, index, address)
+        have = _without(have, found.unrouted)
     for address in _without(link.addresses, have):
         yield AddAddress(namespace.name, name, index, address)
 
@@ -215,5 +237,5 @@ def _masquerades(pair: _Pair, wanted: Network) -> Iterator[Operation]:
         yield AddMasquerade(pair.wanted.name, masquerade, wanted.rules)
 
 
-def _without(these: tuple[_T, ...], those: tuple[_T, ...]) -> list[_T]:
+def _without(these: Sequence[_T], those: Sequence[_T]) -> Sequence[_T]:
     return [entry for entry in these if entry not in those]

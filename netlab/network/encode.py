@@ -14,6 +14,7 @@ from netlab.network.operations import (
     DeleteAddress,
     DeleteLink,
     DeleteRoute,
+    DisablePort,
     Operation,
     SetHairpin,
     SetMac,
@@ -29,6 +30,7 @@ NETLINK = (
     DeleteAddress,
     DeleteLink,
     DeleteRoute,
+    DisablePort,
     SetHairpin,
     SetMac,
     SetMaster,
@@ -82,6 +84,8 @@ def _change(operation: Operation) -> Message:
             return messages.set_master(what, index, master_index)
         case SetMac(where, name, index, mac):
             return messages.set_mac(f"give {name} in {where} the address {mac}", index, mac)
+        case DisablePort(where, name, index):
+            return messages.disable_port(f"disable {name} in {where}", index)
         case DeleteLink(where, name, index):
             return messages.delete_link(f"delete {name} in {where}", index)
         case DeleteAddress(where, name, index, address):

@@ -36,7 +36,8 @@ class Link:
     """An interface, with its addresses (`10.244.1.7/24`).
 
     A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
-    port of, `hairpin` lets that port send a frame back to where it came from.
+    port of, `hairpin` lets that port send a frame back to where it came from. `unrouted` are those
+    of its addresses whose on-link route somebody took away; never planned, only read.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Link:
     hairpin: bool = False
     up: bool = True
     addresses: tuple[str, ...] = ()
+    unrouted: tuple[str, ...] = ()
     peer: Peer | None = None
 
 

@@ -152,9 +152,21 @@ class SetHairpin(Operation):
 
     def describe(self) -> str:
         """`bridge link set … hairpin on`."""
-        return shlex.join(["bridge", "-n", self.namespace, "link", "set", "dev", self.name]) + (
-            " hairpin on"
-        )
+        words = ["bridge", "-n", self.namespace, "link", "set", "dev", self.name]
+        return shlex.join([*words, "hairpin", "on"])
+
+
+@dataclass(frozen=True)
+class DisablePort(Operation):
+    """Let a bridge port pass nothing any more; the link goes with its peer's namespace."""
+
+    name: str
+    index: int
+
+    def describe(self) -> str:
+        """`bridge link set … state 0`."""
+        words = ["bridge", "-n", self.namespace, "link", "set", "dev", self.name]
+        return shlex.join([*words, "state", "0"])
 
 
 @dataclass(frozen=True)

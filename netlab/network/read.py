@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from socket import AF_INET
 from typing import Any, cast
 
 from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
@@ -65,18 +66,22 @@ def links(socket: NetlinkSocket) -> tuple[Link, ...]:
     body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
     entries = [_decode(ifinfmsg, reply.data) for reply in socket.dump(messages.RTM_GETLINK, body)]
     names = {entry["index"]: entry.get_attr("IFLA_IFNAME") for entry in entries}
-    addresses = _addresses(socket)
-    found = [_link(entry, names, addresses) for entry in entries]
+    addresses, on_link = _addresses(socket), _on_link(socket)
+    found = [_link(entry, names, addresses[entry["index"]], on_link) for entry in entries]
     return tuple(sorted((link for link in found if link), key=lambda link: link.index))
 
 
-def _link(entry: Any, names: Mapping[int, str], addresses: Mapping[int, Any]) -> Link | None:
+def _link(
+    entry: Any, names: Mapping[int, str], addresses: Sequence[str], on_link: set[tuple[str, int]]
+) -> Link | None:
     index = entry["index"]
     info = entry.get_attr("IFLA_LINKINFO")
     kind = "loopback" if index == 1 else (info.get_attr("IFLA_INFO_KIND") if info else None)
     if kind != "loopback" and kind not in _KINDS:
         return None
     data = info.get_attr("IFLA_INFO_SLAVE_DATA") if info else None
+    up = bool(entry["flags"] & _IFF_UP)
+    unrouted = [a for a in addresses if up and index != 1 and (_network(a), index) not in on_link]
     return Link(
         name=names[index],
         index=index,
@@ -84,9 +89,24 @@ def _link(entry: Any, names: Mapping[int, str], addresses: Mapping[int, Any]) ->
         mac=entry.get_attr("IFLA_ADDRESS") if kind != "loopback" else "",
         master=names.get(entry.get_attr("IFLA_MASTER") or 0),
         hairpin=bool(data is not None and data.get_attr("IFLA_BRPORT_MODE")),
-        up=bool(entry["flags"] & _IFF_UP),
-        addresses=tuple(addresses.get(index, ())),
+        up=up,
+        addresses=tuple(addresses),
+        unrouted=tuple(unrouted),
     )
+
+
+def _on_link(socket: NetlinkSocket) -> set[tuple[str, int]]:
+    """(range, link's index) of what is reached without a gateway."""
+    return {
+        (_destination(entry), entry.get_attr("RTA_OIF"))
+        for entry in _main_table(socket)
+        if entry.get_attr("RTA_GATEWAY") is None
+    }
+
+
+def _network(address: str) -> str:
+    """The range an address with its prefix length lies in."""
+    return str(ipaddress.ip_interface(address).network)
 
 
 def _addresses(socket: NetlinkSocket) -> dict[int, list[str]]:
@@ -102,25 +122,30 @@ def _addresses(socket: NetlinkSocket) -> dict[int, list[str]]:
 
 def routes(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Route, ...]:
     """The main table's routes of protocol `static`, which are those that netlab adds."""
-    body = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    entries = [_decode(rtmsg, reply.data) for reply in socket.dump(messages.RTM_GETROUTE, body)]
     return tuple(
         _route(entry, names)
-        for entry in entries
-        if entry["proto"] == _PROTOCOL_STATIC
-        and entry.get_attr("RTA_TABLE") == _TABLE_MAIN
-        and entry.get_attr("RTA_OIF") in names
+        for entry in _main_table(socket)
+        if entry["proto"] == _PROTOCOL_STATIC and entry.get_attr("RTA_OIF") in names
     )
+
+
+def _main_table(socket: NetlinkSocket) -> list[Any]:
+    body = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    entries = [_decode(rtmsg, reply.data) for reply in socket.dump(messages.RTM_GETROUTE, body)]
+    return [entry for entry in entries if entry.get_attr("RTA_TABLE") == _TABLE_MAIN]
 
 
 def _route(entry: Any, names: Mapping[int, str]) -> Route:
-    unspecified = "0.0.0.0" if entry["family"] == 2 else "::"
-    destination = entry.get_attr("RTA_DST") or unspecified
     return Route(
-        destination=f"{destination}/{entry['dst_len']}",
+        destination=_destination(entry),
         link=names[entry.get_attr("RTA_OIF")],
         gateway=entry.get_attr("RTA_GATEWAY"),
     )
+
+
+def _destination(entry: Any) -> str:
+    unspecified = "0.0.0.0" if entry["family"] == AF_INET else "::"
+    return f"{entry.get_attr('RTA_DST') or unspecified}/{entry['dst_len']}"
 
 
 def _decode(kind: Any, data: bytes) -> Any:

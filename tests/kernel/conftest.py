@@ -33,7 +33,8 @@ def machine_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     before = _own(snapshot.take(), tmp_path)
     yield
     left = []
-    for directory in paths.lab_dirs():
+    # By the path, not by the variable: whatever a test did to its environment, no other lab is hit.
+    for directory in sorted(entry for entry in (tmp_path / "run").glob("*") if entry.is_dir()):
         left.append(directory)
         with contextlib.suppress(TeardownFailed):
             teardown.teardown(directory)

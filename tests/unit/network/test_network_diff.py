@@ -146,7 +146,28 @@ def test_namespace_that_is_gone_is_made_anew_with_new_pairs():
 
 def test_link_with_the_wrong_index_is_made_anew():
     operations = with_link("demo.fabric", "worker001-eth0", index=77)
-    assert [type(op) for op in operations] == [DeleteLink, AddVeth]
+    assert operations[:2] == (
+        DeleteLink("demo.fabric", "worker001-eth0", 77),
+        DeleteLink(NODE, "eth0", 2),  # were it not its peer, it would still be in the way
+    )
+    assert [type(op) for op in operations[2:]] == [AddVeth]
+
+
+def test_lost_fabric_takes_old_ends_out_of_the_way_first():
+    state = as_read()
+    del state["demo.fabric"]
+    operations = diff(WANTED, state)
+    deletions = [op for op in operations if isinstance(op, DeleteLink)]
+    assert DeleteLink(NODE, "eth1", 3) in deletions
+    first_veth = next(n for n, op in enumerate(operations) if isinstance(op, AddVeth))
+    assert all(operations.index(deletion) < first_veth for deletion in deletions)
+
+
+def test_address_whose_on_link_route_is_gone_is_given_again():
+    assert with_link(NODE, "eth0", unrouted=("10.10.11.11/24",)) == (
+        DeleteAddress(NODE, "eth0", 2, "10.10.11.11/24"),
+        AddAddress(NODE, "eth0", 2, "10.10.11.11/24"),
+    )
 
 
 def test_missing_masquerade_is_added():
