@@ -71,6 +71,19 @@ def _bears_unschedulable(pod: Object) -> bool:
     return any(tolerates(t, taint) for t in meta.spec(pod).get("tolerations") or [])
 
 
+def differs(old: Object, new: Object) -> bool:
+    """Whether a node changed in anything that is looked at here."""
+    if meta.is_ready(old) != meta.is_ready(new) or meta.labels(old) != meta.labels(new):
+        return True
+    fields = ("unschedulable", "taints")
+    return any(meta.spec(old).get(field) != meta.spec(new).get(field) for field in fields)
+
+
+def evicts(pod: Object, node: Object) -> bool:
+    """Whether the node no longer is one for this pod, though it may run there already."""
+    return not matches_affinity(pod, node) or bool(_untolerated(pod, node, ("NoExecute",)))
+
+
 def matches_affinity(pod: Object, node: Object) -> bool:
     """nodeSelector and the required nodeAffinity both hold."""
     wanted = meta.spec(pod).get("nodeSelector") or {}

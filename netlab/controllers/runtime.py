@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
 from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.daemonset import DaemonSets
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
 from netlab.controllers.endpointslice import EndpointSlices
@@ -21,6 +22,7 @@ from netlab.controllers.namespaces import Namespaces, ServiceAccounts
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
+from netlab.controllers.statefulset import StatefulSets
 from netlab.errors import Conflict, NetlabError
 from netlab.objects.meta import Object
 
@@ -29,6 +31,8 @@ log = logging.getLogger(__name__)
 CONTROLLERS: tuple[type[Controller], ...] = (
     Deployments,
     ReplicaSets,
+    StatefulSets,
+    DaemonSets,
     Scheduler,
     EndpointSlices,
     EndpointsObjects,

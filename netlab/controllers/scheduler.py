@@ -14,7 +14,6 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 
 SCHEDULER_NAME = "default-scheduler"
-_RELEVANT = ("unschedulable", "taints")
 
 
 class Scheduler(Controller):
@@ -41,7 +40,9 @@ class Scheduler(Controller):
         return self._pending() if frees_ports else ()
 
     def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
-        return self._pending() if old is None or new is None or _differs(old, new) else ()
+        if old is not None and new is not None and not placement.differs(old, new):
+            return ()
+        return self._pending()
 
     def _pending(self) -> list[str]:
         return [meta.key(pod) for pod in self.informers["Pod"].by_index("unscheduled", "yes")]
@@ -100,13 +101,6 @@ def _asks(pod: Object) -> tuple[object, ...]:
     spec = meta.spec(pod)
     fields = ("nodeSelector", "affinity", "tolerations", "schedulingGates", "schedulerName")
     return tuple(spec.get(field) for field in fields)
-
-
-def _differs(old: Object, new: Object) -> bool:
-    """Whether a node changed in what placement looks at."""
-    if meta.is_ready(old) != meta.is_ready(new) or meta.labels(old) != meta.labels(new):
-        return True
-    return any(meta.spec(old).get(field) != meta.spec(new).get(field) for field in _RELEVANT)
 
 
 def _owner(pod: Object) -> str:

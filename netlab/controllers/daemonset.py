@@ -1,0 +1,224 @@
+"""DaemonSet: one pod on every node that will have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from netlab.controllers import placement, revision, rollout
+from netlab.controllers import pods as podlib
+from netlab.controllers.controller import (
+    Context,
+    Controller,
+    Watch,
+    index_by_controller,
+    index_by_namespace,
+    own_key,
+    owner_keys,
+)
+from netlab.controllers.ownership import claim, selects_orphan
+from netlab.errors import NotFound
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+_TOLERATED = (
+    ("node.kubernetes.io/not-ready", "NoExecute"),
+    ("node.kubernetes.io/unreachable", "NoExecute"),
+    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
+    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
+    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
+    (placement.UNSCHEDULABLE, "NoSchedule"),
+)
+"""What every daemon's pod bears, since it belongs to the node rather than being placed there."""
+
+ByNode = dict[str, list[Object]]
+
+
+class DaemonSets(Controller):
+    """Keeps each DaemonSet's pods, one a node."""
+
+    name = "daemonset-controller"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        index_by_controller(self.informers["Pod"])
+        index_by_namespace(self.informers["DaemonSet"])
+
+    def watches(self) -> Sequence[Watch]:
+        """DaemonSets, their pods, and nodes."""
+        return (
+            Watch("DaemonSet", own_key),
+            Watch("Pod", self._pod_keys),
+            Watch("Node", self._node_keys),
+        )
+
+    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        keys = set(owner_keys("DaemonSet")(old, new))
+        if new is not None and meta.controller_of(new) is None:
+            keys.update(selects_orphan(self.informers, "DaemonSet", new))
+        return keys
+
+    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        if old is not None and new is not None and not placement.differs(old, new):
+            return ()
+        return [meta.key(owner) for owner in self.informers["DaemonSet"].items()]
+
+    async def reconcile(self, key: str) -> float | None:
+        """Create and delete pods so that each fitting node has one; then write the status."""
+        owner = self.informers["DaemonSet"].get(key)
+        if owner is None:
+            return None
+        pods = by_node(await claim(self.informers, owner, "Pod"))
+        if not self.informers["DaemonSet"].is_going(owner):
+            await self._place(owner, pods)
+            await self._renew(owner, pods)
+        await self._report(key)
+        wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+        everyone = [pod for group in pods.values() for pod in group]
+        return podlib.seconds_to_available(everyone, wait, self.context.clock())
+
+    async def _place(self, owner: Object, pods: ByNode) -> None:
+        """Create where one is missing; delete doubles, and those whose node is none for them."""
+        nodes = {meta.name(node): node for node in self.informers["Node"].items()}
+        for name, node in sorted(nodes.items()):
+            alive = self._alive(pods.get(name, []))
+            for pod in pods.get(name, []):
+                if podlib.is_finished(pod):
+                    await self._delete(owner, pod)
+            if pods.get(name) and placement.evicts(daemon_pod(owner, name), node):
+                await self._delete_all(owner, alive)
+            elif not pods.get(name) and should_run(owner, node):
+                await self._create(owner, name)
+            await self._delete_all(owner, sorted(alive, key=_age)[1:])
+        for name in set(pods) - set(nodes):
+            await self._delete_all(owner, pods[name])
+
+    async def _renew(self, owner: Object, pods: ByNode) -> None:
+        """Rolling update: delete pods of older templates while enough are available."""
+        strategy = meta.spec(owner).get("updateStrategy") or {}
+        if strategy.get("type") == "OnDelete":
+            return
+        fitting = self._fitting(owner)
+        limit = (strategy.get("rollingUpdate") or {}).get("maxUnavailable", 1)
+        room = max(1, rollout.resolve(limit, len(fitting), up=True))
+        outdated = []
+        for name in sorted(fitting):
+            alive = self._alive(pods.get(name, []))
+            old = [pod for pod in alive if revision.of(pod) != revision.update_hash(owner)]
+            if any(self._is_available(owner, pod) for pod in alive):
+                outdated += old
+            else:
+                # It serves nobody as it is: replacing it costs nothing, but its place counts.
+                await self._delete_all(owner, old)
+                room -= 1
+        await self._delete_all(owner, outdated[: max(0, room)])
+
+    def _fitting(self, owner: Object) -> set[str]:
+        """The names of the nodes that are to have a pod."""
+        nodes = self.informers["Node"].items()
+        return {meta.name(node) for node in nodes if should_run(owner, node)}
+
+    def _alive(self, pods: Iterable[Object]) -> list[Object]:
+        informer = self.informers["Pod"]
+        return [pod for pod in pods if not podlib.is_finished(pod) and not informer.is_going(pod)]
+
+    def _is_available(self, owner: Object, pod: Object) -> bool:
+        wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+        return podlib.is_available(pod, wait, self.context.clock())
+
+    async def _create(self, owner: Object, node: str) -> None:
+        created = await self.informers.create(daemon_pod(owner, node))
+        self.recorder.normal(owner, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
+
+    async def _delete_all(self, owner: Object, pods: Iterable[Object]) -> None:
+        for pod in pods:
+            await self._delete(owner, pod)
+
+    async def _delete(self, owner: Object, pod: Object) -> None:
+        if self.informers["Pod"].is_going(pod):
+            return
+        try:
+            await self.informers.delete(pod)
+        except NotFound:
+            return
+        self.recorder.normal(owner, "SuccessfulDelete", f"Deleted pod: {meta.name(pod)}")
+
+    async def _report(self, key: str) -> None:
+        owner = self.informers["DaemonSet"].get(key)
+        if owner is None:
+            return
+        pods = by_node(self._alive(self.informers["Pod"].by_index("controller", meta.uid(owner))))
+        status = status_of(owner, pods, self._fitting(owner), self.context.clock())
+        if status != {field: meta.status(owner).get(field) for field in status}:
+            await self.informers.patch_status(owner, status)
+
+
+def _age(pod: Object) -> tuple[str, str]:
+    return pod["metadata"]["creationTimestamp"], meta.name(pod)
+
+
+def should_run(owner: Object, node: Object) -> bool:
+    """Whether the node is to have one of the set's pods."""
+    return placement.refusal(daemon_pod(owner, meta.name(node)), node) is None
+
+
+def daemon_pod(owner: Object, node: str) -> Object:
+    """A pod of the template that the scheduler can put on that node only."""
+    pod = podlib.from_template(meta.spec(owner)["template"], owner)
+    pod["metadata"].setdefault("labels", {})[revision.LABEL] = revision.update_hash(owner)
+    spec = pod["spec"]
+    spec["tolerations"] = [
+        *(spec.get("tolerations") or []),
+        *({"key": key, "operator": "Exists", "effect": effect} for key, effect in _TOLERATED),
+    ]
+    affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
+    affinity[_REQUIRED] = _pinned(affinity.get(_REQUIRED) or {}, node)
+    return pod
+
+
+def _pinned(required: Mapping[str, Any], node: str) -> dict[str, Any]:
+    """The required terms, each of them for this node alone."""
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = required.get("nodeSelectorTerms") or [{}]
+    return {"nodeSelectorTerms": [{**term, "matchFields": [field]} for term in terms]}
+
+
+def by_node(pods: Iterable[Object]) -> ByNode:
+    """Pods by the node they are on or meant for."""
+    result: ByNode = {}
+    for pod in pods:
+        result.setdefault(_node_of(pod), []).append(pod)
+    return result
+
+
+def _node_of(pod: Object) -> str:
+    spec = meta.spec(pod)
+    if spec.get("nodeName"):
+        return str(spec["nodeName"])
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
+    for term in required.get("nodeSelectorTerms") or []:
+        for field in term.get("matchFields") or []:
+            return str(field["values"][0])
+    return ""
+
+
+def status_of(owner: Object, pods: ByNode, fitting: set[str], now: float) -> dict[str, Any]:
+    """The status as a merge patch, for the living pods by node and the nodes that want one."""
+    wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+    wanted = revision.update_hash(owner)
+    placed = [group for node, group in pods.items() if node in fitting]
+    available = sum(any(podlib.is_available(p, wait, now) for p in group) for group in placed)
+    return {
+        "observedGeneration": owner["metadata"].get("generation"),
+        "desiredNumberScheduled": len(fitting),
+        "currentNumberScheduled": len(placed),
+        "numberMisscheduled": len(pods) - len(placed),
+        "numberReady": sum(any(map(meta.is_ready, group)) for group in placed),
+        "updatedNumberScheduled": sum(
+            any(revision.of(pod) == wanted for pod in group) for group in placed
+        )
+        or None,
+        "numberAvailable": available or None,
+        "numberUnavailable": len(fitting) - available or None,
+    }
