@@ -186,6 +186,10 @@ class Informer:
         old = self._objects.get(key)
         if old is not None and _revision(old) == _revision(obj):
             return
+        if old is not None and meta.uid(old) != meta.uid(obj):
+            # Another object under the same name: to those who listen, one went and one came.
+            self._drop(key)
+            old = None
         self._objects[key] = obj
         if meta.is_terminating(obj):
             self._going.discard(meta.uid(obj))
@@ -258,18 +262,23 @@ class Informers:
     async def patch(
         self, obj: Object, patch: Mapping[str, Any], *, subresource: str = ""
     ) -> Object:
-        """`Api.patch` of the object that `obj` is a copy of, read back at once."""
+        """`Api.patch` of exactly the object that `obj` is a copy of, read back at once.
+
+        A successor of the same name is not touched: its uid makes it a `Conflict`.
+        """
+        metadata = {**patch.get("metadata", {}), "uid": meta.uid(obj)}
         answer = await self.api.patch(
-            obj["kind"], meta.namespace(obj), meta.name(obj), patch, subresource=subresource
+            obj["kind"],
+            meta.namespace(obj),
+            meta.name(obj),
+            {**patch, "metadata": metadata},
+            subresource=subresource,
         )
         return self._wrote(answer)
 
     async def patch_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
-        """`Api.patch_status` of the object that `obj` is a copy of, read back at once."""
-        answer = await self.api.patch_status(
-            obj["kind"], meta.namespace(obj), meta.name(obj), status
-        )
-        return self._wrote(answer)
+        """Merge-patch the status of exactly the object that `obj` is a copy of, as `patch`."""
+        return await self.patch(obj, {"status": status}, subresource="status")
 
     async def bind(self, pod: Object, node: str) -> Object:
         """Put a pod on a node, as a scheduler does; read back at once."""

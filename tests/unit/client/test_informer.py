@@ -5,7 +5,7 @@ import pytest
 
 from netlab.client.informer import Informer, Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.errors import ApiError, Expired
+from netlab.errors import ApiError, Conflict, Expired
 from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
@@ -146,7 +146,7 @@ def test_a_lost_watch_is_made_up_for_by_listing_again(error):
     run(scenario)
 
 
-def test_an_object_replaced_while_nobody_watched_is_a_change_and_unchanged_ones_are_silent():
+def test_an_object_replaced_while_nobody_watched_went_and_came_and_others_are_silent():
     async def scenario(api, informer):
         await api.create(config("same"))
         await api.create(config("replaced"))
@@ -159,7 +159,7 @@ def test_an_object_replaced_while_nobody_watched_is_a_change_and_unchanged_ones_
         fresh = await api.create(config("replaced"))
         await until(lambda: api.lists == 2)
         await turns()
-        assert heard == [("replaced", "~")]
+        assert heard == [("replaced", "-"), ("replaced", "+")]
         assert meta.uid(informer.get("default/replaced")) == meta.uid(fresh)
 
     run(scenario)
@@ -244,6 +244,23 @@ def test_an_accepted_deletion_is_known_before_the_watch_tells():
         assert shared.get("default/a") is None and not informers.is_behind
         again = await informers.create(config("a"))
         assert not shared.is_going(again)
+        await informers.stop()
+
+    run(scenario)
+
+
+def test_a_patch_meant_for_an_object_does_not_hit_its_successor():
+    async def scenario(api, informer):
+        informers = Informers(api)
+        shared = informers["ConfigMap"]
+        await api.create(config("a"))
+        await informers.start()
+        old = shared.get("default/a")
+        await api.delete("ConfigMap", "default", "a")
+        await api.create(config("a"))
+        with pytest.raises(Conflict):
+            await informers.patch(old, {"data": {"x": "1"}})
+        assert "data" not in await api.get("ConfigMap", "default", "a")
         await informers.stop()
 
     run(scenario)
