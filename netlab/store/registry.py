@@ -24,6 +24,7 @@ from netlab.store.allocate import Claim, ServiceAllocator
 from netlab.store.deletion import Propagation
 from netlab.store.log import FellBehind
 from netlab.store.patch import APPLY, PatchType, patched
+from netlab.store.retention import EventRetention
 from netlab.store.store import Store
 from netlab.store.watch import Watch, bookmark
 
@@ -42,6 +43,7 @@ class Registry:
         self._services = ServiceAllocator(lab.service_cidrs, lab.ip_families)
         for service in store.each("Service"):
             self._services.adopt(service)
+        self._events = EventRetention(store, clock)
 
     # Reading
 
@@ -145,7 +147,11 @@ class Registry:
         claim = self._claim(kind, new, None)
         if self.store.get(kind.kind, meta.namespace(new), meta.name(new)) is not None:
             raise failures.already_exists(kind, meta.name(new))
-        return new if dry_run else self._write(new, "", claim)
+        if dry_run:
+            return new
+        if kind.kind == "Event":
+            self._events.sweep()
+        return self._write(new, "", claim)
 
     def _require_namespace(self, kind: Kind, obj: Object) -> None:
         if not kind.namespaced:
