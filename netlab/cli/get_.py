@@ -96,9 +96,7 @@ def _watch(
 
     query = {**_query(arguments), "resourceVersion": table["metadata"]["resourceVersion"]}
     rows_only = replace(style, headers=False)
-    for event in client.watch(
-        kind.kind, _namespace(kind, arguments), query=query, table=True
-    ):
+    for event in client.watch(kind.kind, _namespace(kind, arguments), query=query, table=True):
         rows = event["object"].get("rows") or []
         if rows:
             print(render({**table, "rows": rows}, rows_only), flush=True)

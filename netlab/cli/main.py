@@ -51,7 +51,8 @@ def _dispatch(words: list[str]) -> int:
     if verb is None:
         return _unknown(words[0] if words else "")
     parser = _parser(verb)
-    arguments = parser.parse_args(words[1:], argparse.Namespace(lab=lab))
+    rest, command = _split_command(words[1:])
+    arguments = parser.parse_args(rest, argparse.Namespace(lab=lab, command_words=command))
     return _run(verb, arguments)
 
 
@@ -62,6 +63,14 @@ def _lab_before_verb(words: list[str]) -> tuple[str | None, list[str]]:
     if words[0].startswith("--lab="):
         return words[0].removeprefix("--lab="), words[1:]
     return None, words
+
+
+def _split_command(words: list[str]) -> tuple[list[str], list[str]]:
+    """What stands after `--` is a command for a pod, none of our flags."""
+    if "--" not in words:
+        return words, []
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def _parser(verb: Verb) -> Parser:

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netlab.client.sync import Client
-from netlab.errors import UsageError
-from netlab.objects.kinds import KINDS, Kind, find
+from netlab.errors import NetlabError, UsageError
+from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
+from netlab.objects.meta import Object
+
+if TYPE_CHECKING:
+    from netlab.manifest import Manifest
 
 
 def add_namespace(parser: argparse.ArgumentParser, *, all_namespaces: bool = False) -> None:
@@ -82,3 +91,69 @@ def _slashed(word: str) -> tuple[Kind, str]:
             f"'{word}' is not of the form KIND/NAME", hint="all of them must be, if one is"
         )
     return kinds_of(kind_word)[0], name
+
+
+def load(arguments: argparse.Namespace) -> Manifest:
+    """The manifests that `-f` names, every object in its namespace."""
+    from netlab import manifest
+
+    loaded = manifest.load(arguments.filename)
+    for obj in loaded.objects:
+        if BY_KIND[obj["kind"]].namespaced:
+            obj["metadata"].setdefault("namespace", arguments.namespace)
+    return loaded
+
+
+def socket_path(arguments: argparse.Namespace) -> Path:
+    """The API socket of the lab that the command line means."""
+    from netlab.kernel import paths
+    from netlab.lab import choose
+
+    return paths.api_socket(paths.lab_dir(choose(arguments.lab)))
+
+
+def pod_of(arguments: argparse.Namespace) -> str:
+    """The pod meant by `NAME`, or one of those behind `deploy/NAME`, `svc/NAME`, `rs/NAME`…"""
+    word: str = arguments.pod
+    if "/" not in word:
+        return word
+    kind, name = _slashed(word)
+    if kind.kind == "Pod":
+        return name
+    with client(arguments) as api:
+        owner = api.get(kind.kind, arguments.namespace, name)
+        selector = selector_of(owner)
+        pods = api.list("Pod", arguments.namespace, query={"labelSelector": selector})
+    running = sorted(
+        (pod for pod in pods if meta.status(pod).get("phase") == "Running"), key=meta.name
+    )
+    if not running:
+        raise NetlabError(f"no pod of {word} is running", hint=f"netlab get pods -l {selector}")
+    return meta.name(running[0])
+
+
+def selector_of(owner: Object) -> str:
+    """The label selector of a Service or a workload, as text."""
+    selector = meta.spec(owner).get("selector") or {}
+    labels = selector.get("matchLabels", selector)
+    if not isinstance(labels, dict) or not labels:
+        raise UsageError(f"{owner['kind'].lower()}/{meta.name(owner)} selects no pods")
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def seconds(text: str) -> int:
+    """`90`, `90s`, `5m`, `2h` → seconds."""
+    match = re.fullmatch(r"(\d+)([smh]?)", text)
+    if not match:
+        raise UsageError(f"'{text}' is no duration", hint="such as 30s, 5m or 2h")
+    return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def complain(text: str) -> None:
+    """One line on standard error that does not end the command."""
+    sys.stderr.write(f"error: {text}\n")
+
+
+def note(text: str) -> None:
+    """One line on standard error that is no failure."""
+    sys.stderr.write(f"note: {text}\n")

@@ -1,6 +1,6 @@
 """Examples:
-  sudo netlab up topologies/quickstart.yaml
-  sudo netlab up lab.yaml web.yaml --dry-run     what would be built, as commands; touches nothing
+sudo netlab up topologies/quickstart.yaml
+sudo netlab up lab.yaml web.yaml --dry-run     what would be built, as commands; touches nothing
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _say_what_next(name: str) -> None:
     if sys.stdout.isatty():
-        print(f"\nnext:  netlab status      netlab get pods -o wide      ip netns list | grep {name}")
+        print(
+            f"\nnext:  netlab status      netlab get pods -o wide      ip netns list | grep {name}"
+        )
 
 
 def _dry_run(loaded: object) -> int:

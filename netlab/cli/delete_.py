@@ -1,0 +1,118 @@
+"""Examples:
+netlab delete pod NAME             netlab delete svc/web deploy/web
+netlab delete -f web.yaml          netlab delete pods -l app=web       netlab delete pods --all
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from netlab.cli import options
+from netlab.client.sync import Client
+from netlab.errors import NetlabError, NotFound, UsageError
+from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND, Kind
+
+Target = tuple[Kind, str, str]  # kind, namespace, name
+
+WAIT = 60.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to delete, and how."""
+    parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help="pod NAME, svc/web …")
+    options.add_files(parser)
+    options.add_namespace(parser)
+    parser.add_argument("-l", "--selector", metavar="LABELS", help="those with these labels")
+    parser.add_argument("--all", action="store_true", help="all of that kind in the namespace")
+    parser.add_argument(
+        "--grace-period", type=int, metavar="SECONDS", help="how long pods may take"
+    )
+    parser.add_argument("--force", action="store_true", help="at once (with --grace-period=0)")
+    parser.add_argument("--ignore-not-found", action="store_true", help="what is gone is fine")
+    parser.add_argument(
+        "--cascade",
+        choices=["background", "foreground", "orphan"],
+        default="background",
+        help="what becomes of what it owns (background)",
+    )
+    parser.add_argument(
+        "--wait", choices=["true", "false"], default="true", help="until it is gone (true)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Delete, and wait until it is gone."""
+    with options.client(arguments) as client:
+        targets = _from_files(arguments) or _named(client, arguments)
+        if not targets:
+            print("No resources found")
+        failed = False
+        for target in targets:
+            failed |= not _delete(client, target, arguments)
+        if arguments.wait == "true":
+            for target in targets:
+                _wait(client, target)
+    return int(failed)
+
+
+def _from_files(arguments: argparse.Namespace) -> list[Target]:
+    if not arguments.filename:
+        return []
+    loaded = options.load(arguments)
+    return [
+        (BY_KIND[obj["kind"]], meta.namespace(obj), meta.name(obj))
+        for obj in reversed(loaded.objects)
+    ]
+
+
+def _named(client: Client, arguments: argparse.Namespace) -> list[Target]:
+    targets: list[Target] = []
+    for kind, name in options.parse_targets(arguments.targets):
+        space = arguments.namespace if kind.namespaced else ""
+        if name:
+            targets.append((kind, space, name))
+        elif arguments.all or arguments.selector:
+            query = {"labelSelector": arguments.selector} if arguments.selector else None
+            found = client.list(kind.kind, space or None, query=query)
+            targets += [(kind, space, meta.name(obj)) for obj in found]
+        else:
+            raise UsageError(
+                f"which {kind.plural}?", hint=f"a name, -l LABELS, or --all: delete {kind.plural} …"
+            )
+    return targets
+
+
+def _delete(client: Client, target: Target, arguments: argparse.Namespace) -> bool:
+    kind, space, name = target
+    grace = 0 if arguments.force and arguments.grace_period is None else arguments.grace_period
+    try:
+        client.delete(
+            kind.kind, space, name, grace_period=grace, propagation=arguments.cascade.capitalize()
+        )
+    except NotFound as error:
+        if not arguments.ignore_not_found:
+            options.complain(str(error))
+            return False
+        return True
+    group = f".{kind.group}" if kind.group else ""
+    print(f'{kind.singular}{group} "{name}" {"force deleted" if arguments.force else "deleted"}')
+    return True
+
+
+def _wait(client: Client, target: Target) -> None:
+    kind, space, name = target
+    deadline = time.monotonic() + WAIT
+    pause = 0.005
+    while time.monotonic() < deadline:
+        try:
+            client.get(kind.kind, space, name)
+        except NotFound:
+            return
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.2)
+    raise NetlabError(
+        f'{kind.singular} "{name}" is still there after {WAIT:.0f} s',
+        hint="its finalizers or its pods' grace period hold it; see netlab get -o yaml",
+    )

@@ -1,0 +1,140 @@
+"""Examples:
+netlab run -it --rm debug --image=alicek106/ubuntu:curl --restart=Never -- bash
+netlab run curlpod --image=busybox --command -- sh -c 'while true; do echo hi; sleep 1; done'
+netlab run web --image=nginx --port=80 --expose
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from netlab.cli import options
+from netlab.client.sync import Client
+from netlab.errors import NetlabError, UsageError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """kubectl run's flags."""
+    parser.add_argument("name", help="the pod's name")
+    options.add_namespace(parser)
+    parser.add_argument("--image", required=True, help="what to run")
+    parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")
+    parser.add_argument("-t", "--tty", action="store_true", help="as a terminal")
+    parser.add_argument("--rm", action="store_true", help="delete the pod when it is over")
+    parser.add_argument(
+        "--restart", choices=["Always", "OnFailure", "Never"], default="Always", help="(Always)"
+    )
+    parser.add_argument(
+        "--command", action="store_true", help="what follows -- is the command, not arguments"
+    )
+    parser.add_argument("--port", type=int, metavar="N", help="the port it serves")
+    parser.add_argument("--expose", action="store_true", help="make a ClusterIP Service for --port")
+    parser.add_argument("-l", "--labels", default="", metavar="LABELS", help="app=web,tier=front")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--attach", action="store_true", help="show its output")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Create the pod; join it if asked to, and then exit with its exit code."""
+    joins = arguments.stdin or arguments.attach
+    if arguments.rm and not joins:
+        raise UsageError("--rm should only be used for attached containers", hint="add -it")
+    if arguments.expose and arguments.port is None:
+        raise UsageError("--expose needs a port", hint="--port 80")
+    pod = pod_object(arguments)
+    with options.client(arguments) as client:
+        client.create(pod)
+        if not arguments.rm:
+            print(f"pod/{arguments.name} created")
+        if arguments.expose:
+            client.create(_service(arguments))
+            print(f"service/{arguments.name} created")
+        if not joins:
+            return 0
+        try:
+            return _join(client, arguments)
+        finally:
+            if arguments.rm:
+                client.delete("Pod", arguments.namespace, arguments.name, grace_period=0)
+                print(f'pod "{arguments.name}" deleted')
+
+
+def pod_object(arguments: argparse.Namespace) -> Object:
+    """The Pod that the command line describes, as kubectl would make it."""
+    words = arguments.command_words
+    container: dict[str, Any] = {"name": arguments.name, "image": arguments.image}
+    if words:
+        container["command" if arguments.command else "args"] = words
+    if arguments.port is not None:
+        container["ports"] = [{"containerPort": arguments.port}]
+    if arguments.env:
+        container["env"] = [_pair(entry, "name", "value") for entry in arguments.env]
+    if arguments.stdin:
+        container |= {"stdin": True, "stdinOnce": True, "tty": arguments.tty}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": arguments.name,
+            "namespace": arguments.namespace,
+            "labels": _labels(arguments),
+        },
+        "spec": {"containers": [container], "restartPolicy": arguments.restart},
+    }
+
+
+def _labels(arguments: argparse.Namespace) -> dict[str, str]:
+    if not arguments.labels:
+        return {"run": arguments.name}
+    pairs = (_pair(entry, "name", "value") for entry in arguments.labels.split(","))
+    return {pair["name"]: pair["value"] for pair in pairs}
+
+
+def _pair(text: str, first: str, second: str) -> dict[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"'{text}' is not of the form NAME=VALUE")
+    return {first: name, second: value}
+
+
+def _service(arguments: argparse.Namespace) -> Object:
+    port = {"port": arguments.port, "targetPort": arguments.port, "protocol": "TCP"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": arguments.name, "namespace": arguments.namespace},
+        "spec": {"selector": _labels(arguments), "ports": [port]},
+    }
+
+
+def _join(client: Client, arguments: argparse.Namespace) -> int:
+    from netlab.client.stream import Join, attach
+
+    phase = _wait_until_started(client, arguments)
+    if phase == "Pending":
+        raise NetlabError(
+            f"pod {arguments.name} does not start", hint=f"netlab describe pod {arguments.name}"
+        )
+    tty = arguments.tty and sys.stdin.isatty()
+    if tty:
+        sys.stderr.write("If you don't see a command prompt, try pressing enter.\n")
+    join = Join(arguments.namespace, arguments.name, "", arguments.stdin, tty)
+    return attach(options.socket_path(arguments), join)
+
+
+def _wait_until_started(client: Client, arguments: argparse.Namespace) -> str:
+    """The phase once it is no longer Pending, or after 30 seconds."""
+    query: dict[str, str | int] = {
+        "fieldSelector": f"metadata.name={arguments.name}",
+        "timeoutSeconds": 30,
+    }
+    phase = "Pending"
+    for event in client.watch("Pod", arguments.namespace, query=query):
+        phase = str(meta.status(event["object"]).get("phase"))
+        if phase != "Pending":
+            break
+    return phase
