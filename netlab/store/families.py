@@ -33,7 +33,10 @@ def gather_cluster_ips(spec: Spec, old: Spec) -> None:
 
     `old` is the spec that is being replaced, {} on create.
     """
-    single, several = spec.get("clusterIP"), spec.get("clusterIPs")
+    several = [address for address in spec.pop("clusterIPs", None) or [] if address]
+    if several:
+        spec["clusterIPs"] = several
+    single = spec.get("clusterIP")
     if several and several != old.get("clusterIPs"):
         spec.setdefault("clusterIP", several[0])
     elif single != old.get("clusterIP"):

@@ -59,17 +59,24 @@ def _field(key: str) -> str:
 
 def _retained(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """Without the fields that `$retainKeys` does not name."""
-    keep = patch.get("$retainKeys")
+    keep = _listed(patch, "$retainKeys")
     return {key: value for key, value in target.items() if keep is None or key in keep}
 
 
+def _listed(patch: Mapping[str, Any], directive: str) -> list[Any] | None:
+    value = patch.get(directive)
+    if value is None or isinstance(value, list):
+        return value
+    raise BadRequest(f"{directive} must be a list")
+
+
 def _merged_field(current: Any, patch: Mapping[str, Any], field: str, schema: Schema) -> Any:
-    value, order = patch.get(field), patch.get(_ORDER + field)
+    value, order = patch.get(field), _listed(patch, _ORDER + field)
     if isinstance(value, Mapping):
         removed = value.get("$patch") == "delete"
         base = current if isinstance(current, Mapping) else {}
         return None if removed else merged(base, value, schema)
-    gone = patch.get(_DELETE_FROM + field)
+    gone = _listed(patch, _DELETE_FROM + field)
     if not isinstance(value, list) and order is None and gone is None:
         return value
     items = list(current) if isinstance(current, list) else []
@@ -124,7 +131,7 @@ def _position(items: list[Any], item: Mapping[str, Any], patch: list[Any], key: 
     for index in same:
         if _protocol(items[index]) == _protocol(item):
             return index
-    spoken_for = {_protocol(other) for other in patch if other.get(key) == item[key]}
+    spoken_for = [_protocol(other) for other in patch if other.get(key) == item[key]]
     return next((index for index in same if _protocol(items[index]) not in spoken_for), None)
 
 
