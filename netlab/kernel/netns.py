@@ -177,8 +177,9 @@ class LabMount:
             self.directory.mkdir(mode=0o755, exist_ok=True)
             if not self.directory.is_mount():
                 self._mount()
-            for part in ("netns", "pods", "processes", "dns"):
-                (self.directory / part).mkdir(exist_ok=True)
+            for part in (paths.namespaces, paths.locks, paths.processes, paths.dns):
+                part(self.directory).mkdir(exist_ok=True)
+            (self.directory / "pods").mkdir(exist_ok=True)
         return self._ensure_owner()
 
     def _mount(self) -> None:

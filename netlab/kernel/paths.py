@@ -6,6 +6,7 @@
         api.sock responder.sock   where its processes listen
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
+        locks/<name>              iptables' lock for that namespace
         pods/<uid>/ dns/ processes/
     /run/netns/<name>             links into netns/, for `ip netns`
 
@@ -109,6 +110,11 @@ def processes(directory: Path) -> Path:
     return directory / "processes"
 
 
-def xtables_lock(directory: Path) -> Path:
-    """iptables-legacy's lock: the lab's own, never the machine's /run/xtables.lock."""
-    return directory / "xtables.lock"
+def locks(directory: Path) -> Path:
+    """The directory of iptables' locks, one for each namespace."""
+    return directory / "locks"
+
+
+def xtables_lock(namespace_path: Path) -> Path:
+    """iptables-legacy's lock for a lab's namespace, in place of the machine's /run/xtables.lock."""
+    return locks(namespace_path.parents[1]) / namespace_path.name

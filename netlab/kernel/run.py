@@ -11,6 +11,7 @@ from pathlib import Path
 
 from netlab.errors import CommandFailed, EnvironmentLacks
 from netlab.kernel import netns as namespaces
+from netlab.kernel import paths
 
 # Debian and Ubuntu packages of the programs netlab runs.
 PACKAGES: dict[str, str] = {
@@ -52,14 +53,13 @@ def run(
 ) -> Completed:
     """Run `argv` in a namespace (descriptor or path; None: where we are) and wait for it.
 
-    `env` is added to this process's own environment; messages are in the C locale. Raises
+    `env` is added to this process's own environment; messages are in the C locale; iptables'
+    lock is never the machine's. Raises
     `EnvironmentLacks` when the program is missing and, unless `check` is off, `CommandFailed`
     for a non-zero exit. A program still running after `timeout` seconds is killed: that always
     raises.
     """
-    process = _start(
-        argv, netns, {**os.environ, "PATH": search_path(), "LC_ALL": "C", **(env or {})}
-    )
+    process = _start(argv, netns, {**_environment(argv[0], netns), **(env or {})})
     with process:
         try:
             stdout, stderr = process.communicate(input, timeout)
@@ -73,6 +73,26 @@ def run(
     if check and process.returncode != 0:
         raise CommandFailed(argv, process.returncode, stderr or stdout)
     return Completed(stdout, stderr, process.returncode)
+
+
+def _environment(program: str, netns: int | Path | None) -> dict[str, str]:
+    environment = {**os.environ, "PATH": search_path(), "LC_ALL": "C"}
+    if _is_iptables(program):
+        environment["XTABLES_LOCKFILE"] = _xtables_lock(netns)
+    return environment
+
+
+def _xtables_lock(netns: int | Path | None) -> str:
+    """A lock that leaves the machine's own alone and lets namespaces be written side by side."""
+    if isinstance(netns, Path):
+        lock = paths.xtables_lock(netns)
+        if lock.parent.is_dir():
+            return str(lock)
+    return os.devnull  # can be locked like any file, and leaves nothing behind
+
+
+def _is_iptables(program: str) -> bool:
+    return program.rpartition("/")[2].startswith(("iptables", "ip6tables"))
 
 
 def _start(
@@ -102,7 +122,7 @@ def find(program: str) -> str:
 def install_hint(program: str) -> str:
     """The command that installs a program on Debian and Ubuntu."""
     name = program.rpartition("/")[2]
-    package = "iptables" if name.startswith(("iptables", "ip6tables")) else PACKAGES.get(name, name)
+    package = "iptables" if _is_iptables(name) else PACKAGES.get(name, name)
     return f"apt-get install {package}"
 
 

@@ -115,8 +115,7 @@ def _legacy_rules(family: str) -> Section:
 
 
 def _legacy_table(family: str, table: str) -> str:
-    argv = [f"{family}tables-legacy-save", "-t", table]
-    saved = run(argv, env={"XTABLES_LOCKFILE": os.devnull}).stdout
+    saved = run([f"{family}tables-legacy-save", "-t", table]).stdout
     lines = [line for line in saved.splitlines() if not line.startswith("#")]
     return re.sub(r"\[\d+:\d+\]", "", "\n".join(lines))
 

@@ -53,7 +53,5 @@ def _run(
     text: str | None = None,
     check: bool = True,
 ) -> Completed:
-    # iptables-legacy's lock is a file; the machine's own has no business with this namespace.
-    env = {"XTABLES_LOCKFILE": str(paths.xtables_lock(lab_dir))}
     where = paths.namespace(lab_dir, operation.namespace)
-    return run(argv, netns=where, env=env, input=text, check=check)
+    return run(argv, netns=where, input=text, check=check)

@@ -14,8 +14,7 @@ def dnat(lab, node: str, service: str, endpoint: str) -> None:
     """One hand-written rule: what a Service with one endpoint comes down to."""
     rule = ["-d", service, "-p", "tcp", "--dport", "80", "-j", "DNAT", "--to-destination", endpoint]
     for chain in ("PREROUTING", "OUTPUT"):
-        argv = ["iptables", "-w", "-t", "nat", "-A", chain, *rule]
-        run(argv, netns=lab.path(node), env={"XTABLES_LOCKFILE": str(lab.directory / "lock")})
+        run(["iptables", "-w", "-t", "nat", "-A", chain, *rule], netns=lab.path(node))
 
 
 @pytest.fixture
@@ -76,7 +75,6 @@ def test_unmasqueraded_packets_get_no_answer_from_the_internet(pods):
     run(
         ["iptables", "-w", "-t", "nat", "-F", "POSTROUTING"],
         netns=pods.path("worker002"),
-        env={"XTABLES_LOCKFILE": str(pods.directory / "lock")},
     )
     with pods.listen("internet", "198.51.100.1", 80), pytest.raises(OSError):
         pods.connect("default.far", "198.51.100.1", 80, timeout=0.3)
@@ -96,7 +94,6 @@ def test_pod_reaches_itself_through_a_service_by_hairpin(pods):
     run(
         ["iptables", "-w", "-t", "nat", "-A", "POSTROUTING", *masquerade],
         netns=pods.path("worker001"),
-        env={"XTABLES_LOCKFILE": str(pods.directory / "lock")},
     )
     assert pods.connect("default.web", "10.96.0.80", 80)[0] == "10.244.1.1"
     port = pods.pod("worker001", "web", 2).port.name
@@ -118,7 +115,6 @@ def test_loopback_node_port_is_routed(pods):
     run(
         ["iptables", "-w", "-t", "nat", "-A", "POSTROUTING", "-o", "cni0", "-j", "MASQUERADE"],
         netns=pods.path("worker001"),
-        env={"XTABLES_LOCKFILE": str(pods.directory / "lock")},
     )
     assert pods.connect("worker001", "127.0.0.1", 80)[1] == "t.default.web"
 
