@@ -10,9 +10,9 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +32,11 @@ START_TIMEOUT = 15.0
 SETTLE_TIMEOUT = 120.0
 
 
-def up(manifest: Manifest, *, progress: Progress) -> list[Applied]:
+def up(manifest: Manifest, files: Sequence[str], *, progress: Progress) -> list[Applied]:
     """Bring up the lab that `manifest` describes, or make the running one match it.
 
-    A lab that fails to come up for the first time is taken down again.
+    `files` is where the manifest came from, kept for `netlab check`. A lab that fails to come
+    up for the first time is taken down again.
     """
     if manifest.lab is None:
         raise UsageError(
@@ -52,6 +53,7 @@ def up(manifest: Manifest, *, progress: Progress) -> list[Applied]:
         applied = [apply(client, obj) for obj in manifest.objects]
         progress("waiting for pods, rules and names")
         settle(client)
+        _keep_sources(directory, files)
     except BaseException:
         if fresh:
             with contextlib.suppress(TeardownFailed):
@@ -99,11 +101,32 @@ def read_lab(directory: Path) -> Lab:
     return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
 
 
+def sources(name: str) -> list[str]:
+    """The files that a lab was brought up from, as absolute paths."""
+    try:
+        found: list[str] = json.loads(_sources_file(paths.lab_dir(name)).read_text())
+    except FileNotFoundError:
+        found = []
+    if not found:
+        raise UsageError(
+            f"lab {name} was not brought up from files that can be read again",
+            hint="name the files with the checks",
+        )
+    return found
+
+
+def _keep_sources(directory: Path, files: Sequence[str]) -> None:
+    kept = [str(Path(file).absolute()) for file in files if file != "-"]
+    _sources_file(directory).write_text(json.dumps(kept))
+
+
+def _sources_file(directory: Path) -> Path:
+    return directory / "sources.json"
+
+
 def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> dict[str, Any]:
     """Wait until controllers are idle, pods run, and rules and names are in place."""
-    answer = client.request(
-        "GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"}
-    )
+    answer = client.request("GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"})
     if not answer["settled"]:
         raise NetlabError(
             "the lab is up, but not everything works yet:\n"
@@ -177,15 +200,34 @@ def _start_controller(directory: Path, owner: str) -> None:
         controller = process.spawn(argv, owner=owner, log=log, pass_fds=(theirs,))
     finally:
         os.close(theirs)
-    with open(ready, "rb") as pipe:
-        deadline = time.monotonic() + START_TIMEOUT
-        if not pipe.read(1):  # closed without a word: it died
-            code = controller.wait(max(0.1, deadline - time.monotonic()))
+    try:
+        answered, _, _ = select.select([ready], [], [], START_TIMEOUT)
+        if not answered:
+            raise NetlabError("the lab's controller does not start", hint=f"see {log}")
+        if not os.read(ready, 1):  # closed without a word: it died
+            code = controller.wait(START_TIMEOUT)
             raise NetlabError(
                 f"the lab's controller ended at once (exit code {code})", hint=_last_words(log)
             )
+    finally:
+        os.close(ready)
 
 
 def _last_words(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     return lines[-1] if lines else "it left no message"
+
+
+def status(name: str) -> tuple[Lab, dict[str, Any]]:
+    """A lab as it was described, and its state: `running`, `waitingFor` (lines), `pods`.
+
+    A lab whose controller is gone has no pods to tell of.
+    """
+    directory = paths.lab_dir(name)
+    spec = read_lab(directory)
+    if not is_running(directory):
+        return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
+    with Client(paths.api_socket(directory)) as client:
+        waiting = client.request("GET", "/netlab/v1/settled", query={"timeoutSeconds": "0"})
+        pods = client.list("Pod")
+    return spec, {"running": True, "waitingFor": waiting["waitingFor"], "pods": list(pods)}

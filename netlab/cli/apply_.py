@@ -1,6 +1,7 @@
 """Examples:
-netlab apply -f web.yaml           netlab apply -f manifests/        cat web.yaml | netlab apply -f -
-netlab apply -f web.yaml --dry-run
+
+netlab apply -f web.yaml           netlab apply -f manifests/
+cat web.yaml | netlab apply -f -   netlab apply -f web.yaml --dry-run
 """
 
 from __future__ import annotations

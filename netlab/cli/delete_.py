@@ -1,4 +1,5 @@
 """Examples:
+
 netlab delete pod NAME             netlab delete svc/web deploy/web
 netlab delete -f web.yaml          netlab delete pods -l app=web       netlab delete pods --all
 """

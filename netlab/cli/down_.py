@@ -1,7 +1,8 @@
 """Examples:
-  sudo netlab down              the only lab there is
-  sudo netlab down --lab NAME   one of several
-  sudo netlab down --all        every lab of this machine
+
+    sudo netlab down              the only lab there is
+    sudo netlab down --lab NAME   one of several
+    sudo netlab down --all        every lab of this machine
 
 Works whatever state a lab is in. Ends the lab's own processes alone, by the mark they carry.
 """

@@ -1,4 +1,5 @@
 """Examples:
+
 netlab expose deployment web --port 80 --target-port 8080
 netlab expose deploy/web --type NodePort --name web-np --port 80
 """

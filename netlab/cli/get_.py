@@ -1,6 +1,7 @@
 """Examples:
-  netlab get pods -o wide             netlab get svc,deploy -A
-  netlab get pod NAME -o yaml         netlab get pods -l app=web -w
+
+    netlab get pods -o wide             netlab get svc,deploy -A
+    netlab get pod NAME -o yaml         netlab get pods -l app=web -w
 
 The lab's API server prints these tables: real kubectl shows the same.
 """

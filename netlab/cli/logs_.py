@@ -1,4 +1,5 @@
 """Examples:
+
 netlab logs web-abc12 -f          netlab logs deploy/web --tail 5
 """
 

@@ -1,4 +1,5 @@
 """Examples:
+
 netlab scale deploy/web --replicas 5         netlab scale deployment web --replicas=5
 """
 

@@ -1,4 +1,5 @@
 """Examples:
+
 sudo netlab up topologies/quickstart.yaml
 sudo netlab up lab.yaml web.yaml --dry-run     what would be built, as commands; touches nothing
 """
@@ -9,8 +10,12 @@ import argparse
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from netlab.cli.progress import Progress
+
+if TYPE_CHECKING:
+    from netlab.manifest import Manifest
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _dry_run(loaded)
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
-        applied = lab.up(loaded, progress=progress)
+        applied = lab.up(loaded, files, progress=progress)
     seconds = time.monotonic() - began
     assert loaded.lab is not None
     if arguments.output == "json":
@@ -62,13 +67,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _say_what_next(name: str) -> None:
     if sys.stdout.isatty():
-        print(
-            f"\nnext:  netlab status      netlab get pods -o wide      ip netns list | grep {name}"
-        )
+        print(f"\nnext:  netlab status   netlab get pods -o wide   ip netns list | grep {name}")
 
 
-def _dry_run(loaded: object) -> int:
+def _dry_run(loaded: Manifest) -> int:
+    from netlab.errors import UsageError
     from netlab.view.plan import describe
 
-    print("\n".join(describe(loaded)))
+    if loaded.lab is None:
+        raise UsageError("the files hold no `kind: Lab` object", hint="netlab apply --dry-run")
+    print("\n".join(describe(loaded.lab, loaded.objects)))
     return 0

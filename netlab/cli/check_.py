@@ -1,0 +1,113 @@
+"""Examples:
+
+    sudo netlab check                        the PathChecks of the files the lab was brought up from
+    sudo netlab check checks.yaml            those of other files
+    sudo netlab check --only NAME -o json    one check, with every hop
+    sudo netlab check --junit report.xml
+
+Exit code: 0 all passed, 1 one failed, 2 one could not be run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.cli import options
+from netlab.cli.progress import Progress
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.objects.pathcheck import PathCheck
+    from netlab.probe.result import CheckResult
+    from netlab.probe.world import World
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which checks, and how to report."""
+    parser.add_argument("files", nargs="*", metavar="FILE", help="files with PathCheck documents")
+    parser.add_argument(
+        "-f", "--filename", action="append", default=[], metavar="FILE", help="the same"
+    )
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this check")
+    parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
+    options.add_output(parser, "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks all at once; a line each."""
+    from netlab import lab
+    from netlab.probe.check import run_checks
+    from netlab.probe.result import exit_code
+
+    lab.need_root("check")
+    checks = _chosen(arguments)
+    with Progress(quiet=arguments.output == "json") as progress:
+        progress(f"running {len(checks)} checks")
+        results = run_checks(checks, _world(arguments))
+    _report(results, arguments)
+    return exit_code(results)
+
+
+def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
+    from netlab import lab, manifest
+
+    files = arguments.files + arguments.filename
+    if not files:
+        files = lab.sources(lab.choose(arguments.lab))
+    checks = manifest.load(files).checks
+    unknown = sorted(set(arguments.only) - {check.name for check in checks})
+    if unknown:
+        raise UsageError(
+            f"there is no check named {', '.join(unknown)}",
+            hint="there are: " + (", ".join(check.name for check in checks) or "none"),
+        )
+    chosen = [check for check in checks if not arguments.only or check.name in arguments.only]
+    if not chosen:
+        raise UsageError(
+            f"no PathCheck stands in {', '.join(map(str, files))}",
+            hint="see topologies/quickstart.yaml for some",
+        )
+    return chosen
+
+
+def _world(arguments: argparse.Namespace) -> World:
+    from netlab import lab
+    from netlab.kernel import paths
+    from netlab.network import names
+    from netlab.probe.world import world_of
+
+    directory = paths.lab_dir(lab.choose(arguments.lab))
+    spec = lab.read_lab(directory)
+    with options.client(arguments) as client:
+        return world_of(
+            spec,
+            services=client.list("Service"),
+            slices=client.list("EndpointSlice"),
+            pods=client.list("Pod"),
+            netns=lambda place: paths.namespace(
+                directory, names.namespace(spec.name, *place.split(".", 1))
+            ),
+        )
+
+
+def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
+    if arguments.junit:
+        from netlab.probe.junit import junit
+
+        Path(arguments.junit).write_text(junit(results))
+    if arguments.output == "json":
+        print(json.dumps({"checks": [result.json() for result in results]}, indent=2))
+        return
+    for result in results:
+        print(result.line)
+        if not result.passed and result.hint:
+            print(f"  hint: {result.hint}")
+    failed = sum(not result.passed for result in results)
+    sys.stdout.flush()
+    verdict = f"{failed} of {len(results)} failed" if failed else f"all {len(results)} passed"
+    sys.stderr.write(f"{verdict}\n")

@@ -1,0 +1,32 @@
+"""Looks at this machine and says what is missing, what is left over, and what mends it.
+
+Exit code: 0 labs can run here, 3 something they need is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from netlab.cli import options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to show it."""
+    options.add_output(parser, "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print every finding; changes nothing."""
+    from netlab.kernel import preflight
+
+    findings = preflight.checks()
+    if arguments.output == "json":
+        print(json.dumps([vars(finding) for finding in findings], indent=2))
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else "MISS" if finding.required else "note"
+            print(f"{mark}  {finding.name}: {finding.detail}")
+            if not finding.ok and finding.fix:
+                print(f"        fix: {finding.fix}")
+    return 3 if any(finding.required and not finding.ok for finding in findings) else 0

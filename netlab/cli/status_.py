@@ -1,0 +1,48 @@
+"""Shows what a lab consists of and how to reach it. Exit code 1 if something does not work yet."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from netlab.cli import options
+from netlab.objects.lab import Lab
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """How to show it."""
+    options.add_output(parser, "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the lab; with several and none named, a line for each."""
+    from netlab import lab
+    from netlab.view.status import overview
+
+    labs = lab.names()
+    if not arguments.lab and len(labs) > 1:
+        return _list(labs, arguments)
+    name = lab.choose(arguments.lab)
+    spec, state = lab.status(name)
+    if arguments.output == "json":
+        print(json.dumps({"lab": spec.to_object(), **state}, indent=2))
+    else:
+        print("\n".join(overview(spec, state)))
+    return int(bool(state["waitingFor"]))
+
+
+def _list(labs: list[str], arguments: argparse.Namespace) -> int:
+    from netlab import lab
+    from netlab.view.table import align
+
+    states: dict[str, tuple[Lab, dict[str, Any]]] = {name: lab.status(name) for name in labs}
+    if arguments.output == "json":
+        print(json.dumps({name: state for name, (_, state) in states.items()}, indent=2))
+    else:
+        rows = [
+            [name, "running" if state["running"] else "no controller", str(len(spec.nodes))]
+            for name, (spec, state) in states.items()
+        ]
+        print(align([["LAB", "STATE", "NODES"], *rows]))
+    return int(any(state["waitingFor"] for _, state in states.values()))

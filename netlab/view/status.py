@@ -1,0 +1,62 @@
+"""What `netlab status` shows: the lab in one screen, and how to reach into it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.lab import Lab
+from netlab.view.table import align
+
+
+def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
+    """The lines; `state` is what `lab.status` returns."""
+    word = "running" if state["running"] else "its controller does not run (sudo netlab up FILE)"
+    yield f"lab {lab.name}: {word}"
+    yield ""
+    yield align(
+        [["NODE", "ROLE", "INTERNAL-IP", "EXTERNAL-IP", "PODS", "POD-CIDR"], *_nodes(lab, state)]
+    )
+    yield ""
+    yield align([[name, value] for name, value in _facts(lab)])
+    if state["waitingFor"]:
+        yield ""
+        yield "not settled:"
+        yield from (f"- {line}" for line in state["waitingFor"])
+    yield ""
+    yield "into a node:    sudo ip netns exec " + f"{lab.name}.{lab.nodes[-1].name} bash"
+    yield "into a pod:     netlab exec -it POD -- sh"
+    if lab.external.clients:
+        yield (
+            "from outside:   sudo ip netns exec "
+            + f"{lab.name}.{lab.external.clients[0].name} bash"
+        )
+
+
+def _nodes(lab: Lab, state: Mapping[str, Any]) -> Iterator[list[str]]:
+    pods = Counter(meta.spec(pod).get("nodeName") for pod in state["pods"])
+    for node in lab.nodes:
+        yield [
+            node.name,
+            node.role,
+            ",".join(node.internal_ips),
+            ",".join(node.external_ips),
+            str(pods[node.name]),
+            ",".join(node.pod_cidrs),
+        ]
+
+
+def _facts(lab: Lab) -> Iterator[tuple[str, str]]:
+    yield "pods", ",".join(lab.pod_cidrs)
+    yield "services", ",".join(lab.service_cidrs)
+    yield (
+        "rules",
+        f"{lab.proxy_mode} mode"
+        + (f", iptables: {lab.iptables}" if lab.proxy_mode == "iptables" else ""),
+    )
+    yield "names", lab.dns.domain
+    yield "outside", ",".join(lab.external.cidrs)
+    for client in lab.external.clients:
+        yield f"  {client.name}", ",".join(client.ips)
