@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from netlab.kernel import netns
+from netlab.dns.server import DnsServer
+from netlab.kernel import netns, process
 from netlab.kernel.run import run
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
 from netlab.probe.check import run_check, run_checks
@@ -122,10 +125,16 @@ def build(made: Machines) -> None:
     for name in ("client", "node", *PODS):
         made.create(name)
     made.veth("node", "eth1", "client", "eth0")
-    made.ip("client", "addr add 172.16.110.100/24 dev eth0", "link set eth0 up")
+    made.ip(
+        "client",
+        "addr add 172.16.110.100/24 dev eth0",
+        "addr add fd00::100/64 dev eth0 nodad",
+        "link set eth0 up",
+    )
     made.ip(
         "node",
         "addr add 172.16.110.11/24 dev eth1",
+        "addr add fd00::11/64 dev eth1 nodad",
         "link set eth1 up",
         "route add default via 172.16.110.100",
         "link add cni0 type bridge",
@@ -153,8 +162,8 @@ def world(machines: Machines) -> World:
     places = [
         Place("client", "client", machines.netns["client"], ("172.16.110.100",)),
         Place(
-            "node", "node", machines.netns["node"], ("172.16.110.11", "10.244.1.1"),
-            ("172.16.110.11",),
+            "node", "node", machines.netns["node"], ("172.16.110.11", "fd00::11", "10.244.1.1"),
+            ("172.16.110.11", "fd00::11"),
         ),
         *(
             Place(f"default/{name}", "pod", machines.netns[name], (ip,), node="node")
@@ -328,3 +337,49 @@ def test_what_is_not_there_cannot_be_checked_while_the_rest_is(world: World) -> 
     assert missing.status == "error"
     assert "there is no Service default/nope" in missing.line
     assert passes(present)
+
+
+def test_ipv6(world: World) -> None:
+    closed = Target(address="fd00::11", port=81)
+    silent = Target(address="fd00::11", port=81, protocol="UDP")
+    results = run_checks(
+        [check(CLIENT, each, outcome="refused", dnat_at="none") for each in (closed, silent)], world
+    )
+    assert all(passes(result) for result in results)
+    assert results[0].path == "client eth0 → node eth1"
+    assert list(results[1].counts) == ["[fd00::11]:81"]
+
+
+@pytest.fixture
+def named(world: World, machines: Machines, tmp_path: Path) -> Iterator[World]:
+    """The world with the cluster's DNS, in web-1; it knows `web` rightly and `stale` wrongly."""
+    owner = str(uuid.uuid4())
+
+    async def serve() -> None:
+        server = DnsServer(tmp_path, owner, "cluster.local")
+        stale = {"metadata": {"namespace": "default", "name": "stale"}}
+        server.set_service("default/web", world.services["default/web"])
+        server.set_service("default/stale", {**stale, "spec": {"clusterIP": "10.96.0.66"}})
+        server.apply()
+        await server.start(machines.netns["web-1"])
+        await server.detach()
+
+    asyncio.run(serve())
+    web = world.services["default/web"]
+    services = dict.fromkeys(("default/web", "default/stale", "default/unknown"), web)
+    slices = tuple(
+        {**world.slices[0], "metadata": {**world.slices[0]["metadata"], "labels": labels}}
+        for name in ("web", "stale", "unknown")
+        for labels in [{"kubernetes.io/service-name": name}]
+    )
+    yield replace(world, services=services, slices=slices, dns_address=PODS["web-1"])
+    process.end(process.owned(owner))
+
+
+def test_by_name_the_lookup_is_part_of_the_check(named: World) -> None:
+    targets = [Target(service=name, port="http", by="name") for name in ("web", "stale", "unknown")]
+    right, wrong, none = run_checks([check(BOX, target) for target in targets], named)
+    assert passes(right)
+    assert right.name_found == "web.default.svc.cluster.local"
+    assert "resolves to 10.96.0.66, but the Service has 10.96.0.7" in wrong.line
+    assert "the name does not resolve: unknown.default.svc.cluster.local NXDOMAIN" in none.line
