@@ -13,7 +13,18 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 
 from aiohttp import web
 
-from netlab.api import bodies, discovery, execs, logs, paths, reads, subresources, watches, writes
+from netlab.api import (
+    bodies,
+    discovery,
+    execs,
+    logs,
+    openapi,
+    paths,
+    reads,
+    subresources,
+    watches,
+    writes,
+)
 from netlab.api.call import Backend, Call, plain_answer
 from netlab.api.encoding import Encoder
 from netlab.api.negotiation import media_types, negotiate
@@ -74,6 +85,8 @@ def build_app(
         app.router.add_get(path, _ok)
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version)
+    app.router.add_get("/openapi/v3", _openapi_index)
+    app.router.add_get("/openapi/v3/{path:.*}", _openapi)
     app.router.add_route("*", "/{path:.*}", _dispatch)
     return app
 
@@ -138,6 +151,22 @@ async def _ok(_request: web.Request) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return plain_answer(discovery.VERSION)
+
+
+async def _openapi_index(_request: web.Request) -> web.Response:
+    return plain_answer(openapi.index())
+
+
+async def _openapi(request: web.Request) -> web.Response:
+    """One group's document; kept by clients when they ask for the state that it has."""
+    path = request.match_info["path"]
+    body = openapi.document(path)
+    if body is None:
+        raise no_such_path()
+    response = web.Response(body=body, content_type="application/json")
+    if request.query.get("hash") == openapi.digest(path):
+        response.headers["Cache-Control"] = "public, immutable, max-age=31536000"
+    return response
 
 
 async def _dispatch(request: web.Request) -> web.StreamResponse:

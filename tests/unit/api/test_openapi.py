@@ -1,0 +1,70 @@
+"""OpenAPI v3 documents: whole, referring to nothing that is not there, and kept by their hash."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from netlab.api import openapi
+from netlab.objects.kinds import KINDS
+
+
+def references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "$ref" in value:
+            assert set(value) == {"$ref"}  # OpenAPI 3.0 ignores what stands beside it
+            yield value["$ref"]
+        for inner in value.values():
+            yield from references(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from references(inner)
+
+
+@pytest.mark.parametrize("path", list(openapi.group_versions()))
+def test_documents_refer_to_what_is_in_them(path: str) -> None:
+    document = json.loads(openapi.document(path) or b"")
+    schemas = document["components"]["schemas"]
+    found = set(references(document))
+    assert found
+    assert {reference.rpartition("/")[2] for reference in found} <= set(schemas)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_every_kind_can_be_patched_with_field_validation(kind: Any) -> None:
+    path = f"apis/{kind.group}/{kind.version}" if kind.group else "api/v1"
+    document = json.loads(openapi.document(path) or b"")
+    gvk = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+    patch = document["paths"][kind.path("{namespace}", "{name}")]["patch"]
+    assert patch["x-kubernetes-group-version-kind"] == gvk
+    assert "fieldValidation" in [parameter["name"] for parameter in patch["parameters"]]
+    roots = [
+        schema
+        for schema in document["components"]["schemas"].values()
+        if gvk in schema.get("x-kubernetes-group-version-kind", [])
+    ]
+    assert len(roots) == 1
+
+
+def test_types_and_merge_keys_survive() -> None:
+    schemas = json.loads(openapi.document("api/v1") or b"")["components"]["schemas"]
+    ports = schemas["ServiceSpec"]["properties"]["ports"]
+    assert ports["x-kubernetes-patch-merge-key"] == "port"
+    assert ports["items"] == {"$ref": "#/components/schemas/ServicePort"}
+    assert schemas["IntOrString"] == {"oneOf": [{"type": "integer"}, {"type": "string"}]}
+
+
+def test_documents_are_found_and_kept(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        paths = (await lab.ask("GET", "/openapi/v3")).json["paths"]
+        url = paths["apis/apps/v1"]["serverRelativeURL"]
+        path, _, digest = url.partition("?hash=")
+        kept = await lab.ask("GET", path, hash=digest)
+        assert "immutable" in kept.headers["Cache-Control"]
+        other = await lab.ask("GET", path, hash="older")
+        assert (other.raw, "Cache-Control" in other.headers) == (kept.raw, False)
+
+    in_lab(story)
