@@ -16,12 +16,13 @@ from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel.run import run
 from netlab.proxy import owners
 from netlab.proxy.carry import builtin_difference, carry, difference
-from netlab.proxy.model import Change, Family, Ruleset
+from netlab.proxy.chains import FILTER, MANGLE, NAT
+from netlab.proxy.model import Chain, Change, Family, Ruleset, Table
 from netlab.proxy.read import Variant, legacy_layout, nft_generation, program, read
 from netlab.proxy.render import render, render_change, render_restore
 
 # nat first: nearly all that can fail is there, and each table is committed on its own.
-ORDER = ("nat", "filter", "mangle")
+ORDER = (NAT, FILTER, MANGLE)
 
 # Above this many chains to change, whole tables are quicker.
 _FEW = 500
@@ -92,7 +93,7 @@ class RestoreApplier:
             self._restore(text)
         except _Refused as refused:
             self.put_back(existing, _committed(text, refused.number))
-            raise _explained(refused, text, desired) from None
+            raise _explained(refused, text, desired.tables.get(NAT)) from None
         return True
 
     def change(self, change: Change) -> None:
@@ -109,7 +110,7 @@ class RestoreApplier:
             back = render_change(ordered.undone(_committed(text, refused.number)))
             if back:
                 self._restore(back, "--noflush")
-            raise _explained(refused, text, Ruleset()) from None
+            raise _explained(refused, text, _nat_chains(ordered)) from None
 
     def fingerprint(self) -> object:
         """nf_tables' generation; for legacy tables the offsets of their parts."""
@@ -166,16 +167,21 @@ def _committed(text: str, failing: int) -> list[str]:
     return done
 
 
-def _explained(refused: _Refused, text: str, desired: Ruleset) -> RestoreFailed:
+def _explained(refused: _Refused, text: str, nat: Table | None) -> RestoreFailed:
     """The refusal with the rule and the Service it is about."""
     lines = text.splitlines()
     line = lines[refused.number - 1] if 0 < refused.number <= len(lines) else ""
     if line == "COMMIT":
         line = _mentioned(refused.words, lines)
     match = re.match(r"(?:\[\d+:\d+\] )?(?:-A |-X |:)(\S+)(?: (.*))?", line)
-    nat = desired.tables.get("nat")
     service = owners.owner(nat, match.group(1), match.group(2) or "") if match else None
     return RestoreFailed(f"iptables-restore: {refused.words}", line, service)
+
+
+def _nat_chains(change: Change) -> Table:
+    """The chains of the nat table that a change writes, to tell whose a rule is."""
+    written = {name: rules or () for (table, name), rules in change.after.items() if table == NAT}
+    return Table(NAT, {name: Chain(name, rules) for name, rules in written.items()})
 
 
 def _mentioned(words: str, lines: list[str]) -> str:

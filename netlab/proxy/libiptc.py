@@ -2,7 +2,7 @@
 
 Its traps, and what is done about each: its tables are singletons bound to the namespace they
 were opened in (refreshed after every entering), it is not thread-safe (one lock for the
-process), merely opening a table creates it (so nothing is opened that is not going to be
+process), merely opening a table creates it (so none is opened that is not going to be
 written), and it leaves nothing undone by itself (nothing is committed before all is built).
 """
 
@@ -19,10 +19,22 @@ from netlab.kernel import netns as namespaces
 from netlab.proxy import owners
 from netlab.proxy.apply import ORDER, RestoreApplier, RestoreFailed
 from netlab.proxy.carry import builtin_difference, carry, difference
+from netlab.proxy.chains import is_of_service
 from netlab.proxy.model import Change, Family, Ruleset
 from netlab.proxy.rule import Condition, Rule, parse_rule
 
 _LOCK = threading.Lock()
+
+# libxtables keeps of each extension only what is of the family it was first used for.
+_used_for: list[Family] = []
+
+
+def _claim(family: Family) -> bool:
+    """True when this process may use the library for that family: the first that asks."""
+    with _LOCK:
+        if not _used_for:
+            _used_for.append(family)
+        return _used_for[0] == family
 
 
 def _iptc() -> Any:
@@ -40,7 +52,9 @@ def _iptc() -> Any:
 class LibiptcApplier:
     """libiptc through python-iptables; the legacy tables of one namespace and family.
 
-    Reads by iptables-legacy-save, so what one of them wrote the other one checks.
+    Reads by iptables-legacy-save, so what one of them wrote the other one checks. A process can
+    use the library for one family only; the other goes into the same tables by
+    iptables-legacy-restore.
     """
 
     def __init__(self, family: Family, netns: int | Path | None) -> None:
@@ -58,6 +72,8 @@ class LibiptcApplier:
 
     def replace(self, desired: Ruleset) -> bool:
         """Rewrite the chains that differ, and kube-proxy's jumps where they are not in place."""
+        if not _claim(self.family):
+            return self._restore.replace(desired)
         existing = self.read()
         wanted = carry(desired, existing)
         builtin = builtin_difference(existing, wanted)
@@ -79,6 +95,9 @@ class LibiptcApplier:
         """Rewrite and delete single chains; all tables are built before the first is committed."""
         if not change:
             return
+        if not _claim(self.family):
+            self._restore.change(change)
+            return
         with self._tables({table for table, _ in change.after}) as tables:
             _change_chains(tables, change, self.family)
             try:
@@ -92,12 +111,13 @@ class LibiptcApplier:
         """The tables, opened afresh in the namespace; closed without a trace afterwards."""
         iptc = _iptc()
         kind = iptc.Table if self.family == "ipv4" else iptc.Table6
+        opened = [name for name in ORDER if names is None or name in names]
         with _LOCK, namespaces.entered(self.netns):
-            tables = {}
-            for name in ORDER:
-                if names is None or name in names:
-                    tables[name] = kind(name, autocommit=False)
-                    tables[name].refresh()
+            # Building a rule looks for its target in every table that is said to exist.
+            kind.existing_table_names.update({name: name in opened for name in kind.ALL})
+            tables = {name: kind(name, autocommit=False) for name in opened}
+            for table in tables.values():
+                table.refresh()
             try:
                 yield tables
             finally:
@@ -107,25 +127,25 @@ class LibiptcApplier:
 
 def _commit(tables: Mapping[str, Any]) -> None:
     for name, table in tables.items():
-        try:
+        with _refusals(f"*{name}"):
             table.commit()
-        except Exception as error:
-            raise RestoreFailed(f"libiptc: table {name}: {error}", "", None) from error
 
 
 def _change_chains(tables: Mapping[str, Any], change: Change, family: Family) -> None:
     """Chains first, so that rules may jump to them; deletions last, when nothing jumps there."""
     for (table, chain), rules in change.after.items():
-        if not tables[table].is_chain(chain):
-            tables[table].create_chain(chain)
-        if rules is None:
-            _chain(tables[table], chain).flush()
+        with _refusals(f"-N {chain}"):
+            if not tables[table].is_chain(chain):
+                tables[table].create_chain(chain)
+            if rules is None:
+                _chain(tables[table], chain).flush()
     for (table, chain), rules in change.after.items():
         if rules is not None:
             _rewrite(tables[table], chain, rules, family)
     for (table, chain), rules in change.after.items():
         if rules is None:
-            tables[table].delete_chain(chain)
+            with _refusals(f"-X {chain}"):
+                tables[table].delete_chain(chain)
 
 
 def _chain(table: Any, name: str) -> Any:
@@ -135,13 +155,20 @@ def _chain(table: Any, name: str) -> Any:
 def _rewrite(table: Any, name: str, rules: tuple[str, ...], family: Family) -> None:
     chain = _chain(table, name)
     chain.flush()
+    named = (port for rule in rules if (port := owners.service_port(rule)))
+    service = next(named, None) if is_of_service(name) else None
     for text in rules:
-        try:
+        with _refusals(f"-A {name} {text}", owners.service_port(text) or service):
             chain.append_rule(build(parse_rule(text), family))
-        except Exception as error:  # the library raises whatever the C code hints at
-            line = f"-A {name} {text}"
-            service = owners.service_port(text)
-            raise RestoreFailed(f"libiptc: {error}", line, service) from error
+
+
+@contextmanager
+def _refusals(line: str, service: str | None = None) -> Iterator[None]:
+    """Whatever the library raises in here, as the refusal of that line."""
+    try:
+        yield
+    except Exception as error:  # IPTCError, XTablesError, ValueError: what the C code hints at
+        raise RestoreFailed(f"libiptc: {error}", line, service) from error
 
 
 def build(rule: Rule, family: Family) -> Any:

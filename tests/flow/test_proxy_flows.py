@@ -1,0 +1,191 @@
+"""Packets through rulesets on paper: where they may end, how likely, by which rules."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netlab.proxy.compile import compile
+from netlab.proxy.config import from_mapping
+from netlab.proxy.parse import parse
+from netlab.proxy.simulate import DanglingJump, Packet, simulate
+
+TESTS = Path(__file__).parents[1]
+ORACLE = TESTS.parents[1] / "shared" / "oracle"
+NODE_IP = "10.10.11.20"
+
+
+@pytest.fixture(scope="module")
+def golden():
+    """The compiled ruleset of a golden case, by name."""
+
+    def ruleset(name):
+        case = TESTS / "golden" / "proxy" / name
+        objects = [obj for obj in yaml.safe_load_all((case / "objects.yaml").read_text()) if obj]
+        config = from_mapping(yaml.safe_load((case / "proxy.yaml").read_text()))
+        services = [obj for obj in objects if obj["kind"] == "Service"]
+        slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
+        return compile(services, slices, None, config, "ipv4")
+
+    return ruleset
+
+
+def packet(source, destination, dport, **more):
+    return Packet(source, destination, dport=dport, local=frozenset({NODE_IP}), **more)
+
+
+def ends(outcomes):
+    return {outcome.endpoint: outcome.probability for outcome in outcomes}
+
+
+# A row is a packet: case, entry, source, destination, port, protocol → what becomes of it.
+ROWS = [
+    ("cluster-ip", "PREROUTING", "10.244.0.9", "10.96.7.1", 80, "tcp", "ACCEPT", False),
+    ("cluster-ip", "PREROUTING", "192.0.2.1", "10.96.7.1", 80, "tcp", "ACCEPT", True),
+    ("cluster-ip", "OUTPUT", NODE_IP, "10.96.7.1", 443, "udp", "ACCEPT", True),
+    ("cluster-ip", "PREROUTING", "10.244.0.9", "10.96.7.2", 80, "tcp", "REJECT", False),
+    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30080, "tcp", "ACCEPT", True),
+    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30081, "tcp", "ACCEPT", False),
+    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30082, "udp", "DROP", False),
+    ("node-port", "PREROUTING", "10.244.0.7", NODE_IP, 30082, "udp", "ACCEPT", False),
+    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30083, "tcp", "REJECT", False),
+    ("node-port", "OUTPUT", NODE_IP, NODE_IP, 30083, "tcp", "REJECT", False),
+    ("node-port", "OUTPUT", "127.0.0.1", "127.0.0.1", 30080, "tcp", "ACCEPT", True),
+    ("load-balancer", "PREROUTING", "203.0.113.5", "198.51.100.1", 443, "tcp", "ACCEPT", True),
+    ("load-balancer", "PREROUTING", "203.0.113.99", "198.51.100.1", 443, "tcp", "DROP", False),
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[2]}-{row[3]}:{row[4]}-{row[6]}")
+def test_what_becomes_of_a_packet(golden, row):
+    case, entry, source, destination, port, protocol, verdict, masqueraded = row
+    sent = packet(source, destination, port, protocol=protocol)
+    outcomes = simulate(golden(case), sent, entry=entry)
+    matched = "\n".join(str(hit) for outcome in outcomes for hit in outcome.rules)
+    others = [outcome for outcome in outcomes if outcome.endpoint != (source, 8080)]
+    assert {outcome.verdict for outcome in outcomes} == {verdict}, matched
+    assert {outcome.masqueraded for outcome in others} == {masqueraded}, matched
+
+
+def test_endpoints_are_equally_likely(golden):
+    outcomes = simulate(golden("cluster-ip"), packet("10.244.5.5", "10.96.7.1", 80))
+    assert ends(outcomes) == {
+        ("10.244.0.9", 8080): pytest.approx(1 / 3, abs=1e-9),
+        ("10.244.1.9", 8080): pytest.approx(1 / 3, abs=1e-9),
+        ("10.244.1.10", 8080): pytest.approx(1 / 3, abs=1e-9),
+    }
+
+
+def test_a_pod_that_reaches_itself_is_masqueraded(golden):
+    outcomes = simulate(golden("cluster-ip"), packet("10.244.0.9", "10.96.7.1", 80))
+    masqueraded = {outcome.endpoint[0]: outcome.masqueraded for outcome in outcomes}
+    assert masqueraded == {"10.244.0.9": True, "10.244.1.9": False, "10.244.1.10": False}
+
+
+def test_policy_local_keeps_the_source_and_the_node(golden):
+    outcomes = simulate(golden("node-port"), packet("192.0.2.1", NODE_IP, 30081))
+    assert [(o.endpoint, o.masqueraded) for o in outcomes] == [(("10.244.0.12", 8080), False)]
+
+
+def test_affinity_leads_a_known_client_back(golden):
+    ruleset = golden("affinity-dual-stack")
+    strangers = simulate(ruleset, packet("10.244.5.5", "10.96.10.1", 80))
+    assert len(strangers) == 2
+    chain = next(hit.chain for hit in strangers[0].rules if hit.chain.startswith("KUBE-SEP"))
+    known = simulate(ruleset, packet("10.244.5.5", "10.96.10.1", 80, recent=frozenset({chain})))
+    assert [outcome.endpoint for outcome in known] == [strangers[0].endpoint]
+
+
+def test_later_packets_do_not_meet_the_nat_table(golden):
+    later = packet("10.244.5.5", "10.96.7.1", 80, ctstate="ESTABLISHED")
+    (outcome,) = simulate(golden("cluster-ip"), later)
+    assert outcome.verdict == "ACCEPT" and outcome.endpoint is None
+
+
+def test_the_outcome_names_the_rules_that_matched(golden):
+    sent = packet("10.244.5.5", "10.96.7.1", 443, protocol="udp")
+    outcome = simulate(golden("cluster-ip"), sent)[0]
+    assert [hit.chain.rsplit("-", 1)[0] for hit in outcome.rules if hit.table == "nat"] == [
+        "PREROUTING", "KUBE", "KUBE-SVC", "KUBE-SEP", "POSTROUTING", "KUBE",
+    ]  # fmt: skip
+
+
+def test_unknown_matches_and_targets_are_reported():
+    text = "*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -m bpf --bytecode 1 -j DROP\n"
+    text += "-A INPUT -j SECRET\n-A INPUT -p udp -m bpf --bytecode 2 -j DROP\nCOMMIT\n"
+    (outcome,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 80))
+    assert (outcome.verdict, outcome.unknown) == ("ACCEPT", ("--bytecode 1", "-j SECRET"))
+
+
+def test_a_policy_decides_what_no_rule_does():
+    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+    (outcome,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 80))
+    assert (outcome.verdict, outcome.hook) == ("DROP", "INPUT")
+
+
+@pytest.mark.parametrize(
+    "rule, verdict",
+    [
+        ("-p tcp -m multiport --dports 80,443 -j DROP", "DROP"),
+        ("-p tcp -m tcp --dport 1:79 -j DROP", "ACCEPT"),
+        ("! -s 192.0.2.0/24 -j DROP", "ACCEPT"),
+        ("-i eth+ -j DROP", "DROP"),
+        ("-m state --state ESTABLISHED -j DROP", "ACCEPT"),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", "DROP"),
+        ("-p 17 -j DROP", "ACCEPT"),
+        ("-m addrtype --src-type UNICAST -j DROP", "DROP"),
+        ("-m mark --mark 0x1/0x1 -j DROP", "ACCEPT"),
+        ('-m comment --comment "--strange -j ACCEPT" -j DROP', "DROP"),
+    ],
+)
+def test_matches(rule, verdict):
+    ruleset = parse(f"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT {rule}\nCOMMIT\n")
+    (outcome,) = simulate(ruleset, packet("192.0.2.1", NODE_IP, 80, in_interface="eth0"))
+    assert outcome.verdict == verdict and not outcome.unknown
+
+
+def test_jumps_into_nothing_and_in_circles_are_errors():
+    text = "*filter\n:INPUT ACCEPT [0:0]\n:A-A - [0:0]\n-A INPUT -j A-A\n-A A-A -j {}\nCOMMIT\n"
+    for missing in ("NOT-THERE", "A-A"):
+        with pytest.raises(DanglingJump):
+            simulate(parse(text.format(missing)), packet("192.0.2.1", NODE_IP, 80))
+
+
+# The 355 connections somebody made through a real kube-proxy's rules.
+
+RECORDED = ORACLE / "flows.jsonl"
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings in {ORACLE}")
+def test_recorded_connections():
+    case = ORACLE / "visible" / "21-everything-together"
+    ruleset = parse((case / "expected.v4").read_text())
+    flows = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    wrong = [flow for flow in flows if not _agrees(ruleset, flow)]
+    assert len(flows) == 355 and wrong == []
+
+
+def _agrees(ruleset, flow):
+    ip, _, port = flow["dst"].rpartition(":")
+    local = frozenset({"192.168.77.10", "10.99.0.10"})
+    sent = Packet(flow["from_ip"], ip, dport=int(port), local=local)
+    entry = "OUTPUT" if flow["from"] == "node" else "PREROUTING"
+    outcomes = simulate(ruleset, sent, entry=entry)
+    total = sum(outcome.probability for outcome in outcomes)
+    if {_word(o) for o in outcomes} != {flow["outcome"]} or abs(total - 1) > 1e-6:
+        return False
+    endpoints = {"{}:{}".format(*o.endpoint) for o in outcomes if o.endpoint}
+    seen = {"192.168.77.10" if o.masqueraded else flow["from_ip"] for o in outcomes}
+    return flow["outcome"] != "ok" or (
+        set(flow["reached"]) <= endpoints and seen == set(flow["source_seen"])
+    )
+
+
+def _word(outcome):
+    """What a client calls it: nobody listens on the node, nobody answers elsewhere."""
+    if outcome.verdict != "ACCEPT":
+        return {"DROP": "timeout", "REJECT": "refused"}[outcome.verdict]
+    if outcome.endpoint:
+        return "ok"
+    return "refused" if outcome.delivered else "timeout"

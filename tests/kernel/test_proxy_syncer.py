@@ -1,0 +1,159 @@
+"""One node's proxy over time: changes, deletions by hand, refusals, forgotten UDP clients."""
+
+import copy
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netlab.kernel import netns
+from netlab.kernel.run import run
+from netlab.objects import meta
+from netlab.proxy.apply import RestoreApplier
+from netlab.proxy.config import from_mapping
+from netlab.proxy.diff import diff
+from netlab.proxy.libiptc import LibiptcApplier
+from netlab.proxy.syncer import Proxier
+
+pytestmark = pytest.mark.root
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "proxy"
+
+
+@pytest.fixture
+def namespace(tmp_path):
+    descriptor = netns.create(tmp_path / "node")
+    yield descriptor
+    os.close(descriptor)
+    netns.remove(tmp_path / "node")
+
+
+@pytest.fixture
+def objects():
+    found = yaml.safe_load_all((GOLDEN / "cluster-ip" / "objects.yaml").read_text())
+    return [obj for obj in found if obj]
+
+
+@pytest.fixture(params=["nft", "legacy", "libiptc"])
+def proxier(request, namespace, objects):
+    if request.param == "libiptc":
+        applier = LibiptcApplier("ipv4", namespace)
+    else:
+        applier = RestoreApplier(request.param, "ipv4", namespace)
+    config = from_mapping(yaml.safe_load((GOLDEN / "cluster-ip" / "proxy.yaml").read_text()))
+    proxier = Proxier(config, [applier], netns=namespace)
+    feed(proxier, objects)
+    assert proxier.sync().full
+    return proxier
+
+
+def feed(proxier, objects):
+    for obj in objects:
+        if obj["kind"] == "Service":
+            proxier.set_service(meta.key(obj), obj)
+        elif obj["kind"] == "EndpointSlice":
+            proxier.set_slice(meta.key(obj), obj)
+
+
+def differences(proxier):
+    applier = proxier._families[0].applier
+    return diff(proxier.rulesets()["ipv4"], applier.read())
+
+
+def command(proxier, *args):
+    applier = proxier._families[0].applier
+    variant = getattr(applier, "variant", "legacy")
+    run([f"iptables-{variant}", *args], netns=applier.netns)
+
+
+def shortened(objects, endpoints):
+    changed = copy.deepcopy(next(obj for obj in objects if obj["kind"] == "EndpointSlice"))
+    changed["endpoints"] = changed["endpoints"][:endpoints]
+    return changed
+
+
+def test_partial_syncs_come_to_the_same_as_a_full_one(proxier, objects):
+    for endpoints in (2, 0, 3, 1):
+        feed(proxier, [shortened(objects, endpoints)])
+        report = proxier.sync()
+        assert (report.full, report.changed) == (False, ("town/pages",))
+        assert differences(proxier) == []
+    proxier.set_service("town/pages", None)
+    assert not proxier.sync().full and differences(proxier) == []
+    feed(proxier, objects)
+    assert not proxier.sync().full and differences(proxier) == []
+    assert not proxier.repair(thorough=True)
+
+
+def test_nothing_changed_costs_nothing(proxier, objects):
+    before = proxier._families[0].applier.fingerprint()
+    feed(proxier, objects)
+    proxier.sync()
+    assert proxier._families[0].applier.fingerprint() == before
+
+
+DAMAGES = [
+    ("-t", "nat", "-F"),
+    ("-t", "filter", "-F", "KUBE-FORWARD"),
+    ("-t", "nat", "-D", "KUBE-SERVICES", "1"),
+    ("-t", "nat", "-D", "PREROUTING", "1"),
+    ("-t", "mangle", "-X", "KUBE-PROXY-CANARY"),
+    ("-t", "nat", "-A", "KUBE-MARK-MASQ", "-j", "RETURN"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=" ".join)
+def test_damage_by_hand_is_noticed_and_repaired(proxier, damage):
+    assert not proxier.repair()
+    command(proxier, *damage)
+    assert proxier.repair()
+    assert differences(proxier) == []
+    assert not proxier.repair()
+
+
+def test_damage_is_not_hidden_by_a_sync_that_follows(proxier, objects):
+    command(proxier, "-t", "nat", "-D", "KUBE-SERVICES", "1")
+    feed(proxier, [shortened(objects, 2)])
+    proxier.sync()
+    assert proxier.repair() and differences(proxier) == []
+
+
+def test_somebody_elses_rule_is_no_damage(proxier):
+    command(proxier, "-t", "nat", "-A", "POSTROUTING", "-o", "x0", "-j", "MASQUERADE")
+    assert not proxier.repair()
+
+
+def test_a_refused_change_is_followed_by_a_full_sync(proxier, objects):
+    """Somebody deleted a chain that the change wants to delete too, and jumps to another."""
+    command(proxier, "-t", "nat", "-N", "KUBE-SEP-AAAAAAAAAAAAAAAA")
+    chain = next(name for name in proxier.rulesets()["ipv4"].tables["nat"].chains if "SVC" in name)
+    command(proxier, "-t", "nat", "-A", "PREROUTING", "-i", "x0", "-j", chain)
+    proxier.set_service("town/pages", None)
+    assert proxier.sync().full
+    assert [str(d) for d in differences(proxier) if d.chain != chain] == []
+
+
+def test_udp_clients_of_a_vanished_endpoint_are_forgotten(proxier, objects, namespace):
+    run(["ip", "link", "set", "lo", "up"], netns=namespace)
+    run(["ip", "addr", "add", "10.244.0.9/32", "dev", "lo"], netns=namespace)
+    run(["ip", "route", "add", "default", "dev", "lo"], netns=namespace)
+    with netns.entered(namespace):
+        client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with client:
+        for _ in range(30):
+            client.sendto(b"x", ("10.96.7.1", 443))
+    feed(proxier, [shortened(objects, 0)])
+    assert entries(namespace)
+    proxier.sync()
+    deadline = time.monotonic() + 2
+    while entries(namespace) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert entries(namespace) == []
+
+
+def entries(namespace):
+    listed = run(["conntrack", "-L", "-p", "udp", "--orig-dst", "10.96.7.1"], netns=namespace)
+    return [line for line in listed.stdout.splitlines() if line.strip()]
