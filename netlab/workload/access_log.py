@@ -12,7 +12,7 @@ from netlab.workload.http1 import Request, log_date
 CAPACITY = 1000
 
 # What nginx escapes, so that a client cannot forge lines or colour a terminal.
-_UNSAFE = re.compile(r'[\x00-\x1f"\\\x7f-\U0010ffff]')
+_UNSAFE = re.compile(r"[^ !#-\[\]-~]")
 
 Entry = tuple[float, "str | tuple[str, str, int, int, str, str]"]
 Follower = Callable[[float, str], None]

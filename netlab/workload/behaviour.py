@@ -19,7 +19,7 @@ from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-_PORT_NUMBER = re.compile(r"([0-9]{1,5})\Z")
+_PORT_NUMBER = re.compile(r"(?:^|:)([0-9]{1,5})\Z")
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from netlab.workload.access_log import AccessLog
-from netlab.workload.http1 import Malformed, Request, RequestParser, address
+from netlab.workload.http1 import Request, RequestParser, address
 from netlab.workload.site import Site
 from netlab.workload.template import compile_
 
@@ -85,6 +85,7 @@ class HttpConnection(asyncio.Protocol):
         self._connections = connections
         self._deadlines = deadlines
         self._parser = RequestParser()
+        self._closing = False
         self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -115,14 +116,13 @@ class HttpConnection(asyncio.Protocol):
         if self._transport.is_closing():
             return
         was_idle = self._parser.is_idle
-        try:
-            requests = self._parser.feed(data)
-        except Malformed as error:
-            self._refuse(error.status)
-            return
-        for request in requests:
-            self._answer(request)
-        if self._parser.expects_continue:
+        requests = self._parser.feed(data)
+        self._transport.write(b"".join(self._answers(requests)))
+        if self._closing:
+            self._transport.close()
+        elif self._parser.malformed is not None:
+            self._refuse(self._parser.malformed)
+        elif self._parser.expects_continue:
             self._parser.expects_continue = False
             self._transport.write(_CONTINUE)
         self._set_deadline(was_idle=was_idle and not requests)
@@ -133,17 +133,16 @@ class HttpConnection(asyncio.Protocol):
         elif was_idle:  # the time for a request counts from its first byte, not from its last
             self.deadline = time.monotonic() + REQUEST_SECONDS
 
-    def _answer(self, request: Request) -> None:
-        if self._transport.is_closing():
-            return
-        request.client, request.local = self._peer, self._local
-        answer = self._site.answer(request)
-        close = not request.keeps_alive()
-        data, size = answer.render(request, close=close)
-        self._transport.write(data)
-        self._log.request(request, answer.status, size)
-        if close:
-            self._transport.close()
+    def _answers(self, requests: list[Request]) -> Iterator[bytes]:
+        for request in requests:
+            request.client, request.local = self._peer, self._local
+            answer = self._site.answer(request)
+            self._closing = not request.keeps_alive()
+            data, size = answer.render(request, close=self._closing)
+            self._log.request(request, answer.status, size)
+            yield data
+            if self._closing:
+                return
 
     def _refuse(self, status: int) -> None:
         data, _ = self._site.error(status).render(None, close=True)

@@ -143,6 +143,7 @@ class RequestParser:
         self._body_left = 0
         self._chunks: _Chunks | None = None
         self.expects_continue = False
+        self.malformed: int | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -150,14 +151,19 @@ class RequestParser:
         return not self._buffer and self._request is None
 
     def feed(self, data: bytes) -> list[Request]:
-        """The requests completed by `data`; raises `Malformed`.
+        """The requests completed by `data`.
 
-        `expects_continue` is set when the client waits for `100 Continue` before its body.
+        `expects_continue` is set when the client waits for `100 Continue` before its body;
+        `malformed` to the status that the bytes after these requests deserve: there is no going
+        on after that.
         """
         self._buffer += data
         complete = []
-        while (request := self._next()) is not None:
-            complete.append(request)
+        try:
+            while (request := self._next()) is not None:
+                complete.append(request)
+        except Malformed as error:
+            self.malformed = error.status
         return complete
 
     def _next(self) -> Request | None:

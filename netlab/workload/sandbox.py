@@ -32,7 +32,8 @@ DEFAULT_CAPABILITIES = (
 """Docker's default, without mknod: a device node of the machine's disk would be the machine."""
 
 # What `securityContext.capabilities.add` may add: each is confined to the pod's own namespaces.
-_GRANTABLE = frozenset(("net_admin", "net_broadcast", "net_raw", "sys_ptrace", "ipc_lock"))
+_HARMLESS = frozenset(("net_admin", "net_broadcast", "sys_ptrace", "ipc_lock"))
+_GRANTABLE = _HARMLESS.union(DEFAULT_CAPABILITIES)
 
 _SCRIPT = Path(__file__).with_name("sandbox.sh").read_text()
 _UNSHARE = ("--mount", "--uts", "--ipc", "--propagation", "private")

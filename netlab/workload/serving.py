@@ -166,8 +166,12 @@ def open_sockets(
 
 def bound(listener: Listener, *, dual: bool) -> socket.socket:
     """A socket on all addresses of the calling thread's namespace, listening if it is TCP."""
-    kind = socket.SOCK_DGRAM if listener.serve == "udp" else socket.SOCK_STREAM
-    opened = socket.socket(socket.AF_INET6 if dual else socket.AF_INET, kind)
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
+    if listener.serve == "udp":
+        kind, protocol = socket.SOCK_DGRAM, socket.IPPROTO_UDP
+    # asyncio turns Nagle's algorithm off only where the protocol is named.
+    opened = socket.socket(family, kind, protocol)
     try:
         opened.setblocking(False)
         if dual:
@@ -243,12 +247,11 @@ class _HealthSite:
 
 def health_site(answer: Json) -> Site:
     """The site that says one thing to everybody: kube-proxy's health JSON."""
-    body = json.dumps(answer["body"], indent="\t").replace("{{", "{ {")
     route = {
         "path": "/*",
         "status": answer["status"],
         "type": "application/json",
         "headers": {"X-Content-Type-Options": "nosniff", **answer.get("headers", {})},
-        "body": body,
+        "body": "{{answer}}",
     }
-    return Site({"routes": [route]}, {})
+    return Site({"routes": [route]}, {"answer": json.dumps(answer["body"], indent="\t")})

@@ -1,0 +1,174 @@
+"""How fast pods are served, started and entered; run it with sudo and the project's python.
+
+Prints medians. Each figure is set against a floor measured in the same run, because machines
+differ: a plain `true`, a bare asyncio server that answers the same bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from netlab.kernel import netns, process, run, syscalls
+from netlab.workload import rootfs
+from netlab.workload.behaviour import served_pod
+from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.sandbox import Command, Place, Sandboxes, base_environment
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: web\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+SECONDS = 2.0
+
+
+def namespace() -> int:
+    with netns.entered(netns.current()):
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        made = netns.current()
+    run.run(["ip", "link", "set", "lo", "up"], netns=made)
+    return made
+
+
+def say(what: str, value: float, unit: str, beside: str = "") -> None:
+    print(f"{what:<52} {value:>10,.1f} {unit:<10} {beside}")
+
+
+async def times(count: int, once: Callable[[], Awaitable[None]]) -> float:
+    """The median in milliseconds."""
+    measured = []
+    for _ in range(count):
+        before = time.perf_counter()
+        await once()
+        measured.append((time.perf_counter() - before) * 1000)
+    return statistics.median(measured)
+
+
+def pod(number: int, image: str, descriptor: int) -> dict[str, object]:
+    return {
+        "metadata": {"name": f"web-{number}", "namespace": "default", "uid": f"uid-{number}"},
+        "spec": {"nodeName": "a", "containers": [{"name": "main", "image": image}]},
+        "netns": f"/proc/{os.getpid()}/fd/{descriptor}",
+    }
+
+
+async def serve(client: ResponderClient, descriptors: list[int], image: str) -> float:
+    pods = []
+    for number, descriptor in enumerate(descriptors):
+        data = pod(number, image, descriptor)
+        served = served_pod(data, str(data["netns"]), ("127.0.0.1",))
+        assert served is not None
+        pods.append(served)
+    before = time.perf_counter()
+    assert await client.serve(pods) == {}
+    return (time.perf_counter() - before) * 1000
+
+
+def client_process(descriptor: int, port: int, kept: bool) -> float:
+    """Requests a second from another process (a C client would show a little more)."""
+    script = f"""
+import socket, time
+request = {REQUEST!r}
+count, end = 0, time.perf_counter() + {SECONDS}
+sock = None
+while time.perf_counter() < end:
+    if sock is None:
+        sock = socket.create_connection(("127.0.0.1", {port}))
+    batch = 32 if {kept} else 1
+    sock.sendall(request * batch)
+    answers = b""
+    while answers.count(b"HTTP/1.1 200") < batch or not answers.endswith(b"\\n"):
+        answers += sock.recv(262144)
+    count += batch
+    if not {kept}:
+        sock.close()
+        sock = None
+print(count / {SECONDS})
+"""
+    with netns.entered(descriptor):
+        answer = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        )
+    return float(answer.stdout)
+
+
+async def bench_serving(directory: Path, owner: str) -> ResponderClient:
+    before = time.perf_counter()
+    socket = directory / "responder.sock"
+    client = await ensure_responder(socket, owner=owner, log=directory / "log")
+    say("responder start", (time.perf_counter() - before) * 1000, "ms")
+    descriptors = [namespace() for _ in range(200)]
+    say("serve 200 pods, one message", await serve(client, descriptors, "nginx"), "ms")
+    pid = await client.call("pid")
+    status = Path(f"/proc/{pid}/status").read_text()
+    say("responder memory", int(status.split("VmRSS:")[1].split()[0]) / 1024, "MiB")
+    for image in ("alicek106/rr-test:echo-hostname", "traefik/whoami"):
+        await serve(client, descriptors, image)
+        rate = await asyncio.to_thread(client_process, descriptors[0], 80, True)
+        say(f"{image}, kept alive, pipelined by 32", rate, "req/s")
+        rate = await asyncio.to_thread(client_process, descriptors[0], 80, False)
+        say(f"{image}, a connection each", rate, "req/s")
+    for descriptor in descriptors[1:]:
+        os.close(descriptor)
+    return client
+
+
+async def bench_processes(client: ResponderClient, directory: Path, owner: str) -> None:
+    made = namespace()
+    pod_directory = directory / "pod"
+    rootfs.write_pod_files(
+        pod_directory, hostname="web-0", hosts="127.0.0.1 localhost\n", resolv_conf="\n"
+    )
+    place = Place("uid-p", pod_directory, Path(f"/proc/{os.getpid()}/fd/{made}"), "web-0")
+    sandboxes = Sandboxes(client, owner)
+    env = base_environment("web-0")
+
+    async def plain() -> None:
+        await (await asyncio.create_subprocess_exec("true")).wait()
+
+    async def started() -> None:
+        await (await sandboxes.start(place, "main", Command(("true",), env))).wait()
+
+    floor = await times(30, plain)
+    say("`true`, plain", floor, "ms")
+    spent = await times(30, started)
+    say("`true` as a pod's process, start to exit code", spent, "ms", f"{spent / floor:.1f}x")
+    idle = await sandboxes.idle(place)
+
+    async def executed() -> None:
+        session = await idle.execute(Command(("true",), env))
+        await asyncio.gather(*(drain(stream) for stream in (session.stdout(), session.stderr())))
+        await session.wait()
+        await session.kill()
+
+    async def drain(stream: object) -> None:
+        async for _ in stream:  # type: ignore[attr-defined]
+            pass
+
+    spent = await times(30, executed)
+    say("exec `true`, start to exit code", spent, "ms", f"{spent / floor:.1f}x")
+    os.close(made)
+
+
+async def main() -> None:
+    directory = Path(tempfile.mkdtemp(prefix="netlab-bench-"))
+    owner = str(uuid.uuid4())
+    try:
+        client = await bench_serving(directory, owner)
+        await bench_processes(client, directory, owner)
+        await client.close()
+    finally:
+        process.end_owned(owner)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.workload.behaviour import (
+    Behaviour,
+    behaviour,
+    expand,
+    parse_flags,
+    served_pod,
+    sites_of,
+)
+from netlab.workload.catalogue import CatalogueError, Port, Program, catalogue, load
+from netlab.workload.http1 import RequestParser
+from netlab.workload.site import Site
+
+HELLO = "gcr.io/google-samples/hello-app:1.0"
+AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+
+
+def all_ports(programs: Any = None) -> list[tuple[Program, Port]]:
+    found = []
+    for program in programs or catalogue().programs:
+        found += [(program, port) for port in program.listen]
+        found += all_ports(program.subcommands.values()) if program.subcommands else []
+    return found
+
+
+def does(
+    image: str, installed: bool = True, env: dict[str, str] | None = None, **more: Any
+) -> Behaviour:
+    container = {"name": "main", "image": image, **more}
+    return behaviour(container, env, is_installed=lambda _: installed)
+
+
+def ports(found: Behaviour) -> list[tuple[int, str]]:
+    return [(listener.port, listener.protocol) for listener in found.listeners]
+
+
+def page(image: str, target: str = "/", headers: str = "", **more: Any) -> tuple[int, str]:
+    """Status and body that the pod web-0 answers."""
+    pod = {
+        "metadata": {"name": "web-0", "namespace": "shop", "uid": "u"},
+        "spec": {"nodeName": "worker001", "containers": [{"name": "c", "image": image, **more}]},
+    }
+    served = served_pod(pod, "/netns", ("10.244.1.7", "fd00::7"))
+    assert served is not None
+    container = served.containers[0]
+    listener = container.listeners[0]
+    site = Site(
+        sites_of([served])[listener.site], {**container.variables, "port": str(listener.port)}
+    )
+    text = f"GET {target} HTTP/1.1\r\nHost: web:8080\r\n{headers}\r\n"
+    (request,) = RequestParser().feed(text.encode())
+    request.client, request.local = ("10.244.2.9", 40312), ("10.244.1.7", 80)
+    answer = site.answer(request)
+    sent, _ = answer.render(request, close=False)
+    return answer.status, sent.decode().partition("\r\n\r\n")[2]
+
+
+# -- the file itself -----------------------------------------------------------------------------
+
+
+def test_every_text_of_the_catalogue_compiles() -> None:
+    known = "hostname pod namespace node ip ips image repository tag container port"
+    variables = dict.fromkeys(known.split(), "v")
+    for program, port in all_ports():
+        if port.serve == "http":
+            Site(catalogue().sites[port.site], {**variables, **program.variables})
+
+
+def test_every_site_is_used_and_the_last_program_takes_everything() -> None:
+    used = {port.site for _, port in all_ports()} | {"default", "default-udp"}
+    assert used == set(catalogue().sites)
+    assert catalogue().programs[-1].match == ("*",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- {match: [a], kind: servant}",
+        "- {match: [a], lissten: []}",
+        "- {match: [a], listen: [{port: 80, serve: http, site: nowhere}]}",
+        "- {match: [a], listen: [{port: 80, serve: gopher, site: s}]}",
+        "- {match: [a], listen: [{port: 80, serve: http, site: s, flags: x}]}",
+    ],
+)
+def test_a_catalogue_that_contradicts_itself_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "catalogue.yaml"
+    path.write_text(f"registries: {{}}\ntools: {{}}\nsites: {{s: {{}}}}\nprograms:\n{text}\n")
+    with pytest.raises(CatalogueError, match=r"^a: "):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("reference", "repository", "tag"),
+    [
+        ("nginx", "nginx", "latest"),
+        ("nginx:1.27", "nginx", "1.27"),
+        ("docker.io/library/nginx:1.27-alpine", "nginx", "1.27-alpine"),
+        ("library/nginx", "nginx", "latest"),
+        ("docker.io/traefik/whoami", "traefik/whoami", "latest"),
+        ("localhost:5000/team/app", "localhost:5000/team/app", "latest"),
+        ("localhost:5000/team/app:2", "localhost:5000/team/app", "2"),
+        ("nginx@sha256:abc", "nginx", "latest"),
+        ("nginx:1.27@sha256:abc", "nginx", "1.27"),
+        ("k8s.gcr.io/echoserver:1.4", "registry.k8s.io/echoserver", "1.4"),
+        ("gcr.io/google_containers/serve_hostname", "registry.k8s.io/serve_hostname", "latest"),
+    ],
+)
+def test_image_references(reference: str, repository: str, tag: str) -> None:
+    image = catalogue().image(reference)
+    assert (image.repository, image.tag) == (repository, tag)
+
+
+# -- what the servers of tutorials say ------------------------------------------------------------
+
+
+def test_the_hostname_page_has_one_line_to_grep_for() -> None:
+    status, body = page("alicek106/rr-test:echo-hostname")
+    line = "        <p>Hello,  web-0</p>     </blockquote>"
+    assert status == 200
+    assert [text for text in body.split("\n") if "Hello" in text] == [line]
+    assert [text for text in body.split("\n") if "web-0" in text] == [line]
+
+
+@pytest.mark.parametrize(
+    ("image", "target", "body"),
+    [
+        ("ethos93/go-httpd", "/", "This version is v1 and hostname is web-0\n"),
+        ("ethos93/go-httpd:v1", "/", "This version is v1 and hostname is web-0\n"),
+        ("ethos93/go-httpd:v2", "/", "This version is v2 and hostname is web-0\n"),
+        ("minjulee226/myweb", "/", "Hello World!\nweb-0\n"),
+        ("luksa/kubia", "/", "You've hit web-0\n"),
+        ("sysnet4admin/echo-hname", "/", "web-0\n"),
+        (
+            "gcr.io/google-samples/hello-app:1.0", "/",
+            "Hello, world!\nVersion: 1.0.0\nHostname: web-0\n",
+        ),
+        (
+            "us-docker.pkg.dev/google-samples/containers/gke/hello-app:2.0", "/x",
+            "Hello, world!\nVersion: 2.0.0\nHostname: web-0\n",
+        ),
+        (
+            "gcr.io/google-samples/kubernetes-bootcamp:v1", "/",
+            "Hello Kubernetes bootcamp! | Running on: web-0 | v=1\n",
+        ),
+        ("hashicorp/http-echo", "/", "hello-world\n"),
+        ("httpd", "/", "<html><body><h1>It works!</h1></body></html>\n"),
+        ("netlab/internet", "/p", "you reached web:8080 on the lab's internet\n"
+                                  "GET /p, your address here: 10.244.2.9\n"),
+    ],
+)  # fmt: skip
+def test_what_servers_say(image: str, target: str, body: str) -> None:
+    assert page(image, target) == (200, body)
+
+
+def test_agnhost_and_its_relatives() -> None:
+    netexec: dict[str, Any] = {"args": ["netexec"]}
+    assert page(AGNHOST, "/hostname", **netexec) == (200, "web-0")
+    assert page(AGNHOST, "/clientip", **netexec) == (200, "10.244.2.9:40312")
+    assert page(AGNHOST, "/echo?msg=hi%20you", **netexec) == (200, "hi you")
+    assert page(AGNHOST, "/any", args=["serve-hostname"]) == (200, "web-0")
+    said = page("hashicorp/http-echo", args=["-text=hello from v2", "-listen=:80"])
+    assert said == (200, "hello from v2\n")
+    assert page("hashicorp/http-echo", args=["-text", "apple"]) == (200, "apple\n")
+    assert page("httpd", "/missing")[0] == 404
+
+
+def test_whoami_and_echo_servers_say_what_they_saw() -> None:
+    _, body = page("traefik/whoami", "/a?b=c", "X-Real-Ip: 1.2.3.4\r\n")
+    assert body.splitlines() == [
+        "Hostname: web-0", "IP: 127.0.0.1", "IP: 10.244.1.7", "RemoteAddr: 10.244.2.9:40312",
+        "GET /a?b=c HTTP/1.1", "Host: web:8080", "X-Real-Ip: 1.2.3.4",
+    ]  # fmt: skip
+    _, body = page("registry.k8s.io/echoserver:1.10")
+    assert "\nHostname: web-0\n" in body
+    assert "\tclient_address=10.244.2.9\n" in body
+    assert "\thost=web:8080\n" in body
+    _, body = page("k8s.gcr.io/echoserver:1.4", "/x?y=1")
+    assert "client_address=10.244.2.9\n" in body
+    assert "query=y=1\n" in body
+    _, body = page("kicbase/echo-server:1.0")
+    assert body.startswith("Request served by web-0\n\nGET / HTTP/1.1\n\nHost: web:8080\n")
+
+
+def test_other_images_answer_on_the_ports_they_declare() -> None:
+    declared = [
+        {"containerPort": 8000},
+        {"containerPort": 8000, "protocol": "TCP", "name": "again"},
+        {"containerPort": 53, "protocol": "UDP"},
+        {"containerPort": 7777, "protocol": "SCTP"},
+    ]
+    found = does("registry.example.com/team/shop:3", ports=declared)
+    assert ports(found) == [(8000, "TCP"), (53, "UDP")]
+    _, body = page("registry.example.com/team/shop:3", ports=declared)
+    assert body == (
+        "GET / answered by pod web-0 (shop) on node worker001\n"
+        "image:  registry.example.com/team/shop:3 (netlab's stand-in)\n"
+        "pod:    10.244.1.7, port 8000\n"
+        "client: 10.244.2.9:40312\n"
+    )
+    assert does("unheard/of") == Behaviour("server")
+
+
+# -- command, args, ports ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "more", "argv"),
+    [
+        ("busybox", {}, ("sh",)),
+        ("alicek106/ubuntu:curl", {}, ("bash",)),
+        ("alicek106/ubuntu:curl", {"args": ["curl", "10.1.0.40"]}, ("curl", "10.1.0.40")),
+        ("curlimages/curl", {"args": ["-s", "web"]}, ("curl", "-s", "web")),
+        ("curlimages/curl", {"command": ["sleep", "60"]}, ("sleep", "60")),
+        (
+            "radial/busyboxplus:curl",
+            {"command": ["/bin/sh", "-c", "while true; do echo hi; sleep 10; done"]},
+            ("/bin/sh", "-c", "while true; do echo hi; sleep 10; done"),
+        ),
+        ("nginx", {"command": ["sh", "-c"], "args": ["date"]}, ("sh", "-c", "date")),
+        ("nginx", {"args": ["bash"]}, ("bash",)),
+        (AGNHOST, {"args": ["sh"]}, ("sh",)),
+        ("any/thing", {"args": ["sleep", "1"]}, ("sleep", "1")),
+    ],
+)
+def test_what_runs_as_a_process(image: str, more: dict[str, Any], argv: tuple[str, ...]) -> None:
+    assert does(image, **more) == Behaviour("process", argv)
+
+
+@pytest.mark.parametrize(
+    ("image", "more", "expected"),
+    [
+        ("nginx", {}, [(80, "TCP")]),
+        ("nginx:1.27-alpine", {"ports": [{"containerPort": 8080}]}, [(80, "TCP")]),
+        ("nginx", {"command": ["/usr/sbin/nginx", "-g", "daemon off;"]}, [(80, "TCP")]),
+        ("nginx", {"args": ["nginx", "-g", "daemon off;"]}, [(80, "TCP")]),
+        ("redis:7", {"args": ["--port", "7000"]}, [(7000, "TCP")]),
+        ("redis:7", {"command": ["redis-server"]}, [(6379, "TCP")]),
+        ("postgres", {}, [(5432, "TCP")]),
+        (AGNHOST, {"args": ["netexec"]}, [(8080, "TCP"), (8081, "UDP")]),
+        (AGNHOST, {"args": ["netexec", "--http-port=80", "--udp-port", "81"]},
+         [(80, "TCP"), (81, "UDP")]),
+        (AGNHOST, {"command": ["/agnhost", "netexec"]}, [(8080, "TCP"), (8081, "UDP")]),
+        (AGNHOST, {"args": ["serve-hostname", "--udp", "--port=90"]}, [(90, "UDP")]),
+        (AGNHOST, {"args": ["serve-hostname", "--udp=false"]}, [(9376, "TCP")]),
+        ("hashicorp/http-echo", {"args": ["-text=x", "-listen=:80"]}, [(80, "TCP")]),
+        (HELLO, {"env": {"PORT": "9000"}}, [(9000, "TCP")]),
+        (HELLO, {"env": {"PORT": "tcp://1.2.3.4"}}, [(8080, "TCP")]),
+        ("praqma/network-multitool", {}, [(80, "TCP"), (443, "TCP")]),
+    ],
+)  # fmt: skip
+def test_what_is_served_where(
+    image: str, more: dict[str, Any], expected: list[tuple[int, str]]
+) -> None:
+    found = does(image, **more)
+    assert (found.kind, ports(found)) == ("server", expected)
+
+
+def test_what_only_waits_and_what_the_agent_starts() -> None:
+    for found in (does("registry.k8s.io/pause:3.9"), does(AGNHOST), does(AGNHOST, args=["--help"])):
+        assert found.kind == "idle"
+    assert does("netlab/dnsmasq").kind == "dnsmasq"
+
+
+def test_args_of_an_unknown_image_are_its_own_unless_they_are_a_command_here() -> None:
+    assert does("any/thing", installed=False, args=["serve", "--fast"]).kind == "server"
+    assert does("any/thing", installed=True, args=["--fast"]).kind == "server"
+
+
+def test_variables_are_put_into_command_and_args() -> None:
+    env = {"WHO": "world", "N": "3"}
+    words = ("$(WHO)$(N)", "$(NOBODY)", "$$(WHO)", "$WHO", "$(")
+    assert expand(words, env) == ("world3", "$(NOBODY)", "$(WHO)", "$WHO", "$(")
+    assert does("busybox", env=env, args=["echo", "$(WHO)"]).argv == ("echo", "world")
+
+
+def test_flags_are_read_as_go_programs_read_them() -> None:
+    words = ["--a=1", "-b", "2", "--tcp", "--udp", "rest", "--", "-c=x=y"]
+    assert parse_flags(words) == {"a": "1", "b": "2", "tcp": "true", "udp": "rest", "c": "x=y"}
+
+
+def test_a_pod_of_processes_alone_is_not_served() -> None:
+    pod = {
+        "metadata": {"name": "p", "namespace": "d", "uid": "u"},
+        "spec": {"containers": [{"name": "a", "image": "busybox"}]},
+    }
+    assert served_pod(pod, "/netns", ()) is None
+    pod["spec"]["containers"].append({"name": "b", "image": "nginx"})  # type: ignore[attr-defined]
+    served = served_pod(pod, "/netns", ())
+    assert served is not None
+    assert [container.name for container in served.containers] == ["b"]
+    assert type(served).from_json(served.to_json()) == served
