@@ -61,7 +61,7 @@ def parse_targets(words: list[str]) -> list[tuple[Kind, str]]:
     if not words:
         raise UsageError("name a kind, such as pods", hint="netlab get pods")
     if any("/" in word for word in words):
-        return [_slashed(word) for word in words]
+        return [slashed(word) for word in words]
     kinds = [kind for word in words[0].split(",") for kind in kinds_of(word)]
     names = words[1:] or [""]
     return [(kind, name) for kind in kinds for name in names]
@@ -84,7 +84,8 @@ def kinds_of(word: str) -> list[Kind]:
     )
 
 
-def _slashed(word: str) -> tuple[Kind, str]:
+def slashed(word: str) -> tuple[Kind, str]:
+    """`svc/web` → (Service, web)."""
     kind_word, slash, name = word.partition("/")
     if not slash or not name:
         raise UsageError(
@@ -117,7 +118,7 @@ def pod_of(arguments: argparse.Namespace) -> str:
     word: str = arguments.pod
     if "/" not in word:
         return word
-    kind, name = _slashed(word)
+    kind, name = slashed(word)
     if kind.kind == "Pod":
         return name
     with client(arguments) as api:

@@ -1,0 +1,106 @@
+"""Examples:
+
+    sudo netlab rules svc/web                 on every node
+    sudo netlab rules svc/web --node worker001 --words
+    sudo netlab rules web -o json
+
+Reads the rules that are in force in the node's namespace, with their counters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.cli import options
+from netlab.errors import NetlabError, UsageError
+
+if TYPE_CHECKING:
+    from netlab.objects.lab import Lab
+    from netlab.view.rules import Branch
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which Service, on which node."""
+    parser.add_argument("service", metavar="SERVICE", help="svc/NAME or NAME")
+    options.add_namespace(parser)
+    parser.add_argument("--node", metavar="NODE", help="on this node alone (all)")
+    parser.add_argument("--words", action="store_true", help="without rule syntax")
+    options.add_output(parser, "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the tree for each node."""
+    from netlab import lab
+    from netlab.kernel import paths
+
+    lab.need_root("rules")
+    name = _service_name(arguments.service)
+    directory = paths.lab_dir(lab.choose(arguments.lab))
+    with options.client(arguments) as client:
+        service = client.get("Service", arguments.namespace, name)
+    if (service["spec"].get("clusterIP") or "None") == "None":
+        raise NetlabError(
+            f"service {name} has no rules: it is {_kind_of(service)}, DNS alone makes it work",
+            hint=f"netlab get endpointslices -l kubernetes.io/service-name={name}",
+        )
+    key = f"{arguments.namespace}/{name}"
+    found = list(_trees(lab.read_lab(directory), directory, key, arguments.node))
+    if arguments.output == "json":
+        print(json.dumps([_json(*entry) for entry in found], indent=2))
+    else:
+        _print(found, key, words_only=arguments.words)
+    return 0
+
+
+def _service_name(word: str) -> str:
+    if "/" not in word:
+        return word
+    kind, name = options.slashed(word)
+    if kind.kind != "Service":
+        raise UsageError(f"{word} is no Service", hint="netlab rules svc/NAME")
+    return name
+
+
+def _kind_of(service: dict[str, dict[str, object]]) -> str:
+    return "an ExternalName" if service["spec"].get("type") == "ExternalName" else "headless"
+
+
+def _trees(
+    lab: Lab, directory: Path, key: str, node: str | None
+) -> Iterator[tuple[str, str, list[Branch]]]:
+    """(node, family, tree) for each node and family of the lab."""
+    from netlab.kernel import paths
+    from netlab.network import plan
+    from netlab.proxy.model import Family
+    from netlab.proxy.read import host_variant, read
+    from netlab.view.rules import tree
+
+    names = [entry.name for entry in lab.nodes]
+    if node is not None and node not in names:
+        raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
+    variants = {"auto": host_variant(), "nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
+    families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
+    for name in names if node is None else [node]:
+        netns = paths.namespace(directory, plan.node_name(lab, name))
+        for family in families:
+            ruleset = read(netns, variants[lab.iptables], family)
+            yield name, family, tree(ruleset, key)
+
+
+def _json(node: str, family: str, branches: list[Branch]) -> dict[str, object]:
+    return {"node": node, "family": family, "rules": [branch.json() for branch in branches]}
+
+
+def _print(found: list[tuple[str, str, list[Branch]]], key: str, *, words_only: bool) -> None:
+    from netlab.view.rules import render
+
+    for number, (node, family, branches) in enumerate(found):
+        print(f"{chr(10) if number else ''}{key} on {node} ({family})")
+        if not branches:
+            print("(no rules)")
+        for line in render(branches, syntax=not words_only):
+            print(line)
