@@ -36,6 +36,21 @@ class PortSet:
         ]
 
 
+def port_set(ports: Iterable[Mapping[str, Any]]) -> PortSet:
+    """The ports as an EndpointSlice or an Endpoints subset lists them."""
+    return PortSet(
+        tuple(
+            (
+                port.get("name") or "",
+                port.get("protocol") or "TCP",
+                int(port["port"]),
+                port.get("appProtocol") or "",
+            )
+            for port in ports
+        )
+    )
+
+
 def has_managed_endpoints(service: Object) -> bool:
     """True when the endpoints follow a selector rather than being somebody's own."""
     spec = meta.spec(service)

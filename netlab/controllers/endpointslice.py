@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, slicing
 from netlab.controllers.controller import Context, Controller, Watch, index_by_namespace, own_key
 from netlab.errors import NotFound
@@ -67,7 +68,7 @@ class EndpointSlices(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self._selection = ServicesOfPods(context)
-        self.informers["EndpointSlice"].add_index("service", _service_key)
+        index_by_service(self.informers["EndpointSlice"])
 
     def watches(self) -> Sequence[Watch]:
         """Services, the pods they select, slices changed by others, and nodes for their zones."""
@@ -82,7 +83,7 @@ class EndpointSlices(Controller):
         managed = [
             obj for obj in (old, new) if obj and meta.labels(obj).get(MANAGED_BY) == CONTROLLER
         ]
-        return {key for obj in managed for key in _service_key(obj)}
+        return {key for obj in managed for key in service_key(obj)}
 
     def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         zones = {
@@ -96,7 +97,7 @@ class EndpointSlices(Controller):
         """Write the slices that differ from what the Service's pods make of them."""
         service = self.informers["Service"].get(key)
         if service is None or not endpoints_of.has_managed_endpoints(service):
-            await self._apply(slicing.Changes(delete=self._existing(key)))
+            await write_changes(self.informers, slicing.Changes(delete=self._existing(key)))
             return None
         if self.informers["Service"].is_going(service):
             return None
@@ -104,11 +105,11 @@ class EndpointSlices(Controller):
         template, families = _template(service), endpoints_of.families(service)
         existing = self._existing(key)
         stale = [one for one in existing if one["addressType"] not in families]
-        await self._apply(slicing.Changes(delete=stale))
+        await write_changes(self.informers, slicing.Changes(delete=stale))
         for family in families:
             groups = endpoints_of.grouped(service, pods, family, zones)
             mine = [one for one in existing if one["addressType"] == family]
-            await self._apply(slicing.plan(family, groups, mine, template))
+            await write_changes(self.informers, slicing.plan(family, groups, mine, template))
         return None
 
     def _existing(self, key: str) -> list[Object]:
@@ -126,19 +127,27 @@ class EndpointSlices(Controller):
             if (zone := meta.labels(node).get(endpoints_of.ZONE_LABEL))
         }
 
-    async def _apply(self, changes: slicing.Changes) -> None:
-        for one in changes.create:
-            await self.informers.create(one)
-        for one in changes.update:
-            await self.informers.update(one)
-        for one in changes.delete:
-            try:
-                await self.informers.delete(one)
-            except NotFound:
-                continue
+
+async def write_changes(informers: Informers, changes: slicing.Changes) -> None:
+    """Carry planned changes of slices out; a slice already gone is as good as deleted."""
+    for one in changes.create:
+        await informers.create(one)
+    for one in changes.update:
+        await informers.update(one)
+    for one in changes.delete:
+        try:
+            await informers.delete(one)
+        except NotFound:
+            continue
 
 
-def _service_key(slice_: Object) -> Iterable[str]:
+def index_by_service(informer: Informer) -> None:
+    """Index "service": the key of the Service whose slice it is."""
+    informer.add_index("service", service_key)
+
+
+def service_key(slice_: Object) -> Iterable[str]:
+    """The key of the Service that a slice names, if it names one."""
     service = meta.labels(slice_).get(SERVICE_NAME)
     return (f"{meta.namespace(slice_)}/{service}",) if service else ()
 

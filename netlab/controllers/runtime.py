@@ -18,6 +18,7 @@ from netlab.controllers.endpointslice import EndpointSlices
 from netlab.controllers.events import EventRecorder
 from netlab.controllers.garbage import GarbageCollector
 from netlab.controllers.kubernetes_service import KubernetesService
+from netlab.controllers.mirroring import Mirroring
 from netlab.controllers.namespaces import Namespaces, ServiceAccounts
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
@@ -36,6 +37,7 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Scheduler,
     EndpointSlices,
     EndpointsObjects,
+    Mirroring,
     KubernetesService,
     GarbageCollector,
     Namespaces,

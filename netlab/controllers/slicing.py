@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netlab.controllers.endpoints_of import Endpoint, PortSet
+from netlab.controllers.endpoints_of import Endpoint, PortSet, port_set
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
@@ -38,26 +38,12 @@ def plan(
     changes = Changes()
     by_ports: dict[PortSet, list[Object]] = {}
     for one in sorted(existing, key=meta.name):
-        by_ports.setdefault(_ports_of(one), []).append(one)
+        by_ports.setdefault(port_set(one.get("ports") or []), []).append(one)
     for ports, endpoints in groups.items():
         _plan_group(family, ports, endpoints, by_ports.pop(ports, []), template, changes)
     for leftover in by_ports.values():
         changes.delete += leftover
     return changes
-
-
-def _ports_of(slice_: Object) -> PortSet:
-    return PortSet(
-        tuple(
-            (
-                p.get("name") or "",
-                p.get("protocol") or "TCP",
-                int(p["port"]),
-                p.get("appProtocol") or "",
-            )
-            for p in slice_.get("ports") or []
-        )
-    )
 
 
 def _plan_group(

@@ -219,3 +219,41 @@ def test_the_kubernetes_service_points_at_the_control_plane(in_cluster, make):
         assert [e["addresses"] for e in one["endpoints"]] == [["10.10.11.99"]]
 
     in_cluster(scenario, nodes)
+
+
+def test_hand_written_endpoints_of_a_service_without_selector_are_mirrored(in_cluster, make):
+    def written(*addresses):
+        return {
+            "apiVersion": "v1",
+            "kind": "Endpoints",
+            "metadata": {"name": "outside", "namespace": "default"},
+            "subsets": [
+                {
+                    "addresses": [{"ip": address} for address in addresses],
+                    "notReadyAddresses": [{"ip": "192.0.2.99"}],
+                    "ports": [{"name": "db", "port": 5432}],
+                }
+            ],
+        }
+
+    async def scenario(c):
+        await c.create(make.service("outside", selector=None), written("192.0.2.1"))
+        await c.settle()
+        (one,) = await slices(c, "outside")
+        assert meta.labels(one)["endpointslice.kubernetes.io/managed-by"] == (
+            "endpointslicemirroring-controller.k8s.io"
+        )
+        assert [(e["addresses"], e["conditions"]["ready"]) for e in one["endpoints"]] == [
+            (["192.0.2.1"], True),
+            (["192.0.2.99"], False),
+        ]
+        assert one["ports"] == [{"name": "db", "protocol": "TCP", "port": 5432}]
+        await c.patch("Endpoints", "outside", {"subsets": written("192.0.2.2")["subsets"]})
+        await c.settle()
+        (one,) = await slices(c, "outside")
+        assert sorted(e["addresses"][0] for e in one["endpoints"]) == ["192.0.2.2", "192.0.2.99"]
+        await c.delete("Endpoints", "outside")
+        await c.settle()
+        assert await slices(c, "outside") == []
+
+    in_cluster(scenario)
