@@ -25,7 +25,8 @@ def junit(results: Sequence[CheckResult], suite: str = "netlab check") -> str:
     for result in results:
         _case(root, result, suite)
     ET.indent(root)
-    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+    body = ET.tostring(root, encoding="unicode")
+    return f"<?xml version='1.0' encoding='utf-8'?>\n{body}\n"
 
 
 def _case(root: ET.Element, result: CheckResult, suite: str) -> None:

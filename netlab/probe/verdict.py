@@ -34,15 +34,14 @@ def judge(
     expect = trial.check.expect
     odd = next((each for each in journeys if each.outcome != expect.outcome), None)
     if odd is not None:
-        return Verdict(odd.outcome, tuple(_wrong_outcome(trial, odd, journeys)))
+        # Where NAT went wrong is often why: say it as far as this try came.
+        why = _wrong_places(trial, [odd]) if odd.delivered is not None else ()
+        return Verdict(odd.outcome, (*_wrong_outcome(trial, odd, journeys), *why))
     reasons = [
         *_wrong_endpoints(trial, journeys),
         *_wrong_spread(trial, journeys),
         *_wrong_source(trial, journeys, world),
-        *_wrong_place("DNAT", trial, expect.dnat_at, journeys, lambda journey: journey.dnats),
-        *_wrong_place(
-            "masquerade", trial, expect.masquerade_at, journeys, lambda journey: journey.snats
-        ),
+        *_wrong_places(trial, journeys),
         *_wrong_talk(talk),
     ]
     return Verdict(journeys[0].outcome, tuple(reasons))
@@ -157,6 +156,14 @@ def _wrong_source(trial: Trial, journeys: Sequence[Journey], world: World) -> It
                 f"{each.seen_source or 'of nothing'}{where}, expected {meant}"
             )
             return
+
+
+def _wrong_places(trial: Trial, journeys: Sequence[Journey]) -> Iterator[str]:
+    expect = trial.check.expect
+    yield from _wrong_place("DNAT", trial, expect.dnat_at, journeys, lambda each: each.dnats)
+    yield from _wrong_place(
+        "masquerade", trial, expect.masquerade_at, journeys, lambda each: each.snats
+    )
 
 
 def _wrong_place(

@@ -63,6 +63,13 @@ def test_another_outcome_than_expected() -> None:
     assert unwanted == "expected refused, it was reachable; it reached default/a (10.244.1.5:80)"
 
 
+def test_a_wrong_outcome_is_explained_by_what_nat_did() -> None:
+    lost = arrived(outcome="timeout", note="the answer came from elsewhere")
+    found = reasons(trial(masquerade_at="n1"), lost)
+    assert found.startswith("expected reachable, it was timeout: the answer came from elsewhere")
+    assert found.endswith("masquerade at nowhere, expected at n1; it passed n1 unchanged")
+
+
 def test_endpoints_missing_strange_and_too_many() -> None:
     assert "default/b (10.244.1.6:80) got 0 of 1 tries" in reasons(
         trial(endpoints="all"), arrived()
