@@ -257,14 +257,12 @@ def _base_locked(base: Path) -> Iterator[None]:
 
 def _open_base(base: Path) -> int:
     while True:
-        made = not base.exists()
-        base.mkdir(parents=True, exist_ok=True)
-        try:
-            if made:
+        base.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # gone again already, with another lab
+            with contextlib.suppress(FileExistsError):
+                base.mkdir()
                 _note_made(base, base)
             return os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            continue
 
 
 def _make_netns_dir(base: Path) -> None:

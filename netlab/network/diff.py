@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from netlab.network.model import Link, Namespace, Network, PodLink
+from netlab.network.model import Link, Namespace, Network, PodLink, Sysctl
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
@@ -109,14 +109,14 @@ class _Pair:
 def _sysctls(pair: _Pair) -> Iterator[Operation]:
     found = {sysctl.name: sysctl.value for sysctl in pair.found.sysctls}
     for sysctl in pair.wanted.sysctls:
-        if pair.actual is None or _differs(found.get(sysctl.name), sysctl.value, sysctl.required):
+        if pair.actual is None or _differs(found.get(sysctl.name), sysctl):
             yield SetSysctl(pair.wanted.name, sysctl)
 
 
-def _differs(found: str | None, wanted: str, required: bool) -> bool:
+def _differs(found: str | None, wanted: Sysctl) -> bool:
     if found is None:
-        return required
-    return found.split() != wanted.split()
+        return wanted.required
+    return wanted.enforced and found.split() != wanted.value.split()
 
 
 def _stale(pair: _Pair, state: State, new: frozenset[str]) -> frozenset[str]:

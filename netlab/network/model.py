@@ -14,11 +14,16 @@ Rules = Literal["auto", "nft", "legacy", "nftables"]
 
 @dataclass(frozen=True)
 class Sysctl:
-    """One network sysctl; one that is not `required` may be missing from the kernel."""
+    """One network sysctl.
+
+    One that is not `required` may be missing from the kernel; one that is not `enforced` is set
+    once, and left as it is where the kernel will not have it.
+    """
 
     name: str
     value: str
     required: bool = True
+    enforced: bool = True
 
 
 @dataclass(frozen=True)

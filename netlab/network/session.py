@@ -12,7 +12,7 @@ from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 
-from netlab.errors import NetlabError
+from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import netns, paths, sysctl
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.network import masquerade
@@ -120,8 +120,8 @@ class Session:
             case RemoveNamespace(name):
                 self.remove(name)
             case SetSysctl(name, entry):
-                values = {entry.name: entry.value}
-                sysctl.set(self.descriptor(name), values, missing_ok=not entry.required)
+                with netns.entered(self.descriptor(name)):
+                    _write(entry)
             case AddMasquerade():
                 masquerade.ensure(operation, self._lab_dir)
             case _:
@@ -133,7 +133,7 @@ class Session:
         self._forget(name)
         with netns.created(path) as descriptor:
             for entry in sysctls:
-                sysctl.write(entry.name, entry.value, missing_ok=not entry.required)
+                _write(entry)
             socket = NetlinkSocket()
         self._descriptors[name], self._sockets[name] = descriptor, socket
         netns.link_name(name, path)
@@ -150,6 +150,14 @@ class Session:
             self._sockets.pop(name).close()
         with contextlib.suppress(KeyError):
             os.close(self._descriptors.pop(name))
+
+
+def _write(entry: Sysctl) -> None:
+    try:
+        sysctl.write(entry.name, entry.value, missing_ok=not entry.required)
+    except KernelRefused:
+        if entry.enforced:
+            raise
 
 
 def runs(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
