@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
@@ -20,9 +20,11 @@ from netlab.objects.crosscheck import Entry, cross_problems
 from netlab.objects.intake import Intake, take_in
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
-from netlab.objects.pathcheck import PathCheck
 from netlab.objects.problems import did_you_mean, render_path
 from netlab.objects.yamltext import Document, Trouble, read
+
+if TYPE_CHECKING:
+    from netlab.objects.pathcheck import PathCheck
 
 __all__ = ["Manifest", "load", "loads"]
 

@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netlab.objects import pathcheck
 from netlab.objects.intake import Intake
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab
@@ -151,6 +150,8 @@ def _in_lab(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
         if node:
             yield from _known(("spec", "nodeName"), "node", node, lab)
     elif taken.kind == "PathCheck":
+        from netlab.objects import pathcheck
+
         for path, name, what in pathcheck.places(taken.sound):
             yield from _known(path, what, name, lab)
 
