@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netlab.controllers import pods as podlib
+from netlab.controllers import rollout
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import (
     Context,
@@ -69,7 +70,7 @@ class ReplicaSets(Controller):
         return [pod for pod in pods if not podlib.is_finished(pod) and not informer.is_going(pod)]
 
     async def _scale(self, replica_set: Object, active: list[Object]) -> ApiError | None:
-        missing = int(meta.spec(replica_set).get("replicas", 1)) - len(active)
+        missing = rollout.replicas(replica_set) - len(active)
         if missing > 0:
             return await self._create(replica_set, min(missing, BURST))
         if missing < 0:
@@ -201,7 +202,9 @@ def status_of(
     if failure is not None:
         problem = {
             "status": "True",
-            "reason": "FailedCreate",
+            "reason": "FailedCreate"
+            if len(active) < rollout.replicas(replica_set)
+            else "FailedDelete",
             "message": failure.message,
             "lastTransitionTime": context.now(),
         }
