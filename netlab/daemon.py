@@ -18,6 +18,7 @@ import platform
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 
 from aiohttp import web
@@ -38,11 +39,12 @@ from netlab.controllers.controller import timestamp
 from netlab.controllers.runtime import Running, start_controllers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.errors import AlreadyExists
+from netlab.errors import NotFound
 from netlab.kernel import netns, paths
 from netlab.network import apply, plan
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
+from netlab.objects.meta import Object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.client import ResponderClient, ensure_responder
@@ -59,7 +61,8 @@ class Daemon:
         self.lab: Lab = labs.read_lab(directory)
         self._directory = directory
         self._owner = netns.owner(directory) or ""
-        self.registry = Registry(Store(paths.store(directory)), self.lab)
+        self._store = Store(paths.store(directory))
+        self.registry = Registry(self._store, self.lab)
         self._api = InProcessApi(self.registry)
         self._informers = Informers(self._api)
         self._dns = DnsAgent(self._dns_server(), self._informers)
@@ -72,6 +75,7 @@ class Daemon:
 
     async def run(self, ready: int) -> None:
         """Start everything, say so on `ready`, go on until told to end."""
+        self._stack.callback(self._store.close)
         async with self._stack:
             self._create_initial_objects()
             responder = asyncio.create_task(self._start_responder())
@@ -131,7 +135,7 @@ class Daemon:
 
     def _create_initial_objects(self) -> None:
         for obj in bootstrap.initial_objects(self.lab):
-            with contextlib.suppress(AlreadyExists):
+            if not self._exists(obj):
                 self.registry.create(obj)
         status = {
             "kernel": platform.release(),
@@ -143,6 +147,13 @@ class Daemon:
             if not meta.is_ready(known):
                 fresh = {**known, "status": bootstrap.node_status(node, **status)}
                 self.registry.update(fresh, subresource="status")
+
+    def _exists(self, obj: Object) -> bool:
+        try:
+            self.registry.get(obj["kind"], meta.namespace(obj), meta.name(obj))
+        except NotFound:
+            return False
+        return True
 
     async def _serve_api(self) -> None:
         routes = [web.get("/netlab/v1/settled", self._settled)]
@@ -240,8 +251,6 @@ async def _told_to_end() -> None:
 
 
 def _now() -> str:
-    import time
-
     return timestamp(time.time())
 
 
