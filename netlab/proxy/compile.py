@@ -145,6 +145,9 @@ def compile_service(service: Object, slices: Iterable[Object], node: NodeView) -
     for port in ports:
         found = by_port.get((port.port_name, port.protocol), ())
         _PortRules(port, categorize(found, port, node.name, node.zone), node, out).write()
+    if health := ports[0].health_check_node_port:
+        local = {ep.ip for eps in by_port.values() for ep in eps if ep.local and ep.ready}
+        out.health[health] = len(local)
     return out
 
 
@@ -278,8 +281,6 @@ class _PortRules:
             return
         comment = _comment(f"{self.port.name} health check node port")
         self.out.share(FILTER_NODEPORTS, f"-p tcp {comment} -m tcp --dport {number} -j ACCEPT")
-        count = len({ep.ip for ep in self.choice.local})
-        self.out.health[number] = max(count, self.out.health.get(number, 0))
 
     # The Service's own chains
 

@@ -1,0 +1,173 @@
+"""Properties of the proxy room that hold whatever the objects are."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netlab.proxy.compile import assemble, compile, compile_all, compile_service
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.diff import diff
+from netlab.proxy.model import Chain, Ruleset, Table
+from netlab.proxy.parse import parse
+from netlab.proxy.render import render
+from netlab.proxy.rule import parse_rule
+from netlab.proxy.rulebook import RuleBook
+from netlab.proxy.simulate import Packet, simulate
+from netlab.proxy.view import view
+
+CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
+NODE = view(None, CONFIG, "ipv4")
+
+conditions = st.fixed_dictionaries(
+    {}, optional={key: st.booleans() for key in ("ready", "serving", "terminating")}
+)
+hosts = st.builds(
+    lambda number, conditions, node, zones: {
+        "addresses": [f"10.244.{number // 250}.{number % 250 + 1}"],
+        "conditions": conditions,
+        "nodeName": node,
+        "hints": {"forZones": [{"name": zone} for zone in zones]},
+    },
+    st.integers(0, 999),
+    conditions,
+    st.sampled_from(["alpha", "beta"]),
+    st.lists(st.sampled_from(["a", "b"]), max_size=2),
+)
+specs = st.builds(
+    lambda type_, internal, external, affinity, node_port, ips, ranges: {
+        "type": type_,
+        "internalTrafficPolicy": internal,
+        "externalTrafficPolicy": external,
+        "sessionAffinity": affinity,
+        "externalIPs": ips,
+        "loadBalancerSourceRanges": ranges,
+        "port": {"nodePort": node_port} if type_ != "ClusterIP" else {},
+    },
+    st.sampled_from(["ClusterIP", "NodePort", "LoadBalancer"]),
+    st.sampled_from(["Cluster", "Local"]),
+    st.sampled_from(["Cluster", "Local"]),
+    st.sampled_from(["None", "ClientIP"]),
+    st.integers(30000, 32767),
+    st.lists(st.sampled_from(["192.0.2.1", "192.0.2.2"]), unique=True),
+    st.lists(st.sampled_from(["10.10.11.0/24", "203.0.113.0/24", "0.0.0.0/0"]), unique=True),
+)
+
+
+@st.composite
+def worlds(draw):
+    """Services by key and their slices by the same key."""
+    services, slices = {}, {}
+    for number, (spec, found) in enumerate(
+        draw(st.lists(st.tuples(specs, st.lists(hosts, max_size=5)), max_size=4)), 1
+    ):
+        name = f"s{number}"
+        port = {"name": "p", "port": 80, **spec.pop("port")}
+        spec = {**spec, "clusterIP": f"10.96.0.{number}", "ports": [port]}
+        status = {"loadBalancer": {"ingress": [{"ip": f"198.51.100.{number}"}]}}
+        metadata = {"name": name, "namespace": "town"}
+        services[f"town/{name}"] = {"metadata": metadata, "spec": spec, "status": status}
+        labels = {"kubernetes.io/service-name": name}
+        slices[f"town/{name}"] = {
+            "metadata": {"name": f"{name}-a", "namespace": "town", "labels": labels},
+            "addressType": "IPv4",
+            "ports": [{"name": "p", "port": 8080}],
+            "endpoints": found,
+        }
+    return services, slices
+
+
+def compiled(world):
+    services, slices = world
+    return compile(services.values(), slices.values(), None, CONFIG, "ipv4")
+
+
+@given(worlds())
+def test_text_and_back(world):
+    ruleset = compiled(world)
+    assert parse(render(ruleset)) == ruleset
+
+
+names = st.from_regex(r"[A-Z][A-Z0-9-]{0,27}", fullmatch=True)
+rules = st.text(st.characters(codec="ascii", exclude_categories=("C",)), max_size=60).map(str.strip)
+counters = st.tuples(st.integers(0, 2**63), st.integers(0, 2**63))
+
+
+@given(st.dictionaries(names, st.lists(st.tuples(rules, counters), max_size=4), max_size=5))
+def test_any_text_and_back(content):
+    chains = {
+        name: Chain(name, tuple(rule for rule, _ in found), "-", tuple(count for _, count in found))
+        for name, found in content.items()
+    }
+    ruleset = Ruleset({"nat": Table("nat", chains)})
+    assert parse(render(ruleset)) == ruleset
+
+
+@given(st.text(max_size=80))
+def test_no_rule_text_makes_the_reader_fall_over(text):
+    parse_rule(text)
+
+
+@given(worlds())
+def test_no_jump_leads_nowhere(world):
+    ruleset = compiled(world)
+    for table, _, rule in ruleset.rules():
+        target = parse_rule(rule).target
+        assert not target.startswith("KUBE-") or ruleset.chain(table, target), rule
+
+
+@given(worlds())
+def test_every_endpoint_is_as_likely_as_the_others(world):
+    ruleset = compiled(world)
+    for service in world[0].values():
+        packet = Packet("10.244.200.200", service["spec"]["clusterIP"], dport=80)
+        outcomes = simulate(ruleset, packet)
+        chances = [outcome.probability for outcome in outcomes]
+        assert abs(sum(chances) - 1) < 1e-6
+        assert max(chances) - min(chances) < 1e-6
+
+
+@given(worlds())
+def test_nothing_differs_from_itself(world):
+    assert diff(compiled(world), compiled(world)) == []
+
+
+@given(worlds())
+def test_a_service_is_compiled_the_same_alone(world):
+    services, slices = world
+    together = compile_all(services.values(), slices.values(), NODE)
+    alone = [compile_service(services[key], [slices[key]], NODE) for key in sorted(services)]
+    assert render(assemble(together, NODE)) == render(assemble(alone, NODE))
+
+
+class World:
+    """Where a RuleBook finds its objects."""
+
+    def __init__(self, world):
+        self.services, self.known_slices = dict(world[0]), dict(world[1])
+
+    def service(self, key):
+        return self.services.get(key)
+
+    def slices(self, key):
+        return [self.known_slices[key]] if key in self.known_slices else []
+
+    def keys(self):
+        return list(self.services)
+
+
+@settings(max_examples=50)
+@given(worlds(), worlds())
+def test_changes_lead_where_a_fresh_start_does(before, after):
+    """Applying only the change to the old chains gives the new ruleset, chain by chain."""
+    world = World(before)
+    book = RuleBook(NODE, world)
+    book.update(())
+    have = {(t.name, c.name): c.rules for t in book.ruleset().tables.values() for c in t.own()}
+    world.services, world.known_slices = dict(after[0]), dict(after[1])
+    change, _ = book.update(sorted({*before[0], *after[0]}))
+    for place, new in change.after.items():
+        assert have.get(place) == change.before[place]
+        have.pop(place, None)
+        if new is not None:
+            have[place] = new
+    fresh = compiled(after)
+    assert have == {(t.name, c.name): c.rules for t in fresh.tables.values() for c in t.own()}
