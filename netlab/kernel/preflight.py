@@ -5,6 +5,7 @@ Looks and changes nothing: the one namespace made for looking is gone with its d
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 from collections.abc import Iterator, Sequence
@@ -101,27 +102,24 @@ def _tool(program: str, purpose: str = "") -> Finding:
 def kernel_features() -> list[Finding]:
     """What the kernel must offer, tried in a namespace of its own."""
     try:
-        with _scratch_namespace() as descriptor, netns.entered(descriptor):
+        with _scratch_namespace():
             return [*_features()]
     except NetlabError as error:
         return [Finding("network namespaces", False, error.message, error.hint or "")]
 
 
-class _scratch_namespace:
-    """A namespace without a name, gone when the block ends."""
-
-    def __enter__(self) -> int:
-        home = netns.current()
+@contextlib.contextmanager
+def _scratch_namespace() -> Iterator[None]:
+    """Run the body in a namespace without a name, gone with the block."""
+    home = netns.current()
+    try:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
         try:
-            syscalls.unshare(syscalls.CLONE_NEWNET)
-            self._descriptor = netns.current()
-            syscalls.setns(home)
+            yield
         finally:
-            os.close(home)
-        return self._descriptor
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
+            syscalls.setns(home)
+    finally:
+        os.close(home)
 
 
 def _features() -> Iterator[Finding]:
