@@ -67,17 +67,18 @@ def test_env_refers_to_fields_config_maps_secrets_and_earlier_variables():
         ("ConfigMap", "conf"): {"data": {"colour": "blue", "size": "L"}},
         ("Secret", "key"): {"data": {"token": base64.b64encode(b"s3cret").decode()}},
     }
+    optional = {"name": "x", "key": "y", "optional": True}
     container = {
         "envFrom": [{"configMapRef": {"name": "conf"}, "prefix": "C_"}],
         "env": [
             {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
             {"name": "T", "valueFrom": {"secretKeyRef": {"name": "key", "key": "token"}}},
             {"name": "URL", "value": "http://$(IP)/$(C_colour)"},
-            {"name": "NO", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "y", "optional": True}}},
+            {"name": "NO", "valueFrom": {"configMapKeyRef": optional}},
         ],
-    }  # fmt: skip
+    }
     got = container_variables(
-        POD, container, {"PATH": "/bin"}, lambda k, ns, n: objects.get((k, n))
+        POD, container, {"PATH": "/bin"}, lambda kind, _, name: objects.get((kind, name))
     )
     assert got == {
         "PATH": "/bin",
