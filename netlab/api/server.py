@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import os
@@ -10,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
+from typing import Any
 
 from aiohttp import web
 
@@ -36,6 +38,10 @@ from netlab.store.registry import Registry
 log = logging.getLogger(__name__)
 
 BACKEND = web.AppKey("backend", Backend)
+STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
+"""The tasks of answers that have no end of their own: the server ends them when it stops."""
+
+_STARTED = "netlab.started"
 
 Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -66,6 +72,9 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
 }
 
 
+_STREAMS: frozenset[Verb] = frozenset((watches.watch, logs.log, execs.exec_, execs.attach))
+
+
 def build_app(
     registry: Registry,
     streams: PodStreams,
@@ -80,6 +89,9 @@ def build_app(
     """
     app = web.Application(client_max_size=bodies.LIMIT, middlewares=[_errors_as_status])
     app[BACKEND] = Backend(registry, streams, Encoder(), now)
+    app[STREAMING] = set()
+    app.on_response_prepare.append(_note_start)
+    app.on_shutdown.append(_end_streams)
     app.router.add_routes(list(extra))
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _ok)
@@ -126,7 +138,7 @@ async def _errors_as_status(
     try:
         return await handler(request)
     except ApiError as error:
-        return _status_answer(error)
+        return _broken_off(request) if _STARTED in request else _status_answer(error)
     except web.HTTPException as error:
         return _status_answer(ApiError(error.reason, code=error.status, reason="Unknown"))
     except RecursionError:
@@ -135,6 +147,8 @@ async def _errors_as_status(
         raise
     except Exception as error:
         log.exception("%s %s", request.method, request.path)
+        if _STARTED in request:
+            return _broken_off(request)
         return _status_answer(ApiError(f"Internal error occurred: {error!r}"))
 
 
@@ -143,6 +157,23 @@ def _status_answer(error: ApiError) -> web.Response:
     if error.hint:
         status["details"] = {**error.details, "hint": error.hint}
     return plain_answer(status, error.code)
+
+
+def _broken_off(request: web.Request) -> web.StreamResponse:
+    """An answer that failed half-way: closing the connection is all that can still be said."""
+    if request.transport is not None:
+        request.transport.close()
+    response: web.StreamResponse = request[_STARTED]
+    return response
+
+
+async def _note_start(request: web.Request, response: web.StreamResponse) -> None:
+    request[_STARTED] = response
+
+
+async def _end_streams(app: web.Application) -> None:
+    for task in app[STREAMING]:
+        task.cancel()
 
 
 async def _ok(_request: web.Request) -> web.Response:
@@ -176,8 +207,25 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     target = paths.parse(request.path)
     form = negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
     call = Call(request.app[BACKEND], request, target, form)
-    answer = _verb(call)(call)
+    verb = _verb(call)
+    if verb in _STREAMS:
+        return await _streamed(request.app[STREAMING], verb(call))
+    answer = verb(call)
     return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _streamed(
+    streaming: set[asyncio.Task[Any]], answer: web.StreamResponse | Awaitable[web.StreamResponse]
+) -> web.StreamResponse:
+    """Await an answer that goes on until its client, or the server, ends it."""
+    task = asyncio.current_task()
+    assert task is not None
+    assert inspect.isawaitable(answer)
+    streaming.add(task)
+    try:
+        return await answer
+    finally:
+        streaming.discard(task)
 
 
 def _verb(call: Call) -> Verb:

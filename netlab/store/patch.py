@@ -100,9 +100,9 @@ def _operate(document: Any, operation: Mapping[str, Any]) -> Any:
     raise ValueError("unknown operation")
 
 
-def _pointer(text: str) -> list[str]:
+def _pointer(text: object) -> list[str]:
     """RFC 6901: `/a~1b/0` → ["a/b", "0"]."""
-    if text and not text.startswith("/"):
+    if not isinstance(text, str) or (text and not text.startswith("/")):
         raise ValueError(f"{text!r} is no JSON pointer")
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 

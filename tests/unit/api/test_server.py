@@ -5,9 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import stat
+import time
 from typing import Any
 
+import aiohttp
 import pytest
+
+from netlab.api.fake import FakeStreams
+from netlab.api.server import build_app, serve_unix
+from netlab.errors import BadRequest
+from netlab.objects.bootstrap import initial_objects
+from netlab.objects.lab import lab_from_object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = {
+    "apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "test"}, "spec": {"nodes": 2},
+}  # fmt: skip
 
 SERVICES = "/api/v1/namespaces/default/services"
 PODS = "/api/v1/namespaces/default/pods"
@@ -176,6 +190,16 @@ def test_patches_of_each_kind(in_lab: Any, content_type: str, change: Any) -> No
             return
         assert patched.code == 200, patched.json
         assert [port["port"] for port in patched.json["spec"]["ports"]] == [81]
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize("change", [[{"op": "test", "path": 5}], [5], {}, [{"op": "remove"}]])
+def test_json_patches_that_make_no_sense(in_lab: Any, change: Any) -> None:
+    async def story(lab: Any) -> None:
+        path = f"{SERVICES}/kubernetes"
+        answer = await lab.ask("PATCH", path, change, content_type="application/json-patch+json")
+        assert answer.code in (400, 422)
 
     in_lab(story)
 
@@ -599,5 +623,52 @@ def test_aggregated_discovery(in_lab: Any, version: str) -> None:
         assert scale[0]["responseKind"]["group"] == "autoscaling"
         core = await lab.ask("GET", "/api", accept=form)
         assert json.dumps(core.json).count('"resource": "pods"') == 1
+
+    in_lab(story)
+
+
+def test_stopping_does_not_wait_for_streams(tmp_path: Any, caplog: Any) -> None:
+    async def story() -> float:
+        backend = Registry(Store(None), lab_from_object(LAB))
+        for obj in initial_objects(lab_from_object(LAB)):
+            backend.create(obj)
+        backend.create({**pod(node="node1"), "metadata": {"name": "web"}})
+        streams = FakeStreams()
+        runner = await serve_unix(build_app(backend, streams), tmp_path / "s")
+        connector = aiohttp.UnixConnector(str(tmp_path / "s"))
+        async with aiohttp.ClientSession("http://lab", connector=connector) as http:
+            watch = await http.get(PODS, params={"watch": "1", "resourceVersion": "1"})
+            log = await http.get(f"{PODS}/web/log", params={"follow": "1"})
+            command = {"command": "sleep", "stdout": "1"}
+            protocol = ("v5.channel.k8s.io",)
+            socket = await http.ws_connect(f"{PODS}/web/exec", params=command, protocols=protocol)
+            await socket.receive()
+            start = time.perf_counter()
+            await runner.cleanup()
+            taken = time.perf_counter() - start
+            assert streams.processes[0].killed
+            assert streams.logs_open == 0
+            for answer in (watch, log):
+                answer.close()
+            await socket.close()
+        return taken
+
+    assert asyncio.run(story()) < 0.4
+    assert not caplog.records
+
+
+def test_an_answer_that_fails_half_way_breaks_off(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.create({**pod(node="node1"), "metadata": {"name": "web"}})
+
+        async def logs(*_: Any, **__: Any) -> Any:
+            yield b"one\n"
+            await asyncio.sleep(0.01)
+            raise BadRequest("the container is gone")
+
+        lab.streams.logs = logs
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await lab.ask("GET", f"{PODS}/web/log")
+        assert (await lab.ask("GET", "/healthz")).code == 200
 
     in_lab(story)

@@ -57,6 +57,13 @@ def test_failures_are_the_errors_they_stand_for(server: Any) -> None:
         assert other.value.code == 405
 
 
+def test_hints_come_along(server: Any) -> None:
+    wrong = {**configmap("a"), "kind": "Service", "spec": {"type": "ClusterIp", "ports": []}}
+    with Client(server.socket) as client, pytest.raises(Invalid) as caught:
+        client.create(wrong)
+    assert caught.value.hint
+
+
 def test_warnings_are_kept_for_the_user(server: Any) -> None:
     with Client(server.socket) as client:
         client.create({**configmap("a"), "dta": {}, "x": 1})
