@@ -34,7 +34,8 @@ async def ensure_responder(socket_path: Path, *, owner: str, log: Path) -> Respo
         await client.connect()
     except ResponderGone:
         argv = [sys.executable, "-m", "netlab.workload.responder", str(socket_path)]
-        started = process.spawn(argv, owner=owner, log=log)
+        # `python -m` looks for modules in the working directory first: let that be our own
+        started = process.spawn(argv, owner=owner, log=log, cwd=Path(__file__).parents[2])
         await _connected(client, started, log)
     return client
 

@@ -246,8 +246,10 @@ class SandboxProcess:
     async def kill(self, grace: float) -> Ended:
         """TERM, and KILL after `grace` seconds; returns after the end.
 
-        As in a container, the first process sees a TERM only if it has a handler for it.
+        As in a container, the first process sees a TERM only if it has a handler for it. The
+        process that stands in for built-in servers is not waited for.
         """
+        grace = 0.0 if self.container == IDLE else grace
         self.ended = _ended(await self._client.call("kill", grace=grace, **self._name()))
         assert self.ended is not None
         return self.ended

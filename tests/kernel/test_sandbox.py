@@ -405,6 +405,7 @@ def test_a_pod_without_processes_gets_one_to_be_entered(lab: Lab) -> None:
         await asyncio.sleep(0.1)
         session = await first.execute(Command(("ps", "-e", "-o", "comm="), env))
         assert (await finished(session))[1].split() == ["sleep", "ps"]
+        await asyncio.wait_for(first.kill(grace=30), 2)
         await lab.sandboxes.remove(place.uid)
         assert await lab.sandboxes.processes() == {}
 
@@ -473,11 +474,10 @@ def test_processes_outlive_the_controller_and_are_adopted(lab: Lab) -> None:
 def test_everything_carries_the_owner_and_dies_with_the_responder(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         started = await lab.start("sleep", "1000")
-        async with asyncio.timeout(
-            5
-        ):  # while it executes one program after the other, it has no mark
-            while started.init not in process.owned(lab.owner):
+        async with asyncio.timeout(5):  # it executes one program after the other
+            while Path(f"/proc/{started.init}/comm").read_text() != "sleep\n":
                 await asyncio.sleep(0.01)
+        assert started.init in process.owned(lab.owner)
         pid = await lab.client.call("pid")
         ended = os.pidfd_open(started.init)
         os.kill(pid, 9)

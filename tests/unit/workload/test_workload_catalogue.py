@@ -285,12 +285,13 @@ def test_flags_are_read_as_go_programs_read_them() -> None:
 
 
 def test_a_pod_of_processes_alone_is_not_served() -> None:
+    containers = [{"name": "a", "image": "busybox"}]
     pod = {
         "metadata": {"name": "p", "namespace": "d", "uid": "u"},
-        "spec": {"containers": [{"name": "a", "image": "busybox"}]},
+        "spec": {"containers": containers},
     }
     assert served_pod(pod, "/netns", ()) is None
-    pod["spec"]["containers"].append({"name": "b", "image": "nginx"})  # type: ignore[attr-defined]
+    containers.append({"name": "b", "image": "nginx"})
     served = served_pod(pod, "/netns", ())
     assert served is not None
     assert [container.name for container in served.containers] == ["b"]

@@ -1,0 +1,214 @@
+"""Connections to built-in servers over a socket pair: keeping alive, waiting, giving up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from netlab.workload import connection
+from netlab.workload.access_log import AccessLog
+from netlab.workload.connection import (
+    Connections,
+    Deadlines,
+    HttpConnection,
+    TcpConnection,
+    UdpService,
+    plain_peer,
+)
+from netlab.workload.site import Site
+
+SITE = Site(
+    {
+        "routes": [
+            {"path": "/big", "body": "x" * 1_000_000},
+            {"path": "/*", "body": "{{method}} {{path}} {{body}}\n"},
+        ]
+    },
+    {},
+)
+Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def with_server(play: Play, factory: Callable[[], asyncio.Protocol] | None = None) -> AccessLog:
+    """Play a client against one connection; returns the server's log."""
+    log, connections, deadlines = AccessLog(), Connections(), Deadlines()
+
+    def http() -> asyncio.Protocol:
+        return HttpConnection(SITE, log, connections, deadlines)
+
+    async def played() -> None:
+        ours, theirs = socket.socketpair()
+        loop = asyncio.get_running_loop()
+        await loop.connect_accepted_socket(factory or http, theirs)
+        reader, writer = await asyncio.open_connection(sock=ours)
+        await asyncio.wait_for(play(reader, writer), 10)
+        writer.close()
+        connections.abort()
+        await asyncio.sleep(0)
+
+    asyncio.run(played())
+    return log
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    length = int(head.partition("Content-Length: ")[2].split("\r\n")[0])
+    return int(head.split(" ")[1]), (await reader.readexactly(length)).decode()
+
+
+def test_requests_that_arrive_together_are_answered_in_order() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        post = b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok"
+        writer.write(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n" + post + b"GET /c HTTP/1.0\r\n\r\n")
+        answers = [await answer(reader) for _ in range(3)]
+        assert answers == [(200, "GET /a \n"), (200, "POST /b ok\n"), (200, "GET /c \n")]
+        assert await reader.read() == b""  # HTTP/1.0 does not keep alive
+
+    assert len(with_server(play).lines()) == 3
+
+
+def test_nothing_is_answered_after_a_request_that_closes() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        closing = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        writer.write(closing + b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert (await reader.read()).count(b"HTTP/1.1 200 OK") == 1
+
+    assert len(with_server(play).lines()) == 1
+
+
+def test_garbage_after_a_request_is_refused_and_the_connection_closed() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n\x16\x03\x01\r\n\r\n")
+        assert await answer(reader) == (200, "GET /a \n")
+        assert await answer(reader) == (400, "400 Bad Request\n")
+        assert await reader.read() == b""
+
+    assert [line.split('"')[2] for _, line in with_server(play).lines()] == [" 200 8 ", " 400 0 "]
+
+
+def test_a_client_may_wait_for_continue() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        expect = b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+        writer.write(b"POST /a HTTP/1.1\r\nHost: h\r\n" + expect)
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"ok")
+        assert await answer(reader) == (200, "POST /a ok\n")
+
+    with_server(play)
+
+
+def test_who_does_not_read_gets_no_further() -> None:
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(200):
+            writer.write(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
+            await asyncio.sleep(0)
+        for _ in range(200):
+            assert (await answer(reader))[0] == 200
+
+    log = with_server(play)
+    assert len(log.lines()) == 200
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"", b""),
+        (b"GET /a HT", b"HTTP/1.1 408 Request Timeout"),
+        (b"GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nx", b"HTTP/1.1 408 Request"),
+    ],
+)
+def test_slow_clients_are_given_up(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, expected: bytes
+) -> None:
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(connection, "_SWEEP_SECONDS", 0.02)
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+        received = await reader.read()
+        assert received.startswith(expected)
+        assert bool(received) is bool(expected)
+
+    with_server(play)
+
+
+def test_a_trickle_of_bytes_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(connection, "_SWEEP_SECONDS", 0.02)
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):  # a socket pair forgets what it held when closed
+            ended = asyncio.create_task(reader.read())
+            for byte in b"GET / HTTP/1.1\r\nX: " + b"y" * 200:
+                if ended.done():
+                    break
+                writer.write(bytes((byte,)))
+                await asyncio.sleep(0.02)
+            await ended
+
+    ((_, line),) = with_server(play).lines()
+    assert '"" 408 0' in line
+
+
+def test_plain_tcp_greets_echoes_and_closes() -> None:
+    log, connections = AccessLog(), Connections()
+    variables = {"hostname": "web-0"}
+
+    async def greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b"web-0"
+
+    async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"again")
+        assert await reader.readexactly(5) == b"again"
+
+    for play, data in (
+        (greeted, {"greeting": "{{hostname}}", "close": True}),
+        (echoed, {"echo": True}),
+    ):
+        with_server(play, lambda data=data: TcpConnection(data, variables, log, connections))  # type: ignore[misc]
+    assert len(log.lines()) == 2
+
+
+def test_datagrams_are_answered_by_how_they_begin() -> None:
+    service = UdpService(
+        {
+            "replies": [
+                {"prefix": "echo ", "body": "{{rest}}"},
+                {"prefix": "who", "body": "{{client.address}}"},
+            ]
+        },
+        {},
+        AccessLog(),
+    )
+    sent: list[tuple[bytes, object]] = []
+
+    class Transport(asyncio.DatagramTransport):
+        def sendto(self, data: bytes, addr: object = None) -> None:  # type: ignore[override]
+            sent.append((data, addr))
+
+    service.connection_made(Transport({"sockname": ("10.0.0.1", 53)}))
+    for data in (b"echo hi there\n", b"who?", b"\xff\x00"):
+        service.datagram_received(data, ("10.0.0.2", 7))
+    assert sent == [
+        (b"hi there", ("10.0.0.2", 7)),
+        (b"10.0.0.2:7", ("10.0.0.2", 7)),
+        (b"\xff\x00", ("10.0.0.2", 7)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "peer"),
+    [
+        (("10.0.0.1", 80), ("10.0.0.1", 80)),
+        (("::ffff:10.0.0.1", 80, 0, 0), ("10.0.0.1", 80)),
+        (("fe80::1%eth0", 80, 0, 2), ("fe80::1", 80)),
+        ("", ("", 0)),
+    ],
+)
+def test_addresses_are_shown_plainly(name: object, peer: tuple[str, int]) -> None:
+    assert plain_peer(name) == peer
