@@ -57,8 +57,9 @@ def _rules(obj: Object) -> list[FieldProblem]:
     problems += _clients(spec)
     problems += _dns(spec.get("dns") or {})
     problems += _proxy(spec.get("proxy") or {})
-    malformed = list(_all_ranges(spec))
-    return problems + (malformed or list(_placement(spec)))
+    range_problems = list(_all_ranges(spec))
+    broken = {problem.path for problem in range_problems}
+    return problems + range_problems + list(_placement(spec, broken))
 
 
 def _metadata(metadata: Mapping[str, Any]) -> Iterator[FieldProblem]:
@@ -142,18 +143,16 @@ def _path_of(field: str) -> Path:
 def _all_ranges(spec: Spec) -> Iterator[FieldProblem]:
     """Each range by itself: its form, and one for each of the lab's families."""
     yield from _ip_families(spec)
-    malformed = False
     for field in DEFAULT_RANGES:
-        for text in field_of(spec, field):
-            for problem in fields.cidr(_path_of(field), text):
-                malformed = True
-                yield problem
+        malformed = [
+            problem
+            for text in field_of(spec, field)
+            for problem in fields.cidr(_path_of(field), text)
+        ]
+        yield from malformed or _one_of_each_family(spec, field)
     for index, node in enumerate(_node_list(spec)):
         for text in split(node.get("podCIDR")):
             yield from fields.cidr(("spec", "nodes", index, "podCIDR"), text)
-    if not malformed:
-        for field in DEFAULT_RANGES:
-            yield from _one_of_each_family(spec, field)
 
 
 def _ip_families(spec: Spec) -> Iterator[FieldProblem]:
@@ -196,24 +195,28 @@ def _one_of_each_family(spec: Spec, field: str) -> Iterator[FieldProblem]:
 # Places: ranges against each other, addresses in their ranges
 
 
-def _placement(spec: Spec) -> Iterator[FieldProblem]:
-    yield from _overlaps(spec)
-    yield from _service_size(spec)
-    yield from _pod_subnets(spec)
-    nodes = _node_list(spec)
-    yield from _addresses(
-        spec, "nodeNetwork", [(("spec", "nodes", i, "internalIP"), n.get("internalIP"))
-                              for i, n in enumerate(nodes)], len(nodes)
-    )  # fmt: skip
-    clients = client_entries(spec.get("external") or {})
-    rows: list[tuple[Path, str | None]] = [
-        (("spec", "nodes", i, "externalIP"), node.get("externalIP")) for i, node in enumerate(nodes)
-    ]
-    rows += [
-        (("spec", "external", "clients", i, "ip"), client.get("ip"))
-        for i, client in enumerate(clients)
-    ]
-    yield from _addresses(spec, "external.cidr", rows, len(rows))
+def _placement(spec: Spec, broken: set[Path]) -> Iterator[FieldProblem]:
+    """What is wrong between ranges and with addresses in them, as far as they are sound."""
+    if any(path[:2] == ("spec", "ipFamilies") for path in broken):
+        return
+    sound = [field for field in DEFAULT_RANGES if _path_of(field) not in broken]
+    yield from _overlaps(spec, sound)
+    if "serviceCIDR" in sound:
+        yield from _service_size(spec)
+    if "podCIDR" in sound and not any(path[-1] == "podCIDR" for path in broken):
+        yield from _pod_subnets(spec)
+    if "nodeNetwork" in sound:
+        rows = _rows(("spec", "nodes"), _node_list(spec), "internalIP")
+        yield from _addresses(spec, "nodeNetwork", rows)
+    if "external.cidr" in sound:
+        clients = client_entries(spec.get("external") or {})
+        rows = _rows(("spec", "nodes"), _node_list(spec), "externalIP")
+        rows += _rows(("spec", "external", "clients"), clients, "ip")
+        yield from _addresses(spec, "external.cidr", rows)
+
+
+def _rows(path: Path, entries: list[dict[str, Any]], field: str) -> list[tuple[Path, str | None]]:
+    return [((*path, index, field), entry.get(field)) for index, entry in enumerate(entries)]
 
 
 def _node_list(spec: Spec) -> list[dict[str, Any]]:
@@ -224,8 +227,8 @@ def _node_list(spec: Spec) -> list[dict[str, Any]]:
     return node_entries(nodes)
 
 
-def _overlaps(spec: Spec) -> Iterator[FieldProblem]:
-    every = [(field, text) for field in DEFAULT_RANGES for text in ranges(spec, field)]
+def _overlaps(spec: Spec, sound: list[str]) -> Iterator[FieldProblem]:
+    every = [(field, text) for field in sound for text in ranges(spec, field)]
     for (first, one), (second, other) in combinations(every, 2):
         if first == second or not _overlap(one, other):
             continue
@@ -305,7 +308,7 @@ def _room_for_pods(text: str, overrides: list[str | None]) -> Iterator[FieldProb
 
 
 def _addresses(
-    spec: Spec, field: str, rows: list[tuple[Path, str | None]], hosts: int
+    spec: Spec, field: str, rows: list[tuple[Path, str | None]]
 ) -> Iterator[FieldProblem]:
     """Addresses of one network: well-formed, inside it, free, and enough of them."""
     networks = [ipaddress.ip_network(text) for text in ranges(spec, field)]
@@ -318,8 +321,8 @@ def _addresses(
             seen.add(text)
     for network in networks:
         # Not to be given out: the network's own, the gateway's, the broadcast address.
-        if network.num_addresses - 3 < hosts:
-            yield invalid(_path_of(field), str(network), f"is too small for {hosts} addresses")
+        if network.num_addresses - 3 < len(rows):
+            yield invalid(_path_of(field), str(network), f"is too small for {len(rows)} addresses")
 
 
 def _row(

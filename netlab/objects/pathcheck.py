@@ -322,7 +322,8 @@ def _place_rules(path: Path, written: Mapping[str, Any]) -> Iterator[FieldProble
     if seen.startswith("node:"):
         yield from fields.dns_label((*path, "sourceSeen"), seen.removeprefix("node:"))
     elif fields.parse_address(seen) is None:
-        yield invalid((*path, "sourceSeen"), seen, "must be sender, node:NAME or an address")
+        hint = "sender means that nobody changed it"
+        yield invalid((*path, "sourceSeen"), seen, "must be sender, node:NAME or an address", hint)
 
 
 def places(obj: Object) -> Iterator[tuple[Path, str, Literal["node", "client"]]]:

@@ -99,7 +99,8 @@ def _port(path: Path, port: dict[str, Any], seen: set[tuple[str, int]]) -> Itera
     if number is None:
         return  # the schema has said so
     yield from fields.port_number((*path, "port"), number)
-    yield from _target_port((*path, "targetPort"), port.get("targetPort"))
+    if port.get("targetPort") != number:  # the default of it: said already
+        yield from _target_port((*path, "targetPort"), port.get("targetPort"))
     key = (port.get("protocol") or "TCP", number)
     if key in seen:
         yield duplicate(path, {"protocol": key[0], "port": number})
