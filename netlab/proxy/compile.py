@@ -40,7 +40,9 @@ A Service is compiled alone: its own chains, and its share of the six chains all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import gc
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -114,7 +116,21 @@ def compile_all(
         if key := service_key(endpoint_slice):
             by_service.setdefault(key, []).append(endpoint_slice)
     keyed = sorted(((meta.key(service), service) for service in services), key=lambda one: one[0])
-    return [compile_service(service, by_service.get(key, ()), node) for key, service in keyed]
+    with no_collection():
+        return [compile_service(service, by_service.get(key, ()), node) for key, service in keyed]
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Make many objects without the garbage collector looking through them again and again:
+    none of them is garbage, and its looking would take a third of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def assemble(services: Iterable[ServiceRules], node: NodeView) -> Ruleset:

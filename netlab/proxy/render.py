@@ -33,11 +33,11 @@ def _text(ruleset: Ruleset, declared_by: Callable[[Chain], str]) -> str:
 
 def _table_lines(table: Table, declared_by: Callable[[Chain], str]) -> list[str]:
     lines = [f"*{table.name}"]
-    own = sorted(table.own(), key=declared_by)
-    for chain in [*table.builtin(), *own]:
+    builtin, own = table.builtin(), table.own()
+    for chain in [*builtin, *sorted(own, key=declared_by)]:
         packets, size = chain.policy_counters
         lines.append(f":{chain.name} {chain.policy} [{packets}:{size}]")
-    for chain in table.in_order():
+    for chain in [*builtin, *sorted(own, key=attrgetter("name"))]:
         lines += rule_lines(chain)
     lines.append("COMMIT")
     return lines

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from netlab.objects.meta import Object
 from netlab.proxy.chains import NAT, SHARED, Place
-from netlab.proxy.compile import ServiceRules, assemble, compile_service
+from netlab.proxy.compile import ServiceRules, assemble, compile_service, no_collection
 from netlab.proxy.fixed import fixed_rules
 from netlab.proxy.model import Change, Ruleset
 from netlab.proxy.view import NodeView
@@ -46,12 +46,9 @@ class RuleBook:
         """Compile everything anew, for a node that is no longer what it was."""
         self.node, self._begun = node, True
         self._tails = fixed_rules(node)
-        self._services = {}
-        for key in sorted(self.objects.keys()):
-            service = self.objects.service(key)
-            if service is not None:
-                slices = self.objects.slices(key)
-                self._services[key] = compile_service(service, slices, node)
+        with no_collection():
+            fresh = ((key, self._compiled(key)) for key in sorted(self.objects.keys()))
+            self._services = {key: rules for key, rules in fresh if rules is not None}
         self._order = list(self._services)
 
     def __iter__(self) -> Iterator[ServiceRules]:

@@ -1,0 +1,161 @@
+"""How fast rules are compiled and brought into a node, as ratios to the bare restore.
+
+    sudo python tests/bench/proxy/bench_sync.py [--services 10000] [PART...]
+
+Parts: compile, nft, legacy, libiptc; without any, all but libiptc (half a millisecond a rule).
+Three endpoints a Service; each variant in a fresh namespace of its own; one line a figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from netlab.kernel import netns
+from netlab.kernel.run import run
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.proxy.apply import Applier, RestoreApplier
+from netlab.proxy.compile import compile
+from netlab.proxy.config import ProxyConfig
+from netlab.proxy.libiptc import LibiptcApplier
+from netlab.proxy.read import Variant, program
+from netlab.proxy.render import render_restore
+from netlab.proxy.syncer import Proxier
+
+CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
+
+
+def world(count: int) -> tuple[list[Object], list[Object]]:
+    """That many Services with three endpoints each, and their slices."""
+    return [service(i) for i in range(count)], [endpoint_slice(i) for i in range(count)]
+
+
+def service(i: int) -> Object:
+    spec = {
+        "clusterIP": f"10.96.{i // 250}.{i % 250 + 1}",
+        "ports": [{"name": "http", "port": 80, "protocol": "TCP"}],
+    }
+    return {"metadata": {"name": f"s{i:05}", "namespace": "bench"}, "spec": spec}
+
+
+def endpoint_slice(i: int, endpoints: int = 3) -> Object:
+    labels = {"kubernetes.io/service-name": f"s{i:05}"}
+    ips = [f"10.{200 + e}.{i // 250}.{i % 250 + 1}" for e in range(endpoints)]
+    return {
+        "metadata": {"name": f"s{i:05}-a", "namespace": "bench", "labels": labels},
+        "addressType": "IPv4",
+        "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [ip], "conditions": {"ready": True}} for ip in ips],
+    }
+
+
+@contextmanager
+def namespace() -> Iterator[int]:
+    """A fresh network namespace."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "node"
+        descriptor = netns.create(path)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+            netns.remove(path)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """How long that takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def say(what: str, took: float, bare: float | None = None) -> None:
+    """One line of the result."""
+    ratio = f"  {took / bare:5.2f}x of bare ({bare:.3f} s)" if bare else ""
+    print(f"{what:48} {took:8.3f} s{ratio}", flush=True)
+
+
+def bench_compile(count: int) -> None:
+    """Compile and render, and what it needs in memory."""
+    services, slices = world(count)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    once = seconds(lambda: render_restore(compile(services, slices, None, CONFIG, "ipv4")))
+    more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    runs = [
+        seconds(lambda: render_restore(compile(services, slices, None, CONFIG, "ipv4")))
+        for _ in range(3)
+    ]
+    say(f"compile + render {count} services", statistics.median([once, *runs]))
+    print(f"{'  memory':48} {more:8.1f} MB")
+
+
+def bench_applier(name: str, variant: Variant, applier: Applier, count: int, bare: float) -> None:
+    """First sync, changes and repair through one applier."""
+    services, slices = world(count)
+    netns_fd = applier.netns  # type: ignore[attr-defined]
+    proxier = Proxier(CONFIG, [applier], netns=netns_fd)
+    for obj in services:
+        proxier.set_service(meta.key(obj), obj)
+    for obj in slices:
+        proxier.set_slice(meta.key(obj), obj)
+
+    def change(numbers: range, endpoints: int) -> float:
+        for i in numbers:
+            obj = endpoint_slice(i, endpoints)
+            proxier.set_slice(meta.key(obj), obj)
+        return seconds(proxier.sync)
+
+    say(f"{name}: first full sync, {count} services", seconds(proxier.sync), bare)
+    one = [change(range(i, i + 1), 2) for i in range(5)]
+    say(f"{name}: one endpoint changes", statistics.median(one))
+    fifty = [change(range(100 * i, 100 * i + 50), 2) for i in range(1, 4)]
+    say(f"{name}: 50 endpoints change", statistics.median(fifty), statistics.median(one))
+    say(f"{name}: a Service loses its last endpoint", change(range(7, 8), 0))
+    say(f"{name}: nothing to repair", seconds(proxier.repair))
+    run([program("ipv4", variant, "restore").removesuffix("-restore"), "-t", "nat", "-D",
+         "KUBE-SERVICES", "1"], netns=netns_fd)  # fmt: skip
+    say(f"{name}: a rule deleted by hand is repaired", seconds(proxier.repair))
+
+
+def bare_restore(variant: Variant, count: int) -> float:
+    """The restore of the same text without --noflush, in a namespace of its own."""
+    text = render_restore(compile(*world(count), None, CONFIG, "ipv4"))
+    with namespace() as descriptor:
+        argv = [program("ipv4", variant, "restore")]
+        return seconds(lambda: run(argv, input=text, netns=descriptor, timeout=300))
+
+
+def main() -> None:
+    """Run what the command line names."""
+    parts = ("compile", "nft", "legacy", "libiptc")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--services", type=int, default=10_000)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
+    arguments = parser.parse_args()
+    count, arguments.parts = arguments.services, arguments.parts or parts[:3]
+    if "compile" in arguments.parts:
+        bench_compile(count)
+    for name in parts[1:]:
+        if name not in arguments.parts:
+            continue
+        variant: Variant = "nft" if name == "nft" else "legacy"
+        bare = bare_restore(variant, count)
+        with namespace() as descriptor:
+            applier: Applier = (
+                LibiptcApplier("ipv4", descriptor)
+                if name == "libiptc"
+                else RestoreApplier(variant, "ipv4", descriptor)
+            )
+            bench_applier(name, variant, applier, count, bare)
+
+
+if __name__ == "__main__":
+    main()
