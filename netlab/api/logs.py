@@ -10,8 +10,8 @@ from aiohttp import web
 
 from netlab.api import containers
 from netlab.api.call import Call
-from netlab.api.printing.ages import parse_time
 from netlab.errors import BadRequest
+from netlab.view.ages import parse_time
 
 # How long a refusal may take to come out as a Status instead of an empty answer, in seconds.
 _FIRST_WORD = 0.25

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netlab.api.printing.ages import human_duration, parse_time
 from netlab.objects.meta import Object
+from netlab.view.ages import human_duration, parse_time
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from netlab.api.printing.ages import parse_time
 from netlab.api.printing.cells import (
     AGE,
     NAME,
@@ -21,6 +20,7 @@ from netlab.api.printing.cells import (
     wide,
 )
 from netlab.objects.meta import Object, condition, is_ready, is_terminating, spec, status
+from netlab.view.ages import parse_time
 
 Status = dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.api.printing.ages import human_duration, parse_time
+from netlab.view.ages import human_duration, parse_time
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 YEAR = 365 * DAY
