@@ -219,6 +219,7 @@ def _entries(text: str, file: str, problems: list[Problem], strict: bool) -> lis
     empty = not troubles
     for document in documents:
         problems += [_told(file, trouble) for trouble in document.troubles]
+        empty = empty and not document.troubles
         for start, value in _objects(document):
             empty = False
             entry = Entry(file, document, start, take_in(value, document, start, strict=strict))

@@ -211,7 +211,11 @@ def _node_of(event: Any, line: int) -> Node:
 
 
 def _syntax_trouble(error: yaml.YAMLError, chunk: str, first_line: int) -> Trouble:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    words = getattr(error, "problem", None) or str(error)
+    marks = [getattr(error, "problem_mark", None), getattr(error, "context_mark", None)]
+    if "end of stream" in words:  # what never ended is told of where it began
+        marks.reverse()
+    mark = marks[0] or marks[1]
     lines = chunk.split("\n")
     at = min(mark.line, len(lines) - 1) if mark else 0
     for index in range(at, max(at - 2, -1), -1):
@@ -221,7 +225,6 @@ def _syntax_trouble(error: yaml.YAMLError, chunk: str, first_line: int) -> Troub
                 "a tab stands where YAML wants spaces",
                 "indent with spaces, two for each level",
             )
-    words = getattr(error, "problem", None) or str(error)
     context = getattr(error, "context", None)
     message = f"is not YAML: {context + ': ' if context else ''}{words}"
     return Trouble(first_line + at, message, _syntax_hint(words, lines[at]))
