@@ -16,7 +16,19 @@ from pathlib import Path
 from netlab.errors import EnvironmentLacks
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-POD_FILES = ("hostname", "hosts", "resolv.conf")
+POD_FILES = ("hostname", "hosts", "resolv.conf", "nsswitch.conf")
+_REQUIRED = ("hosts", "resolv.conf")
+
+# The machine's own may ask systemd-resolved or mDNS first, which know nothing of the cluster.
+_NSSWITCH = """\
+passwd: files
+group: files
+shadow: files
+hosts: files dns
+networks: files
+protocols: files
+services: files
+"""
 
 # Mount points of the machine that belong to its programs and libraries, if they are such.
 _SYSTEM = ("/usr", "/usr/local", "/opt", "/etc", "/var", "/nix")
@@ -67,7 +79,8 @@ def write_pod_files(directory: Path, *, hostname: str, hosts: str, resolv_conf: 
     Written in place: containers that run have them bind-mounted.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for name, text in zip(POD_FILES, (f"{hostname}\n", hosts, resolv_conf), strict=True):
+    texts = (f"{hostname}\n", hosts, resolv_conf, _NSSWITCH)
+    for name, text in zip(POD_FILES, texts, strict=True):
         (directory / name).write_text(text)
 
 
@@ -149,7 +162,7 @@ def _pod_file(root: Root, pod_directory: Path, name: str) -> Iterator[str]:
         inside.parent.mkdir(parents=True, exist_ok=True)
         inside.touch()
     elif not os.path.exists(target):  # noqa: PTH110 - a plain string, as realpath gave it
-        if name == "hostname":
+        if name not in _REQUIRED:
             return
         raise EnvironmentLacks(
             f"this machine has no /etc/{name}, so a pod cannot have its own",

@@ -143,6 +143,7 @@ class Sandboxes:
         `attempt` counts restarts: each has a log of its own.
         """
         root = self._prepare(place, container)
+        _forget_logs(place.container(container), before=attempt - 1)
         words = (*_run_words(command), *command.argv)
         return await self._run(place, container, root, "start", words, command, attempt)
 
@@ -278,6 +279,14 @@ class SandboxProcess:
 
     def _name(self) -> dict[str, str]:
         return {"uid": self.uid, "container": self.container}
+
+
+def _forget_logs(directory: Path, *, before: int) -> None:
+    """Keep the logs of this attempt and the one before, as the kubelet does."""
+    for path in directory.glob("*.log*"):
+        number = path.name.partition(".")[0]
+        if number.isdigit() and int(number) < before:
+            path.unlink()
 
 
 def _ended(state: Mapping[str, Any]) -> Ended | None:

@@ -147,7 +147,8 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
         assert (await lab.output("ls", str(lab.directory)))[0] == 2
         for place in ("/run", "/tmp", "/root", "/home", "/var/tmp"):
             _, listed = await lab.output("ls", "-A", place)
-            assert listed.split() in ([], ["lock"]), place
+            # where /etc/resolv.conf is a link to systemd-resolved's, the pod's own is in /run
+            assert set(listed.split()) <= {"lock", "systemd"}, place
         _, devices = await lab.output("ls", "/dev")
         assert set(devices.split()) == {*rootfs.DEVICES, "fd", "ptmx", "pts", "shm", *STDIO}
         _, mounts = await lab.output("cat", "/proc/mounts")

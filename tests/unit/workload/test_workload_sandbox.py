@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from netlab.workload import crilog, rootfs
+from netlab.errors import EnvironmentLacks
+from netlab.workload import crilog, rootfs, sandbox
 from netlab.workload.crilog import MAX_PART, LogFollower, LogWriter
 from netlab.workload.sandbox import (
     DEFAULT_CAPABILITIES,
@@ -145,3 +147,34 @@ def test_paths_are_escaped_as_fstab_wants_them() -> None:
 def test_hosts_names_the_pod() -> None:
     lines = rootfs.hosts_file("web-0", ("10.244.1.7", "fd00::7")).splitlines()
     assert lines[-2:] == ["10.244.1.7\tweb-0", "fd00::7\tweb-0"]
+
+
+def test_a_resolv_conf_that_is_a_link_into_run_is_shown_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub = "/run/systemd/resolve/stub-resolv.conf"
+    real = os.path.realpath
+
+    def linked(path: Path | str) -> str:
+        return stub if Path(path) == Path("/etc/resolv.conf") else real(path)
+
+    monkeypatch.setattr(os.path, "realpath", linked)
+    rootfs.write_pod_files(tmp_path, hostname="w", hosts="", resolv_conf="")
+    root = rootfs.prepare(tmp_path / "c", tmp_path)
+    assert f"{tmp_path}/resolv.conf {root.mount_point}{stub} none bind" in root.fstab.read_text()
+    assert (root.run / "systemd/resolve/stub-resolv.conf").is_file()
+
+
+def test_a_machine_without_resolv_conf_is_told_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "realpath", lambda path: f"/nowhere/{Path(path).name}")
+    with pytest.raises(EnvironmentLacks, match="no /etc/hosts"):
+        rootfs.prepare(tmp_path / "c", tmp_path)
+
+
+def test_logs_of_the_last_two_attempts_are_kept(tmp_path: Path) -> None:
+    for name in ("0.log", "0.log.1", "3.log", "4.log", "10.log", "other.log"):
+        (tmp_path / name).touch()
+    sandbox._forget_logs(tmp_path, before=4)
+    assert {path.name for path in tmp_path.iterdir()} == {"4.log", "10.log", "other.log"}
