@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
-from netlab.kernel import netns, paths, preflight, process, teardown
+from netlab.kernel import modules, netns, paths, preflight, process, teardown
 from netlab.objects.lab import Lab, lab_from_object
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def up(manifest: Manifest, files: Sequence[str], *, progress: Progress) -> list[
         )
     need_root("up")
     preflight.require_tools()
+    modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
     fresh = not paths.lab_file(directory).exists()
     try:

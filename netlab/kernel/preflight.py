@@ -158,7 +158,7 @@ def _sysctl(name: str, entry: str, module: str, purpose: str) -> Finding:
     if sysctl.read(entry) is not None:
         return Finding(name, True, f"{entry} is there")
     detail = f"the kernel has no {entry}; wanted for {purpose}"
-    return Finding(name, False, detail, f"modprobe {module}")
+    return Finding(name, False, detail, f"modprobe {module} (netlab up does it)")
 
 
 def open_files() -> Finding:

@@ -23,6 +23,7 @@ PACKAGES: dict[str, str] = {
     "dnsmasq": "dnsmasq-base",
     "unshare": "util-linux",
     "mount": "util-linux",
+    "modprobe": "kmod",
     "setpriv": "util-linux",
     "ping": "iputils-ping",
     "curl": "curl",
