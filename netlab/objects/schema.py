@@ -228,6 +228,13 @@ def _describe(value: Any) -> str:
     return f"the {'string' if isinstance(value, str) else 'number'} {json.dumps(value)}"
 
 
+# Fields of older API versions that tutorials still show (Ingress before networking.k8s.io/v1).
+_FORMER_FIELDS = {
+    "serviceName": "since networking.k8s.io/v1 it is service: {name: …}",
+    "servicePort": "since networking.k8s.io/v1 it is service: {port: {number: …}}",
+}
+
+
 def _unknown(
     name: str, beside: dict[str, Any], schema: Schema, path: Path, misplaced: dict[str, Path]
 ) -> FieldProblem:
@@ -236,6 +243,8 @@ def _unknown(
     if place is not None:
         indent = f'indent it below "{place[-2]}:", which stands empty'
         return FieldProblem((*path, name), text, indent, "UnknownField", (*path, *place))
+    if name in _FORMER_FIELDS and "service" in schema.fields:
+        return FieldProblem((*path, name), text, _FORMER_FIELDS[name], "UnknownField")
     meant = did_you_mean(name, [field for field in schema.fields if field not in beside])
     hint = f'did you mean "{meant}"?' if meant else _known_fields(schema)
     target = (*path, meant) if meant and _fits(beside[name], schema.child(meant)) else None
