@@ -7,7 +7,7 @@ from pathlib import Path
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.network import plan
-from netlab.objects.lab import Lab, Node
+from netlab.objects.lab import IptablesBackend, Lab, Node
 from netlab.proxy import read
 from netlab.proxy.apply import Applier, RestoreApplier
 from netlab.proxy.config import ProxyConfig
@@ -35,14 +35,15 @@ def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
         raise NetlabError(f"proxyMode {lab.proxy_mode} is not there yet", hint="use iptables")
     netns = paths.namespace(directory, plan.node_name(lab, node.name))
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
-    appliers = [_applier(lab, family, netns) for family in families]
+    appliers = [applier(lab.iptables, family, netns) for family in families]
     return Proxier(proxy_config(lab, node), appliers, netns=netns)
 
 
-def _applier(lab: Lab, family: Family, netns: Path) -> Applier:
-    if lab.iptables == "libiptc":
-        from netlab.proxy.libiptc import LibiptcApplier
+def applier(backend: IptablesBackend, family: Family, netns: Path) -> Applier:
+    """What writes one family's rules into a namespace, by the backend asked for."""
+    if backend == "libiptc":
+        from netlab.proxy.libiptc import LibiptcApplier  # python-iptables takes 0.1 s to import
 
         return LibiptcApplier(family, netns)
-    variant = read.host_variant() if lab.iptables == "auto" else lab.iptables
+    variant = read.host_variant() if backend == "auto" else backend
     return RestoreApplier(variant, family, netns)

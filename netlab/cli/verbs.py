@@ -48,6 +48,7 @@ VERBS: dict[str, Verb] = {
         Verb("exec", PODS, "run a command in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
         Verb("rules", SIGHT, "show a Service's rules on a node as a tree, with counters"),
+        Verb("proxy", SIGHT, "render, compare or program kube-proxy's rules from objects in files"),
         Verb("check", SIGHT, "prove packet paths with probes and captures at each hop"),
     )
 }
