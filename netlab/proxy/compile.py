@@ -201,7 +201,7 @@ class _PortRules:
         if self.choice.anywhere:
             self._own_chains()
         if self.port.protocol == "udp":
-            self._udp()
+            self.out.udp[self.port.name] = udp_port(self.port, self.choice)
 
     # What matches
 
@@ -399,12 +399,10 @@ class _PortRules:
             f"{match} -m {protocol} -j DNAT --to-destination {ep.text}",
         )
 
-    # What conntrack must forget
 
-    def _udp(self) -> None:
-        port = self.port
-        ips = (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
-        nodes = (("", port.node_port),) if port.node_port else ()
-        frontends = (*((ip, port.port) for ip in ips), *nodes)
-        backends = frozenset((ep.ip, ep.port) for ep in self.choice.reachable)
-        self.out.udp[port.name] = UdpPort(frontends, backends)
+def udp_port(port: ServicePort, choice: Choice) -> UdpPort:
+    """What conntrack must know of a UDP service port, to forget the rest."""
+    ips = (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
+    nodes = (("", port.node_port),) if port.node_port else ()
+    frontends = (*((ip, port.port) for ip in ips), *nodes)
+    return UdpPort(frontends, frozenset((ep.ip, ep.port) for ep in choice.reachable))

@@ -34,6 +34,7 @@ class NodeView:
     localhost_node_ports: bool
     node_port_ips: tuple[str, ...] | None
     drop_invalid: bool
+    service_cidrs: tuple[str, ...] = ()
 
     @property
     def host_bits(self) -> int:
@@ -49,7 +50,10 @@ class NodeView:
 def view(node: Object | None, config: ProxyConfig, family: Family) -> NodeView:
     """The view of `node` (None: nothing is known but the settings) in one address family."""
     ips = config.node_ips or _internal_ips(node)
-    selected = _selected_prefixes(config.node_port_addresses, ips, family)
+    wanted = config.node_port_addresses
+    if config.mode == "nftables" and not wanted:
+        wanted = ("primary",)  # there the default is the node's addresses, not all local ones
+    selected = _selected_prefixes(wanted, ips, family)
     serves_localhost = family == "ipv4" and (
         selected is None or any(addresses.overlaps_loopback(one) for one in selected)
     )
@@ -66,6 +70,7 @@ def view(node: Object | None, config: ProxyConfig, family: Family) -> NodeView:
         localhost_node_ports=serves_localhost and config.localhost_node_ports,
         node_port_ips=_matching(selected, _local_ips(config, ips, family)),
         drop_invalid=not config.conntrack_tcp_be_liberal,
+        service_cidrs=_prefixes(config.service_cidrs, family),
     )
 
 
@@ -100,10 +105,14 @@ def _selected_prefixes(
     """nodePortAddresses of that family as prefixes; None when they leave every address in."""
     if "primary" in wanted:
         wanted = tuple(f"{ip}/{addresses.HOST_BITS[addresses.family_of(ip)]}" for ip in ips)
-    prefixes = [found for one in wanted if (found := addresses.prefix(one, family))]
+    prefixes = _prefixes(wanted, family)
     if not prefixes or any(one.endswith("/0") for one in prefixes):
         return None
-    return tuple(prefixes)
+    return prefixes
+
+
+def _prefixes(texts: tuple[str, ...], family: Family) -> tuple[str, ...]:
+    return tuple(found for one in texts if (found := addresses.prefix(one, family)))
 
 
 def _local_ips(config: ProxyConfig, ips: tuple[str, ...], family: Family) -> tuple[str, ...]:

@@ -1,0 +1,88 @@
+"""kube-proxy's nftables table: chains, sets and maps, in the spelling of `nft list table`.
+
+Rules and elements are text; a Service is a few chains and an element in each map it is reached
+through, so that a packet finds it by one look-up however many Services there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+from netlab.proxy.model import Family
+
+TABLE = "kube-proxy"
+
+_K = TypeVar("_K")
+_V = TypeVar("_V")
+
+NFT_FAMILY: dict[Family, str] = {"ipv4": "ip", "ipv6": "ip6"}
+
+
+class NftChain(NamedTuple):
+    """One chain; `header` is its hook (`type nat hook … ;`) or its comment, or ""."""
+
+    rules: tuple[str, ...] = ()
+    header: str = ""
+
+
+class NftSet(NamedTuple):
+    """One set or map: `kind` says which, `header` are its lines before the elements."""
+
+    kind: str
+    header: tuple[str, ...]
+
+    @property
+    def dynamic(self) -> bool:
+        """True when packets add to it: its elements are nobody's to compare."""
+        return any(line.startswith("flags") and "dynamic" in line for line in self.header)
+
+
+Element = tuple[str, str]
+"""A set's name and the element's key."""
+
+
+@dataclass(slots=True)
+class NftTable:
+    """kube-proxy's table in one family. Elements: (set, key) → what follows the key (`: drop`,
+    `comment "…" : goto …`), "" in a plain set."""
+
+    family: Family
+    chains: dict[str, NftChain] = field(default_factory=dict)
+    sets: dict[str, NftSet] = field(default_factory=dict)
+    elements: dict[Element, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class NftChange:
+    """What to replace: each name with what it was and what it is to be, None for nothing."""
+
+    family: Family
+    chains: dict[str, tuple[NftChain | None, NftChain | None]] = field(default_factory=dict)
+    sets: dict[str, tuple[NftSet | None, NftSet | None]] = field(default_factory=dict)
+    elements: dict[Element, tuple[str | None, str | None]] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.chains or self.sets or self.elements)
+
+    def __len__(self) -> int:
+        return len(self.chains) + len(self.sets) + len(self.elements)
+
+
+def nft_difference(old: NftTable, new: NftTable) -> NftChange:
+    """What to change so that `old` becomes `new`."""
+    return NftChange(
+        new.family,
+        _changed(old.chains, new.chains),
+        _changed(old.sets, new.sets),
+        _changed(old.elements, new.elements),
+    )
+
+
+def _changed(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> dict[_K, tuple[_V | None, _V | None]]:
+    return {
+        name: (old.get(name), new.get(name))
+        for name in old.keys() | new.keys()
+        if old.get(name) != new.get(name)
+    }
