@@ -26,6 +26,7 @@ from aiohttp import web
 from netlab import lab as labs
 from netlab.agents.containers import PodContainers
 from netlab.agents.dns import DnsAgent
+from netlab.agents.draining import Draining
 from netlab.agents.pods import PodAgent, waiting_for
 from netlab.agents.processes import PodProcesses
 from netlab.agents.proxies import proxier
@@ -53,6 +54,9 @@ from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
 
+CALM_LOOKS = 3
+"""Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
+
 
 class Daemon:
     """Everything that runs in the controller of one lab."""
@@ -66,6 +70,7 @@ class Daemon:
         self._api = InProcessApi(self.registry)
         self._informers = Informers(self._api)
         self._dns = DnsAgent(self._dns_server(), self._informers)
+        self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
         self._proxies: list[ProxyAgent] = []
@@ -93,10 +98,8 @@ class Daemon:
 
     # -- what the API says of the lab as a whole --------------------------------------------
 
-    def waiting_for(self) -> list[str]:
-        """What has not settled yet, a line each; empty when everything works."""
-        if self._failure is not None:
-            return [self._failure]
+    def _at_work(self) -> list[str]:
+        """What is still being done, a line each."""
         if self._pods is None or self._controllers is None:
             return ["the lab is starting"]
         lines = [
@@ -108,10 +111,13 @@ class Daemon:
             lines.append("controllers are at work")
         if not (self._pods.idle and self._dns.idle):
             lines.append("pods and names are being set up")
-        return lines + self._pending_pods() + waiting_for(self._pods.runs.values())
+        return lines + [line for line, stuck in waiting_for(self._pods.runs.values()) if not stuck]
 
-    def _pending_pods(self) -> list[str]:
-        lines = []
+    def _not_working(self) -> list[str]:
+        """What will not work without somebody doing something, a line each."""
+        if self._pods is None:
+            return []
+        lines = [line for line, stuck in waiting_for(self._pods.runs.values()) if stuck]
         for pod in self._informers["Pod"].items():
             scheduled = meta.condition(pod, "PodScheduled")
             if not meta.spec(pod).get("nodeName") and scheduled:
@@ -119,16 +125,15 @@ class Daemon:
         return lines
 
     async def _settled(self, request: web.Request) -> web.Response:
-        """Wait until nothing is left to do, or for `timeoutSeconds`."""
+        """Wait until nothing is at work any more, or for `timeoutSeconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + float(request.query.get("timeoutSeconds", "10"))
         calm = 0
-        while calm < 3 and loop.time() < deadline and self._failure is None:
-            calm = calm + 1 if not self.waiting_for() else 0
+        while calm < CALM_LOOKS and loop.time() < deadline and self._failure is None:
+            calm = calm + 1 if not self._at_work() else 0
             await asyncio.sleep(0.002)
-        lines = self.waiting_for()
         return web.json_response(
-            {"settled": not lines, "failed": self._failure is not None, "waitingFor": lines}
+            {"failed": self._failure, "waitingFor": self._at_work() + self._not_working()}
         )
 
     # -- starting --------------------------------------------------------------------------
@@ -190,7 +195,9 @@ class Daemon:
         sandboxes = Sandboxes(responder, self._owner)
         dns = bootstrap.dns_addresses(self.lab)[0]
         processes = PodProcesses(sandboxes, self.lab, dns, _now)
-        containers = PodContainers(responder, self._dns, processes, self._informers, _now)
+        containers = PodContainers(
+            responder, self._dns, processes, self._draining, self._informers, _now
+        )
         await containers.adopt()
         self._stack.push_async_callback(containers.detach)
         self._pods = PodAgent(
@@ -208,10 +215,13 @@ class Daemon:
 
     async def _start_proxies(self) -> None:
         for node in self.lab.nodes:
-            proxy = ProxyAgent(node.name, proxier(self.lab, node, self._directory), self._informers)
+            programmer = proxier(self.lab, node, self._directory)
+            done = self._draining.progressed
+            proxy = ProxyAgent(node.name, programmer, self._informers, on_sync=done)
             self._proxies.append(proxy)
             await proxy.start()
             self._stack.push_async_callback(proxy.stop)
+        self._draining.follow(self._proxies)
 
     # -- names and the internet ------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from netlab.agents.dns import DnsAgent
+from netlab.agents.draining import Draining
 from netlab.agents.environment import container_variables, service_variables
 from netlab.agents.podrun import PodRun, container_id, hostname
 from netlab.agents.processes import PodProcesses, command_of
@@ -33,10 +34,12 @@ class PodContainers:
         responder: ResponderClient,
         dns: DnsAgent,
         processes: PodProcesses,
+        draining: Draining,
         informers: Informers,
         now: Callable[[], str],
     ) -> None:
         self._responder = responder
+        self._draining = draining
         self._dns = dns
         self._processes = processes
         self._informers = informers
@@ -72,9 +75,12 @@ class PodContainers:
         if starting:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
+        await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
+
+    async def _stop_servers(self, run: PodRun, grace: float) -> None:
+        await self._draining.wait(run.uid, grace)
         await self._responder.stop([run.uid])
         await self._dns.stop(run.uid)
-        await self._processes.stop(run, grace)
 
     async def _start_slowly(self, run: PodRun, changed: Changed) -> None:
         """Init containers one after another, each to its end, then the others."""

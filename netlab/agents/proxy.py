@@ -52,7 +52,10 @@ class Programmer(Protocol):
 
 
 class ProxyAgent:
-    """The proxy of one node. `on_sync` is called in the event loop after each successful sync."""
+    """The proxy of one node. `on_sync` is called in the event loop after each successful sync.
+
+    `heard` counts the changes it was told of, `written` those that are in the kernel.
+    """
 
     def __init__(
         self,
@@ -63,6 +66,7 @@ class ProxyAgent:
     ) -> None:
         self.node = node
         self.error: str | None = None
+        self.heard = self.written = 0
         self._programmer = programmer
         self._informers = informers
         self._on_sync = on_sync
@@ -99,6 +103,7 @@ class ProxyAgent:
             if kind == "Node" and meta.name(either) != self.node:
                 return
             self._pending[kind, meta.key(either)] = new
+            self.heard += 1
             self._changed.set()
 
         return listen
@@ -107,9 +112,11 @@ class ProxyAgent:
         delay = RETRY_FIRST
         while True:
             work = self._sync_job() if await self._wait_for_change() else self._repair
+            heard = self.written if self._pending else self.heard
             try:
                 await self._in_thread(work)
                 self.error, delay = None, RETRY_FIRST
+                self.written = heard
                 self._on_sync()
             except (NetlabError, OSError) as error:
                 self.error = str(error)

@@ -1,0 +1,192 @@
+"""What end-to-end tests share: labs in directories of their own, driven by the command alone.
+
+with machine(tmp_path) as here:          proves afterwards that nothing is left
+    here.netlab("up", "lab.yaml")
+    here.run_in("quickstart.client", "curl", "-s", "http://172.16.110.10:30080")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from dnslib import DNSRecord
+
+from netlab.kernel import netns, paths, process, snapshot
+
+ROOT = Path(__file__).parents[2]
+TOPOLOGIES = ROOT / "topologies"
+KUBE_DNS = "10.96.0.10"
+
+# What other tests and other people's labs change meanwhile, on a machine that is shared.
+_SHARED = ("mounts", "processes")
+
+Done = subprocess.CompletedProcess[str]
+
+
+@dataclass
+class Machine:
+    """The machine as one user of `netlab` sees it, whose labs lie below `base`."""
+
+    base: Path
+    owners: set[str] = field(default_factory=set)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where this user's labs are, for the commands that are started."""
+        return {
+            **os.environ,
+            paths.RUN_VARIABLE: str(self.base / "run"),
+            paths.NETNS_DIR_VARIABLE: str(self.base / "netns"),
+        }
+
+    def start(self, *argv: str) -> subprocess.Popen[str]:
+        """Begin a `netlab` command."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "netlab", *argv],
+            env=self.environment,
+            cwd=ROOT,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def netlab(self, *argv: str | Path, code: int = 0, timeout: float = 60.0) -> Done:
+        """Run one `netlab` command to its end; its exit code must be `code`."""
+        with self.start(*map(str, argv)) as command:
+            try:
+                out, err = command.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                command.kill()
+                raise
+        self.note_owners()
+        assert command.returncode == code, f"netlab {' '.join(map(str, argv))}\n{out}{err}"
+        assert "Traceback" not in out + err, out + err
+        return Done(command.args, command.returncode, out, err)
+
+    def lab_file(self, text: str, name: str = "lab.yaml") -> Path:
+        """A file with that text."""
+        path = self.base / name
+        path.write_text(text)
+        return path
+
+    def namespace(self, name: str) -> Path:
+        """The mount of a namespace by its full name, `quickstart.client`."""
+        return self.base / "run" / name.split(".")[0] / "netns" / name
+
+    def run_in(self, place: str, *argv: str, check: bool = True, timeout: float = 10.0) -> Done:
+        """Run a program in a namespace."""
+        with netns.entered(self.namespace(place)):
+            return subprocess.run(
+                argv, check=check, timeout=timeout, capture_output=True, text=True
+            )
+
+    def curl(self, place: str, target: str, *flags: str) -> str:
+        """The body that a GET of `http://target` answers, sent from a namespace."""
+        argv = ["curl", "-sS", "--max-time", "3", *flags, f"http://{target}"]
+        return self.run_in(place, *argv).stdout
+
+    def resolve(self, place: str, name: str, kind: str = "A", server: str = KUBE_DNS) -> set[str]:
+        """What the cluster's DNS answers to one question from a namespace."""
+        return {str(r.rdata) for r in self.ask(place, name, kind, server).rr}
+
+    def ask(self, place: str, name: str, kind: str = "A", server: str = KUBE_DNS) -> DNSRecord:
+        """The whole answer to one question."""
+        with netns.entered(self.namespace(place)):
+            asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with asking:
+            asking.settimeout(2)
+            asking.connect((server, 53))
+            asking.send(DNSRecord.question(name, kind).pack())
+            return DNSRecord.parse(asking.recv(4096))
+
+    def connect(self, place: str, address: str, port: int, timeout: float = 1.0) -> None:
+        """Open and close a TCP connection from a namespace; raises as `socket.connect` does."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with netns.entered(self.namespace(place)):
+            client = socket.socket(family)
+        with client:
+            client.settimeout(timeout)
+            client.connect((address, port))
+
+    def note_owners(self) -> None:
+        """Remember the marks of the labs there are, to look for their processes later."""
+        for directory in (self.base / "run").glob("*"):
+            owner = netns.owner(directory)
+            if owner:
+                self.owners.add(owner)
+
+    def processes(self) -> list[int]:
+        """The processes that carry the mark of any lab there was."""
+        return [pid for owner in self.owners for pid in process.owned(owner)]
+
+    def mark(self) -> Callable[[], list[str]]:
+        """Look at the machine now; the result looks again and tells what is different."""
+        before = self._snapshot()
+
+        def changes() -> list[str]:
+            marked = [f"processes: + {pid}" for pid in self.processes()]
+            return before.difference(self._snapshot()) + marked
+
+        return changes
+
+    def _snapshot(self) -> snapshot.Snapshot:
+        with _environment(self.environment):
+            taken = snapshot.take()
+        sections = {name: value for name, value in taken.sections.items() if name not in _SHARED}
+        mounts = taken.sections["mounts"].items()
+        sections["mounts"] = {k: v for k, v in mounts if k.startswith(str(self.base))}
+        return snapshot.Snapshot(sections)
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (paths.RUN_VARIABLE, paths.NETNS_DIR_VARIABLE):
+            patch.setenv(name, variables[name])
+        yield
+
+
+@contextlib.contextmanager
+def machine(base: Path) -> Iterator[Machine]:
+    """A user of the machine who leaves it as it was; takes down what a failed test left."""
+    if os.geteuid() != 0:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("needs root: sudo scripts/test")
+    here = Machine(base)
+    changes = here.mark()
+    try:
+        yield here
+    finally:
+        here.netlab("down", "--all")
+    assert changes() == []
+
+
+def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until `holds` returns something true; its last exception or value is in the error."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            found = holds()
+            if found:
+                return
+        except (AssertionError, OSError, subprocess.SubprocessError) as error:
+            found = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} s; last: {found!r}")
+        time.sleep(0.02)
+
+
+def greeting(page: str) -> str:
+    """The pod's name in the page of the textbooks' hostname web server."""
+    return page.split("Hello,")[1].split("<")[0].strip()
