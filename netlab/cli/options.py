@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from netlab.manifest import Manifest
 
 
+Target = tuple[Kind, str]
+"""A kind, and the name of one object or "" for all of them."""
+
+_KIND_WORDS = ", ".join(kind.plural for kind in KINDS) + ", all"
+
+
 def add_namespace(parser: argparse.ArgumentParser, *, all_namespaces: bool = False) -> None:
     """`-n NAMESPACE`, and `-A` where a verb can look at all of them."""
     parser.add_argument(
@@ -27,6 +34,16 @@ def add_namespace(parser: argparse.ArgumentParser, *, all_namespaces: bool = Fal
         parser.add_argument(
             "-A", "--all-namespaces", action="store_true", help="look in all namespaces"
         )
+
+
+def add_targets(parser: argparse.ArgumentParser, examples: str) -> None:
+    """`KIND`, `KIND NAME…` or `KIND/NAME…`; read them with `parse_targets`."""
+    parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help=examples)
+
+
+def add_selector(parser: argparse.ArgumentParser) -> None:
+    """`-l LABELS`."""
+    parser.add_argument("-l", "--selector", metavar="LABELS", help="those with app=web,tier!=db")
 
 
 def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
@@ -56,15 +73,37 @@ def client(arguments: argparse.Namespace) -> Client:
     return client_of(arguments.lab)
 
 
-def parse_targets(words: list[str]) -> list[tuple[Kind, str]]:
+def parse_targets(words: list[str]) -> list[Target]:
     """`pods`, `pod NAME…`, `pod/NAME svc/NAME`, `svc,rs` → (kind, name or "")."""
     if not words:
-        raise UsageError("name a kind, such as pods", hint="netlab get pods")
+        raise UsageError("which objects?", hint=f"name a kind: {_KIND_WORDS}")
     if any("/" in word for word in words):
         return [slashed(word) for word in words]
-    kinds = [kind for word in words[0].split(",") for kind in kinds_of(word)]
+    kinds = [kind for word in words[0].split(",") if word for kind in kinds_of(word)]
     names = words[1:] or [""]
     return [(kind, name) for kind in kinds for name in names]
+
+
+def space(kind: Kind, arguments: argparse.Namespace) -> str:
+    """The namespace to look in for objects of that kind; "" for all, or where there is none."""
+    everywhere = getattr(arguments, "all_namespaces", False)
+    return arguments.namespace if kind.namespaced and not everywhere else ""
+
+
+def refuse_name_everywhere(name: str, kind: Kind, arguments: argparse.Namespace) -> None:
+    """A name says nothing without its namespace."""
+    if name and kind.namespaced and arguments.all_namespaces:
+        raise UsageError(
+            "a resource cannot be retrieved by name across all namespaces",
+            hint=f"name its namespace: -n NS {kind.singular} {name}",
+        )
+
+
+def say_nothing_found(arguments: argparse.Namespace, targets: Sequence[Target]) -> None:
+    """kubectl's words for an empty answer, on standard error."""
+    everywhere = arguments.all_namespaces or not any(kind.namespaced for kind, _ in targets)
+    where = "" if everywhere else f" in {arguments.namespace} namespace"
+    sys.stderr.write(f"No resources found{where}.\n" if where else "No resources found\n")
 
 
 def kinds_of(word: str) -> list[Kind]:
@@ -77,17 +116,18 @@ def kinds_of(word: str) -> list[Kind]:
         return category
     import difflib
 
-    near = difflib.get_close_matches(word, [kind.plural for kind in KINDS], n=1)
+    words = [name for kind in KINDS for name in (kind.plural, kind.singular)]
+    near = difflib.get_close_matches(word.lower(), words, n=1)
     raise UsageError(
         f'the server doesn\'t have a resource type "{word}"',
-        hint=f"did you mean {near[0]}?" if near else "netlab get --help lists them",
+        hint=f"did you mean {near[0]}?" if near else f"there are: {_KIND_WORDS}",
     )
 
 
 def slashed(word: str) -> tuple[Kind, str]:
     """`svc/web` → (Service, web)."""
     kind_word, slash, name = word.partition("/")
-    if not slash or not name:
+    if not slash or not name or not kind_word or "/" in name:
         raise UsageError(
             f"'{word}' is not of the form KIND/NAME", hint="all of them must be, if one is"
         )

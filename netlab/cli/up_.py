@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _dry_run(loaded)
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
-        applied = lab.up(loaded, files, progress=progress)
+        applied, unsettled = lab.up(loaded, files, progress=progress)
     seconds = time.monotonic() - began
     assert loaded.lab is not None
     if arguments.output == "json":
@@ -54,6 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
                     "lab": loaded.lab.name,
                     "seconds": round(seconds, 3),
                     "applied": [vars(entry) for entry in applied],
+                    "waitingFor": unsettled,
                 }
             )
         )
@@ -62,7 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
             print(entry)
         print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
         _say_what_next(loaded.lab.name)
-    return 0
+    if unsettled and arguments.output != "json":
+        sys.stderr.write("not everything works yet:\n")
+        sys.stderr.write("".join(f"- {line}\n" for line in unsettled))
+        sys.stderr.write("  hint: netlab describe pod NAME, netlab logs NAME\n")
+    return int(bool(unsettled))
 
 
 def _say_what_next(name: str) -> None:

@@ -1,0 +1,93 @@
+"""Examples:
+
+    netlab describe pod client-pod       netlab describe svc/web deploy/web
+    netlab describe pods -l app=web      netlab describe node
+
+A name that fits no object stands for all whose names begin with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Sequence
+
+from netlab.cli import options
+from netlab.client.sync import Client
+from netlab.errors import NotFound
+from netlab.objects import meta
+from netlab.objects.kinds import Kind
+from netlab.objects.meta import Object
+from netlab.view.described import Related
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to describe."""
+    options.add_targets(parser, "pod NAME, svc/web, nodes …")
+    options.add_namespace(parser, all_namespaces=True)
+    options.add_selector(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Describe each object; exit 1 if something named is not there."""
+    from netlab.view.describe import describe
+
+    targets = options.parse_targets(arguments.targets)
+    shown = failed = 0
+    with options.client(arguments) as client:
+        for kind, name in targets:
+            try:
+                found = _objects(client, kind, name, arguments)
+            except NotFound as error:
+                options.complain(str(error))
+                failed += 1
+                continue
+            for obj in found:
+                print("\n\n" if shown else "", end="")
+                print(describe(obj, related(client, obj)))
+                shown += 1
+    if not shown and not failed:
+        options.say_nothing_found(arguments, targets)
+    return int(bool(failed))
+
+
+def _objects(
+    client: Client, kind: Kind, name: str, arguments: argparse.Namespace
+) -> Sequence[Object]:
+    namespace = options.space(kind, arguments)
+    if not name:
+        query = {"labelSelector": arguments.selector} if arguments.selector else None
+        return client.list(kind.kind, namespace or None, query=query)
+    options.refuse_name_everywhere(name, kind, arguments)
+    try:
+        return [client.get(kind.kind, namespace, name)]
+    except NotFound:
+        found = client.list(kind.kind, namespace or None)
+        begun = [obj for obj in found if meta.name(obj).startswith(name)]
+        if not begun:
+            raise
+        return begun
+
+
+def related(client: Client, obj: Object) -> Related:
+    """What the description of `obj` tells besides it: its events, and what belongs to it."""
+    about = f"involvedObject.name={meta.name(obj)},involvedObject.uid={meta.uid(obj)}"
+    events = client.list("Event", meta.namespace(obj) or None, query={"fieldSelector": about})
+    return Related(time.time(), events, _belonging(client, obj))
+
+
+def _belonging(client: Client, obj: Object) -> Sequence[Object]:
+    namespace = meta.namespace(obj)
+    match obj["kind"]:
+        case "Service":
+            query = {"labelSelector": f"kubernetes.io/service-name={meta.name(obj)}"}
+            return client.list("EndpointSlice", namespace, query=query)
+        case "Node":
+            query = {"fieldSelector": f"spec.nodeName={meta.name(obj)}"}
+            return client.list("Pod", query=query)
+        case "Deployment":
+            return client.list("ReplicaSet", namespace)
+        case "ReplicaSet" | "StatefulSet" | "DaemonSet":
+            return client.list("Pod", namespace)
+        case _:
+            return ()

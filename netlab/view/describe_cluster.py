@@ -1,0 +1,139 @@
+"""Nodes and Namespaces as `kubectl describe` shows them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.view import described, quantity
+from netlab.view.described import Lines, Related
+
+ROLE = "node-role.kubernetes.io/"
+
+_INFO = (
+    ("Machine ID", "machineID"),
+    ("System UUID", "systemUUID"),
+    ("Boot ID", "bootID"),
+    ("Kernel Version", "kernelVersion"),
+    ("OS Image", "osImage"),
+    ("Operating System", "operatingSystem"),
+    ("Architecture", "architecture"),
+    ("Container Runtime Version", "containerRuntimeVersion"),
+    ("Kubelet Version", "kubeletVersion"),
+    ("Kube-Proxy Version", "kubeProxyVersion"),
+)
+
+
+def namespace(obj: Object, related: Related) -> Lines:
+    """A Namespace; kubectl shows no events with it."""
+    del related
+    yield from described.head(obj)
+    yield f"Status:\t{meta.status(obj).get('phase', '')}"
+
+
+def node(obj: Object, related: Related) -> Lines:
+    """A Node: its conditions, addresses, capacity, and the pods on it."""
+    yield f"Name:\t{meta.name(obj)}"
+    yield f"Roles:\t{_roles(obj)}"
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    yield described.created(obj)
+    yield from described.listed("Taints", [*_taints(obj)])
+    yield f"Unschedulable:\t{str(bool(meta.spec(obj).get('unschedulable'))).lower()}"
+    yield from _conditions(obj)
+    yield "Addresses:"
+    for entry in meta.status(obj).get("addresses") or []:
+        yield f"  {entry['type']}:\t{entry['address']}"
+    yield from _capacity(obj)
+    yield from _system(obj)
+    yield from _pods(obj, related)
+    yield from described.events(related)
+
+
+def _roles(obj: Object) -> str:
+    roles = [name.removeprefix(ROLE) for name in meta.labels(obj) if name.startswith(ROLE)]
+    return ",".join(sorted(roles)) or "<none>"
+
+
+def _taints(obj: Object) -> Iterator[str]:
+    taints = meta.spec(obj).get("taints") or []
+    for taint in sorted(taints, key=lambda taint: (taint["key"], taint["effect"])):
+        value = f"={taint['value']}" if taint.get("value") else ""
+        yield f"{taint['key']}{value}:{taint['effect']}"
+
+
+def _conditions(obj: Object) -> Lines:
+    found = meta.status(obj).get("conditions") or []
+    if not found:
+        return
+    yield "Conditions:"
+    yield "  Type\tStatus\tLastHeartbeatTime\tLastTransitionTime\tReason\tMessage"
+    yield "  ----\t------\t-----------------\t------------------\t------\t-------"
+    for entry in found:
+        beat = described.moment(entry.get("lastHeartbeatTime"))
+        changed = described.moment(entry.get("lastTransitionTime"))
+        why = f"{entry.get('reason', '')} \t{entry.get('message', '')}"
+        yield f"  {entry['type']} \t{entry['status']} \t{beat} \t{changed} \t{why}"
+
+
+def _capacity(obj: Object) -> Lines:
+    for title in ("Capacity", "Allocatable"):
+        amounts = meta.status(obj).get(title.lower()) or {}
+        if amounts:
+            yield f"{title}:"
+        for name in sorted(amounts):
+            yield f"  {name}:\t{quantity.total([amounts[name]])}"
+
+
+def _system(obj: Object) -> Lines:
+    info = meta.status(obj).get("nodeInfo") or {}
+    yield "System Info:"
+    yield from (f"  {title}:\t{info.get(field, '')}" for title, field in _INFO)
+    spec = meta.spec(obj)
+    if spec.get("podCIDR"):
+        yield f"PodCIDR:\t{spec['podCIDR']}"
+    if spec.get("podCIDRs"):
+        yield f"PodCIDRs:\t{','.join(spec['podCIDRs'])}"
+
+
+# -- its pods ------------------------------------------------------------------------------
+
+_COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("limits", "memory"))
+
+
+def _pods(obj: Object, related: Related) -> Lines:
+    over = ("Succeeded", "Failed")
+    pods = [pod for pod in related.objects if meta.status(pod).get("phase") not in over]
+    whole = meta.status(obj).get("allocatable") or {}
+    yield f"Non-terminated Pods:\t({len(pods)} in total)"
+    titles = "CPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge"
+    dashes = "------------\t----------\t---------------\t-------------\t---"
+    yield f"  Namespace\tName\t\t{titles}"
+    yield f"  ---------\t----\t\t{dashes}"
+    for pod in pods:
+        shares = "\t".join(_share([pod], what, name, whole) for what, name in _COLUMNS)
+        age = described.age(pod["metadata"].get("creationTimestamp"), related.now)
+        yield f"  {meta.namespace(pod)}\t{meta.name(pod)}\t\t{shares}\t{age}"
+    yield from _allocated(pods, whole)
+
+
+def _allocated(pods: Sequence[Object], whole: Mapping[str, object]) -> Lines:
+    yield "Allocated resources:"
+    yield "  (Total limits may be over 100 percent, i.e., overcommitted.)"
+    yield "  Resource\tRequests\tLimits"
+    yield "  --------\t--------\t------"
+    for name in ("cpu", "memory", "ephemeral-storage"):
+        requests = _share(pods, "requests", name, whole)
+        yield f"  {name}\t{requests}\t{_share(pods, 'limits', name, whole)}"
+
+
+def _share(pods: Sequence[Object], what: str, name: str, whole: Mapping[str, object]) -> str:
+    """What the pods' containers ask for, and how much of the node that is: `50m (5%)`."""
+    amount = quantity.total(
+        asked[name]
+        for pod in pods
+        for container in meta.spec(pod).get("containers") or []
+        if name in (asked := (container.get("resources") or {}).get(what) or {})
+    )
+    return f"{amount} ({quantity.per_cent(amount, whole.get(name))}%)"

@@ -1,0 +1,221 @@
+"""Containers and volumes of a pod or of a pod template, as `kubectl describe` shows them. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.view.described import Lines, moment
+
+Fields = Mapping[str, Any]
+
+
+def containers(
+    title: str, of: Sequence[Fields], *, pod: Object | None = None, indent: str = ""
+) -> Lines:
+    """The containers `of` a pod (which tells their states) or (None) of a template."""
+    yield f"{indent}{title}:{'' if of else ' <none>'}"
+    statuses = _statuses(pod) if pod else {}
+    for container in of:
+        yield f"  {' ' if indent else ''}{container['name']}:"
+        for line in _container(container, statuses.get(container["name"]), pod):
+            yield f"    {line}"
+
+
+def _statuses(pod: Object) -> dict[str, Fields]:
+    return {
+        entry["name"]: entry
+        for field in ("initContainerStatuses", "containerStatuses")
+        for entry in meta.status(pod).get(field) or []
+    }
+
+
+def _container(container: Fields, status: Fields | None, pod: Object | None) -> Lines:
+    yield from _basics(container, status)
+    yield from _words("Command", container.get("command") or [])
+    yield from _words("Args", container.get("args") or [])
+    if status:
+        yield from _state("State", status.get("state") or {})
+        if "terminated" in (status.get("lastState") or {}):
+            yield from _state("Last State", status["lastState"])
+        yield f"Ready:\t{bool(status.get('ready'))}"
+        yield f"Restart Count:\t{status.get('restartCount', 0)}"
+    resources = container.get("resources") or {}
+    yield from _amounts("Limits", resources.get("limits") or {})
+    yield from _amounts("Requests", resources.get("requests") or {})
+    for field in ("liveness", "readiness", "startup"):
+        if probe := container.get(f"{field}Probe"):
+            yield f"{field.capitalize()}:\t{_probe(probe)}"
+    yield from _environment(container, pod)
+    yield from _mounts(container)
+
+
+def _basics(container: Fields, status: Fields | None) -> Lines:
+    if status:
+        yield f"Container ID:\t{status.get('containerID', '')}"
+    yield f"Image:\t{container.get('image', '')}"
+    if status:
+        yield f"Image ID:\t{status.get('imageID', '')}"
+    ports = container.get("ports") or []
+    plural = "s" if len(ports) > 1 else ""
+    for title, field in (("Port", "containerPort"), ("Host Port", "hostPort")):
+        shown = [f"{port.get(field, 0)}/{port.get('protocol', 'TCP')}" for port in ports]
+        yield f"{title}{plural}:\t{', '.join(shown) or '<none>'}"
+
+
+def _words(title: str, words: Sequence[str]) -> Lines:
+    if words:
+        yield f"{title}:"
+        yield from (f"  {line}" for word in words for line in word.split("\n"))
+
+
+def _state(title: str, state: Fields) -> Lines:
+    if "running" in state:
+        yield f"{title}:\tRunning"
+        yield f"  Started:\t{moment(state['running'].get('startedAt'))}"
+    elif "terminated" in state:
+        yield f"{title}:\tTerminated"
+        yield from _terminated(state["terminated"])
+    else:
+        yield f"{title}:\tWaiting"
+        if reason := (state.get("waiting") or {}).get("reason"):
+            yield f"  Reason:\t{reason}"
+
+
+def _terminated(how: Fields) -> Lines:
+    for title in ("Reason", "Message"):
+        if how.get(title.lower()):
+            yield f"  {title}:\t{how[title.lower()]}"
+    yield f"  Exit Code:\t{how.get('exitCode', 0)}"
+    if how.get("signal"):
+        yield f"  Signal:\t{how['signal']}"
+    yield f"  Started:\t{moment(how.get('startedAt'))}"
+    yield f"  Finished:\t{moment(how.get('finishedAt'))}"
+
+
+def _amounts(title: str, amounts: Fields) -> Lines:
+    if amounts:
+        yield f"{title}:"
+        yield from (f"  {name}:\t{amounts[name]}" for name in sorted(amounts))
+
+
+def _probe(probe: Fields) -> str:
+    return (
+        f"{_probe_action(probe)} delay={probe.get('initialDelaySeconds', 0)}s"
+        f" timeout={probe.get('timeoutSeconds', 1)}s period={probe.get('periodSeconds', 10)}s"
+        f" #success={probe.get('successThreshold', 1)} #failure={probe.get('failureThreshold', 3)}"
+    )
+
+
+def _probe_action(probe: Fields) -> str:
+    if "exec" in probe:
+        return f"exec [{' '.join(probe['exec'].get('command') or [])}]"
+    if "httpGet" in probe:
+        http = probe["httpGet"]
+        scheme = str(http.get("scheme") or "http").lower()
+        return f"http-get {scheme}://{http.get('host', '')}:{http['port']}{http.get('path', '')}"
+    if "tcpSocket" in probe:
+        return f"tcp-socket {probe['tcpSocket'].get('host', '')}:{probe['tcpSocket']['port']}"
+    if "grpc" in probe:
+        return f"grpc <pod>:{probe['grpc']['port']} {probe['grpc'].get('service') or ''}"
+    return "unknown"
+
+
+# -- environment ---------------------------------------------------------------------------
+
+
+def _environment(container: Fields, pod: Object | None) -> Lines:
+    sources = container.get("envFrom") or []
+    if sources:
+        yield "Environment Variables from:"
+        yield from (f"  {_source(source)}" for source in sources)
+    variables = container.get("env") or []
+    yield "Environment:" if variables else "Environment:\t<none>"
+    for variable in variables:
+        yield from (f"  {line}" for line in _variable(variable, pod))
+
+
+def _source(source: Fields) -> str:
+    kind, field = (
+        ("ConfigMap", "configMapRef") if source.get("configMapRef") else ("Secret", "secretRef")
+    )
+    found = source.get(field) or {}
+    prefix = f" with prefix '{source['prefix']}'" if source.get("prefix") else ""
+    return f"{found.get('name')}\t{kind}{prefix}\tOptional: {_true(found.get('optional'))}"
+
+
+def _variable(variable: Fields, pod: Object | None) -> Lines:
+    name, source = variable["name"], variable.get("valueFrom")
+    if not source:
+        first, *more = str(variable.get("value") or "").split("\n")
+        yield f"{name}:\t{first}"
+        yield from (f"\t{line}" for line in more)
+    elif reference := source.get("fieldRef"):
+        path = reference["fieldPath"]
+        value = _field(pod, path) if pod else ""
+        yield f"{name}:\t{value} ({reference.get('apiVersion') or 'v1'}:{path})"
+    elif reference := source.get("resourceFieldRef"):
+        yield f"{name}:\t ({reference['resource']})"
+    elif reference := source.get("secretKeyRef"):
+        where = f"<set to the key '{reference['key']}' in secret '{reference['name']}'>"
+        yield f"{name}:\t{where}\tOptional: {_true(reference.get('optional'))}"
+    elif reference := source.get("configMapKeyRef"):
+        where = f"<set to the key '{reference['key']}' of config map '{reference['name']}'>"
+        yield f"{name}:\t{where}  Optional: {_true(reference.get('optional'))}"
+
+
+def _field(pod: Object, path: str) -> str:
+    """The value at a downward API path such as `status.podIP` or `metadata.labels['app']`."""
+    place, _, key = path.removesuffix("']").partition("['")
+    value: Any = pod
+    for part in [*place.split("."), *([key] if key else [])]:
+        value = value.get(part) if isinstance(value, dict) else None
+    return "" if value is None else str(value)
+
+
+def _true(value: object) -> str:
+    return json.dumps(bool(value))
+
+
+# -- volumes -------------------------------------------------------------------------------
+
+
+def _mounts(container: Fields) -> Lines:
+    mounts = container.get("volumeMounts") or []
+    yield "Mounts:" if mounts else "Mounts:\t<none>"
+    for mount in sorted(mounts, key=lambda mount: str(mount["mountPath"])):
+        flags = ["ro" if mount.get("readOnly") else "rw"]
+        flags += [f'path="{mount["subPath"]}"'] if mount.get("subPath") else []
+        yield f"  {mount['mountPath']} from {mount['name']} ({','.join(flags)})"
+
+
+def volumes(of: Sequence[Fields], indent: str = "") -> Lines:
+    """The volumes of a pod or a template, each with what fills it."""
+    yield f"{indent}Volumes:" if of else f"{indent}Volumes:\t<none>"
+    for volume in of:
+        yield f"  {' ' if indent else ''}{volume['name']}:"
+        yield from (f"    {line}" for line in _volume(volume))
+
+
+def _volume(volume: Fields) -> Iterator[str]:
+    if (found := volume.get("emptyDir")) is not None:
+        yield "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)"
+        yield f"Medium:\t{found.get('medium', '')}"
+        yield f"SizeLimit:\t{found.get('sizeLimit', '<unset>')}"
+    elif (found := volume.get("hostPath")) is not None:
+        yield "Type:\tHostPath (bare host directory volume)"
+        yield f"Path:\t{found['path']}"
+        yield f"HostPathType:\t{found.get('type', '')}"
+    elif (found := volume.get("secret")) is not None:
+        yield "Type:\tSecret (a volume populated by a Secret)"
+        yield f"SecretName:\t{found.get('secretName', '')}"
+        yield f"Optional:\t{_true(found.get('optional'))}"
+    elif (found := volume.get("configMap")) is not None:
+        yield "Type:\tConfigMap (a volume populated by a ConfigMap)"
+        yield f"Name:\t{found.get('name', '')}"
+        yield f"Optional:\t{_true(found.get('optional'))}"
+    else:
+        yield "<unknown>"

@@ -1,0 +1,110 @@
+"""Pods and pod templates as `kubectl describe` shows them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.view import described
+from netlab.view.describe_container import containers, volumes
+from netlab.view.described import Lines, Related
+
+
+def pod(obj: Object, related: Related) -> Lines:
+    """A Pod: where it runs, its containers and their states, its conditions."""
+    spec = meta.spec(obj)
+    yield from described.name_lines(obj)
+    yield from _placement(obj)
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    yield from _status(obj, related.now)
+    yield from _addresses(obj)
+    yield from described.controlled_by(obj)
+    if spec.get("initContainers"):
+        yield from containers("Init Containers", spec["initContainers"], pod=obj)
+    yield from containers("Containers", spec["containers"], pod=obj)
+    yield from _conditions(obj)
+    yield from volumes(spec.get("volumes") or [])
+    yield f"QoS Class:\t{meta.status(obj).get('qosClass') or _quality(spec)}"
+    yield from described.pairs("Node-Selectors", spec.get("nodeSelector") or {})
+    yield from described.tolerations(spec.get("tolerations") or [])
+    yield from described.events(related)
+
+
+def _placement(obj: Object) -> Lines:
+    spec, status = meta.spec(obj), meta.status(obj)
+    if spec.get("priority") is not None:
+        yield f"Priority:\t{spec['priority']}"
+    if spec.get("priorityClassName"):
+        yield f"Priority Class Name:\t{spec['priorityClassName']}"
+    if spec.get("serviceAccountName"):
+        yield f"Service Account:\t{spec['serviceAccountName']}"
+    node = f"{spec['nodeName']}/{status.get('hostIP', '')}" if spec.get("nodeName") else "<none>"
+    yield f"Node:\t{node}"
+    if status.get("startTime"):
+        yield f"Start Time:\t{described.moment(status['startTime'])}"
+
+
+def _status(obj: Object, now: float) -> Lines:
+    status = meta.status(obj)
+    if meta.is_terminating(obj):
+        lasts = described.age(obj["metadata"]["deletionTimestamp"], now)
+        yield f"Status:\tTerminating (lasts {lasts})"
+        grace = obj["metadata"].get("deletionGracePeriodSeconds", 0)
+        yield f"Termination Grace Period:\t{grace}s"
+    else:
+        yield f"Status:\t{status.get('phase', '')}"
+    for field in ("reason", "message"):
+        if status.get(field):
+            yield f"{field.capitalize()}:\t{status[field]}"
+
+
+def _addresses(obj: Object) -> Lines:
+    status = meta.status(obj)
+    yield f"IP:\t{status.get('podIP', '')}"
+    found = status.get("podIPs") or []
+    yield "IPs:" if found else "IPs:\t<none>"
+    yield from (f"  IP:\t{entry['ip']}" for entry in found)
+
+
+def _conditions(obj: Object) -> Lines:
+    found = meta.status(obj).get("conditions") or []
+    if found:
+        yield "Conditions:"
+        yield "  Type\tStatus"
+        yield from (f"  {entry['type']} \t{entry['status']} " for entry in found)
+
+
+def _quality(spec: Mapping[str, Any]) -> str:
+    """The QoS class of a pod that no node has taken yet."""
+    asked = [container.get("resources") or {} for container in spec["containers"]]
+    if not any(entry.get("limits") or entry.get("requests") for entry in asked):
+        return "BestEffort"
+    wanted = {"cpu", "memory"}
+    guaranteed = all(
+        wanted <= set(entry.get("limits") or {})
+        and entry["limits"] == {**entry["limits"], **(entry.get("requests") or {})}
+        for entry in asked
+    )
+    return "Guaranteed" if guaranteed else "Burstable"
+
+
+def template(of: Mapping[str, Any]) -> Lines:
+    """The pod template of a workload."""
+    spec, metadata = of.get("spec") or {}, of.get("metadata") or {}
+    yield "Pod Template:"
+    yield from described.pairs("  Labels", metadata.get("labels") or {})
+    if metadata.get("annotations"):
+        yield from described.annotations({"metadata": metadata}, "  Annotations")
+    if spec.get("serviceAccountName"):
+        yield f"  Service Account:\t{spec['serviceAccountName']}"
+    if spec.get("initContainers"):
+        yield from containers("Init Containers", spec["initContainers"], indent="  ")
+    yield from containers("Containers", spec.get("containers") or [], indent="  ")
+    yield from volumes(spec.get("volumes") or [], "  ")
+    if spec.get("priorityClassName"):
+        yield f"  Priority Class Name:\t{spec['priorityClassName']}"
+    yield from described.pairs("  Node-Selectors", spec.get("nodeSelector") or {})
+    yield from described.tolerations(spec.get("tolerations") or [], "  Tolerations")

@@ -1,0 +1,154 @@
+"""Services, EndpointSlices and Endpoints as `kubectl describe` shows them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.view import described
+from netlab.view.described import Lines, Related
+
+SHOWN = 3
+"""How many endpoints of a port are named before the others are only counted."""
+
+
+def service(obj: Object, related: Related) -> Lines:
+    """A Service: its addresses, its ports with their endpoints, its policies."""
+    yield from described.head(obj)
+    yield f"Selector:\t{described.selector(obj)}"
+    yield from _addresses(obj)
+    for port in meta.spec(obj).get("ports") or []:
+        yield from _port(port, related.objects)
+    yield from _policies(obj)
+    yield from described.events(related)
+
+
+def _addresses(obj: Object) -> Lines:
+    spec = meta.spec(obj)
+    yield f"Type:\t{spec.get('type', 'ClusterIP')}"
+    if spec.get("ipFamilyPolicy"):
+        yield f"IP Family Policy:\t{spec['ipFamilyPolicy']}"
+    yield f"IP Families:\t{','.join(spec.get('ipFamilies') or []) or '<none>'}"
+    yield f"IP:\t{spec.get('clusterIP', '')}"
+    yield f"IPs:\t{','.join(spec.get('clusterIPs') or []) or '<none>'}"
+    if spec.get("externalIPs"):
+        yield f"External IPs:\t{','.join(spec['externalIPs'])}"
+    if spec.get("loadBalancerIP"):
+        yield f"Desired LoadBalancer IP:\t{spec['loadBalancerIP']}"
+    if spec.get("externalName"):
+        yield f"External Name:\t{spec['externalName']}"
+    ingress = (meta.status(obj).get("loadBalancer") or {}).get("ingress") or []
+    if ingress:
+        yield f"LoadBalancer Ingress:\t{', '.join(map(_ingress, ingress))}"
+
+
+def _ingress(entry: Mapping[str, Any]) -> str:
+    text = str(entry.get("ip") or entry.get("hostname"))
+    return f"{text} ({entry['ipMode']})" if entry.get("ipMode") else text
+
+
+def _port(port: Mapping[str, Any], slices: Sequence[Object]) -> Lines:
+    name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
+    yield f"Port:\t{name}\t{port['port']}/{protocol}"
+    yield f"TargetPort:\t{port.get('targetPort', port['port'])}/{protocol}"
+    if port.get("nodePort"):
+        yield f"NodePort:\t{name}\t{port['nodePort']}/{protocol}"
+    yield f"Endpoints:\t{endpoints(slices, port.get('name') or '')}"
+
+
+def endpoints(slices: Sequence[Object], port_name: str) -> str:
+    """The ready endpoints of that port; beyond the first few only their number."""
+    found = [
+        _at(endpoint["addresses"][0], port["port"])
+        for one in slices
+        for port in one.get("ports") or []
+        if (port.get("name") or "") == port_name
+        for endpoint in one.get("endpoints") or []
+        if (endpoint.get("conditions") or {}).get("ready", True)
+    ]
+    text = ",".join(found[:SHOWN])
+    return f"{text} + {len(found) - SHOWN} more..." if len(found) > SHOWN else text
+
+
+def _at(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def _policies(obj: Object) -> Lines:
+    spec = meta.spec(obj)
+    yield f"Session Affinity:\t{spec.get('sessionAffinity', 'None')}"
+    for title, field in (
+        ("External Traffic Policy", "externalTrafficPolicy"),
+        ("Internal Traffic Policy", "internalTrafficPolicy"),
+        ("Traffic Distribution", "trafficDistribution"),
+        ("HealthCheck NodePort", "healthCheckNodePort"),
+    ):
+        if spec.get(field):
+            yield f"{title}:\t{spec[field]}"
+    if spec.get("loadBalancerSourceRanges"):
+        yield f"LoadBalancer Source Ranges:\t{','.join(spec['loadBalancerSourceRanges'])}"
+
+
+# -- what stands behind a Service ----------------------------------------------------------
+
+
+def endpoint_slice(obj: Object, related: Related) -> Lines:
+    """An EndpointSlice: its ports, its endpoints and where each of them is."""
+    yield from described.head(obj)
+    yield f"AddressType:\t{obj.get('addressType', '')}"
+    yield from _slice_ports(obj.get("ports") or [])
+    found = obj.get("endpoints") or []
+    yield "Endpoints:" if found else "Endpoints: <none>"
+    for endpoint in found:
+        yield from _endpoint(endpoint)
+    yield from described.events(related)
+
+
+def _slice_ports(ports: Sequence[Mapping[str, Any]]) -> Lines:
+    if not ports:
+        yield "Ports: <unset>"
+        return
+    yield "Ports:"
+    yield "  Name\tPort\tProtocol"
+    yield "  ----\t----\t--------"
+    for port in ports:
+        number = port.get("port", "<unset>")
+        yield f"  {port.get('name') or '<unset>'}\t{number}\t{port.get('protocol', 'TCP')}"
+
+
+def _endpoint(endpoint: Mapping[str, Any]) -> Lines:
+    yield f"  - Addresses:\t{', '.join(endpoint.get('addresses') or [])}"
+    yield "    Conditions:"
+    ready = (endpoint.get("conditions") or {}).get("ready")
+    yield f"      Ready:\t{'<unset>' if ready is None else str(ready).lower()}"
+    yield f"    Hostname:\t{endpoint.get('hostname') or '<unset>'}"
+    if target := endpoint.get("targetRef"):
+        yield f"    TargetRef:\t{target['kind']}/{target['name']}"
+    yield f"    NodeName:\t{endpoint.get('nodeName') or '<unset>'}"
+    yield f"    Zone:\t{endpoint.get('zone') or '<unset>'}"
+
+
+def endpoints_object(obj: Object, related: Related) -> Lines:
+    """The older Endpoints object."""
+    yield from described.head(obj)
+    yield "Subsets:"
+    for subset in obj.get("subsets") or []:
+        yield from _subset(subset)
+        yield ""
+    yield from described.events(related)
+
+
+def _subset(subset: Mapping[str, Any]) -> Lines:
+    for title, field in (("Addresses", "addresses"), ("NotReadyAddresses", "notReadyAddresses")):
+        found = ",".join(entry["ip"] for entry in subset.get(field) or [])
+        yield f"  {title}:\t{found or '<none>'}"
+    ports = subset.get("ports") or []
+    if ports:
+        yield "  Ports:"
+        yield "    Name\tPort\tProtocol"
+        yield "    ----\t----\t--------"
+        for port in ports:
+            name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
+            yield f"    {name}\t{port['port']}\t{protocol}"

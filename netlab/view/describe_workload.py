@@ -1,0 +1,172 @@
+"""What makes pods, as `kubectl describe` shows it: Deployments, ReplicaSets … Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.view import described
+from netlab.view.describe_pod import template
+from netlab.view.described import Lines, Related
+
+REVISION = "deployment.kubernetes.io/revision"
+
+
+def deployment(obj: Object, related: Related) -> Lines:
+    """A Deployment: its replicas, its strategy, its old ReplicaSets and its new one."""
+    yield from described.name_lines(obj)
+    yield described.created(obj)
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    yield f"Selector:\t{described.selector(obj)}"
+    yield f"Replicas:\t{_replicas(obj)}"
+    yield from _strategy(obj)
+    yield from template(meta.spec(obj)["template"])
+    yield from _conditions(obj)
+    yield from _replica_sets(obj, related.objects)
+    yield from described.events(related)
+
+
+def _replicas(obj: Object) -> str:
+    status = meta.status(obj)
+    counts = [f"{meta.spec(obj).get('replicas', 1)} desired"]
+    counts += [
+        f"{status.get(field, 0)} {word}"
+        for field, word in (
+            ("updatedReplicas", "updated"),
+            ("replicas", "total"),
+            ("availableReplicas", "available"),
+            ("unavailableReplicas", "unavailable"),
+        )
+    ]
+    return " | ".join(counts)
+
+
+def _strategy(obj: Object) -> Lines:
+    spec = meta.spec(obj)
+    strategy = spec.get("strategy") or {}
+    yield f"StrategyType:\t{strategy.get('type', 'RollingUpdate')}"
+    yield f"MinReadySeconds:\t{spec.get('minReadySeconds', 0)}"
+    if rolling := strategy.get("rollingUpdate"):
+        unavailable, surge = rolling.get("maxUnavailable"), rolling.get("maxSurge")
+        yield f"RollingUpdateStrategy:\t{unavailable} max unavailable, {surge} max surge"
+
+
+def _conditions(obj: Object) -> Lines:
+    found = meta.status(obj).get("conditions") or []
+    if found:
+        yield "Conditions:"
+        yield "  Type\tStatus\tReason"
+        yield "  ----\t------\t------"
+        for entry in found:
+            yield f"  {entry['type']} \t{entry['status']}\t{entry.get('reason', '')}"
+
+
+def _replica_sets(obj: Object, replica_sets: Sequence[Object]) -> Lines:
+    own = [one for one in replica_sets if _owner(one) == meta.uid(obj)]
+    new = _newest(obj, own)
+    old = [one for one in own if one is not new and _has_pods(one)]
+    yield f"OldReplicaSets:\t{_sets(old)}"
+    yield f"NewReplicaSet:\t{_sets([new] if new else [])}"
+
+
+def _owner(obj: Object) -> str:
+    owner = meta.controller_of(obj)
+    return str(owner["uid"]) if owner else ""
+
+
+def _newest(obj: Object, replica_sets: Sequence[Object]) -> Object | None:
+    """The ReplicaSet of the Deployment's own revision, which its template is now."""
+    revision = meta.annotations(obj).get(REVISION)
+    for one in replica_sets:
+        if revision and meta.annotations(one).get(REVISION) == revision:
+            return one
+    return None
+
+
+def _has_pods(obj: Object) -> bool:
+    return bool(meta.spec(obj).get("replicas") or meta.status(obj).get("replicas"))
+
+
+def _sets(replica_sets: Sequence[Object]) -> str:
+    return ", ".join(_created(one) for one in replica_sets) or "<none>"
+
+
+def _created(one: Object) -> str:
+    have, wanted = meta.status(one).get("replicas", 0), meta.spec(one).get("replicas", 0)
+    return f"{meta.name(one)} ({have}/{wanted} replicas created)"
+
+
+# -- the others ----------------------------------------------------------------------------
+
+
+def replica_set(obj: Object, related: Related) -> Lines:
+    """A ReplicaSet: how many pods, and what became of them."""
+    yield from described.name_lines(obj)
+    yield f"Selector:\t{described.selector(obj)}"
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    yield from described.controlled_by(obj)
+    current = meta.status(obj).get("replicas", 0)
+    yield f"Replicas:\t{current} current / {meta.spec(obj).get('replicas', 1)} desired"
+    yield _phases(obj, related.objects)
+    yield from template(meta.spec(obj)["template"])
+    yield from _conditions(obj)
+    yield from described.events(related)
+
+
+def stateful_set(obj: Object, related: Related) -> Lines:
+    """A StatefulSet."""
+    spec = meta.spec(obj)
+    yield from described.name_lines(obj)
+    yield described.created(obj)
+    yield f"Selector:\t{described.selector(obj)}"
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    total = meta.status(obj).get("replicas", 0)
+    yield f"Replicas:\t{spec.get('replicas', 1)} desired | {total} total"
+    strategy = spec.get("updateStrategy") or {}
+    yield f"Update Strategy:\t{strategy.get('type', 'RollingUpdate')}"
+    if rolling := strategy.get("rollingUpdate"):
+        yield f"  Partition:\t{rolling.get('partition', 0)}"
+    yield _phases(obj, related.objects)
+    yield from template(spec["template"])
+    yield "Volume Claims:\t<none>"
+    yield from described.events(related)
+
+
+def daemon_set(obj: Object, related: Related) -> Lines:
+    """A DaemonSet."""
+    status = meta.status(obj)
+    node_selector = (meta.spec(obj)["template"].get("spec") or {}).get("nodeSelector") or {}
+    yield from described.name_lines(obj)
+    yield f"Selector:\t{described.selector(obj)}"
+    yield f"Node-Selector:\t{described.comma_pairs(node_selector)}"
+    yield from described.labels(obj)
+    yield from described.annotations(obj)
+    for title, field in (
+        ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
+        ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
+        ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
+        ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
+        ("Number of Nodes Misscheduled", "numberMisscheduled"),
+    ):
+        yield f"{title}: {status.get(field, 0)}"
+    yield _phases(obj, related.objects)
+    yield from template(meta.spec(obj)["template"])
+    yield from described.events(related)
+
+
+def _phases(obj: Object, pods: Sequence[Object]) -> str:
+    """How many of the object's own pods are in which phase."""
+    counts = Counter(_phase(pod) for pod in pods if _owner(pod) == meta.uid(obj))
+    words = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succeeded"}
+    words["Failed"] = "Failed"
+    return "Pods Status:\t" + " / ".join(f"{counts[p]} {word}" for p, word in words.items())
+
+
+def _phase(pod: Object) -> Any:
+    return meta.status(pod).get("phase")
