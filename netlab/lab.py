@@ -32,11 +32,14 @@ START_TIMEOUT = 15.0
 SETTLE_TIMEOUT = 120.0
 
 
-def up(manifest: Manifest, files: Sequence[str], *, progress: Progress) -> list[Applied]:
+def up(
+    manifest: Manifest, files: Sequence[str], *, progress: Progress
+) -> tuple[list[Applied], list[str]]:
     """Bring up the lab that `manifest` describes, or make the running one match it.
 
-    `files` is where the manifest came from, kept for `netlab check`. A lab that fails to come
-    up for the first time is taken down again.
+    `files` is where the manifest came from, kept for `netlab check`. Returns what was applied,
+    and a line for each thing that does not work (a pod that crashes, say). A lab that fails to
+    come up for the first time is taken down again.
     """
     if manifest.lab is None:
         raise UsageError(
@@ -53,14 +56,14 @@ def up(manifest: Manifest, files: Sequence[str], *, progress: Progress) -> list[
         progress("applying objects")
         applied = [apply(client, obj) for obj in manifest.objects]
         progress("waiting for pods, rules and names")
-        settle(client)
+        unsettled = settle(client)
         _keep_sources(directory, files)
     except BaseException:
         if fresh:
             with contextlib.suppress(TeardownFailed):
                 teardown.teardown(directory)
         raise
-    return applied
+    return applied, unsettled
 
 
 def down(name: str) -> None:
@@ -125,16 +128,17 @@ def _sources_file(directory: Path) -> Path:
     return directory / "sources.json"
 
 
-def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> dict[str, Any]:
-    """Wait until controllers are idle, pods run, and rules and names are in place."""
-    answer = client.request("GET", "/netlab/v1/settled", query={"timeoutSeconds": f"{timeout:g}"})
-    if not answer["settled"]:
-        raise NetlabError(
-            "the lab is up, but not everything works yet:\n"
-            + "\n".join(f"- {line}" for line in answer["waitingFor"]),
-            hint="netlab get pods -A, netlab describe pod NAME",
-        )
-    return answer
+def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> list[str]:
+    """Wait until controllers are idle, pods run, and rules and names are in place.
+
+    Returns a line for each thing that does not work; `NetlabError` when the lab itself cannot.
+    """
+    path, query = "/netlab/v1/settled", {"timeoutSeconds": f"{timeout:g}"}
+    answer = client.request("GET", path, query=query)
+    if answer["failed"]:
+        raise NetlabError(f"the lab could not be built: {answer['failed']}")
+    lines: list[str] = answer["waitingFor"]
+    return lines
 
 
 def need_root(verb: str) -> None:
@@ -179,7 +183,7 @@ def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:
     if not is_running(directory):
         progress("starting the controller")
         _start_controller(directory, owner)
-    return Client(paths.api_socket(directory))
+    return Client(paths.api_socket(directory), timeout=SETTLE_TIMEOUT + 10)
 
 
 def _keep_lab_file(lab: Lab, directory: Path) -> None:
@@ -229,6 +233,6 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     if not is_running(directory):
         return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
     with Client(paths.api_socket(directory)) as client:
-        waiting = client.request("GET", "/netlab/v1/settled", query={"timeoutSeconds": "0"})
+        waiting = settle(client, timeout=0)
         pods = client.list("Pod")
-    return spec, {"running": True, "waitingFor": waiting["waitingFor"], "pods": list(pods)}
+    return spec, {"running": True, "waitingFor": waiting, "pods": list(pods)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -245,13 +245,17 @@ def _is_to_run(pod: Object) -> bool:
     return meta.status(pod).get("phase") not in ("Succeeded", "Failed")
 
 
-def waiting_for(runs: Iterable[PodRun]) -> list[str]:
-    """A line for each pod that should be running and is not ready."""
-    lines = []
+STARTING = ("ContainerCreating", "PodInitializing")
+"""What a container waits for that passes by itself; all else wants somebody to do something."""
+
+
+def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
+    """A line for each container that should be ready and is not; True if waiting will not help."""
     for run in runs:
-        for state in run.containers.values():
+        for state in (*run.inits.values(), *run.containers.values()):
             over = state.exit_code is not None and not state.waiting
             if not state.ready and not over and not run.stopping:
-                why = f"{state.waiting}: {state.message}" if state.message else state.waiting
-                lines.append(f"pod {run.key}: container {state.name} is not ready ({why})")
-    return lines
+                reason = state.waiting or "running, not ready"
+                why = f"{reason}: {state.message}" if state.message else reason
+                line = f"pod {run.key}: container {state.name} is not ready ({why})"
+                yield line, bool(state.waiting) and state.waiting not in STARTING
