@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel.run import run
@@ -47,19 +47,26 @@ class RestoreFailed(NetlabError):
         self.service = service
 
 
-class Applier(Protocol):
-    """Brings rules into one namespace for one family. Blocking; for one thread at a time."""
+_Rules = TypeVar("_Rules")
+_Changes = TypeVar("_Changes", contravariant=True)
+
+
+class Applier(Protocol[_Rules, _Changes]):
+    """Brings rules into one namespace for one family. Blocking; for one thread at a time.
+
+    The rules are a `Ruleset` and the changes a `Change`; in nftables mode the table and its own.
+    """
 
     family: Family
 
-    def read(self) -> Ruleset:
+    def read(self) -> _Rules:
         """What the namespace has now."""
 
-    def replace(self, desired: Ruleset) -> bool:
+    def replace(self, desired: _Rules) -> bool:
         """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent; True
         when anything had to change."""
 
-    def change(self, change: Change) -> None:
+    def change(self, change: _Changes) -> None:
         """Replace and delete single chains; all other rules stay."""
 
     def fingerprint(self) -> object:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from netlab.kernel.run import run
-from netlab.proxy.compile import ServiceRules, UdpPort
+from netlab.proxy.compile import UdpPort
 from netlab.proxy.model import Family
 
 _NOTHING = UdpPort((), frozenset())
@@ -19,7 +20,13 @@ Entry = tuple[str, ...]
 """Arguments of `conntrack -D` that select the entries to forget."""
 
 
-def stale_entries(old: ServiceRules | None, new: ServiceRules | None) -> list[Entry]:
+class WithUdp(Protocol):
+    """The rules of a Service, in whichever mode."""
+
+    udp: dict[str, UdpPort]
+
+
+def stale_entries(old: WithUdp | None, new: WithUdp | None) -> list[Entry]:
     """What to forget when a Service's rules change from `old` to `new`."""
     had: Mapping[str, UdpPort] = old.udp if old else {}
     has: Mapping[str, UdpPort] = new.udp if new else {}

@@ -21,8 +21,8 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
-from netlab.proxy.compile import UdpPort, udp_port
-from netlab.proxy.endpoints import Endpoint, endpoints
+from netlab.proxy.compile import UdpPort, no_collection, udp_port
+from netlab.proxy.endpoints import Endpoint, endpoints, service_key
 from netlab.proxy.nft_fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
@@ -54,6 +54,19 @@ class NftServiceRules:
     health: dict[int, int] = field(default_factory=dict)
     udp: dict[str, UdpPort] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
+
+
+def nft_compile(services: Iterable[Object], slices: Iterable[Object], node: NodeView) -> NftTable:
+    """The whole table of one node in one family."""
+    by_service: dict[str, list[Object]] = {}
+    for endpoint_slice in slices:
+        if key := service_key(endpoint_slice):
+            by_service.setdefault(key, []).append(endpoint_slice)
+    keyed = sorted(((meta.key(service), service) for service in services), key=lambda one: one[0])
+    with no_collection():
+        return nft_assemble(
+            [nft_compile_service(one, by_service.get(key, ()), node) for key, one in keyed], node
+        )
 
 
 def nft_assemble(services: Iterable[NftServiceRules], node: NodeView) -> NftTable:

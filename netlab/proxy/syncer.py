@@ -7,21 +7,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from netlab.errors import NetlabError
 from netlab.objects.meta import Object
 from netlab.proxy import conntrack
 from netlab.proxy.apply import Applier
-from netlab.proxy.compile import ServiceRules
+from netlab.proxy.compile import UdpPort
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.endpoints import service_key
-from netlab.proxy.model import Change, Ruleset
+from netlab.proxy.model import Family
+from netlab.proxy.nft_apply import NftApplier
+from netlab.proxy.nft_rulebook import NftRuleBook
 from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.services import Complaint
-from netlab.proxy.view import view
+from netlab.proxy.view import NodeView, view
 
 
 @dataclass(frozen=True)
@@ -96,13 +99,43 @@ class ObjectCache:
             return list(self._services)
 
 
+AnyApplier = Applier[Any, Any]
+
+
+class _Rules(Protocol):
+    """What the syncer needs to know of a Service's rules, in either mode."""
+
+    key: str
+    health: dict[int, int]
+    udp: dict[str, UdpPort]
+    complaints: list[Complaint]
+
+
+class _Book(Protocol):
+    """A RuleBook or an NftRuleBook."""
+
+    node: NodeView
+
+    def look_again(self, node: NodeView) -> None: ...
+    def __iter__(self) -> Iterator[_Rules]: ...
+    def get(self, key: str) -> _Rules | None: ...
+    def ruleset(self) -> Any: ...
+    def update(self, keys: Iterable[str]) -> tuple[Any, Mapping[str, _Rules | None]]: ...
+
+
+def _book(applier: AnyApplier, node: NodeView, objects: ObjectCache) -> _Book:
+    if isinstance(applier, NftApplier):
+        return NftRuleBook(node, objects)
+    return RuleBook(node, objects)
+
+
 class Proxier:
     """Keeps the rules of one node: `appliers` has one for each family the node has."""
 
     def __init__(
         self,
         config: ProxyConfig,
-        appliers: Sequence[Applier],
+        appliers: Sequence[AnyApplier],
         *,
         netns: int | Path | None = None,
         node: Object | None = None,
@@ -113,7 +146,7 @@ class Proxier:
         self._node = node
         self._node_changed = False
         self._families = [
-            _FamilySync(RuleBook(view(node, config, applier.family), self.objects), applier)
+            _FamilySync(_book(applier, view(node, config, applier.family), self.objects), applier)
             for applier in appliers
         ]
 
@@ -165,8 +198,8 @@ class Proxier:
         repaired = [family.repair(thorough) for family in self._families]
         return any(repaired)
 
-    def rulesets(self) -> Mapping[str, Ruleset]:
-        """What the node should have, by family."""
+    def rulesets(self) -> Mapping[Family, Any]:
+        """What the node should have, by family: a Ruleset, in nftables mode an NftTable."""
         return {family.applier.family: family.book.ruleset() for family in self._families}
 
     def health_checks(self) -> dict[int, HealthCheck]:
@@ -195,13 +228,13 @@ class Proxier:
 class _FamilySync:
     """The sync of one address family: what should be there, and how it gets there."""
 
-    def __init__(self, book: RuleBook, applier: Applier) -> None:
+    def __init__(self, book: _Book, applier: AnyApplier) -> None:
         self.book = book
         self.applier = applier
         self._in_force = False
         self._fingerprint: object = None
         self._suspect = False
-        self._replaced: dict[str, ServiceRules | None] = {}
+        self._replaced: dict[str, _Rules | None] = {}
 
     def look_again(self, node: Object | None, config: ProxyConfig) -> None:
         seen = view(node, config, self.applier.family)
@@ -229,7 +262,7 @@ class _FamilySync:
         self._forget(netns)
         return full
 
-    def _try(self, change: Change) -> bool:
+    def _try(self, change: object) -> bool:
         self._in_force = False
         try:
             self.applier.change(change)

@@ -2,7 +2,8 @@
 
     sudo python tests/bench/proxy/bench_sync.py [--services 10000] [PART...]
 
-Parts: compile, nft, legacy, libiptc; without any, all but libiptc (half a millisecond a rule).
+Parts: compile, nft, legacy, nftables (the mode), libiptc; without any, all but libiptc, which
+takes half a millisecond a rule.
 Three endpoints a Service; each variant in a fresh namespace of its own; one line a figure.
 """
 
@@ -22,13 +23,17 @@ from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy.apply import Applier, RestoreApplier
+from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.libiptc import LibiptcApplier
+from netlab.proxy.nft_apply import NftApplier
+from netlab.proxy.nft_compile import nft_compile
+from netlab.proxy.nft_render import render_replacement
 from netlab.proxy.read import Variant, program
 from netlab.proxy.render import render_restore
-from netlab.proxy.syncer import Proxier
+from netlab.proxy.syncer import AnyApplier, Proxier
+from netlab.proxy.view import view
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
 
@@ -97,10 +102,10 @@ def bench_compile(count: int) -> None:
     print(f"{'  memory':48} {more:8.1f} MB")
 
 
-def bench_applier(name: str, variant: Variant, applier: Applier, count: int, bare: float) -> None:
+def bench_applier(name: str, applier: AnyApplier, count: int, bare: float) -> None:
     """First sync, changes and repair through one applier."""
     services, slices = world(count)
-    netns_fd = applier.netns  # type: ignore[attr-defined]
+    netns_fd: int = applier.netns  # type: ignore[attr-defined]
     proxier = Proxier(CONFIG, [applier], netns=netns_fd)
     for obj in services:
         proxier.set_service(meta.key(obj), obj)
@@ -120,9 +125,25 @@ def bench_applier(name: str, variant: Variant, applier: Applier, count: int, bar
     say(f"{name}: 50 endpoints change", statistics.median(fifty), statistics.median(one))
     say(f"{name}: a Service loses its last endpoint", change(range(7, 8), 0))
     say(f"{name}: nothing to repair", seconds(proxier.repair))
-    run([program("ipv4", variant, "restore").removesuffix("-restore"), "-t", "nat", "-D",
-         "KUBE-SERVICES", "1"], netns=netns_fd)  # fmt: skip
+    run(DAMAGE[name], netns=netns_fd)
     say(f"{name}: a rule deleted by hand is repaired", seconds(proxier.repair))
+
+
+_DELETE = ["-t", "nat", "-D", "KUBE-SERVICES", "1"]
+DAMAGE = {
+    "nft": ["iptables-nft", *_DELETE],
+    "legacy": ["iptables-legacy", *_DELETE],
+    "libiptc": ["iptables-legacy", *_DELETE],
+    "nftables": ["nft", "flush chain ip kube-proxy services"],
+}
+
+
+def bare_nft(count: int) -> float:
+    """`nft -f` of the same table."""
+    text = render_replacement(nft_compile(*world(count), view(None, CONFIG, "ipv4")))
+    with namespace() as descriptor:
+        argv = ["nft", "-f", "-"]
+        return seconds(lambda: run(argv, input=text, netns=descriptor, timeout=300))
 
 
 def bare_restore(variant: Variant, count: int) -> float:
@@ -135,26 +156,29 @@ def bare_restore(variant: Variant, count: int) -> float:
 
 def main() -> None:
     """Run what the command line names."""
-    parts = ("compile", "nft", "legacy", "libiptc")
+    parts = ("compile", "nft", "legacy", "nftables", "libiptc")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--services", type=int, default=10_000)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
     arguments = parser.parse_args()
-    count, arguments.parts = arguments.services, arguments.parts or parts[:3]
+    count, arguments.parts = arguments.services, arguments.parts or parts[:4]
     if "compile" in arguments.parts:
         bench_compile(count)
     for name in parts[1:]:
         if name not in arguments.parts:
             continue
-        variant: Variant = "nft" if name == "nft" else "legacy"
-        bare = bare_restore(variant, count)
+        bare = bare_nft(count) if name == "nftables" else bare_restore(VARIANTS[name], count)
         with namespace() as descriptor:
-            applier: Applier = (
-                LibiptcApplier("ipv4", descriptor)
-                if name == "libiptc"
-                else RestoreApplier(variant, "ipv4", descriptor)
-            )
-            bench_applier(name, variant, applier, count, bare)
+            bench_applier(name, APPLIERS[name](descriptor), count, bare)
+
+
+VARIANTS: dict[str, Variant] = {"nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
+APPLIERS: dict[str, Callable[[int], AnyApplier]] = {
+    "nft": lambda fd: RestoreApplier("nft", "ipv4", fd),
+    "legacy": lambda fd: RestoreApplier("legacy", "ipv4", fd),
+    "libiptc": lambda fd: LibiptcApplier("ipv4", fd),
+    "nftables": lambda fd: NftApplier("ipv4", fd),
+}
 
 
 if __name__ == "__main__":

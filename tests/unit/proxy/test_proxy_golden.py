@@ -12,8 +12,12 @@ import yaml
 
 from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
+from netlab.proxy.nft_compile import nft_compile
+from netlab.proxy.nft_parse import parse_table
+from netlab.proxy.nft_render import render_table
 from netlab.proxy.parse import parse
 from netlab.proxy.render import render
+from netlab.proxy.view import view
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "proxy"
 
@@ -25,6 +29,28 @@ def compiled(case, family):
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
     node = next(iter(by_kind["Node"]), None)
     return compile(by_kind["Service"], slices, node, config, family)
+
+
+def compiled_nft(case):
+    objects = [obj for obj in yaml.safe_load_all((case / "objects.yaml").read_text()) if obj]
+    settings = yaml.safe_load((case / "proxy.yaml").read_text())
+    config = from_mapping({**settings, "mode": "nftables", "serviceCIDRs": "10.96.0.0/12"})
+    node = next((obj for obj in objects if obj["kind"] == "Node"), None)
+    services = [obj for obj in objects if obj["kind"] == "Service"]
+    slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
+    seen = [view(node, config, family) for family in ("ipv4", "ipv6")]
+    return [nft_compile(services, slices, one) for one in seen]
+
+
+@pytest.mark.parametrize("case", sorted(GOLDEN.iterdir()), ids=lambda case: case.name)
+def test_objects_become_exactly_this_nftables_table(case):
+    tables = compiled_nft(case)
+    text = "".join(render_table(table) for table in tables)
+    expected = case / "expected.nft"
+    if os.environ.get("NETLAB_UPDATE_GOLDEN"):
+        expected.write_text(text)
+    assert text == expected.read_text()
+    assert [parse_table(text, family) for family in ("ipv4", "ipv6")] == tables
 
 
 @pytest.mark.parametrize("family, extension", [("ipv4", "v4"), ("ipv6", "v6")])

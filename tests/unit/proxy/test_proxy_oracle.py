@@ -13,11 +13,16 @@ import yaml
 from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
 from netlab.proxy.diff import diff
+from netlab.proxy.nft_compile import nft_compile
+from netlab.proxy.nft_parse import parse_table
+from netlab.proxy.nft_render import render_table
 from netlab.proxy.parse import parse
 from netlab.proxy.render import render
+from netlab.proxy.view import view
 
 ORACLE = Path(__file__).parents[4] / "shared" / "oracle"
 CASES = sorted((ORACLE / "visible").iterdir()) if ORACLE.is_dir() else []
+NFT_CASES = sorted((ORACLE / "visible-nftables").iterdir()) if ORACLE.is_dir() else []
 
 pytestmark = pytest.mark.skipif(not CASES, reason=f"no recordings in {ORACLE}")
 
@@ -27,7 +32,7 @@ def case(request):
     return request.param
 
 
-def compiled(case, family):
+def read(case):
     text = (case / "objects.yaml").read_text()
     objects = [obj for obj in yaml.load_all(text, Loader=yaml.CSafeLoader) if obj]
     config = from_mapping(yaml.safe_load((case / "proxy.yaml").read_text()))
@@ -35,7 +40,11 @@ def compiled(case, family):
     node = next(obj for obj in nodes if obj["metadata"]["name"] == config.node_name)
     services = [obj for obj in objects if obj["kind"] == "Service"]
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-    return compile(services, slices, node, config, family)
+    return services, slices, node, config
+
+
+def compiled(case, family):
+    return compile(*read(case), family)
 
 
 @pytest.mark.parametrize("family, extension", [("ipv4", "v4"), ("ipv6", "v6")])
@@ -52,3 +61,23 @@ def test_the_rules_are_kube_proxys(case, family, extension, tmp_path):
 def test_our_own_comparison_finds_no_difference_either(case, family, extension):
     found = parse((case / f"expected.{extension}").read_text())
     assert diff(compiled(case, family), found) == []
+
+
+@pytest.mark.parametrize("nft_case", NFT_CASES, ids=lambda case: case.name)
+def test_the_nftables_table_is_kube_proxys(nft_case, tmp_path):
+    services, slices, node, config = read(nft_case)
+    seen = [view(node, config, family) for family in ("ipv4", "ipv6")]
+    ours = tmp_path / "compiled"
+    ours.write_text("".join(render_table(nft_compile(services, slices, one)) for one in seen))
+    command = [sys.executable, str(ORACLE / "compare.py"), ours, nft_case / "expected.nft"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("nft_case", NFT_CASES, ids=lambda case: case.name)
+def test_their_listing_is_read_as_what_is_compiled(nft_case):
+    services, slices, node, config = read(nft_case)
+    text = (nft_case / "expected.nft").read_text()
+    for family in ("ipv4", "ipv6"):
+        expected = nft_compile(services, slices, view(node, config, family))
+        assert parse_table(text, family) == expected

@@ -1,0 +1,112 @@
+"""kube-proxy's nftables table into a namespace, by `nft -f`.
+
+The whole table is replaced in one transaction of the kernel's; a change names only the chains
+and elements it touches. Other tables are nobody's business here: nothing needs carrying along.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from netlab.errors import CommandFailed
+from netlab.kernel.run import run
+from netlab.proxy.apply import RestoreFailed
+from netlab.proxy.model import Family
+from netlab.proxy.nft_model import (
+    NFT_FAMILY,
+    TABLE,
+    NftChain,
+    NftChange,
+    NftTable,
+    nft_difference,
+)
+from netlab.proxy.nft_parse import parse_table
+from netlab.proxy.nft_render import render_nft_change, render_replacement
+from netlab.proxy.read import nft_generation
+
+_TIMEOUT = 300.0
+
+# Above this many things to change, the whole table is quicker.
+_FEW = 500
+
+_OWNER = re.compile(r"[A-Z2-7]{8}-([a-z0-9.-]+/[a-z0-9.-]+)/(?:tcp|udp|sctp)/([A-Za-z0-9-]*)")
+_COMMENT = re.compile(r'comment "([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"')
+
+
+def service_port(text: str) -> str | None:
+    """`ns/name[:port]` of a chain's name, or of what refers to one."""
+    match = _OWNER.search(text)
+    if match:
+        return f"{match.group(1)}:{match.group(2)}" if match.group(2) else match.group(1)
+    comment = _COMMENT.search(text)
+    return comment.group(1) if comment else None
+
+
+class NftApplier:
+    """nft -f, in one namespace and family. Blocking; for one thread at a time."""
+
+    def __init__(self, family: Family, netns: int | Path | None) -> None:
+        self.family: Family = family
+        self.netns = netns
+
+    def read(self) -> NftTable:
+        """kube-proxy's table as it is; an empty one when there is none."""
+        argv = ["nft", "list", "table", NFT_FAMILY[self.family], TABLE]
+        listed = run(argv, netns=self.netns, timeout=_TIMEOUT, check=False)
+        table = parse_table(listed.stdout, self.family, file="nft list table")
+        return table or NftTable(self.family)
+
+    def replace(self, desired: NftTable) -> bool:
+        """Make the table so. Idempotent; True when anything had to change.
+
+        A few differences are changed one by one, which keeps the clients that affinity knows.
+        """
+        existing = self.read()
+        change = nft_difference(existing, desired)
+        if existing.chains and len(change) <= _FEW and not _redefines(change):
+            self.change(change)
+            return bool(change)
+        self._run(render_replacement(desired))
+        return True
+
+    def change(self, change: NftChange) -> None:
+        """Replace and delete single chains, sets and elements, in one transaction."""
+        if change:
+            self._run(render_nft_change(change))
+
+    def fingerprint(self) -> object:
+        """nf_tables' generation."""
+        return nft_generation(self.netns)
+
+    def _run(self, script: str) -> None:
+        try:
+            run(["nft", "-f", "-"], input=script, netns=self.netns, timeout=_TIMEOUT)
+        except CommandFailed as failed:
+            raise _explained(failed, script) from None
+
+
+def _redefines(change: NftChange) -> bool:
+    """A set's type or a chain's hook cannot be changed in place."""
+    return any(old and new for old, new in change.sets.values()) or any(
+        _header(old) != _header(new) for old, new in change.chains.values()
+    )
+
+
+def _header(chain: NftChain | None) -> str:
+    return chain.header if chain else ""
+
+
+def _explained(failed: CommandFailed, script: str) -> RestoreFailed:
+    """nft's first complaint with the line of the script it is about, and whose that is."""
+    match = re.search(r"/dev/stdin:(\d+):\d+-\d+: Error: (.*)", failed.stderr)
+    if not match:
+        return RestoreFailed(f"nft: {failed.stderr.strip()}", "", None)
+    lines = script.splitlines()
+    number = int(match.group(1))
+    line = lines[number - 1].strip() if number <= len(lines) else ""
+    chain = next(
+        (text for text in reversed(lines[:number]) if text.lstrip().startswith(("chain", "map"))),
+        "",
+    )
+    return RestoreFailed(f"nft: {match.group(2)}", line, service_port(line) or service_port(chain))

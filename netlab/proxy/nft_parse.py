@@ -1,0 +1,88 @@
+"""`nft list table` text of kube-proxy's table → NftTable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netlab.errors import InputError, Problem
+from netlab.proxy.model import Family
+from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
+
+_BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
+_HEADER = ("type ", "comment ", "size ", "flags ", "timeout ", "policy ")
+
+
+def parse_table(text: str, family: Family, *, file: str = "-") -> NftTable | None:
+    """kube-proxy's table of that family in the text of `nft list ruleset` or `list table`.
+
+    None when it has none. Elements of sets that packets fill are left out.
+    """
+    lines = list(enumerate((line.strip() for line in text.splitlines()), 1))
+    start = f"table {NFT_FAMILY[family]} {TABLE} {{"
+    found = next((at for at, (_, line) in enumerate(lines) if line == start), None)
+    if found is None:
+        return None
+    return _Parser(NftTable(family), file).table(lines[found + 1 :])
+
+
+class _Parser:
+    def __init__(self, table: NftTable, file: str) -> None:
+        self.into = table
+        self.file = file
+
+    def table(self, lines: list[tuple[int, str]]) -> NftTable:
+        number = 0
+        rest = iter(lines)
+        for number, line in rest:
+            if line == "}":
+                return self.into
+            match = _BLOCK.match(line)
+            if match:
+                body = list(self.body(number, rest))
+                kind, name = match.groups()
+                if kind == "chain":
+                    self.chain(name, body)
+                else:
+                    self.set(kind, name, body)
+            elif line and not line.startswith("comment "):
+                raise self.problem(number, f"{line[:60]!r} is no chain, set or map")
+        raise self.problem(number, "the table does not end")
+
+    def problem(self, number: int, message: str) -> InputError:
+        hint = "expected the output of nft list ruleset"
+        return InputError([Problem(self.file, number, "", message, hint)])
+
+    def body(self, start: int, rest: Iterator[tuple[int, str]]) -> Iterator[str]:
+        """The lines of the block begun at `start`; lines that nft broke are joined."""
+        joined = ""
+        for _, line in rest:
+            if line == "}" and not joined:
+                return
+            joined = f"{joined} {line}" if joined else line
+            bare = re.sub(r'"[^"]*"', "", joined)
+            if bare.count("{") == bare.count("}"):
+                yield joined
+                joined = ""
+        raise self.problem(start, "a block does not end")
+
+    def chain(self, name: str, body: list[str]) -> None:
+        header = body[0] if body and body[0].startswith(("type ", "comment ")) else ""
+        self.into.chains[name] = NftChain(tuple(body[1:] if header else body), header)
+
+    def set(self, kind: str, name: str, body: list[str]) -> None:
+        header = tuple(line for line in body if line.startswith(_HEADER))
+        self.into.sets[name] = NftSet(kind, header)
+        listed = next((line for line in body if line.startswith("elements = ")), "")
+        if listed and not self.into.sets[name].dynamic:
+            for element in _split(listed[len("elements = {") : -1]):
+                key, _, value = element.partition(" : ")
+                key, comment, text = key.partition(" comment ")
+                value = f": {value}" if value else ""
+                full = f"comment {text} {value}" if comment else value
+                self.into.elements[name, key.strip()] = full.strip()
+
+
+def _split(text: str) -> list[str]:
+    """Elements at the commas outside of quotes."""
+    return [part.strip() for part in re.findall(r'(?:[^,"]|"[^"]*")+', text) if part.strip()]

@@ -1,0 +1,153 @@
+"""nftables mode on the real kernel: what was compiled is what nft lists, whatever happened before."""
+
+import copy
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+
+from netlab.kernel import netns
+from netlab.kernel.run import run
+from netlab.objects import meta
+from netlab.proxy.apply import RestoreFailed
+from netlab.proxy.config import from_mapping
+from netlab.proxy.nft_apply import NftApplier
+from netlab.proxy.nft_compile import nft_compile
+from netlab.proxy.nft_model import NftChain
+from netlab.proxy.syncer import Proxier
+from netlab.proxy.view import view
+
+pytestmark = pytest.mark.root
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "proxy"
+CASES = sorted(case.name for case in GOLDEN.iterdir())
+
+
+@pytest.fixture
+def namespace(tmp_path):
+    descriptor = netns.create(tmp_path / "node")
+    yield descriptor
+    os.close(descriptor)
+    netns.remove(tmp_path / "node")
+
+
+@pytest.fixture
+def applier(namespace):
+    return NftApplier("ipv4", namespace)
+
+
+def read(name):
+    case = GOLDEN / name
+    objects = [obj for obj in yaml.safe_load_all((case / "objects.yaml").read_text()) if obj]
+    settings = yaml.safe_load((case / "proxy.yaml").read_text())
+    config = from_mapping({**settings, "mode": "nftables", "serviceCIDRs": "10.96.0.0/12"})
+    return objects, config
+
+
+def compiled(name, family="ipv4"):
+    objects, config = read(name)
+    node = next((obj for obj in objects if obj["kind"] == "Node"), None)
+    services = [obj for obj in objects if obj["kind"] == "Service"]
+    slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
+    return nft_compile(services, slices, view(node, config, family))
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("case", CASES)
+def test_the_kernel_lists_what_was_compiled(case, family, namespace):
+    applier = NftApplier(family, namespace)
+    assert applier.replace(compiled(case, family))
+    assert applier.read() == compiled(case, family)
+    before = applier.fingerprint()
+    assert not applier.replace(compiled(case, family))
+    assert applier.fingerprint() == before
+
+
+def test_from_any_state_to_any_other_by_changes(applier):
+    applier.replace(compiled("cluster-ip"))
+    for case in ("node-port", "load-balancer", "affinity-dual-stack", "cluster-ip"):
+        assert applier.replace(compiled(case))
+        assert applier.read() == compiled(case)
+
+
+def test_other_tables_stay(applier):
+    run(["nft", "add", "table", "ip", "theirs"], netns=applier.netns)
+    applier.replace(compiled("cluster-ip"))
+    assert "table ip theirs" in run(["nft", "list", "tables"], netns=applier.netns).stdout
+
+
+def test_a_refused_table_leaves_the_old_one_and_names_the_service(applier):
+    applier.replace(compiled("cluster-ip"))
+    bad = compiled("node-port")
+    chain = next(name for name in bad.chains if name.startswith("external-") and "shop" in name)
+    bad.chains[chain] = NftChain(("ip daddr nonsense.invalid drop",))
+    with pytest.raises(RestoreFailed) as raised:
+        applier.replace(bad)
+    assert applier.read() == compiled("cluster-ip")
+    assert (raised.value.service or "").startswith("town/shop")
+
+
+@pytest.fixture
+def proxier(applier):
+    objects, config = read("cluster-ip")
+    proxier = Proxier(config, [applier], netns=applier.netns)
+    feed(proxier, objects)
+    assert proxier.sync().full
+    return proxier
+
+
+def feed(proxier, objects):
+    for obj in objects:
+        if obj["kind"] == "Service":
+            proxier.set_service(meta.key(obj), obj)
+        elif obj["kind"] == "EndpointSlice":
+            proxier.set_slice(meta.key(obj), obj)
+
+
+def test_partial_syncs_come_to_the_same_as_a_full_one(proxier, applier):
+    objects, _ = read("cluster-ip")
+    slice_ = next(obj for obj in objects if obj["kind"] == "EndpointSlice")
+    for count in (2, 0, 3, 1):
+        shorter = copy.deepcopy(slice_)
+        shorter["endpoints"] = shorter["endpoints"][:count]
+        feed(proxier, [shorter])
+        assert not proxier.sync().full
+        assert applier.read() == proxier.rulesets()["ipv4"]
+    proxier.set_service("town/pages", None)
+    assert not proxier.sync().full
+    assert applier.read() == proxier.rulesets()["ipv4"]
+
+
+def test_a_pod_behind_two_services_stays_reachable_when_one_goes(proxier, applier):
+    objects, _ = read("cluster-ip")
+    twin = copy.deepcopy(next(obj for obj in objects if obj["kind"] == "Service"))
+    twin["metadata"]["name"] = "twin"
+    twin["spec"]["clusterIP"] = "10.96.7.9"
+    slice_ = copy.deepcopy(next(obj for obj in objects if obj["kind"] == "EndpointSlice"))
+    slice_["metadata"]["name"] = "twin-a"
+    slice_["metadata"]["labels"] = {"kubernetes.io/service-name": "twin"}
+    feed(proxier, [twin, slice_])
+    proxier.sync()
+    proxier.set_service("town/twin", None)
+    assert not proxier.sync().full
+    assert applier.read() == proxier.rulesets()["ipv4"]
+    hairpin = "10.244.0.9 . 10.244.0.9 . tcp . 8080"
+    assert ("hairpin-connections", hairpin) in applier.read().elements
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flush chain ip kube-proxy services",
+        "flush map ip kube-proxy service-ips",
+        "delete table ip kube-proxy",
+        "add rule ip kube-proxy masquerading accept",
+    ],
+)
+def test_damage_by_hand_is_repaired(proxier, applier, damage):
+    assert not proxier.repair()
+    run(["nft", damage], netns=applier.netns)
+    assert proxier.repair()
+    assert applier.read() == proxier.rulesets()["ipv4"]
+    assert not proxier.repair()
