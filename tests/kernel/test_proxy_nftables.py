@@ -1,4 +1,4 @@
-"""nftables mode on the real kernel: what was compiled is what nft lists, whatever happened before."""
+"""nftables mode on the real kernel: what was compiled is what nft lists, whatever came before."""
 
 import copy
 import os
