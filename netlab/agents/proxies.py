@@ -9,7 +9,7 @@ from netlab.kernel import paths
 from netlab.network import plan
 from netlab.objects.lab import IptablesBackend, Lab, Node
 from netlab.proxy import read
-from netlab.proxy.apply import Applier, RestoreApplier
+from netlab.proxy.apply import AnyApplier, RestoreApplier
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.model import Family
 from netlab.proxy.syncer import Proxier
@@ -39,7 +39,7 @@ def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
     return Proxier(proxy_config(lab, node), appliers, netns=netns)
 
 
-def applier(backend: IptablesBackend, family: Family, netns: Path) -> Applier:
+def applier(backend: IptablesBackend, family: Family, netns: Path) -> AnyApplier:
     """What writes one family's rules into a namespace, by the backend asked for."""
     if backend == "libiptc":
         from netlab.proxy.libiptc import LibiptcApplier  # python-iptables takes 0.1 s to import

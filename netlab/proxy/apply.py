@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel.run import run
@@ -71,6 +71,9 @@ class Applier(Protocol[_Rules, _Changes]):
 
     def fingerprint(self) -> object:
         """A value that changes when somebody changes the rules; cheap at any size."""
+
+
+AnyApplier = Applier[Any, Any]
 
 
 class RestoreApplier:

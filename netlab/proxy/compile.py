@@ -56,6 +56,7 @@ from netlab.proxy.endpoints import Endpoint, endpoints, service_key
 from netlab.proxy.fixed import JUMPS, TABLES, builtin_chains, fixed_rules
 from netlab.proxy.model import Chain, Family, Ruleset, Table
 from netlab.proxy.services import Complaint, ServicePort, service_ports
+from netlab.proxy.udp import UdpPort, udp_port
 from netlab.proxy.view import NodeView, view
 
 NAT_SERVICES = (NAT, chains.SERVICES)
@@ -64,15 +65,6 @@ FILTER_SERVICES = (FILTER, chains.SERVICES)
 FILTER_EXTERNAL = (FILTER, chains.EXTERNAL_SERVICES)
 FILTER_NODEPORTS = (FILTER, chains.NODEPORTS)
 FILTER_FIREWALL = (FILTER, chains.PROXY_FIREWALL)
-
-
-@dataclass(slots=True)
-class UdpPort:
-    """Where a UDP service port is reached (address, port; "" for any of the node's) and who
-    answers: conntrack entries that lead elsewhere are stale."""
-
-    frontends: tuple[tuple[str, int], ...]
-    endpoints: frozenset[tuple[str, int]]
 
 
 @dataclass(slots=True)
@@ -398,11 +390,3 @@ class _PortRules:
             f'-s {ep.ip}/{self.node.host_bits} -m comment --comment "{name}" -j {chains.MARK_MASQ}',
             f"{match} -m {protocol} -j DNAT --to-destination {ep.text}",
         )
-
-
-def udp_port(port: ServicePort, choice: Choice) -> UdpPort:
-    """What conntrack must know of a UDP service port, to forget the rest."""
-    ips = (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
-    nodes = (("", port.node_port),) if port.node_port else ()
-    frontends = (*((ip, port.port) for ip in ips), *nodes)
-    return UdpPort(frontends, frozenset((ep.ip, ep.port) for ep in choice.reachable))

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from netlab.kernel.run import run
-from netlab.proxy.compile import UdpPort
 from netlab.proxy.model import Family
+from netlab.proxy.udp import UdpPort
 
 _NOTHING = UdpPort((), frozenset())
 

@@ -21,7 +21,7 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
-from netlab.proxy.compile import UdpPort, no_collection, udp_port
+from netlab.proxy.compile import no_collection
 from netlab.proxy.endpoints import Endpoint, endpoints, service_key
 from netlab.proxy.nft_fixed import (
     CLUSTER_IPS,
@@ -38,6 +38,7 @@ from netlab.proxy.nft_fixed import (
 )
 from netlab.proxy.nft_model import NFT_FAMILY, Element, NftChain, NftSet, NftTable
 from netlab.proxy.services import Complaint, ServicePort, service_ports
+from netlab.proxy.udp import UdpPort, udp_port
 from netlab.proxy.view import NodeView
 
 _LONGEST = 240

@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from netlab.errors import NetlabError
 from netlab.objects.meta import Object
 from netlab.proxy import conntrack
-from netlab.proxy.apply import Applier
-from netlab.proxy.compile import UdpPort
+from netlab.proxy.apply import AnyApplier
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.endpoints import service_key
 from netlab.proxy.model import Family
@@ -24,6 +23,7 @@ from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.nft_rulebook import NftRuleBook
 from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.services import Complaint
+from netlab.proxy.udp import UdpPort
 from netlab.proxy.view import NodeView, view
 
 
@@ -97,9 +97,6 @@ class ObjectCache:
         """All Services' keys."""
         with self._lock:
             return list(self._services)
-
-
-AnyApplier = Applier[Any, Any]
 
 
 class _Rules(Protocol):

@@ -23,7 +23,7 @@ from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy.apply import RestoreApplier
+from netlab.proxy.apply import AnyApplier, RestoreApplier
 from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.libiptc import LibiptcApplier
@@ -32,7 +32,7 @@ from netlab.proxy.nft_compile import nft_compile
 from netlab.proxy.nft_render import render_replacement
 from netlab.proxy.read import Variant, program
 from netlab.proxy.render import render_restore
-from netlab.proxy.syncer import AnyApplier, Proxier
+from netlab.proxy.syncer import Proxier
 from netlab.proxy.view import view
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
