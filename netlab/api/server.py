@@ -41,7 +41,7 @@ BACKEND = web.AppKey("backend", Backend)
 STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
 """The tasks of answers that have no end of their own: the server ends them when it stops."""
 
-_STARTED = "netlab.started"
+_STARTED = web.RequestKey("started", web.StreamResponse)
 
 Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
 
@@ -106,6 +106,8 @@ def build_app(
 async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     """Listen on a unix socket that only its owner may use; `await runner.cleanup()` ends it.
 
+    Its owner is who called sudo to start us, if anybody did: what may be asked of a lab needs no
+    second sudo. That gives nothing away, for whoever starts labs decides what runs in them.
     A socket file that is there already is replaced: the caller knows that it is nobody's.
     """
     runner = web.AppRunner(
@@ -127,6 +129,9 @@ def _listening(path: Path) -> socket:
     sock = socket(AF_UNIX, SOCK_STREAM)
     sock.bind(os.fspath(path))
     path.chmod(0o600)
+    caller = os.environ.get("SUDO_UID", "")
+    if caller.isdecimal() and os.geteuid() == 0:
+        os.chown(path, int(caller), -1)
     return sock
 
 
@@ -163,8 +168,7 @@ def _broken_off(request: web.Request) -> web.StreamResponse:
     """An answer that failed half-way: closing the connection is all that can still be said."""
     if request.transport is not None:
         request.transport.close()
-    response: web.StreamResponse = request[_STARTED]
-    return response
+    return request[_STARTED]
 
 
 async def _note_start(request: web.Request, response: web.StreamResponse) -> None:
