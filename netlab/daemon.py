@@ -33,6 +33,7 @@ from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.streams import LabStreams
 from netlab.agents.wiring import PodWiring
+from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -40,7 +41,7 @@ from netlab.controllers.controller import timestamp
 from netlab.controllers.runtime import Running, start_controllers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.errors import NotFound
+from netlab.errors import NetlabError, NotFound
 from netlab.kernel import netns, paths
 from netlab.network import apply, plan
 from netlab.objects import bootstrap, meta
@@ -85,12 +86,13 @@ class Daemon:
             self._create_initial_objects()
             responder = asyncio.create_task(self._start_responder())
             network = asyncio.create_task(asyncio.to_thread(self._ensure_network))
-            await self._serve_api()
+            runner = await self._serve_api()
             os.write(ready, b"1")
             os.close(ready)
             try:
                 await network
                 await self._start_agents(await responder)
+                await self._listen_for_kubectl(runner)
             except Exception as error:
                 log.exception("the lab could not be started")
                 self._failure = str(error)
@@ -160,11 +162,21 @@ class Daemon:
             return False
         return True
 
-    async def _serve_api(self) -> None:
+    async def _serve_api(self) -> web.AppRunner:
         routes = [web.get("/netlab/v1/settled", self._settled)]
         app = build_app(self.registry, self.streams, routes)
         runner = await serve_unix(app, paths.api_socket(self._directory))
         self._stack.push_async_callback(runner.cleanup)
+        return runner
+
+    async def _listen_for_kubectl(self, runner: web.AppRunner) -> None:
+        """Last of all: a lab works without it."""
+        listener = SecureListener(runner, self.lab.name, self._directory)
+        try:
+            await listener.start()
+        except NetlabError:
+            log.exception("kubectl cannot be served")
+        self._stack.push_async_callback(listener.close)
 
     def _ensure_network(self) -> None:
         apply.ensure_cluster(plan.cluster(self.lab), self._directory)

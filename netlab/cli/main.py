@@ -50,6 +50,8 @@ def _dispatch(words: list[str]) -> int:
     verb = VERBS.get(words[0]) if words else None
     if verb is None:
         return _unknown(words[0] if words else "")
+    if verb.verbatim:
+        return int(importlib.import_module(verb.module).run_words(lab, words[1:]))
     parser = _parser(verb)
     rest, command = _split_command(words[1:])
     arguments = parser.parse_args(rest, argparse.Namespace(lab=lab, command_words=command))
@@ -95,7 +97,7 @@ def _run(verb: Verb, arguments: argparse.Namespace) -> int:
 
 def _help(words: list[str]) -> int:
     if words and words[0] in VERBS:
-        _parser(VERBS[words[0]]).print_help()
+        _print_help(VERBS[words[0]])
         return 0
     print("netlab: Kubernetes-style service routing made of Linux network namespaces\n")
     print("usage: netlab [--lab NAME] VERB [ARGUMENTS]")
@@ -106,6 +108,13 @@ def _help(words: list[str]) -> int:
     print("\nStart with:  netlab up topologies/quickstart.yaml")
     print("More:        netlab VERB --help")
     return 0
+
+
+def _print_help(verb: Verb) -> None:
+    if verb.verbatim:
+        print(importlib.import_module(verb.module).__doc__)
+    else:
+        _parser(verb).print_help()
 
 
 def _unknown(word: str) -> int:

@@ -15,6 +15,8 @@ class Verb:
     name: str
     group: str
     summary: str
+    verbatim: bool = False
+    """True when all that follows is another program's: the verb has `run_words`, and no parser."""
 
     @property
     def module(self) -> str:
@@ -37,6 +39,7 @@ VERBS: dict[str, Verb] = {
         Verb("status", LAB, "show the lab: its nodes, networks and what runs"),
         Verb("doctor", LAB, "check this machine: kernel, tools, leftovers, each with its fix"),
         Verb("kubeconfig", LAB, "print what Kubernetes clients need to reach the lab"),
+        Verb("kubectl", LAB, "run this machine's kubectl against the lab", verbatim=True),
         Verb("completion", LAB, "print the completion script for bash or zsh"),
         Verb("get", OBJECTS, "list objects, or show them as YAML or JSON"),
         Verb("describe", OBJECTS, "show one object in full, with its events"),

@@ -4,6 +4,7 @@
         owner                     the lab's uid, which marks its processes
         lab.json store.db         what the lab is
         api.sock responder.sock   where its processes listen
+        api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
         locks/<name>              iptables' lock for that namespace
@@ -78,6 +79,21 @@ def store(directory: Path) -> Path:
 def api_socket(directory: Path) -> Path:
     """The unix socket of the lab's Kubernetes API."""
     return directory / "api.sock"
+
+
+def api_port(directory: Path) -> Path:
+    """Holds the port on 127.0.0.1 where the lab's Kubernetes API listens for kubectl."""
+    return directory / "api.port"
+
+
+def tls(directory: Path) -> Path:
+    """The directory of the lab's certificates and their keys."""
+    return directory / "tls"
+
+
+def kubeconfig(directory: Path) -> Path:
+    """What kubectl needs to reach the lab."""
+    return directory / "kubeconfig"
 
 
 def responder_socket(directory: Path) -> Path:

@@ -28,6 +28,7 @@ PACKAGES: dict[str, str] = {
     "ping": "iputils-ping",
     "curl": "curl",
     "ipset": "ipset",
+    "openssl": "openssl",
 }
 
 # sudo and su may leave these out of PATH, and everything of use here lives in them.

@@ -1,0 +1,80 @@
+"""The lab's API for kubectl: TLS on 127.0.0.1, for holders of the lab's client certificate."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+from aiohttp import web
+
+from netlab.api import kubeconfig
+from netlab.api.identity import Identity
+from netlab.errors import NetlabError
+from netlab.kernel import paths
+
+_HANDSHAKE_SECONDS = 5.0
+
+
+class SecureListener:
+    """Listens next to the unix socket of the same runner; `close` ends it.
+
+    The port is the kernel's choice. It and the certificates are kept in the lab's directory, so
+    that a kubeconfig stays good when the controller is started again.
+    """
+
+    def __init__(self, runner: web.AppRunner, lab: str, directory: Path) -> None:
+        self._runner = runner
+        self._lab = lab
+        self._directory = directory
+        self._identity = Identity(paths.tls(directory))
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Make what is missing, listen, and write the kubeconfig."""
+        await asyncio.to_thread(self._identity.ensure)
+        sock = _bound(self._recorded_port())
+        port: int = sock.getsockname()[1]
+        paths.api_port(self._directory).write_text(f"{port}\n")
+        protocol = self._runner.server
+        assert protocol is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            protocol,
+            sock=sock,
+            ssl=self._identity.server_context(),
+            ssl_handshake_timeout=_HANDSHAKE_SECONDS,
+            backlog=128,
+        )
+        text = kubeconfig.render(self._lab, port, self._identity)
+        kubeconfig.write(paths.kubeconfig(self._directory), text, owner=kubeconfig.invoking_user())
+
+    async def close(self) -> None:
+        """Listen no more; the connections are the runner's to end."""
+        if self._server is not None:
+            self._server.close()
+
+    def _recorded_port(self) -> int:
+        """The port of a former controller; 0, any, when there was none."""
+        try:
+            text = paths.api_port(self._directory).read_text().strip()
+        except FileNotFoundError:
+            return 0
+        return int(text) if text.isdigit() and int(text) < 65536 else 0
+
+
+def _bound(wanted: int) -> socket.socket:
+    """A socket on 127.0.0.1 at the wanted port, or at any other if somebody has that one."""
+    for port in dict.fromkeys((wanted, 0)):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError as error:
+            sock.close()
+            refusal = error
+        else:
+            return sock
+    raise NetlabError(
+        f"cannot listen on 127.0.0.1: {refusal.strerror}",
+        hint="ip link set lo up; the lab itself works without it, kubectl does not",
+    )
