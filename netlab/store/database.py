@@ -58,6 +58,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.touch(mode=0o600)  # it holds Secrets
         self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._sql.execute("PRAGMA journal_mode = WAL")
