@@ -2,6 +2,8 @@
 
     netlab get pods -o wide             netlab get svc,deploy -A
     netlab get pod NAME -o yaml         netlab get pods -l app=web -w
+    netlab get pods -o jsonpath='{.items[*].status.podIP}'
+    netlab get pods -o custom-columns=NODE:.spec.nodeName,IP:.status.podIP
 
 The lab's API server prints these tables: real kubectl shows the same.
 """
@@ -11,34 +13,49 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli import options
+from netlab.cli.options import Target
 from netlab.client.sync import Client
-from netlab.objects.kinds import Kind
+from netlab.errors import NotFound, UsageError
+from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
+
+if TYPE_CHECKING:
+    from netlab.view.table import Style
+
+FORMATS = ("wide", "yaml", "json", "name", "jsonpath=", "custom-columns=")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to list, and how to show it."""
-    parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help="pods, svc/web, all …")
+    options.add_targets(parser, "pods, svc/web, all …")
     options.add_namespace(parser, all_namespaces=True)
-    parser.add_argument("-l", "--selector", metavar="LABELS", help="app=web,tier!=db")
+    options.add_selector(parser)
     parser.add_argument("--field-selector", metavar="FIELDS", help="status.phase=Running")
     parser.add_argument("-w", "--watch", action="store_true", help="go on printing changes")
     parser.add_argument("--no-headers", action="store_true", help="rows alone")
     parser.add_argument("--show-labels", action="store_true", help="with a column of labels")
-    options.add_output(parser, "wide", "yaml", "json", "name")
+    parser.add_argument("--sort-by", metavar="PATH", help="a field, such as .status.podIP")
+    parser.add_argument("--ignore-not-found", action="store_true", help="what is not there is fine")
+    options.add_output(parser, *FORMATS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List; exit 1 if something named is not there."""
     targets = options.parse_targets(arguments.targets)
+    kinds = list(dict.fromkeys(kind.kind for kind, _ in targets))
+    for kind, name in targets:
+        options.refuse_name_everywhere(name, kind, arguments)
+    if arguments.watch and (len(kinds) > 1 or arguments.output not in (None, "wide")):
+        raise UsageError("watch shows the table of one kind", hint=f"netlab get {kinds[0]} -w")
     with options.client(arguments) as client:
-        if arguments.output in ("yaml", "json", "name"):
-            return _show_objects(client, targets, arguments)
-        return _show_tables(client, targets, arguments)
+        if arguments.output in (None, "wide"):
+            return _show_tables(client, targets, arguments)
+        return _show_objects(client, targets, arguments)
 
 
 def _query(arguments: argparse.Namespace) -> dict[str, str]:
@@ -46,106 +63,170 @@ def _query(arguments: argparse.Namespace) -> dict[str, str]:
     return {name: value for name, value in asked.items() if value}
 
 
-def _namespace(kind: Kind, arguments: argparse.Namespace) -> str:
-    return arguments.namespace if kind.namespaced and not arguments.all_namespaces else ""
+def _found(
+    targets: Iterable[Target], fetch: Callable[[Kind, str], list[Any]], *, quietly: bool
+) -> tuple[list[Any], bool]:
+    """What `fetch` finds for each target; and whether something named was not there."""
+    found: list[Any] = []
+    missing = False
+    for kind, name in targets:
+        try:
+            found += fetch(kind, name)
+        except NotFound as error:
+            if not quietly:
+                options.complain(str(error))
+                missing = True
+    return found, missing
 
 
 # -- tables --------------------------------------------------------------------------------
 
 
-def _show_tables(
-    client: Client, targets: list[tuple[Kind, str]], arguments: argparse.Namespace
-) -> int:
-    from netlab.view.table import Style, render
-
-    several = len({kind.kind for kind, _ in targets}) > 1
-    shown = 0
-    for kind, names in _by_kind(targets):
-        tables = [_table(client, kind, name, arguments) for name in names]
-        rows = [row for table in tables for row in table["rows"]]
-        if not rows:
-            continue
-        style = Style(
-            wide=arguments.output == "wide",
-            headers=not arguments.no_headers,
-            namespace=arguments.all_namespaces and kind.namespaced,
-            labels=arguments.show_labels,
-            prefix=f"{kind.singular}{'.' + kind.group if kind.group else ''}/" if several else "",
+def _show_tables(client: Client, targets: Sequence[Target], arguments: argparse.Namespace) -> int:
+    kinds = _by_kind(targets)
+    shown, missing = 0, False
+    for kind, names in kinds:
+        tables, failed = _found(
+            [(kind, name) for name in names],
+            lambda kind, name: [_table(client, kind, name, arguments)],
+            quietly=arguments.ignore_not_found,
         )
-        if shown:
-            print()
-        print(render({**tables[0], "rows": rows}, style))
-        shown += len(rows)
-        if arguments.watch:
-            return _watch(client, kind, arguments, tables[0], style)
-    if not shown:
-        where = "" if arguments.all_namespaces else f" in {arguments.namespace} namespace"
-        sys.stderr.write(f"No resources found{where}.\n")
-    return 0
+        missing |= failed
+        rows = [row for table in tables for row in table["rows"]]
+        if tables and (rows or arguments.watch):
+            style = _style(kind, arguments, several=len(kinds) > 1)
+            shown += _print_table(tables[0], rows, style, arguments, after_another=bool(shown))
+            if arguments.watch:
+                return _watch(client, kind, names, arguments, tables[0], style)
+    if not shown and not missing and not arguments.ignore_not_found:
+        options.say_nothing_found(arguments, targets)
+    return int(missing)
 
 
 def _table(client: Client, kind: Kind, name: str, arguments: argparse.Namespace) -> Object:
-    return client.table(kind.kind, _namespace(kind, arguments), name, query=_query(arguments))
+    query = _query(arguments)
+    if arguments.sort_by:
+        query["includeObject"] = "Object"
+    return client.table(kind.kind, options.space(kind, arguments), name, query=query)
+
+
+def _style(kind: Kind, arguments: argparse.Namespace, *, several: bool) -> Style:
+    from netlab.view.table import Style
+
+    group = f".{kind.group}" if kind.group else ""
+    return Style(
+        wide=arguments.output == "wide",
+        headers=not arguments.no_headers,
+        namespace=arguments.all_namespaces and kind.namespaced,
+        labels=arguments.show_labels,
+        prefix=f"{kind.singular}{group}/" if several else "",
+    )
+
+
+def _print_table(
+    table: Object,
+    rows: list[Any],
+    style: Style,
+    arguments: argparse.Namespace,
+    *,
+    after_another: bool,
+) -> int:
+    """Print the rows; returns how many."""
+    from netlab.view.table import render
+
+    if arguments.sort_by:
+        from netlab.view.columns import sort_key
+
+        key = sort_key(arguments.sort_by)
+        rows = sorted(rows, key=lambda row: key(row["object"]))
+    if rows:
+        print("\n" if after_another else "", end="")
+        print(render({**table, "rows": rows}, style), flush=arguments.watch)
+    return len(rows)
 
 
 def _watch(
-    client: Client, kind: Kind, arguments: argparse.Namespace, table: Object, style: Any
+    client: Client,
+    kind: Kind,
+    names: Sequence[str],
+    arguments: argparse.Namespace,
+    table: Object,
+    style: Style,
 ) -> int:
-    from dataclasses import replace
-
     from netlab.view.table import render
 
     query = {**_query(arguments), "resourceVersion": table["metadata"]["resourceVersion"]}
-    rows_only = replace(style, headers=False)
-    for event in client.watch(kind.kind, _namespace(kind, arguments), query=query, table=True):
+    if names[0]:
+        query["fieldSelector"] = f"metadata.name={names[0]}"
+    style = replace(style, headers=style.headers and not table["rows"])
+    namespace = options.space(kind, arguments)
+    for event in client.watch(kind.kind, namespace, query=query, table=True):
         rows = event["object"].get("rows") or []
         if rows:
-            print(render({**table, "rows": rows}, rows_only), flush=True)
+            print(render({**table, "rows": rows}, style), flush=True)
+            style = replace(style, headers=False)
     return 0
 
 
-def _by_kind(targets: list[tuple[Kind, str]]) -> Iterable[tuple[Kind, list[str]]]:
+def _by_kind(targets: Iterable[Target]) -> Sequence[tuple[Kind, list[str]]]:
     names: dict[str, tuple[Kind, list[str]]] = {}
     for kind, name in targets:
         names.setdefault(kind.kind, (kind, []))[1].append(name)
-    return names.values()
+    return list(names.values())
 
 
 # -- objects -------------------------------------------------------------------------------
 
 
-def _show_objects(
-    client: Client, targets: list[tuple[Kind, str]], arguments: argparse.Namespace
-) -> int:
-    found: list[Object] = []
-    for kind, name in targets:
-        namespace = _namespace(kind, arguments)
+def _show_objects(client: Client, targets: Sequence[Target], arguments: argparse.Namespace) -> int:
+    def fetch(kind: Kind, name: str) -> list[Object]:
+        namespace = options.space(kind, arguments)
         if name:
-            found.append(client.get(kind.kind, namespace, name))
-        else:
-            found += client.list(kind.kind, namespace or None, query=_query(arguments))
-    if arguments.output == "name":
-        for obj in found:
-            print(_resource_name(obj))
-        return 0
-    single = len(targets) == 1 and targets[0][1]
-    whole = found[0] if single else {"apiVersion": "v1", "kind": "List", "items": found}
-    _print_object(whole, arguments.output)
-    return 0
+            return [client.get(kind.kind, namespace, name)]
+        return list(client.list(kind.kind, namespace or None, query=_query(arguments)))
+
+    found, missing = _found(targets, fetch, quietly=arguments.ignore_not_found)
+    if arguments.sort_by:
+        from netlab.view.columns import sort_key
+
+        found.sort(key=sort_key(arguments.sort_by))
+    single = len(targets) == 1 and bool(targets[0][1])
+    if found or not single:
+        _print_objects(found, arguments, single=single)
+    return int(missing)
+
+
+def _print_objects(found: list[Object], arguments: argparse.Namespace, *, single: bool) -> None:
+    whole = found[0] if single else _list_of(found)
+    output, _, template = arguments.output.partition("=")
+    match output:
+        case "name":
+            print(*map(_resource_name, found), sep="\n", end="\n" if found else "")
+        case "json":
+            print(json.dumps(whole, indent=4, ensure_ascii=False))
+        case "yaml":
+            _print_yaml(whole)
+        case "jsonpath":
+            from netlab.view.jsonpath import render
+
+            sys.stdout.write(render(template, whole))
+        case _:
+            from netlab.view.columns import custom_columns
+
+            print(custom_columns(template, found, headers=not arguments.no_headers))
+
+
+def _list_of(found: list[Object]) -> Object:
+    return {"apiVersion": "v1", "items": found, "kind": "List", "metadata": {"resourceVersion": ""}}
 
 
 def _resource_name(obj: Object) -> str:
-    from netlab.objects.kinds import BY_KIND
-
     kind = BY_KIND[obj["kind"]]
     group = f".{kind.group}" if kind.group else ""
     return f"{kind.singular}{group}/{obj['metadata']['name']}"
 
 
-def _print_object(obj: Object, output: str) -> None:
-    if output == "json":
-        print(json.dumps(obj, indent=4, ensure_ascii=False))
-        return
+def _print_yaml(obj: Object) -> None:
     import yaml
 
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -11,8 +11,11 @@ from itertools import groupby
 from typing import NoReturn
 
 from netlab import __version__
-from netlab.cli.verbs import VERBS, Verb
-from netlab.errors import NetlabError
+from netlab.cli.verbs import HIDDEN, VERBS, Verb
+from netlab.errors import NetlabError, UsageError
+
+GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
+"""Options that may stand before the verb as well."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -28,12 +31,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 environment)."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _dispatch(words)
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
     except NetlabError as error:
+        sys.stdout.flush()
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write("\n")
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -46,28 +52,39 @@ def _dispatch(words: list[str]) -> int:
     if words[0] in ("--version", "version"):
         print(f"netlab {__version__}")
         return 0
-    lab, words = _lab_before_verb(words)
+    if words[0] == HIDDEN.name:  # its words are somebody else's, finished or not
+        return _run(HIDDEN, argparse.Namespace(lab=None, words=words[1:]))
+    before, words = _options_before_verb(words)
     verb = VERBS.get(words[0]) if words else None
     if verb is None:
         return _unknown(words[0] if words else "")
     if verb.verbatim:
-        return int(importlib.import_module(verb.module).run_words(lab, words[1:]))
-    parser = _parser(verb)
-    rest, command = _split_command(words[1:])
-    arguments = parser.parse_args(rest, argparse.Namespace(lab=lab, command_words=command))
+        return _run_verbatim(verb, before, words[1:])
+    rest, command = split_command(words[1:])
+    arguments = parser_of(verb).parse_intermixed_args(
+        [*before, *rest], argparse.Namespace(lab=None, command_words=command)
+    )
     return _run(verb, arguments)
 
 
-def _lab_before_verb(words: list[str]) -> tuple[str | None, list[str]]:
-    """`netlab --lab NAME get …` means what `netlab get --lab NAME …` does."""
-    if words[0] == "--lab" and len(words) > 1:
-        return words[1], words[2:]
-    if words[0].startswith("--lab="):
-        return words[0].removeprefix("--lab="), words[1:]
-    return None, words
+def _run_verbatim(verb: Verb, before: list[str], words: list[str]) -> int:
+    """Hand a verb its words unread, but for `--lab NAME` in front of it."""
+    parser = Parser(prog="netlab", add_help=False, allow_abbrev=False)
+    parser.add_argument("--lab")
+    lab, rest = parser.parse_known_args(before)
+    return int(importlib.import_module(verb.module).run_words(lab.lab, [*rest, *words]))
 
 
-def _split_command(words: list[str]) -> tuple[list[str], list[str]]:
+def _options_before_verb(words: list[str]) -> tuple[list[str], list[str]]:
+    """`netlab --lab NAME -n NS get …` means what `netlab get --lab NAME -n NS …` does."""
+    before: list[str] = []
+    while words and words[0].startswith("-"):
+        takes = 2 if words[0] in GLOBAL_WITH_VALUE else 1
+        before, words = before + words[:takes], words[takes:]
+    return before, words
+
+
+def split_command(words: list[str]) -> tuple[list[str], list[str]]:
     """What stands after `--` is a command for a pod, none of our flags."""
     if "--" not in words:
         return words, []
@@ -75,7 +92,8 @@ def _split_command(words: list[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def _parser(verb: Verb) -> Parser:
+def parser_of(verb: Verb) -> Parser:
+    """The verb's command line."""
     module = importlib.import_module(verb.module)
     parser = Parser(
         prog=f"netlab {verb.name}",
@@ -83,11 +101,11 @@ def _parser(verb: Verb) -> Parser:
         epilog=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-    )
-    parser.add_argument(
-        "--lab", metavar="NAME", default=argparse.SUPPRESS, help="which lab, if several run"
+        add_help=False,
     )
     module.add_arguments(parser)
+    parser.add_argument("--lab", metavar="LAB", help="which lab, if several run")
+    parser.add_argument("-h", "--help", action="help", help="show this help")
     return parser
 
 
@@ -96,34 +114,48 @@ def _run(verb: Verb, arguments: argparse.Namespace) -> int:
 
 
 def _help(words: list[str]) -> int:
-    if words and words[0] in VERBS:
-        _print_help(VERBS[words[0]])
+    if words:
+        if words[0] not in VERBS:
+            return _unknown(words[0])
+        _help_of(VERBS[words[0]])
         return 0
     print("netlab: Kubernetes-style service routing made of Linux network namespaces\n")
-    print("usage: netlab [--lab NAME] VERB [ARGUMENTS]")
+    print("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
     for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
         print(f"\n{group}:")
         for verb in verbs:
             print(f"  {verb.name:<12}{verb.summary}")
-    print("\nStart with:  netlab up topologies/quickstart.yaml")
+    print("\nStart with:  sudo netlab up topologies/quickstart.yaml")
     print("More:        netlab VERB --help")
     return 0
 
 
-def _print_help(verb: Verb) -> None:
+def _help_of(verb: Verb) -> None:
     if verb.verbatim:
         print(importlib.import_module(verb.module).__doc__)
     else:
-        _parser(verb).print_help()
+        parser_of(verb).print_help()
 
 
 def _unknown(word: str) -> int:
     import difflib
 
-    near = difflib.get_close_matches(word, VERBS, n=1)
-    hint = f"did you mean 'netlab {near[0]}'?" if near else "netlab --help lists the verbs"
-    sys.stderr.write(f"error: there is no verb '{word}'\n  hint: {hint}\n")
-    return 2
+    if not word:
+        raise UsageError("which verb?", hint="netlab --help lists them")
+    near = _OTHER_NAMES.get(word) or next(iter(difflib.get_close_matches(word, VERBS, n=1)), "")
+    raise UsageError(
+        f"there is no verb '{word}'",
+        hint=f"did you mean 'netlab {near}'?" if near else "netlab --help lists the verbs",
+    )
+
+
+_OTHER_NAMES = {
+    "create": "apply", "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
+    "ls": "get", "list": "get", "show": "describe", "ps": "get pods", "log": "logs",
+    "test": "check", "edit": "apply", "iptables": "rules", "deploy": "up", "sh": "exec",
+    "api-resources": "get", "config": "kubeconfig", "attach": "run -it", "stat": "status",
+}  # fmt: skip
+"""What somebody may try who comes from elsewhere, and the verb that does it here."""
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,31 @@ def add_selector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-l", "--selector", metavar="LABELS", help="those with app=web,tier!=db")
 
 
+@dataclass(frozen=True)
+class Formats:
+    """The values that `-o` takes; one that ends in `=` wants a template behind it."""
+
+    known: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """The format as it was given; argparse's error for an unknown one."""
+        name, equals, template = text.partition("=")
+        if f"{name}=" in self.known:
+            if not template:
+                raise argparse.ArgumentTypeError(f"{name} needs a template: -o {name}=…")
+            return text
+        if name not in self.known or equals:
+            raise argparse.ArgumentTypeError(f"there is no format '{text}', there are: {self}")
+        return text
+
+    def __str__(self) -> str:
+        return ", ".join(name + "…" * name.endswith("=") for name in self.known)
+
+
 def add_output(parser: argparse.ArgumentParser, *formats: str) -> None:
     """`-o FORMAT`."""
-    parser.add_argument(
-        "-o", "--output", metavar="FORMAT", choices=formats, help=" | ".join(formats)
-    )
+    known = Formats(formats)
+    parser.add_argument("-o", "--output", metavar="FORMAT", type=known, help=str(known))
 
 
 def add_files(parser: argparse.ArgumentParser, *, required: bool = False) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from netlab.cli import options
 from netlab.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="print what would be built; touch nothing"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
-    parser.add_argument("-o", "--output", choices=["json"], help="json")
+    options.add_output(parser, "json")
 
 
 def run(arguments: argparse.Namespace) -> int:

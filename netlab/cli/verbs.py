@@ -21,7 +21,7 @@ class Verb:
     @property
     def module(self) -> str:
         """The module that implements it."""
-        return f"netlab.cli.{self.name}_"
+        return f"netlab.cli.{self.name.strip('_')}_"
 
 
 LAB, OBJECTS, PODS, SIGHT = (
@@ -38,11 +38,11 @@ VERBS: dict[str, Verb] = {
         Verb("down", LAB, "take a lab down and leave nothing of it"),
         Verb("status", LAB, "show the lab: its nodes, networks and what runs"),
         Verb("doctor", LAB, "check this machine: kernel, tools, leftovers, each with its fix"),
-        Verb("kubeconfig", LAB, "print what Kubernetes clients need to reach the lab"),
+        Verb("kubeconfig", LAB, "print how Kubernetes clients reach the lab's API"),
         Verb("kubectl", LAB, "run this machine's kubectl against the lab", verbatim=True),
         Verb("completion", LAB, "print the completion script for bash or zsh"),
         Verb("get", OBJECTS, "list objects, or show them as YAML or JSON"),
-        Verb("describe", OBJECTS, "show one object in full, with its events"),
+        Verb("describe", OBJECTS, "show objects in full, with their events"),
         Verb("apply", OBJECTS, "create objects from files, or change them to match"),
         Verb("delete", OBJECTS, "delete objects"),
         Verb("scale", OBJECTS, "set the number of replicas"),
@@ -55,3 +55,5 @@ VERBS: dict[str, Verb] = {
         Verb("check", SIGHT, "prove packet paths with probes and captures at each hop"),
     )
 }
+
+HIDDEN = Verb("__complete", "", "what the completion scripts ask")

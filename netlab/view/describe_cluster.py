@@ -36,8 +36,8 @@ def node(obj: Object, related: Related) -> Lines:
     """A Node: its conditions, addresses, capacity, and the pods on it."""
     yield f"Name:\t{meta.name(obj)}"
     yield f"Roles:\t{_roles(obj)}"
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     yield described.created(obj)
     yield from described.listed("Taints", [*_taints(obj)])
     yield f"Unschedulable:\t{str(bool(meta.spec(obj).get('unschedulable'))).lower()}"

@@ -17,8 +17,8 @@ def pod(obj: Object, related: Related) -> Lines:
     spec = meta.spec(obj)
     yield from described.name_lines(obj)
     yield from _placement(obj)
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     yield from _status(obj, related.now)
     yield from _addresses(obj)
     yield from described.controlled_by(obj)
@@ -97,7 +97,7 @@ def template(of: Mapping[str, Any]) -> Lines:
     yield "Pod Template:"
     yield from described.pairs("  Labels", metadata.get("labels") or {})
     if metadata.get("annotations"):
-        yield from described.annotations({"metadata": metadata}, "  Annotations")
+        yield from described.annotation_lines({"metadata": metadata}, "  Annotations")
     if spec.get("serviceAccountName"):
         yield f"  Service Account:\t{spec['serviceAccountName']}"
     if spec.get("initContainers"):

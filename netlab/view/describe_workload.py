@@ -19,8 +19,8 @@ def deployment(obj: Object, related: Related) -> Lines:
     """A Deployment: its replicas, its strategy, its old ReplicaSets and its new one."""
     yield from described.name_lines(obj)
     yield described.created(obj)
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
     yield f"Replicas:\t{_replicas(obj)}"
     yield from _strategy(obj)
@@ -107,8 +107,8 @@ def replica_set(obj: Object, related: Related) -> Lines:
     """A ReplicaSet: how many pods, and what became of them."""
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     yield from described.controlled_by(obj)
     current = meta.status(obj).get("replicas", 0)
     yield f"Replicas:\t{current} current / {meta.spec(obj).get('replicas', 1)} desired"
@@ -124,8 +124,8 @@ def stateful_set(obj: Object, related: Related) -> Lines:
     yield from described.name_lines(obj)
     yield described.created(obj)
     yield f"Selector:\t{described.selector(obj)}"
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     total = meta.status(obj).get("replicas", 0)
     yield f"Replicas:\t{spec.get('replicas', 1)} desired | {total} total"
     strategy = spec.get("updateStrategy") or {}
@@ -145,8 +145,8 @@ def daemon_set(obj: Object, related: Related) -> Lines:
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
     yield f"Node-Selector:\t{described.comma_pairs(node_selector)}"
-    yield from described.labels(obj)
-    yield from described.annotations(obj)
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     for title, field in (
         ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
         ("Current Number of Nodes Scheduled", "currentNumberScheduled"),

@@ -48,11 +48,11 @@ def created(obj: Object) -> str:
 def head(obj: Object) -> Lines:
     """Name, namespace, labels, annotations: how most descriptions begin."""
     yield from name_lines(obj)
-    yield from labels(obj)
-    yield from annotations(obj)
+    yield from label_lines(obj)
+    yield from annotation_lines(obj)
 
 
-def labels(obj: Object) -> Lines:
+def label_lines(obj: Object) -> Lines:
     """The object's labels, one a line."""
     return pairs("Labels", meta.labels(obj))
 
@@ -68,7 +68,7 @@ def listed(title: str, entries: Sequence[str]) -> Lines:
         yield f"{'' if number else title + ':'}\t{entry}"
 
 
-def annotations(obj: Object, title: str = "Annotations") -> Lines:
+def annotation_lines(obj: Object, title: str = "Annotations") -> Lines:
     """The annotations but for what `apply` remembers; long ones start on a line of their own."""
     values = meta.annotations(obj)
     entries: list[str] = []
@@ -108,9 +108,9 @@ def _label_selector(found: Mapping[str, Any]) -> str:
 
 
 def _expression(entry: Mapping[str, Any]) -> str:
-    key, values = entry["key"], ",".join(sorted(entry.get("values") or []))
-    texts = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
-    return texts.get(entry["operator"], f"!{key}")
+    key, values = str(entry["key"]), ",".join(sorted(entry.get("values") or []))
+    texts: dict[str, str] = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+    return texts.get(str(entry["operator"]), f"!{key}")
 
 
 def controlled_by(obj: Object) -> Lines:
