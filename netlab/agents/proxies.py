@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.network import plan
-from netlab.objects.lab import IptablesBackend, Lab, Node
+from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
 from netlab.proxy import read
 from netlab.proxy.apply import AnyApplier, RestoreApplier
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.model import Family
+from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.syncer import Proxier
 
 
@@ -30,17 +30,17 @@ def proxy_config(lab: Lab, node: Node) -> ProxyConfig:
 
 
 def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
-    """What programs one node's rules, in the variant that the lab asks for."""
-    if lab.proxy_mode != "iptables":
-        raise NetlabError(f"proxyMode {lab.proxy_mode} is not there yet", hint="use iptables")
+    """What programs one node's rules, in the mode and the variant that the lab asks for."""
     netns = paths.namespace(directory, plan.node_name(lab, node.name))
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
-    appliers = [applier(lab.iptables, family, netns) for family in families]
+    appliers = [applier(lab.proxy_mode, lab.iptables, family, netns) for family in families]
     return Proxier(proxy_config(lab, node), appliers, netns=netns)
 
 
-def applier(backend: IptablesBackend, family: Family, netns: Path) -> AnyApplier:
-    """What writes one family's rules into a namespace, by the backend asked for."""
+def applier(mode: ProxyMode, backend: IptablesBackend, family: Family, netns: Path) -> AnyApplier:
+    """What writes one family's rules into a namespace; `backend` counts in iptables mode alone."""
+    if mode == "nftables":
+        return NftApplier(family, netns)
     if backend == "libiptc":
         from netlab.proxy.libiptc import LibiptcApplier  # python-iptables takes 0.1 s to import
 

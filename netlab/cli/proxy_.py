@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="kube-proxy's settings, as YAML")
     parser.add_argument("--node", default="", metavar="NAME", help="whose rules (settings' own)")
     parser.add_argument(
-        "--family", choices=["ipv4", "ipv6"], help="address family (render, diff: ipv4; sync: both)"
+        "--family",
+        choices=["ipv4", "ipv6"],
+        help="(ipv4; sync, nftables: both)",
     )
     parser.add_argument("--save", metavar="FILE", help="diff: an iptables-save of that node, or -")
     parser.add_argument("--netns", metavar="NAME", help="sync: the network namespace")
@@ -58,16 +60,34 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _render(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int:
+    if config.mode == "nftables":
+        families: list[Family] = [arguments.family] if arguments.family else ["ipv4", "ipv6"]
+        for family in families:
+            sys.stdout.write(_nftables_text(dump, config, family))
+        return 0
     from netlab.proxy.render import render
 
     sys.stdout.write(render(_compiled(dump, config, arguments.family or "ipv4")))
     return 0
 
 
+def _nftables_text(dump: Dump, config: ProxyConfig, family: Family) -> str:
+    from netlab.proxy.nft_compile import nft_assemble, nft_compile_all
+    from netlab.proxy.nft_render import render_table
+    from netlab.proxy.view import view
+
+    seen = view(_node(dump, config), config, family)
+    compiled = nft_compile_all(dump.of("Service"), dump.of("EndpointSlice"), seen)
+    _complain(dump, [complaint for rules in compiled for complaint in rules.complaints])
+    return render_table(nft_assemble(compiled, seen))
+
+
 def _diff(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int:
     from netlab.proxy.diff import diff
     from netlab.proxy.parse import parse
 
+    if config.mode == "nftables":
+        raise UsageError("diff compares iptables rules alone", hint="mode: iptables")
     if not arguments.save:
         raise UsageError("diff needs the node's rules", hint="--save FILE, of iptables-save there")
     found = parse(_text(arguments.save), file=arguments.save)
@@ -95,7 +115,7 @@ def _sync(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int
     families: list[Family] = [arguments.family] if arguments.family else ["ipv4", "ipv6"]
     proxier = Proxier(
         config,
-        [applier(arguments.backend, family, netns) for family in families],
+        [applier(config.mode, arguments.backend, family, netns) for family in families],
         netns=netns,
         node=_node(dump, config),
     )
@@ -142,10 +162,7 @@ def _config(arguments: argparse.Namespace) -> ProxyConfig:
 
     mapping: Any = _yaml(arguments.config) if arguments.config else {}
     config = from_mapping(mapping, file=arguments.config or "")
-    config = replace(config, node_name=arguments.node) if arguments.node else config
-    if config.mode != "iptables":
-        raise UsageError(f"proxy mode {config.mode} cannot be rendered yet", hint="mode: iptables")
-    return config
+    return replace(config, node_name=arguments.node) if arguments.node else config
 
 
 def _yaml(file: str) -> Any:

@@ -41,10 +41,11 @@ A Service is compiled alone: its own chains, and its share of the six chains all
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from typing import TypeVar
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -65,6 +66,9 @@ FILTER_SERVICES = (FILTER, chains.SERVICES)
 FILTER_EXTERNAL = (FILTER, chains.EXTERNAL_SERVICES)
 FILTER_NODEPORTS = (FILTER, chains.NODEPORTS)
 FILTER_FIREWALL = (FILTER, chains.PROXY_FIREWALL)
+
+
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -103,13 +107,22 @@ def compile_all(
     services: Iterable[Object], slices: Iterable[Object], node: NodeView
 ) -> list[ServiceRules]:
     """The rules of each Service, in the order of their keys."""
+    return each_service(services, slices, lambda one, its: compile_service(one, its, node))
+
+
+def each_service(
+    services: Iterable[Object],
+    slices: Iterable[Object],
+    compiled: Callable[[Object, Iterable[Object]], _T],
+) -> list[_T]:
+    """What `compiled` makes of each Service and its EndpointSlices, in the order of their keys."""
     by_service: dict[str, list[Object]] = {}
     for endpoint_slice in slices:
         if key := service_key(endpoint_slice):
             by_service.setdefault(key, []).append(endpoint_slice)
     keyed = sorted(((meta.key(service), service) for service in services), key=lambda one: one[0])
     with no_collection():
-        return [compile_service(service, by_service.get(key, ()), node) for key, service in keyed]
+        return [compiled(service, by_service.get(key, ())) for key, service in keyed]
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
-from netlab.proxy.compile import no_collection
-from netlab.proxy.endpoints import Endpoint, endpoints, service_key
+from netlab.proxy.compile import each_service
+from netlab.proxy.endpoints import Endpoint, endpoints
 from netlab.proxy.nft_fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
@@ -59,15 +59,14 @@ class NftServiceRules:
 
 def nft_compile(services: Iterable[Object], slices: Iterable[Object], node: NodeView) -> NftTable:
     """The whole table of one node in one family."""
-    by_service: dict[str, list[Object]] = {}
-    for endpoint_slice in slices:
-        if key := service_key(endpoint_slice):
-            by_service.setdefault(key, []).append(endpoint_slice)
-    keyed = sorted(((meta.key(service), service) for service in services), key=lambda one: one[0])
-    with no_collection():
-        return nft_assemble(
-            [nft_compile_service(one, by_service.get(key, ()), node) for key, one in keyed], node
-        )
+    return nft_assemble(nft_compile_all(services, slices, node), node)
+
+
+def nft_compile_all(
+    services: Iterable[Object], slices: Iterable[Object], node: NodeView
+) -> list[NftServiceRules]:
+    """The part of each Service, in the order of their keys."""
+    return each_service(services, slices, lambda one, its: nft_compile_service(one, its, node))
 
 
 def nft_assemble(services: Iterable[NftServiceRules], node: NodeView) -> NftTable:
