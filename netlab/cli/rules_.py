@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options
+from netlab.client.sync import Client
 from netlab.errors import NetlabError, UsageError
+from netlab.objects import meta
+from netlab.objects.meta import Object
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
@@ -41,19 +44,45 @@ def run(arguments: argparse.Namespace) -> int:
     name = _service_name(arguments.service)
     directory = paths.lab_dir(lab.choose(arguments.lab))
     with options.client(arguments) as client:
-        service = client.get("Service", arguments.namespace, name)
-    if (service["spec"].get("clusterIP") or "None") == "None":
-        raise NetlabError(
-            f"service {name} has no rules: it is {_kind_of(service)}, DNS alone makes it work",
-            hint=f"netlab get endpointslices -l kubernetes.io/service-name={name}",
-        )
+        _check_has_rules(client.get("Service", arguments.namespace, name))
+        places = _places(client)
     key = f"{arguments.namespace}/{name}"
-    found = list(_trees(lab.read_lab(directory), directory, key, arguments.node))
+    found = list(_trees(lab.read_lab(directory), directory, key, arguments.node, places))
     if arguments.output == "json":
         print(json.dumps([_json(*entry) for entry in found], indent=2))
     else:
         _print(found, key, words_only=arguments.words)
     return 0
+
+
+def _check_has_rules(service: Object) -> None:
+    if (meta.spec(service).get("clusterIP") or "None") == "None":
+        name, space = meta.name(service), meta.namespace(service)
+        external = meta.spec(service).get("type") == "ExternalName"
+        kind = "an ExternalName" if external else "headless"
+        where = "" if space == "default" else f" -n {space}"
+        raise NetlabError(
+            f"service {name} has no rules: it is {kind}, DNS alone makes it work",
+            hint=f"netlab describe svc {name}{where}"
+            if external
+            else f"netlab get endpointslices{where} -l kubernetes.io/service-name={name}",
+        )
+
+
+def _places(client: Client) -> dict[str, str]:
+    """Who has which address: `{"10.244.1.3": "pod web-abc12"}`."""
+    nodes = {
+        entry["address"]: f"node {meta.name(node)}"
+        for node in client.list("Node")
+        for entry in meta.status(node).get("addresses") or []
+    }
+    pods = {
+        entry["ip"]: f"pod {meta.name(pod)}"
+        for pod in client.list("Pod")
+        if not meta.spec(pod).get("hostNetwork")
+        for entry in meta.status(pod).get("podIPs") or []
+    }
+    return nodes | pods
 
 
 def _service_name(word: str) -> str:
@@ -65,12 +94,8 @@ def _service_name(word: str) -> str:
     return name
 
 
-def _kind_of(service: dict[str, dict[str, object]]) -> str:
-    return "an ExternalName" if service["spec"].get("type") == "ExternalName" else "headless"
-
-
 def _trees(
-    lab: Lab, directory: Path, key: str, node: str | None
+    lab: Lab, directory: Path, key: str, node: str | None, places: dict[str, str]
 ) -> Iterator[tuple[str, str, list[Branch]]]:
     """(node, family, tree) for each node and family of the lab."""
     from netlab.kernel import paths
@@ -88,7 +113,7 @@ def _trees(
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
             ruleset = read(netns, variants[lab.iptables], family)
-            yield name, family, tree(ruleset, key)
+            yield name, family, tree(ruleset, key, places)
 
 
 def _json(node: str, family: str, branches: list[Branch]) -> dict[str, object]:
@@ -96,11 +121,11 @@ def _json(node: str, family: str, branches: list[Branch]) -> dict[str, object]:
 
 
 def _print(found: list[tuple[str, str, list[Branch]]], key: str, *, words_only: bool) -> None:
-    from netlab.view.rules import render
+    from netlab.cli import terminal
+    from netlab.view.rules import Look, render
 
+    look = Look(syntax=not words_only, dim=terminal.dim, width=terminal.width())
     for number, (node, family, branches) in enumerate(found):
         print(f"{chr(10) if number else ''}{key} on {node} ({family})")
-        if not branches:
-            print("(no rules)")
-        for line in render(branches, syntax=not words_only):
+        for line in render(branches, look) if branches else ["(no rules)"]:
             print(line)

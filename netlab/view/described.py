@@ -109,7 +109,11 @@ def _label_selector(found: Mapping[str, Any]) -> str:
 
 def _expression(entry: Mapping[str, Any]) -> str:
     key, values = str(entry["key"]), ",".join(sorted(entry.get("values") or []))
-    texts: dict[str, str] = {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}
+    texts: dict[str, str] = {
+        "In": f"{key} in ({values})",
+        "NotIn": f"{key} notin ({values})",
+        "Exists": key,
+    }
     return texts.get(str(entry["operator"]), f"!{key}")
 
 

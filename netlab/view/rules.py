@@ -1,14 +1,16 @@
 """One Service's rules as a tree: every way in, in words and in rule syntax, with counters. Pure.
 
-nat KUBE-SERVICES
-├─ to 10.96.14.7 tcp port 80 → KUBE-SVC-LOLE4ISW44XBNF3G                      4 packets
-│    -d 10.96.14.7/32 -p tcp … -j KUBE-SVC-LOLE4ISW44XBNF3G
-│  ├─ not from 10.244.0.0/16: mark for masquerade                             1 packet
+packets
+        nat KUBE-SERVICES
+      4 └─ to 10.96.14.7 tcp port 80 → KUBE-SVC-LOLE4ISW44XBNF3G
+           │    -d 10.96.14.7/32 -p tcp … -j KUBE-SVC-LOLE4ISW44XBNF3G
+      1    ├─ not from 10.244.0.0/16: mark for masquerade
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,19 +29,31 @@ ENTRIES = (
 )
 """Where packets for a Service can enter its own rules, in the order of the tables' work."""
 
+HEADER = "packets"
+
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
 
 
 @dataclass
 class Branch:
-    """One rule and what lies behind it. `packets` is None where nobody counted."""
+    """One rule and what lies behind it.
+
+    `packets` is None where nobody counted. `share` is the part of its chain's packets that the
+    rule gets, by the probabilities of the rules before it; None where chance does not decide.
+    """
 
     table: str
     chain: str
     text: str
     words: str
     packets: int | None
+    share: float | None = None
     branches: list[Branch] = field(default_factory=list)
+
+    @property
+    def target(self) -> str:
+        """The chain or target that the rule jumps to; "" if it only counts."""
+        return parse_rule(self.text).target
 
     def json(self) -> dict[str, Any]:
         """The branch and all below it as plain data."""
@@ -49,66 +63,187 @@ class Branch:
             "rule": self.text,
             "words": self.words,
             "packets": self.packets,
+            "share": self.share,
             "rules": [branch.json() for branch in self.branches],
         }
 
 
-def tree(ruleset: Ruleset, service: str) -> list[Branch]:
-    """The rules of `ns/name` by their ways in; empty when the node has none for it."""
+def tree(ruleset: Ruleset, service: str, places: Mapping[str, str] | None = None) -> list[Branch]:
+    """The rules of `ns/name` by their ways in; empty when the node has none for it.
+
+    `places` says who has an address: `{"10.244.1.3": "pod web-abc12"}`.
+    """
+    growth = _Growth(ruleset, places or {})
     return [
-        branch
+        growth.branch(table, found, index)
         for table, chain in ENTRIES
         if (found := ruleset.chain(table, chain)) is not None
-        for branch in _entries(ruleset, table, found, service)
+        for index in _entries(found, service)
     ]
 
 
-def render(branches: Sequence[Branch], *, syntax: bool = True) -> Iterator[str]:
-    """The tree as lines; without `syntax` in words alone."""
-    place = ""
-    for branch in branches:
-        if (here := f"{branch.table} {branch.chain}") != place:
-            place = here
-            yield place
-        siblings = [b for b in branches if (b.table, b.chain) == (branch.table, branch.chain)]
-        yield from _lines(branch, "", branch is siblings[-1], syntax)
-
-
-def _lines(branch: Branch, indent: str, is_last: bool, syntax: bool) -> Iterator[str]:
-    elbow, below = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
-    head = f"{indent}{elbow}{branch.words}"
-    yield f"{head:<74} {_count(branch.packets)}".rstrip()
-    if syntax:
-        bar = "│" if branch.branches else " "
-        yield f"{indent}{below}{bar}    {branch.text}"
-    for child in branch.branches:
-        yield from _lines(child, indent + below, child is branch.branches[-1], syntax)
-
-
-def _count(packets: int | None) -> str:
-    if packets is None:
-        return ""
-    return f"{packets} packet" if packets == 1 else f"{packets} packets"
-
-
-def _entries(ruleset: Ruleset, table: str, chain: Chain, service: str) -> Iterator[Branch]:
+def _entries(chain: Chain, service: str) -> Iterator[int]:
     for index, text in enumerate(chain.rules):
         port = service_port(text)
         if port is not None and service_of(port) == service:
-            yield _branch(ruleset, table, chain, index)
+            yield index
 
 
-def _branch(ruleset: Ruleset, table: str, chain: Chain, index: int) -> Branch:
-    text = chain.rules[index]
-    rule = parse_rule(text)
-    packets = chain.counters[index][0] if chain.counters else None
-    branch = Branch(table, chain.name, text, words(rule), packets)
-    behind = ruleset.chain(table, rule.target)
-    if behind is not None and is_of_service(rule.target):
-        branch.branches = [
-            _branch(ruleset, table, behind, number) for number in range(len(behind.rules))
-        ]
-    return branch
+@dataclass(frozen=True)
+class _Growth:
+    """What branches are made from."""
+
+    ruleset: Ruleset
+    places: Mapping[str, str]
+
+    def branch(self, table: str, chain: Chain, index: int, left: float | None = None) -> Branch:
+        """A rule with the chain behind it; `left` of the chain's packets get as far as here."""
+        text = chain.rules[index]
+        rule = parse_rule(text)
+        share = None if left is None else left * (probability(rule) or 1)
+        packets = chain.counters[index][0] if chain.counters else None
+        branch = Branch(table, chain.name, text, self.words(table, rule, share), packets, share)
+        behind = self.ruleset.chain(table, rule.target)
+        if behind is not None and is_of_service(rule.target):
+            branch.branches = list(self.chain(table, behind))
+        return branch
+
+    def chain(self, table: str, chain: Chain) -> Iterator[Branch]:
+        """The rules of a chain; those that chance chooses between know their shares."""
+        left = 1.0
+        for index, text in enumerate(chain.rules):
+            if _is_a_choice(parse_rule(text)):
+                yield self.branch(table, chain, index, left)
+                left *= 1 - (probability(parse_rule(text)) or 1)
+            else:
+                yield self.branch(table, chain, index)
+
+    def words(self, table: str, rule: Rule, share: float | None) -> str:
+        """The rule in words, with what its target stands for."""
+        said = words(rule) if share is None else _choice(rule, share)
+        if rule.target == "DNAT":
+            place = self.places.get(_host(rule.option("--to-destination")))
+            return f"{said} = {place}" if place else said
+        return f"{said} ({goal})" if (goal := self.goal(table, rule.target)) else said
+
+    def goal(self, table: str, target: str) -> str:
+        """The endpoint that an endpoint's chain sends to, or ""."""
+        chain = self.ruleset.chain(table, target) if target.startswith("KUBE-SEP-") else None
+        rules = [parse_rule(text) for text in chain.rules] if chain else []
+        return next((r.option("--to-destination") for r in rules if r.target == "DNAT"), "")
+
+
+def probability(rule: Rule) -> float | None:
+    """The rule's `--probability`, or None."""
+    for condition in rule.conditions:
+        if condition.option == "--probability":
+            return float(condition.values[0])
+    return None
+
+
+def _is_a_choice(rule: Rule) -> bool:
+    """True for a jump to an endpoint that depends on chance alone."""
+    asked = {condition.option for condition in rule.conditions}
+    return rule.target.startswith("KUBE-SEP-") and asked <= {"--comment", "--mode", "--probability"}
+
+
+def _choice(rule: Rule, share: float) -> str:
+    """`1/2 of the rest, 33% overall → KUBE-SEP-…`."""
+    chance = probability(rule)
+    if chance is None:
+        part = "all" if share > 0.999999 else "the rest"
+    else:
+        part = _share(chance) + ("" if abs(share - chance) < 1e-9 else " of the rest")
+    overall = "" if part == "all" else f", {_per_cent(share)} overall"
+    return f"{part}{overall} → {rule.target}"
+
+
+def _per_cent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
+
+
+def _host(destination: str) -> str:
+    return destination.rpartition(":")[0].strip("[]")
+
+
+# -- lines ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Look:
+    """How to show a tree: `syntax` with each rule's own text, which `dim` may colour; lines no
+    longer than `width` characters, where that is given."""
+
+    syntax: bool = True
+    dim: Callable[[str], str] = str
+    width: int | None = None
+
+
+def render(branches: Sequence[Branch], look: Look = Look()) -> Iterator[str]:
+    """The tree as lines, packets on the left. A chain shown before is only named again."""
+    count = max([len(HEADER), *(len(_count(branch.packets)) for branch in _all(branches))])
+    drawing = _Drawing(look, count, set())
+    place = ""
+    if branches:
+        yield f"{HEADER:>{count}}"
+    for branch in branches:
+        if (here := f"{branch.table} {branch.chain}") != place:
+            place = here
+            yield f"{'':{count}} {place}"
+        siblings = [b for b in branches if (b.table, b.chain) == (branch.table, branch.chain)]
+        yield from drawing.lines(branch, "", is_last=branch is siblings[-1])
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    look: Look
+    count: int
+    shown: set[tuple[str, str]]
+
+    def lines(self, branch: Branch, indent: str, *, is_last: bool) -> Iterator[str]:
+        elbow, below = ("└─ ", "   ") if is_last else ("├─ ", "│  ")
+        again = self._again(branch)
+        words = branch.words + (" (as above)" if again else "")
+        bar = "│" if branch.branches and not again else " "
+        yield from self._folded(
+            words, f"{_count(branch.packets):>{self.count}} {indent}{elbow}", indent + below + bar
+        )
+        if self.look.syntax:
+            start = indent + below + bar + "    "
+            yield from self._folded(branch.text, f"{'':{self.count}} {start}", start, self.look.dim)
+        if not again:
+            for child in branch.branches:
+                last = child is branch.branches[-1]
+                yield from self.lines(child, indent + below, is_last=last)
+
+    def _again(self, branch: Branch) -> bool:
+        """True if the chain behind the branch was shown before; it counts as shown from now."""
+        if not branch.branches:
+            return False
+        place = branch.table, branch.target
+        if place in self.shown:
+            return True
+        self.shown.add(place)
+        return False
+
+    def _folded(
+        self, text: str, first: str, others: str, paint: Callable[[str], str] = str
+    ) -> Iterator[str]:
+        others = f"{'':{self.count}} {others}" + ("" if others.endswith("    ") else "  ")
+        room = (self.look.width or len(first) + len(text)) - len(first)
+        parts = textwrap.wrap(text, max(room, 40), break_long_words=False, break_on_hyphens=False)
+        for number, part in enumerate(parts):
+            yield (others if number else first) + paint(part)
+
+
+def _all(branches: Iterable[Branch]) -> Iterator[Branch]:
+    for branch in branches:
+        yield branch
+        yield from _all(branch.branches)
+
+
+def _count(packets: int | None) -> str:
+    return "" if packets is None else str(packets)
 
 
 # -- words ---------------------------------------------------------------------------------
@@ -178,10 +313,10 @@ def _address(text: str) -> str:
     return text.removesuffix("/32").removesuffix("/128")
 
 
-def _share(probability: float) -> str:
+def _share(chance: float) -> str:
     """`1/3` where it is one, else per cent."""
-    if probability > 0:
-        whole = round(1 / probability)
-        if abs(1 / whole - probability) < 1e-6:
+    if chance > 0:
+        whole = round(1 / chance)
+        if abs(1 / whole - chance) < 1e-6:
             return f"1/{whole}"
-    return f"{probability:.1%}"
+    return f"{chance:.1%}"
