@@ -25,8 +25,17 @@ def proxy_config(lab: Lab, node: Node) -> ProxyConfig:
         service_cidrs=lab.service_cidrs,
         masquerade_all=lab.proxy.masquerade_all,
         localhost_node_ports=lab.proxy.localhost_node_ports,
-        node_port_addresses=lab.proxy.node_port_addresses,
+        node_port_addresses=lab.proxy.node_port_addresses or _node_port_addresses(lab),
     )
+
+
+def _node_port_addresses(lab: Lab) -> tuple[str, ...]:
+    """Where nodePorts answer unless the lab says: on the nodes' addresses of both networks.
+
+    kube-proxy's own default is every address in iptables mode, but in nftables mode the primary one
+    alone, which nobody outside could reach here.
+    """
+    return () if lab.proxy_mode == "iptables" else (*lab.node_network, *lab.external.cidrs)
 
 
 def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
