@@ -14,6 +14,7 @@ from netlab.client.wire import (
     connect,
     read_response,
     request_bytes,
+    send,
 )
 from netlab.errors import ApiError
 from netlab.objects import kinds
@@ -99,7 +100,7 @@ class Client:
         sock = connect(self._path, self._timeout)
         stream = sock.makefile("rb")
         try:
-            sock.sendall(request_bytes("GET", target(path, query), {"Accept": accept}, b""))
+            send(sock, request_bytes("GET", target(path, query), {"Accept": accept}, b""))
             response = read_response(stream)
             if response.code >= 300:
                 _checked(response, response.read())
@@ -114,17 +115,17 @@ class Client:
         kept = self._stream is not None
         try:
             return self._send(message)
-        except (BrokenAnswer, ConnectionError):
+        except BrokenAnswer:
             self.close()
             if not kept:
-                raise BrokenAnswer from None
+                raise
         return self._send(message)
 
     def _send(self, message: bytes) -> Response:
         if self._sock is None or self._stream is None:
             self._sock = connect(self._path, self._timeout)
             self._stream = self._sock.makefile("rb")
-        self._sock.sendall(message)
+        send(self._sock, message)
         return read_response(self._stream)
 
     # -- verbs -----------------------------------------------------------------------------

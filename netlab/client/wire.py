@@ -5,6 +5,7 @@ The CLI starts in a tenth of a second; `http.client` alone would cost it 30 ms t
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ class Response:
         elif "content-length" in self.headers:
             yield from self._counted(int(self.headers["content-length"]))
         elif self.code not in (101, 204, 304):
-            while data := self.stream.read(65536):
+            while data := _some(self.stream):
                 yield data
 
     def _chunked(self) -> Iterator[bytes]:
@@ -120,15 +121,36 @@ def read_response(stream: BinaryIO) -> Response:
     return Response(int(rest[:3]), headers, stream)
 
 
+def send(sock: socket.socket, message: bytes) -> None:
+    """Send all of a request; a server that has gone is a `BrokenAnswer` like any other."""
+    with _broken_if_lost():
+        sock.sendall(message)
+
+
+@contextlib.contextmanager
+def _broken_if_lost() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError:
+        raise BrokenAnswer from None
+
+
 def _line(stream: BinaryIO) -> bytes:
-    line = stream.readline(_LINE)
+    with _broken_if_lost():
+        line = stream.readline(_LINE)
     if not line.endswith(b"\n"):
         raise BrokenAnswer
     return line.rstrip(b"\r\n")
 
 
+def _some(stream: BinaryIO) -> bytes:
+    with _broken_if_lost():
+        return stream.read(65536)
+
+
 def _exactly(stream: BinaryIO, size: int) -> bytes:
-    data = stream.read(size)
+    with _broken_if_lost():
+        data = stream.read(size)
     if len(data) < size:
         raise BrokenAnswer
     return data

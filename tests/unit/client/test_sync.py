@@ -152,6 +152,27 @@ def test_an_answer_that_stops_short(tmp_path: Path, answer: bytes) -> None:
         thread.join()
 
 
+def test_a_server_that_is_killed_in_the_middle(tmp_path: Path) -> None:
+    """It had not read the request when it went, so the kernel resets the connection."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "api.sock"))
+        listener.listen()
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                connection.recv(1)
+                connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = Client(tmp_path / "api.sock")
+        for _ in range(2):
+            with pytest.raises(BrokenAnswer, match="lost"):
+                client.request("GET", "/")
+        thread.join()
+
+
 def test_logs(server: Any) -> None:
     server.streams.lines += [(0.0, "one"), (1.0, "two")]
     pod = {
