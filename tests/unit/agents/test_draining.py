@@ -17,13 +17,13 @@ class Slices:
         self.objects: list[Object] = []
         self.listeners: list[Any] = []
 
-    def add_index(self, index: str, function: Any) -> None:
+    def add_index(self, _index: str, function: Any) -> None:
         self._function = function
 
     def add_listener(self, listener: Any) -> None:
         self.listeners.append(listener)
 
-    def count(self, index: str, value: str) -> int:
+    def count(self, _index: str, value: str) -> int:
         return sum(value in self._function(obj) for obj in self.objects)
 
     def now_hold(self, *objects: Object) -> None:
