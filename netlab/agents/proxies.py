@@ -21,7 +21,10 @@ def proxy_config(lab: Lab, node: Node) -> ProxyConfig:
         mode=lab.proxy_mode,
         node_name=node.name,
         node_ips=node.internal_ips,
-        interface_addresses={link.name: link.addresses for link in plan.node(lab, node).links},
+        interface_addresses={
+            **{link.name: link.addresses for link in plan.node(lab, node).links},
+            "lo": ("127.0.0.1/8", "::1/128"),  # the kernel's doing, so in no plan
+        },
         cluster_cidr=lab.pod_cidrs,
         service_cidrs=lab.service_cidrs,
         masquerade_all=lab.proxy.masquerade_all,
