@@ -24,15 +24,13 @@ from pathlib import Path
 from aiohttp import web
 
 from netlab import lab as labs
-from netlab.agents.containers import PodContainers
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
-from netlab.agents.pods import PodAgent, waiting_for
-from netlab.agents.processes import PodProcesses
+from netlab.agents.kubelet import Kubelet
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
+from netlab.agents.responder import ResponderKeeper
 from netlab.agents.streams import LabStreams
-from netlab.agents.wiring import PodWiring
 from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
@@ -49,8 +47,6 @@ from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
-from netlab.workload.client import ResponderClient, ensure_responder
-from netlab.workload.sandbox import Sandboxes
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
@@ -75,7 +71,7 @@ class Daemon:
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
         self._proxies: list[ProxyAgent] = []
-        self._pods: PodAgent | None = None
+        self._pods: Kubelet | None = None
         self._controllers: Running | None = None
         self.streams = LabStreams()
 
@@ -113,13 +109,13 @@ class Daemon:
             lines.append("controllers are at work")
         if not (self._pods.idle and self._dns.idle):
             lines.append("pods and names are being set up")
-        return lines + [line for line, stuck in waiting_for(self._pods.runs.values()) if not stuck]
+        return lines + [line for line, stuck in self._pods.waiting_for() if not stuck]
 
     def _not_working(self) -> list[str]:
         """What will not work without somebody doing something, a line each."""
         if self._pods is None:
             return []
-        lines = [line for line, stuck in waiting_for(self._pods.runs.values()) if stuck]
+        lines = [line for line, stuck in self._pods.waiting_for() if stuck]
         for pod in self._informers["Pod"].items():
             scheduled = meta.condition(pod, "PodScheduled")
             if not meta.spec(pod).get("nodeName") and scheduled:
@@ -181,49 +177,42 @@ class Daemon:
     def _ensure_network(self) -> None:
         apply.ensure_cluster(plan.cluster(self.lab), self._directory)
 
-    async def _start_responder(self) -> ResponderClient:
-        responder = await ensure_responder(
+    async def _start_responder(self) -> ResponderKeeper:
+        keeper = await ResponderKeeper.start(
             paths.responder_socket(self._directory),
-            owner=self._owner,
-            log=paths.processes(self._directory) / "responder.log",
+            self._owner,
+            paths.processes(self._directory) / "responder.log",
         )
-        self._stack.push_async_callback(responder.close)
-        return responder
+        self._stack.push_async_callback(keeper.stop)
+        return keeper
 
-    async def _start_agents(self, responder: ResponderClient) -> None:
+    async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
             _ = self._informers[kind]
         self._controllers = await start_controllers(self._api, self._informers)
         self._stack.push_async_callback(self._controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        await self._start_internet(responder)
-        await self._start_pods(responder, self._controllers)
+        await self._start_internet(keeper)
+        await self._start_pods(keeper, self._controllers)
         await self._start_proxies()
 
-    async def _start_pods(self, responder: ResponderClient, controllers: Running) -> None:
-        wiring = PodWiring(self.lab, self._directory)
-        source = controllers.recorder.source("kubelet")
-        sandboxes = Sandboxes(responder, self._owner)
-        dns = bootstrap.dns_addresses(self.lab)[0]
-        processes = PodProcesses(sandboxes, self.lab, dns, _now)
-        containers = PodContainers(
-            responder, self._dns, processes, self._draining, self._informers, _now
-        )
-        await containers.adopt()
-        self._stack.push_async_callback(containers.detach)
-        self._pods = PodAgent(
+    async def _start_pods(self, keeper: ResponderKeeper, controllers: Running) -> None:
+        kubelet = Kubelet(
             self.lab,
+            self._directory,
+            keeper,
             self._informers,
-            wiring,
-            containers,
-            paths_of=wiring.paths_of,
+            self._dns,
+            self._draining,
+            controllers.recorder.source("kubelet"),
+            owner=self._owner,
             now=_now,
-            warn=source.warning,
         )
-        self.streams.connect(self._pods, containers, processes, responder)
-        await self._pods.start()
-        self._stack.push_async_callback(self._pods.stop)
+        self._stack.push_async_callback(kubelet.stop)
+        await kubelet.start()
+        self._pods = kubelet
+        self.streams.connect(kubelet)
 
     async def _start_proxies(self) -> None:
         for node in self.lab.nodes:
@@ -246,7 +235,7 @@ class Daemon:
             local_cidrs=(*self.lab.pod_cidrs, *self.lab.service_cidrs),
         )
 
-    async def _start_internet(self, responder: ResponderClient) -> None:
+    async def _start_internet(self, keeper: ResponderKeeper) -> None:
         """The world outside: a name server that knows every name, and a page for each."""
         path = paths.namespace(self._directory, plan.internet_name(self.lab))
         addresses = [
@@ -261,7 +250,13 @@ class Daemon:
         self._stack.push_async_callback(dns.detach)
         listeners = (Listener(80, "http", "internet"), Listener(443, "http", "internet"))
         container = ServedContainer("internet", listeners, {})
-        await responder.serve([ServedPod("internet", str(path), tuple(addresses), (container,))])
+        served = [ServedPod("internet", str(path), tuple(addresses), (container,))]
+
+        async def serve() -> None:
+            await keeper.client.serve(served)
+
+        keeper.on_restart(serve)
+        await keeper.reached(serve)
 
 
 async def _told_to_end() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from netlab.agents.podrun import PodRun
+from netlab.agents.servers import served_uid
 from netlab.errors import BadRequest
 from netlab.objects import meta
 from netlab.workload import crilog
@@ -61,10 +62,12 @@ async def of_previous(run: PodRun, container: str) -> AsyncIterator[Line]:
 
 
 async def of_server(
-    responder: ResponderClient, uid: str, container: str, wanted: Wanted
+    responder: ResponderClient, run: PodRun, container: str, wanted: Wanted
 ) -> AsyncIterator[Line]:
     """A built-in server's access log."""
-    lines = responder.logs(uid, container, follow=wanted.follow, tail=wanted.tail)
+    lines = responder.logs(
+        served_uid(run, container), container, follow=wanted.follow, tail=wanted.tail
+    )
     async for seconds, text in lines:
         yield Line(_rfc3339(seconds), text.encode() + b"\n")
 

@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Collection, Coroutine, Mapping, Sequence
+from typing import Any
 
+from netlab.agents.commands import command_of
+from netlab.agents.configuration import Configuration
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
-from netlab.agents.environment import container_variables, service_variables
-from netlab.agents.podrun import PodRun, container_id, hostname
-from netlab.agents.processes import PodProcesses, command_of
-from netlab.client.informer import Informers
+from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.processes import PodProcesses, rfc3339
+from netlab.agents.servers import PodServers
 from netlab.errors import NetlabError
-from netlab.objects import meta
-from netlab.objects.meta import Object
-from netlab.workload.behaviour import Behaviour, behaviour, served_pod
-from netlab.workload.client import ResponderClient
-from netlab.workload.sandbox import base_environment
-from netlab.workload.served import ServedPod
+from netlab.workload.behaviour import behaviour
 
 log = logging.getLogger(__name__)
 
-Changed = Callable[[PodRun], None]
-Environments = Mapping[str, Mapping[str, str]]
+Wanted = tuple[PodRun, str]
 
 
 class PodContainers:
@@ -31,155 +29,162 @@ class PodContainers:
 
     def __init__(
         self,
-        responder: ResponderClient,
-        dns: DnsAgent,
+        servers: PodServers,
         processes: PodProcesses,
+        dns: DnsAgent,
         draining: Draining,
-        informers: Informers,
-        now: Callable[[], str],
+        configuration: Configuration,
+        lifecycle: Lifecycle,
     ) -> None:
-        self._responder = responder
-        self._draining = draining
-        self._dns = dns
+        self._servers = servers
         self._processes = processes
-        self._informers = informers
-        self._now = now
-        self._adopted: frozenset[str] = frozenset()
-        self._starting: dict[str, asyncio.Task[None]] = {}
+        self._dns = dns
+        self._draining = draining
+        self._configuration = configuration
+        self._lifecycle = lifecycle
+        self._starting: dict[str, set[asyncio.Task[None]]] = {}
 
-    async def adopt(self) -> None:
-        """Note what the responder serves already: those pods' connections are left alone."""
-        self._adopted = frozenset(await self._responder.list())
-        await self._processes.adopt()
+    async def adopt(self, known: Collection[str]) -> None:
+        """Note what runs already, and end what belongs to none of the pods `known` by uid."""
+        served, running = await self._servers.adopt(), await self._processes.adopt()
+        for uid in served - set(known) - {"internet"}:
+            await self._servers.forget(uid)
+        for uid in running - set(known):
+            await self._processes.forget(uid)
 
     async def detach(self) -> None:
         """Watch no longer; everything goes on running."""
-        for task in self._starting.values():
+        tasks = [task for tasks in self._starting.values() for task in tasks]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._starting.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._servers.detach()
         await self._processes.detach()
 
-    async def start(self, runs: Sequence[PodRun], changed: Changed) -> None:
+    async def start(self, runs: Sequence[PodRun]) -> None:
         """Start every container of these pods; what cannot start says why in its state.
 
         Pods with init containers take their time, and hold up no other.
         """
-        await self._start_main([run for run in runs if not run.inits], changed)
+        at_once = [run for run in runs if not run.inits]
+        await self._start_all([(run, name) for run in at_once for name in run.containers])
         for run in runs:
             if run.inits:
-                self._starting[run.uid] = asyncio.create_task(self._start_slowly(run, changed))
+                self._background(run, self._start_slowly(run))
 
     async def stop(self, run: PodRun, grace: float) -> None:
-        """End everything of a pod."""
-        starting = self._starting.pop(run.uid, None)
-        if starting:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+        """End everything of a pod, within `grace` seconds or by force."""
+        starting = self._starting.pop(run.uid, set())
+        for task in starting:
+            task.cancel()
+        await asyncio.gather(*starting, return_exceptions=True)
+        self._lifecycle.quiet(run)
+        for name in run.names:
+            if run.state(name).running:
+                self._lifecycle.events.stopping(run, name)
         await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
 
     async def _stop_servers(self, run: PodRun, grace: float) -> None:
-        await self._draining.wait(run.uid, grace)
-        await self._responder.stop([run.uid])
+        names = [name for name in run.names if not _is_process(run, name)]
+        hooks = (self._lifecycle.pre_stop(run, name, grace) for name in names)
+        await asyncio.gather(self._draining.wait(run.uid, grace), *hooks)
+        await self._servers.stop(run, names)
         await self._dns.stop(run.uid)
 
-    async def _start_slowly(self, run: PodRun, changed: Changed) -> None:
-        """Init containers one after another, each to its end, then the others."""
-        for container in run.inits:
-            if not await self._initialized(run, container, changed):
-                return
-        await self._start_main([run], changed)
-        changed(run)
+    # -- starting --------------------------------------------------------------------------
 
-    async def _initialized(self, run: PodRun, container: str, changed: Changed) -> bool:
-        """Run one init container; True when it succeeded, or goes on as a sidecar."""
-        state = run.state(container)
+    def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"start {run.key}")
+        tasks = self._starting.setdefault(run.uid, set())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _start_all(self, wanted: Sequence[Wanted]) -> None:
+        """Start containers, servers all in one message; who lacks configuration is tried later."""
+        servers = []
+        for run, name in wanted:
+            env = self._environment(run, name)
+            if env is None:
+                self._background(run, self._start_configured(run, name))
+                continue
+            kind = behaviour(run.spec_of(name), env).kind
+            if kind == "process":
+                self._start_process(run, name, env)
+            elif kind == "dnsmasq":
+                self._background(run, self._start_dns(run, name))
+            else:
+                servers.append((run, name, env))
+        await self._servers.start(servers)
+
+    def _environment(self, run: PodRun, name: str) -> dict[str, str] | None:
+        """The container's environment; None, and the container waits, if that cannot be made."""
         try:
-            env = self.environment(run, container)
+            return self._configuration.environment(run, name)
         except NetlabError as error:
-            state.wait("CreateContainerConfigError", error.message)
-            changed(run)
-            return False
-        argv = behaviour(run.spec_of(container), env).argv
-        task = self._processes.start(run, container, command_of(run, container, argv, env), changed)
-        if run.is_sidecar(container):
+            state = run.state(name)
+            if state.message != error.message:
+                state.wait("CreateContainerConfigError", error.message)
+                self._lifecycle.events.failed(run, error.message)
+                run.changed()
+            return None
+
+    async def _configured(self, run: PodRun, name: str) -> dict[str, str]:
+        """The container's environment, as soon as it can be made."""
+        while (env := self._environment(run, name)) is None:
+            await self._configuration.changed()
+        return env
+
+    async def _start_configured(self, run: PodRun, name: str) -> None:
+        await self._configured(run, name)
+        await self._start_all([(run, name)])
+
+    def _start_process(self, run: PodRun, name: str, env: Mapping[str, str]) -> asyncio.Task[Any]:
+        argv = behaviour(run.spec_of(name), env).argv
+        return self._processes.start(run, name, command_of(run, name, argv, env))
+
+    async def _start_slowly(self, run: PodRun) -> None:
+        """Init containers one after another, each to its end, then the others."""
+        for name in run.inits:
+            if not await self._initialized(run, name):
+                return
+        await self._start_all([(run, name) for name in run.containers])
+
+    async def _initialized(self, run: PodRun, name: str) -> bool:
+        """Run one init container; True when it succeeded, or goes on as a sidecar."""
+        env = await self._configured(run, name)
+        if behaviour(run.spec_of(name), env).kind != "process":
+            # A server never ends, so nothing after it would start: only a sidecar may be one.
+            await self._servers.start([(run, name, env)])
+            return run.is_sidecar(name)
+        task = self._start_process(run, name, env)
+        if run.is_sidecar(name):
             return True
         ended = await asyncio.shield(task)
-        state.ready = ended is not None and ended.code == 0
-        return state.ready
+        run.state(name).ready = ended is not None and ended.code == 0
+        return run.state(name).ready
 
-    async def _start_main(self, runs: Sequence[PodRun], changed: Changed) -> None:
-        environments = {run.uid: self._environments(run) for run in runs}
-        new = [run for run in runs if run.uid not in self._adopted]
-        served = [pod for run in new if (pod := _served(run, environments[run.uid]))]
-        problems = await self._responder.serve(served) if served else {}
-        for run in runs:
-            for container, env in environments[run.uid].items():
-                await self._begin(run, container, env, problems.get(run.uid, []), changed)
-
-    def behaviour_of(self, run: PodRun, container: str) -> Behaviour:
-        """What a container of a running pod does."""
-        return behaviour(run.spec_of(container))
-
-    def environment(self, run: PodRun, container: str) -> dict[str, str]:
-        """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks."""
-        base = base_environment(hostname(run.pod))
-        if meta.spec(run.pod).get("enableServiceLinks", True):
-            namespace = meta.namespace(run.pod)
-            base |= service_variables(self._informers["Service"].items(), namespace)
-        return container_variables(_with_addresses(run), run.spec_of(container), base, self._lookup)
-
-    def _environments(self, run: PodRun) -> dict[str, dict[str, str]]:
-        """By container; one whose environment cannot be made waits, as in Kubernetes."""
-        made = {}
-        for name, state in run.containers.items():
-            try:
-                made[name] = self.environment(run, name)
-            except NetlabError as error:
-                state.wait("CreateContainerConfigError", error.message)
-        return made
-
-    def _lookup(self, kind: str, namespace: str, name: str) -> Object | None:
-        return self._informers[kind].get(f"{namespace}/{name}")
-
-    async def _begin(
-        self,
-        run: PodRun,
-        container: str,
-        env: Mapping[str, str],
-        problems: Sequence[str],
-        changed: Changed,
-    ) -> None:
-        found = behaviour(run.spec_of(container), env)
-        if found.kind == "process":
-            command = command_of(run, container, found.argv, env)
-            self._processes.start(run, container, command, changed)
-            return
-        state = run.state(container)
+    async def _start_dns(self, run: PodRun, name: str) -> None:
         try:
-            if found.kind == "dnsmasq":
-                await self._dns.start(run.uid, run.netns)
+            await self._dns.start(run.uid, run.netns)
         except (NetlabError, OSError) as error:
-            problems = [str(error)]
-        if problems:
-            log.error("pod %s: %s", run.key, "; ".join(problems))
-            state.wait("CreateContainerError", "; ".join(problems))
+            log.error("pod %s: %s", run.key, error)
+            run.state(name).wait("CreateContainerError", str(error))
+            self._lifecycle.events.failed(run, str(error))
+            run.changed()
             return
-        started = meta.status(run.pod).get("startTime")
-        state.begin(str(started or self._now()), container_id(run, container))
-        state.ready = True
+        known = (known_status(run, name).get("state") or {}).get("running") or {}
+        adopted = bool(known) and not run.renewed
+        if not adopted:
+            self._lifecycle.events.created(run, name)
+        at = str(known["startedAt"]) if adopted else rfc3339(time.time())
+        self._lifecycle.began(run, name, at, _never, adopted=adopted)
 
 
-def _with_addresses(run: PodRun) -> Object:
-    """The pod as its own environment sees it: its addresses are known before its status says so."""
-    status = {
-        **meta.status(run.pod),
-        "podIP": run.ips[0],
-        "podIPs": [{"ip": address} for address in run.ips],
-    }
-    return {**run.pod, "status": status}
+def _is_process(run: PodRun, name: str) -> bool:
+    return behaviour(run.spec_of(name)).kind == "process"
 
 
-def _served(run: PodRun, environments: Environments) -> ServedPod | None:
-    if environments.keys() != run.containers.keys():
-        return None
-    return served_pod(run.pod, str(run.netns), run.ips, environments)
+def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:
+    """dnsmasq has a watch of its own, which starts it again when it dies; nothing kills it here."""
+    log.warning("pod %s: container %s %s; it is left alone", run.key, container, why)
+    del grace

@@ -23,6 +23,7 @@ class DnsAgent:
         self._informers = informers
         self._pod = ""
         self._scheduled = False
+        self._turn = asyncio.Lock()
 
     @property
     def idle(self) -> bool:
@@ -35,18 +36,20 @@ class DnsAgent:
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
 
     async def start(self, pod_uid: str, netns: Path) -> None:
-        """Serve in the namespace of a pod. A second pod has to wait for the first to end."""
-        if self._pod and self._pod != pod_uid:
-            await self._server.stop()
-        self._pod = pod_uid
-        self._publish()
-        await self._server.start(netns)
+        """Serve in the namespace of a pod; of two pods the one that came last."""
+        async with self._turn:
+            if self._pod:
+                await self._server.stop()
+            self._pod = pod_uid
+            self._publish()
+            await self._server.start(netns)
 
     async def stop(self, pod_uid: str) -> None:
         """The pod is going away."""
-        if self._pod == pod_uid:
-            self._pod = ""
-            await self._server.stop()
+        async with self._turn:
+            if self._pod == pod_uid:
+                self._pod = ""
+                await self._server.stop()
 
     async def detach(self) -> None:
         """The controller ends; dnsmasq goes on."""

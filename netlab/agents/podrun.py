@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ from typing import Any
 from netlab.agents.podstatus import ContainerState
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.workload.sandbox import SandboxProcess
+
+
+def _nobody(run: PodRun) -> None:
+    """Told of a change as long as nobody else wants to be."""
+    del run
 
 
 @dataclass
@@ -17,7 +24,10 @@ class PodRun:
     """What an agent knows of a pod it runs.
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
-    the object as last seen. `inits` are the init containers, in the order they run.
+    the object as last seen. `inits` are the init containers, in the order they run. `processes`
+    has the containers that are processes, by name. `renewed` says that the namespace was made
+    just now, so nothing that ran in a former one is of use. `failure` is why the whole pod
+    counts as failed: reason and message.
     """
 
     pod: Object
@@ -27,7 +37,15 @@ class PodRun:
     directory: Path
     containers: dict[str, ContainerState] = field(default_factory=dict)
     inits: dict[str, ContainerState] = field(default_factory=dict)
+    processes: dict[str, SandboxProcess] = field(default_factory=dict)
+    renewed: bool = True
     stopping: bool = False
+    failure: tuple[str, str] | None = None
+    on_change: Callable[[PodRun], None] = _nobody
+
+    def changed(self) -> None:
+        """Say that a container's state changed: the pod's status is to be written."""
+        self.on_change(self)
 
     @property
     def key(self) -> str:
@@ -38,6 +56,21 @@ class PodRun:
     def uid(self) -> str:
         """The pod's uid."""
         return meta.uid(self.pod)
+
+    @property
+    def host_network(self) -> bool:
+        """True for a pod without a namespace of its own: it lives in its node's."""
+        return bool(meta.spec(self.pod).get("hostNetwork"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All its containers, init containers first."""
+        return (*self.inits, *self.containers)
+
+    @property
+    def states(self) -> tuple[ContainerState, ...]:
+        """The states of its containers, without init containers."""
+        return tuple(self.containers.values())
 
     def state(self, container: str) -> ContainerState:
         """The state of a container, init or not; `KeyError` if the pod has none of that name."""
@@ -70,14 +103,37 @@ def new_run(pod: Object, node: str, ips: tuple[str, ...], netns: Path, directory
 
 
 def hostname(pod: Object) -> str:
-    """`spec.hostname`, or the pod's name cut to what a host name may be."""
-    return str(meta.spec(pod).get("hostname") or meta.name(pod)[:63].rstrip("-."))
+    """`spec.hostname`, or the name cut to what a host name may be; on hostNetwork the node's."""
+    spec = meta.spec(pod)
+    if spec.get("hostNetwork"):
+        return str(spec.get("nodeName") or "")
+    return str(spec.get("hostname") or meta.name(pod)[:63].rstrip("-."))
 
 
 def container_id(run: PodRun, container: str) -> str:
     """A name for this start of a container: 64 hexadecimal digits, as runtimes give them."""
     restarts = run.state(container).restarts
     return hashlib.sha256(f"{run.uid}/{container}/{restarts}".encode()).hexdigest()
+
+
+def known_status(run: PodRun, container: str) -> dict[str, Any]:
+    """What the API says of a container: for one taken over, how the former agent left it."""
+    status = meta.status(run.pod)
+    entries = [
+        *(status.get("containerStatuses") or ()),
+        *(status.get("initContainerStatuses") or ()),
+    ]
+    return next((entry for entry in entries if entry["name"] == container), {})
+
+
+def with_addresses(run: PodRun) -> Object:
+    """The pod as its own environment sees it: its addresses are known before its status says so."""
+    status = {
+        **meta.status(run.pod),
+        "podIP": run.ips[0],
+        "podIPs": [{"ip": address} for address in run.ips],
+    }
+    return {**run.pod, "status": status}
 
 
 def _states(pod: Object, part: str, statuses: str) -> dict[str, ContainerState]:

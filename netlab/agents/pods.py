@@ -2,31 +2,37 @@
 
 A pod that the scheduler placed gets addresses and a namespace, then its containers; a pod that
 is to be deleted loses them and is then removed from the API. Pods that arrive together are
-attached together: one batch of netlink messages a node costs little more than one pod.
+attached together, and those that go are detached together: one batch of netlink messages a node
+costs little more than one pod.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.addresses import NodeAddresses
+from netlab.agents.deadline import Deadlines
+from netlab.agents.departure import Departure
+from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run
 from netlab.agents.podstatus import compute
 from netlab.client.informer import Informers
-from netlab.errors import ApiError, Conflict, NetlabError, NotFound
+from netlab.errors import ApiError, NetlabError, NotFound
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
 
-RETRY = 1.0
-"""Seconds before a pod that could not be started is tried again."""
+RETRY_FIRST, RETRY_CAP = 0.5, 30.0
+"""Seconds before a pod that could not be started is tried again, and the most, after doubling."""
+
+TOGETHER = 8
+"""Status writes between two looks at what else the event loop has to do."""
 
 
 class Wiring(Protocol):
@@ -36,14 +42,14 @@ class Wiring(Protocol):
         """Make namespaces and links; what exists already is adopted. Failures by the pod's uid."""
 
     def detach(self, runs: Sequence[PodRun]) -> None:
-        """Take namespaces and links away; what is gone already is no error."""
+        """Take namespaces, links and files away; what is gone already is no error."""
 
 
 class Containers(Protocol):
     """Runs what is in pods."""
 
-    async def start(self, runs: Sequence[PodRun], changed: Callable[[PodRun], None]) -> None:
-        """Start the containers, updating their states; `changed` is called when one changes."""
+    async def start(self, runs: Sequence[PodRun]) -> None:
+        """Start the containers, updating their states; a run is told of each change."""
 
     async def stop(self, run: PodRun, grace: float) -> None:
         """End everything the pod runs, killing what is left after `grace` seconds."""
@@ -58,10 +64,10 @@ class PodAgent:
         informers: Informers,
         wiring: Wiring,
         containers: Containers,
+        events: PodEvents,
         *,
         paths_of: Callable[[Object], tuple[Path, Path]],
         now: Callable[[], str],
-        warn: Callable[[Object, str, str], None],
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._nodes = {node.name: node for node in lab.nodes}
@@ -70,43 +76,54 @@ class PodAgent:
         self._pods = informers["Pod"]
         self._wiring = wiring
         self._containers = containers
+        self._events = events
         self._paths_of = paths_of
         self._now = now
-        self._warn = warn
         self._keys: dict[str, None] = {}
         self._wake = asyncio.Event()
-        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._departure = Departure(informers, wiring, containers, self._gone)
+        self._deadlines = Deadlines(events, self._expire)
         self._dirty: dict[str, PodRun] = {}
+        self._failures: dict[str, tuple[int, str]] = {}
         self._busy = False
         self._task: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
-        """True when every pod the API knows is as it should be."""
-        return not (self._busy or self._keys or self._stops or self._dirty)
+        """True when every pod the API knows is as it should be, or waits for somebody else."""
+        return not (self._busy or self._keys or self._dirty) and self._departure.idle
 
     async def start(self) -> None:
         """Take over the pods that ran before, then follow the API."""
         self._reserve_known_addresses()
+        self._departure.start()
         self._pods.add_listener(self._on_pod)
         self._task = asyncio.create_task(self._run(), name="pods")
 
     async def stop(self) -> None:
         """Stop following; pods go on running."""
-        tasks = [task for task in (self._task, *self._stops.values()) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._deadlines.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._departure.stop()
 
     def container_changed(self, run: PodRun) -> None:
         """A container started, ended or became ready: its pod's status is to be written."""
         self._dirty[run.uid] = run
         self._wake.set()
 
+    def not_started(self) -> Iterator[str]:
+        """A line for each pod that could not be given a namespace so far."""
+        for pod in self._pods.items():
+            failure = self._failures.get(meta.uid(pod))
+            if failure is not None:
+                yield f"pod {meta.key(pod)}: {failure[1]}"
+
     def _reserve_known_addresses(self) -> None:
         for pod in self._pods.items():
             node = self._addresses.get(str(meta.spec(pod).get("nodeName")))
-            if node is not None:
+            if node is not None and not meta.spec(pod).get("hostNetwork"):
                 node.reserve(_ips(pod))
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
@@ -114,8 +131,10 @@ class PodAgent:
         assert either is not None
         run = self.runs.get(meta.key(either))
         if new is not None and run is not None and run.uid == meta.uid(new):
-            run.pod = new
+            before, run.pod = run.pod, new
             if not meta.is_terminating(new):
+                if _gates(before) != _gates(new):
+                    self.container_changed(run)
                 return
         if meta.spec(either).get("nodeName") in self._nodes:
             self._enqueue(meta.key(either))
@@ -141,9 +160,9 @@ class PodAgent:
         for key in keys:
             pod, run = self._pods.get(key), self.runs.get(key)
             if run is not None and (pod is None or meta.uid(pod) != run.uid):
-                self._begin_stop(run)
+                self._departure.begin(run)
             elif pod is not None and meta.is_terminating(pod):
-                await self._end(pod, run)
+                self._end(pod, run)
             elif pod is not None and run is None and _is_to_run(pod):
                 starting.append(pod)
         if starting:
@@ -154,71 +173,94 @@ class PodAgent:
 
     async def _start(self, pods: Sequence[Object]) -> None:
         runs = [run for pod in pods if (run := self._admit(pod)) is not None]
-        failed = await asyncio.to_thread(self._wiring.attach, runs) if runs else {}
-        attached = [run for run in runs if run.uid not in failed]
+        failed = await self._attach([run for run in runs if not run.host_network])
         for run in runs:
             if run.uid in failed:
-                self._addresses[run.node].release(run.ips)
-                self._failed(run.pod, "FailedCreatePodSandBox", failed[run.uid])
-        self.runs.update({run.key: run for run in attached})
-        await self._containers.start(attached, self.container_changed)
-        self._dirty.update({run.uid: run for run in attached})
+                self._release(run)
+                self._failed(run.pod, failed[run.uid])
+        attached = [run for run in runs if run.uid not in failed]
+        for run in attached:
+            self._failures.pop(run.uid, None)
+            self.runs[run.key] = run
+            self._dirty[run.uid] = run
+            self._deadlines.watch(run)
+        await self._containers.start(attached)
+
+    async def _attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
+        """Failures by the pod's uid: of one pod, or of all, if the kernel cannot be reached."""
+        if not runs:
+            return {}
+        try:
+            return await asyncio.to_thread(self._wiring.attach, runs)
+        except (NetlabError, OSError) as error:
+            return {run.uid: error for run in runs}
 
     def _admit(self, pod: Object) -> PodRun | None:
-        """Give the pod its addresses: those it had, or new ones."""
+        """Give the pod its addresses: those it had, new ones, or on hostNetwork its node's."""
         node = str(meta.spec(pod)["nodeName"])
         try:
-            ips = _ips(pod) or self._addresses[node].take()
+            if meta.spec(pod).get("hostNetwork"):
+                ips: tuple[str, ...] = self._nodes[node].internal_ips
+            else:
+                ips = _ips(pod) or self._addresses[node].take()
         except NetlabError as error:
-            self._failed(pod, "FailedCreatePodSandBox", error)
+            self._failed(pod, error)
             return None
-        netns, directory = self._paths_of(pod)
-        return new_run(pod, node, ips, netns, directory)
+        return self._new_run(pod, node, ips)
 
-    def _failed(self, pod: Object, reason: str, error: Exception) -> None:
+    def _new_run(self, pod: Object, node: str, ips: tuple[str, ...]) -> PodRun:
+        netns, directory = self._paths_of(pod)
+        run = new_run(pod, node, ips, netns, directory)
+        run.on_change = self.container_changed
+        run.renewed = not run.host_network
+        return run
+
+    def _failed(self, pod: Object, error: Exception) -> None:
+        """Say why a pod could not be given its place, and try again, each time later."""
         log.error("pod %s: %s", meta.key(pod), error)
-        self._warn(pod, reason, str(error))
-        asyncio.get_running_loop().call_later(RETRY, self._enqueue, meta.key(pod))
+        self._events.failed_sandbox(pod, error)
+        count, _ = self._failures.get(meta.uid(pod), (0, ""))
+        self._failures[meta.uid(pod)] = (count + 1, str(error))
+        delay = min(RETRY_FIRST * 2.0 ** min(count, 10), RETRY_CAP)
+        asyncio.get_running_loop().call_later(delay, self._enqueue, meta.key(pod))
+
+    def _release(self, run: PodRun) -> None:
+        if not run.host_network:
+            self._addresses[run.node].release(run.ips)
 
     # -- stopping --------------------------------------------------------------------------
 
-    async def _end(self, pod: Object, run: PodRun | None) -> None:
-        if run is not None:
-            self._begin_stop(run)
-        else:  # scheduled, but never started here
-            await self._remove(pod)
+    def _end(self, pod: Object, run: PodRun | None) -> None:
+        """End a pod. One that this controller never ran may have been run by the one before."""
+        self._departure.begin(run or self._new_run(pod, str(meta.spec(pod)["nodeName"]), _ips(pod)))
 
-    def _begin_stop(self, run: PodRun) -> None:
-        if not run.stopping:
-            run.stopping = True
-            self._stops[run.uid] = asyncio.create_task(self._stop(run), name=f"stop {run.key}")
-
-    async def _stop(self, run: PodRun) -> None:
-        """End containers, then the namespace, then the object, as a kubelet does."""
-        grace = float(run.pod["metadata"].get("deletionGracePeriodSeconds") or 0)
-        try:
-            await self._containers.stop(run, grace)
-            await asyncio.to_thread(self._wiring.detach, [run])
-        except (NetlabError, OSError) as error:
-            log.error("pod %s: %s", run.key, error)
-        self._addresses[run.node].release(run.ips)
+    def _gone(self, run: PodRun) -> None:
+        """Nothing is left of a pod; a successor of the same name may be waiting."""
+        self._release(run)
+        self._deadlines.forget(run)
         self._dirty.pop(run.uid, None)
-        self.runs.pop(run.key, None)
-        self._stops.pop(run.uid, None)
-        await self._remove(run.pod)
-        self._enqueue(run.key)  # a successor of the same name may be waiting
+        self._failures.pop(run.uid, None)
+        if self.runs.get(run.key) is run:
+            del self.runs[run.key]
+        self._enqueue(run.key)
 
-    async def _remove(self, pod: Object) -> None:
-        with contextlib.suppress(NotFound, Conflict):
-            await self._informers.delete(pod, grace_period=0)
+    async def _expire(self, run: PodRun) -> None:
+        """The pod has been active for longer than it may be: it ends, and stays to be seen."""
+        await self._containers.stop(run, 0.0)
+        for name in run.names:
+            if run.state(name).running:
+                run.state(name).end(self._now(), 137)
+        self.container_changed(run)
 
     # -- status ----------------------------------------------------------------------------
 
     async def _write_statuses(self) -> None:
         dirty, self._dirty = self._dirty, {}
-        for run in dirty.values():
+        for number, run in enumerate(dirty.values()):
             if not run.stopping:
                 await self._write_status(run)
+            if number % TOGETHER == TOGETHER - 1:
+                await asyncio.sleep(0)
 
     async def _write_status(self, run: PodRun) -> None:
         status = compute(
@@ -228,6 +270,7 @@ class PodAgent:
             host_ips=self._nodes[run.node].internal_ips,
             pod_ips=run.ips,
             now=self._now(),
+            failure=run.failure,
         )
         try:
             run.pod = await self._informers.patch_status(run.pod, status)
@@ -239,6 +282,12 @@ class PodAgent:
 
 def _ips(pod: Object) -> tuple[str, ...]:
     return tuple(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
+
+
+def _gates(pod: Object) -> list[str | None]:
+    """How the pod's readiness gates stand: others than we set those conditions."""
+    gates = meta.spec(pod).get("readinessGates") or []
+    return [(meta.condition(pod, gate["conditionType"]) or {}).get("status") for gate in gates]
 
 
 def _is_to_run(pod: Object) -> bool:

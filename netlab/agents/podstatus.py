@@ -15,7 +15,10 @@ from netlab.objects.meta import Object
 
 @dataclass
 class ContainerState:
-    """One container's life so far. Times are RFC 3339 strings, "" for never."""
+    """One container's life so far. Times are RFC 3339 strings, "" for never.
+
+    `started` is False while a startup probe has not had its answer.
+    """
 
     name: str
     image: str
@@ -29,6 +32,7 @@ class ContainerState:
     restarts: int = 0
     crashes: int = 0
     ready: bool = False
+    started: bool = True
     last: dict[str, Any] | None = None
 
     @property
@@ -46,10 +50,14 @@ class ContainerState:
         self.finished_at, self.exit_code, self.ready = now, exit_code, False
         self.reason = "Completed" if exit_code == 0 else "Error"
 
+    def remember(self) -> None:
+        """How it ended becomes its last state."""
+        self.last = self._terminated()
+
     def wait(self, reason: str, message: str) -> None:
         """The container cannot run yet, or not again yet; remembers how it ended."""
-        if self.exit_code is not None:
-            self.last = self._terminated()
+        if self.exit_code is not None and not self.waiting:
+            self.remember()
         self.waiting, self.message, self.ready = reason, message, False
 
     def status(self) -> dict[str, Any]:
@@ -60,7 +68,7 @@ class ContainerState:
             "imageID": "",
             "containerID": f"netlab://{self.container_id}" if self.container_id else "",
             "ready": self.ready,
-            "started": self.running,
+            "started": self.running and self.started,
             "restartCount": self.restarts,
             "state": self._state(),
             "lastState": {"terminated": self.last} if self.last else {},
@@ -116,26 +124,37 @@ def compute(
     host_ips: Sequence[str],
     pod_ips: Sequence[str],
     now: str,
+    failure: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change."""
-    current = phase(pod, containers, inits)
-    ready = current == "Running" and all(container.ready for container in containers)
+    """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change.
+
+    `failure` (reason, message) makes the pod Failed, whatever its containers did.
+    """
+    current = "Failed" if failure else phase(pod, containers, inits)
+    contained = current == "Running" and all(container.ready for container in containers)
+    gates = unmet_gates(pod)
+    ready = contained and not gates
     over = current in ("Succeeded", "Failed")
     unready = {
         "reason": "PodCompleted" if over else "ContainersNotReady",
         "message": "" if over else _unready_message(containers),
     }
+    ungated = unready if not contained else _gates_unmet(gates)
     waiting_inits = [init.name for init in inits if init.exit_code != 0 and not init.ready]
     conditions = [
         _condition("PodReadyToStartContainers", bool(pod_ips) and not over),
         _condition("Initialized", not waiting_inits, **_uninitialized(waiting_inits)),
-        _condition("Ready", ready, **unready),
-        _condition("ContainersReady", ready, **unready),
+        _condition("Ready", ready, **ungated),
+        _condition("ContainersReady", contained, **unready),
         _condition("PodScheduled", True),
     ]
     return {
         "phase": current,
-        "conditions": [_with_time(pod, condition, now) for condition in conditions],
+        **({"reason": failure[0], "message": failure[1]} if failure else {}),
+        "conditions": [
+            *(_with_time(pod, condition, now) for condition in conditions),
+            *foreign_conditions(pod, {condition["type"] for condition in conditions}),
+        ],
         "hostIP": host_ips[0] if host_ips else None,
         "hostIPs": [{"ip": address} for address in host_ips],
         "podIP": pod_ips[0] if pod_ips else None,
@@ -145,6 +164,25 @@ def compute(
         "containerStatuses": [container.status() for container in containers],
         "qosClass": qos_class(pod),
     }
+
+
+def unmet_gates(pod: Object) -> list[str]:
+    """The condition types of `spec.readinessGates` that somebody has yet to set to True."""
+    gates = [gate["conditionType"] for gate in meta.spec(pod).get("readinessGates") or []]
+    return [gate for gate in gates if (meta.condition(pod, gate) or {}).get("status") != "True"]
+
+
+def foreign_conditions(pod: Object, own: set[str]) -> list[dict[str, Any]]:
+    """The pod's conditions that are not the kubelet's to write."""
+    known = meta.status(pod).get("conditions") or []
+    return [condition for condition in known if condition.get("type") not in own]
+
+
+def _gates_unmet(gates: Sequence[str]) -> dict[str, str]:
+    text = ", ".join(
+        f'corresponding condition of pod readiness gate "{gate}" does not exist.' for gate in gates
+    )
+    return {"reason": "ReadinessGatesNotReady", "message": text}
 
 
 def qos_class(pod: Object) -> str:

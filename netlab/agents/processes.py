@@ -4,234 +4,199 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import signal
+import time
 from datetime import UTC, datetime
 
-from netlab.agents.podrun import PodRun, container_id, hostname
-from netlab.agents.podstatus import ContainerState, restart_policy
-from netlab.dns.config import resolv_conf
+from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
+from netlab.agents.places import Places
+from netlab.agents.podrun import PodRun
+from netlab.agents.responder import ResponderKeeper
 from netlab.errors import NetlabError
-from netlab.objects import meta
-from netlab.objects.lab import Lab
-from netlab.workload import rootfs
-from netlab.workload.sandbox import (
-    Command,
-    Ended,
-    Place,
-    Sandboxes,
-    SandboxProcess,
-    base_environment,
-    privileges,
-)
+from netlab.workload.client import ResponderGone
+from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
 log = logging.getLogger(__name__)
-
-Changed = Callable[[PodRun], None]
-
-BACK_OFF_FIRST, BACK_OFF_CAP = 10.0, 300.0
-"""Seconds before the second restart of a crashing container, and the most; the first is at once."""
-
-CALM = 600.0
-"""Seconds of running after which a container's crashes are forgotten."""
 
 NO_START = 128
 """The exit code that a runtime gives a container which could not be started."""
 
-
-@dataclass(frozen=True)
-class Names:
-    """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
-
-    dns: str
-    domain: str
-    upstreams: tuple[str, ...]
+START_RETRY = 5.0
+"""Seconds before a container is tried again whose sandbox could not be made."""
 
 
 class PodProcesses:
     """All containers of the lab that are commands."""
 
-    def __init__(self, sandboxes: Sandboxes, lab: Lab, dns: str, now: Callable[[], str]) -> None:
-        self.sandboxes = sandboxes
-        self._names = Names(dns, lab.dns.domain, lab.external.gateway_ips)
-        self._now = now
+    def __init__(
+        self, sandboxes: Sandboxes, keeper: ResponderKeeper, places: Places, lifecycle: Lifecycle
+    ) -> None:
+        self._sandboxes = sandboxes
+        self._keeper = keeper
+        self._places = places
+        self._lifecycle = lifecycle
         self._tasks: dict[str, list[asyncio.Task[Ended | None]]] = {}
+        self._kills: set[asyncio.Task[None]] = set()
         self._known: dict[tuple[str, str], SandboxProcess] = {}
 
-    async def adopt(self) -> None:
-        """Learn what a former controller started; `start` then takes that over."""
-        self._known = await self.sandboxes.processes()
+    async def adopt(self) -> frozenset[str]:
+        """Learn what a former controller started; `start` takes it over. The pods' uids."""
+        self._known = await self._sandboxes.processes()
+        return frozenset(uid for uid, _ in self._known)
 
     async def detach(self) -> None:
         """Watch no longer; the processes go on."""
         tasks = [task for tasks in self._tasks.values() for task in tasks]
-        for task in tasks:
+        for task in (*tasks, *self._kills):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, *self._kills, return_exceptions=True)
 
-    def start(
-        self, run: PodRun, container: str, command: Command, changed: Changed
-    ) -> asyncio.Task[Ended | None]:
+    def start(self, run: PodRun, container: str, command: Command) -> asyncio.Task[Ended | None]:
         """Start, or adopt, a container's command and keep it as the restart policy says.
 
         The task ends when the container will not run again; its result is how it ended.
         """
-        task = asyncio.create_task(
-            self._live(run, container, command, changed), name=f"{run.key} {container}"
-        )
+        work = self._live(run, container, command)
+        task = asyncio.create_task(work, name=f"{run.key} {container}")
         self._tasks.setdefault(run.uid, []).append(task)
         return task
 
+    def kill(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
+        """End a container's process; its life goes on as the restart policy says."""
+        work = self._kill(run, container, why, grace_period(run) if grace is None else grace)
+        task = asyncio.create_task(work, name=f"kill {run.key} {container}")
+        self._kills.add(task)
+        task.add_done_callback(self._kills.discard)
+
     async def stop(self, run: PodRun, grace: float) -> None:
-        """TERM all processes of a pod, KILL what is left after `grace` seconds."""
+        """TERM all processes of a pod, KILL what is left after `grace` seconds; sidecars last."""
         tasks = self._tasks.pop(run.uid, [])
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        running = await self.running(run.uid)
-        await asyncio.gather(*(process.kill(grace) for process in running))
-        await self.sandboxes.remove(run.uid)
+        for name in run.names:
+            if (known := self._known.pop((run.uid, name), None)) is not None:
+                run.processes.setdefault(name, known)
+        began = time.monotonic()
+        await asyncio.gather(*(self._end(run, name, grace) for name in run.containers))
+        left = max(0.0, grace - (time.monotonic() - began))
+        await asyncio.gather(*(self._end(run, name, left) for name in reversed(run.inits)))
+        await self.forget(run.uid)
 
-    async def running(self, uid: str) -> list[SandboxProcess]:
-        """The processes of a pod that have not ended."""
-        found = await self.sandboxes.processes()
-        return [p for (pod, _), p in found.items() if pod == uid and p.ended is None]
+    async def forget(self, uid: str) -> None:
+        """Kill whatever is left of a pod, and let the responder forget it."""
+        await self._keeper.reached(lambda: self._sandboxes.remove(uid))
 
-    def place(self, run: PodRun) -> Place:
-        """Where the pod's commands run; writes the files its containers share."""
-        name = hostname(run.pod)
-        hosts = rootfs.hosts_file(name, run.ips) + _host_aliases(run)
-        rootfs.write_pod_files(
-            run.directory, hostname=name, hosts=hosts, resolv_conf=pod_resolv_conf(run, self._names)
-        )
-        return Place(run.uid, run.directory, run.netns, name)
+    # -- one container ---------------------------------------------------------------------
 
-    async def _live(
-        self, run: PodRun, container: str, command: Command, changed: Changed
-    ) -> Ended | None:
-        state = run.state(container)
-        process = self._known.pop((run.uid, container), None)
+    async def _live(self, run: PodRun, container: str, command: Command) -> Ended | None:
+        adopted = await self._adopted(run, container)
         while True:
             try:
-                process = process or await self._start(run, container, command, state)
+                process = adopted or await self._start(run, container, command)
             except (NetlabError, OSError) as error:
-                log.error("pod %s: container %s: %s", run.key, container, error)
-                state.wait("RunContainerError", str(error))
-                changed(run)
-                return None
-            ended = await self._until_ended(run, container, state, process, changed)
-            process = None
-            if not _restarts(run, container, ended):
+                await self._refused(run, container, error)
+                continue
+            ended = await self._until_ended(run, container, process, adopted=adopted is not None)
+            adopted = None
+            if not restarts(run, container, ended.code):
                 return ended
-            await self._back_off(run, state, ended, changed)
-            state.restarts += 1
+            await self._lifecycle.back_off(run, container, ended.finished - ended.started)
+            run.state(container).restarts += 1
 
-    async def _start(
-        self, run: PodRun, container: str, command: Command, state: ContainerState
-    ) -> SandboxProcess:
-        place = self.place(run)
-        return await self.sandboxes.start(place, container, command, attempt=state.restarts)
+    async def _adopted(self, run: PodRun, container: str) -> SandboxProcess | None:
+        """What a former controller started, unless it runs in a namespace that is gone."""
+        process = self._known.pop((run.uid, container), None)
+        if process is not None and run.renewed:
+            await process.kill(0)
+            return None
+        return process
+
+    async def _start(self, run: PodRun, container: str, command: Command) -> SandboxProcess:
+        self._lifecycle.events.created(run, container)
+        attempt = run.state(container).restarts
+
+        async def started() -> SandboxProcess:
+            place = self._places.place(run)
+            return await self._sandboxes.start(place, container, command, attempt=attempt)
+
+        return await self._keeper.reached(started)
+
+    async def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
+        message = error.message if isinstance(error, NetlabError) else str(error)
+        log.error("pod %s: container %s: %s", run.key, container, message)
+        run.state(container).wait("RunContainerError", message)
+        self._lifecycle.events.failed(run, message)
+        run.changed()
+        await asyncio.sleep(START_RETRY)
 
     async def _until_ended(
-        self,
-        run: PodRun,
-        container: str,
-        state: ContainerState,
-        process: SandboxProcess,
-        changed: Changed,
+        self, run: PodRun, container: str, process: SandboxProcess, *, adopted: bool
     ) -> Ended:
-        state.begin(_time(process.started), container_id(run, container))
+        run.processes[container] = process
+        at = rfc3339(process.started)
         if process.ended is None:
-            state.ready = True
-            changed(run)
-        ended = process.ended or await process.wait()
-        failed_to_start = ended.reason == "StartError"
-        state.end(_time(ended.finished), NO_START if failed_to_start else ended.code)
-        state.reason, state.message = ended.reason, ended.message
-        changed(run)
+            self._lifecycle.began(run, container, at, self.kill, adopted=adopted)
+            if not adopted and not await self._lifecycle.post_start(run, container):
+                self.kill(run, container, "failed postStart hook", None)
+        else:
+            self._began_and_ended(run, container, at, process.ended, adopted=adopted)
+        ended = process.ended or await _end_of(process)
+        run.processes.pop(container, None)
+        code = NO_START if ended.reason == "StartError" else ended.code
+        self._lifecycle.ended(
+            run,
+            container,
+            rfc3339(ended.finished),
+            code,
+            reason=ended.reason,
+            message=ended.message,
+        )
         return ended
 
-    async def _back_off(
-        self, run: PodRun, state: ContainerState, ended: Ended, changed: Changed
+    def _began_and_ended(
+        self, run: PodRun, container: str, at: str, ended: Ended, *, adopted: bool
     ) -> None:
-        if ended.finished - ended.started > CALM:
-            state.crashes = 0
-        state.crashes += 1
-        if state.crashes > 1:
-            seconds = min(BACK_OFF_FIRST * 2.0 ** (state.crashes - 2), BACK_OFF_CAP)
-            state.wait(
-                "CrashLoopBackOff",
-                f"back-off {seconds:.0f}s restarting failed container={state.name} "
-                f"pod={meta.name(run.pod)}_{meta.namespace(run.pod)}({run.uid})",
-            )
-            changed(run)
-            await asyncio.sleep(seconds)
+        """It was over before we saw it: a very short command, or one that never started."""
+        self._lifecycle.began(run, container, at, self.kill, adopted=True)
+        if ended.reason == "StartError" and not adopted:
+            self._lifecycle.events.failed(run, ended.message)
+        elif not adopted:
+            self._lifecycle.events.started(run, container)
+
+    async def _kill(self, run: PodRun, container: str, why: str, grace: float) -> None:
+        process = run.processes.get(container)
+        if process is None or run.stopping:
+            return
+        self._lifecycle.events.killing(run, container, why)
+        left = await self._lifecycle.pre_stop(run, container, grace)
+        await _killed(process, left)
+
+    async def _end(self, run: PodRun, container: str, grace: float) -> None:
+        process = run.processes.get(container)
+        if process is not None and process.ended is None:
+            await _killed(process, await self._lifecycle.pre_stop(run, container, grace))
+        run.processes.pop(container, None)
 
 
-def command_of(
-    run: PodRun,
-    container: str,
-    argv: Sequence[str],
-    env: Mapping[str, str],
-    *,
-    tty: bool | None = None,
-    stdin: bool | None = None,
-) -> Command:
-    """A command in a container, run as the container's entry in the pod's spec wants it.
-
-    `tty` and `stdin` are the entry's own, unless they are given (for exec).
-    """
-    spec = run.spec_of(container)
-    tty = bool(spec.get("tty")) if tty is None else tty
-    return Command(
-        tuple(argv),
-        {**base_environment(hostname(run.pod), tty=tty), **env},
-        tty=tty,
-        stdin=bool(spec.get("stdin")) if stdin is None else stdin,
-        stdin_once=bool(spec.get("stdinOnce")),
-        directory=str(spec.get("workingDir") or "/"),
-        privileges=privileges(meta.spec(run.pod), spec),
-    )
+async def _end_of(process: SandboxProcess) -> Ended:
+    """How it ended: with the responder, if that was killed, for it is its parent."""
+    try:
+        return await process.wait()
+    except ResponderGone:
+        number = int(signal.SIGKILL)
+        return Ended(KILLED, number, "Error", "", process.started, time.time())
 
 
-def pod_resolv_conf(run: PodRun, names: Names) -> str:
-    """A pod's /etc/resolv.conf, by its dnsPolicy and dnsConfig."""
-    spec = meta.spec(run.pod)
-    policy = spec.get("dnsPolicy") or "ClusterFirst"
-    if policy == "Default":
-        text = "".join(f"nameserver {address}\n" for address in names.upstreams)
-    elif policy == "None":
-        text = ""
-    else:
-        text = resolv_conf(meta.namespace(run.pod), names.dns, names.domain)
-    return text + _dns_config(spec.get("dnsConfig") or {})
+async def _killed(process: SandboxProcess, grace: float) -> None:
+    try:
+        await process.kill(grace)
+    except ResponderGone:
+        log.info("container %s of %s ended with the responder", process.container, process.uid)
+    except NetlabError as error:
+        log.info("container %s of %s: %s", process.container, process.uid, error)
 
 
-def _dns_config(config: Mapping[str, Sequence[object]]) -> str:
-    lines = [f"nameserver {address}" for address in config.get("nameservers") or ()]
-    if config.get("searches"):
-        lines.append("search " + " ".join(str(domain) for domain in config["searches"]))
-    for option in config.get("options") or ():
-        assert isinstance(option, dict)
-        value = f":{option['value']}" if option.get("value") else ""
-        lines.append(f"options {option.get('name')}{value}")
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _host_aliases(run: PodRun) -> str:
-    aliases = meta.spec(run.pod).get("hostAliases") or []
-    return "".join(f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n" for alias in aliases)
-
-
-def _restarts(run: PodRun, container: str, ended: Ended) -> bool:
-    """Whether the pod wants this container run again; init containers only until they succeed."""
-    policy = restart_policy(run.pod)
-    if container in run.inits and not run.is_sidecar(container):
-        return ended.code != 0 and policy != "Never"
-    if policy == "Always" or run.is_sidecar(container):
-        return True
-    return policy == "OnFailure" and ended.code != 0
-
-
-def _time(seconds: float) -> str:
+def rfc3339(seconds: float) -> str:
+    """Unix time as the API writes it."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

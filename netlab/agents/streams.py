@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 
 from netlab.agents import containerlogs
-from netlab.agents.containers import PodContainers
+from netlab.agents.kubelet import Kubelet
 from netlab.agents.podrun import PodRun
-from netlab.agents.pods import PodAgent
-from netlab.agents.processes import PodProcesses, command_of
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.workload.client import ResponderClient
-from netlab.workload.sandbox import SandboxProcess
 from netlab.workload.session import AttachSession, ExecSession
 
 
@@ -21,29 +17,19 @@ class LabStreams:
     """Implements `api.streams.PodStreams`; answers once the agents are there (`connect`)."""
 
     def __init__(self) -> None:
-        self._agents: tuple[PodAgent, PodContainers, PodProcesses, ResponderClient] | None = None
+        self._kubelet: Kubelet | None = None
 
-    def connect(
-        self,
-        pods: PodAgent,
-        containers: PodContainers,
-        processes: PodProcesses,
-        responder: ResponderClient,
-    ) -> None:
+    def connect(self, kubelet: Kubelet) -> None:
         """From now on, these are the pods."""
-        self._agents = (pods, containers, processes, responder)
+        self._kubelet = kubelet
 
     async def exec(
         self, pod: Object, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
     ) -> ExecSession:
         """Run a command beside what the container runs."""
-        _, containers, processes, _ = self._ready()
         run = self._run(pod)
         try:
-            process = await self._process(run, container)
-            env = containers.environment(run, container)
-            command = command_of(run, container, argv, env, tty=tty, stdin=stdin)
-            return await processes.sandboxes.execute(process, command)
+            return await self._ready().commands.start(run, container, argv, stdin=stdin, tty=tty)
         except ApiError:
             raise
         except NetlabError as error:
@@ -52,9 +38,8 @@ class LabStreams:
     async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> AttachSession:
         """Join the container's own process; a built-in server has none to join."""
         del stdin, tty  # the process has what its container's spec gave it
-        _, _, processes, _ = self._ready()
         run = self._run(pod)
-        known = (await processes.sandboxes.processes()).get((run.uid, container))
+        known = await self._ready().commands.process(run, container)
         if known is None:
             raise BadRequest(
                 f"container {container} is a built-in server: there is no process to attach to",
@@ -74,39 +59,25 @@ class LabStreams:
         previous: bool,
     ) -> AsyncGenerator[bytes, None]:
         """What the container wrote; for a built-in server, its access log."""
-        _, _, processes, responder = self._ready()
-        run = self._run(pod)
+        kubelet, run = self._ready(), self._run(pod)
         wanted = containerlogs.Wanted(follow, tail_lines, since, timestamps)
-        known = (await processes.sandboxes.processes()).get((run.uid, container))
+        known = await kubelet.commands.process(run, container)
         if previous:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
         else:
-            entries = containerlogs.of_server(responder, run.uid, container, wanted)
+            entries = containerlogs.of_server(kubelet.keeper.client, run, container, wanted)
         async for chunk in containerlogs.rendered(entries, wanted):
             yield chunk
 
-    def _ready(self) -> tuple[PodAgent, PodContainers, PodProcesses, ResponderClient]:
-        if self._agents is None:
+    def _ready(self) -> Kubelet:
+        if self._kubelet is None:
             raise ApiError("the lab is starting", code=503, reason="ServiceUnavailable")
-        return self._agents
+        return self._kubelet
 
     def _run(self, pod: Object) -> PodRun:
-        run = self._ready()[0].runs.get(meta.key(pod))
+        run = self._ready().run_of(meta.key(pod))
         if run is None or run.uid != meta.uid(pod):
             raise NotFound(f'pod "{meta.name(pod)}" does not run')
         return run
-
-    async def _process(self, run: PodRun, container: str) -> SandboxProcess:
-        """The process whose namespaces an exec enters."""
-        _, containers, processes, _ = self._ready()
-        state = run.state(container)
-        if not state.running:
-            raise BadRequest(f'container not found ("{container}"): it is not running')
-        if containers.behaviour_of(run, container).kind != "process":
-            return await processes.sandboxes.idle(processes.place(run))
-        known = (await processes.sandboxes.processes()).get((run.uid, container))
-        if known is None:
-            raise NotFound(f'container "{container}" has no process')
-        return known

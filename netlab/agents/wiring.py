@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from netlab.agents.podrun import PodRun
-from netlab.kernel import paths
+from netlab.kernel import netns, paths
 from netlab.network import apply, plan
 from netlab.network.model import PodLink
+from netlab.network.session import Session
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -22,19 +24,57 @@ class PodWiring:
         self._directory = directory
 
     def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
-        """Make what is missing; returns what failed, by the pod's uid."""
+        """Make what is missing; returns what failed, by the pod's uid.
+
+        Notes in each run whether its namespace is a new one.
+        """
         for run in runs:
             run.directory.mkdir(parents=True, exist_ok=True)
-        return apply.attach_pods([self._link(run) for run in runs], self._directory)
+        before = {run.uid: _inode(run.netns) for run in runs}
+        failed = apply.attach_pods([self._link(run) for run in runs], self._directory)
+        for run in runs:
+            run.renewed = before[run.uid] is None or _inode(run.netns) != before[run.uid]
+        return failed
 
     def detach(self, runs: Sequence[PodRun]) -> None:
-        """Take away what is there."""
-        apply.detach_pods([self._link(run) for run in runs], self._directory)
+        """Take away what is there: ports, namespaces and files."""
+        own = [run for run in runs if run.ips and not run.host_network]
+        apply.detach_pods([self._link(run) for run in own], self._directory)
+        for run in runs:
+            shutil.rmtree(run.directory, ignore_errors=True)
+
+    def sweep(self, pods: Iterable[Object]) -> list[str]:
+        """Take away the namespaces of pods that are no more: a controller that was killed leaves
+        them when it had just deleted a pod. Returns their names."""
+        known = {space.name for space in plan.cluster(self._lab).namespaces}
+        known |= {self._name(pod) for pod in pods}
+        found = [entry.name for entry in paths.namespaces(self._directory).iterdir()]
+        strays = sorted(set(found) - known)
+        with Session(self._directory) as session:
+            for name in strays:
+                session.remove(name)
+        self._sweep_files({meta.uid(pod) for pod in pods})
+        return strays
+
+    def _sweep_files(self, uids: set[str]) -> None:
+        directory = paths.pod(self._directory, "any").parent
+        for entry in directory.iterdir() if directory.exists() else ():
+            if entry.name not in uids:
+                shutil.rmtree(entry, ignore_errors=True)
 
     def paths_of(self, pod: Object) -> tuple[Path, Path]:
         """The bind mount of a pod's namespace, and the directory of its files."""
-        name = plan.pod_name(self._lab, meta.namespace(pod), meta.name(pod))
-        return paths.namespace(self._directory, name), paths.pod(self._directory, meta.uid(pod))
+        directory = paths.pod(self._directory, meta.uid(pod))
+        if meta.spec(pod).get("hostNetwork"):
+            return self.node_netns(str(meta.spec(pod)["nodeName"])), directory
+        return paths.namespace(self._directory, self._name(pod)), directory
+
+    def node_netns(self, node: str) -> Path:
+        """The bind mount of a node's namespace."""
+        return paths.namespace(self._directory, plan.node_name(self._lab, node))
+
+    def _name(self, pod: Object) -> str:
+        return plan.pod_name(self._lab, meta.namespace(pod), meta.name(pod))
 
     def _link(self, run: PodRun) -> PodLink:
         node = self._lab.node(run.node)
@@ -42,3 +82,8 @@ class PodWiring:
         return plan.pod_link(
             self._lab, node, meta.namespace(run.pod), meta.name(run.pod), run.uid, run.ips
         )
+
+
+def _inode(path: Path) -> int | None:
+    """Which namespace is mounted there, if one is."""
+    return path.stat().st_ino if netns.exists(path) else None

@@ -1,0 +1,112 @@
+"""Commands run beside what a container runs: for exec, for probes and for lifecycle hooks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from netlab.agents.configuration import Configuration
+from netlab.agents.places import Places
+from netlab.agents.podrun import PodRun, hostname
+from netlab.errors import BadRequest, NotFound
+from netlab.objects import meta
+from netlab.workload.behaviour import behaviour
+from netlab.workload.sandbox import (
+    Command,
+    Sandboxes,
+    SandboxProcess,
+    base_environment,
+    privileges,
+)
+from netlab.workload.session import ExecSession
+
+OUTPUT_LIMIT = 10 * 1024
+"""Bytes of a probe's output that are kept, as the kubelet does."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it said on both outputs."""
+
+    code: int
+    output: str
+
+
+class Commands:
+    """Runs commands in the containers of pods."""
+
+    def __init__(self, sandboxes: Sandboxes, places: Places, configuration: Configuration) -> None:
+        self._sandboxes = sandboxes
+        self._places = places
+        self._configuration = configuration
+
+    async def start(
+        self, run: PodRun, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
+    ) -> ExecSession:
+        """Run a command in all the namespaces of a container, which must be running."""
+        process = await self._process(run, container)
+        env = self._configuration.environment(run, container)
+        command = command_of(run, container, argv, env, tty=tty, stdin=stdin)
+        return await self._sandboxes.execute(process, command)
+
+    async def run(self, run: PodRun, container: str, argv: Sequence[str], timeout: float) -> Ran:
+        """Run a command to its end; `TimeoutError` (it is killed) after `timeout` seconds."""
+        session = await self.start(run, container, argv, stdin=False, tty=False)
+        try:
+            async with asyncio.timeout(timeout):
+                out, err, code = await asyncio.gather(
+                    _text(session.stdout()), _text(session.stderr()), session.wait()
+                )
+        finally:
+            await session.kill()
+        return Ran(code, out + err)
+
+    async def process(self, run: PodRun, container: str) -> SandboxProcess | None:
+        """The container's own process, also when it has ended; None for a built-in server."""
+        return (await self._sandboxes.processes()).get((run.uid, container))
+
+    async def _process(self, run: PodRun, container: str) -> SandboxProcess:
+        """The process whose namespaces the command enters."""
+        if not run.state(container).running:
+            raise BadRequest(f'container not found ("{container}"): it is not running')
+        if behaviour(run.spec_of(container)).kind != "process":
+            return await self._sandboxes.idle(self._places.place(run))
+        known = run.processes.get(container)
+        if known is None:
+            raise NotFound(f'container "{container}" has no process')
+        return known
+
+
+def command_of(
+    run: PodRun,
+    container: str,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    tty: bool | None = None,
+    stdin: bool | None = None,
+) -> Command:
+    """A command in a container, run as the container's entry in the pod's spec wants it.
+
+    `tty` and `stdin` are the entry's own, unless they are given (for exec).
+    """
+    spec = run.spec_of(container)
+    tty = bool(spec.get("tty")) if tty is None else tty
+    return Command(
+        tuple(argv),
+        {**base_environment(hostname(run.pod), tty=tty), **env},
+        tty=tty,
+        stdin=bool(spec.get("stdin")) if stdin is None else stdin,
+        stdin_once=bool(spec.get("stdinOnce")),
+        directory=str(spec.get("workingDir") or "/"),
+        privileges=privileges(meta.spec(run.pod), spec),
+    )
+
+
+async def _text(chunks: AsyncIterator[bytes]) -> str:
+    """What comes, to its end, as far as the limit."""
+    kept = b""
+    async for chunk in chunks:
+        kept += chunk[: OUTPUT_LIMIT - len(kept)]
+    return kept.decode(errors="replace")

@@ -1,0 +1,56 @@
+"""What containers are configured with: variables from Services, ConfigMaps and Secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from netlab.agents.environment import container_variables, service_variables
+from netlab.agents.podrun import PodRun, hostname, with_addresses
+from netlab.client.informer import Informers
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.workload.sandbox import base_environment
+
+
+class Configuration:
+    """Reads from the informers; `changed` tells when something a pod waits for may be there."""
+
+    def __init__(self, informers: Informers) -> None:
+        self._informers = informers
+        self._of_services: dict[str, Mapping[str, str]] = {}
+        self._change = asyncio.Event()
+        informers["Service"].add_listener(self._on_service)
+        for kind in ("ConfigMap", "Secret"):
+            informers[kind].add_listener(self._on_source)
+
+    def environment(self, run: PodRun, container: str) -> dict[str, str]:
+        """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks."""
+        base = base_environment(hostname(run.pod))
+        if meta.spec(run.pod).get("enableServiceLinks", True):
+            base |= self._service_variables(meta.namespace(run.pod))
+        return container_variables(with_addresses(run), run.spec_of(container), base, self.lookup)
+
+    def lookup(self, kind: str, namespace: str, name: str) -> Object | None:
+        """A ConfigMap or Secret, if there is one of that name."""
+        return self._informers[kind].get(f"{namespace}/{name}")
+
+    async def changed(self) -> None:
+        """Return once any ConfigMap or Secret has come, gone or changed."""
+        await self._change.wait()
+
+    def _service_variables(self, namespace: str) -> Mapping[str, str]:
+        """The same for all pods of a namespace, so made once after each change of a Service."""
+        if namespace not in self._of_services:
+            services = self._informers["Service"].items()
+            self._of_services[namespace] = service_variables(services, namespace)
+        return self._of_services[namespace]
+
+    def _on_service(self, old: Object | None, new: Object | None) -> None:
+        del old, new
+        self._of_services.clear()
+
+    def _on_source(self, old: Object | None, new: Object | None) -> None:
+        del old, new
+        self._change.set()  # wakes those who wait now; who comes later waits for the next one
+        self._change = asyncio.Event()

@@ -1,0 +1,104 @@
+"""All of the kubelet, put together: pods, their containers, probes, hooks and Events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from netlab.agents.actions import Actions
+from netlab.agents.commands import Commands
+from netlab.agents.configuration import Configuration
+from netlab.agents.containers import PodContainers
+from netlab.agents.dns import DnsAgent
+from netlab.agents.draining import Draining
+from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.places import Names, Places
+from netlab.agents.podevents import PodEvents, Recorder
+from netlab.agents.podrun import PodRun
+from netlab.agents.pods import PodAgent, waiting_for
+from netlab.agents.prober import Prober
+from netlab.agents.processes import PodProcesses
+from netlab.agents.responder import ResponderKeeper
+from netlab.agents.servers import PodServers
+from netlab.agents.wiring import PodWiring
+from netlab.client.informer import Informers
+from netlab.objects import bootstrap, meta
+from netlab.objects.lab import Lab
+from netlab.workload.sandbox import Sandboxes
+
+log = logging.getLogger(__name__)
+
+
+class Kubelet:
+    """Runs the pods of all nodes of a lab."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        keeper: ResponderKeeper,
+        informers: Informers,
+        dns: DnsAgent,
+        draining: Draining,
+        recorder: Recorder,
+        *,
+        owner: str,
+        now: Callable[[], str],
+    ) -> None:
+        self.keeper = keeper
+        self._informers = informers
+        self._wiring = PodWiring(lab, directory)
+        events = PodEvents(recorder)
+        configuration = Configuration(informers)
+        names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)
+        places, sandboxes = Places(names), Sandboxes(keeper.client, owner)
+        self.commands = Commands(sandboxes, places, configuration)
+        actions = Actions(self.commands, self._wiring.node_netns)
+        self._prober = Prober(actions, events)
+        lifecycle = Lifecycle(events, self._prober, actions)
+        servers = PodServers(keeper, lifecycle)
+        processes = PodProcesses(sandboxes, keeper, places, lifecycle)
+        self._containers = PodContainers(
+            servers, processes, dns, draining, configuration, lifecycle
+        )
+        self._pods = PodAgent(
+            lab,
+            informers,
+            self._wiring,
+            self._containers,
+            events,
+            paths_of=self._wiring.paths_of,
+            now=now,
+        )
+
+    @property
+    def idle(self) -> bool:
+        """True when every pod the API knows is as it should be, or waits for somebody else."""
+        return self._pods.idle
+
+    def run_of(self, key: str) -> PodRun | None:
+        """The pod that runs under that `namespace/name`."""
+        return self._pods.runs.get(key)
+
+    def waiting_for(self) -> Iterator[tuple[str, bool]]:
+        """A line for each container that should be ready and is not; True if waiting will not
+        help."""
+        yield from waiting_for(self._pods.runs.values())
+        for line in self._pods.not_started():
+            yield line, True
+
+    async def start(self) -> None:
+        """Take over what a former controller left, end what it had no time to end, and go on."""
+        pods = list(self._informers["Pod"].items())
+        await self._containers.adopt({meta.uid(pod) for pod in pods})
+        for name in await asyncio.to_thread(self._wiring.sweep, pods):
+            log.warning("namespace %s belonged to no pod any more and is gone", name)
+        await self._pods.start()
+
+    async def stop(self) -> None:
+        """Let go of the pods, which go on running."""
+        await self._pods.stop()
+        self._prober.stop()
+        await self._containers.detach()

@@ -1,0 +1,155 @@
+"""What happens to every container, whatever it runs: its state, Events, probes, hooks, back-off."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from netlab.agents.actions import Actions
+from netlab.agents.podevents import PodEvents, full_name
+from netlab.agents.podrun import PodRun, container_id, known_status
+from netlab.agents.podstatus import ContainerState, restart_policy
+from netlab.agents.probe import has_probe
+from netlab.agents.prober import Kill, Prober
+from netlab.errors import NetlabError
+from netlab.objects import meta
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_FIRST, BACK_OFF_CAP = 10.0, 300.0
+"""Seconds before the second restart of a crashing container, and the most; the first is at once."""
+
+CALM = 600.0
+"""Seconds of running after which a container's crashes are forgotten."""
+
+LEAST_GRACE = 2.0
+"""Seconds that a container is given after its preStop hook, even if that took all the time."""
+
+KILLED = 137
+"""The exit code of what was killed, and what a built-in server is said to have ended with."""
+
+
+class Lifecycle:
+    """Told by those who run containers, whatever these are."""
+
+    def __init__(self, events: PodEvents, prober: Prober, actions: Actions) -> None:
+        self.events = events
+        self._prober = prober
+        self._actions = actions
+
+    def began(
+        self, run: PodRun, container: str, at: str, kill: Kill, *, adopted: bool = False
+    ) -> None:
+        """A container runs since `at`; an adopted one did so before this controller."""
+        state, spec = run.state(container), run.spec_of(container)
+        known = known_status(run, container) if adopted else {}
+        state.begin(at, container_id(run, container))
+        state.started = bool(known.get("started")) or not has_probe(spec, "Startup")
+        state.ready = state.started and (
+            bool(known.get("ready")) or not has_probe(spec, "Readiness")
+        )
+        if not adopted:
+            self.events.started(run, container)
+        self._prober.watch(run, container, kill)
+        run.changed()
+
+    def ended(
+        self,
+        run: PodRun,
+        container: str,
+        at: str,
+        code: int,
+        *,
+        reason: str = "",
+        message: str = "",
+    ) -> None:
+        """A container's life is over; maybe it gets another."""
+        state = run.state(container)
+        self._prober.forget(run, container)
+        state.end(at, code)
+        state.reason, state.message = reason or state.reason, message
+        run.changed()
+
+    def quiet(self, run: PodRun) -> None:
+        """The pod is about to end: what its probes would say does not matter any more."""
+        for container in run.names:
+            self._prober.forget(run, container)
+
+    async def back_off(self, run: PodRun, container: str, ran_for: float) -> None:
+        """Wait until a container that ended after `ran_for` seconds may start again."""
+        state = run.state(container)
+        seconds = crash_delay(state, ran_for)
+        if seconds:
+            message = f"back-off {seconds:.0f}s restarting failed container={container}"
+            state.wait("CrashLoopBackOff", f"{message} pod={full_name(run)}")
+            self.events.back_off(run, container)
+            run.changed()
+            await asyncio.sleep(seconds)
+        elif state.exit_code is not None:
+            state.remember()
+
+    async def pre_stop(self, run: PodRun, container: str, grace: float) -> float:
+        """Run the container's preStop hook, if it has one; what is left of its grace, in seconds.
+
+        A container that is to die at once (`grace` 0) has no time for it.
+        """
+        hook = _hook(run, container, "preStop")
+        if not hook or not run.state(container).running or grace <= 0:
+            return grace
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        if not await self._run_hook(run, container, hook, grace):
+            self.events.failed_hook(run, "PreStop")
+        return max(LEAST_GRACE, grace - (loop.time() - began))
+
+    async def post_start(self, run: PodRun, container: str) -> bool:
+        """Run the container's postStart hook, if it has one; False when that failed."""
+        hook = _hook(run, container, "postStart")
+        if not hook or await self._run_hook(run, container, hook, BACK_OFF_CAP):
+            return True
+        self.events.failed_hook(run, "PostStart")
+        return False
+
+    async def _run_hook(
+        self, run: PodRun, container: str, hook: Mapping[str, Any], limit: float
+    ) -> bool:
+        try:
+            if hook.get("sleep"):
+                await asyncio.sleep(min(limit, float(hook["sleep"].get("seconds") or 0)))
+                return True
+            return (await self._actions.attempt(run, container, hook, limit)).good
+        except (NetlabError, OSError) as error:
+            log.error("pod %s: container %s: hook: %s", run.key, container, error)
+            return False
+
+
+def crash_delay(state: ContainerState, ran_for: float) -> float:
+    """Count one more crash; the seconds before the next start, 0 for the first."""
+    if ran_for > CALM:
+        state.crashes = 0
+    state.crashes += 1
+    if state.crashes == 1:
+        return 0.0
+    return float(min(BACK_OFF_FIRST * 2.0 ** min(state.crashes - 2, 10), BACK_OFF_CAP))
+
+
+def restarts(run: PodRun, container: str, code: int) -> bool:
+    """Whether the pod wants this container run again; init containers only until they succeed."""
+    policy = restart_policy(run.pod)
+    if container in run.inits and not run.is_sidecar(container):
+        return code != 0 and policy != "Never"
+    if policy == "Always" or run.is_sidecar(container):
+        return True
+    return policy == "OnFailure" and code != 0
+
+
+def _hook(run: PodRun, container: str, name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (run.spec_of(container).get("lifecycle") or {}).get(name) or {}
+    return found
+
+
+def grace_period(run: PodRun) -> float:
+    """Seconds that a container which is to restart is given to end by itself."""
+    return float(meta.spec(run.pod).get("terminationGracePeriodSeconds") or 0)

@@ -1,0 +1,65 @@
+"""Where a pod's commands run: its directory, and the files under /etc that are its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.agents.podrun import PodRun, hostname
+from netlab.dns.config import resolv_conf
+from netlab.objects import meta
+from netlab.workload import rootfs
+from netlab.workload.sandbox import Place
+
+
+@dataclass(frozen=True)
+class Names:
+    """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
+
+    dns: str
+    domain: str
+    upstreams: tuple[str, ...]
+
+
+class Places:
+    """Lays out the directories of pods."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+
+    def place(self, run: PodRun) -> Place:
+        """Where the pod's commands run; writes the files its containers share."""
+        name = hostname(run.pod)
+        hosts = rootfs.hosts_file(name, run.ips) + host_aliases(run)
+        resolv = pod_resolv_conf(run, self._names)
+        rootfs.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
+        return Place(run.uid, run.directory, run.netns, name)
+
+
+def pod_resolv_conf(run: PodRun, names: Names) -> str:
+    """A pod's /etc/resolv.conf, by its dnsPolicy and dnsConfig."""
+    spec = meta.spec(run.pod)
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    if policy == "Default" or (policy == "ClusterFirst" and run.host_network):
+        text = "".join(f"nameserver {address}\n" for address in names.upstreams)
+    elif policy == "None":
+        text = ""
+    else:
+        text = resolv_conf(meta.namespace(run.pod), names.dns, names.domain)
+    return text + _dns_config(spec.get("dnsConfig") or {})
+
+
+def _dns_config(config: dict[str, Any]) -> str:
+    lines = [f"nameserver {address}" for address in config.get("nameservers") or ()]
+    if config.get("searches"):
+        lines.append("search " + " ".join(str(domain) for domain in config["searches"]))
+    for option in config.get("options") or ():
+        value = f":{option['value']}" if option.get("value") else ""
+        lines.append(f"options {option.get('name')}{value}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def host_aliases(run: PodRun) -> str:
+    """The lines of /etc/hosts that `spec.hostAliases` asks for."""
+    aliases = meta.spec(run.pod).get("hostAliases") or []
+    return "".join(f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n" for alias in aliases)

@@ -1,0 +1,174 @@
+"""Pure: what a container's probes ask, and when their answers count.
+
+https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-probes/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from netlab.errors import NetlabError
+
+ProbeKind = Literal["Startup", "Readiness", "Liveness"]
+
+USER_AGENT = "kube-probe/1.33"
+
+_FIELDS: tuple[tuple[ProbeKind, str], ...] = (
+    ("Startup", "startupProbe"),
+    ("Readiness", "readinessProbe"),
+    ("Liveness", "livenessProbe"),
+)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One probe of a container. Times are seconds; `grace` is how long its victim may take to end.
+
+    `action` is the spec's own: `httpGet`, `tcpSocket`, `exec` or `grpc`.
+    """
+
+    kind: ProbeKind
+    action: Mapping[str, Any]
+    initial_delay: float
+    period: float
+    timeout: float
+    successes: int
+    failures: int
+    grace: float | None
+
+
+def probes_of(container: Mapping[str, Any]) -> tuple[Probe, ...]:
+    """The probes of an entry of `spec.containers`, Kubernetes' defaults filled in."""
+    return tuple(_probe(kind, container[name]) for kind, name in _FIELDS if container.get(name))
+
+
+def has_probe(container: Mapping[str, Any], kind: ProbeKind) -> bool:
+    """Whether the container has a probe of that kind."""
+    return any(container.get(name) for known, name in _FIELDS if known == kind)
+
+
+def _probe(kind: ProbeKind, spec: Mapping[str, Any]) -> Probe:
+    grace = spec.get("terminationGracePeriodSeconds")
+    return Probe(
+        kind,
+        spec,
+        initial_delay=float(spec.get("initialDelaySeconds") or 0),
+        period=float(spec.get("periodSeconds") or 10),
+        timeout=float(spec.get("timeoutSeconds") or 1),
+        successes=int(spec.get("successThreshold") or 1),
+        failures=int(spec.get("failureThreshold") or 3),
+        grace=float(grace) if grace is not None else None,
+    )
+
+
+@dataclass
+class Tally:
+    """Counts equal answers in a row until there are enough of them to count."""
+
+    successes: int
+    failures: int
+    _last: bool | None = None
+    _run: int = 0
+
+    def add(self, good: bool) -> bool | None:
+        """Take an answer; the verdict, or None while there is none yet."""
+        self._run = self._run + 1 if good == self._last else 1
+        self._last = good
+        enough = self.successes if good else self.failures
+        return good if self._run >= enough else None
+
+
+@dataclass(frozen=True)
+class HttpGet:
+    """Good with a status from 200 to 399; redirects are not followed."""
+
+    host: str
+    port: int
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tls: bool = False
+
+    @property
+    def url(self) -> str:
+        """As Go prints it in the kubelet's messages."""
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://{bracketed(self.host)}:{self.port}{self.path}"
+
+
+@dataclass(frozen=True)
+class TcpSocket:
+    """Good when a connection is accepted."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class Exec:
+    """Good when the command, run in the container, exits with 0."""
+
+    argv: tuple[str, ...]
+
+
+Target = HttpGet | TcpSocket | Exec
+
+
+def target(action: Mapping[str, Any], container: Mapping[str, Any], ip: str) -> Target:
+    """What a probe or a hook with that action reaches for; `NetlabError` when it cannot be had.
+
+    `ip` is the pod's address, for actions that name no host.
+    """
+    if action.get("httpGet"):
+        return _http_get(action["httpGet"], container, ip)
+    if action.get("tcpSocket"):
+        tcp = action["tcpSocket"]
+        return TcpSocket(str(tcp.get("host") or ip), port_number(tcp.get("port"), container))
+    if action.get("exec"):
+        return Exec(tuple(action["exec"].get("command") or ()))
+    if action.get("grpc"):
+        raise NetlabError("gRPC probes are not supported here", hint="use httpGet, tcpSocket, exec")
+    raise NetlabError("the action names nothing to do")
+
+
+def _http_get(http: Mapping[str, Any], container: Mapping[str, Any], ip: str) -> HttpGet:
+    path = str(http.get("path") or "/")
+    headers = {
+        entry["name"]: str(entry.get("value") or "") for entry in http.get("httpHeaders") or ()
+    }
+    return HttpGet(
+        str(http.get("host") or ip),
+        port_number(http.get("port"), container),
+        path if path.startswith("/") else f"/{path}",
+        headers,
+        str(http.get("scheme") or "HTTP").upper() == "HTTPS",
+    )
+
+
+def port_number(port: object, container: Mapping[str, Any]) -> int:
+    """A port by number, or by its name among the container's ports."""
+    if isinstance(port, int) or (isinstance(port, str) and port.isdigit()):
+        return int(port)
+    for entry in container.get("ports") or ():
+        if entry.get("name") == port:
+            return int(entry["containerPort"])
+    raise NetlabError(f'couldn\'t find port: "{port}" is no port of container {container["name"]}')
+
+
+def request(http: HttpGet) -> bytes:
+    """The request as it goes over the wire; headers of the spec replace the kubelet's own."""
+    headers = {
+        "host": f"Host: {bracketed(http.host)}:{http.port}",
+        "user-agent": f"User-Agent: {USER_AGENT}",
+        "accept": "Accept: */*",
+        "connection": "Connection: close",
+    }
+    headers |= {name.lower(): f"{name}: {value}" for name, value in http.headers.items()}
+    lines = (f"GET {http.path} HTTP/1.1", *headers.values(), "", "")
+    return "\r\n".join(lines).encode()
+
+
+def bracketed(host: str) -> str:
+    """An address as it stands in a URL."""
+    return f"[{host}]" if ":" in host else host

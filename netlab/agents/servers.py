@@ -1,0 +1,187 @@
+"""Containers that are built-in servers: the responder listens in their pods' namespaces.
+
+The responder knows each container by a name of its own, so that one can be restarted, as a failed
+liveness probe demands, while its neighbours in the pod go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
+from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.processes import rfc3339
+from netlab.agents.responder import ResponderKeeper
+from netlab.errors import NetlabError
+from netlab.workload.behaviour import served_pod
+from netlab.workload.served import ServedPod
+
+log = logging.getLogger(__name__)
+
+Environment = Mapping[str, str]
+
+REFUSED_RETRY = 5.0
+"""Seconds before a server is tried again whose port was in use."""
+
+
+class PodServers:
+    """All containers of the lab that are built in."""
+
+    def __init__(self, keeper: ResponderKeeper, lifecycle: Lifecycle) -> None:
+        self._keeper = keeper
+        self._lifecycle = lifecycle
+        self._adopted: dict[str, ServedPod] = {}
+        self._served: dict[str, dict[str, ServedPod]] = {}
+        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        keeper.on_restart(self._serve_all)
+
+    async def adopt(self) -> frozenset[str]:
+        """Note what the responder serves already: those connections are left alone. Pods' uids."""
+        self._adopted = await self._keeper.client.list()
+        return frozenset(served_uid.partition("/")[0] for served_uid in self._adopted)
+
+    async def detach(self) -> None:
+        """Look after them no longer; they go on answering."""
+        tasks = [task for tasks in self._tasks.values() for task in tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def start(self, wanted: Sequence[tuple[PodRun, str, Environment]]) -> None:
+        """Let these containers answer, in one message."""
+        new: list[tuple[PodRun, str, ServedPod]] = []
+        for run, container, env in wanted:
+            served = served_container(run, container, env)
+            if served is not None:
+                self._served.setdefault(run.uid, {})[container] = served
+            if self._is_adopted(run, container, served):
+                self._began(run, container, env, adopted=True)
+            elif served is None:  # it answers on no port at all
+                self._began(run, container, env)
+            else:
+                new.append((run, container, served))
+        problems = await self._serve([served for _, _, served in new])
+        environments = {served_uid(run, container): env for run, container, env in wanted}
+        for run, container, served in new:
+            env = environments[served.uid]
+            if found := problems.get(served.uid):
+                self._refused(run, container, env, found)
+            elif not run.stopping:
+                self._lifecycle.events.created(run, container)
+                self._began(run, container, env)
+
+    async def stop(self, run: PodRun, containers: Iterable[str]) -> None:
+        """Close the ports and the connections of these containers."""
+        for task in self._tasks.pop(run.uid, ()):
+            task.cancel()
+        served = self._served.pop(run.uid, {})
+        uids = [one.uid for one in served.values()]
+        uids += [uid for name in containers if (uid := served_uid(run, name)) not in uids]
+        await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+
+    async def forget(self, uid: str) -> None:
+        """Close what is still answered of a pod that is no more."""
+        uids = [known for known in self._adopted if known.partition("/")[0] == uid]
+        await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+
+    # -- one container ---------------------------------------------------------------------
+
+    def _is_adopted(self, run: PodRun, container: str, served: ServedPod | None) -> bool:
+        known = self._adopted.pop(served_uid(run, container), None)
+        if known is None:
+            return served is None and bool(known_status(run, container).get("started"))
+        return served is not None and not run.renewed and known.netns == served.netns
+
+    def _began(
+        self, run: PodRun, container: str, env: Environment, *, adopted: bool = False
+    ) -> None:
+        running = (known_status(run, container).get("state") or {}).get("running") or {}
+        at = str(running.get("startedAt") or "") if adopted else ""
+
+        def kill(run: PodRun, container: str, why: str, grace: float | None) -> None:
+            self._background(run, self._restart(run, container, env, why, grace))
+
+        if not adopted and (run.spec_of(container).get("lifecycle") or {}).get("postStart"):
+            self._background(run, self._post_start(run, container, env))
+        self._lifecycle.began(run, container, at or rfc3339(time.time()), kill, adopted=adopted)
+
+    def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=f"server of {run.key}")
+        tasks = self._tasks.setdefault(run.uid, set())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    async def _post_start(self, run: PodRun, container: str, env: Environment) -> None:
+        if not await self._lifecycle.post_start(run, container):
+            await self._restart(run, container, env, "failed postStart hook", None)
+
+    async def _restart(
+        self, run: PodRun, container: str, env: Environment, why: str, grace: float | None
+    ) -> None:
+        """End a server that a probe found wanting, and start it again as the policy says."""
+        began = time.monotonic()
+        self._lifecycle.events.killing(run, container, why)
+        await self._lifecycle.pre_stop(
+            run, container, grace_period(run) if grace is None else grace
+        )
+        self._served.get(run.uid, {}).pop(container, None)
+        uids = [served_uid(run, container)]
+        await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+        self._lifecycle.ended(run, container, rfc3339(time.time()), KILLED)
+        if restarts(run, container, KILLED):
+            await self._lifecycle.back_off(run, container, time.monotonic() - began)
+            run.state(container).restarts += 1
+            await self.start([(run, container, env)])
+
+    def _refused(
+        self, run: PodRun, container: str, env: Environment, problems: Sequence[str]
+    ) -> None:
+        """A port could not be opened: say so, and try again in a while."""
+        message = "; ".join(problems)
+        log.error("pod %s: container %s: %s", run.key, container, message)
+        run.state(container).wait("CreateContainerError", message)
+        self._lifecycle.events.failed(run, message)
+        run.changed()
+
+        async def again() -> None:
+            await asyncio.sleep(REFUSED_RETRY)
+            self._served.get(run.uid, {}).pop(container, None)
+            uids = [served_uid(run, container)]
+            await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+            await self.start([(run, container, env)])
+
+        self._background(run, again())
+
+    async def _serve(self, served: Sequence[ServedPod]) -> Mapping[str, Sequence[str]]:
+        if not served:
+            return {}
+        try:
+            return await self._keeper.reached(lambda: self._keeper.client.serve(served))
+        except NetlabError as error:
+            return {one.uid: [error.message] for one in served}
+
+    async def _serve_all(self) -> None:
+        """The responder was started anew and knows of nothing."""
+        served = [one for pod in self._served.values() for one in pod.values()]
+        problems = await self._serve(served)
+        for uid, found in problems.items():
+            log.error("%s: %s", uid, "; ".join(found))
+
+
+def served_uid(run: PodRun, container: str) -> str:
+    """The responder's name of a container."""
+    return f"{run.uid}/{container}"
+
+
+def served_container(run: PodRun, container: str, env: Environment) -> ServedPod | None:
+    """What the responder is told of one container; None if that is no server with ports."""
+    pod = served_pod(run.pod, str(run.netns), run.ips, {container: env})
+    chosen = [entry for entry in pod.containers if entry.name == container] if pod else []
+    if pod is None or not chosen:
+        return None
+    return replace(pod, uid=served_uid(run, container), containers=tuple(chosen))
