@@ -24,6 +24,8 @@ PACKAGES: dict[str, str] = {
     "unshare": "util-linux",
     "mount": "util-linux",
     "modprobe": "kmod",
+    "sysctl": "procps",
+    "ps": "procps",
     "setpriv": "util-linux",
     "ping": "iputils-ping",
     "curl": "curl",

@@ -1,0 +1,230 @@
+"""What a machine goes through before the first lab, tried on a copy of this one.
+
+Each run has a mount namespace in which /usr, /etc, the clone and its venv lie under a layer of
+memory: programs may be taken away, links made, and nothing of it is left. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SETUP = ROOT / "scripts" / "setup"
+VENV = Path(sys.prefix)
+LINK = "/usr/local/bin/netlab"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+# Lays memory over each directory named after the script, then runs the script.
+COPY = r"""
+set -eu
+memory=$1 script=$2; shift 2
+mount -t tmpfs tmpfs "$memory"
+for directory; do
+    layer=$memory$directory
+    mkdir -p "$layer/new" "$layer/work"
+    options=lowerdir=$directory,upperdir=$layer/new,workdir=$layer/work
+    mount -t overlay overlay -o "$options" "$directory"
+done
+cd /
+exec bash -euc "$script"
+"""
+
+# Nothing is missing: what is not installed here is there by name, and the venv these tests run in
+# passes for one that setup has made. No package can be fetched.
+MADE = f"""
+(
+    . {SETUP}
+    for pair in "${{needed[@]}}" "${{needed_dev[@]}}"; do
+        command -v "${{pair%%:*}}" >/dev/null || ln -s /bin/true "/usr/bin/${{pair%%:*}}"
+    done
+    for pair in "${{needed_files[@]}}"; do
+        [ -e "${{pair%%:*}}" ] || install -D /dev/null "${{pair%%:*}}"
+    done
+    venv={VENV} lock={ROOT}/scripts/requirements-dev.lock
+    stamp "$lock" >{VENV}/.stamp
+)
+rm -f /usr/bin/apt-get {LINK}
+export NETLAB_VENV={VENV}
+"""
+
+
+def program(path: str, body: str) -> str:
+    """Commands that put a program of our own at `path`."""
+    return f"printf '%s\\n' '#!/bin/sh' {shlex.quote(body)} >{path}; chmod +x {path};"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs a bash script on a copy of this machine that ends with it."""
+    if os.geteuid() != 0:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("needs root: sudo scripts/test")
+    layered = ["/usr", "/etc", str(ROOT)]
+    layered += [str(VENV)] * (not VENV.is_relative_to(ROOT))
+    layered += ["/usr/local"] * Path("/usr/local").is_mount()
+
+    def run(script: str, **environment: str) -> Done:
+        return subprocess.run(
+            ["unshare", "--mount", "bash", "-c", COPY, "copy", str(tmp_path), script, *layered],
+            env={**os.environ, "PATH": PATH, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    return run
+
+
+@pytest.mark.root
+class TestSetup:
+    def test_does_only_what_is_missing(self, run: Run) -> None:
+        done = run(f"{MADE} {SETUP} --dev; echo again; {SETUP}; readlink {LINK}; {LINK} --version")
+        assert done.returncode == 0, done.stderr
+        first, _, rest = done.stdout.partition("again\n")
+        assert f"linking {LINK}" in first
+        assert "making" not in first
+        *said, link, version = rest.splitlines()
+        assert [line for line in said if "completion" not in line] == []
+        assert link == f"{VENV}/bin/netlab"
+        assert version.startswith("netlab ")
+
+    def test_is_quick_when_nothing_is_missing(self, run: Run) -> None:
+        done = run(f"{MADE} {SETUP} --dev; date +%s.%N; {SETUP} --dev; date +%s.%N")
+        began, *_, ended = [line for line in done.stdout.splitlines() if line[0].isdigit()]
+        assert float(ended) - float(began) < 2
+
+    def test_remembers_where_the_venv_is(self, run: Run) -> None:
+        done = run(f"{MADE} {SETUP}; unset NETLAB_VENV; {SETUP}; readlink {LINK}")
+        assert done.stdout.splitlines()[-1] == f"{VENV}/bin/netlab"
+
+    def test_remakes_a_venv_that_was_interrupted(self, run: Run) -> None:
+        again = f"{SETUP} || echo code $?"
+        script = f"{MADE} rm {VENV}/.stamp; {again}; test ! -e {VENV}/.stamp; {again}"
+        done = run(script, PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull)
+        assert done.stdout.count(f"making {VENV}") == 2
+        assert done.stdout.count("code 3") == 2
+        assert "Python packages could not be installed" in done.stderr
+
+    def test_without_apt_names_the_packages(self, run: Run) -> None:
+        done = run(f"{MADE} rm /usr/sbin/dnsmasq /usr/bin/dig; {SETUP}")
+        assert done.returncode == 3
+        assert "these packages are missing: bind9-dnsutils dnsmasq-base\n" in done.stderr
+        assert "hint: install them with this system's package manager" in done.stderr
+
+    def test_asks_apt_for_what_is_missing_alone(self, run: Run) -> None:
+        apt = program("/usr/bin/apt-get", 'echo apt-get "$@" >&2')
+        done = run(f"{MADE} rm /usr/sbin/dnsmasq; {apt} {SETUP}")
+        assert done.returncode == 0, done.stderr
+        update, install = done.stderr.splitlines()
+        assert update == "apt-get update -qq"
+        assert "--no-install-recommends" in install
+        assert install.endswith(" dnsmasq-base")  # dnsmasq would start a server on this machine
+
+    def test_passes_on_why_apt_failed(self, run: Run) -> None:
+        apt = program("/usr/bin/apt-get", "echo E: no network >&2; exit 100")
+        done = run(f"{MADE} rm /usr/sbin/dnsmasq; {apt} {SETUP}")
+        assert done.returncode == 3
+        assert "E: no network" in done.stderr
+        assert "setup: apt-get could not install dnsmasq-base" in done.stderr
+
+    @pytest.mark.parametrize("script", ["setup", "demo", "test"])
+    def test_says_that_it_needs_root(self, run: Run, script: str) -> None:
+        done = run(f"{program('/usr/bin/id', 'echo 1000')} {ROOT}/scripts/{script}")
+        assert done.returncode == 3
+        assert done.stderr.endswith("needs root\n  hint: run it with sudo\n")
+
+    def test_leaves_alone_what_is_not_its_own(self, run: Run) -> None:
+        done = run(f"{MADE} echo mine >{LINK}; {SETUP} || echo code $?; cat {LINK}")
+        assert done.stdout.endswith("code 3\nmine\n")
+        done = run(f"{MADE} NETLAB_VENV=/usr/share {SETUP} || echo code $?; ls -d /usr/share/doc")
+        assert done.stdout.endswith("code 3\n/usr/share/doc\n")
+        assert "/usr/share holds other things" in done.stderr
+
+    def test_goes_on_without_completions(self, run: Run) -> None:
+        broken = program(f"{VENV}/bin/netlab", "exit 1")
+        done = run(f"{MADE} {broken} {SETUP}; find /usr/local -name '*netlab'")
+        assert done.returncode == 0, done.stderr
+        assert "completion for bash is left out" in done.stdout
+        assert done.stdout.splitlines()[-1] == LINK
+
+    def test_completions_are_where_shells_look(self, run: Run) -> None:
+        done = run(f"{MADE} {SETUP}; . /usr/local/share/bash-completion/completions/netlab")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr == ""
+        assert "left out" not in done.stdout
+
+
+def provisioning() -> str:
+    """The script inside the Vagrantfile."""
+    text = (ROOT / "Vagrantfile").read_text()
+    return text.partition("<<~'SHELL'\n")[2].partition("  SHELL\n")[0]
+
+
+class TestVagrantfile:
+    def test_its_script_is_sound(self) -> None:
+        done = subprocess.run(
+            ["shellcheck", "--shell=sh", "-"], input=provisioning(), capture_output=True, text=True
+        )
+        assert done.stdout == ""
+        assert done.returncode == 0
+
+    @pytest.mark.root
+    def test_its_script_sets_the_machine_up(self, run: Run) -> None:
+        script = provisioning().replace("/vagrant", str(ROOT))
+        assert "NETLAB_VENV=/opt/netlab/venv" in script, "/vagrant may know no links"
+        script = script.replace("/opt/netlab/venv", str(VENV))
+        done = run(f"{MADE} unset NETLAB_VENV; {script} readlink {LINK}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines()[-1] == f"{VENV}/bin/netlab"
+
+
+class TestPackage:
+    def test_the_locks_pin_all_that_is_asked_for(self) -> None:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+        extras = project["project"]["optional-dependencies"]
+        asked = project["project"]["dependencies"] + project["build-system"]["requires"]
+        self.pins("requirements.lock", asked + extras["source"])
+        self.pins("requirements-dev.lock", asked + extras["source"] + extras["dev"])
+
+    @staticmethod
+    def pins(lock: str, asked: list[str]) -> None:
+        text = (ROOT / "scripts" / lock).read_text()
+        entries = [line for line in text.splitlines() if line[:1].isalpha()]
+        pinned = {entry.partition("==")[0] for entry in entries}
+        assert all(entry.endswith(" \\") for entry in entries), "each goes on with its hashes"
+        assert {name.partition(">")[0].lower() for name in asked} <= pinned
+
+    def test_a_wheel_holds_all_that_netlab_reads(self, tmp_path: Path) -> None:
+        command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        (wheel,) = tmp_path.iterdir()
+        held = set(zipfile.ZipFile(wheel).namelist())
+        files = (path for path in (ROOT / "netlab").rglob("*") if path.is_file())
+        read = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
+        assert "netlab/py.typed" in read
+        assert read - held == set()
+
+
+@pytest.mark.root
+def test_the_callers_of_sudo_may_use_their_labs(run: Run, tmp_path: Path) -> None:
+    """The API's socket belongs to the user, and is closed to the rest."""
+    program = (
+        "import asyncio, sys; from pathlib import Path; from aiohttp import web;"
+        "from netlab.api.server import serve_unix;"
+        "asyncio.run(serve_unix(web.Application(), Path(sys.argv[1])))"
+    )
+    sock = tmp_path / "api.sock"
+    done = run(f"{sys.executable} -c '{program}' {sock}; stat -c '%u %a' {sock}", SUDO_UID="1234")
+    assert done.stdout == "1234 600\n", done.stderr
