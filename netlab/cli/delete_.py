@@ -22,10 +22,10 @@ WAIT = 60.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What to delete, and how."""
-    parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help="pod NAME, svc/web …")
+    options.add_targets(parser, "pod NAME, svc/web …")
     options.add_files(parser)
     options.add_namespace(parser)
-    parser.add_argument("-l", "--selector", metavar="LABELS", help="those with these labels")
+    options.add_selector(parser)
     parser.add_argument("--all", action="store_true", help="all of that kind in the namespace")
     parser.add_argument(
         "--grace-period", type=int, metavar="SECONDS", help="how long pods may take"

@@ -1,7 +1,7 @@
 """Examples:
 
     sudo netlab down              the only lab there is
-    sudo netlab down --lab NAME   one of several
+    sudo netlab down --lab LAB    one of several
     sudo netlab down --all        every lab of this machine
 
 Works whatever state a lab is in. Ends the lab's own processes alone, by the mark they carry.
@@ -17,7 +17,7 @@ from netlab.cli.progress import Progress
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which labs."""
-    parser.add_argument("name", nargs="?", help="the lab (or --lab NAME)")
+    parser.add_argument("name", nargs="?", metavar="LAB", help="the lab (or --lab LAB)")
     parser.add_argument("--all", action="store_true", help="every lab of this machine")
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
 

@@ -11,11 +11,8 @@ from itertools import groupby
 from typing import NoReturn
 
 from netlab import __version__
-from netlab.cli.verbs import HIDDEN, VERBS, Verb
+from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb
 from netlab.errors import NetlabError, UsageError
-
-GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
-"""Options that may stand before the verb as well."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -57,3 +57,6 @@ VERBS: dict[str, Verb] = {
 }
 
 HIDDEN = Verb("__complete", "", "what the completion scripts ask")
+
+GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
+"""Options that may stand before the verb as well."""

@@ -31,6 +31,9 @@ ENTRIES = (
 
 HEADER = "packets"
 
+NARROWEST = 40
+"""Characters of text that a folded line has at least, however deep in the tree it stands."""
+
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
 
 
@@ -229,9 +232,12 @@ class _Drawing:
     def _folded(
         self, text: str, first: str, others: str, paint: Callable[[str], str] = str
     ) -> Iterator[str]:
+        """The text behind `first`; folded, if it must be, with `others` before further lines."""
+        parts = [text]
+        if self.look.width is not None:
+            room = max(self.look.width - len(first), NARROWEST)
+            parts = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
         others = f"{'':{self.count}} {others}" + ("" if others.endswith("    ") else "  ")
-        room = (self.look.width or len(first) + len(text)) - len(first)
-        parts = textwrap.wrap(text, max(room, 40), break_long_words=False, break_on_hyphens=False)
         for number, part in enumerate(parts):
             yield (others if number else first) + paint(part)
 

@@ -1,0 +1,217 @@
+"""What the completion scripts ask: `netlab __complete WORD… CURRENT`.
+
+Prints a line for each candidate, a description behind a tab; ":files" alone stands for the
+shell's own completion of files. Prints nothing rather than an error, whatever happens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import signal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb
+
+PATIENCE = 1.0
+"""Seconds after which no answer is the better one."""
+
+FILES = ":files"
+
+
+@dataclass
+class Line:
+    """A command line as far as it has been typed."""
+
+    verb: Verb
+    parser: argparse.ArgumentParser
+    current: str
+    words: list[str] = field(default_factory=list)
+    """The words that are no options, up to the current one."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    """What the options so far were given, by their destination."""
+
+    waiting: argparse.Action | None = None
+    """The option whose value the current word is."""
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the candidates for the last word."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    # A Tab is no place for complaints: argparse would exit, a lab may be gone or not ours.
+    with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        print("\n".join(candidates(arguments.words or [""])))
+    return 0
+
+
+def candidates(words: Sequence[str]) -> list[str]:
+    """The candidates for the last of the words."""
+    *before, current = words
+    rest = list(before)
+    while rest and rest[0].startswith("-"):  # options that stand before the verb
+        rest = rest[1 if "=" in rest[0] else 2 :]
+    if not rest:
+        if before and before[-1] in GLOBAL_WITH_VALUE:
+            return _of_verb(VERBS["get"], [], current, before)
+        return _matching((f"{v.name}\t{v.summary}" for v in VERBS.values()), current)
+    verb = VERBS.get(rest[0])
+    if verb is None or verb.verbatim or "--" in rest:
+        return []
+    return _of_verb(verb, rest[1:], current, before[: len(before) - len(rest)])
+
+
+def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[str]) -> list[str]:
+    from netlab.cli.main import parser_of
+
+    line = Line(verb, parser_of(verb), current)
+    _read(line, [*leading, *before])
+    if line.waiting is not None:
+        return _matching(_values(line, line.waiting), current)
+    if current.startswith("--") and "=" in current:
+        return _after_equals(line)
+    if current.startswith("-"):
+        return _matching(_options(line), current)
+    action = _positional(line)
+    return _matching(_values(line, action), current) if action else []
+
+
+def _read(line: Line, words: Iterable[str]) -> None:
+    known = line.parser._option_string_actions
+    for word in words:
+        name, equals, value = word.partition("=")
+        if line.waiting is not None:
+            line.values[line.waiting.dest] = word
+            line.waiting = None
+        elif name in known and known[name].nargs != 0:
+            if equals:
+                line.values[known[name].dest] = value
+            else:
+                line.waiting = known[name]
+        elif not word.startswith("-"):
+            line.words.append(word)
+
+
+def _after_equals(line: Line) -> list[str]:
+    name, _, typed = line.current.partition("=")
+    action = line.parser._option_string_actions.get(name)
+    found = _matching(_values(line, action), typed) if action else []
+    return [f"{name}={value}" for value in found if value != FILES]
+
+
+def _options(line: Line) -> Iterator[str]:
+    for action in line.parser._actions:
+        for option in action.option_strings:
+            if option.startswith("--") or line.current == "-":
+                yield f"{option}\t{action.help or ''}"
+
+
+def _positional(line: Line) -> argparse.Action | None:
+    """The positional argument that the current word belongs to."""
+    actions = [action for action in line.parser._actions if not action.option_strings]
+    if len(line.words) < len(actions):
+        return actions[len(line.words)]
+    return actions[-1] if actions and actions[-1].nargs in ("*", "+") else None
+
+
+def _matching(found: Iterable[str], current: str) -> list[str]:
+    """Those that go on as `current` begins, each once; the word for files always."""
+    return [one for one in dict.fromkeys(found) if one.startswith(current) or one == FILES]
+
+
+# -- what a value may be -------------------------------------------------------------------
+
+
+def _values(line: Line, action: argparse.Action) -> Iterable[str]:
+    from netlab.cli.options import Formats
+
+    if action.choices is not None:
+        return [str(choice) for choice in action.choices]
+    if isinstance(action.type, Formats):
+        return action.type.known
+    source = _SOURCES.get(str(action.metavar or action.dest))
+    return source(line) if source else ()
+
+
+def _labs(_: Line | None = None) -> list[str]:
+    from netlab import lab
+
+    return lab.names()
+
+
+def _targets(line: Line) -> Iterable[str]:
+    """Kinds first, then names of that kind; `KIND/NAME` wherever a slash is typed."""
+    if "/" in line.current or any("/" in word for word in line.words):
+        return _slashed(line)
+    if line.words:
+        return [name for name in _names(line, line.words[0]) if name not in line.words[1:]]
+    return _kinds(line)
+
+
+def _kinds(line: Line) -> Iterable[str]:
+    from netlab.objects.kinds import KINDS
+
+    *first, last = line.current.split(",")
+    before = "".join(f"{kind}," for kind in first)
+    words = [kind.plural for kind in KINDS] + ["all"]
+    if not any(word.startswith(last) for word in words):
+        words = [word for kind in KINDS for word in (kind.singular, *kind.short_names)]
+    return [before + word for word in words]
+
+
+def _slashed(line: Line) -> Iterable[str]:
+    kind, slash, _ = line.current.partition("/")
+    return [f"{kind}/{name}" for name in _names(line, kind)] if slash else ()
+
+
+def _workloads(line: Line) -> Iterable[str]:
+    if "/" in line.current:
+        return _slashed(line)
+    return [f"deployment/{name}" for name in _names(line, "deployments")]
+
+
+def _pods(line: Line) -> Iterable[str]:
+    return _slashed(line) if "/" in line.current else _names(line, "pods")
+
+
+def _services(line: Line) -> Iterable[str]:
+    return _slashed(line) if "/" in line.current else _names(line, "services")
+
+
+def _names(line: Line, word: str) -> list[str]:
+    """The names of the objects of that kind in the namespace that was typed."""
+    from netlab.lab import client_of
+    from netlab.objects.kinds import find
+
+    kind = find(word)
+    if kind is None:
+        return []
+    namespace = line.values.get("namespace") or "default"
+    with client_of(line.values.get("lab")) as client:
+        table = client.table(kind.kind, namespace if kind.namespaced else None)
+    return [row["object"]["metadata"]["name"] for row in table["rows"]]
+
+
+def _files(_: Line) -> Iterable[str]:
+    return [FILES]
+
+
+_SOURCES: dict[str, Callable[[Line], Any]] = {
+    "FILE": _files,
+    "KIND/NAME": _workloads,
+    "KIND[/NAME]": _targets,
+    "LAB": _labs,
+    "NODE": lambda line: _names(line, "nodes"),
+    "NS": lambda line: _names(line, "namespaces"),
+    "POD": _pods,
+    "SERVICE": _services,
+}
+"""What stands for an argument's values, by the word that the help has for it."""
