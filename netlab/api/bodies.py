@@ -1,4 +1,4 @@
-"""Request bodies: JSON and YAML in, in the shape of what was asked for, or a clear refusal."""
+"""Request bodies: JSON, YAML or protobuf, in the shape asked for, or a clear refusal."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from netlab.api import protobuf
 from netlab.api.fields import json_type
 from netlab.api.negotiation import media_types
 from netlab.errors import ApiError, BadRequest
@@ -61,12 +62,21 @@ def content_type(request: web.Request) -> str:
 
 
 async def decode(body: bytes, media_type: str, wanted: str) -> Any:
-    """JSON or YAML → a value; `wanted` names the expected kind in complaints."""
+    """JSON, YAML or protobuf → a value; `wanted` names the expected kind in complaints."""
     if media_type in _YAML:
         return await asyncio.to_thread(_from_yaml, body, wanted)  # a megabyte takes seconds
     if media_type in _JSON:
         return _from_json(body, wanted)
-    raise UnsupportedMediaType(("application/json", "application/yaml"))
+    if media_type == protobuf.MEDIA_TYPE:
+        return _from_protobuf(body, wanted)
+    raise UnsupportedMediaType(("application/json", "application/yaml", protobuf.MEDIA_TYPE))
+
+
+def _from_protobuf(body: bytes, wanted: str) -> Any:
+    try:
+        return protobuf.decode(body)
+    except protobuf.Malformed as error:
+        raise _unrecognized(wanted, str(error)) from None
 
 
 def _from_json(body: bytes, wanted: str) -> Any:
