@@ -51,16 +51,13 @@ def _keep_allocated(spec: Spec, old: Spec) -> None:
 
 
 def _keep_node_ports(spec: Spec, old: Spec) -> None:
-    before = {_port_key(port): port.get("nodePort") for port in old.get("ports") or []}
-    taken = {port.get("nodePort") for port in spec.get("ports") or []}
+    """By the ports' names, as Kubernetes: a port whose number changes keeps its nodePort."""
+    before = {port.get("name"): port.get("nodePort") for port in old.get("ports") or []}
+    taken = _node_ports(spec)
     for port in spec.get("ports") or []:
-        node_port = before.get(_port_key(port))
+        node_port = before.get(port.get("name"))
         if not port.get("nodePort") and node_port and node_port not in taken:
             port["nodePort"] = node_port
-
-
-def _port_key(port: dict[str, Any]) -> tuple[str, Any]:
-    return port.get("protocol") or "TCP", port.get("port")
 
 
 def _drop_unneeded(spec: Spec, old: Spec) -> None:

@@ -210,6 +210,12 @@ def test_ports_that_swap_names_keep_their_node_ports(registry: Registry, make: A
     assert made[2]["nodePort"] not in (30080, 30081)
 
 
+def test_a_port_whose_number_changes_keeps_its_node_port(registry: Registry, make: Any) -> None:
+    before = registry.create(make.service(type="NodePort"))["spec"]["ports"]
+    after = patch(registry, {"ports": [{"port": 8080, "targetPort": 80}]})["ports"]
+    assert after == [{**before[0], "port": 8080}]
+
+
 def test_load_balancers(registry: Registry, make: Any) -> None:
     spec = registry.create(make.service(type="LoadBalancer"))["spec"]
     assert spec["allocateLoadBalancerNodePorts"] is True and spec["ports"][0]["nodePort"]
