@@ -61,7 +61,7 @@ def _keep_node_ports(spec: Spec, old: Spec) -> None:
 
 
 def _drop_unneeded(spec: Spec, old: Spec) -> None:
-    """A change of type drops what only the old type had, where the client left it as it was."""
+    """A change of type or affinity drops what belonged to the old one and was left as it was."""
     if not needs_cluster_ip(spec) and needs_cluster_ip(old):
         _drop_unchanged(spec, old, "clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy")
     if not needs_node_ports(spec) and needs_node_ports(old) and _same_node_ports(spec, old):
@@ -71,6 +71,8 @@ def _drop_unneeded(spec: Spec, old: Spec) -> None:
         _drop_unchanged(spec, old, "healthCheckNodePort")
     if spec.get("type") != "LoadBalancer" and old.get("type") == "LoadBalancer":
         _drop_unchanged(spec, old, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+    if spec.get("sessionAffinity") != "ClientIP":
+        _drop_unchanged(spec, old, "sessionAffinityConfig")
     if spec.get("type") == "ClusterIP" and not spec.get("externalIPs"):
         _drop_unchanged(spec, old, "externalTrafficPolicy")
 

@@ -175,6 +175,12 @@ def test_cluster_ip_to_node_port_and_back(registry: Registry, make: Any) -> None
     assert registry.create(body), "the port was not given back"
 
 
+def test_without_affinity_its_settings_go(registry: Registry, make: Any) -> None:
+    made = registry.create(make.service(sessionAffinity="ClientIP"))["spec"]
+    assert made["sessionAffinityConfig"] == {"clientIP": {"timeoutSeconds": 10800}}
+    assert "sessionAffinityConfig" not in patch(registry, {"sessionAffinity": "None"})
+
+
 def test_to_external_name_and_back(registry: Registry, make: Any) -> None:
     address = registry.create(make.service())["spec"]["clusterIP"]
     away = patch(registry, {"type": "ExternalName", "externalName": "example.com"})
