@@ -88,42 +88,60 @@ def _maps(
 ) -> dict[str, Any]:
     patch: dict[str, Any] = {name: None for name in last if name not in wanted and name in live}
     for name, value in wanted.items():
-        change = _value(last.get(name), value, live.get(name), rule.child(name) or ANYTHING)
-        if change is not _SAME:
-            patch[name] = change
+        child = rule.child(name) or ANYTHING
+        patch |= _field(name, last.get(name), value, live.get(name), child)
     return patch
 
 
-_SAME = object()
-
-
-def _value(last: Any, wanted: Any, live: Any, rule: Schema) -> Any:
-    """The patch of one field, or `_SAME`. A field that is not live is sent whole."""
+def _field(name: str, last: Any, wanted: Any, live: Any, rule: Schema) -> dict[str, Any]:
+    """What the patch says of one field, {} for nothing. A field that is not live is sent whole."""
     if isinstance(wanted, dict) and isinstance(live, dict):
-        return _maps(last if isinstance(last, dict) else {}, wanted, live, rule) or _SAME
-    if (
-        isinstance(wanted, list)
-        and isinstance(live, list)
-        and "merge" in rule.strategies
-        and rule.merge_key
-    ):
-        return _lists(last if isinstance(last, list) else [], wanted, live, rule) or _SAME
-    return _SAME if wanted == live else wanted
+        change = _maps(last if isinstance(last, dict) else {}, wanted, live, rule)
+        return {name: _retaining(change, wanted, rule)} if change else {}
+    if isinstance(wanted, list) and isinstance(live, list) and "merge" in rule.strategies:
+        before = last if isinstance(last, list) else []
+        if not rule.merge_key:
+            return _plain_list(name, before, wanted, live)
+        elements = _lists(before, wanted, live, rule)
+        return {name: elements} if elements else {}
+    return {} if wanted == live else {name: wanted}
+
+
+def _retaining(change: dict[str, Any], wanted: Mapping[str, Any], rule: Schema) -> dict[str, Any]:
+    """In a union (a strategy, a volume) what another choice had left behind goes."""
+    return {**change, "$retainKeys": sorted(wanted)} if "retainKeys" in rule.strategies else change
+
+
+def _plain_list(name: str, last: list[Any], wanted: list[Any], live: list[Any]) -> dict[str, Any]:
+    """A list that is merged as a set, such as finalizers."""
+    more = [item for item in wanted if item not in live]
+    gone = [item for item in last if item not in wanted and item in live]
+    return {
+        **({name: more} if more else {}),
+        **({f"$deleteFromPrimitiveList/{name}": gone} if gone else {}),
+    }
 
 
 def _lists(
     last: list[Any], wanted: list[Any], live: list[Any], rule: Schema
 ) -> list[dict[str, Any]]:
     key, each = str(rule.merge_key), rule.elements or ANYTHING
-    by_key = {item.get(key): item for item in live}
-    before = {item.get(key): item for item in last}
+
+    def by_identity(items: list[Any]) -> dict[tuple[Any, Any], Any]:
+        # Ports 53/UDP and 53/TCP have one key: their protocol tells them apart.
+        return {(item.get(key), item.get("protocol", "TCP")): item for item in items}
+
+    current, before, kept = by_identity(live), by_identity(last), by_identity(wanted)
     patch: list[dict[str, Any]] = []
-    for item in wanted:
-        current = by_key.get(item.get(key))
-        if current is None:
+    for identity, item in kept.items():
+        if identity not in current:
             patch.append(item)
-        elif change := _maps(before.get(item.get(key), {}), item, current, each):
-            patch.append({key: item.get(key), **change})
-    kept = {item.get(key) for item in wanted}
-    gone = [name for name in before if name not in kept and name in by_key]
-    return patch + [{key: name, "$patch": "delete"} for name in gone]
+        elif change := _maps(before.get(identity, {}), item, current[identity], each):
+            patch.append({**_named(item, key), **_retaining(change, item, rule)})
+    gone = [current[identity] for identity in before if identity in current.keys() - kept.keys()]
+    return patch + [{**_named(item, key), "$patch": "delete"} for item in gone]
+
+
+def _named(item: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """What of a list's element says which one it is."""
+    return {field: item[field] for field in (key, "protocol") if field in item}
