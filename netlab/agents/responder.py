@@ -20,6 +20,10 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+Held = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+ATTEMPTS = 20
+
 RETRY = 0.05
 """Seconds between attempts to reach, or to start, a responder that went away."""
 
@@ -42,7 +46,8 @@ class ResponderKeeper:
         """Start the responder, or find it running, and watch it from now on."""
         client = await ensure_responder(socket, owner=owner, log=log_file)
         keeper = ResponderKeeper(client, socket, owner, log_file)
-        keeper._task = asyncio.create_task(keeper._keep(), name="responder")
+        held = await keeper._hold()
+        keeper._task = asyncio.create_task(keeper._keep(held), name="responder")
         return keeper
 
     async def stop(self) -> None:
@@ -65,38 +70,53 @@ class ResponderKeeper:
             except ResponderGone:
                 await asyncio.sleep(RETRY)
 
-    async def _keep(self) -> None:
+    async def _keep(self, held: Held) -> None:
         while True:
-            try:
-                await self._until_gone()
-            except (NetlabError, OSError, ValueError):
-                await asyncio.sleep(RETRY)
+            await _until_gone(held)
             self._up.clear()
             log.warning("the responder ended; starting it again")
-            await self._start_again()
+            held = await self._start_again()
             self._up.set()
             await asyncio.gather(*(self._serve_again(serve) for serve in self._served))
 
-    async def _until_gone(self) -> None:
-        reader, writer = await self.client.open({"id": 1, "op": "pid"})
-        try:
-            json.loads(await reader.readline())
-            await reader.read()
-        finally:
-            writer.close()
-
-    async def _start_again(self) -> None:
+    async def _start_again(self) -> Held:
         while True:
             try:
                 fresh = await ensure_responder(self._socket, owner=self._owner, log=self._log_file)
                 await fresh.close()
-                return
-            except (NetlabError, OSError) as error:
-                log.error("the responder does not start: %s", error)
-                await asyncio.sleep(RETRY * 10)
+                return await self._hold()
+            except (NetlabError, OSError, ValueError) as error:
+                log.info("the responder does not answer yet: %s", error)
+                await asyncio.sleep(RETRY)
+
+    async def _hold(self) -> Held:
+        """A connection whose end is the responder's. Only an answer shows that one is there: the
+        socket of one that dies still takes connections for a moment."""
+        held = await self.client.open({"id": 1, "op": "pid"})
+        try:
+            json.loads(await held[0].readline())
+        except BaseException:
+            held[1].close()
+            raise
+        return held
 
     async def _serve_again(self, serve: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await serve()
-        except Exception:
-            log.exception("not everything is served again")
+        for _ in range(ATTEMPTS):
+            try:
+                return await serve()
+            except ResponderGone:  # our own connection may still be that to the one before
+                await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("not everything is served again")
+                return None
+        return None  # it went away again, which will be seen
+
+
+async def _until_gone(held: Held) -> None:
+    reader, writer = held
+    try:
+        await reader.read()
+    except OSError:
+        pass
+    finally:
+        writer.close()

@@ -168,7 +168,7 @@ class PodServers:
     async def _serve_all(self) -> None:
         """The responder was started anew and knows of nothing."""
         served = [one for pod in self._served.values() for one in pod.values()]
-        problems = await self._serve(served)
+        problems = await self._keeper.client.serve(served) if served else {}
         for uid, found in problems.items():
             log.error("%s: %s", uid, "; ".join(found))
 
