@@ -31,6 +31,10 @@ _ALONE = (
     "--log-facility=-",
 )
 
+# What the internet's DNS knows nothing of: names without a dot (so a mistyped Service is not
+# found in the end), top-level domains set aside (RFC 6761, 6762; ICANN), ours, and reverse zones.
+_NOBODYS = ("", "invalid", "local", "internal", "svc", "in-addr.arpa", "ip6.arpa")
+
 
 @dataclass(frozen=True)
 class ClusterDns:
@@ -78,15 +82,15 @@ def internet_arguments(
 ) -> list[str]:
     """The dnsmasq command line that stands for the internet's DNS.
 
-    Every name has the internet's own `addresses`, save the ones given with theirs; names under
-    `.invalid` (RFC 6761) and addresses looked up in reverse do not exist.
+    Every name has the internet's own `addresses`, save the ones given with theirs; names that
+    nobody can own do not exist, nor does what is looked up in reverse.
     """
     fixed = [
         f"--host-record={name},{address}"
         for name, its_addresses in (names or {}).items()
         for address in its_addresses
     ]
-    nowhere = [f"--local=/{zone}/" for zone in ("invalid", "in-addr.arpa", "ip6.arpa")]
+    nowhere = [f"--local=/{zone}/" for zone in _NOBODYS]
     # A name with a host-record lacks only the other family: no default address for that.
     nowhere += [f"--local=/{name}/" for name in names or {}]
     return [

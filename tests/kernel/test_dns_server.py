@@ -317,7 +317,8 @@ async def with_upstream(pod: Pod, internet: int) -> None:
     assert await pod.addresses("anything.example") == ["172.16.110.1"]
     assert await pod.addresses("db.example.com") == ["203.0.113.5"]
     assert (await pod.ask("anything.example", "AAAA")).header.rcode == RCODE.NOERROR
-    assert (await pod.ask("no.invalid")).header.rcode == RCODE.NXDOMAIN
+    for nobodys in ("no.invalid", "mistyped", "mistyped.default.svc", "7.0.0.127.in-addr.arpa"):
+        assert (await pod.ask(nobodys)).header.rcode == RCODE.NXDOMAIN, nobodys
     name = f"ext.default.svc.{DOMAIN}"
     assert await pod.addresses(name) == ["db.example.com.", "203.0.113.5"]
     await server.stop()
