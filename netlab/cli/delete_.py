@@ -94,7 +94,7 @@ def _delete(client: Client, target: Target, arguments: argparse.Namespace) -> bo
         )
     except NotFound as error:
         if not arguments.ignore_not_found:
-            options.complain(str(error))
+            options.complain(error)
             return False
         return True
     group = f".{kind.group}" if kind.group else ""

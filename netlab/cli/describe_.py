@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
             try:
                 found = _objects(client, kind, name, arguments)
             except NotFound as error:
-                options.complain(str(error))
+                options.complain(error)
                 failed += 1
                 continue
             for obj in found:

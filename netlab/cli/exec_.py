@@ -17,6 +17,8 @@ from netlab.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The pod; the command comes after `--`."""
     parser.add_argument("pod", metavar="POD", help="a pod, or deploy/NAME, svc/NAME …")
+    # Known only so that the error can say where it belongs.
+    parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
     options.add_namespace(parser)
     parser.add_argument("-c", "--container", default="", help="which container, if it has several")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")
@@ -30,8 +32,10 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab.client.stream import Join, exec_
 
     argv = arguments.command_words
-    if not argv:
-        raise UsageError("what is to be run?", hint=f"netlab exec {arguments.pod} -- COMMAND")
+    if arguments.rest or not argv:
+        command = " ".join(arguments.rest) or "COMMAND"
+        problem = "the command stands behind --" if arguments.rest else "what is to be run?"
+        raise UsageError(problem, hint=f"netlab exec {arguments.pod} -- {command}")
     pod = options.pod_of(arguments)
     tty = arguments.tty and sys.stdin.isatty()
     join = Join(arguments.namespace, pod, arguments.container, arguments.stdin, tty)

@@ -74,7 +74,7 @@ def _found(
             found += fetch(kind, name)
         except NotFound as error:
             if not quietly:
-                options.complain(str(error))
+                options.complain(error)
                 missing = True
     return found, missing
 

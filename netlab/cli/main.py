@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,9 +20,18 @@ class Parser(argparse.ArgumentParser):
     """argparse, with netlab's way of saying what is wrong with a command line."""
 
     def error(self, message: str) -> NoReturn:
-        """Print the mistake and where to read on; exit code 2."""
-        sys.stderr.write(f"error: {message}\n  hint: {self.prog} --help\n")
+        """Print the mistake and where to read on, or an example; exit code 2."""
+        hint = f"{self.prog} --help"
+        if message.startswith("the following arguments are required"):
+            hint = f"such as: {_first_example(self.epilog or '') or hint}"
+        sys.stderr.write(f"error: {message}\n  hint: {hint}\n")
         sys.exit(2)
+
+
+def _first_example(text: str) -> str:
+    """The first command line among a verb's examples."""
+    found = re.search(r"^ *((?:sudo )?netlab .*?)(?:   |$)", text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return code
     except NetlabError as error:
         sys.stdout.flush()
-        sys.stderr.write(f"error: {error}\n")
+        _complain(error)
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("\n")
@@ -41,6 +51,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _complain(error: NetlabError) -> None:
+    from netlab.cli import options
+
+    options.complain(error)
 
 
 def _dispatch(words: list[str]) -> int:
@@ -139,7 +155,9 @@ def _unknown(word: str) -> int:
 
     if not word:
         raise UsageError("which verb?", hint="netlab --help lists them")
-    near = _OTHER_NAMES.get(word) or next(iter(difflib.get_close_matches(word, VERBS, n=1)), "")
+    near = _OTHER_NAMES.get(word) or next(
+        iter(difflib.get_close_matches(word, VERBS, n=1, cutoff=0.7)), ""
+    )
     raise UsageError(
         f"there is no verb '{word}'",
         hint=f"did you mean 'netlab {near}'?" if near else "netlab --help lists the verbs",

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.client.sync import Client
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import NetlabError, NotFound, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
 from netlab.objects.meta import Object
@@ -211,9 +211,17 @@ def seconds(text: str) -> int:
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def complain(text: str) -> None:
-    """One line on standard error that does not end the command."""
-    sys.stderr.write(f"error: {text}\n")
+def complain(error: NetlabError) -> None:
+    """An error on standard error; for an object that is not there, with the way to those that
+    are."""
+    sys.stderr.write(f"error: {error}\n")
+    if isinstance(error, NotFound) and not error.hint:
+        kind = find(str(error.details.get("kind", "")))
+        if kind is not None:
+            everywhere = " -A" if kind.namespaced else ""
+            sys.stderr.write(
+                f"  hint: netlab get {kind.plural}{everywhere} lists those there are\n"
+            )
 
 
 def note(text: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -63,17 +64,18 @@ def run(arguments: argparse.Namespace) -> int:
         for entry in applied:
             print(entry)
         print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
-        _say_what_next(loaded.lab.name)
-    if unsettled and arguments.output != "json":
-        sys.stderr.write("not everything works yet:\n")
-        sys.stderr.write("".join(f"- {line}\n" for line in unsettled))
-        sys.stderr.write("  hint: netlab describe pod NAME, netlab logs NAME\n")
-    return int(bool(unsettled))
+        _say_what_next(loaded)
+    return 0
 
 
-def _say_what_next(name: str) -> None:
-    if sys.stdout.isatty():
-        print(f"\nnext:  netlab status   netlab get pods -o wide   ip netns list | grep {name}")
+def _say_what_next(loaded: Manifest) -> None:
+    from netlab.view.next_steps import next_steps
+    from netlab.view.table import align
+
+    if sys.stdout.isatty() and loaded.lab is not None:
+        sudo = "SUDO_USER" in os.environ
+        steps = next_steps(loaded.lab, loaded.objects, checks=bool(loaded.checks), sudo=sudo)
+        print("\nnext:\n" + align([["", *step] for step in steps]))
 
 
 def _dry_run(loaded: Manifest) -> int:

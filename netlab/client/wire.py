@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from netlab.errors import NetlabError
+from netlab.errors import EnvironmentLacks, NetlabError
 
 _LINE = 64 * 1024
 
@@ -40,9 +40,9 @@ def connect(path: str, timeout: float | None = None) -> socket.socket:
     return sock
 
 
-def _unreachable(path: str, error: OSError) -> ControllerUnreachable:
+def _unreachable(path: str, error: OSError) -> NetlabError:
     if isinstance(error, PermissionError):
-        return ControllerUnreachable(f"no permission to use {path}", hint="run it with sudo")
+        return EnvironmentLacks(f"no permission to use {path}", hint="run it with sudo")
     return ControllerUnreachable(
         f"the lab's controller is not running: {path}: {error.strerror or error}",
         hint="start the lab with `netlab up FILE`; `netlab status` shows which labs run",
