@@ -19,6 +19,7 @@ import resource
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -26,6 +27,7 @@ from aiohttp import web
 from netlab import lab as labs
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
+from netlab.agents.health import HealthPorts
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
@@ -195,7 +197,7 @@ class Daemon:
         self._stack.push_async_callback(self._dns.detach)
         await self._start_internet(keeper)
         await self._start_pods(keeper, self._controllers)
-        await self._start_proxies()
+        await self._start_proxies(keeper)
 
     async def _start_pods(self, keeper: ResponderKeeper, controllers: Running) -> None:
         kubelet = Kubelet(
@@ -214,15 +216,24 @@ class Daemon:
         self._pods = kubelet
         self.streams.connect(kubelet)
 
-    async def _start_proxies(self) -> None:
+    async def _start_proxies(self, keeper: ResponderKeeper) -> None:
         for node in self.lab.nodes:
+            netns = paths.namespace(self._directory, plan.node_name(self.lab, node.name))
+            health = HealthPorts(node.name, netns, node.internal_ips, keeper)
+            health.start()
+            self._stack.push_async_callback(health.stop)
             programmer = proxier(self.lab, node, self._directory)
-            done = self._draining.progressed
+            done = partial(self._proxied, health)
             proxy = ProxyAgent(node.name, programmer, self._informers, on_sync=done)
             self._proxies.append(proxy)
             await proxy.start()
             self._stack.push_async_callback(proxy.stop)
         self._draining.follow(self._proxies)
+
+    def _proxied(self, health: HealthPorts, proxy: ProxyAgent) -> None:
+        """A node's rules are in force: so may others go by them."""
+        health.update(proxy.health)
+        self._draining.progressed()
 
     # -- names and the internet ------------------------------------------------------------
 

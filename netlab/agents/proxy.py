@@ -17,6 +17,7 @@ from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.proxy.syncer import HealthCheck
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,9 @@ class Programmer(Protocol):
     def sync(self) -> object:
         """Make the kernel's rules match."""
 
+    def health_checks(self) -> dict[int, HealthCheck]:
+        """What each healthCheckNodePort is to say, as of the last sync."""
+
     def repair(self) -> bool:
         """Look whether the rules are still there; True if they had to be written again."""
 
@@ -54,7 +58,8 @@ class Programmer(Protocol):
 class ProxyAgent:
     """The proxy of one node. `on_sync` is called in the event loop after each successful sync.
 
-    `heard` counts the changes it was told of, `written` those that are in the kernel.
+    `heard` counts the changes it was told of, `written` those that are in the kernel. `health`
+    is what the healthCheckNodePorts are to say.
     """
 
     def __init__(
@@ -62,11 +67,13 @@ class ProxyAgent:
         node: str,
         programmer: Programmer,
         informers: Informers,
-        on_sync: Callable[[], None] = lambda: None,
+        on_sync: Callable[[ProxyAgent], None] = lambda _: None,
     ) -> None:
         self.node = node
         self.error: str | None = None
         self.heard = self.written = 0
+        self.health: dict[int, HealthCheck] = {}
+        self._health_services: set[str] = set()
         self._programmer = programmer
         self._informers = informers
         self._on_sync = on_sync
@@ -103,10 +110,19 @@ class ProxyAgent:
             if kind == "Node" and meta.name(either) != self.node:
                 return
             self._pending[kind, meta.key(either)] = new
+            if kind == "Service":
+                self._note_health_check(meta.key(either), new)
             self.heard += 1
             self._changed.set()
 
         return listen
+
+    def _note_health_check(self, key: str, service: Object | None) -> None:
+        """Few Services have a health check; only for their sake all are looked through."""
+        if service is not None and meta.spec(service).get("healthCheckNodePort"):
+            self._health_services.add(key)
+        else:
+            self._health_services.discard(key)
 
     async def _run(self) -> None:
         delay = RETRY_FIRST
@@ -117,7 +133,7 @@ class ProxyAgent:
                 await self._in_thread(work)
                 self.error, delay = None, RETRY_FIRST
                 self.written = heard
-                self._on_sync()
+                self._on_sync(self)
             except (NetlabError, OSError) as error:
                 self.error = str(error)
                 log.error("proxy of %s: %s; trying again in %.1f s", self.node, error, delay)
@@ -141,12 +157,14 @@ class ProxyAgent:
         await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
     def _sync_job(self) -> Callable[[], None]:
+        has_health_checks = bool(self._health_services)
         pending, self._pending = self._pending, {}  # here, as listeners run in this thread too
 
         def sync() -> None:
             for (kind, key), obj in pending.items():
                 self._take(kind, key, obj)
             self._programmer.sync()
+            self.health = self._programmer.health_checks() if has_health_checks else {}
 
         return sync
 
