@@ -13,12 +13,8 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pyroute2.netlink import NLA_F_NESTED
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
 from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
+from netlab.kernel.rtnetlink import NLA_F_NESTED, ifaddrmsg, ifinfmsg, rtmsg
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22

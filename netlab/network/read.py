@@ -11,12 +11,9 @@ from pathlib import Path
 from socket import AF_INET
 from typing import Any, cast
 
-from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
-from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-from pyroute2.netlink.rtnl.rtmsg import rtmsg
-
 from netlab.kernel import messages, netns, paths, sysctl
 from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 from netlab.network import masquerade
 from netlab.network.model import Link, LinkKind, Namespace, Network, Route, Sysctl
 from netlab.network.operations import AddMasquerade
