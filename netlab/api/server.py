@@ -24,6 +24,7 @@ from netlab.api import (
     paths,
     reads,
     subresources,
+    swagger,
     watches,
     writes,
 )
@@ -97,6 +98,7 @@ def build_app(
         app.router.add_get(path, _ok)
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version)
+    app.router.add_get("/openapi/v2", _swagger)
     app.router.add_get("/openapi/v3", _openapi_index)
     app.router.add_get("/openapi/v3/{path:.*}", _openapi)
     app.router.add_route("*", "/{path:.*}", _dispatch)
@@ -186,6 +188,13 @@ async def _ok(_request: web.Request) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return plain_answer(discovery.VERSION)
+
+
+async def _swagger(request: web.Request) -> web.Response:
+    if "protobuf" in request.headers.get("Accept", ""):
+        body = swagger.as_protobuf()
+        return web.Response(body=body, headers={"Content-Type": swagger.PROTOBUF})
+    return web.Response(body=swagger.as_json(), content_type="application/json")
 
 
 async def _openapi_index(_request: web.Request) -> web.Response:

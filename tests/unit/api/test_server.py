@@ -471,8 +471,10 @@ def test_yaml_that_grows_without_bounds(in_lab: Any) -> None:
 def test_media_types_that_are_not_spoken(in_lab: Any) -> None:
     async def story(lab: Any) -> None:
         protobuf = "application/vnd.kubernetes.protobuf"
-        sent = await lab.ask("POST", SERVICES, b"k8s\0", content_type=protobuf)
+        sent = await lab.ask("POST", SERVICES, b"\xd9", content_type="application/cbor")
         assert (sent.code, sent.json["reason"]) == (415, "UnsupportedMediaType")
+        broken = await lab.ask("POST", SERVICES, b"k8s\0\x0a\x7f", content_type=protobuf)
+        assert (broken.code, broken.json["reason"]) == (400, "BadRequest")
         wanted = await lab.ask("GET", SERVICES, accept=protobuf)
         assert (wanted.code, wanted.json["reason"]) == (406, "NotAcceptable")
         either = await lab.ask("GET", SERVICES, accept=f"{protobuf},application/json")
