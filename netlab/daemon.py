@@ -1,11 +1,9 @@
 """The controller process of one lab: composition, and the order of start and stop.
 
-    python -m netlab.daemon DIRECTORY READY_FD
-
-One process, one event loop: the API server over the store, the controllers, and the agents of
-all nodes. Built-in pods, dnsmasq and pods' commands are processes of their own, and all that
-the kernel holds outlives this process: a controller that is killed drops no packet, and the
-next one adopts what it finds.
+`netlab.boot` runs it. One process, one event loop: the API server over the store, the
+controllers, and the agents of all nodes. Built-in pods, dnsmasq and pods' commands are processes of
+their own, and all that the kernel holds outlives this process: a controller that is killed drops no
+packet, and the next one adopts what it finds.
 """
 
 from __future__ import annotations
@@ -15,10 +13,9 @@ import contextlib
 import logging
 import os
 import platform
-import resource
 import signal
-import sys
 import time
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
@@ -43,7 +40,8 @@ from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel import netns, paths
-from netlab.network import apply, plan
+from netlab.kernel.process import Process
+from netlab.network import plan
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -60,9 +58,11 @@ CALM_LOOKS = 3
 class Daemon:
     """Everything that runs in the controller of one lab."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, responder: Process | None, network: Future[None]) -> None:
         self.lab: Lab = labs.read_lab(directory)
         self._directory = directory
+        self._responder = responder
+        self._network = network
         self._owner = netns.owner(directory) or ""
         self._store = Store(paths.store(directory))
         self.registry = Registry(self._store, self.lab)
@@ -83,12 +83,11 @@ class Daemon:
         async with self._stack:
             self._create_initial_objects()
             responder = asyncio.create_task(self._start_responder())
-            network = asyncio.create_task(asyncio.to_thread(self._ensure_network))
             runner = await self._serve_api()
             os.write(ready, b"1")
             os.close(ready)
             try:
-                await network
+                await asyncio.wrap_future(self._network)
                 await self._start_agents(await responder)
                 await self._listen_for_kubectl(runner)
             except Exception as error:
@@ -176,14 +175,12 @@ class Daemon:
             log.exception("kubectl cannot be served")
         self._stack.push_async_callback(listener.close)
 
-    def _ensure_network(self) -> None:
-        apply.ensure_cluster(plan.cluster(self.lab), self._directory)
-
     async def _start_responder(self) -> ResponderKeeper:
         keeper = await ResponderKeeper.start(
             paths.responder_socket(self._directory),
             self._owner,
-            paths.processes(self._directory) / "responder.log",
+            paths.responder_log(self._directory),
+            self._responder,
         )
         self._stack.push_async_callback(keeper.stop)
         return keeper
@@ -282,28 +279,10 @@ def _now() -> str:
     return timestamp(time.time())
 
 
-def _raise_file_limit() -> None:
-    """A descriptor for each namespace, watcher and stream: the soft limit of 1,024 is too low."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+def run(directory: Path, ready: int, responder: Process | None, network: Future[None]) -> None:
+    """Run the controller until it is told to end.
 
-
-def main(arguments: list[str]) -> int:
-    """Run the controller until it is told to end (SIGTERM)."""
-    directory, ready = Path(arguments[0]), int(arguments[1])
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    _raise_file_limit()
-    with labs.controller_lock(directory) as is_ours:
-        if not is_ours:
-            sys.stderr.write("another controller runs this lab\n")
-            return 1
-        asyncio.run(Daemon(directory).run(ready))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    `ready` is the descriptor on which to say that the API answers, `responder` the process that
+    was started a moment ago, if it was, and `network` ends when the nodes are connected.
+    """
+    asyncio.run(Daemon(directory, responder, network).run(ready))

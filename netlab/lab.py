@@ -200,7 +200,7 @@ def _start_controller(directory: Path, owner: str) -> None:
     """Start the controller and wait until its API answers; its last words are in the error."""
     ready, theirs = os.pipe()
     log = paths.controller_log(directory)
-    argv = [sys.executable, "-m", "netlab.daemon", str(directory), str(theirs)]
+    argv = [sys.executable, "-m", "netlab.boot", str(directory), str(theirs)]
     try:
         controller = process.spawn(argv, owner=owner, log=log, pass_fds=(theirs,))
     finally:

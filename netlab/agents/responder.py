@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from netlab.errors import NetlabError
+from netlab.kernel.process import Process
 from netlab.workload.client import ResponderClient, ResponderGone, ensure_responder
 
 log = logging.getLogger(__name__)
@@ -42,9 +43,11 @@ class ResponderKeeper:
         self._task: asyncio.Task[None] | None = None
 
     @staticmethod
-    async def start(socket: Path, owner: str, log_file: Path) -> ResponderKeeper:
-        """Start the responder, or find it running, and watch it from now on."""
-        client = await ensure_responder(socket, owner=owner, log=log_file)
+    async def start(
+        socket: Path, owner: str, log_file: Path, started: Process | None = None
+    ) -> ResponderKeeper:
+        """Start the responder, or find it running or just `started`; watch it from now on."""
+        client = await ensure_responder(socket, owner=owner, log=log_file, started=started)
         keeper = ResponderKeeper(client, socket, owner, log_file)
         held = await keeper._hold()
         keeper._task = asyncio.create_task(keeper._keep(held), name="responder")

@@ -101,6 +101,11 @@ def responder_socket(directory: Path) -> Path:
     return directory / "responder.sock"
 
 
+def responder_log(directory: Path) -> Path:
+    """What that process wrote to its standard output and error."""
+    return processes(directory) / "responder.log"
+
+
 def controller_pid(directory: Path) -> Path:
     """Holds the controller's process id."""
     return directory / "controller.pid"

@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import itertools
 import json
-import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
 from netlab.kernel import process
+from netlab.workload import launch
 from netlab.workload.behaviour import sites_of
 from netlab.workload.served import HealthAnswer, ServedPod
 
@@ -27,15 +27,15 @@ class ResponderGone(NetlabError):
     """Nobody answers on the responder's socket."""
 
 
-async def ensure_responder(socket_path: Path, *, owner: str, log: Path) -> ResponderClient:
-    """A client of the lab's responder, which is started unless it runs (about 55 ms)."""
+async def ensure_responder(
+    socket_path: Path, *, owner: str, log: Path, started: process.Process | None = None
+) -> ResponderClient:
+    """A client of the lab's responder, which is started unless it runs or was just `started`."""
     client = ResponderClient(socket_path)
     try:
         await client.connect()
     except ResponderGone:
-        argv = [sys.executable, "-m", "netlab.workload.responder", str(socket_path)]
-        # `python -m` looks for modules in the working directory first: let that be our own
-        started = process.spawn(argv, owner=owner, log=log, cwd=Path(__file__).parents[2])
+        started = started or launch.start(socket_path, owner=owner, log=log)
         await _connected(client, started, log)
     return client
 

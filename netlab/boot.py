@@ -1,0 +1,69 @@
+"""The first moments of a lab's controller: what need not wait for its imports begins before them.
+
+    python -m netlab.boot DIRECTORY READY_FD
+
+Importing the controller's modules is by far the most of its start. Meanwhile the responder comes
+up in a process of its own, and a thread has the kernel build the network.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import resource
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from netlab import lab as labs
+from netlab.kernel import netns, paths
+from netlab.workload import launch
+
+
+def main(arguments: list[str]) -> int:
+    """Run the controller until it is told to end (SIGTERM)."""
+    directory, ready = Path(arguments[0]), int(arguments[1])
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    _raise_file_limit()
+    with labs.controller_lock(directory) as is_ours:
+        if not is_ours:
+            sys.stderr.write("another controller runs this lab\n")
+            return 1
+        _run(directory, ready)
+    return 0
+
+
+def _run(directory: Path, ready: int) -> None:
+    gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
+    responder = launch.ensure_started(
+        paths.responder_socket(directory),
+        owner=netns.owner(directory) or "",
+        log=paths.responder_log(directory),
+    )
+    with ThreadPoolExecutor(1, thread_name_prefix="network") as thread:
+        network = thread.submit(_ensure_network, directory)
+        from netlab import daemon
+
+        gc.freeze()
+        gc.enable()
+        daemon.run(directory, ready, responder, network)
+
+
+def _ensure_network(directory: Path) -> None:
+    from netlab.network import apply, plan
+
+    apply.ensure_cluster(plan.cluster(labs.read_lab(directory)), directory)
+
+
+def _raise_file_limit() -> None:
+    """A descriptor for each namespace, watcher and stream: the soft limit of 1,024 is too low."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
