@@ -1,0 +1,26 @@
+from netlab.objects.lab import lab_from_object
+from netlab.view.next_steps import next_steps
+
+LAB = lab_from_object(
+    {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "l"}, "spec": {"nodes": 2}}
+)
+
+
+def test_names_what_the_lab_has() -> None:
+    objects = [
+        {"kind": "Service", "metadata": {"name": "web", "namespace": "shop"}},
+        {"kind": "Pod", "metadata": {"name": "client"}},
+        {"kind": "Pod", "metadata": {"name": "other"}},
+    ]
+    commands = [command for command, _ in next_steps(LAB, objects, checks=True, sudo=True)]
+    assert "sudo netlab exec -it client -- sh" in commands
+    assert "sudo netlab rules svc/web -n shop" in commands
+    assert "sudo netlab check" in commands
+
+
+def test_leaves_out_what_it_lacks() -> None:
+    text = str([*next_steps(LAB, [], checks=False, sudo=False)])
+    assert "exec -it" not in text
+    assert "rules" not in text
+    assert "check" not in text
+    assert "sudo" not in text
