@@ -202,7 +202,9 @@ def _start_controller(directory: Path, owner: str) -> None:
     log = paths.controller_log(directory)
     argv = [sys.executable, "-m", "netlab.boot", str(directory), str(theirs)]
     try:
-        controller = process.spawn(argv, owner=owner, log=log, pass_fds=(theirs,))
+        # `python -m` looks for modules in the working directory first: let that be our own
+        home = Path(__file__).parents[1]
+        controller = process.spawn(argv, owner=owner, log=log, cwd=home, pass_fds=(theirs,))
     finally:
         os.close(theirs)
     try:
