@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Sequence
 
 from netlab.cli import options
 from netlab.client.sync import Client
@@ -45,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Delete, and wait until it is gone."""
+    asked = [] if arguments.filename else options.parse_targets(arguments.targets)
     with options.client(arguments) as client:
-        targets = _from_files(arguments) or _named(client, arguments)
+        targets = _from_files(arguments) or _named(client, asked, arguments)
         if not targets:
             print("No resources found")
         failed = False
@@ -68,9 +70,11 @@ def _from_files(arguments: argparse.Namespace) -> list[Target]:
     ]
 
 
-def _named(client: Client, arguments: argparse.Namespace) -> list[Target]:
+def _named(
+    client: Client, asked: Sequence[options.Target], arguments: argparse.Namespace
+) -> list[Target]:
     targets: list[Target] = []
-    for kind, name in options.parse_targets(arguments.targets):
+    for kind, name in asked:
         space = arguments.namespace if kind.namespaced else ""
         if name:
             targets.append((kind, space, name))

@@ -155,9 +155,7 @@ def _unknown(word: str) -> int:
 
     if not word:
         raise UsageError("which verb?", hint="netlab --help lists them")
-    near = _OTHER_NAMES.get(word) or next(
-        iter(difflib.get_close_matches(word, VERBS, n=1, cutoff=0.7)), ""
-    )
+    near = _OTHER_NAMES.get(word) or next(iter(difflib.get_close_matches(word, VERBS, n=1)), "")
     raise UsageError(
         f"there is no verb '{word}'",
         hint=f"did you mean 'netlab {near}'?" if near else "netlab --help lists the verbs",

@@ -1,0 +1,157 @@
+"""Command lines as they are typed, up to where a lab would be needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netlab.cli import main as entry
+from netlab.cli.verbs import HIDDEN, VERBS
+from netlab.kernel import paths
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def no_labs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(paths.RUN_VARIABLE, str(tmp_path))
+    monkeypatch.delenv("NETLAB_LAB", raising=False)
+    return tmp_path
+
+
+def run(*words: str) -> int:
+    try:
+        return entry.main(words)
+    except SystemExit as end:  # argparse's own
+        return int(end.code or 0)
+
+
+@pytest.mark.parametrize("words", [(), ("-h",), ("--help",), ("help",)])
+def test_help_lists_every_verb_in_its_group(words: tuple[str, ...], capsys: Capture) -> None:
+    assert run(*words) == 0
+    out = capsys.readouterr().out
+    assert "\nThe lab:\n  up " in out
+    assert all(f"\n  {name} " in out for name in VERBS)
+    assert HIDDEN.name not in out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_each_verb_explains_itself_with_examples(verb: str, capsys: Capture) -> None:
+    assert run("help", verb) == 0
+    out = capsys.readouterr().out
+    assert f"netlab {verb}" in out
+    assert max(map(len, out.splitlines())) <= 100
+    if not VERBS[verb].verbatim:
+        assert run(verb, "--help") == 0
+        assert capsys.readouterr().out == out
+
+
+def test_version(capsys: Capture) -> None:
+    assert run("--version") == 0
+    assert capsys.readouterr().out.startswith("netlab 0.")
+
+
+@pytest.mark.parametrize(
+    ("word", "near"), [("gte", "get"), ("log", "logs"), ("create", "apply"), ("stop", "down")]
+)
+def test_unknown_verbs_get_a_guess(word: str, near: str, capsys: Capture) -> None:
+    assert run(word) == 2
+    err = capsys.readouterr().err
+    assert err == f"error: there is no verb '{word}'\n  hint: did you mean 'netlab {near}'?\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("get",), "which objects?"),
+        (("get", "bananas"), 'the server doesn\'t have a resource type "bananas"'),
+        (("get", "pods", "-o", "foo"), "there is no format 'foo'"),
+        (("get", "pod", "x", "-A"), "cannot be retrieved by name across all namespaces"),
+        (("get", "pods,svc", "-w"), "watch shows the table of one kind"),
+        (("get", "--bogus"), "unrecognized arguments: --bogus"),
+        (("up",), "which lab?"),
+        (("up", "/nonexistent.yaml"), "there is no such file"),
+        (("apply",), "required: -f/--filename"),
+        (("exec",), "required: POD"),
+        (("exec", "pod"), "what is to be run?"),
+        (("exec", "pod", "ls"), "the command stands behind --"),
+        (("logs", "p", "--tail", "x"), "invalid int value: 'x'"),
+        (("logs", "p", "--since", "5x"), "'5x' is no duration"),
+        (("run", "x"), "required: --image"),
+        (("run", "x", "--image=i", "--rm"), "--rm should only be used for attached"),
+        (("run", "x", "--image=i", "--expose"), "--expose needs a port"),
+        (("scale", "deploy/x"), "required: --replicas"),
+        (("scale", "deploy/x", "--replicas=-1"), "cannot be negative"),
+        (("expose", "deploy"), "expose one thing at a time"),
+        (("delete",), "which objects?"),
+        (("completion", "fish"), "invalid choice: 'fish'"),
+        (("-n",), "which verb?"),
+    ],
+)
+def test_mistakes_are_named_with_a_hint(
+    words: tuple[str, ...], message: str, capsys: Capture
+) -> None:
+    assert run(*words) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    if "no such file" not in message:
+        assert "\n  hint: " in captured.err
+
+
+def test_a_missing_argument_gets_an_example(capsys: Capture) -> None:
+    run("apply")
+    assert capsys.readouterr().err.endswith("hint: such as: netlab apply -f web.yaml\n")
+
+
+@pytest.mark.parametrize(
+    "words", [("get", "pods"), ("describe", "svc/x"), ("logs", "x"), ("exec", "x", "--", "y")]
+)
+def test_without_a_lab(words: tuple[str, ...], capsys: Capture) -> None:
+    assert run(*words) == 1
+    assert capsys.readouterr().err == (
+        "error: no lab is running\n  hint: sudo netlab up topologies/quickstart.yaml\n"
+    )
+
+
+def test_with_several_labs_one_must_be_named(no_labs: Path, capsys: Capture) -> None:
+    (no_labs / "a").mkdir()
+    (no_labs / "b").mkdir()
+    assert run("get", "pods") == 2
+    assert "--lab" in capsys.readouterr().err
+    assert run("--lab", "c", "get", "pods") == 1
+    assert "there is no lab named c\n  hint: running: a, b" in capsys.readouterr().err
+    for words in (("--lab=a", "get", "pods"), ("get", "--lab", "a", "pods")):
+        assert run(*words) == 1
+        assert str(no_labs / "a") in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["get", "-nkube-system", "pods", "-owide", "x", "--show-labels"],
+        ["get", "pods", "x", "--show-labels", "-o", "wide", "--namespace=kube-system"],
+        ["-n", "kube-system", "get", "pods", "--output=wide", "--show-labels", "x"],
+    ],
+)
+def test_flags_stand_where_they_like(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from netlab.cli import get_
+
+    seen = []
+    monkeypatch.setattr(get_, "run", lambda arguments: seen.append(arguments) or 0)
+    assert run(*words) == 0
+    (found,) = seen
+    assert found.targets == ["pods", "x"]
+    assert (found.namespace, found.output, found.show_labels) == ("kube-system", "wide", True)
+
+
+def test_what_follows_two_dashes_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netlab.cli import exec_
+
+    seen = []
+    monkeypatch.setattr(exec_, "run", lambda arguments: seen.append(arguments) or 0)
+    assert run("exec", "-it", "pod", "--", "ls", "-n", "--", "x") == 0
+    assert seen[0].command_words == ["ls", "-n", "--", "x"]
+    assert seen[0].namespace == "default"
