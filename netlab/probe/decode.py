@@ -79,7 +79,7 @@ def decode(data: bytes) -> Packet | None:
     """The packet that starts with this IP header; None for a fragment, noise, another protocol."""
     try:
         return _decode_v4(data) if data[0] >> 4 == 4 else _decode_v6(data)
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError, OSError):  # too short; inet_ntoa's is OSError
         return None
 
 

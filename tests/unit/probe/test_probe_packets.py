@@ -4,7 +4,7 @@ import struct
 import warnings
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netlab.probe import bpf
@@ -67,6 +67,8 @@ def test_fragments_are_not_read() -> None:
 
 
 @given(st.binary(max_size=80))
+@example(b"\0" * 8 + b"\x06\0\0")
+@example(b"\0" * 5 + b"\x06")
 def test_noise_is_no_packet_and_no_error(noise: bytes) -> None:
     decode(noise)
     decode(b"\x45" + noise)
