@@ -32,7 +32,9 @@ _SO_TIMESTAMPNS = 35
 _SO_RCVBUFFORCE = 33
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
+_PACKET_OTHERHOST = 3
 _PACKET_OUTGOING = 4
+_BRIDGE_PORT = "veth"  # how the names of pods' ports begin
 _BUFFER = 4 << 20
 _CANARY = 0xCA4A51E5
 _CANARY_SECONDS = 1.0
@@ -162,10 +164,15 @@ def _drain(tap: _Tap, seen: list[Observation]) -> None:
             data, ancillary, _, address = tap.socket.recvmsg(bpf.SNAP, 64)
         except BlockingIOError:
             return
+        ifname, kind = address[0], address[2]
+        # A switch that does not know a frame's receiver shows it to everybody. (To a port of a
+        # bridge, all that it passes on is somebody else's.)
+        if kind == _PACKET_OTHERHOST and not ifname.startswith(_BRIDGE_PORT):
+            continue
         packet = decode(data)
         if packet is not None:
-            outgoing = address[2] == _PACKET_OUTGOING
-            seen.append(Observation(tap.place, address[0], outgoing, _stamp(ancillary), packet))
+            outgoing = kind == _PACKET_OUTGOING
+            seen.append(Observation(tap.place, ifname, outgoing, _stamp(ancillary), packet))
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -227,8 +227,10 @@ def _rewrites(hops: Sequence[Hop], value: Callable[[Hop], str]) -> tuple[Rewrite
 
 
 def _arrival(copies: Sequence[Observation], addresses: Addresses) -> Observation | None:
-    """The last time the probe came in where its destination lives."""
+    """Where the probe came in last, if its destination lives there and it was not sent on."""
     for seen in reversed(copies):
+        if seen.packet.destination != copies[-1].packet.destination:
+            return None  # a node with its nodePort: what came in there was rewritten, and left
         incoming = not seen.outgoing or seen.ifname == "lo"
         if incoming and seen.packet.dst in addresses.get(seen.place, ()):
             return seen

@@ -15,8 +15,8 @@ class CheckResult:
     """One check's end.
 
     `status` "error" means that it could not run: neither passed nor failed. `journey` is the one
-    shown, an offending one if there is any; `counts` how many tries arrived at each
-    `address:port`; `said` the first line that a real connection was answered with.
+    shown, an offending one if there is any; `counts` how many tries each `address:port`
+    answered or refused; `said` the first line that a real connection was answered with.
     """
 
     name: str

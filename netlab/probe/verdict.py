@@ -48,8 +48,12 @@ def judge(
 
 
 def counts(journeys: Sequence[Journey]) -> Counter[str]:
-    """How many tries arrived at each `address:port`."""
-    return Counter(each.delivered for each in journeys if each.delivered is not None)
+    """How many tries each `address:port` got and answered, or refused."""
+    return Counter(
+        each.delivered
+        for each in journeys
+        if each.delivered is not None and each.outcome != "timeout"
+    )
 
 
 def shortfall(trial: Trial, journeys: Sequence[Journey]) -> bool:
@@ -66,7 +70,7 @@ def _wrong_outcome(trial: Trial, odd: Journey, journeys: Sequence[Journey]) -> I
     why = f": {odd.note}" if odd.note else ""
     text = f"expected {expected}, it was {odd.outcome}{share}{why}"
     if odd.outcome == "timeout":
-        text += f"; last seen at {odd.last}"
+        text += f"; last seen at {odd.last}" if odd.hops else f"; it never left {trial.place.name}"
         if odd.delivered is not None:
             text += f", where it arrived as {odd.delivered} from {odd.seen_source}"
     elif odd.delivered is not None:

@@ -288,7 +288,8 @@ def test_refused_and_dropped_are_told_apart(world: World, sender: Sender) -> Non
     results = run_checks(checks, world)
     assert [result.status for result in results] == ["pass", "pass", "fail", "fail", "fail"]
     assert "expected timeout, it was refused: ICMP type 3 code 3" in results[2].line
-    assert "expected refused, it was timeout; last seen at " in results[3].line
+    where = "it never left node" if sender is NODE else "last seen at node cni0"
+    assert f"expected refused, it was timeout; {where}" in results[3].line
 
 
 def test_a_port_on_which_nobody_listens_refuses_with_a_reset(world: World) -> None:
@@ -315,6 +316,18 @@ def test_udp_with_and_without_an_answer(world: World) -> None:
     assert list(answered.counts) == ["10.244.1.6:99"]
     assert [hop.place for hop in answered.journey.hops][-1] == "default/web-1"  # type: ignore[union-attr]
     assert "expected reachable, it was refused: ICMP type 3 code 3" in closed.line
+
+
+def test_a_frame_shown_to_everybody_has_reached_nobody(world: World, machines: Machines) -> None:
+    """A bridge floods what is for a hardware address it does not know."""
+    neighbour = f"neigh replace {PODS['web-0']} lladdr 02:00:00:00:00:99 dev eth0"
+    machines.ip("box", neighbour)
+    try:
+        result = run_check(check(BOX, Target(pod="web-0", port=8080)), world)
+    finally:
+        machines.ip("box", neighbour.replace("replace", "delete"))
+    assert "it was timeout; last seen at node veth-web-" in result.line
+    assert "arrived" not in result.line
 
 
 def test_a_capture_that_sees_nothing_is_an_error_and_no_pass(

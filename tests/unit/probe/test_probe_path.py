@@ -108,6 +108,14 @@ def test_a_probe_that_vanishes_was_last_seen_somewhere() -> None:
     assert (seen.outcome, seen.last, seen.delivered) == ("timeout", "n1 eth1", None)
 
 
+def test_what_a_node_sent_on_has_not_arrived_there() -> None:
+    film = Film()
+    film.see("n1", "eth1", f"{CLIENT}:4000", "10.0.0.1:30080")
+    assert film.journey(dst="10.0.0.1:30080").delivered_at == "n1"
+    film.see("n1", "eth0", "10.0.0.1:5555", f"{POD}:80", out=True)
+    assert film.journey(dst="10.0.0.1:30080").delivered is None
+
+
 def test_a_udp_echo_is_an_answer_and_no_part_of_the_path() -> None:
     film = Film("udp")
     node_port(film)

@@ -11,7 +11,7 @@ from netlab.probe.path import Hop, Journey, Rewrite
 from netlab.probe.result import CheckResult, exit_code
 from netlab.probe.send import Talk
 from netlab.probe.trial import Trial
-from netlab.probe.verdict import judge, shortfall
+from netlab.probe.verdict import counts, judge, shortfall
 from netlab.probe.world import Place, World
 
 BOX = Place("default/box", "pod", Path("/x"), ("10.244.1.7",), node="n1")
@@ -59,6 +59,8 @@ def test_another_outcome_than_expected() -> None:
     assert reasons(trial(), arrived(), lost) == (
         "expected reachable, it was timeout (1 of 2 tries); last seen at n1 veth1"
     )
+    dropped = arrived(outcome="timeout", hops=(), delivered=None)
+    assert reasons(trial(), dropped).endswith("it was timeout; it never left default/box")
     unwanted = reasons(trial(outcome="refused"), arrived())
     assert unwanted == "expected refused, it was reachable; it reached default/a (10.244.1.5:80)"
 
@@ -82,6 +84,12 @@ def test_endpoints_missing_strange_and_too_many() -> None:
         "2 endpoints answered instead of 1"
     )
     assert "another endpoint got 0 of 1" in reasons(trial(endpoints=2), arrived())
+
+
+def test_only_what_came_back_counts() -> None:
+    lost = arrived(outcome="timeout")
+    refused = arrived("10.244.1.6:80", outcome="refused")
+    assert counts([arrived(), lost, refused]) == {"10.244.1.5:80": 1, "10.244.1.6:80": 1}
 
 
 def test_a_shortfall_asks_for_more_tries_and_is_called_chance_no_longer() -> None:
