@@ -38,10 +38,18 @@ class PodWiring:
 
     def detach(self, runs: Sequence[PodRun]) -> None:
         """Take away what is there: ports, namespaces and files."""
-        own = [run for run in runs if run.ips and not run.host_network]
-        apply.detach_pods([self._link(run) for run in own], self._directory)
+        own = [run for run in runs if not run.host_network]
+        apply.detach_pods([self._link(run) for run in own if run.ips], self._directory)
+        # A controller that ended may have attached them without coming to say with which address.
+        self._remove([self._name(run.pod) for run in own if not run.ips])
         for run in runs:
             shutil.rmtree(run.directory, ignore_errors=True)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """Take namespaces away, of which only the names are known; their links go with them."""
+        with Session(self._directory) as session:
+            for name in names:
+                session.remove(name)
 
     def sweep(self, pods: Iterable[Object]) -> list[str]:
         """Take away the namespaces of pods that are no more: a controller that was killed leaves
@@ -50,9 +58,7 @@ class PodWiring:
         known |= {self._name(pod) for pod in pods}
         found = [entry.name for entry in paths.namespaces(self._directory).iterdir()]
         strays = sorted(set(found) - known)
-        with Session(self._directory) as session:
-            for name in strays:
-                session.remove(name)
+        self._remove(strays)
         self._sweep_files({meta.uid(pod) for pod in pods})
         return strays
 
