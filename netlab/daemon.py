@@ -72,6 +72,7 @@ class Daemon:
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
+        self._started = False
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
         self._controllers: Running | None = None
@@ -99,7 +100,7 @@ class Daemon:
 
     def _at_work(self) -> list[str]:
         """What is still being done, a line each."""
-        if self._pods is None or self._controllers is None:
+        if self._pods is None or self._controllers is None or not self._started:
             return ["the lab is starting"]
         lines = [
             f"rules of node {proxy.node}: {proxy.error or 'being written'}"
@@ -192,9 +193,12 @@ class Daemon:
         self._stack.push_async_callback(self._controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        await self._start_internet(keeper)
-        await self._start_pods(keeper, self._controllers)
-        await self._start_proxies(keeper)
+        await asyncio.gather(
+            self._start_internet(keeper),
+            self._start_pods(keeper, self._controllers),
+            self._start_proxies(keeper),
+        )
+        self._started = True
 
     async def _start_pods(self, keeper: ResponderKeeper, controllers: Running) -> None:
         kubelet = Kubelet(
