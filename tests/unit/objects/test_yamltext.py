@@ -63,6 +63,7 @@ def test_reads_back_what_yaml_writes(value):
         ("10.0.0.1", "10.0.0.1"),
         ("-", "-"),
         (".inf", ".inf"),
+        ("._", "._"),
     ],
 )
 def test_scalars(text, value):
