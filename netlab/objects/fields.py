@@ -40,7 +40,9 @@ def dns_1035_label(path: Path, text: str) -> Iterator[FieldProblem]:
 
 def suggest(text: str) -> str | None:
     """`clusterip_service` → a hint to write clusterip-service, when that is all it takes."""
-    fixed = "".join(c if c.isalnum() and c.isascii() else "-" for c in text.lower()).strip("-")
+    if not text.isascii():
+        return None
+    fixed = "".join(c if c.isalnum() else "-" for c in text.lower()).strip("-")
     return f'write "{fixed}"' if fixed != text and names.is_dns_label(fixed) else None
 
 

@@ -25,6 +25,7 @@ _DNS_SUBDOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 _QUALIFIED_NAME = re.compile(_QUALIFIED)
 _LABEL_VALUE = re.compile(rf"(?:{_QUALIFIED})?")
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
+_CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 
 DNS_LABEL_RULE = (
@@ -51,6 +52,11 @@ LABEL_VALUE_RULE = (
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
     "'.', and must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  "
     "or '12345', regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+)
+
+CONFIG_KEY_RULE = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
+    " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
 )
 
 # No vowels, so that no words appear; no 0, 1, 3, which read like letters.
@@ -95,6 +101,11 @@ def is_port_name(text: str) -> bool:
         and not text.startswith("-")
         and not text.endswith("-")
     )
+
+
+def is_config_key(text: str) -> bool:
+    """A key of a ConfigMap or Secret: a file's name that leads out of no directory."""
+    return _CONFIG_KEY.fullmatch(text) is not None and text != "." and not text.startswith("..")
 
 
 def is_env_name(text: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from netlab.objects import (
     fields,
+    names,
     networkrules,
     podrules,
     servicerules,
@@ -27,13 +28,19 @@ _Rules = Callable[[Object], Iterator[FieldProblem]]
 # Structure that the API server checks after decoding: 422, not 400.
 _CHECKED_HERE = ("FieldValueNotSupported", "FieldValueRequired")
 _ANNOTATIONS_MAX = 256 * 1024
+_CONFIG_MAX = 1024 * 1024
 
 
 def validate(obj: Object) -> list[FieldProblem]:
     """Everything wrong with an object's values: names, labels, ports, enums, required fields."""
     found = examine(obj)
-    structural = [problem for problem in found.problems if problem.reason in _CHECKED_HERE]
-    return unique(structural + rule_problems(found))
+    structural = [one for one in found.problems if one.reason in _CHECKED_HERE]
+    return unique([one for one in structural + rule_problems(found) if not _in_status(one)])
+
+
+def _in_status(problem: FieldProblem) -> bool:
+    """What controllers and kubelets leave out of a status hinders nobody's update."""
+    return problem.path[:1] == ("status",)
 
 
 def rule_problems(found: Examination) -> list[FieldProblem]:
@@ -74,6 +81,7 @@ def _metadata(kind: str, metadata: dict[str, Any]) -> Iterator[FieldProblem]:
     yield from _annotations((*path, "annotations"), metadata.get("annotations") or {})
     for index, finalizer in enumerate(metadata.get("finalizers") or []):
         yield from fields.qualified_name((*path, "finalizers", index), finalizer)
+    yield from _one_controller((*path, "ownerReferences"), metadata.get("ownerReferences") or [])
 
 
 def _namespace(kind: str, namespace: str) -> Iterator[FieldProblem]:
@@ -93,6 +101,17 @@ def _annotations(path: Path, annotations: dict[str, str]) -> Iterator[FieldProbl
         yield FieldProblem(path, text, None, "FieldValueTooLong")
 
 
+def _one_controller(path: Path, references: list[dict[str, Any]]) -> Iterator[FieldProblem]:
+    found = [f"{one.get('kind')}/{one.get('name')}" for one in references if one.get("controller")]
+    for other in found[1:]:
+        yield invalid(
+            path,
+            references,
+            "Only one reference can have Controller set to true. "
+            f'Found "true" in references for {found[0]} and {other}',
+        )
+
+
 def _node(obj: Object) -> Iterator[FieldProblem]:
     spec = obj.get("spec") or {}
     for index, text in enumerate(spec.get("podCIDRs") or []):
@@ -104,15 +123,16 @@ def _node(obj: Object) -> Iterator[FieldProblem]:
 
 
 def _config(obj: Object) -> Iterator[FieldProblem]:
-    """Keys of a ConfigMap or Secret: they become file names."""
+    """Keys of a ConfigMap or Secret, which become file names, and the size of it all."""
+    size = 0
     for field in ("data", "binaryData"):
-        for key in obj.get(field) or {}:
-            if not key.replace("-", "").replace("_", "").replace(".", "").isalnum() or ".." in key:
-                yield invalid(
-                    (field, key),
-                    key,
-                    "a valid config key must consist of alphanumeric characters, '-', '_' or '.'",
-                )
+        for key, value in (obj.get(field) or {}).items():
+            size += len(value.encode())
+            if not names.is_config_key(key):
+                yield invalid((field, key), key, names.CONFIG_KEY_RULE)
+    if size > _CONFIG_MAX:
+        text = f"Too long: may not be more than {_CONFIG_MAX} bytes"
+        yield FieldProblem(("data",), text, None, "FieldValueTooLong")
 
 
 _NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {

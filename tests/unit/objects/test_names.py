@@ -5,6 +5,15 @@ from hypothesis import strategies as st
 from netlab.objects import names
 
 
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [("a", True), ("A_b-c.d", True), ("a..b", True), ("..", False), ("..a", False), (".", False),
+     ("", False), ("a b", False), ("é", False), ("a" * 254, False)],
+)  # fmt: skip
+def test_config_keys(text, good):
+    assert names.is_config_key(text) is good
+
+
 @pytest.mark.parametrize("text", ["a", "web-1", "1a", "a" * 63])
 def test_dns_labels(text):
     assert names.is_dns_label(text)

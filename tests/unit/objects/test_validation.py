@@ -231,6 +231,23 @@ RFC1035 = "a DNS-1035 label must consist of"
         ),
         (made("Namespace", "v1", "a.b"), "metadata.name", "RFC 1123 label"),
         (made("ConfigMap", "v1", data={"a b": "c"}), "data.a b", "a valid config key"),
+        (made("ConfigMap", "v1", data={"ключ": "c"}), "data.ключ", "a valid config key"),
+        (made("Secret", "v1", data={"a": "x" * 2**20, "b": "x"}), "data", "Too long: may not be"),
+        (
+            made(
+                "ConfigMap",
+                "v1",
+                metadata={
+                    "name": "web",
+                    "ownerReferences": [
+                        {"apiVersion": "v1", "kind": "Pod", "name": n, "uid": n, "controller": True}
+                        for n in ("a", "b")
+                    ],
+                },
+            ),
+            "metadata.ownerReferences",
+            'Found "true" in references for Pod/a and Pod/b',
+        ),
     ],
 )  # fmt: skip
 def test_mistakes_in_the_api_servers_words(obj, field, words):

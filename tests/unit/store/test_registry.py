@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
+from netlab.objects import bootstrap
 from netlab.store.registry import Registry
+from netlab.store.store import Store
 
 
 def test_create_fills_what_the_server_owns(registry: Registry, make: Any) -> None:
@@ -200,6 +202,17 @@ def test_a_kind_without_the_subresource(registry: Registry, make: Any) -> None:
     registry.create(make.config("a"))
     with pytest.raises(NotFound, match="could not find the requested resource"):
         registry.patch("ConfigMap", "default", "a", {}, subresource="scale")
+
+
+def test_nodes_of_a_lab_can_be_labelled_and_cordoned(lab: Any, make: Any) -> None:
+    registry = Registry(Store(None), lab)
+    node = next(obj for obj in bootstrap.initial_objects(lab) if obj["kind"] == "Node")
+    facts = {"kernel": "6.1", "os_image": "Linux", "now": "2026-01-01T12:00:00Z"}
+    node["status"] = bootstrap.node_status(lab.nodes[0], **facts)
+    name = registry.create(node)["metadata"]["name"]
+    change = {"metadata": {"labels": {"disk": "ssd"}}, "spec": {"unschedulable": True}}
+    changed = registry.patch("Node", "", name, change)
+    assert changed["metadata"]["labels"]["disk"] == "ssd" and changed["spec"]["unschedulable"]
 
 
 def test_immutable_fields_stay(registry: Registry, make: Any) -> None:
