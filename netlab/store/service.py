@@ -6,6 +6,7 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.servicerules import EXTERNAL_TYPES
 from netlab.store.families import gather_cluster_ips
 
 Spec = dict[str, Any]
@@ -73,7 +74,7 @@ def _drop_unneeded(spec: Spec, old: Spec) -> None:
         _drop_unchanged(spec, old, "allocateLoadBalancerNodePorts", "loadBalancerClass")
     if spec.get("sessionAffinity") != "ClientIP":
         _drop_unchanged(spec, old, "sessionAffinityConfig")
-    if spec.get("type") == "ClusterIP" and not spec.get("externalIPs"):
+    if spec.get("type") not in EXTERNAL_TYPES and not spec.get("externalIPs"):
         _drop_unchanged(spec, old, "externalTrafficPolicy")
 
 

@@ -190,6 +190,12 @@ def test_to_external_name_and_back(registry: Registry, make: Any) -> None:
     assert back["clusterIP"] and back["clusterIP"] != address
 
 
+def test_a_node_port_service_becomes_an_external_name(registry: Registry, make: Any) -> None:
+    registry.create(make.service(type="NodePort"))
+    away = patch(registry, {"type": "ExternalName", "externalName": "example.com"})
+    assert "externalTrafficPolicy" not in away and "nodePort" not in away["ports"][0]
+
+
 def test_the_cluster_ip_does_not_change(registry: Registry, make: Any) -> None:
     registry.create(make.service(clusterIP="10.96.0.9"))
     with pytest.raises(Invalid, match="may not change once set"):
