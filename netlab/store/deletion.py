@@ -17,6 +17,9 @@ from netlab.store.strategy import timestamp
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 DEFAULT_GRACE = 30
+IMMORTAL = ("default", "kube-public", "kube-system")
+"""Namespaces that kube-apiserver does not let go."""
+
 _FINALIZERS: dict[str, str] = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Expired, Invalid, NotFound
+from netlab.objects import meta
 from netlab.objects.kinds import Kind
+from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem
 
 
@@ -25,9 +27,12 @@ def not_found(kind: Kind, name: str) -> NotFound:
     return NotFound(f'{kind.resource} "{name}" not found', details=_details(kind, name))
 
 
-def already_exists(kind: Kind, name: str) -> AlreadyExists:
-    """`services "web" already exists`."""
-    return AlreadyExists(f'{kind.resource} "{name}" already exists', details=_details(kind, name))
+def already_exists(kind: Kind, present: Object) -> AlreadyExists:
+    """`services "web" already exists`, with a word on whether its name will soon be free."""
+    name = meta.name(present)
+    going = "object is being deleted: " if meta.is_terminating(present) else ""
+    message = f'{going}{kind.resource} "{name}" already exists'
+    return AlreadyExists(message, details=_details(kind, name))
 
 
 def conflict(
@@ -65,6 +70,16 @@ def invalid(kind: Kind, name: str, problems: Sequence[FieldProblem]) -> Invalid:
             "causes": [problem.cause() for problem in problems],
         },
         hint=hints[0] if hints else None,
+    )
+
+
+def immortal(kind: Kind, name: str) -> ApiError:
+    """A cluster cannot be without some namespaces."""
+    return ApiError(
+        f'{kind.resource} "{name}" is forbidden: this namespace may not be deleted',
+        code=403,
+        reason="Forbidden",
+        details=_details(kind, name),
     )
 
 

@@ -145,8 +145,9 @@ class Registry:
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
         claim = self._claim(kind, new, None)
-        if self.store.get(kind.kind, meta.namespace(new), meta.name(new)) is not None:
-            raise failures.already_exists(kind, meta.name(new))
+        present = self.store.get(kind.kind, meta.namespace(new), meta.name(new))
+        if present is not None:
+            raise failures.already_exists(kind, present)
         if dry_run:
             return new
         if kind.kind == "Event":
@@ -240,6 +241,8 @@ class Registry:
         old = self._current(of, namespace, name)
         if uid and uid != meta.uid(old):
             raise failures.wrong_uid(of, name, uid, meta.uid(old))
+        if kind == "Namespace" and name in deletion.IMMORTAL:
+            raise failures.immortal(of, name)
         new = deletion.begin(
             of, old, grace=grace_period, propagation=propagation, now=self._clock()
         )

@@ -140,7 +140,9 @@ class Store:
         current = self.get(kind.kind, meta.namespace(obj), name)
         if (current["metadata"]["resourceVersion"] if current else "") == expected:
             return current
-        raise failures.conflict(kind, name) if expected else failures.already_exists(kind, name)
+        if current is not None and not expected:
+            raise failures.already_exists(kind, current)
+        raise failures.conflict(kind, name)
 
     def _record(self, change: Change) -> None:
         self._logs[change.object["kind"]].append(change)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from netlab.errors import ApiError, Conflict, Invalid, NotFound
+from netlab.errors import AlreadyExists, ApiError, Conflict, Invalid, NotFound
 from netlab.store.registry import Registry
 
 
@@ -130,6 +130,26 @@ def test_a_namespace_goes_when_it_is_finalized(registry: Registry, make: Any) ->
     registry.update({**going, "spec": {"finalizers": []}}, subresource="finalize")
     with pytest.raises(NotFound):
         registry.get("Namespace", "", "shop")
+
+
+def test_a_name_is_taken_until_its_object_is_gone(registry: Registry, make: Any) -> None:
+    registry.create(make.namespace("shop"))
+    registry.delete("Namespace", "", "shop")
+    with pytest.raises(AlreadyExists) as raised:
+        registry.create(make.namespace("shop"))
+    text = 'object is being deleted: namespaces "shop" already exists'
+    assert raised.value.message == text
+
+
+def test_a_cluster_keeps_its_namespaces(registry: Registry, make: Any) -> None:
+    registry.create(make.config("a"))
+    with pytest.raises(ApiError) as raised:
+        registry.delete("Namespace", "", "default")
+    assert (raised.value.code, raised.value.message) == (
+        403,
+        'namespaces "default" is forbidden: this namespace may not be deleted',
+    )
+    registry.delete("ConfigMap", "default", "a")
 
 
 def test_delete_collection_selects(registry: Registry, make: Any) -> None:
