@@ -1,4 +1,4 @@
-"""The `kubernetes` Service's endpoints: the control plane nodes, where an API server listens."""
+"""The `kubernetes` Service and its endpoints: the control plane nodes, where the API is served."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from netlab.controllers.controller import Controller, Watch
 from netlab.controllers.endpoints_of import families
 from netlab.controllers.endpointslice import SERVICE_NAME
-from netlab.objects import meta
+from netlab.objects import bootstrap, meta
 from netlab.objects.meta import Object
 
 KEY = "default/kubernetes"
@@ -16,20 +16,22 @@ CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 
 class KubernetesService(Controller):
-    """Points default/kubernetes at the internal addresses of the control plane's nodes."""
+    """Keeps default/kubernetes, pointed at the internal addresses of the control plane's nodes."""
 
     name = "kubernetes-service-controller"
 
     def watches(self) -> Sequence[Watch]:
-        """Nodes, and the three objects of that name."""
+        """Nodes, the three objects of that name, and the range that its address is from."""
+        named = ("Service", "Endpoints", "EndpointSlice")
         return (
             Watch("Node", _if_addressed),
-            *(Watch(kind, _if_named) for kind in ("Service", "Endpoints", "EndpointSlice")),
+            Watch("ServiceCIDR", lambda _old, _new: (KEY,)),
+            *(Watch(kind, _if_named) for kind in named),
         )
 
     async def reconcile(self, key: str) -> float | None:
-        """Write Endpoints and EndpointSlice, if the Service is there and they differ."""
-        service = self.informers["Service"].get(key)
+        """Write Endpoints and EndpointSlice if they differ, and the Service if it was deleted."""
+        service = self.informers["Service"].get(key) or await self._restored()
         if service is None or self.informers["Service"].is_going(service):
             return None
         family = families(service)[0]
@@ -38,6 +40,13 @@ class KubernetesService(Controller):
             await self._write(_endpoints(addresses), "subsets")
             await self._write(_slice(addresses, family), "endpoints")
         return None
+
+    async def _restored(self) -> Object | None:
+        """The Service as it was in the beginning; its address is the first of the ServiceCIDR."""
+        ranges = self.informers["ServiceCIDR"].get("kubernetes")
+        if ranges is None:
+            return None
+        return await self.informers.create(bootstrap.kubernetes_service(ranges["spec"]["cidrs"]))
 
     def _addresses(self, family: str) -> list[str]:
         """Of the control plane's nodes; of the first node when none has that role."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import Any
 
 from netlab.objects.lab import Lab, Node
@@ -19,8 +20,8 @@ def initial_objects(lab: Lab) -> list[Object]:
         *(_namespace(name) for name in NAMESPACES),
         *(_node(node) for node in lab.nodes),
         _service_cidr(lab),
-        _kubernetes_service(lab),
-        _dns_service(lab),
+        kubernetes_service(lab.service_cidrs),
+        _dns_service(lab.service_cidrs),
         _dns_deployment(),
     ]
 
@@ -101,8 +102,8 @@ def _service_cidr(lab: Lab) -> Object:
     }
 
 
-def _service(lab: Lab, name: str, namespace: str, nth: int, **spec: Any) -> Object:
-    addresses = [_nth(cidr, nth) for cidr in lab.service_cidrs]
+def _service(cidrs: Sequence[str], name: str, namespace: str, nth: int, **spec: Any) -> Object:
+    addresses = [_nth(cidr, nth) for cidr in cidrs]
     return {
         "apiVersion": "v1",
         "kind": "Service",
@@ -116,9 +117,10 @@ def _service(lab: Lab, name: str, namespace: str, nth: int, **spec: Any) -> Obje
     }
 
 
-def _kubernetes_service(lab: Lab) -> Object:
+def kubernetes_service(service_cidrs: Sequence[str]) -> Object:
+    """default/kubernetes, at the first address of each range: where pods find the API server."""
     service = _service(
-        lab,
+        service_cidrs,
         "kubernetes",
         "default",
         1,
@@ -128,9 +130,9 @@ def _kubernetes_service(lab: Lab) -> Object:
     return service
 
 
-def _dns_service(lab: Lab) -> Object:
+def _dns_service(service_cidrs: Sequence[str]) -> Object:
     service = _service(
-        lab,
+        service_cidrs,
         "kube-dns",
         "kube-system",
         10,
