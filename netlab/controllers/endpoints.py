@@ -45,17 +45,20 @@ class EndpointsObjects(Controller):
         return own_key(old, new) if managed else ()
 
     async def reconcile(self, key: str) -> float | None:
-        """Write the Service's Endpoints if they differ; delete them with the Service."""
-        service = self.informers["Service"].get(key)
-        present = self._endpoints.get(key)
-        if service is None or not endpoints_of.has_managed_endpoints(service):
+        """Write the Service's Endpoints if they differ; delete them with the Service.
+
+        They go with it whoever wrote them; they stay as they are when its selector goes.
+        """
+        services = self.informers["Service"]
+        service, present = services.get(key), self._endpoints.get(key)
+        if service is None:
             await self._remove(present)
-        elif not self.informers["Service"].is_going(service):
+        elif endpoints_of.has_managed_endpoints(service) and not services.is_going(service):
             await self._write(service, present)
         return None
 
     async def _remove(self, present: Object | None) -> None:
-        if present is None or not _is_ours(present) or self._endpoints.is_going(present):
+        if present is None or self._endpoints.is_going(present):
             return
         try:
             await self.informers.delete(present)

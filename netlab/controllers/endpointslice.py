@@ -94,12 +94,16 @@ class EndpointSlices(Controller):
         return [meta.key(service) for service in self.informers["Service"].items()]
 
     async def reconcile(self, key: str) -> float | None:
-        """Write the slices that differ from what the Service's pods make of them."""
-        service = self.informers["Service"].get(key)
-        if service is None or not endpoints_of.has_managed_endpoints(service):
+        """Write the slices that differ from what the Service's pods make of them.
+
+        A Service that loses its selector keeps its slices as they are, as in Kubernetes.
+        """
+        services = self.informers["Service"]
+        service = services.get(key)
+        if service is None:
             await write_changes(self.informers, slicing.Changes(delete=self._existing(key)))
             return None
-        if self.informers["Service"].is_going(service):
+        if services.is_going(service) or not endpoints_of.has_managed_endpoints(service):
             return None
         pods, zones = self._selection.pods(service), self._zones()
         template, families = _template(service), endpoints_of.families(service)

@@ -221,6 +221,40 @@ def test_the_kubernetes_service_points_at_the_control_plane(in_cluster, make):
     in_cluster(scenario, nodes)
 
 
+def test_the_kubernetes_service_comes_back(in_cluster, make):
+    async def scenario(c):
+        cidrs = {"spec": {"cidrs": ["10.96.0.0/12"]}, "metadata": {"name": "kubernetes"}}
+        await c.create({"apiVersion": "networking.k8s.io/v1", "kind": "ServiceCIDR", **cidrs})
+        await c.settle()
+        first = await c.get("Service", "kubernetes")
+        await c.delete("Service", "kubernetes")
+        await c.settle()
+        again = await c.get("Service", "kubernetes")
+        assert meta.uid(again) != meta.uid(first)
+        assert again["spec"] == first["spec"] and again["spec"]["clusterIP"] == "10.96.0.1"
+
+    in_cluster(scenario)
+
+
+def test_a_service_that_loses_its_selector_keeps_its_endpoints(in_cluster, make):
+    async def scenario(c):
+        await c.create(make.service(), make.pod("p"))
+        await c.settle()
+        (before,) = await slices(c)
+        await c.patch("Service", "web", {"spec": {"selector": None}})
+        await c.delete("Pod", "p")
+        await c.settle()
+        names = {meta.name(one): one for one in await slices(c)}
+        assert names[meta.name(before)] == before
+        assert (await c.get("Endpoints", "web"))["subsets"]
+        await c.delete("Service", "web")
+        await c.settle()
+        assert await slices(c) == []
+        assert "web" not in [meta.name(one) for one in await c.list("Endpoints")]
+
+    in_cluster(scenario)
+
+
 def test_hand_written_endpoints_of_a_service_without_selector_are_mirrored(in_cluster, make):
     def written(*addresses):
         return {
@@ -255,5 +289,10 @@ def test_hand_written_endpoints_of_a_service_without_selector_are_mirrored(in_cl
         await c.delete("Endpoints", "outside")
         await c.settle()
         assert await slices(c, "outside") == []
+        await c.create(written("192.0.2.3"))
+        await c.delete("Service", "outside")
+        await c.settle()
+        left = [*await c.list("Endpoints"), *await slices(c, "outside")]
+        assert left == [], "Endpoints go with their Service, whoever wrote them"
 
     in_cluster(scenario)
