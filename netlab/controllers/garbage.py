@@ -82,7 +82,10 @@ class GarbageCollector(Controller):
         return None
 
     async def _collect(self, obj: Object) -> None:
-        """Delete an object none of whose owners exists; drop references to those that do not."""
+        """Delete an object none of whose owners exists; drop references to those that do not.
+
+        Whether an owner of a kind that is not served exists is unknown: it counts as staying.
+        """
         references = _references(obj)
         if not references or self.informers[obj["kind"]].is_going(obj):
             return
@@ -90,7 +93,8 @@ class GarbageCollector(Controller):
         staying = [
             reference
             for reference, owner in zip(references, owners, strict=True)
-            if owner is not None and finalizer_of(owner) != FOREGROUND
+            if reference["kind"] not in COLLECTED
+            or (owner is not None and finalizer_of(owner) != FOREGROUND)
         ]
         if len(staying) == len(references):
             return

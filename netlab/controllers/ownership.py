@@ -52,7 +52,7 @@ async def _release(informers: Informers, owner: Object, obj: Object) -> None:
 def _references(obj: Object, references: list[dict[str, object]]) -> dict[str, object]:
     # The resourceVersion makes it a compare-and-set: a list cannot be merge-patched in part.
     version = obj["metadata"]["resourceVersion"]
-    return {"metadata": {"ownerReferences": references, "resourceVersion": version}}
+    return {"metadata": {"ownerReferences": references or None, "resourceVersion": version}}
 
 
 def selects_orphan(informers: Informers, kind: str, orphan: Object) -> list[str]:

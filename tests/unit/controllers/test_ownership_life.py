@@ -99,6 +99,18 @@ def test_an_object_born_to_an_owner_already_gone_is_collected(in_cluster, make):
     in_cluster(scenario)
 
 
+def test_an_owner_of_a_kind_that_is_not_served_counts_as_staying(in_cluster):
+    async def scenario(c):
+        child = config("child")
+        job = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "1"}
+        child["metadata"]["ownerReferences"] = [job]
+        await c.create(child)
+        await c.settle()
+        assert await names(c, "ConfigMap") == ["child"]
+
+    in_cluster(scenario)
+
+
 def test_a_namespace_is_emptied_then_gone(in_cluster, make):
     def inside(obj):
         return {**obj, "metadata": {**obj["metadata"], "namespace": "shop"}}
