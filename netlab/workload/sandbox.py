@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,6 +20,7 @@ from netlab.workload import crilog, rootfs
 from netlab.workload.behaviour import PATH
 from netlab.workload.catalogue import catalogue
 from netlab.workload.client import ResponderClient
+from netlab.workload.mounts import Mount
 from netlab.workload.session import AttachSession, ExecSession
 
 IDLE = ""
@@ -79,13 +80,15 @@ def _plain(name: str) -> str:
 class Place:
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
-    `directory` holds the files written by `rootfs.write_pod_files`.
+    `directory` holds the files written by `rootfs.write_pod_files`; `volumes` are what each
+    container has mounted.
     """
 
     uid: str
     directory: Path
     netns: Path
     hostname: str
+    volumes: Mapping[str, tuple[Mount, ...]] = field(default_factory=dict)
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -143,8 +146,10 @@ class Sandboxes:
         `attempt` counts restarts: each has a log of its own.
         """
         root = self._prepare(place, container)
+        if command.tty:
+            (root.dev / "console").touch()
         _forget_logs(place.container(container), before=attempt - 1)
-        words = (*_run_words(command), *command.argv)
+        words = self._run_words(command)
         return await self._run(place, container, root, "start", words, command, attempt)
 
     async def idle(self, place: Place) -> SandboxProcess:
@@ -158,7 +163,8 @@ class Sandboxes:
             return await self._run(place, IDLE, root, "idle", (), command, 0)
 
     def _prepare(self, place: Place, container: str) -> rootfs.Root:
-        return rootfs.prepare(place.container(container), place.directory)
+        volumes = place.volumes.get(container, ())
+        return rootfs.prepare(place.container(container), place.directory, volumes)
 
     async def _run(
         self,
@@ -177,7 +183,7 @@ class Sandboxes:
             uid=place.uid,
             container=container,
             argv=argv,
-            env=dict(command.env),
+            env={},
             netns=str(place.netns),
             tty=command.tty,
             stdin=command.stdin,
@@ -212,14 +218,30 @@ class Sandboxes:
             raise NetlabError(f"container {process.container} is not running")
         argv = [tool("nsenter"), "--target", str(process.init)]
         argv += ["--mount", "--uts", "--ipc", "--net", tool("sh"), "-c", _SCRIPT]
-        argv += ["sandbox.sh", "enter", *_run_words(command), *command.argv]
+        argv += ["sandbox.sh", "enter", *self._run_words(command)]
         return await ExecSession.start(
             argv,
-            {**command.env, OWNER_VARIABLE: self._owner},
+            {OWNER_VARIABLE: self._owner},
             tty=command.tty,
             stdin=command.stdin,
             init=process.init,
         )
+
+    def _run_words(self, command: Command) -> list[str]:
+        """HOW the command runs and the command, as sandbox.sh wants them."""
+        granted = command.privileges
+        env = {**command.env, OWNER_VARIABLE: self._owner}
+        return [
+            "yes" if command.tty else "no",
+            granted.identity,
+            granted.text,
+            command.directory or "/",
+            missing_hint(command.argv[0]),
+            env.get("PATH", ""),
+            str(len(env)),
+            *(f"{name}={value}" for name, value in env.items()),
+            *command.argv,
+        ]
 
 
 class SandboxProcess:
@@ -297,13 +319,6 @@ def _ended(state: Mapping[str, Any]) -> Ended | None:
     code = 128 + number if number else returncode
     reason = "StartError" if state["message"] else "Error" if code else "Completed"
     return Ended(code, number, reason, state["message"], state["started"], state["finished"])
-
-
-def _run_words(command: Command) -> list[str]:
-    terminal = "yes" if command.tty else "no"
-    granted = command.privileges
-    hint = missing_hint(command.argv[0])
-    return [terminal, granted.identity, granted.text, command.directory or "/", hint]
 
 
 def missing_hint(word: str) -> str:

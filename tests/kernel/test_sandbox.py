@@ -349,6 +349,40 @@ def test_a_command_executed_later_is_in_the_same_pod(lab: Lab) -> None:
     play(lab, scenario)
 
 
+def test_the_environment_is_the_containers_whatever_its_names(lab: Lab) -> None:
+    """Names that no shell keeps, that sandbox.sh uses itself, that change how programs load."""
+    odd = {"a.b-c": "1", "place": "here", "hint": "two\nlines", "IFS": "x", "PATH": "/bin:/usr/bin"}
+    wanted = {**odd, "NETLAB_OWNER": lab.owner}
+
+    def variables(said: str) -> set[str]:
+        return {entry for entry in said.split("\0") if entry}
+
+    async def scenario(lab: Lab) -> None:
+        expected = {f"{name}={value}" for name, value in wanted.items()}
+        odd["NETLAB_OWNER"] = "not-mine"
+        command = Command(("env", "-0"), odd)
+        started = await lab.sandboxes.start(lab.place(), "main", command)
+        assert (await started.wait()).code == 0
+        said = "".join(entry.data.decode() for entry in crilog.read(started.log))
+        assert variables(said) == expected
+        main = await lab.start("sleep", "1000")
+        assert variables((await finished(await main.execute(command)))[1]) == expected
+        loading = Command(("true",), {"PATH": "/bin:/usr/bin", "LD_PRELOAD": "/no/such.so"})
+        _, _, said = await finished(await main.execute(loading))
+        assert said.count("/no/such.so") == 1, "our own tools are not to load it"
+
+    play(lab, scenario)
+
+
+def test_a_containers_own_terminal_has_a_name(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        assert await lab.output("tty", tty=True) == (0, "/dev/console\r\n")
+        code, said = await lab.output("sh", "-c", "test -e /dev/console", name="web-0")
+        assert (code, said) == (1, ""), "only where there is a terminal"
+
+    play(lab, scenario)
+
+
 def test_a_terminal_has_size_job_control_and_a_name_in_the_pod(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sleep", "1000")
