@@ -51,12 +51,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if (
+            error.filename is None
+        ):  # not about a file that somebody could look at: a mistake of ours
+            raise
+        _complain(_about_file(error))
+        return 3 if isinstance(error, PermissionError) else 1
 
 
 def _complain(error: NetlabError) -> None:
     from netlab.cli import options
 
     options.complain(error)
+
+
+def _about_file(error: OSError) -> NetlabError:
+    if isinstance(error, PermissionError) and os.geteuid() != 0:
+        return NetlabError(f"no permission to use {error.filename}", hint="run it with sudo")
+    return NetlabError(f"{error.filename}: {error.strerror}")
 
 
 def _dispatch(words: list[str]) -> int:
