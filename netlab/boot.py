@@ -22,6 +22,8 @@ from netlab import lab as labs
 from netlab.kernel import netns, paths
 from netlab.workload import launch
 
+log = logging.getLogger("netlab")
+
 _AUTHORITIES = "SSL_CERT_FILE"
 
 
@@ -43,6 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(directory: Path, ready: int) -> None:
+    log.info("the controller starts")
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
     responder = launch.ensure_started(
         paths.responder_socket(directory),
@@ -53,6 +56,7 @@ def _run(directory: Path, ready: int) -> None:
         network = thread.submit(_ensure_network, directory)
         with _without_certificates():
             from netlab import daemon
+        log.info("the controller's modules are imported")
         gc.freeze()
         gc.enable()
         daemon.run(directory, ready, responder, network)
@@ -75,6 +79,7 @@ def _ensure_network(directory: Path) -> None:
     from netlab.network import apply, plan
 
     apply.ensure_cluster(plan.cluster(labs.read_lab(directory)), directory)
+    log.info("the nodes are connected")
 
 
 def _raise_file_limit() -> None:

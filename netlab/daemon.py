@@ -85,6 +85,7 @@ class Daemon:
             self._create_initial_objects()
             responder = asyncio.create_task(self._start_responder())
             runner = await self._serve_api()
+            log.info("the API answers")
             os.write(ready, b"1")
             os.close(ready)
             try:
@@ -199,6 +200,7 @@ class Daemon:
             self._start_proxies(keeper),
         )
         self._started = True
+        log.info("the nodes' agents are at work")
 
     async def _start_pods(self, keeper: ResponderKeeper, controllers: Running) -> None:
         kubelet = Kubelet(
