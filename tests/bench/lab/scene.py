@@ -1,0 +1,63 @@
+"""What the benches of whole labs share: a private place for labs, and looks at processes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from netlab.kernel import netns, paths, process
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextlib.contextmanager
+def private_place() -> Iterator[Path]:
+    """A directory for labs of our own; what is left in it at the end is taken down."""
+    with tempfile.TemporaryDirectory(prefix="netlab-bench-") as base:
+        os.environ[paths.RUN_VARIABLE] = f"{base}/run"
+        os.environ[paths.NETNS_DIR_VARIABLE] = f"{base}/netns"
+        try:
+            yield Path(base)
+        finally:
+            netlab("down", "--all", "-q")
+
+
+def netlab(*argv: str) -> float:
+    """Run one command line, as typed; the seconds it took."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "netlab", *argv], check=True, cwd=ROOT)
+    return time.monotonic() - began
+
+
+def memory(lab: str) -> dict[str, float]:
+    """Resident MiB of a lab's controller, its responder and the rest of its processes."""
+    found = {"controller": 0.0, "responder": 0.0, "others": 0.0}
+    for pid in process.owned(netns.owner(paths.lab_dir(lab)) or ""):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        names = {b"netlab.boot": "controller", b"netlab.workload.responder": "responder"}
+        name = next((names[word] for word in command if word in names), "others")
+        found[name] += int(_status(pid)["VmRSS"].split()[0]) / 1024
+    return found
+
+
+def processes(lab: str) -> int:
+    """How many processes a lab has."""
+    return len(process.owned(netns.owner(paths.lab_dir(lab)) or ""))
+
+
+def _status(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def row(what: str, seconds: Sequence[float]) -> None:
+    """One line of a table: the median and the extremes, in milliseconds."""
+    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
+    print(f"  {what:<44}{middle * 1000:8.0f} ms   ({low * 1000:.0f} to {high * 1000:.0f})")
