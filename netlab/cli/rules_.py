@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +47,10 @@ def run(arguments: argparse.Namespace) -> int:
         _check_has_rules(client.get("Service", arguments.namespace, name))
         places = _places(client)
     key = f"{arguments.namespace}/{name}"
-    found = list(_trees(lab.read_lab(directory), directory, key, arguments.node, places))
+    spec = lab.read_lab(directory)
+    nodes = _nodes(spec, arguments.node)
+    _check_mode(spec, nodes[0])
+    found = list(_trees(spec, directory, key, nodes, places))
     if arguments.output == "json":
         print(json.dumps([_json(*entry) for entry in found], indent=2))
     else:
@@ -66,6 +69,24 @@ def _check_has_rules(service: Object) -> None:
             hint=f"netlab describe svc {name}{where}"
             if external
             else f"netlab get endpointslices{where} -l kubernetes.io/service-name={name}",
+        )
+
+
+def _nodes(lab: Lab, node: str | None) -> list[str]:
+    names = [entry.name for entry in lab.nodes]
+    if node is not None and node not in names:
+        raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
+    return names if node is None else [node]
+
+
+def _check_mode(lab: Lab, node: str) -> None:
+    if lab.proxy_mode != "iptables":
+        from netlab.network import plan
+
+        netns = plan.node_name(lab, node)
+        raise NetlabError(
+            f"rules shows iptables rules, and lab {lab.name} uses {lab.proxy_mode}",
+            hint=f"sudo ip netns exec {netns} nft list table ip kube-proxy",
         )
 
 
@@ -95,21 +116,18 @@ def _service_name(word: str) -> str:
 
 
 def _trees(
-    lab: Lab, directory: Path, key: str, node: str | None, places: dict[str, str]
+    lab: Lab, directory: Path, key: str, nodes: Sequence[str], places: dict[str, str]
 ) -> Iterator[tuple[str, str, list[Branch]]]:
-    """(node, family, tree) for each node and family of the lab."""
+    """(node, family, tree) for each of the nodes and each family of the lab."""
     from netlab.kernel import paths
     from netlab.network import plan
     from netlab.proxy.model import Family
     from netlab.proxy.read import host_variant, read
     from netlab.view.rules import tree
 
-    names = [entry.name for entry in lab.nodes]
-    if node is not None and node not in names:
-        raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
     variants = {"auto": host_variant(), "nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
-    for name in names if node is None else [node]:
+    for name in nodes:
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
             ruleset = read(netns, variants[lab.iptables], family)

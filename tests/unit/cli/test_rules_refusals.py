@@ -1,0 +1,54 @@
+"""Services and labs that have no iptables rules to show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netlab.cli import rules_
+from netlab.errors import NetlabError, UsageError
+from netlab.objects.lab import Lab, lab_from_object
+
+
+def lab(mode: str) -> Lab:
+    spec = {"nodes": 2, "proxyMode": mode}
+    return lab_from_object(
+        {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "l"}, "spec": spec}
+    )
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    return {"kind": "Service", "metadata": {"name": "web", "namespace": "shop"}, "spec": spec}
+
+
+@pytest.mark.parametrize(
+    ("spec", "word", "hint"),
+    [
+        ({"clusterIP": "None"}, "headless", "netlab get endpointslices -n shop -l"),
+        ({"type": "ExternalName", "externalName": "x"}, "an ExternalName", "describe svc web -n"),
+    ],
+)
+def test_services_that_dns_alone_makes(spec: dict[str, Any], word: str, hint: str) -> None:
+    with pytest.raises(NetlabError, match=word) as error:
+        rules_._check_has_rules(service(**spec))
+    assert hint in (error.value.hint or "")
+
+
+def test_other_services_have_rules() -> None:
+    rules_._check_has_rules(service(clusterIP="10.96.0.1"))
+
+
+def test_nftables_labs_say_where_to_look() -> None:
+    rules_._check_mode(lab("iptables"), "worker001")
+    with pytest.raises(NetlabError, match="uses nftables") as error:
+        rules_._check_mode(lab("nftables"), "worker001")
+    assert error.value.hint == "sudo ip netns exec l.worker001 nft list table ip kube-proxy"
+
+
+def test_nodes() -> None:
+    names = [node.name for node in lab("iptables").nodes]
+    assert rules_._nodes(lab("iptables"), None) == names
+    assert rules_._nodes(lab("iptables"), names[1]) == [names[1]]
+    with pytest.raises(UsageError, match="there is no node x"):
+        rules_._nodes(lab("iptables"), "x")
