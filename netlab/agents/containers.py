@@ -16,6 +16,7 @@ from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.processes import PodProcesses, rfc3339
 from netlab.agents.servers import PodServers
+from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
 from netlab.workload.behaviour import behaviour
 
@@ -34,6 +35,7 @@ class PodContainers:
         dns: DnsAgent,
         draining: Draining,
         configuration: Configuration,
+        volumes: Volumes,
         lifecycle: Lifecycle,
     ) -> None:
         self._servers = servers
@@ -41,6 +43,7 @@ class PodContainers:
         self._dns = dns
         self._draining = draining
         self._configuration = configuration
+        self._volumes = volumes
         self._lifecycle = lifecycle
         self._starting: dict[str, set[asyncio.Task[None]]] = {}
 
@@ -117,16 +120,24 @@ class PodContainers:
         await self._servers.start(servers)
 
     def _environment(self, run: PodRun, name: str) -> dict[str, str] | None:
-        """The container's environment; None, and the container waits, if that cannot be made."""
+        """The container's environment; None, and it waits, if that or a volume cannot be made."""
         try:
+            self._volumes.prepare(run)
             return self._configuration.environment(run, name)
+        except VolumeLacks as error:
+            if run.state(name).message != error.message:
+                self._lifecycle.events.failed_mount(run, error.message)
+            self._wait(run, name, "ContainerCreating", error.message)
         except NetlabError as error:
-            state = run.state(name)
-            if state.message != error.message:
-                state.wait("CreateContainerConfigError", error.message)
+            if run.state(name).message != error.message:
                 self._lifecycle.events.failed(run, error.message)
-                run.changed()
-            return None
+            self._wait(run, name, "CreateContainerConfigError", error.message)
+        return None
+
+    def _wait(self, run: PodRun, name: str, reason: str, message: str) -> None:
+        if run.state(name).message != message:
+            run.state(name).wait(reason, message)
+            run.changed()
 
     async def _configured(self, run: PodRun, name: str) -> dict[str, str]:
         """The container's environment, as soon as it can be made."""

@@ -118,7 +118,7 @@ def _value_from(
     if "fieldRef" in source:
         return field_value(pod, str(source["fieldRef"].get("fieldPath")))
     if "resourceFieldRef" in source:
-        return _resource(container, str(source["resourceFieldRef"].get("resource")))
+        return resource_value(container, str(source["resourceFieldRef"].get("resource")))
     kind = "ConfigMap" if "configMapKeyRef" in source else "Secret"
     reference = source.get("configMapKeyRef") or source.get("secretKeyRef") or {}
     data = _data(kind, meta.namespace(pod), reference, lookup)
@@ -146,7 +146,8 @@ def _data(
     }
 
 
-def _resource(container: Mapping[str, Any], resource: str) -> str:
+def resource_value(container: Mapping[str, Any], resource: str) -> str:
+    """`limits.cpu`, `requests.memory`… as the container's spec gives it, "0" if it does not."""
     section, _, name = resource.partition(".")
     return str(((container.get("resources") or {}).get(section) or {}).get(name) or "0")
 

@@ -22,8 +22,10 @@ from netlab.agents.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder import ResponderKeeper
 from netlab.agents.servers import PodServers
+from netlab.agents.volumes import Volumes
 from netlab.agents.wiring import PodWiring
 from netlab.client.informer import Informers
+from netlab.errors import NetlabError
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.workload.sandbox import Sandboxes
@@ -53,7 +55,8 @@ class Kubelet:
         events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)
-        places, sandboxes = Places(names), Sandboxes(keeper.client, owner)
+        volumes = Volumes(directory / "disks", configuration.lookup)
+        places, sandboxes = Places(names, volumes), Sandboxes(keeper.client, owner)
         self.commands = Commands(sandboxes, places, configuration)
         actions = Actions(self.commands, self._wiring.node_netns)
         self._prober = Prober(actions, events)
@@ -61,8 +64,10 @@ class Kubelet:
         servers = PodServers(keeper, lifecycle)
         processes = PodProcesses(sandboxes, keeper, places, lifecycle)
         self._containers = PodContainers(
-            servers, processes, dns, draining, configuration, lifecycle
+            servers, processes, dns, draining, configuration, volumes, lifecycle
         )
+        self._volumes, self._configuration = volumes, configuration
+        self._refreshing: asyncio.Task[None] | None = None
         self._pods = PodAgent(
             lab,
             informers,
@@ -96,9 +101,23 @@ class Kubelet:
         for name in await asyncio.to_thread(self._wiring.sweep, pods):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
         await self._pods.start()
+        self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
+
+    async def _refresh_volumes(self) -> None:
+        """Files of ConfigMaps and Secrets follow their objects while pods run."""
+        while True:
+            await self._configuration.changed()
+            for run in self._pods.volume_runs():
+                try:
+                    self._volumes.prepare(run)
+                except (NetlabError, OSError) as error:
+                    log.info("pod %s: volumes stay as they are: %s", run.key, error)
 
     async def stop(self) -> None:
         """Let go of the pods, which go on running."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+            await asyncio.gather(self._refreshing, return_exceptions=True)
         await self._pods.stop()
         self._prober.stop()
         await self._containers.detach()

@@ -1,4 +1,4 @@
-"""Where a pod's commands run: its directory, and the files under /etc that are its own."""
+"""Where a pod's commands run: its directory, its files under /etc, its volumes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.volumes import Volumes
 from netlab.dns.config import resolv_conf
 from netlab.objects import meta
 from netlab.workload import rootfs
@@ -24,16 +25,18 @@ class Names:
 class Places:
     """Lays out the directories of pods."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, volumes: Volumes) -> None:
         self._names = names
+        self._volumes = volumes
 
     def place(self, run: PodRun) -> Place:
-        """Where the pod's commands run; writes the files its containers share."""
+        """Where the pod's commands run; writes the files its containers share, and its volumes."""
         name = hostname(run.pod)
         hosts = rootfs.hosts_file(name, run.ips) + host_aliases(run)
         resolv = pod_resolv_conf(run, self._names)
         rootfs.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
-        return Place(run.uid, run.directory, run.netns, name)
+        self._volumes.prepare(run)
+        return Place(run.uid, run.directory, run.netns, name, self._volumes.mounts(run))
 
 
 def pod_resolv_conf(run: PodRun, names: Names) -> str:

@@ -113,6 +113,10 @@ class PodAgent:
         self._dirty[run.uid] = run
         self._wake.set()
 
+    def volume_runs(self) -> list[PodRun]:
+        """The running pods that have volumes."""
+        return [run for run in self.runs.values() if meta.spec(run.pod).get("volumes")]
+
     def not_started(self) -> Iterator[str]:
         """A line for each pod that could not be given a namespace so far."""
         for pod in self._pods.items():
@@ -307,4 +311,5 @@ def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
                 reason = state.waiting or "running, not ready"
                 why = f"{reason}: {state.message}" if state.message else reason
                 line = f"pod {run.key}: container {state.name} is not ready ({why})"
-                yield line, bool(state.waiting) and state.waiting not in STARTING
+                passes = not state.waiting or (state.waiting in STARTING and not state.message)
+                yield line, not passes

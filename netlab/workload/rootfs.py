@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks
+from netlab.workload import mounts
+from netlab.workload.mounts import Mount
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 POD_FILES = ("hostname", "hosts", "resolv.conf", "nsswitch.conf")
@@ -99,8 +101,8 @@ def hosts_file(hostname: str, ips: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def prepare(directory: Path, pod_directory: Path) -> Root:
-    """Lay out a container's root in `directory`; idempotent.
+def prepare(directory: Path, pod_directory: Path, volumes: Sequence[Mount] = ()) -> Root:
+    """Lay out a container's root in `directory`, with these volumes; idempotent.
 
     `EnvironmentLacks` when the machine has no file where a pod's own is to appear.
     """
@@ -118,16 +120,21 @@ def prepare(directory: Path, pod_directory: Path) -> Root:
     ):
         with contextlib.suppress(FileExistsError):
             (root.dev / link).symlink_to(target)
-    root.fstab.write_text("".join(f"{line}\n" for line in _mounts(root, pod_directory)))
+    own = {"/run": root.run, "/dev": root.dev}
+    private = [f"/{name}" for name in _PRIVATE]
+    planned = mounts.plan(volumes, own, private, directory / "skeletons")
+    lines = _mounts(root, pod_directory, planned)
+    root.fstab.write_text("".join(f"{line}\n" for line in lines))
     return root
 
 
-def _mounts(root: Root, pod_directory: Path) -> Iterator[str]:
+def _mounts(root: Root, pod_directory: Path, volumes: mounts.Plan) -> Iterator[str]:
     base = str(root.mount_point)
     yield entry("/", base, "none", "bind,ro")
     for path in _SYSTEM:
         if os.path.ismount(path):
             yield entry(path, base + path, "none", "bind,ro")
+    yield from (entry(*each) for each in mounts.overlay_entries(volumes, base))
     yield from _proc_and_sys(base)
     yield entry(str(root.dev), f"{base}/dev", "none", "bind,ro")
     for name in DEVICES:
@@ -140,6 +147,7 @@ def _mounts(root: Root, pod_directory: Path) -> Iterator[str]:
             yield entry("tmpfs", f"{base}/{name}", "tmpfs", f"nosuid,nodev,{mode}")
     for name in POD_FILES:
         yield from _pod_file(root, pod_directory, name)
+    yield from (entry(*each) for each in mounts.bind_entries(volumes, base))
 
 
 def _proc_and_sys(base: str) -> Iterator[str]:

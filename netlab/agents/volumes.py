@@ -1,0 +1,199 @@
+"""A pod's volumes: directories of the lab, filled where the volume has a content of its own.
+
+Nothing of this machine appears in them: a hostPath is a directory on the lab's own, empty disk of
+the pod's node, and a PersistentVolumeClaim one that outlives its pods, though not the lab.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from netlab.agents.environment import Lookup, field_value, resource_value
+from netlab.agents.podrun import PodRun, with_addresses
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.workload.mounts import Mount
+from netlab.workload.sandbox import IDLE
+
+DEFAULT_MODE = 0o644
+
+MADE = ("configMap", "secret", "downwardAPI", "projected")
+"""Volumes made of objects: containers only read them."""
+
+Files = dict[str, tuple[bytes, int]]
+"""What a volume holds: relative path → content and mode."""
+
+
+class VolumeLacks(NetlabError):
+    """A volume cannot be made, for want of what is to be in it."""
+
+
+class Volumes:
+    """Makes the volumes of pods; `disks` holds what is not one pod's own."""
+
+    def __init__(self, disks: Path, lookup: Lookup) -> None:
+        self._disks = disks
+        self._lookup = lookup
+
+    def prepare(self, run: PodRun) -> None:
+        """Make the pod's volumes, or bring their files up to date; `VolumeLacks` names one."""
+        for volume in meta.spec(run.pod).get("volumes") or ():
+            try:
+                files = volume_files(run, volume, self._lookup)
+            except NetlabError as error:
+                raise VolumeLacks(
+                    f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error.message}'
+                ) from error
+            directory = self._directory(run, volume)
+            directory.mkdir(parents=True, exist_ok=True)
+            if files is None:
+                directory.chmod(0o777)
+            else:
+                write_files(directory, files)
+
+    def mounts(self, run: PodRun) -> dict[str, tuple[Mount, ...]]:
+        """What each container has mounted; what stands in for built-in servers has the first's."""
+        volumes = {v["name"]: v for v in meta.spec(run.pod).get("volumes") or ()}
+        if not volumes:
+            return {}
+        found = {name: tuple(self._of_container(run, name, volumes)) for name in run.names}
+        return {IDLE: found[next(iter(run.containers))], **found}
+
+    def _of_container(
+        self, run: PodRun, container: str, volumes: Mapping[str, Mapping[str, Any]]
+    ) -> list[Mount]:
+        mounts = []
+        for mount in run.spec_of(container).get("volumeMounts") or ():
+            volume = volumes[mount["name"]]
+            source = self._directory(run, volume)
+            part = mount.get("subPath")
+            if part:
+                source = below(source, str(part))
+                if not source.exists():
+                    source.mkdir(parents=True)
+            read_only = bool(mount.get("readOnly")) or any(kind in volume for kind in MADE)
+            mounts.append(Mount(source, str(mount["mountPath"]), read_only))
+        return mounts
+
+    def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
+        if volume.get("hostPath") is not None:
+            path = str(volume["hostPath"].get("path") or "")
+            return below(self._disks / "nodes" / run.node, path.strip("/"))
+        if volume.get("persistentVolumeClaim") is not None:
+            claim = str(volume["persistentVolumeClaim"].get("claimName"))
+            return self._disks / "claims" / meta.namespace(run.pod) / claim
+        return run.directory / "volumes" / str(volume["name"])
+
+
+def volume_files(run: PodRun, volume: Mapping[str, Any], lookup: Lookup) -> Files | None:
+    """The files of a volume that is made of objects; None for one that pods fill themselves."""
+    if volume.get("projected") is not None:
+        projected = volume["projected"]
+        mode = _mode(projected, DEFAULT_MODE)
+        files: Files = {}
+        for source in projected.get("sources") or ():
+            files |= _source_files(run, source, lookup, mode) or {}
+        return files
+    return _source_files(run, volume, lookup, DEFAULT_MODE)
+
+
+def _source_files(
+    run: PodRun, source: Mapping[str, Any], lookup: Lookup, mode: int
+) -> Files | None:
+    if source.get("configMap") is not None:
+        wanted = source["configMap"]
+        return _object_files("ConfigMap", wanted.get("name"), wanted, run, lookup, mode)
+    if source.get("secret") is not None:
+        wanted = source["secret"]
+        name = wanted.get("secretName") or wanted.get("name")
+        return _object_files("Secret", name, wanted, run, lookup, mode)
+    if source.get("downwardAPI") is not None:
+        return _downward_files(run, source["downwardAPI"], mode)
+    return None
+
+
+def _object_files(
+    kind: str, name: object, wanted: Mapping[str, Any], run: PodRun, lookup: Lookup, mode: int
+) -> Files:
+    """Every key of a ConfigMap or Secret, or those that `items` choose, under their own paths."""
+    found = lookup(kind, meta.namespace(run.pod), str(name))
+    if found is None:
+        if wanted.get("optional"):
+            return {}
+        raise NetlabError(f'{kind.lower()} "{name}" not found')
+    data = _contents(kind, found)
+    mode = _mode(wanted, mode)
+    if not wanted.get("items"):
+        return {key: (content, mode) for key, content in data.items()}
+    files: Files = {}
+    for item in wanted["items"]:
+        if item["key"] in data:
+            files[str(item["path"])] = (data[item["key"]], int(item.get("mode") or mode))
+        elif not wanted.get("optional"):
+            raise NetlabError(f"references non-existent {kind.lower()} key: {item['key']}")
+    return files
+
+
+def _contents(kind: str, obj: Mapping[str, Any]) -> dict[str, bytes]:
+    encoded = obj.get("data" if kind == "Secret" else "binaryData") or {}
+    contents = {key: base64.b64decode(value) for key, value in encoded.items()}
+    if kind == "ConfigMap":
+        contents |= {key: str(value).encode() for key, value in (obj.get("data") or {}).items()}
+    return contents
+
+
+def _downward_files(run: PodRun, wanted: Mapping[str, Any], mode: int) -> Files:
+    files: Files = {}
+    for item in wanted.get("items") or ():
+        if item.get("fieldRef"):
+            text = downward_text(run, str(item["fieldRef"]["fieldPath"]))
+        else:
+            reference = item.get("resourceFieldRef") or {}
+            container = run.spec_of(str(reference.get("containerName")))
+            text = resource_value(container, str(reference.get("resource")))
+        files[str(item["path"])] = (text.encode(), int(item.get("mode") or _mode(wanted, mode)))
+    return files
+
+
+def downward_text(run: PodRun, path: str) -> str:
+    """A field as a file has it: labels and annotations are a line each, `key="value"`."""
+    if path in ("metadata.labels", "metadata.annotations"):
+        entries = run.pod["metadata"].get(path.partition(".")[2]) or {}
+        return "\n".join(f'{key}="{value}"' for key, value in sorted(entries.items()))
+    return field_value(with_addresses(run), path)
+
+
+def _mode(wanted: Mapping[str, Any], default: int) -> int:
+    mode = wanted.get("defaultMode")
+    return default if mode is None else int(mode)
+
+
+def write_files(directory: Path, files: Files) -> None:
+    """Make a directory hold these files and no others, each replaced in one step."""
+    for relative, (content, mode) in files.items():
+        path = below(directory, relative)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+        temporary.replace(path)
+    for entry in _files_below(directory):
+        if str(entry.relative_to(directory)) not in files:
+            with contextlib.suppress(FileNotFoundError):
+                entry.unlink()
+
+
+def _files_below(directory: Path) -> Sequence[Path]:
+    return [Path(root, name) for root, _, names in os.walk(directory) for name in names]
+
+
+def below(directory: Path, relative: str) -> Path:
+    """A path in a directory; one that would lead out of it is refused."""
+    if ".." in Path(relative).parts or Path(relative).is_absolute():
+        raise NetlabError(f"{relative}: the path must be relative and not contain '..'")
+    return directory / relative
