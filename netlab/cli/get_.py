@@ -227,7 +227,6 @@ def _resource_name(obj: Object) -> str:
 
 
 def _print_yaml(obj: Object) -> None:
-    import yaml
+    from netlab.objects import yamlout
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    sys.stdout.write(yaml.dump(obj, Dumper=dumper, sort_keys=True, allow_unicode=True))
+    sys.stdout.write(yamlout.dump(obj))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+import time
 
 import pytest
 
@@ -86,6 +88,16 @@ def test_every_verb_offers_its_options(verb: str) -> None:
     offered = {one.partition("\t")[0] for one in candidates([verb, "--"])}
     assert {"--help", "--lab"} <= offered
     assert all(one.startswith("--") for one in offered)
+
+
+def test_patience_ends_and_leaves_no_alarm_behind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(complete_, "PATIENCE", 0.05)
+    monkeypatch.setattr(complete_, "_names", lambda *_: time.sleep(5))
+    assert complete_.run(argparse.Namespace(words=["get", "pods", ""])) == 0
+    assert capsys.readouterr().out == ""
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_failures_are_silent(
