@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
 from aiohttp import web
 
 from netlab.api.encoding import Encoder, to_json
@@ -15,6 +14,7 @@ from netlab.api.negotiation import Form
 from netlab.api.paths import Target
 from netlab.api.streams import PodStreams
 from netlab.errors import BadRequest
+from netlab.objects import yamlout
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
 
@@ -121,4 +121,4 @@ def plain_answer(document: object, code: int = 200) -> web.Response:
 
 
 def _as_yaml(body: bytes) -> bytes:
-    return yaml.safe_dump(json.loads(body), sort_keys=False, allow_unicode=True).encode()
+    return yamlout.dump(json.loads(body), sort_keys=False).encode()
