@@ -12,6 +12,13 @@ from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
 _HEADER = ("type ", "comment ", "size ", "flags ", "timeout ", "policy ")
 
+# nft 1.0.9 has a name for -100 in the output hook as well, where 1.0.6 prints the number.
+_OUTPUT_PRIORITY = re.compile(r"(?<=hook output priority )dstnat(?: - ([0-9]+))?")
+
+
+def _as_number(name: re.Match[str]) -> str:
+    return str(-100 - int(name[1] or 0))
+
 
 def parse_table(text: str, family: Family, *, file: str = "-") -> NftTable | None:
     """kube-proxy's table of that family in the text of `nft list ruleset` or `list table`.
@@ -68,7 +75,8 @@ class _Parser:
 
     def chain(self, name: str, body: list[str]) -> None:
         header = body[0] if body and body[0].startswith(("type ", "comment ")) else ""
-        self.into.chains[name] = NftChain(tuple(body[1:] if header else body), header)
+        rules = tuple(body[1:] if header else body)
+        self.into.chains[name] = NftChain(rules, _OUTPUT_PRIORITY.sub(_as_number, header))
 
     def set(self, kind: str, name: str, body: list[str]) -> None:
         header = tuple(line for line in body if line.startswith(_HEADER))

@@ -51,6 +51,10 @@ def test_objects_become_exactly_this_nftables_table(case):
         expected.write_text(text)
     assert text == expected.read_text()
     assert [parse_table(text, family) for family in ("ipv4", "ipv6")] == tables
+    newer = text.replace("output priority -1", "output priority dstnat - 1")
+    newer = newer.replace("dstnat - 100", "dstnat").replace("dstnat - 110", "dstnat - 10")
+    assert newer != text
+    assert [parse_table(newer, family) for family in ("ipv4", "ipv6")] == tables
 
 
 @pytest.mark.parametrize("family, extension", [("ipv4", "v4"), ("ipv6", "v6")])
