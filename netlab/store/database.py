@@ -34,7 +34,7 @@ INSERT OR IGNORE INTO facts VALUES ('revision', 1), ('clean', 1), ('floor', 1);
 # The row that is about to be replaced is the event's previous object.
 _EVENT = """
 INSERT INTO events VALUES
-  (?1, ?2, ?3, (SELECT body FROM objects WHERE kind = ?4 AND namespace = ?5 AND name = ?6))
+  (?, ?, ?, (SELECT body FROM objects WHERE kind = ? AND namespace = ? AND name = ?))
 """
 _PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"
 _REMOVE = "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
