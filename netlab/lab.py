@@ -221,7 +221,10 @@ def _start_controller(directory: Path, owner: str) -> None:
 
 
 def _last_words(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:  # somebody takes the lab down
+        lines = []
     return lines[-1] if lines else "it left no message"
 
 
