@@ -81,11 +81,11 @@ def simulate(ruleset: Ruleset, packet: Packet, *, entry: Entry = "PREROUTING") -
 
     `entry` is PREROUTING for what comes in from outside or from a pod, OUTPUT for the node's own.
     """
-    walk = _Walk(ruleset)
+    walk = _Walk(ruleset, entry)
     ended: list[Outcome] = []
     for state in walk.hook(entry, [_State(packet)], ended):
         rest = _rest_of_the_way(state.packet, entry)
-        here = [state]
+        here = [_looped(state) if rest == _LOOP else state]
         for hook in rest:
             here = walk.hook(hook, here, ended)
         delivered = bool(rest) and rest[-1] == "INPUT"
@@ -93,11 +93,20 @@ def simulate(ruleset: Ruleset, packet: Packet, *, entry: Entry = "PREROUTING") -
     return sorted(_merged(ended), key=lambda outcome: -outcome.probability)
 
 
+# What the node sends itself leaves and comes in again, by lo.
+_LOOP = ("POSTROUTING", "PREROUTING", "INPUT")
+
+
 def _rest_of_the_way(packet: Packet, entry: Entry) -> tuple[str, ...]:
-    """The hooks after the routing decision. What the node sends itself leaves and comes in."""
+    """The hooks after the routing decision."""
     if packet.is_local(packet.destination):
-        return ("POSTROUTING", "INPUT") if entry == "OUTPUT" else ("INPUT",)
+        return _LOOP if entry == "OUTPUT" else ("INPUT",)
     return ("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")
+
+
+def _looped(state: _State) -> _State:
+    packet = replace(state.packet, in_interface="lo", out_interface="lo")
+    return state._replace(packet=packet)
 
 
 def _outcome(verdict: str, hook: str, state: _State, delivered: bool = False) -> Outcome:
@@ -126,8 +135,10 @@ def _merged(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 class _Walk:
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, entry: Entry) -> None:
         self.ruleset = ruleset
+        # A connection is translated once each way: one that began here not when it comes in.
+        self.untranslated = ("PREROUTING", "INPUT") if entry == "OUTPUT" else ()
 
     def hook(self, hook: str, states: list[_State], ended: list[Outcome]) -> list[_State]:
         """All tables at one hook; what ends there goes to `ended`."""
@@ -138,7 +149,7 @@ class _Walk:
                 continue
             on: list[_State] = []
             for state in states:
-                if name == "nat" and not _translatable(state.packet, hook):
+                if name == "nat" and not self.translatable(state.packet, hook):
                     on.append(state)
                     continue
                 for verdict, after in self.chain(name, hook, state, 0):
@@ -149,6 +160,11 @@ class _Walk:
                         ended.append(_outcome(final, hook, after))
             states = on
         return states
+
+    def translatable(self, packet: Packet, hook: str) -> bool:
+        """Only a connection's first packet meets the nat table, and a settled destination stays."""
+        settled = packet.dnat and hook in ("PREROUTING", "OUTPUT")
+        return packet.ctstate == "NEW" and not settled and hook not in self.untranslated
 
     def chain(self, table: str, name: str, state: _State, depth: int) -> list[_Result]:
         """Where a packet stands after a chain."""
@@ -213,12 +229,6 @@ _WITHOUT_EFFECT = frozenset(
     {"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "CT", "AUDIT", "NOTRACK"}
 )
 _TRANSLATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT"})
-
-
-def _translatable(packet: Packet, hook: str) -> bool:
-    """Only a connection's first packet meets the nat table, and a settled destination stays."""
-    settled = packet.dnat and hook in ("PREROUTING", "OUTPUT")
-    return packet.ctstate == "NEW" and not settled
 
 
 def _translated(rule: Rule, state: _State) -> _State:

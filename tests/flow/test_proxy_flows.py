@@ -145,6 +145,18 @@ def test_matches(rule, verdict):
     assert outcome.verdict == verdict and not outcome.unknown
 
 
+def test_what_the_node_sends_itself_comes_in_by_lo_and_is_not_translated_again():
+    text = "*filter\n:INPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\nCOMMIT\n"
+    text += "*nat\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -j REDIRECT --to-ports 1\nCOMMIT\n"
+    text += "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j DROP\nCOMMIT\n"
+    (own,) = simulate(parse(text), packet(NODE_IP, NODE_IP, 80), entry="OUTPUT")
+    assert (own.verdict, own.delivered, own.endpoint) == ("ACCEPT", True, None)
+    (theirs,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 80, in_interface="eth0"))
+    assert (theirs.verdict, theirs.endpoint) == ("DROP", ("127.0.0.1", 1))
+    (lost,) = simulate(parse(text), packet(NODE_IP, NODE_IP, 80, protocol="udp"), entry="OUTPUT")
+    assert (lost.verdict, lost.hook) == ("DROP", "PREROUTING")
+
+
 def test_jumps_into_nothing_and_in_circles_are_errors():
     text = "*filter\n:INPUT ACCEPT [0:0]\n:A-A - [0:0]\n-A INPUT -j A-A\n-A A-A -j {}\nCOMMIT\n"
     for missing in ("NOT-THERE", "A-A"):
