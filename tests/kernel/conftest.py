@@ -75,7 +75,7 @@ class RunningLab:
         return Server(self.path(name), address, port)
 
     def connect(
-        self, name: str, address: str, port: int, *, source: str = "", timeout: float = 1.0
+        self, name: str, address: str, port: int, *, source: str = "", timeout: float = 5.0
     ) -> tuple[str, str]:
         """(who the server saw, the server's name) of one TCP connection."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
