@@ -57,8 +57,10 @@ class Lab:
         return found
 
     def container(self, name: str) -> Json:
-        found: Json = self.pod(name)["status"]["containerStatuses"][0]
-        return found
+        found = self.pod(name)["status"].get("containerStatuses")
+        assert found, f"pod {name} has not begun to start"
+        first: Json = found[0]
+        return first
 
     def is_ready(self, name: str) -> bool:
         return bool(self.container(name)["ready"])
@@ -238,6 +240,59 @@ def test_a_pod_waits_for_its_config_map_and_then_starts(lab: Lab) -> None:
     lab.apply("{apiVersion: v1, kind: ConfigMap, metadata: {name: conf}, data: {a: b}}")
     eventually(lambda: lab.is_ready("lacking"), 2)
     lab.delete("lacking")
+
+
+VOLUMES = """
+{apiVersion: v1, kind: Secret, metadata: {name: key}, stringData: {token: s3cret}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: vol, labels: {app: vol}}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes:
+  - {name: conf, configMap: {name: settings}}
+  - {name: key, secret: {secretName: key, defaultMode: 0400}}
+  - {name: scratch, emptyDir: {}}
+  - {name: info, downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}}
+  containers:
+  - name: a
+    image: busybox
+    command: [sleep, infinity]
+    volumeMounts:
+    - {name: conf, mountPath: /etc/app/conf.d}
+    - {name: conf, mountPath: /etc/motd.d/one, subPath: motd}
+    - {name: key, mountPath: /var/run/key}
+    - {name: scratch, mountPath: /cache}
+    - {name: info, mountPath: /tmp/info}
+  - name: b
+    image: busybox
+    command: [sleep, infinity]
+    volumeMounts: [{name: scratch, mountPath: /usr/share/shared}]
+"""
+
+
+def test_volumes_are_where_they_are_mounted_and_nowhere_else(lab: Lab) -> None:
+    lab.apply(VOLUMES)
+    assert lab.said("vol", "FailedMount") == (
+        'MountVolume.SetUp failed for volume "conf" : configmap "settings" not found'
+    )
+    settings = "{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {motd: DATA}}"
+    lab.apply(settings.replace("DATA", "hello"))
+    eventually(lambda: lab.is_ready("vol"))
+
+    def shell(container: str, script: str) -> str:
+        return lab.here.netlab("exec", "vol", "-c", container, "--", "sh", "-c", script).stdout
+
+    places = "/etc/app/conf.d/motd /etc/motd.d/one /run/key/token /tmp/info/labels"
+    assert shell("a", f"tail -qn +1 {places}") == 'hellohellos3cretapp="vol"'
+    shell("a", "echo shared > /cache/file; ! touch /etc/app/x; ! touch /etc/app/conf.d/x")
+    assert shell("b", "cat /usr/share/shared/file; ls -d /cache || true") == "shared\n"
+    lab.apply(settings.replace("DATA", "changed"))
+    eventually(lambda: shell("a", "cat /etc/app/conf.d/motd") == "changed")
+    for place in ("/etc/app", "/cache", "/usr/share/shared"):
+        assert not Path(place).exists()
+    lab.delete("vol")
 
 
 def test_health_check_node_ports_know_where_endpoints_are(lab: Lab) -> None:

@@ -1,0 +1,228 @@
+import asyncio
+import itertools
+import time
+from pathlib import Path
+
+import pytest
+
+from netlab.agents import pods as pods_module
+from netlab.agents.podevents import PodEvents
+from netlab.agents.pods import PodAgent
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.errors import KernelRefused
+from netlab.objects import bootstrap
+from netlab.objects.lab import lab_from_object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
+NODE = LAB.nodes[1].name
+
+
+class Wiring:
+    """Notes what is asked of it; refuses each pod as often as it is told to."""
+
+    def __init__(self):
+        self.refusals = {}
+        self.attached, self.detached = [], []
+
+    def attach(self, runs):
+        self.attached.append([run.key for run in runs])
+        failed = {}
+        for run in runs:
+            if self.refusals.get(run.key, 0) > 0:
+                self.refusals[run.key] -= 1
+                failed[run.uid] = KernelRefused("no room", 28)
+        return failed
+
+    def detach(self, runs):
+        time.sleep(0.02)  # so that others come meanwhile, as they do
+        self.detached.append([run.key for run in runs])
+
+
+class Containers:
+    """All containers run at once, and take `seconds` to end."""
+
+    def __init__(self, seconds=0.0):
+        self.seconds = seconds
+        self.graces = []
+
+    async def start(self, runs):
+        for run in runs:
+            for name in run.containers:
+                run.state(name).begin("2026-01-01T00:00:00Z", "id")
+                run.state(name).ready = True
+            run.changed()
+
+    async def stop(self, _run, grace):
+        self.graces.append(grace)
+        await asyncio.sleep(self.seconds)
+
+
+class Recorder:
+    def __init__(self):
+        self.warnings = []
+
+    def warning(self, _obj, reason, message):
+        self.warnings.append(f"{reason}: {message}")
+
+    def normal(self, obj, reason, message):
+        """Nothing here records any."""
+        raise AssertionError((obj, reason, message))
+
+
+class World:
+    """An agent between a registry and fakes."""
+
+    def __init__(self):
+        self.registry = Registry(Store(None), LAB)
+        for obj in bootstrap.initial_objects(LAB):
+            self.registry.create(obj)
+        self.informers = Informers(InProcessApi(self.registry))
+        self.wiring, self.containers, self.recorder = Wiring(), Containers(), Recorder()
+        _ = self.informers["Pod"]
+
+    async def __aenter__(self):
+        await self.informers.start()
+        self.agent = PodAgent(
+            LAB, self.informers, self.wiring, self.containers, PodEvents(self.recorder),
+            paths_of=lambda _: (Path("/none"), Path("/none")),
+            now=lambda: "2026-01-01T00:00:00Z",
+        )  # fmt: skip
+        await self.agent.start()
+        return self
+
+    async def __aexit__(self, *_):
+        await self.agent.stop()
+        await self.informers.stop()
+
+    def create(self, name, node=NODE, **spec):
+        container = {"name": "c", "image": "nginx"}
+        spec = {"nodeName": node, "containers": [container], **spec}
+        metadata = {"name": name, "namespace": "default"}
+        return self.registry.create(
+            {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+        )
+
+    def pods(self):
+        return {pod["metadata"]["name"]: pod for pod in self.registry.list("Pod", "default").items}
+
+    async def until(self, holds):
+        for _ in range(1000):
+            if holds() and self.agent.idle:
+                return
+            await asyncio.sleep(0.002)
+        raise AssertionError(self.pods())
+
+
+def test_pods_that_come_together_are_attached_together_each_with_its_address():
+    async def go():
+        async with World() as world:
+            for number in range(30):
+                world.create(f"p{number}")
+            await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
+            assert len({pod["status"]["podIP"] for pod in world.pods().values()}) == 30
+            assert len(world.wiring.attached) <= 2
+
+    asyncio.run(go())
+
+
+def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatch):
+    monkeypatch.setattr(pods_module, "RETRY_FIRST", 0.01)
+
+    async def go():
+        async with World() as world:
+            world.wiring.refusals["default/p"] = 3
+            world.create("p")
+            await world.until(lambda: list(world.agent.not_started()))
+            assert list(world.agent.not_started()) == ["pod default/p: no room"]
+            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+            assert len(world.wiring.attached) == 4
+            assert list(world.agent.not_started()) == []
+            wanted = "FailedCreatePodSandBox: Failed to create pod sandbox: no room"
+            assert world.recorder.warnings == [wanted] * 3
+
+    asyncio.run(go())
+
+
+def test_many_pods_go_in_few_batches():
+    async def go():
+        async with World() as world:
+            for number in range(50):
+                world.create(f"p{number}")
+            await world.until(lambda: len(world.agent.runs) == 50)
+            for name in world.pods():
+                world.registry.delete("Pod", "default", name, grace_period=5)
+            await world.until(lambda: not world.pods())
+            assert len(world.wiring.detached) <= 4
+            assert sum(map(len, world.wiring.detached)) == 50
+            assert set(world.containers.graces) == {5.0}
+            assert world.agent.runs == {}
+
+    asyncio.run(go())
+
+
+def test_a_slow_end_holds_up_nobody():
+    async def go():
+        async with World() as world:
+            for name in ("slow", "quick"):
+                world.create(name)
+            await world.until(lambda: len(world.agent.runs) == 2)
+            world.containers.seconds = 0.3
+            world.registry.delete("Pod", "default", "slow", grace_period=5)
+            await asyncio.sleep(0.02)
+            world.containers.seconds = 0.0
+            world.registry.delete("Pod", "default", "quick", grace_period=5)
+            world.create("new")
+            while "quick" in world.pods() or not world.pods()["new"]["status"].get("podIP"):
+                await asyncio.sleep(0.002)
+            assert "slow" in world.pods()
+
+    asyncio.run(go())
+
+
+def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
+    async def go():
+        async with World() as world:
+            first = world.create("p")
+            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+            world.containers.seconds = 0.05
+            world.registry.delete("Pod", "default", "p", grace_period=0)
+            second = world.create("p")
+            assert first["metadata"]["uid"] != second["metadata"]["uid"]
+            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+            assert world.agent.runs["default/p"].uid == second["metadata"]["uid"]
+            assert world.wiring.detached == [["default/p"]]
+
+    asyncio.run(go())
+
+
+def test_a_pod_on_the_host_network_takes_no_address():
+    async def go():
+        async with World() as world:
+            world.create("host", hostNetwork=True)
+            world.create("own")
+            await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
+            pods = world.pods()
+            assert pods["host"]["status"]["podIP"] == LAB.nodes[1].internal_ips[0]
+            assert world.wiring.attached == [["default/own"]]
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("grace", [0, 3])
+def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
+    async def go():
+        world = World()
+        world.create("old")
+        pod = world.pods()["old"]
+        pod = {**pod, "status": {**pod["status"], "podIPs": [{"ip": "10.244.1.9"}]}}
+        world.registry.update(pod, subresource="status")
+        world.registry.delete("Pod", "default", "old", grace_period=grace or 1)
+        async with world:
+            await world.until(lambda: not world.pods())
+            assert list(itertools.chain(*world.wiring.detached)) == ["default/old"]
+            assert world.wiring.attached == []
+
+    asyncio.run(go())

@@ -1,0 +1,61 @@
+import pytest
+
+from netlab.errors import NetlabError
+from netlab.workload.mounts import Mount, bind_entries, overlay_entries, plan
+
+
+@pytest.fixture
+def volume(tmp_path):
+    directory = tmp_path / "volume"
+    directory.mkdir()
+    return directory
+
+
+def planned(tmp_path, *mounts):
+    return plan(mounts, {"/run": tmp_path / "run"}, ["/tmp"], tmp_path / "skeletons")
+
+
+def test_what_exists_is_bound_over(tmp_path, volume):
+    made = planned(tmp_path, Mount(volume, "/usr"))
+    assert made.overlays == ()
+    assert list(bind_entries(made, "/base")) == [(str(volume), "/base/usr", "none", "bind")]
+
+
+def test_a_missing_place_comes_from_an_overlay_of_what_exists(tmp_path, volume):
+    made = planned(tmp_path, Mount(volume, "/usr/no/such", read_only=True), Mount(volume, "/none"))
+    assert list(overlay_entries(made, "/base")) == [
+        ("overlay", "/base", "overlay", f"ro,lowerdir={tmp_path}/skeletons/0:/"),
+        ("overlay", "/base/usr", "overlay", f"ro,lowerdir={tmp_path}/skeletons/1:/usr"),
+    ]
+    assert (tmp_path / "skeletons/0/none").is_dir()
+    assert (tmp_path / "skeletons/1/no/such").is_dir()
+    assert {options for *_, options in bind_entries(made, "/base")} == {"bind", "bind,ro"}
+
+
+def test_a_file_has_a_file_to_be_bound_over(tmp_path, volume):
+    file = volume / "motd"
+    file.touch()
+    planned(tmp_path, Mount(file, "/usr/no/motd"))
+    assert (tmp_path / "skeletons/0/no/motd").is_file()
+
+
+def test_places_in_the_containers_own_directories_are_made_there(tmp_path, volume):
+    made = planned(tmp_path, Mount(volume, "/run/a"), Mount(volume, "/tmp/b"))
+    assert (tmp_path / "run/a").is_dir()
+    assert made.overlays == ()
+    options = {target: options for _, target, _, options in bind_entries(made, "")}
+    assert options == {"/run/a": "bind", "/tmp/b": "bind,X-mount.mkdir"}
+
+
+def test_a_volume_in_a_volume(tmp_path, volume):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    made = planned(tmp_path, Mount(inner, "/no/such/inner"), Mount(volume, "/no/such"))
+    assert (volume / "inner").is_dir()
+    assert [bind.target for bind in made.binds] == ["/no/such", "/no/such/inner"]
+
+
+@pytest.mark.parametrize("target", ["/", "/proc/sys", "/sys"])
+def test_some_places_are_refused(tmp_path, volume, target):
+    with pytest.raises(NetlabError, match="cannot be mounted"):
+        planned(tmp_path, Mount(volume, target))
