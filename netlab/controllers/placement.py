@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
@@ -40,7 +40,8 @@ def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     return bool(toleration.get("key")) and same_value
 
 
-def _untolerated(pod: Object, node: Object, effects: tuple[str, ...]) -> list[Taint]:
+def untolerated(pod: Object, node: Object, effects: tuple[str, ...]) -> list[Taint]:
+    """The node's taints of these effects that the pod does not bear."""
     tolerations = meta.spec(pod).get("tolerations") or []
     return [
         taint
@@ -56,7 +57,7 @@ def refusal(pod: Object, node: Object, used_ports: Iterable[tuple[str, int]] = (
     """
     if meta.spec(node).get("unschedulable") and not _bears_unschedulable(pod):
         return "node(s) were unschedulable"
-    bad = _untolerated(pod, node, REFUSING)
+    bad = untolerated(pod, node, REFUSING)
     if bad:
         return f"node(s) had untolerated taint {{{bad[0]['key']}: {bad[0].get('value') or ''}}}"
     if not matches_affinity(pod, node):
@@ -81,7 +82,7 @@ def differs(old: Object, new: Object) -> bool:
 
 def evicts(pod: Object, node: Object) -> bool:
     """Whether the node no longer is one for this pod, though it may run there already."""
-    return not matches_affinity(pod, node) or bool(_untolerated(pod, node, ("NoExecute",)))
+    return not matches_affinity(pod, node) or bool(untolerated(pod, node, ("NoExecute",)))
 
 
 def matches_affinity(pod: Object, node: Object) -> bool:
@@ -121,13 +122,15 @@ def host_ports(pod: Object) -> list[tuple[str, int]]:
     ]
 
 
-def rank(pod: Object, node: Object, of_owner: int, of_all: int) -> tuple[int, int, int, int, str]:
+def rank(
+    pod: Object, node: Object, of_owner: int, of_all: int, by_company: tuple[int, int] = (0, 0)
+) -> tuple[object, ...]:
     """Sorts fitting nodes, the best first; the name decides between equals.
 
     `of_owner`, `of_all`: pods of the same owner, and of any, that the node has.
     """
-    disliked = len(_untolerated(pod, node, ("PreferNoSchedule",)))
-    return disliked, -_preference(pod, node), of_owner, of_all, meta.name(node)
+    disliked = len(untolerated(pod, node, ("PreferNoSchedule",)))
+    return disliked, -_preference(pod, node), *by_company, of_owner, of_all, meta.name(node)
 
 
 def _preference(pod: Object, node: Object) -> int:
@@ -148,25 +151,37 @@ def explain(total: int, refusals: Counter[str]) -> str:
     return f"0/{total} nodes are available: {', '.join(reasons)}."
 
 
+class Company(Protocol):
+    """What other pods have to say about where a pod may go (see `company`)."""
+
+    def refusal(self, node: Object) -> str | None:
+        """Why the pod cannot go to the node, or None."""
+
+    def rank(self, node: Object) -> tuple[int, int]:
+        """Sorts nodes, the best first."""
+
+
 def place(
     pod: Object,
     nodes: Iterable[Object],
     load: Callable[[str], tuple[int, int, list[tuple[str, int]]]],
+    company: Company | None = None,
 ) -> tuple[str | None, str]:
     """(node name, "") for the best node, or (None, why not).
 
     `load(node name)` gives the pods of the same owner there, of all, and the hostPorts in use.
+    `company` None: no other pod has a say.
     """
-    best: tuple[int, int, int, int, str] | None = None
+    fitting: list[tuple[object, ...]] = []
     refusals: Counter[str] = Counter()
-    total = 0
     for node in nodes:
-        total += 1
         of_owner, of_all, used_ports = load(meta.name(node))
-        why = refusal(pod, node, used_ports)
+        why = refusal(pod, node, used_ports) or (company.refusal(node) if company else None)
         if why is not None:
             refusals[why] += 1
             continue
-        candidate = rank(pod, node, of_owner, of_all)
-        best = candidate if best is None else min(best, candidate)
-    return (best[-1], "") if best else (None, explain(total, refusals))
+        by_company = company.rank(node) if company else (0, 0)
+        fitting.append(rank(pod, node, of_owner, of_all, by_company))
+    if fitting:
+        return str(min(fitting)[-1]), ""
+    return None, explain(refusals.total(), refusals)

@@ -7,6 +7,7 @@ from typing import Any
 
 from netlab.controllers import placement
 from netlab.controllers import pods as podlib
+from netlab.controllers.company import Company, Others, is_choosy, repels
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, Watch
 from netlab.errors import Conflict, NotFound
@@ -24,20 +25,23 @@ class Scheduler(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        pods = self.informers["Pod"]
+        pods, _ = self.informers["Pod"], self.informers["Namespace"]
         podlib.index_by_node(pods)
         pods.add_index("owner on node", _owner_on_node)
         pods.add_index("unscheduled", _unscheduled)
+        pods.add_index("refused", _refused)
+        pods.add_index("repelling", _repelling)
 
     def watches(self) -> Sequence[Watch]:
-        """Pods without a node; and all of those whenever nodes or finished pods make room."""
+        """Pods without a node; and those of them that a change of nodes or pods may help."""
         return (Watch("Pod", self._pod_keys), Watch("Node", self._node_keys))
 
     def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):
             return (meta.key(new),) if old is None or _asks(old) != _asks(new) else ()
-        frees_ports = new is None and old is not None and placement.host_ports(old)
-        return self._pending() if frees_ports else ()
+        if old is not None and new is None and (placement.host_ports(old) or repels(old)):
+            return self._pending()
+        return self._choosy() if _whereabouts(old) != _whereabouts(new) else ()
 
     def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         if old is not None and new is not None and not placement.differs(old, new):
@@ -47,12 +51,18 @@ class Scheduler(Controller):
     def _pending(self) -> list[str]:
         return [meta.key(pod) for pod in self.informers["Pod"].by_index("unscheduled", "yes")]
 
+    def _choosy(self) -> list[str]:
+        """Those refused before, to whom it matters where other pods are."""
+        refused = self.informers["Pod"].by_index("refused", "yes")
+        return [meta.key(pod) for pod in refused if is_choosy(pod)]
+
     async def reconcile(self, key: str) -> float | None:
         """Bind the pod, or say in its condition why no node will do."""
         pod = self.informers["Pod"].get(key)
         if pod is None or not _is_unscheduled(pod) or self.informers["Pod"].is_going(pod):
             return None
-        node, why = placement.place(pod, self.informers["Node"].items(), self._load(pod))
+        nodes = self.informers["Node"].items()
+        node, why = placement.place(pod, nodes, self._load(pod), self._company(pod))
         if node is None:
             await self._refuse(pod, why)
         else:
@@ -72,6 +82,17 @@ class Scheduler(Controller):
             return of_owner, pods.count("node", node), ports
 
         return load
+
+    def _company(self, pod: Object) -> Company | None:
+        """The other pods' say; None when there is none, as for most pods."""
+        pods = self.informers["Pod"]
+        repelling = pods.by_index("repelling", "yes")
+        if not repelling and not is_choosy(pod):
+            return None
+        spaces = self.informers["Namespace"].items()
+        namespaces = {meta.name(space): meta.labels(space) for space in spaces}
+        others = Others(pods.items(), repelling, namespaces)
+        return Company(pod, self.informers["Node"].items(), others)
 
     async def _bind(self, pod: Object, node: str) -> None:
         try:
@@ -114,6 +135,23 @@ def _owner_on_node(pod: Object) -> Iterable[str]:
     if meta.is_terminating(pod) or not _owner(pod):
         return ()
     return [f"{_owner(pod)} {node}" for node in podlib.on_node(pod)]
+
+
+def _whereabouts(pod: Object | None) -> tuple[object, ...] | None:
+    """What of a pod matters to those who want it near or far; None while it is nowhere."""
+    if pod is None or not meta.spec(pod).get("nodeName"):
+        return None
+    gone = podlib.is_finished(pod), meta.is_terminating(pod)
+    return meta.spec(pod)["nodeName"], meta.labels(pod), *gone
+
+
+def _repelling(pod: Object) -> Iterable[str]:
+    return ("yes",) if podlib.on_node(pod) and repels(pod) else ()
+
+
+def _refused(pod: Object) -> Iterable[str]:
+    entry = meta.condition(pod, "PodScheduled") if _is_unscheduled(pod) else None
+    return ("yes",) if entry and entry["status"] == "False" else ()
 
 
 def _unscheduled(pod: Object) -> Iterable[str]:

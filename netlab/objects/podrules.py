@@ -25,6 +25,7 @@ _QUANTITY_RULE = (
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 _CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
+_HOW = ("required", "preferred")
 _MAX_NAMESERVERS = 3
 _PROBE_ACTIONS = ("exec", "grpc", "httpGet", "tcpSocket")
 
@@ -139,6 +140,38 @@ def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
         yield from fields.dns_subdomain((*path, "nodeName"), spec["nodeName"])
     for index, toleration in enumerate(spec.get("tolerations") or []):
         yield from _toleration((*path, "tolerations", index), toleration)
+    for index, rule in enumerate(spec.get("topologySpreadConstraints") or []):
+        yield from _spread((*path, "topologySpreadConstraints", index), rule)
+    for field in ("podAffinity", "podAntiAffinity"):
+        rules = (spec.get("affinity") or {}).get(field) or {}
+        yield from _neighbours((*path, "affinity", field), rules)
+
+
+def _spread(path: Path, rule: Mapping) -> Iterator[FieldProblem]:
+    if rule.get("maxSkew", 1) < 1:
+        yield invalid((*path, "maxSkew"), rule["maxSkew"], "must be greater than zero")
+    if rule.get("topologyKey") == "":
+        yield required((*path, "topologyKey"), "can not be empty")
+    if rule.get("minDomains") is not None and rule.get("whenUnsatisfiable") == "ScheduleAnyway":
+        yield invalid(
+            (*path, "minDomains"),
+            rule["minDomains"],
+            "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway",
+        )
+
+
+def _neighbours(path: Path, rules: Mapping) -> Iterator[FieldProblem]:
+    """podAffinity or podAntiAffinity."""
+    required_, preferred = (f"{how}DuringSchedulingIgnoredDuringExecution" for how in _HOW)
+    terms = [((*path, required_, i), term) for i, term in enumerate(rules.get(required_) or [])]
+    for index, one in enumerate(rules.get(preferred) or []):
+        where: Path = (*path, preferred, index)
+        terms.append(((*where, "podAffinityTerm"), one.get("podAffinityTerm") or {}))
+        if not 1 <= (one.get("weight") or 0) <= 100:
+            yield invalid((*where, "weight"), one.get("weight"), "must be in the range 1-100")
+    for where, term in terms:
+        if term.get("topologyKey") == "":
+            yield required((*where, "topologyKey"), "can not be empty")
 
 
 def _toleration(path: Path, toleration: Mapping) -> Iterator[FieldProblem]:

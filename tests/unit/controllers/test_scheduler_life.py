@@ -114,3 +114,67 @@ def test_host_ports_go_one_to_a_node_and_wait_for_room(in_cluster, make):
         assert per_node(await c.list("Pod")) == {"w1": 1, "w2": 1}
 
     in_cluster(scenario, [make.node("w1"), make.node("w2")])
+
+
+def apart(app="web", key="kubernetes.io/hostname"):
+    term = {"topologyKey": key, "labelSelector": {"matchLabels": {"app": app}}}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+    return {"affinity": {"podAntiAffinity": required}}
+
+
+def test_pods_that_avoid_each_other_go_one_to_a_node_and_wait_for_room(in_cluster, make):
+    async def scenario(c):
+        await c.create(make.deployment(replicas=3, template=apart()))
+        await c.settle()
+        assert per_node(await c.list("Pod")) == {"w1": 1, "w2": 1, None: 1}
+        (waiting,) = [pod for pod in await c.list("Pod") if not pod["spec"].get("nodeName")]
+        assert meta.condition(waiting, "PodScheduled")["message"] == (
+            "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules."
+        )
+        await c.patch("Deployment", "web", {"spec": {"replicas": 2}})
+        await c.create(make.pod("other", {"app": "web"}))
+        await c.settle()
+        assert per_node(await c.list("Pod")) == {"w1": 1, "w2": 1, None: 1}
+        await c.delete("Deployment", "web")
+        await c.settle()
+        assert [p["spec"]["nodeName"] for p in await c.list("Pod")] == ["w1"]
+
+    in_cluster(scenario, [make.node("w1"), make.node("w2")])
+
+
+def test_a_pod_waits_for_the_company_it_wants(in_cluster, make):
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "d"}}}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": [term]}
+
+    async def scenario(c):
+        await c.create(make.pod("cache", affinity={"podAffinity": required}))
+        await c.settle()
+        assert not (await c.get("Pod", "cache"))["spec"].get("nodeName")
+        await c.create(make.pod("db", nodeName="w2"))
+        await c.settle()
+        assert not (await c.get("Pod", "cache"))["spec"].get("nodeName")
+        await c.patch("Pod", "db", {"metadata": {"labels": {"app": "d"}}})
+        await c.settle()
+        assert (await c.get("Pod", "cache"))["spec"]["nodeName"] == "w2"
+
+    in_cluster(scenario, [make.node("w1"), make.node("w2")])
+
+
+def test_pods_are_spread_over_zones(in_cluster, make):
+    rule = {
+        "maxSkew": 1,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    nodes = [make.node("a1", {"zone": "a"}), make.node("a2", {"zone": "a"})]
+    nodes.append(make.node("b1", {"zone": "b"}))
+
+    async def scenario(c):
+        template = {"topologySpreadConstraints": [rule]}
+        await c.create(make.deployment(replicas=6, template=template))
+        await c.settle()
+        placed = per_node(await c.list("Pod"))
+        assert (placed["a1"] + placed["a2"], placed["b1"]) == (3, 3)
+
+    in_cluster(scenario, nodes)

@@ -32,6 +32,14 @@ def deployment(**spec):
     return made("Deployment", "apps/v1", spec={**base, **spec})
 
 
+_DURING = "DuringSchedulingIgnoredDuringExecution"
+_TERM = {"podAffinityTerm": {"topologyKey": "zone"}}
+
+
+def spread(**rule):
+    return {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", **rule}
+
+
 def said(obj):
     return {one.field: one.message for one in validate(obj)}
 
@@ -230,6 +238,26 @@ RFC1035 = "a DNS-1035 label must consist of"
             "bits set beyond the prefix",
         ),
         (made("Namespace", "v1", "a.b"), "metadata.name", "RFC 1123 label"),
+        (
+            pod(topologySpreadConstraints=[spread(maxSkew=0)]),
+            "spec.topologySpreadConstraints[0].maxSkew",
+            "must be greater than zero",
+        ),
+        (
+            pod(topologySpreadConstraints=[spread(minDomains=2)]),
+            "spec.topologySpreadConstraints[0].minDomains",
+            "can only use minDomains if whenUnsatisfiable=DoNotSchedule",
+        ),
+        (
+            pod(affinity={"podAffinity": {f"preferred{_DURING}": [{"weight": 101, **_TERM}]}}),
+            f"spec.affinity.podAffinity.preferred{_DURING}[0].weight",
+            "must be in the range 1-100",
+        ),
+        (
+            pod(affinity={"podAntiAffinity": {f"required{_DURING}": [{"topologyKey": ""}]}}),
+            f"spec.affinity.podAntiAffinity.required{_DURING}[0].topologyKey",
+            "can not be empty",
+        ),
         (made("ConfigMap", "v1", data={"a b": "c"}), "data.a b", "a valid config key"),
         (made("ConfigMap", "v1", data={"ключ": "c"}), "data.ключ", "a valid config key"),
         (made("Secret", "v1", data={"a": "x" * 2**20, "b": "x"}), "data", "Too long: may not be"),
