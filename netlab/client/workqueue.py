@@ -14,6 +14,9 @@ from collections.abc import Callable
 SOON = 1.0
 """Seconds: a delayed key due within this still counts as work to be done (see `is_idle`)."""
 
+_EARLY = 1e-4
+"""Seconds by which a timer may fire too early."""
+
 
 class WorkQueue:
     """Keys waiting for a worker, on the event loop; not thread safe.
@@ -40,6 +43,7 @@ class WorkQueue:
         self._heap: list[tuple[float, str]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._failures: dict[str, int] = {}
+        self._rests: dict[str, float] = {}
         self._getters: deque[asyncio.Future[None]] = deque()
         self._idlers: list[asyncio.Future[None]] = []
         self._closed = False
@@ -49,6 +53,11 @@ class WorkQueue:
     def add(self, key: str) -> None:
         """Have `key` worked on as soon as a worker is free."""
         if self._closed:
+            return
+        rest = self._rests.pop(key, None)
+        if rest is not None and rest - self._now() > _EARLY:
+            self._rests[key] = rest
+            self._plan(key, rest)
             return
         self._due.pop(key, None)
         if key in self._working:
@@ -66,11 +75,7 @@ class WorkQueue:
         if seconds <= 0:
             self.add(key)
             return
-        due = self._now() + seconds
-        if due < self._due.get(key, float("inf")):
-            self._due[key] = due
-            heapq.heappush(self._heap, (due, key))
-            self._arm()
+        self._plan(key, self._now() + seconds)
 
     def retry(self, key: str) -> float:
         """Have a key that failed worked on after its back-off; returns the seconds until then."""
@@ -101,9 +106,14 @@ class WorkQueue:
         self._working.add(key)
         return key
 
-    def done(self, key: str) -> None:
-        """The caller has finished with `key`; it is queued again if it was added meanwhile."""
+    def done(self, key: str, *, rest: float = 0.0) -> None:
+        """The caller has finished with `key`; it is queued again if it was added meanwhile.
+
+        It is not worked on again for `rest` seconds, however often it is added.
+        """
         self._working.discard(key)
+        if rest > 0:
+            self._rests[key] = self._now() + rest
         if key in self._again:
             self._again.discard(key)
             self.add(key)
@@ -137,6 +147,12 @@ class WorkQueue:
             if not waiter.done():
                 waiter.set_result(None)
         self._tell_idle()
+
+    def _plan(self, key: str, due: float) -> None:
+        if due < self._due.get(key, float("inf")):
+            self._due[key] = due
+            heapq.heappush(self._heap, (due, key))
+            self._arm()
 
     def _now(self) -> float:
         return self._clock() if self._clock else asyncio.get_running_loop().time()
@@ -179,7 +195,10 @@ class WorkQueue:
     def _fire(self) -> None:
         self._timer = None
         self._drop_stale()
-        while self._heap and self._heap[0][0] <= self._now() + 1e-4:
-            self.add(self._heap[0][1])
+        while self._heap and self._heap[0][0] <= self._now() + _EARLY:
+            due, key = self._heap[0]
+            if self._rests.get(key, 0.0) <= due:
+                self._rests.pop(key, None)
+            self.add(key)
             self._drop_stale()
         self._arm()

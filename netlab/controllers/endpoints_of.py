@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -81,9 +80,8 @@ def addresses(pod: Object) -> list[str]:
 
 def address_of(pod: Object, family: str) -> str | None:
     """The pod's first address of "IPv4" or "IPv6"."""
-    version = 6 if family == "IPv6" else 4
     for address in addresses(pod):
-        if ipaddress.ip_address(address).version == version:
+        if (":" in address) == (family == "IPv6"):
             return address
     return None
 

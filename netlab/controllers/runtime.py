@@ -49,6 +49,12 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 _CALM_TURNS = 8
 """Turns of the event loop without a new key before a quiet moment counts as being idle."""
 
+_LONG = 0.01
+"""Seconds of work on a key from which on it rests afterwards."""
+
+_REST, _REST_CAP = 2.0, 0.1
+"""How many times as long as it took a key rests, and at most how many seconds."""
+
 
 @dataclass
 class Running:
@@ -133,9 +139,14 @@ def _listener(
 
 
 async def _work(controller: Controller) -> None:
-    """One worker: keys until the queue closes."""
-    queue = controller.queue
+    """One worker: keys until the queue closes.
+
+    A key that took long rests in proportion: a Service of a thousand pods is not looked at anew
+    for each of them that becomes ready, but a few times for them all.
+    """
+    queue, clock = controller.queue, asyncio.get_running_loop().time
     while (key := await queue.get()) is not None:
+        began = clock()
         try:
             again = await controller.reconcile(key)
         except Exception as error:
@@ -146,7 +157,8 @@ async def _work(controller: Controller) -> None:
             if again is not None:
                 queue.add_after(key, again)
         finally:
-            queue.done(key)
+            took = clock() - began
+            queue.done(key, rest=min(took * _REST, _REST_CAP) if took > _LONG else 0.0)
 
 
 def _log_failure(controller: Controller, key: str, error: Exception, seconds: float) -> None:

@@ -68,6 +68,31 @@ def test_of_several_delays_the_earliest_counts():
     run(main())
 
 
+def test_a_key_that_rests_is_worked_on_once_and_later_however_often_it_is_added():
+    async def main() -> None:
+        queue = WorkQueue()
+        loop = asyncio.get_running_loop()
+        queue.add("a")
+        await queue.get()
+        queue.add("a")
+        queue.done("a", rest=0.03)
+        rested = loop.time() + 0.03
+        assert not queue.is_idle()
+        for _ in range(3):
+            queue.add("a")
+            queue.add("b")
+            assert await queue.get() == "b"
+            queue.done("b")
+        assert await queue.get() == "a"
+        assert loop.time() >= rested - 0.001
+        queue.done("a")
+        assert queue.is_idle()
+        queue.add("a")
+        assert await queue.get() == "a"
+
+    run(main())
+
+
 def test_idle_means_nothing_ready_in_work_or_due_soon():
     async def main() -> None:
         queue = WorkQueue()
