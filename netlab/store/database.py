@@ -38,7 +38,7 @@ INSERT INTO events VALUES
 """
 _PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"
 _REMOVE = "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
-_FIRST_TOO_OLD = "SELECT revision FROM events ORDER BY revision DESC LIMIT 1 OFFSET ?"
+_TOO_OLD = "DELETE FROM events WHERE revision <= ?"
 _FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
 
@@ -103,12 +103,11 @@ class Database:
             self._sql.execute(_PUT, (*key, body))
 
     def _forget(self, revision: int) -> None:
-        """Note the revision, and keep the latest events only."""
+        """Note the revision, and keep the latest events only; each revision is one event."""
         self._sql.execute(_FACT, (revision, "revision"))
-        oldest = self._sql.execute(_FIRST_TOO_OLD, (EVENTS_KEPT,)).fetchone()
-        if oldest:
-            self._sql.execute("DELETE FROM events WHERE revision <= ?", oldest)
-            self._sql.execute(_FACT, (*oldest, "floor"))
+        too_old = revision - EVENTS_KEPT
+        if self._sql.execute(_TOO_OLD, (too_old,)).rowcount > 0:
+            self._sql.execute(_FACT, (too_old, "floor"))
 
     def close(self, revision: int) -> None:
         """Note an orderly end and let go of the file."""
