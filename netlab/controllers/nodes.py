@@ -1,13 +1,14 @@
-"""Nodes: taints that follow their condition, and pods whose node failed or is no more."""
+"""Nodes: taints that follow their condition, and pods whose node failed, evicts or is no more."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, Watch, own_key
-from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE
+from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -22,9 +23,11 @@ class Nodes(Controller):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         index_by_node(self.informers["Pod"])
+        self._due: dict[str, dict[str, float]] = {}
+        """By node and pod uid: when a pod has to leave a tainted node."""
 
     def watches(self) -> Sequence[Watch]:
-        """Nodes, and pods bound to a node that is not there or not ready."""
+        """Nodes, and pods bound to a node that is not there, not ready or evicts."""
         return (Watch("Node", own_key), Watch("Pod", self._pod_keys))
 
     def _pod_keys(self, _old: Object | None, new: Object | None) -> Iterable[str]:
@@ -32,16 +35,17 @@ class Nodes(Controller):
         if not name:
             return ()
         node = self.informers["Node"].get(name)
-        return (name,) if node is None or not meta.is_ready(node) else ()
+        stays = node is not None and meta.is_ready(node) and seconds_borne(new or {}, node) is None
+        return () if stays else (name,)
 
     async def reconcile(self, key: str) -> float | None:
-        """Bring the node's taints, and its pods' readiness, in line with its condition."""
+        """Bring the node's taints, and its pods, in line with its condition."""
         node = self.informers["Node"].get(key)
         pods = self.informers["Pod"].by_index("node", key)
         if node is None:
             if pods and not await self._exists(key):
-                for pod in pods:
-                    await self._remove(pod)
+                for pod in pods:  # no kubelet will ever confirm their end
+                    await self._remove(pod, grace_period=0)
             return None
         taints = wanted_taints(node)
         if taints != (meta.spec(node).get("taints") or []):
@@ -49,7 +53,25 @@ class Nodes(Controller):
         if _has_failed(node):
             for pod in pods:
                 await self._mark_unready(pod)
-        return None
+        return await self._evict(node, pods)
+
+    async def _evict(self, node: Object, pods: Iterable[Object]) -> float | None:
+        """Delete pods that do not bear a NoExecute taint (any longer); seconds until the next."""
+        now, before = self.context.clock(), self._due.pop(meta.name(node), {})
+        due = {
+            meta.uid(pod): before.get(meta.uid(pod), now + seconds)
+            for pod in pods
+            if (seconds := seconds_borne(pod, node)) is not None
+        }
+        for pod in pods:
+            if due.get(meta.uid(pod), inf) <= now and not self.informers["Pod"].is_going(pod):
+                text = f"Marking for deletion Pod {meta.key(pod)}"
+                self.recorder.normal(pod, "TaintManagerEviction", text)
+                await self._remove(pod)
+        later = {uid: when for uid, when in due.items() if when > now}
+        if later:
+            self._due[meta.name(node)] = later
+        return min(later.values()) - now if later else None
 
     async def _exists(self, name: str) -> bool:
         """Ask the API itself: the cache of nodes may be behind the cache of pods."""
@@ -59,10 +81,9 @@ class Nodes(Controller):
             return False
         return True
 
-    async def _remove(self, pod: Object) -> None:
-        """No kubelet will ever confirm the end of this pod: end it here."""
+    async def _remove(self, pod: Object, grace_period: int | None = None) -> None:
         try:
-            await self.informers.delete(pod, grace_period=0)
+            await self.informers.delete(pod, grace_period=grace_period)
         except NotFound:
             return
 

@@ -85,6 +85,19 @@ def evicts(pod: Object, node: Object) -> bool:
     return not matches_affinity(pod, node) or bool(untolerated(pod, node, ("NoExecute",)))
 
 
+def seconds_borne(pod: Object, node: Object) -> float | None:
+    """How long the pod stays in spite of the node's NoExecute taints; None means for ever."""
+    limits: list[float] = []
+    for taint in taints(node):
+        if taint.get("effect") != "NoExecute":
+            continue
+        bearing = [t for t in meta.spec(pod).get("tolerations") or [] if tolerates(t, taint)]
+        if not bearing:
+            return 0
+        limits += [t["tolerationSeconds"] for t in bearing if "tolerationSeconds" in t]
+    return max(0, min(limits)) if limits else None
+
+
 def matches_affinity(pod: Object, node: Object) -> bool:
     """nodeSelector and the required nodeAffinity both hold."""
     wanted = meta.spec(pod).get("nodeSelector") or {}

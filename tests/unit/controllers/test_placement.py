@@ -132,3 +132,28 @@ def test_preferences_count_before_spreading():
     ]
     loads = {"a": (0, 0, []), "b": (0, 0, []), "c": (3, 3, [])}
     assert placement.place(pod(affinity=preferred), nodes, lambda name: loads[name])[0] == "c"
+
+
+@pytest.mark.parametrize(
+    ("tolerations", "seconds"),
+    [
+        ([], 0),
+        ([{"key": "k", "operator": "Exists"}], None),
+        ([{"key": "k", "operator": "Exists", "tolerationSeconds": 30}], 30),
+        ([{"key": "k", "operator": "Exists", "tolerationSeconds": -1}], 0),
+        (
+            [
+                {"key": "k", "operator": "Exists", "tolerationSeconds": 30},
+                {"operator": "Exists", "tolerationSeconds": 20},
+            ],
+            20,
+        ),
+        ([{"key": "other", "operator": "Exists"}], 0),
+    ],
+)
+def test_how_long_a_pod_bears_a_node(tolerations, seconds):
+    tainted = node(
+        taints=[{"key": "k", "effect": "NoExecute"}, {"key": "o", "effect": "NoSchedule"}]
+    )
+    assert placement.seconds_borne(pod(tolerations=tolerations), tainted) == seconds
+    assert placement.seconds_borne(pod(tolerations=tolerations), node()) is None

@@ -1,3 +1,4 @@
+import asyncio
 from collections import Counter
 
 from netlab.objects import meta
@@ -178,3 +179,39 @@ def test_pods_are_spread_over_zones(in_cluster, make):
         assert (placed["a1"] + placed["a2"], placed["b1"]) == (3, 3)
 
     in_cluster(scenario, nodes)
+
+
+def test_a_no_execute_taint_drives_out_those_who_do_not_bear_it(in_cluster, make):
+    taint = {"key": "maintenance", "effect": "NoExecute"}
+
+    def bearing(name, **more):
+        tolerations = [{"key": "maintenance", "operator": "Exists", **more}]
+        return make.pod(name, {"app": name}, tolerations=tolerations)
+
+    async def scenario(c):
+        await c.create(make.pod("plain"), bearing("patient"), bearing("brief", tolerationSeconds=1))
+        await c.settle()
+        await c.patch("Node", "w1", {"spec": {"taints": [taint]}}, "")
+        await c.settle(5)
+        assert [meta.name(pod) for pod in await c.list("Pod")] == ["patient"]
+        messages = [event["message"] for event in await c.events("TaintManagerEviction")]
+        assert messages == [f"Marking for deletion Pod default/{n}" for n in ("brief", "plain")]
+
+    in_cluster(scenario, [make.node("w1")])
+
+
+def test_pods_stay_if_the_taint_goes_in_time(in_cluster, make):
+    toleration = {"key": "k", "operator": "Exists", "tolerationSeconds": 1}
+
+    async def scenario(c):
+        await c.create(make.pod("p", tolerations=[toleration]))
+        await c.settle()
+        taints = [{"key": "k", "effect": "NoExecute"}]
+        await c.patch("Node", "w1", {"spec": {"taints": taints}}, "")
+        await asyncio.sleep(0.1)
+        await c.patch("Node", "w1", {"spec": {"taints": None}}, "")
+        await asyncio.sleep(1.2)
+        await c.settle()
+        assert [meta.name(pod) for pod in await c.list("Pod")] == ["p"]
+
+    in_cluster(scenario, [make.node("w1")])
