@@ -19,6 +19,7 @@ from netlab.objects.meta import Object
 from netlab.store.log import Change
 
 EVENTS_KEPT = 1000
+EVENTS_ABOVE = 100  # how many more there may be until the oldest are dropped, all at once
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -38,7 +39,7 @@ INSERT INTO events VALUES
 """
 _PUT = "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)"
 _REMOVE = "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?"
-_TOO_OLD = "DELETE FROM events WHERE revision <= ?"
+_FIRST_TOO_OLD = "SELECT revision FROM events ORDER BY revision DESC LIMIT 1 OFFSET ?"
 _FACT = "UPDATE facts SET value = ? WHERE name = ?"
 
 
@@ -58,6 +59,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._added = 0
         path.touch(mode=0o600)  # it holds Secrets
         self._sql = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
@@ -70,6 +72,7 @@ class Database:
     def load(self) -> Saved:
         """Read everything, and mark the file as in use until `close`."""
         try:
+            self._forget()
             facts = dict(self._sql.execute("SELECT name, value FROM facts"))
             bodies = self._sql.execute("SELECT body FROM objects")
             objects = [json.loads(body) for (body,) in bodies]
@@ -91,7 +94,11 @@ class Database:
         with self._transaction():
             for change in changes:
                 self._write_one(change)
-            self._forget(changes[-1].revision)
+            self._sql.execute(_FACT, (changes[-1].revision, "revision"))
+            self._added += len(changes)
+            if self._added >= EVENTS_ABOVE:
+                self._forget()
+                self._added = 0
 
     def _write_one(self, change: Change) -> None:
         key = (change.object["kind"], meta.namespace(change.object), meta.name(change.object))
@@ -102,12 +109,12 @@ class Database:
         else:
             self._sql.execute(_PUT, (*key, body))
 
-    def _forget(self, revision: int) -> None:
-        """Note the revision, and keep the latest events only; each revision is one event."""
-        self._sql.execute(_FACT, (revision, "revision"))
-        too_old = revision - EVENTS_KEPT
-        if self._sql.execute(_TOO_OLD, (too_old,)).rowcount > 0:
-            self._sql.execute(_FACT, (too_old, "floor"))
+    def _forget(self) -> None:
+        """Keep the latest events only. (Revisions have gaps, so the events must be counted.)"""
+        oldest = self._sql.execute(_FIRST_TOO_OLD, (EVENTS_KEPT,)).fetchone()
+        if oldest:
+            self._sql.execute("DELETE FROM events WHERE revision <= ?", oldest)
+            self._sql.execute(_FACT, (*oldest, "floor"))
 
     def close(self, revision: int) -> None:
         """Note an orderly end and let go of the file."""
