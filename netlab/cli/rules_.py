@@ -49,7 +49,6 @@ def run(arguments: argparse.Namespace) -> int:
     key = f"{arguments.namespace}/{name}"
     spec = lab.read_lab(directory)
     nodes = _nodes(spec, arguments.node)
-    _check_mode(spec, nodes[0])
     found = list(_trees(spec, directory, key, nodes, places))
     if arguments.output == "json":
         print(json.dumps([_json(*entry) for entry in found], indent=2))
@@ -77,17 +76,6 @@ def _nodes(lab: Lab, node: str | None) -> list[str]:
     if node is not None and node not in names:
         raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
     return names if node is None else [node]
-
-
-def _check_mode(lab: Lab, node: str) -> None:
-    if lab.proxy_mode != "iptables":
-        from netlab.network import plan
-
-        netns = plan.node_name(lab, node)
-        raise NetlabError(
-            f"rules shows iptables rules, and lab {lab.name} uses {lab.proxy_mode}",
-            hint=f"sudo ip netns exec {netns} nft list table ip kube-proxy",
-        )
 
 
 def _places(client: Client) -> dict[str, str]:
@@ -119,19 +107,19 @@ def _trees(
     lab: Lab, directory: Path, key: str, nodes: Sequence[str], places: dict[str, str]
 ) -> Iterator[tuple[str, str, list[Branch]]]:
     """(node, family, tree) for each of the nodes and each family of the lab."""
+    from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.network import plan
     from netlab.proxy.model import Family
-    from netlab.proxy.read import host_variant, read
-    from netlab.view.rules import tree
+    from netlab.view import nft_rules, rules
 
-    variants = {"auto": host_variant(), "nft": "nft", "legacy": "legacy", "libiptc": "legacy"}
+    tree = nft_rules.tree if lab.proxy_mode == "nftables" else rules.tree
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
     for name in nodes:
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
-            ruleset = read(netns, variants[lab.iptables], family)
-            yield name, family, tree(ruleset, key, places)
+            found = applier(lab.proxy_mode, lab.iptables, family, netns).read()
+            yield name, family, tree(found, key, places)
 
 
 def _json(node: str, family: str, branches: list[Branch]) -> dict[str, object]:

@@ -43,6 +43,7 @@ class Branch:
 
     `packets` is None where nobody counted. `share` is the part of its chain's packets that the
     rule gets, by the probabilities of the rules before it; None where chance does not decide.
+    `target` is the chain or target that the rule jumps to; "" if there is none.
     """
 
     table: str
@@ -51,12 +52,8 @@ class Branch:
     words: str
     packets: int | None
     share: float | None = None
+    target: str = ""
     branches: list[Branch] = field(default_factory=list)
-
-    @property
-    def target(self) -> str:
-        """The chain or target that the rule jumps to; "" if it only counts."""
-        return parse_rule(self.text).target
 
     def json(self) -> dict[str, Any]:
         """The branch and all below it as plain data."""
@@ -105,7 +102,8 @@ class _Growth:
         rule = parse_rule(text)
         share = None if left is None else left * (probability(rule) or 1)
         packets = chain.counters[index][0] if chain.counters else None
-        branch = Branch(table, chain.name, text, self.words(table, rule, share), packets, share)
+        said = self.words(table, rule, share)
+        branch = Branch(table, chain.name, text, said, packets, share, rule.target)
         behind = self.ruleset.chain(table, rule.target)
         if behind is not None and is_of_service(rule.target):
             branch.branches = list(self.chain(table, behind))
@@ -156,7 +154,7 @@ def _choice(rule: Rule, share: float) -> str:
     if chance is None:
         part = "all" if share > 0.999999 else "the rest"
     else:
-        part = _share(chance) + ("" if abs(share - chance) < 1e-9 else " of the rest")
+        part = share_words(chance) + ("" if abs(share - chance) < 1e-9 else " of the rest")
     overall = "" if part == "all" else f", {_per_cent(share)} overall"
     return f"{part}{overall} → {rule.target}"
 
@@ -183,11 +181,15 @@ class Look:
 
 
 def render(branches: Sequence[Branch], look: Look = Look()) -> Iterator[str]:
-    """The tree as lines, packets on the left. A chain shown before is only named again."""
-    count = max([len(HEADER), *(len(_count(branch.packets)) for branch in _all(branches))])
+    """The tree as lines, packets on the left where somebody counted.
+
+    A chain shown before is only named again.
+    """
+    counts = [_count(branch.packets) for branch in _all(branches)]
+    count = max(len(HEADER), *map(len, counts)) if any(counts) else 0
     drawing = _Drawing(look, count, set())
     place = ""
-    if branches:
+    if count:
         yield f"{HEADER:>{count}}"
     for branch in branches:
         if (here := f"{branch.table} {branch.chain}") != place:
@@ -221,7 +223,7 @@ class _Drawing:
 
     def _again(self, branch: Branch) -> bool:
         """True if the chain behind the branch was shown before; it counts as shown from now."""
-        if not branch.branches:
+        if not branch.branches or not branch.target:
             return False
         place = branch.table, branch.target
         if place in self.shown:
@@ -297,7 +299,7 @@ def _conditions(conditions: Iterable[Condition]) -> Iterator[str]:
             case "-i" | "-o":
                 yield f"{denied}{'in' if condition.option == '-i' else 'out'} by {value}"
             case "--probability":
-                yield f"in {_share(float(value))} of cases"
+                yield f"in {share_words(float(value))} of cases"
             case "--src-type" | "--dst-type":
                 end = "from" if condition.option == "--src-type" else "to"
                 yield f"{denied}{end} an address of this node" if value == "LOCAL" else value
@@ -319,7 +321,7 @@ def _address(text: str) -> str:
     return text.removesuffix("/32").removesuffix("/128")
 
 
-def _share(chance: float) -> str:
+def share_words(chance: float) -> str:
     """`1/3` where it is one, else per cent."""
     if chance > 0:
         whole = round(1 / chance)

@@ -39,13 +39,6 @@ def test_other_services_have_rules() -> None:
     rules_._check_has_rules(service(clusterIP="10.96.0.1"))
 
 
-def test_nftables_labs_say_where_to_look() -> None:
-    rules_._check_mode(lab("iptables"), "worker001")
-    with pytest.raises(NetlabError, match="uses nftables") as error:
-        rules_._check_mode(lab("nftables"), "worker001")
-    assert error.value.hint == "sudo ip netns exec l.worker001 nft list table ip kube-proxy"
-
-
 def test_nodes() -> None:
     names = [node.name for node in lab("iptables").nodes]
     assert rules_._nodes(lab("iptables"), None) == names
