@@ -145,7 +145,10 @@ class ProxyAgent:
     async def _wait_for_change(self) -> bool:
         """True when something changed, False when it is time to look at the kernel."""
         try:
-            await asyncio.wait_for(self._changed.wait(), REPAIR_INTERVAL)
+            # asyncio.wait_for would, before Python 3.12, lose a cancellation that comes with the
+            # event, and `stop` wait for ever.
+            async with asyncio.timeout(REPAIR_INTERVAL):
+                await self._changed.wait()
         except TimeoutError:
             return False
         self._busy = True

@@ -95,7 +95,8 @@ class Dnsmasq:
         child = process.spawn(self._arguments, owner=self._owner, netns=self._netns, log=self.log)
         self._remember(child.pid)
         try:
-            await asyncio.wait_for(self._answering(child), _READY_SECONDS)
+            async with asyncio.timeout(_READY_SECONDS):
+                await self._answering(child)
         except (TimeoutError, ChildProcessError):
             code = child.poll()
             child.end(0.2)
@@ -119,7 +120,8 @@ class Dnsmasq:
             with sock, contextlib.suppress(OSError):  # refused: not listening yet
                 sock.connect(("127.0.0.1", 53))
                 sock.send(question)
-                await asyncio.wait_for(loop.sock_recv(sock, 512), 0.5)
+                async with asyncio.timeout(0.5):
+                    await loop.sock_recv(sock, 512)
                 return
             await asyncio.sleep(0.002)
         raise ChildProcessError
