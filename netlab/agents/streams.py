@@ -1,13 +1,16 @@
-"""exec, attach and logs: what clients of the API may reach inside the lab's pods."""
+"""exec, attach, logs and connections: what clients of the API may reach inside the lab's pods."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import AsyncGenerator, Sequence
 
 from netlab.agents import containerlogs
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.podrun import PodRun
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
+from netlab.kernel import netns
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.workload.session import AttachSession, ExecSession
@@ -46,6 +49,20 @@ class LabStreams:
                 hint=f"netlab exec -it {meta.name(pod)} -- sh, or netlab logs -f {meta.name(pod)}",
             )
         return await known.attach()
+
+    async def dial(
+        self, pod: Object, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A TCP connection to a port on the pod's own loopback."""
+        with netns.entered(self._run(pod).netns):
+            sock = socket.socket()  # it stays in that namespace
+        try:
+            sock.setblocking(False)
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            return await asyncio.open_connection(sock=sock)
+        except BaseException:
+            sock.close()
+            raise
 
     async def logs(
         self,

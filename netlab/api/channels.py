@@ -1,7 +1,8 @@
-"""The server's end of `v4.channel.k8s.io` and `v5.channel.k8s.io`: a process over a websocket.
+"""The server's end of `v4.channel.k8s.io` and `v5.channel.k8s.io`: a process over channels.
 
 Every message is a channel's number and data: 0 stdin, 1 stdout, 2 stderr, 3 the final Status,
-4 terminal sizes; in v5, 255 followed by a channel's number closes that channel.
+4 terminal sizes; in v5, 255 followed by a channel's number closes that channel. Over a websocket
+the number is the message's first byte; over SPDY (kubectl before 1.30) each channel is a stream.
 """
 
 from __future__ import annotations
@@ -11,21 +12,32 @@ import contextlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
 from netlab.api.encoding import to_json
+from netlab.api.multiplex import Connection, Stream
+from netlab.api.pipes import RawPipe
 from netlab.api.streams import ProcessStream
 from netlab.errors import BadRequest
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
+SPDY = "SPDY/3.1"
+_SPDY_PROTOCOL = "v4.channel.k8s.io"
+
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
+_STREAM_TYPES = {
+    "stdin": STDIN, "stdout": STDOUT, "stderr": STDERR, "error": ERROR, "resize": RESIZE,
+}  # fmt: skip
 _LARGEST_MESSAGE = 4 * 1024 * 1024
 _LARGEST_OUTPUT = 32 * 1024
 # While a process does not read its input the server does not read the socket either, and would
 # not see the client go: a ping into a dead connection fails.
 _PING_SECONDS = 10.0
+# How long a client may take to open its SPDY streams.
+_OPEN_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -39,37 +51,173 @@ class Wanted:
 
 
 def refuse_other_protocols(request: web.Request) -> None:
-    """Only websockets that speak one of `PROTOCOLS` can be served."""
-    if request.headers.get("Upgrade", "").lower() != "websocket":
-        raise BadRequest("Upgrade request required: this server speaks websocket, not SPDY")
-    asked = request.headers.get("Sec-WebSocket-Protocol", "")
-    if not {part.strip() for part in asked.split(",")} & set(PROTOCOLS):
+    """Only what speaks one of `PROTOCOLS`, over a websocket or SPDY, can be served."""
+    upgrade = request.headers.get("Upgrade", "").lower()
+    if upgrade == SPDY.lower():
+        refuse_unless_common(spdy_protocols(request), (_SPDY_PROTOCOL,))
+    elif upgrade == "websocket":
+        refuse_unless_common(request.headers.get("Sec-WebSocket-Protocol", ""), PROTOCOLS)
+    else:
+        raise BadRequest("Upgrade request required")
+
+
+def spdy_protocols(request: web.Request) -> str:
+    """What the client of a SPDY upgrade speaks: one header for each, or one for all."""
+    return ", ".join(request.headers.getall("X-Stream-Protocol-Version", []))
+
+
+def refuse_unless_common(asked: str, accepted: tuple[str, ...]) -> None:
+    """Raise unless one of the protocols asked for is accepted."""
+    if not {part.strip() for part in asked.split(",")} & set(accepted):
         raise BadRequest(
             f"unable to upgrade: unable to negotiate protocol: client supports [{asked}], "
-            f"server accepts [{' '.join(PROTOCOLS)}]"
+            f"server accepts [{' '.join(accepted)}]"
         )
 
 
-async def serve(
-    request: web.Request, process: ProcessStream, wanted: Wanted
-) -> web.WebSocketResponse:
+async def serve(request: web.Request, process: ProcessStream, wanted: Wanted) -> web.StreamResponse:
     """Join a process to the client until either ends; then nothing of the process is left."""
-    socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_LARGEST_MESSAGE)
     try:
-        await socket.prepare(request)
-        await _Session(socket, process, wanted).run()
+        ends = await _open(request, wanted)
+        await _Session(ends, process, wanted).run()
     finally:
         await asyncio.shield(process.kill())
     with contextlib.suppress(ConnectionError):
-        await socket.close()
-    return socket
+        await ends.close()
+    return ends.response
+
+
+async def _open(request: web.Request, wanted: Wanted) -> Ends:
+    """The client's side of the process, over what it asked for."""
+    if request.headers["Upgrade"].lower() == "websocket":
+        return await SocketEnds.open(request, STDOUT if wanted.stdout else ERROR)
+    return await SpdyEnds.open(request, wanted)
+
+
+class Ends(Protocol):
+    """The client's side of a process: numbered channels in both directions."""
+
+    @property
+    def response(self) -> web.StreamResponse:
+        """What the verb returns when all is over."""
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """Pass output on; waits while the client does not read."""
+
+    def received(self) -> AsyncIterator[tuple[int, bytes]]:
+        """(channel, data) as it comes, until the client goes."""
+
+    async def ping(self) -> None:
+        """Fails with `ConnectionError` when the client has gone."""
+
+    async def close(self) -> None:
+        """All has been said."""
+
+
+class SocketEnds:
+    """Channels in the messages of a websocket."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self._socket = socket
+        self.response = socket
+
+    @staticmethod
+    async def open(request: web.Request, first: int) -> SocketEnds:
+        """Accept the websocket; an empty message on the first channel says that all is there."""
+        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_LARGEST_MESSAGE)
+        await socket.prepare(request)
+        await socket.send_bytes(bytes([first]))
+        return SocketEnds(socket)
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """As `Ends` says."""
+        await self._socket.send_bytes(bytes([channel]) + data)
+
+    async def received(self) -> AsyncIterator[tuple[int, bytes]]:
+        """As `Ends` says."""
+        async for message in self._socket:
+            data = message.data
+            if message.type is WSMsgType.TEXT:
+                data = data.encode()
+            elif message.type is not WSMsgType.BINARY:
+                continue
+            yield (data[0], bytes(data[1:])) if data else (STDIN, b"")
+
+    async def ping(self) -> None:
+        """As `Ends` says."""
+        await self._socket.ping()
+
+    async def close(self) -> None:
+        """As `Ends` says."""
+        await self._socket.close()
+
+
+class SpdyEnds:
+    """Channels as SPDY streams, which the client opens, each named by its `streamType`."""
+
+    def __init__(self, pipe: RawPipe, wanted: Wanted) -> None:
+        self._pipe = pipe
+        self.response = pipe.response
+        self._connection = Connection(pipe)
+        self._received = self._connection.received()
+        self._streams: dict[int, Stream] = {}
+        flags = (wanted.stdin, wanted.stdout, wanted.stderr, True, wanted.tty)
+        self._expected = {channel for channel, flag in enumerate(flags) if flag}
+
+    @staticmethod
+    async def open(request: web.Request, wanted: Wanted) -> SpdyEnds:
+        """Switch protocols, and wait until the client has opened all that it asked for."""
+        headers = {"Upgrade": SPDY, "X-Stream-Protocol-Version": _SPDY_PROTOCOL}
+        ends = SpdyEnds(await RawPipe.open(request, headers), wanted)
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await ends._collect()
+        except TimeoutError:
+            raise ConnectionAbortedError("the client does not open its streams") from None
+        return ends
+
+    async def _collect(self) -> None:
+        while self._expected - set(self._streams):
+            entry = await anext(self._received, None)
+            if entry is None:
+                raise ConnectionResetError("the client went before it opened its streams")
+            channel = _STREAM_TYPES.get(entry.stream.headers.get("streamtype", ""))
+            if entry.is_new and channel is not None:
+                self._streams[channel] = entry.stream
+
+    async def send(self, channel: int, data: bytes) -> None:
+        """As `Ends` says."""
+        stream = self._streams.get(channel)
+        if stream is not None:
+            await stream.write(data)
+
+    async def received(self) -> AsyncIterator[tuple[int, bytes]]:
+        """As `Ends` says; the end of a stream is told as v5 does."""
+        channels = {stream.number: channel for channel, stream in self._streams.items()}
+        async for entry in self._received:
+            channel = channels.get(entry.stream.number)
+            if channel is None:
+                continue
+            if entry.data:
+                yield channel, entry.data
+            if entry.is_last:
+                yield CLOSE, bytes([channel])
+
+    async def ping(self) -> None:
+        """As `Ends` says."""
+        await self._connection.ping()
+
+    async def close(self) -> None:
+        """As `Ends` says. The client reads every stream to its end, the error's too."""
+        for channel in (STDOUT, STDERR, ERROR):
+            if channel in self._streams:
+                await self._streams[channel].end()
+        await self._pipe.close()
 
 
 class _Session:
-    def __init__(
-        self, socket: web.WebSocketResponse, process: ProcessStream, wanted: Wanted
-    ) -> None:
-        self._socket = socket
+    def __init__(self, ends: Ends, process: ProcessStream, wanted: Wanted) -> None:
+        self._ends = ends
         self._process = process
         self._wanted = wanted
         self._stdin_open = wanted.stdin
@@ -89,37 +237,28 @@ class _Session:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _outgoing(self) -> None:
-        # An empty message on the first channel tells the client that the process is there.
-        await self._send(STDOUT if self._wanted.stdout else ERROR, b"")
         await asyncio.gather(
             self._pump(STDOUT, self._process.stdout(), self._wanted.stdout),
             self._pump(STDERR, self._process.stderr(), self._wanted.stderr),
         )
-        await self._send(ERROR, to_json(exit_status(await self._process.wait())))
+        await self._ends.send(ERROR, to_json(exit_status(await self._process.wait())))
 
     async def _pump(self, channel: int, output: AsyncIterator[bytes], wanted: bool) -> None:
         """Pass output on; what nobody wants is read all the same, or the process would stop."""
         async for chunk in output:
             for start in range(0, len(chunk) if wanted else 0, _LARGEST_OUTPUT):
-                await self._send(channel, chunk[start : start + _LARGEST_OUTPUT])
-
-    async def _send(self, channel: int, data: bytes) -> None:
-        await self._socket.send_bytes(bytes([channel]) + data)
+                await self._ends.send(channel, chunk[start : start + _LARGEST_OUTPUT])
 
     async def _pings(self) -> None:
         while True:
             await asyncio.sleep(_PING_SECONDS)
-            await self._socket.ping()
+            await self._ends.ping()
 
     async def _incoming(self) -> None:
-        async for message in self._socket:
-            if message.type is WSMsgType.BINARY:
-                await self._take(message.data)
-            elif message.type is WSMsgType.TEXT:
-                await self._take(message.data.encode())
+        async for channel, data in self._ends.received():
+            await self._take(channel, data)
 
-    async def _take(self, message: bytes) -> None:
-        channel, data = (message[0], message[1:]) if message else (STDIN, b"")
+    async def _take(self, channel: int, data: bytes) -> None:
         if channel == STDIN and data and self._stdin_open:
             await self._process.write(data)
         elif channel == RESIZE and self._wanted.tty:
@@ -130,8 +269,8 @@ class _Session:
 
     def _resize(self, data: bytes) -> None:
         """`{"Width": 80, "Height": 24}`; what makes no sense is passed over."""
-        with contextlib.suppress(ValueError, TypeError, KeyError):
-            size = json.loads(data)
+        with contextlib.suppress(ValueError, TypeError, LookupError):
+            size = json.loads(data.splitlines()[-1])  # several may have come at once
             columns, rows = int(size["Width"]), int(size["Height"])
             if 0 < columns < 65536 and 0 < rows < 65536:
                 self._process.resize(columns, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -120,6 +121,7 @@ class FakeStreams:
     lines: list[tuple[float, str]] = field(default_factory=list)
     processes: list[FakeProcess] = field(default_factory=list)
     logs_open: int = 0
+    connections: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def exec(
         self, pod: Object, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
@@ -134,6 +136,17 @@ class FakeStreams:
     async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> ProcessStream:
         """Start `main` as if it had been running."""
         return await self.exec(pod, container, [self.main, "attached"], stdin=stdin, tty=tty)
+
+    async def dial(
+        self, pod: Object, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Port 7 echoes until the end of what it gets; nobody listens on the others."""
+        del pod
+        if port != 7:
+            raise ConnectionRefusedError(111, "Connection refused")
+        ours, theirs = socket.socketpair()
+        self.connections.append(asyncio.create_task(_echo(theirs)))
+        return await asyncio.open_connection(sock=ours)
 
     async def logs(
         self,
@@ -168,6 +181,14 @@ class FakeStreams:
                 index += 1
             else:
                 await asyncio.sleep(0.01)
+
+
+async def _echo(sock: socket.socket) -> None:
+    reader, writer = await asyncio.open_connection(sock=sock)
+    while data := await reader.read(65536):
+        writer.write(data)
+        await writer.drain()
+    writer.close()
 
 
 def _line(when: float, text: str, *, timestamps: bool) -> bytes:

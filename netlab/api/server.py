@@ -22,6 +22,7 @@ from netlab.api import (
     logs,
     openapi,
     paths,
+    portforward,
     reads,
     subresources,
     swagger,
@@ -70,10 +71,13 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
     "exec": {"GET": execs.exec_, "POST": execs.exec_},
     "attach": {"GET": execs.attach, "POST": execs.attach},
     "log": {"GET": logs.log},
+    "portforward": {"GET": portforward.forward, "POST": portforward.forward},
 }
 
 
-_STREAMS: frozenset[Verb] = frozenset((watches.watch, logs.log, execs.exec_, execs.attach))
+_STREAMS: frozenset[Verb] = frozenset(
+    (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward)
+)
 
 
 def build_app(

@@ -1,4 +1,4 @@
-"""What the server asks of whoever runs the pods: exec, attach, logs.
+"""What the server asks of whoever runs the pods: exec, attach, logs, connections.
 
 The node agents implement `PodStreams`; the server knows nothing of namespaces and processes.
 The server has checked before that the pod exists, is bound to a node and has the container.
@@ -6,6 +6,7 @@ The server has checked before that the pod exists, is bound to a node and has th
 
 from __future__ import annotations
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Protocol
 
@@ -70,6 +71,9 @@ class PodStreams(Protocol):
 
     async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> ProcessStream:
         """The container's main process; `wait()` gives its exit code once it ends."""
+
+    async def dial(self, pod: Object, port: int) -> tuple[StreamReader, StreamWriter]:
+        """A TCP connection to a port on the pod's own loopback; `OSError` as connect(2) gives."""
 
     def logs(
         self,

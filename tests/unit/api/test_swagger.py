@@ -48,7 +48,9 @@ def test_references_lead_somewhere() -> None:
         if isinstance(value, dict):
             own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
             return own + [ref for inner in value.values() for ref in references(inner)]
-        return [ref for inner in value for ref in references(inner)] if isinstance(value, list) else []
+        return (
+            [ref for inner in value for ref in references(inner)] if isinstance(value, list) else []
+        )
 
     known = {f"#/definitions/{name}" for name in document["definitions"]}
     assert set(references(document["definitions"])) <= known
