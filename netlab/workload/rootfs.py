@@ -1,20 +1,20 @@
 """What a pod's processes see as their file system: this machine's, read-only, and private places.
 
 A pod has no image to unpack: its root is the machine's own `/`, without anything mounted below
-it, so that neither /run (labs, sockets) nor other disks are there. It is written as an fstab, which
-sandbox.sh mounts in one go in the pod's own mount namespace.
+it, so that neither /run (labs, sockets) nor other disks are there, and without what `hidden` says.
+It is written as an fstab, which sandbox.sh mounts in one go in the pod's own mount namespace.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks
-from netlab.workload import mounts
+from netlab.workload import hidden, mounts
 from netlab.workload.mounts import Mount
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -37,15 +37,6 @@ _SYSTEM = ("/usr", "/usr/local", "/opt", "/etc", "/var", "/nix")
 # Of these, root could change the machine, whatever its capabilities: docker hides them too.
 _PROC_READ_ONLY = ("sys", "bus", "fs", "irq")
 _PROC_HIDDEN = ("sysrq-trigger", "kcore", "keys", "timer_list", "sched_debug", "latency_stats")
-_PRIVATE = {
-    "tmp": "mode=1777",
-    "var/tmp": "mode=1777",
-    "root": "mode=0700",
-    "home": "mode=0755",
-    "mnt": "mode=0755",
-    "media": "mode=0755",
-    "srv": "mode=0755",
-}
 
 
 @dataclass(frozen=True)
@@ -68,6 +59,11 @@ class Root:
     def dev(self) -> Path:
         """Becomes /dev."""
         return self.directory / "dev"
+
+    @property
+    def shadow(self) -> Path:
+        """Becomes /etc/shadow."""
+        return self.directory / "shadow"
 
     @property
     def run(self) -> Path:
@@ -121,20 +117,25 @@ def prepare(directory: Path, pod_directory: Path, volumes: Sequence[Mount] = ())
         with contextlib.suppress(FileExistsError):
             (root.dev / link).symlink_to(target)
     own = {"/run": root.run, "/dev": root.dev}
-    private = [f"/{name}" for name in _PRIVATE]
-    planned = mounts.plan(volumes, own, private, directory / "skeletons")
-    lines = _mounts(root, pod_directory, planned)
+    private = hidden.private_directories()
+    planned = mounts.plan(volumes, own, list(private), directory / "skeletons")
+    lines = _mounts(root, pod_directory, planned, private)
     root.fstab.write_text("".join(f"{line}\n" for line in lines))
     return root
 
 
-def _mounts(root: Root, pod_directory: Path, volumes: mounts.Plan) -> Iterator[str]:
+def _mounts(
+    root: Root, pod_directory: Path, volumes: mounts.Plan, private: Mapping[str, str]
+) -> Iterator[str]:
     base = str(root.mount_point)
     yield entry("/", base, "none", "bind,ro")
+    overlays = list(mounts.overlay_entries(volumes, base))
+    yield from (entry(*each) for each in overlays if each[1] == base)  # would cover the next
     for path in _SYSTEM:
         if os.path.ismount(path):
             yield entry(path, base + path, "none", "bind,ro")
-    yield from (entry(*each) for each in mounts.overlay_entries(volumes, base))
+    yield from (entry(*each) for each in overlays if each[1] != base)
+    yield from _secrets(root, private)
     yield from _proc_and_sys(base)
     yield entry(str(root.dev), f"{base}/dev", "none", "bind,ro")
     for name in DEVICES:
@@ -142,12 +143,22 @@ def _mounts(root: Root, pod_directory: Path, volumes: mounts.Plan) -> Iterator[s
     yield entry("devpts", f"{base}/dev/pts", "devpts", "nosuid,noexec,mode=620,ptmxmode=666")
     yield entry("tmpfs", f"{base}/dev/shm", "tmpfs", "nosuid,nodev,mode=1777")
     yield entry(str(root.run), f"{base}/run", "none", "bind")
-    for name, mode in _PRIVATE.items():
-        if Path("/", name).is_dir() and not Path("/", name).is_symlink():
-            yield entry("tmpfs", f"{base}/{name}", "tmpfs", f"nosuid,nodev,{mode}")
+    for path, mode in private.items():
+        yield entry("tmpfs", base + path, "tmpfs", f"nosuid,nodev,{mode}")
     for name in POD_FILES:
         yield from _pod_file(root, pod_directory, name)
     yield from (entry(*each) for each in mounts.bind_entries(volumes, base))
+
+
+def _secrets(root: Root, private: Container[str]) -> Iterator[str]:
+    root.shadow.write_text(hidden.shadow(Path("/etc/passwd").read_text()))
+    for path, is_directory in hidden.secrets():
+        target = f"{root.mount_point}{path}"
+        if is_directory and path not in private:
+            yield entry("tmpfs", target, "tmpfs", "nosuid,nodev,noexec,ro,mode=0555")
+        elif not is_directory:
+            source = str(root.shadow) if path == "/etc/shadow" else "/dev/null"
+            yield entry(source, target, "none", "bind,ro")
 
 
 def _proc_and_sys(base: str) -> Iterator[str]:

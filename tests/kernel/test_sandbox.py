@@ -17,7 +17,7 @@ import pytest
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, run, syscalls
-from netlab.workload import crilog, rootfs
+from netlab.workload import crilog, hidden, rootfs
 from netlab.workload.client import ResponderClient, ensure_responder
 from netlab.workload.sandbox import (
     Command,
@@ -156,6 +156,29 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
         for name in ("sysrq-trigger", "kcore"):
             if Path("/proc", name).exists():
                 assert await lab.output("sh", "-c", f"wc -c </proc/{name}") == (0, "0\n")
+
+    play(lab, scenario)
+
+
+def test_what_not_everybody_may_read_here_nobody_may_read_there(lab: Lab) -> None:
+    """A pod's root has the uid of the machine's, so the modes of files alone protect nothing."""
+    directories = [path for path, is_directory in hidden.secrets() if is_directory]
+    directories += hidden.private_directories()
+    files = [path for path, is_directory in hidden.secrets() if not is_directory]
+    assert "/etc/shadow" in files
+    assert "/var/log" in directories
+
+    async def scenario(lab: Lab) -> None:
+        _, listed = await lab.output("find", *directories, "-mindepth", "1")
+        assert listed == ""
+        files.remove("/etc/shadow")
+        _, read = await lab.output("cat", *files)
+        assert read == ""
+        _, shadow = await lab.output("cat", "/etc/shadow")
+        assert "root:*:::::::" in shadow.splitlines()
+        assert {line.split(":")[1] for line in shadow.splitlines()} == {"*"}
+        said = await lab.output("su", "nobody", "-s", "/bin/sh", "-c", "id -un")
+        assert said == (0, "nobody\n")
 
     play(lab, scenario)
 

@@ -1,6 +1,9 @@
+import os
+
 import pytest
 
 from netlab.errors import NetlabError
+from netlab.workload import rootfs
 from netlab.workload.mounts import Mount, bind_entries, overlay_entries, plan
 
 
@@ -59,3 +62,14 @@ def test_a_volume_in_a_volume(tmp_path, volume):
 def test_some_places_are_refused(tmp_path, volume, target):
     with pytest.raises(NetlabError, match="cannot be mounted"):
         planned(tmp_path, Mount(volume, target))
+
+
+def test_an_overlay_of_the_root_does_not_cover_the_machines_other_disks(
+    tmp_path, volume, monkeypatch
+):
+    monkeypatch.setattr(os.path, "ismount", lambda path: path == "/usr")
+    root = rootfs.prepare(tmp_path / "c", tmp_path, [Mount(volume, "/no-such-place/here")])
+    lines = [line.split()[:3] for line in root.fstab.read_text().splitlines()]
+    base = str(root.mount_point)
+    overlay = lines.index(["overlay", base, "overlay"])
+    assert overlay < lines.index(["/usr", f"{base}/usr", "none"])
