@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, slicing
-from netlab.controllers.controller import Context, Controller, Watch, index_by_namespace, own_key
+from netlab.controllers.controller import Context, Controller, Watch, own_key
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
@@ -22,42 +22,51 @@ class ServicesOfPods:
     def __init__(self, context: Context) -> None:
         self._services = context.informers["Service"]
         self._pods = context.informers["Pod"]
-        index_by_namespace(self._services)
-        index_by_namespace(self._pods)
-        self._pods.add_index("label", _label_values)
+        self._services.add_index("selector", _one_pair)
+        self._pods.add_index("label", _label_pairs)
 
     def keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         """The Services whose endpoints a change of a pod may change."""
         if not endpoints_of.concerns_endpoints(old, new):
             return ()
-        labels = [meta.labels(obj) for obj in (old, new) if obj is not None]
-        pod = new or old
+        versions = [obj for obj in (old, new) if obj is not None]
+        candidates = {
+            meta.key(service): service
+            for pair in {pair for obj in versions for pair in _label_pairs(obj)}
+            for service in self._services.by_index("selector", pair)
+        }
         return [
-            meta.key(service)
-            for service in self._services.by_index("namespace", meta.namespace(pod or {}))
-            if any(_selects(service, one) for one in labels)
+            key
+            for key, service in candidates.items()
+            if any(_selector(service).items() <= meta.labels(obj).items() for obj in versions)
         ]
 
     def pods(self, service: Object) -> list[Object]:
         """The pods that the Service selects."""
-        selector = meta.spec(service).get("selector") or {}
-        matches = selectors.from_map(selector).matches
-        space = meta.namespace(service)
+        matches = selectors.from_map(_selector(service)).matches
         # The pair that fewest pods carry, rather than every pod of the namespace.
-        values = [f"{space} {key}={value}" for key, value in selector.items()]
-        rarest = min(values, key=lambda value: self._pods.count("label", value))
+        pairs = _pairs(service, _selector(service))
+        rarest = min(pairs, key=lambda pair: self._pods.count("label", pair))
         candidates = self._pods.by_index("label", rarest)
         return [pod for pod in candidates if matches(meta.labels(pod))]
 
 
-def _label_values(pod: Object) -> Iterable[str]:
-    space = meta.namespace(pod)
-    return [f"{space} {key}={value}" for key, value in meta.labels(pod).items()]
+def _selector(service: Object) -> dict[str, str]:
+    return meta.spec(service).get("selector") or {}
 
 
-def _selects(service: Object, labels: dict[str, str]) -> bool:
-    selector: dict[str, str] = meta.spec(service).get("selector") or {}
-    return bool(selector) and selector.items() <= labels.items()
+def _pairs(obj: Object, labels: Mapping[str, str]) -> list[str]:
+    space = meta.namespace(obj)
+    return [f"{space} {key}={value}" for key, value in labels.items()]
+
+
+def _label_pairs(pod: Object) -> Iterable[str]:
+    return _pairs(pod, meta.labels(pod))
+
+
+def _one_pair(service: Object) -> Iterable[str]:
+    """Any one pair of the selector: a pod that is selected carries them all."""
+    return _pairs(service, _selector(service))[:1]
 
 
 class EndpointSlices(Controller):
