@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
+from netlab.api import eventviews
 from netlab.api.encoding import Encoder, to_json
 from netlab.api.negotiation import Form
 from netlab.api.paths import Target
@@ -69,6 +70,8 @@ class Call:
 
         One that was not `stored` (a dry run's) has the version of another: it is not kept.
         """
+        if eventviews.is_view(self.target.kind) and self.form.shape == "object":
+            obj, stored = eventviews.outward(obj), False
         encoder = self.backend.encoder if stored else Encoder()
         return self.answer_bytes(encoder.one(obj, self.form, self.backend.now()), code)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netlab.api import eventviews, reviews
 from netlab.objects.bootstrap import KUBELET_VERSION
 from netlab.objects.kinds import KINDS, Kind
 
@@ -37,14 +38,19 @@ _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
 }
 
 
+# What is answered although no such objects are stored, and its verbs where not all are.
+_MORE = (*KINDS, eventviews.KIND, *reviews.KINDS)
+_VERBS: dict[Kind, tuple[str, ...]] = dict.fromkeys(reviews.KINDS, ("create",))
+
+
 def groups() -> list[tuple[str, str]]:
     """The named (group, version) pairs, in the order of the kinds."""
-    return list(dict.fromkeys((kind.group, kind.version) for kind in KINDS if kind.group))
+    return list(dict.fromkeys((kind.group, kind.version) for kind in _MORE if kind.group))
 
 
 def kinds_of(group: str, version: str) -> list[Kind]:
     """The kinds of one group and version."""
-    return [kind for kind in KINDS if (kind.group, kind.version) == (group, version)]
+    return [kind for kind in _MORE if (kind.group, kind.version) == (group, version)]
 
 
 def core_versions() -> Document:
@@ -98,7 +104,7 @@ def _resources(kind: Kind) -> Iterable[Document]:
         "singularName": kind.singular,
         "namespaced": kind.namespaced,
         "kind": kind.kind,
-        "verbs": list(OBJECT_VERBS),
+        "verbs": list(_VERBS.get(kind, OBJECT_VERBS)),
     }
     if kind.short_names:
         main["shortNames"] = list(kind.short_names)
@@ -148,7 +154,7 @@ def _discovery_resource(kind: Kind) -> Document:
         "responseKind": _gvk(kind.group, kind.version, kind.kind),
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular,
-        "verbs": list(OBJECT_VERBS),
+        "verbs": list(_VERBS.get(kind, OBJECT_VERBS)),
     }
     if kind.short_names:
         entry["shortNames"] = list(kind.short_names)

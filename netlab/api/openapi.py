@@ -10,11 +10,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from netlab.api.discovery import groups, kinds_of
 from netlab.api.encoding import to_json
 from netlab.objects import schema
 from netlab.objects.bootstrap import KUBELET_VERSION
-from netlab.objects.kinds import Kind
+from netlab.objects.kinds import KINDS, Kind
 
 Document = dict[str, Any]
 
@@ -24,8 +23,11 @@ _GVK = "x-kubernetes-group-version-kind"
 
 def group_versions() -> dict[str, tuple[str, str]]:
     """`api/v1`, `apis/apps/v1`, … → (group, version)."""
-    named = {f"apis/{group}/{version}": (group, version) for group, version in groups()}
-    return {"api/v1": ("", "v1"), **named}
+    found = {(kind.group, kind.version): None for kind in KINDS}
+    return {
+        f"apis/{group}/{version}" if group else "api/v1": (group, version)
+        for group, version in found
+    }
 
 
 @cache
@@ -50,7 +52,8 @@ def document(path: str) -> bytes | None:
     """`/openapi/v3/<path>` as JSON; None when there is no such group and version."""
     if path not in group_versions():
         return None
-    kinds = kinds_of(*group_versions()[path])
+    pair = group_versions()[path]
+    kinds = [kind for kind in KINDS if (kind.group, kind.version) == pair]
     return to_json(
         {
             "openapi": "3.0.0",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netlab.api import eventviews
 from netlab.errors import ApiError, NotFound
-from netlab.objects.kinds import Kind, at_path
+from netlab.objects import kinds
+from netlab.objects.kinds import Kind
 
 
 class MethodNotAllowed(ApiError):
@@ -39,9 +41,9 @@ def parse(path: str) -> Target:
     """`/apis/apps/v1/namespaces/default/deployments/web/scale` → Target; `NotFound` if nothing."""
     group, version, rest = _group_version(path)
     namespace: str | None = None
-    if len(rest) >= 3 and rest[0] == "namespaces" and at_path(group, version, rest[2]):
+    if len(rest) >= 3 and rest[0] == "namespaces" and _at_path(group, version, rest[2]):
         namespace, rest = rest[1], rest[2:]
-    kind = at_path(group, version, rest[0]) if rest else None
+    kind = _at_path(group, version, rest[0]) if rest else None
     if kind is None or len(rest) > 3 or "" in (namespace, *rest):
         raise no_such_path()
     if kind.namespaced != (namespace is not None) and (len(rest) > 1 or namespace is not None):
@@ -50,6 +52,12 @@ def parse(path: str) -> Target:
     if subresource and subresource not in kind.subresources:
         raise no_such_path()
     return Target(kind, namespace, name, subresource)
+
+
+def _at_path(group: str, version: str, plural: str) -> Kind | None:
+    if (group, version, plural) == ("events.k8s.io", "v1", "events"):
+        return eventviews.KIND
+    return kinds.at_path(group, version, plural)
 
 
 def _group_version(path: str) -> tuple[str, str, list[str]]:

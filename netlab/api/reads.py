@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from netlab.api import eventviews
 from netlab.api.call import Call
 from netlab.api.encoding import partial_object, to_json
 from netlab.api.tables import table
@@ -93,7 +94,10 @@ def _encode(call: Call, page: _Page) -> bytes:
     if form.shape == "metadata":
         items = [to_json(partial_object(obj)) for obj in page.items]
         return _list("PartialObjectMetadataList", "meta.k8s.io/v1", page.metadata, items)
-    items = [encoder.object(obj) for obj in page.items]
+    if eventviews.is_view(kind):
+        items = [to_json(eventviews.outward(obj)) for obj in page.items]
+    else:
+        items = [encoder.object(obj) for obj in page.items]
     return _list(f"{kind.kind}List", kind.api_version, page.metadata, items)
 
 

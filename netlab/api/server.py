@@ -24,6 +24,7 @@ from netlab.api import (
     paths,
     portforward,
     reads,
+    reviews,
     subresources,
     swagger,
     watches,
@@ -218,7 +219,7 @@ async def _openapi(request: web.Request) -> web.Response:
 
 
 async def _dispatch(request: web.Request) -> web.StreamResponse:
-    found = _discovery(request)
+    found = _discovery(request) or await reviews.answer(request)
     if found is not None:
         return found
     target = paths.parse(request.path)

@@ -6,8 +6,9 @@ import asyncio
 
 from aiohttp import web
 
+from netlab.api import eventviews
 from netlab.api.call import Call, add_warnings
-from netlab.api.encoding import Encoder
+from netlab.api.encoding import Encoder, to_json
 from netlab.api.negotiation import Form
 from netlab.errors import Expired
 from netlab.objects.watch import Event
@@ -83,6 +84,7 @@ class Lines:
         self._form: Form = call.form
         self._now = call.backend.now
         self._headers = True
+        self._is_view = eventviews.is_view(call.target.kind) and call.form.shape == "object"
 
     def line(self, event: Event) -> bytes:
         """The event as a line of JSON."""
@@ -91,6 +93,8 @@ class Lines:
     def _object(self, event: Event) -> bytes:
         if event.type == "ERROR":
             return self._encoder.object(event.object)
+        if self._is_view:
+            return to_json(eventviews.outward(event.object))
         # Deleted, or gone from a selector's view: the last state seen, at a revision that may
         # also be that of the object's next state. The two must not share an entry.
         gone = event.type == "DELETED"

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from netlab.api import bodies, fields
+from netlab.api import bodies, eventviews, fields
 from netlab.api.call import Call, is_dry_run, plain_answer, query_number
 from netlab.errors import BadRequest, NotFound
 from netlab.objects.meta import Object, is_terminating, uid
@@ -44,6 +44,8 @@ async def _body(call: Call) -> Object:
     """The object in the body, made to agree with the path, its fields checked."""
     obj = await bodies.read_object(call.request, call.target.kind)
     _agree_with_path(obj["metadata"], call)
+    if eventviews.is_view(call.target.kind):
+        obj = eventviews.inward(obj)
     call.warnings += fields.check(obj, call.query("fieldValidation"))
     return obj
 
@@ -69,6 +71,8 @@ def _agree_with_path(metadata: dict[str, Any], call: Call) -> None:
 async def patch(call: Call) -> web.Response:
     """Change part of an object, or of its status, in any of the four ways."""
     kind, change = await read_patch(call)
+    if eventviews.is_view(call.target.kind) and isinstance(change, dict):
+        change = eventviews.inward(change)
     call.warnings += fields.check_patch(call.target.kind, change, call.query("fieldValidation"))
     created = False
     if kind == APPLY:
