@@ -64,13 +64,15 @@ class ResponderClient:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
 
     async def connect(self) -> None:
         """Connect, unless connected; `ResponderGone` when nobody listens."""
-        if self._writer is not None:
-            return
-        reader, self._writer = await self._open()
-        self._reading = asyncio.create_task(self._read(reader))
+        async with self._connecting:  # of two connections, the end of one would be taken for both
+            if self._writer is not None:
+                return
+            reader, self._writer = await self._open()
+            self._reading = asyncio.create_task(self._read(reader))
 
     async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
