@@ -146,7 +146,7 @@ def _open(pid: int) -> int | None:
 def _end(opened: dict[int, int], grace: float) -> None:
     try:
         for pid, descriptor in opened.items():
-            _signal(descriptor, signal.SIGKILL if _ignores_term(pid) else signal.SIGTERM)
+            _signal(descriptor, signal.SIGKILL if ignores_term(pid) else signal.SIGTERM)
         left = _wait(opened, grace)
         for pid in left:
             _signal(opened[pid], signal.SIGKILL)
@@ -191,7 +191,7 @@ def _collect(pid: int, descriptor: int) -> None:
             os.waitid(os.P_PIDFD, descriptor, os.WEXITED | os.WNOHANG)
 
 
-def _ignores_term(pid: int) -> bool:
+def ignores_term(pid: int) -> bool:
     """True when TERM would change nothing: it is ignored, or this is a PID namespace's init.
 
     The kernel drops signals to an init that has no handler for them, so waiting is in vain.

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel.process import OWNER_VARIABLE
+from netlab.kernel.process import OWNER_VARIABLE, ignores_term
 from netlab.workload.child import Child, Ends, Input, Output
 from netlab.workload.crilog import LogWriter, Stream
 from netlab.workload.served import Json
@@ -200,10 +200,11 @@ class ContainerProcess:
     async def kill(self, grace: float) -> Json:
         """TERM to the first process, KILL after `grace` seconds; returns the state after the end.
 
-        A first process without a handler for it never gets the TERM: so it is in containers.
+        A first process without a handler for it never gets the TERM: so it is in containers. There
+        the grace period passes in vain (30 s for a `sleep`); here it is spared.
         """
         assert self._child is not None
-        if grace > 0:
+        if grace > 0 and not ignores_term(self._child.pid):
             self._child.send(signal.SIGTERM)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), grace)
