@@ -12,14 +12,12 @@ from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, KernelRefused
 
-CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 
 MS_BIND = 0x1000
 MS_REC = 0x4000
 MS_PRIVATE = 0x40000
 MS_NOSUID = 0x2
-MS_NODEV = 0x4
 MNT_DETACH = 0x2
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -338,8 +338,3 @@ def tool(name: str) -> str:
             f"{name} is missing, which pods' processes need", hint="apt-get install util-linux dash"
         )
     return found
-
-
-def grantable(names: Collection[str]) -> tuple[str, ...]:
-    """Of these capabilities, those that a container here may be given."""
-    return tuple(sorted({_plain(name) for name in names} & _GRANTABLE))
