@@ -60,8 +60,8 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     """
     shared = pod_spec.get("securityContext") or {}
     own = container.get("securityContext") or {}
-    user = own.get("runAsUser", shared.get("runAsUser"))
-    group = own.get("runAsGroup", shared.get("runAsGroup", 0))
+    user = own.get("runAsUser", shared.get("runAsUser")) or 0
+    group = own.get("runAsGroup", shared.get("runAsGroup")) or 0
     added = {_plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
     dropped = {_plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
     if own.get("privileged") or "all" in added:
@@ -69,7 +69,7 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     kept = () if "all" in dropped else DEFAULT_CAPABILITIES
     names = dict.fromkeys((*kept, *sorted(added & _GRANTABLE)))
     capabilities = tuple(name for name in names if name not in dropped)
-    return Privileges(f"{user}:{group}" if user else "", capabilities)
+    return Privileges(f"{user}:{group}" if user or group else "", capabilities)
 
 
 def _plain(name: str) -> str:

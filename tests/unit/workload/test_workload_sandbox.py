@@ -96,6 +96,7 @@ def test_privileges_are_asked_for_and_harmless() -> None:
     assert asked({"runAsUser": 5}, {}).identity == "5:0"
     assert asked({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 7}).identity == "7:6"
     assert asked({"runAsUser": 5}, {"runAsUser": 0}).identity == ""
+    assert asked({"runAsGroup": 6}, {"runAsUser": 0}).identity == "0:6"
     added = asked({}, {"capabilities": {"add": ["CAP_NET_ADMIN", "SYS_ADMIN", "SYS_MODULE"]}})
     assert set(added.capabilities) - set(DEFAULT_CAPABILITIES) == {"net_admin"}
     only = asked({}, {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "NET_RAW"]}})
