@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from netlab.client.informer import Informer, Informers
 from netlab.client.workqueue import WorkQueue
@@ -67,6 +67,12 @@ class Controller(ABC):
     @abstractmethod
     async def reconcile(self, key: str) -> float | None:
         """Do what `key` needs; seconds until it wants to look at that key again, or None."""
+
+    async def write_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
+        """Merge-patch the status if that changes it; the object as it then is."""
+        if all(meta.status(obj).get(field) == value for field, value in status.items()):
+            return obj
+        return await self.informers.patch_status(obj, status)
 
 
 def own_key(old: Object | None, new: Object | None) -> Iterable[str]:

@@ -7,16 +7,8 @@ from typing import Any
 
 from netlab.controllers import placement, revision, rollout
 from netlab.controllers import pods as podlib
-from netlab.controllers.controller import (
-    Context,
-    Controller,
-    Watch,
-    index_by_controller,
-    index_by_namespace,
-    own_key,
-    owner_keys,
-)
-from netlab.controllers.ownership import claim, selects_orphan
+from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -40,24 +32,13 @@ class DaemonSets(Controller):
 
     name = "daemonset-controller"
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        index_by_controller(self.informers["Pod"])
-        index_by_namespace(self.informers["DaemonSet"])
-
     def watches(self) -> Sequence[Watch]:
         """DaemonSets, their pods, and nodes."""
         return (
             Watch("DaemonSet", own_key),
-            Watch("Pod", self._pod_keys),
+            claims(self.informers, "DaemonSet", "Pod"),
             Watch("Node", self._node_keys),
         )
-
-    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
-        keys = set(owner_keys("DaemonSet")(old, new))
-        if new is not None and meta.controller_of(new) is None:
-            keys.update(selects_orphan(self.informers, "DaemonSet", new))
-        return keys
 
     def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         if old is not None and new is not None and not placement.differs(old, new):
@@ -74,7 +55,7 @@ class DaemonSets(Controller):
             await self._place(owner, pods)
             await self._renew(owner, pods)
         await self._report(key)
-        wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+        wait = podlib.min_ready_seconds(owner)
         everyone = [pod for group in pods.values() for pod in group]
         return podlib.seconds_to_available(everyone, wait, self.context.clock())
 
@@ -120,11 +101,10 @@ class DaemonSets(Controller):
         return {meta.name(node) for node in nodes if should_run(owner, node)}
 
     def _alive(self, pods: Iterable[Object]) -> list[Object]:
-        informer = self.informers["Pod"]
-        return [pod for pod in pods if not podlib.is_finished(pod) and not informer.is_going(pod)]
+        return podlib.active(self.informers["Pod"], pods)
 
     def _is_available(self, owner: Object, pod: Object) -> bool:
-        wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+        wait = podlib.min_ready_seconds(owner)
         return podlib.is_available(pod, wait, self.context.clock())
 
     async def _create(self, owner: Object, node: str) -> None:
@@ -150,8 +130,7 @@ class DaemonSets(Controller):
             return
         pods = by_node(self._alive(self.informers["Pod"].by_index("controller", meta.uid(owner))))
         status = status_of(owner, pods, self._fitting(owner), self.context.clock())
-        if status != {field: meta.status(owner).get(field) for field in status}:
-            await self.informers.patch_status(owner, status)
+        await self.write_status(owner, status)
 
 
 def _age(pod: Object) -> tuple[str, str]:
@@ -205,7 +184,7 @@ def _node_of(pod: Object) -> str:
 
 def status_of(owner: Object, pods: ByNode, fitting: set[str], now: float) -> dict[str, Any]:
     """The status as a merge patch, for the living pods by node and the nodes that want one."""
-    wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+    wait = podlib.min_ready_seconds(owner)
     wanted = revision.update_hash(owner)
     placed = [group for node, group in pods.items() if node in fitting]
     available = sum(any(podlib.is_available(p, wait, now) for p in group) for group in placed)

@@ -17,7 +17,6 @@ from netlab.controllers.controller import (
     Controller,
     Watch,
     index_by_controller,
-    index_by_namespace,
     own_key,
     owner_keys,
 )
@@ -28,7 +27,7 @@ from netlab.controllers.deployment_status import (
     seconds_to_deadline,
     status_of,
 )
-from netlab.controllers.ownership import claim, selects_orphan
+from netlab.controllers.ownership import claim, claims
 from netlab.errors import AlreadyExists, NotFound
 from netlab.objects import meta, names
 from netlab.objects.meta import Object
@@ -49,23 +48,15 @@ class Deployments(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        index_by_controller(self.informers["ReplicaSet"])
         index_by_controller(self.informers["Pod"])
-        index_by_namespace(self.informers["Deployment"])
 
     def watches(self) -> Sequence[Watch]:
         """Deployments, their ReplicaSets, and the going of pods, which Recreate waits for."""
         return (
             Watch("Deployment", own_key),
-            Watch("ReplicaSet", self._replica_set_keys),
+            claims(self.informers, "Deployment", "ReplicaSet"),
             Watch("Pod", self._pod_keys),
         )
-
-    def _replica_set_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
-        keys = set(owner_keys("Deployment")(old, new))
-        if new is not None and meta.controller_of(new) is None:
-            keys.update(selects_orphan(self.informers, "Deployment", new))
-        return keys
 
     def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         if old is None or (new is not None and not podlib.is_finished(new)):
@@ -200,9 +191,7 @@ class Deployments(Controller):
         old = rollout.by_age(s for s in sets if s is not new)
         now = self.context.clock()
         status = status_of(Rollout(deployment, new, old, now, created))
-        if status != {field: meta.status(deployment).get(field) for field in status}:
-            deployment = await self.informers.patch_status(deployment, status)
-        return seconds_to_deadline(deployment, now)
+        return seconds_to_deadline(await self.write_status(deployment, status), now)
 
 
 def new_replica_set(deployment: Object, old: Sequence[Object]) -> Object:
@@ -254,7 +243,7 @@ def _refreshed(deployment: Object, new: Object, number: int) -> dict[str, Any]:
             history = [present.get(rollout.REVISION_HISTORY), present[rollout.REVISION]]
             annotations[rollout.REVISION_HISTORY] = ",".join(text for text in history if text)
     patch: dict[str, Any] = {"metadata": {"annotations": annotations}} if annotations else {}
-    wait = int(meta.spec(deployment).get("minReadySeconds") or 0)
-    if wait != int(meta.spec(new).get("minReadySeconds") or 0):
+    wait = podlib.min_ready_seconds(deployment)
+    if wait != podlib.min_ready_seconds(new):
         patch["spec"] = {"minReadySeconds": wait}
     return patch

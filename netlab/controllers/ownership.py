@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 
 from netlab.client.informer import Informers
+from netlab.controllers.controller import Watch, index_by_controller, index_by_namespace, owner_keys
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
@@ -13,7 +15,7 @@ from netlab.objects.meta import Object
 async def claim(informers: Informers, owner: Object, kind: str) -> list[Object]:
     """The objects of that kind the owner controls, after adoption and release; sorted by name.
 
-    The informer of `kind` must have the indexes of `index_by_controller`.
+    The owner's controller watches them through `claims`.
     """
     informer = informers[kind]
     selector = selectors.from_label_selector(meta.spec(owner).get("selector"))
@@ -55,14 +57,29 @@ def _references(obj: Object, references: list[dict[str, object]]) -> dict[str, o
     return {"metadata": {"ownerReferences": references or None, "resourceVersion": version}}
 
 
-def selects_orphan(informers: Informers, kind: str, orphan: Object) -> list[str]:
-    """The keys of those owners of that kind whose selector matches an object without controller.
+def claims(informers: Informers, owner_kind: str, kind: str) -> Watch:
+    """The watch of what owners of a kind `claim`: the key of its owner, and of those who could be.
 
-    The informer of `kind` must have the index "namespace".
+    Adds the indexes that this and `claim` need.
     """
+    index_by_controller(informers[kind])
+    index_by_namespace(informers[owner_kind])
+    owned = owner_keys(owner_kind)
+
+    def keys(old: Object | None, new: Object | None) -> Iterable[str]:
+        found = set(owned(old, new))
+        if new is not None and meta.controller_of(new) is None:
+            found.update(_selecting(informers, owner_kind, new))
+        return found
+
+    return Watch(kind, keys)
+
+
+def _selecting(informers: Informers, owner_kind: str, orphan: Object) -> list[str]:
+    """The keys of those owners whose selector matches an object without controller."""
     return [
         meta.key(owner)
-        for owner in informers[kind].by_index("namespace", meta.namespace(orphan))
+        for owner in informers[owner_kind].by_index("namespace", meta.namespace(orphan))
         if selectors.from_label_selector(meta.spec(owner).get("selector")).matches(
             meta.labels(orphan)
         )

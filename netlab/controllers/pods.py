@@ -19,6 +19,16 @@ def is_finished(pod: Object) -> bool:
     return meta.status(pod).get("phase") in FINISHED
 
 
+def active(informer: Informer, pods: Iterable[Object]) -> list[Object]:
+    """Those that are neither finished nor on their way out; `informer` is the pods' own."""
+    return [pod for pod in pods if not is_finished(pod) and not informer.is_going(pod)]
+
+
+def min_ready_seconds(owner: Object) -> int:
+    """How long the owner wants a pod to be ready before it counts as available."""
+    return int(meta.spec(owner).get("minReadySeconds") or 0)
+
+
 def index_by_node(informer: Informer) -> None:
     """Index "node": the name of the node that an unfinished pod is bound to."""
     informer.add_index("node", on_node)

@@ -15,12 +15,10 @@ from netlab.controllers.controller import (
     Controller,
     Watch,
     index_by_controller,
-    index_by_namespace,
     own_key,
-    owner_keys,
     seconds,
 )
-from netlab.controllers.ownership import claim, selects_orphan
+from netlab.controllers.ownership import claim, claims
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -36,19 +34,11 @@ class ReplicaSets(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        index_by_controller(self.informers["Pod"])
         index_by_controller(self.informers["ReplicaSet"])
-        index_by_namespace(self.informers["ReplicaSet"])
 
     def watches(self) -> Sequence[Watch]:
         """ReplicaSets, and pods for those who own them or could."""
-        return (Watch("ReplicaSet", own_key), Watch("Pod", self._pod_keys))
-
-    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
-        keys = set(owner_keys("ReplicaSet")(old, new))
-        if new is not None and meta.controller_of(new) is None:
-            keys.update(selects_orphan(self.informers, "ReplicaSet", new))
-        return keys
+        return (Watch("ReplicaSet", own_key), claims(self.informers, "ReplicaSet", "Pod"))
 
     async def reconcile(self, key: str) -> float | None:
         """Create or delete pods until `replicas` are active, and report it in the status."""
@@ -58,16 +48,12 @@ class ReplicaSets(Controller):
         claimed = await claim(self.informers, replica_set, "Pod")
         failure: ApiError | None = None
         if not self.informers["ReplicaSet"].is_going(replica_set):
-            failure = await self._scale(replica_set, self._active(claimed))
+            failure = await self._scale(replica_set, podlib.active(self.informers["Pod"], claimed))
         await self._report(key, failure)
         if failure is not None:
             raise failure
-        min_ready = int(meta.spec(replica_set).get("minReadySeconds") or 0)
+        min_ready = podlib.min_ready_seconds(replica_set)
         return podlib.seconds_to_available(claimed, min_ready, self.context.clock())
-
-    def _active(self, pods: Iterable[Object]) -> list[Object]:
-        informer = self.informers["Pod"]
-        return [pod for pod in pods if not podlib.is_finished(pod) and not informer.is_going(pod)]
 
     async def _scale(self, replica_set: Object, active: list[Object]) -> ApiError | None:
         missing = rollout.replicas(replica_set) - len(active)
@@ -139,7 +125,7 @@ class ReplicaSets(Controller):
         return [
             pod
             for sibling in siblings
-            for pod in self._active(informer.by_index("controller", meta.uid(sibling)))
+            for pod in podlib.active(informer, informer.by_index("controller", meta.uid(sibling)))
         ]
 
     async def _report(self, key: str, failure: ApiError | None) -> None:
@@ -147,11 +133,10 @@ class ReplicaSets(Controller):
         replica_set = self.informers["ReplicaSet"].get(key)
         if replica_set is None:
             return
-        mine = self.informers["Pod"].by_index("controller", meta.uid(replica_set))
-        active = self._active(mine)
+        pods = self.informers["Pod"]
+        active = podlib.active(pods, pods.by_index("controller", meta.uid(replica_set)))
         status = status_of(replica_set, active, failure, self.context)
-        if status != {field: meta.status(replica_set).get(field) for field in status}:
-            await self.informers.patch_status(replica_set, status)
+        await self.write_status(replica_set, status)
 
 
 def _node(pod: Object) -> str:
@@ -189,7 +174,7 @@ def status_of(
     """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
     spec = meta.spec(replica_set)
     template = (spec["template"].get("metadata") or {}).get("labels") or {}
-    min_ready, now = int(spec.get("minReadySeconds") or 0), context.clock()
+    min_ready, now = podlib.min_ready_seconds(replica_set), context.clock()
     labelled = sum(template.items() <= meta.labels(pod).items() for pod in active)
     status: dict[str, Any] = {
         "replicas": len(active),

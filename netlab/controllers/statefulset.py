@@ -12,16 +12,8 @@ from typing import Any
 
 from netlab.controllers import pods as podlib
 from netlab.controllers import revision
-from netlab.controllers.controller import (
-    Context,
-    Controller,
-    Watch,
-    index_by_controller,
-    index_by_namespace,
-    own_key,
-    owner_keys,
-)
-from netlab.controllers.ownership import claim, selects_orphan
+from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -37,20 +29,9 @@ class StatefulSets(Controller):
 
     name = "statefulset-controller"
 
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        index_by_controller(self.informers["Pod"])
-        index_by_namespace(self.informers["StatefulSet"])
-
     def watches(self) -> Sequence[Watch]:
         """StatefulSets, and pods for those who own them or could."""
-        return (Watch("StatefulSet", own_key), Watch("Pod", self._pod_keys))
-
-    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
-        keys = set(owner_keys("StatefulSet")(old, new))
-        if new is not None and meta.controller_of(new) is None:
-            keys.update(selects_orphan(self.informers, "StatefulSet", new))
-        return keys
+        return (Watch("StatefulSet", own_key), claims(self.informers, "StatefulSet", "Pod"))
 
     async def reconcile(self, key: str) -> float | None:
         """Take the next step, or in parallel all of them; then write the status."""
@@ -62,7 +43,7 @@ class StatefulSets(Controller):
         if not self.informers["StatefulSet"].is_going(owner):
             await self._step(owner, pods)
         await self._report(key)
-        min_ready = int(meta.spec(owner).get("minReadySeconds") or 0)
+        min_ready = podlib.min_ready_seconds(owner)
         return podlib.seconds_to_available(pods.values(), min_ready, self.context.clock())
 
     async def _step(self, owner: Object, pods: Numbered) -> None:
@@ -112,7 +93,7 @@ class StatefulSets(Controller):
                 return
 
     def _is_healthy(self, owner: Object, pod: Object) -> bool:
-        wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+        wait = podlib.min_ready_seconds(owner)
         available = podlib.is_available(pod, wait, self.context.clock())
         return available and not self.informers["Pod"].is_going(pod)
 
@@ -139,9 +120,7 @@ class StatefulSets(Controller):
         if owner is None:
             return
         pods = self.informers["Pod"].by_index("controller", meta.uid(owner))
-        status = status_of(owner, pods, self.context.clock())
-        if status != {field: meta.status(owner).get(field) for field in status}:
-            await self.informers.patch_status(owner, status)
+        await self.write_status(owner, status_of(owner, pods, self.context.clock()))
 
 
 def numbers(owner: Object) -> range:
@@ -179,7 +158,7 @@ def numbered_pod(owner: Object, number: int) -> Object:
 def status_of(owner: Object, pods: Iterable[Object], now: float) -> dict[str, Any]:
     """The status as a merge patch."""
     alive = [pod for pod in pods if not podlib.is_finished(pod)]
-    wait = int(meta.spec(owner).get("minReadySeconds") or 0)
+    wait = podlib.min_ready_seconds(owner)
     wanted = revision.update_revision(owner)
     staying = [pod for pod in alive if not meta.is_terminating(pod)]
     updated = sum(revision.of(pod) == wanted for pod in staying)
