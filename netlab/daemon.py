@@ -35,7 +35,6 @@ from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.controller import timestamp
 from netlab.controllers.runtime import Running, start_controllers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
@@ -46,6 +45,7 @@ from netlab.network import plan
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
+from netlab.objects.times import timestamp
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.served import Listener, ServedContainer, ServedPod

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from netlab.client.informer import Informer, Informers
@@ -13,6 +12,7 @@ from netlab.client.workqueue import WorkQueue
 from netlab.controllers.events import EventRecorder
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.times import timestamp
 
 Keys = Callable[[Object | None, Object | None], Iterable[str]]
 """`keys(old, new)`: what to reconcile after a change; None before it was, and after it went."""
@@ -112,13 +112,3 @@ def _orphan_namespace(obj: Object) -> Iterable[str]:
 def index_by_namespace(informer: Informer) -> None:
     """Index "namespace"."""
     informer.add_index("namespace", lambda obj: (meta.namespace(obj),))
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since the epoch as RFC 3339, in UTC, whole seconds."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def seconds(text: str | None) -> float:
-    """An RFC 3339 timestamp as seconds since the epoch; 0 for none."""
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() if text else 0.0

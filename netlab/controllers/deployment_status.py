@@ -8,9 +8,9 @@ from typing import Any
 
 from netlab.controllers import rollout
 from netlab.controllers.conditions import Condition, conditions_with, find
-from netlab.controllers.controller import seconds, timestamp
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.times import seconds, timestamp
 
 NO_DEADLINE = 2**31 - 1
 AVAILABLE = "NewReplicaSetAvailable"

@@ -12,13 +12,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Literal
 
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.times import timestamp
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class EventRecorder:
             entry = _Entry(self._event(component, obj, type_, reason))
             _remember(self._entries, key, lambda: entry)
         entry.body["count"] += 1
-        entry.body["lastTimestamp"] = _timestamp(self._clock())
+        entry.body["lastTimestamp"] = timestamp(self._clock())
         entry.body["message"] = _COMBINED + message if key[-1] == _COMBINED else message
         self._dirty[key] = entry
         self._schedule()
@@ -126,8 +126,8 @@ class EventRecorder:
             "message": "",
             "type": type_,
             "count": 0,
-            "firstTimestamp": _timestamp(now),
-            "lastTimestamp": _timestamp(now),
+            "firstTimestamp": timestamp(now),
+            "lastTimestamp": timestamp(now),
             "eventTime": None,
             "source": {"component": component},
             "reportingComponent": component,
@@ -173,7 +173,3 @@ def _remember(
     if len(entries) > REMEMBERED:
         entries.popitem(last=False)
     return entries[key]
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

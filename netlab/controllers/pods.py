@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from netlab.client.informer import Informer
-from netlab.controllers.controller import seconds
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.times import seconds
 
 FINISHED = ("Succeeded", "Failed")
 

@@ -16,12 +16,12 @@ from netlab.controllers.controller import (
     Watch,
     index_by_controller,
     own_key,
-    seconds,
 )
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.times import seconds
 
 BURST = 500
 """Pods created or deleted in one reconciliation, as kube-controller-manager limits it."""

@@ -12,7 +12,7 @@ from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.objects.schema import strip_nulls
-from netlab.store.strategy import timestamp
+from netlab.objects.times import timestamp
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 

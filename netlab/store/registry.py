@@ -17,6 +17,7 @@ from netlab.objects.kinds import Kind
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.selectors import matcher, parse_fields
+from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
 from netlab.store import admission, binding, deletion, failures, strategy
 from netlab.store.admission import kind_named, kind_of
@@ -303,7 +304,7 @@ class Registry:
         return last
 
     def _now(self) -> str:
-        return strategy.timestamp(self._clock())
+        return timestamp(self._clock())
 
 
 def _without_deletion(new: Object, old: Object) -> Object:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netlab.objects.meta import Object
+from netlab.objects.times import timestamp
 from netlab.store.store import Store
-from netlab.store.strategy import timestamp
 
 EVENT_SECONDS = 3600
 SWEEP_SECONDS = 60

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 from netlab.errors import BadRequest
@@ -35,11 +34,6 @@ _FIRST_STATUS: dict[str, dict[str, Any]] = {
 _SYSTEM_FIELDS = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
 )  # fmt: skip
-
-
-def timestamp(seconds: float) -> str:
-    """Seconds since 1970 as Kubernetes writes times: `2026-01-31T12:00:00Z`."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def prepare_create(kind: Kind, obj: Object, now: str) -> None:
