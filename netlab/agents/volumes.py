@@ -193,7 +193,13 @@ def _files_below(directory: Path) -> Sequence[Path]:
 
 
 def below(directory: Path, relative: str) -> Path:
-    """A path in a directory; one that would lead out of it is refused."""
+    """A path in a directory; one that would lead out of it is refused.
+
+    Pods write into volumes, so a link there may lead anywhere, and is followed on this machine.
+    """
     if ".." in Path(relative).parts or Path(relative).is_absolute():
         raise NetlabError(f"{relative}: the path must be relative and not contain '..'")
-    return directory / relative
+    path = directory / relative
+    if not path.resolve().is_relative_to(directory.resolve()):
+        raise NetlabError(f"{relative}: a link leads out of the volume")
+    return path

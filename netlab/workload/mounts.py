@@ -75,10 +75,16 @@ def plan(
 
 
 def _made_in_own(source: Path, target: str, own: dict[str, Path]) -> bool:
-    """Make the mount point in the innermost of these directories that it lies in, if in any."""
+    """Make the mount point in the innermost of these directories that it lies in, if in any.
+
+    Pods write into them: a link that one left there must not lead us out of it.
+    """
     for path in sorted(own, key=len, reverse=True):
         if _is_below(target, path) and target != path:
-            _make(own[path] / target[len(path) + 1 :], like=source)
+            place = own[path] / target[len(path) + 1 :]
+            if not place.resolve().is_relative_to(own[path].resolve()):
+                raise NetlabError(f"a volume cannot be mounted at {target}: a link leads away")
+            _make(place, like=source)
             return True
     return False
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +99,13 @@ def hosts_file(hostname: str, ips: tuple[str, ...]) -> str:
 
 
 def prepare(directory: Path, pod_directory: Path, volumes: Sequence[Mount] = ()) -> Root:
-    """Lay out a container's root in `directory`, with these volumes; idempotent.
+    """Lay out a container's root in `directory`, with these volumes; nothing of it is in use yet.
 
+    What it wrote in an earlier life is gone, as the links it may have left for us to follow.
     `EnvironmentLacks` when the machine has no file where a pod's own is to appear.
     """
     root = Root(directory)
+    shutil.rmtree(root.run, ignore_errors=True)
     for path in (root.mount_point, root.dev / "pts", root.dev / "shm", root.run / "lock"):
         path.mkdir(parents=True, exist_ok=True)
     for name in DEVICES:

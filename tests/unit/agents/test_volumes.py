@@ -100,3 +100,18 @@ def test_a_host_path_is_the_nodes_own_and_a_claim_the_namespaces(tmp_path):
 def test_no_path_leads_out_of_a_volume(tmp_path, path):
     with pytest.raises(NetlabError, match="must be relative"):
         below(tmp_path, path)
+
+
+def test_no_link_that_a_pod_left_leads_out_of_a_volume(tmp_path):
+    mount = {"name": "v", "mountPath": "/x", "subPath": "part"}
+    run = run_of([{"name": "v", "emptyDir": {}}], tmp_path / "pod", [mount])
+    volume = tmp_path / "pod" / "volumes" / "v"
+    (volume / "inside").mkdir(parents=True)
+    (volume / "part").symlink_to("inside")
+    made = Volumes(tmp_path / "disks", lookup)
+    assert made.mounts(run)["c"][0].source.resolve() == volume / "inside"
+    for target in ("/etc", "../../..", "/no/such"):
+        (volume / "part").unlink()
+        (volume / "part").symlink_to(target)
+        with pytest.raises(NetlabError, match="part: a link leads out of the volume"):
+            made.mounts(run)

@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -48,6 +49,27 @@ def test_places_in_the_containers_own_directories_are_made_there(tmp_path, volum
     assert made.overlays == ()
     options = {target: options for _, target, _, options in bind_entries(made, "")}
     assert options == {"/run/a": "bind", "/tmp/b": "bind,X-mount.mkdir"}
+
+
+def test_a_link_in_a_volume_leads_nowhere(tmp_path, volume):
+    other = tmp_path / "other"
+    other.mkdir()
+    (volume / "part").symlink_to(other)
+    with pytest.raises(NetlabError, match="a link leads away"):
+        planned(tmp_path, Mount(volume, "/usr"), Mount(volume, "/usr/part/deeper"))
+    assert list(other.iterdir()) == []
+
+
+def test_what_a_container_wrote_is_gone_with_it(tmp_path):
+    root = rootfs.prepare(tmp_path / "c", tmp_path)
+    away = tmp_path / "away"
+    away.mkdir()
+    shutil.rmtree(root.run)
+    root.run.mkdir()
+    (root.run / "lock").symlink_to(away)
+    rootfs.prepare(tmp_path / "c", tmp_path)
+    assert [entry.is_symlink() for entry in root.run.iterdir() if entry.name == "lock"] == [False]
+    assert away.is_dir()
 
 
 def test_a_volume_in_a_volume(tmp_path, volume):
