@@ -173,11 +173,6 @@ def check(obj: Object, schema: Schema | None = None) -> list[FieldProblem]:
     return problems
 
 
-def unknown_fields(obj: Object) -> list[FieldProblem]:
-    """What strict decoding refuses about an object: fields that do not exist."""
-    return [problem for problem in check(obj) if problem.reason == "UnknownField"]
-
-
 def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem], None]) -> None:
     kind = type(value)
     if schema.python_types and kind not in schema.python_types:

@@ -102,12 +102,6 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     return Selector(tuple(requirements))
 
 
-def from_node_selector_term(term: Mapping[str, Any]) -> Selector:
-    """The `matchExpressions` of a node affinity's term; an empty term selects nothing."""
-    expressions = term.get("matchExpressions") or []
-    return from_label_selector({"matchExpressions": expressions}) if expressions else NOTHING
-
-
 _SET = re.compile(r"(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARED = re.compile(r"(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)")
 _BARE = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s!=<>,()]+)")

@@ -59,10 +59,6 @@ def test_label_selector_objects():
     assert not selectors.from_label_selector(both).matches({"app": "web", "tier": "back"})
 
 
-def test_an_empty_node_selector_term_selects_nothing():
-    assert not selectors.from_node_selector_term({}).matches(LABELS)
-
-
 _KEY = st.from_regex(r"[a-z]{1,5}", fullmatch=True).filter(lambda key: key not in ("in", "notin"))
 _VALUES = st.frozensets(_KEY, min_size=1, max_size=3)
 _REQUIREMENTS = st.one_of(

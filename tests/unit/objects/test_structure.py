@@ -77,11 +77,6 @@ def test_a_quantity_may_be_a_number_and_a_target_port_a_name():
     assert found(pod) == []
 
 
-def test_unknown_fields_alone():
-    obj = service(prots=[], type=3)
-    assert [one.field for one in schema.unknown_fields(obj)] == ["spec.prots"]
-
-
 def test_paths_are_rendered_as_the_api_server_does():
     assert render_path(("spec", "ports", 0, "nodePort")) == "spec.ports[0].nodePort"
     assert render_path(("metadata", "labels", "a.b/c")) == "metadata.labels[a.b/c]"
