@@ -1,5 +1,7 @@
 """Values as YAML text that reads back as the same values, here and in Kubernetes.
 
+The quotes and blocks are those of kubectl's own output.
+
 PyYAML leaves text such as `1e5` or `0E0` unquoted, which it takes for text itself; Kubernetes reads
 a number there. A label that looks so must come back as it was.
 """
@@ -12,13 +14,25 @@ import yaml
 
 from netlab.objects.yamltext import resolve
 
-_Dumper: Any = type("_Dumper", (getattr(yaml, "CSafeDumper", yaml.SafeDumper),), {})
+_Dumper: Any = type(
+    "_Dumper",
+    (getattr(yaml, "CSafeDumper", yaml.SafeDumper),),
+    # What is in two places is written twice: an alias is nothing that people expect to read.
+    {"ignore_aliases": lambda *_: True},
+)
+_STRING = "tag:yaml.org,2002:str"
 
 
 def _text(dumper: Any, text: str) -> yaml.Node:
-    style = None if isinstance(resolve(text), str) else "'"
-    node: yaml.Node = dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+    node: yaml.Node = dumper.represent_scalar(_STRING, text, style=_style(dumper, text))
     return node
+
+
+def _style(dumper: Any, text: str) -> str | None:
+    if "\n" in text:
+        return "|"
+    is_text = dumper.resolve(yaml.ScalarNode, text, (True, False)) == _STRING
+    return None if is_text and isinstance(resolve(text), str) else '"'
 
 
 _Dumper.add_representer(str, _text)
