@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import options
+from netlab.cli import options, results
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files."""
     options.add_files(parser, required=True)
     options.add_namespace(parser)
-    parser.add_argument(
-        "--dry-run", action="store_true", help="have the server check everything, change nothing"
-    )
+    results.add_dry_run(parser, bare="server")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -27,8 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     loaded = options.load(arguments)
     with options.client(arguments) as client:
         for obj in loaded.objects:
-            suffix = " (server dry run)" if arguments.dry_run else ""
-            print(f"{apply(client, obj, dry_run=arguments.dry_run)}{suffix}")
-    if loaded.lab is not None or loaded.checks:
-        options.note("Lab and PathCheck documents are for `netlab up` and `netlab check`: left out")
+            applied = apply(client, obj, dry_run=arguments.dry_run != "none")
+            print(f"{applied}{results.DRY_RUNS[arguments.dry_run]}")
+    options.note_left_out(loaded)
     return 0

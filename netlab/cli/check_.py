@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-f", "--filename", action="append", default=[], metavar="FILE", help="the same"
     )
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this check")
+    parser.add_argument("--only", action="append", default=[], metavar="CHECK", help="this check")
     parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
     options.add_output(parser, "json")
 

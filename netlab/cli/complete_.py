@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb
+from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb, resolve
 
 PATIENCE = 1.0
 """Seconds after which no answer is the better one."""
@@ -67,7 +67,9 @@ def candidates(words: Sequence[str]) -> list[str]:
     verb = VERBS.get(rest[0])
     if verb is None or verb.verbatim or "--" in rest:
         return []
-    return _of_verb(verb, rest[1:], current, before[: len(before) - len(rest)])
+    leading = before[: len(before) - len(rest)]
+    verb, rest = resolve(verb, rest[1:])
+    return _of_verb(verb, rest, current, leading)
 
 
 def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[str]) -> list[str]:
@@ -81,6 +83,8 @@ def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[
         return _after_equals(line)
     if current.startswith("-"):
         return _matching(_options(line), current)
+    if verb.parts and not line.words:
+        return _matching((f"{part.word}\t{part.summary}" for part in verb.parts), current)
     action = _positional(line)
     return _matching(_values(line, action), current) if action else []
 
@@ -205,7 +209,33 @@ def _files(_: Line) -> Iterable[str]:
     return [FILES]
 
 
+def _containers(line: Line) -> Iterable[str]:
+    """Those of the pod that was typed, or of the pods behind `deploy/NAME`."""
+    from netlab.lab import client_of
+    from netlab.objects import meta
+    from netlab.objects.kinds import find
+
+    word, slash, name = (line.words or [""])[0].partition("/")
+    kind = find(word if slash else "pod")
+    if kind is None:
+        return []
+    with client_of(line.values.get("lab")) as client:
+        obj = client.get(kind.kind, line.values.get("namespace") or "default", name or word)
+    spec = meta.spec(meta.spec(obj).get("template") or obj)
+    return [one["name"] for one in [*spec["containers"], *(spec.get("initContainers") or [])]]
+
+
+def _checks(line: Line) -> Iterable[str]:
+    """Those of the files that were typed, or of those the lab was brought up from."""
+    from netlab import lab, manifest
+
+    files = line.words or lab.sources(lab.choose(line.values.get("lab")))
+    return [check.name for check in manifest.load(files).checks]
+
+
 _SOURCES: dict[str, Callable[[Line], Any]] = {
+    "CHECK": _checks,
+    "CONTAINER": _containers,
     "FILE": _files,
     "KIND/NAME": _workloads,
     "KIND[/NAME]": _targets,

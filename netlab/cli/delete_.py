@@ -40,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what becomes of what it owns (background)",
     )
     parser.add_argument(
-        "--wait", choices=["true", "false"], default="true", help="until it is gone (true)"
+        "--wait",
+        nargs="?",
+        const="true",
+        choices=["true", "false"],
+        default="true",
+        help="until it is gone (true)",
     )
 
 

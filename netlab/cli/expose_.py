@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import options
+from netlab.cli import creation, options, results
 from netlab.errors import UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -25,13 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--protocol", choices=["TCP", "UDP", "SCTP"], help="(TCP)")
     parser.add_argument(
         "--type",
-        default="ClusterIP",
         choices=["ClusterIP", "NodePort", "LoadBalancer"],
         help="(ClusterIP)",
     )
     parser.add_argument("--cluster-ip", default="", metavar="IP", help="an address, or None")
     parser.add_argument("--session-affinity", choices=["None", "ClientIP"], help="(None)")
     parser.add_argument("-l", "--labels", default="", metavar="LABELS", help="the Service's labels")
+    results.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -42,18 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     kind, name = targets[0]
     with options.client(arguments) as client:
         service = service_object(client.get(kind.kind, arguments.namespace, name), arguments)
-        client.create(service)
-    print(f"service/{meta.name(service)} exposed")
+    creation.create(service, arguments, "exposed")
     return 0
 
 
 def service_object(owner: Object, arguments: argparse.Namespace) -> Object:
     """The Service for `owner`, with its selector and its ports."""
     spec: dict[str, Any] = {
-        "type": arguments.type,
         "selector": _selector(owner),
         "ports": _ports(owner, arguments),
     }
+    if arguments.type:
+        spec["type"] = arguments.type
     if arguments.cluster_ip:
         spec["clusterIP"] = arguments.cluster_ip
     if arguments.session_affinity:

@@ -7,12 +7,12 @@ import importlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NoReturn
 
 from netlab import __version__
-from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb
+from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb, resolve
 from netlab.errors import NetlabError, UsageError
 
 
@@ -86,11 +86,26 @@ def _dispatch(words: list[str]) -> int:
         return _unknown(words[0] if words else "")
     if verb.verbatim:
         return _run_verbatim(verb, before, words[1:])
-    rest, command = split_command(words[1:])
-    arguments = parser_of(verb).parse_intermixed_args(
-        [*before, *rest], argparse.Namespace(lab=None, command_words=command)
+    verb, words = resolve(verb, words[1:])
+    if verb.parts and words and not words[0].startswith("-"):
+        return _unknown(words[0], [part.word for part in verb.parts], f"{verb.name} ")
+    rest, command = split_command(words)
+    return _run(verb, parse(verb, [*before, *rest], command))
+
+
+def parse(verb: Verb, words: list[str], command: list[str]) -> argparse.Namespace:
+    """The verb's arguments; `command` is what stands behind `--`."""
+    parser = parser_of(verb)
+    return parser.parse_intermixed_args(
+        [_with_value(parser, word) for word in words],
+        argparse.Namespace(lab=None, command_words=command),
     )
-    return _run(verb, arguments)
+
+
+def _with_value(parser: argparse.ArgumentParser, word: str) -> str:
+    """`--dry-run` → `--dry-run=client`: an optional value stands behind =, never a word on."""
+    action = parser._option_string_actions.get(word)
+    return f"{word}={action.const}" if action and action.nargs == "?" else word
 
 
 def _run_verbatim(verb: Verb, before: list[str], words: list[str]) -> int:
@@ -124,7 +139,7 @@ def parser_of(verb: Verb) -> Parser:
     parser = Parser(
         prog=f"netlab {verb.name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
-        epilog=module.__doc__,
+        epilog=_parts_of(verb) + (module.__doc__ or ""),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
@@ -135,6 +150,11 @@ def parser_of(verb: Verb) -> Parser:
     return parser
 
 
+def _parts_of(verb: Verb) -> str:
+    lines = [f"  {part.name:<20}{part.summary}\n" for part in verb.parts]
+    return "".join(["What there is:\n", *lines, "\n"]) if lines else ""
+
+
 def _run(verb: Verb, arguments: argparse.Namespace) -> int:
     return int(importlib.import_module(verb.module).run(arguments))
 
@@ -143,7 +163,7 @@ def _help(words: list[str]) -> int:
     if words:
         if words[0] not in VERBS:
             return _unknown(words[0])
-        _help_of(VERBS[words[0]])
+        _help_of(resolve(VERBS[words[0]], words[1:])[0])
         return 0
     print("netlab: Kubernetes-style service routing made of Linux network namespaces\n")
     print("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
@@ -163,23 +183,28 @@ def _help_of(verb: Verb) -> None:
         parser_of(verb).print_help()
 
 
-def _unknown(word: str) -> int:
+def _unknown(word: str, known: Iterable[str] = VERBS, first: str = "") -> int:
+    """Refuse a verb, or (behind the verb `first`) a part of one."""
     import difflib
 
     if not word:
         raise UsageError("which verb?", hint="netlab --help lists them")
-    near = _OTHER_NAMES.get(word) or next(iter(difflib.get_close_matches(word, VERBS, n=1)), "")
+    near = next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
+    near = near if first else _OTHER_NAMES.get(word, near)
     raise UsageError(
-        f"there is no verb '{word}'",
-        hint=f"did you mean 'netlab {near}'?" if near else "netlab --help lists the verbs",
+        f"there is no verb '{first}{word}'",
+        hint=f"did you mean 'netlab {first}{near}'?"
+        if near
+        else f"netlab {first}--help lists the verbs",
     )
 
 
 _OTHER_NAMES = {
-    "create": "apply", "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
+    "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
     "ls": "get", "list": "get", "show": "describe", "ps": "get pods", "log": "logs",
-    "test": "check", "edit": "apply", "iptables": "rules", "deploy": "up", "sh": "exec",
+    "test": "check", "iptables": "rules", "deploy": "up", "sh": "exec",
     "api-resources": "get", "config": "kubeconfig", "attach": "run -it", "stat": "status",
+    "replace": "apply", "restart": "rollout restart", "undo": "rollout undo",
 }  # fmt: skip
 """What somebody may try who comes from elsewhere, and the verb that does it here."""
 

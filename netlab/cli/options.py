@@ -162,7 +162,9 @@ def load(arguments: argparse.Namespace) -> Manifest:
     loaded = manifest.load(arguments.filename)
     for obj in loaded.objects:
         if BY_KIND[obj["kind"]].namespaced:
+            place = loaded.where(obj)
             obj["metadata"].setdefault("namespace", arguments.namespace)
+            loaded.sources[(obj["kind"], meta.namespace(obj), meta.name(obj))] = place
     return loaded
 
 
@@ -209,6 +211,26 @@ def seconds(text: str) -> int:
     if not match:
         raise UsageError(f"'{text}' is no duration", hint="such as 30s, 5m or 2h")
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float:
+    """`30s`, `1m30s`, `500ms`, `-1s`, or a bare number → seconds."""
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
+    if rest.isdecimal():
+        return sign * float(rest)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", rest)
+    if not parts or "".join(map("".join, parts)) != rest:
+        raise UsageError(f"'{text}' is no duration", hint="such as 30s, 1m30s or 2h")
+    return sign * sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+def note_left_out(loaded: Manifest) -> None:
+    """Say that a lab and its checks are no objects of an API."""
+    if loaded.lab is not None or loaded.checks:
+        note("Lab and PathCheck documents are for `netlab up` and `netlab check`: left out")
 
 
 def complain(error: NetlabError) -> None:

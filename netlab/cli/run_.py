@@ -11,7 +11,7 @@ import argparse
 import sys
 from typing import Any
 
-from netlab.cli import options
+from netlab.cli import creation, options, results
 from netlab.client.sync import Client
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-l", "--labels", default="", metavar="LABELS", help="app=web,tier=front")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--attach", action="store_true", help="show its output")
+    results.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -46,22 +47,32 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("--rm should only be used for attached containers", hint="add -it")
     if arguments.expose and arguments.port is None:
         raise UsageError("--expose needs a port", hint="--port 80")
+    if joins and arguments.dry_run != "none":
+        raise UsageError("--dry-run starts nothing to attach to", hint="leave out -i and --attach")
     pod = pod_object(arguments)
+    if not joins:
+        creation.create(pod, arguments)
+        if arguments.expose:
+            _expose(arguments)
+        return 0
     with options.client(arguments) as client:
         client.create(pod)
         if not arguments.rm:
             print(f"pod/{arguments.name} created")
         if arguments.expose:
-            client.create(_service(arguments))
-            print(f"service/{arguments.name} created")
-        if not joins:
-            return 0
+            _expose(arguments)
         try:
             return _join(client, arguments)
         finally:
             if arguments.rm:
                 client.delete("Pod", arguments.namespace, arguments.name, grace_period=0)
                 print(f'pod "{arguments.name}" deleted')
+
+
+def _expose(arguments: argparse.Namespace) -> None:
+    if arguments.output == "yaml":
+        print("---")
+    creation.create(_service(arguments), arguments)
 
 
 def pod_object(arguments: argparse.Namespace) -> Object:
@@ -73,7 +84,8 @@ def pod_object(arguments: argparse.Namespace) -> Object:
     if arguments.port is not None:
         container["ports"] = [{"containerPort": arguments.port}]
     if arguments.env:
-        container["env"] = [_pair(entry, "name", "value") for entry in arguments.env]
+        pairs = map(results.pair, arguments.env)
+        container["env"] = [{"name": name, "value": value} for name, value in pairs]
     if arguments.stdin:
         container |= {"stdin": True, "stdinOnce": True, "tty": arguments.tty}
     return {
@@ -84,22 +96,18 @@ def pod_object(arguments: argparse.Namespace) -> Object:
             "namespace": arguments.namespace,
             "labels": _labels(arguments),
         },
-        "spec": {"containers": [container], "restartPolicy": arguments.restart},
+        "spec": {
+            "containers": [container],
+            "dnsPolicy": "ClusterFirst",
+            "restartPolicy": arguments.restart,
+        },
     }
 
 
 def _labels(arguments: argparse.Namespace) -> dict[str, str]:
     if not arguments.labels:
         return {"run": arguments.name}
-    pairs = (_pair(entry, "name", "value") for entry in arguments.labels.split(","))
-    return {pair["name"]: pair["value"] for pair in pairs}
-
-
-def _pair(text: str, first: str, second: str) -> dict[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise UsageError(f"'{text}' is not of the form NAME=VALUE")
-    return {first: name, second: value}
+    return dict(map(results.pair, arguments.labels.split(",")))
 
 
 def _service(arguments: argparse.Namespace) -> Object:

@@ -18,18 +18,57 @@ class Verb:
     verbatim: bool = False
     """True when all that follows is another program's: the verb has `run_words`, and no parser."""
 
+    aliases: tuple[str, ...] = ()
+    """Other words for a part: `create deploy`."""
+
+    parts: tuple[Verb, ...] = ()
+    """Verbs of two words, such as `rollout status`, each with a module and a parser of its own."""
+
     @property
     def module(self) -> str:
-        """The module that implements it."""
-        return f"netlab.cli.{self.name.strip('_')}_"
+        """The module that implements it: `rollout_status_` for `rollout status`."""
+        return f"netlab.cli.{self.name.strip('_').replace(' ', '_')}_"
+
+    @property
+    def word(self) -> str:
+        """The last word of its name."""
+        return self.name.split()[-1]
+
+    def part(self, word: str) -> Verb | None:
+        """The part of that name."""
+        return next((one for one in self.parts if word in (one.word, *one.aliases)), None)
 
 
-LAB, OBJECTS, PODS, SIGHT = (
+LAB, OBJECTS, CHANGES, PODS, SIGHT = (
     "The lab",
     "Objects, as kubectl has them",
+    "Changes to objects, as kubectl makes them",
     "Inside pods",
     "Rules and packets",
 )
+
+
+def _parts(*parts: tuple[str, str] | tuple[str, str, str]) -> tuple[Verb, ...]:
+    """Parts from (name, summary, alias)."""
+    return tuple(Verb(name, "", summary, aliases=tuple(more)) for name, summary, *more in parts)
+
+
+_CREATE = _parts(
+    ("create deployment", "make a Deployment of an image", "deploy"),
+    ("create service", "make a Service: clusterip, nodeport, loadbalancer, externalname", "svc"),
+    ("create namespace", "make a Namespace", "ns"),
+    ("create configmap", "make a ConfigMap from files and literal values", "cm"),
+    ("create secret", "make a Secret from files and literal values"),
+)
+_ROLLOUT = _parts(
+    ("rollout status", "wait until a rollout is done, saying how far it is"),
+    ("rollout history", "list the revisions of a Deployment"),
+    ("rollout undo", "go back to an earlier revision"),
+    ("rollout restart", "replace all pods, in the way of a rollout"),
+    ("rollout pause", "hold a rollout; changes are kept until it is resumed"),
+    ("rollout resume", "go on with a rollout that was paused"),
+)
+_SET = _parts(("set image", "change the images of containers"))
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -44,9 +83,19 @@ VERBS: dict[str, Verb] = {
         Verb("get", OBJECTS, "list objects, or show them as YAML or JSON"),
         Verb("describe", OBJECTS, "show objects in full, with their events"),
         Verb("apply", OBJECTS, "create objects from files, or change them to match"),
+        Verb("create", OBJECTS, "create objects from files or from options", parts=_CREATE),
         Verb("delete", OBJECTS, "delete objects"),
-        Verb("scale", OBJECTS, "set the number of replicas"),
         Verb("expose", OBJECTS, "make a Service for a Deployment, ReplicaSet, Pod or Service"),
+        Verb("wait", OBJECTS, "wait for a condition, a value or a deletion"),
+        Verb("scale", CHANGES, "set the number of replicas"),
+        Verb(
+            "rollout", CHANGES, "watch, undo, restart, pause a Deployment's rollout", parts=_ROLLOUT
+        ),
+        Verb("set", CHANGES, "change the images of a workload", parts=_SET),
+        Verb("label", CHANGES, "set or remove labels"),
+        Verb("annotate", CHANGES, "set or remove annotations"),
+        Verb("patch", CHANGES, "change fields of an object"),
+        Verb("edit", CHANGES, "change an object in your editor"),
         Verb("run", PODS, "create and run one pod"),
         Verb("exec", PODS, "run a command in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
@@ -60,3 +109,15 @@ HIDDEN = Verb("__complete", "", "what the completion scripts ask")
 
 GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
 """Options that may stand before the verb as well."""
+
+
+def resolve(verb: Verb, words: list[str]) -> tuple[Verb, list[str]]:
+    """(rollout, [-n, x, status, y]) → (rollout status, [-n, x, y]).
+
+    The verb itself when no part is named. A word that is none is left for the caller to refuse.
+    """
+    at = 0
+    while at < len(words) and words[at].startswith(GLOBAL_WITH_VALUE):
+        at += 2 if words[at] in GLOBAL_WITH_VALUE else 1
+    part = verb.part(words[at]) if at < len(words) else None
+    return (part, words[:at] + words[at + 1 :]) if part else (verb, words)

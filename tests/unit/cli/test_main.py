@@ -53,7 +53,7 @@ def test_version(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "near"), [("gte", "get"), ("log", "logs"), ("create", "apply"), ("stop", "down")]
+    ("word", "near"), [("gte", "get"), ("log", "logs"), ("replace", "apply"), ("stop", "down")]
 )
 def test_unknown_verbs_get_a_guess(word: str, near: str, capsys: Capture) -> None:
     assert run(word) == 2

@@ -1,0 +1,24 @@
+"""Examples:
+
+netlab annotate deploy/web kubernetes.io/change-cause='a newer nginx'
+netlab annotate svc web note=try --overwrite
+netlab annotate svc/web note-                 removes it
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from netlab.cli import marks
+
+ANNOTATIONS = marks.Sort("annotations", "annotation", "annotated")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """kubectl's flags."""
+    marks.add_arguments(parser, ANNOTATIONS)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Set and remove annotations."""
+    return marks.run(arguments, ANNOTATIONS)

@@ -1,0 +1,72 @@
+"""What verbs that make or change objects print: kubectl's line, or the object in full."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from netlab.cli import options
+from netlab.errors import UsageError
+from netlab.objects.kinds import BY_KIND
+from netlab.objects.meta import Object
+
+DRY_RUNS = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, bare: str = "client") -> None:
+    """`--dry-run` and `-o`; read them with `query` and `report`."""
+    add_dry_run(parser, bare=bare)
+    options.add_output(parser, "yaml", "json", "name")
+
+
+def add_dry_run(parser: argparse.ArgumentParser, *, bare: str) -> None:
+    """`--dry-run[=client|server]`, which without a value means `bare`."""
+    parser.add_argument(
+        "--dry-run",
+        nargs="?",
+        const=bare,
+        default="none",
+        choices=list(DRY_RUNS),
+        help=f"change nothing: only say what would be done, or have the server try it ({bare})",
+    )
+
+
+def query(arguments: argparse.Namespace) -> dict[str, str]:
+    """The query parameters of a request that changes something."""
+    return {"dryRun": "All"} if arguments.dry_run == "server" else {}
+
+
+def report(obj: Object, done: str, arguments: argparse.Namespace) -> None:
+    """`deployment.apps/web created`, or the object as `-o` says."""
+    if arguments.output:
+        show(obj, arguments.output)
+    else:
+        print(f"{resource_name(obj)} {done}{DRY_RUNS[arguments.dry_run]}")
+
+
+def show(obj: Object, output: str) -> None:
+    """The object as YAML or JSON, or its name."""
+    if output == "name":
+        print(resource_name(obj))
+    elif output == "json":
+        print(json.dumps(obj, indent=4, ensure_ascii=False))
+    else:
+        from netlab.objects import yamlout
+
+        sys.stdout.write(yamlout.dump(obj))
+
+
+def resource_name(obj: Object) -> str:
+    """`pod/x`, `deployment.apps/web`."""
+    kind = BY_KIND[obj["kind"]]
+    group = f".{kind.group}" if kind.group else ""
+    return f"{kind.singular}{group}/{obj['metadata']['name']}"
+
+
+def pair(text: str) -> tuple[str, str]:
+    """`NAME=VALUE` → (NAME, VALUE)."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"'{text}' is not of the form NAME=VALUE")
+    return name, value

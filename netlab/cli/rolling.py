@@ -1,0 +1,148 @@
+"""How far a rollout is, and which revisions there were: kubectl's words, without asking anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.client.sync import Client
+from netlab.controllers.rollout import HASH_LABEL, by_age, revision
+from netlab.errors import NetlabError, UsageError
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+CAUSE = "kubernetes.io/change-cause"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A line about a rollout, and whether it is over."""
+
+    line: str
+    done: bool = False
+
+
+def progress(obj: Object) -> Progress:
+    """How far it is. `NetlabError` for one that has failed, or that cannot be told."""
+    match obj["kind"]:
+        case "Deployment":
+            return _deployment(obj)
+        case "DaemonSet":
+            return _daemon_set(obj)
+        case "StatefulSet":
+            return _stateful_set(obj)
+        case kind:
+            raise UsageError(f"no status viewer has been implemented for {kind}", hint=HINT)
+
+
+HINT = "Deployments, DaemonSets and StatefulSets have rollouts"
+
+
+def _deployment(obj: Object) -> Progress:
+    name = f'deployment "{meta.name(obj)}"'
+    if not _is_observed(obj):
+        return Progress("Waiting for deployment spec update to be observed...")
+    if (meta.condition(obj, "Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
+        raise NetlabError(f"{name} exceeded its progress deadline", hint="netlab get pods")
+    waiting = f"Waiting for {name} rollout to finish:"
+    wanted, updated = _wanted(obj), _count(obj, "updatedReplicas")
+    total, available = _count(obj, "replicas"), _count(obj, "availableReplicas")
+    if updated < wanted:
+        return Progress(f"{waiting} {updated} out of {wanted} new replicas have been updated...")
+    if total > updated:
+        return Progress(f"{waiting} {total - updated} old replicas are pending termination...")
+    if available < updated:
+        return Progress(f"{waiting} {available} of {updated} updated replicas are available...")
+    return Progress(f"{name} successfully rolled out", done=True)
+
+
+def _daemon_set(obj: Object) -> Progress:
+    _need_rolling(obj)
+    name = f'daemon set "{meta.name(obj)}"'
+    if not _is_observed(obj):
+        return Progress("Waiting for daemon set spec update to be observed...")
+    wanted = _count(obj, "desiredNumberScheduled")
+    updated, available = _count(obj, "updatedNumberScheduled"), _count(obj, "numberAvailable")
+    waiting = f"Waiting for {name} rollout to finish:"
+    if updated < wanted:
+        return Progress(f"{waiting} {updated} out of {wanted} new pods have been updated...")
+    if available < wanted:
+        return Progress(f"{waiting} {available} of {wanted} updated pods are available...")
+    return Progress(f"{name} successfully rolled out", done=True)
+
+
+def _stateful_set(obj: Object) -> Progress:
+    strategy = _need_rolling(obj)
+    if not _is_observed(obj) or not _count(obj, "observedGeneration"):
+        return Progress("Waiting for statefulset spec update to be observed...")
+    wanted, ready = _wanted(obj), _count(obj, "readyReplicas")
+    if ready < wanted:
+        return Progress(f"Waiting for {wanted - ready} pods to be ready...")
+    updated, status = _count(obj, "updatedReplicas"), meta.status(obj)
+    partition = (strategy.get("rollingUpdate") or {}).get("partition")
+    if partition:
+        text = "new pods have been updated..."
+        if updated < wanted - partition:
+            return Progress(
+                "Waiting for partitioned roll out to finish: "
+                f"{updated} out of {wanted - partition} {text}"
+            )
+        return Progress(f"partitioned roll out complete: {updated} {text}", done=True)
+    newest, current = status.get("updateRevision"), status.get("currentRevision")
+    if newest != current:
+        return Progress(
+            f"waiting for statefulset rolling update to complete {updated} pods at revision "
+            f"{newest}..."
+        )
+    count = _count(obj, "currentReplicas")
+    return Progress(
+        f"statefulset rolling update complete {count} pods at revision {current}...", done=True
+    )
+
+
+def _need_rolling(obj: Object) -> dict[str, Any]:
+    strategy: dict[str, Any] = meta.spec(obj).get("updateStrategy") or {}
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        raise NetlabError("rollout status is only available for RollingUpdate strategy type")
+    return strategy
+
+
+def _is_observed(obj: Object) -> bool:
+    return int(obj["metadata"].get("generation") or 0) <= _count(obj, "observedGeneration")
+
+
+def _wanted(obj: Object) -> int:
+    return int(meta.spec(obj).get("replicas", 1))
+
+
+def _count(obj: Object, field: str) -> int:
+    return int(meta.status(obj).get(field) or 0)
+
+
+# -- revisions -----------------------------------------------------------------------------
+
+
+def owned_sets(client: Client, deployment: Object) -> Sequence[Object]:
+    """The ReplicaSets of a Deployment. `UsageError` for another kind."""
+    if deployment["kind"] != "Deployment":
+        raise UsageError(
+            f"no history is kept of a {deployment['kind']}", hint="that of a Deployment is"
+        )
+    found = client.list("ReplicaSet", meta.namespace(deployment))
+    uid = meta.uid(deployment)
+    return by_age(s for s in found if (meta.controller_of(s) or {}).get("uid") == uid)
+
+
+def revisions(sets: Iterable[Object]) -> dict[int, Object]:
+    """ReplicaSets by their revisions, the oldest first."""
+    numbered = {revision(s): s for s in sets if revision(s)}
+    return dict(sorted(numbered.items()))
+
+
+def template_of(replica_set: Object) -> dict[str, Any]:
+    """A ReplicaSet's template as its Deployment had it."""
+    template = dict(meta.spec(replica_set)["template"])
+    metadata = dict(template.get("metadata") or {})
+    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != HASH_LABEL}
+    return {**template, "metadata": {**metadata, "labels": labels}}

@@ -1,0 +1,58 @@
+"""What `rollout restart`, `pause` and `resume` share: a patch, and when it makes no sense."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netlab.cli import changes, chosen, options, results
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND
+from netlab.objects.meta import Object
+
+
+@dataclass(frozen=True)
+class Step:
+    """A change to a workload, what is said when it is done, and kubectl's refusals."""
+
+    patch: dict[str, Any]
+    done: str
+    kinds: Sequence[str]
+    if_paused: bool
+    """Refused of a Deployment that is paused (True) or that is not (False)."""
+
+    refusal: str
+    gerund: str
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """kubectl's flags."""
+    chosen.add_arguments(parser, "deploy/NAME …")
+    results.add_arguments(parser)
+
+
+def take(arguments: argparse.Namespace, step: Step) -> int:
+    """Take the step with each object; exit code 1 if one was refused."""
+    failed = False
+    with options.client(arguments) as client:
+        for obj in chosen.objects(client, arguments, kind_alone=True):
+            try:
+                check(obj, step)
+                now = changes.change(client, obj, step.patch, arguments)
+                results.report(now, step.done, arguments)
+            except NetlabError as error:
+                options.complain(error)
+                failed = True
+    return int(failed)
+
+
+def check(obj: Object, step: Step) -> None:
+    """Raise if the step makes no sense for the object as it is."""
+    subject = f'{BY_KIND[obj["kind"]].resource} "{meta.name(obj)}"'
+    if obj["kind"] not in step.kinds:
+        raise NetlabError(f"{subject} {step.gerund} is not supported")
+    if obj["kind"] == "Deployment" and bool(meta.spec(obj).get("paused")) == step.if_paused:
+        raise NetlabError(f"{subject} {step.refusal}")
