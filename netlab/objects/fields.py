@@ -74,6 +74,22 @@ def address(path: Path, text: str) -> Iterator[FieldProblem]:
         yield invalid(path, text, IP_RULE, hint)
 
 
+_SPECIAL = (
+    ("is_unspecified", "may not be unspecified (0.0.0.0 or ::)"),
+    ("is_loopback", "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
+    ("is_link_local", "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
+)
+
+
+def reachable_address(path: Path, text: str) -> Iterator[FieldProblem]:
+    """An IP address that others can have: of an endpoint, or from outside."""
+    yield from address(path, text)
+    parsed = parse_address(text)
+    for trait, rule in _SPECIAL:
+        if getattr(parsed, trait, False):
+            yield invalid(path, text, rule)
+
+
 def cidr(path: Path, text: str) -> Iterator[FieldProblem]:
     """A range: the network's address and its length, without host bits."""
     try:

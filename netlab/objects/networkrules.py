@@ -44,6 +44,8 @@ def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProble
             yield from fields.dns_subdomain((*where, index), text)
         elif fields.parse_address(text) is None or (type_ and family(text) != type_):
             yield invalid((*where, index), text, f"must be a valid {type_ or 'IP'} address")
+        else:
+            yield from fields.reachable_address((*where, index), text)
     if endpoint.get("nodeName"):
         yield from fields.dns_subdomain((*path, "nodeName"), endpoint["nodeName"])
 
@@ -67,7 +69,8 @@ def endpoints(obj: Object) -> Iterator[FieldProblem]:
         path: Path = ("subsets", index)
         for field in ("addresses", "notReadyAddresses"):
             for position, entry in enumerate(subset.get(field) or []):
-                yield from fields.address((*path, field, position, "ip"), entry.get("ip") or "")
+                where: Path = (*path, field, position, "ip")
+                yield from fields.reachable_address(where, entry.get("ip") or "")
         for position, port in enumerate(subset.get("ports") or []):
             if port.get("port") is not None:
                 yield from fields.port_number((*path, "ports", position, "port"), port["port"])

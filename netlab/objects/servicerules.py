@@ -169,7 +169,7 @@ def _affinity(spec: dict[str, Any]) -> Iterator[FieldProblem]:
 def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     """What concerns traffic from outside the cluster."""
     for index, text in enumerate(spec.get("externalIPs") or []):
-        yield from _external_ip(("spec", "externalIPs", index), text)
+        yield from fields.reachable_address(("spec", "externalIPs", index), text)
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
         yield from fields.cidr(("spec", "loadBalancerSourceRanges", index), text.strip())
     if type_ != "LoadBalancer":
@@ -186,12 +186,3 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
         )
     if spec.get("healthCheckNodePort"):
         yield from fields.port_number(("spec", "healthCheckNodePort"), spec["healthCheckNodePort"])
-
-
-def _external_ip(path: Path, text: str) -> Iterator[FieldProblem]:
-    yield from fields.address(path, text)
-    parsed = fields.parse_address(text)
-    if parsed is not None and parsed.is_loopback:
-        yield invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)")
-    elif parsed is not None and parsed.is_unspecified:
-        yield invalid(path, text, "may not be unspecified (0.0.0.0 or ::)")

@@ -237,6 +237,18 @@ RFC1035 = "a DNS-1035 label must consist of"
             "spec.cidrs[0]",
             "bits set beyond the prefix",
         ),
+        (
+            made("Endpoints", "v1", subsets=[{"addresses": [{"ip": "127.0.0.1"}]}]),
+            "subsets[0].addresses[0].ip",
+            "may not be in the loopback range",
+        ),
+        (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv6",
+                 endpoints=[{"addresses": ["fe80::1"]}]),
+            "endpoints[0].addresses[0]",
+            "may not be in the link-local range",
+        ),
+        (service(externalIPs=["0.0.0.0"]), "spec.externalIPs[0]", "may not be unspecified"),
         (made("Namespace", "v1", "a.b"), "metadata.name", "RFC 1123 label"),
         (
             pod(topologySpreadConstraints=[spread(maxSkew=0)]),
