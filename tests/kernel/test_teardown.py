@@ -182,7 +182,7 @@ def test_children_inherit_the_mark(lab_dir):
 def test_what_ignores_term_is_killed_at_once(lab_dir):
     child = process.spawn([sys.executable, "-c", STUBBORN], owner="33333333")
     deadline = time.monotonic() + 3
-    while not process._ignores_term(child.pid) and time.monotonic() < deadline:
+    while not process.ignores_term(child.pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     started = time.monotonic()
     child.end(grace=5)
