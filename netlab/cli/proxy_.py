@@ -3,10 +3,15 @@
     kubectl get node,svc,endpointslices -A -o yaml |
       netlab proxy render -f - --config proxy.yaml --node worker-1      what kube-proxy programs
     netlab proxy diff -f objects.yaml --config proxy.yaml --save iptables-save.txt
+    kubectl get node,svc,endpointslices -A -o json | netlab proxy diff -f - \\
+      --node worker-1 --cluster-cidr 10.244.0.0/16 --save node.save     without a settings file
     sudo netlab proxy sync -f objects.yaml --config proxy.yaml --netns NAME
 
-render and diff need neither root nor a lab. `diff` exits with 1 when there is a difference.
+render and diff need neither root nor a lab. What cannot be used in the objects is named and left
+out, as kube-proxy does. In nftables mode --save takes the output of nft list ruleset.
 The settings file has kube-proxy's own names: mode, nodeName, nodeIPs, clusterCIDR, masqueradeAll …
+
+Exit code: 0 done, or no difference; 1 a difference, or a failure; 2 unreadable input; 3 no root.
 """
 
 from __future__ import annotations
@@ -15,18 +20,18 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netlab.cli import options
-from netlab.errors import InputError, NetlabError, Problem, UsageError
+from netlab.cli.progress import Progress
+from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
-    from netlab.objects.dump import Dump
-    from netlab.objects.meta import Object
-    from netlab.proxy.config import ProxyConfig
+    from netlab.cli.proxy_input import Input
+    from netlab.proxy.diff import Difference
     from netlab.proxy.model import Family, Ruleset
-    from netlab.proxy.services import Complaint
+    from netlab.proxy.nft_model import NftTable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +41,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="kube-proxy's settings, as YAML")
     parser.add_argument("--node", default="", metavar="NAME", help="whose rules (settings' own)")
     parser.add_argument(
+        "--cluster-cidr", metavar="CIDR", help="the pods' addresses (settings' own)"
+    )
+    parser.add_argument("--mode", choices=["iptables", "nftables"], help="(settings' own)")
+    parser.add_argument(
         "--family",
         choices=["ipv4", "ipv6"],
-        help="(ipv4; sync, nftables: both)",
+        help="(render: ipv4; diff: that of the save; sync, nftables: both)",
     )
     parser.add_argument("--save", metavar="FILE", help="diff: an iptables-save of that node, or -")
     parser.add_argument("--netns", metavar="NAME", help="sync: the network namespace")
@@ -51,139 +60,157 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_output(parser, "json")
 
 
+@dataclass
+class _Done:
+    """What to print, and the exit code."""
+
+    text: str
+    code: int = 0
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Render, compare, or program."""
-    dump = _read_objects(arguments.filename)
-    config = _config(arguments)
+    from netlab.cli.proxy_input import read_input
+
+    _check(arguments)
     actions = {"render": _render, "diff": _diff, "sync": _sync}
-    return actions[arguments.action](dump, config, arguments)
+    with Progress() as progress:
+        progress("reading")
+        given = read_input(arguments)
+        progress(
+            {"render": "compiling", "diff": "comparing", "sync": "programming"}[arguments.action]
+        )
+        done = actions[arguments.action](given, arguments)
+    for note in given.notes:
+        options.note(note)
+    sys.stdout.write(done.text)
+    return done.code
 
 
-def _render(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int:
-    if config.mode == "nftables":
-        families: list[Family] = [arguments.family] if arguments.family else ["ipv4", "ipv6"]
-        for family in families:
-            sys.stdout.write(_nftables_text(dump, config, family))
-        return 0
+def _check(arguments: argparse.Namespace) -> None:
+    """What is wrong with the command line, before anything is read."""
+    if arguments.action != "diff" and (arguments.output or arguments.save):
+        option = "-o" if arguments.output else "--save"
+        raise UsageError(f"{option} is for diff", hint="netlab proxy diff …")
+    if arguments.action == "diff" and not arguments.save:
+        raise UsageError("diff needs the node's rules", hint="--save FILE, of iptables-save there")
+    if [*arguments.filename, arguments.save, arguments.config].count("-") > 1:
+        raise UsageError("standard input can be only one of the files", hint="name the others")
+    if arguments.action == "sync":
+        from netlab import lab
+
+        if not arguments.netns:
+            raise UsageError(
+                "which namespace?", hint="--netns NAME, one that `ip netns list` shows"
+            )
+        lab.need_root("proxy sync")
+
+
+def _render(given: Input, arguments: argparse.Namespace) -> _Done:
+    if given.config.mode == "nftables":
+        from netlab.proxy.nft_render import render_table
+
+        families = _families(arguments)
+        return _Done("".join(render_table(_table(given, family)) for family in families))
     from netlab.proxy.render import render
 
-    sys.stdout.write(render(_compiled(dump, config, arguments.family or "ipv4")))
-    return 0
+    return _Done(render(_ruleset(given, arguments.family or "ipv4")))
 
 
-def _nftables_text(dump: Dump, config: ProxyConfig, family: Family) -> str:
-    from netlab.proxy.nft_compile import nft_assemble, nft_compile_all
-    from netlab.proxy.nft_render import render_table
-    from netlab.proxy.view import view
+def _diff(given: Input, arguments: argparse.Namespace) -> _Done:
+    from netlab.cli.proxy_input import read_text
 
-    seen = view(_node(dump, config), config, family)
-    compiled = nft_compile_all(dump.of("Service"), dump.of("EndpointSlice"), seen)
-    _complain(dump, [complaint for rules in compiled for complaint in rules.complaints])
-    return render_table(nft_assemble(compiled, seen))
+    text = read_text(arguments.save)
+    differences = (
+        _nftables_differences(given, arguments, text)
+        if given.config.mode == "nftables"
+        else _iptables_differences(given, arguments, text)
+    )
+    if arguments.output == "json":
+        listed = json.dumps([vars(difference) for difference in differences], indent=2)
+        return _Done(f"{listed}\n", int(bool(differences)))
+    count = len(differences)
+    total = f"{count} difference{'s' * (count > 1)}" if count else "no difference"
+    return _Done("".join(f"{line}\n" for line in (*differences, total)), int(bool(differences)))
 
 
-def _diff(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int:
+def _iptables_differences(
+    given: Input, arguments: argparse.Namespace, text: str
+) -> Sequence[Difference]:
     from netlab.proxy.diff import diff
     from netlab.proxy.parse import parse
 
-    if config.mode == "nftables":
-        raise UsageError("diff compares iptables rules alone", hint="mode: iptables")
-    if not arguments.save:
-        raise UsageError("diff needs the node's rules", hint="--save FILE, of iptables-save there")
-    found = parse(_text(arguments.save), file=arguments.save)
-    differences = diff(_compiled(dump, config, arguments.family or "ipv4"), found)
-    if arguments.output == "json":
-        print(json.dumps([vars(difference) for difference in differences], indent=2))
-    else:
-        for difference in differences:
-            print(difference)
-        print("no difference" if not differences else f"{len(differences)} differences")
-    return int(bool(differences))
+    found = parse(text, file=arguments.save)
+    if not any(
+        chain.startswith("KUBE-") for table in found.tables.values() for chain in table.chains
+    ):
+        given.notes.append(
+            f"{arguments.save} has no chain of kube-proxy's: is the node in nftables mode?"
+        )
+    # iptables-save says which one it was, in its first line.
+    family: Family = arguments.family or ("ipv6" if "ip6tables-save" in text[:100] else "ipv4")
+    return diff(_ruleset(given, family), found)
 
 
-def _sync(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> int:
+def _nftables_differences(
+    given: Input, arguments: argparse.Namespace, text: str
+) -> Sequence[Difference]:
+    from netlab.proxy.nft_diff import nft_diff, parse_listing
+
+    return [
+        difference
+        for family in _families(arguments)
+        for difference in nft_diff(
+            _table(given, family), parse_listing(text, family, file=arguments.save)
+        )
+    ]
+
+
+def _sync(given: Input, arguments: argparse.Namespace) -> _Done:
     from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.objects import meta
     from netlab.proxy.syncer import Proxier
 
-    if not arguments.netns:
-        raise UsageError("which namespace?", hint="--netns NAME, one that `ip netns list` shows")
     netns = paths.netns_link(arguments.netns)
     if not netns.exists():
         raise NetlabError(f"there is no namespace {arguments.netns}", hint="ip netns list")
-    families: list[Family] = [arguments.family] if arguments.family else ["ipv4", "ipv6"]
+    config = given.config
     proxier = Proxier(
         config,
-        [applier(config.mode, arguments.backend, family, netns) for family in families],
+        [applier(config.mode, arguments.backend, one, netns) for one in _families(arguments)],
         netns=netns,
-        node=_node(dump, config),
+        node=given.node,
     )
-    for service in dump.of("Service"):
+    services = given.dump.of("Service")
+    for service in services:
         proxier.set_service(meta.key(service), service)
-    for endpoint_slice in dump.of("EndpointSlice"):
+    for endpoint_slice in given.dump.of("EndpointSlice"):
         proxier.set_slice(meta.key(endpoint_slice), endpoint_slice)
     report = proxier.sync()
-    _complain(dump, report.complaints)
-    print(f"{arguments.netns}: {len(dump.of('Service'))} services in {report.seconds:.2f} s")
-    return 0
+    given.complain(report.complaints)
+    return _Done(f"{arguments.netns}: {len(services)} services in {report.seconds:.2f} s\n")
 
 
-# -- input ---------------------------------------------------------------------------------
+def _families(arguments: argparse.Namespace) -> list[Family]:
+    return [arguments.family] if arguments.family else ["ipv4", "ipv6"]
 
 
-def _compiled(dump: Dump, config: ProxyConfig, family: Family) -> Ruleset:
+def _ruleset(given: Input, family: Family) -> Ruleset:
     from netlab.proxy.compile import assemble, compile_all
     from netlab.proxy.view import view
 
-    seen = view(_node(dump, config), config, family)
-    compiled = compile_all(dump.of("Service"), dump.of("EndpointSlice"), seen)
-    _complain(dump, [complaint for rules in compiled for complaint in rules.complaints])
+    seen = view(given.node, given.config, family)
+    compiled = compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
+    given.complain([complaint for rules in compiled for complaint in rules.complaints])
     return assemble(compiled, seen)
 
 
-def _complain(dump: Dump, complaints: Sequence[Complaint]) -> None:
-    """What could not be used is skipped, as kube-proxy does, and named."""
-    for one in complaints:
-        problem = dump.problem(one.kind, one.key, one.field, one.message)
-        options.note(f"{problem}: left out")
+def _table(given: Input, family: Family) -> NftTable:
+    from netlab.proxy.nft_compile import nft_assemble, nft_compile_all
+    from netlab.proxy.view import view
 
-
-def _node(dump: Dump, config: ProxyConfig) -> Object | None:
-    from netlab.objects import meta
-
-    return next((node for node in dump.of("Node") if meta.name(node) == config.node_name), None)
-
-
-def _config(arguments: argparse.Namespace) -> ProxyConfig:
-    from dataclasses import replace
-
-    from netlab.proxy.config import from_mapping
-
-    mapping: Any = _yaml(arguments.config) if arguments.config else {}
-    config = from_mapping(mapping, file=arguments.config or "")
-    return replace(config, node_name=arguments.node) if arguments.node else config
-
-
-def _yaml(file: str) -> Any:
-    import yaml
-
-    try:
-        return yaml.load(_text(file), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise InputError([Problem(file, line, "", str(error.problem))]) from None
-
-
-def _read_objects(files: Sequence[str]) -> Dump:
-    from netlab.objects.dump import read_dump
-
-    return read_dump((file, _text(file)) for file in files)
-
-
-def _text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        words = error.strerror if isinstance(error, OSError) else "is not text"
-        raise InputError([Problem(file, 0, "", str(words))]) from None
+    seen = view(given.node, given.config, family)
+    compiled = nft_compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
+    given.complain([complaint for rules in compiled for complaint in rules.complaints])
+    return nft_assemble(compiled, seen)

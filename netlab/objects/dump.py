@@ -1,7 +1,8 @@
 """Objects of a real cluster, as `kubectl get … -o yaml` or `-o json` prints them. Pure.
 
 Unlike a lab's own files these are taken as they are: whatever kinds, whatever is wrong in them.
-Who uses them says what could not be used; `Dump.problem` finds the line for that.
+What has not even the shape of its kind is left out, and `left_out` says so; what else cannot be
+used its user finds, and `Dump.problem` has the line for that.
 """
 
 from __future__ import annotations
@@ -12,48 +13,98 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from netlab.errors import InputError, Problem
-from netlab.objects import meta
+from netlab.objects import kinds, meta, names, schema
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path
 from netlab.objects.yamltext import Document, read
 
+KINDS = {"Node": "v1", "Service": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
+"""The kinds that decide about rules; all others are passed over."""
+
+
+@dataclass
+class _Text:
+    """One file's text; JSON is parsed with its positions only when somebody asks for a line."""
+
+    file: str
+    text: str
+    document: Document | None = None
+
+    def line(self, path: Path) -> int:
+        """The line of a field, 0 if it cannot be told."""
+        if self.document is None:
+            documents, _ = read(self.text)
+            if len(documents) != 1:
+                return 0
+            self.document = documents[0]
+        return self.document.line(path)
+
 
 @dataclass
 class Dump:
-    """The objects of some texts, by kind, and where each one stands."""
+    """The objects of some texts, by kind and key, and where each one stands."""
 
-    by_kind: dict[str, list[Object]] = field(default_factory=dict)
-    _places: dict[tuple[str, str], tuple[str, Document | None, Path]] = field(default_factory=dict)
+    left_out: list[Problem] = field(default_factory=list)
+    _objects: dict[str, dict[str, Object]] = field(default_factory=dict)
+    _places: dict[tuple[str, str], tuple[_Text, Path]] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[Object]:
         """All objects of a kind, in the order of the texts."""
-        return self.by_kind.get(kind, [])
+        return list(self._objects.get(kind, {}).values())
 
     def problem(self, kind: str, key: str, field_name: str, message: str) -> Problem:
-        """What is wrong with a field of an object, with its file and line (0: JSON has none)."""
-        file, document, path = self._places.get((kind, key), ("", None, ()))
-        line = document.line((*path, *split_field(field_name))) if document is not None else 0
-        return Problem(file, line, f"{kind} {key}: {field_name}", message)
+        """What is wrong with a field of an object, with its file and line."""
+        text, path = self._places[kind, key]
+        line = text.line((*path, *split_field(field_name)))
+        return Problem(text.file, line, f"{kind} {key}: {field_name}", message)
 
-    def _add(self, obj: Object, file: str, document: Document | None, path: Path) -> None:
-        self.by_kind.setdefault(str(obj["kind"]), []).append(obj)
-        self._places[str(obj["kind"]), meta.key(obj)] = (file, document, path)
+    def _add(self, obj: Object, text: _Text, path: Path) -> None:
+        kind = str(obj["kind"])
+        if kinds.BY_KIND[kind].namespaced:
+            obj["metadata"].setdefault("namespace", "default")
+        key = meta.key(obj)
+        if before := self._places.get((kind, key)):
+            file, line = before[0].file, before[0].line(before[1])
+            self.left_out.append(Problem(file, line, f"{kind} {key}", "is given again further on"))
+        self._places[kind, key] = (text, path)
+        wrong = _mistyped(obj)
+        if wrong:
+            self.left_out += [self.problem(kind, key, *one) for one in wrong]
+            self._objects.get(kind, {}).pop(key, None)
+            return
+        self._objects.setdefault(kind, {})[key] = obj
+
+
+def _mistyped(obj: Object) -> list[tuple[str, str]]:
+    """Fields that hold another type of value than the API has there, and what to say."""
+    kind = schema.of(KINDS[str(obj["kind"])], str(obj["kind"]))
+    problems = schema.check(obj, kind)
+    return [(p.field, p.message) for p in problems if p.reason == "FieldValueTypeInvalid"]
 
 
 def read_dump(texts: Iterable[tuple[str, str]]) -> Dump:
     """The objects in `(file, text)` pairs; `InputError` for text that is none, naming the lines."""
     dump = Dump()
     problems: list[Problem] = []
-    for file, text in texts:
-        for value, document in _documents(file, text, problems):
+    for file, content in texts:
+        before = len(problems)
+        found = False
+        for value, text in _documents(file, content, problems):
             for obj, path in _objects(value, ()):
-                if problem := _shapeless(obj, file, document, path):
+                found = True
+                if problem := _shapeless(obj, text, path):
                     problems.append(problem)
-                else:
-                    dump._add(obj, file, document, path)
+                elif obj["kind"] in KINDS:
+                    dump._add(obj, text, path)
+            found = found or _is_list(value)
+        if not found and len(problems) == before:
+            problems.append(Problem(file, 0, "", "holds no objects", _EXPECTED))
     if problems:
         raise InputError(problems)
     return dump
+
+
+_EXPECTED = "expected: kubectl get node,svc,endpointslices -A -o yaml"
 
 
 def split_field(name: str) -> Path:
@@ -62,21 +113,27 @@ def split_field(name: str) -> Path:
     return tuple(int(part[1:-1]) if part.startswith("[") else part for part in parts)
 
 
-def _documents(
-    file: str, text: str, problems: list[Problem]
-) -> Iterator[tuple[object, Document | None]]:
-    if text.lstrip().startswith("{"):  # JSON: much quicker read without positions
+def _documents(file: str, content: str, problems: list[Problem]) -> Iterator[tuple[object, _Text]]:
+    if content.lstrip().startswith("{"):  # JSON: much quicker read without positions
         try:
-            yield json.loads(text), None
-        except ValueError as error:
+            yield json.loads(content), _Text(file, content)
+        except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", 0)
             problems.append(Problem(file, line, "", f"is no JSON: {error}"))
         return
-    documents, troubles = read(text)
+    documents, troubles = read(content)
     for document in documents:
         troubles = [*troubles, *document.troubles]
-        yield document.value, document
-    problems += [Problem(file, t.line, "", t.message, t.hint) for t in troubles]
+        yield document.value, _Text(file, "", document)
+    problems += [Problem(file, t.line, "", t.message, t.hint or _hint(t.message)) for t in troubles]
+
+
+def _hint(message: str) -> str | None:
+    return "as -o json it has no such limit" if message.startswith("holds more than") else None
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("items"), list)
 
 
 def _objects(value: object, path: Path) -> Iterator[tuple[Object, Path]]:
@@ -88,13 +145,14 @@ def _objects(value: object, path: Path) -> Iterator[tuple[Object, Path]]:
         yield value if isinstance(value, dict) else {}, path
 
 
-def _shapeless(obj: Object, file: str, document: Document | None, path: Path) -> Problem | None:
-    line = document.line(path) if document is not None else 0
+def _shapeless(obj: Object, text: _Text, path: Path) -> Problem | None:
     metadata = obj.get("metadata")
-    named = isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
-    if isinstance(obj.get("kind"), str) and named:
+    if isinstance(obj.get("kind"), str) and isinstance(metadata, dict) and _is_named(metadata):
         return None
-    return Problem(
-        file, line, "", "is no Kubernetes object: it lacks kind or metadata.name",
-        "expected: kubectl get node,svc,endpointslices -A -o yaml",
-    )  # fmt: skip
+    message = "is no Kubernetes object: it lacks kind or a proper metadata.name"
+    return Problem(text.file, text.line(path), "", message, _EXPECTED)
+
+
+def _is_named(metadata: Object) -> bool:
+    name, space = metadata.get("name"), metadata.get("namespace", "default")
+    return all(isinstance(one, str) and names.is_dns_subdomain(one) for one in (name, space))

@@ -9,7 +9,7 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses
 from netlab.proxy.model import Family
-from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, valid_port
+from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, unfit, valid_port
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
@@ -73,8 +73,12 @@ def _ports(endpoint_slice: Object, complaints: list[Complaint]) -> list[tuple[Po
         number = port.get("port")
         protocol = PROTOCOLS.get(port.get("protocol") or "TCP")
         if not valid_port(number) or protocol is None:
-            field = f"ports[{index}]"
-            complaints.append(_about(endpoint_slice, field, f"{number!r} is no port of {protocol}"))
+            field, wrong = (
+                ("protocol", port.get("protocol")) if valid_port(number) else ("port", number)
+            )
+            complaints.append(
+                _about(endpoint_slice, f"ports[{index}].{field}", unfit(wrong, field))
+            )
             continue
         found.append(((str(port.get("name") or ""), protocol), int(number)))
     return found
@@ -94,7 +98,7 @@ def _hosts(
         ip = addresses.address(claimed, family)
         if ip is None:
             field = f"endpoints[{index}].addresses"
-            complaints.append(_about(endpoint_slice, field, f"{claimed!r} is no {family} address"))
+            complaints.append(_about(endpoint_slice, field, unfit(claimed, f"{family} address")))
             continue
         conditions = endpoint.get("conditions") or {}
         hints = endpoint.get("hints")
@@ -113,5 +117,8 @@ def _conditions(conditions: dict[str, bool | None]) -> tuple[bool, bool, bool]:
 def _hints(hints: dict[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not hints:
         return (), ()
-    zones = tuple(hint["name"] for hint in hints.get("forZones") or ())
-    return zones, tuple(hint["name"] for hint in hints.get("forNodes") or ())
+    return _names(hints.get("forZones")), _names(hints.get("forNodes"))
+
+
+def _names(hints: Iterable[dict[str, str]] | None) -> tuple[str, ...]:
+    return tuple(hint["name"] for hint in hints or () if hint.get("name"))

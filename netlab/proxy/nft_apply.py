@@ -23,24 +23,13 @@ from netlab.proxy.nft_model import (
 )
 from netlab.proxy.nft_parse import parse_table
 from netlab.proxy.nft_render import render_nft_change, render_replacement
+from netlab.proxy.owners import nft_service_port
 from netlab.proxy.read import nft_generation
 
 _TIMEOUT = 300.0
 
 # Above this many things to change, the whole table is quicker.
 _FEW = 500
-
-_OWNER = re.compile(r"[A-Z2-7]{8}-([a-z0-9.-]+/[a-z0-9.-]+)/(?:tcp|udp|sctp)/([A-Za-z0-9-]*)")
-_COMMENT = re.compile(r'comment "([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"')
-
-
-def service_port(text: str) -> str | None:
-    """`ns/name[:port]` of a chain's name, or of what refers to one."""
-    match = _OWNER.search(text)
-    if match:
-        return f"{match.group(1)}:{match.group(2)}" if match.group(2) else match.group(1)
-    comment = _COMMENT.search(text)
-    return comment.group(1) if comment else None
 
 
 class NftApplier:
@@ -109,4 +98,5 @@ def _explained(failed: CommandFailed, script: str) -> RestoreFailed:
         (text for text in reversed(lines[:number]) if text.lstrip().startswith(("chain", "map"))),
         "",
     )
-    return RestoreFailed(f"nft: {match.group(2)}", line, service_port(line) or service_port(chain))
+    service = nft_service_port(line) or nft_service_port(chain)
+    return RestoreFailed(f"nft: {match.group(2)}", line, service)

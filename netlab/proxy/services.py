@@ -6,6 +6,7 @@ labelled for another proxy, a Service without an address of the family.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
 
 _IP_FAMILY: dict[str, Family] = {"IPv4": "ipv4", "IPv6": "ipv6"}
 _DEFAULT_AFFINITY_SECONDS = 10800
+_LONGEST_AFFINITY_SECONDS = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,15 @@ def service_ports(
         return []
     claimed = _cluster_ip(spec, family)
     if not claimed:
+        if not spec.get("clusterIP"):
+            complaints.append(_about(service, "spec.clusterIP", "is missing"))
         return []
     cluster_ip = addresses.address(claimed, family)
     if cluster_ip is None:
-        complaints.append(_about(service, "spec.clusterIP", f"{claimed!r} is no {family} address"))
+        complaints.append(_about(service, "spec.clusterIP", unfit(claimed, f"{family} address")))
         return []
+    if not spec.get("ports"):
+        complaints.append(_about(service, "spec.ports", "is missing"))
     return _ports(service, spec, cluster_ip, family, complaints)
 
 
@@ -122,15 +128,15 @@ def _ports(
     family: Family,
     complaints: list[Complaint],
 ) -> list[ServicePort]:
-    external_ips = _of_family(spec.get("externalIPs") or (), family)
-    load_balancer_ips = _load_balancer_ips(service, family)
+    external_ips = _external_ips(service, spec, family, complaints)
+    load_balancer_ips = _load_balancer_ips(service, family, complaints)
     source_ranges = _source_ranges(service, spec, family, complaints)
-    affinity = _affinity_seconds(spec)
+    affinity = _affinity_seconds(service, spec, complaints)
     internal_local = spec.get("internalTrafficPolicy") == "Local"
     external_local = spec.get("externalTrafficPolicy") == "Local" and bool(
         spec.get("type") in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
     )
-    health = spec.get("healthCheckNodePort") or 0 if spec.get("type") == "LoadBalancer" else 0
+    health = _health_check_node_port(service, spec, complaints) if external_local else 0
     key = meta.key(service)
     ports = []
     for index, port in enumerate(spec.get("ports") or ()):
@@ -152,7 +158,7 @@ def _ports(
                 affinity,
                 internal_local,
                 external_local,
-                health if external_local else 0,
+                health,
             )
         )
     return ports
@@ -162,17 +168,29 @@ def _checked(
     port: dict[str, Any], field: str, service: Object, complaints: list[Complaint]
 ) -> tuple[str, str, int, int] | None:
     """Name, protocol, port and nodePort; None (and a complaint) when they cannot be used."""
+    name, number, node_port = port.get("name") or "", port.get("port"), port.get("nodePort") or 0
     protocol = PROTOCOLS.get(port.get("protocol") or "TCP")
     if protocol is None:
-        complaints.append(_about(service, f"{field}.protocol", f"{port['protocol']!r} unknown"))
-        return None
-    numbers = []
-    for key, value in (("port", port.get("port")), ("nodePort", port.get("nodePort") or None)):
-        if not (valid_port(value) or (value is None and key == "nodePort")):
-            complaints.append(_about(service, f"{field}.{key}", f"{value!r} is no port"))
-            return None
-        numbers.append(value or 0)
-    return str(port.get("name") or ""), protocol, numbers[0], numbers[1]
+        wrong, why = "protocol", unfit(port["protocol"], "protocol: TCP, UDP or SCTP")
+    elif not valid_port(number):
+        wrong, why = "port", unfit(number, "port")
+    elif node_port and not valid_port(node_port):
+        wrong, why = "nodePort", unfit(node_port, "port")
+    elif name and not _NAME.fullmatch(name):
+        wrong, why = "name", unfit(name, "name of a port")
+    else:
+        return name, protocol, int(number or 0), node_port
+    complaints.append(_about(service, f"{field}.{wrong}", why))
+    return None
+
+
+# Names go into comments and chains: nothing else may get there.
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+
+
+def unfit(value: object, wanted: str) -> str:
+    """Why a value cannot be used."""
+    return "is missing" if value is None else f"{value!r} is no {wanted}"
 
 
 def valid_port(value: object) -> bool:
@@ -180,20 +198,39 @@ def valid_port(value: object) -> bool:
     return type(value) is int and 0 < value < 65536
 
 
-def _of_family(texts: Any, family: Family) -> tuple[str, ...]:
-    found = (addresses.address(text, family) for text in texts)
-    return tuple(ip for ip in found if ip)
+def _external_ips(
+    service: Object, spec: dict[str, Any], family: Family, complaints: list[Complaint]
+) -> tuple[str, ...]:
+    claimed = {f"spec.externalIPs[{i}]": ip for i, ip in enumerate(spec.get("externalIPs") or ())}
+    return _of_family(service, claimed, family, complaints)
 
 
-def _load_balancer_ips(service: Object, family: Family) -> tuple[str, ...]:
+def _load_balancer_ips(
+    service: Object, family: Family, complaints: list[Complaint]
+) -> tuple[str, ...]:
     """Only addresses the load balancer delivers packets to: mode Proxy terminates connections."""
-    status = meta.status(service).get("loadBalancer") or {}
-    vips = (
-        ingress.get("ip")
-        for ingress in status.get("ingress") or ()
-        if ingress.get("ipMode") in (None, "VIP")
-    )
-    return _of_family(vips, family)
+    entries = (meta.status(service).get("loadBalancer") or {}).get("ingress") or ()
+    claimed = {
+        f"status.loadBalancer.ingress[{index}].ip": entry["ip"]
+        for index, entry in enumerate(entries)
+        if entry.get("ip") and entry.get("ipMode") in (None, "VIP")
+    }
+    return _of_family(service, claimed, family, complaints)
+
+
+def _of_family(
+    service: Object, claimed: dict[str, str], family: Family, complaints: list[Complaint]
+) -> tuple[str, ...]:
+    """The addresses of that family among those claimed, by field."""
+    found = []
+    for field, text in claimed.items():
+        if addresses.family_of(text) == family:
+            ip = addresses.address(text, family)
+            if ip is None:
+                complaints.append(_about(service, field, unfit(text, f"{family} address")))
+            else:
+                found.append(ip)
+    return tuple(found)
 
 
 def _source_ranges(
@@ -208,14 +245,32 @@ def _source_ranges(
         network = addresses.prefix(stripped, family)
         if network is None:
             field = f"spec.loadBalancerSourceRanges[{index}]"
-            complaints.append(_about(service, field, f"{text!r} is no prefix"))
+            complaints.append(_about(service, field, unfit(text, "prefix")))
             continue
         found.append(network)
     return () if any(network.endswith("/0") for network in found) else tuple(found)
 
 
-def _affinity_seconds(spec: dict[str, Any]) -> int:
+def _affinity_seconds(service: Object, spec: dict[str, Any], complaints: list[Complaint]) -> int:
     if spec.get("sessionAffinity") != "ClientIP":
         return 0
     client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-    return int(client.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS)
+    seconds = client.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS
+    if 0 < seconds <= _LONGEST_AFFINITY_SECONDS:
+        return int(seconds)
+    field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
+    why = unfit(seconds, f"time from 1 to {_LONGEST_AFFINITY_SECONDS} s")
+    complaints.append(_about(service, field, why))
+    return _DEFAULT_AFFINITY_SECONDS
+
+
+def _health_check_node_port(
+    service: Object, spec: dict[str, Any], complaints: list[Complaint]
+) -> int:
+    number = spec.get("healthCheckNodePort") or 0
+    if spec.get("type") != "LoadBalancer" or number == 0:
+        return 0
+    if valid_port(number):
+        return int(number)
+    complaints.append(_about(service, "spec.healthCheckNodePort", unfit(number, "port")))
+    return 0

@@ -323,7 +323,7 @@ def test_endpoints_that_cannot_be_used():
     )
     assert endpoints([mixed], "ipv4", "alpha", complaints) == {("", "tcp"): []}
     assert [c.field for c in complaints] == [
-        "ports[1]",
+        "ports[1].port",
         "endpoints[0].addresses",
         "endpoints[1].addresses",
     ]

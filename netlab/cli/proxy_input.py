@@ -1,0 +1,125 @@
+"""What `netlab proxy` works from: the objects, the settings, and the node they are for."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import InputError, Problem, UsageError
+from netlab.objects import meta
+from netlab.objects.dump import Dump, read_dump, split_field
+from netlab.objects.meta import Object
+from netlab.objects.yamltext import Document, read
+from netlab.proxy.config import ProxyConfig, from_mapping
+from netlab.proxy.services import Complaint
+
+
+@dataclass
+class Input:
+    """All that is read, and what there is to say about it."""
+
+    dump: Dump
+    config: ProxyConfig
+    node: Object | None
+    notes: list[str] = field(default_factory=list)
+
+    def complain(self, complaints: Sequence[Complaint]) -> None:
+        """What could not be used is left out, as kube-proxy does, and named."""
+        for one in complaints:
+            problem = self.dump.problem(one.kind, one.key, one.field, one.message)
+            if (note := f"{problem}: left out") not in self.notes:
+                self.notes.append(note)
+
+
+def read_input(arguments: argparse.Namespace) -> Input:
+    """Everything the command line names; `InputError` for what cannot be read."""
+    dump = read_dump((file, read_text(file)) for file in _files(arguments.filename))
+    config = _config(arguments)
+    node = _node(dump, config, arguments)
+    config = replace(config, node_name=meta.name(node) if node else config.node_name)
+    notes = [f"{problem}: left out" for problem in dump.left_out]
+    if not arguments.config:
+        notes.append(_assumed(config, node))
+    return Input(dump, config, node, notes)
+
+
+def read_text(file: str) -> str:
+    """The text of a file, `-` being standard input."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "is not text"
+        raise InputError([Problem(file, 0, "", str(words))]) from None
+
+
+def _files(names: Sequence[str]) -> Iterator[str]:
+    """The files, and those in directories."""
+    for name in names:
+        if Path(name).is_dir():
+            suffixes = (".yaml", ".yml", ".json")
+            yield from sorted(str(p) for p in Path(name).iterdir() if p.suffix in suffixes)
+        else:
+            yield name
+
+
+def _config(arguments: argparse.Namespace) -> ProxyConfig:
+    """The settings file, and the options that go before it."""
+    config = _config_file(arguments.config) if arguments.config else ProxyConfig()
+    if arguments.cluster_cidr:
+        given = from_mapping({"clusterCIDR": arguments.cluster_cidr}, file="--cluster-cidr")
+        config = replace(config, cluster_cidr=given.cluster_cidr)
+    if arguments.mode:
+        config = replace(config, mode=arguments.mode)
+    return replace(config, node_name=arguments.node) if arguments.node else config
+
+
+def _config_file(file: str) -> ProxyConfig:
+    documents, troubles = read(read_text(file))
+    if troubles or len(documents) > 1:
+        problems = [Problem(file, t.line, "", t.message, t.hint) for t in troubles]
+        raise InputError(problems or [Problem(file, 0, "", "holds more than one document")])
+    document = documents[0] if documents else None
+    try:
+        return from_mapping(document.value if document else {}, file=file)
+    except InputError as error:
+        raise InputError([_placed(one, document) for one in error.problems]) from None
+
+
+def _placed(problem: Problem, document: Document | None) -> Problem:
+    path: Any = split_field(problem.field)
+    return replace(problem, line=document.line(path)) if document else problem
+
+
+def _node(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> Object | None:
+    """The Node object: the one named, or the only one there is."""
+    nodes = {meta.name(node): node for node in dump.of("Node")}
+    if config.node_name in nodes:
+        return nodes[config.node_name]
+    names = ", ".join(sorted(nodes))
+    if arguments.node and nodes:
+        raise UsageError(f"there is no node {arguments.node}", hint=f"there are: {names}")
+    if arguments.config or not nodes or config.node_name:
+        return None
+    if len(nodes) > 1:
+        raise UsageError("which node?", hint=f"--node NAME, one of: {names}")
+    return next(iter(nodes.values()))
+
+
+def _assumed(config: ProxyConfig, node: Object | None) -> str:
+    """What stands in for the settings that nobody gave."""
+    entries = meta.status(node).get("addresses") or () if node else ()
+    ips = [entry.get("address", "") for entry in entries if entry.get("type") == "InternalIP"]
+    cidrs = (
+        "clusterCIDR " + ",".join(config.cluster_cidr)
+        if config.cluster_cidr
+        else "no clusterCIDR (--cluster-cidr), so nobody is known to be a pod"
+    )
+    name = f"node {config.node_name}" if config.node_name else "no node in particular"
+    where = f"{name} with {', '.join(ips)}" if ips else name
+    return (
+        f"without --config: mode {config.mode}, {where}, {cidrs}, the rest as kube-proxy's default"
+    )
