@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image", action="append", required=True, help="what to run; may be repeated"
     )
     parser.add_argument("-r", "--replicas", type=int, default=1, metavar="N", help="how many (1)")
-    parser.add_argument("--port", type=int, metavar="N", help="the port it serves")
+    parser.add_argument("--port", type=int, metavar="N", help="the port that the first serves")
     options.add_namespace(parser)
     results.add_arguments(parser)
 
@@ -43,6 +43,8 @@ def deployment_object(arguments: argparse.Namespace) -> Object:
         raise UsageError("the number of replicas cannot be negative", hint="--replicas=0 is none")
     labels = {"app": arguments.name}
     containers = [_container(image, arguments) for image in arguments.image]
+    if arguments.port is not None:
+        containers[0]["ports"] = [{"containerPort": arguments.port}]
     return creation.new(
         "Deployment",
         arguments.name,
@@ -60,8 +62,6 @@ def _container(image: str, arguments: argparse.Namespace) -> dict[str, Any]:
     container: dict[str, Any] = {"name": container_name(image), "image": image}
     if arguments.command_words:
         container["command"] = arguments.command_words
-    if arguments.port is not None:
-        container["ports"] = [{"containerPort": arguments.port}]
     return container
 
 

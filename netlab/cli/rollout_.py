@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import argparse
 
+from netlab.cli import options
 from netlab.errors import UsageError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """None: its parts have them."""
+    """None but what may stand before any part: the parts have their own."""
+    options.add_namespace(parser)
 
 
 def run(_: argparse.Namespace) -> int:

@@ -71,6 +71,14 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         (["delete", "--cascade", "f"], ["foreground"]),
         (["kubectl", "get", ""], []),
         (["bogus", ""], []),
+        (["rollout", "re"], ["restart", "resume"]),
+        (["-n", "x", "rollout", "-n", "y", "st"], ["status"]),
+        (["rollout", "status", "deployments/"], ["deployments/web"]),
+        (["create", "c"], ["configmap"]),
+        (["create", "-f", ""], [":files"]),
+        (["create", "svc", "n"], ["nodeport"]),
+        (["set", "image", "deployments", ""], ["web"]),
+        (["patch", "--type", "m"], ["merge"]),
     ],
 )
 def test_offers(words: list[str], offered: list[str]) -> None:
