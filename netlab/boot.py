@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from netlab import lab as labs
-from netlab.kernel import netns, paths
+from netlab.kernel import lock, netns, paths
 from netlab.workload import launch
 
 log = logging.getLogger("netlab")
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     _raise_file_limit()
-    with labs.controller_lock(directory) as is_ours:
+    with lock.held(paths.controller_pid(directory)) as is_ours:
         if not is_ours:
             sys.stderr.write("another controller runs this lab\n")
             return 1

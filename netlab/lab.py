@@ -7,19 +7,18 @@ controller, hands it the objects through the API and waits until everything has 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
-from netlab.kernel import modules, netns, paths, preflight, process, teardown
+from netlab.kernel import lock, modules, netns, paths, preflight, process, teardown
 from netlab.objects.lab import Lab, lab_from_object
 
 if TYPE_CHECKING:
@@ -147,34 +146,9 @@ def need_root(verb: str) -> None:
         raise EnvironmentLacks(f"netlab {verb} needs root", hint=f"sudo netlab {verb} …")
 
 
-@contextlib.contextmanager
-def controller_lock(directory: Path) -> Iterator[bool]:
-    """Try to be the lab's controller: True if nobody else is. Held until the body ends.
-
-    A lock, unlike a process id, dies with its holder and is never somebody else's.
-    """
-    with paths.controller_pid(directory).open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield True
-
-
 def is_running(directory: Path) -> bool:
     """True while the lab's controller lives."""
-    try:
-        with paths.controller_pid(directory).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return False
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
+    return lock.is_held(paths.controller_pid(directory))
 
 
 def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:

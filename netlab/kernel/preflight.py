@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel import netns, paths, process, run, syscalls, sysctl
+from netlab.kernel import lock, netns, paths, run, syscalls, sysctl
 from netlab.kernel.run import find, install_hint
 
 # Without these no lab stands up.
@@ -157,8 +157,18 @@ def _tried(name: str, argv: Sequence[str], fix: str, purpose: str = "") -> Findi
 def _sysctl(name: str, entry: str, module: str, purpose: str) -> Finding:
     if sysctl.read(entry) is not None:
         return Finding(name, True, f"{entry} is there")
+    if _loadable(module):
+        detail = f"the module {module} is not loaded yet; netlab up does that"
+        return Finding(name, False, detail, f"modprobe {module}", required=False)
     detail = f"the kernel has no {entry}; wanted for {purpose}"
-    return Finding(name, False, detail, f"modprobe {module} (netlab up does it)")
+    return Finding(name, False, detail, f"modprobe {module}")
+
+
+def _loadable(module: str) -> bool:
+    try:
+        return run.run(["modprobe", "--dry-run", module], check=False).returncode == 0
+    except EnvironmentLacks:
+        return False
 
 
 def open_files() -> Finding:
@@ -182,7 +192,7 @@ def leftovers() -> list[Finding]:
 def _abandoned_labs() -> Iterator[Finding]:
     for directory in paths.lab_dirs():
         name = f"lab {directory.name}"
-        if controller(directory) is not None:
+        if lock.is_held(paths.controller_pid(directory)):
             yield Finding(name, True, "running", required=False)
         else:
             fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"
@@ -198,13 +208,3 @@ def _dangling_links() -> Iterator[Finding]:
     for link in entries:
         if link.is_symlink() and not link.exists() and run_dir in link.readlink().parents:
             yield Finding(str(link), False, "leads nowhere", f"rm {link}", required=False)
-
-
-def controller(directory: Path) -> int | None:
-    """The process id of a lab's running controller."""
-    try:
-        pid = int(paths.controller_pid(directory).read_text())
-    except (OSError, ValueError):
-        return None
-    owner = netns.owner(directory)
-    return pid if owner is not None and process.mark_of(pid) == owner else None

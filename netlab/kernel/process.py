@@ -88,7 +88,16 @@ def spawn(
             start_new_session=True,
         )
     process = _children[child.pid] = Process(child)
+    _await_mark(child)
     return process
+
+
+def _await_mark(child: subprocess.Popen[bytes]) -> None:
+    """Wait until a child bears its mark: the kernel shows the environment a moment after exec."""
+    for _ in range(100):
+        if mark_of(child.pid) is not None or child.poll() is not None:
+            return
+        time.sleep(0.0001)
 
 
 def reap() -> None:
