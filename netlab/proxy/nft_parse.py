@@ -10,6 +10,7 @@ from netlab.proxy.model import Family
 from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
 
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
+_QUOTED = re.compile(r'"[^"]*"')
 _HEADER = ("type ", "comment ", "size ", "flags ", "timeout ", "policy ")
 
 # nft 1.0.9 has a name for -100 in the output hook as well, where 1.0.6 prints the number.
@@ -62,15 +63,17 @@ class _Parser:
 
     def body(self, start: int, rest: Iterator[tuple[int, str]]) -> Iterator[str]:
         """The lines of the block begun at `start`; lines that nft broke are joined."""
-        joined = ""
+        parts: list[str] = []
+        depth = 0
         for _, line in rest:
-            if line == "}" and not joined:
+            if line == "}" and not parts:
                 return
-            joined = f"{joined} {line}" if joined else line
-            bare = re.sub(r'"[^"]*"', "", joined)
-            if bare.count("{") == bare.count("}"):
-                yield joined
-                joined = ""
+            parts.append(line)
+            bare = _QUOTED.sub("", line) if '"' in line else line
+            depth += bare.count("{") - bare.count("}")
+            if depth == 0:
+                yield " ".join(parts)
+                parts = []
         raise self.problem(start, "a block does not end")
 
     def chain(self, name: str, body: list[str]) -> None:
