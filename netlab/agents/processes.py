@@ -25,6 +25,10 @@ START_RETRY = 5.0
 """Seconds before a container is tried again whose sandbox could not be made."""
 
 
+STILLBORN = 0.03
+"""Seconds within which a command that ends has not run at all, as far as readiness goes."""
+
+
 class PodProcesses:
     """All containers of the lab that are commands."""
 
@@ -135,13 +139,19 @@ class PodProcesses:
     ) -> Ended:
         run.processes[container] = process
         at = rfc3339(process.started)
-        if process.ended is None:
-            self._lifecycle.began(run, container, at, self.kill, adopted=adopted)
-            if not adopted and not await self._lifecycle.post_start(run, container):
-                self.kill(run, container, "failed postStart hook", None)
-        else:
-            self._began_and_ended(run, container, at, process.ended, adopted=adopted)
-        ended = process.ended or await _end_of(process)
+        ending = asyncio.ensure_future(_end_of(process))
+        try:
+            # What ends at once was never ready: or a rollout would go on to the next pod.
+            await asyncio.wait({ending}, timeout=STILLBORN)
+            if not ending.done():
+                self._lifecycle.began(run, container, at, self.kill, adopted=adopted)
+                if not adopted and not await self._lifecycle.post_start(run, container):
+                    self.kill(run, container, "failed postStart hook", None)
+            else:
+                self._began_and_ended(run, container, at, ending.result(), adopted=adopted)
+            ended = await ending
+        finally:
+            ending.cancel()
         run.processes.pop(container, None)
         code = NO_START if ended.reason == "StartError" else ended.code
         self._lifecycle.ended(
