@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grace-period", type=int, metavar="SECONDS", help="how long pods may take"
     )
     parser.add_argument("--force", action="store_true", help="at once (with --grace-period=0)")
+    parser.add_argument("--now", action="store_true", help="in one second")
     parser.add_argument("--ignore-not-found", action="store_true", help="what is gone is fine")
     parser.add_argument(
         "--cascade",
@@ -56,13 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
         targets = _from_files(arguments) or _named(client, asked, arguments)
         if not targets:
             print("No resources found")
-        failed = False
-        for target in targets:
-            failed |= not _delete(client, target, arguments)
+        gone = [(target, _delete(client, target, arguments)) for target in targets]
         if arguments.wait == "true":
-            for target in targets:
-                _wait(client, target)
-    return int(failed)
+            for target, uid in gone:
+                if uid:
+                    _wait(client, target, uid)
+    return int(any(uid is None for _, uid in gone))
 
 
 def _from_files(arguments: argparse.Namespace) -> list[Target]:
@@ -94,30 +94,45 @@ def _named(
     return targets
 
 
-def _delete(client: Client, target: Target, arguments: argparse.Namespace) -> bool:
+def _delete(client: Client, target: Target, arguments: argparse.Namespace) -> str | None:
+    """The uid of what was deleted; "" for what was gone already, None when that is a failure."""
     kind, space, name = target
-    grace = 0 if arguments.force and arguments.grace_period is None else arguments.grace_period
     try:
-        client.delete(
-            kind.kind, space, name, grace_period=grace, propagation=arguments.cascade.capitalize()
+        answer = client.delete(
+            kind.kind,
+            space,
+            name,
+            grace_period=_grace(arguments),
+            propagation=arguments.cascade.capitalize(),
         )
     except NotFound as error:
-        if not arguments.ignore_not_found:
-            options.complain(error)
-            return False
-        return True
+        # Of many, some may have gone with their owners.
+        if arguments.ignore_not_found or arguments.all or arguments.selector:
+            return ""
+        options.complain(error)
+        return None
     group = f".{kind.group}" if kind.group else ""
     print(f'{kind.singular}{group} "{name}" {"force deleted" if arguments.force else "deleted"}')
-    return True
+    about = answer.get("details") or answer["metadata"]
+    return str(about.get("uid") or "")
 
 
-def _wait(client: Client, target: Target) -> None:
+def _grace(arguments: argparse.Namespace) -> int | None:
+    if arguments.grace_period is None and (arguments.force or arguments.now):
+        return 0 if arguments.force else 1
+    period: int | None = arguments.grace_period
+    return period
+
+
+def _wait(client: Client, target: Target, uid: str) -> None:
+    """Until it is gone; another one of that name is none of ours."""
     kind, space, name = target
     deadline = time.monotonic() + WAIT
     pause = 0.005
     while time.monotonic() < deadline:
         try:
-            client.get(kind.kind, space, name)
+            if meta.uid(client.get(kind.kind, space, name)) != uid:
+                return
         except NotFound:
             return
         time.sleep(pause)

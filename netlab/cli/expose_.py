@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", nargs="+", metavar="KIND/NAME", help="deploy/web, pod web …")
     options.add_namespace(parser)
     parser.add_argument("--name", default="", help="the Service's name (that of what is exposed)")
-    parser.add_argument("--port", type=int, metavar="N", help="the Service's port")
+    parser.add_argument("--port", type=ports, metavar="N[,N]", help="the Service's port")
     parser.add_argument("--target-port", metavar="PORT", help="the pods' port, number or name")
     parser.add_argument("--protocol", choices=["TCP", "UDP", "SCTP"], help="(TCP)")
     parser.add_argument(
@@ -32,6 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--session-affinity", choices=["None", "ClientIP"], help="(None)")
     parser.add_argument("-l", "--labels", default="", metavar="LABELS", help="the Service's labels")
     results.add_arguments(parser)
+
+
+def ports(text: str) -> list[int]:
+    """`80,443` → [80, 443]."""
+    try:
+        return [int(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no port") from None
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -86,7 +94,8 @@ def _selector(owner: Object) -> dict[str, str]:
 
 def _ports(owner: Object, arguments: argparse.Namespace) -> list[dict[str, Any]]:
     if arguments.port is not None:
-        found = [{"port": arguments.port, "protocol": arguments.protocol or "TCP"}]
+        protocol = arguments.protocol or "TCP"
+        found = [{"port": port, "protocol": protocol} for port in arguments.port]
     else:
         found = _declared_ports(owner)
     if not found:

@@ -21,6 +21,7 @@ from netlab.objects.meta import Object
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl run's flags."""
     parser.add_argument("name", help="the pod's name")
+    parser.add_argument("rest", nargs="*", default=[], metavar="ARG", help="the same as behind --")
     options.add_namespace(parser)
     parser.add_argument("--image", required=True, help="what to run")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")
@@ -77,7 +78,7 @@ def _expose(arguments: argparse.Namespace) -> None:
 
 def pod_object(arguments: argparse.Namespace) -> Object:
     """The Pod that the command line describes, as kubectl would make it."""
-    words = arguments.command_words
+    words = [*arguments.rest, *arguments.command_words]
     container: dict[str, Any] = {"name": arguments.name, "image": arguments.image}
     if words:
         container["command" if arguments.command else "args"] = words

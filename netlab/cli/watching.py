@@ -31,7 +31,10 @@ def states(
         if left <= 0:
             return
         since = {**named, "resourceVersion": listed["metadata"]["resourceVersion"]}
-        yield from _changes(client, kind, namespace, since, left)
+        for now in _changes(client, kind, namespace, since, left):
+            if time.monotonic() >= deadline:  # a watch ends by whole seconds only
+                return
+            yield now
         if time.monotonic() >= deadline:
             return
 

@@ -166,6 +166,17 @@ def test_wait_for_a_deletion_and_a_creation(lab: Machine) -> None:
     assert out(lab, "wait --for=delete cm/awaited") == ""
 
 
+def test_delete_all_leaves_out_what_goes_with_its_owner(lab: Machine) -> None:
+    """And does not wait for the kubernetes Service to stay away, which comes back."""
+    out(lab, "create namespace full")
+    out(lab, "create deployment web --image=nginx -n full")
+    out(lab, "rollout status deploy/web -n full")
+    done = lab.netlab("delete", "all", "--all", "-n", "full", timeout=20)
+    assert 'deployment.apps "web" deleted\n' in done.stdout
+    assert done.stderr == ""
+    assert out(lab, "delete svc kubernetes") == 'service "kubernetes" deleted\n'
+
+
 EDITOR = """\
 import pathlib, sys
 file = pathlib.Path(sys.argv[1])

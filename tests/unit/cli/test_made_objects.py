@@ -42,6 +42,19 @@ def test_run_takes_arguments_or_with_a_flag_a_command() -> None:
     assert container["command"] == ["sleep", "5"]
 
 
+def test_run_takes_its_arguments_without_dashes_too() -> None:
+    container = pod("-i --tty --rm x --image=u --restart=Never bash")["spec"]["containers"][0]
+    assert container["args"] == ["bash"]
+
+
+def test_expose_several_ports() -> None:
+    ports = service("deploy/web --port=80,443")["spec"]["ports"]
+    assert [(p["name"], p["port"], p["targetPort"]) for p in ports] == [
+        ("port-1", 80, 80),
+        ("port-2", 443, 443),
+    ]
+
+
 def test_run_interactively() -> None:
     made = pod("-it --rm debug --image=u --restart=Never --env A=1 -l a=b,c=d -- bash")
     container = made["spec"]["containers"][0]
