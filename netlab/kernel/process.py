@@ -22,6 +22,9 @@ from netlab.kernel.run import find
 
 OWNER_VARIABLE = "NETLAB_OWNER"
 
+_ENV_END = 51 - 3  # its place among the fields of /proc/PID/stat behind the name, see proc(5)
+_EXEC_TRIES = 100
+
 # Children not yet waited for. Kept here so that one whose Process was dropped is still reaped.
 _children: dict[int, Process] = {}
 
@@ -88,16 +91,7 @@ def spawn(
             start_new_session=True,
         )
     process = _children[child.pid] = Process(child)
-    _await_mark(child)
     return process
-
-
-def _await_mark(child: subprocess.Popen[bytes]) -> None:
-    """Wait until a child bears its mark: the kernel shows the environment a moment after exec."""
-    for _ in range(100):
-        if mark_of(child.pid) is not None or child.poll() is not None:
-            return
-        time.sleep(0.0001)
 
 
 def reap() -> None:
@@ -116,13 +110,35 @@ def mark_of(pid: int) -> str | None:
     """The uid of the lab that a process belongs to; None for everybody else's."""
     prefix = f"{OWNER_VARIABLE}=".encode()
     try:
-        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        environ = _environ(pid)
     except OSError:  # it has ended, or it is not ours to look at
         return None
     for entry in environ.split(b"\0"):
         if entry.startswith(prefix):
             return entry[len(prefix) :].decode(errors="replace")
     return None
+
+
+def _environ(pid: int) -> bytes:
+    """The environment of a process, waited for if it has only just begun."""
+    path = Path(f"/proc/{pid}/environ")
+    for _ in range(_EXEC_TRIES):
+        if environ := path.read_bytes():
+            return environ
+        if not _is_in_exec(pid):
+            break
+        time.sleep(0.001)
+    return path.read_bytes()
+
+
+def _is_in_exec(pid: int) -> bool:
+    """True while exec has begun a new program and not yet told the kernel its environment."""
+    try:
+        Path(f"/proc/{pid}/exe").readlink()  # a kernel thread has none
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return stat.rpartition(b") ")[2].split()[_ENV_END] == b"0"
 
 
 def end(pids: Iterable[int], grace: float = 1.0) -> None:

@@ -179,6 +179,16 @@ def test_children_inherit_the_mark(lab_dir):
     assert process.owned(owner) == []
 
 
+def test_a_mark_shows_from_the_first_moment():
+    """exec shows the environment last of all: a teardown just then must not miss the process."""
+    environment = {process.OWNER_VARIABLE: "55555555"}
+    for _ in range(50):
+        with subprocess.Popen(["/bin/sleep", "100"], env=environment) as child:
+            seen = process.mark_of(child.pid)
+            child.kill()
+        assert seen == "55555555"
+
+
 def test_what_ignores_term_is_killed_at_once(lab_dir):
     child = process.spawn([sys.executable, "-c", STUBBORN], owner="33333333")
     deadline = time.monotonic() + 3
