@@ -116,16 +116,18 @@ def _converse(terminal: int, typed: list[str], deadline: float) -> bytes:
 def shell(base: Path, lab_text: str, lab: str = "tutorial") -> Iterator[Shell]:
     """A lab that is up, and a shell to use it from."""
     namespace = netns.create(base / "net")
-    with netns.entered(namespace):
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        with machine(base) as here:
-            here.netlab("up", here.lab_file(lab_text))
-            here.netlab("kubeconfig")  # waits until the lab listens
-            directory = base / "home"
-            directory.mkdir()
-            yield Shell(here, lab, directory)
-    os.close(namespace)
-    netns.remove(base / "net")
+    try:
+        with netns.entered(namespace):
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            with machine(base) as here:
+                here.netlab("up", here.lab_file(lab_text))
+                here.netlab("kubeconfig")  # waits until the lab listens
+                directory = base / "home"
+                directory.mkdir()
+                yield Shell(here, lab, directory)
+    finally:
+        os.close(namespace)
+        netns.remove(base / "net")
 
 
 def installed() -> dict[str, Path]:

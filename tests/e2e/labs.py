@@ -169,7 +169,8 @@ def machine(base: Path) -> Iterator[Machine]:
         yield here
     finally:
         here.netlab("down", "--all")
-    assert changes() == []
+    left = changes()
+    assert not left, left
 
 
 def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:

@@ -1,0 +1,161 @@
+"""The same verbs with every kubectl of this machine, each the way it has them on the wire:
+JSON or protobuf bodies, SPDY or websockets, OpenAPI 2 or 3."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from e2e.kubectls import Shell, installed, shell
+from e2e.labs import eventually
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(not installed(), reason="kubectl is not installed"),
+]
+
+LAB = """
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: tutorial}
+spec: {nodes: 2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: box}
+spec:
+  containers: [{name: box, image: busybox, command: [sleep, infinity]}]
+"""
+
+WEB = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: c, image: nginx, ports: [{containerPort: 80}]}]}
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """One lab for all: every test takes away what it made."""
+    with shell(tmp_path_factory.mktemp("versions"), LAB) as opened:
+        yield opened
+
+
+@pytest.fixture(params=installed())
+def kubectl(lab: Shell, request: pytest.FixtureRequest) -> Shell:
+    """The lab's shell with one of the kubectls."""
+    lab.use(installed()[request.param])
+    return lab
+
+
+def test_objects_are_applied_changed_and_deleted(kubectl: Shell) -> None:
+    run = kubectl
+    assert run("kubectl apply -f -", WEB) == "deployment.apps/web created\n"
+    assert run("kubectl apply -f -", WEB) == "deployment.apps/web unchanged\n"
+    assert run("kubectl diff -f -", WEB) == ""
+    wrong = run.run("kubectl apply -f -", WEB.replace("replicas", "replica"))
+    assert 'unknown field "spec.replica"' in wrong.stdout
+    assert "successfully rolled out" in run("kubectl rollout status deploy/web --timeout=20s")
+    assert run("kubectl expose deploy web --port=80") == "service/web exposed\n"
+    assert run("kubectl scale deploy web --replicas=0") == "deployment.apps/web scaled\n"
+    assert run("kubectl apply --server-side --force-conflicts -f -", WEB)
+    assert run("kubectl set image deploy/web c=nginx:2") == "deployment.apps/web image updated\n"
+    assert run("kubectl label svc web x=y") == "service/web labeled\n"
+    assert "FIELD: port <integer>" in run("kubectl explain service.spec.ports.port")
+    assert run("kubectl delete svc/web deploy/web --timeout=20s") == (
+        'service "web" deleted\ndeployment.apps "web" deleted\n'
+    )
+
+
+def test_objects_are_created_without_a_file(kubectl: Shell) -> None:
+    run = kubectl
+    run("kubectl create namespace made")
+    for line in (
+        "deployment d --image=nginx --replicas=0",
+        "service nodeport s --tcp=80:8080",
+        "service clusterip h --clusterip=None",
+        "service externalname e --external-name=example.com",
+        "configmap c --from-literal=a=b",
+        "secret generic s --from-literal=a=b",
+        "ingress i --rule=host/path=s:80",
+        "serviceaccount a",
+    ):
+        assert " created" in run(f"kubectl -n made create {line}")
+    assert run("kubectl -n made get deploy d -o jsonpath={.spec.replicas}") == "0"
+    assert run("kubectl -n made get secret s -o jsonpath={.data.a}") == "Yg=="
+    assert run("kubectl -n made get svc s -o jsonpath={.spec.ports[0].targetPort}") == "8080"
+    assert run("kubectl -n made get ing i -o jsonpath={.spec.rules[0].http.paths[0].path}") == (
+        "/path"
+    )
+    assert run("kubectl delete namespace made --timeout=20s") == 'namespace "made" deleted\n'
+
+
+def test_commands_run_in_pods(kubectl: Shell) -> None:
+    run = kubectl
+    failed = run.run("kubectl exec box -- sh -c 'echo out; echo err >&2; exit 7'")
+    assert failed.returncode == 7
+    assert {"out", "err"} <= set(failed.stdout.splitlines())
+    assert run("kubectl exec -i box -- cat", "typed") == "typed"
+    said = run.in_terminal("kubectl exec -it box -- bash", ["stty size", "exit 3"])
+    assert said.returncode == 3
+    assert "\n24 120\n" in said.stdout
+    (run.directory / "file").write_text("content")
+    run("kubectl cp file box:/tmp/copied && kubectl cp box:/tmp/copied back 2>/dev/null")
+    assert (run.directory / "back").read_text() == "content"
+    once = "kubectl run once -i --rm --restart=Never --image=busybox -- echo said"
+    assert run(once).startswith("said\n")
+    assert run("kubectl auth can-i delete pods") == "yes\n"
+
+
+def test_ports_are_forwarded(kubectl: Shell) -> None:
+    run = kubectl
+    run("kubectl run page --image=nginx --port=80 && kubectl wait --for=condition=Ready pod/page")
+    forwarding = run.start("exec kubectl port-forward pod/page :80", stdout=subprocess.PIPE)
+    try:
+        assert forwarding.stdout is not None
+        port = re.search(rb"127.0.0.1:(\d+)", forwarding.stdout.readline())
+        assert port is not None
+        for _ in range(3):
+            page = run(f"curl -sS --max-time 3 http://127.0.0.1:{port[1].decode()}/")
+            assert "nginx" in page
+    finally:
+        forwarding.terminate()
+        forwarding.wait()
+        forwarding.stdout.close()
+        run("kubectl delete pod page --now")
+
+
+def test_logs_are_followed(kubectl: Shell) -> None:
+    run = kubectl
+    run("kubectl run ticker --image=busybox -- sh -c 'while true; do echo tick; sleep 0.1; done'")
+    eventually(lambda: "tick" in run("kubectl logs ticker"))
+    followed = run.run("timeout 2 kubectl logs -f --tail=1 ticker")
+    assert followed.stdout.count("tick") > 5
+    attached = run.run("timeout 2 kubectl attach ticker")
+    assert attached.stdout.count("tick") > 5
+    run("kubectl delete pod ticker --now")
+
+
+def test_what_is_not_served_is_told(kubectl: Shell) -> None:
+    run = kubectl
+    for line, words in (
+        ("kubectl get jobs", 'the server doesn\'t have a resource type "jobs"'),
+        ("kubectl top pods", "Metrics API not available"),
+        ("kubectl get pod nobody", 'pods "nobody" not found'),
+    ):
+        done = run.run(line)
+        assert done.returncode == 1
+        assert words in done.stdout
+    assert re.search(
+        r"control plane.* is running at .*https://127.0.0.1:", run("kubectl cluster-info")
+    )
+    assert "+netlab" in run("kubectl version")
+    assert "deploy " in run("kubectl api-resources")
