@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 COALESCE = 0.003
 """Seconds to wait for more changes once one has come: a rollout is many small ones."""
 
-REPAIR_INTERVAL = 2.0
+REPAIR_INTERVAL = 1.0
 """Seconds between looks at the kernel for rules that somebody deleted by hand."""
 
 RETRY_FIRST, RETRY_CAP = 0.1, 5.0

@@ -183,7 +183,7 @@ def _explained(refused: _Refused, text: str, nat: Table | None) -> RestoreFailed
     line = lines[refused.number - 1] if 0 < refused.number <= len(lines) else ""
     if line == "COMMIT":
         line = _mentioned(refused.words, lines)
-    match = re.match(r"(?:\[\d+:\d+\] )?(?:-A |-X |:)(\S+)(?: (.*))?", line)
+    match = re.match(r"(?:\[\d+:\d+\] )?(?:-[ADIX] |:)(\S+)(?: \d+)?(?: (.*))?", line)
     service = owners.owner(nat, match.group(1), match.group(2) or "") if match else None
     return RestoreFailed(f"iptables-restore: {refused.words}", line, service)
 

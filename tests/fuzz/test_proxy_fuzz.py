@@ -8,7 +8,7 @@ from netlab.proxy.config import ProxyConfig
 from netlab.proxy.diff import diff
 from netlab.proxy.model import Chain, Ruleset, Table
 from netlab.proxy.parse import parse
-from netlab.proxy.render import render
+from netlab.proxy.render import edits, render
 from netlab.proxy.rule import parse_rule
 from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.simulate import Packet, simulate
@@ -136,6 +136,29 @@ def test_a_service_is_compiled_the_same_alone(world):
     together = compile_all(services.values(), slices.values(), NODE)
     alone = [compile_service(services[key], [slices[key]], NODE) for key in sorted(services)]
     assert render(assemble(together, NODE)) == render(assemble(alone, NODE))
+
+
+@given(st.data())
+def test_edits_make_of_one_chain_the_other(data):
+    """Carried out one by one, as iptables does, they leave the rules in the new order."""
+    before = tuple(f"-d 10.0.0.{number} -j X" for number in range(150))
+    gone = data.draw(st.sets(st.sampled_from(before), max_size=8))
+    after = [rule for rule in before if rule not in gone]
+    for number in range(data.draw(st.integers(0, 8))):
+        after.insert(data.draw(st.integers(0, len(after))), f"-d 10.1.0.{number} -j Y")
+    chain = list(before)
+    for line in edits("C", before, tuple(after)):
+        command, name, rest = line.split(" ", 2)
+        assert name == "C"
+        if command == "-D":
+            chain.remove(rest)
+        elif command == "-A":
+            chain.append(rest)
+        else:
+            number, _, rule = rest.partition(" ")
+            assert 1 <= int(number) <= len(chain)
+            chain.insert(int(number) - 1, rule)
+    assert chain == after
 
 
 class World:

@@ -88,6 +88,46 @@ def test_partial_syncs_come_to_the_same_as_a_full_one(proxier, objects):
     assert not proxier.repair(thorough=True)
 
 
+def test_services_that_come_and_go_leave_the_shared_chains_in_order(proxier, objects):
+    """With many Services the shared chains are edited, not written anew."""
+    many = [obj for number in range(250) for obj in service(objects, number)]
+    feed(proxier, many[: 2 * 200])
+    proxier.sync()
+    for change in (many[2 * 200 : 2 * 210], many[2 * 240 :]):
+        feed(proxier, change)
+        assert not proxier.sync().full and differences(proxier) == []
+    for number in (0, 11, 249):
+        proxier.set_service(f"town/many{number:03}", None)
+    proxier.set_slice("town/many100-a", None)  # from the one shared chain into the other
+    assert not proxier.sync().full and differences(proxier) == []
+    found, wanted = proxier._families[0].applier.read(), proxier.rulesets()["ipv4"]
+    for table in ("nat", "filter"):
+        chain = wanted.chain(table, "KUBE-SERVICES")
+        assert found.chain(table, "KUBE-SERVICES").rules == chain.rules
+        assert len(chain.rules) > 100
+
+
+def service(objects, number):
+    """A Service and its slice; every second one has no endpoint."""
+    made = copy.deepcopy(next(obj for obj in objects if obj["kind"] == "Service"))
+    made["metadata"]["name"] = f"many{number:03}"
+    made["spec"]["clusterIP"] = f"10.97.0.{number}"
+    slice_ = shortened(objects, 1 - number % 2)
+    slice_["metadata"]["name"] = f"many{number:03}-a"
+    slice_["metadata"]["labels"]["kubernetes.io/service-name"] = f"many{number:03}"
+    return made, slice_
+
+
+def test_an_edit_of_a_chain_changed_by_hand_ends_well(proxier, objects):
+    feed(proxier, [obj for number in range(150) for obj in service(objects, number)])
+    proxier.sync()
+    command(proxier, "-t", "filter", "-F", "KUBE-SERVICES")
+    proxier.set_service("town/many003", None)
+    proxier.sync()
+    proxier.repair()
+    assert differences(proxier) == []
+
+
 def test_nothing_changed_costs_nothing(proxier, objects):
     before = proxier._families[0].applier.fingerprint()
     feed(proxier, objects)

@@ -10,9 +10,9 @@ from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.conntrack import stale_entries
 from netlab.proxy.diff import diff
-from netlab.proxy.model import Chain, Ruleset, Table
+from netlab.proxy.model import Chain, Change, Ruleset, Table
 from netlab.proxy.parse import parse
-from netlab.proxy.render import render, render_change
+from netlab.proxy.render import edits, render, render_change
 from netlab.proxy.syncer import HealthCheck, Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
@@ -184,6 +184,35 @@ def test_a_change_as_text():
     assert sum(line.startswith("-X KUBE-SEP") for line in lines) == 1
     assert lines.count("COMMIT") == 2
     assert render_change(difference(new, new)) == ""
+
+
+CHAIN = tuple(f"-d 10.96.0.{number}/32 -j X" for number in range(200))
+
+
+def test_a_long_chain_of_which_little_changes_is_edited():
+    after = (*CHAIN[:5], "new", *CHAIN[6:], "last")
+    assert edits("C", CHAIN, after) == [f"-D C {CHAIN[5]}", "-I C 6 new", "-A C last"]
+    change = Change()
+    change.note(("nat", "C"), CHAIN, after)
+    lines = render_change(change).splitlines()
+    assert lines == ["*nat", f"-D C {CHAIN[5]}", "-I C 6 new", "-A C last", "COMMIT"]
+
+
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        (CHAIN, CHAIN[:100]),
+        (CHAIN, CHAIN[::-1]),
+        (CHAIN[:50], CHAIN[:49]),
+        ((*CHAIN, CHAIN[0]), CHAIN),
+        (CHAIN, None),
+        (None, CHAIN),
+        (CHAIN, ()),
+    ],
+    ids=["much", "order", "short", "twice", "gone", "new", "emptied"],
+)
+def test_other_chains_are_written_anew(before, after):
+    assert edits("C", before, after) == []
 
 
 # Somebody else's rules
