@@ -124,6 +124,11 @@ def bench_applier(name: str, applier: AnyApplier, count: int, bare: float) -> No
     fifty = [change(range(100 * i, 100 * i + 50), 2) for i in range(1, 4)]
     say(f"{name}: 50 endpoints change", statistics.median(fifty), statistics.median(one))
     say(f"{name}: a Service loses its last endpoint", change(range(7, 8), 0))
+    middle = count // 2
+    proxier.set_service(meta.key(services[middle]), None)
+    say(f"{name}: a Service goes", seconds(proxier.sync))
+    proxier.set_service(meta.key(services[middle]), services[middle])
+    say(f"{name}: a Service comes", seconds(proxier.sync))
     say(f"{name}: nothing to repair", seconds(proxier.repair))
     run(DAMAGE[name], netns=netns_fd)
     say(f"{name}: a rule deleted by hand is repaired", seconds(proxier.repair))
