@@ -25,7 +25,8 @@ from netlab.network.session import Session
 # Each pod of a portion holds two descriptors until it stands; the usual limit is 1,024.
 _PORTION = 128
 
-# A link remade takes its routes along, which the next pass then finds missing.
+# The kernel takes links of dead namespaces apart in the background: what went after we looked, the
+# next pass finds missing.
 _PASSES = 3
 
 

@@ -53,7 +53,8 @@ def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
     for pair, links in remade:
         operations += _veths(pair, links)
     for pair in pairs:
-        operations += _settings(pair, stale[pair.wanted.name])
+        name = pair.wanted.name
+        operations += _settings(pair, stale[name] | _far_ends(name, remade))
     for pair in pairs:
         operations += _masquerades(pair, wanted)
     return tuple(operations)
@@ -164,6 +165,12 @@ def _remade(pair: _Pair, stale: frozenset[str]) -> list[Link]:
     return [link for link in pairs if pair.found.find(link.name) is None or link.name in stale]
 
 
+def _far_ends(namespace: str, remade: Sequence[tuple[_Pair, list[Link]]]) -> set[str]:
+    """The links of a namespace that come anew with pairs made at their other ends."""
+    peers = (link.peer for _, links in remade for link in links)
+    return {peer.name for peer in peers if peer is not None and peer.namespace == namespace}
+
+
 def _deletions(pair: _Pair, remade: list[Link], state: State) -> Iterator[Operation]:
     """What stands in the way of new pairs, at either end, and links that nobody planned."""
     namespace = pair.wanted
@@ -192,11 +199,14 @@ def _master_index(namespace: Namespace, link: Link) -> int | None:
 
 
 def _settings(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
-    """Links up and addresses first, then routes, which need both."""
+    """Links up and addresses first, then routes, which need both.
+
+    A link made anew (`stale`) has neither, whatever was found.
+    """
     for link in pair.wanted.links:
         found = None if link.name in stale else pair.found.find(link.name)
         yield from _link_settings(pair.wanted, link, found)
-    yield from _routes(pair)
+    yield from _routes(pair, stale)
 
 
 def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iterator[Operation]:
@@ -221,14 +231,15 @@ def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iter
         yield AddAddress(namespace.name, name, index, address)
 
 
-def _routes(pair: _Pair) -> Iterator[Operation]:
+def _routes(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
     namespace = pair.wanted
-    for route in _without(pair.found.routes, namespace.routes):
+    standing = [route for route in pair.found.routes if route.link not in stale]
+    for route in _without(standing, namespace.routes):
         if (link := pair.found.find(route.link)) is not None:
             yield DeleteRoute(namespace.name, route, link.index)
     # A route goes with its link's last address or its link; adding one that is there is fine.
     for route in namespace.routes:
-        if route not in pair.found.routes:
+        if route not in standing:
             yield AddRoute(namespace.name, route, namespace.link(route.link).index)
 
 

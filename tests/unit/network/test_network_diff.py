@@ -150,7 +150,7 @@ def test_link_with_the_wrong_index_is_made_anew():
         DeleteLink("demo.fabric", "worker001-eth0", 77),
         DeleteLink(NODE, "eth0", 2),  # were it not its peer, it would still be in the way
     )
-    assert [type(op) for op in operations[2:]] == [AddVeth]
+    assert [type(op) for op in operations[2:]] == [AddVeth, SetUp, AddAddress, AddRoute]
 
 
 def test_lost_fabric_takes_old_ends_out_of_the_way_first():
@@ -161,6 +161,18 @@ def test_lost_fabric_takes_old_ends_out_of_the_way_first():
     assert DeleteLink(NODE, "eth1", 3) in deletions
     first_veth = next(n for n, op in enumerate(operations) if isinstance(op, AddVeth))
     assert all(operations.index(deletion) < first_veth for deletion in deletions)
+
+
+def test_links_made_anew_get_their_addresses_before_their_routes():
+    """Of a namespace that just died the far ends may still be there, without their routes."""
+    state = as_read()
+    del state["demo.fabric"]
+    state[NODE] = replace(state[NODE], routes=())
+    there = [operation for operation in diff(WANTED, state) if operation.namespace == NODE]
+    routes = [operation for operation in there if isinstance(operation, AddRoute)]
+    assert {route.route for route in routes} == set(WANTED.namespace(NODE).routes)
+    addressed = [op.name for op in there[: there.index(routes[0])] if isinstance(op, AddAddress)]
+    assert addressed == ["eth0", "eth1"]
 
 
 def test_address_whose_on_link_route_is_gone_is_given_again():
