@@ -1,8 +1,9 @@
 """What kube-proxy does: Services and EndpointSlices → netfilter rules.
 
 The way through: `config`, `view`, `services` and `endpoints` read the settings and objects,
-`categorize` chooses the endpoints, `compile` writes the rules of one Service and assembles them
-(`nft_compile` in nftables mode), `rulebook` keeps them as objects change. `render` and `parse` are
-iptables-save text; `simulate` and `diff` think about rulesets. `apply`, `libiptc` and `nft_apply`
-change a namespace, `carry` what others put there along; `syncer` does all of it for one node.
+`categorize` chooses the endpoints, `service_rules` writes the rules of one Service (the chains
+are drawn there), `compile` puts them all together, `rulebook` keeps them as objects change.
+`render` and `parse` are iptables-save text; `simulate` and `diff` think about rulesets. `apply`
+and `libiptc` change a namespace, `carry` keeps what others put there; `syncer` does all of it for
+one node. Each `nft_…` is the module of that name for kube-proxy's nftables mode.
 """

@@ -7,7 +7,7 @@ Services in the chains they share. Everything that is not kube-proxy's is left a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -126,8 +126,7 @@ class _Tables:
     def _rules(
         self, name: str, wanted: Sequence[str], found: Sequence[str]
     ) -> Iterator[Difference]:
-        missing = _beyond(wanted, found)
-        extra = _beyond(found, wanted)
+        missing, extra = beyond(wanted, found), beyond(found, wanted)
         if not missing and not extra:
             yield from self._order(name, wanted, found)
             return
@@ -169,7 +168,9 @@ class _Tables:
         return owner or owners.owner(self.found, chain, rule)
 
 
-def _beyond(rules: Iterable[str], others: Iterable[str]) -> list[str]:
+def beyond(
+    rules: Iterable[str], others: Iterable[str], meaning: Callable[[str], Hashable] = meaning
+) -> list[str]:
     """The rules that the others do not have, counting repetitions."""
     there = Counter(meaning(rule) for rule in others)
     found = []

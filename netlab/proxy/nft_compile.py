@@ -46,7 +46,7 @@ _LONGEST = 240
 
 @dataclass(slots=True)
 class NftServiceRules:
-    """Everything one Service adds to the table; see `compile.ServiceRules`."""
+    """Everything one Service adds to the table; see `service_rules.ServiceRules`."""
 
     key: str
     chains: dict[str, NftChain] = field(default_factory=dict)

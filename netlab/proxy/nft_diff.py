@@ -6,11 +6,10 @@ As in `diff`, comments mean nothing to a packet. Elements have no order; rules o
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
-from netlab.proxy.diff import Difference
+from netlab.proxy.diff import Difference, beyond
 from netlab.proxy.model import Family
 from netlab.proxy.nft_model import TABLE, NftChain, NftTable
 from netlab.proxy.nft_parse import parse_table
@@ -59,7 +58,8 @@ def _chain(
 ) -> Iterator[Difference]:
     if _meaning(wanted.header) != _meaning(found.header):
         yield _difference(name, wanted.header, found.header, service)
-    missing, extra = _beyond(wanted.rules, found.rules), _beyond(found.rules, wanted.rules)
+    missing = beyond(wanted.rules, found.rules, _meaning)
+    extra = beyond(found.rules, wanted.rules, _meaning)
     for rule in missing:
         # One rule gone and one come: that is what became of it.
         other = extra.pop(0) if len(extra) == len(missing) == 1 else ""
@@ -71,18 +71,6 @@ def _chain(
             if _meaning(rule) != _meaning(other):
                 yield Difference("order", TABLE, name, service, rule, other)
                 break
-
-
-def _beyond(rules: Sequence[str], others: Sequence[str]) -> list[str]:
-    """The rules that the others do not have, counting repetitions."""
-    there = Counter(_meaning(rule) for rule in others)
-    found = []
-    for rule in rules:
-        if there[_meaning(rule)]:
-            there[_meaning(rule)] -= 1
-        else:
-            found.append(rule)
-    return found
 
 
 def _sets(wanted: NftTable, found: NftTable) -> Iterator[Difference]:

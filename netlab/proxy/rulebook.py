@@ -12,9 +12,10 @@ from typing import Protocol
 
 from netlab.objects.meta import Object
 from netlab.proxy.chains import NAT, SHARED, Place
-from netlab.proxy.compile import ServiceRules, assemble, compile_service, no_collection
+from netlab.proxy.compile import assemble, no_collection
 from netlab.proxy.fixed import fixed_rules
 from netlab.proxy.model import Change, Ruleset
+from netlab.proxy.service_rules import ServiceRules, compile_service
 from netlab.proxy.view import NodeView
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.proxy.compile import assemble, compile, compile_all, compile_service
+from netlab.proxy.compile import assemble, compile, compile_all
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.diff import diff
 from netlab.proxy.model import Chain, Ruleset, Table
@@ -11,6 +11,7 @@ from netlab.proxy.parse import parse
 from netlab.proxy.render import edits, render
 from netlab.proxy.rule import parse_rule
 from netlab.proxy.rulebook import RuleBook
+from netlab.proxy.service_rules import compile_service
 from netlab.proxy.simulate import Packet, simulate
 from netlab.proxy.view import view
 

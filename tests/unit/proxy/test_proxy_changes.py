@@ -236,7 +236,7 @@ def test_jumps_are_put_back_where_the_first_stood():
 
 
 def rules(*ips, **spec):
-    from netlab.proxy.compile import compile_service
+    from netlab.proxy.service_rules import compile_service
     from netlab.proxy.view import view
 
     udp = service("dns", 10, protocol="UDP", **spec)

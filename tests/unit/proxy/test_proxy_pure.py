@@ -5,12 +5,12 @@ import pytest
 from netlab.errors import InputError
 from netlab.proxy import addresses, chains, owners
 from netlab.proxy.categorize import categorize
-from netlab.proxy.compile import compile_service, probability
 from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.endpoints import endpoints
 from netlab.proxy.parse import parse
 from netlab.proxy.render import render, render_restore
 from netlab.proxy.rule import parse_rule, tokens
+from netlab.proxy.service_rules import compile_service, probability
 from netlab.proxy.services import ServicePort, service_ports
 from netlab.proxy.view import view
 
