@@ -40,6 +40,8 @@ class Examination:
     def mend(self, problem: FieldProblem) -> None:
         """Put right or leave out, in the copy, what the problem is about."""
         path, meant = problem.path, problem.meant
+        if path and not isinstance(_parent(self.sound, path), dict | list):
+            return  # mending another problem has already left out what it stood in
         if isinstance(meant, tuple) and self._move(path, meant):
             return
         if isinstance(meant, str):

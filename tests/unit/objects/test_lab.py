@@ -2,7 +2,7 @@ import ipaddress
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab.objects.lab import CONTROL_PLANE_TAINT, lab_from_object, lab_problems
@@ -309,6 +309,7 @@ _SPEC_FIELDS = [
         max_leaves=12,
     )
 )
+@example({"nodes": [[], {"nodes": None, "podCIDR": "10.0.0.0/8", "external": "a,b"}]})
 def test_any_json_is_either_complained_about_or_a_lab(spec):
     obj = {"kind": "Lab", "metadata": {"name": "x"}, "spec": spec}
     if not lab_problems(obj):
