@@ -25,6 +25,7 @@ OPTIONAL_TOOLS = {
     "ip6tables-restore": "dual-stack labs",
     "iptables-nft-restore": "iptables: nft",
     "iptables-legacy-restore": "iptables: legacy and libiptc",
+    "openssl": "kubectl, which talks TLS to the lab",
 }
 
 
