@@ -143,15 +143,19 @@ class Daemon:
         for obj in bootstrap.initial_objects(self.lab):
             if not self._exists(obj):
                 self.registry.create(obj)
-        status = {
-            "kernel": platform.release(),
-            "os_image": platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
-            "now": _now(),
-        }
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         for node in self.lab.nodes:
             known = self.registry.get("Node", "", node.name)
             if not meta.is_ready(known):
-                fresh = {**known, "status": bootstrap.node_status(node, **status)}
+                status = bootstrap.node_status(
+                    node,
+                    kernel=platform.release(),
+                    os_image=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
+                    cpus=os.cpu_count() or 1,
+                    memory=memory // 1024,
+                    now=_now(),
+                )
+                fresh = {**known, "status": status}
                 self.registry.update(fresh, subresource="status")
 
     def _exists(self, obj: Object) -> bool:

@@ -61,8 +61,14 @@ def _node(node: Node) -> Object:
     }
 
 
-def node_status(node: Node, *, kernel: str, os_image: str, now: str) -> dict[str, Any]:
-    """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows."""
+def node_status(
+    node: Node, *, kernel: str, os_image: str, cpus: int, memory: int, now: str
+) -> dict[str, Any]:
+    """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows.
+
+    `memory` is in KiB. All nodes share the machine, so each has all of it.
+    """
+    capacity = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
     addresses = [
         *({"type": "InternalIP", "address": address} for address in node.internal_ips),
         *({"type": "ExternalIP", "address": address} for address in node.external_ips),
@@ -79,8 +85,8 @@ def node_status(node: Node, *, kernel: str, os_image: str, now: str) -> dict[str
     return {
         "addresses": addresses,
         "conditions": [ready],
-        "capacity": {"pods": "1000"},
-        "allocatable": {"pods": "1000"},
+        "capacity": capacity,
+        "allocatable": dict(capacity),
         "nodeInfo": {
             "kubeletVersion": KUBELET_VERSION,
             "kubeProxyVersion": KUBELET_VERSION,

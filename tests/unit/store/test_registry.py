@@ -207,7 +207,13 @@ def test_a_kind_without_the_subresource(registry: Registry, make: Any) -> None:
 def test_nodes_of_a_lab_can_be_labelled_and_cordoned(lab: Any, make: Any) -> None:
     registry = Registry(Store(None), lab)
     node = next(obj for obj in bootstrap.initial_objects(lab) if obj["kind"] == "Node")
-    facts = {"kernel": "6.1", "os_image": "Linux", "now": "2026-01-01T12:00:00Z"}
+    facts = {
+        "kernel": "6.1",
+        "os_image": "Linux",
+        "cpus": 2,
+        "memory": 1024,
+        "now": "2026-01-01T12:00:00Z",
+    }
     node["status"] = bootstrap.node_status(lab.nodes[0], **facts)
     name = registry.create(node)["metadata"]["name"]
     change = {"metadata": {"labels": {"disk": "ssd"}}, "spec": {"unschedulable": True}}
