@@ -196,6 +196,14 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "directory"):
             return
+        try:
+            self._compare()
+        finally:
+            self._stop(orderly=True)
+            shutil.rmtree(self.directory)
+
+    def _compare(self) -> None:
+        """What watching led to is what a list shows."""
         for follower in self.followers:
             follower.catch_up()
             kept = {
@@ -204,8 +212,6 @@ class StoreMachine(RuleBasedStateMachine):
                 if _selects(follower.selector, obj)
             }
             assert follower.state == kept
-        self._stop(orderly=True)
-        shutil.rmtree(self.directory)
 
 
 TestStore = StoreMachine.TestCase
