@@ -117,7 +117,7 @@ def test_a_session(lab: Machine, speaker: str) -> None:
 def test_a_rollout_is_followed_until_it_is_done(lab: Machine) -> None:
     out(lab, "create deployment slow --image=nginx --replicas=2")
     out(lab, "rollout status deploy/slow")
-    patch = '{"spec": {"minReadySeconds": 1, "template": {"metadata": {"labels": {"new": "1"}}}}}'
+    patch = '{"spec": {"minReadySeconds": 2, "template": {"metadata": {"labels": {"new": "1"}}}}}'
     lab.netlab("patch", "deploy/slow", "-p", patch)
     assert "Waiting for deployment" in out(lab, "rollout status deploy/slow --watch=false")
     late = lab.netlab("rollout", "status", "deploy/slow", "--timeout=200ms", code=1)
