@@ -15,8 +15,7 @@ from typing import Any, Protocol
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
-
-_REFERENCE = re.compile(r"\$\$|\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)")
+from netlab.workload.behaviour import expand_text
 
 
 class Lookup(Protocol):
@@ -87,21 +86,10 @@ def container_variables(
         if entry.get("valueFrom"):
             value = _value_from(pod, container, entry["valueFrom"], lookup)
         else:
-            value = expand(str(entry.get("value") or ""), variables)
+            value = expand_text(str(entry.get("value") or ""), variables)
         if value is not None:
             variables[entry["name"]] = value
     return variables
-
-
-def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace `$(NAME)`; unknown names stay as they are, `$$` is a dollar sign."""
-
-    def replace(match: re.Match[str]) -> str:
-        if match.group(0) == "$$":
-            return "$"
-        return variables.get(match.group(1), match.group(0))
-
-    return _REFERENCE.sub(replace, text)
 
 
 def _from_source(source: Mapping[str, Any], namespace: str, lookup: Lookup) -> dict[str, str]:

@@ -69,12 +69,17 @@ def behaviour(
 
 
 def expand(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
+    """`expand_text` for each word."""
+    return tuple(expand_text(str(word), env) for word in words)
+
+
+def expand_text(text: str, env: Mapping[str, str]) -> str:
     """Replace `$(NAME)` as the kubelet does: unknown names stay as written, `$$` is one `$`."""
 
     def value(found: re.Match[str]) -> str:
         return "$" if found[1] is None else env.get(found[1], found[0])
 
-    return tuple(_REFERENCE.sub(value, str(word)) for word in words)
+    return _REFERENCE.sub(value, text)
 
 
 def _is_own_binary(program: Program, word: str) -> bool:

@@ -4,7 +4,6 @@ import pytest
 
 from netlab.agents.environment import (
     container_variables,
-    expand,
     field_value,
     service_variables,
 )
@@ -59,7 +58,11 @@ def test_headless_and_other_namespaces_are_left_out_but_kubernetes_is_everywhere
 
 
 def test_references_expand_and_unknown_ones_stay():
-    assert expand("$(A)-$(B)-$$(A)", {"A": "1"}) == "1-$(B)-$(A)"
+    container = {
+        "env": [{"name": "A", "value": "1"}, {"name": "X", "value": "$(A)-$(B)-$$(A)"}],
+    }
+    got = container_variables(POD, container, {}, nothing)
+    assert got["X"] == "1-$(B)-$(A)"
 
 
 def test_env_refers_to_fields_config_maps_secrets_and_earlier_variables():
