@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.kernel import paths
-from netlab.network import plan
+from netlab.network import apply, plan
 from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
 from netlab.proxy import read
 from netlab.proxy.apply import AnyApplier, RestoreApplier
@@ -42,12 +43,35 @@ def _node_port_addresses(lab: Lab) -> tuple[str, ...]:
     return () if lab.proxy_mode == "iptables" else (*lab.node_network, *lab.external.cidrs)
 
 
+class NodeProxier(Proxier):
+    """A node's proxier, minding also the one rule beside its own that a flush takes along."""
+
+    def __init__(
+        self, lab: Lab, node: Node, directory: Path, appliers: Sequence[AnyApplier]
+    ) -> None:
+        super().__init__(proxy_config(lab, node), appliers, netns=_netns(lab, node, directory))
+        self._network = plan.cluster(lab)
+        self._name = plan.node_name(lab, node.name)
+        self._directory = directory
+
+    def repair(self, *, thorough: bool = False) -> bool:
+        """As `Proxier.repair`; when something was amiss, so may pods' way out of the cluster be."""
+        repaired = super().repair(thorough=thorough)
+        if repaired:
+            apply.ensure_masquerades(self._network, self._name, self._directory)
+        return repaired
+
+
+def _netns(lab: Lab, node: Node, directory: Path) -> Path:
+    return paths.namespace(directory, plan.node_name(lab, node.name))
+
+
 def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
     """What programs one node's rules, in the mode and the variant that the lab asks for."""
-    netns = paths.namespace(directory, plan.node_name(lab, node.name))
+    netns = _netns(lab, node, directory)
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
     appliers = [applier(lab.proxy_mode, lab.iptables, family, netns) for family in families]
-    return Proxier(proxy_config(lab, node), appliers, netns=netns)
+    return NodeProxier(lab, node, directory, appliers)
 
 
 def applier(mode: ProxyMode, backend: IptablesBackend, family: Family, netns: Path) -> AnyApplier:

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns, paths
-from netlab.network import diff, read
+from netlab.network import diff, masquerade, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Network, PodLink
-from netlab.network.operations import AddVeth, DeleteLink, DisablePort, Operation
+from netlab.network.operations import AddMasquerade, AddVeth, DeleteLink, DisablePort, Operation
 from netlab.network.session import Session
 
 # Each pod of a portion holds two descriptors until it stands; the usual limit is 1,024.
@@ -77,6 +77,14 @@ def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
                 session.execute([DisablePort(node, p.port.name, p.port.index) for p in ports])
         for pod in pods:
             session.remove(pod.name)
+
+
+def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> None:
+    """Put a namespace's masquerading back if somebody flushed it away; idempotent."""
+    for rule in network.namespace(namespace).masquerades:
+        operation = AddMasquerade(namespace, rule, network.rules)
+        if not masquerade.present(operation, lab_dir):
+            masquerade.ensure(operation, lab_dir)
 
 
 def describe(operations: Iterable[Operation]) -> list[str]:

@@ -90,6 +90,20 @@ DAMAGE = {
 }
 
 
+def test_masquerading_alone_can_be_put_back(running):
+    before = everything(running.directory)
+    for _ in range(2):  # the second time nothing is missing, and nothing is doubled
+        apply.ensure_masquerades(
+            running.network, f"{running.lab.name}.worker001", running.directory
+        )
+        assert everything(running.directory) == before
+        run(["iptables", "-t", "nat", "-F"], netns=running.path("worker001"))
+        apply.ensure_masquerades(
+            running.network, f"{running.lab.name}.worker001", running.directory
+        )
+    assert everything(running.directory) == before
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damage_is_mended(running, damage):
     before = everything(running.directory)
