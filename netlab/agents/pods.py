@@ -17,9 +17,10 @@ from typing import Protocol
 from netlab.agents.addresses import NodeAddresses
 from netlab.agents.deadline import Deadlines
 from netlab.agents.departure import Departure
+from netlab.agents.lifecycle import restarts
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run
-from netlab.agents.podstatus import compute
+from netlab.agents.podstatus import ContainerState, compute
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound
 from netlab.objects import meta
@@ -306,10 +307,16 @@ def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
     """A line for each container that should be ready and is not; True if waiting will not help."""
     for run in runs:
         for state in (*run.inits.values(), *run.containers.values()):
-            over = state.exit_code is not None and not state.waiting
-            if not state.ready and not over and not run.stopping:
+            if not state.ready and not _is_over(run, state) and not run.stopping:
                 reason = state.waiting or "running, not ready"
                 why = f"{reason}: {state.message}" if state.message else reason
                 line = f"pod {run.key}: container {state.name} is not ready ({why})"
                 passes = not state.waiting or (state.waiting in STARTING and not state.message)
                 yield line, not passes
+
+
+def _is_over(run: PodRun, state: ContainerState) -> bool:
+    """True once a container has ended for good; one that is about to be run again has not."""
+    if state.exit_code is None or state.waiting:
+        return False
+    return not restarts(run, state.name, state.exit_code)
