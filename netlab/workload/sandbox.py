@@ -217,7 +217,8 @@ class Sandboxes:
         if process.ended is not None:
             raise NetlabError(f"container {process.container} is not running")
         argv = [tool("nsenter"), "--target", str(process.init)]
-        argv += ["--mount", "--uts", "--ipc", "--net", tool("sh"), "-c", _SCRIPT]
+        # --root, --wd: if netlab itself runs in a chroot, the mount namespace's root is another.
+        argv += ["--mount", "--uts", "--ipc", "--net", "--root", "--wd", tool("sh"), "-c", _SCRIPT]
         argv += ["sandbox.sh", "enter", *self._run_words(command)]
         return await ExecSession.start(
             argv,
