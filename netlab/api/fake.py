@@ -185,10 +185,12 @@ class FakeStreams:
 
 async def _echo(sock: socket.socket) -> None:
     reader, writer = await asyncio.open_connection(sock=sock)
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 def _line(when: float, text: str, *, timestamps: bool) -> bytes:

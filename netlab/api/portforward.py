@@ -107,8 +107,8 @@ class Forwarded:
             pass  # by the pod, or by the client: either way it is over
         finally:
             inward.cancel()
-            await asyncio.gather(inward, return_exceptions=True)
             writer.close()
+            await asyncio.gather(inward, return_exceptions=True)
 
     async def _to_pod(self, writer: asyncio.StreamWriter) -> None:
         while data := await self._input.get():
