@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from netlab.objects import meta
@@ -61,6 +61,11 @@ def endpoints(
                 if text not in into or rest[0]:
                     into[text] = Endpoint(text, ip, number, *rest)
     return {key: [into[text] for text in sorted(into)] for key, into in merged.items()}
+
+
+def ready_here(by_port: Mapping[PortKey, Iterable[Endpoint]]) -> int:
+    """How many ready addresses a Service has on this node: what its health check reports."""
+    return len({ep.ip for found in by_port.values() for ep in found if ep.local and ep.ready})
 
 
 def _about(endpoint_slice: Object, field: str, message: str) -> Complaint:

@@ -22,7 +22,7 @@ from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.compile import each_service
-from netlab.proxy.endpoints import Endpoint, endpoints
+from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
 from netlab.proxy.nft_fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
@@ -93,8 +93,7 @@ def nft_compile_service(
         found = by_port.get((port.port_name, port.protocol), ())
         _Port(port, categorize(found, port, node.name, node.zone), node, out).write()
     if health := ports[0].health_check_node_port:
-        local = {ep.ip for eps in by_port.values() for ep in eps if ep.local and ep.ready}
-        out.health[health] = len(local)
+        out.health[health] = ready_here(by_port)
     return out
 
 

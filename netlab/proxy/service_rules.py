@@ -47,7 +47,7 @@ from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.chains import FILTER, NAT, Place
-from netlab.proxy.endpoints import Endpoint, endpoints
+from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
 from netlab.proxy.services import Complaint, ServicePort, service_ports
 from netlab.proxy.udp import UdpPort, udp_port
 from netlab.proxy.view import NodeView
@@ -91,8 +91,7 @@ def compile_service(service: Object, slices: Iterable[Object], node: NodeView) -
         found = by_port.get((port.port_name, port.protocol), ())
         _PortRules(port, categorize(found, port, node.name, node.zone), node, out).write()
     if health := ports[0].health_check_node_port:
-        local = {ep.ip for eps in by_port.values() for ep in eps if ep.local and ep.ready}
-        out.health[health] = len(local)
+        out.health[health] = ready_here(by_port)
     return out
 
 
