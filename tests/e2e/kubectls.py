@@ -8,7 +8,6 @@ import os
 import pty
 import re
 import select
-import shutil
 import subprocess
 import termios
 import time
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from e2e.labs import Done, Machine, machine
+from e2e.labs import KUBECTLS, Done, Machine, machine
 
 from netlab.kernel import netns
 
@@ -36,7 +35,7 @@ class Shell:
     def environment(self) -> dict[str, str]:
         return {
             **self.here.environment,
-            "PATH": f"{self.directory / 'bin'}:{os.environ['PATH']}",
+            "PATH": f"{self.directory / 'bin'}:{self.here.environment['PATH']}",
             "HOME": str(self.directory),
             "KUBECONFIG": str(self.here.base / "run" / self.lab / "kubeconfig"),
             "TERM": "dumb",
@@ -131,10 +130,6 @@ def shell(base: Path, lab_text: str, lab: str = "tutorial") -> Iterator[Shell]:
 
 
 def installed() -> dict[str, Path]:
-    """The kubectl versions of this machine. One that chooses its version has them beside it."""
-    found = shutil.which("kubectl")
-    if found is None:
-        return {}
-    real = Path(found).resolve()
-    beside = {path.name.removeprefix("kubectl."): path for path in real.parent.glob("kubectl.1.*")}
-    return dict(sorted(beside.items())) or {"installed": real}
+    """The kubectls that scripts/kubectls has gathered, oldest first: "1.28" → the program."""
+    found = {path.name.removeprefix("kubectl."): path for path in KUBECTLS.glob("kubectl.1.*")}
+    return dict(sorted(found.items(), key=lambda item: int(item[0].split(".")[1])))

@@ -25,6 +25,8 @@ from netlab.kernel import netns, paths, process, snapshot
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ROOT / "topologies"
 KUBE_DNS = "10.96.0.10"
+KUBECTLS = Path(sys.prefix) / "kubectls"
+"""Where scripts/kubectls has gathered them."""
 
 # What other tests and other people's labs change meanwhile, on a machine that is shared.
 _SHARED = ("mounts", "processes")
@@ -44,6 +46,7 @@ class Machine:
         """Where this user's labs are, for the commands that are started."""
         return {
             **os.environ,
+            "PATH": f"{KUBECTLS / 'bin'}:{os.environ['PATH']}",
             paths.RUN_VARIABLE: str(self.base / "run"),
             paths.NETNS_DIR_VARIABLE: str(self.base / "netns"),
         }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -143,7 +142,6 @@ def without_ages(text: str) -> str:
     return re.sub(r"(?<=  )(\d+[smh])+(?=  )", "AGE", text.rstrip())
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize(
     "what", ["pods", "svc/web", "svc/headless", "deploy", "rs", "endpointslices"]
 )
@@ -370,7 +368,6 @@ zpty -d shell
 """
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
 def test_zsh_completes(lab: Machine, tmp_path: Path) -> None:
     seen = shell(lab, tmp_path, ["zsh", "-f", "-c"], ZSH).splitlines()
     assert seen == [

@@ -6,7 +6,6 @@ Where kubectl is installed, each line is said by both, each about a Deployment o
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,8 +97,6 @@ def said(lab: Machine, words: list[str]) -> tuple[int, str]:
 
 @pytest.mark.parametrize("speaker", ["netlab", "kubectl"])
 def test_a_session(lab: Machine, speaker: str) -> None:
-    if speaker == "kubectl" and shutil.which("kubectl") is None:
-        pytest.skip("kubectl is not installed")
     first = ["kubectl"] if speaker == "kubectl" else []
     for line, code, printed in SESSION:
         words = [word.strip("'") for word in line.replace("NAME", speaker).split()]
@@ -215,7 +212,6 @@ def test_edit_without_a_change(lab: Machine) -> None:
     assert (done.returncode, done.stdout) == (0, "Edit cancelled, no changes made.\n")
 
 
-@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
 @pytest.mark.parametrize(
     "line",
     [

@@ -14,12 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from e2e.kubectls import Shell, installed, shell
+from e2e.kubectls import Shell, shell
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(not installed(), reason="kubectl is not installed"),
-]
+pytestmark = pytest.mark.root
 
 LAB = """
 apiVersion: netlab/v1

@@ -10,15 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.kubectls import Shell, installed, shell
+from e2e.kubectls import Shell, shell
 from e2e.labs import eventually
 
 from netlab.kernel import paths
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(not installed(), reason="kubectl is not installed"),
-]
+pytestmark = pytest.mark.root
 
 LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: tutorial}, spec: {nodes: 1}}"
 SOMEBODY = 54321

@@ -11,10 +11,7 @@ import pytest
 from e2e.kubectls import Shell, installed, shell
 from e2e.labs import eventually
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(not installed(), reason="kubectl is not installed"),
-]
+pytestmark = pytest.mark.root
 
 LAB = """
 apiVersion: netlab/v1
@@ -49,7 +46,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield opened
 
 
-@pytest.fixture(params=installed())
+@pytest.fixture(params=installed() or ["none: sudo scripts/setup --dev"])
 def kubectl(lab: Shell, request: pytest.FixtureRequest) -> Shell:
     """The lab's shell with one of the kubectls."""
     lab.use(installed()[request.param])
@@ -62,14 +59,15 @@ def test_objects_are_applied_changed_and_deleted(kubectl: Shell) -> None:
     assert run("kubectl apply -f -", WEB) == "deployment.apps/web unchanged\n"
     assert run("kubectl diff -f -", WEB) == ""
     wrong = run.run("kubectl apply -f -", WEB.replace("replicas", "replica"))
-    assert 'unknown field "spec.replica"' in wrong.stdout
+    # kubectl's own finding before 1.25, which knows no path; the server's afterwards.
+    assert re.search(r'unknown field "(spec\.)?replica"', wrong.stdout)
     assert "successfully rolled out" in run("kubectl rollout status deploy/web --timeout=20s")
     assert run("kubectl expose deploy web --port=80") == "service/web exposed\n"
     assert run("kubectl scale deploy web --replicas=0") == "deployment.apps/web scaled\n"
     assert run("kubectl apply --server-side --force-conflicts -f -", WEB)
     assert run("kubectl set image deploy/web c=nginx:2") == "deployment.apps/web image updated\n"
     assert run("kubectl label svc web x=y") == "service/web labeled\n"
-    assert "FIELD: port <integer>" in run("kubectl explain service.spec.ports.port")
+    assert re.search("FIELD: +port <integer>", run("kubectl explain service.spec.ports.port"))
     assert run("kubectl delete svc/web deploy/web --timeout=20s") == (
         'service "web" deleted\ndeployment.apps "web" deleted\n'
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from e2e.labs import KUBECTLS
 
 from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app
@@ -29,11 +29,9 @@ from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed"),
-]
+pytestmark = pytest.mark.root
 
+KUBECTL = KUBECTLS / "bin" / "kubectl"
 LAB = {
     "apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "test"}, "spec": {"nodes": 3},
 }  # fmt: skip
@@ -70,7 +68,7 @@ class Kubectl:
     home: Path
 
     async def run(self, *argv: str, input: str | None = None, prefix: tuple[str, ...] = ()) -> Any:
-        command = [*prefix, "kubectl", f"--server=http://127.0.0.1:{self.port}", *argv]
+        command = [*prefix, str(KUBECTL), f"--server=http://127.0.0.1:{self.port}", *argv]
         env = {"HOME": str(self.home), "KUBECONFIG": str(self.home / "none")}
         return await asyncio.to_thread(
             run, command, input=input, netns=self.namespace, env=env, check=False, timeout=30
