@@ -12,13 +12,14 @@ import asyncio
 import contextlib
 import logging
 import os
-import platform
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -27,6 +28,7 @@ from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.health import HealthPorts
 from netlab.agents.kubelet import Kubelet
+from netlab.agents.leases import Leases
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder import ResponderKeeper
@@ -39,13 +41,13 @@ from netlab.controllers.runtime import Running, start_controllers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.errors import NetlabError, NotFound
-from netlab.kernel import netns, paths
+from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
-from netlab.objects.times import timestamp
+from netlab.objects.times import micro_time, timestamp
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.served import Listener, ServedContainer, ServedPod
@@ -140,23 +142,21 @@ class Daemon:
     # -- starting --------------------------------------------------------------------------
 
     def _create_initial_objects(self) -> None:
-        for obj in bootstrap.initial_objects(self.lab):
+        facts = machine.facts()
+        for obj in bootstrap.initial_objects(self.lab, facts.architecture):
             if not self._exists(obj):
                 self.registry.create(obj)
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         for node in self.lab.nodes:
             known = self.registry.get("Node", "", node.name)
             if not meta.is_ready(known):
-                status = bootstrap.node_status(
-                    node,
-                    kernel=platform.release(),
-                    os_image=platform.freedesktop_os_release().get("PRETTY_NAME", "Linux"),
-                    cpus=os.cpu_count() or 1,
-                    memory=memory // 1024,
-                    now=_now(),
-                )
-                fresh = {**known, "status": status}
-                self.registry.update(fresh, subresource="status")
+                uid = meta.uid(known)
+                self._report(known, bootstrap.node_status(node, uid, **asdict(facts), now=_now()))
+        ranges = self.registry.get("ServiceCIDR", "", "kubernetes")
+        if not meta.is_ready(ranges):
+            self._report(ranges, bootstrap.service_cidr_status(_now()))
+
+    def _report(self, known: Object, status: dict[str, Any]) -> None:
+        self.registry.update({**known, "status": status}, subresource="status")
 
     def _exists(self, obj: Object) -> bool:
         try:
@@ -203,6 +203,11 @@ class Daemon:
             self._start_pods(keeper, self._controllers),
             self._start_proxies(keeper),
         )
+        leases = Leases(
+            self._api, [node.name for node in self.lab.nodes], lambda: micro_time(time.time())
+        )
+        leases.start()
+        self._stack.push_async_callback(leases.stop)
         self._started = True
         log.info("the nodes' agents are at work")
 

@@ -14,11 +14,14 @@ DNS_IMAGE = "netlab/dnsmasq"
 KUBELET_VERSION = "v1.33.0"
 
 
-def initial_objects(lab: Lab) -> list[Object]:
-    """Everything the lab's control plane creates for itself, in the order of creation."""
+def initial_objects(lab: Lab, architecture: str = "amd64") -> list[Object]:
+    """Everything the lab's control plane creates for itself, in the order of creation.
+
+    `architecture` is the machine's, in Go's word.
+    """
     return [
         *(_namespace(name) for name in NAMESPACES),
-        *(_node(node) for node in lab.nodes),
+        *(_node(node, architecture) for node in lab.nodes),
         _service_cidr(lab),
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
@@ -39,7 +42,7 @@ def _namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _node(node: Node) -> Object:
+def _node(node: Node, architecture: str) -> Object:
     role = {"node-role.kubernetes.io/control-plane": ""} if node.role == "control-plane" else {}
     return {
         "apiVersion": "v1",
@@ -47,6 +50,9 @@ def _node(node: Node) -> Object:
         "metadata": {
             "name": node.name,
             "labels": {
+                "beta.kubernetes.io/arch": architecture,
+                "beta.kubernetes.io/os": "linux",
+                "kubernetes.io/arch": architecture,
                 "kubernetes.io/hostname": node.name,
                 "kubernetes.io/os": "linux",
                 **role,
@@ -61,12 +67,33 @@ def _node(node: Node) -> Object:
     }
 
 
+# type → status, reason and message, as a kubelet words them; `Ready` comes last.
+_CONDITIONS = {
+    "MemoryPressure": (
+        "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
+    ),
+    "DiskPressure": ("False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+    "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+    "Ready": ("True", "KubeletReady", "the node's namespace, routes and rules are in place"),
+}  # fmt: skip
+
+
 def node_status(
-    node: Node, *, kernel: str, os_image: str, cpus: int, memory: int, now: str
+    node: Node,
+    uid: str,
+    *,
+    kernel: str,
+    os_image: str,
+    architecture: str,
+    boot_id: str,
+    cpus: int,
+    memory: int,
+    now: str,
 ) -> dict[str, Any]:
     """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows.
 
-    `memory` is in KiB. All nodes share the machine, so each has all of it.
+    `uid` is the Node object's, `memory` is in KiB. All nodes share the machine, so each has all
+    of it and was booted with it; what tells machines apart is the node's own.
     """
     capacity = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
     addresses = [
@@ -74,27 +101,33 @@ def node_status(
         *({"type": "ExternalIP", "address": address} for address in node.external_ips),
         {"type": "Hostname", "address": node.name},
     ]
-    ready = {
-        "type": "Ready",
-        "status": "True",
-        "reason": "KubeletReady",
-        "message": "the node's namespace, routes and rules are in place",
-        "lastHeartbeatTime": now,
-        "lastTransitionTime": now,
-    }
+    conditions = [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        }
+        for kind, (status, reason, message) in _CONDITIONS.items()
+    ]
     return {
         "addresses": addresses,
-        "conditions": [ready],
+        "conditions": conditions,
         "capacity": capacity,
         "allocatable": dict(capacity),
         "nodeInfo": {
+            "machineID": uid.replace("-", ""),
+            "systemUUID": uid,
+            "bootID": boot_id,
             "kubeletVersion": KUBELET_VERSION,
             "kubeProxyVersion": KUBELET_VERSION,
             "kernelVersion": kernel,
             "osImage": os_image,
             "containerRuntimeVersion": "netlab://0.1",
             "operatingSystem": "linux",
-            "architecture": "amd64",
+            "architecture": architecture,
         },
     }
 
@@ -103,9 +136,24 @@ def _service_cidr(lab: Lab) -> Object:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
-        "metadata": {"name": "kubernetes"},
+        "metadata": {
+            "name": "kubernetes",
+            "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
+        },
         "spec": {"cidrs": list(lab.service_cidrs)},
     }
+
+
+def service_cidr_status(now: str) -> dict[str, Any]:
+    """What a control plane says of the range that it was started with."""
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": now,
+    }
+    return {"conditions": [ready]}
 
 
 def _service(cidrs: Sequence[str], name: str, namespace: str, nth: int, **spec: Any) -> Object:

@@ -115,7 +115,13 @@ KINDS: tuple[Kind, ...] = (
         subresources=("status",),
     ),
     Kind("IngressClass", "ingressclasses", "networking.k8s.io", namespaced=False),
-    Kind("ServiceCIDR", "servicecidrs", "networking.k8s.io", namespaced=False),
+    Kind(
+        "ServiceCIDR",
+        "servicecidrs",
+        "networking.k8s.io",
+        namespaced=False,
+        subresources=("status",),
+    ),
     Kind("Lease", "leases", "coordination.k8s.io"),
 )
 

@@ -1,4 +1,4 @@
-"""Times as the API writes them: RFC 3339, in UTC, whole seconds."""
+"""Times as the API writes them: RFC 3339, in UTC, whole seconds but where it says otherwise."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 def timestamp(seconds: float) -> str:
     """Seconds since 1970 as `2026-01-31T12:00:00Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def micro_time(seconds: float) -> str:
+    """Seconds since 1970 as a MicroTime: `2026-01-31T12:00:00.000000Z`."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def seconds(text: str | None) -> float:

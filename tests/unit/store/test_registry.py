@@ -210,11 +210,13 @@ def test_nodes_of_a_lab_can_be_labelled_and_cordoned(lab: Any, make: Any) -> Non
     facts = {
         "kernel": "6.1",
         "os_image": "Linux",
+        "architecture": "amd64",
+        "boot_id": "1",
         "cpus": 2,
         "memory": 1024,
         "now": "2026-01-01T12:00:00Z",
     }
-    node["status"] = bootstrap.node_status(lab.nodes[0], **facts)
+    node["status"] = bootstrap.node_status(lab.nodes[0], "a-b", **facts)
     name = registry.create(node)["metadata"]["name"]
     change = {"metadata": {"labels": {"disk": "ssd"}}, "spec": {"unschedulable": True}}
     changed = registry.patch("Node", "", name, change)

@@ -1,0 +1,71 @@
+"""Heartbeats of nodes, written through the API."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from netlab.agents import leases
+from netlab.client.inprocess import InProcessApi
+from netlab.errors import NotFound
+from netlab.objects import bootstrap
+from netlab.objects.lab import lab_from_object
+from netlab.objects.meta import Object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
+
+
+@pytest.fixture
+def registry() -> Registry:
+    registry = Registry(Store(None), LAB)
+    for obj in bootstrap.initial_objects(LAB):
+        registry.create(obj)
+    return registry
+
+
+def beat(registry: Registry, *nodes: str, times: int = 1) -> None:
+    """Run heartbeats until so many have been written for the last node."""
+    clock = iter(f"2026-01-31T12:00:{second:02d}.000000Z" for second in range(60))
+
+    async def play() -> None:
+        beating = leases.Leases(InProcessApi(registry), nodes, lambda: next(clock))
+        beating.start()
+        for _ in range(times * 20):
+            await asyncio.sleep(0)
+        await beating.stop()
+
+    asyncio.run(play())
+
+
+def lease(registry: Registry, node: str) -> Object:
+    return registry.get("Lease", leases.NAMESPACE, node)
+
+
+def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
+    beat(registry, "master001", "worker001")
+    for node in ("master001", "worker001"):
+        found = lease(registry, node)
+        assert found["spec"]["holderIdentity"] == node
+        (owner,) = found["metadata"]["ownerReferences"]
+        assert owner["uid"] == registry.get("Node", "", node)["metadata"]["uid"]
+
+
+def test_a_lease_is_renewed_in_place(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat(registry, "master001")
+    first = lease(registry, "master001")
+    monkeypatch.setattr(leases, "RENEWAL", 0)
+    beat(registry, "master001", times=3)
+    last = lease(registry, "master001")
+    assert last["metadata"]["uid"] == first["metadata"]["uid"]
+    assert last["spec"]["renewTime"] > first["spec"]["renewTime"]
+
+
+def test_a_node_that_was_deleted_keeps_the_others_alive(registry: Registry) -> None:
+    registry.delete("Node", "", "master001")
+    beat(registry, "master001", "worker001")
+    assert lease(registry, "worker001")
+    with pytest.raises(NotFound):
+        lease(registry, "master001")
