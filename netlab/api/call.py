@@ -61,6 +61,14 @@ class Call:
         return query_number(self.query(name), name)
 
     @property
+    def field_manager(self) -> str:
+        """Whose change this is: what the client says, else the program's name in its User-Agent."""
+        return (
+            self.query("fieldManager")
+            or self.request.headers.get("User-Agent", "").partition("/")[0]
+        )
+
+    @property
     def dry_run(self) -> bool:
         """True for `dryRun=All`, the only value there is."""
         return is_dry_run(self.request.query.getall("dryRun", []))

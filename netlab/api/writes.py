@@ -8,7 +8,7 @@ from aiohttp import web
 
 from netlab.api import bodies, eventviews, fields
 from netlab.api.call import Call, is_dry_run, plain_answer, query_number
-from netlab.errors import BadRequest, NotFound
+from netlab.errors import BadRequest, Invalid, NotFound
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.store.deletion import Propagation, is_over
 from netlab.store.registry import PatchType
@@ -36,7 +36,12 @@ async def create(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     """Replace an object, or the part of it that a subresource covers."""
     obj = await _body(call)
-    now = call.registry.update(obj, subresource=call.target.subresource, dry_run=call.dry_run)
+    now = call.registry.update(
+        obj,
+        subresource=call.target.subresource,
+        dry_run=call.dry_run,
+        field_manager=call.field_manager,
+    )
     return call.answer(now, stored=not call.dry_run)
 
 
@@ -85,6 +90,7 @@ async def patch(call: Call) -> web.Response:
 def apply_patch(call: Call, kind: PatchType, change: Any, subresource: str) -> Object:
     """Patch the object that the path names, as far as the subresource reaches."""
     target = call.target
+    _check_options(call, kind)
     return call.registry.patch(
         target.kind.kind,
         target.namespace or "",
@@ -93,8 +99,21 @@ def apply_patch(call: Call, kind: PatchType, change: Any, subresource: str) -> O
         content_type=kind,
         subresource=subresource,
         dry_run=call.dry_run,
-        field_manager=call.query("fieldManager"),
+        field_manager=call.field_manager,
+        force=call.flag("force"),
     )
+
+
+def _check_options(call: Call, kind: PatchType) -> None:
+    """An apply says who applies; nothing else can be forced."""
+    if kind == APPLY and not call.query("fieldManager"):
+        raise _bad_options("fieldManager: Required value: is required for apply patch")
+    if kind != APPLY and call.query("force"):
+        raise _bad_options("force: Forbidden: may not be specified for non-apply patch")
+
+
+def _bad_options(problem: str) -> Invalid:
+    return Invalid(f'PatchOptions.meta.k8s.io "" is invalid: {problem}')
 
 
 def _exists(call: Call) -> bool:

@@ -44,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UsageError("edit one object at a time", hint="netlab edit deploy/web")
     kind, name = targets[0]
     with options.client(arguments) as client, tempfile.TemporaryDirectory() as directory:
-        live = client.get(kind.kind, options.space(kind, arguments), name)
+        found = client.get(kind.kind, options.space(kind, arguments), name)
+        live = results.without_managers(found)
         return _rounds(client, live, Path(directory) / f"{name}.yaml", arguments)
 
 

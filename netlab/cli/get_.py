@@ -11,17 +11,16 @@ The lab's API server prints these tables: real kubectl shows the same.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import options
+from netlab.cli import options, results
 from netlab.cli.options import Target
 from netlab.client.sync import Client
 from netlab.errors import NotFound, UsageError
-from netlab.objects.kinds import BY_KIND, Kind
+from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 
 if TYPE_CHECKING:
@@ -40,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-headers", action="store_true", help="rows alone")
     parser.add_argument("--show-labels", action="store_true", help="with a column of labels")
     parser.add_argument("--sort-by", metavar="PATH", help="a field, such as .status.podIP")
+    parser.add_argument(
+        "--show-managed-fields", action="store_true", help="in YAML and JSON: who manages what"
+    )
     parser.add_argument("--ignore-not-found", action="store_true", help="what is not there is fine")
     options.add_output(parser, *FORMATS)
 
@@ -197,15 +199,15 @@ def _show_objects(client: Client, targets: Sequence[Target], arguments: argparse
 
 
 def _print_objects(found: list[Object], arguments: argparse.Namespace, *, single: bool) -> None:
-    whole = found[0] if single else _list_of(found)
     output, _, template = arguments.output.partition("=")
+    if output in ("json", "yaml") and not arguments.show_managed_fields:
+        found = [results.without_managers(obj) for obj in found]
+    whole = found[0] if single else _list_of(found)
     match output:
         case "name":
-            print(*map(_resource_name, found), sep="\n", end="\n" if found else "")
-        case "json":
-            print(json.dumps(whole, indent=4, ensure_ascii=False))
-        case "yaml":
-            _print_yaml(whole)
+            print(*map(results.resource_name, found), sep="\n", end="\n" if found else "")
+        case "json" | "yaml":
+            results.show_whole(whole, output)
         case "jsonpath":
             from netlab.view.jsonpath import render
 
@@ -218,15 +220,3 @@ def _print_objects(found: list[Object], arguments: argparse.Namespace, *, single
 
 def _list_of(found: list[Object]) -> Object:
     return {"apiVersion": "v1", "items": found, "kind": "List", "metadata": {"resourceVersion": ""}}
-
-
-def _resource_name(obj: Object) -> str:
-    kind = BY_KIND[obj["kind"]]
-    group = f".{kind.group}" if kind.group else ""
-    return f"{kind.singular}{group}/{obj['metadata']['name']}"
-
-
-def _print_yaml(obj: Object) -> None:
-    from netlab.objects import yamlout
-
-    sys.stdout.write(yamlout.dump(obj))

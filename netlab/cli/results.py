@@ -49,12 +49,24 @@ def show(obj: Object, output: str) -> None:
     """The object as YAML or JSON, or its name."""
     if output == "name":
         print(resource_name(obj))
-    elif output == "json":
-        print(json.dumps(obj, indent=4, ensure_ascii=False))
     else:
-        from netlab.objects import yamlout
+        show_whole(without_managers(obj), output)
 
-        sys.stdout.write(yamlout.dump(obj))
+
+def show_whole(obj: Object, output: str) -> None:
+    """All of an object, or of a List, as YAML or JSON."""
+    if output == "json":
+        print(json.dumps(obj, indent=4, ensure_ascii=False))
+        return
+    from netlab.objects import yamlout
+
+    sys.stdout.write(yamlout.dump(obj))
+
+
+def without_managers(obj: Object) -> Object:
+    """An object as people want to see it: who manages its fields is left out, as kubectl does."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key != "managedFields"}
+    return {**obj, "metadata": metadata}
 
 
 def resource_name(obj: Object) -> str:

@@ -1,4 +1,4 @@
-"""The four ways to change part of an object: each takes the object and returns another."""
+"""Patches: each takes the object and returns another. (Apply patches are `managed`'s.)"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from netlab.errors import ApiError, BadRequest, Invalid
 from netlab.objects import schema
 from netlab.objects.meta import Object
-from netlab.store.strategic import applied, merged
+from netlab.store.strategic import merged
 
 PatchType = Literal[
     "application/merge-patch+json",
@@ -33,8 +33,6 @@ def patched(obj: Object, patch: Any, content_type: str) -> Object:
     root = schema.of(obj["apiVersion"], obj["kind"]) or schema.ANYTHING
     if content_type == "application/strategic-merge-patch+json":
         return _as_object(merged(obj, patch, root))
-    if content_type == APPLY:
-        return _as_object(applied(obj, patch, root))
     raise ApiError(
         f"the body of the request was in an unknown format: {content_type}",
         code=415,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
-from netlab.errors import AlreadyExists
+from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta, schema
 from netlab.objects.kinds import Kind
 from netlab.objects.lab import Lab
@@ -19,11 +20,12 @@ from netlab.objects.meta import Object
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
-from netlab.store import admission, binding, deletion, failures, strategy
+from netlab.store import admission, binding, deletion, failures, managed, strategy
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator
 from netlab.store.deletion import Propagation
 from netlab.store.log import FellBehind
+from netlab.store.managed import Managers
 from netlab.store.patch import APPLY, PatchType, patched
 from netlab.store.retention import EventRetention
 from netlab.store.store import Store
@@ -33,6 +35,19 @@ __all__ = ["PatchType", "Propagation", "Registry"]
 
 # How often a generateName is tried again with another ending when the name is taken.
 NAME_ATTEMPTS = 8
+
+
+@dataclass(frozen=True)
+class _Change:
+    """How something is changed: through which subresource, by whom, in earnest or not.
+
+    `managers` are an apply's own; after any other change they follow from what it changed.
+    """
+
+    subresource: str = ""
+    dry_run: bool = False
+    manager: str = ""
+    managers: Managers | None = None
 
 
 class Registry:
@@ -139,9 +154,13 @@ class Registry:
                     raise
         return self._create(kind, obj, dry_run)
 
-    def _create(self, kind: Kind, obj: Object, dry_run: bool) -> Object:
+    def _create(
+        self, kind: Kind, obj: Object, dry_run: bool, managers: Managers | None = None
+    ) -> Object:
         new = admission.decoded(kind, obj)
         strategy.prepare_create(kind, new, self._now())
+        if managers:
+            new["metadata"]["managedFields"] = managers
         admission.default(kind, new, None)
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
@@ -165,7 +184,14 @@ class Registry:
 
     # Changing
 
-    def update(self, obj: Object, *, subresource: str = "", dry_run: bool = False) -> Object:
+    def update(
+        self,
+        obj: Object,
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",
+    ) -> Object:
         """Replace an object, or what the subresource covers of it (status, scale, …).
 
         `Conflict` unless metadata.resourceVersion is the current one, or absent. Nothing is
@@ -175,11 +201,10 @@ class Registry:
         new = admission.decoded(kind, obj)
         space, name = meta.namespace(new) or "default", str(new["metadata"].get("name"))
         old = self._current(kind, space, name)
-        return self._update(kind, new, old, subresource, dry_run)
+        return self._update(kind, new, old, _Change(subresource, dry_run, field_manager))
 
-    def _update(
-        self, kind: Kind, new: Object, old: Object, subresource: str, dry_run: bool
-    ) -> Object:
+    def _update(self, kind: Kind, new: Object, old: Object, change: _Change) -> Object:
+        subresource = change.subresource
         if subresource not in ("", "finalize", *kind.subresources):
             raise failures.unknown_kind()
         _check_version(kind, new, old)
@@ -190,10 +215,14 @@ class Registry:
             admission.default(kind, new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
+        if change.managers is None:
+            new = managed.updated(new, old, change.manager or "netlab", subresource, self._now())
+        elif change.managers:
+            new["metadata"]["managedFields"] = change.managers
         if new == old:
             return old
         strategy.count_generation(kind, new, old, subresource)
-        if dry_run:
+        if change.dry_run:
             return new
         return self._write_or_end(new, old, claim)
 
@@ -207,18 +236,42 @@ class Registry:
         content_type: PatchType = "application/merge-patch+json",
         subresource: str = "",
         dry_run: bool = False,
-        field_manager: str = "",  # noqa: ARG002 - who owns which field is not tracked
+        field_manager: str = "",
+        force: bool = False,
     ) -> Object:
-        """Change part of an object; an apply patch creates it where there is none."""
+        """Change part of an object; an apply patch creates it where there is none.
+
+        `field_manager` is whose change it is, as metadata.managedFields will say. `force` is for
+        apply patches: take over what other managers own.
+        """
         of = kind_named(kind)
         space = namespace if of.namespaced else ""
-        old = self.store.get(kind, space, name)
-        if old is None and content_type == APPLY and not subresource:
-            return self.create(_applied_anew(of, space, name, patch), dry_run=dry_run)
+        change = _Change(subresource, dry_run, field_manager)
+        if content_type == APPLY:
+            return self._apply(of, space, name, patch, change, force)
         old = self._current(of, space, name)
         new = admission.decoded(of, patched(old, patch, content_type))
         _check_identity(of, new, old)
-        return self._update(of, new, old, subresource, dry_run)
+        return self._update(of, new, old, change)
+
+    def _apply(
+        self, kind: Kind, namespace: str, name: str, config: Any, change: _Change, force: bool
+    ) -> Object:
+        old = self.store.get(kind.kind, namespace, name)
+        if old is None and change.subresource:
+            raise failures.not_found(kind, name)
+        if not isinstance(config, Mapping):
+            raise BadRequest("the applied configuration must be a mapping")
+        live = old or _unborn(kind, namespace, name)
+        said = admission.decoded(kind, {**_type_of(live), **config})
+        _check_identity(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
+        by = change.manager or "netlab"
+        new = managed.applied(live, said, by, change.subresource, self._now(), force=force)
+        new = schema.strip_nulls(new)
+        managers = managed.take(new)
+        if old is None:
+            return self._create(kind, new, change.dry_run, managers)
+        return self._update(kind, new, old, replace(change, managers=managers))
 
     # Deleting
 
@@ -340,9 +393,11 @@ def _check_identity(kind: Kind, new: Object, old: Object) -> None:
         raise failures.identity_changed(kind, meta.name(old))
 
 
-def _applied_anew(kind: Kind, namespace: str, name: str, patch: Any) -> Object:
-    """An applied configuration as the object to create."""
-    empty: Object = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": name}}
-    if namespace:
-        empty["metadata"]["namespace"] = namespace
-    return schema.strip_nulls(patched(empty, patch, APPLY))  # type: ignore[no-any-return]
+def _type_of(obj: Object) -> Object:
+    return {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
+
+
+def _unborn(kind: Kind, namespace: str, name: str) -> Object:
+    """What an object is before it is created by applying a configuration."""
+    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": metadata}

@@ -161,13 +161,3 @@ def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
 def _plain(patch: Mapping[str, Any]) -> dict[str, Any]:
     """A patch's data without its directives."""
     return {key: strip_nulls(value) for key, value in patch.items() if not key.startswith("$")}
-
-
-def applied(target: Mapping[str, Any], config: Mapping[str, Any], schema: Schema) -> dict[str, Any]:
-    """`target` with an applied configuration laid over it (server-side apply).
-
-    Lists of mappings merge by the schema's keys, other lists and values are replaced. Who
-    owns which field is not tracked: what a configuration no longer mentions stays.
-    """
-    clean = {key: value for key, value in config.items() if key not in ("status",)}
-    return merged(target, strip_nulls(clean), schema)

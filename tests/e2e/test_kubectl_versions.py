@@ -73,6 +73,29 @@ def test_objects_are_applied_changed_and_deleted(kubectl: Shell) -> None:
     )
 
 
+def test_server_side_apply_knows_whose_fields_they_are(kubectl: Shell) -> None:
+    run = kubectl
+    labelled = WEB.replace("{name: web}", "{name: web, labels: {a: b}}", 1)
+    apply = "kubectl apply --server-side -f -"
+    assert run(apply, labelled) == "deployment.apps/web serverside-applied\n"
+    run("kubectl scale deploy web --replicas=0")
+    refused = run.run(apply, labelled)
+    assert refused.returncode == 1
+    assert re.search(
+        r'conflict with "kubectl\S*"( with subresource "scale")? using', refused.stdout
+    )
+    run(f"{apply} --force-conflicts", labelled)
+    run(apply, WEB)
+    shown = run("kubectl get deploy web -o jsonpath='{.spec.replicas} {.metadata.labels}'")
+    assert shown.strip() == "2"
+    assert "manager: kubectl" not in run.here.netlab("get", "deploy", "web", "-oyaml").stdout
+    assert (
+        "manager: kubectl"
+        in run.here.netlab("get", "deploy", "web", "-oyaml", "--show-managed-fields").stdout
+    )
+    run("kubectl delete deploy web --timeout=20s")
+
+
 def test_objects_are_created_without_a_file(kubectl: Shell) -> None:
     run = kubectl
     run("kubectl create namespace made")
