@@ -14,6 +14,10 @@ from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 
 
+# An API server does not tell an empty one from none; kubectl diff sends some that are empty.
+_OMITTED_IF_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
+
+
 def kind_of(obj: Object) -> Kind:
     """The kind of an object from a client; `NotFound` or `BadRequest` if it is not served."""
     kind = kind_named(str(obj.get("kind") or ""))
@@ -43,7 +47,11 @@ def decoded(kind: Kind, obj: Object) -> Object:
     if mistyped:
         raise failures.undecodable(kind, mistyped)
     unknown = [one.path for one in problems if one.reason == "UnknownField"]
-    return schema.without(obj, unknown) if unknown else schema.strip_nulls(obj)
+    own: Object = schema.without(obj, unknown) if unknown else schema.strip_nulls(obj)
+    for field in _OMITTED_IF_EMPTY:
+        if not own["metadata"].get(field, True):
+            del own["metadata"][field]
+    return own
 
 
 def default(kind: Kind, new: Object, old: Object | None) -> None:

@@ -332,6 +332,15 @@ def test_apply_creates_and_then_merges(registry: Registry, make: Any) -> None:
     assert second["metadata"]["labels"] == {"a": "b"}
 
 
+def test_empty_labels_are_none(registry: Registry, make: Any) -> None:
+    body = make.config("a", x="1")
+    body["metadata"] |= {"labels": {}, "annotations": {}, "finalizers": []}
+    made = registry.create(body)
+    assert not {"labels", "annotations", "finalizers"} & made["metadata"].keys()
+    same = registry.patch("ConfigMap", "default", "a", {"metadata": {"annotations": {}}})
+    assert same is made
+
+
 def test_nulls_mean_absence(registry: Registry, make: Any) -> None:
     body = {**make.config("a", x="1"), "binaryData": None}
     body["metadata"]["labels"] = None
