@@ -84,10 +84,15 @@ def _belonging(client: Client, obj: Object) -> Sequence[Object]:
             return client.list("EndpointSlice", namespace, query=query)
         case "Node":
             query = {"fieldSelector": f"spec.nodeName={meta.name(obj)}"}
-            return client.list("Pod", query=query)
+            return [*client.list("Pod", query=query), *_lease_of(client, obj)]
         case "Deployment":
             return client.list("ReplicaSet", namespace)
         case "ReplicaSet" | "StatefulSet" | "DaemonSet":
             return client.list("Pod", namespace)
         case _:
             return ()
+
+
+def _lease_of(client: Client, node: Object) -> Sequence[Object]:
+    query = {"fieldSelector": f"metadata.name={meta.name(node)}"}
+    return client.list("Lease", "kube-node-lease", query=query)

@@ -13,7 +13,6 @@ from netlab.objects.problems import FieldProblem, forbidden
 from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 
-
 # An API server does not tell an empty one from none; kubectl diff sends some that are empty.
 _OMITTED_IF_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 

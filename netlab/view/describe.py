@@ -27,6 +27,8 @@ _VIEWS: dict[str, Callable[[Object, Related], Lines]] = {
     "ReplicaSet": describe_workload.replica_set,
     "Secret": describe_data.secret,
     "Service": describe_service.service,
+    "ServiceAccount": describe_data.service_account,
+    "ServiceCIDR": describe_cluster.service_cidr,
     "StatefulSet": describe_workload.stateful_set,
 }
 

@@ -1,4 +1,4 @@
-"""Nodes and Namespaces as `kubectl describe` shows them. Pure."""
+"""Nodes, Namespaces and ServiceCIDRs as `kubectl describe` shows them. Pure."""
 
 from __future__ import annotations
 
@@ -32,6 +32,22 @@ def namespace(obj: Object, related: Related) -> Lines:
     yield f"Status:\t{meta.status(obj).get('phase', '')}"
 
 
+def service_cidr(obj: Object, related: Related) -> Lines:
+    """A range of ClusterIPs, and whether it is in use."""
+    yield from described.head(obj)
+    yield f"CIDRs:\t{', '.join(meta.spec(obj).get('cidrs') or [])}"
+    conditions = meta.status(obj).get("conditions") or []
+    if conditions:
+        yield from ("Status:", "Conditions:")
+        yield "  Type\tStatus\tLastTransitionTime\tReason\tMessage"
+        yield "  ----\t------\t------------------\t------\t-------"
+    for entry in conditions:
+        changed = described.moment(entry.get("lastTransitionTime"))
+        why = f"{entry.get('reason', '')}\t{entry.get('message', '')}"
+        yield f"  {entry['type']}\t{entry['status']}\t{changed}\t{why}"
+    yield from described.events(related)
+
+
 def node(obj: Object, related: Related) -> Lines:
     """A Node: its conditions, addresses, capacity, and the pods on it."""
     yield f"Name:\t{meta.name(obj)}"
@@ -41,6 +57,7 @@ def node(obj: Object, related: Related) -> Lines:
     yield described.created(obj)
     yield from described.listed("Taints", [*_taints(obj)])
     yield f"Unschedulable:\t{str(bool(meta.spec(obj).get('unschedulable'))).lower()}"
+    yield from _lease(related)
     yield from _conditions(obj)
     yield "Addresses:"
     for entry in meta.status(obj).get("addresses") or []:
@@ -61,6 +78,19 @@ def _taints(obj: Object) -> Iterator[str]:
     for taint in sorted(taints, key=lambda taint: (taint["key"], taint["effect"])):
         value = f"={taint['value']}" if taint.get("value") else ""
         yield f"{taint['key']}{value}:{taint['effect']}"
+
+
+def _lease(related: Related) -> Lines:
+    for lease in _of_kind("Lease", related):
+        spec = meta.spec(lease)
+        yield "Lease:"
+        yield f"  HolderIdentity:\t{spec.get('holderIdentity') or '<unset>'}"
+        for title, field in (("AcquireTime", "acquireTime"), ("RenewTime", "renewTime")):
+            yield f"  {title}:\t{described.moment(spec[field]) if field in spec else '<unset>'}"
+
+
+def _of_kind(kind: str, related: Related) -> list[Object]:
+    return [obj for obj in related.objects if obj["kind"] == kind]
 
 
 def _conditions(obj: Object) -> Lines:
@@ -104,7 +134,8 @@ _COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("li
 
 def _pods(obj: Object, related: Related) -> Lines:
     over = ("Succeeded", "Failed")
-    pods = [pod for pod in related.objects if meta.status(pod).get("phase") not in over]
+    there = _of_kind("Pod", related)
+    pods = [pod for pod in there if meta.status(pod).get("phase") not in over]
     whole = meta.status(obj).get("allocatable") or {}
     yield f"Non-terminated Pods:\t({len(pods)} in total)"
     titles = "CPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge"

@@ -1,4 +1,4 @@
-"""ConfigMaps, Secrets, and a plain view of every kind that has none of its own. Pure."""
+"""What holds data, and a plain view of every kind that has none of its own. Pure."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def secret(obj: Object, related: Related) -> Lines:
     yield from ("", f"Type:\t{obj.get('type', 'Opaque')}", "", "Data", "====")
     for name, value in sorted((obj.get("data") or {}).items()):
         yield f"{name}:\t{_size(value)} bytes"
+
+
+def service_account(obj: Object, related: Related) -> Lines:
+    """A ServiceAccount; tokens are made when asked for, and listed nowhere."""
+    yield from described.head(obj)
+    for heading, field in (
+        ("Image pull secrets", "imagePullSecrets"),
+        ("Mountable secrets", "secrets"),
+    ):
+        yield from described.listed(heading, [one["name"] for one in obj.get(field) or []])
+    yield "Tokens:\t<none>"
+    yield from described.events(related)
 
 
 def _size(encoded: str) -> int:

@@ -25,7 +25,8 @@ class Related:
     """What a description tells besides the object itself.
 
     `events` are those about the object; `objects` its EndpointSlices (of a Service), ReplicaSets
-    (of a Deployment) or Pods (of a Node or another workload); `now` is seconds since the epoch.
+    (of a Deployment) or Pods (of another workload, or of a Node with its Lease); `now` is
+    seconds since the epoch.
     """
 
     now: float

@@ -143,12 +143,22 @@ def without_ages(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "what", ["pods", "svc/web", "svc/headless", "deploy", "rs", "endpointslices"]
+    "what",
+    ["pods", "svc/web", "svc/headless", "deploy", "rs", "endpointslices", "sa", "servicecidr"],
 )
 def test_describe_is_kubectls(lab: Machine, what: str) -> None:
     ours = lab.netlab("describe", what).stdout
     theirs = lab.netlab("kubectl", "describe", what).stdout
     assert re.sub(" +", " ", without_ages(ours)) == re.sub(" +", " ", without_ages(theirs))
+
+
+def test_describe_node_is_kubectls_with_its_lease(lab: Machine) -> None:
+    def text(*words: str) -> str:
+        said = lab.netlab(*words, "describe", "node", "worker001").stdout
+        return re.sub("RenewTime: .*", "RenewTime", re.sub(" +", " ", without_ages(said)))
+
+    assert "HolderIdentity: worker001" in text()
+    assert text() == text("kubectl")
 
 
 def test_describe_by_the_beginning_of_a_name(lab: Machine) -> None:
