@@ -225,6 +225,11 @@ def _daemon_set(obj: Object) -> None:
         _set(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
 
 
+def _controller_revision(obj: Object) -> None:
+    if obj.get("revision") is None:
+        obj["revision"] = 0
+
+
 def _secret(obj: Object) -> None:
     """The type; and `stringData`, which can be written but is never stored."""
     _set(obj, type="Opaque")
@@ -235,6 +240,7 @@ def _secret(obj: Object) -> None:
 
 
 _BY_KIND: dict[str, Callable[[Object], None]] = {
+    "ControllerRevision": _controller_revision,
     "DaemonSet": _daemon_set,
     "Deployment": _deployment,
     "EndpointSlice": _endpoint_slice,

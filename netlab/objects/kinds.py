@@ -106,6 +106,7 @@ KINDS: tuple[Kind, ...] = (
         categories=_ALL,
         subresources=("status",),
     ),
+    Kind("ControllerRevision", "controllerrevisions", "apps"),
     Kind("EndpointSlice", "endpointslices", "discovery.k8s.io"),
     Kind(
         "Ingress",

@@ -153,6 +153,7 @@ def _node(new: Object, old: Object) -> Iterator[FieldProblem]:
 
 _BY_KIND: dict[str, _Rules] = {
     "ConfigMap": _config,
+    "ControllerRevision": _keeps("data"),
     "DaemonSet": _keeps("spec", "selector"),
     "Deployment": _keeps("spec", "selector"),
     "EndpointSlice": _keeps("addressType"),

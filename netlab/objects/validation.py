@@ -142,6 +142,7 @@ _NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {
 
 _BY_KIND: dict[str, _Rules] = {
     "ConfigMap": _config,
+    "ControllerRevision": workloadrules.controller_revision,
     "DaemonSet": workloadrules.daemon_set,
     "Deployment": workloadrules.deployment,
     "EndpointSlice": networkrules.endpoint_slice,

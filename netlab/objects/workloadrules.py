@@ -1,4 +1,4 @@
-"""What Deployments, ReplicaSets, StatefulSets and DaemonSets may say."""
+"""What Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions may say."""
 
 from __future__ import annotations
 
@@ -61,6 +61,13 @@ def daemon_set(obj: Object) -> Iterator[FieldProblem]:
     spec: Mapping = obj.get("spec") or {}
     yield from _pods_of(spec, "daemonset")
     yield from _rolling(("spec", "updateStrategy"), spec.get("updateStrategy") or {})
+
+
+def controller_revision(obj: Object) -> Iterator[FieldProblem]:
+    """A ControllerRevision: what it holds is opaque, but must be there."""
+    if obj.get("data") is None:
+        yield required(("data",), "data is mandatory")
+    yield from fields.non_negative(("revision",), obj.get("revision"))
 
 
 def _pods_of(spec: Mapping, kind: str) -> Iterator[FieldProblem]:

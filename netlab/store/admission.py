@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 
 from netlab.errors import BadRequest
@@ -37,7 +38,11 @@ def kind_named(name: str) -> Kind:
 
 
 def decoded(kind: Kind, obj: Object) -> Object:
-    """The caller's object as a copy of our own: no nulls, no unknown fields, sound types."""
+    """The caller's object as a copy of our own: no nulls, no unknown fields, sound types.
+
+    Nulls stay within the data of a ControllerRevision, which is opaque here: a client compares
+    it with its own byte for byte.
+    """
     obj = {**obj, "metadata": obj.get("metadata", {})}
     if not isinstance(obj["metadata"], dict):
         raise BadRequest(f"{kind.kind} cannot be read: metadata must be a mapping")
@@ -50,6 +55,8 @@ def decoded(kind: Kind, obj: Object) -> Object:
     for field in _OMITTED_IF_EMPTY:
         if not own["metadata"].get(field, True):
             del own["metadata"][field]
+    if kind.kind == "ControllerRevision" and obj.get("data") is not None:
+        own["data"] = copy.deepcopy(obj["data"])
     return own
 
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
-from netlab.objects.schema import strip_nulls
 from netlab.objects.times import timestamp
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -27,15 +26,15 @@ def begin(
     kind: Kind, old: Object, *, grace: int | None, propagation: Propagation, now: float
 ) -> Object:
     """The object once deletion is asked for; `is_over` says whether that already was the end."""
-    new: Object = strip_nulls(old)
+    metadata = dict(old["metadata"])
+    new: Object = {**old, "metadata": metadata}
     seconds = _grace(kind, old, grace)
-    metadata = new["metadata"]
     if "deletionTimestamp" not in metadata or seconds < metadata["deletionGracePeriodSeconds"]:
         metadata["deletionTimestamp"] = timestamp(now + seconds)
         metadata["deletionGracePeriodSeconds"] = seconds
     _finalize_by(metadata, propagation)
     if kind.kind == "Namespace":
-        new.setdefault("status", {})["phase"] = "Terminating"
+        new["status"] = {**meta.status(old), "phase": "Terminating"}
     if "generation" in metadata and not meta.is_terminating(old):
         metadata["generation"] += 1
     return new

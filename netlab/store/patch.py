@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -63,7 +64,7 @@ def json_patched(document: Any, operations: Any) -> Any:
     """RFC 6902: operations one after the other, all or none."""
     if not isinstance(operations, Sequence) or isinstance(operations, str):
         raise BadRequest("a JSON patch must be a list of operations")
-    document = schema.strip_nulls(document)
+    document = copy.deepcopy(document)
     for operation in operations:
         try:
             document = _operate(document, operation)

@@ -1,4 +1,4 @@
-"""How the owners of pods print: Deployment, ReplicaSet, StatefulSet, DaemonSet."""
+"""How the owners of pods print, and the revisions that some of them keep."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from netlab.api.printing.cells import (
     AGE,
     NAME,
+    NONE,
     Cell,
     Column,
     Printer,
@@ -16,7 +17,7 @@ from netlab.api.printing.cells import (
     format_labels,
     wide,
 )
-from netlab.objects.meta import Object, name, spec, status
+from netlab.objects.meta import Object, controller_of, name, spec, status
 
 
 def _pod_spec(obj: Object) -> dict[str, Any]:
@@ -87,6 +88,21 @@ def daemonset_cells(obj: Object) -> list[Cell]:
     ]
 
 
+def controllerrevision_cells(obj: Object) -> list[Cell]:
+    """NAME CONTROLLER REVISION AGE."""
+    return [name(obj), _controller(obj), int(obj.get("revision") or 0), age(obj)]
+
+
+def _controller(obj: Object) -> str:
+    """`statefulset.apps/db`; `<none>` when nobody controls the object."""
+    owner = controller_of(obj)
+    if owner is None:
+        return NONE
+    group = owner["apiVersion"].rpartition("/")[0]
+    kind = f"{owner['kind']}.{group}" if group else owner["kind"]
+    return f"{kind.lower()}/{owner['name']}"
+
+
 _TEMPLATE = (wide("Containers"), wide("Images"))
 
 PRINTERS = {
@@ -111,5 +127,8 @@ PRINTERS = {
             count("Available"), Column("Node Selector"), AGE, *_TEMPLATE, wide("Selector"),
         ),
         daemonset_cells,
+    ),
+    "ControllerRevision": Printer(
+        (NAME, Column("Controller"), Column("Revision"), AGE), controllerrevision_cells
     ),
 }  # fmt: skip

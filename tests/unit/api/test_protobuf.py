@@ -114,6 +114,18 @@ def test_bytes_times_quantities_and_maps() -> None:
     assert protobuf.decode(stamped)["metadata"]["creationTimestamp"] == "1970-01-01T00:00:00Z"
 
 
+def test_the_data_of_a_controller_revision_is_json_within() -> None:
+    data = field(2, field(1, '{"spec":{"x":null}}'))
+    body = request("apps/v1", "ControllerRevision", metadata("db-1"), data, field(3, 7))
+    assert protobuf.decode(body) == {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "db-1"},
+        "data": {"spec": {"x": None}},
+        "revision": 7,
+    }
+
+
 def test_delete_options_come_in_any_groups_name() -> None:
     body = request("apps/v1", "DeleteOptions", field(1, 0), field(4, "Foreground"))
     assert protobuf.decode(body) == {

@@ -58,6 +58,7 @@ def headers(kind: str) -> str:
         ("Secret", "NAME TYPE DATA AGE"),
         ("ServiceAccount", "NAME SECRETS AGE"),
         ("Lease", "NAME HOLDER AGE"),
+        ("ControllerRevision", "NAME CONTROLLER REVISION AGE"),
         ("ServiceCIDR", "NAME CIDRS AGE"),
         (
             "Event",
@@ -273,6 +274,13 @@ def test_other_workloads() -> None:
 
 
 # -- the cluster ---------------------------------------------------------------------------
+
+
+def test_revisions_name_their_controller() -> None:
+    owner = {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "controller": True}
+    controlled = obj("ControllerRevision", metadata={"ownerReferences": [owner]}, revision=3)
+    assert cells(controlled, NOW) == ["web", "statefulset.apps/db", 3, "67s"]
+    assert cells(obj("ControllerRevision", revision=1), NOW)[1] == "<none>"
 
 
 def test_nodes() -> None:

@@ -399,6 +399,19 @@ def test_an_immutable_config_map():
     }
 
 
+def test_a_controller_revision_keeps_its_data():
+    obj = made("ControllerRevision", "apps/v1", data={"spec": {"template": {}}}, revision=1)
+    assert said(obj) == {}
+    assert changed(obj, "revision", to=2) == {}
+    assert changed(obj, "data", "spec", to={}) == {
+        "data": 'Invalid value: {"spec":{}}: field is immutable'
+    }
+    assert said({**obj, "data": None, "revision": -1}) == {
+        "data": "Required value: data is mandatory",
+        "revision": "Invalid value: -1: must be greater than or equal to 0",
+    }
+
+
 # Whatever JSON
 
 _WORDS = [

@@ -341,6 +341,28 @@ def test_empty_labels_are_none(registry: Registry, make: Any) -> None:
     assert same is made
 
 
+def test_the_data_of_a_controller_revision_is_kept_to_the_last_null(registry: Registry) -> None:
+    data = {"spec": {"template": {"$patch": "replace", "metadata": {"creationTimestamp": None}}}}
+    obj = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "db-1", "namespace": "default", "labels": {"app": None}},
+        "data": data,
+    }
+    made = registry.create(obj)
+    assert (made["data"], made["revision"], made["metadata"]["labels"]) == (data, 0, {})
+    where = ("ControllerRevision", "default", "db-1")
+    add = [{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/held"]}]
+    registry.patch(*where, add, content_type="application/json-patch+json")
+    registry.patch(*where, {"revision": 2})
+    registry.update({**registry.get(*where), "revision": 3})
+    registry.delete(*where)
+    last = registry.get(*where)
+    assert (last["data"], last["revision"]) == (data, 3)
+    with pytest.raises(Invalid, match="data: Invalid value: "):
+        registry.patch(*where, {"data": {"spec": {"template": None}}})
+
+
 def test_nulls_mean_absence(registry: Registry, make: Any) -> None:
     body = {**make.config("a", x="1"), "binaryData": None}
     body["metadata"]["labels"] = None
