@@ -16,9 +16,18 @@ _dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 V = TypeVar("V")
 
 
+_GO_ESCAPES = tuple((c, f"\\u{ord(c):04x}") for c in "<>&\u2028\u2029")
+
+
 def to_json(value: object) -> bytes:
-    """Compact JSON in UTF-8."""
-    return _dumps(value).encode("utf-8", "backslashreplace")
+    """Compact JSON in UTF-8, its strings written as Go writes them.
+
+    kubectl compares a ControllerRevision's data with what its own encoder makes of a template.
+    """
+    text = _dumps(value)
+    for character, escape in _GO_ESCAPES:  # outside of strings JSON has none of these
+        text = text.replace(character, escape)
+    return text.encode("utf-8", "backslashreplace")
 
 
 def partial_object(obj: Object) -> Object:
