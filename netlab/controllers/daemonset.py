@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from netlab.controllers import placement, revision, rollout
+from netlab.controllers import history, placement, rollout
 from netlab.controllers import pods as podlib
 from netlab.controllers.controller import Controller, Watch, own_key
 from netlab.controllers.ownership import claim, claims
@@ -33,10 +33,11 @@ class DaemonSets(Controller):
     name = "daemonset-controller"
 
     def watches(self) -> Sequence[Watch]:
-        """DaemonSets, their pods, and nodes."""
+        """DaemonSets, their pods and revisions, and nodes."""
         return (
             Watch("DaemonSet", own_key),
             claims(self.informers, "DaemonSet", "Pod"),
+            claims(self.informers, "DaemonSet", history.KIND),
             Watch("Node", self._node_keys),
         )
 
@@ -48,18 +49,35 @@ class DaemonSets(Controller):
     async def reconcile(self, key: str) -> float | None:
         """Create and delete pods so that each fitting node has one; then write the status."""
         owner = self.informers["DaemonSet"].get(key)
-        if owner is None:
+        if owner is None or self.informers["DaemonSet"].is_going(owner):
+            return None  # of one that is going the history may be gone already
+        everyone = await claim(self.informers, owner, "Pod")
+        digest = await self._keep_history(owner, everyone)
+        if digest is None:
             return None
-        pods = by_node(await claim(self.informers, owner, "Pod"))
-        if not self.informers["DaemonSet"].is_going(owner):
-            await self._place(owner, pods)
-            await self._renew(owner, pods)
-        await self._report(key)
+        pods = by_node(everyone)
+        await self._place(owner, pods, digest)
+        await self._renew(owner, pods, digest)
+        await self._report(key, digest)
         wait = podlib.min_ready_seconds(owner)
-        everyone = [pod for group in pods.values() for pod in group]
         return podlib.seconds_to_available(everyone, wait, self.context.clock())
 
-    async def _place(self, owner: Object, pods: ByNode) -> None:
+    async def _keep_history(self, owner: Object, pods: Iterable[Object]) -> str | None:
+        """Keep the present template, forget the oldest.
+
+        The hash of the present one, or None if it has to be tried again.
+        """
+        kept = await claim(self.informers, owner, history.KIND)
+        present = await history.present(self.informers, owner, kept, history.LABEL)
+        if present is None:
+            return None
+        old = [one for one in history.by_number(kept) if meta.name(one) != meta.name(present)]
+        used = set(map(history.of, pods))
+        idle = [one for one in old if hash_of(one) not in used]
+        await history.forget(self.informers, idle[: max(0, len(old) - history.limit(owner))])
+        return hash_of(present)
+
+    async def _place(self, owner: Object, pods: ByNode, digest: str) -> None:
         """Create where one is missing; delete doubles, and those whose node is none for them."""
         nodes = {meta.name(node): node for node in self.informers["Node"].items()}
         for name, node in sorted(nodes.items()):
@@ -70,12 +88,12 @@ class DaemonSets(Controller):
             if pods.get(name) and placement.evicts(daemon_pod(owner, name), node):
                 await self._delete_all(owner, alive)
             elif not pods.get(name) and should_run(owner, node):
-                await self._create(owner, name)
+                await self._create(owner, name, digest)
             await self._delete_all(owner, sorted(alive, key=_age)[1:])
         for name in set(pods) - set(nodes):
             await self._delete_all(owner, pods[name])
 
-    async def _renew(self, owner: Object, pods: ByNode) -> None:
+    async def _renew(self, owner: Object, pods: ByNode, digest: str) -> None:
         """Rolling update: delete pods of older templates while enough are available."""
         strategy = meta.spec(owner).get("updateStrategy") or {}
         if strategy.get("type") == "OnDelete":
@@ -86,7 +104,7 @@ class DaemonSets(Controller):
         outdated = []
         for name in sorted(fitting):
             alive = self._alive(pods.get(name, []))
-            old = [pod for pod in alive if revision.of(pod) != revision.update_hash(owner)]
+            old = [pod for pod in alive if history.of(pod) != digest]
             if any(self._is_available(owner, pod) for pod in alive):
                 outdated += old
             else:
@@ -107,8 +125,10 @@ class DaemonSets(Controller):
         wait = podlib.min_ready_seconds(owner)
         return podlib.is_available(pod, wait, self.context.clock())
 
-    async def _create(self, owner: Object, node: str) -> None:
-        created = await self.informers.create(daemon_pod(owner, node))
+    async def _create(self, owner: Object, node: str, digest: str) -> None:
+        pod = daemon_pod(owner, node)
+        pod["metadata"].setdefault("labels", {})[history.LABEL] = digest
+        created = await self.informers.create(pod)
         self.recorder.normal(owner, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
 
     async def _delete_all(self, owner: Object, pods: Iterable[Object]) -> None:
@@ -124,17 +144,22 @@ class DaemonSets(Controller):
             return
         self.recorder.normal(owner, "SuccessfulDelete", f"Deleted pod: {meta.name(pod)}")
 
-    async def _report(self, key: str) -> None:
+    async def _report(self, key: str, digest: str) -> None:
         owner = self.informers["DaemonSet"].get(key)
         if owner is None:
             return
         pods = by_node(self._alive(self.informers["Pod"].by_index("controller", meta.uid(owner))))
-        status = status_of(owner, pods, self._fitting(owner), self.context.clock())
+        status = status_of(owner, pods, self._fitting(owner), digest, self.context.clock())
         await self.write_status(owner, status)
 
 
 def _age(pod: Object) -> tuple[str, str]:
     return pod["metadata"]["creationTimestamp"], meta.name(pod)
+
+
+def hash_of(revision: Object) -> str:
+    """What the label of the revision's pods says: the hash at the end of its name."""
+    return meta.labels(revision).get(history.LABEL) or meta.name(revision)
 
 
 def should_run(owner: Object, node: Object) -> bool:
@@ -145,7 +170,6 @@ def should_run(owner: Object, node: Object) -> bool:
 def daemon_pod(owner: Object, node: str) -> Object:
     """A pod of the template that the scheduler can put on that node only."""
     pod = podlib.from_template(meta.spec(owner)["template"], owner)
-    pod["metadata"].setdefault("labels", {})[revision.LABEL] = revision.update_hash(owner)
     spec = pod["spec"]
     spec["tolerations"] = [
         *(spec.get("tolerations") or []),
@@ -182,10 +206,11 @@ def _node_of(pod: Object) -> str:
     return ""
 
 
-def status_of(owner: Object, pods: ByNode, fitting: set[str], now: float) -> dict[str, Any]:
-    """The status as a merge patch, for the living pods by node and the nodes that want one."""
+def status_of(
+    owner: Object, pods: ByNode, fitting: set[str], digest: str, now: float
+) -> dict[str, Any]:
+    """The status as a merge patch: the living pods by node, the nodes that want one, the hash."""
     wait = podlib.min_ready_seconds(owner)
-    wanted = revision.update_hash(owner)
     placed = [group for node, group in pods.items() if node in fitting]
     available = sum(any(podlib.is_available(p, wait, now) for p in group) for group in placed)
     return {
@@ -195,7 +220,7 @@ def status_of(owner: Object, pods: ByNode, fitting: set[str], now: float) -> dic
         "numberMisscheduled": len(pods) - len(placed),
         "numberReady": sum(any(map(meta.is_ready, group)) for group in placed),
         "updatedNumberScheduled": sum(
-            any(revision.of(pod) == wanted for pod in group) for group in placed
+            any(history.of(pod) == digest for pod in group) for group in placed
         )
         or None,
         "numberAvailable": available or None,

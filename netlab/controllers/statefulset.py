@@ -1,17 +1,19 @@
 """StatefulSet: pods with lasting names, created and removed in the order of their numbers.
 
-Volume claims are not served; older templates are not kept, so a `partition` holds pods back
-from being replaced, but a pod below it that is lost comes back with the present template.
+The status' currentRevision is the one that all pods had before a rolling update, and its end
+makes the updateRevision the current one. A pod below the `partition` that is lost comes back
+with the current revision's template. Volume claims are not served.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from netlab.controllers import history
 from netlab.controllers import pods as podlib
-from netlab.controllers import revision
 from netlab.controllers.controller import Controller, Watch, own_key
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
@@ -24,14 +26,31 @@ INDEX_LABEL = "apps.kubernetes.io/pod-index"
 Numbered = dict[int, Object]
 
 
+@dataclass(frozen=True)
+class Revisions:
+    """The revision that held before the present template did, and the present one's."""
+
+    current: Object
+    update: Object
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """(current, update)."""
+        return meta.name(self.current), meta.name(self.update)
+
+
 class StatefulSets(Controller):
     """Keeps each StatefulSet's numbered pods."""
 
     name = "statefulset-controller"
 
     def watches(self) -> Sequence[Watch]:
-        """StatefulSets, and pods for those who own them or could."""
-        return (Watch("StatefulSet", own_key), claims(self.informers, "StatefulSet", "Pod"))
+        """StatefulSets, and pods and revisions for those who own them or could."""
+        return (
+            Watch("StatefulSet", own_key),
+            claims(self.informers, "StatefulSet", "Pod"),
+            claims(self.informers, "StatefulSet", history.KIND),
+        )
 
     async def reconcile(self, key: str) -> float | None:
         """Take the next step, or in parallel all of them; then write the status."""
@@ -40,22 +59,38 @@ class StatefulSets(Controller):
             return None
         claimed = await claim(self.informers, owner, "Pod")
         pods = {n: pod for pod in claimed if (n := number_of(owner, pod)) is not None}
-        if not self.informers["StatefulSet"].is_going(owner):
-            await self._step(owner, pods)
-        await self._report(key)
+        if self.informers["StatefulSet"].is_going(owner):
+            await self._report(key, known_revisions(owner))
+        elif (revisions := await self._keep_history(owner, claimed)) is not None:
+            await self._step(owner, pods, revisions)
+            await self._report(key, revisions.names)
         min_ready = podlib.min_ready_seconds(owner)
         return podlib.seconds_to_available(pods.values(), min_ready, self.context.clock())
 
-    async def _step(self, owner: Object, pods: Numbered) -> None:
-        if await self._fill(owner, pods) and await self._trim(owner, pods):
-            await self._renew(owner, pods)
+    async def _keep_history(self, owner: Object, pods: Iterable[Object]) -> Revisions | None:
+        """Keep the present template, forget the oldest; None if it has to be tried again."""
+        kept = await claim(self.informers, owner, history.KIND)
+        update = await history.present(self.informers, owner, kept, history.HASH_LABEL)
+        if update is None:
+            return None
+        known = meta.status(owner).get("currentRevision")
+        current = next((one for one in kept if meta.name(one) == known), update)
+        revisions = Revisions(current, update)
+        used = {*revisions.names, *map(history.of, pods)}
+        idle = [one for one in history.by_number(kept) if meta.name(one) not in used]
+        await history.forget(self.informers, idle[: max(0, len(idle) - history.limit(owner))])
+        return revisions
 
-    async def _fill(self, owner: Object, pods: Numbered) -> bool:
+    async def _step(self, owner: Object, pods: Numbered, revisions: Revisions) -> None:
+        if await self._fill(owner, pods, revisions) and await self._trim(owner, pods):
+            await self._renew(owner, pods, meta.name(revisions.update))
+
+    async def _fill(self, owner: Object, pods: Numbered, revisions: Revisions) -> bool:
         """Create what is missing, lowest number first; True when all are there and healthy."""
         healthy = True
         for number in numbers(owner):
             if pods.get(number) is None:
-                await self._create(owner, number)
+                await self._create(owner, number, revisions)
             elif podlib.is_finished(pods[number]):
                 await self._delete(owner, pods[number])
             elif self._is_healthy(owner, pods[number]):
@@ -74,21 +109,18 @@ class StatefulSets(Controller):
                 break
         return not surplus
 
-    async def _renew(self, owner: Object, pods: Numbered) -> None:
+    async def _renew(self, owner: Object, pods: Numbered, wanted: str) -> None:
         """Rolling update: replace the highest pod of an older template once all above are well."""
-        strategy = meta.spec(owner).get("updateStrategy") or {}
-        if strategy.get("type") == "OnDelete":
+        if not _is_rolling(owner):
             return
-        partition = int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
-        wanted = revision.update_revision(owner)
-        for number in reversed(numbers(owner)[partition:]):
+        for number in reversed(numbers(owner)[_partition(owner) :]):
             pod = pods.get(number)
             if pod is None or not self._is_healthy(owner, pod):
                 # A pod of the old template that never became ready would block its own repair.
-                if pod is not None and _is_parallel(owner) and revision.of(pod) != wanted:
+                if pod is not None and _is_parallel(owner) and history.of(pod) != wanted:
                     await self._delete(owner, pod)
                 return
-            if revision.of(pod) != wanted:
+            if history.of(pod) != wanted:
                 await self._delete(owner, pod)
                 return
 
@@ -97,8 +129,9 @@ class StatefulSets(Controller):
         available = podlib.is_available(pod, wait, self.context.clock())
         return available and not self.informers["Pod"].is_going(pod)
 
-    async def _create(self, owner: Object, number: int) -> None:
-        pod = numbered_pod(owner, number)
+    async def _create(self, owner: Object, number: int, revisions: Revisions) -> None:
+        held_back = _is_rolling(owner) and number in numbers(owner)[: _partition(owner)]
+        pod = numbered_pod(owner, number, revisions.current if held_back else revisions.update)
         await self.informers.create(pod)
         self._tell(owner, "SuccessfulCreate", "create", meta.name(pod))
 
@@ -115,12 +148,12 @@ class StatefulSets(Controller):
         text = f"{verb} Pod {pod} in StatefulSet {meta.name(owner)} successful"
         self.recorder.normal(owner, reason, text)
 
-    async def _report(self, key: str) -> None:
+    async def _report(self, key: str, revisions: tuple[str, str]) -> None:
         owner = self.informers["StatefulSet"].get(key)
         if owner is None:
             return
         pods = self.informers["Pod"].by_index("controller", meta.uid(owner))
-        await self.write_status(owner, status_of(owner, pods, self.context.clock()))
+        await self.write_status(owner, status_of(owner, pods, revisions, self.context.clock()))
 
 
 def numbers(owner: Object) -> range:
@@ -139,15 +172,32 @@ def _is_parallel(owner: Object) -> bool:
     return bool(meta.spec(owner).get("podManagementPolicy") == "Parallel")
 
 
-def numbered_pod(owner: Object, number: int) -> Object:
+def _is_rolling(owner: Object) -> bool:
+    strategy = meta.spec(owner).get("updateStrategy") or {}
+    return bool(strategy.get("type", "RollingUpdate") == "RollingUpdate")
+
+
+def _partition(owner: Object) -> int:
+    """How many of the lowest numbers a rolling update leaves alone."""
+    strategy = meta.spec(owner).get("updateStrategy") or {}
+    return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
+
+
+def known_revisions(owner: Object) -> tuple[str, str]:
+    """The names of the current and the update revision by the status, "" before it has them."""
+    status = meta.status(owner)
+    return str(status.get("currentRevision") or ""), str(status.get("updateRevision") or "")
+
+
+def numbered_pod(owner: Object, number: int, revision: Object) -> Object:
     """The pod of that ordinal: its name is also its hostname below the governing Service."""
     name = f"{meta.name(owner)}-{number}"
-    pod = podlib.from_template(meta.spec(owner)["template"], owner, name)
+    pod = podlib.from_template(history.template_of(revision), owner, name)
     labels = pod["metadata"].setdefault("labels", {})
     labels |= {
         NAME_LABEL: name,
         INDEX_LABEL: str(number),
-        revision.LABEL: revision.update_revision(owner),
+        history.LABEL: meta.name(revision),
     }
     pod["spec"]["hostname"] = name
     if subdomain := meta.spec(owner).get("serviceName"):
@@ -155,25 +205,26 @@ def numbered_pod(owner: Object, number: int) -> Object:
     return pod
 
 
-def status_of(owner: Object, pods: Iterable[Object], now: float) -> dict[str, Any]:
-    """The status as a merge patch."""
+def status_of(
+    owner: Object, pods: Iterable[Object], revisions: tuple[str, str], now: float
+) -> dict[str, Any]:
+    """The status as a merge patch, by the names of the current and the update revision."""
     alive = [pod for pod in pods if not podlib.is_finished(pod)]
     wait = podlib.min_ready_seconds(owner)
-    wanted = revision.update_revision(owner)
+    current, wanted = revisions
     staying = [pod for pod in alive if not meta.is_terminating(pod)]
-    updated = sum(revision.of(pod) == wanted for pod in staying)
+    updated = sum(history.of(pod) == wanted for pod in staying)
     ready = sum(map(meta.is_ready, alive))
-    current = meta.status(owner).get("currentRevision") or wanted
-    if updated == len(alive) == ready == len(numbers(owner)):
+    if _is_rolling(owner) and updated == len(alive) == ready == len(numbers(owner)):
         current = wanted
     return {
         "observedGeneration": owner["metadata"].get("generation"),
         "replicas": len(alive),
         "readyReplicas": ready or None,
         "availableReplicas": sum(podlib.is_available(pod, wait, now) for pod in alive),
-        "currentReplicas": sum(revision.of(pod) == current for pod in staying) or None,
+        "currentReplicas": sum(history.of(pod) == current for pod in staying) or None,
         "updatedReplicas": updated or None,
-        "currentRevision": current,
-        "updateRevision": wanted,
-        "collisionCount": 0,
+        "currentRevision": current or None,
+        "updateRevision": wanted or None,
+        "collisionCount": int(meta.status(owner).get("collisionCount") or 0),
     }

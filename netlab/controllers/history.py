@@ -1,0 +1,141 @@
+"""The history of a StatefulSet or DaemonSet: a ControllerRevision for each template it had.
+
+A revision is named `<owner>-<hash of the template>` and holds the patch that brings the template
+back. The highest number is the present template's: one that comes back is numbered anew rather
+than kept twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.client.informer import Informers
+from netlab.errors import AlreadyExists, NotFound
+from netlab.objects import meta, names
+from netlab.objects.meta import Object
+from netlab.objects.schema import strip_nulls
+
+KIND = "ControllerRevision"
+LABEL = "controller-revision-hash"
+"""On pods: which revision's template they were made from. DaemonSets' revisions have it too."""
+
+HASH_LABEL = "controller.kubernetes.io/hash"
+"""On StatefulSets' revisions."""
+
+_OWNER_NAME_MAX = 223
+
+
+def of(pod: Object) -> str:
+    """What the pod's label says, "" for a pod without."""
+    return meta.labels(pod).get(LABEL, "")
+
+
+def number(revision: Object) -> int:
+    """`revision`, 0 when unset."""
+    return int(revision.get("revision") or 0)
+
+
+def by_number(revisions: Iterable[Object]) -> list[Object]:
+    """The oldest first."""
+
+    def place(one: Object) -> tuple[int, str, str]:
+        return number(one), one["metadata"].get("creationTimestamp") or "", meta.name(one)
+
+    return sorted(revisions, key=place)
+
+
+def data_of(owner: Object) -> dict[str, Any]:
+    """The strategic merge patch that gives an owner the template that this one has.
+
+    It is what Go makes of it, null and order of keys included: kubectl compares the two as text.
+    """
+    template = meta.spec(owner)["template"]
+    metadata = {"creationTimestamp": None, **(template.get("metadata") or {})}
+    return {"spec": {"template": _sorted({**template, "metadata": metadata, "$patch": "replace"})}}
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def template_of(revision: Object) -> dict[str, Any]:
+    """The template that a revision keeps, as a copy."""
+    template: dict[str, Any] = strip_nulls(revision["data"]["spec"]["template"])
+    template.pop("$patch", None)
+    return template
+
+
+def new_revision(owner: Object, revision: int, label: str) -> Object:
+    """The owner's present template as its revision of that number, `label` telling its hash."""
+    template = meta.spec(owner)["template"]
+    digest = names.template_hash(template, _collisions(owner))
+    return {
+        "apiVersion": "apps/v1",
+        "kind": KIND,
+        "metadata": {
+            "name": f"{meta.name(owner)[:_OWNER_NAME_MAX]}-{digest}",
+            "namespace": meta.namespace(owner),
+            "labels": {**((template.get("metadata") or {}).get("labels") or {}), label: digest},
+            "annotations": dict(meta.annotations(owner)),
+            "ownerReferences": [meta.owner_reference(owner)],
+        },
+        "data": data_of(owner),
+        "revision": revision,
+    }
+
+
+def _collisions(owner: Object) -> int:
+    return int(meta.status(owner).get("collisionCount") or 0)
+
+
+async def present(
+    informers: Informers, owner: Object, revisions: Sequence[Object], label: str
+) -> Object | None:
+    """The revision of the owner's present template: found, numbered anew, or created.
+
+    None when another object has its name. The owner's collisionCount was raised then, and that
+    change brings the owner back, to try another name.
+    """
+    ordered = by_number(revisions)
+    following = number(ordered[-1]) + 1 if ordered else 1
+    wanted = new_revision(owner, following, label)
+    equal = [one for one in ordered if one["data"] == wanted["data"]]
+    if not equal:
+        return await _create(informers, owner, wanted)
+    if equal[-1] is ordered[-1]:
+        return equal[-1]
+    return await informers.patch(equal[-1], {"revision": following})
+
+
+async def _create(informers: Informers, owner: Object, wanted: Object) -> Object | None:
+    try:
+        return await informers.create(wanted)
+    except AlreadyExists:
+        taken = await informers.api.get(KIND, meta.namespace(wanted), meta.name(wanted))
+    if taken["data"] == wanted["data"] and _may_be_of(taken, owner):
+        return taken
+    await informers.patch_status(owner, {"collisionCount": _collisions(owner) + 1})
+    return None
+
+
+def _may_be_of(revision: Object, owner: Object) -> bool:
+    """Whether it is nobody's, the owner's, or was its namesake's, with whom it will go."""
+    controller = meta.controller_of(revision)
+    return controller is None or bool(controller["kind"] == owner["kind"])
+
+
+def limit(owner: Object) -> int:
+    """How many revisions to keep that are out of use."""
+    return int(meta.spec(owner).get("revisionHistoryLimit", 10))
+
+
+async def forget(informers: Informers, revisions: Iterable[Object]) -> None:
+    """Delete revisions; any may be gone already."""
+    for revision in revisions:
+        try:
+            await informers.delete(revision)
+        except NotFound:
+            continue
