@@ -79,7 +79,7 @@ def new_revision(owner: Object, revision: int, label: str) -> Object:
             "name": f"{meta.name(owner)[:_OWNER_NAME_MAX]}-{digest}",
             "namespace": meta.namespace(owner),
             "labels": {**((template.get("metadata") or {}).get("labels") or {}), label: digest},
-            "annotations": dict(meta.annotations(owner)),
+            **({"annotations": dict(own)} if (own := meta.annotations(owner)) else {}),
             "ownerReferences": [meta.owner_reference(owner)],
         },
         "data": data_of(owner),

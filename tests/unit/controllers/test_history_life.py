@@ -86,6 +86,11 @@ def test_a_revision_is_as_kubernetes_makes_it(in_cluster, make, kind):
     in_cluster(scenario)
 
 
+def test_an_owner_without_annotations_gives_none(make):
+    revision = history.new_revision(owner(make, "DaemonSet"), 1, "hash")
+    assert "annotations" not in revision["metadata"]
+
+
 def test_the_data_is_written_in_the_order_of_its_keys():
     template = {"spec": {"b": [{"z": 1, "a": {"y": 1, "x": 1}}], "a": 1}, "metadata": {"z": {}}}
     spec = history.data_of({"spec": {"template": template}})["spec"]["template"]
