@@ -1,18 +1,13 @@
-"""How far a rollout is, and which revisions there were: kubectl's words, without asking anybody."""
+"""How far a rollout is: kubectl's words, without asking anybody."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netlab.client.sync import Client
-from netlab.controllers.rollout import HASH_LABEL, by_age, revision
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
-
-CAUSE = "kubernetes.io/change-cause"
 
 
 @dataclass(frozen=True)
@@ -81,7 +76,7 @@ def _stateful_set(obj: Object) -> Progress:
         return Progress(f"Waiting for {wanted - ready} pods to be ready...")
     updated, status = _count(obj, "updatedReplicas"), meta.status(obj)
     partition = (strategy.get("rollingUpdate") or {}).get("partition")
-    if partition:
+    if partition is not None:
         text = "new pods have been updated..."
         if updated < wanted - partition:
             return Progress(
@@ -118,31 +113,3 @@ def _wanted(obj: Object) -> int:
 
 def _count(obj: Object, field: str) -> int:
     return int(meta.status(obj).get(field) or 0)
-
-
-# -- revisions -----------------------------------------------------------------------------
-
-
-def owned_sets(client: Client, deployment: Object) -> Sequence[Object]:
-    """The ReplicaSets of a Deployment. `UsageError` for another kind."""
-    if deployment["kind"] != "Deployment":
-        raise UsageError(
-            f"no history is kept of a {deployment['kind']}", hint="that of a Deployment is"
-        )
-    found = client.list("ReplicaSet", meta.namespace(deployment))
-    uid = meta.uid(deployment)
-    return by_age(s for s in found if (meta.controller_of(s) or {}).get("uid") == uid)
-
-
-def revisions(sets: Iterable[Object]) -> dict[int, Object]:
-    """ReplicaSets by their revisions, the oldest first."""
-    numbered = {revision(s): s for s in sets if revision(s)}
-    return dict(sorted(numbered.items()))
-
-
-def template_of(replica_set: Object) -> dict[str, Any]:
-    """A ReplicaSet's template as its Deployment had it."""
-    template = dict(meta.spec(replica_set)["template"])
-    metadata = dict(template.get("metadata") or {})
-    labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != HASH_LABEL}
-    return {**template, "metadata": {**metadata, "labels": labels}}

@@ -1,6 +1,6 @@
 """Examples:
 
-netlab rollout status deploy/web          netlab rollout history deploy/web
+netlab rollout status deploy/web          netlab rollout history sts/db
 netlab rollout undo deploy/web            netlab rollout restart deploy/web
 """
 
@@ -20,5 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(_: argparse.Namespace) -> int:
     """Nothing by itself."""
     raise UsageError(
-        "rollout what?", hint="status, history, undo, restart, pause, resume: of deploy/NAME"
+        "rollout what?",
+        hint="status, history, undo, restart, pause, resume: of deploy/NAME, sts/NAME, ds/NAME",
     )

@@ -1,7 +1,7 @@
 """Examples:
 
 netlab rollout undo deploy/web                     to the revision before
-netlab rollout undo deploy/web --to-revision=3
+netlab rollout undo sts/db --to-revision=3
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import changes, chosen, options, results, rolling
+from netlab.cli import changes, chosen, options, results, revisions
+from netlab.cli.revisions import Revisions
 from netlab.client.sync import Client
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -27,7 +28,7 @@ _KEPT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/NAME …")
+    chosen.add_arguments(parser, "deploy/NAME, sts/NAME, ds/NAME …")
     parser.add_argument(
         "--to-revision", type=int, default=0, metavar="N", help="which one (the one before)"
     )
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Give each Deployment the template it had."""
+    """Give each workload the template it had."""
     with options.client(arguments) as client:
         for obj in chosen.objects(client, arguments, kind_alone=True):
             _undo(client, obj, arguments)
@@ -43,43 +44,59 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _undo(client: Client, obj: Object, arguments: argparse.Namespace) -> None:
+    one = target(revisions.of(client, obj, "no rollbacker"), arguments.to_revision, obj)
+    if arguments.dry_run == "client" and not arguments.output:
+        results.report(obj, foretold(obj, one), arguments)
+        return
     if meta.spec(obj).get("paused"):
         raise NetlabError(
             "you cannot rollback a paused deployment; resume it first",
             hint=f"netlab rollout resume deploy/{meta.name(obj)}",
         )
-    history = rolling.revisions(rolling.owned_sets(client, obj))
-    number = target(history, arguments.to_revision, meta.name(obj))
-    patch = undo_patch(obj, history[number])
-    if patch is None:
+    if is_present(obj, one):
+        number = arguments.to_revision
         text = f"skipped rollback (current template already matches revision {number})"
         results.report(obj, text, arguments)
         return
-    now = changes.change(client, obj, patch, arguments, changes.JSON)
+    patch, content_type = undo_patch(obj, one)
+    now = changes.change(client, obj, patch, arguments, content_type)
     results.report(now, "rolled back", arguments)
 
 
-def target(history: dict[int, Object], wanted: int, name: str) -> int:
+def target(history: Revisions, wanted: int, obj: Object) -> Object:
     """The revision to go back to; `wanted` 0 is the one before the last."""
-    if wanted and wanted not in history:
+    if wanted:
+        refusal = f"unable to find specified revision {wanted} in history"
+        return revisions.find(history, wanted, refusal)
+    if len(history) < 2:
         raise NetlabError(
-            f"unable to find specified revision {wanted} in history",
-            hint=f"there are: {', '.join(map(str, history)) or 'none'}",
+            f'no rollout history found for deployment "{meta.name(obj)}"'
+            if obj["kind"] == "Deployment"
+            else "no last revision to roll back to"
         )
-    if not wanted and len(history) < 2:
-        raise NetlabError(f'no rollout history found for deployment "{name}"')
-    return wanted or list(history)[-2]
+    return list(history.values())[-2]
 
 
-def undo_patch(deployment: Object, replica_set: Object) -> list[dict[str, Any]] | None:
-    """The JSON patch that brings the template back; None when it is the present one."""
-    template = rolling.template_of(replica_set)
-    if template == rolling.template_of(deployment):
-        return None
-    own, old = meta.annotations(deployment), meta.annotations(replica_set)
+def is_present(obj: Object, one: Object) -> bool:
+    """Whether the revision's template is what the workload has already."""
+    return bool(revisions.template_of(one) == meta.spec(obj)["template"])
+
+
+def foretold(obj: Object, one: Object) -> str:
+    """What a trial that asks nobody says."""
+    will = "" if obj["kind"] == "Deployment" else "will roll back to "
+    return f"{will}{revisions.template_text(revisions.as_kept(one))}\n"
+
+
+def undo_patch(obj: Object, one: Object) -> tuple[Any, str]:
+    """The patch that brings the revision's template back, and its content type."""
+    if obj["kind"] != "Deployment":
+        return one["data"], changes.STRATEGIC
+    own, old = meta.annotations(obj), meta.annotations(one)
     kept = {key: value for key, value in own.items() if key in _KEPT}
     annotations = {key: value for key, value in old.items() if key not in _KEPT} | kept
-    return [
-        {"op": "replace", "path": "/spec/template", "value": template},
+    patch = [
+        {"op": "replace", "path": "/spec/template", "value": revisions.template_of(one)},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]
+    return patch, changes.JSON

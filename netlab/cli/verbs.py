@@ -62,7 +62,7 @@ _CREATE = _parts(
 )
 _ROLLOUT = _parts(
     ("rollout status", "wait until a rollout is done, saying how far it is"),
-    ("rollout history", "list the revisions of a Deployment"),
+    ("rollout history", "list the revisions of a workload"),
     ("rollout undo", "go back to an earlier revision"),
     ("rollout restart", "replace all pods, in the way of a rollout"),
     ("rollout pause", "hold a rollout; changes are kept until it is resumed"),
@@ -88,9 +88,7 @@ VERBS: dict[str, Verb] = {
         Verb("expose", OBJECTS, "make a Service for a Deployment, ReplicaSet, Pod or Service"),
         Verb("wait", OBJECTS, "wait for a condition, a value or a deletion"),
         Verb("scale", CHANGES, "set the number of replicas"),
-        Verb(
-            "rollout", CHANGES, "watch, undo, restart, pause a Deployment's rollout", parts=_ROLLOUT
-        ),
+        Verb("rollout", CHANGES, "watch, undo, restart, pause a rollout", parts=_ROLLOUT),
         Verb("set", CHANGES, "change the images of a workload", parts=_SET),
         Verb("label", CHANGES, "set or remove labels"),
         Verb("annotate", CHANGES, "set or remove annotations"),

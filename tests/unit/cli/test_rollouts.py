@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import rollout_change, rollout_history_, rollout_undo_
-from netlab.cli.rolling import CAUSE, Progress, progress, revisions
+from netlab.cli import changes, revisions, rollout_change, rollout_history_, rollout_undo_
+from netlab.cli.revisions import CAUSE
+from netlab.cli.rolling import Progress, progress
 from netlab.cli.rollout_pause_ import STEP as PAUSE
 from netlab.cli.rollout_restart_ import step as restart
 from netlab.cli.rollout_resume_ import STEP as RESUME
+from netlab.controllers import history
 from netlab.errors import NetlabError, UsageError
 
 
@@ -113,6 +115,9 @@ def test_partitions() -> None:
     )
     over = progress(other("StatefulSet", spec, readyReplicas=3, updatedReplicas=2))
     assert over == Progress("partitioned roll out complete: 2 new pods have been updated...", True)
+    spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
+    over = progress(other("StatefulSet", spec, readyReplicas=3, updatedReplicas=3))
+    assert over == Progress("partitioned roll out complete: 3 new pods have been updated...", True)
 
 
 def test_what_has_no_rollout() -> None:
@@ -146,8 +151,28 @@ def replica_set(number: int, image: str, **annotations: str) -> dict[str, Any]:
     }
 
 
-HISTORY = revisions([replica_set(10, "c", **{CAUSE: "third"}), replica_set(2, "b"),
-                     replica_set(1, "a")])  # fmt: skip
+HISTORY = revisions.by_number([replica_set(10, "c", **{CAUSE: "third"}), replica_set(2, "b"),
+                               replica_set(1, "a")])  # fmt: skip
+
+
+def stateful_set(image: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": "db", "namespace": "default", "annotations": {CAUSE: image}},
+        "spec": {
+            "serviceName": "db",
+            "template": {
+                "metadata": {"labels": {"app": "db"}},
+                "spec": {"containers": [{"name": "web", "image": image}]},
+            },
+        },
+    }
+
+
+KEPT = revisions.by_number(history.new_revision(stateful_set(image), number, "hash")
+                           for number, image in ((3, "c"), (1, "a"), (2, "b")))  # fmt: skip
+DEPLOYMENT = {"kind": "Deployment", "metadata": {"name": "web"}}
 
 
 def test_history_goes_by_numbers() -> None:
@@ -155,26 +180,63 @@ def test_history_goes_by_numbers() -> None:
     assert rollout_history_.table(HISTORY) == (
         "REVISION  CHANGE-CAUSE\n1         <none>\n2         <none>\n10        third"
     )
+    assert rollout_history_.text(stateful_set("c"), KEPT, 0) == (
+        "statefulset.apps/db \nREVISION  CHANGE-CAUSE\n1         a\n2         b\n3         c\n"
+    )
+    assert rollout_history_.text(DEPLOYMENT, {}, 0) == (
+        "deployment.apps/web \nNo rollout history found."
+    )
+
+
+def test_a_revision_in_full() -> None:
+    # Only a ReplicaSet's cause is shown as if it were its template's.
+    shown = rollout_history_.text(DEPLOYMENT, HISTORY, 10)
+    assert shown.startswith(
+        "deployment.apps/web with revision #10\nPod Template:\n  Labels:\tapp=web"
+    )
+    assert f"  Annotations:\t{CAUSE}: third\n" in shown
+    shown = rollout_history_.text(stateful_set("c"), KEPT, 2)
+    assert shown.startswith(
+        "statefulset.apps/db with revision #2\nPod Template:\n  Labels:\tapp=db\n"
+    )
+    assert "Image:\tb\n" in shown and CAUSE not in shown
+    with pytest.raises(NetlabError, match="unable to find the specified revision"):
+        rollout_history_.text(stateful_set("c"), KEPT, 7)
+
+
+def test_a_revision_is_given_out_as_its_owner_was() -> None:
+    assert revisions.as_it_was(DEPLOYMENT, HISTORY[2]) is HISTORY[2]
+    now = stateful_set("c")
+    was = revisions.as_it_was(now, KEPT[1])
+    assert was == {
+        **now,
+        "spec": {**now["spec"], "template": stateful_set("a")["spec"]["template"]},
+    }
 
 
 def test_which_revision_to_go_back_to() -> None:
-    assert rollout_undo_.target(HISTORY, 0, "web") == 2
-    assert rollout_undo_.target(HISTORY, 1, "web") == 1
-    with pytest.raises(NetlabError, match="unable to find specified revision 3 in history"):
-        rollout_undo_.target(HISTORY, 3, "web")
-    with pytest.raises(NetlabError, match='no rollout history found for deployment "web"'):
-        rollout_undo_.target({1: HISTORY[1]}, 0, "web")
+    for kept, obj, refusal in (
+        (HISTORY, DEPLOYMENT, 'no rollout history found for deployment "web"'),
+        (KEPT, stateful_set("c"), "no last revision to roll back to"),
+    ):
+        assert rollout_undo_.target(kept, 0, obj) is kept[2]
+        assert rollout_undo_.target(kept, 1, obj) is kept[1]
+        for missing in (4, -1):
+            with pytest.raises(NetlabError, match=f"specified revision {missing} in history"):
+                rollout_undo_.target(kept, missing, obj)
+        with pytest.raises(NetlabError, match=refusal):
+            rollout_undo_.target({1: kept[1]}, 0, obj)
 
 
 def test_going_back_brings_the_template_without_its_hash() -> None:
-    now = copy.deepcopy(HISTORY[10])
+    now = copy.deepcopy(HISTORY[10]) | {"kind": "Deployment"}
     now["metadata"]["annotations"] |= {
         "kubectl.kubernetes.io/last-applied-configuration": "{}",
         "mine": "x",
     }
-    patch = rollout_undo_.undo_patch(now, HISTORY[2])
-    assert patch is not None
+    patch, content_type = rollout_undo_.undo_patch(now, HISTORY[2])
     template, annotations = (operation["value"] for operation in patch)
+    assert content_type == changes.JSON
     assert template == {
         "metadata": {"labels": {"app": "web"}},
         "spec": {"containers": [{"name": "web", "image": "b"}]},
@@ -184,7 +246,29 @@ def test_going_back_brings_the_template_without_its_hash() -> None:
         "deployment.kubernetes.io/revision": "10",
         "deployment.kubernetes.io/desired-replicas": "2",
     }
-    assert rollout_undo_.undo_patch(now, HISTORY[10]) is None
+
+
+def test_a_controller_revision_is_itself_the_patch() -> None:
+    patch, content_type = rollout_undo_.undo_patch(stateful_set("c"), KEPT[1])
+    assert (patch, content_type) == (KEPT[1]["data"], changes.STRATEGIC)
+
+
+def test_going_back_to_where_one_is() -> None:
+    now = {**DEPLOYMENT, "spec": {"template": revisions.template_of(HISTORY[10])}}
+    assert rollout_undo_.is_present(now, HISTORY[10])
+    assert not rollout_undo_.is_present(now, HISTORY[2])
+    assert rollout_undo_.is_present(stateful_set("b"), KEPT[2])
+    assert not rollout_undo_.is_present(stateful_set("b"), KEPT[3])
+
+
+def test_a_trial_that_asks_nobody_tells_the_template() -> None:
+    said = rollout_undo_.foretold(DEPLOYMENT, HISTORY[10])
+    assert said.startswith(
+        "Pod Template:\n  Labels:\tapp=web\n\tpod-template-hash=h10\n  Containers"
+    )
+    said = rollout_undo_.foretold(stateful_set("c"), KEPT[2])
+    assert said.startswith("will roll back to Pod Template:\n  Labels:\tapp=db\n")
+    assert said.endswith("Tolerations:\t<none>\n")
 
 
 def test_steps_that_make_no_sense() -> None:
