@@ -131,7 +131,8 @@ BY_KIND: dict[str, Kind] = {kind.kind: kind for kind in KINDS}
 _BY_WORD: dict[str, Kind] = {
     word: kind
     for kind in KINDS
-    for word in (kind.plural, kind.singular, kind.resource, *kind.short_names)
+    for name in (kind.plural, kind.singular, *kind.short_names)
+    for word in (name, f"{name}.{kind.group}".rstrip("."))
 }
 
 _BY_PATH: dict[tuple[str, str, str], Kind] = {
@@ -140,7 +141,7 @@ _BY_PATH: dict[tuple[str, str, str], Kind] = {
 
 
 def find(word: str) -> Kind | None:
-    """The kind that a user's word means: `svc`, `services`, `Service`, `deployments.apps`."""
+    """The kind that a user's word means: `svc`, `services`, `Service`, `deployment.apps`."""
     return _BY_WORD.get(word.lower())
 
 

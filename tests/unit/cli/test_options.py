@@ -16,6 +16,7 @@ def named(words: list[str]) -> list[tuple[str, str]]:
         (["po"], [("Pod", "")]),
         (["Pods"], [("Pod", "")]),
         (["deployments.apps", "web"], [("Deployment", "web")]),
+        (["statefulset.apps/db", "ds.apps/x"], [("StatefulSet", "db"), ("DaemonSet", "x")]),
         (["pod", "a", "b"], [("Pod", "a"), ("Pod", "b")]),
         (["svc,rs"], [("Service", ""), ("ReplicaSet", "")]),
         (["svc,rs", "x"], [("Service", "x"), ("ReplicaSet", "x")]),
