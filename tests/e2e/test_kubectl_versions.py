@@ -38,6 +38,23 @@ spec:
     spec: {containers: [{name: c, image: nginx, ports: [{containerPort: 80}]}]}
 """
 
+KEEPERS = "".join(
+    f"""
+---
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: keeper, annotations: {{kubernetes.io/change-cause: begun}}}}
+spec:
+  selector: {{matchLabels: {{app: {kind}}}}}
+  template:
+    metadata: {{labels: {{app: {kind}}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{{name: c, image: "nginx:1", env: [{{name: A, value: "b > c && d"}}]}}]
+"""
+    for kind in ("DaemonSet", "StatefulSet")
+)
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
@@ -94,6 +111,50 @@ def test_server_side_apply_knows_whose_fields_they_are(kubectl: Shell) -> None:
         in run.here.netlab("get", "deploy", "web", "-oyaml", "--show-managed-fields").stdout
     )
     run("kubectl delete deploy web --timeout=20s")
+
+
+def test_histories_are_told_and_undone(kubectl: Shell) -> None:
+    run, keepers = kubectl, ("daemonset.apps/keeper", "statefulset.apps/keeper")
+    both = " ".join(keepers)
+
+    def of_both(text: str) -> str:
+        return "".join(text.replace("IT", it) for it in keepers)
+
+    def settle() -> None:
+        for it in keepers:
+            run(f"kubectl rollout status {it} --timeout=20s")
+
+    run("kubectl create -f -", KEEPERS)
+    settle()
+    for it in keepers:
+        nowhere = run.run(f"kubectl rollout undo {it}")
+        assert nowhere.stdout == "error: no last revision to roll back to\n"
+    run(f"kubectl annotate {both} --overwrite kubernetes.io/change-cause=changed")
+    run(f"kubectl set image {both} c=nginx:2")
+    settle()
+    told = run(f"kubectl rollout history {both}")
+    assert told == of_both("IT \nREVISION  CHANGE-CAUSE\n1         begun\n2         changed\n\n")
+    assert run.here.netlab("rollout", "history", *keepers).stdout == told
+    shown = run(f"kubectl rollout history {both} --revision=1")
+    assert shown.count("keeper with revision #1\nPod Template:\n  Labels:\tapp=") == 2
+    assert shown.count("Image:\tnginx:1\n") == 2
+    assert run(f"kubectl rollout undo {both} --to-revision=2") == of_both(
+        "IT skipped rollback (current template already matches revision 2)\n"
+    )
+    assert run(f"kubectl rollout undo {both} --dry-run=server") == of_both(
+        "IT rolled back (server dry run)\n"
+    )
+    assert run(f"kubectl rollout undo {both}") == of_both("IT rolled back\n")
+    settle()
+    image = "jsonpath={.items[*].spec.containers[0].image}"
+    pods = run(f"kubectl get pods -l 'app in (DaemonSet, StatefulSet)' -o {image}")
+    assert set(pods.split()) == {"nginx:1"}
+    table = run("kubectl get controllerrevisions --no-headers")
+    assert sorted(line.split()[1:3] for line in table.splitlines()) == [
+        [it, number] for it in keepers for number in ("2", "3")
+    ]
+    run(f"kubectl delete {both} --cascade=foreground --timeout=20s")
+    assert "No resources found" in run("kubectl get controllerrevisions")
 
 
 def test_objects_are_created_without_a_file(kubectl: Shell) -> None:
