@@ -1,8 +1,10 @@
 """The same controllers over the HTTP form of the Api, where watches lag behind writes."""
 
 import asyncio
+import contextlib
 from collections import Counter
 
+import pytest
 from aiohttp import web
 
 from netlab.api.server import build_app
@@ -21,23 +23,30 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
+@contextlib.asynccontextmanager
+async def over_http(c, socket):
+    """The cluster's controllers anew, over HTTP: the api they use, and they."""
+    await c.running.stop()
+    runner = web.AppRunner(
+        build_app(c.registry, NoStreams()), handler_cancellation=True, shutdown_timeout=0.1
+    )
+    await runner.setup()
+    await web.UnixSite(runner, str(socket)).start()
+    async with HttpApi(socket_path=socket) as api:
+        running = await start_controllers(api, controllers=(*CONTROLLERS, type(c.kubelet)))
+        yield api, running
+        await running.stop()
+    await runner.cleanup()
+
+
 def test_a_rollout_over_http_creates_no_pod_too_many(in_cluster, make, tmp_path):
     async def scenario(c):
-        await c.running.stop()
-        app = build_app(c.registry, NoStreams())
-        runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-        await runner.setup()
-        socket = tmp_path / "api.sock"
-        await web.UnixSite(runner, str(socket)).start()
-        async with HttpApi(socket_path=socket) as api:
-            running = await start_controllers(api, controllers=(*CONTROLLERS, type(c.kubelet)))
+        async with over_http(c, tmp_path / "api.sock") as (api, running):
             births = []
             running.informers["Pod"].add_listener(
                 lambda old, new: births.append(new) if old is None else None
             )
             await roll(api, births)
-            await running.stop()
-        await runner.cleanup()
 
     async def roll(api, births):
         async def complete():
@@ -65,5 +74,38 @@ def test_a_rollout_over_http_creates_no_pod_too_many(in_cluster, make, tmp_path)
 
         await until(empty)
         assert len({meta.uid(pod) for pod in births}) == 60
+
+    in_cluster(scenario)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
+def test_history_over_http_has_no_revision_twice(in_cluster, make, tmp_path, kind):
+    made = {**make.deployment("db", 2), "kind": kind}
+    if kind == "DaemonSet":
+        del made["spec"]["replicas"]
+
+    async def scenario(c):
+        async with over_http(c, tmp_path / "api.sock") as (api, running):
+            births = []
+            running.informers["ControllerRevision"].add_listener(
+                lambda old, new: births.append(new) if old is None else None
+            )
+
+            async def renewed():
+                pods = (await api.list("Pod", "default")).items
+                images = {pod["spec"]["containers"][0]["image"] for pod in pods}
+                return images == {wanted} and len(pods) > 1 and all(map(meta.is_ready, pods))
+
+            wanted = "nginx:1"
+            await api.create(made)
+            await until(renewed)
+            for wanted in ("nginx:2", "nginx:1", "nginx:2"):
+                containers = [{"name": "web", "image": wanted}]
+                template = {"spec": {"template": {"spec": {"containers": containers}}}}
+                await api.patch(kind, "default", "db", template)
+                await until(renewed)
+            assert len(births) == 2
+            kept = (await api.list("ControllerRevision", "default")).items
+            assert sorted(one["revision"] for one in kept) == [3, 4]
 
     in_cluster(scenario)
