@@ -49,6 +49,8 @@ def data_of(owner: Object) -> dict[str, Any]:
     """The strategic merge patch that gives an owner the template that this one has.
 
     It is what Go makes of it, null and order of keys included: kubectl compares the two as text.
+    (Go would also leave out zeros and write quantities in one way. Where a template has such,
+    kubectl does not notice that a rollback changes nothing.)
     """
     template = meta.spec(owner)["template"]
     metadata = {"creationTimestamp": None, **(template.get("metadata") or {})}
