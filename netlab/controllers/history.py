@@ -64,8 +64,10 @@ def _sorted(value: Any) -> Any:
 
 
 def template_of(revision: Object) -> dict[str, Any]:
-    """The template that a revision keeps, as a copy."""
-    template: dict[str, Any] = strip_nulls(revision["data"]["spec"]["template"])
+    """The template that a revision keeps, as a copy; {} if somebody made one without."""
+    template: dict[str, Any] = strip_nulls(
+        (revision["data"].get("spec") or {}).get("template") or {}
+    )
     template.pop("$patch", None)
     return template
 

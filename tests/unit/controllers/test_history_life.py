@@ -91,6 +91,11 @@ def test_an_owner_without_annotations_gives_none(make):
     assert "annotations" not in revision["metadata"]
 
 
+def test_a_revision_that_somebody_made_has_no_template():
+    for data in ({}, {"spec": None}, {"spec": {"template": None}}):
+        assert history.template_of({"data": data}) == {}
+
+
 def test_the_data_is_written_in_the_order_of_its_keys():
     template = {"spec": {"b": [{"z": 1, "a": {"y": 1, "x": 1}}], "a": 1}, "metadata": {"z": {}}}
     spec = history.data_of({"spec": {"template": template}})["spec"]["template"]
