@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from netlab.agents.commands import command_of
@@ -15,10 +16,12 @@ from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.processes import PodProcesses, rfc3339
+from netlab.agents.responder import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
 from netlab.workload.behaviour import behaviour
+from netlab.workload.sandbox import Command
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ class PodContainers:
 
     def __init__(
         self,
-        servers: PodServers,
+        keeper: ResponderKeeper,
         processes: PodProcesses,
         dns: DnsAgent,
         draining: Draining,
@@ -38,7 +41,7 @@ class PodContainers:
         volumes: Volumes,
         lifecycle: Lifecycle,
     ) -> None:
-        self._servers = servers
+        self._servers = PodServers(keeper, lifecycle, self._start_configured)
         self._processes = processes
         self._dns = dns
         self._draining = draining
@@ -112,7 +115,7 @@ class PodContainers:
                 continue
             kind = behaviour(run.spec_of(name), env).kind
             if kind == "process":
-                self._start_process(run, name, env)
+                self._start_process(run, name)
             elif kind == "dnsmasq":
                 self._background(run, self._start_dns(run, name))
             else:
@@ -149,9 +152,13 @@ class PodContainers:
         await self._configured(run, name)
         await self._start_all([(run, name)])
 
-    def _start_process(self, run: PodRun, name: str, env: Mapping[str, str]) -> asyncio.Task[Any]:
-        argv = behaviour(run.spec_of(name), env).argv
-        return self._processes.start(run, name, command_of(run, name, argv, env))
+    def _start_process(self, run: PodRun, name: str) -> asyncio.Task[Any]:
+        return self._processes.start(run, name, partial(self._command, run, name))
+
+    def _command(self, run: PodRun, name: str) -> Command:
+        """A container's command; `NetlabError` when its configuration has gone meanwhile."""
+        env = self._configuration.environment(run, name)
+        return command_of(run, name, behaviour(run.spec_of(name), env).argv, env)
 
     async def _start_slowly(self, run: PodRun) -> None:
         """Init containers one after another, each to its end, then the others."""
@@ -167,7 +174,7 @@ class PodContainers:
             # A server never ends, so nothing after it would start: only a sidecar may be one.
             await self._servers.start([(run, name, env)])
             return run.is_sidecar(name)
-        task = self._start_process(run, name, env)
+        task = self._start_process(run, name)
         if run.is_sidecar(name):
             return True
         ended = await asyncio.shield(task)

@@ -21,7 +21,6 @@ from netlab.agents.pods import PodAgent, waiting_for
 from netlab.agents.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder import ResponderKeeper
-from netlab.agents.servers import PodServers
 from netlab.agents.volumes import Volumes
 from netlab.agents.wiring import PodWiring
 from netlab.client.informer import Informers
@@ -61,10 +60,9 @@ class Kubelet:
         actions = Actions(self.commands, self._wiring.node_netns)
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
-        servers = PodServers(keeper, lifecycle)
         processes = PodProcesses(sandboxes, keeper, places, lifecycle)
         self._containers = PodContainers(
-            servers, processes, dns, draining, configuration, volumes, lifecycle
+            keeper, processes, dns, draining, configuration, volumes, lifecycle
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
@@ -55,9 +56,12 @@ class PodProcesses:
             task.cancel()
         await asyncio.gather(*tasks, *self._kills, return_exceptions=True)
 
-    def start(self, run: PodRun, container: str, command: Command) -> asyncio.Task[Ended | None]:
+    def start(
+        self, run: PodRun, container: str, command: Callable[[], Command]
+    ) -> asyncio.Task[Ended | None]:
         """Start, or adopt, a container's command and keep it as the restart policy says.
 
+        `command` makes it anew for each start, with the environment of that moment.
         The task ends when the container will not run again; its result is how it ended.
         """
         work = self._live(run, container, command)
@@ -93,11 +97,13 @@ class PodProcesses:
 
     # -- one container ---------------------------------------------------------------------
 
-    async def _live(self, run: PodRun, container: str, command: Command) -> Ended | None:
+    async def _live(
+        self, run: PodRun, container: str, command: Callable[[], Command]
+    ) -> Ended | None:
         adopted = await self._adopted(run, container)
         while True:
             try:
-                process = adopted or await self._start(run, container, command)
+                process = adopted or await self._start(run, container, command())
             except (NetlabError, OSError) as error:
                 await self._refused(run, container, error)
                 continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,8 @@ from netlab.workload.served import ServedPod
 log = logging.getLogger(__name__)
 
 Environment = Mapping[str, str]
+StartAgain = Callable[[PodRun, str], Awaitable[None]]
+"""Starts a container anew, with the environment that it has by then."""
 
 REFUSED_RETRY = 5.0
 """Seconds before a server is tried again whose port was in use."""
@@ -32,9 +34,12 @@ REFUSED_RETRY = 5.0
 class PodServers:
     """All containers of the lab that are built in."""
 
-    def __init__(self, keeper: ResponderKeeper, lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, keeper: ResponderKeeper, lifecycle: Lifecycle, start_again: StartAgain
+    ) -> None:
         self._keeper = keeper
         self._lifecycle = lifecycle
+        self._start_again = start_again
         self._adopted: dict[str, ServedPod] = {}
         self._served: dict[str, dict[str, ServedPod]] = {}
         self._tasks: dict[str, set[asyncio.Task[None]]] = {}
@@ -60,20 +65,18 @@ class PodServers:
             if served is not None:
                 self._served.setdefault(run.uid, {})[container] = served
             if self._is_adopted(run, container, served):
-                self._began(run, container, env, adopted=True)
+                self._began(run, container, adopted=True)
             elif served is None:  # it answers on no port at all
-                self._began(run, container, env)
+                self._began(run, container)
             else:
                 new.append((run, container, served))
         problems = await self._serve([served for _, _, served in new])
-        environments = {served_uid(run, container): env for run, container, env in wanted}
         for run, container, served in new:
-            env = environments[served.uid]
             if found := problems.get(served.uid):
-                self._refused(run, container, env, found)
+                self._refused(run, container, found)
             elif not run.stopping:
                 self._lifecycle.events.created(run, container)
-                self._began(run, container, env)
+                self._began(run, container)
 
     async def stop(self, run: PodRun, containers: Iterable[str]) -> None:
         """Close the ports and the connections of these containers."""
@@ -97,17 +100,15 @@ class PodServers:
             return served is None and bool(known_status(run, container).get("started"))
         return served is not None and not run.renewed and known.netns == served.netns
 
-    def _began(
-        self, run: PodRun, container: str, env: Environment, *, adopted: bool = False
-    ) -> None:
+    def _began(self, run: PodRun, container: str, *, adopted: bool = False) -> None:
         running = (known_status(run, container).get("state") or {}).get("running") or {}
         at = str(running.get("startedAt") or "") if adopted else ""
 
         def kill(run: PodRun, container: str, why: str, grace: float | None) -> None:
-            self._background(run, self._restart(run, container, env, why, grace))
+            self._background(run, self._restart(run, container, why, grace))
 
         if not adopted and (run.spec_of(container).get("lifecycle") or {}).get("postStart"):
-            self._background(run, self._post_start(run, container, env))
+            self._background(run, self._post_start(run, container))
         self._lifecycle.began(run, container, at or rfc3339(time.time()), kill, adopted=adopted)
 
     def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
@@ -116,13 +117,11 @@ class PodServers:
         tasks.add(task)
         task.add_done_callback(tasks.discard)
 
-    async def _post_start(self, run: PodRun, container: str, env: Environment) -> None:
+    async def _post_start(self, run: PodRun, container: str) -> None:
         if not await self._lifecycle.post_start(run, container):
-            await self._restart(run, container, env, "failed postStart hook", None)
+            await self._restart(run, container, "failed postStart hook", None)
 
-    async def _restart(
-        self, run: PodRun, container: str, env: Environment, why: str, grace: float | None
-    ) -> None:
+    async def _restart(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
         """End a server that a probe found wanting, and start it again as the policy says."""
         began = time.monotonic()
         self._lifecycle.events.killing(run, container, why)
@@ -136,11 +135,9 @@ class PodServers:
         if restarts(run, container, KILLED):
             await self._lifecycle.back_off(run, container, time.monotonic() - began)
             run.state(container).restarts += 1
-            await self.start([(run, container, env)])
+            await self._start_again(run, container)
 
-    def _refused(
-        self, run: PodRun, container: str, env: Environment, problems: Sequence[str]
-    ) -> None:
+    def _refused(self, run: PodRun, container: str, problems: Sequence[str]) -> None:
         """A port could not be opened: say so, and try again in a while."""
         message = "; ".join(problems)
         log.error("pod %s: container %s: %s", run.key, container, message)
@@ -153,7 +150,7 @@ class PodServers:
             self._served.get(run.uid, {}).pop(container, None)
             uids = [served_uid(run, container)]
             await self._keeper.reached(lambda: self._keeper.client.stop(uids))
-            await self.start([(run, container, env)])
+            await self._start_again(run, container)
 
         self._background(run, again())
 

@@ -178,8 +178,12 @@ def served_pod(
 def _served_container(
     pod: Object, container: Object, found: Behaviour, ips: Sequence[str], env: Mapping[str, str]
 ) -> ServedContainer:
+    """With the variables that its sites' texts name: a container's environment may be a large one,
+    for it has seven of each Service.
+    """
     image = catalogue().image(container["image"])
     spec = meta.spec(pod)
+    named = {name for one in found.listeners for name in catalogue().env_named_in(one.site)}
     variables = {
         "hostname": spec.get("hostname") or meta.name(pod),
         "pod": meta.name(pod),
@@ -193,7 +197,7 @@ def _served_container(
         "container": container["name"],
         **found.variables,
         **{f"flag.{name}": value for name, value in found.flags.items()},
-        **{f"env.{name}": value for name, value in env.items()},
+        **{f"env.{name}": env[name] for name in named if name in env},
     }
     return ServedContainer(container["name"], found.listeners, variables)
 

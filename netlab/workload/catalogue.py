@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -68,6 +70,17 @@ class Catalogue:
     sites: Mapping[str, Mapping[str, Any]]
     tools: Mapping[str, str]
 
+    @functools.cached_property
+    def _env(self) -> dict[str, frozenset[str]]:
+        return {
+            name: frozenset(_ENV_NAMED.findall(json.dumps(site)))
+            for name, site in self.sites.items()
+        }
+
+    def env_named_in(self, site: str) -> frozenset[str]:
+        """The environment variables that a site's texts name."""
+        return self._env[site]
+
     def image(self, reference: str) -> Image:
         """Repository and tag (`latest` when none is given) as the catalogue names them."""
         name, _, _digest = reference.partition("@")
@@ -119,6 +132,7 @@ def load(path: Path) -> Catalogue:
     return Catalogue(data["registries"], programs, sites, data["tools"])
 
 
+_ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
         "match", "kind", "listen", "ports", "command", "entrypoint", "binaries", "default",
