@@ -32,10 +32,16 @@ _COMBINED = "(combined from similar events): "
 
 @dataclass
 class _Entry:
-    """An event as it should stand in the API, and how much of it already does."""
+    """An event: its place in the API, its count, and what is still to be written of it.
 
-    body: Object
+    What has been written is not kept: there may be thousands of them.
+    """
+
+    namespace: str
+    name: str
+    unwritten: Object
     created: bool = False
+    count: int = 0
 
 
 class EventRecorder:
@@ -68,11 +74,15 @@ class EventRecorder:
         key = (*about, message) if len(seen) <= SIMILAR else (*about, _COMBINED)
         entry = self._entries.get(key)
         if entry is None:
-            entry = _Entry(self._event(component, obj, type_, reason))
+            body = self._event(component, obj, type_, reason)
+            entry = _Entry(meta.namespace(body), meta.name(body), body)
             _remember(self._entries, key, lambda: entry)
-        entry.body["count"] += 1
-        entry.body["lastTimestamp"] = timestamp(self._clock())
-        entry.body["message"] = _COMBINED + message if key[-1] == _COMBINED else message
+        entry.count += 1
+        entry.unwritten |= {
+            "count": entry.count,
+            "lastTimestamp": timestamp(self._clock()),
+            "message": _COMBINED + message if key[-1] == _COMBINED else message,
+        }
         self._dirty[key] = entry
         self._schedule()
 
@@ -104,13 +114,12 @@ class EventRecorder:
             await self.flush()
 
     async def _write(self, entry: _Entry) -> None:
-        body = entry.body
+        unwritten, entry.unwritten = entry.unwritten, {}
         if not entry.created:
             entry.created = True
-            await self._api.create(body)
-            return
-        change = {field: body[field] for field in ("count", "lastTimestamp", "message")}
-        await self._api.patch("Event", meta.namespace(body), meta.name(body), change)
+            await self._api.create(unwritten)
+        else:
+            await self._api.patch("Event", entry.namespace, entry.name, unwritten)
 
     def _event(self, component: str, obj: Object, type_: EventKind, reason: str) -> Object:
         self._serial += 1
@@ -123,11 +132,8 @@ class EventRecorder:
             "metadata": {"name": f"{meta.name(obj)}.{unique}", "namespace": namespace},
             "involvedObject": _reference(obj),
             "reason": reason,
-            "message": "",
             "type": type_,
-            "count": 0,
             "firstTimestamp": timestamp(now),
-            "lastTimestamp": timestamp(now),
             "eventTime": None,
             "source": {"component": component},
             "reportingComponent": component,
