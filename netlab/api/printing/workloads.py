@@ -53,6 +53,11 @@ def deployment_cells(obj: Object) -> list[Cell]:
     ]
 
 
+def scale_cells(obj: Object) -> list[Cell]:
+    """NAME DESIRED AVAILABLE AGE: any workload's Scale."""
+    return [name(obj), spec(obj).get("replicas") or 0, status(obj).get("replicas") or 0, age(obj)]
+
+
 def replicaset_cells(obj: Object) -> list[Cell]:
     """NAME DESIRED CURRENT READY AGE, and CONTAINERS IMAGES SELECTOR."""
     return [
@@ -120,6 +125,7 @@ PRINTERS = {
         ),
         replicaset_cells,
     ),
+    "Scale": Printer((NAME, count("Desired"), count("Available"), AGE), scale_cells),
     "StatefulSet": Printer((NAME, Column("Ready"), AGE, *_TEMPLATE), statefulset_cells),
     "DaemonSet": Printer(
         (

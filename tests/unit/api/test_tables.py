@@ -76,6 +76,12 @@ def test_every_kind_prints_a_bare_object(kind: str) -> None:
     assert len(cells(bare, NOW)) == len(columns(kind))
 
 
+def test_a_scale_tells_what_is_wanted_and_what_is_there() -> None:
+    scale = obj("Scale", spec={"replicas": 3}, status={"replicas": 2})
+    assert [column.name for column in columns("Scale")] == ["Name", "Desired", "Available", "Age"]
+    assert cells(scale, NOW) == ["web", 3, 2, "67s"]
+
+
 def test_a_kind_without_columns_prints_name_and_age() -> None:
     assert cells(obj("Widget"), NOW) == ["web", "67s"]
 
