@@ -15,11 +15,12 @@ from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podrun import PodRun, known_status
-from netlab.agents.processes import PodProcesses, rfc3339
+from netlab.agents.processes import PodProcesses
 from netlab.agents.responder import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
+from netlab.objects.times import timestamp
 from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import Command
 
@@ -194,7 +195,7 @@ class PodContainers:
         adopted = bool(known) and not run.renewed
         if not adopted:
             self._lifecycle.events.created(run, name)
-        at = str(known["startedAt"]) if adopted else rfc3339(time.time())
+        at = str(known["startedAt"]) if adopted else timestamp(time.time())
         self._lifecycle.began(run, name, at, _never, adopted=adopted)
 
 

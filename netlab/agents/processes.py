@@ -7,13 +7,13 @@ import logging
 import signal
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.places import Places
 from netlab.agents.podrun import PodRun
 from netlab.agents.responder import ResponderKeeper
 from netlab.errors import NetlabError
+from netlab.objects.times import timestamp
 from netlab.workload.client import ResponderGone
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
@@ -144,7 +144,7 @@ class PodProcesses:
         self, run: PodRun, container: str, process: SandboxProcess, *, adopted: bool
     ) -> Ended:
         run.processes[container] = process
-        at = rfc3339(process.started)
+        at = timestamp(process.started)
         ending = asyncio.ensure_future(_end_of(process))
         try:
             # What ends at once was never ready: or a rollout would go on to the next pod.
@@ -163,7 +163,7 @@ class PodProcesses:
         self._lifecycle.ended(
             run,
             container,
-            rfc3339(ended.finished),
+            timestamp(ended.finished),
             code,
             reason=ended.reason,
             message=ended.message,
@@ -211,8 +211,3 @@ async def _killed(process: SandboxProcess, grace: float) -> None:
         log.info("container %s of %s ended with the responder", process.container, process.uid)
     except NetlabError as error:
         log.info("container %s of %s: %s", process.container, process.uid, error)
-
-
-def rfc3339(seconds: float) -> str:
-    """Unix time as the API writes it."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

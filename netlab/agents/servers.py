@@ -15,9 +15,9 @@ from typing import Any
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podrun import PodRun, known_status
-from netlab.agents.processes import rfc3339
 from netlab.agents.responder import ResponderKeeper
 from netlab.errors import NetlabError
+from netlab.objects.times import timestamp
 from netlab.workload.behaviour import served_pod
 from netlab.workload.served import ServedPod
 
@@ -109,7 +109,7 @@ class PodServers:
 
         if not adopted and (run.spec_of(container).get("lifecycle") or {}).get("postStart"):
             self._background(run, self._post_start(run, container))
-        self._lifecycle.began(run, container, at or rfc3339(time.time()), kill, adopted=adopted)
+        self._lifecycle.began(run, container, at or timestamp(time.time()), kill, adopted=adopted)
 
     def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name=f"server of {run.key}")
@@ -131,7 +131,7 @@ class PodServers:
         self._served.get(run.uid, {}).pop(container, None)
         uids = [served_uid(run, container)]
         await self._keeper.reached(lambda: self._keeper.client.stop(uids))
-        self._lifecycle.ended(run, container, rfc3339(time.time()), KILLED)
+        self._lifecycle.ended(run, container, timestamp(time.time()), KILLED)
         if restarts(run, container, KILLED):
             await self._lifecycle.back_off(run, container, time.monotonic() - began)
             run.state(container).restarts += 1

@@ -20,6 +20,8 @@ MS_PRIVATE = 0x40000
 MS_NOSUID = 0x2
 MNT_DETACH = 0x2
 
+M_TRIM_THRESHOLD = -1
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
 _libc.unshare.argtypes = (ctypes.c_int,)
@@ -39,6 +41,16 @@ def refused(what: str, code: int) -> KernelRefused | EnvironmentLacks:
     if code in (errno.EPERM, errno.EACCES):
         return EnvironmentLacks(message, hint="run netlab with sudo")
     return KernelRefused(message, code)
+
+
+def give_back_freed_memory(above: int) -> None:
+    """From now on return memory to the kernel once so many bytes lie free at the heap's end.
+
+    glibc's own limit grows with every large block that is freed. Other C libraries have no such
+    setting, and no such habit.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(M_TRIM_THRESHOLD, above)
 
 
 def setns(descriptor: int, kind: int = CLONE_NEWNET) -> None:
