@@ -12,6 +12,7 @@ from netlab.client.workqueue import WorkQueue
 from netlab.controllers.events import EventRecorder
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.pools import AddressRange
 from netlab.objects.times import timestamp
 
 Keys = Callable[[Object | None, Object | None], Iterable[str]]
@@ -32,11 +33,15 @@ class Watch:
 
 @dataclass(frozen=True)
 class Context:
-    """What every controller is given: the shared cache, the recorder of Events, the time."""
+    """What every controller is given: the shared cache, the recorder of Events, the time.
+
+    `load_balancer_pools` are the addresses for Services of type LoadBalancer.
+    """
 
     informers: Informers
     recorder: EventRecorder
     clock: Callable[[], float]
+    load_balancer_pools: Sequence[AddressRange] = ()
 
     def now(self) -> str:
         """The time as the API writes it: `2026-01-31T12:00:00Z`."""

@@ -18,6 +18,7 @@ from netlab.controllers.endpointslice import EndpointSlices
 from netlab.controllers.events import EventRecorder
 from netlab.controllers.garbage import GarbageCollector
 from netlab.controllers.kubernetes_service import KubernetesService
+from netlab.controllers.loadbalancer import LoadBalancers
 from netlab.controllers.mirroring import Mirroring
 from netlab.controllers.namespaces import Namespaces, ServiceAccounts
 from netlab.controllers.nodes import Nodes
@@ -26,6 +27,7 @@ from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
 from netlab.errors import Conflict, NetlabError
 from netlab.objects.meta import Object
+from netlab.objects.pools import AddressRange
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +41,13 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     EndpointsObjects,
     Mirroring,
     KubernetesService,
+    LoadBalancers,
     GarbageCollector,
     Namespaces,
     ServiceAccounts,
     Nodes,
 )
-"""Everything a kube-controller-manager and a kube-scheduler do here."""
+"""Everything a kube-controller-manager, a kube-scheduler and MetalLB's controller do here."""
 
 _CALM_TURNS = 8
 """Turns of the event loop without a new key before a quiet moment counts as being idle."""
@@ -104,14 +107,16 @@ async def start_controllers(
     *,
     clock: Callable[[], float] = time.time,
     controllers: Sequence[type[Controller]] = CONTROLLERS,
+    load_balancer_pools: Sequence[AddressRange] = (),
 ) -> Running:
     """Start the controllers on shared informers; returns once these have synced.
 
     `clock` gives seconds since the epoch. Pass `informers` to share them with node agents.
+    Without `load_balancer_pools` Services of type LoadBalancer get no address.
     """
     shared = informers if informers is not None else Informers(api)
     recorder = EventRecorder(api, clock)
-    context = Context(shared, recorder, clock)
+    context = Context(shared, recorder, clock, load_balancer_pools)
     made = [kind(context) for kind in controllers]
     # All indexes and informers must exist before the first listener runs.
     watches = [(controller, watch) for controller in made for watch in controller.watches()]

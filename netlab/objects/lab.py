@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from netlab.objects import fields
 from netlab.objects.labcheck import lab_problems
 from netlab.objects.meta import Object
+from netlab.objects.pools import NONE, AddressRange, external_ips, load_balancer_pools
 from netlab.objects.ranges import (
-    FIRST_CLIENT,
     FIRST_NODE,
     Family,
     Pool,
@@ -106,7 +107,11 @@ class Proxy:
 
 @dataclass(frozen=True)
 class Lab:
-    """A whole lab. Ranges come one per IP family, in the order of `ip_families`."""
+    """A whole lab. Ranges come one per IP family, in the order of `ip_families`.
+
+    `load_balancer_pools` are what Services of type LoadBalancer get their addresses from; ()
+    leaves them without.
+    """
 
     name: str
     nodes: tuple[Node, ...]
@@ -119,10 +124,16 @@ class Lab:
     external: External
     dns: Dns
     proxy: Proxy
+    load_balancer_pools: tuple[AddressRange, ...]
 
     def node(self, name: str) -> Node | None:
         """The node of that name."""
         return next((node for node in self.nodes if node.name == name), None)
+
+    def balances(self, address: str) -> bool:
+        """Whether an address is one of those for load balancers."""
+        parsed = fields.parse_address(address)
+        return parsed is not None and any(parsed in pool for pool in self.load_balancer_pools)
 
     def to_object(self) -> Object:
         """The `kind: Lab` object with everything spelled out; reads back as an equal Lab."""
@@ -145,6 +156,7 @@ class Lab:
                         for client in self.external.clients
                     ],
                 },
+                "loadBalancer": {"pool": ",".join(map(str, self.load_balancer_pools)) or NONE},
                 "dns": {
                     "domain": self.dns.domain,
                     "upstream": {name: list(ips) for name, ips in self.dns.upstream.items()},
@@ -173,24 +185,25 @@ def _node_to_object(node: Node) -> dict[str, Any]:
 def lab_from_object(obj: Object) -> Lab:
     """The Lab that an object without `lab_problems` describes, every default filled in."""
     spec: Mapping[str, Any] = obj["spec"]
-    external, external_ips = _external(spec, written := node_entries(spec.get("nodes")))
+    client_ips, node_ips = external_ips(spec)
     return Lab(
         name=obj["metadata"]["name"],
-        nodes=_nodes(spec, written, external_ips),
+        nodes=_nodes(spec, node_entries(spec.get("nodes")), node_ips),
         pod_cidrs=ranges(spec, "podCIDR"),
         service_cidrs=ranges(spec, "serviceCIDR"),
         ip_families=families(spec),
         proxy_mode=spec.get("proxyMode") or "iptables",
         iptables=spec.get("iptables") or "auto",
         node_network=ranges(spec, "nodeNetwork"),
-        external=external,
+        external=_external(spec, client_ips),
         dns=_dns(spec.get("dns") or {}),
         proxy=_proxy(spec.get("proxy") or {}),
+        load_balancer_pools=load_balancer_pools(spec),
     )
 
 
 def _nodes(
-    spec: Mapping[str, Any], written: list[dict[str, Any]], external_ips: list[tuple[str, ...]]
+    spec: Mapping[str, Any], written: list[dict[str, Any]], node_ips: list[tuple[str, ...]]
 ) -> tuple[Node, ...]:
     internal = [split(entry.get("internalIP")) for entry in written]
     taken = [address for row in internal for address in row]
@@ -204,7 +217,7 @@ def _nodes(
             role=entry.get("role") or "worker",
             labels=dict(entry.get("labels") or {}),
             internal_ips=internal_ips[index],
-            external_ips=external_ips[index],
+            external_ips=node_ips[index],
             pod_cidrs=pod_cidrs[index],
             taints=_taints(entry, only_control_planes),
         )
@@ -233,25 +246,16 @@ def _pod_cidrs(cidrs: tuple[str, ...], written: list[dict[str, Any]]) -> list[tu
     return [tuple(text for text in row if text) for row in zip(*columns, strict=True)]
 
 
-def _external(
-    spec: Mapping[str, Any], nodes: list[dict[str, Any]]
-) -> tuple[External, list[tuple[str, ...]]]:
-    """The external network, and the nodes' addresses on it."""
+def _external(spec: Mapping[str, Any], client_ips: list[tuple[str, ...]]) -> External:
     cidrs = ranges(spec, "external.cidr")
     clients = client_entries(spec.get("external") or {})
-    client_ips = [split(client.get("ip")) for client in clients]
-    node_ips = [split(node.get("externalIP")) for node in nodes]
-    taken = [address for row in (*client_ips, *node_ips) for address in row]
-    pools = [Pool(cidr, taken) for cidr in cidrs]
-    client_ips = addresses(client_ips, pools, FIRST_CLIENT)
-    node_ips = addresses(node_ips, pools, FIRST_NODE)
     return External(
         cidrs=cidrs,
         clients=tuple(
             Client(client["name"], ips) for client, ips in zip(clients, client_ips, strict=True)
         ),
         gateway_ips=tuple(nth_address(cidr, 1) for cidr in cidrs),
-    ), node_ips
+    )
 
 
 def _dns(dns: Mapping[str, Any]) -> Dns:

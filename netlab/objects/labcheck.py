@@ -10,6 +10,8 @@ from typing import Any
 from netlab.objects import fields, schema
 from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
+from netlab.objects.poolcheck import PATH as POOL
+from netlab.objects.poolcheck import pool_form, pool_places
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import (
     DEFAULT_RANGES,
@@ -153,6 +155,7 @@ def _all_ranges(spec: Spec) -> Iterator[FieldProblem]:
     for index, node in enumerate(_node_list(spec)):
         for text in split(node.get("podCIDR")):
             yield from fields.cidr(("spec", "nodes", index, "podCIDR"), text)
+    yield from pool_form(spec)
 
 
 def _ip_families(spec: Spec) -> Iterator[FieldProblem]:
@@ -212,7 +215,8 @@ def _placement(spec: Spec, broken: set[Path]) -> Iterator[FieldProblem]:
         clients = client_entries(spec.get("external") or {})
         rows = _rows(("spec", "nodes"), _node_list(spec), "externalIP")
         rows += _rows(("spec", "external", "clients"), clients, "ip")
-        yield from _addresses(spec, "external.cidr", rows)
+        problems = list(_addresses(spec, "external.cidr", rows))
+        yield from problems or (() if POOL in broken else pool_places(spec))
 
 
 def _rows(path: Path, entries: list[dict[str, Any]], field: str) -> list[tuple[Path, str | None]]:

@@ -17,6 +17,7 @@ from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
+from netlab.objects.pools import AddressRange
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -167,15 +168,21 @@ def pod(name: str, labels: dict[str, str] | None = None, **spec: Any) -> Object:
 
 @contextlib.asynccontextmanager
 async def cluster(
-    nodes: Iterable[Object] = (), controllers: Sequence[type[Controller]] = CONTROLLERS
+    nodes: Iterable[Object] = (),
+    controllers: Sequence[type[Controller]] = CONTROLLERS,
+    pools: Sequence[AddressRange] = (),
+    **spec: Any,
 ) -> AsyncIterator[Cluster]:
-    """A running control plane with these nodes (three plain ones unless given)."""
+    """A running control plane with these nodes (three plain ones unless given).
+
+    `pools` are the load balancers', `spec` is the Lab's beside its nodes.
+    """
     lab = lab_from_object(
         {
             "apiVersion": "netlab/v1",
             "kind": "Lab",
             "metadata": {"name": "t"},
-            "spec": {"nodes": [{"name": "n1"}]},
+            "spec": {"nodes": [{"name": "n1"}], **spec},
         }
     )
     registry = Registry(Store(None), lab)
@@ -183,7 +190,9 @@ async def cluster(
     await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     for one in list(nodes) or [node(f"worker00{n}") for n in (1, 2, 3)]:
         await api.create(one)
-    running = await start_controllers(api, controllers=(*controllers, Kubelet))
+    running = await start_controllers(
+        api, controllers=(*controllers, Kubelet), load_balancer_pools=pools
+    )
     try:
         yield Cluster(registry, running)
     finally:
@@ -193,11 +202,16 @@ async def cluster(
 Scenario = Callable[[Cluster], Awaitable[None]]
 
 
-def run(scenario: Scenario, nodes: Iterable[Object] = ()) -> None:
+def run(
+    scenario: Scenario,
+    nodes: Iterable[Object] = (),
+    pools: Sequence[AddressRange] = (),
+    **spec: Any,
+) -> None:
     """Run a test's coroutine in a fresh control plane."""
 
     async def main() -> None:
-        async with cluster(nodes) as c:
+        async with cluster(nodes, pools=pools, **spec) as c:
             await scenario(c)
 
     asyncio.run(main())

@@ -314,3 +314,74 @@ def test_any_json_is_either_complained_about_or_a_lab(spec):
     obj = {"kind": "Lab", "metadata": {"name": "x"}, "spec": spec}
     if not lab_problems(obj):
         lab_from_object(obj)
+
+
+# Load balancers' pools
+
+
+def pools(spec):
+    return read(spec).to_object()["spec"]["loadBalancer"]["pool"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "pool"),
+    [
+        ({"nodes": 3}, "172.16.110.200-172.16.110.250"),
+        (
+            {"nodes": 1, "podCIDR": "10.244.0.0/16,fd00:10:244::/56"},
+            "172.16.110.200-172.16.110.250,fd00:172:16:110::200-fd00:172:16:110::250",
+        ),
+        ({"nodes": 200}, "172.16.110.211-172.16.110.250"),
+        ({"nodes": 250, "external": {"clients": []}}, "none"),
+        (
+            {"nodes": 1, "external": {"clients": [{"name": "c", "ip": "172.16.110.220"}]}},
+            "172.16.110.221-172.16.110.250",
+        ),
+        ({"nodes": 3, "external": {"cidr": "192.168.7.0/28"}}, "192.168.7.13-192.168.7.14"),
+        ({"nodes": 3, "external": {"cidr": "192.168.7.0/29"}}, "192.168.7.6"),
+        ({"nodes": 4, "external": {"cidr": "192.168.7.0/29"}}, "none"),
+        ({"nodes": 1, "loadBalancer": {"pool": "none"}}, "none"),
+        ({"nodes": 1, "loadBalancer": {}}, "172.16.110.200-172.16.110.250"),
+        (
+            {"nodes": 1, "loadBalancer": {"pool": "172.16.110.32/30, 172.16.110.240"}},
+            "172.16.110.32-172.16.110.35,172.16.110.240",
+        ),
+    ],
+)
+def test_load_balancers_have_what_nobody_else_has(spec, pool):
+    assert pools(spec) == pool
+
+
+@pytest.mark.parametrize(
+    ("pool", "words"),
+    [
+        ("172.16.110.300", "must be a range of addresses"),
+        ("172.16.110.250-172.16.110.200", "must be a range of addresses"),
+        ("172.16.110.200-fd00::1", "must be a range of addresses"),
+        ("none,172.16.110.200", "must be a range of addresses"),
+        ("", "must be a range of addresses"),
+        (["172.16.110.200/24"], "must be a range of addresses"),
+        (200, "must be a string or a list"),
+        ("10.0.0.0/28", "lies outside external.cidr (172.16.110.0/24)"),
+        ("172.16.110.250-172.16.111.5", "lies outside external.cidr (172.16.110.0/24)"),
+        ("fd00:172:16:110::/120", "the lab has no IPv6"),
+        ("172.16.110.0/30", "includes 172.16.110.0 (the network's own address of "),
+        ("172.16.110.1/32", "includes 172.16.110.1 (the gateway)"),
+        ("172.16.110.254-172.16.110.255", "includes 172.16.110.255 (the broadcast address of "),
+        ("172.16.110.8/29", "includes 172.16.110.10 (master001) and 1 more"),
+        ("172.16.110.100", "includes 172.16.110.100 (client)"),
+        ("172.16.110.200/30,172.16.110.202", "overlaps 172.16.110.202"),
+    ],
+)
+def test_a_pool_that_cannot_be(pool, words):
+    found = complaints({"nodes": 2, "loadBalancer": {"pool": pool}})
+    assert list(found) == ["spec.loadBalancer.pool"]
+    assert words in found["spec.loadBalancer.pool"]
+
+
+def test_pools_wait_for_a_sound_external_network():
+    spec = {"nodes": 2, "loadBalancer": {"pool": "10.0.0.0/28"}}
+    assert list(complaints({**spec, "external": {"cidr": "10.0.0.5/24"}})) == ["spec.external.cidr"]
+    assert list(complaints({**spec, "external": {"cidr": "172.16.0.0/32"}})) == [
+        "spec.external.cidr"
+    ]

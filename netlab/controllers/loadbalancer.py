@@ -1,0 +1,146 @@
+"""Addresses of Services of type LoadBalancer, as MetalLB's controller hands them out.
+
+What Services' statuses say is all that is remembered: a controller started anew goes on from
+there, an address that is in use stays its Service's, and no two Services have the same one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+
+from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.endpoints_of import families
+from netlab.objects import meta
+from netlab.objects.fields import parse_address
+from netlab.objects.loadbalancing import ingress_ips, is_balanced, requested_ips
+from netlab.objects.meta import Object
+from netlab.objects.ranges import family
+
+_INDEX = "load balancer address"
+
+
+class _NotAllocated(Exception):
+    """There is no address for a Service now; the message is MetalLB's."""
+
+
+class LoadBalancers(Controller):
+    """Gives each Service of type LoadBalancer an address of each of its families.
+
+    One that cannot have what it needs waits until another gives an address back.
+    """
+
+    name = "metallb-controller"
+    workers = 1  # two at once could choose the same address
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._services = self.informers["Service"]
+        self._services.add_index(_INDEX, ingress_ips)
+        self._waiting: set[str] = set()
+
+    def watches(self) -> Sequence[Watch]:
+        """Services that are balanced, or were; without a pool, none."""
+        return (Watch("Service", self._keys),) if self.context.load_balancer_pools else ()
+
+    def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+        versions = [obj for obj in (old, new) if obj is not None]
+        if any(is_balanced(obj) or ingress_ips(obj) for obj in versions):
+            yield meta.key(versions[0])
+        before, after = (ingress_ips(obj) if obj else () for obj in (old, new))
+        if not set(before) <= set(after):
+            yield from self._in_turn()
+
+    def _in_turn(self) -> list[str]:
+        """The keys of those that wait, the oldest Service first."""
+        found = (self._services.get(key) for key in self._waiting)
+        return [meta.key(one) for one in sorted((one for one in found if one), key=_age)]
+
+    async def reconcile(self, key: str) -> float | None:
+        """Give the Service what it lacks, and take what is not its own any more."""
+        self._waiting.discard(key)
+        service = self._services.get(key)
+        if service is None or self._services.is_going(service):
+            return None
+        if meta.spec(service).get("type") != "LoadBalancer":
+            await self._write(service, [])
+        elif is_balanced(service):
+            await self._balance(service)
+        return None
+
+    async def _balance(self, service: Object) -> None:
+        wanted = families(service)
+        kept: dict[str, str] = {
+            family(ip): ip for ip in ingress_ips(service) if self._may_keep(service, ip)
+        }
+        try:
+            chosen = [kept.get(one) or self._choose(service, one) for one in wanted]
+        except _NotAllocated as error:
+            self._waiting.add(meta.key(service))
+            await self._write(service, [kept[one] for one in wanted if one in kept])
+            text = f'Failed to allocate IP for "{meta.key(service)}": {error}'
+            self.recorder.warning(service, "AllocationFailed", text)
+            return
+        if await self._write(service, chosen):
+            self.recorder.normal(service, "IPAllocated", f"Assigned IP {_listed(chosen)}")
+
+    def _may_keep(self, service: Object, ip: str) -> bool:
+        asked = [one for one in requested_ips(service) if family(one) == family(ip)]
+        first = self._holders(ip)[0]
+        return self._is_in_pool(ip) and (not asked or ip in asked) and first is service
+
+    def _choose(self, service: Object, wanted: str) -> str:
+        """A free address of a family: the one asked for, or the lowest of the pools."""
+        asked = requested_ips(service)
+        if not asked:
+            return self._lowest_free(wanted)
+        if any(parse_address(one) is None for one in asked):
+            raise _NotAllocated(f'invalid loadBalancerIP "{",".join(asked)}"')
+        if any(family(one) not in families(service) for one in asked):
+            text = "does not match the ipFamily of the service"
+            raise _NotAllocated(f"requested loadBalancer IP(s) {_listed(asked)} {text}")
+        mine = next((one for one in asked if family(one) == wanted), None)
+        return self._lowest_free(wanted) if mine is None else self._checked(service, mine)
+
+    def _checked(self, service: Object, asked: str) -> str:
+        ip = str(ipaddress.ip_address(asked))
+        if not self._is_in_pool(ip):
+            raise _NotAllocated(f"{_listed([ip])} is not allowed in config")
+        others = [meta.key(one) for one in self._holders(ip) if one is not service]
+        if others:
+            sharing = f'can\'t change sharing key for "{meta.key(service)}"'
+            raise _NotAllocated(f"{sharing}, address also in use by {','.join(others)}")
+        return ip
+
+    def _lowest_free(self, wanted: str) -> str:
+        for pool in self.context.load_balancer_pools:
+            if pool.family == wanted:
+                free = (ip for ip in pool if not self._services.count(_INDEX, ip))
+                if (ip := next(free, None)) is not None:
+                    return ip
+        raise _NotAllocated("no available IPs")
+
+    def _holders(self, ip: str) -> list[Object]:
+        return sorted(self._services.by_index(_INDEX, ip), key=_age)
+
+    def _is_in_pool(self, ip: str) -> bool:
+        address = parse_address(ip)
+        pools = self.context.load_balancer_pools
+        return address is not None and any(address in pool for pool in pools)
+
+    async def _write(self, service: Object, ips: Sequence[str]) -> bool:
+        """Have the status name these addresses; False if it does already."""
+        if list(ingress_ips(service)) == list(ips):
+            return False
+        ingress = [{"ip": ip, "ipMode": "VIP"} for ip in ips]
+        await self.informers.patch_status(service, {"loadBalancer": {"ingress": ingress or None}})
+        return True
+
+
+def _age(service: Object) -> tuple[str, str]:
+    return service["metadata"].get("creationTimestamp") or "", meta.key(service)
+
+
+def _listed(ips: Iterable[str]) -> str:
+    """`["172.16.110.200" "fd00::200"]`, as Go prints a list of addresses."""
+    return "[" + " ".join(f'"{ip}"' for ip in ips) + "]"

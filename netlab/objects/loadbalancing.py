@@ -1,0 +1,84 @@
+"""Services of type LoadBalancer: whose they are, what addresses they have, which node answers.
+
+As MetalLB does it in layer 2 mode: of the nodes that may, the one answers that comes first in the
+order of a hash over node and address. So every node's part is about the same, and when a node goes
+no address moves but those that it had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.objects.ranges import split
+
+EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
+"""A node with this label, whatever its value, answers for no load balancer."""
+
+REQUEST_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
+
+
+def is_balanced(service: Object) -> bool:
+    """A Service of type LoadBalancer that is not left to somebody else by its class."""
+    spec = meta.spec(service)
+    return spec.get("type") == "LoadBalancer" and not spec.get("loadBalancerClass")
+
+
+def ingress_ips(service: Object) -> tuple[str, ...]:
+    """The addresses that its status says it has."""
+    entries = (meta.status(service).get("loadBalancer") or {}).get("ingress") or ()
+    return tuple(str(entry["ip"]) for entry in entries if entry.get("ip"))
+
+
+def requested_ips(service: Object) -> tuple[str, ...]:
+    """The addresses it asks for: MetalLB's annotation, or `spec.loadBalancerIP`."""
+    annotations = meta.annotations(service)
+    written = next((annotations[name] for name in REQUEST_ANNOTATIONS if name in annotations), None)
+    return split(written or meta.spec(service).get("loadBalancerIP") or None)
+
+
+def is_local(service: Object) -> bool:
+    """True when only nodes with an endpoint of their own may answer for it."""
+    return meta.spec(service).get("externalTrafficPolicy") == "Local"
+
+
+def announcing_node(
+    service: Object, nodes: Iterable[Object], slices: Iterable[Object]
+) -> str | None:
+    """The name of the node that answers for the addresses of a Service; None when none may.
+
+    `nodes` are all there are, `slices` the Service's own.
+    """
+    addresses = ingress_ips(service)
+    if not is_balanced(service) or not addresses:
+        return None
+    names = [meta.name(node) for node in nodes if _may_announce(node)]
+    if is_local(service):
+        local = nodes_of_endpoints(slices)
+        names = [name for name in names if name in local]
+    return elected(addresses, names)
+
+
+def elected(addresses: Sequence[str], nodes: Iterable[str]) -> str | None:
+    """The node among `nodes` that comes first for these addresses."""
+    return min(nodes, key=lambda node: _rank(node, addresses[0]), default=None)
+
+
+def _rank(node: str, address: str) -> bytes:
+    return hashlib.sha256(f"{node}#{address}".encode()).digest()
+
+
+def _may_announce(node: Object) -> bool:
+    return meta.is_ready(node) and EXCLUDED not in meta.labels(node)
+
+
+def nodes_of_endpoints(slices: Iterable[Object]) -> frozenset[str]:
+    """The names of the nodes that have a ready endpoint."""
+    return frozenset(
+        str(endpoint.get("nodeName"))
+        for slice_ in slices
+        for endpoint in slice_.get("endpoints") or ()
+        if (endpoint.get("conditions") or {}).get("ready") is not False
+    )
