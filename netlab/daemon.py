@@ -24,6 +24,7 @@ from typing import Any
 from aiohttp import web
 
 from netlab import lab as labs
+from netlab.agents.announcer import Announcer
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.health import HealthPorts
@@ -79,6 +80,7 @@ class Daemon:
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
         self._controllers: Running | None = None
+        self._announcer: Announcer | None = None
         self.streams = LabStreams()
 
     async def run(self, ready: int) -> None:
@@ -114,6 +116,8 @@ class Daemon:
             yield "controllers are at work"
         if not (self._pods.idle and self._dns.idle):
             yield "pods and names are being set up"
+        if self._announcer is not None and not self._announcer.idle:
+            yield "addresses of load balancers are being announced"
         yield from (line for line, stuck in self._pods.waiting_for() if not stuck)
 
     def _not_working(self) -> list[str]:
@@ -125,7 +129,7 @@ class Daemon:
             scheduled = meta.condition(pod, "PodScheduled")
             if not meta.spec(pod).get("nodeName") and scheduled:
                 lines.append(f"pod {meta.key(pod)}: {scheduled.get('message', 'not scheduled')}")
-        return lines
+        return lines + list(self._announcer.waiting_for() if self._announcer else ())
 
     async def _settled(self, request: web.Request) -> web.Response:
         """Wait until nothing is at work any more, or for `timeoutSeconds`."""
@@ -194,7 +198,9 @@ class Daemon:
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
             _ = self._informers[kind]
-        self._controllers = await start_controllers(self._api, self._informers)
+        self._controllers = await start_controllers(
+            self._api, self._informers, load_balancer_pools=self.lab.load_balancer_pools
+        )
         self._stack.push_async_callback(self._controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
@@ -202,6 +208,7 @@ class Daemon:
             self._start_internet(keeper),
             self._start_pods(keeper, self._controllers),
             self._start_proxies(keeper),
+            self._start_announcer(self._controllers),
         )
         leases = Leases(
             self._api, [node.name for node in self.lab.nodes], lambda: micro_time(time.time())
@@ -241,6 +248,14 @@ class Daemon:
             await proxy.start()
             self._stack.push_async_callback(proxy.stop)
         self._draining.follow(self._proxies)
+
+    async def _start_announcer(self, controllers: Running) -> None:
+        if not self.lab.load_balancer_pools:
+            return
+        recorder = controllers.recorder.source("metallb-speaker")
+        self._announcer = Announcer(self.lab, self._directory, self._informers, recorder)
+        self._stack.push_async_callback(self._announcer.stop)
+        await self._announcer.start()
 
     def _proxied(self, health: HealthPorts, proxy: ProxyAgent) -> None:
         """A node's rules are in force: so may others go by them."""

@@ -22,6 +22,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
 IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
+_FOREVER = 0xFFFFFFFF
 _RT_TABLE_MAIN = 254
 _RTPROT_STATIC = 4
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
@@ -117,9 +118,15 @@ def delete_link(what: str, index: int) -> Message:
     return _link(what, RTM_DELLINK, index, [], tolerate=gone)
 
 
-def add_address(what: str, index: int, address: str, *, flags: int = NLM_F_CREATE) -> Message:
-    """`address` with its prefix length, on a link; an IPv6 one is usable at once (nodad)."""
-    return _address(what, RTM_NEWADDR, index, address, flags, frozenset({errno.EEXIST}))
+def add_address(
+    what: str, index: int, address: str, *, flags: int = NLM_F_CREATE, passive: bool = False
+) -> Message:
+    """`address` with its prefix length, on a link; an IPv6 one is usable at once (nodad).
+
+    A `passive` one is answered for, but not chosen as a packet's source while there is another.
+    """
+    tolerate = frozenset({errno.EEXIST})
+    return _address(what, RTM_NEWADDR, index, address, flags, tolerate, passive=passive)
 
 
 def delete_address(what: str, index: int, address: str) -> Message:
@@ -166,7 +173,14 @@ def _link(
 
 
 def _address(
-    what: str, kind: int, index: int, address: str, flags: int, tolerate: frozenset[int]
+    what: str,
+    kind: int,
+    index: int,
+    address: str,
+    flags: int,
+    tolerate: frozenset[int],
+    *,
+    passive: bool = False,
 ) -> Message:
     interface = ipaddress.ip_interface(address)
     message = ifaddrmsg()
@@ -177,6 +191,11 @@ def _address(
     if interface.version == 6:
         message["flags"] = _IFA_F_NODAD
         message["attrs"] = [("IFA_ADDRESS", str(interface.ip)), ("IFA_FLAGS", _IFA_F_NODAD)]
+    if passive:
+        # IPv6 avoids what is no longer preferred. IPv4 takes the address that the gateway's range
+        # belongs to, else the first: a narrower scope would put this one there.
+        lifetimes = {"ifa_preferred": 0, "ifa_valid": _FOREVER, "cstamp": 0, "tstamp": 0}
+        message["attrs"] = [*message["attrs"], ("IFA_CACHEINFO", lifetimes)]
     return _encoded(what, kind, flags, message, tolerate)
 
 

@@ -19,6 +19,7 @@ from netlab.kernel import netns, paths
 from netlab.network import diff, masquerade, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Network, PodLink
+from netlab.network.names import EXTERNAL_LINK_INDEX
 from netlab.network.operations import AddMasquerade, AddVeth, DeleteLink, DisablePort, Operation
 from netlab.network.session import Session
 
@@ -85,6 +86,17 @@ def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> None:
         operation = AddMasquerade(namespace, rule, network.rules)
         if not masquerade.present(operation, lab_dir):
             masquerade.ensure(operation, lab_dir)
+
+
+def ensure_announced(
+    network: Network, wanted: Mapping[str, Sequence[str]], lab_dir: Path
+) -> tuple[Operation, ...]:
+    """Have the nodes of these namespaces answer for these addresses alone; what had to be done."""
+    with Session(lab_dir) as session:
+        found = {name: read.announced(session.socket(name), EXTERNAL_LINK_INDEX) for name in wanted}
+        operations = diff.announcements(network, wanted, found)
+        session.execute(operations)
+    return operations
 
 
 def describe(operations: Iterable[Operation]) -> list[str]:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from netlab.network.model import Link, Namespace, Network, PodLink, Sysctl
+from netlab.network.names import EXTERNAL_LINK
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
     AddMasquerade,
     AddRoute,
     AddVeth,
+    Announce,
     CreateNamespace,
     DeleteAddress,
     DeleteLink,
@@ -58,6 +60,27 @@ def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
     for pair in pairs:
         operations += _masquerades(pair, wanted)
     return tuple(operations)
+
+
+def announcements(
+    network: Network, wanted: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]
+) -> tuple[Operation, ...]:
+    """The operations after which each node's external link answers for these addresses alone.
+
+    Both are addresses of full length (`172.16.110.200/32`) by the node's namespace. An address is
+    taken from one node before another gets it: two never answer for it.
+    """
+    taken: list[Operation] = []
+    given: list[Operation] = []
+    for name in found:
+        link = network.namespace(name).link(EXTERNAL_LINK)
+        theirs = wanted.get(name, ())
+        for address in _without(found[name], theirs):
+            taken.append(DeleteAddress(name, link.name, link.index, address))
+        for address in _without(theirs, found[name]):
+            given.append(AddAddress(name, link.name, link.index, address, announced=True))
+            given.append(Announce(name, link.name, link.index, link.mac, address))
+    return (*taken, *given)
 
 
 def pod_port(pod: PodLink) -> tuple[Operation, ...]:

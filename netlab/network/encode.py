@@ -44,8 +44,9 @@ def message(operation: Operation, descriptor: Callable[[str], int]) -> Message:
     match operation:
         case AddVeth():
             return _add_veth(operation, descriptor)
-        case AddAddress(where, name, index, address):
-            return messages.add_address(f"give {name} in {where} {address}", index, address)
+        case AddAddress(where, name, index, address, announced):
+            what = f"give {name} in {where} {address}"
+            return messages.add_address(what, index, address, passive=announced)
         case AddRoute(where, route, index):
             what = f"add the route to {route.destination} in {where}"
             return messages.add_route(what, route.destination, index, route.gateway)

@@ -42,7 +42,9 @@ class Link:
 
     A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
     port of, `hairpin` lets that port send a frame back to where it came from. `unrouted` are those
-    of its addresses whose on-link route somebody took away; never planned, only read.
+    of its addresses whose on-link route somebody took away; never planned, only read. So are
+    `announced`, those of full length (`172.16.110.200/32`) that it answers for on somebody's
+    behalf: they come and go while a lab runs (`diff.announcements`).
     """
 
     name: str
@@ -54,6 +56,7 @@ class Link:
     up: bool = True
     addresses: tuple[str, ...] = ()
     unrouted: tuple[str, ...] = ()
+    announced: tuple[str, ...] = ()
     peer: Peer | None = None
 
 

@@ -171,16 +171,18 @@ class DisablePort(Operation):
 
 @dataclass(frozen=True)
 class AddAddress(Operation):
-    """Give a link an address."""
+    """Give a link an address; one that is `announced` is answered for, and no packet's source."""
 
     name: str
     index: int
     address: str
+    announced: bool = False
 
     def describe(self) -> str:
         """`ip addr add`."""
         nodad = ["nodad"] if ":" in self.address else []
-        return self._ip("addr", "add", self.address, "dev", self.name, *nodad)
+        passive = ["preferred_lft", "0"] if self.announced else []
+        return self._ip("addr", "add", self.address, "dev", self.name, *nodad, *passive)
 
 
 @dataclass(frozen=True)
@@ -194,6 +196,22 @@ class DeleteAddress(Operation):
     def describe(self) -> str:
         """`ip addr delete`."""
         return self._ip("addr", "delete", self.address, "dev", self.name)
+
+
+@dataclass(frozen=True)
+class Announce(Operation):
+    """Tell everybody on a link's wire that an address is to be found here from now on."""
+
+    name: str
+    index: int
+    mac: str
+    address: str
+
+    def describe(self) -> str:
+        """`arping -U`, or `ndsend` for IPv6."""
+        ip = self.address.split("/")[0]
+        words = ["ndsend", ip, self.name] if ":" in ip else ["arping", "-c1", "-UI", self.name, ip]
+        return shlex.join(["ip", "netns", "exec", self.namespace, *words])
 
 
 @dataclass(frozen=True)

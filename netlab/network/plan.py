@@ -144,6 +144,12 @@ def _pod_routes(lab: Lab, here: Node) -> Iterable[Route]:
                 yield Route(cidr, names.NODE_LINK, gateway)
 
 
+def announced(ip: str) -> str:
+    """The address as a node has it that answers for it: with its full length, so without a
+    range that it would be a way to."""
+    return f"{ip}/{ipaddress.ip_address(ip).max_prefixlen}"
+
+
 def client(lab: Lab, entry: Client) -> Namespace:
     """A machine outside, on the external network alone."""
     name = node_name(lab, entry.name)

@@ -78,7 +78,9 @@ def _link(
         return None
     data = info.get_attr("IFLA_INFO_SLAVE_DATA") if info else None
     up = bool(entry["flags"] & _IFF_UP)
-    unrouted = [a for a in addresses if up and index != 1 and (_network(a), index) not in on_link]
+    announced = [a for a in addresses if kind != "loopback" and _is_alone(a)]
+    own = [a for a in addresses if a not in announced]
+    unrouted = [a for a in own if up and index != 1 and (_network(a), index) not in on_link]
     return Link(
         name=names[index],
         index=index,
@@ -87,8 +89,9 @@ def _link(
         master=names.get(entry.get_attr("IFLA_MASTER") or 0),
         hairpin=bool(data is not None and data.get_attr("IFLA_BRPORT_MODE")),
         up=up,
-        addresses=tuple(addresses),
+        addresses=tuple(own),
         unrouted=tuple(unrouted),
+        announced=tuple(announced),
     )
 
 
@@ -101,14 +104,25 @@ def _on_link(socket: NetlinkSocket) -> set[tuple[str, int]]:
     }
 
 
+def announced(socket: NetlinkSocket, index: int) -> tuple[str, ...]:
+    """The addresses that a link of that index answers for beside its own."""
+    return tuple(address for address in _addresses(socket, index)[index] if _is_alone(address))
+
+
+def _is_alone(address: str) -> bool:
+    """True for an address whose network is nobody but itself."""
+    return ipaddress.ip_interface(address).network.num_addresses == 1
+
+
 def _network(address: str) -> str:
     """The range an address with its prefix length lies in."""
     return str(ipaddress.ip_interface(address).network)
 
 
-def _addresses(socket: NetlinkSocket) -> dict[int, list[str]]:
+def _addresses(socket: NetlinkSocket, index: int = 0) -> dict[int, list[str]]:
+    """Addresses by their link's index: of that link, or (0) of all."""
     found: dict[int, list[str]] = defaultdict(list)
-    body = struct.pack("=BBBBI", 0, 0, 0, 0, 0)
+    body = struct.pack("=BBBBI", 0, 0, 0, 0, index)
     for reply in socket.dump(messages.RTM_GETADDR, body):
         entry = _decode(ifaddrmsg, reply.data)
         ip = entry.get_attr("IFA_LOCAL") or entry.get_attr("IFA_ADDRESS")

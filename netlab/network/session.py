@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from netlab.errors import KernelRefused, NetlabError
-from netlab.kernel import netns, paths, sysctl
+from netlab.kernel import neighbours, netns, paths, sysctl
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.network import masquerade
 from netlab.network.encode import NETLINK, message
@@ -24,6 +24,7 @@ from netlab.network.operations import (
     AddMasquerade,
     AddRoute,
     AddVeth,
+    Announce,
     CreateNamespace,
     DeleteAddress,
     DeleteLink,
@@ -124,6 +125,9 @@ class Session:
                     _write(entry)
             case AddMasquerade():
                 masquerade.ensure(operation, self._lab_dir)
+            case Announce(name, link, index, mac, address):
+                with netns.entered(self.descriptor(name)):
+                    neighbours.announce(link, index, mac, address.split("/")[0])
             case _:
                 raise TypeError(f"{type(operation).__name__} is no operation of a session")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.network import plan
-from netlab.network.diff import attach, diff, pod_differs
+from netlab.network.diff import announcements, attach, diff, pod_differs
 from netlab.network.model import Link, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
     AddMasquerade,
     AddRoute,
     AddVeth,
+    Announce,
     CreateNamespace,
     DeleteAddress,
     DeleteLink,
@@ -216,3 +217,33 @@ def test_attaching_a_pod_in_order():
     kinds = [type(operation) for operation in attach(pod())]
     kinds = [kind for kind in kinds if kind is not SetSysctl]
     assert kinds == [CreateNamespace, AddVeth, SetHairpin, SetUp, SetUp, AddAddress, AddRoute]
+
+
+VIP, OTHER_VIP = "172.16.110.200/32", "172.16.110.201/32"
+OTHER_NODE = "demo.master001"
+
+
+def test_an_address_leaves_one_node_before_another_has_it():
+    found = {OTHER_NODE: (VIP,), NODE: ()}
+    assert announcements(WANTED, {NODE: [VIP]}, found) == (
+        DeleteAddress(OTHER_NODE, "eth1", 3, VIP),
+        AddAddress(NODE, "eth1", 3, VIP, announced=True),
+        Announce(NODE, "eth1", 3, WANTED.namespace(NODE).link("eth1").mac, VIP),
+    )
+    assert announcements(WANTED, {NODE: [VIP]}, {NODE: (VIP,)}) == ()
+    assert announcements(WANTED, {}, {NODE: (VIP, OTHER_VIP)}) == (
+        DeleteAddress(NODE, "eth1", 3, VIP),
+        DeleteAddress(NODE, "eth1", 3, OTHER_VIP),
+    )
+
+
+def test_what_a_node_announces_is_none_of_its_plan_s_business():
+    assert with_link(NODE, "eth1", announced=(VIP,)) == ()
+
+
+def test_an_announced_address_as_commands():
+    lines = [each.describe() for each in announcements(WANTED, {NODE: [VIP]}, {NODE: ()})]
+    assert lines == [
+        f"ip -n {NODE} addr add {VIP} dev eth1 preferred_lft 0",
+        f"ip netns exec {NODE} arping -c1 -UI eth1 172.16.110.200",
+    ]

@@ -1,0 +1,48 @@
+"""Telling neighbours that an address has moved here, so that they need not find out.
+
+The kernel does so by itself (arp_notify, ndisc_notify) when a link comes up, but not for an address
+that is added later.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import struct
+
+_ETHERTYPE_ARP = 0x0806
+_BROADCAST = b"\xff" * 6
+_ARP_REQUEST = 1
+_NEIGHBOUR_ADVERTISEMENT = 136
+_OVERRIDE = 0x20000000
+_TARGET_LINK_LAYER_ADDRESS = 2
+_ALL_NODES = "ff02::1"
+
+
+def announce(link: str, index: int, mac: str, ip: str) -> None:
+    """Say to everybody on a link of the calling thread's namespace that `mac` has `ip`."""
+    hardware = bytes.fromhex(mac.replace(":", ""))
+    address = ipaddress.ip_address(ip)
+    if address.version == 4:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as packet:
+            packet.bind((link, 0))
+            packet.send(gratuitous_arp(hardware, address.packed))
+    else:
+        with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as icmp:
+            # Neighbours believe only what no router can have passed on.
+            icmp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+            message = unsolicited_advertisement(hardware, address.packed)
+            icmp.sendto(message, (_ALL_NODES, 0, 0, index))
+
+
+def gratuitous_arp(mac: bytes, ip: bytes) -> bytes:
+    """A frame to all: a request of the address for itself (RFC 5227, 3)."""
+    ethernet = _BROADCAST + mac + struct.pack("!H", _ETHERTYPE_ARP)
+    kinds = struct.pack("!HHBBH", 1, 0x0800, 6, 4, _ARP_REQUEST)
+    return ethernet + kinds + mac + ip + bytes(6) + ip
+
+
+def unsolicited_advertisement(mac: bytes, ip: bytes) -> bytes:
+    """An ICMPv6 neighbour advertisement (RFC 4861, 7.2.6); the kernel fills in the checksum."""
+    head = struct.pack("!BBHI", _NEIGHBOUR_ADVERTISEMENT, 0, 0, _OVERRIDE)
+    return head + ip + struct.pack("!BB", _TARGET_LINK_LAYER_ADDRESS, 1) + mac
