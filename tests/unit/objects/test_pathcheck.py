@@ -8,9 +8,8 @@ from netlab.objects.pathcheck import (
     Spread,
     Target,
     check_from_object,
-    check_problems,
-    places,
 )
+from netlab.objects.pathrules import check_problems, places
 
 
 def check(from_, to, **expect):

@@ -12,7 +12,7 @@ import netlab.objects
 from netlab.objects import schema
 from netlab.objects.kinds import KINDS
 from netlab.objects.lab import lab_from_object, lab_problems
-from netlab.objects.pathcheck import check_problems
+from netlab.objects.pathrules import check_problems
 from netlab.objects.ranges import DEFAULT_RANGES
 
 HERE = Path(netlab.objects.__file__).parent
