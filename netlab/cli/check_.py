@@ -89,6 +89,7 @@ def _world(arguments: argparse.Namespace) -> World:
             services=client.list("Service"),
             slices=client.list("EndpointSlice"),
             pods=client.list("Pod"),
+            nodes=client.list("Node"),
             netns=lambda place: paths.namespace(
                 directory, names.namespace(spec.name, *place.split(".", 1))
             ),

@@ -16,6 +16,7 @@ SenderKind = Literal["pod", "deployment", "node", "client"]
 Outcome = Literal["reachable", "refused", "timeout"]
 NOWHERE = "none"
 AT_SENDER = "sender"
+AT_ANNOUNCER = "announcer"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Sender:
 class Target:
     """What is addressed; exactly one of these shapes has its fields set:
 
-    `service` (its ClusterIP) · `service` and `node` (its nodePort there) · `node` and
-    `node_port` · `pod` and `port` · `address` and `port`.
+    `service` (its ClusterIP, or its load balancer's address) · `service` and `node` (its nodePort
+    there) · `node` and `node_port` · `pod` and `port` · `address` and `port`.
 
     `port` None means the Service's only port; a name means that port of the Service.
     `by` and `node_address` are resolved: what the user left out is filled in by the sender's kind.
@@ -54,7 +55,7 @@ class Target:
     namespace: str = "default"
     port: int | str | None = None
     protocol: Literal["TCP", "UDP"] = "TCP"
-    by: Literal["name", "address"] = "address"
+    by: Literal["name", "address", "loadBalancer"] = "address"
     node_address: Literal["internal", "external"] = "internal"
 
     def __str__(self) -> str:
@@ -80,7 +81,7 @@ class Expectation:
 
     `endpoints`: "all", a number of different ones, or names of pods or Deployments or addresses.
     `source_seen`: "sender", "node:NAME" or an address. `dnat_at`, `masquerade_at`: a node's name,
-    `AT_SENDER` or `NOWHERE`.
+    `AT_SENDER`, `AT_ANNOUNCER` (the node that answers for the load balancer) or `NOWHERE`.
     """
 
     outcome: Outcome = "reachable"

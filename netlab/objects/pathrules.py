@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 from netlab.objects import fields, schema
 from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
-from netlab.objects.pathcheck import AT_SENDER, NOWHERE, SenderKind
+from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, NOWHERE, SenderKind
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
 
 
@@ -112,6 +112,13 @@ def _by_rules(sender: Mapping[str, Any], to: Mapping[str, Any]) -> Iterator[Fiel
         yield invalid(
             ("spec", "to", "by"), "name", "only pods ask the cluster's DNS", "write by: address"
         )
+    if to.get("by") == "loadBalancer" and (to.get("node") or not to.get("service")):
+        yield invalid(
+            ("spec", "to", "by"),
+            "loadBalancer",
+            "only a Service has a load balancer",
+            "name the service alone, without a node",
+        )
     if to.get("nodeAddress") and not to.get("node"):
         yield forbidden(("spec", "to", "nodeAddress"), "there is no node in this target")
 
@@ -125,7 +132,7 @@ def _expect_rules(written: Mapping[str, Any], to: Mapping[str, Any]) -> Iterator
                 yield forbidden((*path, name), f"nobody answers when the outcome is {outcome}")
     yield from _endpoint_rules(path, written.get("endpoints"), to)
     yield from _spread_rules((*path, "spread"), written.get("spread") or {}, written)
-    yield from _place_rules(path, written)
+    yield from _place_rules(path, written, balanced=to.get("by") == "loadBalancer")
 
 
 def _endpoint_rules(path: Path, endpoints: Any, to: Mapping[str, Any]) -> Iterator[FieldProblem]:
@@ -164,10 +171,19 @@ def _spread_rules(
         yield invalid((*path, "atLeast"), at_least, f"asks for {needed} of {tries} tries")
 
 
-def _place_rules(path: Path, written: Mapping[str, Any]) -> Iterator[FieldProblem]:
+def _place_rules(
+    path: Path, written: Mapping[str, Any], *, balanced: bool
+) -> Iterator[FieldProblem]:
     for name in ("dnat", "masquerade"):
         at = (written.get(name) or {}).get("at")
-        if at is not None:
+        if at == AT_ANNOUNCER and not balanced:
+            yield invalid(
+                (*path, name, "at"),
+                at,
+                "only a load balancer's address is announced",
+                "write to.by: loadBalancer, or the node's name here",
+            )
+        elif at is not None:
             yield from fields.dns_label((*path, name, "at"), at)
     seen = written.get("sourceSeen")
     if seen is None or seen == AT_SENDER:
@@ -190,7 +206,7 @@ def places(obj: Object) -> Iterator[tuple[Path, str, Literal["node", "client"]]]
         yield ("spec", "to", "node"), to["node"], "node"
     for name in ("dnat", "masquerade"):
         at = (expect.get(name) or {}).get("at")
-        if at and at not in (NOWHERE, AT_SENDER):
+        if at and at not in (NOWHERE, AT_SENDER, AT_ANNOUNCER):
             yield ("spec", "expect", name, "at"), at, "node"
     seen = expect.get("sourceSeen") or ""
     if seen.startswith("node:"):

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.meta import Object
-from netlab.objects.pathcheck import AT_SENDER, PathCheck
+from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
 from netlab.probe import spread
 from netlab.probe.decode import endpoint
 from netlab.probe.world import Place, World
@@ -32,6 +33,7 @@ class Trial:
     `targets` are the `(address, port)` pairs to try in turn; while `name` is set they stand for
     what a look-up of it must give. `endpoints` are those there are (`address:port` → place),
     None when the target is no Service; `wanted` those that must answer, None for whichever.
+    `announcer` is the node that answers for the load balancer's address.
     """
 
     check: PathCheck
@@ -43,6 +45,7 @@ class Trial:
     endpoints: Mapping[str, str] | None = None
     wanted: frozenset[str] | None = None
     affinity: bool = False
+    announcer: str = ""
 
     @property
     def node(self) -> str:
@@ -51,7 +54,7 @@ class Trial:
 
     def node_of(self, at: str) -> str:
         """The place that a check's `dnat.at` or `masquerade.at` means."""
-        return self.node if at == AT_SENDER else at
+        return {AT_SENDER: self.node, AT_ANNOUNCER: self.announcer}.get(at, at)
 
     @property
     def version(self) -> int:
@@ -144,6 +147,8 @@ def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
     trial = Trial(check, place, proto, (), affinity=spec.get("sessionAffinity") == "ClientIP")
     if target.node:
         return _at_node(trial, key, port, world)
+    if target.by == "loadBalancer":
+        return _at_load_balancer(trial, key, port, world)
     addresses = [each for each in spec.get("clusterIPs") or [spec.get("clusterIP")] if each]
     if addresses and addresses[0] != "None":
         targets = ((addresses[0], int(port["port"])),)
@@ -178,6 +183,21 @@ def _at_node(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> T
         raise CannotRun(f"the Service {key} has no nodePort", hint="its type must be NodePort")
     address = _node_address(trial.check, world)
     trial = replace(trial, targets=((address, int(port["nodePort"])),))
+    return _with_endpoints(trial, key, port, world)
+
+
+def _at_load_balancer(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+    addresses, announcer = ingress_ips(world.services[key]), world.announcer(key)
+    if not addresses:
+        raise CannotRun(
+            f"the Service {key} has no load balancer's address",
+            hint="its type must be LoadBalancer; its events say what else it lacks",
+        )
+    expect = trial.check.expect
+    if announcer is None and AT_ANNOUNCER in (expect.dnat_at, expect.masquerade_at):
+        raise CannotRun(f"no node answers for {addresses[0]} of the Service {key}")
+    targets = ((addresses[0], int(port["port"])),)
+    trial = replace(trial, targets=targets, announcer=announcer or "")
     return _with_endpoints(trial, key, port, world)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from netlab.objects import meta
 from netlab.objects.lab import Lab
+from netlab.objects.loadbalancing import announcing_node
 from netlab.objects.meta import Object
 from netlab.objects.ranges import nth_address
 from netlab.probe.decode import endpoint
@@ -41,6 +42,7 @@ class World:
     services: Mapping[str, Object] = field(default_factory=dict)
     slices: tuple[Object, ...] = ()
     pods: Mapping[str, Object] = field(default_factory=dict)
+    nodes: tuple[Object, ...] = ()
     domain: str = "cluster.local"
     dns_address: str | None = None
 
@@ -52,6 +54,11 @@ class World:
         """The place that owns an address."""
         owners = (name for name, place in self.places.items() if address in place.addresses)
         return next(owners, None)
+
+    def announcer(self, service: str) -> str | None:
+        """The node that is to answer for a Service's load balancer, if one may."""
+        slices = [slice_ for slice_ in self.slices if _service_of(slice_) == service]
+        return announcing_node(self.services[service], self.nodes, slices)
 
     def endpoints(self, service: str, port: Mapping[str, Any], version: int) -> dict[str, str]:
         """The ready endpoints of a Service's port: `address:port` → the name of the place."""
@@ -93,6 +100,7 @@ def world_of(
     services: Iterable[Object],
     slices: Iterable[Object],
     pods: Iterable[Object],
+    nodes: Iterable[Object],
     netns: Callable[[str], Path],
 ) -> World:
     """The world of a running lab.
@@ -109,6 +117,7 @@ def world_of(
         services=services_by_key,
         slices=tuple(slices),
         pods=by_key,
+        nodes=tuple(nodes),
         domain=lab.dns.domain,
         dns_address=dns.get("clusterIP"),
     )

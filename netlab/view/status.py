@@ -60,3 +60,5 @@ def _facts(lab: Lab) -> Iterator[tuple[str, str]]:
     yield "outside", ",".join(lab.external.cidrs)
     for client in lab.external.clients:
         yield f"  {client.name}", ",".join(client.ips)
+    if lab.load_balancer_pools:
+        yield "balancers", ",".join(map(str, lab.load_balancer_pools))

@@ -51,6 +51,14 @@ def test_a_client_uses_nodes_external_addresses():
     assert read(check({"client": "c"}, to)).target.node_address == "internal"
 
 
+def test_a_load_balancer_s_address_and_the_node_that_announces_it():
+    to = {"service": "web", "port": 80, "by": "loadBalancer"}
+    obj = check({"client": "c"}, to, dnat={"at": "announcer"})
+    assert read(obj).target.by == "loadBalancer"
+    assert str(read(obj)) == "from client c to service web:80 by loadBalancer"
+    assert [name for _, name, _ in places(obj)] == ["c"]  # the announcer is no node's name
+
+
 def test_everything_that_can_be_expected():
     made = read(
         check(
@@ -102,6 +110,21 @@ def test_expect_may_be_left_out():
             check({"node": "a"}, {"service": "b", "nodeAddress": "external"}),
             "spec.to.nodeAddress",
             "no node in this target",
+        ),
+        (
+            check({"client": "a"}, {"address": "10.0.0.1", "port": 1, "by": "loadBalancer"}),
+            "spec.to.by",
+            "only a Service has a load balancer",
+        ),
+        (
+            check({"client": "a"}, {"service": "b", "node": "n", "by": "loadBalancer"}),
+            "spec.to.by",
+            "only a Service has a load balancer",
+        ),
+        (
+            check({"client": "a"}, {"service": "b"}, dnat={"at": "announcer"}),
+            "spec.expect.dnat.at",
+            "only a load balancer's address is announced",
         ),
         (check({"pod": "a"}, {"address": "a_b", "port": 1}), "spec.to.address", "RFC 1123"),
         (

@@ -36,6 +36,11 @@ def service(name: str, ip: str, **spec: object) -> dict[str, object]:
     }
 
 
+def balanced(name: str, *ips: str, **spec: object) -> dict[str, object]:
+    status = {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips]}}
+    return {**service(name, "10.96.0.9", type="LoadBalancer", **spec), "status": status}
+
+
 def slice_(name: str, *endpoints: dict[str, object]) -> dict[str, object]:
     labels = {"kubernetes.io/service-name": name}
     return {
@@ -62,16 +67,25 @@ def world() -> World:
             service("web", "10.96.0.7"),
             service("none", "10.96.0.8"),
             service("headless", "None"),
+            balanced("lb", "172.16.110.200"),
+            balanced("pending"),
+            balanced("unannounced", "172.16.110.201", externalTrafficPolicy="Local"),
             {
                 "metadata": {"namespace": "kube-system", "name": "kube-dns"},
                 "spec": {"clusterIP": "10.96.0.10"},
             },
         ],
-        slices=[slice_("web", *endpoints), slice_("headless", *endpoints)],
+        slices=[slice_(name, *endpoints) for name in ("web", "headless", "lb")],
         pods=[
             pod("web-0", "10.244.0.5"),
             pod("web-1", "10.244.0.6"),
             pod("box", "10.244.0.7", "b"),
+        ],
+        nodes=[
+            {
+                "metadata": {"name": "worker001"},
+                "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+            }
         ],
         netns=lambda name: Path("/x") / name,
     )
@@ -186,3 +200,21 @@ def test_search_domains_in_order() -> None:
     ]
     assert candidates("a.b.c.d.e.f", "a", "c.local")[0] == "a.b.c.d.e.f"
     assert candidates("x.y.", "a", "c.local") == ["x.y"]
+
+
+def test_a_load_balancer_is_asked_at_its_address_and_a_node_announces_it(world: World) -> None:
+    target = Target(service="lb", port="http", by="loadBalancer")
+    trial = made(world, target, "client client", endpoints="all", dnat_at="announcer")
+    assert trial.targets == (("172.16.110.200", 80),)
+    assert trial.wanted == {"10.244.0.5:8080", "10.244.0.6:8080"}
+    assert (trial.node_of("announcer"), trial.node_of("sender")) == ("worker001", "client")
+
+
+def test_what_has_no_address_or_no_announcer_cannot_be_checked(world: World) -> None:
+    for name in ("pending", "web"):
+        with pytest.raises(CannotRun, match="has no load balancer's address"):
+            made(world, Target(service=name, port="http", by="loadBalancer"))
+    target = Target(service="unannounced", port="http", by="loadBalancer")
+    assert made(world, target, outcome="timeout").announcer == ""
+    with pytest.raises(CannotRun, match="no node answers for "):
+        made(world, target, masquerade_at="announcer")
