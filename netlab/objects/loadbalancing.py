@@ -54,16 +54,10 @@ def announcing_node(
     addresses = ingress_ips(service)
     if not is_balanced(service) or not addresses:
         return None
-    names = [meta.name(node) for node in nodes if _may_announce(node)]
+    names = {meta.name(node) for node in nodes if _may_announce(node)}
     if is_local(service):
-        local = nodes_of_endpoints(slices)
-        names = [name for name in names if name in local]
-    return elected(addresses, names)
-
-
-def elected(addresses: Sequence[str], nodes: Iterable[str]) -> str | None:
-    """The node among `nodes` that comes first for these addresses."""
-    return min(nodes, key=lambda node: _rank(node, addresses[0]), default=None)
+        names &= _nodes_serving(list(slices))
+    return min(names, key=lambda node: _rank(node, addresses[0]), default=None)
 
 
 def _rank(node: str, address: str) -> bytes:
@@ -74,11 +68,18 @@ def _may_announce(node: Object) -> bool:
     return meta.is_ready(node) and EXCLUDED not in meta.labels(node)
 
 
-def nodes_of_endpoints(slices: Iterable[Object]) -> frozenset[str]:
-    """The names of the nodes that have a ready endpoint."""
-    return frozenset(
+def _nodes_serving(slices: Sequence[Object]) -> set[str]:
+    """The nodes with a ready endpoint; with none, those where one serves while it terminates.
+
+    kube-proxy sends packets to the same ones.
+    """
+    return _nodes_where("ready", slices) or _nodes_where("serving", slices)
+
+
+def _nodes_where(condition: str, slices: Iterable[Object]) -> set[str]:
+    return {
         str(endpoint.get("nodeName"))
         for slice_ in slices
         for endpoint in slice_.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get("ready") is not False
-    )
+        if (endpoint.get("conditions") or {}).get(condition) is not False
+    }

@@ -61,4 +61,4 @@ def _facts(lab: Lab) -> Iterator[tuple[str, str]]:
     for client in lab.external.clients:
         yield f"  {client.name}", ",".join(client.ips)
     if lab.load_balancer_pools:
-        yield "balancers", ",".join(map(str, lab.load_balancer_pools))
+        yield "load balancers", ",".join(map(str, lab.load_balancer_pools))
