@@ -69,7 +69,7 @@ class LoadBalancers(Controller):
         return None
 
     async def _balance(self, service: Object) -> None:
-        wanted = families(service)
+        wanted = self._wanted(service)
         kept: dict[str, str] = {
             family(ip): ip for ip in ingress_ips(service) if self._may_keep(service, ip)
         }
@@ -83,6 +83,14 @@ class LoadBalancers(Controller):
             return
         if await self._write(service, chosen):
             self.recorder.normal(service, "IPAllocated", f"Assigned IP {_listed(chosen)}")
+
+    def _wanted(self, service: Object) -> list[str]:
+        """The families to give an address of; what is only preferred must be in some pool."""
+        every = families(service)
+        if meta.spec(service).get("ipFamilyPolicy") != "PreferDualStack":
+            return every
+        pooled = {pool.family for pool in self.context.load_balancer_pools}
+        return [one for one in every if one in pooled] or every
 
     def _may_keep(self, service: Object, ip: str) -> bool:
         asked = [one for one in requested_ips(service) if family(one) == family(ip)]

@@ -42,13 +42,18 @@ ADDRESSES = {
     "192.168.65.3": "echo 10.10.11.10",
     "10.106.34.37": CLUSTER_IP % "clusterip-service",
     "30642": NODE_PORT % "service-nodeport",
+    "EXTERNAL_IP": "kubectl get svc -o jsonpath="
+    "'{.items[?(@.spec.type==\"LoadBalancer\")].status.loadBalancer.ingress[0].ip}'",
     "POD_IP": "kubectl get pods -l app=httpd-replicaset -o jsonpath='{.items[0].status.podIP}'",
 }
 
 HELLO = r"<p>Hello,  hostname-deployment-[0-9a-z]+-[0-9a-z]{5}</p>     </blockquote>\n"
 TYPED_HELLO = r"Hello\n        " + HELLO
 IP = r"\d+\.\d+\.\d+\.\d+"
-BALANCED = rf"LoadBalancer +{IP} +({IP}|<pending>) +80:3\d{{4}}/TCP "
+BALANCED = rf"LoadBalancer +{IP} +172\.16\.110\.2\d\d +80:3\d{{4}}/TCP "
+
+OUTSIDE = "nsenter --net=$NETLAB_RUN/tutorial/netns/tutorial.client "
+"""What is typed on a machine outside the cluster."""
 
 
 @dataclass(frozen=True)
@@ -312,6 +317,7 @@ TUTORIALS: dict[str, list[Step]] = {
         Step("kubectl get svc mynapp-svc-ext-np", r"NodePort .* 80:31111/TCP "),
         Step("kubectl create -f mynapp-svc-ext-loadbalancer.yml", r"mynapp-svc-ext-lb created"),
         Step("kubectl get svc mynapp-svc-ext-lb", BALANCED),
+        Step(f"{OUTSIDE} curl --silent EXTERNAL_IP", r"mynapp-rs-\w{5}\b"),
         Step("kubectl create -f mynapp-svc-ext-extname.yml", r"mynapp-svc-extname-gl created"),
         Step("kubectl get svc mynapp-svc-extname-gl",
              r"ExternalName +<none> +www.google.com +<none> "),
@@ -358,6 +364,11 @@ TUTORIALS: dict[str, list[Step]] = {
         Step("kubectl expose deployment np-pods --type=LoadBalancer --name=lb-svc",
              r"^service/lb-svc exposed\n$"),
         Step("kubectl get services lb-svc", BALANCED),
+        Step("kubectl describe services lb-svc",
+             r"LoadBalancer Ingress: +172\.16\.110\.2\d\d( \(VIP\))?\n"),
+        Step(f"{OUTSIDE} bash -c 'for i in {{1..20}}; do curl -s EXTERNAL_IP; done' | sort -u",
+             r"^(np-pods-\w+-\w{5}\n){3}$"),
+        Step("kubectl delete services lb-svc", r'^service "lb-svc" deleted\b'),
         Step("kubectl delete deployment np-pods", r'^deployment.apps "np-pods" deleted\n$'),
     ],
     "004: a debugging pod": [
@@ -397,7 +408,7 @@ def test_tutorials_work_as_printed(tutor: Shell, tutorial: str) -> None:
 def follow(tutor: Shell, step: Step) -> None:
     """Do one step; one that only looks is repeated until it sees what it should."""
     command, *typed = (here(tutor, text) for text in (step.command, *step.typed))
-    looks = command.startswith(("kubectl get", "kubectl logs"))
+    looks = command.startswith(("kubectl get", "kubectl logs", OUTSIDE))
     deadline = time.monotonic() + 10
     while True:
         if typed or " -it " in command or "--tty" in command:

@@ -171,6 +171,16 @@ def test_one_address_of_each_family(balancing, make):
     balancing(scenario, podCIDR="10.244.0.0/16,fd00:10:244::/56")
 
 
+def test_a_preferred_family_that_no_pool_has_is_done_without(in_cluster, make):
+    async def scenario(c):
+        for policy in ("PreferDualStack", "RequireDualStack"):
+            await c.create(balanced(make, policy[:3].lower(), ipFamilyPolicy=policy))
+        await c.settle()
+        assert (await addresses(c, "pre"), await addresses(c, "req")) == ((A,), ())
+
+    in_cluster(scenario, pools=POOLS[:1], podCIDR="10.244.0.0/16,fd00:10:244::/56")
+
+
 def test_a_controller_started_anew_goes_on_from_the_statuses(balancing, make):
     async def scenario(c):
         await c.create(*(balanced(make, name) for name in ("s1", "s2", "s3", "s4")))
