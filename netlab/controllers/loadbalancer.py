@@ -47,8 +47,10 @@ class LoadBalancers(Controller):
         versions = [obj for obj in (old, new) if obj is not None]
         if any(is_balanced(obj) or ingress_ips(obj) for obj in versions):
             yield meta.key(versions[0])
-        before, after = (ingress_ips(obj) if obj else () for obj in (old, new))
-        if not set(before) <= set(after):
+        before, after = (set(ingress_ips(obj)) if obj else set() for obj in (old, new))
+        for ip in after - before:  # somebody may have written an address that is another's
+            yield from (meta.key(one) for one in self._holders(ip))
+        if before - after:
             yield from self._in_turn()
 
     def _in_turn(self) -> list[str]:
