@@ -252,8 +252,13 @@ class Daemon:
     async def _start_announcer(self, controllers: Running) -> None:
         if not self.lab.load_balancer_pools:
             return
-        recorder = controllers.recorder.source("metallb-speaker")
-        self._announcer = Announcer(self.lab, self._directory, self._informers, recorder)
+        self._announcer = Announcer(
+            self.lab,
+            self._directory,
+            self._informers,
+            self._draining,
+            controllers.recorder.source("metallb-speaker"),
+        )
         self._stack.push_async_callback(self._announcer.stop)
         await self._announcer.start()
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from netlab.agents.draining import Draining
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.network import apply, plan
@@ -43,10 +44,18 @@ class Recorder(Protocol):
 class Announcer:
     """Keeps each load balancer's address on the node that is to answer for it."""
 
-    def __init__(self, lab: Lab, directory: Path, informers: Informers, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        informers: Informers,
+        draining: Draining,
+        recorder: Recorder,
+    ) -> None:
         self._lab = lab
         self._directory = directory
         self._network = plan.cluster(lab)
+        self._draining = draining
         self._recorder = recorder
         self._services, self._nodes, self._slices = (
             informers[kind] for kind in ("Service", "Node", "EndpointSlice")
@@ -109,8 +118,10 @@ class Announcer:
         while True:
             await self._wait()
             self._busy = self._changed.is_set()
-            self._changed.clear()
             try:
+                if self._busy:  # a node without the rules would refuse who comes
+                    await self._draining.caught_up()
+                self._changed.clear()
                 await self._announce()
                 delay = RETRY_FIRST
             except (NetlabError, OSError) as error:

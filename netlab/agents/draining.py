@@ -1,4 +1,4 @@
-"""When a pod's server may end: once no rule of any node sends it new connections.
+"""When others may go by the rules: a pod's server ends once no node sends it new connections.
 
 A web server that is told to end at the same moment as the proxies are told to leave it out loses
 the connections of those few milliseconds. Built-in servers do what well-written ones do (or what a
@@ -16,7 +16,7 @@ from netlab.client.informer import Informers
 from netlab.objects.meta import Object
 
 LIMIT = 2.0
-"""Seconds after which a server ends although a node's rules are not written yet."""
+"""Seconds after which nobody waits any more for rules that are not written yet."""
 
 LINGER = 0.05
 """Seconds for connections that were on their way when the last rules changed."""
@@ -52,9 +52,18 @@ class Draining:
                 await self._left_out(uid)
                 await asyncio.sleep(LINGER)
 
+    async def caught_up(self) -> None:
+        """Return once every node's rules have what is known now, or after `LIMIT`."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LIMIT):
+                await self._written()
+
     async def _left_out(self, uid: str) -> None:
         while self._slices.count(_INDEX, uid):
             await self._progress.wait()
+        await self._written()
+
+    async def _written(self) -> None:
         heard = [(proxy, proxy.heard) for proxy in self._proxies]
         while any(proxy.written < then for proxy, then in heard):
             await self._progress.wait()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from e2e.labs import Machine, eventually, machine
 
-from netlab.kernel import lock, paths
+from netlab.client.sync import Client
+from netlab.kernel import lock, netns, paths
+from netlab.objects.loadbalancing import ingress_ips
 
 pytestmark = pytest.mark.root
 
@@ -39,7 +42,7 @@ spec:
       - name: echo
         image: registry.k8s.io/e2e-test-images/agnhost:2.47
         args: [netexec]
-        ports: [{containerPort: 8080}]
+        ports: [{containerPort: 8080}, {containerPort: 8081, protocol: UDP}]
 ---
 apiVersion: v1
 kind: Service
@@ -48,7 +51,9 @@ spec:
   type: LoadBalancer
   ipFamilyPolicy: RequireDualStack
   selector: {app: echo}
-  ports: [{port: 80, targetPort: 8080}]
+  ports:
+  - {name: http, port: 80, targetPort: 8080}
+  - {name: echo, port: 7, targetPort: 8081, protocol: UDP}
 ---
 apiVersion: v1
 kind: Service
@@ -155,6 +160,18 @@ def test_so_does_everybody_inside(lab: Machine, place: str, vip: str) -> None:
         assert lab.curl(place, f"{vip}/hostname").startswith("echo-")
 
 
+@pytest.mark.parametrize("place", [CLIENT, POD, *NODES])
+@pytest.mark.parametrize("vip", [BOTH, BOTH_V6])
+def test_datagrams_too(lab: Machine, place: str, vip: str) -> None:
+    with netns.entered(lab.namespace(place)):
+        asking = socket.socket(socket.AF_INET6 if ":" in vip else socket.AF_INET, socket.SOCK_DGRAM)
+    with asking:
+        asking.settimeout(1)
+        asking.connect((vip.strip("[]"), 7))
+        asking.send(b"hostname")
+        assert asking.recv(1500).startswith(b"echo-")
+
+
 def test_local_keeps_the_client_s_address_and_cluster_does_not(lab: Machine) -> None:
     assert seen_source(lab, CLIENT, LOCAL) == "172.16.110.100"
     assert seen_source(lab, STRANGER, LOCAL) == "172.16.110.101"
@@ -235,6 +252,25 @@ def test_one_too_many_waits_its_turn(lab: Machine) -> None:
     eventually(lambda: announcers(lab, FREE) == [])
     assert ingress(lab, "fifth") == []
     lab.netlab("delete", "svc", "fifth")
+
+
+def test_whoever_comes_at_once_is_let_in(lab: Machine) -> None:
+    """The node says that it has the address once its rules do: until then nobody is refused."""
+    spec = {"type": "LoadBalancer", "selector": {"app": "echo"}}
+    early = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "early", "namespace": "default"},
+        "spec": {**spec, "ports": [{"port": 80, "targetPort": 8080}]},
+    }
+    with Client(paths.api_socket(lab.base / "run" / "lb")) as api:
+        for _ in range(5):
+            lab.run_in(CLIENT, "ip", "neigh", "flush", "all")  # it would go where it was before
+            api.create(early)
+            eventually(lambda: ingress_ips(api.get("Service", "default", "early")) == (FREE,))
+            lab.connect(CLIENT, FREE, 80, timeout=3)
+            api.delete("Service", "default", "early")
+            eventually(lambda: announcers(lab, FREE) == [])
 
 
 def test_addresses_outlive_the_controller(lab: Machine) -> None:
