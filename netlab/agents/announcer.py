@@ -11,9 +11,9 @@ import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from netlab.agents.draining import Draining
+from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.network import apply, plan
@@ -32,13 +32,6 @@ RETRY_FIRST, RETRY_CAP = 0.1, 5.0
 """Seconds before what failed is tried again, and the most that the doubling reaches."""
 
 _BALANCED, _OF_SERVICE = "balanced", "announced service"
-
-
-class Recorder(Protocol):
-    """What Events are recorded with."""
-
-    def normal(self, obj: Object, reason: str, message: str) -> None:
-        """Something went as it should."""
 
 
 class Announcer:
@@ -77,7 +70,7 @@ class Announcer:
 
     def waiting_for(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
-        for service in self._services.by_index(_BALANCED, "True"):
+        for service in self._services.by_index(_BALANCED, "yes"):
             if not ingress_ips(service):
                 key = meta.key(service)
                 yield f"service {key}: no load balancer address (netlab describe service says why)"
@@ -140,7 +133,8 @@ class Announcer:
     async def _announce(self) -> None:
         announcers = self._elected()
         wanted = self._wanted(announcers)
-        places = {name: wanted.get(name, ()) for name in sorted(self._touched | wanted.keys())}
+        self._touched |= wanted.keys()
+        places = {name: wanted.get(name, ()) for name in sorted(self._touched)}
         done = await asyncio.to_thread(
             apply.ensure_announced, self._network, places, self._directory
         )
@@ -152,7 +146,7 @@ class Announcer:
         """By Service, the node that is to answer for it."""
         nodes = [node for node in self._nodes.items() if self._lab.node(meta.name(node))]
         found = {}
-        for service in self._services.by_index(_BALANCED, "True"):
+        for service in self._services.by_index(_BALANCED, "yes"):
             slices = self._slices.by_index(_OF_SERVICE, meta.key(service))
             node = announcing_node(service, nodes, slices)
             if node is not None:
@@ -186,7 +180,7 @@ class Announcer:
 
 
 def _balanced(service: Object) -> Iterable[str]:
-    return (str(is_balanced(service)),)
+    return ("yes",) if is_balanced(service) else ()
 
 
 def _service_keys(endpoint_slice: Object) -> Iterable[str]:

@@ -10,7 +10,7 @@ from netlab.objects.meta import Object
 
 
 class Recorder(Protocol):
-    """Records events in the name of the kubelet."""
+    """Records events in the name of one component: the kubelet, say."""
 
     def normal(self, obj: Object, reason: str, message: str) -> None:
         """Something went as it should."""

@@ -216,7 +216,8 @@ def _placement(spec: Spec, broken: set[Path]) -> Iterator[FieldProblem]:
         rows = _rows(("spec", "nodes"), _node_list(spec), "externalIP")
         rows += _rows(("spec", "external", "clients"), clients, "ip")
         problems = list(_addresses(spec, "external.cidr", rows))
-        yield from problems or (() if POOL in broken else pool_places(spec))
+        pools_are_sound = all(path[: len(POOL)] != POOL for path in broken)
+        yield from problems or (pool_places(spec) if pools_are_sound else ())
 
 
 def _rows(path: Path, entries: list[dict[str, Any]], field: str) -> list[tuple[Path, str | None]]:
