@@ -250,8 +250,6 @@ class Daemon:
         self._draining.follow(self._proxies)
 
     async def _start_announcer(self, controllers: Running) -> None:
-        if not self.lab.load_balancer_pools:
-            return
         self._announcer = Announcer(
             self.lab,
             self._directory,

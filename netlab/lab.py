@@ -12,6 +12,7 @@ import os
 import select
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,21 +154,34 @@ def is_running(directory: Path) -> bool:
 
 def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:
     owner = netns.LabMount(directory).ensure()
-    _keep_lab_file(lab, directory)
+    changed = _keep_lab_file(lab, directory)
+    if changed and is_running(directory):
+        progress("telling the controller of other addresses for load balancers")
+        _end_controller(directory)
     if not is_running(directory):
         progress("starting the controller")
         _start_controller(directory, owner)
     return Client(paths.api_socket(directory), timeout=SETTLE_TIMEOUT + 10)
 
 
-def _keep_lab_file(lab: Lab, directory: Path) -> None:
+def _keep_lab_file(lab: Lab, directory: Path) -> bool:
+    """Note what the lab is to be; True if that is something else than it was."""
     file = paths.lab_file(directory)
-    if file.exists() and lab_from_object(json.loads(file.read_text())) != lab:
+    before = lab_from_object(json.loads(file.read_text())) if file.exists() else lab
+    if replace(before, load_balancer_pools=lab.load_balancer_pools) != lab:
         raise UsageError(
             f"lab {lab.name} is up with other nodes, networks or settings than this file's",
-            hint=f"sudo netlab down --lab {lab.name}, then up again; objects alone may change",
+            hint=f"sudo netlab down --lab {lab.name}, then up again; "
+            "objects and loadBalancer alone may change",
         )
     file.write_text(json.dumps(lab.to_object(), indent=2))
+    return before != lab
+
+
+def _end_controller(directory: Path) -> None:
+    """End the controller in good order: pods, rules and names go on without one."""
+    pid = int(paths.controller_pid(directory).read_text())
+    process.end([pid], grace=START_TIMEOUT)
 
 
 def _start_controller(directory: Path, owner: str) -> None:

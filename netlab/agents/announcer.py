@@ -71,7 +71,7 @@ class Announcer:
     def waiting_for(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
         for service in self._services.by_index(_BALANCED, "yes"):
-            if not ingress_ips(service):
+            if self._lab.load_balancer_pools and not ingress_ips(service):
                 key = meta.key(service)
                 yield f"service {key}: no load balancer address (netlab describe service says why)"
 

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,6 +127,11 @@ def seen_source(lab: Machine, place: str, target: str) -> str:
     return lab.curl(place, f"{target}/clientip").rpartition(":")[0].strip("[]")
 
 
+def expose(lab: Machine, name: str) -> None:
+    ports = ("--port=80", "--target-port=8080")
+    lab.netlab("expose", "deployment", "echo", "--type=LoadBalancer", *ports, f"--name={name}")
+
+
 def set_label(lab: Machine, node: str, change: str) -> None:
     lab.netlab("label", "node", node.removeprefix("lb."), change)
 
@@ -238,9 +244,8 @@ def test_local_is_announced_where_an_endpoint_is(lab: Machine) -> None:
 
 
 def test_one_too_many_waits_its_turn(lab: Machine) -> None:
-    expose = ("expose", "deployment", "echo", "--type=LoadBalancer", "--port=80")
-    lab.netlab(*expose, "--target-port=8080", "--name=fourth")
-    lab.netlab(*expose, "--target-port=8080", "--name=fifth")
+    expose(lab, "fourth")
+    expose(lab, "fifth")
     eventually(lambda: ingress(lab, "fourth") == [FREE])
     eventually(lambda: "no available IPs" in lab.netlab("describe", "svc", "fifth").stdout)
     assert " <pending> " in lab.netlab("get", "svc", "fifth").stdout
@@ -287,8 +292,43 @@ def test_addresses_outlive_the_controller(lab: Machine) -> None:
     assert lab.curl(CLIENT, f"{BOTH_V6}/hostname").startswith("echo-")
 
 
-def test_another_pool_is_another_lab(lab: Machine) -> None:
-    text = (lab.base / "lab.yaml").read_text().replace("172.16.110.203", "172.16.110.204")
+def with_pool(lab: Machine, pool: str) -> Path:
+    text = (lab.base / "lab.yaml").read_text()
+    return lab.lab_file(text.replace("172.16.110.200-172.16.110.203", pool), "other.yaml")
+
+
+def test_pools_may_change_under_a_running_lab(lab: Machine) -> None:
+    expose(lab, "fourth")
+    expose(lab, "fifth")
+    eventually(lambda: ingress(lab, "fourth") == [FREE])
+    assert ingress(lab, "fifth") == []
+    lab.netlab("up", with_pool(lab, "172.16.110.200-172.16.110.203, 172.16.110.9"))
+    assert (ingress(lab, "fourth"), ingress(lab, "fifth")) == ([FREE], ["172.16.110.9"])
+    assert lab.curl(CLIENT, "172.16.110.9/hostname").startswith("echo-")
+    lab.netlab("delete", "svc", "fifth")
+    lab.netlab("up", with_pool(lab, "172.16.110.200-172.16.110.202, 172.16.110.240"))
+    assert (ingress(lab, "fourth"), announcers(lab, FREE)) == (["172.16.110.240"], [])
+    assert ingress(lab, "both") == [BOTH, BOTH_V6.strip("[]")]
+    lab.netlab("delete", "svc", "fourth")
+
+
+def test_without_a_pool_nobody_answers(lab: Machine) -> None:
+    text = (lab.base / "lab.yaml").read_text()
+    before = text.index("  loadBalancer:")
+    none = text[:before] + "  loadBalancer: {pool: none}" + text[text.index("\n", before) :]
+    lab.netlab("up", lab.lab_file(none, "none.yaml"))
+    assert [announcers(lab, vip) for vip in (BOTH, BOTH_V6, LOCAL, GUARDED)] == [[]] * 4
+    expose(lab, "late")
+    assert " <pending> " in lab.netlab("get", "svc", "late").stdout
+    lab.netlab("status")
+    lab.netlab("up", lab.base / "lab.yaml")
+    assert (ingress(lab, "both")[0], ingress(lab, "late")) == (BOTH, [FREE])
+    assert lab.curl(CLIENT, f"{BOTH}/hostname").startswith("echo-")
+    lab.netlab("delete", "svc", "late")
+
+
+def test_nothing_else_of_a_running_lab_may_change(lab: Machine) -> None:
+    text = (lab.base / "lab.yaml").read_text().replace("nodes: 3", "nodes: 2")
     refused = lab.netlab("up", lab.lab_file(text, "other.yaml"), code=2)
     assert "is up with other nodes, networks or settings" in refused.stderr
     assert ingress(lab, "both")[0] == BOTH
