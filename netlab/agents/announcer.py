@@ -20,7 +20,13 @@ from netlab.network import apply, plan
 from netlab.network.operations import Announce, Operation
 from netlab.objects import meta
 from netlab.objects.lab import Lab
-from netlab.objects.loadbalancing import announcing_node, ingress_ips, is_balanced, is_local
+from netlab.objects.loadbalancing import (
+    announcing_node,
+    ingress_ips,
+    is_balanced,
+    is_local,
+    may_announce,
+)
 from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
@@ -96,8 +102,9 @@ class Announcer:
             self._changed.set()
 
     def _on_node(self, old: Object | None, new: Object | None) -> None:
-        del old, new
-        self._changed.set()
+        before, after = (obj is not None and may_announce(obj) for obj in (old, new))
+        if before != after:
+            self._changed.set()
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         services = (self._services.get(key) for key in _service_keys(new or old or {}))

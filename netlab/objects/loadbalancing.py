@@ -54,7 +54,7 @@ def announcing_node(
     addresses = ingress_ips(service)
     if not is_balanced(service) or not addresses:
         return None
-    names = {meta.name(node) for node in nodes if _may_announce(node)}
+    names = {meta.name(node) for node in nodes if may_announce(node)}
     if is_local(service):
         names &= _nodes_serving(list(slices))
     return min(names, key=lambda node: _rank(node, addresses[0]), default=None)
@@ -64,7 +64,8 @@ def _rank(node: str, address: str) -> bytes:
     return hashlib.sha256(f"{node}#{address}".encode()).digest()
 
 
-def _may_announce(node: Object) -> bool:
+def may_announce(node: Object) -> bool:
+    """Whether a node may answer for load balancers at all."""
     return meta.is_ready(node) and EXCLUDED not in meta.labels(node)
 
 
