@@ -80,10 +80,11 @@ def parse_rule(text: str) -> Rule:
     target, goto = "", False
     for condition in _groups(tokens(text)):
         option = _SPELLINGS.get(condition.option, condition.option)
+        first, *_ = (*condition.values, "")
         if option == "-m":
-            modules.append(condition.values[0])
+            modules.append(first)
         elif option in ("-j", "-g"):
-            target, goto = condition.values[0], option == "-g"
+            target, goto = first, option == "-g"
         else:
             into = options if target else conditions
             of = "" if option in _BASIC or not modules else modules[-1]

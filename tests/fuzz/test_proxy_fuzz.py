@@ -1,6 +1,6 @@
 """Properties of the proxy room that hold whatever the objects are."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab.proxy.compile import assemble, compile, compile_all
@@ -102,6 +102,8 @@ def test_any_text_and_back(content):
     assert parse(render(ruleset)) == ruleset
 
 
+@example("-j")
+@example("-m")
 @given(st.text(max_size=80))
 def test_no_rule_text_makes_the_reader_fall_over(text):
     parse_rule(text)
