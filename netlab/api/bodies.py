@@ -19,6 +19,8 @@ from netlab.objects.meta import Object
 LIMIT = 3 * 1024 * 1024
 """Bytes that a request body may have, as in a real API server."""
 
+# As long as kube-apiserver gives a request in all (--request-timeout).
+_READ_SECONDS = 60.0
 _NODES = 500_000
 
 _JSON = ("application/json", "*/*", "")
@@ -46,14 +48,28 @@ class TooLarge(ApiError):
         super().__init__(f"Request entity too large: limit is {LIMIT}")
 
 
+class Timeout(ApiError):
+    """The rest of the body does not come."""
+
+    code, reason = 504, "Timeout"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Timeout: request did not complete within requested timeout - context deadline exceeded"
+        )
+
+
 async def read(request: web.Request) -> bytes:
-    """The whole body, at most `LIMIT` bytes of it."""
+    """The whole body, at most `LIMIT` bytes of it, in `_READ_SECONDS` at most."""
     if (request.content_length or 0) > LIMIT:
         raise TooLarge
     try:
-        return await request.read()
+        async with asyncio.timeout(_READ_SECONDS):
+            return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge from None
+    except TimeoutError:
+        raise Timeout from None
 
 
 def content_type(request: web.Request) -> str:

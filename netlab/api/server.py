@@ -14,6 +14,7 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from netlab.api import (
     bodies,
@@ -39,6 +40,19 @@ from netlab.errors import ApiError, BadRequest
 from netlab.store.registry import Registry
 
 log = logging.getLogger(__name__)
+
+
+class _ClientsMistakes(logging.Filter):
+    """aiohttp logs a traceback of whatever is no HTTP, though it has been answered with 400."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for what the client got wrong."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError)
+
+
+http_log = logging.getLogger(f"{__name__}.http")
+http_log.addFilter(_ClientsMistakes())
 
 BACKEND = web.AppKey("backend", Backend)
 STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
@@ -106,7 +120,7 @@ def build_app(
     app.router.add_get("/openapi/v2", _swagger)
     app.router.add_get("/openapi/v3", _openapi_index)
     app.router.add_get("/openapi/v3/{path:.*}", _openapi)
-    app.router.add_route("*", "/{path:.*}", _dispatch)
+    app.router.add_route("*", "/{path:(?s:.*)}", _dispatch)  # with newlines, too
     return app
 
 
@@ -120,6 +134,8 @@ async def serve_unix(app: web.Application, path: Path) -> web.AppRunner:
     runner = web.AppRunner(
         app,
         access_log=None,
+        logger=http_log,
+        auto_decompress=False,  # kube-apiserver does not either: Content-Encoding means nothing
         handler_cancellation=True,
         shutdown_timeout=0.5,
         keepalive_timeout=3600,
@@ -149,19 +165,24 @@ async def _errors_as_status(
     """Every failure is answered with a Status object; our own mistakes are logged as well."""
     try:
         return await handler(request)
-    except ApiError as error:
-        return _broken_off(request) if _STARTED in request else _status_answer(error)
-    except web.HTTPException as error:
-        return _status_answer(ApiError(error.reason, code=error.status, reason="Unknown"))
-    except RecursionError:
-        return _status_answer(BadRequest("the body of the request is nested too deeply"))
-    except ConnectionError:
-        raise
     except Exception as error:
-        log.exception("%s %s", request.method, request.path)
-        if _STARTED in request:
-            return _broken_off(request)
-        return _status_answer(ApiError(f"Internal error occurred: {error!r}"))
+        has_started = _STARTED in request
+        if has_started and isinstance(error, ConnectionError):
+            return _broken_off(request)  # by the client
+        failure = _failure(request, error)
+        return _broken_off(request) if has_started else _status_answer(failure)
+
+
+def _failure(request: web.Request, error: Exception) -> ApiError:
+    """What a client is told of an exception."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, web.HTTPException):
+        return ApiError(error.reason, code=error.status, reason="")
+    if isinstance(error, RecursionError):
+        return BadRequest("the body of the request is nested too deeply")
+    log.error("%s %s", request.method, request.path, exc_info=error)
+    return ApiError(f"Internal error occurred: {error!r}")
 
 
 def _status_answer(error: ApiError) -> web.Response:

@@ -1,0 +1,141 @@
+"""What clients get wrong: each mistake has its Status, and none of them a line in the log."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import logging
+from typing import Any
+
+import pytest
+
+SERVICES = "/api/v1/namespaces/default/services"
+CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
+POD = "/api/v1/namespaces/default/pods/web"
+SCALE = "/apis/apps/v1/namespaces/default/deployments/web/scale"
+CONFIGMAP = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
+
+
+def create_pod(lab: Any) -> None:
+    spec = {"containers": [{"name": "c", "image": "nginx"}], "nodeName": "node1"}
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": spec}
+    lab.registry.create(pod)
+
+
+def create_deployment(lab: Any) -> None:
+    labels = {"app": "web"}
+    pod = {"containers": [{"name": "c", "image": "nginx"}]}
+    template = {"metadata": {"labels": labels}, "spec": pod}
+    lab.registry.create(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "web"},
+            "spec": {"selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+
+
+async def said(lab: Any, sent: bytes) -> bytes:
+    """What the server answers to bytes, until it closes the connection."""
+    reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), 5)
+    finally:
+        writer.close()
+
+
+# -- HTTP ----------------------------------------------------------------------------------
+
+
+def test_a_path_with_a_line_break_is_not_found(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        raw = await said(
+            lab, b"GET /api/v1/pods/%0A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        head, _, body = raw.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 404 ")
+        assert json.loads(body)["reason"] == "NotFound"
+
+    in_lab(story)
+
+
+def test_a_compressed_body_is_taken_as_it_is(in_lab: Any) -> None:
+    """kube-apiserver knows no Content-Encoding of requests; so there is nothing to blow up."""
+
+    async def story(lab: Any) -> None:
+        for body in (gzip.compress(b" " * 10_000_000), b"no gzip at all"):
+            headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+            url = f"http://lab{SERVICES}"
+            async with lab.http.post(url, data=body, headers=headers) as answer:
+                assert answer.status == 400
+                assert (await answer.json())["reason"] == "BadRequest"
+
+    in_lab(story)
+
+
+_CHUNKED = (
+    b"POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    b"Transfer-Encoding: chunked\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        _CHUNKED + b"zz\r\n",
+        b"GET /api HTTP/1.1\r\nHost: x\r\n\r\nGET /api HTTP/9\r\n\r\n",
+        b"GET /api HTTP/1.1\r\nHost: x\r\nA: " + b"a" * 10_000 + b"\r\n\r\n",
+        b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_is_refused_and_not_logged(in_lab: Any, caplog: Any, sent: bytes) -> None:
+    async def story(lab: Any) -> None:
+        assert b"HTTP/1.1 400 " in await said(lab, sent) or b"HTTP/1.0 400 " in await said(
+            lab, sent
+        )
+        assert (await lab.ask("GET", "/healthz")).code == 200
+
+    in_lab(story)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("begun", [b"5\r\nhe", b"2\r\n{}\r\nzz\r\n"])
+def test_a_body_that_does_not_end_is_waited_for_so_long(
+    in_lab: Any, monkeypatch: Any, begun: bytes
+) -> None:
+    monkeypatch.setattr("netlab.api.bodies._READ_SECONDS", 0.1)
+
+    async def story(lab: Any) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+        writer.write(_CHUNKED)
+        await asyncio.sleep(0.02)
+        writer.write(begun)
+        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 504 ")
+        assert (await lab.ask("GET", "/healthz")).code == 200
+
+    in_lab(story)
+
+
+def test_junk_after_an_upgrade_is_not_logged(in_lab: Any, caplog: Any) -> None:
+    upgrade = (
+        f"POST {POD}/exec?command=cat&stdin=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
+        "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n"
+    )
+
+    async def story(lab: Any) -> None:
+        create_pod(lab)
+        reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+        writer.write(upgrade.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        writer.write(b"x" * 100)
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        assert lab.streams.processes[0].killed
+
+    in_lab(story)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
