@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from math import isfinite
 from typing import Any
 
 import yaml
@@ -97,15 +98,29 @@ def _from_protobuf(body: bytes, wanted: str) -> Any:
 
 def _from_json(body: bytes, wanted: str) -> Any:
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body.decode(), parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise _unrecognized(wanted, f"json parse error: {_json_words(error)}") from None
     except (ValueError, RecursionError) as error:
         raise _unrecognized(wanted, f"json parse error: {error}") from None
+    return _well_formed(value) if b"\\ud" in body.lower() else value
+
+
+def _well_formed(value: Any) -> Any:
+    """Halves of surrogate pairs, which no UTF-8 can express, as Go reads them: U+FFFD."""
+    text = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(text.decode("utf-16", "replace"))
 
 
 def _no_constant(text: str) -> None:
     raise ValueError(f"invalid character '{text[0]}' looking for beginning of value")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise ValueError(f"json: cannot unmarshal number {text[:40]} into Go value of type float64")
+    return number
 
 
 def _json_words(error: json.JSONDecodeError) -> str:
@@ -129,7 +144,8 @@ def _from_yaml(body: bytes, wanted: str) -> Any:
         return _Plain(_NODES).plain(yaml.load(body, Loader=_Loader))
     except yaml.YAMLError as error:
         raise _unrecognized(wanted, f"yaml: {' '.join(str(error).split())}") from None
-    except (UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        # The last three are what PyYAML makes of `!!int ""`, `!!bool x`, `!!timestamp x`.
         raise _unrecognized(wanted, f"error converting YAML to JSON: {error}") from None
 
 
@@ -158,6 +174,8 @@ class _Plain:
             return {self._key(key): self.plain(inner) for key, inner in value.items()}
         if isinstance(value, list):
             return [self.plain(inner) for inner in value]
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError(f"json: unsupported value: {value}")
         if value is None or isinstance(value, str | int | float):
             return value
         raise ValueError(f"unsupported value of type {type(value).__name__}")

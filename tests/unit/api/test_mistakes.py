@@ -139,3 +139,41 @@ def test_junk_after_an_upgrade_is_not_logged(in_lab: Any, caplog: Any) -> None:
 
     in_lab(story)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+# -- bodies --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"!!int ''", b"!!float ''", b"!!bool x", b"!!timestamp x", b"a: .nan", b"a: .inf",
+        b"!!set {a}", b"[" * 5000,
+    ],
+)  # fmt: skip
+def test_yaml_that_is_no_object(in_lab: Any, body: bytes) -> None:
+    async def story(lab: Any) -> None:
+        answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
+        assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5000])
+def test_numbers_that_are_none(in_lab: Any, number: str) -> None:
+    async def story(lab: Any) -> None:
+        body = f'{{"spec": {{"x": {number}}}}}'.encode()
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"  # answers what it is sent
+        for asked in (path, CONFIGMAPS):
+            assert (await lab.ask("POST", asked, body)).code == 400
+
+    in_lab(story)
+
+
+def test_half_a_surrogate_pair_becomes_the_replacement_character(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        body = json.dumps({**CONFIGMAP, "data": {"a": "\ud800x", "b": "\U0001f600"}}).encode()
+        made = await lab.ask("POST", CONFIGMAPS, body)
+        assert (made.code, made.json["data"]) == (201, {"a": "\ufffdx", "b": "\U0001f600"})
+
+    in_lab(story)
