@@ -227,6 +227,17 @@ def as_kind(value: Any, api_version: str, kind: str) -> Object:
     return obj
 
 
+def part(obj: Object, field: str) -> Object:
+    """The mapping in a field, {} when it is absent."""
+    value = obj.get(field) or {}
+    if not isinstance(value, dict):
+        raise BadRequest(
+            f'{obj["kind"]} in version "{obj["apiVersion"]}" cannot be handled as a {obj["kind"]}: '
+            f"json: cannot unmarshal {json_type(value)} into Go struct field {obj['kind']}.{field}"
+        )
+    return value
+
+
 async def read_options(request: web.Request) -> Object:
     """A DELETE's DeleteOptions; {} without a body."""
     body = await read(request)

@@ -5,9 +5,16 @@ from __future__ import annotations
 from aiohttp import web
 
 from netlab.api import bodies
-from netlab.api.call import Call, is_dry_run, plain_answer
+from netlab.api.call import Call, plain_answer
 from netlab.api.printing.cells import format_label_selector
-from netlab.api.writes import MERGE, apply_patch, read_patch, success
+from netlab.api.writes import (
+    MERGE,
+    Deletion,
+    apply_patch,
+    delete_object,
+    read_patch,
+    success,
+)
 from netlab.objects.meta import Object, spec, status
 
 _SCALE = ("autoscaling/v1", "Scale")
@@ -43,7 +50,7 @@ async def put_scale(call: Call) -> web.Response:
     version = scale["metadata"].get("resourceVersion")
     change = {
         "metadata": {"resourceVersion": version} if version else {},
-        "spec": {"replicas": (scale.get("spec") or {}).get("replicas", 0)},
+        "spec": {"replicas": bodies.part(scale, "spec").get("replicas", 0)},
     }
     return call.answer(scale_of(apply_patch(call, MERGE, change, "scale")), stored=False)
 
@@ -57,7 +64,7 @@ async def patch_scale(call: Call) -> web.Response:
 async def bind(call: Call) -> web.Response:
     """Bind a pod to a node, as schedulers do."""
     value = bodies.as_kind(await bodies.read_value(call.request, "Binding"), "v1", "Binding")
-    change: Object = {"spec": {"nodeName": (value.get("target") or {}).get("name")}}
+    change: Object = {"spec": {"nodeName": bodies.part(value, "target").get("name")}}
     if value["metadata"].get("uid"):
         change["metadata"] = {"uid": value["metadata"]["uid"]}
     apply_patch(call, MERGE, change, "binding")
@@ -67,13 +74,6 @@ async def bind(call: Call) -> web.Response:
 async def evict(call: Call) -> web.Response:
     """Delete a pod the polite way. No disruption budgets are served, so it never has to wait."""
     value = await bodies.read_value(call.request, "Eviction")
-    options = bodies.as_kind(value, "policy/v1", "Eviction").get("deleteOptions") or {}
-    call.registry.delete(
-        "Pod",
-        call.target.namespace or "",
-        call.target.name,
-        grace_period=options.get("gracePeriodSeconds"),
-        uid=str((options.get("preconditions") or {}).get("uid") or ""),
-        dry_run=call.dry_run or is_dry_run(options.get("dryRun") or []),
-    )
+    eviction = bodies.as_kind(value, "policy/v1", "Eviction")
+    delete_object(call, Deletion(bodies.part(eviction, "deleteOptions"), call))
     return plain_answer(success(code=201), 201)

@@ -148,8 +148,17 @@ def _gvk(call: Call) -> tuple[str, str]:
 
 async def delete(call: Call) -> web.Response:
     """Delete one object; the answer is the object while it lingers, else a Status."""
-    options = _Deletion(await bodies.read_options(call.request), call)
-    obj = call.registry.delete(
+    options = Deletion(await bodies.read_options(call.request), call)
+    obj = delete_object(call, options)
+    lingers = is_terminating(obj) and not is_over(obj)
+    if lingers or call.target.kind.kind in _DELETED_IS_RETURNED:
+        return call.answer(obj, stored=not options.dry_run)
+    return plain_answer(_deleted(call, obj))
+
+
+def delete_object(call: Call, options: Deletion) -> Object:
+    """Ask for the deletion of what the path names; its last state, or the one it lingers in."""
+    return call.registry.delete(
         call.target.kind.kind,
         call.target.namespace or "",
         call.target.name,
@@ -158,10 +167,6 @@ async def delete(call: Call) -> web.Response:
         uid=options.uid,
         dry_run=options.dry_run,
     )
-    lingers = is_terminating(obj) and not is_over(obj)
-    if lingers or call.target.kind.kind in _DELETED_IS_RETURNED:
-        return call.answer(obj, stored=not options.dry_run)
-    return plain_answer(_deleted(call, obj))
 
 
 def _deleted(call: Call, obj: Object) -> dict[str, object]:
@@ -182,7 +187,7 @@ def success(details: dict[str, str] | None = None, code: int = 0) -> dict[str, o
     return status
 
 
-class _Deletion:
+class Deletion:
     """How to delete, from the body's DeleteOptions and the query together."""
 
     def __init__(self, body: Object, call: Call) -> None:
@@ -223,7 +228,7 @@ def _propagation(body: Object, query: str) -> Propagation:
 
 async def delete_collection(call: Call) -> web.Response:
     """Delete everything that the selectors match; the answer lists what was deleted."""
-    options = _Deletion(await bodies.read_options(call.request), call)
+    options = Deletion(await bodies.read_options(call.request), call)
     kind = call.target.kind
     gone = call.registry.delete_collection(
         kind.kind,

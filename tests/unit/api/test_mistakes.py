@@ -177,3 +177,32 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(in_lab: Any) ->
         assert (made.code, made.json["data"]) == (201, {"a": "\ufffdx", "b": "\U0001f600"})
 
     in_lab(story)
+
+
+# -- subresources --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", f"{POD}/binding", {"target": ["node1"]}),
+        ("POST", f"{POD}/binding", {"target": "node1"}),
+        ("POST", f"{POD}/eviction", {"deleteOptions": ["x"]}),
+        ("POST", f"{POD}/eviction", {"deleteOptions": {"gracePeriodSeconds": "x"}}),
+        ("POST", f"{POD}/eviction", {"deleteOptions": {"gracePeriodSeconds": -1}}),
+        ("POST", f"{POD}/eviction", {"deleteOptions": {"preconditions": ["x"]}}),
+        ("POST", f"{POD}/eviction", {"deleteOptions": {"dryRun": "All"}}),
+        ("PUT", SCALE, {"spec": ["x"]}),
+        ("PUT", SCALE, {"spec": {"replicas": "x"}}),
+    ],
+)
+def test_envelopes_that_make_no_sense(
+    in_lab: Any, method: str, path: str, body: dict[str, Any]
+) -> None:
+    async def story(lab: Any) -> None:
+        create_pod(lab)
+        create_deployment(lab)
+        answer = await lab.ask(method, path, body)
+        assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
+
+    in_lab(story)
