@@ -19,7 +19,7 @@ _FIRST_WORD = 0.25
 
 async def log(call: Call) -> web.StreamResponse:
     """Stream the container's output; with `follow` until it ends or the client goes."""
-    source = _open(call)
+    limit, source = _limit(call), _open(call)
     async with contextlib.aclosing(source):
         first = asyncio.ensure_future(anext(source, None))
         try:
@@ -29,7 +29,7 @@ async def log(call: Call) -> web.StreamResponse:
             response = web.StreamResponse(headers={"Content-Type": "text/plain"})
             await response.prepare(call.request)
             with contextlib.suppress(ConnectionError):
-                await _send(response, _from_first(first, source), call.number("limitBytes"))
+                await _send(response, _from_first(first, source), limit)
             return response
         finally:
             await _cancelled(first)
@@ -47,6 +47,13 @@ def _open(call: Call) -> AsyncGenerator[bytes, None]:
         timestamps=call.flag("timestamps"),
         previous=call.flag("previous"),
     )
+
+
+def _limit(call: Call) -> int | None:
+    limit = call.number("limitBytes")
+    if limit == 0:
+        raise BadRequest('PodLogOptions "" is invalid: limitBytes: Invalid value: 0: must be > 0')
+    return limit
 
 
 def _since(call: Call) -> float | None:

@@ -23,7 +23,7 @@ async def watch(call: Call) -> web.StreamResponse:
     A client that does not read holds at most aiohttp's write buffer and one batch; what it
     misses stays in the store's log, and when that has moved on it is told 410.
     """
-    lines = Lines(call)
+    lines, timeout = Lines(call), call.number("timeoutSeconds") or None
     try:
         source = _start(call)
     except Expired as error:
@@ -32,7 +32,7 @@ async def watch(call: Call) -> web.StreamResponse:
         return response
     response = await _respond(call)
     try:
-        async with asyncio.timeout(call.number("timeoutSeconds") or None):
+        async with asyncio.timeout(timeout):
             await _pump(source, response, lines)
     except (TimeoutError, ConnectionError):
         pass

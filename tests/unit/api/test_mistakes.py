@@ -206,3 +206,22 @@ def test_envelopes_that_make_no_sense(
         assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
 
     in_lab(story)
+
+
+# -- queries -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        (CONFIGMAPS, {"watch": "1", "timeoutSeconds": "soon"}),
+        (f"{POD}/log", {"limitBytes": "few"}),
+        (f"{POD}/log", {"limitBytes": "0"}),
+    ],
+)
+def test_streams_refuse_before_they_begin(in_lab: Any, path: str, query: dict[str, str]) -> None:
+    async def story(lab: Any) -> None:
+        create_pod(lab)
+        assert (await lab.ask("GET", path, **query)).code == 400
+
+    in_lab(story)
