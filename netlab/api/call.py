@@ -22,6 +22,9 @@ from netlab.store.registry import Registry
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
 
+# Characters of one warning, and of all of them, as kube-apiserver cuts them.
+_WARNING, _WARNINGS = 256, 4096
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -95,9 +98,17 @@ class Call:
 
 def add_warnings(response: web.StreamResponse, warnings: Sequence[str]) -> None:
     """Warning headers, which kubectl prints as `Warning: …`."""
-    for text in warnings:
-        quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ")
+    for text in _not_too_long(warnings):
+        printable = "".join(sign if sign.isprintable() else " " for sign in text)
+        quoted = printable.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
+
+
+def _not_too_long(warnings: Sequence[str]) -> Sequence[str]:
+    """All of them, or the beginnings of the first ones where they would be too much for headers."""
+    if sum(map(len, warnings)) <= _WARNINGS:
+        return warnings
+    return [text[:_WARNING] for text in warnings[: _WARNINGS // _WARNING]]
 
 
 def query_flag(text: str, name: str) -> bool:

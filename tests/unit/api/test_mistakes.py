@@ -225,3 +225,21 @@ def test_streams_refuse_before_they_begin(in_lab: Any, path: str, query: dict[st
         assert (await lab.ask("GET", path, **query)).code == 400
 
     in_lab(story)
+
+
+# -- warnings ------------------------------------------------------------------------------
+
+
+def test_warnings_hold_what_a_header_can_hold(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        made = await lab.ask("POST", CONFIGMAPS, {**CONFIGMAP, "a\r\nX: y\x00": 1})
+        assert (made.code, made.headers.getall("Warning")) == (
+            201,
+            [r'299 - "unknown field \"a  X: y \""'],
+        )
+        many = {**CONFIGMAP, "metadata": {"name": "b"}, **{f"{n}" * 300: 1 for n in range(100)}}
+        made = await lab.ask("POST", CONFIGMAPS, many)
+        assert made.code == 201
+        assert len(made.headers.getall("Warning")) == 16
+
+    in_lab(story)
