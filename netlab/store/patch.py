@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -19,6 +20,10 @@ PatchType = Literal[
 ]
 
 APPLY: PatchType = "application/apply-patch+yaml"
+
+MOST_OPERATIONS = 10_000
+MOST_COPIED = 3 * 1024 * 1024
+"""Bounds of a JSON patch, kube-apiserver's: a few copies of copies would fill any memory."""
 
 _REFUSED = "the server rejected our request due to an error in our request"
 
@@ -64,13 +69,30 @@ def json_patched(document: Any, operations: Any) -> Any:
     """RFC 6902: operations one after the other, all or none."""
     if not isinstance(operations, Sequence) or isinstance(operations, str):
         raise BadRequest("a JSON patch must be a list of operations")
-    document = copy.deepcopy(document)
+    if len(operations) > MOST_OPERATIONS:
+        raise ApiError(
+            f"Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{MOST_OPERATIONS}, got {len(operations)}",
+            code=413,
+            reason="RequestEntityTooLarge",
+        )
+    document, copied = copy.deepcopy(document), 0
     for operation in operations:
         try:
+            copied += _copied(document, operation)
+            if copied > MOST_COPIED:
+                raise ValueError(f"copies of more than {MOST_COPIED} bytes")
             document = _operate(document, operation)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise Invalid(_REFUSED, hint=f"{operation}: {error}") from None
     return document
+
+
+def _copied(document: Any, operation: Mapping[str, Any]) -> int:
+    """Bytes that an operation adds to a document without having brought them along."""
+    if operation["op"] != "copy":
+        return 0
+    return len(json.dumps(_at(document, _pointer(operation["from"]))))
 
 
 def _operate(document: Any, operation: Mapping[str, Any]) -> Any:

@@ -136,6 +136,21 @@ def test_a_json_patch_that_cannot_be_applied_changes_nothing(operation: Any) -> 
     assert document == {"a": "yes", "list": [1], "flag": True}
 
 
+def test_copies_of_copies_end_before_the_memory_does() -> None:
+    document = {"a": {"b": "x" * 1000}}
+    doubling = [{"op": "copy", "from": "/a", "path": f"/a/{n}"} for n in range(40)]
+    with pytest.raises(Invalid, match="the server rejected our request"):
+        json_patched(document, doubling)
+
+
+def test_a_json_patch_has_so_many_operations_at_most() -> None:
+    operations = [{"op": "add", "path": "/a", "value": 1}] * 10_001
+    with pytest.raises(ApiError, match="maximum operations in a JSON patch is 10000") as caught:
+        json_patched({}, operations)
+    assert (caught.value.code, caught.value.reason) == (413, "RequestEntityTooLarge")
+    assert json_patched({}, operations[1:]) == {"a": 1}
+
+
 def test_strategic_merges_lists_by_their_key() -> None:
     web, side = containers({"name": "web", "image": "nginx:2"})
     assert (web["image"], web["args"], side["name"]) == ("nginx:2", ["-a", "-b"], "side")
