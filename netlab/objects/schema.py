@@ -32,6 +32,7 @@ _WORDS = {
     "object": "a mapping",
     "array": "a list",
 }
+_INT64 = 2**63
 _NETLAB_SCHEMAS = {
     "Lab": "lab.schema.json",
     "PathCheck": "pathcheck.schema.json",
@@ -181,6 +182,8 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
         report(not_supported(path, value, schema.enum))
     elif kind is dict:
         _walk_mapping(value, schema, path, report)
+    elif kind is int and not -_INT64 <= value < _INT64:
+        report(_mistyped(value, schema, path))
     elif kind is list and schema.elements is not ANYTHING:
         for index, element in enumerate(value):
             _walk(element, schema.elements, (*path, index), report)
@@ -214,6 +217,8 @@ def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
 
 
 def _describe(value: Any) -> str:
+    if type(value) is int and abs(value) >= _INT64:
+        return "a number of more than 64 bits"
     if value is None:
         return "empty"
     if isinstance(value, dict | list):

@@ -16,6 +16,9 @@ from netlab.objects.times import timestamp
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
 DEFAULT_GRACE = 30
+LONGEST_GRACE = 2**31
+"""Seconds (68 years): a deletionTimestamp much later than that is no date any more."""
+
 IMMORTAL = ("default", "kube-public", "kube-system")
 """Namespaces that kube-apiserver does not let go."""
 
@@ -59,7 +62,7 @@ def _grace(kind: Kind, old: Object, asked: int | None) -> int:
         return 0
     if asked is None:
         asked = meta.spec(old).get("terminationGracePeriodSeconds", DEFAULT_GRACE)
-    return max(int(asked), 0)
+    return min(max(int(asked), 0), LONGEST_GRACE)
 
 
 def _finalize_by(metadata: dict[str, Any], propagation: Propagation) -> None:

@@ -33,6 +33,12 @@ def test_null_means_absent():
             "FieldValueTypeInvalid",
         ),
         (
+            {"ports": [{"port": 10**20}]},
+            "spec.ports[0].port",
+            "must be a whole number, not a number of more than 64 bits",
+            "FieldValueTypeInvalid",
+        ),
+        (
             {"ports": [{"port": True}]},
             "spec.ports[0].port",
             "must be a whole number, not true",

@@ -43,6 +43,13 @@ def test_a_running_pod_is_given_its_grace(registry: Registry, make: Any) -> None
     assert registry.get("Pod", "default", "web") is lingering
 
 
+def test_grace_has_an_end(registry: Registry, make: Any) -> None:
+    registry.create(make.pod(terminationGracePeriodSeconds=2**62))
+    _bind(registry)
+    lingering = registry.delete("Pod", "default", "web")
+    assert lingering["metadata"]["deletionTimestamp"] == "2094-01-19T15:14:08Z"
+
+
 def test_grace_can_be_shortened_and_never_prolonged(
     registry: Registry, make: Any, clock: Any
 ) -> None:
