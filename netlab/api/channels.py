@@ -269,7 +269,7 @@ class _Session:
 
     def _resize(self, data: bytes) -> None:
         """`{"Width": 80, "Height": 24}`; what makes no sense is passed over."""
-        with contextlib.suppress(ValueError, TypeError, LookupError):
+        with contextlib.suppress(ValueError, TypeError, LookupError, OverflowError, RecursionError):
             size = json.loads(data.splitlines()[-1])  # several may have come at once
             columns, rows = int(size["Width"]), int(size["Height"])
             if 0 < columns < 65536 and 0 < rows < 65536:

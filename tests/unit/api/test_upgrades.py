@@ -132,6 +132,8 @@ def test_a_terminal_size_over_spdy(in_lab: Any) -> None:
         async with upgraded(lab, target, EXEC) as peer:
             for number, kind in ((1, "error"), (3, "stdin"), (5, "stdout"), (7, "resize")):
                 await peer.open(number, streamType=kind)
+            for nonsense in (b'{"Width":9e999}', b"[" * 5000, b"{}", b"5", b"\xff"):
+                await peer.say(7, nonsense)
             await peer.say(7, b'{"Width":90,"Height":30}\n')
             await peer.until(lambda: 5 in peer.ended)
         assert peer.data[5] == b"90x30\n"
