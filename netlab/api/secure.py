@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
 from aiohttp import web
@@ -14,6 +15,10 @@ from netlab.errors import NetlabError
 from netlab.kernel import paths
 
 _HANDSHAKE_SECONDS = 5.0
+_SEND_BUFFER = 128 * 1024
+"""Bytes in the kernel for each connection; by itself it takes megabytes for who never reads."""
+_READ_BUFFER = 32 * 1024
+"""Bytes; a TLS record has 16 KiB at most, and asyncio's 256 KiB are too much for every watcher."""
 
 
 class SecureListener:
@@ -38,6 +43,7 @@ class SecureListener:
         paths.api_port(self._directory).write_text(f"{port}\n")
         protocol = self._runner.server
         assert protocol is not None
+        SSLProtocol.max_size = _READ_BUFFER
         self._server = await asyncio.get_running_loop().create_server(
             protocol,
             sock=sock,
@@ -67,6 +73,7 @@ def _bound(wanted: int) -> socket.socket:
     for port in dict.fromkeys((wanted, 0)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         try:
             sock.bind(("127.0.0.1", port))
         except OSError as error:

@@ -58,6 +58,9 @@ BACKEND = web.AppKey("backend", Backend)
 STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
 """The tasks of answers that have no end of their own: the server ends them when it stops."""
 
+_UNREAD = 64 * 1024
+"""Bytes of a stream that wait for a client to read, until the stream waits as well."""
+
 _STARTED = web.RequestKey("started", web.StreamResponse)
 
 Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
@@ -248,18 +251,20 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     call = Call(request.app[BACKEND], request, target, form)
     verb = _verb(call)
     if verb in _STREAMS:
-        return await _streamed(request.app[STREAMING], verb(call))
+        return await _streamed(request, verb(call))
     answer = verb(call)
     return await answer if inspect.isawaitable(answer) else answer
 
 
 async def _streamed(
-    streaming: set[asyncio.Task[Any]], answer: web.StreamResponse | Awaitable[web.StreamResponse]
+    request: web.Request, answer: web.StreamResponse | Awaitable[web.StreamResponse]
 ) -> web.StreamResponse:
     """Await an answer that goes on until its client, or the server, ends it."""
-    task = asyncio.current_task()
+    task, streaming = asyncio.current_task(), request.app[STREAMING]
     assert task is not None
     assert inspect.isawaitable(answer)
+    if request.transport is not None:  # TLS would keep half a megabyte for who does not read
+        request.transport.set_write_buffer_limits(_UNREAD)
     streaming.add(task)
     try:
         return await answer
