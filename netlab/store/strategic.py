@@ -7,6 +7,7 @@ A patch's directives: `$patch: delete|replace|merge` in a mapping or list elemen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -81,7 +82,8 @@ def _merged_field(current: Any, patch: Mapping[str, Any], field: str, schema: Sc
         return value
     items = list(current) if isinstance(current, list) else []
     if gone is not None:
-        items = [item for item in items if item not in gone]
+        dropped = set(map(_text, gone))
+        items = [item for item in items if _text(item) not in dropped]
     if isinstance(value, list):
         items = _merged_list(items, value, schema)
     return _ordered(items, order, schema) if order is not None else items
@@ -92,47 +94,76 @@ def _merged_list(current: list[Any], patch: list[Any], schema: Schema) -> list[A
         return strip_nulls(patch)  # type: ignore[no-any-return]
     key = schema.merge_key
     if not key:
-        return [*current, *(item for item in patch if item not in current)]
+        present = set(map(_text, current))
+        return [*current, *(item for item in patch if _text(item) not in present)]
     for item in patch:
         if not isinstance(item, Mapping) or (key not in item and item.get("$patch") != "replace"):
             raise BadRequest(f"map: {item} does not contain declared merge key: {key}")
     elements = [item for item in patch if key in item]
-    result = list(current) if len(elements) == len(patch) else []  # `$patch: replace` alone
-    for item in elements:
-        _merge_element(result, item, elements, schema)
-    return result
+    kept = current if len(elements) == len(patch) else []  # `$patch: replace` alone
+    return _Elements(kept, elements, schema).merged()
 
 
-def _merge_element(
-    result: list[Any], item: Mapping[str, Any], patch: list[Any], schema: Schema
-) -> None:
-    key = str(schema.merge_key)
-    index = _position(result, item, patch, key)
-    if item.get("$patch") == "delete":
-        result[:] = [other for other in result if not _is_meant(item, other, key)]
-    elif index is None:
-        result.append(merged({}, item, schema.elements or ANYTHING))
-    else:
-        result[index] = merged(result[index], item, schema.elements or ANYTHING)
+class _Elements:
+    """A list of mappings and a patch's elements for it, found by their merge key."""
+
+    def __init__(self, current: list[Any], patch: list[Any], schema: Schema) -> None:
+        self._key = str(schema.merge_key)
+        self._schema = schema.elements or ANYTHING
+        self._items: list[Any] = list(current)
+        self._patch = patch
+        self._places = self._by_key(current)
+        self._spoken_for = self._by_key(patch)
+
+    def _by_key(self, items: list[Any]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for index, item in enumerate(items):
+            found.setdefault(_text(item.get(self._key)), []).append(index)
+        return found
+
+    def merged(self) -> list[Any]:
+        """The list after all elements of the patch."""
+        for item in self._patch:
+            same = self._places.setdefault(_text(item[self._key]), [])
+            if item.get("$patch") == "delete":
+                self._delete(item, same)
+            else:
+                self._merge(item, same)
+        return [item for item in self._items if item is not None]
+
+    def _delete(self, item: Mapping[str, Any], same: list[int]) -> None:
+        protocol = item.get("protocol")
+        for index in list(same):
+            if protocol in (None, self._items[index].get("protocol")):
+                self._items[index] = None
+                same.remove(index)
+
+    def _merge(self, item: Mapping[str, Any], same: list[int]) -> None:
+        index = self._position(item, same)
+        if index is None:
+            same.append(len(self._items))
+            self._items.append(merged({}, item, self._schema))
+        else:
+            self._items[index] = merged(self._items[index], item, self._schema)
+
+    def _position(self, item: Mapping[str, Any], same: list[int]) -> int | None:
+        """The element that a patch's element is about.
+
+        Ports 53/UDP and 53/TCP share their merge key: the protocol tells them apart. One that no
+        other element of the patch speaks of is what a change of protocol is about.
+        """
+        for index in same:
+            if _protocol(self._items[index]) == _protocol(item):
+                return index
+        others = self._spoken_for[_text(item[self._key])]
+        spoken_for = [_protocol(self._patch[index]) for index in others]
+        free = (index for index in same if _protocol(self._items[index]) not in spoken_for)
+        return next(free, None)
 
 
-def _is_meant(item: Mapping[str, Any], other: Mapping[str, Any], key: str) -> bool:
-    protocol = item.get("protocol")
-    return other.get(key) == item[key] and protocol in (None, other.get("protocol"))
-
-
-def _position(items: list[Any], item: Mapping[str, Any], patch: list[Any], key: str) -> int | None:
-    """The element that a patch's element is about.
-
-    Ports 53/UDP and 53/TCP share their merge key: the protocol tells them apart. One that no
-    other element of the patch speaks of is what a change of protocol is about.
-    """
-    same = [index for index, other in enumerate(items) if other.get(key) == item[key]]
-    for index in same:
-        if _protocol(items[index]) == _protocol(item):
-            return index
-    spoken_for = [_protocol(other) for other in patch if other.get(key) == item[key]]
-    return next((index for index in same if _protocol(items[index]) not in spoken_for), None)
+def _text(value: Any) -> str:
+    """A JSON value as a key to find it by: lists of thousands must not be searched by turns."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _protocol(item: Mapping[str, Any]) -> Any:
@@ -146,12 +177,13 @@ def _ordered(items: list[Any], order: list[Any], schema: Schema) -> list[Any]:
     def identity(item: Any) -> Any:
         return item.get(key) if key and isinstance(item, Mapping) else item
 
-    wanted = [identity(item) for item in order]
+    wanted = {_text(identity(item)): place for place, item in reversed([*enumerate(order)])}
     rank: dict[int, tuple[int, int]] = {}
     last = -1
     for index, item in enumerate(items):
-        if identity(item) in wanted:
-            last = wanted.index(identity(item))
+        place = wanted.get(_text(identity(item)))
+        if place is not None:
+            last = place
             rank[index] = (last, -1)
         else:
             rank[index] = (last, index)

@@ -165,6 +165,22 @@ def test_strategic_merges_nested_lists_and_replaces_plain_ones() -> None:
     assert web["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
 
 
+def test_strategic_merges_long_lists_in_passing() -> None:
+    """Searched element by element, these lists take minutes."""
+    numbers = range(30_000)
+    ports = [{"name": f"p{number}", "port": number} for number in numbers]
+    order = [{"port": number} for number in reversed(numbers)]
+    gone = [{"port": number, "$patch": "delete"} for number in numbers[1:]]
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {}, "spec": {"ports": ports}}
+
+    def patched_ports(**spec: Any) -> Any:
+        kind = "application/strategic-merge-patch+json"
+        return patched(service, {"spec": spec}, kind)["spec"]["ports"]
+
+    assert patched_ports(ports=ports, **{"$setElementOrder/ports": order}) == ports[::-1]
+    assert patched_ports(ports=gone) == ports[:1]
+
+
 def test_strategic_directives_of_lists() -> None:
     assert [c["name"] for c in containers({"name": "web", "$patch": "delete"})] == ["side"]
     assert containers({"$patch": "replace"}, {"name": "only"}) == [{"name": "only"}]
