@@ -14,6 +14,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app, serve_unix
@@ -52,6 +53,7 @@ class Lab:
     streams: FakeStreams
     http: aiohttp.ClientSession
     socket: Path
+    app: web.Application
 
     async def ask(
         self,
@@ -93,18 +95,19 @@ class Lab:
 
 
 @asynccontextmanager
-async def running_lab(directory: Path) -> AsyncIterator[Lab]:
-    lab = lab_from_object(LAB)
+async def running_lab(directory: Path, lab: Any = None) -> AsyncIterator[Lab]:
+    lab = lab_from_object(lab or LAB)
     registry = Registry(Store(None), lab)
     for obj in initial_objects(lab):
         registry.create(obj)
     streams = FakeStreams()
     socket = directory / f"{uuid.uuid4().hex[:8]}.sock"
-    runner = await serve_unix(build_app(registry, streams), socket)
+    app = build_app(registry, streams)
+    runner = await serve_unix(app, socket)
     try:
         connector = aiohttp.UnixConnector(str(socket), limit=0)
         async with aiohttp.ClientSession(connector=connector) as http:
-            yield Lab(registry, streams, http, socket)
+            yield Lab(registry, streams, http, socket, app)
     finally:
         await runner.cleanup()
 
