@@ -92,22 +92,39 @@ def _step(name: str) -> str:
 
 # -- how an object's values lie in fields ----------------------------------------------------
 
-Entries = dict[str, tuple[Any, Schema]]
+Child = tuple[Any, Schema]
+Entries = dict[str, Child]
 
 
 def entries(value: Any, schema: Schema) -> Entries | None:
     """The children of a value, each with its schema; None for what is one field as a whole."""
+    found = _named(value, schema)
+    return None if found is None else dict(found)
+
+
+def _named(value: Any, schema: Schema) -> list[tuple[str, Child]] | None:
+    """The same in order; a list may name an element twice."""
     if isinstance(value, Mapping) and schema.raw.get("x-kubernetes-map-type") != "atomic":
-        return {f"f:{name}": (item, schema.child(name) or ANYTHING) for name, item in value.items()}
+        return [(f"f:{n}", (item, schema.child(n) or ANYTHING)) for n, item in value.items()]
     if not isinstance(value, list):
         return None
     kind = schema.raw.get("x-kubernetes-list-type")
     if kind == "map":
         keys = schema.raw["x-kubernetes-list-map-keys"]
-        return {_element(item, keys): (item, schema.elements) for item in value}
+        return [(_element(item, keys), (item, schema.elements)) for item in value]
     if kind == "set":
-        return {f"v:{json.dumps(item)}": (item, schema.elements) for item in value}
+        return [(f"v:{json.dumps(item)}", (item, schema.elements)) for item in value]
     return None
+
+
+def duplicates(value: Any, schema: Schema) -> Iterator[str]:
+    """What is named twice: `.spec.ports: duplicate entries for key [port=80,protocol="TCP"]`."""
+    seen = set()
+    for name, child in _named(value, schema) or ():
+        if name in seen:
+            yield f": duplicate entries for key {_step(name)}"
+        seen.add(name)
+        yield from (_step(name) + rest for rest in duplicates(*child))
 
 
 def _element(item: Any, keys: list[str]) -> str:

@@ -14,10 +14,19 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from netlab.errors import ApiError
+from netlab.objects import meta
 from netlab.objects import schema as schemas
 from netlab.objects.meta import Object
 from netlab.objects.schema import Schema, strip_nulls
-from netlab.store.fieldset import NOTHING, FieldSet, changes, fields_of, overlaid, without
+from netlab.store.fieldset import (
+    NOTHING,
+    FieldSet,
+    changes,
+    duplicates,
+    fields_of,
+    overlaid,
+    without,
+)
 
 Operation = Literal["Apply", "Update"]
 Managers = list[Object]
@@ -101,11 +110,13 @@ def applied(
 ) -> Object:
     """The live object with a configuration applied to it, its managers among its metadata.
 
-    `ApiError` 409 when that would change what another manager owns, unless it is forced, which
-    takes these fields over.
+    `ApiError` 500, as an API server has it, when the configuration names an element twice; 409
+    when it would change what another manager owns, unless it is forced, which takes these fields
+    over.
     """
     schema = _schema_of(live)
     said: Object = _within(strip_nulls(config), subresource)
+    _refuse_duplicates(said, live, schema)
     fields = fields_of(_manageable(said, subresource), schema) if said else NOTHING
     mine = Entry(manager, "Apply", fields, now, live["apiVersion"], subresource)
     known = entries_of(live)
@@ -183,6 +194,16 @@ def _with_managers(obj: Object, entries: Iterable[Entry], old: Object) -> Object
     ]
     metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
     return {**obj, "metadata": {**metadata, "managedFields": found} if found else metadata}
+
+
+def _refuse_duplicates(said: Object, live: Object, schema: Schema) -> None:
+    found = list(duplicates(said, schema))
+    if found:
+        group, _, version = live["apiVersion"].rpartition("/")
+        what = f"{meta.namespace(live)}/{meta.name(live)}; {group}/{version}, Kind={live['kind']}"
+        listed = found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))
+        text = f"failed to create typed patch object ({what}): {listed}"
+        raise ApiError(text, code=500, reason="")
 
 
 def _refuse_conflicts(others: Iterable[Entry], changed: FieldSet) -> None:

@@ -204,3 +204,30 @@ def test_what_is_refused_is_refused_whole(registry: Registry) -> None:
     assert len(registry.get("Service", "default", "web")["spec"]["ports"]) == 1
     with pytest.raises(ApiError, match="ports"):
         apply(registry, {**service(), "spec": {"ports": "none"}})
+
+
+def test_an_element_named_twice_is_refused_and_not_half_lost(registry: Registry) -> None:
+    apply(registry, service({"port": 80, "name": "a"}))
+    with pytest.raises(ApiError) as refused:
+        apply(registry, service({"port": 80, "name": "a"}, {"port": 80, "name": "b"}))
+    assert (refused.value.code, refused.value.message) == (
+        500,
+        "failed to create typed patch object (default/web; /v1, Kind=Service): "
+        '.spec.ports: duplicate entries for key [port=80,protocol="TCP"]',
+    )
+    ports = registry.get("Service", "default", "web")["spec"]["ports"]
+    assert [port["name"] for port in ports] == ["a"]
+
+
+def test_all_that_is_named_twice_is_listed(registry: Registry) -> None:
+    config = deployment()
+    container = config["spec"]["template"]["spec"]["containers"][0]
+    container["env"] = [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    config["spec"]["template"]["spec"]["containers"].append({"name": "c", "image": "busybox"})
+    with pytest.raises(ApiError) as refused:
+        apply(registry, config)
+    assert refused.value.message.splitlines() == [
+        "failed to create typed patch object (default/web; apps/v1, Kind=Deployment): errors:",
+        '  .spec.template.spec.containers[name="c"].env: duplicate entries for key [name="A"]',
+        '  .spec.template.spec.containers: duplicate entries for key [name="c"]',
+    ]
