@@ -133,9 +133,15 @@ def applied(
     return _with_managers(result, [mine, *others], live)
 
 
-def updated(new: Object, old: Object, manager: str, subresource: str, now: str) -> Object:
-    """The new object with its managers, after a change that was no apply."""
-    known = entries_of(old)
+def updated(
+    new: Object, old: Object, said: Managers, manager: str, subresource: str, now: str
+) -> Object:
+    """The new object with its managers, after a change that was no apply.
+
+    `said` is what the client wrote for them: kubectl moves fields from its client-side apply to
+    its server-side one in this way, and `[{}]` makes an API server forget all managers.
+    """
+    known = entries_of(old) if subresource else _told(said, old)
     if not known:
         return new
     if subresource == "status":
@@ -146,6 +152,19 @@ def updated(new: Object, old: Object, manager: str, subresource: str, now: str) 
     if mine.whose not in {entry.whose for entry in left}:
         left.append(mine)
     return _with_managers(new, left, old)
+
+
+def _told(said: Managers, old: Object) -> list[Entry]:
+    """The managers that a client wrote; those that there were, if it wrote none or nonsense."""
+    if said == [{}]:
+        return []
+    try:
+        found = entries_of({"metadata": {"managedFields": said}})
+        for entry in found:
+            list(entry.fields.paths())  # it reads all names
+    except (KeyError, TypeError, ValueError, AttributeError):
+        found = []
+    return found or entries_of(old)
 
 
 def _without_taken(entry: Entry, mine: Entry, gone: FieldSet) -> Entry:

@@ -208,6 +208,7 @@ class Registry:
         if subresource not in ("", "finalize", *kind.subresources):
             raise failures.unknown_kind()
         _check_version(kind, new, old)
+        said = managed.take(new)
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
@@ -216,7 +217,8 @@ class Registry:
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
         if change.managers is None:
-            new = managed.updated(new, old, change.manager or "netlab", subresource, self._now())
+            by = change.manager or "netlab"
+            new = managed.updated(new, old, said, by, subresource, self._now())
         elif change.managers:
             new["metadata"]["managedFields"] = change.managers
         if new == old:

@@ -231,3 +231,46 @@ def test_all_that_is_named_twice_is_listed(registry: Registry) -> None:
         '  .spec.template.spec.containers[name="c"].env: duplicate entries for key [name="A"]',
         '  .spec.template.spec.containers: duplicate entries for key [name="c"]',
     ]
+
+
+def write_managers(registry: Registry, said: Any) -> Json:
+    """Write metadata.managedFields, as anybody may who reads and changes the object."""
+    obj = registry.get("Service", "default", "web")
+    metadata = {**obj["metadata"], "managedFields": said}
+    return registry.update({**obj, "metadata": metadata}, field_manager="b")
+
+
+def test_clients_can_hand_fields_from_one_manager_to_another(registry: Registry) -> None:
+    apply(registry, service({"port": 80}))
+    labelled = registry.patch(
+        "Service", "default", "web", {"metadata": {"labels": {"x": "y"}}}, field_manager="b"
+    )
+    entry = labelled["metadata"]["managedFields"][1]
+    moved = write_managers(registry, [{**entry, "manager": "a", "operation": "Apply"}])
+    assert owned(moved) == {"a Apply": {"f:metadata": {"f:labels": {"f:x": {}}}}}
+    assert "labels" not in apply(registry, service({"port": 80}))["metadata"]
+
+
+def test_one_empty_manager_makes_all_forgotten(registry: Registry) -> None:
+    apply(registry, service({"port": 80}))
+    assert owned(write_managers(registry, [{}])) == {}
+
+
+SOUND = {"manager": "c", "operation": "Apply", "apiVersion": "v1", "time": "2026-01-31T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [],
+        [SOUND],
+        [{**SOUND, "fieldsV1": {}}, {"fieldsV1": {"f:spec": {}}}],
+        [{**SOUND, "fieldsV1": {"spec": {}}}],
+        [{**SOUND, "fieldsV1": {"f:spec": 1}}],
+        [{**SOUND, "fieldsV1": {"k:nonsense": {}}}],
+        [{**SOUND, "fieldsV1": {"k:1": {}}}],
+    ],
+)
+def test_no_managers_and_nonsense_leave_them_as_they_were(registry: Registry, said: Any) -> None:
+    before = apply(registry, service({"port": 80}))
+    assert write_managers(registry, said) == before
