@@ -7,7 +7,8 @@ from typing import Any
 from aiohttp import web
 
 from netlab.api import bodies, eventviews, fields
-from netlab.api.call import Call, is_dry_run, plain_answer, query_number
+from netlab.api.call import Call, is_dry_run, query_number
+from netlab.api.encoding import to_json
 from netlab.errors import BadRequest, Invalid, NotFound
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.store.deletion import Propagation, is_over
@@ -153,7 +154,7 @@ async def delete(call: Call) -> web.Response:
     lingers = is_terminating(obj) and not is_over(obj)
     if lingers or call.target.kind.kind in _DELETED_IS_RETURNED:
         return call.answer(obj, stored=not options.dry_run)
-    return plain_answer(_deleted(call, obj))
+    return call.answer_bytes(to_json(_deleted(call, obj)))
 
 
 def delete_object(call: Call, options: Deletion) -> Object:
@@ -239,11 +240,13 @@ async def delete_collection(call: Call) -> web.Response:
         propagation=options.propagation,
         dry_run=options.dry_run,
     )
-    return plain_answer(
-        {
-            "kind": f"{kind.kind}List",
-            "apiVersion": kind.api_version,
-            "metadata": {"resourceVersion": gone.resource_version},
-            "items": gone.items,
-        }
+    return call.answer_bytes(
+        to_json(
+            {
+                "kind": f"{kind.kind}List",
+                "apiVersion": kind.api_version,
+                "metadata": {"resourceVersion": gone.resource_version},
+                "items": gone.items,
+            }
+        )
     )

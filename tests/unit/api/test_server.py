@@ -526,6 +526,28 @@ def test_unknown_fields(in_lab: Any) -> None:
     in_lab(story)
 
 
+def test_endpoints_are_deprecated_whatever_is_done_to_them(in_lab: Any) -> None:
+    warning = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    path = "/api/v1/namespaces/default/endpoints"
+    body = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "a"}}
+
+    async def story(lab: Any) -> None:
+        for method, where, sent in (
+            ("POST", path, body),
+            ("GET", path, None),
+            ("GET", f"{path}/a", None),
+            ("DELETE", f"{path}/a", None),
+            ("DELETE", path, None),
+        ):
+            answer = await lab.ask(method, where, sent)
+            assert (answer.code // 100, answer.headers.get("Warning")) == (2, warning), method
+        async with lab.http.get(f"http://lab{path}?watch=1&timeoutSeconds=1") as watched:
+            assert watched.headers["Warning"] == warning
+        assert "Warning" not in (await lab.ask("GET", SERVICES)).headers
+
+    in_lab(story)
+
+
 def test_unknown_fields_of_patches(in_lab: Any) -> None:
     async def story(lab: Any) -> None:
         await lab.ask("POST", DEPLOYMENTS, deployment())
