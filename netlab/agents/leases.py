@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,8 +57,17 @@ class Leases:
         try:
             await self._api.patch("Lease", NAMESPACE, node, {"spec": spec})
         except NotFound:
-            owner = await self._api.get("Node", "", node)
-            await self._api.create(lease(owner, spec))
+            with contextlib.suppress(NotFound):  # of the Node: somebody deleted it
+                owner = await self._api.get("Node", "", node)
+                await self._create(lease(owner, spec))
+
+    async def _create(self, obj: Object) -> None:
+        try:
+            await self._api.create(obj)
+        except NotFound:  # not even the namespace is there any more
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+            await self._api.create(namespace)
+            await self._api.create(obj)
 
 
 def lease(node: Object, spec: dict[str, Any]) -> Object:

@@ -63,9 +63,27 @@ def test_a_lease_is_renewed_in_place(registry: Registry, monkeypatch: pytest.Mon
     assert last["spec"]["renewTime"] > first["spec"]["renewTime"]
 
 
-def test_a_node_that_was_deleted_keeps_the_others_alive(registry: Registry) -> None:
+def test_a_node_that_was_deleted_keeps_the_others_alive(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
     registry.delete("Node", "", "master001")
     beat(registry, "master001", "worker001")
+    assert not caplog.records
     assert lease(registry, "worker001")
     with pytest.raises(NotFound):
         lease(registry, "master001")
+
+
+def test_the_leases_namespace_comes_back(
+    registry: Registry, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.delete("Namespace", "", leases.NAMESPACE)
+    registry.patch(
+        "Namespace", "", leases.NAMESPACE, {"spec": {"finalizers": None}}, subresource="finalize"
+    )
+    with pytest.raises(NotFound):
+        registry.get("Namespace", "", leases.NAMESPACE)
+    beat(registry, "master001", "worker001")
+    assert lease(registry, "master001")
+    assert lease(registry, "worker001")
+    assert not caplog.records
