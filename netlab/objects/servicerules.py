@@ -166,6 +166,13 @@ def _affinity(spec: dict[str, Any]) -> Iterator[FieldProblem]:
         )
 
 
+_LOAD_BALANCERS_OWN = (
+    "loadBalancerSourceRanges",
+    "allocateLoadBalancerNodePorts",
+    "loadBalancerClass",
+)
+
+
 def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     """What concerns traffic from outside the cluster."""
     for index, text in enumerate(spec.get("externalIPs") or []):
@@ -173,7 +180,7 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
         yield from fields.cidr(("spec", "loadBalancerSourceRanges", index), text.strip())
     if type_ != "LoadBalancer":
-        for field in ("loadBalancerSourceRanges", "allocateLoadBalancerNodePorts"):
+        for field in _LOAD_BALANCERS_OWN:
             if spec.get(field):
                 yield forbidden(("spec", field), "may only be used when `type` is 'LoadBalancer'")
     policy = spec.get("externalTrafficPolicy")

@@ -109,6 +109,10 @@ def _changed(before: Mapping, after: Mapping) -> list[str]:
 
 def _service(new: Object, old: Object) -> Iterator[FieldProblem]:
     was, wanted = _spec(old), _spec(new)
+    lasting = was.get("type") == wanted.get("type") == "LoadBalancer"
+    if lasting and wanted.get("loadBalancerClass") != was.get("loadBalancerClass"):
+        path = ("spec", "loadBalancerClass")
+        yield invalid(path, wanted.get("loadBalancerClass"), "may not change once set")
     if "ExternalName" in (was.get("type"), wanted.get("type")):
         return  # such a Service has no address to keep
     before, after = _addresses(was), _addresses(wanted)

@@ -367,6 +367,19 @@ def test_a_cluster_ip_stays():
     ]
 
 
+@pytest.mark.parametrize(("before", "after"), [("a/b", "c/d"), ("a/b", None), (None, "a/b")])
+def test_a_load_balancers_class_stays(before, after):
+    old = service(type="LoadBalancer", loadBalancerClass=before)
+    message = changed(old, "spec", "loadBalancerClass", to=after)["spec.loadBalancerClass"]
+    assert message.endswith("may not change once set")
+
+
+def test_a_load_balancers_class_goes_with_the_type():
+    old = service(type="LoadBalancer", loadBalancerClass="a/b")
+    assert validate_update(service(), old) == []
+    assert "spec.loadBalancerClass" in said(service(loadBalancerClass="a/b"))
+
+
 def test_a_cluster_ip_may_go_with_the_type():
     old = service(clusterIP="10.96.0.20")
     new = made("Service", "v1", spec={"type": "ExternalName", "externalName": "a.b"})
