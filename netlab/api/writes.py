@@ -79,9 +79,11 @@ async def patch(call: Call) -> web.Response:
     kind, change = await read_patch(call)
     if eventviews.is_view(call.target.kind) and isinstance(change, dict):
         change = eventviews.inward(change)
-    call.warnings += fields.check_patch(call.target.kind, change, call.query("fieldValidation"))
     created = False
-    if kind == APPLY:
+    if kind != APPLY:
+        asked = call.query("fieldValidation")
+        call.warnings += fields.check_patch(call.target.kind, change, asked)
+    else:
         _agree_with_path(bodies.as_kind(change, *_gvk(call))["metadata"], call)
         created = not _exists(call)
     now = apply_patch(call, kind, change, call.target.subresource)

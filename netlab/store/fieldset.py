@@ -127,6 +127,14 @@ def duplicates(value: Any, schema: Schema) -> Iterator[str]:
         yield from (_step(name) + rest for rest in duplicates(*child))
 
 
+def undeclared(value: Any, schema: Schema) -> Iterator[str]:
+    """What the schema does not know: `.spec.selectors: field not declared in schema`."""
+    for name, (item, child) in _named(value, schema) or ():
+        if name.startswith("f:") and schema.child(name[2:]) is None:
+            yield f"{_step(name)}: field not declared in schema"
+        yield from (_step(name) + rest for rest in undeclared(item, child))
+
+
 def _element(item: Any, keys: list[str]) -> str:
     known = item if isinstance(item, Mapping) else {}
     found = {key: known.get(key, _KEY_DEFAULTS.get(key)) for key in sorted(keys)}

@@ -25,6 +25,7 @@ from netlab.store.fieldset import (
     duplicates,
     fields_of,
     overlaid,
+    undeclared,
     without,
 )
 
@@ -99,6 +100,21 @@ def take(obj: Object) -> Managers:
     return found
 
 
+def check(config: Mapping[str, Any], live: Object) -> None:
+    """Refuse a configuration that says what no such object has, or names an element twice.
+
+    `ApiError` 500 without a reason, as an API server has it, whatever validation was asked for.
+    """
+    schema = _schema_of(live)
+    found = [*undeclared(config, schema), *duplicates(config, schema)]
+    if found:
+        group, _, version = live["apiVersion"].rpartition("/")
+        what = f"{meta.namespace(live)}/{meta.name(live)}; {group}/{version}, Kind={live['kind']}"
+        listed = found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))
+        text = f"failed to create typed patch object ({what}): {listed}"
+        raise ApiError(text, code=500, reason="")
+
+
 def applied(
     live: Object,
     config: Mapping[str, Any],
@@ -110,13 +126,11 @@ def applied(
 ) -> Object:
     """The live object with a configuration applied to it, its managers among its metadata.
 
-    `ApiError` 500, as an API server has it, when the configuration names an element twice; 409
-    when it would change what another manager owns, unless it is forced, which takes these fields
-    over.
+    `ApiError` 409 when that would change what another manager owns, unless it is forced, which
+    takes these fields over.
     """
     schema = _schema_of(live)
     said: Object = _within(strip_nulls(config), subresource)
-    _refuse_duplicates(said, live, schema)
     fields = fields_of(_manageable(said, subresource), schema) if said else NOTHING
     mine = Entry(manager, "Apply", fields, now, live["apiVersion"], subresource)
     known = entries_of(live)
@@ -213,16 +227,6 @@ def _with_managers(obj: Object, entries: Iterable[Entry], old: Object) -> Object
     ]
     metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
     return {**obj, "metadata": {**metadata, "managedFields": found} if found else metadata}
-
-
-def _refuse_duplicates(said: Object, live: Object, schema: Schema) -> None:
-    found = list(duplicates(said, schema))
-    if found:
-        group, _, version = live["apiVersion"].rpartition("/")
-        what = f"{meta.namespace(live)}/{meta.name(live)}; {group}/{version}, Kind={live['kind']}"
-        listed = found[0] if len(found) == 1 else "\n  ".join(("errors:", *found))
-        text = f"failed to create typed patch object ({what}): {listed}"
-        raise ApiError(text, code=500, reason="")
 
 
 def _refuse_conflicts(others: Iterable[Entry], changed: FieldSet) -> None:

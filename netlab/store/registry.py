@@ -265,6 +265,7 @@ class Registry:
         if not isinstance(config, Mapping):
             raise BadRequest("the applied configuration must be a mapping")
         live = old or _unborn(kind, namespace, name)
+        managed.check(config, live)
         said = admission.decoded(kind, {**_type_of(live), **config})
         _check_identity(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
         by = change.manager or "netlab"

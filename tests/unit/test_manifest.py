@@ -295,14 +295,3 @@ def test_kubernetes_and_kube_dns_may_keep_their_addresses():
     assert found == [
         (8, "spec.clusterIP", 'Invalid value: "10.96.0.10": provided IP is already allocated')
     ]
-
-
-# Speed
-
-
-def test_quickstart_loads_in_no_time():
-    path = TOPOLOGIES / "quickstart.yaml"
-    load([path])
-    started = time.process_time()
-    load([path])
-    assert time.process_time() - started < 0.015

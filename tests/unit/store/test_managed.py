@@ -274,3 +274,18 @@ SOUND = {"manager": "c", "operation": "Apply", "apiVersion": "v1", "time": "2026
 def test_no_managers_and_nonsense_leave_them_as_they_were(registry: Registry, said: Any) -> None:
     before = apply(registry, service({"port": 80}))
     assert write_managers(registry, said) == before
+
+
+def test_what_no_such_object_has_is_refused(registry: Registry) -> None:
+    config = service({"port": 80, "prot": "TCP"})
+    with pytest.raises(ApiError) as caught:
+        apply(registry, config)
+    assert caught.value.code == 500
+    assert caught.value.message == (
+        "failed to create typed patch object (default/web; /v1, Kind=Service): "
+        '.spec.ports[port=80,protocol="TCP"].prot: field not declared in schema'
+    )
+    with pytest.raises(
+        ApiError, match=r"errors:\n  \.spec\.ports.*\n  \.specs: field not declared"
+    ):
+        apply(registry, {**config, "specs": {}})
