@@ -107,10 +107,17 @@ class Child:
 
 
 def kill_session(leader: int) -> None:
-    """Kill a session leader and whatever still belongs to its session."""
-    for pid in [leader, *_members(leader)]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill a session leader and whatever still belongs to its session.
+
+    One that was just about to fork when it was killed has a child that no list had: so look again
+    until there is nobody new.
+    """
+    killed: set[int] = set()
+    while new := {leader, *_members(leader)} - killed:
+        for pid in new:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= new
 
 
 def _members(session: int) -> Iterable[int]:
