@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from netlab.errors import BadRequest, Invalid
@@ -15,6 +15,14 @@ from netlab.objects.problems import FieldProblem, Path
 Mode = Literal["Strict", "Warn", "Ignore"]
 
 _DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
+_INT64 = "int64"
+_INT64_FIELDS = frozenset(
+    (
+        "activeDeadlineSeconds", "fsGroup", "generation", "observedGeneration", "revision",
+        "runAsGroup", "runAsUser", "terminationGracePeriodSeconds", "tolerationSeconds",
+    )
+)  # fmt: skip
+"""The schema tells no int32 from an int64; all other whole numbers are int32."""
 _GO_TYPES = {"string": "string", "integer": "int32", "number": "float64", "boolean": "bool"}
 
 
@@ -92,22 +100,43 @@ def _version(api_version: str) -> str:
 
 
 def _cannot_unmarshal(obj: Object, path: Path) -> str:
-    """A wrong type in the words of Go's decoder."""
-    found = schema.of(obj["apiVersion"], obj["kind"])
-    wanted = found.at(path) if found else None
-    types = wanted.types if wanted else ()
-    value = _value_at(obj, path)
-    names = ".".join(str(part) for part in path if isinstance(part, str))
+    """A wrong type in the words of Go's decoder.
+
+    It names the innermost struct, and the whole way to the field but for a map's keys:
+    `EnvVar.spec.containers.env.value`.
+    """
+    content = schema.definitions()
+    defs, struct = content["$defs"], content["kinds"][f"{obj['apiVersion']}/{obj['kind']}"]
+    inner, names, raw = struct, list[str](), defs[struct]
+    for part in path:
+        if isinstance(part, int):
+            raw = raw.get("items", {})
+        elif part in raw.get("properties", {}):
+            struct, raw = inner, raw["properties"][part]
+            names.append(part)
+        else:
+            raw = raw.get("additionalProperties") or {}
+        inner = raw.get("$ref", inner)
+        raw = defs[raw["$ref"]] if "$ref" in raw else raw
+    field = f"{struct}.{'.'.join(names)}"
+    wanted = _INT64 if names and names[-1] in _INT64_FIELDS else _go_type(raw, inner)
     return (
-        f"json: cannot unmarshal {json_type(value)} into Go struct field "
-        f"{obj['kind']}.{names} of type {_go_type(types)}"
+        f"json: cannot unmarshal {json_type(_value_at(obj, path))} into Go struct field "
+        f"{field} of type {wanted}"
     )
 
 
-def _go_type(types: tuple[str, ...]) -> str:
-    if types == ("integer", "string") or types == ("string", "integer"):
+def _go_type(raw: Mapping[str, Any], name: str) -> str:
+    """The Go type of a field; `name` is its struct's, if it is one."""
+    kind = raw.get("type")
+    if isinstance(kind, list):
         return "intstr.IntOrString"
-    return _GO_TYPES.get(types[0], types[0]) if types else "object"
+    if kind == "array":
+        items = raw.get("items", {})
+        return "[]" + _go_type({} if "$ref" in items else items, items.get("$ref", ""))
+    if "properties" in raw or not kind:
+        return f"v1.{name}"
+    return "map[string]string" if kind == "object" else _GO_TYPES.get(kind, str(kind))
 
 
 def _value_at(value: Any, path: Path) -> Any:
