@@ -20,7 +20,7 @@ from netlab.objects.meta import Object
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
-from netlab.store import admission, binding, deletion, failures, managed, strategy
+from netlab.store import admission, binding, deletion, failures, identity, managed, strategy
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator
 from netlab.store.deletion import Propagation
@@ -207,7 +207,7 @@ class Registry:
         subresource = change.subresource
         if subresource not in ("", "finalize", *kind.subresources):
             raise failures.unknown_kind()
-        _check_version(kind, new, old)
+        identity.check_version(kind, new, old)
         said = managed.take(new)
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
@@ -253,7 +253,7 @@ class Registry:
             return self._apply(of, space, name, patch, change, force)
         old = self._current(of, space, name)
         new = admission.decoded(of, patched(old, patch, content_type))
-        _check_identity(of, new, old)
+        identity.check_same(of, new, old)
         return self._update(of, new, old, change)
 
     def _apply(
@@ -267,7 +267,7 @@ class Registry:
         live = old or _unborn(kind, namespace, name)
         managed.check(config, live)
         said = admission.decoded(kind, {**_type_of(live), **config})
-        _check_identity(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
+        identity.check_same(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
         by = change.manager or "netlab"
         new = managed.applied(live, said, by, change.subresource, self._now(), force=force)
         new = schema.strip_nulls(new)
@@ -372,28 +372,6 @@ def _revision(text: str) -> int:
     if text and not text.isdecimal():
         raise failures.bad_revision(text)
     return int(text or 0)
-
-
-def _check_version(kind: Kind, new: Object, old: Object) -> None:
-    """The caller must mean the object there is, in the version there is."""
-    wanted, current = new["metadata"].get("uid"), meta.uid(old)
-    if wanted and wanted != current:
-        raise failures.wrong_uid(kind, meta.name(old), wanted, current)
-    version = new["metadata"].get("resourceVersion")
-    if version and version != old["metadata"]["resourceVersion"]:
-        raise failures.conflict(kind, meta.name(old))
-
-
-def _check_identity(kind: Kind, new: Object, old: Object) -> None:
-    """A patch cannot turn an object into another one."""
-    same = (
-        new.get("kind") == old["kind"]
-        and new.get("apiVersion") == old["apiVersion"]
-        and new["metadata"].get("name") == meta.name(old)
-        and meta.namespace(new) == meta.namespace(old)
-    )
-    if not same:
-        raise failures.identity_changed(kind, meta.name(old))
 
 
 def _type_of(obj: Object) -> Object:

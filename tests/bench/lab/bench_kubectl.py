@@ -13,7 +13,6 @@ import argparse
 import contextlib
 import http.client
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,15 +20,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench_service import until
-from dnslib import DNSRecord
-from scene import memory, netlab, private_place, row
+from scene import answers, memory, netlab, private_place, resolved, row, until
 
 from netlab.api.identity import Identity
-from netlab.kernel import netns, paths
+from netlab.kernel import paths
 
 LAB = "full"
-NODES = ("master001", "worker001", "worker002")
+ASKING = f"{LAB}.default.asking"
+DNS = "172.20.0.10"
+NODES = tuple(f"{LAB}.{name}" for name in ("master001", "worker001", "worker002"))
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 PODS_EACH = 10
 
@@ -106,10 +105,11 @@ def main() -> None:
 def new_service(kubectl: Path, name: str) -> tuple[float, float]:
     run([kubectl, "create", "-f", "-"], SERVICE.format(name=name, app=0))
     began = time.monotonic()
-    until(lambda: resolved(f"{name}.default.svc.cluster.local") is not None)
+    full = f"{name}.default.svc.cluster.local"
+    until(lambda: resolved(ASKING, full, DNS))
     known = time.monotonic() - began
-    address = resolved(f"{name}.default.svc.cluster.local")
-    until(lambda: all(answers(node, str(address)) for node in NODES))
+    address = resolved(ASKING, full, DNS)
+    until(lambda: all(answers(node, address) for node in NODES))
     return known, time.monotonic() - began
 
 
@@ -140,28 +140,6 @@ def served() -> Iterator[Callable[[str], bytes]]:
     ask("/version")
     with contextlib.closing(connection):
         yield ask
-
-
-def resolved(name: str) -> str | None:
-    with inside("default.asking", socket.SOCK_DGRAM) as asking:
-        asking.settimeout(1)
-        asking.connect(("172.20.0.10", 53))
-        asking.send(DNSRecord.question(name).pack())
-        found = DNSRecord.parse(asking.recv(512)).rr
-        return str(found[0].rdata) if found else None
-
-
-def answers(node: str, address: str) -> bool:
-    with inside(node, socket.SOCK_STREAM) as client, contextlib.suppress(OSError):
-        client.settimeout(0.05)
-        client.connect((address, 80))
-        return True
-    return False
-
-
-def inside(place: str, kind: socket.SocketKind) -> socket.socket:
-    with netns.entered(paths.namespace(paths.lab_dir(LAB), f"{LAB}.{place}")):
-        return socket.socket(socket.AF_INET, kind)
 
 
 if __name__ == "__main__":

@@ -9,18 +9,15 @@ From the moment the API has answered the request that made it: until a pod's loo
 from __future__ import annotations
 
 import argparse
-import contextlib
-import socket
 import time
-from collections.abc import Callable
 
-from dnslib import DNSRecord
-from scene import ROOT, netlab, private_place, row
+from scene import ROOT, answers, netlab, private_place, resolved, row, until
 
 from netlab.client.sync import Client
-from netlab.kernel import netns, paths
+from netlab.kernel import paths
 
-NODES = ("master001", "worker001", "worker002")
+ASKING = "quickstart.default.client-pod"
+NODES = ("quickstart.master001", "quickstart.worker001", "quickstart.worker002")
 
 
 def main() -> None:
@@ -50,37 +47,10 @@ def one_service(api: Client, name: str) -> tuple[float, float]:
         }
     )
     began = time.monotonic()
-    until(lambda: resolves(f"{name}.default.svc.cluster.local"))
-    resolved = time.monotonic() - began
+    until(lambda: resolved(ASKING, f"{name}.default.svc.cluster.local"))
+    known = time.monotonic() - began
     until(lambda: all(answers(node, made["spec"]["clusterIP"]) for node in NODES))
-    return resolved, time.monotonic() - began
-
-
-def until(holds: Callable[[], bool]) -> None:
-    while not holds():
-        time.sleep(0.0005)
-
-
-def resolves(name: str) -> bool:
-    with inside("default.client-pod", socket.SOCK_DGRAM) as asking:
-        asking.settimeout(1)
-        asking.connect(("10.96.0.10", 53))
-        asking.send(DNSRecord.question(name).pack())
-        return bool(DNSRecord.parse(asking.recv(512)).rr)
-
-
-def answers(node: str, address: str) -> bool:
-    with inside(node, socket.SOCK_STREAM) as client, contextlib.suppress(OSError):
-        client.settimeout(0.02)
-        client.connect((address, 80))
-        return True
-    return False
-
-
-def inside(place: str, kind: socket.SocketKind) -> socket.socket:
-    path = paths.namespace(paths.lab_dir("quickstart"), f"quickstart.{place}")
-    with netns.entered(path):
-        return socket.socket(socket.AF_INET, kind)
+    return known, time.monotonic() - began
 
 
 if __name__ == "__main__":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from dnslib import DNSRecord
 
 from netlab.kernel import netns, paths, process
 
@@ -61,3 +64,33 @@ def row(what: str, seconds: Sequence[float]) -> None:
     """One line of a table: the median and the extremes, in milliseconds."""
     low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
     print(f"  {what:<44}{middle * 1000:8.0f} ms   ({low * 1000:.0f} to {high * 1000:.0f})")
+
+
+def until(holds: Callable[[], object]) -> None:
+    """Wait, looking twice a millisecond."""
+    while not holds():
+        time.sleep(0.0005)
+
+
+def resolved(place: str, name: str, server: str = "10.96.0.10") -> str:
+    """What the cluster's DNS answers first, asked from a namespace (`LAB.NAMESPACE.POD`)."""
+    with _inside(place, socket.SOCK_DGRAM) as asking:
+        asking.settimeout(1)
+        asking.connect((server, 53))
+        asking.send(DNSRecord.question(name).pack())
+        found = DNSRecord.parse(asking.recv(512)).rr
+        return str(found[0].rdata) if found else ""
+
+
+def answers(place: str, address: str) -> bool:
+    """Whether port 80 of an address takes a connection from a namespace."""
+    with _inside(place, socket.SOCK_STREAM) as client, contextlib.suppress(OSError):
+        client.settimeout(0.05)
+        client.connect((address, 80))
+        return True
+    return False
+
+
+def _inside(place: str, kind: socket.SocketKind) -> socket.socket:
+    with netns.entered(paths.namespace(paths.lab_dir(place.split(".")[0]), place)):
+        return socket.socket(socket.AF_INET, kind)
