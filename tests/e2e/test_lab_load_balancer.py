@@ -221,8 +221,8 @@ def test_a_client_follows_an_address_to_another_node(lab: Machine) -> None:
     for vip in (BOTH, BOTH_V6):
         assert lab.curl(CLIENT, f"{vip}/hostname", "--max-time", "0.5").startswith("echo-")
     (second,) = announcers(lab, BOTH)
-    events = lab.netlab("get", "events").stdout
-    assert f'announcing from node "{second.removeprefix("lb.")}" with protocol' in events
+    told = f'announcing from node "{second.removeprefix("lb.")}" with protocol'
+    eventually(lambda: told in lab.netlab("get", "events").stdout)  # events are written in a while
     set_label(lab, first, f"{EXCLUDED}-")
     eventually(lambda: announcers(lab, BOTH) == [first])
     assert lab.curl(CLIENT, f"{BOTH}/hostname", "--max-time", "0.5").startswith("echo-")
