@@ -63,7 +63,7 @@ _UNREAD = 64 * 1024
 
 # Kinds that an API server of this version warns of, whatever is done to them.
 _DEPRECATED = {
-    "Endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"
+    "Endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",)
 }
 
 _STARTED = web.RequestKey("started", web.StreamResponse)
@@ -253,7 +253,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         return found
     target = paths.parse(request.path)
     form = negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
-    warnings = [text for kind, text in _DEPRECATED.items() if kind == target.kind.kind]
+    warnings = list(_DEPRECATED.get(target.kind.kind, ()))
     call = Call(request.app[BACKEND], request, target, form, warnings)
     verb = _verb(call)
     if verb in _STREAMS:

@@ -17,7 +17,7 @@ from netlab.errors import ApiError
 from netlab.objects import meta
 from netlab.objects import schema as schemas
 from netlab.objects.meta import Object
-from netlab.objects.schema import Schema, strip_nulls
+from netlab.objects.schema import Schema
 from netlab.store.fieldset import (
     NOTHING,
     FieldSet,
@@ -126,11 +126,12 @@ def applied(
 ) -> Object:
     """The live object with a configuration applied to it, its managers among its metadata.
 
+    The configuration is decoded; the result shares its parts, and the live object's.
     `ApiError` 409 when that would change what another manager owns, unless it is forced, which
     takes these fields over.
     """
     schema = _schema_of(live)
-    said: Object = _within(strip_nulls(config), subresource)
+    said = _within(config, subresource)
     fields = fields_of(_manageable(said, subresource), schema) if said else NOTHING
     mine = Entry(manager, "Apply", fields, now, live["apiVersion"], subresource)
     known = entries_of(live)
@@ -192,7 +193,7 @@ def _schema_of(obj: Object) -> Schema:
     return schemas.of(obj["apiVersion"], obj["kind"]) or schemas.ANYTHING
 
 
-def _within(config: Object, subresource: str) -> Object:
+def _within(config: Mapping[str, Any], subresource: str) -> Object:
     """What a configuration may say: all but the status, or through its subresource that alone."""
     if subresource == "status":
         return {k: v for k, v in config.items() if k in ("apiVersion", "kind", "status")}

@@ -7,13 +7,14 @@ to the store: copy before changing them. Objects handed in are copied.
 from __future__ import annotations
 
 import builtins
+import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from netlab.errors import AlreadyExists, BadRequest
-from netlab.objects import meta, schema
+from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -48,6 +49,11 @@ class _Change:
     dry_run: bool = False
     manager: str = ""
     managers: Managers | None = None
+
+    @property
+    def by(self) -> str:
+        """Whose change it is; the lab's own components do not say."""
+        return self.manager or "netlab"
 
 
 class Registry:
@@ -217,8 +223,7 @@ class Registry:
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
         if change.managers is None:
-            by = change.manager or "netlab"
-            new = managed.updated(new, old, said, by, subresource, self._now())
+            new = managed.updated(new, old, said, change.by, subresource, self._now())
         elif change.managers:
             new["metadata"]["managedFields"] = change.managers
         if new == old:
@@ -268,9 +273,9 @@ class Registry:
         managed.check(config, live)
         said = admission.decoded(kind, {**_type_of(live), **config})
         identity.check_same(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
-        by = change.manager or "netlab"
-        new = managed.applied(live, said, by, change.subresource, self._now(), force=force)
-        new = schema.strip_nulls(new)
+        new = copy.deepcopy(
+            managed.applied(live, said, change.by, change.subresource, self._now(), force=force)
+        )
         managers = managed.take(new)
         if old is None:
             return self._create(kind, new, change.dry_run, managers)

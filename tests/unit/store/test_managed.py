@@ -289,3 +289,16 @@ def test_what_no_such_object_has_is_refused(registry: Registry) -> None:
         ApiError, match=r"errors:\n  \.spec\.ports.*\n  \.specs: field not declared"
     ):
         apply(registry, {**config, "specs": {}})
+
+
+def test_an_apply_keeps_the_nulls_of_opaque_data(registry: Registry) -> None:
+    data = {"spec": {"template": {"metadata": {"creationTimestamp": None}}}}
+    revision = {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {"name": "web", "namespace": "default"},
+        "data": data,
+        "revision": 1,
+    }
+    assert apply(registry, revision)["data"] == data
+    assert apply(registry, {**revision, "revision": 2})["data"] == data
