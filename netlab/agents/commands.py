@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from netlab.agents.configuration import Configuration
 from netlab.agents.places import Places
 from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound
 from netlab.objects import meta
 from netlab.workload.behaviour import behaviour
@@ -36,8 +37,15 @@ class Ran:
 class Commands:
     """Runs commands in the containers of pods."""
 
-    def __init__(self, sandboxes: Sandboxes, places: Places, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        sandboxes: Sandboxes,
+        keeper: RuntimeKeeper,
+        places: Places,
+        configuration: Configuration,
+    ) -> None:
         self._sandboxes = sandboxes
+        self._keeper = keeper
         self._places = places
         self._configuration = configuration
 
@@ -71,7 +79,7 @@ class Commands:
         if not run.state(container).running:
             raise BadRequest(f'container not found ("{container}"): it is not running')
         if behaviour(run.spec_of(container)).kind != "process":
-            return await self._sandboxes.idle(self._places.place(run))
+            return await self._keeper.reached(lambda: self._sandboxes.idle(self._places.place(run)))
         known = run.processes.get(container)
         if known is None:
             raise NotFound(f'container "{container}" has no process')

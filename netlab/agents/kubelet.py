@@ -21,10 +21,12 @@ from netlab.agents.pods import PodAgent, waiting_for
 from netlab.agents.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder import ResponderKeeper
+from netlab.agents.runtime import RuntimeKeeper
 from netlab.agents.volumes import Volumes
 from netlab.agents.wiring import PodWiring
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
+from netlab.kernel import userns
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.workload.sandbox import Sandboxes
@@ -54,13 +56,14 @@ class Kubelet:
         events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)
-        volumes = Volumes(directory / "disks", configuration.lookup)
-        places, sandboxes = Places(names, volumes), Sandboxes(keeper.client, owner)
-        self.commands = Commands(sandboxes, places, configuration)
+        volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
+        self._runtime = RuntimeKeeper(directory, owner)
+        places, sandboxes = Places(names, volumes), Sandboxes(self._runtime.calls)
+        self.commands = Commands(sandboxes, self._runtime, places, configuration)
         actions = Actions(self.commands, self._wiring.node_netns)
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
-        processes = PodProcesses(sandboxes, keeper, places, lifecycle)
+        processes = PodProcesses(sandboxes, self._runtime, places, lifecycle)
         self._containers = PodContainers(
             keeper, processes, dns, draining, configuration, volumes, lifecycle
         )
@@ -119,3 +122,4 @@ class Kubelet:
         await self._pods.stop()
         self._prober.stop()
         await self._containers.detach()
+        await self._runtime.close()

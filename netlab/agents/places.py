@@ -9,7 +9,7 @@ from netlab.agents.podrun import PodRun, hostname
 from netlab.agents.volumes import Volumes
 from netlab.dns.config import resolv_conf
 from netlab.objects import meta
-from netlab.workload import rootfs
+from netlab.workload import podfiles
 from netlab.workload.sandbox import Place
 
 
@@ -32,9 +32,9 @@ class Places:
     def place(self, run: PodRun) -> Place:
         """Where the pod's commands run; writes the files its containers share, and its volumes."""
         name = hostname(run.pod)
-        hosts = rootfs.hosts_file(name, run.ips) + host_aliases(run)
+        hosts = podfiles.hosts_file(name, run.ips) + host_aliases(run)
         resolv = pod_resolv_conf(run, self._names)
-        rootfs.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
+        podfiles.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run)
         return Place(run.uid, run.directory, run.netns, name, self._volumes.mounts(run))
 

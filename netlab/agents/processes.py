@@ -11,10 +11,10 @@ from collections.abc import Callable
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.places import Places
 from netlab.agents.podrun import PodRun
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
-from netlab.workload.client import ResponderGone
+from netlab.workload.calls import Gone
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class PodProcesses:
     """All containers of the lab that are commands."""
 
     def __init__(
-        self, sandboxes: Sandboxes, keeper: ResponderKeeper, places: Places, lifecycle: Lifecycle
+        self, sandboxes: Sandboxes, keeper: RuntimeKeeper, places: Places, lifecycle: Lifecycle
     ) -> None:
         self._sandboxes = sandboxes
         self._keeper = keeper
@@ -92,8 +92,8 @@ class PodProcesses:
         await self.forget(run.uid)
 
     async def forget(self, uid: str) -> None:
-        """Kill whatever is left of a pod, and let the responder forget it."""
-        await self._keeper.reached(lambda: self._sandboxes.remove(uid))
+        """Kill whatever is left of a pod, and let the runtime forget it."""
+        await self._sandboxes.remove(uid)
 
     # -- one container ---------------------------------------------------------------------
 
@@ -196,10 +196,10 @@ class PodProcesses:
 
 
 async def _end_of(process: SandboxProcess) -> Ended:
-    """How it ended: with the responder, if that was killed, for it is its parent."""
+    """How it ended: with the runtime, if that was killed, for it is its parent."""
     try:
         return await process.wait()
-    except ResponderGone:
+    except Gone:
         number = int(signal.SIGKILL)
         return Ended(KILLED, number, "Error", "", process.started, time.time())
 
@@ -207,7 +207,7 @@ async def _end_of(process: SandboxProcess) -> Ended:
 async def _killed(process: SandboxProcess, grace: float) -> None:
     try:
         await process.kill(grace)
-    except ResponderGone:
-        log.info("container %s of %s ended with the responder", process.container, process.uid)
+    except Gone:
+        log.info("container %s of %s ended with the runtime", process.container, process.uid)
     except NetlabError as error:
         log.info("container %s of %s: %s", process.container, process.uid, error)

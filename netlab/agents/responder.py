@@ -1,4 +1,4 @@
-"""Keeps the lab's responder alive: the process behind all built-in pods and commands.
+"""Keeps the lab's responder alive: the process behind all built-in pods.
 
 It outlives controllers, but nothing saves it from a `kill -9`. Its end shows on a connection that
 is held open for nothing else; then it is started anew, and those who were served are told.
@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from netlab.errors import NetlabError
 from netlab.kernel.process import Process
-from netlab.workload.client import ResponderClient, ResponderGone, ensure_responder
+from netlab.workload.calls import Gone
+from netlab.workload.client import ResponderClient, ensure_responder
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ class ResponderKeeper:
             await self._up.wait()
             try:
                 return await call()
-            except ResponderGone:
+            except Gone:
                 await asyncio.sleep(RETRY)
 
     async def _keep(self, held: Held) -> None:
@@ -108,7 +109,7 @@ class ResponderKeeper:
         for _ in range(ATTEMPTS):
             try:
                 return await serve()
-            except ResponderGone:  # our own connection may still be that to the one before
+            except Gone:  # our own connection may still be that to the one before
                 await asyncio.sleep(RETRY)
             except Exception:
                 log.exception("not everything is served again")

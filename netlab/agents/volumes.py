@@ -1,7 +1,8 @@
 """A pod's volumes: directories of the lab, filled where the volume has a content of its own.
 
 Nothing of this machine appears in them: a hostPath is a directory on the lab's own, empty disk of
-the pod's node, and a PersistentVolumeClaim one that outlives its pods, though not the lab.
+the pod's node, and a PersistentVolumeClaim one that outlives its pods, though not the lab. An
+emptyDir is a file system of its own, which the runtime makes when a container has it mounted.
 """
 
 from __future__ import annotations
@@ -9,16 +10,17 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netlab.agents.environment import Lookup, field_value, resource_value
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.errors import NetlabError
+from netlab.kernel.userns import IdRange
 from netlab.objects import meta
-from netlab.workload.mounts import Mount
 from netlab.workload.sandbox import IDLE
+from netlab.workload.volume import Mount
 
 DEFAULT_MODE = 0o644
 
@@ -29,16 +31,29 @@ Files = dict[str, tuple[bytes, int]]
 """What a volume holds: relative path → content and mode."""
 
 
+SCRATCH = "size=25%,nr_inodes=100000"
+"""Options of the tmpfs that is an emptyDir."""
+
+
+class Owner(NamedTuple):
+    """Whose a file is, by the machine's ids; `shared`: a pod's fsGroup is to read it."""
+
+    user: int
+    group: int
+    shared: bool
+
+
 class VolumeLacks(NetlabError):
     """A volume cannot be made, for want of what is to be in it."""
 
 
 class Volumes:
-    """Makes the volumes of pods; `disks` holds what is not one pod's own."""
+    """Makes the volumes of pods of the lab in `directory`; `ids` are those of the pods' users."""
 
-    def __init__(self, disks: Path, lookup: Lookup) -> None:
-        self._disks = disks
+    def __init__(self, directory: Path, lookup: Lookup, ids: IdRange | None) -> None:
+        self._lab = directory
         self._lookup = lookup
+        self._ids = ids
 
     def prepare(self, run: PodRun) -> None:
         """Make the pod's volumes, or bring their files up to date; `VolumeLacks` names one."""
@@ -49,12 +64,24 @@ class Volumes:
                 raise VolumeLacks(
                     f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error.message}'
                 ) from error
-            directory = self._directory(run, volume)
-            directory.mkdir(parents=True, exist_ok=True)
-            if files is None:
-                directory.chmod(0o777)
-            else:
-                write_files(directory, files)
+            if files is not None:
+                write_files(self._directory(run, volume), files, self._owner(run))
+            elif volume.get("emptyDir") is None:
+                self._make_disk(run, volume)
+
+    def _owner(self, run: PodRun) -> Owner:
+        """Who volumes belong to: the pod's root, and the group that it asks for."""
+        group = (meta.spec(run.pod).get("securityContext") or {}).get("fsGroup")
+        outside = self._ids.outside if self._ids else int
+        return Owner(outside(0), outside(int(group or 0)), group is not None)
+
+    def _make_disk(self, run: PodRun, volume: Mapping[str, Any]) -> None:
+        """What outlives the pod is made once, for everybody to write."""
+        directory = self._directory(run, volume)
+        if not directory.exists():
+            directory.mkdir(parents=True)
+            directory.chmod(0o777)
+            os.chown(directory, *self._owner(run)[:2])
 
     def mounts(self, run: PodRun) -> dict[str, tuple[Mount, ...]]:
         """What each container has mounted; what stands in for built-in servers has the first's."""
@@ -66,28 +93,27 @@ class Volumes:
 
     def _of_container(
         self, run: PodRun, container: str, volumes: Mapping[str, Mapping[str, Any]]
-    ) -> list[Mount]:
-        mounts = []
+    ) -> Iterator[Mount]:
         for mount in run.spec_of(container).get("volumeMounts") or ():
             volume = volumes[mount["name"]]
-            source = self._directory(run, volume)
-            part = mount.get("subPath")
-            if part:
-                source = below(source, str(part))
-                if not source.exists():
-                    source.mkdir(parents=True)
-            read_only = bool(mount.get("readOnly")) or any(kind in volume for kind in MADE)
-            mounts.append(Mount(source, str(mount["mountPath"]), read_only))
-        return mounts
+            yield Mount(
+                str(self._directory(run, volume).relative_to(self._lab)),
+                str(mount["mountPath"]),
+                bool(mount.get("readOnly")) or any(kind in volume for kind in MADE),
+                str(mount.get("subPath") or ""),
+                SCRATCH if volume.get("emptyDir") is not None else "",
+            )
 
     def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
+        disks = self._lab / "disks"
         if volume.get("hostPath") is not None:
             path = str(volume["hostPath"].get("path") or "")
-            return below(self._disks / "nodes" / run.node, path.strip("/"))
+            node = disks / "nodes" / plain(run.node)
+            return node.joinpath(*map(plain, path.strip("/").split("/")))
         if volume.get("persistentVolumeClaim") is not None:
             claim = str(volume["persistentVolumeClaim"].get("claimName"))
-            return self._disks / "claims" / meta.namespace(run.pod) / claim
-        return run.directory / "volumes" / str(volume["name"])
+            return disks / "claims" / plain(meta.namespace(run.pod)) / plain(claim)
+        return run.directory / "volumes" / plain(str(volume["name"]))
 
 
 def volume_files(run: PodRun, volume: Mapping[str, Any], lookup: Lookup) -> Files | None:
@@ -173,14 +199,20 @@ def _mode(wanted: Mapping[str, Any], default: int) -> int:
     return default if mode is None else int(mode)
 
 
-def write_files(directory: Path, files: Files) -> None:
-    """Make a directory hold these files and no others, each replaced in one step."""
+def write_files(directory: Path, files: Files, owner: Owner) -> None:
+    """Make a directory hold these files and no others, each replaced in one step.
+
+    Pods only read them: nobody else writes here, so no link can be in the way.
+    """
+    _make_directory(directory, owner)
     for relative, (content, mode) in files.items():
-        path = below(directory, relative)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path = directory.joinpath(*map(plain, relative.split("/")))
+        for parent in reversed(path.relative_to(directory).parents[:-1]):
+            _make_directory(directory / parent, owner)
         temporary = path.with_name(f".{path.name}.new")
         temporary.write_bytes(content)
-        temporary.chmod(mode)
+        os.chown(temporary, owner.user, owner.group)
+        temporary.chmod(mode | 0o440 if owner.shared else mode)
         temporary.replace(path)
     for entry in _files_below(directory):
         if str(entry.relative_to(directory)) not in files:
@@ -188,18 +220,19 @@ def write_files(directory: Path, files: Files) -> None:
                 entry.unlink()
 
 
+def _make_directory(directory: Path, owner: Owner) -> None:
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        directory.chmod(0o755)
+        os.chown(directory, owner.user, owner.group)
+
+
 def _files_below(directory: Path) -> Sequence[Path]:
     return [Path(root, name) for root, _, names in os.walk(directory) for name in names]
 
 
-def below(directory: Path, relative: str) -> Path:
-    """A path in a directory; one that would lead out of it is refused.
-
-    Pods write into volumes, so a link there may lead anywhere, and is followed on this machine.
-    """
-    if ".." in Path(relative).parts or Path(relative).is_absolute():
-        raise NetlabError(f"{relative}: the path must be relative and not contain '..'")
-    path = directory / relative
-    if not path.resolve().is_relative_to(directory.resolve()):
-        raise NetlabError(f"{relative}: a link leads out of the volume")
-    return path
+def plain(name: str) -> str:
+    """A name that is to be one part of a path; `NetlabError` for what would lead elsewhere."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise NetlabError(f"{name!r} cannot be the name of a file or a directory")
+    return name

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import KernelRefused
-from netlab.kernel import paths, syscalls
+from netlab.kernel import paths, syscalls, userns
+from netlab.kernel.userns import IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
+_SOURCE = "netlab"  # what /proc/mounts says of a lab's tmpfs
 
 
 def open_(path: Path) -> int:
@@ -53,12 +55,19 @@ def entered(netns: int | Path | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """`open_`, closed when the body ends."""
+    with _closing(open_(path)) as descriptor:
+        yield descriptor
+
+
+@contextlib.contextmanager
 def _descriptor(netns: int | Path) -> Iterator[int]:
     if isinstance(netns, int):
         yield netns
     else:
-        with _closing(open_(netns)) as opened:
-            yield opened
+        with opened(netns) as descriptor:
+            yield descriptor
 
 
 @contextlib.contextmanager
@@ -70,34 +79,47 @@ def _closing(descriptor: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def created(path: Path) -> Iterator[int]:
+def created(path: Path, ids: IdRange | None = None) -> Iterator[int]:
     """Make a namespace, kept alive by a bind mount at `path`, and run the body inside.
 
-    Yields a descriptor of it, which the caller closes unless the body fails. `path` must not be
-    a namespace already. A failure leaves neither mount nor file.
+    With `ids` it is owned by a new user namespace that has them. Yields a descriptor of it, which
+    the caller closes unless the body fails. `path` must not be a namespace already. A failure
+    leaves neither mount nor file.
     """
     path.touch(mode=0o444, exist_ok=True)
     try:
-        with _closing(current()) as home:
-            syscalls.unshare(syscalls.CLONE_NEWNET)
-            try:
-                syscalls.mount(_THREAD_NAMESPACE, path, flags=syscalls.MS_BIND)
-                descriptor = current()
-                try:
-                    yield descriptor
-                except BaseException:
-                    os.close(descriptor)
-                    raise
-            finally:
-                syscalls.setns(home)
+        descriptor = _made_at(path) if ids is None else _made_for(ids, path)
+        try:
+            with entered(descriptor):
+                yield descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
     except BaseException:
         remove(path)
         raise
 
 
-def create(path: Path) -> int:
+def _made_at(path: Path) -> int:
+    with _closing(current()) as home:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        try:
+            syscalls.mount(_THREAD_NAMESPACE, path, flags=syscalls.MS_BIND)
+            return current()
+        finally:
+            syscalls.setns(home)
+
+
+def _made_for(ids: IdRange, path: Path) -> int:
+    with userns.holder(ids, syscalls.CLONE_NEWNET) as pid:
+        made = Path(f"/proc/{pid}/ns/net")
+        syscalls.mount(str(made), path, flags=syscalls.MS_BIND)
+        return open_(made)
+
+
+def create(path: Path, ids: IdRange | None = None) -> int:
     """`created` with nothing to do inside: a descriptor of the new namespace."""
-    with created(path) as descriptor:
+    with created(path, ids) as descriptor:
         return descriptor
 
 
@@ -179,13 +201,14 @@ class LabMount:
                 self._mount()
             for part in (paths.namespaces, paths.locks, paths.processes, paths.dns):
                 part(self.directory).mkdir(exist_ok=True)
-            (self.directory / "pods").mkdir(exist_ok=True)
+            for name in ("pods", "disks"):
+                (self.directory / name).mkdir(exist_ok=True)
         return self._ensure_owner()
 
     def _mount(self) -> None:
         options = "mode=0755,nr_inodes=1000000"
         flags = syscalls.MS_NOSUID
-        syscalls.mount("netlab", self.directory, "tmpfs", flags, options)
+        syscalls.mount(_SOURCE, self.directory, "tmpfs", flags, options)
         syscalls.mount("", self.directory, flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
 
     def _ensure_owner(self) -> str:
@@ -221,6 +244,16 @@ def mounts_beneath(directory: Path) -> list[Path]:
         point = line.split(" ")[4].encode().decode("unicode_escape")
         if f"{point}/".startswith(prefix):
             found.append(Path(point))
+    return found[::-1]
+
+
+def labs_mounted() -> list[Path]:
+    """The mount points of all labs that this process sees, of whatever base directory."""
+    found = []
+    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ")[:2] == ["tmpfs", _SOURCE]:
+            found.append(Path(fields.split(" ")[4].encode().decode("unicode_escape")))
     return found[::-1]
 
 

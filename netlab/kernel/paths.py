@@ -4,11 +4,12 @@
         owner                     the lab's uid, which marks its processes
         lab.json store.db         what the lab is
         api.sock responder.sock   where its processes listen
+        runtime.sock
         api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
         locks/<name>              iptables' lock for that namespace
-        pods/<uid>/ dns/ processes/
+        pods/<uid>/ disks/ dns/ processes/
     /run/netns/<name>             links into netns/, for `ip netns`
 
 `NETLAB_RUN` and `NETLAB_NETNS_DIR` move the two base directories, so that tests have their own.
@@ -104,6 +105,16 @@ def responder_socket(directory: Path) -> Path:
 def responder_log(directory: Path) -> Path:
     """What that process wrote to its standard output and error."""
     return processes(directory) / "responder.log"
+
+
+def runtime_socket(directory: Path) -> Path:
+    """The unix socket that controls the process keeping pods' own processes."""
+    return directory / "runtime.sock"
+
+
+def runtime_log(directory: Path) -> Path:
+    """What that process wrote to its standard output and error."""
+    return processes(directory) / "runtime.log"
 
 
 def controller_pid(directory: Path) -> Path:

@@ -12,7 +12,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -102,8 +102,12 @@ def reap() -> None:
 
 def owned(owner: str) -> list[int]:
     """The ids of the running processes that carry the mark of `owner`, except this one."""
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in sorted(pids) if pid != os.getpid() and mark_of(pid) == owner]
+    return [pid for pid in ids() if pid != os.getpid() and mark_of(pid) == owner]
+
+
+def ids() -> list[int]:
+    """The ids of all processes there are."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208
 
 
 def mark_of(pid: int) -> str | None:
@@ -160,6 +164,19 @@ def end_owned(owner: str, grace: float = 1.0) -> None:
             os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
         _end(opened, grace)
     raise KernelRefused(f"processes keep being started with the mark {owner}", 11)
+
+
+def kill(pids: Iterable[int], still: Callable[[int], bool]) -> None:
+    """Kill processes, and return once they are gone; `KernelRefused` for what does not go.
+
+    `still` tells of an id, once nobody else can get it, that it is yet the one that was meant.
+    """
+    opened = {pid: descriptor for pid in pids if (descriptor := _open(pid)) is not None}
+    for pid in [pid for pid in opened if not still(pid)]:
+        os.close(opened.pop(pid))
+    for descriptor in opened.values():
+        _signal(descriptor, signal.SIGKILL)
+    _end(opened, 0.0)
 
 
 def _open(pid: int) -> int | None:

@@ -1,4 +1,4 @@
-"""The system calls Python 3.11 does not have: setns, unshare, mount, umount2.
+"""The system calls Python 3.11 does not have: setns, unshare, mount, umount2, prctl.
 
 Each raises `KernelRefused` with a sentence that names what was asked for.
 """
@@ -82,3 +82,9 @@ def unmount(target: Path, flags: int = MNT_DETACH) -> None:
     """umount2(2), by default lazily and with everything mounted beneath."""
     if _libc.umount2(os.fsencode(target), flags) != 0:
         raise refused(f"unmount {target}", ctypes.get_errno())
+
+
+def control_process(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise refused("change what this process may do", ctypes.get_errno())

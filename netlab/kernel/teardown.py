@@ -1,9 +1,9 @@
 """Leave nothing of a lab, from whatever state it is in.
 
 Needs nothing but the lab's directory: no controller, no lab.json, no plan. Processes are found by
-their mark, names in /run/netns by where they lead, and everything else lies in the directory,
-whose one lazy unmount takes the namespaces along. The kernel takes their links apart within about
-a second; nobody can reach them any more meanwhile.
+their mark or by the pod they live in, names in /run/netns by where they lead, and everything else
+lies in the directory, whose one lazy unmount takes the namespaces along. The kernel takes their
+links apart within about a second; nobody can reach them any more meanwhile.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from netlab.errors import NetlabError, TeardownFailed
-from netlab.kernel import netns, process
+from netlab.kernel import netns, occupants, process
 
 # How long a process may take over an orderly end.
 GRACE = 0.5
@@ -39,10 +39,11 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
 
 
 def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
-    """End every process that carries the lab's mark."""
+    """End every process that carries the lab's mark, and whoever lives in its pods."""
     owner = netns.owner(lab_dir)
     if owner is not None:
         process.end_owned(owner, grace)
+    occupants.end(lab_dir)
 
 
 def unlink_names(lab_dir: Path) -> None:

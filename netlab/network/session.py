@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from netlab.errors import KernelRefused, NetlabError
-from netlab.kernel import neighbours, netns, paths, sysctl
+from netlab.kernel import neighbours, netns, paths, sysctl, userns
 from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.userns import IdRange
 from netlab.network import masquerade
 from netlab.network.encode import NETLINK, message
 from netlab.network.model import Sysctl
@@ -40,6 +41,7 @@ class Session:
 
     def __init__(self, lab_dir: Path) -> None:
         self._lab_dir = lab_dir
+        self._ids = _ids(lab_dir)
         self._descriptors: dict[str, int] = {}
         self._sockets: dict[str, NetlinkSocket] = {}
 
@@ -135,7 +137,7 @@ class Session:
         """Make a namespace with its sysctls and its name for `ip netns`, socket and all."""
         path = paths.namespace(self._lab_dir, name)
         self._forget(name)
-        with netns.created(path) as descriptor:
+        with netns.created(path, self._ids) as descriptor:
             for entry in sysctls:
                 _write(entry)
             socket = NetlinkSocket()
@@ -154,6 +156,12 @@ class Session:
             self._sockets.pop(name).close()
         with contextlib.suppress(KeyError):
             os.close(self._descriptors.pop(name))
+
+
+def _ids(lab_dir: Path) -> IdRange | None:
+    """The ids of the lab's user namespaces: nothing of its network is the machine's root's."""
+    owner = netns.owner(lab_dir)
+    return userns.id_range(owner) if owner else None
 
 
 def _write(entry: Sysctl) -> None:

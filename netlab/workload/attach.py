@@ -1,4 +1,4 @@
-"""The responder's side of attaching to a container's process; see `frames`."""
+"""The runtime's side of being attached to a process in a pod; see `frames`."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from netlab.workload.frames import (
     frame,
     read_frame,
 )
-from netlab.workload.processes import ContainerProcess
+from netlab.workload.processes import Running
 
 _CHANNELS: dict[Stream, int] = {"stdout": STDOUT, "stderr": STDERR}
 
 
 async def serve(
-    process: ContainerProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    process: Running, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Attach one client to a process until either ends; a client that dawdles holds it back."""
+    """Attach one client to a process until either ends; a client that dawdles holds it back.
+
+    The connection is the caller's to close.
+    """
 
     async def send(stream: Stream, data: bytes) -> None:
         if not writer.is_closing():
@@ -44,13 +47,12 @@ async def serve(
         if ending.done():
             writer.write(frame(EXIT, json.dumps(ending.result()).encode()))
     finally:
-        writer.close()
         listening.cancel()
         ending.cancel()
         await process.detach(send)
 
 
-async def _take_input(process: ContainerProcess, reader: asyncio.StreamReader) -> None:
+async def _take_input(process: Running, reader: asyncio.StreamReader) -> None:
     while (received := await read_frame(reader)) is not None:
         channel, data = received
         if channel == INPUT:

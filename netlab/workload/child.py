@@ -1,4 +1,4 @@
-"""Child processes in asyncio: started in a namespace, waited for by pidfd, ended for certain."""
+"""A child process's inputs and outputs in asyncio, and the certain end of a session."""
 
 from __future__ import annotations
 
@@ -9,101 +9,10 @@ import os
 import signal
 import struct
 import termios
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import IO
 
-from netlab.kernel import syscalls
-from netlab.kernel.netns import entered
-
-CLONE_NEWPID = 0x20000000
-_TIOCSPTLCK = 0x40045431
-_TIOCGPTPEER = 0x5441
-
 CHUNK = 65536
-
-
-@contextlib.contextmanager
-def children_in(pid_namespace: int | None) -> Iterator[None]:
-    """Let the children of this thread be born in a PID namespace: a new one, or (id) a process's.
-
-    The first child in a new one is its init. It is our own child all the same, so its exit code
-    comes to us: `unshare --fork` of util-linux 2.38 garbles that of a killed one.
-    """
-    home = os.open("/proc/thread-self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if pid_namespace is None:
-            syscalls.unshare(CLONE_NEWPID)
-        else:
-            _join(pid_namespace)
-        try:
-            yield
-        finally:
-            syscalls.setns(home, CLONE_NEWPID)
-    finally:
-        os.close(home)
-
-
-def _join(pid: int) -> None:
-    descriptor = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        syscalls.setns(descriptor, CLONE_NEWPID)
-    finally:
-        os.close(descriptor)
-
-
-class Child:
-    """A process we started: the init of a new PID namespace, or beside `init` in its namespace.
-
-    Descriptor 3 of it is `third`. (posix_spawn can place a descriptor there, subprocess cannot.)
-    It is to become a session leader by itself: setsid(1) would fork if we had made it one.
-    """
-
-    def __init__(
-        self,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        *,
-        stdin: int,
-        stdout: int,
-        stderr: int,
-        third: int,
-        netns: int | Path | None = None,
-        init: int | None = None,
-    ) -> None:
-        places = enumerate((stdin, stdout, stderr, third))
-        with entered(netns), children_in(init):
-            self.pid = os.posix_spawn(
-                argv[0],
-                list(argv),
-                env,
-                file_actions=[(os.POSIX_SPAWN_DUP2, ours, place) for place, ours in places],
-                setsigdef=(signal.SIGPIPE, signal.SIGXFSZ),  # ignored by Python, not by programs
-            )
-        self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._descriptor = os.pidfd_open(self.pid)
-        asyncio.get_running_loop().add_reader(self._descriptor, self._reap)
-
-    def _reap(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._descriptor)
-        _, status = os.waitpid(self.pid, 0)
-        os.close(self._descriptor)
-        self._ended.set_result(os.waitstatus_to_exitcode(status))
-
-    @property
-    def has_ended(self) -> bool:
-        """True once it has been waited for."""
-        return self._ended.done()
-
-    async def wait(self) -> int:
-        """The exit code; negative is the signal that ended it."""
-        return await asyncio.shield(self._ended)
-
-    def send(self, number: signal.Signals) -> None:
-        """Signal it, unless it has ended."""
-        if not self._ended.done():
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._descriptor, number)
 
 
 def kill_session(leader: int) -> None:
@@ -126,18 +35,6 @@ def _members(session: int) -> Iterable[int]:
             with contextlib.suppress(OSError, ValueError):
                 if os.getsid(int(entry)) == session:
                     yield int(entry)
-
-
-def open_terminal(multiplexer: str = "/dev/ptmx") -> tuple[int, int]:
-    """A new terminal: (our end, the process's end). `multiplexer` may be another pod's."""
-    ours = os.open(multiplexer, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        fcntl.ioctl(ours, _TIOCSPTLCK, struct.pack("i", 0))
-        theirs = fcntl.ioctl(ours, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    except BaseException:
-        os.close(ours)
-        raise
-    return ours, theirs
 
 
 class Flow(asyncio.Protocol):
@@ -238,24 +135,28 @@ class Output:
 
 
 class Ends:
-    """Our end and the process's end of its input and outputs; its ends are closed by `close`."""
+    """Our end and the process's end of its input and outputs; its ends are closed by `close`.
 
-    def __init__(self, *, tty: bool, stdin: bool, multiplexer: str = "/dev/ptmx") -> None:
+    A process with a terminal gets that later (`terminal`), and nothing before.
+    """
+
+    def __init__(self, *, tty: bool, stdin: bool) -> None:
         self.input: int | None = None
         self.outputs: list[int] = []
-        if tty:
-            ours, theirs = open_terminal(multiplexer)
-            self.stdin = self.stdout = self.stderr = theirs
-            self.outputs = [ours]
-            self.input = os.dup(ours)
-            return
-        if stdin:
+        if stdin and not tty:
             self.stdin, self.input = os.pipe()
         else:
-            self.stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+            self.stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if tty:
+            self.stdout = self.stderr = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+            return
         out, self.stdout = os.pipe()
         err, self.stderr = os.pipe()
         self.outputs = [out, err]
+
+    def terminal(self, ours: int) -> None:
+        """Our end of the terminal that the process has got."""
+        self.outputs, self.input = [ours], os.dup(ours)
 
     def close(self) -> None:
         """The process has its ends: close ours of them."""

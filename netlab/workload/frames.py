@@ -1,8 +1,9 @@
-"""The stream between the responder, which has a container's terminal, and who is attached to it.
+"""The stream between the runtime, which has a process's terminal, and who is attached to it.
 
 After the request, frames go both ways: one byte of channel, four of length (big-endian), data.
-Towards the responder: INPUT, INPUT_END, RESIZE (JSON `[columns, rows]`); towards the client:
-STDOUT, STDERR, EXIT (JSON, the container's state). The responder's first frame is STARTED.
+Towards the runtime: INPUT, INPUT_END, RESIZE (JSON `[columns, rows]`); towards the client:
+STDOUT, STDERR, EXIT (JSON, the process's state). The runtime's first frame is STARTED,
+or REFUSED with the reason.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import struct
 
-INPUT, STDOUT, STDERR, EXIT, RESIZE, INPUT_END, STARTED = range(7)
+INPUT, STDOUT, STDERR, EXIT, RESIZE, INPUT_END, STARTED, REFUSED = range(8)
 
 _HEAD = struct.Struct(">BI")
 
@@ -27,3 +28,9 @@ async def read_frame(reader: asyncio.StreamReader) -> tuple[int, bytes] | None:
         return channel, await reader.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
+
+
+async def read_first(reader: asyncio.StreamReader) -> str | None:
+    """None when the stream begins; else why it does not."""
+    channel, data = await read_frame(reader) or (REFUSED, b"the process is not there any more")
+    return data.decode() if channel == REFUSED else None

@@ -1,54 +1,34 @@
-"""What of this machine's file system is nobody's business in a pod.
+"""What of this machine's files is nobody's business in a pod that has no user namespace.
 
-A pod shares the machine's programs, libraries and their settings, and its root has the uid that
-owns most files: modes do not hold it back. So of what is neither, it gets an empty place of its
-own, and what not everybody may read here, nobody may read there.
+Its root then has the uid that owns most files: modes do not hold it back. So what not everybody
+may read here, nobody may read there. (With a user namespace the kernel itself sees to that.)
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# What of `/` a pod shares with the machine, or has by other means.
-_SHARED = frozenset(
-    ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "usr", "opt", "etc", "var", "nix", "gnu",
-     "dev", "proc", "sys", "run")
-)  # fmt: skip
-_MODES = {"/tmp": "mode=1777", "/var/tmp": "mode=1777", "/root": "mode=0700"}
-_OF_VAR = ("backups", "lib", "log", "mail", "spool", "tmp")
-_WITH_SECRETS = ("/", "/etc", "/etc/ssh", "/etc/ssl")
+
+def secrets(places: Sequence[Path]) -> Iterator[Path]:
+    """What not everybody may read below these directories, at any depth; the outermost alone."""
+    for place in places:
+        if place.is_dir():
+            yield from _secrets(place)
 
 
-def private_directories(root: Path = Path("/")) -> dict[str, str]:
-    """The directories of which a container has its own, empty and writable: path → mount options.
-
-    /tmp, /home and the like, and whatever else this machine has at the top. `root` is where its
-    file system is looked at.
-    """
-    top = {entry.name for entry in root.iterdir()} - _SHARED
-    names = [*sorted(top), *(f"var/{name}" for name in _OF_VAR)]
-    found = [f"/{name}" for name in names if _is_directory(root / name)]
-    return {path: _MODES.get(path, "mode=0755") for path in found}
-
-
-def _is_directory(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
-
-
-def secrets(root: Path = Path("/")) -> Iterator[tuple[str, bool]]:
-    """What not everybody may read, where such things lie: paths, and whether it is a directory."""
-    for directory in _WITH_SECRETS:
-        place = root / directory.lstrip("/")
-        if not place.is_dir():
-            continue
-        for entry in sorted(os.scandir(place), key=lambda each: each.name):
-            mode = entry.stat(follow_symlinks=False).st_mode
-            is_directory = stat.S_ISDIR(mode)
-            if not mode & stat.S_IROTH and (is_directory or stat.S_ISREG(mode)):
-                yield f"{directory.rstrip('/')}/{entry.name}", is_directory
+def _secrets(directory: Path) -> Iterator[Path]:
+    for entry in sorted(os.scandir(directory), key=lambda each: each.name):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            if mode & 0o005 != 0o005:
+                yield Path(entry)
+            else:
+                yield from _secrets(Path(entry))
+        elif not mode & stat.S_IROTH and not stat.S_ISLNK(mode):
+            yield Path(entry)
 
 
 def shadow(passwd: str) -> str:

@@ -1,4 +1,4 @@
-"""How the responder is started: the first thing a controller does, so this imports little."""
+"""How the lab's own processes are started: what a controller does first, so this imports little."""
 
 from __future__ import annotations
 
@@ -16,7 +16,16 @@ def ensure_started(socket_path: Path, *, owner: str, log: Path) -> process.Proce
 
 def start(socket_path: Path, *, owner: str, log: Path) -> process.Process:
     """Start a responder."""
-    argv = [sys.executable, "-m", "netlab.workload.responder", str(socket_path)]
+    return _start("netlab.workload.responder", socket_path, owner, log)
+
+
+def start_runtime(lab: Path, *, owner: str, log: Path) -> process.Process:
+    """Start the runtime of the lab in that directory."""
+    return _start("netlab.workload.runtime", lab, owner, log)
+
+
+def _start(module: str, argument: Path, owner: str, log: Path) -> process.Process:
+    argv = [sys.executable, "-m", module, str(argument)]
     # `python -m` looks for modules in the working directory first: let that be our own
     return process.spawn(argv, owner=owner, log=log, cwd=Path(__file__).parents[2])
 

@@ -1,7 +1,7 @@
-"""Containers that are real processes, kept by the responder because it outlives the controller.
+"""Containers that are real processes, kept by the runtime because it outlives the controller.
 
 It is their parent: it has their exit codes, their terminals, and writes what they say into their
-log files. Everything here is generic; `sandbox` decides what command that is.
+log files.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel.process import OWNER_VARIABLE, ignores_term
-from netlab.workload.child import Child, Ends, Input, Output
+from netlab.kernel.process import ignores_term
+from netlab.workload.child import Input, Output, kill_session
+from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
-from netlab.workload.served import Json
+from netlab.workload.crun import NOT_FOUND, Crun, Started, StartFailed
+from netlab.workload.reaper import Child
+from netlab.workload.sandboxing import Sandboxing
 
 UNSEEN_LIMIT = 64 * 1024
-_START_SECONDS = 30.0
 _DRAIN_SECONDS = 10.0  # all writers are dead by then: only a reader that dawdles is waited for
+_EXEC_DRAIN_SECONDS = 0.5  # what a command left running may hold its outputs open without end
 
 Sink = Callable[[Stream, bytes], Awaitable[None]]
 
@@ -30,8 +33,11 @@ Sink = Callable[[Stream, bytes], Awaitable[None]]
 class Processes:
     """All container processes of the lab, running or ended, by pod uid and container name."""
 
-    def __init__(self) -> None:
+    def __init__(self, crun: Crun, sandboxing: Sandboxing) -> None:
+        self._crun = crun
+        self._sandboxing = sandboxing
         self._all: dict[tuple[str, str], ContainerProcess] = {}
+        self._numbers = 0
 
     async def run(self, request: Json) -> Json:
         """Start one; returns its state once the command runs, or why it does not."""
@@ -39,13 +45,28 @@ class Processes:
         former = self._all.get(key)
         if former is not None and not former.has_ended:
             raise NetlabError(f"container {key[1]} of {key[0]} already runs")
-        process = self._all[key] = ContainerProcess(request)
+        self._numbers += 1
+        log = self._sandboxing.inside(request["log"])
+        process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log)
         try:
-            await process.start()
+            await process.start(self._crun, self._sandboxing)
         except BaseException:
             del self._all[key]
             raise
         return process.state()
+
+    async def execute(self, request: Json) -> Running:
+        """Start a command beside a container's own process."""
+        container = self.find(request)
+        if container.has_ended:
+            raise NetlabError(f"container {request['container']} is not running")
+        executed = Running(request, _EXEC_DRAIN_SECONDS)
+        await executed.begin(
+            self._crun.execute(
+                container.name, request["process"], stdin=request["stdin"], groups=()
+            )
+        )
+        return executed
 
     def find(self, request: Json) -> ContainerProcess:
         """The process a request names."""
@@ -65,20 +86,25 @@ class Processes:
         await asyncio.gather(*(self._all[key].kill(0) for key in keys))
         for key in keys:
             self._all.pop(key, None)
+        self._sandboxing.forget(uid)
 
 
-class ContainerProcess:
-    """One container's command, from its start until it is forgotten."""
+class Running:
+    """A process in a pod with its input and outputs, from its start until it has ended.
 
-    def __init__(self, request: Json) -> None:
+    Output goes to whoever is attached; what nobody sees yet is held for who comes first, as
+    `kubectl run -it` comes too late.
+    """
+
+    def __init__(self, request: Json, drain_seconds: float) -> None:
         self._request = request
-        self._log = LogWriter(Path(request["log"]))
+        self._drain_seconds = drain_seconds
         self._child: Child | None = None
         self._stdin: Input | None = None
+        self._tty = False
         self._pumps: list[asyncio.Task[None]] = []
         self._ended = asyncio.Event()
         self._sinks: set[Sink] = set()
-        self._watchers: set[Callable[[], None]] = set()
         self._unseen: list[tuple[Stream, bytes]] = []
         self._unseen_size = 0
         self._finish: asyncio.Task[None] | None = None
@@ -88,64 +114,42 @@ class ContainerProcess:
 
     @property
     def has_ended(self) -> bool:
-        """True once the process is gone and all its output written."""
+        """True once the process is gone and all its output is out."""
         return self._ended.is_set()
 
     def state(self) -> Json:
-        """The process as a controller sees it; `init` is the id of its first process, from here."""
+        """How it is: exit code (negative: the signal), or why it never ran."""
         return {
-            "uid": self._request["uid"],
-            "container": self._request["container"],
             "init": self._child.pid if self._child is not None else 0,
-            "log": self._request["log"],
-            "tty": self._request["tty"],
             "started": self.started,
             "finished": self.finished,
             "returncode": self.returncode,
             "message": self.message,
         }
 
-    async def start(self) -> None:
-        """Start it and wait until the command itself runs or has failed to."""
+    async def begin(self, starting: Awaitable[Started]) -> None:
+        """Take over what is being started; one that could not be has ended, with a message."""
         self.started = time.time()
-        hearing, saying = os.pipe()
         try:
-            await self._spawn(saying)
-        except BaseException:
-            os.close(hearing)
-            self._log.close()
-            raise
-        finally:
-            os.close(saying)
-        answer = await _said(hearing)
-        if answer != "ready":
-            self.message = answer or "the sandbox could not be made"
-            await self._ended.wait()
-
-    async def _spawn(self, saying: int) -> None:
-        ends = Ends(tty=self._request["tty"], stdin=self._request["stdin"])
-        try:
-            self._child = Child(
-                self._request["argv"],
-                {**self._request["env"], OWNER_VARIABLE: os.environ.get(OWNER_VARIABLE, "")},
-                stdin=ends.stdin,
-                stdout=ends.stdout,
-                stderr=ends.stderr,
-                third=saying,
-                netns=Path(self._request["netns"]),
-            )
-        except BaseException:
-            ends.discard()
-            raise
-        finally:
-            ends.close()
-        self._finish = asyncio.create_task(self._until_ended())
+            started = await starting
+        except StartFailed as error:
+            await self._never_ran(error)
+            return
+        self._child = started.child
         names: tuple[Stream, Stream] = ("stdout", "stderr")
-        for stream, descriptor in zip(names, ends.outputs, strict=False):
+        self._tty = len(started.ends.outputs) == 1
+        for stream, descriptor in zip(names, started.ends.outputs, strict=False):
             output = await Output.of(descriptor)
             self._pumps.append(asyncio.create_task(self._pump(stream, output)))
-        if ends.input is not None:
-            self._stdin = await Input.of(ends.input, tty=self._request["tty"])
+        if started.ends.input is not None:
+            self._stdin = await Input.of(started.ends.input, tty=self._tty)
+        self._finish = asyncio.create_task(self._until_ended(started.child))
+
+    async def _never_ran(self, error: StartFailed) -> None:
+        hint = self._request["hint"] if error.code == NOT_FOUND else ""
+        self.message = f"{error.message}\n{hint}".strip()
+        await self._spread("stderr", f"{self.message}\n".encode())
+        self._over(error.code)
 
     async def _pump(self, stream: Stream, output: Output) -> None:
         try:
@@ -155,60 +159,43 @@ class ContainerProcess:
             output.close()
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
-        if self._log.write(stream, data):
-            self._tell_watchers()
         if not self._sinks:
             self._keep(stream, data)
         for sink in tuple(self._sinks):
             await sink(stream, data)
 
     def _keep(self, stream: Stream, data: bytes) -> None:
-        """Hold what nobody sees yet, for who attaches first: `kubectl run -it` comes too late."""
         self._unseen.append((stream, data))
         self._unseen_size += len(data)
         while self._unseen_size > UNSEEN_LIMIT and len(self._unseen) > 1:
             self._unseen_size -= len(self._unseen.pop(0)[1])
 
-    async def _until_ended(self) -> None:
-        assert self._child is not None
-        returncode = await self._child.wait()
+    async def _until_ended(self, child: Child) -> None:
+        returncode = await child.wait()
         if self._pumps:
-            await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
+            await asyncio.wait(self._pumps, timeout=self._drain_seconds)
         for pump in self._pumps:
             pump.cancel()
-        self._log.close()
+        self._over(returncode)
+
+    def _over(self, returncode: int) -> None:
         self.returncode, self.finished = returncode, time.time()
         if self._stdin is not None:
             self._stdin.abort()
         self._ended.set()
-        self._tell_watchers()
-
-    def _tell_watchers(self) -> None:
-        for watcher in tuple(self._watchers):
-            watcher()
-
-    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
-        """Call `watcher` whenever the log grew, and at the end; returns what stops that."""
-        self._watchers.add(watcher)
-        return lambda: self._watchers.discard(watcher)
 
     async def wait(self) -> Json:
         """The state after the end."""
         await self._ended.wait()
         return self.state()
 
-    async def kill(self, grace: float) -> Json:
-        """TERM to the first process, KILL after `grace` seconds; returns the state after the end.
-
-        A first process without a handler for it never gets the TERM: so it is in containers. There
-        the grace period passes in vain (30 s for a `sleep`); here it is spared.
-        """
-        assert self._child is not None
-        if grace > 0 and not ignores_term(self._child.pid):
-            self._child.send(signal.SIGTERM)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), grace)
-        self._child.send(signal.SIGKILL)
+    async def kill(self, grace: float = 0) -> Json:
+        """Kill it with all of its session; returns the state after the end."""
+        del grace
+        if self._child is not None and not self._child.has_ended:
+            if os.getsid(self._child.pid) == self._child.pid:
+                kill_session(self._child.pid)
+            self._child.send(signal.SIGKILL)
         return await self.wait()
 
     # -- attaching -------------------------------------------------------------------------
@@ -222,10 +209,8 @@ class ContainerProcess:
         self._sinks.add(sink)
 
     async def detach(self, sink: Sink) -> None:
-        """The end of `attach`; the last one to go ends the input, if the container wants that."""
+        """The end of `attach`."""
         self._sinks.discard(sink)
-        if not self._sinks and self._request["stdin_once"]:
-            await self.close_stdin()
 
     async def write(self, data: bytes) -> None:
         """Input for the process, waiting while it does not read; dropped when it takes none."""
@@ -243,11 +228,75 @@ class ContainerProcess:
             self._stdin.resize(columns, rows)
 
 
-async def _said(descriptor: int) -> str:
-    output = await Output.of(descriptor)
-    try:
-        return (await asyncio.wait_for(output.read(), _START_SECONDS)).decode().strip()
-    except TimeoutError:
-        return f"no answer from the sandbox in {_START_SECONDS:g} s"
-    finally:
-        output.close()
+class ContainerProcess(Running):
+    """One container's command, from its start until it is forgotten; `name` is crun's for it."""
+
+    def __init__(self, request: Json, name: str, log: Path) -> None:
+        super().__init__(request, _DRAIN_SECONDS)
+        self.name = name
+        self._log = LogWriter(log)
+        self._crun: Crun | None = None
+        self._watchers: set[Callable[[], None]] = set()
+
+    def state(self) -> Json:
+        """The process as a controller sees it; `init` is the id of its first process, from here."""
+        own = {key: self._request[key] for key in ("uid", "container", "log")}
+        return {**own, "tty": self._request["process"]["terminal"], **super().state()}
+
+    async def start(self, crun: Crun, sandboxing: Sandboxing) -> None:
+        """Start it; returns once the command itself runs or has failed to."""
+        self._crun = crun
+        try:
+            with sandboxing.prepared(self._request) as made:
+                stdin = self._request["stdin"]
+                groups: Sequence[str] = ()
+                await self.begin(
+                    crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
+                )
+        except BaseException:
+            self._log.close()
+            raise
+
+    async def _spread(self, stream: Stream, data: bytes) -> None:
+        if self._log.write(stream, data):
+            self._tell_watchers()
+        await super()._spread(stream, data)
+
+    def _over(self, returncode: int) -> None:
+        self._log.close()
+        super()._over(returncode)
+        self._tell_watchers()
+
+    async def _until_ended(self, child: Child) -> None:
+        await super()._until_ended(child)
+        if self._crun is not None:
+            await self._crun.forget(self.name)
+
+    def _tell_watchers(self) -> None:
+        for watcher in tuple(self._watchers):
+            watcher()
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` whenever the log grew, and at the end; returns what stops that."""
+        self._watchers.add(watcher)
+        return lambda: self._watchers.discard(watcher)
+
+    async def kill(self, grace: float = 0) -> Json:
+        """TERM to the first process, KILL after `grace` seconds; returns the state after the end.
+
+        A first process without a handler for it never gets the TERM: so it is in containers. There
+        the grace period passes in vain (30 s for a `sleep`); here it is spared.
+        """
+        if self._child is not None:
+            if grace > 0 and not ignores_term(self._child.pid):
+                self._child.send(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), grace)
+            self._child.send(signal.SIGKILL)
+        return await self.wait()
+
+    async def detach(self, sink: Sink) -> None:
+        """The last one to go ends the input, if the container wants that."""
+        await super().detach(sink)
+        if not self._sinks and self._request["stdin_once"]:
+            await self.close_stdin()

@@ -1,27 +1,25 @@
 """Pods' own processes: a container's command, and commands executed in it later.
 
-A container has mount, UTS, IPC and PID namespaces of its own inside the pod's network namespace;
-sandbox.sh shows how. The container's process belongs to the responder, so it survives the
-controller; commands executed in it belong to the controller, as their client does.
+A container has mount, UTS, IPC and PID namespaces of its own inside the pod's network and user
+namespaces; `root` says what it sees, `oci` what it may. Its process belongs to the runtime, so it
+survives the controller; commands executed in it end with the controller's connection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel.process import OWNER_VARIABLE
-from netlab.workload import crilog, rootfs
+from netlab.workload import crilog, oci
 from netlab.workload.behaviour import PATH
+from netlab.workload.calls import Calls, Gone
 from netlab.workload.catalogue import catalogue
-from netlab.workload.client import ResponderClient
-from netlab.workload.mounts import Mount
 from netlab.workload.session import AttachSession, ExecSession
+from netlab.workload.volume import Mount
 
 IDLE = ""
 """The name of the container that stands in where a pod has no process to enter."""
@@ -36,21 +34,15 @@ DEFAULT_CAPABILITIES = (
 _HARMLESS = frozenset(("net_admin", "net_broadcast", "sys_ptrace", "ipc_lock"))
 _GRANTABLE = _HARMLESS.union(DEFAULT_CAPABILITIES)
 
-_SCRIPT = Path(__file__).with_name("sandbox.sh").read_text()
-_UNSHARE = ("--mount", "--uts", "--ipc", "--propagation", "private")
-
 
 @dataclass(frozen=True)
 class Privileges:
-    """What a command may do: `identity` is `uid:gid`, or empty for root."""
+    """Who a command runs as, inside the pod, and what it may ever do."""
 
-    identity: str = ""
+    user: int = 0
+    group: int = 0
+    groups: tuple[int, ...] = ()
     capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
-
-    @property
-    def text(self) -> str:
-        """The capabilities as setpriv(1) writes them."""
-        return ",".join(f"+{name}" for name in self.capabilities) or "-all"
 
 
 def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Privileges:
@@ -62,6 +54,7 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     own = container.get("securityContext") or {}
     user = own.get("runAsUser", shared.get("runAsUser")) or 0
     group = own.get("runAsGroup", shared.get("runAsGroup")) or 0
+    groups = (*(shared.get("supplementalGroups") or ()), shared.get("fsGroup"))
     added = {_plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
     dropped = {_plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
     if own.get("privileged") or "all" in added:
@@ -69,7 +62,8 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     kept = () if "all" in dropped else DEFAULT_CAPABILITIES
     names = dict.fromkeys((*kept, *sorted(added & _GRANTABLE)))
     capabilities = tuple(name for name in names if name not in dropped)
-    return Privileges(f"{user}:{group}" if user or group else "", capabilities)
+    further = tuple(int(each) for each in groups if each is not None)
+    return Privileges(int(user), int(group), further, capabilities)
 
 
 def _plain(name: str) -> str:
@@ -80,7 +74,7 @@ def _plain(name: str) -> str:
 class Place:
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
-    `directory` holds the files written by `rootfs.write_pod_files`; `volumes` are what each
+    `directory` holds the files written by `podfiles.write_pod_files`; `volumes` are what each
     container has mounted.
     """
 
@@ -131,11 +125,10 @@ def base_environment(hostname: str, *, tty: bool = False) -> dict[str, str]:
 
 
 class Sandboxes:
-    """All pod processes of a lab. `owner` is the lab's uid."""
+    """All pod processes of a lab. `runtime` keeps them."""
 
-    def __init__(self, client: ResponderClient, owner: str) -> None:
-        self._client = client
-        self._owner = owner
+    def __init__(self, runtime: Calls) -> None:
+        self._runtime = runtime
         self._idling: dict[str, asyncio.Lock] = {}
 
     async def start(
@@ -145,12 +138,23 @@ class Sandboxes:
 
         `attempt` counts restarts: each has a log of its own.
         """
-        root = self._prepare(place, container)
-        if command.tty:
-            (root.dev / "console").touch()
-        _forget_logs(place.container(container), before=attempt - 1)
-        words = self._run_words(command)
-        return await self._run(place, container, root, "start", words, command, attempt)
+        directory = place.container(container)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_logs(directory, before=attempt - 1)
+        state = await self._runtime.call(
+            "run",
+            uid=place.uid,
+            container=container,
+            netns=place.netns.name,
+            hostname=place.hostname,
+            mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
+            process=_process(command),
+            hint=missing_hint(command.argv[0]),
+            stdin=command.stdin,
+            stdin_once=command.stdin_once,
+            log=str(directory / f"{attempt}.log"),
+        )
+        return SandboxProcess(self._runtime, state)
 
     async def idle(self, place: Place) -> SandboxProcess:
         """The process that stands in for a pod's built-in servers, started when first needed."""
@@ -158,55 +162,26 @@ class Sandboxes:
             known = (await self.processes()).get((place.uid, IDLE))
             if known is not None and known.ended is None:
                 return known
-            root = self._prepare(place, IDLE)
-            command = Command((), base_environment(place.hostname))
-            return await self._run(place, IDLE, root, "idle", (), command, 0)
-
-    def _prepare(self, place: Place, container: str) -> rootfs.Root:
-        volumes = place.volumes.get(container, ())
-        return rootfs.prepare(place.container(container), place.directory, volumes)
-
-    async def _run(
-        self,
-        place: Place,
-        container: str,
-        root: rootfs.Root,
-        action: str,
-        words: Sequence[str],
-        command: Command,
-        attempt: int,
-    ) -> SandboxProcess:
-        argv = [tool("unshare"), *_UNSHARE, tool("sh"), "-c", _SCRIPT, "sandbox.sh", action]
-        argv += [str(root.mount_point), str(root.fstab), place.hostname, *words]
-        state = await self._client.call(
-            "run",
-            uid=place.uid,
-            container=container,
-            argv=argv,
-            env={},
-            netns=str(place.netns),
-            tty=command.tty,
-            stdin=command.stdin,
-            stdin_once=command.stdin_once,
-            log=str(place.container(container) / f"{attempt}.log"),
-        )
-        return SandboxProcess(self, self._client, state)
+            return await self.start(place, IDLE, _idler(place.hostname))
 
     async def processes(self) -> dict[tuple[str, str], SandboxProcess]:
         """What runs, and what has ended and is not removed yet, by pod uid and container.
 
-        This is how a controller that restarted adopts what its predecessor started.
+        This is how a controller that restarted adopts what its predecessor started. No runtime,
+        no processes.
         """
-        found = [
-            SandboxProcess(self, self._client, state)
-            for state in await self._client.call("processes")
-        ]
+        try:
+            states = await self._runtime.call("processes")
+        except Gone:
+            return {}
+        found = [SandboxProcess(self._runtime, state) for state in states]
         return {(process.uid, process.container): process for process in found}
 
     async def remove(self, uid: str) -> None:
         """Kill and forget all processes of a pod; none is no error."""
         self._idling.pop(uid, None)
-        await self._client.call("remove", uid=uid)
+        with contextlib.suppress(Gone):
+            await self._runtime.call("remove", uid=uid)
 
     async def execute(self, process: SandboxProcess, command: Command) -> ExecSession:
         """Run a command beside a container's process, in all its namespaces.
@@ -214,45 +189,47 @@ class Sandboxes:
         A command that is not installed is a session like others: it says so on stderr and exits
         with 127 (126: not executable).
         """
-        if process.ended is not None:
-            raise NetlabError(f"container {process.container} is not running")
-        argv = [tool("nsenter"), "--target", str(process.init)]
-        # --root, --wd: if netlab itself runs in a chroot, the mount namespace's root is another.
-        argv += ["--mount", "--uts", "--ipc", "--net", "--root", "--wd", tool("sh"), "-c", _SCRIPT]
-        argv += ["sandbox.sh", "enter", *self._run_words(command)]
-        return await ExecSession.start(
-            argv,
-            {OWNER_VARIABLE: self._owner},
-            tty=command.tty,
-            stdin=command.stdin,
-            init=process.init,
-        )
+        request = {
+            "op": "exec",
+            "uid": process.uid,
+            "container": process.container,
+            "process": _process(command),
+            "hint": missing_hint(command.argv[0]),
+            "stdin": command.stdin,
+        }
+        session = await ExecSession.start(self._runtime, request)
+        assert isinstance(session, ExecSession)
+        return session
 
-    def _run_words(self, command: Command) -> list[str]:
-        """HOW the command runs and the command, as sandbox.sh wants them."""
-        granted = command.privileges
-        env = {**command.env, OWNER_VARIABLE: self._owner}
-        return [
-            "yes" if command.tty else "no",
-            granted.identity,
-            granted.text,
-            command.directory or "/",
-            missing_hint(command.argv[0]),
-            env.get("PATH", ""),
-            str(len(env)),
-            *(f"{name}={value}" for name, value in env.items()),
-            *command.argv,
-        ]
+
+def _process(command: Command) -> oci.Json:
+    """The command as the runtime specification has it."""
+    granted = command.privileges
+    return oci.process(
+        command.argv,
+        command.env,
+        user=granted.user,
+        group=granted.group,
+        groups=granted.groups,
+        capabilities=granted.capabilities,
+        directory=command.directory or "/",
+        terminal=command.tty,
+    )
+
+
+def _idler(hostname: str) -> Command:
+    """Does nothing but be there: it ignores the end of children, so what is left behind in the
+    pod is reaped."""
+    argv = ("/usr/bin/env", "--ignore-signal=CHLD", "/usr/bin/sleep", "infinity")
+    nobody = Privileges(capabilities=())
+    return Command(argv, base_environment(hostname), privileges=nobody)
 
 
 class SandboxProcess:
-    """A container's process, as it was when the responder last told of it."""
+    """A container's process, as it was when the runtime last told of it."""
 
-    def __init__(
-        self, sandboxes: Sandboxes, client: ResponderClient, state: dict[str, Any]
-    ) -> None:
-        self._sandboxes = sandboxes
-        self._client = client
+    def __init__(self, runtime: Calls, state: dict[str, Any]) -> None:
+        self._runtime = runtime
         self.uid: str = state["uid"]
         self.container: str = state["container"]
         self.log = Path(state["log"])
@@ -263,7 +240,7 @@ class SandboxProcess:
 
     async def wait(self) -> Ended:
         """Wait for the end."""
-        self.ended = _ended(await self._client.call("wait", **self._name()))
+        self.ended = _ended(await self._runtime.call("wait", **self._name()))
         assert self.ended is not None
         return self.ended
 
@@ -274,17 +251,13 @@ class SandboxProcess:
         process that stands in for built-in servers is not waited for.
         """
         grace = 0.0 if self.container == IDLE else grace
-        self.ended = _ended(await self._client.call("kill", grace=grace, **self._name()))
+        self.ended = _ended(await self._runtime.call("kill", grace=grace, **self._name()))
         assert self.ended is not None
         return self.ended
 
-    async def execute(self, command: Command) -> ExecSession:
-        """See `Sandboxes.execute`."""
-        return await self._sandboxes.execute(self, command)
-
     async def attach(self) -> AttachSession:
         """Connect to the process's input and outputs; first comes what nobody has seen yet."""
-        return await AttachSession.start(self._client, self._name())
+        return await AttachSession.start(self._runtime, {"op": "attach", **self._name()})
 
     async def follow_log(self) -> AsyncIterator[crilog.LogEntry]:
         """All its output, and what is to come until it ends; `crilog.read` has what there is."""
@@ -292,7 +265,7 @@ class SandboxProcess:
         try:
             for entry in crilog.read(crilog.rotated(self.log)):
                 yield entry
-            async for message in self._client.stream("watch", **self._name()):
+            async for message in self._runtime.stream("watch", **self._name()):
                 for entry in follower.new():
                     yield entry
                 if message["ended"]:
@@ -329,13 +302,3 @@ def missing_hint(word: str) -> str:
     if package is None:
         return ""
     return f"netlab: pods use this machine's own tools; get {name} with: apt-get install {package}"
-
-
-def tool(name: str) -> str:
-    """The full path of a program that sandboxes are made with."""
-    found = shutil.which(name, path=PATH)
-    if found is None:
-        raise EnvironmentLacks(
-            f"{name} is missing, which pods' processes need", hint="apt-get install util-linux dash"
-        )
-    return found

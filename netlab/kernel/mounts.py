@@ -1,0 +1,195 @@
+"""Mounts by descriptor: places are opened once, and what happens to their names later is no matter.
+
+Paths below a root that others write to are resolved by openat2(2) inside that root, without the
+magic links of /proc; what is mounted and where is told by descriptors (open_tree(2),
+mount_setattr(2), move_mount(2); Linux 5.12). So no link that is swapped in can lead away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from netlab.kernel import syscalls
+
+# The same numbers on every architecture: these calls are younger than the unified table.
+_OPENAT2 = 437
+
+_AT_FDCWD = -100
+_AT_EMPTY_PATH = 0x1000
+_AT_RECURSIVE = 0x8000
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_EMPTY_PATHS = 0x4 | 0x40
+_MOUNT_ATTR = {"ro": 0x1, "nosuid": 0x2, "nodev": 0x4, "noexec": 0x8}
+_RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
+
+CLONE_NEWNS = 0x20000
+_MS_SLAVE = 0x80000
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("set", ctypes.c_uint64),
+        ("clear", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns", ctypes.c_uint64),
+    )
+
+
+@contextlib.contextmanager
+def opened(path: Path | str) -> Iterator[int]:
+    """A descriptor that only names a place of the machine (O_PATH), links followed."""
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def resolved(root: int, path: str) -> Iterator[int]:
+    """The place that `path` names for somebody whose `/` is the directory `root` (O_PATH).
+
+    Links are followed inside, `..` and absolute links do not lead out. `OSError` as open(2).
+    """
+    descriptor = resolve(root, path)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def resolve(root: int, path: str) -> int:
+    """`resolved`, the descriptor being the caller's to close."""
+    how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS | _RESOLVE_IN_ROOT)
+    descriptor: int = _libc.syscall(
+        _OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
+    )
+    if descriptor < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), path)
+    return descriptor
+
+
+def ensure_directory(root: int, path: str, owner: int | None = None) -> int:
+    """The directory `path` inside `root`, made with all its parents (0755) where it is missing.
+
+    What is made is `owner`'s. Returns a descriptor of it; the caller closes it.
+    """
+    current = os.dup(root)
+    walked = ""
+    for name in (part for part in path.split("/") if part not in ("", ".")):
+        walked = f"{walked}/{name}"
+        if name != "..":
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, 0o755, dir_fd=current)
+                if owner is not None:
+                    os.chown(name, owner, owner, dir_fd=current, follow_symlinks=False)
+        os.close(current)
+        current = resolve(root, walked)
+    return current
+
+
+def ensure_file(root: int, path: str) -> int:
+    """The file `path` inside `root`, made where it is missing; the caller closes the descriptor."""
+    try:
+        return resolve(root, path)
+    except FileNotFoundError:
+        parent = ensure_directory(root, os.path.dirname(path))  # noqa: PTH120 - text, as resolved
+        try:
+            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(os.path.basename(path), flags, 0o644, dir_fd=parent))  # noqa: PTH119
+        finally:
+            os.close(parent)
+    return resolve(root, path)
+
+
+def is_directory(place: int) -> bool:
+    """True when a descriptor names a directory."""
+    return stat.S_ISDIR(os.fstat(place).st_mode)
+
+
+def is_read_only(place: int) -> bool:
+    """True when nothing can be written there, by anybody."""
+    return bool(os.fstatvfs(place).f_flag & os.ST_RDONLY)
+
+
+def bind(place: int, target: int, *options: str) -> None:
+    """Let what a descriptor names appear at another too, with the options `ro`, `nosuid` …
+
+    What is mounted beneath does not.
+    """
+    with taken(place, *options) as tree:
+        attach(tree, target)
+
+
+@contextlib.contextmanager
+def taken(place: int, *options: str, recursive: bool = False) -> Iterator[int]:
+    """A copy of what a descriptor names, not attached anywhere yet (`attach`).
+
+    With `recursive` also of what is mounted beneath.
+    """
+    tree = _clone(place, recursive)
+    try:
+        _restrict(tree, options, recursive)
+        yield tree
+    finally:
+        os.close(tree)
+
+
+def attach(tree: int, target: int) -> None:
+    """Let what was `taken` appear at the place that a descriptor names."""
+    if _libc.move_mount(tree, b"", target, b"", ctypes.c_uint(_MOVE_MOUNT_EMPTY_PATHS)) != 0:
+        raise syscalls.refused("attach a mount", ctypes.get_errno())
+
+
+def mount(kind: str, target: int, options: str, flags: int = 0) -> None:
+    """Mount a new file system on the place that a descriptor names."""
+    syscalls.mount(kind, Path(name_of(target)), kind, flags, options)
+
+
+def name_of(descriptor: int) -> str:
+    """A path by which the kernel finds what a descriptor of ours names, whatever it is called."""
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _clone(place: int, recursive: bool) -> int:
+    flags = _OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_EMPTY_PATH | (_AT_RECURSIVE * recursive)
+    tree: int = _libc.open_tree(place, b"", ctypes.c_uint(flags))
+    if tree < 0:
+        raise syscalls.refused("take a mount's tree", ctypes.get_errno())
+    return tree
+
+
+def _restrict(tree: int, options: tuple[str, ...], recursive: bool) -> None:
+    if not options:
+        return
+    attributes = _MountAttr(set=sum(_MOUNT_ATTR[option] for option in options))
+    flags = _AT_EMPTY_PATH | (_AT_RECURSIVE * recursive)
+    size = ctypes.c_size_t(ctypes.sizeof(attributes))
+    if _libc.mount_setattr(tree, b"", ctypes.c_uint(flags), ctypes.byref(attributes), size) != 0:
+        raise syscalls.refused(f"make a mount {','.join(options)}", ctypes.get_errno())
+
+
+def leave_machines_mounts() -> None:
+    """Give this process a mount namespace of its own: what it mounts from now on, nobody else sees.
+
+    What the machine unmounts goes from here as well. For a process of one thread.
+    """
+    syscalls.unshare(CLONE_NEWNS)
+    syscalls.mount("", Path("/"), flags=_MS_SLAVE | syscalls.MS_REC)
+
+
+def make_private(target: Path) -> None:
+    """Neither send nor take mounts at this mount point any more."""
+    syscalls.mount("", target, flags=syscalls.MS_PRIVATE)

@@ -1,0 +1,141 @@
+"""The client's side of the protocol by which a controller tells its processes what to do.
+
+`control` is the server's side, and says what goes over the wire.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import NetlabError
+from netlab.kernel.process import Process
+
+_LINE_LIMIT = 64 * 1024 * 1024
+_START_SECONDS = 10.0
+
+
+class Gone(NetlabError):
+    """Nobody answers on the socket."""
+
+
+class Calls:
+    """One connection to a process of the lab, named `what` in messages; calls may overlap.
+
+    After the connection is lost every call raises `Gone`; `connect` again then.
+    """
+
+    def __init__(self, socket_path: Path, what: str) -> None:
+        self._path = socket_path
+        self._what = what
+        self._numbers = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+
+    async def ensure(self, start: Callable[[], Process], log: Path) -> None:
+        """Connect, having the process started unless it answers; `log` is where it complains."""
+        try:
+            return await self.connect()
+        except Gone:
+            started = start()
+        deadline = asyncio.get_running_loop().time() + _START_SECONDS
+        while True:
+            try:
+                return await self.connect()
+            except Gone:
+                late = asyncio.get_running_loop().time() > deadline
+                if late or started.poll() is not None:
+                    raise Gone(f"the {self._what} does not start", hint=f"see {log}") from None
+                await asyncio.sleep(0.002)
+
+    async def connect(self) -> None:
+        """Connect, unless connected; `Gone` when nobody listens."""
+        async with self._connecting:  # of two connections, the end of one would be taken for both
+            if self._writer is not None:
+                return
+            reader, self._writer = await self._open()
+            self._reading = asyncio.create_task(self._read(reader))
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        try:
+            return await asyncio.open_unix_connection(str(self._path), limit=_LINE_LIMIT)
+        except OSError as error:
+            raise Gone(
+                f"the {self._what} does not answer on {self._path}: {error.strerror}"
+            ) from error
+
+    async def close(self) -> None:
+        """Disconnect; the process goes on."""
+        if self._writer is not None:
+            self._writer.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)
+        self._lost()
+
+    async def stream(self, op: str, **arguments: Any) -> AsyncGenerator[dict[str, Any], None]:
+        """A request whose answers go on until we stop; over a connection of its own."""
+        reader, writer = await self.open({"op": op, **arguments})
+        try:
+            while text := await reader.readline():
+                yield _checked(json.loads(text))
+        finally:
+            writer.close()
+
+    async def open(
+        self, request: Mapping[str, Any]
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A new connection on which `request` was made; the caller closes it."""
+        reader, writer = await self._open()
+        writer.write(json.dumps(request).encode() + b"\n")
+        return reader, writer
+
+    async def call(self, op: str, **arguments: Any) -> Any:
+        """One request of the control protocol, and its result."""
+        await self.connect()
+        assert self._writer is not None
+        number = next(self._numbers)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        self._writer.write(json.dumps({"id": number, "op": op, **arguments}).encode() + b"\n")
+        try:
+            return await answer
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        try:
+            while text := await reader.readline():
+                self._answered(json.loads(text))
+        except (ConnectionError, ValueError):
+            pass
+        finally:
+            self._lost()
+
+    def _answered(self, message: dict[str, Any]) -> None:
+        answer = self._waiting.get(message["id"])
+        if answer is None or answer.done():
+            return
+        try:
+            answer.set_result(_checked(message)["result"])
+        except NetlabError as error:
+            answer.set_exception(error)
+
+    def _lost(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = None
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(Gone(f"the {self._what} went away"))
+
+
+def _checked(message: dict[str, Any]) -> dict[str, Any]:
+    if "error" in message:
+        raise NetlabError(message["error"])
+    return message

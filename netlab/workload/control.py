@@ -1,0 +1,142 @@
+"""The server's side of the protocol by which a controller tells its processes what to do.
+
+One JSON object a line. A request `{"id": 1, "op": "serve", ...}` is answered by
+`{"id": 1, "result": ...}` or `{"id": 1, "error": "..."}`. Requests that are streams take the
+connection for themselves until it closes. `calls` is the client's side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import NetlabError
+
+LINE_LIMIT = 64 * 1024 * 1024
+
+Json = dict[str, Any]
+
+
+class Session:
+    """One connection of a controller."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, message: Json) -> None:
+        """One line; lost when the controller is gone."""
+        if not self.writer.is_closing():
+            self.writer.write(json.dumps(message).encode() + b"\n")
+
+    async def until_closed(self) -> None:
+        """Return once the controller closes the connection."""
+        while await self.reader.read(1024):
+            pass
+
+
+Operation = Callable[[Json], Awaitable[Any]]
+Stream = Callable[[Json, Session], Awaitable[None]]
+
+
+class Control:
+    """Answers controllers: with operations, which may overlap, and with streams, by their names."""
+
+    def __init__(self, operations: Mapping[str, Operation], streams: Mapping[str, Stream]) -> None:
+        self._operations = {**operations, "pid": self._pid}
+        self._streams = streams
+
+    async def _pid(self, _: Json) -> int:
+        return os.getpid()
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer one controller until it goes; requests that wait do not hold up others."""
+        session = Session(reader, writer)
+        tasks: set[asyncio.Task[None]] = set()
+        try:
+            while line := await reader.readline():
+                request = json.loads(line)
+                if request.get("op") in self._streams:
+                    await self._stream(request, session)
+                    break
+                task = asyncio.create_task(self._answer(request, session))
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+                await writer.drain()
+        except (ConnectionError, ValueError, AttributeError) as error:
+            print(f"control connection closed: {error}", file=sys.stderr)
+        finally:
+            writer.close()
+
+    async def _answer(self, request: Json, session: Session) -> None:
+        number = request.get("id")
+        try:
+            result = await self._operations[request["op"]](request)
+            session.send({"id": number, "result": result})
+        except (NetlabError, KeyError, OSError, ValueError, TypeError) as error:
+            session.send({"id": number, "error": _said(error)})
+
+    async def _stream(self, request: Json, session: Session) -> None:
+        try:
+            await self._streams[request["op"]](request, session)
+        except (NetlabError, OSError) as error:
+            session.send({"error": _said(error)})
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, NetlabError):
+        return error.message
+    return f"{type(error).__name__}: {error}"
+
+
+class Calling:
+    """Lets a callback be what `contextlib.closing` closes."""
+
+    def __init__(self, callback: Callable[[], None]) -> None:
+        self.close = callback
+
+
+def raise_open_file_limit() -> None:
+    """Each port and each connection is a descriptor: allow as many as the machine does."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def listen(path: Path) -> socket.socket:
+    """The control socket, for root alone; a file left by a process that died is replaced."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+            raise NetlabError(f"another process listens on {path}")
+        except (FileNotFoundError, ConnectionRefusedError):
+            path.unlink(missing_ok=True)
+    control = socket.socket(socket.AF_UNIX)
+    former = os.umask(0o177)
+    try:
+        control.bind(str(path))
+    finally:
+        os.umask(former)
+    control.listen(128)
+    control.setblocking(False)
+    return control
+
+
+async def serve(control: Control, listening: socket.socket) -> None:
+    """Serve until TERM or INT."""
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    server = await asyncio.start_unix_server(control.connected, sock=listening, limit=LINE_LIMIT)
+    await ended.wait()
+    server.close()

@@ -1,0 +1,223 @@
+"""crun(1), which makes containers of what was prepared for them, and starts commands in them.
+
+It joins and makes the namespaces, changes the root, masks /proc, drops capabilities and installs
+the filter of system calls. It is run detached: it ends once the container's process runs, which
+thereby becomes our own child.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from netlab.errors import NetlabError
+from netlab.kernel.run import find
+from netlab.workload.child import Ends
+from netlab.workload.reaper import Child, Reaper
+
+_START_SECONDS = 30.0
+
+NOT_EXECUTABLE, NOT_FOUND, NOT_STARTED = 126, 127, 128
+"""What container runtimes exit with when there is no process whose exit code it could be."""
+
+
+class StartFailed(NetlabError):
+    """crun could not start the process. `code` is what a container runtime exits with then."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass
+class Started:
+    """A process that runs, and our ends of its input and outputs."""
+
+    child: Child
+    ends: Ends
+
+
+class Crun:
+    """The containers whose state is kept in `directory`, which must be empty at first."""
+
+    def __init__(self, directory: Path, reaper: Reaper) -> None:
+        self._directory = directory
+        self._reaper = reaper
+        self._numbers = 0
+
+    async def run(
+        self, name: str, bundle: Path, config: dict[str, Any], *, stdin: bool, groups: Sequence[str]
+    ) -> Started:
+        """Make a container of `config` and start its process; `StartFailed` says why not."""
+        (bundle / "config.json").write_text(json.dumps(config))
+        words = ["run", "--bundle", str(bundle)]
+        try:
+            return await self._start(words, name, config["process"], stdin=stdin, groups=groups)
+        except BaseException:
+            await self.forget(name)
+            raise
+
+    async def execute(
+        self, name: str, process: dict[str, Any], *, stdin: bool, groups: Sequence[str]
+    ) -> Started:
+        """Start another process in a container that runs."""
+        with self._scratch() as place:
+            (place / "process.json").write_text(json.dumps(process))
+            words = ["exec", "--process", str(place / "process.json")]
+            return await self._start(words, name, process, stdin=stdin, groups=groups)
+
+    async def forget(self, name: str) -> None:
+        """Let go of a container that has ended, or kill it; none of that name is no error."""
+        if (self._directory / "state" / name).exists():
+            await self._ended(self._spawn(["delete", "--force", name]), 10)
+
+    async def _start(
+        self,
+        words: Sequence[str],
+        name: str,
+        process: dict[str, Any],
+        *,
+        stdin: bool,
+        groups: Sequence[str],
+    ) -> Started:
+        ends = Ends(tty=process["terminal"], stdin=stdin)
+        try:
+            with self._scratch() as place, self._reaper.expecting(), _Console(place) as console:
+                more = ["--console-socket", str(console.path)] if process["terminal"] else []
+                argv = [*words, "--detach", "--pid-file", str(place / "pid"), *more, name]
+                await self._to_its_end(argv, place, ends, groups)
+                pid = int((place / "pid").read_text())
+                child = Child(pid, self._reaper.claim(pid))
+                if process["terminal"]:
+                    ends.terminal(console.received())
+        except BaseException:
+            ends.discard()
+            raise
+        finally:
+            ends.close()
+        return Started(child, ends)
+
+    async def _to_its_end(
+        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[str]
+    ) -> None:
+        log = place / "log"
+        code = await self._ended(self._spawn(argv, log, ends, groups), _START_SECONDS)
+        if code != 0:
+            raise failure(log.read_text() if log.exists() else "", code)
+
+    def _spawn(
+        self,
+        argv: Sequence[str],
+        log: Path | None = None,
+        ends: Ends | None = None,
+        groups: Sequence[str] = (),
+    ) -> Child:
+        state = str(self._directory / "state")
+        options = ["--root", state, "--cgroup-manager", "disabled"]
+        options += ["--log", str(log)] if log else []
+        process = subprocess.Popen(
+            [find("crun"), *options, *argv],
+            stdin=ends.stdin if ends else subprocess.DEVNULL,
+            stdout=ends.stdout if ends else subprocess.DEVNULL,
+            stderr=ends.stderr if ends else subprocess.DEVNULL,
+            cwd="/",
+            # This process has one thread, so what a fork may do is not restricted.
+            preexec_fn=_joining(groups) if groups else None,
+        )
+        process.returncode = 0  # it is the reaper that collects it
+        return Child(process.pid, self._reaper.claim(process.pid))
+
+    async def _ended(self, child: Child, seconds: float) -> int:
+        try:
+            return await asyncio.wait_for(child.wait(), seconds)
+        except TimeoutError:
+            os.kill(child.pid, 9)
+            raise StartFailed(f"crun did not end within {seconds:g} s", NOT_STARTED) from None
+
+    @contextlib.contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        self._numbers += 1
+        place = self._directory / f"call-{self._numbers}"
+        place.mkdir(mode=0o700)
+        try:
+            yield place
+        finally:
+            shutil.rmtree(place)
+
+
+def _joining(groups: Sequence[str]) -> Callable[[], None]:
+    def join() -> None:
+        for path in groups:
+            descriptor = os.open(path, os.O_WRONLY)
+            os.write(descriptor, b"0")
+            os.close(descriptor)
+
+    return join
+
+
+class _Console:
+    """Where crun leaves our end of a terminal that it has opened in the container."""
+
+    def __init__(self, place: Path) -> None:
+        self.path = place / "console"
+        self._listening = socket.socket(socket.AF_UNIX)
+        self._listening.bind(str(self.path))
+        self._listening.listen()
+        self._listening.settimeout(1)  # crun has ended when we look: it came, or never will
+
+    def received(self) -> int:
+        """The terminal's descriptor, the caller's to close."""
+        try:
+            connection, _ = self._listening.accept()
+            with connection:
+                connection.settimeout(1)
+                _, data, _, _ = connection.recvmsg(4096, socket.CMSG_SPACE(4))
+        except TimeoutError:
+            raise StartFailed("crun made no terminal", NOT_STARTED) from None
+        descriptor = array.array("i", data[0][2])[0]
+        os.set_inheritable(descriptor, False)
+        os.set_blocking(descriptor, True)
+        return descriptor
+
+    def __enter__(self) -> _Console:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+
+
+# -- what went wrong, in the words of the runtime that most clusters have ---------------------
+
+_NOT_FOUND = re.compile(r"executable file `(?P<name>.*)` not found in \$PATH")
+_CHDIR = re.compile(r"chdir `(?P<name>.*)`: (?P<why>.*)")
+_NO_EXEC = re.compile(r"(?:exec container process `.*`|exec|open executable): (?P<why>.*)")
+
+
+def failure(log: str, code: int) -> StartFailed:
+    """What crun wrote into its log, as runc says it, with the exit code of that."""
+    lines = [line for line in log.strip().splitlines() if line]
+    text = lines[-1] if lines else f"crun ended with exit code {code}"
+    text = re.sub(r"^\S+T\S+ (?=\D)", "", text).removeprefix("error: ").strip()
+    if found := _NOT_FOUND.search(text):
+        name = found["name"]
+        if "/" in name:
+            return StartFailed(f'exec: "{name}": stat {name}: no such file or directory', NOT_FOUND)
+        return StartFailed(f'exec: "{name}": executable file not found in $PATH', NOT_FOUND)
+    if found := _CHDIR.search(text):
+        return StartFailed(
+            f'chdir to cwd ("{found["name"]}") failed: {found["why"].lower()}', NOT_STARTED
+        )
+    if found := _NO_EXEC.search(text):
+        return StartFailed(f"exec: {found['why'].lower()}", NOT_EXECUTABLE)
+    return StartFailed(text, NOT_STARTED)

@@ -1,0 +1,162 @@
+"""The process that keeps pods' own processes: `python -m netlab.workload.runtime LAB`.
+
+LAB is the lab's directory. It outlives the controller, and the responder's end does not concern it:
+it is the parent of all pods' commands, has their exit codes and their terminals, and writes what
+they say into their log files. It talks to nobody on the network.
+
+It lives in a mount namespace of its own, in which /run holds what belongs to it, and nothing of
+the machine's:
+
+    /run/pods     the pods' directories: their files, logs, and volumes made of objects
+    /run/disks    volumes that outlive their pods
+    /run/scratch  pods' own empty volumes, each a tmpfs
+    /run/roots    containers' roots while they are made
+    /run/crun     crun's notes
+
+`control` has the protocol. Three requests are streams: `watch` (`{"ended": false}` whenever a
+container's log has grown, `true` at its end), `attach` and `exec` (`frames`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
+from netlab.workload import attach, control, frames
+from netlab.workload.control import Calling, Control, Json, Session
+from netlab.workload.crun import Crun
+from netlab.workload.processes import Processes
+from netlab.workload.reaper import Reaper
+from netlab.workload.sandboxing import Sandboxing
+
+PRIVATE = Path("/run")
+
+
+class Runtime:
+    """What a controller may ask for."""
+
+    def __init__(self, processes: Processes) -> None:
+        self._processes = processes
+        self.control = Control(
+            {
+                "run": self._processes.run,
+                "processes": self._states,
+                "wait": self._wait,
+                "kill": self._kill,
+                "remove": self._remove,
+            },
+            {"watch": self._watch, "attach": self._attach, "exec": self._exec},
+        )
+
+    async def _states(self, _: Json) -> list[Json]:
+        return self._processes.states()
+
+    async def _wait(self, request: Json) -> Json:
+        return await self._processes.find(request).wait()
+
+    async def _kill(self, request: Json) -> Json:
+        return await self._processes.find(request).kill(request["grace"])
+
+    async def _remove(self, request: Json) -> None:
+        await self._processes.remove(request["uid"])
+
+    async def _watch(self, request: Json, session: Session) -> None:
+        container = self._processes.find(request)
+
+        def tell() -> None:
+            session.send({"ended": container.has_ended})
+
+        with contextlib.closing(Calling(container.watch(tell))):
+            tell()
+            await session.until_closed()
+
+    async def _attach(self, request: Json, session: Session) -> None:
+        with _refusing(session):
+            running = self._processes.find(request)
+            await attach.serve(running, session.reader, session.writer)
+
+    async def _exec(self, request: Json, session: Session) -> None:
+        with _refusing(session):
+            executed = await self._processes.execute(request)
+            try:
+                await attach.serve(executed, session.reader, session.writer)
+            finally:
+                await executed.kill()
+
+
+@contextlib.contextmanager
+def _refusing(session: Session) -> Iterator[None]:
+    """Say in a frame why a stream of frames does not begin."""
+    try:
+        yield
+    except (NetlabError, OSError) as error:
+        session.writer.write(frames.frame(frames.REFUSED, str(error).encode()))
+
+
+def confine(lab: Path) -> None:
+    """Leave the machine's mounts, taking along only what of the lab containers are made of."""
+    mounts.leave_machines_mounts()
+    with contextlib.ExitStack() as stack:
+        kept = {}
+        for name in ("pods", "disks"):
+            place = stack.enter_context(mounts.opened(lab / name))
+            kept[name] = stack.enter_context(mounts.taken(place, "nosuid", "nodev"))
+        _forget_labs(lab)
+        with mounts.opened(PRIVATE) as run:
+            mounts.mount("tmpfs", run, "mode=0711")
+        for name in ("pods", "disks", "scratch", "roots", "crun"):
+            (PRIVATE / name).mkdir(mode=0o711)
+        for name, tree in kept.items():
+            with mounts.opened(PRIVATE / name) as target:
+                mounts.attach(tree, target)
+    # crun refuses to work where it sees a cgroup hierarchy of either kind beside the other.
+    with contextlib.suppress(NetlabError):
+        syscalls.unmount(Path("/sys/fs/cgroup/unified"))
+
+
+def _forget_labs(lab: Path) -> None:
+    """Let go of our copies of labs' mounts, or their namespaces would live as long as we do.
+
+    And take no further ones: labs come to the same mount.
+    """
+    for mounted in netns.labs_mounted():
+        syscalls.unmount(mounted)
+    mounts.make_private(next(each for each in lab.parents if each.is_mount()))
+
+
+async def serve(lab: Path) -> None:
+    """Serve until TERM or INT."""
+    listening = control.listen(paths.runtime_socket(lab))
+    spaces = os.open(paths.namespaces(lab), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    ids = userns.id_range(netns.owner(lab) or "")
+    occupants.end(lab)  # what a runtime that was killed has left: nobody knows of it any more
+    confine(lab)
+    reaper = Reaper()
+    sandboxing = Sandboxing(PRIVATE, lab, spaces, ids)
+    processes = Processes(Crun(PRIVATE / "crun", reaper), sandboxing)
+    await control.serve(Runtime(processes).control, listening)
+
+
+def main(argv: list[str]) -> int:
+    """The command line: one argument, the lab's directory."""
+    if len(argv) != 1:
+        print("usage: python -m netlab.workload.runtime LAB", file=sys.stderr)
+        return 2
+    os.umask(0o022)
+    control.raise_open_file_limit()
+    try:
+        asyncio.run(serve(Path(argv[0])))
+    except NetlabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,146 @@
+"""Preparing what crun is to make a container of: its root, its volumes, its config.json."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.kernel import mounts, syscalls, userns
+from netlab.kernel.userns import IdRange
+from netlab.workload import oci, root
+from netlab.workload.control import Json
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bundle: its directory, and what its config.json is to say."""
+
+    directory: Path
+    config: Json
+
+
+class Sandboxing:
+    """Prepares containers below `private`, the runtime's own directory.
+
+    `lab` is the lab's directory as controllers know it, `spaces` a descriptor of that of its
+    namespaces in the machine's own mount namespace, `ids` who the pods' users are.
+    """
+
+    def __init__(self, private: Path, lab: Path, spaces: int, ids: IdRange | None) -> None:
+        self._private = private
+        self._lab = lab
+        self._spaces = spaces
+        self._ids = ids
+        self._number = 0
+
+    def inside(self, path: str) -> Path:
+        """Where a path that a controller named is in our own mount namespace."""
+        return self._private / Path(path).relative_to(self._lab)
+
+    @contextlib.contextmanager
+    def prepared(self, request: Json) -> Iterator[Prepared]:
+        """Everything for one container, as long as crun is starting it.
+
+        Once that has its own copies of the mounts, ours go.
+        """
+        self._number += 1
+        directory = self._private / "roots" / str(self._number)
+        directory.mkdir(mode=0o711)
+        try:
+            with self._namespaces(request["netns"]) as (netns, users, ids):
+                made = root.Root(directory, self._pod(request["uid"]), ids)
+                with self._sources(request, ids) as sources:
+                    root.build(made, sources)
+                config = oci.config(
+                    request["process"],
+                    made.mount_point,
+                    request["hostname"],
+                    netns=netns,
+                    userns=users,
+                    ids=ids,
+                    covered=[source.target for source in sources],
+                )
+                yield Prepared(directory, config)
+        finally:
+            _discard(directory)
+
+    def _pod(self, uid: str) -> Path:
+        return self._private / "pods" / uid
+
+    @contextlib.contextmanager
+    def _namespaces(self, name: str) -> Iterator[tuple[str, str | None, IdRange | None]]:
+        """Paths of a pod's network and user namespaces, good as long as the body runs."""
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        with contextlib.ExitStack() as stack:
+            netns = os.open(name, flags, dir_fd=self._spaces)
+            stack.callback(os.close, netns)
+            users = userns.of_namespace(netns)
+            stack.callback(os.close, users)
+            shared = userns.is_ours(users)
+            yield _path(netns), None if shared else _path(users), None if shared else self._ids
+
+    # -- volumes -----------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _sources(self, request: Json, ids: IdRange | None) -> Iterator[Sequence[root.Source]]:
+        """The volumes' directories and files, opened once and for all."""
+        with contextlib.ExitStack() as stack:
+            found = []
+            for mount in request["mounts"]:
+                place = self._source(request["uid"], mount, ids)
+                stack.callback(os.close, place)
+                found.append(root.Source(place, mount["target"], mount["read_only"]))
+            yield found
+
+    def _source(self, uid: str, mount: Mapping[str, str], ids: IdRange | None) -> int:
+        volume = (
+            self._scratch(uid, mount, ids) if mount["scratch"] else self._private / mount["source"]
+        )
+        with mounts.opened(volume) as top:
+            if not mount["sub_path"]:
+                return os.dup(top)
+            try:
+                return mounts.resolve(top, mount["sub_path"])
+            except FileNotFoundError:
+                return mounts.ensure_directory(
+                    top, mount["sub_path"], owner=ids.first if ids else None
+                )
+            except OSError as error:
+                raise NetlabError(
+                    f'failed to prepare subPath "{mount["sub_path"]}": {error.strerror}'
+                ) from error
+
+    def _scratch(self, uid: str, mount: Mapping[str, str], ids: IdRange | None) -> Path:
+        """A pod's own empty volume, which all its containers share."""
+        path = self._private / "scratch" / uid / Path(mount["source"]).name
+        if not path.exists():
+            path.mkdir(parents=True)
+            with mounts.opened(path) as bare:
+                options = f"mode=0777,{root.owned(ids)}{mount['scratch']}"
+                mounts.mount("tmpfs", bare, options, syscalls.MS_NOSUID)
+        return path
+
+    def forget(self, uid: str) -> None:
+        """A pod is no more: its empty volumes go."""
+        directory = self._private / "scratch" / uid
+        if directory.exists():
+            for path in directory.iterdir():
+                syscalls.unmount(path)
+            shutil.rmtree(directory)
+
+
+def _path(descriptor: int) -> str:
+    """A path by which crun, a process of the same rights, finds what we hold open."""
+    return f"/proc/{os.getpid()}/fd/{descriptor}"
+
+
+def _discard(directory: Path) -> None:
+    mount_point = directory / "root"
+    if os.path.ismount(mount_point):
+        syscalls.unmount(mount_point)
+    shutil.rmtree(directory)
