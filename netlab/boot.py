@@ -48,11 +48,7 @@ def main(arguments: list[str]) -> int:
 def _run(directory: Path, ready: int) -> None:
     log.info("the controller starts")
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
-    responder = launch.ensure_started(
-        paths.responder_socket(directory),
-        owner=netns.owner(directory) or "",
-        log=paths.responder_log(directory),
-    )
+    responder = launch.ensure_started(directory, owner=netns.owner(directory) or "")
     with ThreadPoolExecutor(1, thread_name_prefix="network") as thread:
         network = thread.submit(_ensure_network, directory)
         with _without_certificates():

@@ -6,12 +6,19 @@ import socket
 import sys
 from pathlib import Path
 
-from netlab.kernel import process
+from netlab.kernel import paths, process
 
 
-def ensure_started(socket_path: Path, *, owner: str, log: Path) -> process.Process | None:
-    """Start the lab's responder unless one answers; returns at once (it answers 60 ms later)."""
-    return None if _answers(socket_path) else start(socket_path, owner=owner, log=log)
+def ensure_started(lab: Path, *, owner: str) -> process.Process | None:
+    """Start the responder of the lab in that directory unless one answers; returns at once.
+
+    It answers 60 ms later. If no runtime answers either, that is started from the same process.
+    """
+    if _answers(paths.responder_socket(lab)):
+        return None
+    if _answers(paths.runtime_socket(lab)):
+        return start(paths.responder_socket(lab), owner=owner, log=paths.responder_log(lab))
+    return _start("netlab.workload.daemons", lab, owner, paths.responder_log(lab))
 
 
 def start(socket_path: Path, *, owner: str, log: Path) -> process.Process:
