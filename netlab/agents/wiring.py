@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from netlab.agents.podrun import PodRun
 from netlab.kernel import netns, paths
@@ -85,9 +87,21 @@ class PodWiring:
     def _link(self, run: PodRun) -> PodLink:
         node = self._lab.node(run.node)
         assert node is not None
-        return plan.pod_link(
+        link = plan.pod_link(
             self._lab, node, meta.namespace(run.pod), meta.name(run.pod), run.uid, run.ips
         )
+        return replace(link, users=tuple(sorted(users_of(meta.spec(run.pod)))))
+
+
+def users_of(spec: Mapping[str, Any]) -> set[int]:
+    """The ids of users and groups that a pod's spec names, in whatever place."""
+    parts = [spec, *(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    found: set[int] = set()
+    for context in (part.get("securityContext") or {} for part in parts):
+        singles = (context.get(name) for name in ("runAsUser", "runAsGroup", "fsGroup"))
+        every = (*singles, *(context.get("supplementalGroups") or ()))
+        found |= {int(each) for each in every if each is not None}
+    return found
 
 
 def _inode(path: Path) -> int | None:

@@ -15,8 +15,8 @@ import os
 import signal
 import threading
 import uuid
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -37,19 +37,29 @@ PODS = 0x1_0000
 
 @dataclass(frozen=True)
 class IdRange:
-    """The machine's ids of one lab. Users and groups have the same numbers."""
+    """The machine's ids of one lab. Users and groups have the same numbers.
+
+    `further` are ids that a pod has beside the first 65536, as some clusters number their users.
+    """
 
     first: int
     size: int = PODS
+    further: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
-        """The line for uid_map and gid_map."""
-        return f"0 {self.first} {self.size}\n"
+        """The lines for uid_map and gid_map."""
+        chosen = {self.outside(inside): inside for inside in sorted(self.further, reverse=True)}
+        lines = (f"{inside} {outside} 1\n" for outside, inside in chosen.items())
+        return f"0 {self.first} {self.size}\n" + "".join(lines)
 
     def outside(self, inside: int) -> int:
-        """The machine's id for one inside a pod; -1 (nobody's) for what no pod has."""
-        return self.first + inside if 0 <= inside < self.size else -1
+        """The machine's id for one inside a pod."""
+        return self.first + (inside if inside < self.size else 2 * PODS + inside % PODS)
+
+    def beyond(self, ids: Iterable[int]) -> IdRange:
+        """The same with those of `ids` that need to be mapped by themselves."""
+        return replace(self, further=tuple({each for each in ids if each >= self.size}))
 
     def daemon(self, number: int) -> int:
         """An id for one of the lab's own daemons, which no pod has."""

@@ -167,7 +167,7 @@ class _Attachment:
         return [pod for pod in pods if pod.uid not in self._failed]
 
     def _create(self, pod: PodLink) -> None:
-        self._session.create(pod.name, pod.inside.sysctls)
+        self._session.create(pod.name, pod.inside.sysctls, pod.users)
 
     def _connect(self, node: str, pods: Sequence[PodLink]) -> None:
         refused = self._try_to_connect(node, pods)

@@ -125,7 +125,7 @@ class PodLink:
     """A pod's namespace, and the port on its node's bridge that leads there.
 
     `node` is the node's namespace; `master_index` the index of the bridge named by
-    `port.master`.
+    `port.master`; `users` are ids of users and groups that its processes ask for.
     """
 
     uid: str
@@ -133,6 +133,7 @@ class PodLink:
     port: Link
     master_index: int
     inside: Namespace
+    users: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:

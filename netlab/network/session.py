@@ -133,11 +133,17 @@ class Session:
             case _:
                 raise TypeError(f"{type(operation).__name__} is no operation of a session")
 
-    def create(self, name: str, sysctls: Iterable[Sysctl] = ()) -> None:
-        """Make a namespace with its sysctls and its name for `ip netns`, socket and all."""
+    def create(
+        self, name: str, sysctls: Iterable[Sysctl] = (), users: Iterable[int] = ()
+    ) -> None:
+        """Make a namespace with its sysctls and its name for `ip netns`, socket and all.
+
+        `users` are ids which its user namespace is to have, whatever they are.
+        """
         path = paths.namespace(self._lab_dir, name)
         self._forget(name)
-        with netns.created(path, self._ids) as descriptor:
+        ids = self._ids.beyond(users) if self._ids else None
+        with netns.created(path, ids) as descriptor:
             for entry in sysctls:
                 _write(entry)
             socket = NetlinkSocket()

@@ -26,7 +26,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.errors import NetlabError
+from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
 from netlab.workload.control import Calling, Control, Json, Session
@@ -36,6 +36,7 @@ from netlab.workload.reaper import Reaper
 from netlab.workload.sandboxing import Sandboxing
 
 PRIVATE = Path("/run")
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Runtime:
@@ -115,9 +116,10 @@ def confine(lab: Path) -> None:
         for name, tree in kept.items():
             with mounts.opened(PRIVATE / name) as target:
                 mounts.attach(tree, target)
-    # crun refuses to work where it sees a cgroup hierarchy of either kind beside the other.
-    with contextlib.suppress(NetlabError):
-        syscalls.unmount(Path("/sys/fs/cgroup/unified"))
+    if (_CGROUPS / "unified").is_mount():
+        # crun refuses to work where it sees hierarchies of both versions, needed or not
+        with mounts.opened(_CGROUPS) as place:
+            mounts.mount("tmpfs", place, "mode=0755")
 
 
 def _forget_labs(lab: Path) -> None:
@@ -126,7 +128,8 @@ def _forget_labs(lab: Path) -> None:
     And take no further ones: labs come to the same mount.
     """
     for mounted in netns.labs_mounted():
-        syscalls.unmount(mounted)
+        with contextlib.suppress(KernelRefused):  # in a container: one of the machine's, locked
+            syscalls.unmount(mounted)
     mounts.make_private(next(each for each in lab.parents if each.is_mount()))
 
 
