@@ -46,6 +46,13 @@ def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProble
             yield invalid((*where, index), text, f"must be a valid {type_ or 'IP'} address")
         else:
             yield from fields.reachable_address((*where, index), text)
+    yield from _names_of(path, endpoint)
+
+
+def _names_of(path: Path, endpoint: Mapping) -> Iterator[FieldProblem]:
+    """The host name, which DNS serves, and the node's."""
+    if endpoint.get("hostname"):
+        yield from fields.dns_label((*path, "hostname"), endpoint["hostname"])
     if endpoint.get("nodeName"):
         yield from fields.dns_subdomain((*path, "nodeName"), endpoint["nodeName"])
 
@@ -69,9 +76,12 @@ def endpoints(obj: Object) -> Iterator[FieldProblem]:
         path: Path = ("subsets", index)
         for field in ("addresses", "notReadyAddresses"):
             for position, entry in enumerate(subset.get(field) or []):
-                where: Path = (*path, field, position, "ip")
-                yield from fields.reachable_address(where, entry.get("ip") or "")
+                where: Path = (*path, field, position)
+                yield from fields.reachable_address((*where, "ip"), entry.get("ip") or "")
+                yield from _names_of(where, entry)
         for position, port in enumerate(subset.get("ports") or []):
+            if port.get("name"):
+                yield from fields.dns_label((*path, "ports", position, "name"), port["name"])
             if port.get("port") is not None:
                 yield from fields.port_number((*path, "ports", position, "port"), port["port"])
 

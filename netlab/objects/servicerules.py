@@ -116,13 +116,7 @@ def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]
                 path, target, "must contain at least one letter (a-z)", f"write {int(target)}"
             )
         elif not names.is_port_name(target):
-            yield invalid(path, target, PORT_NAME_RULE)
-
-
-PORT_NAME_RULE = (
-    "must be no more than 15 characters, contain only alphanumeric characters (a-z, 0-9) and "
-    "single hyphens ('-') between them, and at least one letter (a-z)"
-)
+            yield invalid(path, target, names.PORT_NAME_RULE)
 
 
 def _node_port(

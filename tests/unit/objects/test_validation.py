@@ -228,6 +228,23 @@ RFC1035 = "a DNS-1035 label must consist of"
             "must be a valid IPv4 address",
         ),
         (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4",
+                 endpoints=[{"addresses": ["10.0.0.1"], "hostname": "a\n9.9.9.9 b"}]),
+            "endpoints[0].hostname",
+            "RFC 1123 label",
+        ),
+        (
+            made("Endpoints", "v1", subsets=[{"addresses": [{"ip": "10.0.0.1",
+                                                             "hostname": "a b"}]}]),
+            "subsets[0].addresses[0].hostname",
+            "RFC 1123 label",
+        ),
+        (
+            made("Endpoints", "v1", subsets=[{"ports": [{"name": "a/b", "port": 1}]}]),
+            "subsets[0].ports[0].name",
+            "RFC 1123 label",
+        ),
+        (
             made("Ingress", "networking.k8s.io/v1", spec={}),
             "spec",
             "either `defaultBackend` or `rules` must be specified",
@@ -272,7 +289,22 @@ RFC1035 = "a DNS-1035 label must consist of"
         ),
         (made("ConfigMap", "v1", data={"a b": "c"}), "data.a b", "a valid config key"),
         (made("ConfigMap", "v1", data={"ключ": "c"}), "data.ключ", "a valid config key"),
-        (made("Secret", "v1", data={"a": "x" * 2**20, "b": "x"}), "data", "Too long: may not be"),
+        (made("ConfigMap", "v1", data={".": "c"}), "data[.]", "must not be '.'"),
+        (made("ConfigMap", "v1", data={"..": "c"}), "data[..]", "must not be '..'"),
+        (made("ConfigMap", "v1", data={"..a": "c"}), "data[..a]", "must not start with '..'"),
+        (made("ConfigMap", "v1", data={"a/b": "c"}), "data[a/b]", "a valid config key"),
+        (made("Secret", "v1", stringData={"../a": "c"}), "data[../a]", "a valid config key"),
+        (made("Secret", "v1", data={"a": "ä"}), "data.a", "illegal base64 data"),
+        (made("ConfigMap", "v1", binaryData={"a": "eA"}), "binaryData.a", "illegal base64 data"),
+        (made("ConfigMap", "v1", data={"a": ""}, binaryData={"a": ""}), "data.a",
+         "duplicate of key present in binaryData"),
+        (made("Secret", "v1", data={"a": "eHh4" * 2**18, "b": "eA=="}), "data", "Too long"),
+        (made("Pod", "v1", "../../p"), "metadata.name", "RFC 1123 subdomain"),
+        (
+            made("ConfigMap", "v1", metadata={"name": "a", "namespace": "../b"}),
+            "metadata.namespace",
+            "RFC 1123 label",
+        ),
         (
             made(
                 "ConfigMap",
