@@ -83,11 +83,11 @@ class Volumes:
     def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
         if volume.get("hostPath") is not None:
             path = str(volume["hostPath"].get("path") or "")
-            return below(self._disks / "nodes" / run.node, path.strip("/"))
+            return below(named(self._disks, "nodes", run.node), path.strip("/"))
         if volume.get("persistentVolumeClaim") is not None:
             claim = str(volume["persistentVolumeClaim"].get("claimName"))
-            return self._disks / "claims" / meta.namespace(run.pod) / claim
-        return run.directory / "volumes" / str(volume["name"])
+            return named(self._disks, "claims", meta.namespace(run.pod), claim)
+        return named(run.directory, "volumes", str(volume["name"]))
 
 
 def volume_files(run: PodRun, volume: Mapping[str, Any], lookup: Lookup) -> Files | None:
@@ -190,6 +190,14 @@ def write_files(directory: Path, files: Files) -> None:
 
 def _files_below(directory: Path) -> Sequence[Path]:
     return [Path(root, name) for root, _, names in os.walk(directory) for name in names]
+
+
+def named(directory: Path, *names: str) -> Path:
+    """A directory by the names on the way to it; `NetlabError` for a name that is a path."""
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise NetlabError(f"{name!r} is no name of a volume's directory")
+    return directory.joinpath(*names)
 
 
 def below(directory: Path, relative: str) -> Path:
