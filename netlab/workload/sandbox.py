@@ -16,6 +16,7 @@ from typing import Any
 
 from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.kernel.process import OWNER_VARIABLE
+from netlab.objects.capabilities import DEFAULT_CAPABILITIES, GRANTABLE, plain
 from netlab.workload import crilog, rootfs
 from netlab.workload.behaviour import PATH
 from netlab.workload.catalogue import catalogue
@@ -25,16 +26,6 @@ from netlab.workload.session import AttachSession, ExecSession
 
 IDLE = ""
 """The name of the container that stands in where a pod has no process to enter."""
-
-DEFAULT_CAPABILITIES = (
-    "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "net_bind_service", "net_raw", "sys_chroot", "audit_write", "setfcap",
-)  # fmt: skip
-"""Docker's default, without mknod: a device node of the machine's disk would be the machine."""
-
-# What `securityContext.capabilities.add` may add: each is confined to the pod's own namespaces.
-_HARMLESS = frozenset(("net_admin", "net_broadcast", "sys_ptrace", "ipc_lock"))
-_GRANTABLE = _HARMLESS.union(DEFAULT_CAPABILITIES)
 
 _SCRIPT = Path(__file__).with_name("sandbox.sh").read_text()
 _UNSHARE = ("--mount", "--uts", "--ipc", "--propagation", "private")
@@ -62,18 +53,14 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     own = container.get("securityContext") or {}
     user = own.get("runAsUser", shared.get("runAsUser")) or 0
     group = own.get("runAsGroup", shared.get("runAsGroup")) or 0
-    added = {_plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
-    dropped = {_plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
+    added = {plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
+    dropped = {plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
     if own.get("privileged") or "all" in added:
-        added = set(_GRANTABLE)
+        added = set(GRANTABLE)
     kept = () if "all" in dropped else DEFAULT_CAPABILITIES
-    names = dict.fromkeys((*kept, *sorted(added & _GRANTABLE)))
+    names = dict.fromkeys((*kept, *sorted(added & GRANTABLE)))
     capabilities = tuple(name for name in names if name not in dropped)
     return Privileges(f"{user}:{group}" if user or group else "", capabilities)
-
-
-def _plain(name: str) -> str:
-    return name.lower().removeprefix("cap_")
 
 
 @dataclass(frozen=True)
