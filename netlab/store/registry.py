@@ -218,7 +218,9 @@ class Registry:
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
-        elif subresource != "status":
+        elif subresource == "status":
+            admission.check_status(kind, new)
+        else:
             admission.default(kind, new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)

@@ -75,6 +75,19 @@ def test_each_way_in_is_guarded(
     in_lab(story)
 
 
+def test_so_is_the_way_to_a_status(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.create(pod())
+        change = {"status": {"podIPs": [{"ip": "10.0.0.1 a\n10.0.0.2 b"}]}}
+        answer = await lab.ask("PATCH", f"{PODS}/p/status", change, content_type=MERGE)
+        assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (
+            422,
+            "status.podIPs[0]",
+        )
+
+    in_lab(story)
+
+
 @pytest.mark.parametrize("name", ["..", "../../../srv", "a/b", "a\nb", "a\0b"])
 def test_no_name_of_an_object_is_a_path(in_lab: Any, name: str) -> None:
     async def story(lab: Any) -> None:
