@@ -35,6 +35,7 @@ def _of_pod(spec: Mapping) -> Iterator[str]:
     yield from _privileges(containers)
     yield from _capabilities(containers)
     yield from _unmasked(spec, containers)
+    yield from _sysctls(_context(spec).get("sysctls") or [])
     yield from _volumes(spec.get("volumes") or [])
 
 
@@ -97,6 +98,12 @@ def _unmasked(spec: Mapping, containers: Sequence[Mapping]) -> Iterator[str]:
 
 def _is_unconfined(context: Mapping) -> bool:
     return (context.get("seccompProfile") or {}).get("type") == "Unconfined"
+
+
+def _sysctls(sysctls: Sequence[Mapping]) -> Iterator[str]:
+    if sysctls:
+        named = _quoted(str(one.get("name")) for one in sysctls)
+        yield f"sysctls (pod sets {named} in securityContext.sysctls): the lab's own stay"
 
 
 def _volumes(volumes: Sequence[Mapping]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,9 @@ from netlab.objects.problems import FieldProblem, Path, invalid, not_supported, 
 Mapping = dict[str, Any]
 
 _MAX_ID = 2**31 - 1
+_SYSCTL_MAX = 253
+_SEGMENT = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SYSCTL = re.compile(rf"({_SEGMENT}[\./])*{_SEGMENT}")
 _PROC_MOUNTS = ("Default", "Unmasked")
 _PROFILES = ("Localhost", "RuntimeDefault", "Unconfined")
 
@@ -22,6 +26,8 @@ def of_pod(path: Path, context: Mapping) -> Iterator[FieldProblem]:
     for index, group in enumerate(context.get("supplementalGroups") or []):
         yield from _identity((*path, "supplementalGroups", index), group)
     yield from _seccomp((*path, "seccompProfile"), context.get("seccompProfile"))
+    for index, sysctl in enumerate(context.get("sysctls") or []):
+        yield from _sysctl((*path, "sysctls", index, "name"), sysctl.get("name"))
 
 
 def of_container(path: Path, context: Mapping) -> Iterator[FieldProblem]:
@@ -43,6 +49,14 @@ def of_container(path: Path, context: Mapping) -> Iterator[FieldProblem]:
 def _identity(path: Path, number: int | None) -> Iterator[FieldProblem]:
     """Below zero the kernel would take it for "as it is", which is root."""
     yield from fields.in_range(path, number, 0, _MAX_ID)
+
+
+def _sysctl(path: Path, name: str | None) -> Iterator[FieldProblem]:
+    if name == "":
+        yield required(path)
+    elif name is not None and (len(name) > _SYSCTL_MAX or not _SYSCTL.fullmatch(name)):
+        detail = f"must have at most {_SYSCTL_MAX} characters and match regex ^{_SYSCTL.pattern}$"
+        yield invalid(path, name, detail)
 
 
 def _seccomp(path: Path, profile: Mapping | None) -> Iterator[FieldProblem]:

@@ -78,6 +78,8 @@ def _ports(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
         yield from _port_name(path, port.get("name") or "", len(ports) > 1, seen_names)
         yield from _port(path, port, seen_ports)
         yield from _node_port(path, port, type_, seen_node_ports)
+        if port.get("appProtocol"):
+            yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
 
 
 def _port_name(path: Path, name: str, needed: bool, seen: set[str]) -> Iterator[FieldProblem]:
@@ -177,6 +179,8 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
         for field in _LOAD_BALANCERS_OWN:
             if spec.get(field):
                 yield forbidden(("spec", field), "may only be used when `type` is 'LoadBalancer'")
+    if spec.get("loadBalancerClass"):
+        yield from fields.qualified_name(("spec", "loadBalancerClass"), spec["loadBalancerClass"])
     policy = spec.get("externalTrafficPolicy")
     if policy and type_ not in EXTERNAL_TYPES and not spec.get("externalIPs"):
         yield invalid(

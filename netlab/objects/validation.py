@@ -115,6 +115,8 @@ def _one_controller(path: Path, references: list[dict[str, Any]]) -> Iterator[Fi
 
 def _node(obj: Object) -> Iterator[FieldProblem]:
     spec = obj.get("spec") or {}
+    if spec.get("podCIDR"):
+        yield from fields.cidr(("spec", "podCIDR"), spec["podCIDR"])
     for index, text in enumerate(spec.get("podCIDRs") or []):
         yield from fields.cidr(("spec", "podCIDRs", index), text)
     for index, taint in enumerate(spec.get("taints") or []):

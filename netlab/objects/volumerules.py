@@ -118,6 +118,8 @@ def _keys(path: Path, source: Mapping) -> Iterator[FieldProblem]:
         where: Path = (*path, "items", index)
         if item.get("key") == "":
             yield required((*where, "key"))
+        elif item.get("key") is not None:
+            yield from fields.config_key((*where, "key"), item["key"])
         yield from _file((*where, "path"), item.get("path"))
         yield from fields.file_mode((*where, "mode"), item.get("mode"))
 

@@ -82,6 +82,8 @@ VOLUMES = [
      f"{VOLUME}.secret.items[0].path", "must not contain '..'"),
     (volume(secret={"secretName": "s", "items": [{**ITEM, "path": "./."}]}),
      f"{VOLUME}.secret.items[0].path", "must name a file"),
+    (volume(configMap={"name": "c", "items": [{**ITEM, "key": "../k"}]}),
+     f"{VOLUME}.configMap.items[0].key", "a valid config key must consist of"),
     (volume(configMap={"name": "c", "items": [{**ITEM, "mode": -1}]}),
      f"{VOLUME}.configMap.items[0].mode", MODE),
     (volume(projected={"sources": [{"secret": {
@@ -132,6 +134,8 @@ CONTEXTS = [
     (pod(securityContext={"fsGroup": -1}), "spec.securityContext.fsGroup", ID),
     (pod(securityContext={"supplementalGroups": [0, -1]}),
      "spec.securityContext.supplementalGroups[1]", ID),
+    (pod(securityContext={"sysctls": [{"name": "net/../x", "value": ""}]}),
+     "spec.securityContext.sysctls[0].name", "must have at most 253 characters and match regex"),
     (context(privileged=True, allowPrivilegeEscalation=False), WHO,
      "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
     (context(capabilities={"add": ["CAP_SYS_ADMIN"]}, allowPrivilegeEscalation=False), WHO,

@@ -44,6 +44,8 @@ UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
         (pod({}, volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
          "hostPath volumes (volume \"v\"): a directory on the lab's own empty disk of the node, "
          "with nothing of the machine"),
+        (pod({}, securityContext={"sysctls": [{"name": "kernel.a", "value": "1"}]}),
+         'sysctls (pod sets "kernel.a" in securityContext.sysctls): the lab\'s own stay'),
         (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
          'volume types (volume "v" uses nfs): it is empty'),
     ],

@@ -265,6 +265,29 @@ RFC1035 = "a DNS-1035 label must consist of"
             "endpoints[0].addresses[0]",
             "may not be in the link-local range",
         ),
+        (
+            service(ports=[{"port": 80, "appProtocol": "a b"}]),
+            "spec.ports[0].appProtocol",
+            "name part must consist",
+        ),
+        (
+            service(type="LoadBalancer", loadBalancerClass="a\nb"),
+            "spec.loadBalancerClass",
+            "name part must consist",
+        ),
+        (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
+                {"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "a b"}]}}]),
+            "endpoints[0].hints.forZones[0].name",
+            "a valid label must be",
+        ),
+        (
+            made("Ingress", "networking.k8s.io/v1", spec={"defaultBackend": {
+                "service": {"name": "s", "port": {"name": "a/b"}}}}),
+            "spec.defaultBackend.service.port.name",
+            "must be no more than 15 characters",
+        ),
+        (made("Node", "v1", spec={"podCIDR": "a"}), "spec.podCIDR", "must be a valid CIDR"),
         (service(externalIPs=["0.0.0.0"]), "spec.externalIPs[0]", "may not be unspecified"),
         (made("Namespace", "v1", "a.b"), "metadata.name", "RFC 1123 label"),
         (
