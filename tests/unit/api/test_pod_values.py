@@ -88,6 +88,15 @@ def test_so_is_the_way_to_a_status(in_lab: Any) -> None:
     in_lab(story)
 
 
+def test_so_is_the_way_to_a_node(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.create(pod())
+        answer = await lab.ask("POST", f"{PODS}/p/binding", {"target": {"name": "../n"}})
+        assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (422, "target.name")
+
+    in_lab(story)
+
+
 @pytest.mark.parametrize("name", ["..", "../../../srv", "a/b", "a\nb", "a\0b"])
 def test_no_name_of_an_object_is_a_path(in_lab: Any, name: str) -> None:
     async def story(lab: Any) -> None:
