@@ -7,6 +7,7 @@ from typing import Any
 
 from netlab.objects import fields, names
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
 
 NODE_PORTS = range(30000, 32768)
@@ -113,10 +114,9 @@ def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]
     if isinstance(target, int):
         yield from fields.port_number(path, target)
     elif isinstance(target, str):
-        if target.isdigit():
-            yield invalid(
-                path, target, "must contain at least one letter (a-z)", f"write {int(target)}"
-            )
+        number = whole(target)
+        if number is not None:
+            yield invalid(path, target, "must contain at least one letter (a-z)", f"write {number}")
         elif not names.is_port_name(target):
             yield invalid(path, target, names.PORT_NAME_RULE)
 

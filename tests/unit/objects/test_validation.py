@@ -209,6 +209,17 @@ RFC1035 = "a DNS-1035 label must consist of"
             "a valid percent string",
         ),
         (
+            deployment(strategy={"rollingUpdate": {"maxUnavailable": "9" * 5000 + "%"}}),
+            "spec.strategy.rollingUpdate.maxUnavailable",
+            "a valid percent string",
+        ),
+        (
+            service(ports=[{"port": 1, "targetPort": "9" * 5000}]),
+            "spec.ports[0].targetPort",
+            "must be no more than 15 characters",
+        ),
+        (service(ports=[{"port": 1, "targetPort": "²"}]), "spec.ports[0].targetPort", "15 char"),
+        (
             deployment(minReadySeconds=600),
             "spec.progressDeadlineSeconds",
             "must be greater than minReadySeconds",
