@@ -20,12 +20,15 @@ def status(obj: Object) -> Iterator[FieldProblem]:
 
 
 def _pod(path: Path, found: Mapping) -> Iterator[FieldProblem]:
-    """Addresses, which a kubelet that restarts gives its pods again."""
+    """Addresses and containers, which a kubelet that restarts goes on with."""
     for field in ("hostIP", "podIP"):
         if found.get(field):
             yield from fields.address((*path, field), found[field])
         for index, entry in enumerate(found.get(f"{field}s") or []):
             yield from fields.address((*path, f"{field}s", index), entry.get("ip") or "")
+    for field in ("initContainerStatuses", "containerStatuses"):
+        for index, entry in enumerate(found.get(field) or []):
+            yield from fields.given((*path, field, index), entry, "name")
 
 
 def _load_balancer(path: Path, found: Mapping) -> Iterator[FieldProblem]:

@@ -19,6 +19,8 @@ def pod(**fields):
          "must be a valid IP address"),
         (pod(podIPs=[{}]), "status.podIPs[0]", "must be a valid IP address"),
         (pod(hostIP="::%x"), "status.hostIP", "must be a valid IP address"),
+        (pod(containerStatuses=[{"ready": True}]), "status.containerStatuses[0].name",
+         "Required value"),
         (ingress(ip="10.0.0.1/8"), "status.loadBalancer.ingress[0].ip", "a valid IP address"),
         (ingress(hostname="a b"), "status.loadBalancer.ingress[0].hostname", "RFC 1123 subdomain"),
         (ingress(hostname="1.2.3.4"), "status.loadBalancer.ingress[0].hostname", "not an IP"),
