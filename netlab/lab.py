@@ -21,6 +21,7 @@ from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
 from netlab.kernel import lock, modules, netns, paths, preflight, process, teardown
 from netlab.objects.lab import Lab, lab_from_object
+from netlab.objects.meta import Object
 
 if TYPE_CHECKING:
     from netlab.manifest import Manifest
@@ -54,7 +55,7 @@ def up(
     try:
         client = _ensure_controller(manifest.lab, directory, progress)
         progress("applying objects")
-        applied = [apply(client, obj) for obj in manifest.objects]
+        applied = [_apply(client, obj) for obj in manifest.objects]
         progress("waiting for pods, rules and names")
         unsettled = settle(client)
         _keep_sources(directory, files)
@@ -64,6 +65,11 @@ def up(
                 teardown.teardown(directory)
         raise
     return applied, unsettled
+
+
+def _apply(client: Client, obj: Object) -> Applied:
+    known = len(client.warnings)
+    return replace(apply(client, obj), warnings=tuple(client.warnings[known:]))
 
 
 def down(name: str) -> None:

@@ -89,6 +89,9 @@ def container_variables(
             value = expand_text(str(entry.get("value") or ""), variables)
         if value is not None:
             variables[entry["name"]] = value
+    for name, value in variables.items():
+        if "\0" in value:  # of a ConfigMap, a Secret or an annotation, which may hold one
+            raise NetlabError(f"the value of {name} has a NUL character, which no variable can")
     return variables
 
 

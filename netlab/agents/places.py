@@ -65,4 +65,8 @@ def _dns_config(config: dict[str, Any]) -> str:
 def host_aliases(run: PodRun) -> str:
     """The lines of /etc/hosts that `spec.hostAliases` asks for."""
     aliases = meta.spec(run.pod).get("hostAliases") or []
-    return "".join(f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n" for alias in aliases)
+    return "".join(
+        f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n"
+        for alias in aliases
+        if alias.get("hostnames")
+    )

@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from urllib.parse import quote
 
 from netlab.errors import NetlabError
 
 ProbeKind = Literal["Startup", "Readiness", "Liveness"]
 
 USER_AGENT = "kube-probe/1.33"
+
+_URL = "!#$%&'()*+,-./:;=?@[]_~"
+"""What stands for itself in a path and its query; a blank or a line break would end the path."""
 
 _FIELDS: tuple[tuple[ProbeKind, str], ...] = (
     ("Startup", "startupProbe"),
@@ -140,7 +144,7 @@ def _http_get(http: Mapping[str, Any], container: Mapping[str, Any], ip: str) ->
     return HttpGet(
         str(http.get("host") or ip),
         port_number(http.get("port"), container),
-        path if path.startswith("/") else f"/{path}",
+        quote(path if path.startswith("/") else f"/{path}", safe=_URL),
         headers,
         str(http.get("scheme") or "HTTP").upper() == "HTTPS",
     )

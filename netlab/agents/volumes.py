@@ -20,7 +20,7 @@ from netlab.errors import NetlabError
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
 from netlab.workload.sandbox import IDLE
-from netlab.workload.volume import Mount
+from netlab.workload.volume import Made, Mount, Part
 
 DEFAULT_MODE = 0o644
 
@@ -33,6 +33,13 @@ Files = dict[str, tuple[bytes, int]]
 
 SCRATCH = "size=25%,nr_inodes=100000"
 """Options of the tmpfs that is an emptyDir."""
+
+
+_MADE_BY_TYPE: Mapping[str, Made] = {
+    "": "directory", "DirectoryOrCreate": "directory", "FileOrCreate": "file",
+    "Directory": "", "File": "", "Socket": "", "CharDevice": "", "BlockDevice": "",
+}  # fmt: skip
+"""What a hostPath of that type becomes where it is missing: a node's disk is empty at first."""
 
 
 class Owner(NamedTuple):
@@ -100,20 +107,27 @@ class Volumes:
                 str(self._directory(run, volume).relative_to(self._lab)),
                 str(mount["mountPath"]),
                 bool(mount.get("readOnly")) or any(kind in volume for kind in MADE),
-                str(mount.get("subPath") or ""),
+                tuple(_parts(volume, mount)),
                 SCRATCH if volume.get("emptyDir") is not None else "",
             )
 
     def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
         disks = self._lab / "disks"
         if volume.get("hostPath") is not None:
-            path = str(volume["hostPath"].get("path") or "")
-            node = disks / "nodes" / plain(run.node)
-            return node.joinpath(*map(plain, path.strip("/").split("/")))
+            return named(disks, "nodes", run.node)
         if volume.get("persistentVolumeClaim") is not None:
             claim = str(volume["persistentVolumeClaim"].get("claimName"))
-            return disks / "claims" / plain(meta.namespace(run.pod)) / plain(claim)
-        return run.directory / "volumes" / plain(str(volume["name"]))
+            return named(disks, "claims", meta.namespace(run.pod), claim)
+        return named(run.directory, "volumes", str(volume["name"]))
+
+
+def _parts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> Iterator[Part]:
+    """The way into a volume: on a node's disk to the hostPath, then to the subPath."""
+    path = volume.get("hostPath")
+    if path is not None:
+        yield Part(str(path.get("path")), _MADE_BY_TYPE[str(path.get("type") or "")])
+    if mount.get("subPath"):
+        yield Part(str(mount["subPath"]))
 
 
 def volume_files(run: PodRun, volume: Mapping[str, Any], lookup: Lookup) -> Files | None:
@@ -206,7 +220,7 @@ def write_files(directory: Path, files: Files, owner: Owner) -> None:
     """
     _make_directory(directory, owner)
     for relative, (content, mode) in files.items():
-        path = directory.joinpath(*map(plain, relative.split("/")))
+        path = named(directory, *relative.split("/"))
         for parent in reversed(path.relative_to(directory).parents[:-1]):
             _make_directory(directory / parent, owner)
         temporary = path.with_name(f".{path.name}.new")
@@ -231,8 +245,9 @@ def _files_below(directory: Path) -> Sequence[Path]:
     return [Path(root, name) for root, _, names in os.walk(directory) for name in names]
 
 
-def plain(name: str) -> str:
-    """A name that is to be one part of a path; `NetlabError` for what would lead elsewhere."""
-    if name in ("", ".", "..") or "/" in name or "\0" in name:
-        raise NetlabError(f"{name!r} cannot be the name of a file or a directory")
-    return name
+def named(directory: Path, *names: str) -> Path:
+    """A directory by the names on the way to it; `NetlabError` for a name that is a path."""
+    for name in names:
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise NetlabError(f"{name!r} is no name of a volume's directory")
+    return directory.joinpath(*names)

@@ -16,6 +16,8 @@ async def exec_(call: Call) -> web.StreamResponse:
     argv = call.request.query.getall("command", [])
     if not argv:
         raise BadRequest("you must specify at least one command for the container")
+    if any("\0" in word for word in argv):
+        raise BadRequest("a command's words must not contain a NUL character")
     pod, container = containers.find(call)
     containers.refuse_completed(pod, "exec into")
     channels.refuse_other_protocols(call.request)

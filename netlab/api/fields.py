@@ -15,14 +15,7 @@ from netlab.objects.problems import FieldProblem, Path
 Mode = Literal["Strict", "Warn", "Ignore"]
 
 _DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder/", "$deleteFromPrimitiveList/")
-_INT64 = "int64"
-_INT64_FIELDS = frozenset(
-    (
-        "activeDeadlineSeconds", "fsGroup", "generation", "observedGeneration", "revision",
-        "runAsGroup", "runAsUser", "terminationGracePeriodSeconds", "tolerationSeconds",
-    )
-)  # fmt: skip
-"""The schema tells no int32 from an int64; all other whole numbers are int32."""
+_INTEGERS = ("int32", "int64")
 _GO_TYPES = {"string": "string", "integer": "int32", "number": "float64", "boolean": "bool"}
 
 
@@ -118,12 +111,9 @@ def _cannot_unmarshal(obj: Object, path: Path) -> str:
             raw = raw.get("additionalProperties") or {}
         inner = raw.get("$ref", inner)
         raw = defs[raw["$ref"]] if "$ref" in raw else raw
-    field = f"{struct}.{'.'.join(names)}"
-    wanted = _INT64 if names and names[-1] in _INT64_FIELDS else _go_type(raw, inner)
-    return (
-        f"json: cannot unmarshal {json_type(_value_at(obj, path))} into Go struct field "
-        f"{field} of type {wanted}"
-    )
+    field, wanted, value = f"{struct}.{'.'.join(names)}", _go_type(raw, inner), _value_at(obj, path)
+    given = f"number {value}" if type(value) is int and wanted in _INTEGERS else json_type(value)
+    return f"json: cannot unmarshal {given} into Go struct field {field} of type {wanted}"
 
 
 def _go_type(raw: Mapping[str, Any], name: str) -> str:
@@ -136,7 +126,8 @@ def _go_type(raw: Mapping[str, Any], name: str) -> str:
         return "[]" + _go_type({} if "$ref" in items else items, items.get("$ref", ""))
     if "properties" in raw or not kind:
         return f"v1.{name}"
-    return "map[string]string" if kind == "object" else _GO_TYPES.get(kind, str(kind))
+    known = _GO_TYPES.get(kind, str(kind))
+    return "map[string]string" if kind == "object" else str(raw.get("format", known))
 
 
 def _value_at(value: Any, path: Path) -> Any:

@@ -19,6 +19,7 @@ from netlab.api.multiplex import Connection, Received, Stream
 from netlab.api.pipes import Pipe, RawPipe, SocketPipe
 from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import name, spec, status, uid
+from netlab.objects.numbers import whole
 
 _PROTOCOL = "portforward.k8s.io"
 _TUNNEL = f"{SPDY}+{_PROTOCOL}"
@@ -178,7 +179,7 @@ class _Forwarding:
         port = stream.headers.get("port", "")
         if stream.headers.get("streamtype") == "error":
             self._errors[request_id] = stream
-        elif request_id in self._errors and port.isdigit() and 0 < int(port) < 65536:
+        elif request_id in self._errors and 0 < (whole(port) or 0) < 65536:
             errors = self._errors.pop(request_id)
             forwarded = Forwarded(int(port), stream, errors, self._pod_uid)
             self._running[stream.number] = forwarded
@@ -202,9 +203,10 @@ class _Forwarding:
 
 def _ports(call: Call) -> list[int]:
     words = [word for text in call.request.query.getall("ports", []) for word in text.split(",")]
-    if not words or not all(word.isdigit() and 0 < int(word) < 65536 for word in words):
+    ports = [whole(word) or 0 for word in words]
+    if not ports or not all(0 < port < 65536 for port in ports):
         raise BadRequest("query parameter 'ports' is required: a list of port numbers")
-    return [int(word) for word in words]
+    return ports
 
 
 class _Channel:

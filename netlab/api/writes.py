@@ -10,6 +10,7 @@ from netlab.api import bodies, eventviews, fields
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.api.encoding import to_json
 from netlab.errors import BadRequest, Invalid, NotFound
+from netlab.objects import podwarnings
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.store.deletion import Propagation, is_over
 from netlab.store.registry import PatchType
@@ -31,6 +32,7 @@ async def create(call: Call) -> web.Response:
     """A new object in a collection."""
     obj = await _body(call)
     made = call.registry.create(obj, dry_run=call.dry_run)
+    _warn(call, made, created=True)
     return call.answer(made, 201, stored=not call.dry_run)
 
 
@@ -43,7 +45,14 @@ async def update(call: Call) -> web.Response:
         dry_run=call.dry_run,
         field_manager=call.field_manager,
     )
+    _warn(call, now, created=False)
     return call.answer(now, stored=not call.dry_run)
+
+
+def _warn(call: Call, obj: Object, *, created: bool) -> None:
+    """Of what a template asks for, or a pod when it is created, which settles it for good."""
+    if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
+        call.warnings += podwarnings.warnings(obj)
 
 
 async def _body(call: Call) -> Object:
@@ -87,6 +96,7 @@ async def patch(call: Call) -> web.Response:
         _agree_with_path(bodies.as_kind(change, *_gvk(call))["metadata"], call)
         created = not _exists(call)
     now = apply_patch(call, kind, change, call.target.subresource)
+    _warn(call, now, created=created)
     return call.answer(now, 201 if created else 200, stored=not call.dry_run)
 
 

@@ -88,10 +88,18 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
 
 
 def client(arguments: argparse.Namespace) -> Client:
-    """A client of the lab that the command line means."""
+    """A client of the lab that the command line means; it prints the server's warnings."""
     from netlab.lab import client_of
 
-    return client_of(arguments.lab)
+    found = client_of(arguments.lab)
+    found.warn = warn
+    return found
+
+
+def warn(text: str) -> None:
+    """Print a warning, as kubectl does."""
+    sys.stdout.flush()
+    sys.stderr.write(f"Warning: {text}\n")
 
 
 def parse_targets(words: list[str]) -> list[Target]:

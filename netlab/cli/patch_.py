@@ -41,8 +41,6 @@ def run(arguments: argparse.Namespace) -> int:
             )
             done = "patched (no change)" if now == obj else "patched"
             results.report(now, done, arguments)
-        for text in client.warnings:
-            sys.stderr.write(f"Warning: {text}\n")
     return 0
 
 

@@ -48,6 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
         applied, unsettled = lab.up(loaded, files, progress=progress)
     seconds = time.monotonic() - began
+    for entry in applied:
+        for text in entry.warnings:
+            options.warn(f"{entry.resource}/{entry.name}: {text}")
     assert loaded.lab is not None
     if arguments.output == "json":
         print(

@@ -26,11 +26,15 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 @dataclass(frozen=True)
 class Applied:
-    """What applying one object came to; prints as kubectl's line."""
+    """What applying one object came to; prints as kubectl's line.
+
+    `warnings` are the server's, where somebody has gathered them.
+    """
 
     resource: str
     name: str
     result: Literal["created", "configured", "unchanged"]
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.resource}/{self.name} {self.result}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -29,7 +29,8 @@ _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 class Client:
     """One lab's API. Keeps its connection for the next request; usable as a context manager.
 
-    `warnings` collects what the server warned of (unknown fields), for the CLI to print.
+    What the server warns of (unknown fields, say) goes to `warn`, which keeps it in `warnings`
+    as long as nobody puts another in its place.
     Raises the `ApiError` that the server's Status stands for, and `ControllerUnreachable`.
     """
 
@@ -39,6 +40,7 @@ class Client:
         self._sock: socket.socket | None = None
         self._stream: BinaryIO | None = None
         self.warnings: list[str] = []
+        self.warn: Callable[[str], None] = self.warnings.append
 
     def __enter__(self) -> Client:
         return self
@@ -92,7 +94,8 @@ class Client:
         data = response.read()
         if not response.keeps_alive:
             self.close()
-        self.warnings += _warnings(response)
+        for text in _warnings(response):
+            self.warn(text)
         return _checked(response, data)
 
     def stream(self, path: str, *, query: Query | None = None, accept: str = "*/*") -> Chunks:

@@ -9,6 +9,7 @@ from typing import Any
 from netlab.controllers import pods as podlib
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 
 Endpoint = dict[str, Any]
 Port = dict[str, Any]
@@ -109,7 +110,7 @@ def target_port(port: Mapping[str, Any], protocol: str, pod: Object) -> int | No
         for offered in container.get("ports") or []:
             if offered.get("name") == target and (offered.get("protocol") or "TCP") == protocol:
                 return int(offered["containerPort"])
-    return int(target) if str(target).isdigit() else None
+    return whole(str(target))
 
 
 def endpoint(service: Object, pod: Object, address: str, zone: str | None) -> Endpoint:

@@ -21,6 +21,7 @@ from netlab.controllers.ownership import claim, claims
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 from netlab.objects.times import seconds
 
 BURST = 500
@@ -159,7 +160,7 @@ def deletion_rank(pod: Object, on_same_node: int) -> tuple[object, ...]:
         bool(_node(pod)),
         phase,
         meta.is_ready(pod),
-        int(cost) if cost.lstrip("-").isdigit() else 0,
+        whole(cost) or 0,
         -on_same_node,
         -(podlib.ready_since(pod) or 0.0),
         -restarts,

@@ -12,6 +12,7 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -35,8 +36,7 @@ def available(replica_set: Object) -> int:
 
 def revision(replica_set: Object) -> int:
     """The revision annotation as a number, 0 when there is none."""
-    text = meta.annotations(replica_set).get(REVISION, "")
-    return int(text) if text.isdigit() else 0
+    return max(whole(meta.annotations(replica_set).get(REVISION, "")) or 0, 0)
 
 
 def is_recreate(deployment: Object) -> bool:
@@ -202,13 +202,9 @@ def _fraction(deployment: Object, replica_set: Object) -> int:
     size, wanted = replicas(replica_set), replicas(deployment)
     if not wanted:
         return -size
-    before = meta.annotations(replica_set).get(MAX_REPLICAS, "")
-    whole = (
-        int(before)
-        if before.isdigit() and int(before)
-        else int(meta.status(deployment).get("replicas") or wanted)
-    )
-    after = size * (wanted + fenceposts(deployment)[0]) / whole
+    noted = whole(meta.annotations(replica_set).get(MAX_REPLICAS, "")) or 0
+    before = noted if noted > 0 else int(meta.status(deployment).get("replicas") or wanted)
+    after = size * (wanted + fenceposts(deployment)[0]) / before
     return math.floor(after + 0.5) - size
 
 

@@ -133,9 +133,7 @@ class Session:
             case _:
                 raise TypeError(f"{type(operation).__name__} is no operation of a session")
 
-    def create(
-        self, name: str, sysctls: Iterable[Sysctl] = (), users: Iterable[int] = ()
-    ) -> None:
+    def create(self, name: str, sysctls: Iterable[Sysctl] = (), users: Iterable[int] = ()) -> None:
         """Make a namespace with its sysctls and its name for `ip netns`, socket and all.
 
         `users` are ids which its user namespace is to have, whatever they are.

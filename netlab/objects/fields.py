@@ -11,6 +11,9 @@ from netlab.objects.problems import FieldProblem, Path, invalid, required, too_l
 
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
+FILE_NAME_MAX = 255
+"""Bytes that Linux takes for one component of a path."""
 CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
@@ -125,6 +128,62 @@ def non_negative(path: Path, value: Any) -> Iterator[FieldProblem]:
     """A count or a number of seconds."""
     if isinstance(value, int) and value < 0:
         yield invalid(path, value, "must be greater than or equal to 0")
+
+
+def in_range(path: Path, value: Any, first: int, last: int) -> Iterator[FieldProblem]:
+    """A number from `first` to `last`; an absent one is no problem."""
+    if isinstance(value, int) and not first <= value <= last:
+        yield invalid(path, value, f"must be between {first} and {last}, inclusive")
+
+
+def file_mode(path: Path, value: Any) -> Iterator[FieldProblem]:
+    """A file's permissions; absent ones are no problem."""
+    if isinstance(value, int) and not 0 <= value <= 0o777:
+        yield invalid(path, value, MODE_RULE)
+
+
+def config_key(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A key of a ConfigMap or Secret."""
+    fault = names.config_key_fault(text)
+    if fault:
+        yield invalid(path, text, fault)
+
+
+def object_name(path: Path, text: str) -> Iterator[FieldProblem]:
+    """The name of another object: one that is no name could never be found."""
+    if not text:
+        yield required(path)
+    else:
+        yield from dns_subdomain(path, text)
+
+
+def file_path(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A path of files, absolute or not, that leads nowhere but down."""
+    parts = text.split("/")
+    if ".." in parts:
+        yield invalid(path, text, "must not contain '..'")
+    if any(len(part.encode()) > FILE_NAME_MAX for part in parts):
+        yield too_long(path, FILE_NAME_MAX)
+
+
+def relative_path(path: Path, text: str) -> Iterator[FieldProblem]:
+    """A path of files below a directory that somebody else names."""
+    if text.startswith("/"):
+        yield invalid(path, text, "must be a relative path")
+    yield from file_path(path, text)
+
+
+def texts_without_nul(path: Path, value: Any) -> Iterator[FieldProblem]:
+    """No text at any depth may hold what would end a path, a word or a variable for the kernel."""
+    if isinstance(value, str):
+        if "\0" in value:
+            yield invalid(path, value, "must not contain a NUL character")
+    elif isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from texts_without_nul((*path, name), item)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from texts_without_nul((*path, index), item)
 
 
 def given(path: Path, mapping: Mapping[str, Any], field: str) -> Iterator[FieldProblem]:

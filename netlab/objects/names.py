@@ -27,6 +27,7 @@ _LABEL_VALUE = re.compile(rf"(?:{_QUALIFIED})?")
 _PORT_NAME = re.compile(r"[-a-z0-9]+")
 _CONFIG_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _ENV_NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
+_HTTP_HEADER = re.compile(r"[-A-Za-z0-9]+")
 
 DNS_LABEL_RULE = (
     "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
@@ -57,6 +58,20 @@ LABEL_VALUE_RULE = (
 CONFIG_KEY_RULE = (
     "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name', "
     " or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+ENV_NAME_RULE = (
+    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', "
+    "or '.', and must not start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or "
+    "'MyEnvName1', regex used for validation is '[-._a-zA-Z][-._a-zA-Z0-9]*')"
+)
+HTTP_HEADER_RULE = (
+    "a valid HTTP header must consist of alphanumeric characters or '-' (e.g. 'X-Header-Name', "
+    "regex used for validation is '[-A-Za-z0-9]+')"
+)
+PORT_NAME_RULE = (
+    "must be no more than 15 characters, contain only alphanumeric characters (a-z, 0-9) and "
+    "single hyphens ('-') between them, and at least one letter (a-z)"
 )
 
 # No vowels, so that no words appear; no 0, 1, 3, which read like letters.
@@ -105,7 +120,27 @@ def is_port_name(text: str) -> bool:
 
 def is_config_key(text: str) -> bool:
     """A key of a ConfigMap or Secret: a file's name that leads out of no directory."""
-    return _CONFIG_KEY.fullmatch(text) is not None and text != "." and not text.startswith("..")
+    return config_key_fault(text) is None
+
+
+def config_key_fault(text: str) -> str | None:
+    """Why a text is no key of a ConfigMap or Secret; None when it is one."""
+    if not _CONFIG_KEY.fullmatch(text):
+        return CONFIG_KEY_RULE
+    if text in (".", ".."):
+        return f"must not be '{text}'"
+    return "must not start with '..'" if text.startswith("..") else None
+
+
+def is_dns_search(text: str) -> bool:
+    """A search domain of resolv.conf: a DNS subdomain, also with `_` and a final dot, or `.`."""
+    name = text.removesuffix(".").replace("_", "a")
+    return text == "." or is_dns_subdomain(name)
+
+
+def is_http_header(text: str) -> bool:
+    """The name of an HTTP header."""
+    return _HTTP_HEADER.fullmatch(text) is not None
 
 
 def is_env_name(text: str) -> bool:

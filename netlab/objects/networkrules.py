@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields
+from netlab.objects import fields, names
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import family
@@ -46,6 +46,17 @@ def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProble
             yield invalid((*where, index), text, f"must be a valid {type_ or 'IP'} address")
         else:
             yield from fields.reachable_address((*where, index), text)
+    yield from _names_of(path, endpoint)
+    for index, zone in enumerate((endpoint.get("hints") or {}).get("forZones") or []):
+        yield from fields.label_value(
+            (*path, "hints", "forZones", index, "name"), zone.get("name") or ""
+        )
+
+
+def _names_of(path: Path, endpoint: Mapping) -> Iterator[FieldProblem]:
+    """The host name, which DNS serves, and the node's."""
+    if endpoint.get("hostname"):
+        yield from fields.dns_label((*path, "hostname"), endpoint["hostname"])
     if endpoint.get("nodeName"):
         yield from fields.dns_subdomain((*path, "nodeName"), endpoint["nodeName"])
 
@@ -59,8 +70,7 @@ def _slice_ports(ports: list[Mapping]) -> Iterator[FieldProblem]:
         seen.add(name)
         if name:
             yield from fields.dns_label(("ports", index, "name"), name)
-        if port.get("port") is not None:
-            yield from fields.port_number(("ports", index, "port"), port["port"])
+        yield from _port(("ports", index), port)
 
 
 def endpoints(obj: Object) -> Iterator[FieldProblem]:
@@ -69,11 +79,20 @@ def endpoints(obj: Object) -> Iterator[FieldProblem]:
         path: Path = ("subsets", index)
         for field in ("addresses", "notReadyAddresses"):
             for position, entry in enumerate(subset.get(field) or []):
-                where: Path = (*path, field, position, "ip")
-                yield from fields.reachable_address(where, entry.get("ip") or "")
+                where: Path = (*path, field, position)
+                yield from fields.reachable_address((*where, "ip"), entry.get("ip") or "")
+                yield from _names_of(where, entry)
         for position, port in enumerate(subset.get("ports") or []):
-            if port.get("port") is not None:
-                yield from fields.port_number((*path, "ports", position, "port"), port["port"])
+            if port.get("name"):
+                yield from fields.dns_label((*path, "ports", position, "name"), port["name"])
+            yield from _port((*path, "ports", position), port)
+
+
+def _port(path: Path, port: Mapping) -> Iterator[FieldProblem]:
+    if port.get("port") is not None:
+        yield from fields.port_number((*path, "port"), port["port"])
+    if port.get("appProtocol"):
+        yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
 
 
 def ingress(obj: Object) -> Iterator[FieldProblem]:
@@ -81,6 +100,8 @@ def ingress(obj: Object) -> Iterator[FieldProblem]:
     spec: Mapping = obj.get("spec") or {}
     if not spec.get("rules") and not spec.get("defaultBackend"):
         yield invalid(("spec",), spec, "either `defaultBackend` or `rules` must be specified")
+    if spec.get("ingressClassName"):
+        yield from fields.dns_subdomain(("spec", "ingressClassName"), spec["ingressClassName"])
     yield from _backend(("spec", "defaultBackend"), spec.get("defaultBackend"))
     for index, rule in enumerate(spec.get("rules") or []):
         path: Path = ("spec", "rules", index)
@@ -106,6 +127,8 @@ def _backend(path: Path, backend: Mapping | None) -> Iterator[FieldProblem]:
         yield from fields.dns_1035_label((*path, "service", "name"), service["name"])
     if not port.get("name") and not port.get("number"):
         yield required((*path, "service", "port"), "port name or number is required")
+    elif port.get("name") and not names.is_port_name(port["name"]):
+        yield invalid((*path, "service", "port", "name"), port["name"], names.PORT_NAME_RULE)
     elif port.get("number"):
         yield from fields.port_number((*path, "service", "port", "number"), port["number"])
 

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, names
+from netlab.objects import containerrules, fields, names, securityrules, volumerules
 from netlab.objects.meta import Object
-from netlab.objects.problems import (
-    FieldProblem,
-    Path,
-    duplicate,
-    forbidden,
-    invalid,
-    required,
-)
-from netlab.objects.servicerules import PORT_NAME_RULE
+from netlab.objects.problems import FieldProblem, Path, invalid, required
 
 Mapping = dict[str, Any]
 
-QUANTITY = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?\d+)?")
-_QUANTITY_RULE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
-_CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
+CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _HOW = ("required", "preferred")
 _MAX_NAMESERVERS = 3
-_PROBE_ACTIONS = ("exec", "grpc", "httpGet", "tcpSocket")
+_MAX_SEARCHES = 32
+_MAX_SEARCH_CHARACTERS = 2048
+_NAMES_OF_OTHERS = ("nodeName", "priorityClassName", "runtimeClassName", "serviceAccountName")
 
 
 def pod(obj: Object) -> Iterator[FieldProblem]:
@@ -37,107 +26,24 @@ def pod(obj: Object) -> Iterator[FieldProblem]:
 
 def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     """A pod's spec at `path`."""
-    volumes = {volume.get("name") for volume in spec.get("volumes") or []}
     if not spec.get("containers"):
         yield required((*path, "containers"))
+    known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
     taken: set[str] = set()
-    for field in _CONTAINER_FIELDS:
+    for field in CONTAINER_FIELDS:
         for index, container in enumerate(spec.get(field) or []):
-            yield from _container((*path, field, index), container, taken, volumes)
-    yield from _unique(
-        (*path, "volumes"), [volume.get("name") for volume in spec.get("volumes") or []]
-    )
+            yield from containerrules.container((*path, field, index), container, taken, known)
+    yield from volumerules.volumes((*path, "volumes"), spec.get("volumes") or [], taken)
+    yield from securityrules.of_pod((*path, "securityContext"), spec.get("securityContext") or {})
     yield from _placement(path, spec)
-    yield from _names_and_dns(path, spec)
+    yield from _names(path, spec)
+    yield from _dns(path, spec)
     yield from _seconds(path, spec)
-
-
-def _container(
-    path: Path, container: Mapping, taken: set[str], volumes: set[str | None]
-) -> Iterator[FieldProblem]:
-    name = container.get("name")
-    if name is not None:
-        yield from fields.dns_label((*path, "name"), name)
-        if name in taken:
-            yield duplicate((*path, "name"), name)
-        taken.add(name)
-    yield from _image((*path, "image"), container.get("image") or "")
-    yield from _container_ports((*path, "ports"), container.get("ports") or [])
-    yield from _environment((*path, "env"), container.get("env") or [])
-    for index, mount in enumerate(container.get("volumeMounts") or []):
-        if mount.get("name") is not None and mount["name"] not in volumes:
-            yield FieldProblem(
-                (*path, "volumeMounts", index, "name"),
-                f'Not found: "{mount["name"]}"',
-                "name a volume of spec.volumes",
-            )
-    for field in ("livenessProbe", "readinessProbe", "startupProbe"):
-        yield from _probe((*path, field), container.get(field))
-    yield from _resources((*path, "resources"), container.get("resources") or {})
-
-
-def _image(path: Path, image: str) -> Iterator[FieldProblem]:
-    if not image:
-        yield required(path)
-    elif image != image.strip():
-        yield invalid(path, image, "must not have leading or trailing whitespace")
-
-
-def _container_ports(path: Path, ports: list[Mapping]) -> Iterator[FieldProblem]:
-    yield from _unique(path, [port.get("name") for port in ports])
-    for index, port in enumerate(ports):
-        name = port.get("name")
-        if name and not names.is_port_name(name):
-            yield invalid((*path, index, "name"), name, PORT_NAME_RULE)
-        if port.get("containerPort") is not None:
-            yield from fields.port_number((*path, index, "containerPort"), port["containerPort"])
-        if port.get("hostPort"):
-            yield from fields.port_number((*path, index, "hostPort"), port["hostPort"])
-
-
-def _environment(path: Path, env: list[Mapping]) -> Iterator[FieldProblem]:
-    for index, variable in enumerate(env):
-        name = variable.get("name")
-        if name is not None and not names.is_env_name(name):
-            yield invalid(
-                (*path, index, "name"),
-                name,
-                "a valid environment variable name must consist of alphabetic characters, digits, "
-                "'_', '-', or '.', and must not start with a digit",
-            )
-        if variable.get("value") and variable.get("valueFrom"):
-            yield invalid(
-                (*path, index, "valueFrom"), "", "may not be specified when `value` is not empty"
-            )
-
-
-def _probe(path: Path, probe: Mapping | None) -> Iterator[FieldProblem]:
-    if probe is None:
-        return
-    actions = [action for action in _PROBE_ACTIONS if probe.get(action)]
-    if not actions:
-        yield required(path, "must specify a handler type")
-    for action in actions[1:]:
-        yield forbidden((*path, action), "may not specify more than 1 handler type")
-    for action in ("httpGet", "tcpSocket"):
-        port = (probe.get(action) or {}).get("port")
-        if isinstance(port, int):
-            yield from fields.port_number((*path, action, "port"), port)
-    for field in ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "failureThreshold"):
-        yield from fields.non_negative((*path, field), probe.get(field))
-
-
-def _resources(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
-    for field in ("limits", "requests"):
-        for name, quantity in (resources.get(field) or {}).items():
-            if not QUANTITY.fullmatch(str(quantity)):
-                yield invalid((*path, field, name), quantity, _QUANTITY_RULE)
+    yield from fields.texts_without_nul(path, spec)
 
 
 def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     yield from fields.labels((*path, "nodeSelector"), spec.get("nodeSelector") or {})
-    if spec.get("nodeName"):
-        yield from fields.dns_subdomain((*path, "nodeName"), spec["nodeName"])
     for index, toleration in enumerate(spec.get("tolerations") or []):
         yield from _toleration((*path, "tolerations", index), toleration)
     for index, rule in enumerate(spec.get("topologySpreadConstraints") or []):
@@ -189,40 +95,65 @@ def _toleration(path: Path, toleration: Mapping) -> Iterator[FieldProblem]:
         )
 
 
-def _names_and_dns(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+def _names(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    for field in _NAMES_OF_OTHERS:
+        if spec.get(field):
+            yield from fields.dns_subdomain((*path, field), spec[field])
     for field in ("hostname", "subdomain"):
         if spec.get(field):
             yield from fields.dns_label((*path, field), spec[field])
-    config = spec.get("dnsConfig") or {}
-    servers = config.get("nameservers") or []
-    where: Path = (*path, "dnsConfig", "nameservers")
-    if spec.get("dnsPolicy") == "None" and not servers:
-        yield required(where, "must provide at least one DNS nameserver when `dnsPolicy` is None")
-    if len(servers) > _MAX_NAMESERVERS:
-        yield invalid(where, servers, f"must not have more than {_MAX_NAMESERVERS} nameservers")
-    for index, server in enumerate(servers):
-        yield from fields.address((*where, index), server)
     for index, alias in enumerate(spec.get("hostAliases") or []):
-        yield from fields.address((*path, "hostAliases", index, "ip"), alias.get("ip") or "")
+        where: Path = (*path, "hostAliases", index)
+        yield from fields.address((*where, "ip"), alias.get("ip") or "")
+        for position, name in enumerate(alias.get("hostnames") or []):
+            yield from fields.dns_subdomain((*where, "hostnames", position), name)
+
+
+def _dns(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    config = spec.get("dnsConfig") or {}
+    where: Path = (*path, "dnsConfig")
+    servers = config.get("nameservers") or []
+    if spec.get("dnsPolicy") == "None" and not servers:
+        yield required(
+            (*where, "nameservers"),
+            "must provide at least one DNS nameserver when `dnsPolicy` is None",
+        )
+    if len(servers) > _MAX_NAMESERVERS:
+        detail = f"must not have more than {_MAX_NAMESERVERS} nameservers"
+        yield invalid((*where, "nameservers"), servers, detail)
+    for index, server in enumerate(servers):
+        yield from fields.address((*where, "nameservers", index), server)
+    yield from _searches((*where, "searches"), config.get("searches") or [])
+    for index, option in enumerate(config.get("options") or []):
+        yield from _resolver_option((*where, "options", index), option)
+
+
+def _searches(path: Path, searches: list[str]) -> Iterator[FieldProblem]:
+    if len(searches) > _MAX_SEARCHES:
+        yield invalid(path, searches, f"must not have more than {_MAX_SEARCHES} search paths")
+    if len(" ".join(searches)) > _MAX_SEARCH_CHARACTERS:
+        detail = (
+            f"must not have more than {_MAX_SEARCH_CHARACTERS} characters (including spaces) in "
+            "the search list"
+        )
+        yield invalid(path, searches, detail)
+    for index, search in enumerate(searches):
+        if not names.is_dns_search(search):
+            yield invalid((*path, index), search, names.DNS_SUBDOMAIN_RULE)
+
+
+def _resolver_option(path: Path, option: Mapping) -> Iterator[FieldProblem]:
+    """An option stands on a line of resolv.conf, whatever it is."""
+    if not option.get("name"):
+        yield required(path, "must not be empty")
+    for field in ("name", "value"):
+        text = option.get(field) or ""
+        if not all(sign.isprintable() and sign != " " for sign in text):
+            yield invalid((*path, field), text, "must be a word: without spaces and line breaks")
 
 
 def _seconds(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     field = "terminationGracePeriodSeconds"
     yield from fields.non_negative((*path, field), spec.get(field))
-    deadline = spec.get("activeDeadlineSeconds")
-    if deadline is not None and deadline < 1:
-        yield invalid(
-            (*path, "activeDeadlineSeconds"),
-            deadline,
-            "must be between 1 and 2147483647, inclusive",
-        )
-
-
-def _unique(path: Path, found: Iterable[str | None]) -> Iterator[FieldProblem]:
-    """Names in a list: none twice (absent ones do not count)."""
-    seen: set[str] = set()
-    for index, name in enumerate(found):
-        if name and name in seen:
-            yield duplicate((*path, index, "name"), name)
-        if name:
-            seen.add(name)
+    deadline = "activeDeadlineSeconds"
+    yield from fields.in_range((*path, deadline), spec.get(deadline), 1, 2**31 - 1)

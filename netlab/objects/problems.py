@@ -15,6 +15,7 @@ Reason = Literal[
     "FieldValueNotSupported",
     "FieldValueDuplicate",
     "FieldValueForbidden",
+    "FieldValueNotFound",
     "FieldValueTooLong",
     "FieldValueTooMany",
     "FieldValueTypeInvalid",
@@ -102,6 +103,11 @@ def duplicate(path: Path, value: Any, hint: str | None = None) -> FieldProblem:
 def forbidden(path: Path, detail: str, hint: str | None = None) -> FieldProblem:
     """`Forbidden: …`."""
     return FieldProblem(path, f"Forbidden: {detail}", hint, "FieldValueForbidden")
+
+
+def not_found(path: Path, value: Any, hint: str | None = None) -> FieldProblem:
+    """`Not found: "x"`."""
+    return FieldProblem(path, f"Not found: {quote(value)}", hint, "FieldValueNotFound")
 
 
 def too_long(path: Path, limit: int) -> FieldProblem:

@@ -32,7 +32,7 @@ _WORDS = {
     "object": "a mapping",
     "array": "a list",
 }
-_INT64 = 2**63
+_INT32, _INT64 = 2**31, 2**63
 _NETLAB_SCHEMAS = {
     "Lab": "lab.schema.json",
     "PathCheck": "pathcheck.schema.json",
@@ -40,7 +40,10 @@ _NETLAB_SCHEMAS = {
 
 
 class Schema:
-    """One field's structure, compiled from its JSON; children are compiled when asked for."""
+    """One field's structure, compiled from its JSON; children are compiled when asked for.
+
+    Whole numbers lie from -`limit` up to, and not including, `limit`.
+    """
 
     __slots__ = (
         "_children",
@@ -50,6 +53,7 @@ class Schema:
         "elements",
         "enum",
         "is_open",
+        "limit",
         "merge_key",
         "python_types",
         "raw",
@@ -65,6 +69,8 @@ class Schema:
             (written,) if isinstance(written, str) else tuple(written or ())
         )
         self.python_types = _python_types(self.types)
+        narrow = "integer" in self.types and raw.get("format") != "int64"
+        self.limit = _INT32 if narrow else _INT64
         self.enum: frozenset[Any] = frozenset(raw.get("enum", ()))
         self.required: tuple[str, ...] = tuple(raw.get("required", ()))
         self.merge_key: str | None = raw.get("x-kubernetes-patch-merge-key")
@@ -182,7 +188,7 @@ def _walk(value: Any, schema: Schema, path: Path, report: Callable[[FieldProblem
         report(not_supported(path, value, schema.enum))
     elif kind is dict:
         _walk_mapping(value, schema, path, report)
-    elif kind is int and not -_INT64 <= value < _INT64:
+    elif kind is int and not -schema.limit <= value < schema.limit:
         report(_mistyped(value, schema, path))
     elif kind is list and schema.elements is not ANYTHING:
         for index, element in enumerate(value):
@@ -212,13 +218,13 @@ def _walk_mapping(
 def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
     wanted = " or ".join(_WORDS[name] for name in schema.types)
     return FieldProblem(
-        path, f"must be {wanted}, not {_describe(value)}", None, "FieldValueTypeInvalid"
+        path, f"must be {wanted}, not {_describe(value, schema)}", None, "FieldValueTypeInvalid"
     )
 
 
-def _describe(value: Any) -> str:
-    if type(value) is int and abs(value) >= _INT64:
-        return "a number of more than 64 bits"
+def _describe(value: Any, schema: Schema) -> str:
+    if type(value) is int and not -schema.limit <= value < schema.limit:
+        return f"a number of more than {schema.limit.bit_length()} bits"
     if value is None:
         return "empty"
     if isinstance(value, dict | list):

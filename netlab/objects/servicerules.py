@@ -7,6 +7,7 @@ from typing import Any
 
 from netlab.objects import fields, names
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
 
 NODE_PORTS = range(30000, 32768)
@@ -78,6 +79,8 @@ def _ports(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
         yield from _port_name(path, port.get("name") or "", len(ports) > 1, seen_names)
         yield from _port(path, port, seen_ports)
         yield from _node_port(path, port, type_, seen_node_ports)
+        if port.get("appProtocol"):
+            yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
 
 
 def _port_name(path: Path, name: str, needed: bool, seen: set[str]) -> Iterator[FieldProblem]:
@@ -111,18 +114,11 @@ def _target_port(path: Path, target: int | str | None) -> Iterator[FieldProblem]
     if isinstance(target, int):
         yield from fields.port_number(path, target)
     elif isinstance(target, str):
-        if target.isdigit():
-            yield invalid(
-                path, target, "must contain at least one letter (a-z)", f"write {int(target)}"
-            )
+        number = whole(target)
+        if number is not None:
+            yield invalid(path, target, "must contain at least one letter (a-z)", f"write {number}")
         elif not names.is_port_name(target):
-            yield invalid(path, target, PORT_NAME_RULE)
-
-
-PORT_NAME_RULE = (
-    "must be no more than 15 characters, contain only alphanumeric characters (a-z, 0-9) and "
-    "single hyphens ('-') between them, and at least one letter (a-z)"
-)
+            yield invalid(path, target, names.PORT_NAME_RULE)
 
 
 def _node_port(
@@ -183,6 +179,8 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
         for field in _LOAD_BALANCERS_OWN:
             if spec.get(field):
                 yield forbidden(("spec", field), "may only be used when `type` is 'LoadBalancer'")
+    if spec.get("loadBalancerClass"):
+        yield from fields.qualified_name(("spec", "loadBalancerClass"), spec["loadBalancerClass"])
     policy = spec.get("externalTrafficPolicy")
     if policy and type_ not in EXTERNAL_TYPES and not spec.get("externalIPs"):
         yield invalid(

@@ -6,12 +6,12 @@ stored. Both return every problem; neither raises, whatever JSON it is given.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from netlab.objects import (
     fields,
-    names,
     networkrules,
     podrules,
     servicerules,
@@ -29,6 +29,7 @@ _Rules = Callable[[Object], Iterator[FieldProblem]]
 _CHECKED_HERE = ("FieldValueNotSupported", "FieldValueRequired")
 _ANNOTATIONS_MAX = 256 * 1024
 _CONFIG_MAX = 1024 * 1024
+_NO_LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 
 def validate(obj: Object) -> list[FieldProblem]:
@@ -114,6 +115,8 @@ def _one_controller(path: Path, references: list[dict[str, Any]]) -> Iterator[Fi
 
 def _node(obj: Object) -> Iterator[FieldProblem]:
     spec = obj.get("spec") or {}
+    if spec.get("podCIDR"):
+        yield from fields.cidr(("spec", "podCIDR"), spec["podCIDR"])
     for index, text in enumerate(spec.get("podCIDRs") or []):
         yield from fields.cidr(("spec", "podCIDRs", index), text)
     for index, taint in enumerate(spec.get("taints") or []):
@@ -128,11 +131,23 @@ def _config(obj: Object) -> Iterator[FieldProblem]:
     for field in ("data", "binaryData"):
         for key, value in (obj.get(field) or {}).items():
             size += len(value.encode())
-            if not names.is_config_key(key):
-                yield invalid((field, key), key, names.CONFIG_KEY_RULE)
+            yield from fields.config_key((field, key), key)
+            if field == "binaryData" or obj["kind"] == "Secret":
+                yield from _base64((field, key), value)
+    for key in (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys():
+        yield invalid(("data", key), key, "duplicate of key present in binaryData")
     if size > _CONFIG_MAX:
         text = f"Too long: may not be more than {_CONFIG_MAX} bytes"
         yield FieldProblem(("data",), text, None, "FieldValueTooLong")
+
+
+def _base64(path: Path, text: str) -> Iterator[FieldProblem]:
+    """Bytes as JSON has them; line breaks may stand anywhere in them."""
+    try:
+        base64.b64decode(text.translate(_NO_LINE_BREAKS), validate=True)
+    except ValueError:
+        hint = "write plain text in stringData" if path[0] == "data" else None
+        yield invalid(path, text, "illegal base64 data", hint)
 
 
 _NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {

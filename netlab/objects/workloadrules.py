@@ -19,7 +19,7 @@ from netlab.objects.problems import (
 
 Mapping = dict[str, Any]
 
-_PERCENT = re.compile(r"\d+%")
+_PERCENT = re.compile(r"[0-9]{1,9}%")
 _PERCENT_RULE = (
     "a valid percent string must be a numeric string followed by an ending '%' "
     "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"

@@ -11,6 +11,7 @@ from netlab.objects.defaults import apply_defaults
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, forbidden
+from netlab.objects.statusrules import status
 from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 
@@ -81,6 +82,11 @@ def check(kind: Kind, new: Object, old: Object | None) -> None:
     if old is not None:
         problems = unique([*problems, *validate_update(new, old), *_late_finalizers(new, old)])
     refuse(kind, new, problems)
+
+
+def check_status(kind: Kind, new: Object) -> None:
+    """Raise `Invalid` with all that is wrong with a status."""
+    refuse(kind, new, list(status(new)))
 
 
 def _late_finalizers(new: Object, old: Object) -> Iterator[FieldProblem]:

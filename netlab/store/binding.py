@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.errors import BadRequest
-from netlab.objects import meta
+from netlab.objects import fields, meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 from netlab.store import failures
@@ -15,8 +15,12 @@ def bind(new: Object, old: Object, now: str) -> None:
     The pod's PodScheduled condition is true from now on.
     """
     name, current = meta.name(old), meta.spec(old).get("nodeName")
-    if not meta.spec(new).get("nodeName"):
+    wanted = meta.spec(new).get("nodeName")
+    if not wanted:
         raise BadRequest("Binding cannot be read: target.name must name a node")
+    problems = list(fields.dns_subdomain(("target", "name"), wanted))
+    if problems:
+        raise failures.invalid(BY_KIND["Pod"], name, problems)
     if current:
         raise _conflict(name, f'is already assigned to node "{current}"')
     if meta.is_terminating(old):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from netlab.errors import ApiError, BadRequest, Invalid
 from netlab.objects import schema
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 from netlab.store.strategic import merged
 
 PatchType = Literal[
@@ -138,9 +139,10 @@ def _at(document: Any, path: Sequence[str]) -> Any:
 
 def _index(items: list[Any], part: str) -> int:
     """A list's index; no sign, no leading zero."""
-    if not part.isdecimal() or (part != "0" and part.startswith("0")) or int(part) >= len(items):
+    index = whole(part)
+    if index is None or str(index) != part or not 0 <= index < len(items):
         raise IndexError(f"there is no element {part}")
-    return int(part)
+    return index
 
 
 def _added(document: Any, path: Sequence[str], value: Any) -> Any:

@@ -18,6 +18,7 @@ from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
+from netlab.objects.numbers import whole
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
@@ -218,7 +219,9 @@ class Registry:
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
-        elif subresource != "status":
+        elif subresource == "status":
+            admission.check_status(kind, new)
+        else:
             admission.default(kind, new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
@@ -374,9 +377,10 @@ def _without_deletion(new: Object, old: Object) -> Object:
 
 
 def _revision(text: str) -> int:
-    if text and not text.isdecimal():
+    number = whole(text or "0")
+    if number is None or number < 0:
         raise failures.bad_revision(text)
-    return int(text or 0)
+    return number
 
 
 def _type_of(obj: Object) -> Object:

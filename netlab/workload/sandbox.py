@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from netlab.objects.capabilities import DEFAULT_CAPABILITIES, GRANTABLE, plain
 from netlab.workload import crilog, oci
 from netlab.workload.behaviour import PATH
 from netlab.workload.calls import Calls, Gone
@@ -23,16 +24,6 @@ from netlab.workload.volume import Mount
 
 IDLE = ""
 """The name of the container that stands in where a pod has no process to enter."""
-
-DEFAULT_CAPABILITIES = (
-    "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap",
-    "net_bind_service", "net_raw", "sys_chroot", "audit_write", "setfcap",
-)  # fmt: skip
-"""Docker's default, without mknod: a device node of the machine's disk would be the machine."""
-
-# What `securityContext.capabilities.add` may add: each is confined to the pod's own namespaces.
-_HARMLESS = frozenset(("net_admin", "net_broadcast", "sys_ptrace", "ipc_lock"))
-_GRANTABLE = _HARMLESS.union(DEFAULT_CAPABILITIES)
 
 
 @dataclass(frozen=True)
@@ -55,19 +46,15 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     user = own.get("runAsUser", shared.get("runAsUser")) or 0
     group = own.get("runAsGroup", shared.get("runAsGroup")) or 0
     groups = (*(shared.get("supplementalGroups") or ()), shared.get("fsGroup"))
-    added = {_plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
-    dropped = {_plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
+    added = {plain(name) for name in (own.get("capabilities") or {}).get("add") or ()}
+    dropped = {plain(name) for name in (own.get("capabilities") or {}).get("drop") or ()}
     if own.get("privileged") or "all" in added:
-        added = set(_GRANTABLE)
+        added = set(GRANTABLE)
     kept = () if "all" in dropped else DEFAULT_CAPABILITIES
-    names = dict.fromkeys((*kept, *sorted(added & _GRANTABLE)))
+    names = dict.fromkeys((*kept, *sorted(added & GRANTABLE)))
     capabilities = tuple(name for name in names if name not in dropped)
     further = tuple(int(each) for each in groups if each is not None)
     return Privileges(int(user), int(group), further, capabilities)
-
-
-def _plain(name: str) -> str:
-    return name.lower().removeprefix("cap_")
 
 
 @dataclass(frozen=True)

@@ -97,23 +97,22 @@ class Sandboxing:
                 found.append(root.Source(place, mount["target"], mount["read_only"]))
             yield found
 
-    def _source(self, uid: str, mount: Mapping[str, str], ids: IdRange | None) -> int:
+    def _source(self, uid: str, mount: Json, ids: IdRange | None) -> int:
         volume = (
             self._scratch(uid, mount, ids) if mount["scratch"] else self._private / mount["source"]
         )
-        with mounts.opened(volume) as top:
-            if not mount["sub_path"]:
-                return os.dup(top)
+        place = os.open(volume, os.O_PATH | os.O_CLOEXEC)
+        for part in mount["parts"]:
             try:
-                return mounts.resolve(top, mount["sub_path"])
-            except FileNotFoundError:
-                return mounts.ensure_directory(
-                    top, mount["sub_path"], owner=ids.first if ids else None
-                )
+                inner = _part(place, part, ids.first if ids else None)
             except OSError as error:
                 raise NetlabError(
-                    f'failed to prepare subPath "{mount["sub_path"]}": {error.strerror}'
+                    f'failed to prepare "{part["path"]}" in a volume: {error.strerror}'
                 ) from error
+            finally:
+                os.close(place)
+            place = inner
+        return place
 
     def _scratch(self, uid: str, mount: Mapping[str, str], ids: IdRange | None) -> Path:
         """A pod's own empty volume, which all its containers share."""
@@ -132,6 +131,17 @@ class Sandboxing:
             for path in directory.iterdir():
                 syscalls.unmount(path)
             shutil.rmtree(directory)
+
+
+def _part(place: int, part: Mapping[str, str], owner: int | None) -> int:
+    """A descriptor of a path inside a volume, which is made if that is wanted."""
+    if part["make"] == "directory":
+        with contextlib.suppress(FileNotFoundError):
+            return mounts.resolve(place, part["path"])
+        return mounts.ensure_directory(place, part["path"], owner)
+    if part["make"] == "file":
+        return mounts.ensure_file(place, part["path"])
+    return mounts.resolve(place, part["path"])
 
 
 def _path(descriptor: int) -> str:

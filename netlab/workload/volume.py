@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+
+Made = Literal["directory", "file", ""]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A path inside a volume, and what is made there where nothing is ("": it is an error)."""
+
+    path: str
+    make: Made = "directory"
 
 
 @dataclass(frozen=True)
 class Mount:
     """A volume, or a part of it, that a container sees at `target` (absolute).
 
-    `source` is its directory, below the lab's own: `pods/UID/volumes/NAME`. `sub_path` is looked
-    for inside it when the container starts, and made if it is missing: pods write there, so any
-    part of it may be a link. With `scratch` (options of a tmpfs) the volume is a file system of
+    `source` is its directory, below the lab's own: `pods/UID/volumes/NAME`. `parts` lead further:
+    each is looked for inside the one before when the container starts, as pods write there, and
+    any of it may be a link. With `scratch` (options of a tmpfs) the volume is a file system of
     its own, which the runtime makes for the pod's first container and takes away with the pod.
     """
 
     source: str
     target: str
     read_only: bool = False
-    sub_path: str = ""
+    parts: tuple[Part, ...] = ()
     scratch: str = ""
 
     def to_json(self) -> dict[str, Any]:

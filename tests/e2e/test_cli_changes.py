@@ -138,6 +138,19 @@ def test_undo_brings_the_image_back(lab: Machine) -> None:
     lab.netlab("delete", "deploy", "back")
 
 
+def test_what_a_lab_does_not_give_is_warned_of(lab: Machine) -> None:
+    pod = "{apiVersion: v1, kind: Pod, metadata: {name: NAME}, spec: {hostIPC: true, containers: "
+    pod += "[{name: c, image: nginx}]}}\n"
+    words = "host namespaces (hostIPC=true): the pod shares no memory with the machine\n"
+    for name, verb in (("one", ["apply", "-f"]), ("two", ["kubectl", "apply", "-f"])):
+        done = lab.netlab(*verb, lab.lab_file(pod.replace("NAME", name), "pod.yaml"))
+        assert (done.stdout, done.stderr) == (f"pod/{name} created\n", f"Warning: {words}")
+    up = lab.netlab("up", "-q", lab.lab_file(f"{LAB}---\n{pod.replace('NAME', 'three')}"))
+    assert up.stderr == f"Warning: pod/three: {words}"
+    assert lab.netlab("up", "-q", lab.base / "lab.yaml").stderr == ""
+    lab.netlab("delete", "pod", "one", "two", "three")
+
+
 def test_create_from_a_file_refuses_what_exists(lab: Machine) -> None:
     text = "".join(
         f"---\n{{apiVersion: v1, kind: ConfigMap, metadata: {{name: file-{n}}}}}\n" for n in (1, 2)

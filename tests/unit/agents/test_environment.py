@@ -100,6 +100,22 @@ def test_a_missing_config_map_is_named():
 
 
 @pytest.mark.parametrize(
+    "container",
+    [
+        {"envFrom": [{"configMapRef": {"name": "conf"}}]},
+        {"env": [{"name": "key", "valueFrom": {"secretKeyRef": {"name": "s", "key": "key"}}}]},
+    ],
+)
+def test_no_variable_holds_a_nul(container):
+    objects = {
+        "ConfigMap": {"data": {"key": "a\0b"}},
+        "Secret": {"data": {"key": base64.b64encode(b"a\0b").decode()}},
+    }
+    with pytest.raises(NetlabError, match="the value of key has a NUL character"):
+        container_variables(POD, container, {}, lambda kind, *_: objects[kind])
+
+
+@pytest.mark.parametrize(
     ("path", "value"),
     [
         ("metadata.name", "p"),

@@ -36,6 +36,8 @@ def test_defaults_are_kubernetes_own():
         ({"tcpSocket": {"port": "web"}}, TcpSocket("10.0.0.2", 8080)),
         ({"tcpSocket": {"port": 5, "host": "10.9.9.9"}}, TcpSocket("10.9.9.9", 5)),
         ({"httpGet": {"port": 80}}, HttpGet("10.0.0.2", 80, "/")),
+        ({"httpGet": {"port": 80, "path": "a b\r\nX: y?c=%20&d=é#e"}},
+         HttpGet("10.0.0.2", 80, "/a%20b%0D%0AX:%20y?c=%20&d=%C3%A9#e")),
         ({"httpGet": {"port": "81", "path": "x", "scheme": "HTTPS"}},
          HttpGet("10.0.0.2", 81, "/x", tls=True)),
         ({"exec": {"command": ["a", "b"]}}, Exec(("a", "b"))),

@@ -102,6 +102,18 @@ def test_no_path_leads_out_of_a_volume(tmp_path, path):
         below(tmp_path, path)
 
 
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/srv", "../../srv", "a\0"])
+def test_no_name_is_a_path(tmp_path, name):
+    volumes = (
+        {"name": name, "emptyDir": {}},
+        {"name": "v", "persistentVolumeClaim": {"claimName": name}},
+    )
+    for volume in volumes:
+        with pytest.raises(NetlabError, match="is no name of a volume's directory"):
+            Volumes(tmp_path / "disks", lookup).prepare(run_of([volume], tmp_path / "pod"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_no_link_that_a_pod_left_leads_out_of_a_volume(tmp_path):
     mount = {"name": "v", "mountPath": "/x", "subPath": "part"}
     run = run_of([{"name": "v", "emptyDir": {}}], tmp_path / "pod", [mount])

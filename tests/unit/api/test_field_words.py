@@ -36,6 +36,11 @@ def service(**port: Any) -> Json:
          "of type []v1.ContainerPort"),
         (deployment(container={"args": [1]}),
          "number into Go struct field Container.spec.template.spec.containers.args of type string"),
+        (service(port=2**31),
+         "number 2147483648 into Go struct field ServicePort.spec.ports.port of type int32"),
+        (deployment(container={"securityContext": {"runAsUser": -(2**63) - 1}}),
+         "number -9223372036854775809 into Go struct field "
+         "SecurityContext.spec.template.spec.containers.securityContext.runAsUser of type int64"),
         (service(port="http"),
          "string into Go struct field ServicePort.spec.ports.port of type int32"),
         ({**service(port=80), "metadata": {"labels": {"a": True}}},

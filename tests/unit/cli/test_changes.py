@@ -169,11 +169,11 @@ def test_no_durations(text: str) -> None:
 # -- edit ----------------------------------------------------------------------------------
 
 LIVE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": "default"}}
-TEXT = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: b}}"
+TEXT = "{apiVersion: v1, kind: ConfigMap, metadata: {name: c, namespace: default}, data: {a: Yg==}}"
 
 
 def test_what_was_edited_is_read() -> None:
-    assert edit_.parse(TEXT, LIVE)["data"] == {"a": "b"}
+    assert edit_.parse(TEXT, LIVE)["data"] == {"a": "Yg=="}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_what_was_edited_is_read() -> None:
         ("name: c", "name: d", "the object's name cannot be changed: it was c"),
         ("default", "other", "the object's namespace cannot be changed"),
         ("ConfigMap", "Secret", "the object's kind cannot be changed"),
-        ("data: {a: b}", "data: {a: [b]}", "edited:1"),
+        ("data: {a: Yg==}", "data: {a: [Yg==]}", "edited:1"),
         ("data", "date", "edited:1"),
     ],
 )

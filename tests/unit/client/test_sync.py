@@ -68,6 +68,10 @@ def test_warnings_are_kept_for_the_user(server: Any) -> None:
     with Client(server.socket) as client:
         client.create({**configmap("a"), "dta": {}, "x": 1})
         assert client.warnings == ['unknown field "dta"', 'unknown field "x"']
+        heard: list[str] = []
+        client.warn = heard.append
+        client.create({**configmap("b"), "dta": {}})
+        assert (len(client.warnings), heard) == (2, ['unknown field "dta"'])
 
 
 def test_a_query_is_quoted(server: Any) -> None:

@@ -35,7 +35,7 @@ def test_null_means_absent():
         (
             {"ports": [{"port": 10**20}]},
             "spec.ports[0].port",
-            "must be a whole number, not a number of more than 64 bits",
+            "must be a whole number, not a number of more than 32 bits",
             "FieldValueTypeInvalid",
         ),
         (
@@ -74,6 +74,13 @@ def test_null_means_absent():
 )
 def test_structural_mistakes(spec, field, message, reason):
     assert found(service(**spec)) == [(field, message, reason)]
+
+
+@pytest.mark.parametrize(("seconds", "right"), [(2**31, True), (-(2**63), True), (2**63, False)])
+def test_some_numbers_are_wider(seconds, right):
+    spec = {"containers": [{"name": "c"}], "terminationGracePeriodSeconds": seconds}
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+    assert (found(obj) == []) is right
 
 
 def test_a_quantity_may_be_a_number_and_a_target_port_a_name():

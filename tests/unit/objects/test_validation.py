@@ -209,6 +209,17 @@ RFC1035 = "a DNS-1035 label must consist of"
             "a valid percent string",
         ),
         (
+            deployment(strategy={"rollingUpdate": {"maxUnavailable": "9" * 5000 + "%"}}),
+            "spec.strategy.rollingUpdate.maxUnavailable",
+            "a valid percent string",
+        ),
+        (
+            service(ports=[{"port": 1, "targetPort": "9" * 5000}]),
+            "spec.ports[0].targetPort",
+            "must be no more than 15 characters",
+        ),
+        (service(ports=[{"port": 1, "targetPort": "²"}]), "spec.ports[0].targetPort", "15 char"),
+        (
             deployment(minReadySeconds=600),
             "spec.progressDeadlineSeconds",
             "must be greater than minReadySeconds",
@@ -226,6 +237,23 @@ RFC1035 = "a DNS-1035 label must consist of"
                  endpoints=[{"addresses": ["::1"]}]),
             "endpoints[0].addresses[0]",
             "must be a valid IPv4 address",
+        ),
+        (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4",
+                 endpoints=[{"addresses": ["10.0.0.1"], "hostname": "a\n9.9.9.9 b"}]),
+            "endpoints[0].hostname",
+            "RFC 1123 label",
+        ),
+        (
+            made("Endpoints", "v1", subsets=[{"addresses": [{"ip": "10.0.0.1",
+                                                             "hostname": "a b"}]}]),
+            "subsets[0].addresses[0].hostname",
+            "RFC 1123 label",
+        ),
+        (
+            made("Endpoints", "v1", subsets=[{"ports": [{"name": "a/b", "port": 1}]}]),
+            "subsets[0].ports[0].name",
+            "RFC 1123 label",
         ),
         (
             made("Ingress", "networking.k8s.io/v1", spec={}),
@@ -248,6 +276,29 @@ RFC1035 = "a DNS-1035 label must consist of"
             "endpoints[0].addresses[0]",
             "may not be in the link-local range",
         ),
+        (
+            service(ports=[{"port": 80, "appProtocol": "a b"}]),
+            "spec.ports[0].appProtocol",
+            "name part must consist",
+        ),
+        (
+            service(type="LoadBalancer", loadBalancerClass="a\nb"),
+            "spec.loadBalancerClass",
+            "name part must consist",
+        ),
+        (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
+                {"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "a b"}]}}]),
+            "endpoints[0].hints.forZones[0].name",
+            "a valid label must be",
+        ),
+        (
+            made("Ingress", "networking.k8s.io/v1", spec={"defaultBackend": {
+                "service": {"name": "s", "port": {"name": "a/b"}}}}),
+            "spec.defaultBackend.service.port.name",
+            "must be no more than 15 characters",
+        ),
+        (made("Node", "v1", spec={"podCIDR": "a"}), "spec.podCIDR", "must be a valid CIDR"),
         (service(externalIPs=["0.0.0.0"]), "spec.externalIPs[0]", "may not be unspecified"),
         (made("Namespace", "v1", "a.b"), "metadata.name", "RFC 1123 label"),
         (
@@ -272,7 +323,22 @@ RFC1035 = "a DNS-1035 label must consist of"
         ),
         (made("ConfigMap", "v1", data={"a b": "c"}), "data.a b", "a valid config key"),
         (made("ConfigMap", "v1", data={"ключ": "c"}), "data.ключ", "a valid config key"),
-        (made("Secret", "v1", data={"a": "x" * 2**20, "b": "x"}), "data", "Too long: may not be"),
+        (made("ConfigMap", "v1", data={".": "c"}), "data[.]", "must not be '.'"),
+        (made("ConfigMap", "v1", data={"..": "c"}), "data[..]", "must not be '..'"),
+        (made("ConfigMap", "v1", data={"..a": "c"}), "data[..a]", "must not start with '..'"),
+        (made("ConfigMap", "v1", data={"a/b": "c"}), "data[a/b]", "a valid config key"),
+        (made("Secret", "v1", stringData={"../a": "c"}), "data[../a]", "a valid config key"),
+        (made("Secret", "v1", data={"a": "ä"}), "data.a", "illegal base64 data"),
+        (made("ConfigMap", "v1", binaryData={"a": "eA"}), "binaryData.a", "illegal base64 data"),
+        (made("ConfigMap", "v1", data={"a": ""}, binaryData={"a": ""}), "data.a",
+         "duplicate of key present in binaryData"),
+        (made("Secret", "v1", data={"a": "eHh4" * 2**18, "b": "eA=="}), "data", "Too long"),
+        (made("Pod", "v1", "../../p"), "metadata.name", "RFC 1123 subdomain"),
+        (
+            made("ConfigMap", "v1", metadata={"name": "a", "namespace": "../b"}),
+            "metadata.namespace",
+            "RFC 1123 label",
+        ),
         (
             made(
                 "ConfigMap",

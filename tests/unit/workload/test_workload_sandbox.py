@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from netlab.errors import EnvironmentLacks
+from netlab.objects.capabilities import DEFAULT_CAPABILITIES
 from netlab.workload import crilog, rootfs, sandbox
 from netlab.workload.crilog import MAX_PART, LogFollower, LogWriter
 from netlab.workload.sandbox import (
-    DEFAULT_CAPABILITIES,
     Privileges,
     base_environment,
     missing_hint,

@@ -1,0 +1,77 @@
+import pytest
+
+from netlab.objects.podwarnings import warnings
+
+
+def pod(*contexts, **spec):
+    containers = [
+        {"name": name, "image": "i", "securityContext": context}
+        for name, context in zip("abc", contexts, strict=False)
+    ]
+    return {"kind": "Pod", "spec": {"containers": containers, **spec}}
+
+
+UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
+
+
+@pytest.mark.parametrize(
+    ("obj", "line"),
+    [
+        (pod({"privileged": True}),
+         'privileged (container "a" sets securityContext.privileged=true): it gives the '
+         "capabilities that stay within a pod, and nothing of the machine"),
+        (pod({"privileged": True}, {}, {"privileged": True}),
+         'privileged (containers "a", "c" set securityContext.privileged=true): it gives the '
+         "capabilities that stay within a pod, and nothing of the machine"),
+        (pod({"allowPrivilegeEscalation": True}),
+         'allowPrivilegeEscalation (container "a" sets '
+         "securityContext.allowPrivilegeEscalation=true): no process of a pod can gain privileges"),
+        (pod({"capabilities": {"add": ["NET_ADMIN", "SYS_ADMIN", "CAP_BPF"]}},
+             {"capabilities": {"add": ["ALL"]}}),
+         'capabilities (containers "a", "b" add "SYS_ADMIN", "CAP_BPF", "ALL" in '
+         "securityContext.capabilities.add): a pod has those alone that stay within it"),
+        (pod({}, hostPID=True),
+         "host namespaces (hostPID=true): each container sees its own processes alone"),
+        (pod({}, hostIPC=True),
+         "host namespaces (hostIPC=true): the pod shares no memory with the machine"),
+        (pod({"procMount": "Unmasked"}),
+         'procMount (container "a" sets securityContext.procMount="Unmasked"): '
+         "what of /proc is the machine's stays hidden or read-only"),
+        (pod({}, UNCONFINED, securityContext=UNCONFINED),
+         'seccompProfile (pod and container "b" set '
+         'securityContext.seccompProfile.type="Unconfined"): '
+         "what would reach the machine stays forbidden"),
+        (pod({}, volumes=[{"name": "v", "hostPath": {"path": "/"}}]),
+         "hostPath volumes (volume \"v\"): a directory on the lab's own empty disk of the node, "
+         "with nothing of the machine"),
+        (pod({}, securityContext={"sysctls": [{"name": "kernel.a", "value": "1"}]}),
+         'sysctls (pod sets "kernel.a" in securityContext.sysctls): the lab\'s own stay'),
+        (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
+         'volume types (volume "v" uses nfs): it is empty'),
+    ],
+)  # fmt: skip
+def test_what_is_warned_of(obj, line):
+    assert warnings(obj) == [line]
+    template = {"kind": "StatefulSet", "spec": {"template": {"spec": obj["spec"]}}}
+    assert warnings(template) == [line]
+
+
+def test_init_containers_count():
+    spec = {"initContainers": [{"name": "i", "securityContext": {"privileged": True}}]}
+    assert 'container "i" sets' in warnings({"kind": "Pod", "spec": spec})[0]
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        pod({"privileged": False, "allowPrivilegeEscalation": False, "procMount": "Default",
+             "capabilities": {"add": ["NET_ADMIN", "CAP_SYS_PTRACE"], "drop": ["ALL"]},
+             "seccompProfile": {"type": "RuntimeDefault"}}),
+        pod({}, hostNetwork=True, hostPID=False, volumes=[{"name": "v", "emptyDir": {}}]),
+        {"kind": "ConfigMap", "data": {"a": "b"}},
+        {"kind": "Service", "spec": {"ports": []}},
+        {"kind": "Namespace"},
+    ],
+)  # fmt: skip
+def test_what_a_lab_gives_is_not_warned_of(obj):
+    assert warnings(obj) == []
