@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel import lock, netns, paths, run, syscalls, sysctl
+from netlab.kernel import lock, netns, paths, run, syscalls, sysctl, userns
 from netlab.kernel.run import find, install_hint
 
 # Without these no lab stands up.
-TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "unshare")
+TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "crun")
 # Without these some labs, or some commands, do not work.
 OPTIONAL_TOOLS = {
     "nft": "proxyMode: nftables, and traces",
@@ -50,6 +50,7 @@ def checks() -> list[Finding]:
         *tools(),
         *optional_tools(),
         *kernel_features(),
+        user_namespaces(),
         open_files(),
         *leftovers(),
     ]
@@ -135,6 +136,15 @@ def _features() -> Iterator[Finding]:
     ipv6 = sysctl.read("net.ipv6.conf.all.disable_ipv6") is not None
     detail = "available" if ipv6 else "switched off at boot; wanted for dual-stack labs"
     yield Finding("IPv6", ipv6, detail, "" if ipv6 else "boot without ipv6.disable=1", False)
+
+
+def user_namespaces() -> Finding:
+    """Whether pods' root can be nobody outside its pod."""
+    if userns.available():
+        return Finding("user namespaces", True, "root in a pod is nobody outside")
+    detail = "none with ids of their own: what holds a pod's root are capabilities and seccomp"
+    fix = "sysctl user.max_user_namespaces=10000, or a container with more ids"
+    return Finding("user namespaces", False, detail, fix, required=False)
 
 
 def _link_kind(kind: str, argv: Sequence[str]) -> Finding:
