@@ -21,6 +21,7 @@ from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.view.escape import escape
 
 HEADER = """\
 # Please edit the object below. Lines beginning with a '#' will be ignored,
@@ -70,7 +71,8 @@ def _rounds(client: Client, live: Object, file: Path, arguments: argparse.Namesp
 def _commented(live: Object, problem: NetlabError | None) -> str:
     if problem is None:
         return ""
-    lines = [f"{results.resource_name(live)} was not valid:", *f"* {problem}".splitlines(), ""]
+    reason = escape(f"* {problem}").split("\n")
+    lines = [f"{results.resource_name(live)} was not valid:", *reason, ""]
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
