@@ -39,6 +39,7 @@ class Entries(logging.Formatter):
 def main(arguments: list[str]) -> int:
     """Run the controller until it is told to end (SIGTERM)."""
     directory, ready = Path(arguments[0]), int(arguments[1])
+    os.umask(0o022)  # that of the shell it was started from must not show in a lab
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Entries("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO)

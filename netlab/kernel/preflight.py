@@ -193,7 +193,12 @@ def leftovers() -> list[Finding]:
 def _abandoned_labs() -> Iterator[Finding]:
     for directory in paths.lab_dirs():
         name = f"lab {directory.name}"
-        if lock.is_held(paths.controller_pid(directory)):
+        try:
+            runs = lock.controller_runs(directory)
+        except EnvironmentLacks:
+            yield Finding(name, True, "another user's", required=False)
+            continue
+        if runs:
             yield Finding(name, True, "running", required=False)
         else:
             fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"

@@ -1,4 +1,4 @@
-"""Objects full of escape sequences, seen with kubectl and with netlab: neither steers a terminal."""
+"""Objects full of escape sequences, seen with kubectl and netlab: neither steers a terminal."""
 
 from __future__ import annotations
 
