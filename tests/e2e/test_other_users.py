@@ -162,7 +162,7 @@ def test_others_find_open_and_lock_nothing(lab: Machine) -> None:
         assert str(directory / part) in found
     assert any(LOGGED in Path(file).read_text(errors="replace") for file in roots["find"])
     assert str(directory / "api.sock") in roots["connect"]
-    assert str(run / ".lock") in roots["lock"]
+    assert str(directory / "store.db") in roots["lock"]
     assert as_user(ROOT, told_by_proc)
 
     assert theirs["find"] == theirs["connect"] == theirs["write"] == []
@@ -181,10 +181,12 @@ def test_others_keep_nobody_waiting(lab: Machine) -> None:
             _become(NOBODY)
             for place in places:
                 with contextlib.suppress(OSError):
-                    fcntl.flock(os.open(place, os.O_RDONLY | os.O_NONBLOCK), fcntl.LOCK_EX)
+                    flock = fcntl.LOCK_EX | fcntl.LOCK_NB
+                    fcntl.flock(os.open(place, os.O_RDONLY | os.O_NONBLOCK), flock)
             os.write(writer, b"x")
             signal.pause()
         os._exit(0)
+    os.close(writer)
     try:
         assert os.read(reader, 1)
         said = lab.netlab("up", lab.base / "lab.yaml", timeout=20).stderr
@@ -193,7 +195,6 @@ def test_others_keep_nobody_waiting(lab: Machine) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         os.close(reader)
-        os.close(writer)
     assert "waiting" not in said
 
 
@@ -246,6 +247,25 @@ def test_her_own_lab_needs_no_second_sudo(imported: Machine) -> None:
     assert theirs["find"] == [str(imported.base / "run/t/kubeconfig")]
     assert theirs["connect"] == [str(imported.base / "run/t/api.sock")]
     assert theirs["write"] == theirs["find"] + theirs["connect"]
+
+
+def test_labs_side_by_side_are_each_its_users_own(
+    imported: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SUDO_UID", "SUDO_GID"):
+        monkeypatch.setenv(variable, str(HERS + 1))
+    text = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: u}, spec: {nodes: 1}}"
+    imported.netlab("up", imported.lab_file(text, "u.yaml"))
+    command.main(["doctor"])
+    _, said = as_user(HERS, command_of("status"))
+    assert [line.split() for line in said.splitlines()[1:]] == [
+        ["t", "running", "1"],
+        ["u", "another", "user's", "?"],
+    ]
+    _, said = as_user(HERS, command_of("doctor"))
+    assert "lab t: running" in said
+    assert "lab u: another user's" in said
+    assert "leads nowhere" not in said
 
 
 def test_others_are_refused_with_a_hint(imported: Machine) -> None:
