@@ -125,8 +125,14 @@ def _keep_sources(directory: Path, files: Sequence[str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Also for the user whose sudo brings the lab up: to read, as root believes what it says."""
-    files.write(path, text, mode=0o640, group=caller.gid())
+    """Also for the user whose sudo started the lab: to read, as root believes what it says."""
+    files.write(path, text, mode=0o640, group=_readers(path.parent))
+
+
+def _readers(directory: Path) -> int:
+    before = paths.lab_file(directory)
+    known = before.stat().st_gid if before.exists() and is_running(directory) else 0
+    return known or caller.gid()
 
 
 def _sources_file(directory: Path) -> Path:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -88,8 +89,7 @@ def _edited(file: Path, text: str) -> str:
         ) from None
     if code:
         raise NetlabError(f"the editor failed: {command} exited with {code}: nothing was changed")
-    lines = file.read_text().splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("#"))
+    return re.sub(r"(?m)^#.*\n?", "", file.read_text())
 
 
 def _apply(client: Client, live: Object, text: str, arguments: argparse.Namespace) -> int:

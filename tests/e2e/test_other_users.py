@@ -236,12 +236,18 @@ def imported(lab: Machine, capfd: pytest.CaptureFixture[str]) -> Machine:
 
 
 @umasks
-def test_her_own_lab_needs_no_second_sudo(imported: Machine) -> None:
+def test_her_own_lab_needs_no_second_sudo(
+    imported: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for words in COMMANDS:
         code, said = as_user(HERS, command_of(*words))
         assert code == 0, (words, said)
     assert SECRET in as_user(HERS, command_of("exec", "keeper", "--", "cat", "/s/word"))[1]
     assert "running" in as_user(HERS, command_of("status"))[1]
+    for variable in ("SUDO_UID", "SUDO_GID"):
+        monkeypatch.delenv(variable)
+    imported.netlab("up", imported.base / "lab.yaml")  # by root: it is hers all the same
+    assert as_user(HERS, command_of("status"))[0] == 0
     places = everything(imported.base)
     theirs = as_user(HERS, lambda: walk(places))
     assert theirs["find"] == [str(imported.base / "run/t/kubeconfig")]
