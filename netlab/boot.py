@@ -20,6 +20,7 @@ from pathlib import Path
 
 from netlab import lab as labs
 from netlab.kernel import lock, netns, paths, syscalls
+from netlab.view.escape import escape
 from netlab.workload import launch
 
 log = logging.getLogger("netlab")
@@ -27,14 +28,21 @@ log = logging.getLogger("netlab")
 _AUTHORITIES = "SSL_CERT_FILE"
 
 
+class Entries(logging.Formatter):
+    """Log records, of which none passes for two or steers the terminal of who reads the log."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record; its further lines are indented."""
+        return escape(super().format(record)).replace("\n", "\n    ")
+
+
 def main(arguments: list[str]) -> int:
     """Run the controller until it is told to end (SIGTERM)."""
     directory, ready = Path(arguments[0]), int(arguments[1])
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    os.umask(0o022)  # that of the shell it was started from must not show in a lab
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Entries("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler], level=logging.INFO)
     _raise_file_limit()
     syscalls.give_back_freed_memory(64 << 10)  # rules of 1,000 Services are 10 MB of text at a time
     with lock.held(paths.controller_pid(directory)) as is_ours:

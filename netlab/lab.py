@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
-from netlab.kernel import lock, modules, netns, paths, preflight, process, teardown
+from netlab.kernel import caller, files, lock, modules, netns, paths, preflight, process, teardown
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
 
@@ -127,7 +127,18 @@ def sources(name: str) -> list[str]:
 
 def _keep_sources(directory: Path, files: Sequence[str]) -> None:
     kept = [str(Path(file).absolute()) for file in files if file != "-"]
-    _sources_file(directory).write_text(json.dumps(kept))
+    _write(_sources_file(directory), json.dumps(kept))
+
+
+def _write(path: Path, text: str) -> None:
+    """Also for the user whose sudo started the lab: to read, as root believes what it says."""
+    files.write(path, text, mode=0o640, group=_readers(path.parent))
+
+
+def _readers(directory: Path) -> int:
+    before = paths.lab_file(directory)
+    known = before.stat().st_gid if before.exists() and is_running(directory) else 0
+    return known or caller.gid()
 
 
 def _sources_file(directory: Path) -> Path:
@@ -155,11 +166,11 @@ def need_root(verb: str) -> None:
 
 def is_running(directory: Path) -> bool:
     """True while the lab's controller lives."""
-    return lock.is_held(paths.controller_pid(directory))
+    return lock.controller_runs(directory)
 
 
 def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:
-    owner = netns.LabMount(directory).ensure()
+    owner = netns.LabMount(directory).ensure(tell=progress)
     changed = _keep_lab_file(lab, directory)
     if changed and is_running(directory):
         progress("telling the controller of other addresses for load balancers")
@@ -180,7 +191,7 @@ def _keep_lab_file(lab: Lab, directory: Path) -> bool:
             hint=f"sudo netlab down --lab {lab.name}, then up again; "
             "objects and loadBalancer alone may change",
         )
-    file.write_text(json.dumps(lab.to_object(), indent=2))
+    _write(file, json.dumps(lab.to_object(), indent=2))
     return before != lab
 
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from netlab.agents.environment import Lookup, field_value, resource_value
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.errors import NetlabError
+from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
 from netlab.workload.sandbox import IDLE
@@ -112,7 +113,7 @@ class Volumes:
             )
 
     def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
-        disks = self._lab / "disks"
+        disks = paths.disks(self._lab)
         if volume.get("hostPath") is not None:
             return named(disks, "nodes", run.node)
         if volume.get("persistentVolumeClaim") is not None:

@@ -1,10 +1,8 @@
-"""The kubeconfig of a lab: one cluster, one user, one context. Pure, but for `write`."""
+"""The kubeconfig of a lab: one cluster, one user, one context."""
 
 from __future__ import annotations
 
 import base64
-import contextlib
-import os
 from pathlib import Path
 
 from netlab.api.identity import Identity
@@ -43,21 +41,3 @@ def render(lab: str, port: int, identity: Identity) -> str:
 
 def _data(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()
-
-
-def write(path: Path, text: str, owner: int) -> None:
-    """Put the kubeconfig where its readers find it: 0600, `owner`'s, never half-written."""
-    draft = path.with_name(f"{path.name}.new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        with contextlib.suppress(OSError):  # no such user in a user namespace
-            os.fchown(descriptor, owner, -1)
-    draft.rename(path)
-
-
-def invoking_user() -> int:
-    """The uid of who ran sudo; our own without sudo."""
-    uid = os.environ.get("SUDO_UID", "")
-    return int(uid) if uid.isdigit() else os.getuid()

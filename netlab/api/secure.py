@@ -12,7 +12,7 @@ from aiohttp import web
 from netlab.api import kubeconfig
 from netlab.api.identity import Identity
 from netlab.errors import NetlabError
-from netlab.kernel import paths
+from netlab.kernel import caller, files, paths
 
 _HANDSHAKE_SECONDS = 5.0
 _SEND_BUFFER = 128 * 1024
@@ -40,7 +40,7 @@ class SecureListener:
         await asyncio.to_thread(self._identity.ensure)
         sock = _bound(self._recorded_port())
         port: int = sock.getsockname()[1]
-        paths.api_port(self._directory).write_text(f"{port}\n")
+        files.write(paths.api_port(self._directory), f"{port}\n")
         protocol = self._runner.server
         assert protocol is not None
         SSLProtocol.max_size = _READ_BUFFER
@@ -52,7 +52,7 @@ class SecureListener:
             backlog=128,
         )
         text = kubeconfig.render(self._lab, port, self._identity)
-        kubeconfig.write(paths.kubeconfig(self._directory), text, owner=kubeconfig.invoking_user())
+        files.write(paths.kubeconfig(self._directory), text, owner=caller.uid())
 
     async def close(self) -> None:
         """Listen no more; the connections are the runner's to end."""

@@ -37,6 +37,7 @@ from netlab.api.negotiation import media_types, negotiate
 from netlab.api.paths import MethodNotAllowed, no_such_path
 from netlab.api.streams import PodStreams
 from netlab.errors import ApiError, BadRequest
+from netlab.kernel import caller
 from netlab.store.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -160,9 +161,8 @@ def _listening(path: Path) -> socket:
     sock = socket(AF_UNIX, SOCK_STREAM)
     sock.bind(os.fspath(path))
     path.chmod(0o600)
-    caller = os.environ.get("SUDO_UID", "")
-    if caller.isdecimal() and os.geteuid() == 0:
-        os.chown(path, int(caller), -1)
+    if os.geteuid() == 0:
+        os.chown(path, caller.uid(), -1)
     return sock
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ PATIENCE = 1.0
 """Seconds after which no answer is the better one."""
 
 FILES = ":files"
+
+_WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
 @dataclass
@@ -129,7 +132,16 @@ def _positional(line: Line) -> argparse.Action | None:
 
 def _matching(found: Iterable[str], current: str) -> list[str]:
     """Those that go on as `current` begins, each once; the word for files always."""
-    return [one for one in dict.fromkeys(found) if one.startswith(current) or one == FILES]
+    return [
+        one
+        for one in dict.fromkeys(found)
+        if (one.startswith(current) and _is_word(one)) or one == FILES
+    ]
+
+
+def _is_word(candidate: str) -> bool:
+    """False for a name that would be more than one word, or more than text, to a shell."""
+    return _WORD.fullmatch(candidate.partition("\t")[0]) is not None
 
 
 # -- what a value may be -------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.view.escape import escape
 
 HEADER = """\
 # Please edit the object below. Lines beginning with a '#' will be ignored,
@@ -70,7 +72,8 @@ def _rounds(client: Client, live: Object, file: Path, arguments: argparse.Namesp
 def _commented(live: Object, problem: NetlabError | None) -> str:
     if problem is None:
         return ""
-    lines = [f"{results.resource_name(live)} was not valid:", *f"* {problem}".splitlines(), ""]
+    reason = escape(f"* {problem}").split("\n")
+    lines = [f"{results.resource_name(live)} was not valid:", *reason, ""]
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
@@ -86,8 +89,7 @@ def _edited(file: Path, text: str) -> str:
         ) from None
     if code:
         raise NetlabError(f"the editor failed: {command} exited with {code}: nothing was changed")
-    lines = file.read_text().splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("#"))
+    return re.sub(r"(?m)^#.*\n?", "", file.read_text())
 
 
 def _apply(client: Client, live: Object, text: str, arguments: argparse.Namespace) -> int:

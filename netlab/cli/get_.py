@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import options, results
+from netlab.cli import options, results, terminal
 from netlab.cli.options import Target
 from netlab.client.sync import Client
 from netlab.errors import NotFound, UsageError
@@ -211,7 +211,7 @@ def _print_objects(found: list[Object], arguments: argparse.Namespace, *, single
         case "jsonpath":
             from netlab.view.jsonpath import render
 
-            sys.stdout.write(render(template, whole))
+            terminal.raw(sys.stdout).write(render(template, whole))
         case _:
             from netlab.view.columns import custom_columns
 

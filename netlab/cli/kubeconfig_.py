@@ -1,6 +1,6 @@
 """Examples:
 
-    netlab kubeconfig > ~/.kube/netlab
+    (umask 077; netlab kubeconfig > ~/.kube/netlab)
     eval "$(netlab kubeconfig --export)"; kubectl get pods -A
 
 Whoever holds it is root in the lab's pods. It is yours alone to read, and good until the lab is
@@ -10,7 +10,10 @@ taken down.
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
+import stat
+import sys
 import time
 from pathlib import Path
 
@@ -36,8 +39,17 @@ def run(arguments: argparse.Namespace) -> int:
     elif arguments.path:
         print(path)
     else:
-        print(_read(path), end="")
+        text = _read(path)
+        _close_to_others(sys.stdout.fileno())
+        print(text, end="")
     return 0
+
+
+def _close_to_others(descriptor: int) -> None:
+    """A file of ours that others may read is no place for a key."""
+    found = os.fstat(descriptor)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+        os.fchmod(descriptor, stat.S_IMODE(found.st_mode) & 0o700)
 
 
 def find(name: str | None) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import re
@@ -12,6 +13,7 @@ from itertools import groupby
 from typing import NoReturn
 
 from netlab import __version__
+from netlab.cli import terminal
 from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb, resolve
 from netlab.errors import NetlabError, UsageError
 
@@ -37,6 +39,14 @@ def _first_example(text: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; returns the exit code (0 ok, 1 failed, 2 usage, 3 environment)."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with (
+        contextlib.redirect_stdout(terminal.escaped(sys.stdout)),
+        contextlib.redirect_stderr(terminal.escaped(sys.stderr)),
+    ):
+        return _main(words)
+
+
+def _main(words: list[str]) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()

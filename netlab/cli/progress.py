@@ -7,6 +7,9 @@ import threading
 import time
 from types import TracebackType
 
+from netlab.cli import terminal
+from netlab.view.escape import escape_line
+
 DELAY = 1.0
 """Seconds before anything is shown."""
 
@@ -26,7 +29,7 @@ class Progress:
 
     def __call__(self, what: str) -> None:
         """Say what is being done from now on."""
-        self._what = what
+        self._what = escape_line(what)
 
     def __enter__(self) -> Progress:
         if not self._quiet:
@@ -44,20 +47,21 @@ class Progress:
             self._thread.join()
 
     def _show(self) -> None:
-        terminal = sys.stderr.isatty()
+        out = terminal.raw(sys.stderr)
+        spins = out.isatty()
         turn = 0
         if self._ended.wait(DELAY):
             return
         while not self._ended.wait(0.1):
-            if terminal:
+            if spins:
                 seconds = time.monotonic() - self._began
                 frame = FRAMES[turn % len(FRAMES)]
-                sys.stderr.write(f"\r\x1b[K{frame} {self._what} ({seconds:.0f} s)")
+                out.write(f"\r\x1b[K{frame} {self._what} ({seconds:.0f} s)")
             elif self._what != self._shown:
                 self._shown = self._what
-                sys.stderr.write(f"{self._what} …\n")
-            sys.stderr.flush()
+                out.write(f"{self._what} …\n")
+            out.flush()
             turn += 1
-        if terminal:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+        if spins:
+            out.write("\r\x1b[K")
+            out.flush()

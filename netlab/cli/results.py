@@ -6,10 +6,11 @@ import argparse
 import json
 import sys
 
-from netlab.cli import options
+from netlab.cli import options, terminal
 from netlab.errors import UsageError
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
+from netlab.view.escape import escape_json
 
 DRY_RUNS = {"none": "", "client": " (dry run)", "server": " (server dry run)"}
 
@@ -56,11 +57,11 @@ def show(obj: Object, output: str) -> None:
 def show_whole(obj: Object, output: str) -> None:
     """All of an object, or of a List, as YAML or JSON."""
     if output == "json":
-        print(json.dumps(obj, indent=4, ensure_ascii=False))
+        print(escape_json(json.dumps(obj, indent=4, ensure_ascii=False)))
         return
     from netlab.objects import yamlout
 
-    sys.stdout.write(yamlout.dump(obj))
+    terminal.raw(sys.stdout).write(yamlout.dump(obj))  # it has escapes of its own
 
 
 def without_managers(obj: Object) -> Object:

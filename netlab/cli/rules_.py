@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,4 +135,4 @@ def _print(found: list[tuple[str, str, list[Branch]]], key: str, *, words_only: 
     for number, (node, family, branches) in enumerate(found):
         print(f"{chr(10) if number else ''}{key} on {node} ({family})")
         for line in render(branches, look) if branches else ["(no rules)"]:
-            print(line)
+            print(line, file=terminal.raw(sys.stdout))  # the colour is ours

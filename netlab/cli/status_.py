@@ -9,6 +9,8 @@ from typing import Any
 from netlab.cli import options
 from netlab.objects.lab import Lab
 
+Status = tuple[Lab, dict[str, Any]]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How to show it."""
@@ -33,16 +35,31 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _list(labs: list[str], arguments: argparse.Namespace) -> int:
-    from netlab import lab
     from netlab.view.table import align
 
-    states: dict[str, tuple[Lab, dict[str, Any]]] = {name: lab.status(name) for name in labs}
+    states = {name: found for name in labs if (found := _status(name))}
     if arguments.output == "json":
         print(json.dumps({name: state for name, (_, state) in states.items()}, indent=2))
     else:
-        rows = [
-            [name, "running" if state["running"] else "no controller", str(len(spec.nodes))]
-            for name, (spec, state) in states.items()
-        ]
-        print(align([["LAB", "STATE", "NODES"], *rows]))
+        print(
+            align([["LAB", "STATE", "NODES"], *([name, *_row(states.get(name))] for name in labs)])
+        )
     return int(any(state["waitingFor"] for _, state in states.values()))
+
+
+def _status(name: str) -> Status | None:
+    """None for a lab that is another user's."""
+    from netlab import lab
+    from netlab.errors import EnvironmentLacks
+
+    try:
+        return lab.status(name)
+    except (EnvironmentLacks, PermissionError):
+        return None
+
+
+def _row(found: Status | None) -> tuple[str, str]:
+    if found is None:
+        return "another user's", "?"
+    spec, state = found
+    return "running" if state["running"] else "no controller", str(len(spec.nodes))

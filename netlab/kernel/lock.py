@@ -1,38 +1,112 @@
-"""Who is a lab's controller: whoever holds the lock on its file.
+"""Locks between processes, and who is a lab's controller: whoever holds the lock on its file.
 
-A lock, unlike a process id, dies with its holder and is never somebody else's. Anybody who may read
-the file can ask.
+A lock, unlike a process id, dies with its holder and is never somebody else's. A file can be locked
+by whoever can open it: these are root's alone to open, or anybody could keep labs from coming and
+going. A holder writes its process id into the file.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from netlab.errors import EnvironmentLacks, KernelRefused
+from netlab.kernel import files, paths
+
+PATIENCE = 30.0
+"""Seconds to wait for a lock; what is done under one takes less than one."""
+
+QUIET = 1.0
+"""Seconds until it is said who is waited for."""
+
+_LOOKED_AT = 0.5
+"""Seconds that a lock may be taken by those who only look whether it is: they let go at once."""
+
+_STEP = 0.005
+
+Tell = Callable[[str], None]
+"""Told in a few words what is waited for."""
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"note: {text}\n")
 
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Try to take the lock: True if nobody else has it. Held until the body ends.
+    """Try to take the lock: True if nobody else has it. Held until the body ends."""
+    with _opened(path) as descriptor:
+        deadline = time.monotonic() + _LOOKED_AT
+        while not (is_ours := _take(descriptor)) and time.monotonic() < deadline:
+            time.sleep(_STEP)
+        if is_ours:
+            _sign(descriptor)
+        yield is_ours
 
-    The file then says the holder's process id.
+
+@contextlib.contextmanager
+def awaited(path: Path, *, tell: Tell | None = None, patience: float = PATIENCE) -> Iterator[None]:
+    """Take the lock, after whoever has it; it may be removed by its holder.
+
+    Tells (or says on standard error) who is waited for; `KernelRefused` after `patience` seconds.
+    `FileNotFoundError` when the file's directory is not there.
     """
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
+    while True:
+        with _opened(path) as descriptor:
+            _wait(descriptor, path, tell or _note, patience)
+            if os.fstat(descriptor).st_nlink == 0:
+                continue  # its holder removed it: there is another one by now, or none
+            _sign(descriptor)
+            yield
             return
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
-        yield True
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    descriptor = files.opened(path, os.O_RDWR)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(descriptor: int) -> None:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _wait(descriptor: int, path: Path, tell: Tell, patience: float) -> None:
+    began, told = time.monotonic(), False
+    while not _take(descriptor):
+        waited = time.monotonic() - began
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        who = f"process {holder}" if holder else "another process"
+        if waited > patience:
+            hint = f"ps -fp {holder}" if holder else f"fuser {path}"
+            raise KernelRefused(f"{who} keeps {path} locked", errno.EWOULDBLOCK, hint=hint)
+        if waited > QUIET and not told:
+            tell(f"waiting for {who}, which holds {path}")
+            told = True
+        time.sleep(_STEP)
 
 
 def is_held(path: Path) -> bool:
-    """True while somebody has the lock; there may be no such file."""
+    """True while somebody has the lock; there may be no such file. For root alone to ask."""
     try:
         with path.open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -41,3 +115,30 @@ def is_held(path: Path) -> bool:
         return False
     except BlockingIOError:
         return True
+
+
+def controller_runs(directory: Path) -> bool:
+    """True while a lab's controller lives.
+
+    Root asks its lock; the user whose lab it is, whether it answers. Others are refused:
+    `EnvironmentLacks`.
+    """
+    try:
+        return is_held(paths.controller_pid(directory))
+    except PermissionError:
+        return _answers(paths.api_socket(directory))
+
+
+def _answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.setblocking(False)
+        try:
+            asking.connect(os.fspath(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except PermissionError:
+            refusal = f"the lab {path.parent.name} is another user's"
+            raise EnvironmentLacks(refusal, hint="run it with sudo") from None
+        except BlockingIOError:  # so many are waiting for it already
+            pass
+    return True

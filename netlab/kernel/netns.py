@@ -7,7 +7,6 @@ it was, so it may be called from any thread; but a thread *started* while inside
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import uuid
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import KernelRefused
-from netlab.kernel import paths, syscalls, userns
+from netlab.kernel import files, lock, paths, syscalls, userns
 from netlab.kernel.userns import IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
@@ -190,32 +189,33 @@ class LabMount:
 
     directory: Path
 
-    def ensure(self) -> str:
+    def ensure(self, *, tell: lock.Tell | None = None) -> str:
         """Mount it unless it is mounted; returns the lab's uid (`NETLAB_OWNER`), old or new.
 
-        Idempotent: a running lab is adopted with everything in it.
+        Idempotent: a running lab is adopted with everything in it. `tell` hears of a wait for
+        other labs that come and go.
         """
-        with _base_locked(self.directory.parent):
-            self.directory.mkdir(mode=0o755, exist_ok=True)
+        with _base_locked(self.directory.parent, tell):
             if not self.directory.is_mount():
                 self._mount()
-            for part in (paths.namespaces, paths.locks, paths.processes, paths.dns):
-                part(self.directory).mkdir(exist_ok=True)
-            for name in ("pods", "disks"):
-                (self.directory / name).mkdir(exist_ok=True)
+            files.directory(self.directory, files.PASSABLE)
+            for part in paths.private(self.directory):
+                files.directory(part, files.PRIVATE)
+            # Names and addresses, no more; who reads them for the lab need not be root.
+            files.directory(paths.dns(self.directory), files.PUBLIC)
         return self._ensure_owner()
 
     def _mount(self) -> None:
-        options = "mode=0755,nr_inodes=1000000"
+        files.directory(self.directory, files.PRIVATE)
+        options = f"mode={files.PASSABLE:o},nr_inodes=1000000"
         flags = syscalls.MS_NOSUID
         syscalls.mount(_SOURCE, self.directory, "tmpfs", flags, options)
         syscalls.mount("", self.directory, flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
 
     def _ensure_owner(self) -> str:
-        path = paths.owner(self.directory)
-        if not path.exists() or not path.read_text().strip():
-            path.write_text(f"{uuid.uuid4()}\n")
-        return path.read_text().strip()
+        uid = owner(self.directory) or str(uuid.uuid4())
+        files.write(paths.owner(self.directory), f"{uid}\n")
+        return uid
 
     def teardown(self) -> None:
         """Unmount and remove it, from any state; the last lab takes the base directories along."""
@@ -270,54 +270,57 @@ def _remove_tree(directory: Path) -> None:
 
 # Which of the two base directories netlab made, so that the last lab removes those and no other.
 _MADE = ".made"
+_LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def _base_locked(base: Path) -> Iterator[None]:
-    """Hold the base directory: labs that come and go at the same time do so one by one."""
-    while True:
-        descriptor = _open_base(base)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.fstat(descriptor).st_nlink == 0:
-                continue  # the lab before us was the last and removed it
-            _make_netns_dir(base)
-            yield
-            return
-        finally:
-            os.close(descriptor)
+def _base_locked(base: Path, tell: lock.Tell | None = None) -> Iterator[None]:
+    """Hold the base directory: labs that come and go at the same time do so one by one.
+
+    Not by a lock on itself, which whoever can list it could hold.
+    """
+    with contextlib.ExitStack() as stack:
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # the last lab takes it along right now
+                _make(base, base)
+                stack.enter_context(lock.awaited(base / _LOCK, tell=tell))
+                break
+        _make(base, paths.netns_dir())
+        if base in _made(base):
+            base.chmod(files.PUBLIC)
+        yield
 
 
-def _open_base(base: Path) -> int:
-    while True:
-        base.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # gone again already, with another lab
-            with contextlib.suppress(FileExistsError):
-                base.mkdir()
-                _note_made(base, base)
-            return os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-
-
-def _make_netns_dir(base: Path) -> None:
-    directory = paths.netns_dir()
+def _make(base: Path, directory: Path) -> None:
     if not directory.exists():
-        directory.mkdir(parents=True, exist_ok=True)
+        files.directory(directory, files.PUBLIC)
         _note_made(base, directory)
 
 
 def _note_made(base: Path, directory: Path) -> None:
-    with (base / _MADE).open("a") as note:
+    descriptor = files.opened(base / _MADE, os.O_WRONLY | os.O_APPEND)
+    with os.fdopen(descriptor, "w") as note:
         note.write(f"{directory}\n")
 
 
-def _remove_base_if_unused(base: Path) -> None:
-    if any(entry.name != _MADE for entry in base.iterdir()):
-        return
+def _made(base: Path) -> set[Path]:
     try:
-        made = [Path(line) for line in (base / _MADE).read_text().splitlines()]
+        return {Path(line) for line in (base / _MADE).read_text().splitlines()}
     except FileNotFoundError:
+        return set()
+
+
+def _remove_base_if_unused(base: Path) -> None:
+    if any(entry.name not in (_MADE, _LOCK) for entry in base.iterdir()):
         return
-    (base / _MADE).unlink()
-    for directory in sorted(set(made), key=lambda entry: entry == base):
+    made = _made(base)
+    for directory in made - {base}:
         with contextlib.suppress(OSError):  # somebody else's names are in it: it stays
             directory.rmdir()
+    gone = base
+    if base in made:  # out of the way first: a lab that comes now makes its own
+        gone = base.rename(base.with_name(f".{base.name}.{os.getpid()}"))
+    (gone / _MADE).unlink(missing_ok=True)
+    (gone / _LOCK).unlink()  # last of all: who waits for it sees that it is gone
+    if gone != base:
+        gone.rmdir()

@@ -1,5 +1,9 @@
 """Where a lab keeps what it owns: every path, computed from the lab's directory.
 
+Everybody may pass through that directory; of what is in it, api.sock, kubeconfig, lab.json and
+sources.json are also the user's whose sudo brought the lab up, dns/ is anybody's to read, and all
+else is root's alone.
+
     /run/netlab/<lab>/            a tmpfs of its own: one unmount takes everything in it
         owner                     the lab's uid, which marks its processes
         lab.json store.db         what the lab is
@@ -67,6 +71,25 @@ def netns_link(name: str) -> Path:
     return netns_dir() / name
 
 
+def pods(directory: Path) -> Path:
+    """The directory of all pods' files."""
+    return directory / "pods"
+
+
+def private(directory: Path) -> tuple[Path, ...]:
+    """The directories that are root's alone to enter: Secrets, logs, keys, namespaces, locks.
+
+    The files of each may be anybody's, such as a container's own user.
+    """
+    parts = (namespaces, locks, processes, pods, disks, tls)
+    return tuple(part(directory) for part in parts)
+
+
+def disks(directory: Path) -> Path:
+    """The directory of volumes that outlive their pods."""
+    return directory / "disks"
+
+
 def lab_file(directory: Path) -> Path:
     """The Lab object, as JSON."""
     return directory / "lab.json"
@@ -129,7 +152,7 @@ def controller_log(directory: Path) -> Path:
 
 def pod(directory: Path, uid: str) -> Path:
     """The directory of one pod's files."""
-    return directory / "pods" / uid
+    return pods(directory) / uid
 
 
 def dns(directory: Path) -> Path:

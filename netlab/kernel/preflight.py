@@ -203,7 +203,12 @@ def leftovers() -> list[Finding]:
 def _abandoned_labs() -> Iterator[Finding]:
     for directory in paths.lab_dirs():
         name = f"lab {directory.name}"
-        if lock.is_held(paths.controller_pid(directory)):
+        try:
+            runs = lock.controller_runs(directory)
+        except EnvironmentLacks:
+            yield Finding(name, True, "another user's", required=False)
+            continue
+        if runs:
             yield Finding(name, True, "running", required=False)
         else:
             fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"
@@ -217,5 +222,12 @@ def _dangling_links() -> Iterator[Finding]:
         return
     run_dir = paths.run_dir()
     for link in entries:
-        if link.is_symlink() and not link.exists() and run_dir in link.readlink().parents:
+        if link.is_symlink() and run_dir in link.readlink().parents and _leads_nowhere(link):
             yield Finding(str(link), False, "leads nowhere", f"rm {link}", required=False)
+
+
+def _leads_nowhere(link: Path) -> bool:
+    try:
+        return not link.exists()
+    except PermissionError:  # into a lab, where root alone sees what is there
+        return False

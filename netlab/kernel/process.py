@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from netlab.errors import KernelRefused
+from netlab.kernel import files
 from netlab.kernel import netns as namespaces
 from netlab.kernel.run import find
 
@@ -77,7 +78,8 @@ def spawn(
     with contextlib.ExitStack() as stack:
         output: IO[bytes] | int = subprocess.DEVNULL
         if log is not None:
-            output = stack.enter_context(log.open("ab"))
+            descriptor = files.opened(log, os.O_WRONLY | os.O_APPEND)
+            output = stack.enter_context(os.fdopen(descriptor, "wb"))
         program = find(argv[0])
         stack.enter_context(namespaces.entered(netns))
         child = subprocess.Popen(

@@ -90,7 +90,7 @@ def _xtables_lock(netns: int | Path | None) -> str:
         lock = paths.xtables_lock(netns)
         if lock.parent.is_dir():
             return str(lock)
-    return os.devnull  # can be locked like any file, and leaves nothing behind
+    return f"/proc/{os.getpid()}/environ"  # can be locked like any file, but by us alone
 
 
 def _is_iptables(program: str) -> bool:

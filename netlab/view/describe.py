@@ -14,6 +14,7 @@ from netlab.view import (
     tabs,
 )
 from netlab.view.described import Lines, Related
+from netlab.view.escape import escape
 
 _VIEWS: dict[str, Callable[[Object, Related], Lines]] = {
     "ConfigMap": describe_data.config_map,
@@ -35,4 +36,5 @@ _VIEWS: dict[str, Callable[[Object, Related], Lines]] = {
 
 def describe(obj: Object, related: Related) -> str:
     """The description, without a line end after its last line."""
-    return tabs.align(_VIEWS.get(obj["kind"], describe_data.anything)(obj, related))
+    lines = _VIEWS.get(obj["kind"], describe_data.anything)(obj, related)
+    return tabs.align(map(escape, lines))

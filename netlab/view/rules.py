@@ -18,6 +18,7 @@ from netlab.proxy.chains import is_of_service
 from netlab.proxy.model import Chain, Ruleset
 from netlab.proxy.owners import service_of, service_port
 from netlab.proxy.rule import Condition, Rule, parse_rule
+from netlab.view.escape import escape_line
 
 ENTRIES = (
     ("nat", "KUBE-SERVICES"),
@@ -235,6 +236,7 @@ class _Drawing:
         self, text: str, first: str, others: str, paint: Callable[[str], str] = str
     ) -> Iterator[str]:
         """The text behind `first`; folded, if it must be, with `others` before further lines."""
+        text = escape_line(text)
         parts = [text]
         if self.look.width is not None:
             room = max(self.look.width - len(first), NARROWEST)

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netlab.view.escape import escape_line, first_line
+
 GAP = "   "
 
 
@@ -39,6 +41,7 @@ def align(rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell; the last one is not padded."""
     if not rows:
         return ""
+    rows = [[escape_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     return "\n".join(
         GAP.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -63,4 +66,4 @@ def _text(value: Any) -> str:
         return "<none>"
     if isinstance(value, bool):
         return str(value).lower()
-    return str(value)
+    return first_line(str(value))

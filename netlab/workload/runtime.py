@@ -105,9 +105,9 @@ def confine(lab: Path) -> None:
     mounts.leave_machines_mounts()
     with contextlib.ExitStack() as stack:
         kept = {}
-        for name in ("pods", "disks"):
-            place = stack.enter_context(mounts.opened(lab / name))
-            kept[name] = stack.enter_context(mounts.taken(place, "nosuid", "nodev"))
+        for directory in (paths.pods(lab), paths.disks(lab)):
+            place = stack.enter_context(mounts.opened(directory))
+            kept[directory.name] = stack.enter_context(mounts.taken(place, "nosuid", "nodev"))
         _forget_labs(lab)
         with mounts.opened(PRIVATE) as run:
             mounts.mount("tmpfs", run, "mode=0711")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from netlab.errors import CommandFailed, EnvironmentLacks, TeardownFailed
 from netlab.kernel import lock, netns, paths, preflight, process, snapshot, teardown
-from netlab.kernel.run import run
+from netlab.kernel.run import _environment, run
 from netlab.network import apply, plan
 
 pytestmark = pytest.mark.root
@@ -324,3 +327,70 @@ def test_taking_a_snapshot_creates_no_legacy_tables(lab_dir):
         assert [line for line in changes if not line.startswith(("processes:", "mounts:"))] == []
         assert Path("/proc/thread-self/net/ip_tables_names").read_text() == ""
     os.close(descriptor)
+
+
+@pytest.mark.parametrize("mask", [0o000, 0o077], ids=oct)
+def test_a_lab_is_as_open_as_it_must_be(tmp_path, mask):
+    before = os.umask(mask)
+    try:
+        mount = netns.LabMount(tmp_path / "run" / "m")
+        mount.ensure()
+        modes = {
+            str(path.relative_to(tmp_path)): stat.S_IMODE(path.stat().st_mode)
+            for path in [tmp_path / "netns", tmp_path / "run", *(tmp_path / "run").rglob("*")]
+        }
+    finally:
+        os.umask(before)
+        mount.teardown()
+    private = {f"run/m/{name}": 0o700 for name in ("netns", "locks", "processes", "pods", "tls")}
+    notes = {"run/.made": 0o600, "run/.lock": 0o600, "run/m/owner": 0o600}
+    public = {"run": 0o755, "netns": 0o755, "run/m": 0o711, "run/m/dns": 0o755}
+    assert modes == private | notes | public
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_open_lab_of_old_is_closed(lab_dir):
+    for path in (lab_dir.parent, lab_dir, lab_dir / "pods", lab_dir / "locks"):
+        path.chmod(0o777)
+    uid = netns.owner(lab_dir)
+    assert netns.LabMount(lab_dir).ensure() == uid
+    found = [lab_dir.parent, lab_dir, lab_dir / "pods", lab_dir / "locks"]
+    assert [stat.S_IMODE(path.stat().st_mode) for path in found] == [0o755, 0o711, 0o700, 0o700]
+
+
+def test_labs_come_and_go_side_by_side(tmp_path):
+    """Each of them may be the last, which takes the base directories along."""
+
+    def come_and_go(name):
+        for _ in range(15):
+            mount = netns.LabMount(tmp_path / "run" / name)
+            mount.ensure()
+            assert (mount.directory / "pods").is_dir()
+            mount.teardown()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(come_and_go, "abcd")) == [None] * 4
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_base_directory_of_somebody_elses_stays(tmp_path):
+    (tmp_path / "run").mkdir()
+    mount = netns.LabMount(tmp_path / "run" / "m")
+    mount.ensure()
+    mount.teardown()
+    assert list(tmp_path.iterdir()) == [tmp_path / "run"]
+    assert list((tmp_path / "run").iterdir()) == []
+    (tmp_path / "run").rmdir()
+
+
+def test_without_a_lab_iptables_takes_a_lock_that_only_we_can_hold(lab_dir):
+    descriptor = netns.create(paths.namespace(lab_dir, "t.host"))
+    listed = ["iptables-legacy", "-t", "nat", "-S"]
+    assert "PREROUTING" in run(listed, netns=descriptor).stdout
+    file = Path(_environment("iptables", None)["XTABLES_LOCKFILE"])
+    assert not file.stat().st_mode & 0o077
+    with file.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        refused = run([*listed, "-w", "1"], netns=descriptor, check=False)
+    os.close(descriptor)
+    assert "xtables lock" in refused.stderr

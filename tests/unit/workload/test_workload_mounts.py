@@ -2,10 +2,10 @@ import os
 import shutil
 
 import pytest
+from netlab.workload.mounts import Mount, bind_entries, overlay_entries, plan
 
 from netlab.errors import NetlabError
 from netlab.workload import rootfs
-from netlab.workload.mounts import Mount, bind_entries, overlay_entries, plan
 
 
 @pytest.fixture

@@ -1,0 +1,20 @@
+"""Who called sudo to start us: that user may ask things of the lab without a second sudo."""
+
+from __future__ import annotations
+
+import os
+
+
+def uid() -> int:
+    """The id of who ran sudo; our own without sudo."""
+    return _id("SUDO_UID", os.getuid())
+
+
+def gid() -> int:
+    """The group of who ran sudo; our own without sudo."""
+    return _id("SUDO_GID", os.getgid())
+
+
+def _id(variable: str, own: int) -> int:
+    text = os.environ.get(variable, "")
+    return int(text) if text.isdecimal() and text.isascii() else own

@@ -1,0 +1,52 @@
+"""Files and directories with exactly the mode they are to have, whatever the caller's umask.
+
+A lab's directory is open to everybody's passing through, so that the user whose sudo brought the
+lab up reaches its socket: what else lies there is protected by its own mode, from its first moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+PRIVATE = 0o700
+"""A directory for root alone."""
+
+PASSABLE = 0o711
+"""A directory in which everybody reaches what he is given the name of, and has a right to."""
+
+PUBLIC = 0o755
+"""A directory that everybody may list."""
+
+
+def directory(path: Path, mode: int) -> None:
+    """Make a directory, or give the one that is there its mode. Parents are made public."""
+    if not path.parent.exists():
+        directory(path.parent, PUBLIC)
+    with contextlib.suppress(FileExistsError):
+        path.mkdir(PRIVATE)
+    path.chmod(mode)
+
+
+def write(path: Path, text: str, *, mode: int = 0o600, owner: int = -1, group: int = -1) -> None:
+    """Put a file there, or in place of the one there: never half-written, never open to others.
+
+    `owner` and `group` are ids; -1 leaves them root's.
+    """
+    draft = path.with_name(f".{path.name}.new")
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        with contextlib.suppress(OSError):  # no such user in a user namespace
+            os.fchown(descriptor, owner, group)
+        os.fchmod(descriptor, mode)
+    draft.rename(path)
+
+
+def opened(path: Path, flags: int) -> int:
+    """A descriptor of a file for root alone, made if it is not there; the caller closes it."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    os.fchmod(descriptor, 0o600)
+    return descriptor
