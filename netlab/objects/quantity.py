@@ -16,15 +16,23 @@ _DECIMAL = {
     }.items()
 }  # fmt: skip
 _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)}
-_FORM = re.compile(r"([+-]?[0-9.]+)(?:[eE]([+-]?\d+))?([A-Za-z]*)")
+_FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+))?([A-Za-z]*)")
+# Far beyond anything there is, and near enough to be counted with: 1e999999999 fills the memory.
+_LONGEST = 64
 
 
 def parse(text: object) -> Fraction:
-    """The amount that a quantity stands for; 0 for what is none."""
+    """The amount that a quantity stands for; 0 for what is none.
+
+    What has more than 64 digits or an exponent of more than two stands for nothing that exists: 0.
+    """
     found = _FORM.fullmatch(str(text))
     if not found or found[3] not in _DECIMAL | _BINARY:
         return Fraction(0)
-    return Fraction(found[1]) * Fraction(10) ** int(found[2] or 0) * (_DECIMAL | _BINARY)[found[3]]
+    number, exponent = found[1], found[2] or "0"
+    if len(number) > _LONGEST or len(exponent.lstrip("+-0")) > 2:
+        return Fraction(0)
+    return Fraction(number) * Fraction(10) ** int(exponent) * (_DECIMAL | _BINARY)[found[3]]
 
 
 def total(texts: Iterable[object]) -> str:
