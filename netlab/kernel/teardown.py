@@ -1,18 +1,19 @@
 """Leave nothing of a lab, from whatever state it is in.
 
 Needs nothing but the lab's directory: no controller, no lab.json, no plan. Processes are found by
-their mark, names in /run/netns by where they lead, and everything else lies in the directory,
-whose one lazy unmount takes the namespaces along. The kernel takes their links apart within about
-a second; nobody can reach them any more meanwhile.
+their mark or in groups that carry it, names in /run/netns by where they lead, and everything else
+lies in the directory, whose one lazy unmount takes the namespaces along. The kernel takes their
+links apart within about a second; nobody can reach them any more meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from netlab.errors import NetlabError, TeardownFailed
-from netlab.kernel import netns, process
+from netlab.errors import KernelRefused, NetlabError, TeardownFailed
+from netlab.kernel import cgroups, groupfiles, netns, process
 
 # How long a process may take over an orderly end.
 GRACE = 0.5
@@ -32,6 +33,8 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
             errors.append(error)
 
     attempt(lambda: end_processes(lab_dir, grace))
+    for group in control_groups(lab_dir):
+        attempt(partial(groupfiles.remove, group))
     attempt(lambda: unlink_names(lab_dir))
     attempt(netns.LabMount(lab_dir).teardown)
     if errors:
@@ -41,8 +44,20 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
 def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
     """End every process that carries the lab's mark."""
     owner = netns.owner(lab_dir)
-    if owner is not None:
+    if owner is None:
+        return
+    try:
         process.end_owned(owner, grace)
+    except KernelRefused:  # they start more and more of them: only their group can stop that
+        for group in control_groups(lab_dir):
+            groupfiles.remove(group)
+        process.end_owned(owner, grace)
+
+
+def control_groups(lab_dir: Path) -> list[Path]:
+    """The lab's control groups. What did not end with its processes is ended with these."""
+    owner = netns.owner(lab_dir)
+    return cgroups.lab_groups(owner) if owner is not None else []
 
 
 def unlink_names(lab_dir: Path) -> None:
