@@ -237,6 +237,23 @@ def lab_groups(owner: str) -> list[Path]:
     return [group for group in groups if group.is_dir()]
 
 
+def crowded_groups(owner: str) -> list[Path]:
+    """Those of the lab `owner`, its own or its pods', with over half the processes they may have.
+
+    What starts processes without end is among them.
+    """
+    found = []
+    for group in lab_groups(owner):
+        place = Place("pids", 2, group)  # its files have the same names in v1
+        pods = [entry for entry in sorted(group.iterdir()) if entry.is_dir()]
+        found += [
+            each
+            for each in (group, *pods)
+            if (groupfiles.usage(place, each) or 0) * 2 > groupfiles.limit(place, each)
+        ]
+    return found
+
+
 def all_groups() -> Iterator[Path]:
     """The directories of every lab's groups, whosever it is: to look at, not to act upon."""
     for top in _tops():

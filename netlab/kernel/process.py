@@ -153,13 +153,19 @@ def end(pids: Iterable[int], grace: float = 1.0) -> None:
 def end_owned(owner: str, grace: float = 1.0) -> None:
     """End everything that carries the mark of `owner`, also what is started meanwhile."""
     for _ in range(10):
-        opened = {pid: descriptor for pid in owned(owner) if (descriptor := _open(pid)) is not None}
-        if not opened:
+        if not end_owned_once(owner, grace):
             return
-        for pid in [pid for pid in opened if mark_of(pid) != owner]:
-            os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
-        _end(opened, grace)
     raise KernelRefused(f"processes keep being started with the mark {owner}", 11)
+
+
+def end_owned_once(owner: str, grace: float = 1.0) -> bool:
+    """End what carries the mark of `owner` now; False when there was nothing."""
+    opened = {pid: descriptor for pid in owned(owner) if (descriptor := _open(pid)) is not None}
+    any_found = bool(opened)
+    for pid in [pid for pid in opened if mark_of(pid) != owner]:
+        os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
+    _end(opened, grace)
+    return any_found
 
 
 def _open(pid: int) -> int | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from netlab.errors import KernelRefused, NetlabError, TeardownFailed
+from netlab.errors import NetlabError, TeardownFailed
 from netlab.kernel import cgroups, groupfiles, netns, process
 
 # How long a process may take over an orderly end.
@@ -32,25 +32,37 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
         except (NetlabError, OSError) as error:
             errors.append(error)
 
+    def remove_groups() -> None:
+        for group in control_groups(lab_dir):
+            attempt(partial(groupfiles.remove, group))
+
+    attempt(lambda: ask_processes(lab_dir, grace))
+    remove_groups()
     attempt(lambda: end_processes(lab_dir, grace))
-    for group in control_groups(lab_dir):
-        attempt(partial(groupfiles.remove, group))
+    remove_groups()
     attempt(lambda: unlink_names(lab_dir))
     attempt(netns.LabMount(lab_dir).teardown)
     if errors:
         raise TeardownFailed(errors)
 
 
+def ask_processes(lab_dir: Path, grace: float = GRACE) -> None:
+    """Have those in the lab's control groups end in an orderly way, before they are killed there.
+
+    What starts more and more of them is killed at once: looking at each would take for ever.
+    """
+    owner = netns.owner(lab_dir)
+    if owner is None or not cgroups.lab_groups(owner):
+        return
+    for group in cgroups.crowded_groups(owner):
+        groupfiles.remove(group)
+    process.end_owned_once(owner, grace)
+
+
 def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
     """End every process that carries the lab's mark."""
     owner = netns.owner(lab_dir)
-    if owner is None:
-        return
-    try:
-        process.end_owned(owner, grace)
-    except KernelRefused:  # they start more and more of them: only their group can stop that
-        for group in control_groups(lab_dir):
-            groupfiles.remove(group)
+    if owner is not None:
         process.end_owned(owner, grace)
 
 
