@@ -7,7 +7,11 @@ top of each mounted hierarchy. Nobody else's group is changed, and no process is
 process of a pod enters by itself, writing "0" into `cgroup.procs` before it begins its program.
 So whatever is found in a lab's groups is the lab's, and is ended with them.
 
-A pod that runs nothing of its own needs no group. Making one takes about 0.2 ms.
+Memory and processes are limited. Of the processors each pod gets an equal share when they are
+short, and the lab's pods together one: without, what does nothing but start processes leaves
+nobody else the time to end it.
+
+A pod that runs nothing of its own needs no group. Making one takes about 0.3 ms.
 """
 
 from __future__ import annotations
@@ -39,9 +43,9 @@ class Limits:
     memory: int
     pids: int
 
-    def of(self, place: Place) -> int:
-        """The limit that this controller holds."""
-        return self.memory if place.controller == "memory" else self.pids
+    def of(self, place: Place) -> int | None:
+        """The limit that this controller holds; None: it shares out."""
+        return {"memory": self.memory, "pids": self.pids}.get(place.controller)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Groups:
         elif place.controller == "memory" and hierarchical.exists():
             groupfiles.write(hierarchical, "1")  # before Linux 5.11 a group's need not be
         if groupfiles.limit(place, group) >= groupfiles.UNLIMITED:
-            groupfiles.set_limit(place, group, limits.of(place))
+            self._limit(place, group, limits)
 
     def ensure_pod(self, uid: str, limits: Limits) -> list[Path]:
         """Make a pod's group, or limit the one it has anew; `ensure_lab` must have come before.
@@ -135,11 +139,16 @@ class Groups:
             group = self._pod(place, uid)
             try:
                 group.mkdir(exist_ok=True)
-                groupfiles.set_limit(place, group, limits.of(place))
+                self._limit(place, group, limits)
             except OSError as error:
                 what = f"cannot bound pod {uid} by {place}: {error.strerror}"
                 raise KernelRefused(what, error.errno or 0) from error
         return [group / "cgroup.procs" for group in self._of_pod(uid)]
+
+    def _limit(self, place: Place, group: Path, limits: Limits) -> None:
+        value = limits.of(place)
+        if value is not None:
+            groupfiles.set_limit(place, group, value)
 
     def remove_pod(self, uid: str) -> None:
         """End what still runs in a pod's group, and remove it; fine when there is none.

@@ -38,8 +38,9 @@ _EVENTS = {
 
 def limit(place: Place, group: Path) -> int:
     """What a group may have; `UNLIMITED` or more when nobody has said."""
-    text = read(group / _LIMITS[place.controller, place.version]) or "max"
-    return UNLIMITED if text == "max" else int(text)
+    file = _LIMITS.get((place.controller, place.version))
+    text = read(group / file) if file else None
+    return UNLIMITED if text is None or text == "max" else int(text)
 
 
 def set_limit(place: Place, group: Path, value: int) -> None:
@@ -60,13 +61,14 @@ def set_limit(place: Place, group: Path, value: int) -> None:
 
 def usage(place: Place, group: Path) -> int | None:
     """What a group has now; None where nothing counts it."""
-    text = read(group / _USAGE[place.controller, place.version])
+    file = _USAGE.get((place.controller, place.version))
+    text = read(group / file) if file else None
     return int(text) if text else None
 
 
 def events(place: Place, group: Path) -> int:
     """How often the group's processes were killed, or not started, for a limit."""
-    file, key = _EVENTS[place.controller, place.version]
+    file, key = _EVENTS.get((place.controller, place.version), ("", ""))
     return fields(group / file).get(key, 0)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-CONTROLLERS = ("memory", "pids")
+CONTROLLERS = ("memory", "pids", "cpu")
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Place:
-    """Where groups can be made that bound what `controller` counts."""
+    """Where groups can be made that bound, or share out, what `controller` counts."""
 
     controller: str
     version: int

@@ -193,11 +193,12 @@ _WITHOUT = {
     "memory": "each process of a pod by RLIMIT_DATA, and the kernel ends pods' processes first; "
     "no pod as a whole",
     "pids": "each user of a pod by RLIMIT_NPROC; no pod as a whole",
+    "cpu": "nothing: one pod may slow everything",
 }
 
 
 def bounds(found: Found) -> list[Finding]:
-    """What bounds the memory, the processes and the disk of a pod here."""
+    """What bounds the memory, the processes, the processor time and the disk of a pod here."""
     disk = "size= and nr_inodes= of a tmpfs for each volume and container; hostPath is not bounded"
     return [
         *(_bound(*entry) for entry in found.items()),

@@ -1,13 +1,14 @@
 """Processes that outlive a call: started with the lab's mark, found by it, ended by it.
 
-The mark is an environment variable, which children inherit and which /proc shows for each
-process: nothing is ever found by its name.
+The mark is an environment variable, or the name of the control group that a lab's pods are in.
+Children inherit either, and /proc shows it for each process: nothing is ever found by its name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -24,6 +25,7 @@ OWNER_VARIABLE = "NETLAB_OWNER"
 
 _ENV_END = 51 - 3  # its place among the fields of /proc/PID/stat behind the name, see proc(5)
 _EXEC_TRIES = 100
+_GROUP = re.compile(rb"/netlab-([A-Za-z0-9-]+)(?:/|$)", re.MULTILINE)  # as cgroups names them
 
 # Children not yet waited for. Kept here so that one whose Process was dropped is still reaped.
 _children: dict[int, Process] = {}
@@ -107,7 +109,13 @@ def owned(owner: str) -> list[int]:
 
 
 def mark_of(pid: int) -> str | None:
-    """The uid of the lab that a process belongs to; None for everybody else's."""
+    """The uid of the lab that a process belongs to; None for everybody else's.
+
+    The group is looked at first: that never waits, while a process that does nothing but start
+    others is seldom free to show its environment.
+    """
+    if found := _GROUP.search(_read(Path(f"/proc/{pid}/cgroup"))):
+        return found[1].decode()
     prefix = f"{OWNER_VARIABLE}=".encode()
     try:
         environ = _environ(pid)
@@ -117,6 +125,12 @@ def mark_of(pid: int) -> str | None:
         if entry.startswith(prefix):
             return entry[len(prefix) :].decode(errors="replace")
     return None
+
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):  # it has ended
+        return path.read_bytes()
+    return b""
 
 
 def _environ(pid: int) -> bytes:

@@ -38,12 +38,14 @@ READ_ONLY = PRIVILEGED.replace(" rw,nosuid", " ro,nosuid", 1)
 V1_CONTAINER = """\
 700 699 0:50 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755
 704 700 0:30 /docker/6b1e /sys/fs/cgroup/memory {rw},nosuid,nodev - cgroup cgroup rw,memory
+703 700 0:29 /docker/6b1e /sys/fs/cgroup/cpu {rw},nosuid,nodev - cgroup cgroup rw,cpu
 705 700 0:31 /docker/6b1e /sys/fs/cgroup/pids {rw},nosuid,nodev,noexec - cgroup cgroup rw,pids
 """
 # Ubuntu's earlier hybrid form; memory and pids mounted together, as some distributions had them.
 TOGETHER = """\
-40 30 0:35 / /cg\\040roups/both rw - cgroup cgroup rw,memory,pids
+40 30 0:35 / /cg\\040roups/both rw - cgroup cgroup rw,memory,pids,cpu
 """
+TWO = Path("/cg roups/both")
 
 
 def found(mountinfo: str, available: str = "", handed_on: str = "", writable: bool = True):
@@ -52,27 +54,28 @@ def found(mountinfo: str, available: str = "", handed_on: str = "", writable: bo
     return hierarchies.found(mounts, lambda _: tree, lambda _: writable)
 
 
-def both(version: int, memory: Path, pids: Path) -> dict[str, Place]:
-    return {
-        "memory": Place("memory", version, memory),
-        "pids": Place("pids", version, pids),
-    }
+def places(version: int, **tops: Path) -> dict[str, Place]:
+    return {name: Place(name, version, top) for name, top in tops.items()}
+
+
+V2 = places(2, memory=TOP, pids=TOP, cpu=TOP)
+APART = places(1, memory=TOP / "memory", pids=TOP / "pids", cpu=TOP / "cpu")
 
 
 @pytest.mark.parametrize(
-    ("mountinfo", "available", "handed_on", "places"),
+    ("mountinfo", "available", "handed_on", "where"),
     [
-        (SPLIT, "hugetlb", "", both(1, TOP / "memory", TOP / "pids")),
-        (DEBIAN, ALL, "cpu io memory pids", both(2, TOP, TOP)),
-        (DEBIAN, ALL, ALL, both(2, TOP, TOP)),
-        (PRIVILEGED, ALL, ALL, both(2, TOP, TOP)),
-        (V1_CONTAINER.format(rw="rw"), "", "", both(1, TOP / "memory", TOP / "pids")),
-        (TOGETHER, "", "", both(1, Path("/cg roups/both"), Path("/cg roups/both"))),
+        (SPLIT, "hugetlb", "", APART),
+        (DEBIAN, ALL, "cpu io memory pids", V2),
+        (DEBIAN, ALL, ALL, V2),
+        (PRIVILEGED, ALL, ALL, V2),
+        (V1_CONTAINER.format(rw="rw"), "", "", APART),
+        (TOGETHER, "", "", places(1, memory=TWO, pids=TWO, cpu=TWO)),
     ],
     ids=["split", "debian", "ubuntu", "prepared container", "v1 container", "together"],
 )
-def test_where_controllers_are(mountinfo, available, handed_on, places):
-    assert found(mountinfo, available, handed_on) == places
+def test_where_controllers_are(mountinfo, available, handed_on, where):
+    assert found(mountinfo, available, handed_on) == where
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,7 @@ def test_one_controller_may_be_had_without_the_other():
     mixed = found(DEBIAN, ALL, "pids")
     assert mixed["pids"] == Place("pids", 2, TOP)
     assert isinstance(mixed["memory"], Lacking)
+    assert isinstance(mixed["cpu"], Lacking)
 
 
 def test_one_in_each_version():
@@ -114,7 +118,7 @@ def test_one_in_each_version():
 def test_a_directory_that_refuses_writing_is_no_place():
     """A user namespace sees everything mounted writable, and may make nothing in it."""
     refused = found(SPLIT, writable=False)
-    assert [type(each) for each in refused.values()] == [Lacking, Lacking]
+    assert [type(each) for each in refused.values()] == [Lacking, Lacking, Lacking]
 
 
 def test_a_second_mount_of_the_same_hierarchy_is_tried_too():
