@@ -104,6 +104,11 @@ class Groups:
         """Which controllers bound this lab, and why the others do not."""
         return self._found
 
+    @property
+    def held(self) -> frozenset[str]:
+        """The controllers in force, by name; the others' place is for limits of processes."""
+        return frozenset(place.controller for place in self._places())
+
     def ensure_lab(self, limits: Limits) -> None:
         """Make the lab's group and limit it, once: a lab that is adopted keeps its limits.
 

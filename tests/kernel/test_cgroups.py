@@ -22,6 +22,7 @@ from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, netns, paths, preflight, process, snapshot, teardown
 from netlab.kernel.cgroups import Groups, Limits
 from netlab.kernel.hierarchies import Lacking, Place
+from netlab.workload.bounds import Bounds, Tmpfs
 
 pytestmark = pytest.mark.root
 
@@ -142,29 +143,78 @@ def test_who_takes_too_much_memory_is_killed_and_its_neighbour_is_not(groups):
 
 
 def test_what_is_written_to_a_tmpfs_counts_as_the_pods_memory(groups, tmp_path):
-    """In a mount namespace of its own. One byte more than the tmpfs may hold is refused instead."""
+    """In a mount namespace of its own. What the tmpfs itself refuses is an error and no more."""
     script = f"""
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.unshare(0x20000) == 0
 assert libc.mount(None, b"/", None, 0x44000, None) == 0
-def write(options):
-    assert libc.mount(b"t", b"{tmp_path}", b"tmpfs", 0, options) == 0
-    with open("{tmp_path}/full", "wb") as file:
+here = Path("{tmp_path}")
+def mount(options):
+    assert libc.mount(b"t", bytes(here), b"tmpfs", 0, options) == 0
+def write():
+    with (here / "full").open("wb") as file:
         for _ in range(128):
             file.write(b"x" * 1048576)
             file.flush()
-try:
-    write(b"size=16m")
-except OSError as error:
-    print(error.strerror, flush=True)
-write(b"size=128m")
+def touch():
+    for number in range(100_000):
+        (here / str(number)).touch()
+for fill in (write, touch):
+    mount(b"{Tmpfs(16 * MIB).options}")
+    try:
+        fill()
+    except OSError as error:
+        print(error.strerror, flush=True)
+mount(b"{Tmpfs(128 * MIB).options}")
+write()
 """
     with running(groups.ensure_pod("writer", POD), script) as writer:
         says(writer, "No space left on device")
-        assert 16 * MIB <= (groups.usage("writer").memory or 0) <= POD.memory
+        says(writer, "No space left on device")
         assert writer.wait(30) == -signal.SIGKILL
     assert groups.events("writer").oom_kills == 1
+
+
+def test_without_controllers_processes_have_limits_of_their_own(groups):
+    """As a pod's first process has them: root of a user namespace whose users are its own."""
+    bounds = Bounds(48 * MIB, 20, {}, {})
+    script = f"""
+import ctypes, resource
+libc = ctypes.CDLL(None, use_errno=True)
+asks, answers = os.pipe(), os.pipe()
+child = os.fork()
+if child:
+    os.read(asks[0], 1)
+    for name in ("uid_map", "gid_map"):
+        Path(f"/proc/{{child}}/{{name}}").write_text("0 1879048192 65536")
+    os.write(answers[1], b"x")
+    sys.exit(os.waitpid(child, 0)[1])
+assert libc.unshare(0x10000000) == 0
+os.write(asks[1], b"x"), os.read(answers[0], 1)
+os.setresgid(0, 0, 0), os.setresuid(0, 0, 0)
+for name, value in {bounds.rlimits(())}.items():
+    resource.setrlimit(getattr(resource, name), (value, value))
+try:
+    held = b"x" * {bounds.memory}
+except MemoryError:
+    print("no memory", flush=True)
+children = []
+try:
+    while len(children) < 30:
+        if not (child := os.fork()):
+            time.sleep(30)
+        children.append(child)
+except BlockingIOError:
+    print("no process", flush=True)
+for child in children:
+    os.kill(child, 9)
+"""
+    with running(groups.ensure_pod("p", POD), script) as pod:
+        says(pod, "no memory")
+        says(pod, "no process")
+        assert pod.wait(30) == 0
+    assert groups.events("p") == cgroups.Events()
 
 
 def test_the_labs_own_memory_limit_holds_over_its_pods(owner):
@@ -210,6 +260,10 @@ def test_a_pod_is_limited_anew_up_and_down(groups):
 def limit_files(procs: Path) -> list[Path]:
     names = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "memory.max", "pids.max")
     return [file for name in names if (file := procs.with_name(name)).exists()]
+
+
+def test_what_holds_is_known_by_name(groups):
+    assert groups.held >= {"memory", "pids"}
 
 
 def test_an_adopted_lab_keeps_its_limits(groups, owner):
