@@ -22,12 +22,16 @@ CONTROLLERS = ("memory", "pids", "cpu")
 
 @dataclass(frozen=True)
 class Mount:
-    """A mounted hierarchy: `words` are its options, among them v1's controllers."""
+    """A mounted hierarchy: `words` are its options, among them v1's controllers.
+
+    `root` is the group that lies at `top`, as seen from this process's own cgroup namespace.
+    """
 
     top: Path
     version: int
     words: frozenset[str]
     device: tuple[int, int]
+    root: str = "/"
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def _mounts(mountinfo: str) -> Iterator[Mount]:
             major, minor = map(int, fields[2].split(":"))
             top = Path(fields[4].encode("latin-1").decode("unicode_escape"))
             words = frozenset((*fields[5].split(","), *options.split(",")))
-            yield Mount(top, 2 if kind == "cgroup2" else 1, words, (major, minor))
+            yield Mount(top, 2 if kind == "cgroup2" else 1, words, (major, minor), fields[3])
 
 
 def found(
@@ -105,6 +109,9 @@ def _place(
             continue
         if "ro" in mount.words or not writable(mount.top):
             lacking = Lacking(name, f"{mount.top} cannot be written to", "mount it writable")
+        elif mount.version == 2 and mount.root.startswith("/.."):
+            reason = f"{mount.top} is above this process's cgroup namespace, which it may not leave"
+            lacking = Lacking(name, reason, f"mount -t cgroup2 cgroup2 {mount.top}")
         elif mount.version == 2 and name not in tree(mount.top).handed_on:
             lacking = _not_handed_on(name, mount.top / "cgroup.subtree_control")
         else:

@@ -34,6 +34,8 @@ PRIVILEGED = """\
 rw,nsdelegate,memory_recursiveprot
 """
 # docker run without, on v2, and on a machine with v1, whose groups are seen with their paths.
+# The machine's tree bound into a container that has a cgroup namespace of its own.
+BOUND_IN = PRIVILEGED.replace(" / /sys", " /../.. /sys")
 READ_ONLY = PRIVILEGED.replace(" rw,nosuid", " ro,nosuid", 1)
 V1_CONTAINER = """\
 700 699 0:50 / /sys/fs/cgroup rw,nosuid,nodev,noexec,relatime - tmpfs tmpfs rw,mode=755
@@ -83,14 +85,15 @@ def test_where_controllers_are(mountinfo, available, handed_on, where):
     [
         (PRIVILEGED, ALL, "", "does not hand the memory controller on", "echo +memory > "),
         (DEBIAN, ALL, "cpu io", "does not hand the memory controller on", "echo +memory > "),
+        (BOUND_IN, ALL, ALL, "is above this process's cgroup namespace", "mount -t cgroup2 "),
         (READ_ONLY, ALL, "", "cannot be written to", "mount it writable"),
         (READ_ONLY, ALL, ALL, "cannot be written to", "mount it writable"),
         (V1_CONTAINER.format(rw="ro"), "", "", "cannot be written to", "mount it writable"),
         (SPLIT.splitlines()[-1], "hugetlb", "hugetlb", "no mounted control groups have", ""),
         ("", "", "", "no mounted control groups have the memory controller", ""),
     ],
-    ids=["container", "not delegated", "read-only", "read-only and delegated", "read-only v1",
-         "v2 without", "nothing"],
+    ids=["container", "not delegated", "bound in", "read-only", "read-only and delegated",
+         "read-only v1", "v2 without", "nothing"],
 )  # fmt: skip
 def test_where_controllers_are_lacking_and_why(mountinfo, available, handed_on, reason, fix):
     lacking = found(mountinfo, available, handed_on)["memory"]
