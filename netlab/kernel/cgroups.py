@@ -275,6 +275,11 @@ def all_groups() -> Iterator[Path]:
             yield from (Path(root) for root, _, _ in os.walk(group))
 
 
+def processes() -> dict[int, str]:
+    """The processes in every lab's groups, with the lab's uid, by process id."""
+    return {pid: owner_of(group) for group in all_groups() for pid in groupfiles.members(group)}
+
+
 def owner_of(group: Path) -> str:
     """The uid of the lab that one of `all_groups` belongs to."""
     return next(part for part in group.parts if part.startswith(_PREFIX)).removeprefix(_PREFIX)

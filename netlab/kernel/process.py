@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from netlab.errors import KernelRefused
+from netlab.kernel import cgroups
 from netlab.kernel import netns as namespaces
 from netlab.kernel.run import find
 
@@ -104,18 +105,34 @@ def reap() -> None:
 
 def owned(owner: str) -> list[int]:
     """The ids of the running processes that carry the mark of `owner`, except this one."""
-    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-    return [pid for pid in sorted(pids) if pid != os.getpid() and mark_of(pid) == owner]
+    return [pid for pid, mark in marks().items() if pid != os.getpid() and mark == owner]
+
+
+def marks() -> dict[int, str]:
+    """Every process that carries some lab's mark, with the lab's uid, by process id.
+
+    What is in a lab's group is not looked at any further: a process that does nothing but start
+    others is seldom free to show its environment.
+    """
+    grouped = cgroups.processes()
+    pids = sorted(int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    found = {pid: grouped.get(pid) or _mark_in_environment(pid) for pid in pids}
+    return {pid: mark for pid, mark in found.items() if mark}
 
 
 def mark_of(pid: int) -> str | None:
-    """The uid of the lab that a process belongs to; None for everybody else's.
+    """The uid of the lab that a process belongs to; None for everybody else's."""
+    found = _GROUP.search(_read(Path(f"/proc/{pid}/cgroup")))
+    return found[1].decode() if found else _mark_in_environment(pid)
 
-    The group is looked at first: that never waits, while a process that does nothing but start
-    others is seldom free to show its environment.
-    """
-    if found := _GROUP.search(_read(Path(f"/proc/{pid}/cgroup"))):
-        return found[1].decode()
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):  # it has ended
+        return path.read_bytes()
+    return b""
+
+
+def _mark_in_environment(pid: int) -> str | None:
     prefix = f"{OWNER_VARIABLE}=".encode()
     try:
         environ = _environ(pid)
@@ -125,12 +142,6 @@ def mark_of(pid: int) -> str | None:
         if entry.startswith(prefix):
             return entry[len(prefix) :].decode(errors="replace")
     return None
-
-
-def _read(path: Path) -> bytes:
-    with contextlib.suppress(OSError):  # it has ended
-        return path.read_bytes()
-    return b""
 
 
 def _environ(pid: int) -> bytes:

@@ -176,12 +176,10 @@ def etc() -> Section:
 
 def marked_processes() -> Section:
     """Processes that carry some lab's mark."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (owner := process.mark_of(int(entry.name))):
-            argv = _content(entry / "cmdline").replace("\0", " ")
-            found[entry.name] = f"{owner} {argv}"
-    return found
+    return {
+        str(pid): f"{owner} {_content(Path(f'/proc/{pid}/cmdline'))}".replace("\0", " ")
+        for pid, owner in process.marks().items()
+    }
 
 
 def control_groups() -> Section:
