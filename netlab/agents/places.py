@@ -10,6 +10,7 @@ from netlab.agents.volumes import Volumes
 from netlab.dns.config import resolv_conf
 from netlab.objects import meta
 from netlab.workload import podfiles
+from netlab.workload.bounds import bounds
 from netlab.workload.sandbox import Place
 
 
@@ -36,7 +37,8 @@ class Places:
         resolv = pod_resolv_conf(run, self._names)
         podfiles.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run)
-        return Place(run.uid, run.directory, run.netns, name, self._volumes.mounts(run))
+        mounts = self._volumes.mounts(run)
+        return Place(run.uid, run.directory, run.netns, name, bounds(meta.spec(run.pod)), mounts)
 
 
 def pod_resolv_conf(run: PodRun, names: Names) -> str:

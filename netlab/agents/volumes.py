@@ -20,6 +20,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
+from netlab.workload.bounds import bounds
 from netlab.workload.sandbox import IDLE
 from netlab.workload.volume import Made, Mount, Part
 
@@ -30,10 +31,6 @@ MADE = ("configMap", "secret", "downwardAPI", "projected")
 
 Files = dict[str, tuple[bytes, int]]
 """What a volume holds: relative path → content and mode."""
-
-
-SCRATCH = "size=25%,nr_inodes=100000"
-"""Options of the tmpfs that is an emptyDir."""
 
 
 _MADE_BY_TYPE: Mapping[str, Made] = {
@@ -102,6 +99,7 @@ class Volumes:
     def _of_container(
         self, run: PodRun, container: str, volumes: Mapping[str, Mapping[str, Any]]
     ) -> Iterator[Mount]:
+        scratch = bounds(meta.spec(run.pod)).volumes
         for mount in run.spec_of(container).get("volumeMounts") or ():
             volume = volumes[mount["name"]]
             yield Mount(
@@ -109,7 +107,7 @@ class Volumes:
                 str(mount["mountPath"]),
                 bool(mount.get("readOnly")) or any(kind in volume for kind in MADE),
                 tuple(_parts(volume, mount)),
-                SCRATCH if volume.get("emptyDir") is not None else "",
+                scratch[volume["name"]].options if volume["name"] in scratch else "",
             )
 
     def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:

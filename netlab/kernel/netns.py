@@ -198,6 +198,7 @@ class LabMount:
         with _base_locked(self.directory.parent, tell):
             if not self.directory.is_mount():
                 self._mount()
+                self._mount_disks()
             files.directory(self.directory, files.PASSABLE)
             for part in paths.private(self.directory):
                 files.directory(part, files.PRIVATE)
@@ -211,6 +212,13 @@ class LabMount:
         flags = syscalls.MS_NOSUID
         syscalls.mount(_SOURCE, self.directory, "tmpfs", flags, options)
         syscalls.mount("", self.directory, flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
+
+    def _mount_disks(self) -> None:
+        """What pods may fill, by what they say or write, is not where the lab's own state is."""
+        for part in (paths.pods(self.directory), paths.disks(self.directory)):
+            files.directory(part, files.PRIVATE)
+            flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+            syscalls.mount(_SOURCE, part, "tmpfs", flags, "mode=0700,size=25%,nr_inodes=1000000")
 
     def _ensure_owner(self) -> str:
         uid = owner(self.directory) or str(uuid.uuid4())

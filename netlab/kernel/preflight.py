@@ -1,6 +1,7 @@
 """What a lab needs of its machine, each thing with the command that mends it.
 
-Looks and changes nothing: the one namespace made for looking is gone with its descriptor.
+Looks and changes nothing: the namespace made for looking is gone with its descriptor, the control
+groups are removed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel import lock, netns, paths, run, syscalls, sysctl, userns
+from netlab.kernel import cgroups, lock, netns, paths, run, syscalls, sysctl, userns
+from netlab.kernel.hierarchies import Found, Lacking, Place
 from netlab.kernel.run import find, install_hint
 
 # Without these no lab stands up.
@@ -52,6 +54,7 @@ def checks() -> list[Finding]:
         *kernel_features(),
         user_namespaces(),
         open_files(),
+        *bounds(cgroups.detect()),
         *leftovers(),
     ]
 
@@ -193,6 +196,35 @@ def open_files() -> Finding:
         "" if enough else "ulimit -Hn 20000, in a new login as root",
         required=False,
     )
+
+
+# What holds where no controller does.
+_WITHOUT = {
+    "memory": "each process of a pod by RLIMIT_DATA, and the kernel ends pods' processes first; "
+    "no pod as a whole",
+    "pids": "each user of a pod by RLIMIT_NPROC; no pod as a whole",
+    "cpu": "nothing: one pod may slow everything",
+}
+
+
+def bounds(found: Found) -> list[Finding]:
+    """What bounds the memory, the processes, the processor time and the disk of a pod here."""
+    disk = "size= and nr_inodes= of a tmpfs for each volume and container; hostPath is not bounded"
+    return [
+        *(_bound(*entry) for entry in found.items()),
+        Finding("disk bound", True, disk, required=False),
+    ]
+
+
+def _bound(controller: str, place: Place | Lacking) -> Finding:
+    name = f"{controller} bound"
+    if isinstance(place, Place):
+        reason = cgroups.trial(place)
+        if not reason:
+            return Finding(name, True, f"each pod and the lab, by {place}", required=False)
+        place = Lacking(controller, reason)
+    detail = f"{_WITHOUT[controller]}: {place.reason}"
+    return Finding(name, False, detail, place.fix, required=False)
 
 
 def leftovers() -> list[Finding]:

@@ -1,13 +1,14 @@
 """Processes that outlive a call: started with the lab's mark, found by it, ended by it.
 
-The mark is an environment variable, which children inherit and which /proc shows for each
-process: nothing is ever found by its name.
+The mark is an environment variable, or the name of the control group that a lab's pods are in.
+Children inherit either, and /proc shows it for each process: nothing is ever found by its name.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from netlab.errors import KernelRefused
-from netlab.kernel import files
+from netlab.kernel import cgroups, files
 from netlab.kernel import netns as namespaces
 from netlab.kernel.run import find
 
@@ -25,6 +26,7 @@ OWNER_VARIABLE = "NETLAB_OWNER"
 
 _ENV_END = 51 - 3  # its place among the fields of /proc/PID/stat behind the name, see proc(5)
 _EXEC_TRIES = 100
+_GROUP = re.compile(rb"/netlab-([A-Za-z0-9-]+)(?:/|$)", re.MULTILINE)  # as cgroups names them
 
 # Children not yet waited for. Kept here so that one whose Process was dropped is still reaped.
 _children: dict[int, Process] = {}
@@ -104,7 +106,18 @@ def reap() -> None:
 
 def owned(owner: str) -> list[int]:
     """The ids of the running processes that carry the mark of `owner`, except this one."""
-    return [pid for pid in ids() if pid != os.getpid() and mark_of(pid) == owner]
+    return [pid for pid, mark in marks().items() if pid != os.getpid() and mark == owner]
+
+
+def marks() -> dict[int, str]:
+    """Every process that carries some lab's mark, with the lab's uid, by process id.
+
+    What is in a lab's group is not looked at any further: a process that does nothing but start
+    others is seldom free to show its environment.
+    """
+    grouped = cgroups.processes()
+    found = {pid: grouped.get(pid) or _mark_in_environment(pid) for pid in ids()}
+    return {pid: mark for pid, mark in found.items() if mark}
 
 
 def ids() -> list[int]:
@@ -114,6 +127,17 @@ def ids() -> list[int]:
 
 def mark_of(pid: int) -> str | None:
     """The uid of the lab that a process belongs to; None for everybody else's."""
+    found = _GROUP.search(_read(Path(f"/proc/{pid}/cgroup")))
+    return found[1].decode() if found else _mark_in_environment(pid)
+
+
+def _read(path: Path) -> bytes:
+    with contextlib.suppress(OSError):  # it has ended
+        return path.read_bytes()
+    return b""
+
+
+def _mark_in_environment(pid: int) -> str | None:
     prefix = f"{OWNER_VARIABLE}=".encode()
     try:
         environ = _environ(pid)
@@ -159,12 +183,8 @@ def end(pids: Iterable[int], grace: float = 1.0) -> None:
 def end_owned(owner: str, grace: float = 1.0) -> None:
     """End everything that carries the mark of `owner`, also what is started meanwhile."""
     for _ in range(10):
-        opened = {pid: descriptor for pid in owned(owner) if (descriptor := _open(pid)) is not None}
-        if not opened:
+        if not end_owned_once(owner, grace):
             return
-        for pid in [pid for pid in opened if mark_of(pid) != owner]:
-            os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
-        _end(opened, grace)
     raise KernelRefused(f"processes keep being started with the mark {owner}", 11)
 
 
@@ -179,6 +199,16 @@ def kill(pids: Iterable[int], still: Callable[[int], bool]) -> None:
     for descriptor in opened.values():
         _signal(descriptor, signal.SIGKILL)
     _end(opened, 0.0)
+
+
+def end_owned_once(owner: str, grace: float = 1.0) -> bool:
+    """End what carries the mark of `owner` now; False when there was nothing."""
+    opened = {pid: descriptor for pid in owned(owner) if (descriptor := _open(pid)) is not None}
+    any_found = bool(opened)
+    for pid in [pid for pid in opened if mark_of(pid) != owner]:
+        os.close(opened.pop(pid))  # ended between the look and the opening, its id reused
+    _end(opened, grace)
+    return any_found
 
 
 def _open(pid: int) -> int | None:

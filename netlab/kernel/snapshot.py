@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.errors import EnvironmentLacks
-from netlab.kernel import paths, process
+from netlab.kernel import cgroups, paths, process
 from netlab.kernel.run import run
 
 Section = Mapping[str, str]
@@ -65,6 +65,7 @@ def take() -> Snapshot:
         "labs": lambda: entries(paths.run_dir()),
         "/etc": etc,
         "processes": marked_processes,
+        "control groups": control_groups,
     }
     return Snapshot({name: section() for name, section in sections.items()})
 
@@ -175,12 +176,15 @@ def etc() -> Section:
 
 def marked_processes() -> Section:
     """Processes that carry some lab's mark."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (owner := process.mark_of(int(entry.name))):
-            argv = _content(entry / "cmdline").replace("\0", " ")
-            found[entry.name] = f"{owner} {argv}"
-    return found
+    return {
+        str(pid): f"{owner} {_content(Path(f'/proc/{pid}/cmdline'))}".replace("\0", " ")
+        for pid, owner in process.marks().items()
+    }
+
+
+def control_groups() -> Section:
+    """The groups of every lab, with its mark."""
+    return {str(group): cgroups.owner_of(group) for group in cgroups.all_groups()}
 
 
 def _difference(section: str, before: Section, after: Section) -> Iterator[str]:

@@ -1,18 +1,19 @@
 """Leave nothing of a lab, from whatever state it is in.
 
 Needs nothing but the lab's directory: no controller, no lab.json, no plan. Processes are found by
-their mark or by the pod they live in, names in /run/netns by where they lead, and everything else
-lies in the directory, whose one lazy unmount takes the namespaces along. The kernel takes their
-links apart within about a second; nobody can reach them any more meanwhile.
+their mark, in groups that carry it, or by the pod they live in; names in /run/netns by where they
+lead; everything else lies in the directory, whose one lazy unmount takes the namespaces along. The
+kernel takes their links apart within about a second; nobody can reach them any more meanwhile.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError, TeardownFailed
-from netlab.kernel import netns, occupants, process
+from netlab.kernel import cgroups, groupfiles, netns, occupants, process
 
 # How long a process may take over an orderly end.
 GRACE = 0.5
@@ -31,11 +32,31 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
         except (NetlabError, OSError) as error:
             errors.append(error)
 
+    def remove_groups() -> None:
+        for group in control_groups(lab_dir):
+            attempt(partial(groupfiles.remove, group))
+
+    attempt(lambda: ask_processes(lab_dir, grace))
+    remove_groups()
     attempt(lambda: end_processes(lab_dir, grace))
+    remove_groups()
     attempt(lambda: unlink_names(lab_dir))
     attempt(netns.LabMount(lab_dir).teardown)
     if errors:
         raise TeardownFailed(errors)
+
+
+def ask_processes(lab_dir: Path, grace: float = GRACE) -> None:
+    """Have those in the lab's control groups end in an orderly way, before they are killed there.
+
+    What starts more and more of them is killed at once: looking at each would take for ever.
+    """
+    owner = netns.owner(lab_dir)
+    if owner is None or not cgroups.lab_groups(owner):
+        return
+    for group in cgroups.crowded_groups(owner):
+        groupfiles.remove(group)
+    process.end_owned_once(owner, grace)
 
 
 def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
@@ -44,6 +65,12 @@ def end_processes(lab_dir: Path, grace: float = GRACE) -> None:
     if owner is not None:
         process.end_owned(owner, grace)
     occupants.end(lab_dir)
+
+
+def control_groups(lab_dir: Path) -> list[Path]:
+    """The lab's control groups. What did not end with its processes is ended with these."""
+    owner = netns.owner(lab_dir)
+    return cgroups.lab_groups(owner) if owner is not None else []
 
 
 def unlink_names(lab_dir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from netlab.objects import downward, fields, names, securityrules, volumerules
+from netlab.objects import downward, fields, names, quantity, securityrules, volumerules
 from netlab.objects.problems import (
     FieldProblem,
     Path,
@@ -14,7 +14,6 @@ from netlab.objects.problems import (
     invalid,
     required,
 )
-from netlab.objects.quantities import quantity
 
 Mapping = dict[str, Any]
 
@@ -212,4 +211,4 @@ def _headers(path: Path, action: Mapping) -> Iterator[FieldProblem]:
 def _resources(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
     for field in ("limits", "requests"):
         for name, amount in (resources.get(field) or {}).items():
-            yield from quantity((*path, field, name), amount)
+            yield from quantity.problems((*path, field, name), amount)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from netlab.objects import meta
+from netlab.objects import meta, quantity
 from netlab.objects.meta import Object
-from netlab.view import described, quantity
+from netlab.view import described
 from netlab.view.described import Lines, Related
 
 ROLE = "node-role.kubernetes.io/"

@@ -57,9 +57,18 @@ class Crun:
         self._numbers = 0
 
     async def run(
-        self, name: str, bundle: Path, config: dict[str, Any], *, stdin: bool, groups: Sequence[str]
+        self,
+        name: str,
+        bundle: Path,
+        config: dict[str, Any],
+        *,
+        stdin: bool,
+        groups: Sequence[Path],
     ) -> Started:
-        """Make a container of `config` and start its process; `StartFailed` says why not."""
+        """Make a container of `config` and start its process; `StartFailed` says why not.
+
+        It is started in these control groups, by their `cgroup.procs`.
+        """
         (bundle / "config.json").write_text(json.dumps(config))
         words = ["run", "--bundle", str(bundle)]
         try:
@@ -69,7 +78,7 @@ class Crun:
             raise
 
     async def execute(
-        self, name: str, process: dict[str, Any], *, stdin: bool, groups: Sequence[str]
+        self, name: str, process: dict[str, Any], *, stdin: bool, groups: Sequence[Path]
     ) -> Started:
         """Start another process in a container that runs."""
         with self._scratch() as place:
@@ -89,7 +98,7 @@ class Crun:
         process: dict[str, Any],
         *,
         stdin: bool,
-        groups: Sequence[str],
+        groups: Sequence[Path],
     ) -> Started:
         ends = Ends(tty=process["terminal"], stdin=stdin)
         try:
@@ -109,7 +118,7 @@ class Crun:
         return Started(child, ends)
 
     async def _to_its_end(
-        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[str]
+        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[Path]
     ) -> None:
         log = place / "log"
         code = await self._ended(self._spawn(argv, log, ends, groups), _START_SECONDS)
@@ -121,7 +130,7 @@ class Crun:
         argv: Sequence[str],
         log: Path | None = None,
         ends: Ends | None = None,
-        groups: Sequence[str] = (),
+        groups: Sequence[Path] = (),
     ) -> Child:
         state = str(self._directory / "state")
         options = ["--root", state, "--cgroup-manager", "disabled"]
@@ -156,7 +165,7 @@ class Crun:
             shutil.rmtree(place)
 
 
-def _joining(groups: Sequence[str]) -> Callable[[], None]:
+def _joining(groups: Sequence[Path]) -> Callable[[], None]:
     def join() -> None:
         for path in groups:
             descriptor = os.open(path, os.O_WRONLY)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.kernel.userns import IdRange
+from netlab.workload.bounds import OOM_SCORE_ADJ
 
 Json = dict[str, Any]
 
@@ -63,7 +64,6 @@ def process(
     capabilities: Sequence[str] = (),
     directory: str = "/",
     terminal: bool = False,
-    limits: Sequence[Json] = (),
 ) -> Json:
     """What runs, and what it may: also for a command executed beside a container's own.
 
@@ -80,9 +80,14 @@ def process(
         "cwd": directory,
         "capabilities": {"bounding": names, "effective": own, "permitted": own},
         "noNewPrivileges": True,
-        "oomScoreAdj": 500,  # where memory is short, a pod goes before the lab does
-        "rlimits": list(limits),
+        "oomScoreAdj": OOM_SCORE_ADJ,
     }
+
+
+def limited(process: Json, limits: Mapping[str, int]) -> Json:
+    """The process with these limits (setrlimit(2)), which are both soft and hard."""
+    entries = [{"type": name, "soft": most, "hard": most} for name, most in limits.items()]
+    return {**process, "rlimits": entries}
 
 
 def config(

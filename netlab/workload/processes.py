@@ -11,11 +11,12 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel.process import ignores_term
+from netlab.workload.bounding import Bounding
 from netlab.workload.child import Input, Output, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
@@ -33,9 +34,10 @@ Sink = Callable[[Stream, bytes], Awaitable[None]]
 class Processes:
     """All container processes of the lab, running or ended, by pod uid and container name."""
 
-    def __init__(self, crun: Crun, sandboxing: Sandboxing) -> None:
+    def __init__(self, crun: Crun, sandboxing: Sandboxing, bounding: Bounding) -> None:
         self._crun = crun
         self._sandboxing = sandboxing
+        self._bounding = bounding
         self._all: dict[tuple[str, str], ContainerProcess] = {}
         self._numbers = 0
 
@@ -49,7 +51,8 @@ class Processes:
         log = self._sandboxing.inside(request["log"])
         process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log)
         try:
-            await process.start(self._crun, self._sandboxing)
+            self._bounding.bound(key[0], request["bounds"])
+            await process.start(self._crun, self._sandboxing, self._bounding)
         except BaseException:
             del self._all[key]
             raise
@@ -61,10 +64,11 @@ class Processes:
         if container.has_ended:
             raise NetlabError(f"container {request['container']} is not running")
         executed = Running(request, _EXEC_DRAIN_SECONDS)
+        process = self._bounding.limited(request["uid"], request["process"])
+        groups = self._bounding.places(request["uid"])
+        stdin = request["stdin"]
         await executed.begin(
-            self._crun.execute(
-                container.name, request["process"], stdin=request["stdin"], groups=()
-            )
+            self._crun.execute(container.name, process, stdin=stdin, groups=groups)
         )
         return executed
 
@@ -87,6 +91,7 @@ class Processes:
         for key in keys:
             self._all.pop(key, None)
         self._sandboxing.forget(uid)
+        self._bounding.forget(uid)
 
 
 class Running:
@@ -236,20 +241,26 @@ class ContainerProcess(Running):
         self.name = name
         self._log = LogWriter(log)
         self._crun: Crun | None = None
+        self._bounding: Bounding | None = None
+        self._oom_kills = 0
+        self._oom_killed = False
         self._watchers: set[Callable[[], None]] = set()
 
     def state(self) -> Json:
         """The process as a controller sees it; `init` is the id of its first process, from here."""
         own = {key: self._request[key] for key in ("uid", "container", "log")}
-        return {**own, "tty": self._request["process"]["terminal"], **super().state()}
+        own |= {"tty": self._request["process"]["terminal"], "oom_killed": self._oom_killed}
+        return {**own, **super().state()}
 
-    async def start(self, crun: Crun, sandboxing: Sandboxing) -> None:
+    async def start(self, crun: Crun, sandboxing: Sandboxing, bounding: Bounding) -> None:
         """Start it; returns once the command itself runs or has failed to."""
-        self._crun = crun
+        self._crun, self._bounding = crun, bounding
+        uid = self._request["uid"]
+        self._oom_kills = bounding.oom_kills(uid)
+        process = bounding.limited(uid, self._request["process"])
         try:
-            with sandboxing.prepared(self._request) as made:
-                stdin = self._request["stdin"]
-                groups: Sequence[str] = ()
+            with sandboxing.prepared({**self._request, "process": process}) as made:
+                stdin, groups = self._request["stdin"], bounding.places(uid)
                 await self.begin(
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
                 )
@@ -264,6 +275,8 @@ class ContainerProcess(Running):
 
     def _over(self, returncode: int) -> None:
         self._log.close()
+        if returncode == -signal.SIGKILL and self._bounding is not None:
+            self._oom_killed = self._bounding.oom_kills(self._request["uid"]) > self._oom_kills
         super()._over(returncode)
         self._tell_watchers()
 

@@ -47,7 +47,6 @@ _LINKS = {
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 _READ_ONLY = ("ro", "nosuid", "nodev")
-_LIMITS = "size=25%,nr_inodes=100000"
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Root:
     directory: Path
     pod: Path
     ids: IdRange | None
-    limits: str = _LIMITS
+    limits: str
 
     @property
     def mount_point(self) -> Path:

@@ -12,6 +12,7 @@ the machine's:
     /run/scratch  pods' own empty volumes, each a tmpfs
     /run/roots    containers' roots while they are made
     /run/crun     crun's notes
+    /run/cgroup   control groups, where crun must not see them
 
 `control` has the protocol. Three requests are streams: `watch` (`{"ended": false}` whenever a
 container's log has grown, `true` at its end), `attach` and `exec` (`frames`).
@@ -29,6 +30,7 @@ from pathlib import Path
 from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
+from netlab.workload.bounding import Bounding
 from netlab.workload.control import Calling, Control, Json, Session
 from netlab.workload.crun import Crun
 from netlab.workload.processes import Processes
@@ -117,9 +119,18 @@ def confine(lab: Path) -> None:
             with mounts.opened(PRIVATE / name) as target:
                 mounts.attach(tree, target)
     if (_CGROUPS / "unified").is_mount():
-        # crun refuses to work where it sees hierarchies of both versions, needed or not
-        with mounts.opened(_CGROUPS) as place:
-            mounts.mount("tmpfs", place, "mode=0755")
+        _hide_hierarchies()
+
+
+def _hide_hierarchies() -> None:
+    """crun refuses to work where it sees control groups of both versions, needed or not: from now
+    on we have them in another place."""
+    with mounts.opened(_CGROUPS) as place, mounts.taken(place, recursive=True) as tree:
+        elsewhere = PRIVATE / "cgroup"
+        elsewhere.mkdir(mode=0o700)
+        with mounts.opened(elsewhere) as target:
+            mounts.attach(tree, target)
+        mounts.mount("tmpfs", place, "mode=0755")
 
 
 def _forget_labs(lab: Path) -> None:
@@ -137,12 +148,13 @@ async def serve(lab: Path) -> None:
     """Serve until TERM or INT."""
     listening = control.listen(paths.runtime_socket(lab))
     spaces = os.open(paths.namespaces(lab), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    ids = userns.id_range(netns.owner(lab) or "")
+    owner = netns.owner(lab) or ""
+    ids = userns.id_range(owner)
     occupants.end(lab)  # what a runtime that was killed has left: nobody knows of it any more
     confine(lab)
     reaper = Reaper()
     sandboxing = Sandboxing(PRIVATE, lab, spaces, ids)
-    processes = Processes(Crun(PRIVATE / "crun", reaper), sandboxing)
+    processes = Processes(Crun(PRIVATE / "crun", reaper), sandboxing, Bounding(owner))
     await control.serve(Runtime(processes).control, listening)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from netlab.objects.capabilities import DEFAULT_CAPABILITIES, GRANTABLE, plain
 from netlab.workload import crilog, oci
 from netlab.workload.behaviour import PATH
+from netlab.workload.bounds import Bounds
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.catalogue import catalogue
 from netlab.workload.session import AttachSession, ExecSession
@@ -61,14 +62,15 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
 class Place:
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
-    `directory` holds the files written by `podfiles.write_pod_files`; `volumes` are what each
-    container has mounted.
+    `directory` holds the files written by `podfiles.write_pod_files`; `bounds` is what the pod may
+    use, `volumes` are what each container has mounted.
     """
 
     uid: str
     directory: Path
     netns: Path
     hostname: str
+    bounds: Bounds
     volumes: Mapping[str, tuple[Mount, ...]] = field(default_factory=dict)
 
     def container(self, name: str) -> Path:
@@ -93,8 +95,8 @@ class Command:
 class Ended:
     """How a process ended: the exit code as Kubernetes counts (128 + signal), and its reason.
 
-    `reason` is Completed, Error, or StartError (then `message` says why it never ran). Times are
-    Unix time.
+    `reason` is Completed, Error, OOMKilled, or StartError (`message` says why it never ran). Times
+    are Unix time.
     """
 
     code: int
@@ -134,6 +136,7 @@ class Sandboxes:
             container=container,
             netns=place.netns.name,
             hostname=place.hostname,
+            bounds=place.bounds.to_json(container),
             mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
             process=_process(command),
             hint=missing_hint(command.argv[0]),
@@ -279,6 +282,8 @@ def _ended(state: Mapping[str, Any]) -> Ended | None:
     number = -returncode if returncode < 0 else 0
     code = 128 + number if number else returncode
     reason = "StartError" if state["message"] else "Error" if code else "Completed"
+    if state["oom_killed"]:
+        reason = "OOMKilled"
     return Ended(code, number, reason, state["message"], state["started"], state["finished"])
 
 

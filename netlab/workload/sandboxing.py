@@ -53,7 +53,9 @@ class Sandboxing:
         directory.mkdir(mode=0o711)
         try:
             with self._namespaces(request["netns"]) as (netns, users, ids):
-                made = root.Root(directory, self._pod(request["uid"]), ids)
+                made = root.Root(
+                    directory, self._pod(request["uid"]), ids, request["bounds"]["disk"]
+                )
                 with self._sources(request, ids) as sources:
                     root.build(made, sources)
                 config = oci.config(

@@ -29,7 +29,7 @@ KUBECTLS = Path(sys.prefix) / "kubectls"
 """Where scripts/kubectls has gathered them."""
 
 # What other tests and other people's labs change meanwhile, on a machine that is shared.
-_SHARED = ("mounts", "processes")
+_SHARED = ("mounts", "processes", "control groups")
 
 Done = subprocess.CompletedProcess[str]
 
@@ -149,6 +149,8 @@ class Machine:
         sections = {name: value for name, value in taken.sections.items() if name not in _SHARED}
         mounts = taken.sections["mounts"].items()
         sections["mounts"] = {k: v for k, v in mounts if k.startswith(str(self.base))}
+        groups = taken.sections["control groups"].items()
+        sections["control groups"] = {k: v for k, v in groups if v in self.owners}
         return snapshot.Snapshot(sections)
 
 

@@ -19,7 +19,7 @@ from netlab.network.model import Network, PodLink
 from netlab.objects.lab import Lab, lab_from_object
 
 # What other tests and other people's labs change meanwhile, on a machine that is shared.
-_SHARED = ("mounts", "processes")
+_SHARED = ("mounts", "processes", "control groups")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,8 @@ def machine_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         refuse("needs root: sudo scripts/test")
     monkeypatch.setenv(paths.RUN_VARIABLE, str(tmp_path / "run"))
     monkeypatch.setenv(paths.NETNS_DIR_VARIABLE, str(tmp_path / "netns"))
-    before = _own(snapshot.take(), tmp_path)
+    owners = _noted_owners(monkeypatch)
+    before = _own(snapshot.take(), tmp_path, owners)
     yield
     left = []
     # By the path, not by the variable: whatever a test did to its environment, no other lab is hit.
@@ -38,14 +39,29 @@ def machine_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         left.append(directory)
         with contextlib.suppress(TeardownFailed):
             teardown.teardown(directory)
-    assert before.difference(_own(snapshot.take(), tmp_path)) == []
+    assert before.difference(_own(snapshot.take(), tmp_path, owners)) == []
     assert left == [], "the test left a lab behind"
 
 
-def _own(taken: snapshot.Snapshot, tmp_path: Path) -> snapshot.Snapshot:
+def _noted_owners(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The marks of the labs that the test will have had."""
+    owners: set[str] = set()
+    ensure = netns.LabMount.ensure
+
+    def noted(mount: netns.LabMount) -> str:
+        owners.add(owner := ensure(mount))
+        return owner
+
+    monkeypatch.setattr(netns.LabMount, "ensure", noted)
+    return owners
+
+
+def _own(taken: snapshot.Snapshot, tmp_path: Path, owners: set[str]) -> snapshot.Snapshot:
     sections = {name: value for name, value in taken.sections.items() if name not in _SHARED}
     mounts = taken.sections["mounts"].items()
     sections["mounts"] = {k: v for k, v in mounts if k.startswith(str(tmp_path))}
+    groups = taken.sections["control groups"].items()
+    sections["control groups"] = {k: v for k, v in groups if v in owners}
     return snapshot.Snapshot(sections)
 
 

@@ -6,8 +6,11 @@ Source: k8s.io/apimachinery/pkg/api/resource, the suffixes and their canonical f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import Any
+
+from netlab.objects.problems import FieldProblem, Path, invalid
 
 _DECIMAL = {
     suffix: Fraction(10) ** power
@@ -16,15 +19,36 @@ _DECIMAL = {
     }.items()
 }  # fmt: skip
 _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in enumerate("KMGTPE", start=1)}
-_FORM = re.compile(r"([+-]?[0-9.]+)(?:[eE]([+-]?\d+))?([A-Za-z]*)")
+_FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+))?([A-Za-z]*)")
+# Far beyond anything there is, and near enough to be counted with: 1e999999999 fills the memory.
+_LONGEST = 64
+# What a manifest may say: no amount needs more digits.
+VALID = re.compile(
+    r"[+-]?([0-9]{1,32}\.?[0-9]{0,32}|\.[0-9]{1,32})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?"
+)
+_RULE = (
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+)
+
+
+def problems(path: Path, value: Any) -> Iterator[FieldProblem]:
+    """What is wrong with an amount in a manifest."""
+    if not VALID.fullmatch(str(value)):
+        yield invalid(path, value, _RULE)
 
 
 def parse(text: object) -> Fraction:
-    """The amount that a quantity stands for; 0 for what is none."""
+    """The amount that a quantity stands for; 0 for what is none.
+
+    What has more than 64 digits or an exponent of more than two stands for nothing that exists: 0.
+    """
     found = _FORM.fullmatch(str(text))
     if not found or found[3] not in _DECIMAL | _BINARY:
         return Fraction(0)
-    return Fraction(found[1]) * Fraction(10) ** int(found[2] or 0) * (_DECIMAL | _BINARY)[found[3]]
+    number, exponent = found[1], found[2] or "0"
+    if len(number) > _LONGEST or len(exponent.lstrip("+-0")) > 2:
+        return Fraction(0)
+    return Fraction(number) * Fraction(10) ** int(exponent) * (_DECIMAL | _BINARY)[found[3]]
 
 
 def total(texts: Iterable[object]) -> str:

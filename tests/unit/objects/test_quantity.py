@@ -1,6 +1,6 @@
 import pytest
 
-from netlab.view import quantity
+from netlab.objects import quantity
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,12 @@ def test_what_is_no_quantity_counts_nothing() -> None:
 def test_per_cent_of_the_unknown_is_none() -> None:
     assert quantity.per_cent("1", None) == 0
     assert quantity.per_cent("500m", "2") == 25
+
+
+@pytest.mark.parametrize("text", ["1e999999999", "1e-999999999", "9" * 100_000, "1.2.3", ".", ""])
+def test_what_no_machine_has_counts_nothing_and_takes_no_time(text: str) -> None:
+    assert quantity.parse(text) == 0
+
+
+def test_an_exponent_may_have_zeros_in_front() -> None:
+    assert quantity.parse("1e003") == 1000

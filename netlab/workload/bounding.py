@@ -1,0 +1,50 @@
+"""The bounds of pods, put into force: their control groups, and limits where there are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from netlab.kernel.cgroups import Groups, Limits, lab_limits
+from netlab.workload import bounds, oci
+from netlab.workload.control import Json
+
+
+class Bounding:
+    """The control groups of the lab `owner`, made when its first command is started."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+        self._made: Groups | None = None
+        self._known: dict[str, Json] = {}
+
+    @property
+    def _groups(self) -> Groups:
+        if self._made is None:
+            self._made = Groups(self._owner)
+            self._made.ensure_lab(lab_limits(self._made.found))
+        return self._made
+
+    def bound(self, uid: str, limits: Json) -> None:
+        """Bound a pod, or a pod that is, anew."""
+        self._known[uid] = limits
+        self.places(uid)
+
+    def places(self, uid: str) -> list[Path]:
+        """What each process of the pod must write "0" into before it is the pod's."""
+        limits = self._known[uid]
+        return self._groups.ensure_pod(uid, Limits(limits["memory"], limits["pids"]))
+
+    def limited(self, uid: str, process: Json) -> Json:
+        """A process of the pod's with limits that stand in for what no controller bounds."""
+        limits = self._known[uid]
+        held = self._groups.held
+        return oci.limited(process, bounds.rlimits(limits["memory"], limits["pids"], held))
+
+    def oom_kills(self, uid: str) -> int:
+        """How many of the pod's processes the kernel has killed for want of memory so far."""
+        return self._groups.events(uid).oom_kills
+
+    def forget(self, uid: str) -> None:
+        """A pod is no more, and its group goes, with whatever still runs in it."""
+        if self._known.pop(uid, None) is not None:
+            self._groups.remove_pod(uid)
