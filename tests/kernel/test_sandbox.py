@@ -3,128 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import itertools
 import os
 import select
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kernel.sandboxes import (
+    RESOLV_CONF,
+    Lab,
+    finished,
+    logged,
+    play,
+    processes_in,
+    read_until,
+    text_of,
+)
 
+from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError
-from netlab.kernel import netns, process, run, syscalls
-from netlab.workload import crilog, hidden, rootfs
-from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload import crilog, hidden, root
 from netlab.workload.sandbox import (
     Command,
     Place,
     Privileges,
     Sandboxes,
-    SandboxProcess,
     base_environment,
     privileges,
 )
-from netlab.workload.session import AttachSession, ExecSession
 
 pytestmark = pytest.mark.root
-
-RESOLV_CONF = "search default.svc.cluster.local svc.cluster.local\nnameserver 10.96.0.10\n"
-
-
-@dataclass
-class Lab:
-    """A directory, an owner, one pod's namespace, and the responder's client once it runs."""
-
-    directory: Path
-    owner: str
-    netns: int
-    client: ResponderClient = field(init=False)
-    sandboxes: Sandboxes = field(init=False)
-    attempts: Iterator[int] = field(default_factory=itertools.count)
-
-    def place(self, name: str = "debug") -> Place:
-        directory = self.directory / "pods" / f"uid-{name}"
-        hosts = rootfs.hosts_file(name, ("10.244.1.7",))
-        rootfs.write_pod_files(directory, hostname=name, hosts=hosts, resolv_conf=RESOLV_CONF)
-        descriptor = f"/proc/{os.getpid()}/fd/{self.netns}"
-        return Place(f"uid-{name}", directory, Path(descriptor), name)
-
-    async def start(self, *argv: str, name: str = "debug", **how: object) -> SandboxProcess:
-        command = Command(argv, base_environment(name), **how)  # type: ignore[arg-type]
-        attempt = next(self.attempts)
-        return await self.sandboxes.start(self.place(name), "main", command, attempt=attempt)
-
-    async def output(self, *argv: str, **how: object) -> tuple[int, str]:
-        """Exit code and whole log of a command that was a pod's process."""
-        name = str(how.pop("name", "debug"))
-        started = await self.start(*argv, name=name, **how)
-        ended = await asyncio.wait_for(started.wait(), 10)
-        text = b"".join(entry.data for entry in crilog.read(started.log)).decode()
-        await self.sandboxes.remove(started.uid)
-        return ended.code, text
-
-
-Scenario = Callable[[Lab], Awaitable[None]]
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    home = netns.current()
-    try:
-        syscalls.unshare(syscalls.CLONE_NEWNET)
-        made = netns.current()
-    finally:
-        syscalls.setns(home)
-        os.close(home)
-    run.run(["ip", "link", "set", "lo", "up"], netns=made)
-    lab = Lab(tmp_path, str(uuid.uuid4()), made)
-    yield lab
-    process.end_owned(lab.owner)
-    os.close(made)
-    assert process.owned(lab.owner) == []
-
-
-def play(lab: Lab, scenario: Scenario) -> None:
-    async def played() -> None:
-        socket = lab.directory / "responder.sock"
-        log = lab.directory / "responder.log"
-        lab.client = await ensure_responder(socket, owner=lab.owner, log=log)
-        lab.sandboxes = Sandboxes(lab.client, lab.owner)
-        try:
-            await asyncio.wait_for(scenario(lab), 60)
-        finally:
-            await lab.client.close()
-
-    asyncio.run(played())
-    assert (lab.directory / "responder.log").read_text() == ""
-
-
-async def text_of(stream: AsyncIterator[bytes]) -> str:
-    return b"".join([chunk async for chunk in stream]).decode()
-
-
-async def finished(session: ExecSession) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr of an executed command."""
-    out, err, code = await asyncio.wait_for(
-        asyncio.gather(text_of(session.stdout()), text_of(session.stderr()), session.wait()), 10
-    )
-    await session.kill()
-    return code, out, err
-
-
-async def read_until(
-    session: ExecSession | AttachSession, wanted: str, stream: AsyncIterator[bytes]
-) -> str:
-    seen = ""
-    async with asyncio.timeout(5):
-        while wanted not in seen:
-            seen += (await anext(stream)).decode()
-    return seen
-
 
 def test_a_process_sees_its_pod_and_nothing_else(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
@@ -150,7 +60,9 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
             # where /etc/resolv.conf is a link to systemd-resolved's, the pod's own is in /run
             assert set(listed.split()) <= {"lock", "systemd"}, place
         _, devices = await lab.output("ls", "/dev")
-        assert set(devices.split()) == {*rootfs.DEVICES, "fd", "ptmx", "pts", "shm", *STDIO}
+        assert set(devices.split()) == {
+            *root.DEVICES, "core", "fd", "mqueue", "ptmx", "pts", "shm", *STDIO,
+        }  # fmt: skip
         _, mounts = await lab.output("cat", "/proc/mounts")
         assert str(lab.directory) not in mounts
         for name in ("sysrq-trigger", "kcore"):
@@ -326,25 +238,6 @@ def test_signals_reach_the_first_process_and_kill_ends_all(lab: Lab) -> None:
     play(lab, scenario)
 
 
-async def logged(started: SandboxProcess, text: str) -> None:
-    async with asyncio.timeout(5):
-        while text not in "".join(entry.data.decode() for entry in crilog.read(started.log)):
-            await asyncio.sleep(0.01)
-
-
-def processes_in(init: int, among: list[int] | None = None) -> list[int]:
-    """The processes in the PID namespace of `init`; of `among`, those that still live."""
-    if among is not None:
-        return [pid for pid in among if Path(f"/proc/{pid}").exists()]
-    inside = Path(f"/proc/{init}/ns/pid").stat().st_ino
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (entry / "ns/pid").stat().st_ino == inside:
-                found.append(int(entry.name))
-    return found
-
-
 def descriptors() -> set[str]:
     return {entry.name for entry in Path("/proc/self/fd").iterdir()}
 
@@ -353,13 +246,13 @@ def test_a_command_executed_later_is_in_the_same_pod(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sh", "-c", "echo mine >/tmp/mine; exec sleep 1000", name="web-0")
         env = base_environment("web-0")
-        session = await main.execute(
+        session = await lab.sandboxes.execute(main, 
             Command(("sh", "-c", "hostname; cat /tmp/mine; echo no >&2"), env)
         )
         assert await finished(session) == (0, "web-0\nmine\n", "no\n")
-        session = await main.execute(Command(("ps", "-e", "-o", "comm="), env))
+        session = await lab.sandboxes.execute(main, Command(("ps", "-e", "-o", "comm="), env))
         assert (await finished(session))[1].split() == ["sleep", "ps"]
-        session = await main.execute(Command(("cat",), env, stdin=True))
+        session = await lab.sandboxes.execute(main, Command(("cat",), env, stdin=True))
         await session.write(b"x" * 300_000)
         await session.close_stdin()
         assert (await finished(session))[1] == "x" * 300_000
@@ -369,14 +262,14 @@ def test_a_command_executed_later_is_in_the_same_pod(lab: Lab) -> None:
             (("nslookups",), 127),
             (("/etc/hosts",), 126),
         ):
-            session = await main.execute(Command(argv, env))
+            session = await lab.sandboxes.execute(main, Command(argv, env))
             exited, _, complaint = await finished(session)
             assert exited == code
             if code == 127:
                 assert complaint == 'exec: "nslookups": executable file not found in $PATH\n'
         await main.kill(0)
         with pytest.raises(NetlabError, match="not running"):
-            await main.execute(Command(("true",), env))
+            await lab.sandboxes.execute(main, Command(("true",), env))
 
     play(lab, scenario)
 
@@ -398,9 +291,9 @@ def test_the_environment_is_the_containers_whatever_its_names(lab: Lab) -> None:
         said = "".join(entry.data.decode() for entry in crilog.read(started.log))
         assert variables(said) == expected
         main = await lab.start("sleep", "1000")
-        assert variables((await finished(await main.execute(command)))[1]) == expected
+        assert variables((await finished(await lab.sandboxes.execute(main, command)))[1]) == expected
         loading = Command(("true",), {"PATH": "/bin:/usr/bin", "LD_PRELOAD": "/no/such.so"})
-        _, _, said = await finished(await main.execute(loading))
+        _, _, said = await finished(await lab.sandboxes.execute(main, loading))
         assert said.count("/no/such.so") == 1, "our own tools are not to load it"
 
     play(lab, scenario)
@@ -419,7 +312,7 @@ def test_a_terminal_has_size_job_control_and_a_name_in_the_pod(lab: Lab) -> None
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sleep", "1000")
         env = base_environment("debug", tty=True)
-        session = await main.execute(Command(("sh", "-i"), env, tty=True, stdin=True))
+        session = await lab.sandboxes.execute(main, Command(("sh", "-i"), env, tty=True, stdin=True))
         screen = session.stdout()
         session.resize(132, 43)
         await session.write(b"stty size; tty; echo $((20+22))\n")
@@ -444,7 +337,7 @@ def test_a_session_given_up_leaves_no_process(lab: Lab) -> None:
         for tty in (False, True):
             script = "sleep 1000 & sleep 1000 | cat & echo up; sleep 1000"
             command = Command(("sh", "-c", script), base_environment("debug"), tty=tty)
-            session = await main.execute(command)
+            session = await lab.sandboxes.execute(main, command)
             await read_until(session, "up", session.stdout())
             assert len(processes_in(main.init)) > 3
             await session.kill()
@@ -452,7 +345,7 @@ def test_a_session_given_up_leaves_no_process(lab: Lab) -> None:
                 while processes_in(main.init) != [main.init]:
                     await asyncio.sleep(0.01)
         before = descriptors()
-        session = await main.execute(Command(("true",), base_environment("debug"), stdin=True))
+        session = await lab.sandboxes.execute(main, Command(("true",), base_environment("debug"), stdin=True))
         await finished(session)
         await asyncio.sleep(0.05)
         assert descriptors() <= before
@@ -467,10 +360,10 @@ def test_a_pod_without_processes_gets_one_to_be_entered(lab: Lab) -> None:
         assert first.init == second.init
         env = base_environment("web-0")
         # what a command leaves behind is reaped: no zombie stays
-        session = await first.execute(Command(("sh", "-c", "(sleep 0.01 &); hostname"), env))
+        session = await lab.sandboxes.execute(first, Command(("sh", "-c", "(sleep 0.01 &); hostname"), env))
         assert await finished(session) == (0, "web-0\n", "")
         await asyncio.sleep(0.1)
-        session = await first.execute(Command(("ps", "-e", "-o", "comm="), env))
+        session = await lab.sandboxes.execute(first, Command(("ps", "-e", "-o", "comm="), env))
         assert (await finished(session))[1].split() == ["sleep", "ps"]
         await asyncio.wait_for(first.kill(grace=30), 2)
         await lab.sandboxes.remove(place.uid)
@@ -525,9 +418,9 @@ def test_processes_outlive_the_controller_and_are_adopted(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.start("sleep", "1000", name="one")
         await (await lab.start("sh", "-c", "exit 4", name="two")).wait()
-        await lab.client.close()
-        lab.client = ResponderClient(lab.directory / "responder.sock")
-        adopted = await Sandboxes(lab.client, lab.owner).processes()
+        await lab.keeper.close()
+        lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
+        adopted = await Sandboxes(lab.keeper.calls).processes()
         assert adopted[("uid-one", "main")].ended is None
         two = adopted[("uid-two", "main")].ended
         assert two is not None
@@ -545,7 +438,7 @@ def test_everything_carries_the_owner_and_dies_with_the_responder(lab: Lab) -> N
             while Path(f"/proc/{started.init}/comm").read_text() != "sleep\n":
                 await asyncio.sleep(0.01)
         assert started.init in process.owned(lab.owner)
-        pid = await lab.client.call("pid")
+        pid = await lab.runtime()
         ended = os.pidfd_open(started.init)
         os.kill(pid, 9)
         assert (await asyncio.to_thread(select.select, [ended], [], [], 5))[0]
