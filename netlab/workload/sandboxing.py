@@ -75,14 +75,19 @@ class Sandboxing:
     @contextlib.contextmanager
     def _namespaces(self, name: str) -> Iterator[tuple[str, str | None, IdRange | None]]:
         """Paths of a pod's network and user namespaces, good as long as the body runs."""
-        flags = os.O_RDONLY | os.O_CLOEXEC
         with contextlib.ExitStack() as stack:
-            netns = os.open(name, flags, dir_fd=self._spaces)
+            netns = self._open_namespace(name)
             stack.callback(os.close, netns)
             users = userns.of_namespace(netns)
             stack.callback(os.close, users)
             shared = userns.is_ours(users)
             yield _path(netns), None if shared else _path(users), None if shared else self._ids
+
+    def _open_namespace(self, name: str) -> int:
+        try:
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._spaces)
+        except OSError as error:
+            raise NetlabError(f"no network namespace {name}: {error.strerror}") from error
 
     # -- volumes -----------------------------------------------------------------------------
 
