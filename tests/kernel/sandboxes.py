@@ -50,6 +50,12 @@ class Lab:
             run.run(["ip", "link", "set", "lo", "up"])
         os.close(descriptor)
 
+    def use_namespace_without_users(self) -> None:
+        """One that the machine's own users own, as where there are no user namespaces."""
+        netns.remove(self.netns)
+        self.ids = None
+        self.make_namespace()
+
     def pod(self, name: str = "debug") -> Path:
         return paths.pod(self.directory, f"uid-{name}")
 
