@@ -185,7 +185,7 @@ async def read_until(
 def processes_in(init: int, among: list[int] | None = None) -> list[int]:
     """The processes in the PID namespace of `init`; of `among`, those that still live."""
     if among is not None:
-        return [pid for pid in among if Path(f"/proc/{pid}").exists()]
+        return [pid for pid in among if lives(pid)]
     inside = Path(f"/proc/{init}/ns/pid").stat().st_ino
     found = []
     for pid in process.ids():
@@ -193,3 +193,11 @@ def processes_in(init: int, among: list[int] | None = None) -> list[int]:
             if Path(f"/proc/{pid}/ns/pid").stat().st_ino == inside:
                 found.append(pid)
     return found
+
+
+def lives(pid: int) -> bool:
+    """True unless it has ended: whoever is to collect it may take a moment."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
