@@ -38,7 +38,7 @@ class Places:
         podfiles.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run)
         mounts = self._volumes.mounts(run)
-        return Place(run.uid, run.directory, run.netns, name, bounds(meta.spec(run.pod)), mounts)
+        return Place(run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod)))
 
 
 def pod_resolv_conf(run: PodRun, names: Names) -> str:

@@ -101,11 +101,12 @@ class Crun:
         groups: Sequence[Path],
     ) -> Started:
         ends = Ends(tty=process["terminal"], stdin=stdin)
+        program = process["args"][0]
         try:
             with self._scratch() as place, self._reaper.expecting(), _Console(place) as console:
                 more = ["--console-socket", str(console.path)] if process["terminal"] else []
                 argv = [*words, "--detach", "--pid-file", str(place / "pid"), *more, name]
-                await self._to_its_end(argv, place, ends, groups)
+                await self._to_its_end(argv, place, ends, groups, program)
                 pid = int((place / "pid").read_text())
                 child = Child(pid, self._reaper.claim(pid))
                 if process["terminal"]:
@@ -118,12 +119,12 @@ class Crun:
         return Started(child, ends)
 
     async def _to_its_end(
-        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[Path]
+        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[Path], program: str
     ) -> None:
         log = place / "log"
         code = await self._ended(self._spawn(argv, log, ends, groups), _START_SECONDS)
         if code != 0:
-            raise failure(log.read_text() if log.exists() else "", code)
+            raise failure(log.read_text() if log.exists() else "", code, program)
 
     def _spawn(
         self,
@@ -208,25 +209,40 @@ class _Console:
 
 # -- what went wrong, in the words of the runtime that most clusters have ---------------------
 
-_NOT_FOUND = re.compile(r"executable file `(?P<name>.*)` not found in \$PATH")
-_CHDIR = re.compile(r"chdir `(?P<name>.*)`: (?P<why>.*)")
+_NOT_FOUND = re.compile(r"executable file `.*` not found in \$PATH", re.DOTALL)
+_CHDIR = re.compile(r"chdir `(?P<name>.*)`: (?P<why>.*)", re.DOTALL)
 _NO_EXEC = re.compile(r"(?:exec container process `.*`|exec|open executable): (?P<why>.*)")
 
 
-def failure(log: str, code: int) -> StartFailed:
-    """What crun wrote into its log, as runc says it, with the exit code of that."""
-    lines = [line for line in log.strip().splitlines() if line]
+def failure(log: str, code: int, program: str) -> StartFailed:
+    """What crun wrote into its log, as runc says it of `program`, with the exit code of that."""
+    if _NOT_FOUND.search(log):
+        return _not_found(program)
+    if found := _CHDIR.search(log):
+        reason = found["why"].strip().lower()
+        return StartFailed(f'chdir to cwd ("{found["name"]}") failed: {reason}', NOT_STARTED)
+    if found := _NO_EXEC.search(log):
+        return _unusable(program, found["why"].strip().lower())
+    lines = [line for line in log.splitlines() if line]
     text = lines[-1] if lines else f"crun ended with exit code {code}"
     text = re.sub(r"^\S+T\S+ (?=\D)", "", text).removeprefix("error: ").strip()
-    if found := _NOT_FOUND.search(text):
-        name = found["name"]
-        if "/" in name:
-            return StartFailed(f'exec: "{name}": stat {name}: no such file or directory', NOT_FOUND)
-        return StartFailed(f'exec: "{name}": executable file not found in $PATH', NOT_FOUND)
-    if found := _CHDIR.search(text):
-        return StartFailed(
-            f'chdir to cwd ("{found["name"]}") failed: {found["why"].lower()}', NOT_STARTED
-        )
-    if found := _NO_EXEC.search(text):
-        return StartFailed(f"exec: {found['why'].lower()}", NOT_EXECUTABLE)
     return StartFailed(text, NOT_STARTED)
+
+
+def _not_found(program: str) -> StartFailed:
+    if "/" in program:
+        why = f"stat {program}: no such file or directory"
+    else:
+        why = "executable file not found in $PATH"
+    return StartFailed(f'exec: "{program}": {why}', NOT_FOUND)
+
+
+def _unusable(program: str, why: str) -> StartFailed:
+    """Found, but nothing that can be executed; what is so in $PATH, runc passes over."""
+    if "/" not in program:
+        return _not_found(program)
+    if why == "operation not permitted":  # so crun says of what is no file
+        why = "is a directory"
+    elif why != "permission denied":
+        why = f"stat {program}: {why}"
+    return StartFailed(f'exec: "{program}": {why}', NOT_EXECUTABLE)

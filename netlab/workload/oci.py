@@ -90,6 +90,15 @@ def limited(process: Json, limits: Mapping[str, int]) -> Json:
     return {**process, "rlimits": entries}
 
 
+def without(process: Json, capabilities: Sequence[str]) -> Json:
+    """The process without these capabilities."""
+    sets = {
+        name: [each for each in names if each not in capabilities]
+        for name, names in process["capabilities"].items()
+    }
+    return {**process, "capabilities": sets}
+
+
 def config(
     process: Json,
     root: Path,

@@ -198,8 +198,11 @@ class Running:
         """Kill it with all of its session; returns the state after the end."""
         del grace
         if self._child is not None and not self._child.has_ended:
-            if os.getsid(self._child.pid) == self._child.pid:
-                kill_session(self._child.pid)
+            # crun begins it, not always in the process that remains; it keeps the number from
+            # being given to somebody else, as it is yet to be waited for.
+            session = os.getsid(self._child.pid)
+            if session != os.getsid(0):
+                kill_session(session)
             self._child.send(signal.SIGKILL)
         return await self.wait()
 

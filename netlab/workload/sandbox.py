@@ -18,6 +18,7 @@ from netlab.objects.capabilities import DEFAULT_CAPABILITIES, GRANTABLE, plain
 from netlab.workload import crilog, oci
 from netlab.workload.behaviour import PATH
 from netlab.workload.bounds import Bounds
+from netlab.workload.bounds import bounds as bounds_of
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.catalogue import catalogue
 from netlab.workload.session import AttachSession, ExecSession
@@ -58,20 +59,23 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
     return Privileges(int(user), int(group), further, capabilities)
 
 
+_USUAL = bounds_of({})
+
+
 @dataclass(frozen=True)
 class Place:
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
-    `directory` holds the files written by `podfiles.write_pod_files`; `bounds` is what the pod may
-    use, `volumes` are what each container has mounted.
+    `directory` holds the files written by `podfiles.write_pod_files`; `volumes` are what each
+    container has mounted, `bounds` what the pod may use.
     """
 
     uid: str
     directory: Path
     netns: Path
     hostname: str
-    bounds: Bounds
     volumes: Mapping[str, tuple[Mount, ...]] = field(default_factory=dict)
+    bounds: Bounds = _USUAL
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""

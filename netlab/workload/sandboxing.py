@@ -16,6 +16,10 @@ from netlab.workload import oci, root
 from netlab.workload.control import Json
 
 
+_REACHING = ("CAP_NET_ADMIN",)
+"""What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A bundle: its directory, and what its config.json is to say."""
@@ -59,7 +63,7 @@ class Sandboxing:
                 with self._sources(request, ids) as sources:
                     root.build(made, sources)
                 config = oci.config(
-                    request["process"],
+                    request["process"] if ids else oci.without(request["process"], _REACHING),
                     made.mount_point,
                     request["hostname"],
                     netns=netns,
@@ -77,14 +81,19 @@ class Sandboxing:
     @contextlib.contextmanager
     def _namespaces(self, name: str) -> Iterator[tuple[str, str | None, IdRange | None]]:
         """Paths of a pod's network and user namespaces, good as long as the body runs."""
-        flags = os.O_RDONLY | os.O_CLOEXEC
         with contextlib.ExitStack() as stack:
-            netns = os.open(name, flags, dir_fd=self._spaces)
+            netns = self._open_namespace(name)
             stack.callback(os.close, netns)
             users = userns.of_namespace(netns)
             stack.callback(os.close, users)
             shared = userns.is_ours(users)
             yield _path(netns), None if shared else _path(users), None if shared else self._ids
+
+    def _open_namespace(self, name: str) -> int:
+        try:
+            return os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._spaces)
+        except OSError as error:
+            raise NetlabError(f"no network namespace {name}: {error.strerror}") from error
 
     # -- volumes -----------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from kernel import sandboxes
 
 from netlab.errors import TeardownFailed
 from netlab.kernel import netns, paths, snapshot, teardown
@@ -169,6 +170,13 @@ def lab_dir() -> Iterator[Path]:
     netns.LabMount(directory).ensure()
     yield directory
     teardown.teardown(directory)
+
+
+@pytest.fixture
+def lab(lab_dir: Path) -> Iterator[sandboxes.Lab]:
+    """A lab called `t` in which pods can have processes: `play(lab, scenario)`."""
+    with sandboxes.standing(lab_dir) as lab:
+        yield lab
 
 
 @pytest.fixture

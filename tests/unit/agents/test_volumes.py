@@ -1,10 +1,21 @@
 import base64
+import os
 
 import pytest
 
 from netlab.agents.podrun import new_run
-from netlab.agents.volumes import VolumeLacks, Volumes, below, volume_files, write_files
+from netlab.agents.volumes import (
+    Owner,
+    VolumeLacks,
+    Volumes,
+    volume_files,
+    write_files,
+)
 from netlab.errors import NetlabError
+from netlab.kernel.userns import IdRange
+from netlab.workload.bounds import DISK, Tmpfs
+from netlab.workload.sandbox import IDLE
+from netlab.workload.volume import Part
 
 OBJECTS = {
     ("ConfigMap", "conf"): {"data": {"a": "1", "b": "2"}, "binaryData": {"c": "AP8="}},
@@ -66,18 +77,63 @@ def test_pods_fill_the_others_themselves():
     assert files({"hostPath": {"path": "/data"}}) is None
 
 
+US = Owner(os.getuid(), os.getgid(), shared=False)
+
+
+def mode_of(path):
+    return path.stat().st_mode & 0o777
+
+
 def test_files_follow_their_object(tmp_path):
-    write_files(tmp_path, {"a": (b"1", 0o644), "x/y": (b"2", 0o400)})
-    write_files(tmp_path, {"x/y": (b"3", 0o400)})
-    assert not (tmp_path / "a").exists()
-    assert (tmp_path / "x/y").read_bytes() == b"3"
-    assert (tmp_path / "x/y").stat().st_mode & 0o777 == 0o400
+    write_files(tmp_path / "v", {"a": (b"1", 0o644), "x/y": (b"2", 0o400)}, US)
+    write_files(tmp_path / "v", {"x/y": (b"3", 0o400)}, US)
+    assert not (tmp_path / "v/a").exists()
+    assert (tmp_path / "v/x/y").read_bytes() == b"3"
+    assert mode_of(tmp_path / "v/x/y") == 0o400
+    assert mode_of(tmp_path / "v/x") == mode_of(tmp_path / "v") == 0o755
+
+
+def test_an_fs_group_may_read_whatever_the_mode(tmp_path):
+    write_files(tmp_path, {"a": (b"1", 0o400), "b": (b"2", 0o644)}, US._replace(shared=True))
+    assert (mode_of(tmp_path / "a"), mode_of(tmp_path / "b")) == (0o440, 0o644)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc", "a//b", "", ".", "a/.", "a\0b"])
+def test_no_path_leads_out_of_a_volume(tmp_path, path):
+    with pytest.raises(NetlabError, match="is no name of a volume's directory"):
+        write_files(tmp_path / "v", {path: (b"", 0o644)}, US)
+    assert [entry for entry in tmp_path.rglob("*") if entry.is_file()] == []
+    assert {entry.name for entry in tmp_path.iterdir()} == {"v"}
+
+
+# -- which directory is a volume's -----------------------------------------------------------------
+
+IDS = IdRange(os.getuid())
+"""Ids of which the first is ours, so that giving files away needs no privilege."""
+
+
+def volumes_of(lab):
+    return Volumes(lab, lookup, IDS)
+
+
+def pod_directory(lab):
+    return lab / "pods" / "u"
 
 
 def test_a_missing_source_names_the_volume(tmp_path):
-    run = run_of([{"name": "v", "configMap": {"name": "none"}}], tmp_path)
+    run = run_of([{"name": "v", "configMap": {"name": "none"}}], pod_directory(tmp_path))
     with pytest.raises(VolumeLacks, match='failed for volume "v" : configmap "none" not found'):
-        Volumes(tmp_path, lookup).prepare(run)
+        volumes_of(tmp_path).prepare(run)
+
+
+def test_a_path_that_leads_away_is_a_fault_of_its_volume(tmp_path):
+    items = [{"key": "a", "path": "../../../a"}]
+    run = run_of(
+        [{"name": "v", "configMap": {"name": "conf", "items": items}}], tmp_path / "pods/u"
+    )
+    with pytest.raises(NetlabError, match="is no name of a volume's"):
+        volumes_of(tmp_path).prepare(run)
+    assert not (tmp_path / "a").exists()
 
 
 def test_a_host_path_is_the_nodes_own_and_a_claim_the_namespaces(tmp_path):
@@ -86,44 +142,73 @@ def test_a_host_path_is_the_nodes_own_and_a_claim_the_namespaces(tmp_path):
         {"name": "p", "persistentVolumeClaim": {"claimName": "db"}},
     ]
     mounts = [{"name": "h", "mountPath": "/h"}, {"name": "p", "mountPath": "/p", "readOnly": True}]
-    run = run_of(volumes, tmp_path / "pod", mounts)
-    made = Volumes(tmp_path / "disks", lookup)
+    run = run_of(volumes, pod_directory(tmp_path), mounts)
+    made = volumes_of(tmp_path)
     made.prepare(run)
     host, claim = made.mounts(run)["c"]
-    assert (host.source, host.read_only) == (tmp_path / "disks/nodes/w1/var/data", False)
-    assert (claim.source, claim.read_only) == (tmp_path / "disks/claims/n/db", True)
-    assert host.source.is_dir()
-    assert claim.source.is_dir()
+    assert (host.source, host.target, host.read_only) == ("disks/nodes/w1", "/h", False)
+    assert host.parts == (Part("/var/data"),), "looked for inside the disk: pods write there"
+    assert (claim.source, claim.target, claim.read_only) == ("disks/claims/n/db", "/p", True)
+    for mount in (host, claim):
+        assert mode_of(tmp_path / mount.source) == 0o777, "whoever the pod's users are"
+        assert mount.scratch == ""
+    assert claim.parts == ()
 
 
-@pytest.mark.parametrize("path", ["../x", "a/../../b", "/etc"])
-def test_no_path_leads_out_of_a_volume(tmp_path, path):
-    with pytest.raises(NetlabError, match="must be relative"):
-        below(tmp_path, path)
+def test_what_outlives_pods_is_left_as_it_is(tmp_path):
+    run = run_of([{"name": "h", "hostPath": {"path": "/data"}}], pod_directory(tmp_path))
+    disk = tmp_path / "disks/nodes/w1"
+    volumes_of(tmp_path).prepare(run)
+    disk.chmod(0o700)
+    (disk / "kept").touch()
+    volumes_of(tmp_path).prepare(run)
+    assert mode_of(disk) == 0o700
+    assert (disk / "kept").exists()
 
 
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/srv", "../../srv", "a\0"])
-def test_no_name_is_a_path(tmp_path, name):
-    volumes = (
-        {"name": name, "emptyDir": {}},
-        {"name": "v", "persistentVolumeClaim": {"claimName": name}},
-    )
-    for volume in volumes:
+def test_made_of_objects_is_read_only_and_an_empty_one_a_file_system_of_its_own(tmp_path):
+    volumes = [{"name": "e", "emptyDir": {}}, {"name": "c", "configMap": {"name": "conf"}}]
+    mounts = [
+        {"name": "e", "mountPath": "/e", "subPath": "a/b"},
+        {"name": "c", "mountPath": "/c/a", "subPath": "a"},
+    ]
+    run = run_of(volumes, pod_directory(tmp_path), mounts)
+    made = volumes_of(tmp_path)
+    made.prepare(run)
+    empty, conf = made.mounts(run)["c"]
+    assert (empty.source, empty.parts) == ("pods/u/volumes/e", (Part("a/b"),))
+    assert (empty.scratch, empty.read_only) == (Tmpfs(DISK).options, False)
+    assert not (tmp_path / empty.source).exists(), "the runtime makes it"
+    assert (conf.source, conf.parts) == ("pods/u/volumes/c", (Part("a"),))
+    assert (conf.scratch, conf.read_only) == ("", True)
+    assert (tmp_path / conf.source / "a").read_text() == "1"
+    assert made.mounts(run)[IDLE] == (empty, conf)
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        {"name": "../../x", "configMap": {"name": "conf"}},
+        {"name": "..", "secret": {"secretName": "key"}},
+        {"name": "v", "persistentVolumeClaim": {"claimName": "../../x"}},
+    ],
+)
+def test_no_name_of_a_volume_leads_out_of_the_labs_directory(tmp_path, volume):
+    mount = {"name": volume["name"], "mountPath": "/m"}
+    run = run_of([volume], pod_directory(tmp_path), [mount])
+    made = volumes_of(tmp_path)
+    for act in (made.prepare, made.mounts):
         with pytest.raises(NetlabError, match="is no name of a volume's directory"):
-            Volumes(tmp_path / "disks", lookup).prepare(run_of([volume], tmp_path / "pod"))
-    assert not list(tmp_path.iterdir())
+            act(run)
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_no_link_that_a_pod_left_leads_out_of_a_volume(tmp_path):
-    mount = {"name": "v", "mountPath": "/x", "subPath": "part"}
-    run = run_of([{"name": "v", "emptyDir": {}}], tmp_path / "pod", [mount])
-    volume = tmp_path / "pod" / "volumes" / "v"
-    (volume / "inside").mkdir(parents=True)
-    (volume / "part").symlink_to("inside")
-    made = Volumes(tmp_path / "disks", lookup)
-    assert made.mounts(run)["c"][0].source.resolve() == volume / "inside"
-    for target in ("/etc", "../../..", "/no/such"):
-        (volume / "part").unlink()
-        (volume / "part").symlink_to(target)
-        with pytest.raises(NetlabError, match="part: a link leads out of the volume"):
-            made.mounts(run)
+def test_an_owner_is_told_by_the_machines_ids(tmp_path):
+    run = run_of([], pod_directory(tmp_path))
+    made = Volumes(tmp_path, lookup, IdRange(0x7000_0000))
+    assert made._owner(run) == Owner(0x7000_0000, 0x7000_0000, shared=False)
+    run.pod["spec"]["securityContext"] = {"fsGroup": 2000}
+    assert made._owner(run) == Owner(0x7000_0000, 0x7000_0000 + 2000, shared=True)
+    run.pod["spec"]["securityContext"] = {"fsGroup": 70_000}
+    assert made._owner(run).group == 0x7000_0000 + 0x2_0000 + 70_000 - 0x1_0000
+    assert Volumes(tmp_path, lookup, None)._owner(run) == Owner(0, 70_000, shared=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.workload.bounds import DISK, LEAST_MEMORY, MEMORY, PIDS, Tmpfs, bounds
+from netlab.workload.bounds import DISK, LEAST_MEMORY, MEMORY, PIDS, Tmpfs, bounds, rlimits
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -130,7 +130,8 @@ def test_options_of_a_tmpfs():
     ],
 )
 def test_limits_of_processes_stand_in_for_controllers(held, names):
-    found = bounds({"containers": [limited("100Mi")]}).rlimits(held)
+    pod = bounds({"containers": [limited("100Mi")]})
+    found = rlimits(pod.memory, pod.pids, held)
     assert found.keys() == names
     assert found.get("RLIMIT_DATA", 100 * MIB) == 100 * MIB
     assert found.get("RLIMIT_NPROC", PIDS) == PIDS

@@ -11,34 +11,32 @@ from netlab.workload import hidden
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    for path in ("usr/bin", "etc/ssl/private", "etc/ssl/certs", "home", "data", "var/log", "tmp"):
+    for path in ("etc/ssl/private/own", "etc/ssl/certs", "etc/app/conf.d", "opt"):
         (tmp_path / path).mkdir(parents=True)
-    for path in ("swapfile", "etc/shadow", "etc/hosts", "etc/ssl/openssl.cnf"):
+    for path in ("etc/shadow", "etc/hosts", "etc/app/conf.d/key", "etc/ssl/private/own/key"):
         (tmp_path / path).touch()
-    for path in ("swapfile", "etc/shadow", "etc/ssl/private"):
+    for path in ("etc/shadow", "etc/app/conf.d/key", "etc/ssl/private"):
         (tmp_path / path).chmod(0o640)
-    (tmp_path / "bin").symlink_to("usr/bin")
-    (tmp_path / "var/mail").symlink_to("spool/mail")
-    (tmp_path / "srv").symlink_to("data")
     (tmp_path / "etc/link").symlink_to("shadow")
+    (tmp_path / "etc/loop").symlink_to(".")
     return tmp_path
 
 
-def test_what_is_neither_program_nor_setting_is_the_pods_own(machine: Path) -> None:
-    assert hidden.private_directories(machine) == {
-        "/data": "mode=0755",
-        "/home": "mode=0755",
-        "/tmp": "mode=1777",
-        "/var/log": "mode=0755",
-    }
-
-
-def test_what_not_everybody_may_read_is_secret(machine: Path) -> None:
-    assert list(hidden.secrets(machine)) == [
-        ("/swapfile", False),
-        ("/etc/shadow", False),
-        ("/etc/ssl/private", True),
+def test_what_not_everybody_may_read_is_secret_however_deep(machine: Path) -> None:
+    """The outermost alone: what hides a directory hides what is in it."""
+    places = [machine / name for name in ("etc", "opt", "not-there")]
+    assert [str(path.relative_to(machine)) for path in hidden.secrets(places)] == [
+        "etc/app/conf.d/key",
+        "etc/shadow",
+        "etc/ssl/private",
     ]
+
+
+def test_a_directory_that_can_be_listed_but_not_entered_is_secret(tmp_path: Path) -> None:
+    for name, mode in (("all", 0o755), ("listed", 0o744), ("entered", 0o711)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(mode)
+    assert [path.name for path in hidden.secrets([tmp_path])] == ["entered", "listed"]
 
 
 def test_nobody_has_a_password() -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
+import json
 from pathlib import Path
 
 import pytest
 
-from netlab.errors import EnvironmentLacks
 from netlab.objects.capabilities import DEFAULT_CAPABILITIES
-from netlab.workload import crilog, rootfs, sandbox
+from netlab.workload import crilog, podfiles, sandbox
 from netlab.workload.crilog import MAX_PART, LogFollower, LogWriter
 from netlab.workload.sandbox import (
     Privileges,
@@ -15,6 +14,7 @@ from netlab.workload.sandbox import (
     missing_hint,
     privileges,
 )
+from netlab.workload.volume import Mount, Part
 
 
 def said(path: Path) -> list[tuple[str, bytes]]:
@@ -92,11 +92,17 @@ def test_privileges_are_asked_for_and_harmless() -> None:
     def asked(pod: dict[str, object], own: dict[str, object]) -> Privileges:
         return privileges({"securityContext": pod}, {"securityContext": own})
 
-    assert privileges({}, {}) == Privileges("", DEFAULT_CAPABILITIES)
-    assert asked({"runAsUser": 5}, {}).identity == "5:0"
-    assert asked({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 7}).identity == "7:6"
-    assert asked({"runAsUser": 5}, {"runAsUser": 0}).identity == ""
-    assert asked({"runAsGroup": 6}, {"runAsUser": 0}).identity == "0:6"
+    def identity(pod: dict[str, object], own: dict[str, object]) -> tuple[int, int]:
+        granted = asked(pod, own)
+        return granted.user, granted.group
+
+    assert privileges({}, {}) == Privileges(0, 0, (), DEFAULT_CAPABILITIES)
+    assert identity({"runAsUser": 5}, {}) == (5, 0)
+    assert identity({"runAsUser": 5, "runAsGroup": 6}, {"runAsUser": 7}) == (7, 6)
+    assert identity({"runAsUser": 5}, {"runAsUser": 0}) == (0, 0)
+    assert identity({"runAsGroup": 6}, {"runAsUser": 0}) == (0, 6)
+    assert asked({"supplementalGroups": [3, 4], "fsGroup": 7}, {}).groups == (3, 4, 7)
+    assert asked({"fsGroup": 0}, {}).groups == (0,)
     added = asked({}, {"capabilities": {"add": ["CAP_NET_ADMIN", "SYS_ADMIN", "SYS_MODULE"]}})
     assert set(added.capabilities) - set(DEFAULT_CAPABILITIES) == {"net_admin"}
     only = asked({}, {"capabilities": {"drop": ["ALL"], "add": ["NET_BIND_SERVICE", "NET_RAW"]}})
@@ -118,58 +124,37 @@ def test_the_environment_begins_as_in_a_container() -> None:
     assert base_environment("web-0", tty=True)["TERM"] == "xterm"
 
 
-# -- the file system -------------------------------------------------------------------------------
+# -- what containers see and are told --------------------------------------------------------------
 
 
-def test_the_root_is_written_down_as_an_fstab(tmp_path: Path) -> None:
-    pod = tmp_path / "a pod"
-    rootfs.write_pod_files(pod, hostname="web-0", hosts="h\n", resolv_conf="r\n")
-    root = rootfs.prepare(pod / "containers" / "main", pod)
-    assert rootfs.prepare(pod / "containers" / "main", pod) == root
-    lines = [line.split(" ") for line in root.fstab.read_text().splitlines()]
-    assert {len(line) for line in lines} == {6}
-    base = str(root.mount_point).replace(" ", "\\040")
-    assert lines[0][:4] == ["/", base, "none", "bind,ro"]
-    options = {target.removeprefix(base): kind for _, target, _, kind, *_ in lines}
-    assert options["/proc/sys"] == options["/dev"] == "bind,ro"
-    assert all(
-        "ro" in options[place].split(",") for place in options if place.startswith(("/usr", "/sys"))
-    )
-    assert (root.dev / "fd").readlink() == Path("/proc/self/fd")
-    assert (pod / "hostname").read_text() == "web-0\n"
+def test_a_pods_files_are_for_everybody_to_read(tmp_path: Path) -> None:
+    podfiles.write_pod_files(tmp_path / "a pod", hostname="w", hosts="h\n", resolv_conf="r\n")
+    podfiles.write_pod_files(tmp_path / "a pod", hostname="web-0", hosts="h\n", resolv_conf="r\n")
+    made = {path.name: path.read_text() for path in (tmp_path / "a pod").iterdir()}
+    assert set(made) == set(podfiles.POD_FILES)
+    assert (made["hostname"], made["hosts"], made["resolv.conf"]) == ("web-0\n", "h\n", "r\n")
+    assert "hosts: files dns\n" in made["nsswitch.conf"]
+    modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "a pod").iterdir()}
+    assert modes == {0o644}
 
 
-def test_paths_are_escaped_as_fstab_wants_them() -> None:
-    assert rootfs.escaped("/a b\t#\\") == "/a\\040b\\011\\043\\134"
+def test_what_containers_have_mounted_is_written_into_in_place(tmp_path: Path) -> None:
+    podfiles.write_pod_files(tmp_path, hostname="w", hosts="old", resolv_conf="")
+    before = (tmp_path / "hosts").stat().st_ino
+    podfiles.write_pod_files(tmp_path, hostname="w", hosts="new", resolv_conf="")
+    assert (tmp_path / "hosts").stat().st_ino == before
 
 
 def test_hosts_names_the_pod() -> None:
-    lines = rootfs.hosts_file("web-0", ("10.244.1.7", "fd00::7")).splitlines()
+    lines = podfiles.hosts_file("web-0", ("10.244.1.7", "fd00::7")).splitlines()
     assert lines[-2:] == ["10.244.1.7\tweb-0", "fd00::7\tweb-0"]
 
 
-def test_a_resolv_conf_that_is_a_link_into_run_is_shown_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stub = "/run/systemd/resolve/stub-resolv.conf"
-    real = os.path.realpath
-
-    def linked(path: Path | str) -> str:
-        return stub if Path(path) == Path("/etc/resolv.conf") else real(path)
-
-    monkeypatch.setattr(os.path, "realpath", linked)
-    rootfs.write_pod_files(tmp_path, hostname="w", hosts="", resolv_conf="")
-    root = rootfs.prepare(tmp_path / "c", tmp_path)
-    assert f"{tmp_path}/resolv.conf {root.mount_point}{stub} none bind" in root.fstab.read_text()
-    assert (root.run / "systemd/resolve/stub-resolv.conf").is_file()
-
-
-def test_a_machine_without_resolv_conf_is_told_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os.path, "realpath", lambda path: f"/nowhere/{Path(path).name}")
-    with pytest.raises(EnvironmentLacks, match="no /etc/hosts"):
-        rootfs.prepare(tmp_path / "c", tmp_path)
+def test_a_mount_crosses_the_wire_whole() -> None:
+    parts = (Part("x"), Part("a/b", "file"))
+    mount = Mount("pods/u/volumes/v", "/data", read_only=True, parts=parts, scratch="size=1m")
+    told = json.loads(json.dumps(mount.to_json()))
+    assert Mount(**{**told, "parts": tuple(Part(**part) for part in told["parts"])}) == mount
 
 
 def test_logs_of_the_last_two_attempts_are_kept(tmp_path: Path) -> None:

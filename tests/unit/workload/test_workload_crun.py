@@ -1,0 +1,58 @@
+"""What crun complains of, in the words that people know from clusters."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.workload.crun import NOT_EXECUTABLE, NOT_FOUND, NOT_STARTED, failure
+
+
+@pytest.mark.parametrize(
+    ("log", "program", "message", "code"),
+    [
+        (
+            "executable file `no-such` not found in $PATH: No such file or directory\n", "no-such",
+            'exec: "no-such": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "executable file `/no/x` not found in $PATH: No such file or directory\n", "/no/x",
+            'exec: "/no/x": stat /no/x: no such file or directory', NOT_FOUND,
+        ),
+        (
+            "executable file `a\nb` not found in $PATH: No such file or directory\n", "a\nb",
+            'exec: "a\nb": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "open executable: Permission denied\n", "/etc/hosts",
+            'exec: "/etc/hosts": permission denied', NOT_EXECUTABLE,
+        ),
+        (
+            "open executable: Operation not permitted\n", "/etc",
+            'exec: "/etc": is a directory', NOT_EXECUTABLE,
+        ),
+        (
+            "open executable: Not a directory\n", "/bin/sh/",
+            'exec: "/bin/sh/": stat /bin/sh/: not a directory', NOT_EXECUTABLE,
+        ),
+        (
+            "open executable: Permission denied\n", "hosts",
+            'exec: "hosts": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "open executable: Operation not permitted\n", "",
+            'exec: "": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "chdir `/no/such`: No such file or directory\n", "sh",
+            'chdir to cwd ("/no/such") failed: no such file or directory', NOT_STARTED,
+        ),
+        (
+            "2026-11-29T11:00:00.123Z error: mount `proc` to `/proc`: Operation not permitted\n",
+            "sh", "mount `proc` to `/proc`: Operation not permitted", NOT_STARTED,
+        ),
+        ("", "sh", "crun ended with exit code 3", NOT_STARTED),
+    ],
+)  # fmt: skip
+def test_failures(log: str, program: str, message: str, code: int) -> None:
+    error = failure(log, 3, program)
+    assert (error.message, error.code) == (message, code)
