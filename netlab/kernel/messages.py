@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any
 
 from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
-from netlab.kernel.rtnetlink import NLA_F_NESTED, ifaddrmsg, ifinfmsg, rtmsg
+from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
@@ -95,23 +95,6 @@ def set_mac(what: str, index: int, mac: str) -> Message:
     return _link(what, RTM_NEWLINK, index, [("IFLA_ADDRESS", mac)])
 
 
-def set_hairpin(what: str, index: int) -> Message:
-    """Let a bridge port send a frame back to where it came from: a pod reaching itself."""
-    # Without the nested flag the kernel takes the attribute for the old port state byte.
-    protinfo = ("IFLA_PROTINFO", {"attrs": [("IFLA_BRPORT_MODE", 1)]}, NLA_F_NESTED)
-    return _link(what, RTM_SETLINK, index, [protinfo], family=socket.AF_BRIDGE)
-
-
-def disable_port(what: str, index: int) -> Message:
-    """Let a bridge port pass nothing any more; fine when there is none.
-
-    Takes no time, whereas deleting a link waits until no processor can still be using it.
-    """
-    protinfo = ("IFLA_PROTINFO", {"attrs": [("IFLA_BRPORT_STATE", 0)]}, NLA_F_NESTED)
-    gone = frozenset({errno.ENODEV, errno.EINVAL})
-    return _link(what, RTM_SETLINK, index, [protinfo], family=socket.AF_BRIDGE, tolerate=gone)
-
-
 def delete_link(what: str, index: int) -> Message:
     """Delete a link, and with a veth its peer; fine when there is none."""
     gone = frozenset({errno.ENODEV})
@@ -160,11 +143,9 @@ def _link(
     *,
     up: bool = False,
     flags: int = 0,
-    family: int = 0,
     tolerate: frozenset[int] = frozenset(),
 ) -> Message:
     message = ifinfmsg()
-    message["family"] = family
     message["index"] = index
     if up:
         message["flags"] = message["change"] = IFF_UP

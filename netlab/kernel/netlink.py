@@ -22,6 +22,7 @@ from netlab.kernel import netns as namespaces
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4
 NLM_F_DUMP = 0x300
+NLM_F_REPLACE = 0x100
 NLM_F_CREATE = 0x400
 NLM_F_EXCL = 0x200
 

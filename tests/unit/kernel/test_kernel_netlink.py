@@ -6,7 +6,7 @@ import errno
 import struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused
-from netlab.kernel import messages, netlink
+from netlab.kernel import bridgeport, messages, netlink
 from netlab.kernel.netlink import Message
 
 
@@ -58,14 +58,14 @@ def test_refusals_name_the_message():
     assert isinstance(netlink._refusal(message(0), errno.EPERM, ""), EnvironmentLacks)
 
 
-def test_hairpin_is_marked_as_nested():
+def test_a_ports_switches_are_marked_as_nested():
     """Else the kernel reads the attribute as the old one-byte port state."""
-    body = messages.set_hairpin("x", 7).body
+    body = bridgeport.set_port("x", 7, hairpin=True, learning=True, flood=True).body
     header = struct.calcsize("=BxHiII")
     length, kind = struct.unpack_from("=HH", body, header)
     assert kind == 0x8000 | 12
     assert struct.unpack_from("=HHB", body, header + 4) == (5, 4, 1)
-    assert length == 12
+    assert length == 28
 
 
 def test_ipv6_addresses_are_usable_at_once():

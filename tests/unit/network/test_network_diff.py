@@ -9,16 +9,19 @@ from netlab.network.diff import announcements, attach, diff, pod_differs
 from netlab.network.model import Link, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
+    AddGuard,
+    AddIngress,
     AddMasquerade,
     AddRoute,
+    AddStation,
     AddVeth,
     Announce,
     CreateNamespace,
     DeleteAddress,
     DeleteLink,
     DeleteRoute,
-    SetHairpin,
     SetMaster,
+    SetPort,
     SetSysctl,
     SetUp,
 )
@@ -216,7 +219,8 @@ def test_half_made_pods_differ():
 def test_attaching_a_pod_in_order():
     kinds = [type(operation) for operation in attach(pod())]
     kinds = [kind for kind in kinds if kind is not SetSysctl]
-    assert kinds == [CreateNamespace, AddVeth, SetHairpin, SetUp, SetUp, AddAddress, AddRoute]
+    port = [AddVeth, SetPort, AddStation, AddIngress, AddGuard]
+    assert kinds == [CreateNamespace, *port, SetUp, SetUp, AddAddress, AddRoute]
 
 
 VIP, OTHER_VIP = "172.16.110.200/32", "172.16.110.201/32"
