@@ -113,7 +113,7 @@ def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> Mes
 def stations(socket_: NetlinkSocket) -> dict[int, tuple[str, ...]]:
     """The hardware addresses known for good to be behind each port of a namespace, by its index."""
     found: dict[int, list[str]] = defaultdict(list)
-    body = _LINK.pack(socket.AF_BRIDGE, 0, 0, 0, 0)
+    body = _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0)
     for reply in socket_.dump(RTM_GETNEIGH, body):
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(reply.data, _HEADER_SIZE)
         attributes = dict(_attributes(reply.data[_HEADER_SIZE + _NEIGHBOUR.size :]))
