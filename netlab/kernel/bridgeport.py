@@ -9,12 +9,13 @@ import errno
 import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 from netlab import bpf
+from netlab.kernel import nlattr
 from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message, NetlinkSocket
-from netlab.kernel.rtnetlink import NLA_F_NESTED
+from netlab.kernel.nlattr import NESTED, number, packed, split
 
 RTM_SETLINK = 19
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
@@ -25,7 +26,8 @@ _HEADER_SIZE = 16
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
 _TRAFFIC = struct.Struct("=BxxxiIII")  # family, index, handle, parent, info
-_ATTRIBUTE = struct.Struct("=HH")
+
+_INSTRUCTION = struct.Struct(bpf.FORMAT)
 
 _IFLA_PROTINFO = 12
 _BRPORT_STATE, _BRPORT_MODE, _BRPORT_LEARNING, _BRPORT_UNICAST_FLOOD = 1, 4, 8, 9
@@ -33,7 +35,7 @@ _NDA_LLADDR = 2
 _NUD_NOARP = 0x40  # what bridge(8) calls static: never moves by itself, never ages
 _NTF_MASTER = 0x04
 _INGRESS, _INGRESS_HANDLE, _INGRESS_FILTERS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2
-_TCA_KIND, _TCA_OPTIONS, _TCA_CHAIN = 1, 2, 11
+_TCA_KIND, _TCA_OPTIONS = 1, 2
 _BPF_OPS_LEN, _BPF_OPS, _BPF_FLAGS = 4, 5, 8
 _DIRECT_ACTION = 1
 _EVERY_PROTOCOL = socket.htons(3)
@@ -58,8 +60,8 @@ def _manners(hairpin: bool, learning: bool, flood: bool) -> bytes:
         (_BRPORT_UNICAST_FLOOD, flood),
     )
     # Without the nested flag the kernel takes the attribute for the old port state byte.
-    return _attribute(
-        _IFLA_PROTINFO | NLA_F_NESTED, b"".join(_attribute(kind, bytes([on])) for kind, on in flags)
+    return packed(
+        _IFLA_PROTINFO | NESTED, b"".join(packed(kind, bytes([on])) for kind, on in flags)
     )
 
 
@@ -68,7 +70,7 @@ def disable_port(what: str, index: int) -> Message:
 
     Takes no time, whereas deleting a link waits until no processor can still be using it.
     """
-    state = _attribute(_IFLA_PROTINFO | NLA_F_NESTED, _attribute(_BRPORT_STATE, b"\0"))
+    state = packed(_IFLA_PROTINFO | NESTED, packed(_BRPORT_STATE, b"\0"))
     body = _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0) + state
     return Message(what, RTM_SETLINK, 0, body, frozenset({errno.ENODEV, errno.EINVAL}))
 
@@ -77,13 +79,13 @@ def add_station(what: str, index: int, mac: str) -> Message:
     """Have the bridge know for good that `mac` is behind that port, wherever it was before."""
     head = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, _NUD_NOARP, _NTF_MASTER, 0)
     flags = NLM_F_CREATE | NLM_F_REPLACE
-    return Message(what, RTM_NEWNEIGH, flags, head + _attribute(_NDA_LLADDR, _packed(mac)))
+    return Message(what, RTM_NEWNEIGH, flags, head + packed(_NDA_LLADDR, nlattr.mac(mac)))
 
 
 def add_ingress(what: str, index: int) -> Message:
     """Give a link the place where filters see what comes in."""
     head = _TRAFFIC.pack(0, index, _INGRESS_HANDLE, _INGRESS, 0)
-    body = head + _attribute(_TCA_KIND, b"ingress\0")
+    body = head + packed(_TCA_KIND, b"ingress\0")
     return Message(what, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
@@ -99,14 +101,14 @@ def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> Mes
 
     It returns a verdict of traffic control: TC_ACT_SHOT (2) drops, TC_ACT_UNSPEC (-1) has no say.
     """
-    code = b"".join(struct.pack(bpf.FORMAT, *instruction) for instruction in program)
+    code = b"".join([_INSTRUCTION.pack(*instruction) for instruction in program])
     options = (
-        _attribute(_BPF_OPS_LEN, struct.pack("=H", len(program)))
-        + _attribute(_BPF_OPS, code)
-        + _attribute(_BPF_FLAGS, struct.pack("=I", _DIRECT_ACTION))
+        packed(_BPF_OPS_LEN, struct.pack("=H", len(program)))
+        + packed(_BPF_OPS, code)
+        + packed(_BPF_FLAGS, number(_DIRECT_ACTION))
     )
     head = _TRAFFIC.pack(0, index, 0, _INGRESS_FILTERS, _FIRST)
-    body = head + _attribute(_TCA_KIND, b"bpf\0") + _attribute(_TCA_OPTIONS, options)
+    body = head + packed(_TCA_KIND, b"bpf\0") + packed(_TCA_OPTIONS, options)
     return Message(what, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
@@ -116,7 +118,7 @@ def stations(socket_: NetlinkSocket) -> dict[int, tuple[str, ...]]:
     body = _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0)
     for reply in socket_.dump(RTM_GETNEIGH, body):
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(reply.data, _HEADER_SIZE)
-        attributes = dict(_attributes(reply.data[_HEADER_SIZE + _NEIGHBOUR.size :]))
+        attributes = dict(split(reply.data[_HEADER_SIZE + _NEIGHBOUR.size :]))
         if state == _NUD_NOARP and _NDA_LLADDR in attributes:
             found[index].append(attributes[_NDA_LLADDR].hex(":"))
     return {index: tuple(macs) for index, macs in found.items()}
@@ -127,31 +129,13 @@ def first_filter(socket_: NetlinkSocket, index: int) -> tuple[bpf.Instruction, .
     body = _TRAFFIC.pack(0, index, 0, _INGRESS_FILTERS, _FIRST)
     for reply in socket_.dump(RTM_GETTFILTER, body):
         info = _TRAFFIC.unpack_from(reply.data, _HEADER_SIZE)[4]
-        attributes = dict(_attributes(reply.data[_HEADER_SIZE + _TRAFFIC.size :]))
+        attributes = dict(split(reply.data[_HEADER_SIZE + _TRAFFIC.size :]))
         if info == _FIRST and _TCA_OPTIONS in attributes:
-            return _program(dict(_attributes(attributes[_TCA_OPTIONS])))
+            return _program(dict(split(attributes[_TCA_OPTIONS])))
     return ()
 
 
 def _program(options: dict[int, bytes]) -> tuple[bpf.Instruction, ...]:
-    if options.get(_BPF_FLAGS) != struct.pack("=I", _DIRECT_ACTION):
+    if options.get(_BPF_FLAGS) != number(_DIRECT_ACTION):
         return ()
-    return tuple(struct.iter_unpack(bpf.FORMAT, options.get(_BPF_OPS, b"")))
-
-
-def _packed(mac: str) -> bytes:
-    return bytes.fromhex(mac.replace(":", ""))
-
-
-def _attribute(kind: int, data: bytes) -> bytes:
-    length = _ATTRIBUTE.size + len(data)
-    return _ATTRIBUTE.pack(length, kind) + data + bytes(-length % 4)
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """(kind, content) of each attribute."""
-    offset = 0
-    while offset + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, offset)
-        yield kind & ~NLA_F_NESTED, data[offset + _ATTRIBUTE.size : offset + length]
-        offset += max((length + 3) & ~3, _ATTRIBUTE.size)
+    return tuple(_INSTRUCTION.iter_unpack(options.get(_BPF_OPS, b"")))

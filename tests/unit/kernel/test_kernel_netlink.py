@@ -8,6 +8,7 @@ import struct
 from netlab.errors import EnvironmentLacks, KernelRefused
 from netlab.kernel import bridgeport, messages, netlink
 from netlab.kernel.netlink import Message
+from netlab.kernel.rtnetlink import ifinfmsg
 
 
 def message(size):
@@ -76,3 +77,34 @@ def test_ipv6_addresses_are_usable_at_once():
 
 def test_bodies_repeated_for_each_pod_are_encoded_once():
     assert messages.set_up("a", 2).body is messages.set_up("b", 2).body
+
+
+def test_a_veth_pair_is_encoded_as_pyroute2_does():
+    body = messages.add_veth(
+        "x",
+        name="veth1",
+        index=77,
+        mac="02:00:00:00:00:01",
+        master=4,
+        peer_name="eth0",
+        peer_index=2,
+        peer_mac="02:00:00:00:00:02",
+        peer_netns=9,
+    ).body
+    there = [
+        ("IFLA_IFNAME", "eth0"),
+        ("IFLA_ADDRESS", "02:00:00:00:00:02"),
+        ("IFLA_NET_NS_FD", 9),
+    ]
+    peer = ("VETH_INFO_PEER", {"index": 2, "attrs": there})
+    info = [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [peer]})]
+    theirs = ifinfmsg()
+    theirs["index"], theirs["flags"], theirs["change"] = 77, 1, 1
+    theirs["attrs"] = [
+        ("IFLA_IFNAME", "veth1"),
+        ("IFLA_ADDRESS", "02:00:00:00:00:01"),
+        ("IFLA_MASTER", 4),
+        ("IFLA_LINKINFO", {"attrs": info}),
+    ]
+    theirs.encode()
+    assert body == bytes(theirs.data[16:])
