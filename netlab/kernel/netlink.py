@@ -36,6 +36,11 @@ _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
 
+_HINTS = {
+    errno.EOPNOTSUPP: "the kernel lacks support for this kind of link",
+    errno.ENOENT: "netlab doctor tells what this kernel lacks",
+}
+
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _ERROR = struct.Struct("=i")
 _ATTRIBUTE = struct.Struct("=HH")
@@ -207,5 +212,4 @@ def _refusal(message: Message, code: int, detail: str) -> KernelRefused | Enviro
     text = f"cannot {message.what}: {os.strerror(code)}" + (f" ({detail})" if detail else "")
     if code in (errno.EPERM, errno.EACCES):
         return EnvironmentLacks(text, hint="run netlab with sudo")
-    hint = "the kernel lacks support for this kind of link" if code == errno.EOPNOTSUPP else None
-    return KernelRefused(text, code, hint=hint)
+    return KernelRefused(text, code, hint=_HINTS.get(code))
