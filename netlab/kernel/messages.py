@@ -1,4 +1,4 @@
-"""The netlink requests netlab makes, encoded by pyroute2's message classes.
+"""The netlink requests netlab makes, most of them encoded by pyroute2's message classes.
 
 Interface indexes are always given, never looked up: whoever plans a link chooses its index.
 `what` is the phrase an error uses: "cannot <what>: File exists".
@@ -9,14 +9,17 @@ from __future__ import annotations
 import errno
 import ipaddress
 import socket
+import struct
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from netlab.kernel import nlattr
 from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
-from netlab.kernel.rtnetlink import NLA_F_NESTED, ifaddrmsg, ifinfmsg, rtmsg
+from netlab.kernel.nlattr import packed
+from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 
-RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
@@ -28,6 +31,9 @@ _RTPROT_STATIC = 4
 _RT_SCOPE_UNIVERSE, _RT_SCOPE_LINK = 0, 253
 _RTN_UNICAST = 1
 _HEADER_SIZE = 16
+
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
+_IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 
 Attributes = list[tuple[Any, ...]]
 
@@ -60,19 +66,26 @@ def add_veth(
     `peer_netns` is a descriptor of ours, read by the kernel when the message is sent. The kernel
     does not allow the peer to be up from the start.
     """
-    peer = {
-        "index": peer_index,
-        "attrs": [
-            ("IFLA_IFNAME", peer_name),
-            ("IFLA_ADDRESS", peer_mac),
-            ("IFLA_NET_NS_FD", peer_netns),
-        ],
-    }
-    attributes: Attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac)]
-    if master is not None:
-        attributes.append(("IFLA_MASTER", master))
-    attributes.append(_link_info("veth", {"attrs": [("VETH_INFO_PEER", peer)]}))
-    return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
+    # By hand, and not by pyroute2: there is one for each pod.
+    there = (
+        _link_head(peer_index)
+        + packed(_IFLA_IFNAME, nlattr.text(peer_name))
+        + packed(_IFLA_ADDRESS, nlattr.mac(peer_mac))
+        + packed(_IFLA_NET_NS_FD, nlattr.number(peer_netns))
+    )
+    data = packed(_IFLA_INFO_DATA, packed(_VETH_INFO_PEER, there))
+    body = (
+        _link_head(index, IFF_UP)
+        + packed(_IFLA_IFNAME, nlattr.text(name))
+        + packed(_IFLA_ADDRESS, nlattr.mac(mac))
+        + (packed(_IFLA_MASTER, nlattr.number(master)) if master is not None else b"")
+        + packed(_IFLA_LINKINFO, packed(_IFLA_INFO_KIND, nlattr.text("veth")) + data)
+    )
+    return Message(what, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+
+
+def _link_head(index: int, flags: int = 0) -> bytes:
+    return struct.pack("=BxHiII", 0, 0, index, flags, flags)
 
 
 def set_up(what: str, index: int) -> Message:
@@ -93,23 +106,6 @@ def set_master(what: str, index: int, master: int) -> Message:
 def set_mac(what: str, index: int, mac: str) -> Message:
     """Give a link its hardware address."""
     return _link(what, RTM_NEWLINK, index, [("IFLA_ADDRESS", mac)])
-
-
-def set_hairpin(what: str, index: int) -> Message:
-    """Let a bridge port send a frame back to where it came from: a pod reaching itself."""
-    # Without the nested flag the kernel takes the attribute for the old port state byte.
-    protinfo = ("IFLA_PROTINFO", {"attrs": [("IFLA_BRPORT_MODE", 1)]}, NLA_F_NESTED)
-    return _link(what, RTM_SETLINK, index, [protinfo], family=socket.AF_BRIDGE)
-
-
-def disable_port(what: str, index: int) -> Message:
-    """Let a bridge port pass nothing any more; fine when there is none.
-
-    Takes no time, whereas deleting a link waits until no processor can still be using it.
-    """
-    protinfo = ("IFLA_PROTINFO", {"attrs": [("IFLA_BRPORT_STATE", 0)]}, NLA_F_NESTED)
-    gone = frozenset({errno.ENODEV, errno.EINVAL})
-    return _link(what, RTM_SETLINK, index, [protinfo], family=socket.AF_BRIDGE, tolerate=gone)
 
 
 def delete_link(what: str, index: int) -> Message:
@@ -160,11 +156,9 @@ def _link(
     *,
     up: bool = False,
     flags: int = 0,
-    family: int = 0,
     tolerate: frozenset[int] = frozenset(),
 ) -> Message:
     message = ifinfmsg()
-    message["family"] = family
     message["index"] = index
     if up:
         message["flags"] = message["change"] = IFF_UP

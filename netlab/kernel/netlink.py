@@ -22,6 +22,7 @@ from netlab.kernel import netns as namespaces
 NLM_F_REQUEST = 0x1
 NLM_F_ACK = 0x4
 NLM_F_DUMP = 0x300
+NLM_F_REPLACE = 0x100
 NLM_F_CREATE = 0x400
 NLM_F_EXCL = 0x200
 
@@ -34,6 +35,11 @@ _SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
+
+_HINTS = {
+    errno.EOPNOTSUPP: "the kernel lacks support for this kind of link",
+    errno.ENOENT: "netlab doctor tells what this kernel lacks",
+}
 
 _HEADER = struct.Struct("=IHHII")  # length, type, flags, sequence number, port
 _ERROR = struct.Struct("=i")
@@ -206,5 +212,4 @@ def _refusal(message: Message, code: int, detail: str) -> KernelRefused | Enviro
     text = f"cannot {message.what}: {os.strerror(code)}" + (f" ({detail})" if detail else "")
     if code in (errno.EPERM, errno.EACCES):
         return EnvironmentLacks(text, hint="run netlab with sudo")
-    hint = "the kernel lacks support for this kind of link" if code == errno.EOPNOTSUPP else None
-    return KernelRefused(text, code, hint=hint)
+    return KernelRefused(text, code, hint=_HINTS.get(code))

@@ -9,14 +9,18 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel import cgroups, lock, netns, paths, run, syscalls, sysctl, userns
+from netlab.kernel import bridgeport, cgroups, lock, netns, paths, run, syscalls, sysctl, userns
 from netlab.kernel.hierarchies import Found, Lacking, Place
+from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import find, install_hint
+
+_DROPS_ALL = ((0x06, 0, 0, 2),)  # return TC_ACT_SHOT
 
 # Without these no lab stands up.
 TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "crun")
@@ -131,6 +135,7 @@ def _features() -> Iterator[Finding]:
     yield Finding("network namespaces", True, "can be made and entered")
     yield _link_kind("veth", ["ip", "link", "add", "v0", "type", "veth", "peer", "name", "v1"])
     yield _link_kind("bridge", ["ip", "link", "add", "br0", "type", "bridge"])
+    yield _port_guard("v0")
     nf = "net.bridge.bridge-nf-call-iptables"
     yield _sysctl("bridge netfilter", nf, "br_netfilter", "pods of one node reaching each other")
     yield _rules("iptables", ["-m", "statistic", "--mode", "random", "--probability", "0.5"])
@@ -152,6 +157,23 @@ def user_namespaces() -> Finding:
 
 def _link_kind(kind: str, argv: Sequence[str]) -> Finding:
     return _tried(f"{kind} links", argv, f"modprobe {kind}")
+
+
+def _port_guard(link: str) -> Finding:
+    """Whether a port can let in its own pod's frames alone; without that no pod gets one."""
+    name, fix = "port guards", "modprobe -a sch_ingress cls_bpf"
+    try:
+        index = socket.if_nametoindex(link)
+        with NetlinkSocket() as netlink:
+            netlink.request(
+                [
+                    bridgeport.add_ingress(f"make room for a guard at {link}", index),
+                    bridgeport.add_filter(f"guard {link}", index, _DROPS_ALL),
+                ]
+            )
+    except (NetlabError, OSError) as error:
+        return Finding(name, False, str(error), fix)
+    return Finding(name, True, "works")
 
 
 def _rules(name: str, match: Sequence[str], purpose: str = "") -> Finding:

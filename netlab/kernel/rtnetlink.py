@@ -31,9 +31,8 @@ def _package_without_init(name: str) -> Iterator[None]:
 
 
 with _package_without_init("pyroute2"):
-    from pyroute2.netlink import NLA_F_NESTED
     from pyroute2.netlink.rtnl.ifaddrmsg import ifaddrmsg
     from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
     from pyroute2.netlink.rtnl.rtmsg import rtmsg
 
-__all__ = ["NLA_F_NESTED", "ifaddrmsg", "ifinfmsg", "rtmsg"]
+__all__ = ["ifaddrmsg", "ifinfmsg", "rtmsg"]

@@ -3,7 +3,7 @@
 A pod costs one veth message from its node and one send into its own namespace:
 
     unshare ─ sysctls ─┐                       (per pod, on the calling thread)
-                       ├─ node: add veth, hairpin, for all pods of a portion in one send
+                       ├─ node: add veth, switches, station, guard, for a portion in one send
                        └─ pod: lo up, eth0 up, address, default route in one send
 """
 
@@ -139,7 +139,7 @@ class _Attachment:
     def _missing(self, pods: Sequence[PodLink]) -> list[PodLink]:
         """The pods that do not stand as planned; what there is of them is taken away."""
         existing = [p for p in pods if netns.exists(paths.namespace(self._lab_dir, p.name))]
-        ports = {node: self._ports(node) for node in _by_node(existing)}
+        ports = {node: self._guarded(node, own) for node, own in _by_node(existing).items()}
         sound = {pod.uid for pod in existing if self._stands(pod, ports[pod.node])}
         self._connected |= {pod.uid for pod in existing if pod.port.name in ports[pod.node]}
         self._undo([pod for pod in existing if pod.uid not in sound])
@@ -148,10 +148,22 @@ class _Attachment:
     def _ports(self, node: str) -> Mapping[str, Link]:
         return {link.name: link for link in read.links(self._session.socket(node))}
 
+    def _guarded(self, node: str, pods: Sequence[PodLink]) -> Mapping[str, Link]:
+        """The ports of these pods that there are, with their guards."""
+        ports = self._ports(node)
+        found = [ports[pod.port.name] for pod in pods if pod.port.name in ports]
+        socket = self._session.socket(node)
+        return {link.name: link for link in read.guarded(socket, found)}
+
     def _stands(self, pod: PodLink, ports: Mapping[str, Link]) -> bool:
         path = paths.namespace(self._lab_dir, pod.name)
         inside = read.namespace(path, pod.name, [entry.name for entry in pod.inside.sysctls])
-        if diff.pod_differs(pod, inside, ports.get(pod.port.name)):
+        port = ports.get(pod.port.name)
+        if port is None or diff.pod_differs(pod, inside, port):
+            return False
+        try:
+            self._session.execute(diff.pod_port_repairs(pod, port))
+        except NetlabError:  # made anew, it says what is amiss
             return False
         netns.link_name(pod.name, path)
         return True

@@ -11,23 +11,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from netlab.network.model import Link, Namespace, Network, PodLink, Sysctl
+from netlab.network.model import Link, Namespace, Network, PodLink, Port, Sysctl
 from netlab.network.names import EXTERNAL_LINK
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
+    AddGuard,
+    AddIngress,
     AddMasquerade,
     AddRoute,
+    AddStation,
     AddVeth,
     Announce,
     CreateNamespace,
     DeleteAddress,
+    DeleteIngress,
     DeleteLink,
     DeleteRoute,
     Operation,
-    SetHairpin,
     SetMac,
     SetMaster,
+    SetPort,
     SetSysctl,
     SetUp,
 )
@@ -85,10 +89,12 @@ def announcements(
 
 def pod_port(pod: PodLink) -> tuple[Operation, ...]:
     """What makes a pod's veth pair; run by the node, for a namespace that exists."""
-    return (
-        AddVeth(pod.node, pod.port, pod.master_index),
-        SetHairpin(pod.node, pod.port.name, pod.port.index),
-    )
+    return (AddVeth(pod.node, pod.port, pod.master_index), *_port(pod.node, pod.port))
+
+
+def pod_port_repairs(pod: PodLink, found: Link) -> tuple[Operation, ...]:
+    """What a pod's port that stands lacks of how it was planned."""
+    return tuple(_port(pod.node, pod.port, found.as_port))
 
 
 def pod_inside(pod: PodLink) -> tuple[Operation, ...]:
@@ -213,8 +219,25 @@ def _veths(pair: _Pair, remade: list[Link]) -> Iterator[Operation]:
     namespace = pair.wanted
     for link in remade:
         yield AddVeth(namespace.name, link, _master_index(namespace, link))
-        if link.hairpin:
-            yield SetHairpin(namespace.name, link.name, link.index)
+        yield from _port(namespace.name, link)
+
+
+def _port(namespace: str, link: Link, found: Port | None = None) -> Iterator[Operation]:
+    """From a port as it was found (None: as the kernel makes one) to how it was planned."""
+    wanted, have, name, index = link.as_port, found or Port(), link.name, link.index
+    if _switches(wanted) != _switches(have):
+        yield SetPort(namespace, name, index, wanted)
+    for mac in _without(wanted.stations, have.stations):
+        yield AddStation(namespace, name, index, mac)
+    if wanted.guard != have.guard:
+        if found is not None:  # whatever stands there, it is not what shall
+            yield DeleteIngress(namespace, name, index)
+        yield AddIngress(namespace, name, index)
+        yield AddGuard(namespace, name, index, wanted.guard)
+
+
+def _switches(port: Port) -> tuple[bool, ...]:
+    return port.hairpin, port.learning, port.flood
 
 
 def _master_index(namespace: Namespace, link: Link) -> int | None:

@@ -4,36 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netlab.kernel import messages
+from netlab.kernel import bridgeport, messages
 from netlab.kernel.netlink import Message
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
+    AddGuard,
+    AddIngress,
     AddRoute,
+    AddStation,
     AddVeth,
     DeleteAddress,
+    DeleteIngress,
     DeleteLink,
     DeleteRoute,
     DisablePort,
     Operation,
-    SetHairpin,
     SetMac,
     SetMaster,
+    SetPort,
     SetUp,
 )
 
 NETLINK = (
     AddAddress,
     AddBridge,
+    AddGuard,
+    AddIngress,
     AddRoute,
+    AddStation,
     AddVeth,
     DeleteAddress,
+    DeleteIngress,
     DeleteLink,
     DeleteRoute,
     DisablePort,
-    SetHairpin,
     SetMac,
     SetMaster,
+    SetPort,
     SetUp,
 )
 """The operations that are netlink messages; the others are made otherwise."""
@@ -52,11 +60,11 @@ def message(operation: Operation, descriptor: Callable[[str], int]) -> Message:
             return messages.add_route(what, route.destination, index, route.gateway)
         case SetUp(where, name, index):
             return messages.set_up(f"bring {name} in {where} up", index)
-        case SetHairpin(where, name, index):
-            return messages.set_hairpin(f"set hairpin on {name} in {where}", index)
         case AddBridge(where, link):
             what = f"add the bridge {link.name} in {where}"
             return messages.add_bridge(what, link.name, link.index, link.mac)
+        case SetPort() | AddStation() | AddIngress() | DeleteIngress() | AddGuard() | DisablePort():
+            return _port(operation)
         case _:
             return _change(operation)
 
@@ -78,6 +86,31 @@ def _add_veth(operation: AddVeth, descriptor: Callable[[str], int]) -> Message:
     )
 
 
+def _port(operation: Operation) -> Message:
+    match operation:
+        case SetPort(where, name, index, port):
+            return bridgeport.set_port(
+                f"set the switches of the port {name} in {where}",
+                index,
+                hairpin=port.hairpin,
+                learning=port.learning,
+                flood=port.flood,
+            )
+        case AddStation(where, name, index, mac):
+            what = f"tell the bridge in {where} that {mac} is behind {name}"
+            return bridgeport.add_station(what, index, mac)
+        case AddIngress(where, name, index):
+            return bridgeport.add_ingress(f"make room for a guard at {name} in {where}", index)
+        case DeleteIngress(where, name, index):
+            return bridgeport.delete_ingress(f"take the guard from {name} in {where}", index)
+        case AddGuard(where, name, index, program):
+            return bridgeport.add_filter(f"guard {name} in {where}", index, program)
+        case DisablePort(where, name, index):
+            return bridgeport.disable_port(f"disable {name} in {where}", index)
+        case _:
+            raise TypeError(f"{type(operation).__name__} is not about a port")
+
+
 def _change(operation: Operation) -> Message:
     match operation:
         case SetMaster(where, name, index, master, master_index):
@@ -85,8 +118,6 @@ def _change(operation: Operation) -> Message:
             return messages.set_master(what, index, master_index)
         case SetMac(where, name, index, mac):
             return messages.set_mac(f"give {name} in {where} the address {mac}", index, mac)
-        case DisablePort(where, name, index):
-            return messages.disable_port(f"disable {name} in {where}", index)
         case DeleteLink(where, name, index):
             return messages.delete_link(f"delete {name} in {where}", index)
         case DeleteAddress(where, name, index, address):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from netlab.bpf import Instruction
+
 LinkKind = Literal["loopback", "bridge", "veth"]
 Rules = Literal["auto", "nft", "legacy", "nftables"]
 
@@ -37,12 +39,28 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Port:
+    """How a bridge treats one of its ports.
+
+    `hairpin` lets it send a frame back to where it came from. `learning` and `flood` are how a
+    bridge finds out by itself who is where; instead it can be told the `stations` (hardware
+    addresses) behind a port, and a `guard` say which frames may come in (`guard.program`).
+    """
+
+    hairpin: bool = False
+    learning: bool = True
+    flood: bool = True
+    stations: tuple[str, ...] = ()
+    guard: tuple[Instruction, ...] = ()
+
+
+@dataclass(frozen=True)
 class Link:
     """An interface, with its addresses (`10.244.1.7/24`).
 
     A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
-    port of, `hairpin` lets that port send a frame back to where it came from. `unrouted` are those
-    of its addresses whose on-link route somebody took away; never planned, only read. So are
+    port of, `as_port` how that treats it. `unrouted` are those of its addresses whose on-link route
+    somebody took away; never planned, only read. So are
     `announced`, those of full length (`172.16.110.200/32`) that it answers for on somebody's
     behalf: they come and go while a lab runs (`diff.announcements`).
     """
@@ -52,7 +70,7 @@ class Link:
     kind: LinkKind
     mac: str = ""
     master: str | None = None
-    hairpin: bool = False
+    as_port: Port = Port()
     up: bool = True
     addresses: tuple[str, ...] = ()
     unrouted: tuple[str, ...] = ()

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from netlab.network.model import Link, Masquerade, Route, Rules, Sysctl
+from netlab.network.guard import Program, bytecode
+from netlab.network.model import Link, Masquerade, Port, Route, Rules, Sysctl
 
 NFT_TABLE = "netlab"
 _PROGRAMS: dict[Rules, str] = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
@@ -26,6 +27,12 @@ class Operation:
 
     def _ip(self, *words: str) -> str:
         return shlex.join(["ip", "-n", self.namespace, *words])
+
+    def _bridge(self, *words: str) -> str:
+        return shlex.join(["bridge", "-n", self.namespace, *words])
+
+    def _tc(self, *words: str) -> str:
+        return shlex.join(["tc", "-n", self.namespace, *words])
 
 
 @dataclass(frozen=True)
@@ -144,16 +151,70 @@ class SetMac(Operation):
 
 
 @dataclass(frozen=True)
-class SetHairpin(Operation):
-    """Let a bridge port send a frame back to where it came from."""
+class SetPort(Operation):
+    """Set how a bridge treats a port: its three switches."""
+
+    name: str
+    index: int
+    port: Port
+
+    def describe(self) -> str:
+        """`bridge link set … hairpin … learning … flood …`."""
+        port = self.port
+        switches = {"hairpin": port.hairpin, "learning": port.learning, "flood": port.flood}
+        words = [word for name, on in switches.items() for word in (name, "on" if on else "off")]
+        return self._bridge("link", "set", "dev", self.name, *words)
+
+
+@dataclass(frozen=True)
+class AddStation(Operation):
+    """Have the bridge know for good that a hardware address is behind a port."""
+
+    name: str
+    index: int
+    mac: str
+
+    def describe(self) -> str:
+        """`bridge fdb replace … static`."""
+        return self._bridge("fdb", "replace", self.mac, "dev", self.name, "master", "static")
+
+
+@dataclass(frozen=True)
+class AddIngress(Operation):
+    """Give a link the place where its guard stands."""
 
     name: str
     index: int
 
     def describe(self) -> str:
-        """`bridge link set … hairpin on`."""
-        words = ["bridge", "-n", self.namespace, "link", "set", "dev", self.name]
-        return shlex.join([*words, "hairpin", "on"])
+        """`tc qdisc add … ingress`."""
+        return self._tc("qdisc", "add", "dev", self.name, "ingress")
+
+
+@dataclass(frozen=True)
+class DeleteIngress(Operation):
+    """Take that place away, and whoever stands there."""
+
+    name: str
+    index: int
+
+    def describe(self) -> str:
+        """`tc qdisc delete … ingress`."""
+        return self._tc("qdisc", "delete", "dev", self.name, "ingress")
+
+
+@dataclass(frozen=True)
+class AddGuard(Operation):
+    """Have a port let in its own station's frames alone: the program of a `Port`."""
+
+    name: str
+    index: int
+    program: Program
+
+    def describe(self) -> str:
+        """`tc filter add … ingress … bpf`."""
+        where = ["filter", "add", "dev", self.name, "ingress", "protocol", "all", "pref", "1"]
+        return self._tc(*where, "bpf", "direct-action", "bytecode", bytecode(self.program))
 
 
 @dataclass(frozen=True)
@@ -165,8 +226,7 @@ class DisablePort(Operation):
 
     def describe(self) -> str:
         """`bridge link set … state 0`."""
-        words = ["bridge", "-n", self.namespace, "link", "set", "dev", self.name]
-        return shlex.join([*words, "state", "0"])
+        return self._bridge("link", "set", "dev", self.name, "state", "0")
 
 
 @dataclass(frozen=True)

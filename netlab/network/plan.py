@@ -20,7 +20,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from netlab.network import names
+from netlab.network import guard, names
 from netlab.network.model import (
     Link,
     Masquerade,
@@ -28,6 +28,7 @@ from netlab.network.model import (
     Network,
     Peer,
     PodLink,
+    Port,
     Route,
     Rules,
 )
@@ -177,18 +178,29 @@ def internet(lab: Lab) -> Namespace:
 def pod_link(
     lab: Lab, node: Node, namespace: str, pod_name: str, pod_uid: str, ips: Sequence[str]
 ) -> PodLink:
-    """A pod's namespace and the port on its node's bridge; `ips` come one per family, bare."""
+    """A pod's namespace and the port on its node's bridge; `ips` come one per family, bare.
+
+    The bridge is told who is behind the port and learns nothing there; the port lets in what is
+    the pod's own, and gets no frame that is for somebody else (see `guard`).
+    """
     inside = names.namespace(lab.name, namespace, pod_name)
     primary = _containing(ips[0], node.pod_cidrs)
     index = names.pod_port_index(pod_uid, ips[0], primary)
+    mac = names.mac(pod_uid, "pod")
     port = Link(
         name=names.pod_port(index),
         index=index,
         kind="veth",
         mac=names.mac(pod_uid, "port"),
         master=names.POD_BRIDGE,
-        hairpin=True,
-        peer=Peer(inside, names.NODE_LINK, names.NODE_LINK_INDEX, names.mac(pod_uid, "pod")),
+        as_port=Port(
+            hairpin=True,
+            learning=False,
+            flood=False,
+            stations=(mac,),
+            guard=guard.program(mac, ips),
+        ),
+        peer=Peer(inside, names.NODE_LINK, names.NODE_LINK_INDEX, mac),
     )
     return PodLink(
         uid=pod_uid,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from socket import AF_INET
 from typing import Any, cast
 
-from netlab.kernel import messages, netns, paths, sysctl
+from netlab.kernel import bridgeport, messages, netns, paths, sysctl
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 from netlab.network import masquerade
-from netlab.network.model import Link, LinkKind, Namespace, Network, Route, Sysctl
+from netlab.network.model import Link, LinkKind, Namespace, Network, Port, Route, Sysctl
 from netlab.network.operations import AddMasquerade
 
 _IFF_UP = 0x1
@@ -87,12 +87,29 @@ def _link(
         kind=cast(LinkKind, kind),
         mac=entry.get_attr("IFLA_ADDRESS") if kind != "loopback" else "",
         master=names.get(entry.get_attr("IFLA_MASTER") or 0),
-        hairpin=bool(data is not None and data.get_attr("IFLA_BRPORT_MODE")),
+        as_port=_port(data) if data is not None else Port(),
         up=up,
         addresses=tuple(own),
         unrouted=tuple(unrouted),
         announced=tuple(announced),
     )
+
+
+def _port(data: Any) -> Port:
+    return Port(
+        hairpin=bool(data.get_attr("IFLA_BRPORT_MODE")),
+        learning=bool(data.get_attr("IFLA_BRPORT_LEARNING")),
+        flood=bool(data.get_attr("IFLA_BRPORT_UNICAST_FLOOD")),
+    )
+
+
+def guarded(socket: NetlinkSocket, found: Iterable[Link]) -> Iterator[Link]:
+    """The links with what `links` does not ask for: their ports' stations and guards."""
+    stations = bridgeport.stations(socket)
+    for link in found:
+        guard = bridgeport.first_filter(socket, link.index)
+        port = replace(link.as_port, stations=stations.get(link.index, ()), guard=guard)
+        yield replace(link, as_port=port)
 
 
 def _on_link(socket: NetlinkSocket) -> set[tuple[str, int]]:

@@ -1,30 +1,19 @@
-"""The kernel's filter for captures: what can be a probe, its answer, or an error about it. Pure.
-
-Classic BPF, written with names and assembled here, since its jumps are relative and easily wrong.
-"""
+"""The kernel's filter for captures: what can be a probe, its answer, or an error about it. Pure."""
 
 from __future__ import annotations
 
 import struct
 
+from netlab import bpf
+
 SNAP = 256  # bytes taken of each packet: headers, and a UDP probe's token
 
-_CODES = {
-    "load-ethertype": 0x28,
-    "load-byte": 0x30,
-    "load-byte-after-header": 0x50,
-    "load-header-length": 0xB1,
-    "equal": 0x15,
-    "any-bit": 0x45,
-    "return": 0x06,
-}
-_ETHERTYPE = 0xFFFFF000  # SKF_AD_OFF + SKF_AD_PROTOCOL
 _NEXT = ""
 _SYN_OR_RST = 0x06
 
-# (label, operation, operand, where to when true, where to when false); the IP header is at 0.
-_PROGRAM: tuple[tuple[str, str, int, str, str], ...] = (
-    ("", "load-ethertype", _ETHERTYPE, _NEXT, _NEXT),
+# The IP header is at 0.
+_PROGRAM: tuple[bpf.Line, ...] = (
+    ("", "load-half", bpf.ETHERTYPE, _NEXT, _NEXT),
     ("", "equal", 0x0800, _NEXT, "IPv6"),
     ("", "load-byte", 9, _NEXT, _NEXT),
     ("", "equal", 17, "take", _NEXT),  # UDP
@@ -47,15 +36,7 @@ _PROGRAM: tuple[tuple[str, str, int, str, str], ...] = (
 
 def assembled() -> bytes:
     """The program as an array of `struct sock_filter`."""
-    labels = {label: line for line, (label, *_) in enumerate(_PROGRAM) if label}
-
-    def distance(line: int, label: str) -> int:
-        return labels[label] - line - 1 if label else 0
-
-    return b"".join(
-        struct.pack("HBBI", _CODES[name], distance(line, yes), distance(line, no), operand)
-        for line, (_, name, operand, yes, no) in enumerate(_PROGRAM)
-    )
+    return b"".join(struct.pack(bpf.FORMAT, *line) for line in bpf.assembled(_PROGRAM))
 
 
 def instructions() -> int:

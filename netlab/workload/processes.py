@@ -64,7 +64,8 @@ class Processes:
         if container.has_ended:
             raise NetlabError(f"container {request['container']} is not running")
         executed = Running(request, _EXEC_DRAIN_SECONDS)
-        process = self._bounding.limited(request["uid"], request["process"])
+        process = self._sandboxing.granted(request["process"])
+        process = self._bounding.limited(request["uid"], process)
         groups = self._bounding.places(request["uid"])
         stdin = request["stdin"]
         await executed.begin(
@@ -260,7 +261,7 @@ class ContainerProcess(Running):
         self._crun, self._bounding = crun, bounding
         uid = self._request["uid"]
         self._oom_kills = bounding.oom_kills(uid)
-        process = bounding.limited(uid, self._request["process"])
+        process = bounding.limited(uid, sandboxing.granted(self._request["process"]))
         try:
             with sandboxing.prepared({**self._request, "process": process}) as made:
                 stdin, groups = self._request["stdin"], bounding.places(uid)

@@ -15,7 +15,6 @@ from netlab.kernel.userns import IdRange
 from netlab.workload import oci, root
 from netlab.workload.control import Json
 
-
 _REACHING = ("CAP_NET_ADMIN",)
 """What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
 
@@ -42,6 +41,10 @@ class Sandboxing:
         self._ids = ids
         self._number = 0
 
+    def granted(self, process: Json) -> Json:
+        """A process with no more capabilities than stay within a pod here."""
+        return process if self._ids else oci.without(process, _REACHING)
+
     def inside(self, path: str) -> Path:
         """Where a path that a controller named is in our own mount namespace."""
         return self._private / Path(path).relative_to(self._lab)
@@ -63,7 +66,7 @@ class Sandboxing:
                 with self._sources(request, ids) as sources:
                     root.build(made, sources)
                 config = oci.config(
-                    request["process"] if ids else oci.without(request["process"], _REACHING),
+                    request["process"],
                     made.mount_point,
                     request["hostname"],
                     netns=netns,

@@ -15,6 +15,7 @@ import pytest
 
 from netlab.errors import KernelRefused
 from netlab.kernel import netns, paths, process, teardown
+from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import run
 from netlab.network import apply, diff, plan, read
 from netlab.network.model import Link, Namespace
@@ -28,6 +29,13 @@ def everything(lab_dir: Path) -> dict[str, Namespace]:
     """All namespaces of a lab as they are."""
     found = paths.namespaces(lab_dir).iterdir()
     return {path.name: read.namespace(path, path.name) for path in sorted(found)}
+
+
+def port(node: Path, name: str) -> Link:
+    """A pod's port on its node, as it is."""
+    with NetlinkSocket(node) as socket:
+        found = [link for link in read.links(socket) if link.name == name]
+        return next(read.guarded(socket, found))
 
 
 def names(lab_dir: Path) -> list[str]:
@@ -163,6 +171,7 @@ def test_dry_run_prints_exactly_what_apply_does(running, tmp_path):
                 paths.namespace(running.directory, namespace.name), namespace.name, sysctls
             )
             assert made == planned
+        assert port(theirs / pod.node, pod.port.name) == replace(pod.port, peer=None)
         assert sorted(entry.name for entry in theirs.iterdir()) == sorted(ours)
         save = ["iptables-save", "-t", "nat"]
         rules = [
@@ -324,11 +333,48 @@ def test_detached_pods_links_go_away(running):
     assert eventually(lambda: ports() == []), ports()
 
 
-def test_pods_port_has_hairpin(running):
+def test_pods_port_is_as_planned(running):
     pod = running.pod("worker001", "web", 2)
     running.attach(pod)
-    node = read.namespace(running.path("worker001"), "node")
-    assert node.link(pod.port.name) == replace(pod.port, peer=None)
+    assert port(running.path("worker001"), pod.port.name) == replace(pod.port, peer=None)
+
+
+PORT_DAMAGE = {
+    "hairpin": "bridge link set dev {port} hairpin off",
+    "learning": "bridge link set dev {port} learning on",
+    "flooding": "bridge link set dev {port} flood on",
+    "station gone": "bridge fdb delete {mac} dev {port} master",
+    "station stolen": "bridge fdb replace {mac} dev {other} master static",
+    "guard gone": "tc qdisc delete dev {port} ingress",
+    "filter gone": "tc filter delete dev {port} ingress",
+    "another filter": "tc filter delete dev {port} ingress && tc filter add dev {port} ingress"
+    " protocol all pref 1 u32 match u32 0 0",
+    "another program": "tc filter replace dev {port} ingress protocol all pref 1 handle 1"
+    " bpf direct-action bytecode '1,6 0 0 0'",
+}
+
+
+@pytest.mark.parametrize("damage", PORT_DAMAGE)
+def test_damage_to_a_pods_port_is_mended_in_place(running, damage):
+    where = running.path("worker001")
+    pod, other = running.pod("worker001", "web", 2), running.pod("worker001", "other", 3)
+    running.attach(pod, other)
+    inode = paths.namespace(running.directory, pod.name).stat().st_ino
+    before = port(where, pod.port.name)
+    words = {"port": pod.port.name, "mac": pod.inside.link("eth0").mac, "other": other.port.name}
+    run(["sh", "-ec", PORT_DAMAGE[damage].format(**words)], netns=where)
+    assert port(where, pod.port.name) != before
+    running.attach(pod, other)
+    assert port(where, pod.port.name) == before
+    assert paths.namespace(running.directory, pod.name).stat().st_ino == inode
+
+
+def test_pods_port_keeps_its_station_while_the_pods_link_is_down(running):
+    pod = running.pod("worker001", "web", 2)
+    running.attach(pod)
+    before = port(running.path("worker001"), pod.port.name)
+    run(["sh", "-ec", "ip link set eth0 down; sleep 0.1"], netns=running.path("default.web"))
+    assert port(running.path("worker001"), pod.port.name) == before
 
 
 def test_adoption_after_the_builder_was_killed(lab_dir, labs, tmp_path):

@@ -25,7 +25,6 @@ from kernel.sandboxes import (
 
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError
-from netlab.kernel import process
 from netlab.workload import crilog, hidden, root
 from netlab.workload.sandbox import (
     Command,

@@ -6,8 +6,9 @@ import errno
 import struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused
-from netlab.kernel import messages, netlink
+from netlab.kernel import bridgeport, messages, netlink
 from netlab.kernel.netlink import Message
+from netlab.kernel.rtnetlink import ifinfmsg
 
 
 def message(size):
@@ -58,14 +59,14 @@ def test_refusals_name_the_message():
     assert isinstance(netlink._refusal(message(0), errno.EPERM, ""), EnvironmentLacks)
 
 
-def test_hairpin_is_marked_as_nested():
+def test_a_ports_switches_are_marked_as_nested():
     """Else the kernel reads the attribute as the old one-byte port state."""
-    body = messages.set_hairpin("x", 7).body
+    body = bridgeport.set_port("x", 7, hairpin=True, learning=True, flood=True).body
     header = struct.calcsize("=BxHiII")
     length, kind = struct.unpack_from("=HH", body, header)
     assert kind == 0x8000 | 12
     assert struct.unpack_from("=HHB", body, header + 4) == (5, 4, 1)
-    assert length == 12
+    assert length == 28
 
 
 def test_ipv6_addresses_are_usable_at_once():
@@ -76,3 +77,34 @@ def test_ipv6_addresses_are_usable_at_once():
 
 def test_bodies_repeated_for_each_pod_are_encoded_once():
     assert messages.set_up("a", 2).body is messages.set_up("b", 2).body
+
+
+def test_a_veth_pair_is_encoded_as_pyroute2_does():
+    body = messages.add_veth(
+        "x",
+        name="veth1",
+        index=77,
+        mac="02:00:00:00:00:01",
+        master=4,
+        peer_name="eth0",
+        peer_index=2,
+        peer_mac="02:00:00:00:00:02",
+        peer_netns=9,
+    ).body
+    there = [
+        ("IFLA_IFNAME", "eth0"),
+        ("IFLA_ADDRESS", "02:00:00:00:00:02"),
+        ("IFLA_NET_NS_FD", 9),
+    ]
+    peer = ("VETH_INFO_PEER", {"index": 2, "attrs": there})
+    info = [("IFLA_INFO_KIND", "veth"), ("IFLA_INFO_DATA", {"attrs": [peer]})]
+    theirs = ifinfmsg()
+    theirs["index"], theirs["flags"], theirs["change"] = 77, 1, 1
+    theirs["attrs"] = [
+        ("IFLA_IFNAME", "veth1"),
+        ("IFLA_ADDRESS", "02:00:00:00:00:01"),
+        ("IFLA_MASTER", 4),
+        ("IFLA_LINKINFO", {"attrs": info}),
+    ]
+    theirs.encode()
+    assert body == bytes(theirs.data[16:])

@@ -5,20 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 
 from netlab.network import plan
-from netlab.network.diff import announcements, attach, diff, pod_differs
+from netlab.network.diff import announcements, attach, diff, pod_differs, pod_port_repairs
 from netlab.network.model import Link, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
+    AddGuard,
+    AddIngress,
     AddMasquerade,
     AddRoute,
+    AddStation,
     AddVeth,
     Announce,
     CreateNamespace,
     DeleteAddress,
+    DeleteIngress,
     DeleteLink,
     DeleteRoute,
-    SetHairpin,
     SetMaster,
+    SetPort,
     SetSysctl,
     SetUp,
 )
@@ -216,7 +220,8 @@ def test_half_made_pods_differ():
 def test_attaching_a_pod_in_order():
     kinds = [type(operation) for operation in attach(pod())]
     kinds = [kind for kind in kinds if kind is not SetSysctl]
-    assert kinds == [CreateNamespace, AddVeth, SetHairpin, SetUp, SetUp, AddAddress, AddRoute]
+    port = [AddVeth, SetPort, AddStation, AddIngress, AddGuard]
+    assert kinds == [CreateNamespace, *port, SetUp, SetUp, AddAddress, AddRoute]
 
 
 VIP, OTHER_VIP = "172.16.110.200/32", "172.16.110.201/32"
@@ -247,3 +252,22 @@ def test_an_announced_address_as_commands():
         f"ip -n {NODE} addr add {VIP} dev eth1 preferred_lft 0",
         f"ip netns exec {NODE} arping -c1 -UI eth1 172.16.110.200",
     ]
+
+
+def test_a_pods_port_is_mended_where_it_differs():
+    def repairs(**fields):
+        port = port_of(link)
+        found = replace(port, as_port=replace(port.as_port, **fields))
+        return pod_port_repairs(link, found)
+
+    link = pod()
+    node, name, index, wanted = link.node, link.port.name, link.port.index, link.port.as_port
+    assert repairs() == ()
+    assert repairs(flood=True) == (SetPort(node, name, index, wanted),)
+    assert repairs(stations=()) == (AddStation(node, name, index, wanted.stations[0]),)
+    assert repairs(stations=("02:00:00:00:00:09", *wanted.stations)) == ()
+    assert repairs(guard=()) == (
+        DeleteIngress(node, name, index),
+        AddIngress(node, name, index),
+        AddGuard(node, name, index, wanted.guard),
+    )

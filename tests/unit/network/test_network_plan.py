@@ -140,7 +140,7 @@ def test_pod_hangs_on_its_nodes_bridge_with_hairpin():
     link = pod(lab())
     assert link.node == "demo.worker001"
     assert link.name == "demo.default.web"
-    assert (link.port.master, link.port.hairpin) == ("cni0", True)
+    assert (link.port.master, link.port.as_port.hairpin) == ("cni0", True)
     node = plan.cluster(lab()).namespace(link.node)
     assert link.master_index == node.link("cni0").index
     assert link.inside.link("eth0").addresses == ("10.244.1.2/24",)
