@@ -170,7 +170,7 @@ def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ou
 
 
 def tried_without_guard(machine: Disposable, attempt: Attempt) -> Outcome:
-    pod = {**attempt.pod(machine.facts), "own": list(attempt.own)}
+    pod = {**attempt.pod(machine.facts), "unguarded": list(attempt.unguarded)}
     wanted = {"pod": pod, "objects": attempt.objects(machine.facts)}
     file = machine.write(f"/srv/{attempt.name}.json", json.dumps(wanted))
     done = machine.run(sys.executable, str(UNGUARDED), file)
@@ -178,7 +178,5 @@ def tried_without_guard(machine: Disposable, attempt: Attempt) -> Outcome:
 
 
 @every_attempt
-def test_without_guard_it_would_get_out(
-    attempt: Attempt, unguarded: dict[str, Outcome]
-) -> None:
+def test_without_guard_it_would_get_out(attempt: Attempt, unguarded: dict[str, Outcome]) -> None:
     assert unguarded[attempt.name].succeeded, unguarded[attempt.name].said

@@ -28,7 +28,7 @@ class Attempt:
     `look` is a shell command that exits with 0 on a machine that was harmed.
     `entered` has others come into the pod: an exec probe, and `netlab exec`.
     `refusable` may be refused, or never start: then it has not succeeded.
-    `own` are the namespaces that also the unguarded sandbox gives: by default none.
+    `unguarded` is how the unguarded sandbox is for it: see there.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Attempt:
     look: str = ""
     entered: bool = False
     refusable: bool = False
-    own: Sequence[str] = ()
+    unguarded: Sequence[str] = ()
 
     def pod(self, facts: Mapping[str, str]) -> Json:
         """The pod's manifest on a machine with these facts."""
@@ -94,7 +94,9 @@ def config(name: str, **content: Any) -> Json:
 def claim(name: str) -> Json:
     """A volume that several pods may share."""
     requests = {"resources": {"requests": {"storage": "1Mi"}}}
-    return _object("PersistentVolumeClaim", name, spec={"accessModes": ["ReadWriteMany"], **requests})
+    return _object(
+        "PersistentVolumeClaim", name, spec={"accessModes": ["ReadWriteMany"], **requests}
+    )
 
 
 def pod(name: str, container: Json, **spec: Any) -> Json:

@@ -42,11 +42,13 @@ class Disposable:
         """Where we find a path of its."""
         return Path(f"/proc/{self.init}/root{inside}")
 
-    def entering(self, *argv: str) -> list[str]:
-        """What runs a program there."""
+    def entering(self, *argv: str, terminal: bool = False) -> list[str]:
+        """What runs a program there; without a terminal, it has nothing to read."""
         into = [f"--{name}" for name in _NAMESPACES]
         there = ["--root", "--wd", "env", f"--chdir={ROOT}"]
-        return ["nsenter", "--target", str(self.init), *into, *there, *argv]
+        # Its own /dev/null, as even that can be harmed by who has it open.
+        quiet = ["sh", "-c", 'exec "$@" </dev/null', "sh"] if not terminal else []
+        return ["nsenter", "--target", str(self.init), *into, *there, *quiet, *argv]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,14 +59,14 @@ class Disposable:
             paths.NETNS_DIR_VARIABLE: f"{_RUN}/netns",
         }
 
-    def start(self, *argv: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(self, *argv: str) -> subprocess.Popen[str]:
         """Begin a program there."""
         return subprocess.Popen(
             self.entering(*argv),
             env=self.environment,
             text=True,
             errors="replace",
-            stdin=stdin,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )

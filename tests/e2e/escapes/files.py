@@ -35,11 +35,13 @@ ATTEMPTS = [
         "open('/opt/open/file', 'a').write('write-open-file')",
         as_user(1000),
         look="grep -q write-open-file /opt/open/file",
+        unguarded=("writable",),
     ),
     Attempt(
         "write-open-directory",
         "open('/opt/open/from-a-pod', 'w').write('x')",
         look="test -e /opt/open/from-a-pod",
+        unguarded=("writable",),
     ),
     Attempt(
         "write-after-remount",
@@ -72,6 +74,7 @@ open("/opt/open/remounted", "w").write("x")
         "touch-machine-file",
         "os.utime('/etc/hostname', (1, 1))",
         look="test $(stat -c %Y /etc/hostname) = 1",
+        unguarded=("writable",),
     ),
     Attempt(
         "leftover-descriptors",
@@ -130,7 +133,7 @@ for base in ("", "/proc/1/root", "/proc/self/root"):
     for top in ("/run/labs", "/run/netlab"):
         for root, directories, files in os.walk(base + top):
             for name in files:
-                if name in ("api.sock", "responder.sock", "kubeconfig", "marker"):
+                if name in ("api.sock", "responder.sock", "kubeconfig"):
                     got_out()
 """,
     ),
@@ -168,14 +171,6 @@ if [line for line in out.stdout.splitlines() if line.startswith("CapEff:")
     got_out()
 """,
         as_user(1000),
-    ),
-    Attempt(
-        "become-root",
-        "os.setresuid(0, 0, 0)\nshow('/etc/app/secret')\ngot_out()",
-        {"securityContext": {
-            "runAsUser": 1000, "capabilities": {"add": ["SETUID", "SETGID"]},
-            "allowPrivilegeEscalation": False,
-        }},
     ),
     Attempt("secret-as-another-user", "os.setresuid(0, 0, 0)\nshow('/etc/app/secret')",
             adding("DAC_OVERRIDE", "DAC_READ_SEARCH"), refusable=True),

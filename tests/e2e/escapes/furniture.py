@@ -35,6 +35,7 @@ SECRETS = {
     "/home/user/secret": 0o644,
     "/tmp/secret": 0o644,
     "/run/secret": 0o644,
+    "/run/netlab/other/kubeconfig": 0o644,
     "/dev/shm/secret": 0o644,
 }
 VICTIMS = ("kill-outside", "ptrace-outside")
@@ -71,7 +72,9 @@ def programs() -> None:
     for name in ("suid", "capable"):
         Path("/opt/tools", name).write_bytes(Path("/bin/cat").read_bytes())
         Path("/opt/tools", name).chmod(0o4755 if name == "suid" else 0o755)
-    subprocess.run(["setcap", "cap_dac_read_search,cap_sys_admin=ep", "/opt/tools/capable"], check=True)
+    subprocess.run(
+        ["setcap", "cap_dac_read_search,cap_sys_admin=ep", "/opt/tools/capable"], check=True
+    )
 
 
 def answer(server: socket.socket) -> None:

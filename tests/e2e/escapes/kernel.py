@@ -92,27 +92,21 @@ got_out()
 """, adding("SYS_TIME"), refusable=True),
     Attempt("nice", "os.nice(-5)\ngot_out()"),
     Attempt("real-time", "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))\ngot_out()"),
-    Attempt("more-files-than-allowed", """
-import resource
-soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard + 1))
-got_out()
-"""),
     Attempt("vsock", "socket.socket(40, socket.SOCK_STREAM)\ngot_out()"),
     Attempt("obsolete-personality", "checked(libc.personality(0x0400000))\ngot_out()"),
-    Attempt("user-namespace", f"checked(libc.unshare({NEW_USER}))\ngot_out()"),
+    Attempt("user-namespace", f"checked(libc.unshare({NEW_USER}))\ngot_out()", unguarded=("pivot",)),
     Attempt("user-namespace-as-user", f"checked(libc.unshare({NEW_USER}))\ngot_out()",
-            as_user(1000)),
+            as_user(1000), unguarded=("pivot",)),
     Attempt("user-namespace-clone", f"""
 if not call(56, {NEW_USER} | 17, 0, 0, 0, 0):
     got_out()
     os._exit(0)
-"""),
+""", unguarded=("pivot",)),
     Attempt("user-namespace-clone3", f"""
 if not call(435, struct.pack("QQQQQQQQ", {NEW_USER}, 0, 0, 0, 17, 0, 0, 0), 64):
     got_out()
     os._exit(0)
-"""),
+""", unguarded=("pivot",)),
     Attempt("network-namespace", "checked(libc.unshare(0x40000000))\ngot_out()"),
     Attempt("mount-namespace", "checked(libc.unshare(0x20000))\ngot_out()"),
     Attempt("capabilities-granted", """

@@ -11,6 +11,14 @@ client.connect({address})
 print(client.recv(100).decode())
 """
 
+
+def _seen_outside(command: str) -> str:
+    """Exits with 0 if a command does in the machine's network or in a node's, not only in pods'."""
+    spaces = "$(ls -d /run/labs/run/*/netns/* 2>/dev/null | grep -v '[.]default[.]')"
+    nodes = f"for each in {spaces}; do nsenter --net=$each {command} && exit 0; done"
+    return f"exec 2>/dev/null; {command} && exit 0; {nodes}; exit 1"
+
+
 ATTEMPTS = [
     Attempt("abstract-socket", _CONNECT.format(
         family="socket.AF_UNIX", address=r"'\0netlab-machine'")),
@@ -24,7 +32,7 @@ for line in open("/proc/net/route").read().splitlines()[1:]:
                 print(client.recv(100).decode())
         except OSError as error:
             print(address, error)
-if not os.path.exists("/sys/class/net/eth0"):  # a sandbox without a network of its own
+if len(open("/proc/net/route").readlines()) < 2:  # a sandbox without a network of its own
     print(socket.create_connection(("127.0.0.1", 4242)).recv(100).decode())
 """),
     Attempt("sockets-of-others", """
@@ -36,19 +44,12 @@ for line in open("/proc/net/unix").read().splitlines():
 import subprocess
 out = subprocess.run(["iptables", "-N", "MADE-BY-A-POD"], capture_output=True, text=True)
 print(out.stderr)
-""", adding("NET_ADMIN"), look=(
-        "iptables -S MADE-BY-A-POD 2>/dev/null || "
-        "for each in $(ls -d /run/labs/run/*/netns/* 2>/dev/null | grep -v '[.]default[.]'); do "
-        "nsenter --net=$each iptables -S MADE-BY-A-POD 2>/dev/null && exit 0; done; "
-        "iptables -S MADE-BY-A-POD 2>/dev/null")),
+""", adding("NET_ADMIN"), look=_seen_outside("iptables -S MADE-BY-A-POD")),
     Attempt("links-of-the-machine", """
 import subprocess
 argv = ["ip", "link", "add", "bypod", "type", "bridge"]
 print(subprocess.run(argv, capture_output=True, text=True).stderr)
-""", adding("NET_ADMIN"), look=(
-        "ip link show bypod 2>/dev/null || "
-        "for each in $(ls -d /run/labs/run/*/netns/* 2>/dev/null | grep -v '[.]default[.]'); do "
-        "nsenter --net=$each ip link show bypod 2>/dev/null && exit 0; done; false")),
+""", adding("NET_ADMIN"), look=_seen_outside("ip link show bypod")),
     Attempt("settings-of-the-network", """
 open("/proc/sys/net/ipv4/ip_forward", "w").write("1")
 """, adding("NET_ADMIN"), look="test $(cat /proc/sys/net/ipv4/ip_forward) = 1"),
@@ -62,7 +63,7 @@ for path in glob.glob("/proc/*/ns/net") + glob.glob("/run/netns/*") + glob.glob(
             got_out()
     except OSError as error:
         print(path, error)
-""", adding("NET_ADMIN"), own=("net",)),
+""", adding("NET_ADMIN"), unguarded=("net",)),
     Attempt("shared-memory", """
 libc.shmat.restype = ctypes.c_void_p
 place = libc.shmat(checked(libc.shmget(0x4E4C, 4096, 0)), None, 0)

@@ -45,7 +45,7 @@ __attribute__((constructor)) static void loaded(void)
 	try();
 }
 #else
-void _start(void)
+__attribute__((force_align_arg_pointer)) void _start(void)
 {
 	try();
 	call(__NR_exit, 0, 0, 0);

@@ -57,13 +57,15 @@ def _content() -> Json:
 
 
 def _attempt(
-    name: str, *targets: tuple[str, str], env: Json | None = None, own: tuple[str, ...] = ()
+    name: str, *targets: tuple[str, str], env: Json | None = None, unguarded: tuple[str, ...] = ()
 ) -> Attempt:
     """The payload at /evil and at `targets`: paths, and which part of it (empty: all)."""
     mounts = [("/evil", ""), *targets]
     volume_mounts: list[Json] = [{"name": "out", "mountPath": "/out"}]
     for path, part in mounts:
-        volume_mounts.append({"name": "v", "mountPath": path, **({"subPath": part} if part else {})})
+        volume_mounts.append(
+            {"name": "v", "mountPath": path, **({"subPath": part} if part else {})}
+        )
     reader = {
         "name": "reader", "image": "busybox", "command": shell("sleep 3; cat /out/proof"),
         "volumeMounts": [{"name": "out", "mountPath": "/out"}],
@@ -77,7 +79,7 @@ def _attempt(
         container["env"] = [{"name": key, "value": value} for key, value in env.items()]
     return Attempt(
         name, "", container, {"volumes": volumes, "containers": [reader]},
-        [config(name, **_content())], entered=True, own=own,
+        [config(name, **_content())], entered=True, unguarded=unguarded,
     )  # fmt: skip
 
 
@@ -97,10 +99,10 @@ def attempts() -> list[Attempt]:
         _attempt("shadow-name-service", ("/etc/nsswitch.conf", "nsswitch.conf"),
                  (f"{_LIBRARIES}/libnss_evil.so.2", "payload.so")),
         _attempt("shadow-passwd", ("/etc/passwd", "passwd"), ("/usr/bin/mount", "mount")),
-        _attempt("shadow-python", (f"{python}/sitecustomize.py", "sitecustomize.py"),
-                 own=("python",)),
+        _attempt("shadow-python", (os.path.realpath(f"{python}/sitecustomize.py"), "sitecustomize.py"),
+                 unguarded=("python",)),
         _attempt("environment-path", env={"PATH": "/evil:/usr/bin:/bin"}),
         _attempt("environment-preload", env={"LD_PRELOAD": PRELOAD}),
         _attempt("environment-audit", env={"LD_AUDIT": PRELOAD}),
-        _attempt("environment-python", env={"PYTHONPATH": "/evil"}, own=("python",)),
+        _attempt("environment-python", env={"PYTHONPATH": "/evil"}, unguarded=("python",)),
     ]  # fmt: skip

@@ -6,7 +6,8 @@ Runs on a disposable machine. The container's root is the machine's `/` without 
 below, read-only, with private places on top, as netlab's. But programs are found by PATH in the
 pod's root by somebody who still has all rights, paths in volumes are followed wherever they lead,
 the root is changed by chroot alone, nothing is dropped, filtered or masked, and of the namespaces
-only those are its own that the pod's `own` names.
+only those are its own that `unguarded` names. There may also stand: `pivot`, then the root is
+changed for good; `writable`, then it is not read-only; `python`, then whoever enters uses that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import base64
 import ctypes
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -50,12 +52,14 @@ class Kubelet:
 
     def __init__(self, pod: Json, objects: list[Json]) -> None:
         self.spec, self.objects = pod["spec"], objects
-        self.python = "yes" if "python" in pod.get("own", ()) else ""
+        self.how = pod.get("unguarded", ())
+        self.own = sum(CLONE[name] for name in self.how if name in CLONE)
         self.base = Path(tempfile.mkdtemp(dir="/srv"))
-        self.own = sum(CLONE[name] for name in pod.get("own", ()) if name in CLONE)
+        self.nsenter = f"{self.base}/nsenter"
+        shutil.copy("/usr/bin/nsenter", self.nsenter)
         self.volumes = {v["name"]: self.volume(v) for v in self.spec.get("volumes", ())}
         self.until = time.monotonic() + SECONDS
-        self.outside = os.open("/", os.O_RDONLY)  # forgotten, and inherited
+        self.outside = os.dup2(os.open("/", os.O_RDONLY), 7)  # forgotten, and inherited
 
     # -- volumes ---------------------------------------------------------------------------
 
@@ -95,7 +99,8 @@ class Kubelet:
         for each in mounts:  # the root will be read-only: its mount points are made on the machine
             self.make_point(each)
         mount("/", root, "none", MS_BIND)
-        mount("none", root, "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
+        if "writable" not in self.how:
+            mount("none", root, "none", MS_BIND | MS_REMOUNT | MS_RDONLY)
         for name in PRIVATE:
             mount("tmpfs", f"{root}/{name}", "tmpfs")
         mount("proc", f"{root}/proc", "proc")
@@ -108,11 +113,20 @@ class Kubelet:
             mount(str(self.source(each)), target, "none", MS_BIND)
         return root
 
+    def change_root(self, root: str) -> None:
+        if "pivot" in self.how:
+            os.chdir(root)
+            libc.syscall(155, b".", b".")
+            libc.umount2(b".", 2)
+            os.chdir("/")
+        else:
+            os.chroot(root)
+
     def source(self, wanted: Json) -> Path:
         path = self.volumes[wanted["name"]] / wanted.get("subPath", "")
         if not path.exists():
             path.mkdir(parents=True)
-        return path
+        return Path(os.path.realpath(path))
 
     def make_point(self, wanted: Json) -> None:
         target = Path(wanted["mountPath"])
@@ -147,21 +161,23 @@ class Kubelet:
                     Path(f"{self.base}/{container['name']}.pid").write_text(str(inner))
                     os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]) & 255)
                 root = self.make_root(container)
-                os.chroot(root)
+                self.change_root(root)
                 os.chdir(container.get("workingDir", "/"))
                 self.execute(container, container["command"])
             finally:
                 os._exit(128)
         return child
 
-    def execute(self, container: Json, argv: list[str]) -> None:
+    def execute(self, container: Json, argv: list[str], *before: str) -> None:
         wanted = {**self.spec.get("securityContext", {}), **container.get("securityContext", {})}
         user, group = wanted.get("runAsUser", 0), wanted.get("runAsGroup", 0)
         text = INIT + (DROPPING.format(user, group) if user else PLAIN)
-        env = {"PATH": os.environ["PATH"], "NETLAB_OWNER": "somebody", "PYTHON": self.python}
+        python = "yes" if "python" in self.how else ""
+        env = {"PATH": os.environ["PATH"], "NETLAB_OWNER": "somebody", "PYTHON": python}
         env |= {each["name"]: each["value"] for each in container.get("env", ())}
         os.set_inheritable(self.outside, True)
-        os.execvpe("sh", ["sh", "-c", text, "sh", *argv], env)
+        words = [*before, "sh", "-c", text, "sh", *argv]
+        os.execvpe(words[0], words, env)
 
     def enter(self, container: Json, pid: int, argv: list[str]) -> int:
         """Run another program beside a container's process, coming from outside."""
@@ -174,11 +190,9 @@ class Kubelet:
                         os.waitpid(inner, 0)
                         os._exit(0)
                 time.sleep(0.02)  # on the way, with all rights and the machine's root
-                root = os.open(f"/proc/{pid}/root", os.O_RDONLY)
-                libc.setns(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY), 0)
-                os.fchdir(root)
-                os.chroot(".")
-                self.execute(container, argv)
+                place = f"/proc/{pid}"
+                into = [f"--mount={place}/ns/mnt", f"--root={place}/root", f"--wd={place}/root"]
+                self.execute(container, argv, self.nsenter, *into)
             finally:
                 os._exit(128)
         return child
