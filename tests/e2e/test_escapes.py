@@ -36,6 +36,8 @@ ATTEMPTS = [
 ]
 UNGUARDED = Path(__file__).parent / "escapes" / "unguarded.py"
 SECONDS = 30.0
+RACE_SECONDS = 10.0
+TOGETHER = 5
 RESOURCES = {
     "Pod": "pods",
     "ConfigMap": "configmaps",
@@ -70,22 +72,32 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outc
 
 
 def tried(machine: Disposable, client: Client) -> dict[str, Outcome]:
+    """Try everything: in waves, where somebody has to come in or a race is to be won."""
     facts = facts_in_lab(machine)
-    refused = {attempt.name: refusal(client, attempt, facts) for attempt in ATTEMPTS}
-    wanted = [attempt for attempt in ATTEMPTS if not refused[attempt.name]]
-    with ThreadPoolExecutor(2) as pool:
-        begun = {a.name: pool.submit(entered, machine, a.name) for a in wanted if a.entered}
-        await_end(client, {attempt.name for attempt in wanted})
-        entries = {name: future.result() for name, future in begun.items()}
-    said = {attempt.name: told(client, attempt.name) for attempt in wanted}
-    return {
-        attempt.name: outcome(
-            machine,
-            attempt,
-            refused[attempt.name] or said[attempt.name] + entries.get(attempt.name, ""),
-        )
-        for attempt in ATTEMPTS
-    }
+    refused: dict[str, str] = {}
+    said: dict[str, str] = {}
+
+    def begin(attempts: list[Attempt]) -> list[str]:
+        refused.update((each.name, refusal(client, each, facts)) for each in attempts)
+        return [attempt.name for attempt in attempts if not refused[attempt.name]]
+
+    begin([attempt for attempt in ATTEMPTS if not attempt.entered and not attempt.races])
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        for attempts in waves([attempt for attempt in ATTEMPTS if attempt.entered]):
+            left = begin(attempts)
+            said |= zip(left, pool.map(lambda name: entered(machine, name), left), strict=True)
+            await_end(client, set(left))
+    await_end(client, {a.name for a in ATTEMPTS if not (a.races or a.refusable)})
+    begin([attempt for attempt in ATTEMPTS if attempt.races])
+    time.sleep(RACE_SECONDS)
+    for name in [name for name, reason in refused.items() if not reason]:
+        said[name] = told(client, name) + said.get(name, "")
+    return {a.name: outcome(machine, a, refused[a.name] or said[a.name]) for a in ATTEMPTS}
+
+
+def waves(attempts: list[Attempt]) -> Iterator[list[Attempt]]:
+    for index in range(0, len(attempts), TOGETHER):
+        yield attempts[index : index + TOGETHER]
 
 
 def outcome(machine: Disposable, attempt: Attempt, said: str) -> Outcome:
@@ -116,11 +128,9 @@ def refusal(client: Client, attempt: Attempt, facts: dict[str, str]) -> str:
 
 def entered(machine: Disposable, name: str) -> str:
     """What programs say that others run in the pod while it tries."""
-    time.sleep(1)
+    argv = ["exec", name, "-c", "c", "--", "/bin/true"]
     return "".join(
-        done.stdout + done.stderr
-        for _ in range(2)
-        for done in [machine.netlab("exec", name, "-c", "c", "--", "/bin/true", code=None)]
+        done.stdout + done.stderr for _ in range(3) for done in [machine.netlab(*argv, code=None)]
     )
 
 

@@ -27,6 +27,7 @@ class Attempt:
     applied before it. In them `@NAME@` stands for facts of the machine.
     `look` is a shell command that exits with 0 on a machine that was harmed.
     `entered` has others come into the pod: an exec probe, and `netlab exec`.
+    `races` never ends, and wants the machine for itself.
     `refusable` may be refused, or never start: then it has not succeeded.
     `unguarded` is how the unguarded sandbox is for it: see there.
     """
@@ -38,6 +39,7 @@ class Attempt:
     others: Sequence[Json] = ()
     look: str = ""
     entered: bool = False
+    races: bool = False
     refusable: bool = False
     unguarded: Sequence[str] = ()
 

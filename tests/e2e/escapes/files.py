@@ -20,8 +20,7 @@ def _reading(path: str) -> Attempt:
     return Attempt(name, f"{UNMASK}\nshow({path!r}, '/proc/1/root{path}')")
 
 
-READS = [_reading(path) for path in (*SECRETS, "/etc/shadow", "/etc/shadow-", "/etc/gshadow")
-         if path not in ("/etc/shadow-", "/etc/gshadow")]  # fmt: skip
+READS = [_reading(path) for path in (*SECRETS, "/etc/shadow")]
 
 ATTEMPTS = [
     *READS,
@@ -69,6 +68,12 @@ open("/opt/open/remounted", "w").write("x")
         "chmod-standard-input",
         "os.fchmod(0, 0o606)",
         look="test $(stat -c %a /dev/null) = 606",
+    ),
+    # It is given to the pod's root, so that this may open it again: and is the machine's.
+    Attempt(
+        "chown-standard-input",
+        "os.fchown(0, 1234, 1234)",
+        look="test $(stat -c %u /dev/null) != 0",
     ),
     Attempt(
         "touch-machine-file",

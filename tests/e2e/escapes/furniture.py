@@ -148,12 +148,12 @@ def handle(path: str) -> str:
 def terminal() -> None:
     """A terminal on which somebody works: what is written to it is kept in a file."""
     ours, theirs = pty.openpty()
-    os.chmod(os.ttyname(theirs), 0o620)
-    screen = Path("/srv/screen").open("ab", buffering=0)
+    Path(os.ttyname(theirs)).chmod(0o620)
+    screen = os.open("/srv/screen", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
 
     def keep() -> None:
         while True:
-            screen.write(os.read(ours, 4096))
+            os.write(screen, os.read(ours, 4096))
 
     threading.Thread(target=keep, daemon=True).start()
 

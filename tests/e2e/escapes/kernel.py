@@ -43,8 +43,9 @@ for root, directories, files in os.walk("/sys/kernel"):
     Attempt("domain-name-setting", "open('/proc/sys/kernel/domainname', 'w').write('set-by-a-pod')",
             look="test $(cat /proc/sys/kernel/domainname) = set-by-a-pod"),
     Attempt("proc-keys", """
-if open("/proc/keys").read() or os.path.exists("/proc/timer_list") and open("/proc/timer_list").read():
-    got_out()
+for path in ("/proc/keys", "/proc/timer_list", "/proc/sched_debug"):
+    if os.path.exists(path) and open(path).read():
+        got_out()
 """),
     Attempt("kernel-log", """
 size = checked(libc.klogctl(10, None, 0))
@@ -83,18 +84,19 @@ got_out()
     Attempt("fanotify", "call(300, 0, 0)\ngot_out()"),
     Attempt("accounting", "call(163, None)\ngot_out()"),
     Attempt("clock", """
-call(305, 0, struct.pack("Q", 0) + struct.pack("I", 0x100) + bytes(300))  # adds 0 seconds
+call(305, 0, struct.pack("I", 0x100) + bytes(300))  # adds 0 seconds
 got_out()
 """),
     Attempt("clock-sys-time", """
-call(305, 0, struct.pack("Q", 0) + struct.pack("I", 0x100) + bytes(300))
+call(305, 0, struct.pack("I", 0x100) + bytes(300))
 got_out()
 """, adding("SYS_TIME"), refusable=True),
     Attempt("nice", "os.nice(-5)\ngot_out()"),
     Attempt("real-time", "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))\ngot_out()"),
     Attempt("vsock", "socket.socket(40, socket.SOCK_STREAM)\ngot_out()"),
     Attempt("obsolete-personality", "checked(libc.personality(0x0400000))\ngot_out()"),
-    Attempt("user-namespace", f"checked(libc.unshare({NEW_USER}))\ngot_out()", unguarded=("pivot",)),
+    Attempt("user-namespace", f"checked(libc.unshare({NEW_USER}))\ngot_out()",
+            unguarded=("pivot",)),
     Attempt("user-namespace-as-user", f"checked(libc.unshare({NEW_USER}))\ngot_out()",
             as_user(1000), unguarded=("pivot",)),
     Attempt("user-namespace-clone", f"""

@@ -56,7 +56,7 @@ open("/proc/sys/net/ipv4/ip_forward", "w").write("1")
     Attempt("leave-the-network", """
 own = os.stat("/proc/self/ns/net").st_ino
 import glob
-for path in glob.glob("/proc/*/ns/net") + glob.glob("/run/netns/*") + glob.glob("/run/labs/run/*/netns/*"):
+for path in glob.glob("/proc/*/ns/net") + glob.glob("/run/**/netns/*", recursive=True):
     try:
         if os.stat(path).st_ino != own:
             checked(libc.setns(os.open(path, os.O_RDONLY), 0x40000000))

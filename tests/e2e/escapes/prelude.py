@@ -1,5 +1,11 @@
 # What the scripts of attempts begin with. They run in a pod, so they are sent there as text.
-import ctypes, os, socket, struct, sys, time
+# ruff: noqa: F401, PTH123, PTH208, SIM115
+import ctypes
+import os
+import socket
+import struct
+import sys
+import time
 
 libc = ctypes.CDLL(None, use_errno=True)
 

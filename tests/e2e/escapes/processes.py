@@ -5,7 +5,7 @@ from __future__ import annotations
 from e2e.escapes.attempt import PRELUDE, Attempt, adding, shell
 
 CAPS = adding("SYS_PTRACE")
-SECONDS = 4
+SECONDS = 3
 
 # What a process that comes in shows, while it is not yet like those of the pod.
 ROOT = """
@@ -103,14 +103,18 @@ def _entering(name: str, script: str, container: dict[str, object] | None) -> At
     return Attempt(name, text, container, entered=True, unguarded=("pid",))
 
 
-def _hook(kind: str, script: str) -> Attempt:
+def _hook(kind: str, **more: object) -> Attempt:
     """The container looks on while its hook comes in."""
     hook = {"lifecycle": {kind: {"exec": {"command": ["/bin/true"]}}}}
-    text = script.replace("@SECONDS@", str(SECONDS))
+    text = ROOT.replace("@SECONDS@", str(SECONDS))
+    spec = {"terminationGracePeriodSeconds": 2}
     return Attempt(
-        f"enter-{kind.lower()}", text, {**CAPS, **hook}, entered=True, unguarded=("pid",)
-    )
+        f"enter-{kind.lower()}", text, {**CAPS, **hook, **more}, spec, entered=True,
+        unguarded=("pid",),
+    )  # fmt: skip
 
+
+DIES = {"exec": {"command": ["/bin/false"]}, "periodSeconds": 1, "failureThreshold": 1}
 
 SHARED_TERMINAL = """
 import fcntl, glob
@@ -132,8 +136,8 @@ ATTEMPTS = [
     _entering("enter-attach", ATTACH, CAPS),
     _entering("enter-memory", MEMORY, CAPS),
     _entering("enter-namespaces", NAMESPACES, CAPS),
-    _hook("postStart", ROOT),
-    _hook("preStop", ROOT),
+    _hook("postStart"),
+    _hook("preStop", livenessProbe={**DIES, "initialDelaySeconds": 1}),
     Attempt("hook-rights", "time.sleep(3)", {"lifecycle": {"postStart": {"exec": {"command": [
         "python3", "-c", PRELUDE + """
 if int(status()["CapBnd"], 16) & 1 << 21 or os.path.exists("/proc/self/root/../srv/marker"):

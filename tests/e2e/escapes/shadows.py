@@ -48,7 +48,6 @@ def _content() -> Json:
         "data": {
             "ld.so.preload": f"{PRELOAD}\n",
             "nsswitch.conf": "passwd: evil files\ngroup: evil files\nhosts: files evil\n",
-            "passwd": "root:x:0:0::/root:/evil/umount\nnobody:x:0:0::/:/evil/umount\n",
             "sitecustomize.py": start,
             "usercustomize.py": start,
         },
@@ -85,7 +84,7 @@ def _attempt(
 
 def attempts() -> list[Attempt]:
     """All of them; they need a compiler."""
-    python = _python()
+    start = os.path.realpath(f"{_python()}/sitecustomize.py")
     return [
         _attempt("shadow-local-bin", ("/usr/local/bin", "")),
         _attempt("shadow-local-sbin", ("/usr/local/sbin", "")),
@@ -98,8 +97,7 @@ def attempts() -> list[Attempt]:
         _attempt("shadow-preload", ("/etc/ld.so.preload", "ld.so.preload")),
         _attempt("shadow-name-service", ("/etc/nsswitch.conf", "nsswitch.conf"),
                  (f"{_LIBRARIES}/libnss_evil.so.2", "payload.so")),
-        _attempt("shadow-passwd", ("/etc/passwd", "passwd"), ("/usr/bin/mount", "mount")),
-        _attempt("shadow-python", (os.path.realpath(f"{python}/sitecustomize.py"), "sitecustomize.py"),
+        _attempt("shadow-python", (start, "sitecustomize.py"),
                  unguarded=("python",)),
         _attempt("environment-path", env={"PATH": "/evil:/usr/bin:/bin"}),
         _attempt("environment-preload", env={"LD_PRELOAD": PRELOAD}),

@@ -70,7 +70,7 @@ class Kubelet:
             path = DISKS / "claims" / volume["persistentVolumeClaim"]["claimName"]
         else:
             path = DISKS / self.base.name / volume["name"]
-        os.makedirs(path, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
         wanted = volume.get("configMap") or volume.get("secret") or {}
         content = self.content(wanted.get("name") or wanted.get("secretName"))
         items = {item["key"]: item["path"] for item in wanted.get("items", ())}
@@ -93,7 +93,7 @@ class Kubelet:
 
     def make_root(self, container: Json) -> str:
         root = f"{self.base}/{container['name']}"
-        os.makedirs(root, exist_ok=True)
+        Path(root).mkdir(parents=True, exist_ok=True)
         mount("none", "/", "none", MS_REC | MS_PRIVATE)
         mounts = sorted(container.get("volumeMounts", ()), key=lambda each: len(each["mountPath"]))
         for each in mounts:  # the root will be read-only: its mount points are made on the machine
@@ -109,7 +109,7 @@ class Kubelet:
         for each in mounts:
             target = root + each["mountPath"]
             if each["mountPath"].startswith(tuple(f"/{name}/" for name in PRIVATE)):
-                os.makedirs(target, exist_ok=True)
+                Path(target).mkdir(parents=True, exist_ok=True)
             mount(str(self.source(each)), target, "none", MS_BIND)
         return root
 
@@ -131,7 +131,7 @@ class Kubelet:
     def make_point(self, wanted: Json) -> None:
         target = Path(wanted["mountPath"])
         for each in self.volumes_below(target):
-            os.makedirs(each, exist_ok=True)
+            Path(each).mkdir(parents=True, exist_ok=True)
         if target.exists():
             return
         if self.source(wanted).is_dir():
