@@ -18,6 +18,7 @@ import pytest
 from e2e.escapes import files, kernel, mounts, networks, processes, shadows, volumes
 from e2e.escapes.attempt import NAMESPACE, TRYING, Attempt, Json
 from e2e.escapes.disposable import Disposable, disposable
+from e2e.labs import eventually
 
 from netlab.client.sync import Client
 from netlab.errors import ApiError
@@ -120,9 +121,16 @@ def refusal(client: Client, attempt: Attempt, facts: dict[str, str]) -> str:
         for each in (*attempt.objects(facts), attempt.pod(facts)):
             path = f"/api/v1/namespaces/{NAMESPACE}/{RESOURCES[each['kind']]}"
             client.request("POST", path, each)
+            if each["kind"] == "Pod" and each["metadata"]["name"] != attempt.name:
+                eventually(lambda name=each["metadata"]["name"]: has_begun(client, name), 20)
     except ApiError as error:
         return str(error)
     return ""
+
+
+def has_begun(client: Client, name: str) -> bool:
+    found: Json = client.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods/{name}")
+    return found["status"].get("phase") not in (None, "Pending")
 
 
 def entered(machine: Disposable, name: str) -> str:

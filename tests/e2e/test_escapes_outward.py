@@ -307,6 +307,59 @@ def test_a_flood_of_output_stays_small(machine: Disposable, client: Client) -> N
     client.request("DELETE", f"{PODS}/flood", query={"gracePeriodSeconds": "0"})
 
 
+# -- files that are none -----------------------------------------------------------------------
+
+MAKE = (
+    PRELUDE
+    + """
+os.mkfifo("/data/fifo")
+socket.socket(socket.AF_UNIX).bind("/data/socket")
+os.symlink("loop", "/data/loop")
+os.symlink("nowhere", "/data/dangling")
+os.mkdir("/data/closed", 0)
+"""
+)
+KINDS = ("fifo", "socket", "loop", "dangling", "closed")
+
+
+def test_a_part_of_a_volume_that_is_no_directory_holds_nobody_up(
+    machine: Disposable, client: Client
+) -> None:
+    mount = {"name": "v", "mountPath": "/data"}
+    before = {"name": "before", "image": "busybox", "command": ["python3", "-c", MAKE]}
+    spec = {
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "initContainers": [{**before, "volumeMounts": [mount]}],
+    }
+    for kind in KINDS:
+        part = {"name": "v", "mountPath": "/part", "subPath": kind}
+        client.request("POST", PODS, pod(f"part-{kind}", {**IDLE, "volumeMounts": [part]}, **spec))
+    run(client, "beside-odd-files", IDLE)
+    assert client.request("GET", "/netlab/v1/settled", query={"timeoutSeconds": "1"}) is not None
+    for kind in KINDS:
+        query = {"gracePeriodSeconds": "0"}
+        client.request("DELETE", f"{PODS}/part-{kind}", query=query)
+    eventually(lambda: not [p for p in client.list("Pod") if "part-" in p["metadata"]["name"]], 20)
+
+
+def test_what_a_volume_leads_to_is_not_removed_with_it(machine: Disposable, client: Client) -> None:
+    for name in ("kept", "kept/inner"):
+        machine.path(f"/srv/{name}").mkdir()
+        machine.write(f"/srv/{name}/file", "kept")
+    links = "cd /data; ln -s /srv/kept l; ln -s l/inner m; mkdir d; ln -s ../l d/n; echo made"
+    script = {"command": ["sh", "-c", links], "volumeMounts": [{"name": "v", "mountPath": "/data"}]}
+    client.request("POST", PODS, pod("linker", script, volumes=[{"name": "v", "emptyDir": {}}]))
+    eventually(lambda: phase(client, "linker") == "Succeeded", 20)
+    assert log(client, "linker") == "made\n"
+    client.request("DELETE", f"{PODS}/linker", query={"gracePeriodSeconds": "0"})
+    eventually(lambda: "linker" not in {p["metadata"]["name"] for p in client.list("Pod")}, 20)
+    assert machine.path("/srv/kept/file").read_text() == "kept"
+    assert machine.path("/srv/kept/inner/file").read_text() == "kept"
+    careless = "mkdir /srv/volume; cd /srv/volume; ln -s /srv/kept l; rm -rf l/* l"
+    machine.run("sh", "-c", careless)
+    assert not machine.path("/srv/kept/file").exists()
+
+
 # -- the end -----------------------------------------------------------------------------------
 
 # Leaves the session, the parent and the environment behind, and takes the name of others.

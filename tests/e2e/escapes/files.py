@@ -55,12 +55,12 @@ open("/opt/open/remounted", "w").write("x")
     ),
     # The device nodes of a pod are the machine's own, if they are merely bound.
     Attempt(
-        "chmod-dev-null",
+        "chmod-device",
         "os.chmod('/dev/full', 0o604)",
         look="test $(stat -c %a /dev/full) = 604",
     ),
     Attempt(
-        "chown-dev-zero",
+        "chown-device",
         "os.chown('/dev/zero', 1234, 1234)",
         look="test $(stat -c %u /dev/zero) != 0",
     ),
@@ -176,6 +176,18 @@ if [line for line in out.stdout.splitlines() if line.startswith("CapEff:")
     got_out()
 """,
         as_user(1000),
+    ),
+    # For anybody on the machine who comes by and runs it.
+    Attempt(
+        "set-user-id-for-others",
+        """
+open("/data/program", "wb").write(open("/bin/cat", "rb").read())
+os.chown("/data/program", 0, 0)
+os.chmod("/data/program", 0o4755)
+""",
+        {"volumeMounts": [{"name": "v", "mountPath": "/data"}]},
+        {"volumes": [{"name": "v", "emptyDir": {}}]},
+        look="find /run/labs /srv/disks -name program -uid 0 -perm -4000 2>/dev/null | grep -q .",
     ),
     Attempt("secret-as-another-user", "os.setresuid(0, 0, 0)\nshow('/etc/app/secret')",
             adding("DAC_OVERRIDE", "DAC_READ_SEARCH"), refusable=True),

@@ -116,6 +116,34 @@ def _hook(kind: str, **more: object) -> Attempt:
 
 DIES = {"exec": {"command": ["/bin/false"]}, "periodSeconds": 1, "failureThreshold": 1}
 
+
+def _inside(name: str, holds: str, kind: str) -> Attempt:
+    """What has come in, by a probe or by a hook, is bound no less than the container's own."""
+    check = f"{PRELUDE}\nif {holds}: open('/data/proof', 'w').write('got out')"
+    script = {"exec": {"command": ["python3", "-c", check]}}
+    entering = {
+        "probe": {"readinessProbe": {**script, "periodSeconds": 1}},
+        "hook": {"lifecycle": {"postStart": script}},
+    }[kind]
+    mount = {"volumeMounts": [{"name": "v", "mountPath": "/data"}]}
+    return Attempt(
+        f"{kind}-{name}", "time.sleep(3)\nshow('/data/proof')\nprint()\n" + PROOF,
+        {**entering, **mount}, {"volumes": [{"name": "v", "emptyDir": {}}]},
+    )  # fmt: skip
+
+
+PROOF = "if os.path.exists('/data/proof'): got_out()"
+BOUNDS = {
+    "no-filter": "status()['Seccomp'] != '2'",
+    "new-privileges": "status()['NoNewPrivs'] != '1'",
+    "capabilities": "int(status()['CapBnd'], 16) & 1 << 21",
+    "same-root": "open('/proc/self/uid_map').read().split()[1] == '0'",
+    "descriptors": "[n for n in os.listdir('/proc/self/fd') if int(n) > 2 and "
+    "os.path.isdir(f'/proc/self/fd/{n}') and "
+    "os.readlink(f'/proc/self/fd/{n}') != f'/proc/{os.getpid()}/fd']",
+    "mark": "[name for name in os.environ if 'NETLAB' in name]",
+}
+
 SHARED_TERMINAL = """
 import fcntl, glob
 for path in glob.glob("/dev/pts/*") + ["/dev/console", "/dev/tty1", "/dev/ttyS0"]:
@@ -202,5 +230,6 @@ show("/srv/marker")
         "command": shell("sleep 3; cat /data/proof"),
         "volumeMounts": [{"name": "v", "mountPath": "/data"}],
     }, {"volumes": [{"name": "v", "emptyDir": {}}]}),
+    *(_inside(name, holds, kind) for name, holds in BOUNDS.items() for kind in ("probe", "hook")),
     Attempt("terminals-of-others", SHARED_TERMINAL, look="grep -q 'by a pod' /srv/screen"),
 ]  # fmt: skip

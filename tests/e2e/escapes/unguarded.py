@@ -14,6 +14,7 @@ changed for good; `writable`, then it is not read-only; `python`, then whoever e
 from __future__ import annotations
 
 import base64
+import contextlib
 import ctypes
 import json
 import os
@@ -212,7 +213,7 @@ class Kubelet:
                 os.waitpid(self.enter(container, pid, after["command"]), 0)
         while containers and time.monotonic() < self.until:
             self.look_after(containers)
-            time.sleep(0.02)
+            time.sleep(0.1)
         for pid, container in containers.items():
             before = container.get("lifecycle", {}).get("preStop", {}).get("exec")
             if before:
@@ -244,7 +245,9 @@ def main() -> None:
     wanted = json.loads(Path(sys.argv[1]).read_text())
     for each in wanted["objects"]:
         if each["kind"] == "Pod":  # a neighbour
-            subprocess.Popen([sys.executable, __file__, _file({"pod": each, "objects": []})])
+            argv = [sys.executable, __file__, _file({"pod": each, "objects": []})]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                subprocess.Popen(argv).wait(2)
     Kubelet(wanted["pod"], wanted["objects"]).run()
 
 

@@ -134,6 +134,26 @@ ATTEMPTS = [
          "initContainers": _before("ln -sfn / /data/link")},
         refusable=True,
     ),
+    Attempt(
+        "host-path-over-link", "", {"command": shell("cat /sub/marker"),
+                                    "volumeMounts": [_mounted("/sub")]},
+        {"volumes": [{"name": "v", "hostPath": {"path": "/over/link/srv"}}],
+         "nodeName": "worker001"},
+        [pod("host-path-before", {"command": ["ln", "-sfn", "/", "/data/link"],
+                                  "volumeMounts": [_mounted()]},
+             volumes=[{"name": "v", "hostPath": {"path": "/over"}}], nodeName="worker001")],
+        refusable=True,
+    ),
+    Attempt(
+        "claim-over-link", "", {"command": shell("cat /sub/marker"),
+                                "volumeMounts": [_mounted("/sub", subPath="link/srv")]},
+        {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}]},
+        [claim("claim-over-link"),
+         pod("claim-before", {"command": ["ln", "-sfn", "/", "/data/link"],
+                              "volumeMounts": [_mounted()]},
+             volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}])],
+        refusable=True,
+    ),
     # Where something is to be mounted is made: through a link, it would be made on the machine.
     Attempt(
         "mount-point-over-link", "",
