@@ -137,7 +137,7 @@ class Kubelet:
         if target.exists():
             return
         if self.source(wanted).is_dir():
-            target.mkdir(parents=True)
+            target.mkdir(parents=True, exist_ok=True)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.touch()
@@ -166,6 +166,8 @@ class Kubelet:
                 self.change_root(root)
                 os.chdir(container.get("workingDir", "/"))
                 self.execute(container, container["command"])
+            except OSError as error:
+                print("could not begin:", error, flush=True)
             finally:
                 os._exit(128)
         return child
@@ -195,6 +197,8 @@ class Kubelet:
                 place = f"/proc/{pid}"
                 into = [f"--mount={place}/ns/mnt", f"--root={place}/root", f"--wd={place}/root"]
                 self.execute(container, argv, self.nsenter, *into)
+            except OSError as error:
+                print("could not begin:", error, flush=True)
             finally:
                 os._exit(128)
         return child
@@ -207,6 +211,7 @@ class Kubelet:
         for container in self.spec.get("initContainers", ()):
             os.waitpid(self.begin(container), 0)
         containers = {self.begin(each): each for each in self.spec["containers"]}
+        time.sleep(0.5)  # until they have their roots
         for pid, container in containers.items():
             after = container.get("lifecycle", {}).get("postStart", {}).get("exec")
             if after:
