@@ -1,6 +1,7 @@
 """What people run in pods, and what must work there however well a pod is kept in.
 
-Each row is a pod, what is run in it, and what its reader must see.
+Each row is a pod, what is run in it, and what its reader must see. They run on a disposable machine
+(escapes/disposable.py), whose own addresses, files and devices may be anything.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from e2e.labs import ROOT, Machine, machine
+from e2e.escapes.disposable import Disposable, disposable
 
 pytestmark = pytest.mark.root
 
@@ -157,29 +158,29 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disposable]:
     pods = "".join(
         POD.format(name=name, security=security, image="nicolaka/netshoot")
         for name, security in SECURITY.items()
     )
-    with machine(tmp_path_factory.mktemp("tools")) as here:
-        here.netlab("up", here.lab_file(LAB + pods))
+    with disposable(tmp_path_factory.mktemp("tools")) as here:
+        here.netlab("up", here.write("/srv/lab.yaml", LAB + pods))
         yield here
 
 
 @pytest.fixture(scope="module")
-def web(here: Machine) -> str:
+def web(here: Disposable) -> str:
     return here.netlab("get", "pod", "web", "-o", "jsonpath={.status.podIP}").stdout.strip()
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_it_works_in_a_pod(row: Row, here: Machine, web: str) -> None:
+def test_it_works_in_a_pod(row: Row, here: Disposable, web: str) -> None:
     script = f"WEB={web}\n{row.command}"
     done = here.netlab("exec", row.pod, "--", "sh", "-c", script, timeout=30)
     assert re.search(row.seen, done.stdout, re.MULTILINE), done.stdout + done.stderr
 
 
-def test_a_shell_has_job_control(here: Machine) -> None:
+def test_a_shell_has_job_control(here: Disposable) -> None:
     said = typed(here, "box", "sleep 71 &", "jobs", "fg", "\x03", "echo code $?", "tty", "exit")
     assert "job control" not in said
     assert re.search(r"\[1\] ?\+ +Running +sleep 71", said), said
@@ -187,19 +188,19 @@ def test_a_shell_has_job_control(here: Machine) -> None:
     assert re.search("/dev/(pts/0|console)", said), said
 
 
-def test_the_terminal_of_a_pod_can_be_opened(here: Machine) -> None:
+def test_the_terminal_of_a_pod_can_be_opened(here: Disposable) -> None:
     said = typed(here, "user", "echo through-the-terminal >/dev/tty", "stty size", "exit")
     assert "through-the-terminal" in said.replace("echo through-the-terminal", ""), said
 
 
-def typed(here: Machine, pod: str, *lines: str) -> str:
+def typed(here: Disposable, pod: str, *lines: str) -> str:
     """What a terminal shows in which these lines are typed into a shell in a pod."""
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
+    argv = [sys.executable, "-m", "netlab", "exec", "-it", pod, "--", "sh"]
     client = subprocess.Popen(
-        [sys.executable, "-m", "netlab", "exec", "-it", pod, "--", "sh"],
-        env=here.environment, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs,
-        start_new_session=True,
+        here.entering(*argv, terminal=True), env=here.environment,
+        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
     )  # fmt: skip
     os.close(theirs)
     try:
