@@ -137,30 +137,30 @@ class Output:
 class Ends:
     """Our end and the process's end of its input and outputs; its ends are closed by `close`.
 
-    A process with a terminal gets that later (`terminal`), and nothing before.
+    All are the process's own: nothing of the machine's, not even /dev/null, as its inode would be
+    given to the pod's user. A process with a terminal gets that later (`terminal`), and until then
+    a pipe that leads nowhere.
     """
 
     def __init__(self, *, tty: bool, stdin: bool) -> None:
-        self.input: int | None = None
-        self.outputs: list[int] = []
-        if stdin and not tty:
-            self.stdin, self.input = os.pipe()
-        else:
-            self.stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if tty:
-            self.stdout = self.stderr = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-            return
+        self.stdin, source = os.pipe()
         out, self.stdout = os.pipe()
         err, self.stderr = os.pipe()
+        self.input: int | None = source
         self.outputs = [out, err]
+        if tty or not stdin:
+            os.close(source)
+            self.input = None
 
     def terminal(self, ours: int) -> None:
         """Our end of the terminal that the process has got."""
+        for descriptor in self.outputs:
+            os.close(descriptor)
         self.outputs, self.input = [ours], os.dup(ours)
 
     def close(self) -> None:
         """The process has its ends: close ours of them."""
-        for descriptor in {self.stdin, self.stdout, self.stderr}:
+        for descriptor in (self.stdin, self.stdout, self.stderr):
             os.close(descriptor)
 
     def discard(self) -> None:

@@ -149,7 +149,8 @@ def _show_devices(top: int) -> None:
         with mounts.opened(f"/dev/{name}") as device:
             target = mounts.ensure_file(top, f"dev/{name}")
             try:
-                mounts.bind(device, target, "nosuid", "noexec")
+                # A device can be written to all the same, but not be given to others or changed.
+                mounts.bind(device, target, "ro", "nosuid", "noexec")
             finally:
                 os.close(target)
 
