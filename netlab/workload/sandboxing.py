@@ -110,11 +110,7 @@ class Sandboxing:
             if not mount["sub_path"]:
                 return os.dup(top)
             try:
-                return mounts.resolve(top, mount["sub_path"])
-            except FileNotFoundError:
-                return mounts.ensure_directory(
-                    top, mount["sub_path"], owner=ids.first if ids else None
-                )
+                return _part(top, mount["sub_path"], ids.first if ids else None)
             except OSError as error:
                 raise NetlabError(
                     f'failed to prepare subPath "{mount["sub_path"]}": {error.strerror}'
@@ -137,6 +133,14 @@ class Sandboxing:
             for path in directory.iterdir():
                 syscalls.unmount(path)
             shutil.rmtree(directory)
+
+
+def _part(volume: int, path: str, owner: int | None) -> int:
+    """A part of a volume, made where it is missing."""
+    try:
+        return mounts.resolve(volume, path)
+    except FileNotFoundError:
+        return mounts.ensure_directory(volume, path, owner)
 
 
 def _path(descriptor: int) -> str:
