@@ -38,6 +38,7 @@ from netlab.workload.sandbox import (
 
 pytestmark = pytest.mark.root
 
+
 def test_a_process_sees_its_pod_and_nothing_else(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         assert await lab.output("hostname", name="web-0") == (0, "web-0\n")
@@ -76,7 +77,7 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
 
 @pytest.mark.parametrize("users", [True, False], ids=["user namespace", "none"])
 def test_what_not_everybody_may_read_here_nobody_may_read_there(lab: Lab, users: bool) -> None:
-    """With a user namespace the pod's root is nobody here; without, what it could read is hidden."""
+    """With user namespaces the pod's root is nobody here; without, what it could read is hidden."""
     shared = [Path(place) for place in ("/etc", "/opt", "/usr/local")]
     secrets = [*hidden.secrets(shared)]
     directories = [path for path in secrets if path.is_dir()]
@@ -269,8 +270,8 @@ def test_a_command_executed_later_is_in_the_same_pod(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sh", "-c", "echo mine >/tmp/mine; exec sleep 1000", name="web-0")
         env = base_environment("web-0")
-        session = await lab.sandboxes.execute(main, 
-            Command(("sh", "-c", "hostname; cat /tmp/mine; echo no >&2"), env)
+        session = await lab.sandboxes.execute(
+            main, Command(("sh", "-c", "hostname; cat /tmp/mine; echo no >&2"), env)
         )
         assert await finished(session) == (0, "web-0\nmine\n", "no\n")
         session = await lab.sandboxes.execute(main, Command(("ps", "-e", "-o", "comm="), env))
@@ -313,7 +314,9 @@ def test_the_environment_is_the_containers_whatever_its_names(lab: Lab) -> None:
         assert (await started.wait()).code == 0
         assert variables(said(started)) == expected
         main = await lab.start("sleep", "1000")
-        assert variables((await finished(await lab.sandboxes.execute(main, command)))[1]) == expected
+        assert (
+            variables((await finished(await lab.sandboxes.execute(main, command)))[1]) == expected
+        )
         loading = Command(("true",), {"PATH": "/bin:/usr/bin", "LD_PRELOAD": "/no/such.so"})
         _, _, complaint = await finished(await lab.sandboxes.execute(main, loading))
         assert complaint.count("/no/such.so") == 1, "our own tools are not to load it"
@@ -336,7 +339,9 @@ def test_a_terminal_has_size_job_control_and_a_name_in_the_pod(lab: Lab) -> None
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sleep", "1000")
         env = base_environment("debug", tty=True)
-        session = await lab.sandboxes.execute(main, Command(("sh", "-i"), env, tty=True, stdin=True))
+        session = await lab.sandboxes.execute(
+            main, Command(("sh", "-i"), env, tty=True, stdin=True)
+        )
         screen = session.stdout()
         session.resize(132, 43)
         await session.write(b"stty size; tty; echo $((20+22))\n")
@@ -369,7 +374,9 @@ def test_a_session_given_up_leaves_no_process(lab: Lab) -> None:
                 while processes_in(main.init) != [main.init]:
                     await asyncio.sleep(0.01)
         before = descriptors()
-        session = await lab.sandboxes.execute(main, Command(("true",), base_environment("debug"), stdin=True))
+        session = await lab.sandboxes.execute(
+            main, Command(("true",), base_environment("debug"), stdin=True)
+        )
         await finished(session)
         await asyncio.sleep(0.05)
         assert descriptors() <= before
@@ -384,7 +391,9 @@ def test_a_pod_without_processes_gets_one_to_be_entered(lab: Lab) -> None:
         assert first.init == second.init
         env = base_environment("web-0")
         # what a command leaves behind is reaped: no zombie stays
-        session = await lab.sandboxes.execute(first, Command(("sh", "-c", "(sleep 0.01 &); hostname"), env))
+        session = await lab.sandboxes.execute(
+            first, Command(("sh", "-c", "(sleep 0.01 &); hostname"), env)
+        )
         assert await finished(session) == (0, "web-0\n", "")
         await asyncio.sleep(0.1)
         session = await lab.sandboxes.execute(first, Command(("ps", "-e", "-o", "comm="), env))

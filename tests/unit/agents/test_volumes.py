@@ -127,7 +127,9 @@ def test_a_missing_source_names_the_volume(tmp_path):
 
 def test_a_path_that_leads_away_is_a_fault_of_its_volume(tmp_path):
     items = [{"key": "a", "path": "../../../a"}]
-    run = run_of([{"name": "v", "configMap": {"name": "conf", "items": items}}], tmp_path / "pods/u")
+    run = run_of(
+        [{"name": "v", "configMap": {"name": "conf", "items": items}}], tmp_path / "pods/u"
+    )
     with pytest.raises(NetlabError, match="cannot be the name"):
         volumes_of(tmp_path).prepare(run)
     assert not (tmp_path / "a").exists()

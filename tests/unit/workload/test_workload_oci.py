@@ -1,4 +1,4 @@
-"""What crun is told: all that holds a container is in there, and nothing a pod asks for removes it."""
+"""What crun is told: all that holds a container is there, and no pod can ask it away."""
 
 from __future__ import annotations
 
