@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -26,6 +27,9 @@ _OPEN_TREE_CLONE = 1
 _MOVE_MOUNT_EMPTY_PATHS = 0x4 | 0x40
 _MOUNT_ATTR = {"ro": 0x1, "nosuid": 0x2, "nodev": 0x4, "noexec": 0x8}
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
+# A `..` is refused (EAGAIN) if anything is renamed or mounted meanwhile, wherever: so often it is
+# tried again, which is seldom needed twice unless somebody does nothing else.
+_RESOLVE_TRIES = 128
 
 CLONE_NEWNS = 0x20000
 _MS_SLAVE = 0x80000
@@ -72,13 +76,20 @@ def resolved(root: int, path: str) -> Iterator[int]:
 def resolve(root: int, path: str) -> int:
     """`resolved`, the descriptor being the caller's to close."""
     how = _OpenHow(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS | _RESOLVE_IN_ROOT)
-    descriptor: int = _libc.syscall(
-        _OPENAT2, root, os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(ctypes.sizeof(how))
-    )
-    if descriptor < 0:
-        code = ctypes.get_errno()
+    for _ in range(_RESOLVE_TRIES):
+        descriptor, code = _openat2(root, path, how)
+        if code != errno.EAGAIN:
+            break
+    if code:
         raise OSError(code, os.strerror(code), path)
     return descriptor
+
+
+def _openat2(root: int, path: str, how: _OpenHow) -> tuple[int, int]:
+    """A descriptor and 0, or -1 and why there is none."""
+    size = ctypes.c_size_t(ctypes.sizeof(how))
+    descriptor: int = _libc.syscall(_OPENAT2, root, os.fsencode(path), ctypes.byref(how), size)
+    return descriptor, ctypes.get_errno() if descriptor < 0 else 0
 
 
 def ensure_directory(root: int, path: str, owner: int | None = None) -> int:

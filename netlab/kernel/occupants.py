@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.errors import KernelRefused
@@ -23,16 +23,24 @@ _DEPTH = 32  # so deep the kernel lets user namespaces be nested
 
 def end(lab_dir: Path) -> None:
     """Kill everybody in a lab's pods, also what is started meanwhile."""
-    lives_here = _membership(_all(lab_dir))
+    end_in(_all(lab_dir))
+
+
+def end_in(places: Sequence[Path]) -> None:
+    """Kill everybody in pods with these network namespaces, none of which need be there.
+
+    Without its namespace a pod's processes are found no more: so they go first.
+    """
+    lives_here = _membership(places)
     for _ in range(10):
         found = [pid for pid in process.ids() if lives_here(pid)]
         if not found:
             return
         process.kill(found, lives_here)
-    raise KernelRefused(f"processes keep being started in the pods of {lab_dir}", 11)
+    raise KernelRefused(f"processes keep being started in {', '.join(map(str, places))}", 11)
 
 
-def _membership(places: list[Path]) -> Callable[[int], bool]:
+def _membership(places: Sequence[Path]) -> Callable[[int], bool]:
     """Tells of a process's id whether it lives in one of these network namespaces."""
     users, nets = _namespaces(places)
     own_user, own_pid = _inode("self", "user"), _inode("self", "pid")
@@ -57,7 +65,7 @@ def _all(lab_dir: Path) -> list[Path]:
         return []
 
 
-def _namespaces(places: list[Path]) -> tuple[set[int], set[int]]:
+def _namespaces(places: Sequence[Path]) -> tuple[set[int], set[int]]:
     """The inodes of the user namespaces that own these network namespaces, and of themselves."""
     users, nets = set(), set()
     for place in places:

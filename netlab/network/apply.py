@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import netns, paths
+from netlab.kernel import netns, occupants, paths
 from netlab.network import diff, masquerade, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Network, PodLink
@@ -66,7 +66,7 @@ def attach_pods(pods: Sequence[PodLink], lab_dir: Path) -> dict[str, Exception]:
 
 
 def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
-    """Take pods' ports and namespaces away; fine where there are none.
+    """Take pods' ports and namespaces away, and whoever still lives there; fine if none are there.
 
     On return no packet gets in or out, even where somebody's socket or process keeps the
     namespace alive. The links themselves go with the namespaces, in the background and many at a
@@ -76,6 +76,7 @@ def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
         for node, ports in _by_node(pods).items():
             if netns.exists(paths.namespace(lab_dir, node)):
                 session.execute([DisablePort(node, p.port.name, p.port.index) for p in ports])
+        occupants.end_in([paths.namespace(lab_dir, pod.name) for pod in pods])
         for pod in pods:
             session.remove(pod.name)
 

@@ -20,7 +20,7 @@ from netlab.workload.bounding import Bounding
 from netlab.workload.child import Input, Output, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
-from netlab.workload.crun import NOT_FOUND, Crun, Started, StartFailed
+from netlab.workload.crun import NOT_FOUND, NOT_STARTED, Crun, Started, StartFailed
 from netlab.workload.reaper import Child
 from netlab.workload.sandboxing import Sandboxing
 
@@ -109,7 +109,7 @@ class Running:
         self._stdin: Input | None = None
         self._tty = False
         self._pumps: list[asyncio.Task[None]] = []
-        self._ended = asyncio.Event()
+        self._begun, self._ended = asyncio.Event(), asyncio.Event()
         self._sinks: set[Sink] = set()
         self._unseen: list[tuple[Stream, bytes]] = []
         self._unseen_size = 0
@@ -150,6 +150,7 @@ class Running:
         if started.ends.input is not None:
             self._stdin = await Input.of(started.ends.input, tty=self._tty)
         self._finish = asyncio.create_task(self._until_ended(started.child))
+        self._begun.set()
 
     async def _never_ran(self, error: StartFailed) -> None:
         hint = self._request["hint"] if error.code == NOT_FOUND else ""
@@ -188,6 +189,7 @@ class Running:
         self.returncode, self.finished = returncode, time.time()
         if self._stdin is not None:
             self._stdin.abort()
+        self._begun.set()
         self._ended.set()
 
     async def wait(self) -> Json:
@@ -198,6 +200,7 @@ class Running:
     async def kill(self, grace: float = 0) -> Json:
         """Kill it with all of its session; returns the state after the end."""
         del grace
+        await self._begun.wait()
         if self._child is not None and not self._child.has_ended:
             # crun begins it, not always in the process that remains; it keeps the number from
             # being given to somebody else, as it is yet to be waited for.
@@ -269,7 +272,7 @@ class ContainerProcess(Running):
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
                 )
         except BaseException:
-            self._log.close()
+            self._over(NOT_STARTED)
             raise
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
@@ -302,8 +305,10 @@ class ContainerProcess(Running):
         """TERM to the first process, KILL after `grace` seconds; returns the state after the end.
 
         A first process without a handler for it never gets the TERM: so it is in containers. There
-        the grace period passes in vain (30 s for a `sleep`); here it is spared.
+        the grace period passes in vain (30 s for a `sleep`); here it is spared. One that is being
+        started is killed once it has.
         """
+        await self._begun.wait()
         if self._child is not None:
             if grace > 0 and not ignores_term(self._child.pid):
                 self._child.send(signal.SIGTERM)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import mounts
+from netlab.kernel import mounts, syscalls
 from netlab.kernel.userns import IdRange
 from netlab.workload import hidden
 from netlab.workload.podfiles import POD_FILES
@@ -69,6 +70,11 @@ class Root:
         return self.directory / "root"
 
     @property
+    def skeletons(self) -> Path:
+        """Where there is a mount, what overlays show: they go on reading it when that is gone."""
+        return self.directory / "skeletons"
+
+    @property
     def owner(self) -> int:
         """The machine's id of the pod's root."""
         return self.ids.first if self.ids else 0
@@ -102,6 +108,14 @@ def build(root: Root, sources: Sequence[Source]) -> None:
             _hide_secrets(top)
         for source in ordered:
             _mount_volume(top, source)
+
+
+def discard(root: Root) -> None:
+    """Let go of what was mounted, and of the directory: who has copies of the mounts keeps them."""
+    for mount_point in (root.mount_point, root.skeletons):
+        if os.path.ismount(mount_point):
+            syscalls.unmount(mount_point)
+    shutil.rmtree(root.directory)
 
 
 def owned(ids: IdRange | None) -> str:
@@ -183,7 +197,7 @@ def _make_room(root: Root, top: int, sources: Sequence[Source]) -> None:
     for overlay in sorted(overlays.values(), key=lambda each: each.path):
         with mounts.resolved(top, overlay.path) as target:
             lower = f"lowerdir={overlay.skeleton}:{mounts.name_of(target)}"
-            mounts.mount("overlay", target, lower)
+            mounts.mount("overlay", target, lower, syscalls.MS_NOSUID | syscalls.MS_NODEV)
         _share_mounts(top, below=overlay.path)
 
 
@@ -213,9 +227,11 @@ def _skeleton(root: Root, overlays: dict[str, _Overlay], where: Path) -> Path:
     The kernel stacks two overlays at most, and the machine's own `/` may be one.
     """
     shared = next((path for path in _shared_mounts() if where.is_relative_to(path)), where.parts[0])
-    overlay = overlays.setdefault(
-        shared, _Overlay(shared, root.directory / "skeletons" / str(len(overlays)))
-    )
+    if not overlays:
+        root.skeletons.mkdir()
+        with mounts.opened(root.skeletons) as bare:
+            mounts.mount("tmpfs", bare, "mode=0755,size=1m")
+    overlay = overlays.setdefault(shared, _Overlay(shared, root.skeletons / str(len(overlays))))
     return overlay.skeleton / where.relative_to(shared)
 
 

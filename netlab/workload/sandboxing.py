@@ -57,12 +57,11 @@ class Sandboxing:
         """
         self._number += 1
         directory = self._private / "roots" / str(self._number)
-        directory.mkdir(mode=0o711)
-        try:
-            with self._namespaces(request["netns"]) as (netns, users, ids):
-                made = root.Root(
-                    directory, self._pod(request["uid"]), ids, request["bounds"]["disk"]
-                )
+        with self._namespaces(request["netns"]) as (netns, users, ids):
+            disk = request["bounds"]["disk"]
+            made = root.Root(directory, self._pod(request["uid"]), ids, disk)
+            directory.mkdir(mode=0o711)
+            try:
                 with self._sources(request, ids) as sources:
                     root.build(made, sources)
                 config = oci.config(
@@ -75,8 +74,8 @@ class Sandboxing:
                     covered=[source.target for source in sources],
                 )
                 yield Prepared(directory, config)
-        finally:
-            _discard(directory)
+            finally:
+                root.discard(made)
 
     def _pod(self, uid: str) -> Path:
         return self._private / "pods" / uid
@@ -161,10 +160,3 @@ def _part(place: int, part: Mapping[str, str], owner: int | None) -> int:
 def _path(descriptor: int) -> str:
     """A path by which crun, a process of the same rights, finds what we hold open."""
     return f"/proc/{os.getpid()}/fd/{descriptor}"
-
-
-def _discard(directory: Path) -> None:
-    mount_point = directory / "root"
-    if os.path.ismount(mount_point):
-        syscalls.unmount(mount_point)
-    shutil.rmtree(directory)

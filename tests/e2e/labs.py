@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from dnslib import DNSRecord
 
-from netlab.kernel import netns, paths, process, snapshot
+from netlab.kernel import netns, paths, process, snapshot, userns
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ROOT / "topologies"
@@ -130,8 +130,9 @@ class Machine:
                 self.owners.add(owner)
 
     def processes(self) -> list[int]:
-        """The processes that carry the mark of any lab there was."""
-        return [pid for owner in self.owners for pid in process.owned(owner)]
+        """The processes that carry the mark of any lab there was, or run as a user of its pods."""
+        marked = [pid for owner in self.owners for pid in process.owned(owner)]
+        return marked + [pid for owner in self.owners for pid in in_pods(owner)]
 
     def mark(self) -> Callable[[], list[str]]:
         """Look at the machine now; the result looks again and tells what is different."""
@@ -196,3 +197,15 @@ def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
 def greeting(page: str) -> str:
     """The pod's name in the page of the textbooks' hostname web server."""
     return page.split("Hello,")[1].split("<")[0].strip()
+
+
+def in_pods(owner: str) -> list[int]:
+    """The processes of those users of the machine that a lab's pods have for their own."""
+    ids = userns.id_range(owner)
+    found = []
+    for pid in process.ids():
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            user = Path(f"/proc/{pid}").stat().st_uid
+            if ids is not None and ids.first <= user < ids.first + ids.size:
+                found.append(pid)
+    return found

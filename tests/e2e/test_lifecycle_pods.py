@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.labs import Machine, eventually, machine
+from e2e.labs import Machine, eventually, in_pods, machine
 
 from netlab.client.sync import Client
-from netlab.kernel import paths
+from netlab.kernel import netns, paths
 
 pytestmark = pytest.mark.root
 
@@ -417,27 +417,60 @@ def test_a_deleted_dns_pod_has_a_successor_that_answers(lab: Lab) -> None:
 
 
 def test_what_the_responder_served_is_back_after_its_death(lab: Lab) -> None:
+    """Commands are none of its business: they go on."""
     lab.run("web", "image: nginx")
     eventually(lambda: lab.is_ready("web"))
-    os.kill(responder(lab.directory), signal.SIGKILL)
+    before = lab.container("client")
+    os.kill(kept_by("responder", paths.responder_socket(lab.directory)), signal.SIGKILL)
     ip = lab.pod("web")["status"]["podIP"]
     eventually(lambda: "nginx" in lab.here.curl("life.default.client", ip))
-    eventually(lambda: lab.container("client")["restartCount"] == 1)
-    eventually(lambda: lab.is_ready("client"))
     assert lab.here.netlab("exec", "client", "--", "echo", "here").stdout == "here\n"
+    assert lab.container("client") == before
     assert lab.container("web")["restartCount"] == 0
     lab.delete("web")
 
 
-def responder(directory: Path) -> int:
-    """The process behind the lab's responder socket."""
-    socket = str(paths.responder_socket(directory))
+def test_commands_start_anew_when_what_kept_them_is_killed(lab: Lab) -> None:
+    lab.run("web", "image: nginx")
+    lab.run("beside", "image: busybox, command: [sleep, infinity]")
+    eventually(lambda: lab.is_ready("web") and lab.is_ready("beside"))
+    count = lab.container("client")["restartCount"]
+    os.kill(kept_by("runtime", lab.directory), signal.SIGKILL)
+    assert lab.delete("beside") < 5
+    eventually(lambda: lab.container("client")["restartCount"] == count + 1, 20)
+    eventually(lambda: lab.is_ready("client"), 20)
+    assert lab.here.netlab("exec", "client", "--", "pgrep", "-c", "sleep").stdout == "1\n"
+    assert lab.container("web")["restartCount"] == 0
+    sleeping = [pid for pid in in_pods(netns.owner(lab.directory) or "") if name_of(pid) == "sleep"]
+    assert len(sleeping) == 1, "the killed one's containers are gone"
+    lab.delete("web")
+
+
+def test_a_pod_deleted_while_its_container_starts_leaves_nothing(lab: Lab) -> None:
+    """However far it has come: nobody is left to be told of its end."""
+    owner = netns.owner(lab.directory) or ""
+    eventually(lambda: lab.is_ready("client"))
+    before = in_pods(owner)
+    script = "trap exit TERM; while :; do sleep .05; done"
+    for delay in (0.0, 0.05, 0.1, 0.2):
+        lab.run("brief", f'image: busybox, command: [sh, -c, "{script}"]')
+        time.sleep(delay)
+        assert lab.delete("brief") < 5
+        assert in_pods(owner) == before
+
+
+def name_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
+
+
+def kept_by(name: str, argument: Path) -> int:
+    """The lab's process `netlab.workload.NAME`."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 words = (entry / "cmdline").read_bytes().decode().split("\0")
             except OSError:
                 continue
-            if socket in words and "netlab.workload.responder" in words:
+            if str(argument) in words and f"netlab.workload.{name}" in words:
                 return int(entry.name)
-    raise AssertionError("no responder")
+    raise AssertionError(f"no {name}")

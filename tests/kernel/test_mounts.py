@@ -1,0 +1,177 @@
+"""Names below a root that somebody else writes to: wherever their links lead, it is inside."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab.kernel import mounts
+
+pytestmark = pytest.mark.root
+
+AT_FDCWD, RENAME_EXCHANGE = -100, 2
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Iterator[int]:
+    """A root with `inside/f`, beside something that is not to be reached: `outside/f`."""
+    for name in ("root/inside/deep", "outside"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "root/inside/f").write_text("inside")
+    (tmp_path / "outside/f").write_text("outside")
+    with mounts.opened(tmp_path / "root") as descriptor:
+        yield descriptor
+
+
+def same(descriptor: int, path: Path) -> bool:
+    return os.path.samestat(os.fstat(descriptor), path.stat())
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "inside", "/inside", "../../../inside", "/../inside", "inside/deep/..", "./inside/.",
+        "inside/deep/../../../../../../inside",
+    ],
+)  # fmt: skip
+def test_links_are_followed_as_if_the_root_were_all_there_is(
+    root: int, tmp_path: Path, target: str
+) -> None:
+    (tmp_path / "root/link").symlink_to(target)
+    for path in ("link", "/link", "../link", "link/../link", "inside/../link"):
+        with mounts.resolved(root, path) as found:
+            assert same(found, tmp_path / "root/inside")
+    with mounts.resolved(root, "link/f") as found:
+        assert same(found, tmp_path / "root/inside/f")
+
+
+def test_what_is_only_outside_is_not_there(root: int, tmp_path: Path) -> None:
+    for number, target in enumerate(
+        (str(tmp_path / "outside"), "../outside", "/etc", f"/proc/{os.getpid()}/cwd")
+    ):
+        (tmp_path / f"root/link{number}").symlink_to(target)
+        for path in (f"link{number}", f"link{number}/f"):
+            with pytest.raises(FileNotFoundError), mounts.resolved(root, path):
+                pass
+
+
+def test_a_magic_link_of_proc_is_none_that_is_followed() -> None:
+    with mounts.opened("/proc") as proc:
+        for path in (f"{os.getpid()}/cwd", f"{os.getpid()}/root/etc", f"{os.getpid()}/fd/0"):
+            with pytest.raises(OSError) as caught, mounts.resolved(proc, path):
+                pass
+            assert caught.value.errno == errno.ELOOP
+
+
+def test_the_ends_of_other_kinds_of_links(root: int, tmp_path: Path) -> None:
+    (tmp_path / "root/loop").symlink_to("loop")
+    with pytest.raises(OSError) as caught, mounts.resolved(root, "loop"):
+        pass
+    assert caught.value.errno == errno.ELOOP
+    with pytest.raises(NotADirectoryError), mounts.resolved(root, "inside/f/x"):
+        pass
+    with mounts.resolved(root, "/") as found:
+        assert same(found, tmp_path / "root")
+
+
+def test_directories_are_made_inside_through_links_too(root: int, tmp_path: Path) -> None:
+    (tmp_path / "root/link").symlink_to("/../inside")
+    os.close(mounts.ensure_directory(root, "link/a/b", owner=4711))
+    made = tmp_path / "root/inside/a/b"
+    assert (made.stat().st_uid, made.parent.stat().st_uid) == (4711, 4711)
+    os.close(mounts.ensure_directory(root, "inside", owner=4711))
+    assert (tmp_path / "root/inside").stat().st_uid == 0, "it was there"
+    os.close(mounts.ensure_directory(root, "x/../../../../y"))
+    assert (tmp_path / "root/y").is_dir()
+    os.close(mounts.ensure_file(root, "link/new/file"))
+    assert (tmp_path / "root/inside/new/file").is_file()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"root", "outside"}
+
+
+def test_nothing_is_made_at_the_end_of_a_link_that_dangles(root: int, tmp_path: Path) -> None:
+    (tmp_path / "root/link").symlink_to(tmp_path / "outside/new")
+    with pytest.raises(OSError):
+        os.close(mounts.ensure_directory(root, "link"))
+    with pytest.raises(OSError):
+        os.close(mounts.ensure_file(root, "link"))
+    assert [entry.name for entry in (tmp_path / "outside").iterdir()] == ["f"]
+
+
+def exchange(one: str, other: str) -> None:
+    """Swap two names for ever, as quickly as the kernel does."""
+    libc = ctypes.CDLL(None)
+    first, second = os.fsencode(one), os.fsencode(other)
+    while True:
+        for _ in range(1000):
+            libc.renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE)
+
+
+@pytest.fixture
+def swapping(tmp_path: Path) -> Iterator[Callable[[Path, Path], None]]:
+    """Has two names swapped in another process until the test ends."""
+    started = []
+
+    def swap(one: Path, other: Path) -> None:
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=exchange, args=(str(one), str(other)), daemon=True)
+        process.start()
+        started.append(process)
+        was = one.is_symlink()
+        while one.is_symlink() == was:
+            time.sleep(0.001)
+
+    yield swap
+    for process in started:
+        process.kill()
+        process.join()
+
+
+def test_a_link_that_comes_and_goes_never_leads_out(
+    root: int, tmp_path: Path, swapping: Callable[[Path, Path], None]
+) -> None:
+    """A directory and a link to the machine take turns at the same name, in every place of it."""
+    made = tmp_path / "root"
+    (made / "part").mkdir()
+    (made / "part/f").write_text("inside")
+    (made / "part/deep").mkdir()
+    (made / "trap").symlink_to(tmp_path / "outside")
+    swapping(made / "part", made / "trap")
+    outcomes = dict.fromkeys(("inside", "refused"), 0)
+    for number in range(3000):
+        path = ("part/f", "part/deep/../f", "inside/../part/f")[number % 3]
+        try:
+            with mounts.resolved(root, path) as found:
+                with open(mounts.name_of(found)) as file:  # noqa: PTH123 - it is no path
+                    assert file.read() == "inside"
+                outcomes["inside"] += 1
+        except OSError as error:
+            assert error.errno in (errno.ENOENT, errno.EAGAIN)
+            outcomes["refused"] += 1
+    assert min(outcomes.values()) > 50, f"both are to be met: {outcomes}"
+
+
+def test_nothing_is_made_outside_while_links_come_and_go(
+    root: int, tmp_path: Path, swapping: Callable[[Path, Path], None]
+) -> None:
+    made = tmp_path / "root"
+    (made / "part").mkdir()
+    (made / "trap").symlink_to(tmp_path / "outside")
+    swapping(made / "part", made / "trap")
+    succeeded = 0
+    for number in range(1500):
+        with contextlib.suppress(OSError):
+            os.close(mounts.ensure_directory(root, f"part/d{number}/e", owner=4711))
+            succeeded += 1
+        with contextlib.suppress(OSError):
+            os.close(mounts.ensure_file(root, f"part/f{number}"))
+    assert succeeded > 50
+    assert [entry.name for entry in (tmp_path / "outside").iterdir()] == ["f"]
+    assert (tmp_path / "outside").stat().st_uid == 0
