@@ -21,7 +21,7 @@ NAMESPACE = "default"
 
 @dataclass(frozen=True)
 class Attempt:
-    """`name` is the pod's, and a volume claim's or a ConfigMap's that belongs to it.
+    """`name` is the pod's, and a ConfigMap's that belongs to it.
 
     `script` is Python, after prelude.py; of `container` and `spec` the pod is made, `others` are
     applied before it. In them `@NAME@` stands for facts of the machine.
@@ -91,14 +91,6 @@ def _object(kind: str, name: str, **rest: Any) -> Json:
 def config(name: str, **content: Any) -> Json:
     """A ConfigMap with `data` or `binaryData`."""
     return _object("ConfigMap", name, **content)
-
-
-def claim(name: str) -> Json:
-    """A volume that several pods may share."""
-    requests = {"resources": {"requests": {"storage": "1Mi"}}}
-    return _object(
-        "PersistentVolumeClaim", name, spec={"accessModes": ["ReadWriteMany"], **requests}
-    )
 
 
 def pod(name: str, container: Json, **spec: Any) -> Json:

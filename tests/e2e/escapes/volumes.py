@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2e.escapes.attempt import Attempt, Json, claim, config, pod, shell
+from e2e.escapes.attempt import Attempt, Json, config, pod, shell
 
 _READ = shell("cat /sub/srv/marker /sub/marker /part-of-a-volume; sleep 1")
 _EMPTY = {"volumes": [{"name": "v", "emptyDir": {}}]}
@@ -61,15 +61,15 @@ def _victims(number: int, part: str = "x") -> list[Json]:
     ]  # fmt: skip
 
 
-def _race_between_pods(name: str, volume: Json, others: list[Json]) -> Attempt:
+def _race_between_pods(name: str, volume: Json) -> Attempt:
     """The volume is shared: one pod swaps, another mounts."""
     swapping = {key: value for key, value in _swapper().items() if key not in ("name", "image")}
     return Attempt(
         name, "", {"command": ["sh", "-c", LOOK], "volumeMounts": [_mounted("/sub", subPath="x")]},
         {"volumes": [{"name": "v", **volume}], "containers": _victims(9), "restartPolicy": "Always",
          "nodeName": "worker001"},
-        [*others, pod(f"{name}-swapper", swapping, volumes=[{"name": "v", **volume}],
-                      nodeName="worker001")],
+        [pod(f"{name}-swapper", swapping, volumes=[{"name": "v", **volume}],
+             nodeName="worker001")],
         races=True, refusable=True,
     )  # fmt: skip
 
@@ -114,9 +114,8 @@ ATTEMPTS = [
          "initContainers": _before("mkdir -p /data/x/srv")},
         races=True, refusable=True,
     ),
-    _race_between_pods("claim-race", {"persistentVolumeClaim": {"claimName": "claim-race"}},
-                       [claim("claim-race")]),
-    _race_between_pods("host-path-race", {"hostPath": {"path": "/shared"}}, []),
+    _race_between_pods("claim-race", {"persistentVolumeClaim": {"claimName": "claim-race"}}),
+    _race_between_pods("host-path-race", {"hostPath": {"path": "/shared"}}),
     Attempt(
         "host-path", "", {"command": shell("cat /sub/srv/marker /sub/marker"),
                           "volumeMounts": [_mounted("/sub")]},
@@ -148,8 +147,7 @@ ATTEMPTS = [
         "claim-over-link", "", {"command": shell("cat /sub/marker"),
                                 "volumeMounts": [_mounted("/sub", subPath="link/srv")]},
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}]},
-        [claim("claim-over-link"),
-         pod("claim-before", {"command": ["ln", "-sfn", "/", "/data/link"],
+        [pod("claim-before", {"command": ["ln", "-sfn", "/", "/data/link"],
                               "volumeMounts": [_mounted()]},
              volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}])],
         refusable=True,
