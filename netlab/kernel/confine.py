@@ -20,6 +20,8 @@ from pathlib import Path
 
 from netlab.kernel import mounts, syscalls
 
+CLONE_NEWIPC = 0x8000000
+
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION = 0x20080522

@@ -19,7 +19,8 @@ import pytest
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, run, syscalls
 from netlab.workload.behaviour import served_pod
-from netlab.workload.client import ResponderClient, ResponderGone, ensure_responder
+from netlab.workload.calls import Gone
+from netlab.workload.client import ResponderClient, ensure_responder
 from netlab.workload.served import HealthAnswer, ServedPod
 
 pytestmark = pytest.mark.root
@@ -322,7 +323,7 @@ def test_calls_fail_plainly_when_the_responder_is_gone(
         os.kill(pid, signal.SIGKILL)
         assert select.select([ended], [], [], 5)[0]
         os.close(ended)
-        with pytest.raises(ResponderGone):
+        with pytest.raises(Gone):
             while True:
                 await client.list()
         # its socket file is still there, and does not keep the next one from starting
