@@ -23,7 +23,7 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel import confine as confinement
-from netlab.kernel import process, syscalls, userns
+from netlab.kernel import process, seccomp, syscalls, userns
 from netlab.workload import control
 from netlab.workload.access_log import AccessLog
 from netlab.workload.control import Calling, Control, Json, Session
@@ -103,6 +103,7 @@ def confine(owner: str) -> None:
         resource.setrlimit(limit, (value, value))
     confinement.drop_privileges()
     confinement.become(userns.daemon_id(owner, userns.RESPONDER))
+    seccomp.answer_only()
 
 
 def main(argv: list[str]) -> int:
