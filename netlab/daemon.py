@@ -291,10 +291,10 @@ class Daemon:
         self._stack.push_async_callback(dns.detach)
         listeners = (Listener(80, "http", "internet"), Listener(443, "http", "internet"))
         container = ServedContainer("internet", listeners, {})
-        served = [ServedPod("internet", str(path), tuple(addresses), (container,))]
+        pages = ServedPod("internet", str(path), tuple(addresses), (container,))
 
         async def serve() -> None:
-            await keeper.client.serve(served)
+            await keeper.client.ensure_served(pages)
 
         keeper.on_restart(serve)
         await keeper.reached(serve)

@@ -24,10 +24,10 @@ T = TypeVar("T")
 
 Held = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-ATTEMPTS = 20
+ATTEMPTS = 100
 """How often what was served is offered to a new responder before it counts as gone again."""
 
-RETRY = 0.05
+RETRY = 0.01
 """Seconds between attempts to reach, or to start, a responder that went away."""
 
 

@@ -1,6 +1,8 @@
 """One dnsmasq in a namespace: started or adopted, watched, and started again when it dies.
 
-It is a process of its own and outlives us. A file beside its log says which process it is, so
+It is a process of its own and outlives us; strangers ask it, so it has no rights, and of the machine
+it sees its program and what it is to read. (Port 53 is open to everybody in its namespace: that is
+for whoever makes the namespace to see to.) A file beside its log says which process it is, so
 that the next controller finds it, and leaves it running if it does what would be started now.
 """
 
@@ -20,6 +22,8 @@ from dnslib import CLASS, QTYPE, DNSQuestion, DNSRecord
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel import netns as namespaces
 from netlab.kernel import process
+from netlab.kernel.confine import Confinement, view_of
+from netlab.kernel.run import find
 
 _READY_SECONDS = 5.0
 _RESTART_SECONDS = (0.05, 5.0)  # the first wait, doubled up to the second
@@ -28,10 +32,22 @@ _RELOAD_SECONDS = 0.05
 
 
 class Dnsmasq:
-    """The dnsmasq that `arguments` describe; its log and its identity lie in `directory`."""
+    """The dnsmasq that `arguments` describe; its log and its identity lie in `directory`.
 
-    def __init__(self, arguments: Sequence[str], directory: Path, owner: str) -> None:
+    It runs as `uid`, and sees of files only what it is to `read`.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        directory: Path,
+        owner: str,
+        uid: int,
+        read: Sequence[Path] = (),
+    ) -> None:
         self._arguments = list(arguments)
+        self._uid = uid
+        self._read = tuple(read)
         self._directory = directory
         self._owner = owner
         self._identity = directory / "dnsmasq.json"
@@ -92,7 +108,13 @@ class Dnsmasq:
 
     async def _spawn(self) -> None:
         log_start = self.log.stat().st_size if self.log.exists() else 0
-        child = process.spawn(self._arguments, owner=self._owner, netns=self._netns, log=self.log)
+        child = process.spawn(
+            self._arguments,
+            owner=self._owner,
+            netns=self._netns,
+            log=self.log,
+            confinement=self._confinement(),
+        )
         self._remember(child.pid)
         try:
             async with asyncio.timeout(_READY_SECONDS):
@@ -104,6 +126,11 @@ class Dnsmasq:
             said = said if code is not None else f"no answer in {_READY_SECONDS:g} s\n{said}"
             raise CommandFailed(self._arguments, code or -15, said) from None
         self._became_ready()
+
+    def _confinement(self) -> Confinement:
+        # It closes the descriptors that are listed there, or, without the list, all there could be.
+        listed = Path("/proc/self/fd")
+        return Confinement(self._uid, view_of(find("dnsmasq"), self._read, empty=[listed]))
 
     def _became_ready(self) -> None:
         self._ready = True
@@ -153,12 +180,17 @@ class Dnsmasq:
             "pid": pid,
             "started": _started(pid),
             "netns": _namespace(pid),
-            "arguments": self._arguments,
+            **self._sort,
         }
         temporary = self._identity.with_suffix(".new")
         temporary.write_text(json.dumps(identity))
         temporary.replace(self._identity)
         self.pid, self._pidfd = pid, os.pidfd_open(pid)
+
+    @property
+    def _sort(self) -> dict[str, object]:
+        """What one that runs must be like to be ours."""
+        return {"arguments": self._arguments, "uid": self._uid}
 
     def _forget_descriptor(self) -> None:
         if self._pidfd is not None:
@@ -168,7 +200,7 @@ class Dnsmasq:
     def _adopt(self) -> bool:
         """Take over the one that was left running, if it is just what we would start."""
         identity = self._running()
-        if identity is None or identity["arguments"] != self._arguments:
+        if identity is None or any(identity.get(key) != self._sort[key] for key in self._sort):
             return False
         with namespaces.entered(self._netns):
             here = _namespace("thread-self")

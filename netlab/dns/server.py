@@ -26,6 +26,7 @@ from netlab.dns.records import (
 )
 from netlab.dns.responder import Responder
 from netlab.dns.zone import Zone
+from netlab.kernel import userns
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
@@ -51,14 +52,21 @@ class DnsServer:
         local_cidrs: Sequence[str] = (),
     ) -> None:
         self._directory = directory
+        self._published = directory / "published"  # all that dnsmasq sees
         self._config = ClusterDns(
             domain=domain,
-            hosts_dir=directory / "hosts",
-            servers_file=directory / "servers",
+            hosts_dir=self._published / "hosts",
+            servers_file=self._published / "servers",
             upstreams=tuple(upstreams),
             local_cidrs=tuple(local_cidrs),
         )
-        self._dnsmasq = Dnsmasq(self._config.arguments(), directory, owner)
+        self._dnsmasq = Dnsmasq(
+            self._config.arguments(),
+            directory,
+            owner,
+            userns.daemon_id(owner, userns.CLUSTER_DNS),
+            read=[self._published],
+        )
         self._zone = Zone(domain)
         self._responder = Responder(self._zone, upstreams, self._config.responder_port)
         self._services: dict[str, Object] = {}
@@ -181,6 +189,9 @@ class DnsServer:
         if self._written is None:
             self._config.hosts_dir.mkdir(parents=True, exist_ok=True)
             self._config.servers_file.touch()
+            for path in (self._published, self._config.hosts_dir):
+                path.chmod(0o755)  # dnsmasq is somebody else, and our umask may be any
+            self._config.servers_file.chmod(0o644)
             self._written = {
                 int(path.name): path.read_text()
                 for path in self._config.hosts_dir.iterdir()
@@ -211,6 +222,7 @@ class DnsServer:
         # Written beside the hostsdir, not in it: dnsmasq would read the half-written file.
         temporary = self._directory / "new"
         temporary.write_text(text)
+        temporary.chmod(0o644)
         temporary.replace(path)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from netlab.dns.config import internet_arguments
 from netlab.dns.dnsmasq import Dnsmasq
+from netlab.kernel import userns
 
 
 class InternetDns(Dnsmasq):
@@ -22,4 +23,5 @@ class InternetDns(Dnsmasq):
         addresses: Sequence[str],
         names: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        super().__init__(internet_arguments(addresses, names), directory, owner)
+        uid = userns.daemon_id(owner, userns.INTERNET_DNS)
+        super().__init__(internet_arguments(addresses, names), directory, owner, uid)

@@ -201,6 +201,11 @@ def leave_machines_mounts() -> None:
     syscalls.mount("", Path("/"), flags=_MS_SLAVE | syscalls.MS_REC)
 
 
+def make_read_only(place: int) -> None:
+    """Let nobody write any more by the mount that a descriptor names."""
+    _restrict(place, ("ro",), recursive=False)
+
+
 def make_private(target: Path) -> None:
     """Neither send nor take mounts at this mount point any more."""
     syscalls.mount("", target, flags=syscalls.MS_PRIVATE)

@@ -14,12 +14,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import IO
 
 from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, files
 from netlab.kernel import netns as namespaces
+from netlab.kernel.confine import Confinement
 from netlab.kernel.run import find
 
 OWNER_VARIABLE = "NETLAB_OWNER"
@@ -69,33 +71,54 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Collection[int] = (),
+    confinement: Confinement | None = None,
 ) -> Process:
     """Start a long-lived process of the lab `owner` (its uid) in a namespace.
 
     Its output is appended to `log` (None: thrown away). `env` is its whole environment (None:
-    ours); the mark is added to either.
+    ours); the mark is added to either. With a `confinement` it has no rights, and sees little.
     """
     reap()
     environment = {**(os.environ if env is None else env), OWNER_VARIABLE: owner}
     with contextlib.ExitStack() as stack:
-        output: IO[bytes] | int = subprocess.DEVNULL
+        nothing = stack.enter_context(Path(os.devnull).open("r+b", buffering=0))
+        output = nothing
         if log is not None:
             descriptor = files.opened(log, os.O_WRONLY | os.O_APPEND)
-            output = stack.enter_context(os.fdopen(descriptor, "wb"))
-        program = find(argv[0])
-        stack.enter_context(namespaces.entered(netns))
-        child = subprocess.Popen(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
+            output = stack.enter_context(os.fdopen(descriptor, "wb", buffering=0))
+        start = partial(
+            subprocess.Popen[bytes],
+            [find(argv[0]), *argv[1:]],
+            stdin=nothing,  # not DEVNULL: that is looked for where the program will be
             stdout=output,
-            stderr=subprocess.STDOUT if log is not None else output,
+            stderr=output,
             cwd=cwd,
             env=environment,
             pass_fds=tuple(pass_fds),
             start_new_session=True,
         )
+        stack.enter_context(namespaces.entered(netns))
+        child = start() if confinement is None else _confined(confinement, start)
     process = _children[child.pid] = Process(child)
     return process
+
+
+def _confined(
+    confinement: Confinement, start: Callable[..., subprocess.Popen[bytes]]
+) -> subprocess.Popen[bytes]:
+    """Start a program from a thread that was confined for that, and ends.
+
+    So there is nothing in between that would have to be trusted, or waited for. The thread is born
+    in the namespace that the caller is in.
+    """
+    user = confinement.uid
+
+    def run() -> subprocess.Popen[bytes]:
+        confinement.enter()
+        return start(user=user, group=user, extra_groups=())
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(run).result()
 
 
 def reap() -> None:

@@ -85,7 +85,7 @@ def unmount(target: Path, flags: int = MNT_DETACH) -> None:
         raise refused(f"unmount {target}", ctypes.get_errno())
 
 
-def control_process(option: int, value: int) -> None:
-    """prctl(2) with one argument."""
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+def control_process(option: int, value: int, further: int = 0) -> None:
+    """prctl(2) with one argument, or two."""
+    if _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(further), 0, 0) != 0:
         raise refused("change what this process may do", ctypes.get_errno())

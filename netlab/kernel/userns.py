@@ -35,6 +35,12 @@ PODS = 0x1_0000
 """How many ids a pod has: 0 to 65535."""
 
 
+RESPONDER, CLUSTER_DNS, INTERNET_DNS = 0, 1, 2
+"""The numbers of the lab's own daemons: each is somebody else."""
+
+_NOBODY = 65534
+
+
 @dataclass(frozen=True)
 class IdRange:
     """The machine's ids of one lab. Users and groups have the same numbers.
@@ -71,6 +77,12 @@ def id_range(owner: str) -> IdRange | None:
     if not available():
         return None
     return IdRange(_FIRST + uuid.UUID(owner).int % _SLOTS * _SLOT)
+
+
+def daemon_id(owner: str, number: int) -> int:
+    """Who one of a lab's own daemons is; where labs have no ids of their own, nobody."""
+    ids = id_range(owner)
+    return ids.daemon(number) if ids is not None else _NOBODY
 
 
 @functools.cache

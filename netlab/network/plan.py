@@ -32,7 +32,7 @@ from netlab.network.model import (
     Route,
     Rules,
 )
-from netlab.network.sysctls import CLIENT, FABRIC, NODE, POD, families
+from netlab.network.sysctls import CLIENT, FABRIC, INTERNET, NODE, POD, families
 from netlab.objects.lab import Client, Lab, Node
 
 # What the world outside answers by: addresses set aside for documentation.
@@ -171,7 +171,7 @@ def internet(lab: Lab) -> Namespace:
     return Namespace(
         name=name,
         links=(_loopback(public), link),
-        sysctls=CLIENT + families(v6=_v6(lab)),
+        sysctls=INTERNET + families(v6=_v6(lab)),
     )
 
 

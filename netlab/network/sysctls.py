@@ -30,12 +30,16 @@ FABRIC = (
 
 CLIENT = _END_SYSTEM
 
+# As container runtimes have it: who has no privileges may listen on port 80, or 53, all the same.
+_ANY_PORT = Sysctl("net.ipv4.ip_unprivileged_port_start", "0")
+
+INTERNET = (*_END_SYSTEM, _ANY_PORT)
+
 POD = (
     *_END_SYSTEM,
-    # As container runtimes have it: a process without privileges may ping and listen on port 80.
-    # (Under a user namespace the kernel accepts only groups that exist there.)
+    # And may ping. (Under a user namespace the kernel accepts only groups that exist there.)
     Sysctl("net.ipv4.ping_group_range", "0 2147483647", enforced=False),
-    Sysctl("net.ipv4.ip_unprivileged_port_start", "0"),
+    _ANY_PORT,
 )
 
 NODE = (

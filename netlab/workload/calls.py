@@ -8,15 +8,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
 from netlab.kernel.process import Process
+from netlab.workload import handover
 
 _LINE_LIMIT = 64 * 1024 * 1024
 _START_SECONDS = 10.0
+_HAND_OVER_SECONDS = 30.0
 
 
 class Gone(NetlabError):
@@ -95,6 +98,26 @@ class Calls:
         reader, writer = await self._open()
         writer.write(json.dumps(request).encode() + b"\n")
         return reader, writer
+
+    async def hand_over(self, op: str, sockets: Sequence[socket.socket], **arguments: Any) -> Any:
+        """One request with sockets, and its result; over a connection of its own."""
+        request = {"op": op, "sockets": len(sockets), **arguments}
+        return await asyncio.to_thread(self._hand_over, request, sockets)
+
+    def _hand_over(self, request: Mapping[str, Any], sockets: Sequence[socket.socket]) -> Any:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_HAND_OVER_SECONDS)
+                connection.connect(str(self._path))
+                answers = connection.makefile("rb")
+                connection.sendall(json.dumps(request).encode() + b"\n")
+                if answers.readline():  # only now nothing but sockets is read there
+                    handover.send(connection, sockets)
+                if text := answers.readline():
+                    return _checked(json.loads(text))["result"]
+        except OSError as error:
+            raise Gone(f"the {self._what} does not answer: {error.strerror}") from error
+        raise Gone(f"the {self._what} went away")
 
     async def call(self, op: str, **arguments: Any) -> Any:
         """One request of the control protocol, and its result."""

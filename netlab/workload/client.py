@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import itertools
+import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +13,8 @@ from netlab.kernel import process
 from netlab.workload import launch
 from netlab.workload.behaviour import sites_of
 from netlab.workload.calls import Calls
-from netlab.workload.served import HealthAnswer, ServedPod
+from netlab.workload.ports import Place, Port, Ports
+from netlab.workload.served import HealthAnswer, Json, Listener, ServedPod
 
 LogLine = tuple[float, str]
 Problems = list[str]
@@ -34,19 +38,59 @@ class ResponderClient(Calls):
 
     def __init__(self, socket_path: Path) -> None:
         super().__init__(socket_path, "responder")
+        self._ports = Ports()
+        self._turn = asyncio.Lock()  # what is asked first happens first
+
+    async def close(self) -> None:
+        """Disconnect; what is served goes on being served."""
+        await super().close()
+        self._ports.close_all()
 
     async def serve(self, pods: Sequence[ServedPod]) -> dict[str, Problems]:
         """Serve pods, replacing what was served under the same uid; one message for all.
 
         Returns the problems by uid (a port in use …); a pod without an entry serves everything.
         """
-        message = {"sites": sites_of(pods), "pods": [pod.to_json() for pod in pods]}
-        problems: dict[str, Problems] = (await self.call("serve", **message))["problems"]
+        async with self._turn:
+            sockets, entries, problems = await asyncio.to_thread(self._open_ports, pods)
+            sites = sites_of(pods)
+            found = await self.hand_over("serve", sockets, sites=sites, pods=entries)
+        for uid, texts in found.items():
+            problems.setdefault(uid, []).extend(texts)
         return problems
+
+    def _open_ports(
+        self, pods: Sequence[ServedPod]
+    ) -> tuple[list[socket.socket], list[Json], dict[str, Problems]]:
+        """All the pods' sockets, the pods with the places of theirs among them, and problems."""
+        sockets: list[socket.socket] = []
+        entries: list[Json] = []
+        problems: dict[str, Problems] = {}
+        for pod in pods:
+            opened, found = self._ports.open(pod.uid, Place(pod.netns, pod.ips), pod.ports)
+            if found:
+                problems[pod.uid] = found
+            places = dict(zip(opened, itertools.count(len(sockets)), strict=False))
+            sockets += opened.values()
+            entries.append(
+                {"pod": pod.to_json(), "sockets": [places.get(port) for port in pod.ports]}
+            )
+        return sockets, entries, problems
+
+    async def ensure_served(self, pod: ServedPod) -> None:
+        """Serve a pod, unless it is served just so, as by a controller before us."""
+        known = (await self.list()).get(pod.uid)
+        if known == pod:
+            return
+        if known is not None:
+            await self.stop([pod.uid])
+        await self.serve([pod])
 
     async def stop(self, uids: Sequence[str]) -> None:
         """Close the ports and connections of pods, by uid; unknown ones are no error."""
-        await self.call("stop", uids=list(uids))
+        async with self._turn:
+            self._ports.close(uids)
+            await self.call("stop", uids=list(uids))
 
     async def list(self) -> dict[str, ServedPod]:
         """What is served now, by uid: what a controller that restarted adopts."""
@@ -59,9 +103,16 @@ class ResponderClient(Calls):
 
         `uid` names the set, for changing it and for `stop`. Returns problems.
         """
-        answers = {str(port): answer.to_json() for port, answer in ports.items()}
-        result = await self.call("health", uid=uid, netns=netns, ips=list(ips), ports=answers)
-        problems: Problems = result["problems"]
+        answers = {port: answer.to_json() for port, answer in ports.items()}
+        async with self._turn:
+            self._ports.close_others(uid, [_health_port(port) for port in answers])
+            lacking = await self.call("health", uid=uid, answers=answers)
+            opened, problems = self._ports.open(
+                uid, Place(netns, tuple(ips)), [_health_port(port) for port in lacking]
+            )
+            if opened:
+                new = {listener.port: answers[listener.port] for _, listener in opened}
+                await self.hand_over("open health", [*opened.values()], uid=uid, answers=new)
         return problems
 
     async def logs(
@@ -76,3 +127,7 @@ class ResponderClient(Calls):
         async with contextlib.aclosing(self.stream("follow", **arguments)) as messages:
             async for message in messages:
                 yield message["line"][0], message["line"][1]
+
+
+def _health_port(port: int) -> Port:
+    return "", Listener(port, "http", "health")

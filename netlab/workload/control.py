@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
+from netlab.workload import handover
 
 LINE_LIMIT = 64 * 1024 * 1024
 
@@ -37,6 +38,13 @@ class Session:
         """One line; lost when the controller is gone."""
         if not self.writer.is_closing():
             self.writer.write(json.dumps(message).encode() + b"\n")
+
+    async def sockets(self, count: int) -> list[socket.socket]:
+        """As many sockets, which the controller sends when it is told that they are awaited."""
+        self.writer.transport.pause_reading()  # reading loses the descriptors that come with a byte
+        with self.writer.get_extra_info("socket").dup() as connection:
+            self.writer.write(b"\n")
+            return await handover.receive(connection, count)
 
     async def until_closed(self) -> None:
         """Return once the controller closes the connection."""

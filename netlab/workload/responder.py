@@ -1,22 +1,39 @@
 """The process that serves all built-in pods of a lab: `python -m netlab.workload.responder SOCKET`.
 
 It outlives the controller: one that comes back connects, lists, and finds everything still served.
-`control` has the protocol. One request is a stream: `follow`, a served pod's log
-(`{"line": [unix time, text]}`).
+It has no rights on the machine and sees nothing of it (`confine`): the controller makes the sockets
+on which it answers.
+
+`control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time, text]}`),
+and the requests that come with sockets (`Calls.hand_over`).
 """
 
 from __future__ import annotations
 
+# What Python would import later, when there are no files any more.
 import asyncio
 import contextlib
+import encodings.idna  # noqa: F401
+import os
+import resource
 import sys
+import time
+import traceback  # noqa: F401
 from pathlib import Path
 
 from netlab.errors import NetlabError
+from netlab.kernel import confine as confinement
+from netlab.kernel import process, seccomp, syscalls, userns
 from netlab.workload import control
 from netlab.workload.access_log import AccessLog
 from netlab.workload.control import Calling, Control, Json, Session
 from netlab.workload.serving import Pods
+
+_LIMITS = {
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_NPROC: 0,  # neither a process nor a thread
+    resource.RLIMIT_FSIZE: 16 << 20,  # the log
+}
 
 
 class Responder:
@@ -26,17 +43,22 @@ class Responder:
         self._pods = Pods()
         self.control = Control(
             {
-                "serve": self._serve,
                 "stop": self._stop,
                 "list": self._list,
                 "logs": self._logs,
                 "health": self._health,
             },
-            {"follow": self._follow},
+            {
+                "serve": self._serve,
+                "open health": self._open_health,
+                "follow": self._follow,
+            },
         )
 
-    async def _serve(self, request: Json) -> Json:
-        return {"problems": await self._pods.serve(request["sites"], request["pods"])}
+    async def _serve(self, request: Json, session: Session) -> None:
+        sockets = await session.sockets(request["sockets"])
+        problems = await self._pods.serve(request["sites"], request["pods"], sockets)
+        session.send({"result": problems})
 
     async def _stop(self, request: Json) -> None:
         self._pods.stop(request["uids"])
@@ -53,11 +75,13 @@ class Responder:
             raise NetlabError(f"container {request['container']} of {request['uid']} is not served")
         return log
 
-    async def _health(self, request: Json) -> Json:
-        problems = await self._pods.health(
-            request["uid"], request["netns"], request["ips"], request["ports"]
-        )
-        return {"problems": problems}
+    async def _health(self, request: Json) -> list[int]:
+        return self._pods.health(request["uid"], request["answers"])
+
+    async def _open_health(self, request: Json, session: Session) -> None:
+        sockets = await session.sockets(request["sockets"])
+        await self._pods.open_health(request["uid"], request["answers"], sockets)
+        session.send({"result": None})
 
     async def _follow(self, request: Json, session: Session) -> None:
         log = self._log(request)
@@ -67,10 +91,19 @@ class Responder:
             await session.until_closed()
 
 
-async def serve(path: Path) -> None:
-    """Serve until TERM or INT."""
-    await control.serve(Responder().control, control.listen(path))
-    path.unlink(missing_ok=True)
+def confine(owner: str) -> None:
+    """Give up every right, and the view of the machine: strangers' bytes are read here.
+
+    What is needed yet is open, or imported. The network that is left has no link.
+    """
+    time.localtime()  # reads the time zone
+    confinement.see_only(confinement.View())
+    syscalls.unshare(syscalls.CLONE_NEWNET | confinement.CLONE_NEWIPC)
+    for limit, value in _LIMITS.items():
+        resource.setrlimit(limit, (value, value))
+    confinement.drop_privileges()
+    confinement.become(userns.daemon_id(owner, userns.RESPONDER))
+    seccomp.answer_only()
 
 
 def main(argv: list[str]) -> int:
@@ -80,7 +113,9 @@ def main(argv: list[str]) -> int:
         return 2
     control.raise_open_file_limit()
     try:
-        asyncio.run(serve(Path(argv[0])))
+        listening = control.listen(Path(argv[0]))
+        confine(os.environ[process.OWNER_VARIABLE])
+        asyncio.run(control.serve(Responder().control, listening))
     except NetlabError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -47,6 +47,11 @@ class ServedPod:
     ips: tuple[str, ...]
     containers: tuple[ServedContainer, ...]
 
+    @property
+    def ports(self) -> list[tuple[str, Listener]]:
+        """What its containers listen on, each with the container's name."""
+        return [(one.name, listener) for one in self.containers for listener in one.listeners]
+
     def to_json(self) -> Json:
         """The form it travels in."""
         return {

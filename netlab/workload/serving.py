@@ -1,21 +1,15 @@
-"""Listening sockets in pods' namespaces, and the protocols behind them.
-
-A socket belongs for ever to the namespace in which it was made, so the process enters a pod's
-namespace only for the microseconds it takes to make them.
-"""
+"""The protocols behind pods' ports, whose sockets the controller has made (`ports`)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from netlab.errors import NetlabError
-from netlab.kernel.netns import entered
 from netlab.workload.access_log import AccessLog
 from netlab.workload.connection import (
     Connections,
@@ -24,11 +18,10 @@ from netlab.workload.connection import (
     TcpConnection,
     UdpService,
 )
+from netlab.workload.ports import BACKLOG
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 from netlab.workload.site import Site
 from netlab.workload.template import TemplateError
-
-_BACKLOG = 1024
 
 Closer = Callable[[], None]
 Problems = list[str]
@@ -42,17 +35,23 @@ class Pods:
         self._health: dict[str, HealthPorts] = {}
         self._deadlines = Deadlines()
 
-    async def serve(self, sites: Mapping[str, Json], pods: list[Json]) -> dict[str, Problems]:
-        """Serve pods, in place of what was served under the same uid. Returns problems by uid."""
+    async def serve(
+        self, sites: Mapping[str, Json], pods: list[Json], sockets: Sequence[socket.socket]
+    ) -> dict[str, Problems]:
+        """Serve pods, in place of what was served under the same uid. Returns problems by uid.
+
+        Each tells beside itself which of the sockets is for which of its ports (None: none is).
+        """
         problems = {}
         for data in pods:
-            served = ServedPod.from_json(data)
+            served = ServedPod.from_json(data["pod"])
+            own = [None if place is None else sockets[place] for place in data["sockets"]]
             known = self._pods.get(served.uid)
-            if known is not None and known.served == served:
+            if known is not None and known.served == served and known.inodes == _inodes(own):
                 continue
             self.stop([served.uid])
-            pod = self._pods[served.uid] = Pod(served)
-            found = await pod.open(sites, self._deadlines)
+            pod = self._pods[served.uid] = Pod(served, _inodes(own))
+            found = await pod.open(sites, own, self._deadlines)
             if found:
                 problems[served.uid] = found
         return problems
@@ -76,36 +75,48 @@ class Pods:
         pod = self._pods.get(uid)
         return pod.logs.get(container) if pod is not None else None
 
-    async def health(self, uid: str, netns: str, ips: list[str], ports: Json) -> Problems:
-        """Answer healthCheckNodePorts in a node's namespace, these and no others."""
-        known = self._health.get(uid)
-        if known is None:
-            known = self._health[uid] = HealthPorts(netns, ips, self._deadlines)
-        return await known.update({int(port): answer for port, answer in ports.items()})
+    def health(self, uid: str, answers: Json) -> list[int]:
+        """Answer so, on a node's healthCheckNodePorts; these that are not open are returned."""
+        return self._health_ports(uid).update({int(port): answers[port] for port in answers})
+
+    async def open_health(self, uid: str, answers: Json, sockets: Sequence[socket.socket]) -> None:
+        """Answer on further ones, in the order of the sockets."""
+        for (port, answer), opened in zip(answers.items(), sockets, strict=True):
+            await self._health_ports(uid).open(int(port), answer, opened)
+
+    def _health_ports(self, uid: str) -> HealthPorts:
+        return self._health.setdefault(uid, HealthPorts(self._deadlines))
+
+
+def _inodes(sockets: Sequence[socket.socket | None]) -> list[int]:
+    return [os.fstat(each.fileno()).st_ino for each in sockets if each is not None]
 
 
 class Pod:
-    """One served pod: its open ports and the logs of its containers."""
+    """One served pod: its open ports and the logs of its containers.
 
-    def __init__(self, served: ServedPod) -> None:
+    By their `inodes` sockets are known that come a second time.
+    """
+
+    def __init__(self, served: ServedPod, inodes: list[int]) -> None:
         self.served = served
+        self.inodes = inodes
         self.logs = {container.name: AccessLog() for container in served.containers}
         self._connections = Connections()
         self._closers: list[Closer] = []
 
-    async def open(self, sites: Mapping[str, Json], deadlines: Deadlines) -> Problems:
-        """Open every port; what does not open is returned as text, the others serve."""
-        wanted = [
-            (container, listener)
-            for container in self.served.containers
-            for listener in container.listeners
-        ]
-        opened, problems = open_sockets(
-            self.served.netns, self.served.ips, [listener for _, listener in wanted]
-        )
-        for (container, listener), opened_socket in zip(wanted, opened, strict=True):
-            if opened_socket is not None:
-                problems += await self._attach(opened_socket, container, listener, sites, deadlines)
+    async def open(
+        self,
+        sites: Mapping[str, Json],
+        sockets: Sequence[socket.socket | None],
+        deadlines: Deadlines,
+    ) -> Problems:
+        """Serve each port that has a socket; what cannot be is returned as text."""
+        containers = {container.name: container for container in self.served.containers}
+        problems = []
+        for (name, listener), opened in zip(self.served.ports, sockets, strict=True):
+            if opened is not None:
+                problems += await self._attach(opened, containers[name], listener, sites, deadlines)
         return problems
 
     async def _attach(
@@ -142,88 +153,35 @@ class Pod:
         self._connections.abort()
 
 
-def open_sockets(
-    netns: str, ips: tuple[str, ...], listeners: list[Listener]
-) -> tuple[list[socket.socket | None], list[str]]:
-    """A bound socket for each listener (None where that failed), and the problems as text."""
-    opened: list[socket.socket | None] = []
-    problems: list[str] = []
-    dual = any(":" in ip for ip in ips)
-    try:
-        with entered(Path(netns)):
-            for listener in listeners:
-                try:
-                    opened.append(bound(listener, dual=dual))
-                except OSError as error:
-                    opened.append(None)
-                    problems.append(
-                        f"{listener.protocol} port {listener.port}: {error.strerror or error}"
-                    )
-    except NetlabError as error:
-        return [None] * len(listeners), [error.message]
-    return opened, problems
-
-
-def bound(listener: Listener, *, dual: bool) -> socket.socket:
-    """A socket on all addresses of the calling thread's namespace, listening if it is TCP."""
-    family = socket.AF_INET6 if dual else socket.AF_INET
-    kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
-    if listener.serve == "udp":
-        kind, protocol = socket.SOCK_DGRAM, socket.IPPROTO_UDP
-    # asyncio turns Nagle's algorithm off only where the protocol is named.
-    opened = socket.socket(family, kind, protocol)
-    try:
-        opened.setblocking(False)
-        if dual:
-            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        if kind == socket.SOCK_STREAM:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(("::" if dual else "0.0.0.0", listener.port))
-        if kind == socket.SOCK_STREAM:
-            opened.listen(_BACKLOG)
-    except BaseException:
-        opened.close()
-        raise
-    return opened
-
-
 async def attach(opened: socket.socket, factory: Callable[[], Any]) -> Closer:
     """Serve a bound socket; returns what closes it."""
     loop = asyncio.get_running_loop()
     if opened.type == socket.SOCK_DGRAM:
         transport, _ = await loop.create_datagram_endpoint(factory, sock=opened)
         return transport.abort
-    server = await loop.create_server(factory, sock=opened, backlog=_BACKLOG)
+    server = await loop.create_server(factory, sock=opened, backlog=BACKLOG)
     return server.close
 
 
 class HealthPorts:
     """The healthCheckNodePorts of one node: what they say changes while they stay open."""
 
-    def __init__(self, netns: str, ips: list[str], deadlines: Deadlines) -> None:
-        self._netns = netns
-        self._ips = tuple(ips)
+    def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
         self._log = AccessLog()
         self._connections = Connections()
-        self._answers: dict[int, Json] = {}
         self._open: dict[int, tuple[_HealthSite, Closer]] = {}
 
-    async def update(self, answers: dict[int, Json]) -> Problems:
-        """Open, change and close ports until exactly these are answered."""
+    def update(self, answers: dict[int, Json]) -> list[int]:
+        """Change and close ports until no others are answered; returns those yet to be opened."""
         for port in [port for port in self._open if port not in answers]:
             self._open.pop(port)[1]()
         for port in answers.keys() & self._open.keys():
             self._open[port][0].site = health_site(answers[port])
-        new = sorted(answers.keys() - self._open.keys())
-        listeners = [Listener(port, "http", "health") for port in new]
-        opened, problems = open_sockets(self._netns, self._ips, listeners)
-        for port, opened_socket in zip(new, opened, strict=True):
-            if opened_socket is not None:
-                await self._add(port, opened_socket, answers[port])
-        return problems
+        return sorted(answers.keys() - self._open.keys())
 
-    async def _add(self, port: int, opened: socket.socket, answer: Json) -> None:
+    async def open(self, port: int, answer: Json, opened: socket.socket) -> None:
+        """Answer on one more."""
         entry = _HealthSite(health_site(answer))
 
         def connection() -> HttpConnection:

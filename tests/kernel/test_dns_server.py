@@ -18,7 +18,7 @@ from dnslib import QTYPE, RCODE, DNSRecord
 
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.kernel import netns, process
+from netlab.kernel import netns, process, sysctl
 
 pytestmark = pytest.mark.root
 
@@ -59,6 +59,7 @@ class Pod:
 def pod(tmp_path: Path) -> Iterator[Pod]:
     path = tmp_path / "netns"
     descriptor = netns.create(path)
+    sysctl.set(descriptor, {"net.ipv4.ip_unprivileged_port_start": "0"})
     owner = str(uuid.uuid4())
     with netns.entered(descriptor):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
@@ -296,6 +297,7 @@ def test_other_names_come_from_upstream_and_so_does_an_aliases_address(
 ) -> None:
     path = tmp_path / "internet"
     internet = netns.create(path)
+    sysctl.set(internet, {"net.ipv4.ip_unprivileged_port_start": "0"})
     try:
         wire(pod.netns, internet)
         asyncio.run(with_upstream(pod, internet))

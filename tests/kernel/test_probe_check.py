@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from netlab.dns.server import DnsServer
-from netlab.kernel import netns, process
+from netlab.kernel import netns, process, sysctl
 from netlab.kernel.run import run
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
 from netlab.probe.check import run_check, run_checks
@@ -59,6 +59,7 @@ class Machines:
 
     def create(self, name: str) -> None:
         self.netns[name] = netns.create(self.directory / name)
+        sysctl.set(self.netns[name], {"net.ipv4.ip_unprivileged_port_start": "0"})
         self.ip(name, "link set lo up")
 
     def ip(self, name: str, *commands: str) -> None:

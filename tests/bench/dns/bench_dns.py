@@ -19,7 +19,7 @@ from pathlib import Path
 from dnslib import DNSRecord
 
 from netlab.dns.server import DnsServer
-from netlab.kernel import netns, process
+from netlab.kernel import netns, process, sysctl
 
 
 def service(index: int, address: str) -> dict[str, object]:
@@ -95,6 +95,7 @@ def main() -> None:
     owner = str(uuid.uuid4())
     with tempfile.TemporaryDirectory() as name:
         namespace = netns.create(Path(name) / "netns")
+        sysctl.set(namespace, {"net.ipv4.ip_unprivileged_port_start": "0"})
         try:
             with netns.entered(namespace):
                 subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
