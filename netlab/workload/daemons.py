@@ -6,7 +6,6 @@ Both import much the same, which takes longest: so one process does that, and be
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -20,13 +19,23 @@ def main(argv: list[str]) -> int:
         print("usage: python -m netlab.workload.daemons LAB", file=sys.stderr)
         return 2
     lab = Path(argv[0])
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the runtime: it is by itself
-    if os.fork() == 0:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
+    if _is_detached():
         _say_into(paths.runtime_log(lab))
         return runtime.main([str(lab)])
     return responder.main([str(paths.responder_socket(lab))])
+
+
+def _is_detached() -> bool:
+    """Fork: true in a process of its own session, whose parent has ended, so that nobody has to
+    collect it; false in this one."""
+    between = os.fork()
+    if between:
+        os.waitpid(between, 0)
+        return False
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    return True
 
 
 def _say_into(log: Path) -> None:
