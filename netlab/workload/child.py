@@ -152,6 +152,12 @@ class Ends:
             os.close(source)
             self.input = None
 
+    def give_to(self, user: int, group: int) -> None:
+        """Let somebody (by the machine's ids) open the process's ends by /dev/stdout and so on."""
+        for descriptor in (self.stdin, self.stdout, self.stderr):
+            with contextlib.suppress(OSError):  # without user namespaces an id may not be there
+                os.fchown(descriptor, user, group)
+
     def terminal(self, ours: int) -> None:
         """Our end of the terminal that the process has got."""
         for descriptor in self.outputs:

@@ -16,13 +16,14 @@ import re
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
 from netlab.kernel.run import find
+from netlab.kernel.userns import IdRange
 from netlab.workload.child import Ends
 from netlab.workload.reaper import Child, Reaper
 
@@ -49,11 +50,15 @@ class Started:
 
 
 class Crun:
-    """The containers whose state is kept in `directory`, which must be empty at first."""
+    """The containers whose state is kept in `directory`, which must be empty at first.
 
-    def __init__(self, directory: Path, reaper: Reaper) -> None:
+    `ids` are those of the pods' users.
+    """
+
+    def __init__(self, directory: Path, reaper: Reaper, ids: IdRange | None) -> None:
         self._directory = directory
         self._reaper = reaper
+        self._ids = ids
         self._numbers = 0
 
     async def run(
@@ -101,6 +106,7 @@ class Crun:
         groups: Sequence[Path],
     ) -> Started:
         ends = Ends(tty=process["terminal"], stdin=stdin)
+        ends.give_to(*self._owner_of(process["user"]))
         program = process["args"][0]
         try:
             with self._scratch() as place, self._reaper.expecting(), _Console(place) as console:
@@ -117,6 +123,11 @@ class Crun:
         finally:
             ends.close()
         return Started(child, ends)
+
+    def _owner_of(self, user: Mapping[str, int]) -> tuple[int, int]:
+        """A process's user and group by the machine's ids."""
+        outside = self._ids.outside if self._ids else int
+        return outside(user["uid"]), outside(user["gid"])
 
     async def _to_its_end(
         self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[Path], program: str

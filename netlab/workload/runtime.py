@@ -154,7 +154,7 @@ async def serve(lab: Path) -> None:
     confine(lab)
     reaper = Reaper()
     sandboxing = Sandboxing(PRIVATE, lab, spaces, ids)
-    processes = Processes(Crun(PRIVATE / "crun", reaper), sandboxing, Bounding(owner))
+    processes = Processes(Crun(PRIVATE / "crun", reaper, ids), sandboxing, Bounding(owner))
     await control.serve(Runtime(processes).control, listening)
 
 
