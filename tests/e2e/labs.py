@@ -204,8 +204,14 @@ def in_pods(owner: str) -> list[int]:
     ids = userns.id_range(owner)
     found = []
     for pid in process.ids():
-        with contextlib.suppress(FileNotFoundError):  # it has ended
-            user = Path(f"/proc/{pid}").stat().st_uid
-            if ids is not None and ids.first <= user < ids.first + ids.size:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            place = Path(f"/proc/{pid}")
+            user = place.stat().st_uid
+            # One that has ended and is yet to be collected has no command line any more.
+            if (
+                ids
+                and ids.first <= user < ids.first + ids.size
+                and (place / "cmdline").read_bytes()
+            ):
                 found.append(pid)
     return found
