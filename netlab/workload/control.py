@@ -26,6 +26,9 @@ LINE_LIMIT = 64 * 1024 * 1024
 
 Json = dict[str, Any]
 
+_REFUSED = (NetlabError, KeyError, OSError, ValueError, TypeError)
+"""How a request fails that makes no sense, or that cannot be fulfilled."""
+
 
 class Session:
     """One connection of a controller."""
@@ -90,13 +93,13 @@ class Control:
         try:
             result = await self._operations[request["op"]](request)
             session.send({"id": number, "result": result})
-        except (NetlabError, KeyError, OSError, ValueError, TypeError) as error:
+        except _REFUSED as error:
             session.send({"id": number, "error": _said(error)})
 
     async def _stream(self, request: Json, session: Session) -> None:
         try:
             await self._streams[request["op"]](request, session)
-        except (NetlabError, OSError) as error:
+        except _REFUSED as error:
             session.send({"error": _said(error)})
 
 

@@ -10,15 +10,13 @@ and the requests that come with sockets (`Calls.hand_over`).
 
 from __future__ import annotations
 
-# What Python would import later, when there are no files any more.
 import asyncio
+import codecs
 import contextlib
-import encodings.idna  # noqa: F401
 import os
 import resource
 import sys
 import time
-import traceback  # noqa: F401
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -96,13 +94,16 @@ def confine(owner: str) -> None:
 
     What is needed yet is open, or imported. The network that is left has no link.
     """
-    time.localtime()  # reads the time zone
+    user = userns.daemon_id(owner, userns.RESPONDER)
+    time.localtime()  # reads the time zone, as the next line does modules: both only once
+    for name in ("ascii", "latin-1", "idna", "punycode"):
+        codecs.lookup(name)
     confinement.see_only(confinement.View())
     syscalls.unshare(syscalls.CLONE_NEWNET | confinement.CLONE_NEWIPC)
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     confinement.drop_privileges()
-    confinement.become(userns.daemon_id(owner, userns.RESPONDER))
+    confinement.become(user)
     seccomp.answer_only()
 
 
