@@ -27,7 +27,7 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 _CAPABILITY_VERSION = 0x20080522
 
 # Every machine has it, and it is covered only in a mount namespace of our own.
-_STAGE = Path("/tmp")  # noqa: S108
+_STAGE = Path("/tmp")
 _ROOT = "root"
 
 # Where programs have their libraries, and what most of them want besides.
@@ -72,6 +72,7 @@ def view_of(program: str, read: Sequence[Path] = (), empty: Sequence[Path] = ())
 def see_only(view: View) -> None:
     """Leave the machine's mounts for a root in which nothing is but what `view` names."""
     syscalls.unshare(mounts.CLONE_NEWNS)
+    os.umask(0o022)  # root, working directory and umask are this thread's own by now
     syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     links = {path: path.readlink() for path in view.read if path.is_symlink() and path.is_dir()}
     read = [path for path in view.read if path.exists() and path not in links]
@@ -115,7 +116,7 @@ def _move_in() -> None:
     os.chdir(_STAGE)
     if _libc.pivot_root(b".", b".") != 0:
         raise syscalls.refused("change the root", ctypes.get_errno())
-    syscalls.unmount(Path("."))  # the machine's, which now lies on top
+    syscalls.unmount(Path())  # the machine's, which now lies on top
     os.chroot(f"/{_ROOT}")
     os.chdir("/")
 

@@ -14,8 +14,8 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from netlab.errors import KernelRefused
 from netlab.kernel import netns as namespaces
@@ -80,17 +80,21 @@ def spawn(
     with contextlib.ExitStack() as stack:
         nothing = stack.enter_context(Path(os.devnull).open("r+b", buffering=0))
         output = stack.enter_context(log.open("ab")) if log is not None else nothing
-        start = partial(
-            subprocess.Popen[bytes],
-            [find(argv[0]), *argv[1:]],
-            stdin=nothing,  # not DEVNULL: that is looked for where the program will be
-            stdout=output,
-            stderr=output,
-            cwd=cwd,
-            env=environment,
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-        )
+        program = find(argv[0])
+
+        def start(**identity: Any) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [program, *argv[1:]],
+                stdin=nothing,  # not DEVNULL: that is looked for where the program will be
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=environment,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+                **identity,
+            )
+
         stack.enter_context(namespaces.entered(netns))
         child = start() if confinement is None else _confined(confinement, start)
     process = _children[child.pid] = Process(child)

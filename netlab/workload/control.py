@@ -17,7 +17,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from netlab.errors import NetlabError
 from netlab.workload import handover
@@ -44,7 +44,8 @@ class Session:
 
     async def sockets(self, count: int) -> list[socket.socket]:
         """As many sockets, which the controller sends when it is told that they are awaited."""
-        self.writer.transport.pause_reading()  # reading loses the descriptors that come with a byte
+        transport = cast(asyncio.Transport, self.writer.transport)
+        transport.pause_reading()  # reading loses the descriptors that come with a byte
         with self.writer.get_extra_info("socket").dup() as connection:
             self.writer.write(b"\n")
             return await handover.receive(connection, count)

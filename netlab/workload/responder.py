@@ -1,11 +1,11 @@
 """The process that serves all built-in pods of a lab: `python -m netlab.workload.responder SOCKET`.
 
 It outlives the controller: one that comes back connects, lists, and finds everything still served.
-It has no rights on the machine and sees nothing of it (`confine`): the controller makes the sockets
-on which it answers.
+It has no rights on the machine and sees nothing of it (`confine`): the controller makes the
+sockets on which it answers.
 
-`control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time, text]}`),
-and the requests that come with sockets (`Calls.hand_over`).
+`control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time,
+text]}`), and the requests that come with sockets (`Calls.hand_over`).
 """
 
 from __future__ import annotations
