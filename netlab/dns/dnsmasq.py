@@ -1,9 +1,9 @@
 """One dnsmasq in a namespace: started or adopted, watched, and started again when it dies.
 
-It is a process of its own and outlives us; strangers ask it, so it has no rights, and of the machine
-it sees its program and what it is to read. (Port 53 is open to everybody in its namespace: that is
-for whoever makes the namespace to see to.) A file beside its log says which process it is, so
-that the next controller finds it, and leaves it running if it does what would be started now.
+It is a process of its own and outlives us. Strangers ask it, so it has no rights, and sees of the
+machine only its program and what it is to read. (Whoever made its namespace has let everybody have
+port 53 there.) A file beside its log says which process it is, so that the next controller finds
+it, and leaves it running if it does what would be started now.
 """
 
 from __future__ import annotations
@@ -113,6 +113,7 @@ class Dnsmasq:
             owner=self._owner,
             netns=self._netns,
             log=self.log,
+            env={},
             confinement=self._confinement(),
         )
         self._remember(child.pid)

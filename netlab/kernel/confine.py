@@ -72,6 +72,7 @@ def view_of(program: str, read: Sequence[Path] = (), empty: Sequence[Path] = ())
 def see_only(view: View) -> None:
     """Leave the machine's mounts for a root in which nothing is but what `view` names."""
     syscalls.unshare(mounts.CLONE_NEWNS)
+    os.umask(0o022)  # root, working directory and umask are this thread's own by now
     syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     links = {path: path.readlink() for path in view.read if path.is_symlink() and path.is_dir()}
     read = [path for path in view.read if path.exists() and path not in links]

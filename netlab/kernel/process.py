@@ -15,8 +15,8 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, files
@@ -85,18 +85,22 @@ def spawn(
         output = nothing
         if log is not None:
             descriptor = files.opened(log, os.O_WRONLY | os.O_APPEND)
-            output = stack.enter_context(os.fdopen(descriptor, "wb", buffering=0))
-        start = partial(
-            subprocess.Popen[bytes],
-            [find(argv[0]), *argv[1:]],
-            stdin=nothing,  # not DEVNULL: that is looked for where the program will be
-            stdout=output,
-            stderr=output,
-            cwd=cwd,
-            env=environment,
-            pass_fds=tuple(pass_fds),
-            start_new_session=True,
-        )
+            output = stack.enter_context(os.fdopen(descriptor, "ab", buffering=0))
+        program = find(argv[0])
+
+        def start(**identity: Any) -> subprocess.Popen[bytes]:
+            return subprocess.Popen(
+                [program, *argv[1:]],
+                stdin=nothing,  # not DEVNULL: that is looked for where the program will be
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=environment,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+                **identity,
+            )
+
         stack.enter_context(namespaces.entered(netns))
         child = start() if confinement is None else _confined(confinement, start)
     process = _children[child.pid] = Process(child)

@@ -17,7 +17,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from netlab.errors import NetlabError
 from netlab.workload import handover
@@ -25,6 +25,9 @@ from netlab.workload import handover
 LINE_LIMIT = 64 * 1024 * 1024
 
 Json = dict[str, Any]
+
+_REFUSED = (NetlabError, KeyError, OSError, ValueError, TypeError)
+"""How a request fails that makes no sense, or that cannot be fulfilled."""
 
 
 class Session:
@@ -41,7 +44,8 @@ class Session:
 
     async def sockets(self, count: int) -> list[socket.socket]:
         """As many sockets, which the controller sends when it is told that they are awaited."""
-        self.writer.transport.pause_reading()  # reading loses the descriptors that come with a byte
+        transport = cast(asyncio.Transport, self.writer.transport)
+        transport.pause_reading()  # reading loses the descriptors that come with a byte
         with self.writer.get_extra_info("socket").dup() as connection:
             self.writer.write(b"\n")
             return await handover.receive(connection, count)
@@ -90,13 +94,13 @@ class Control:
         try:
             result = await self._operations[request["op"]](request)
             session.send({"id": number, "result": result})
-        except (NetlabError, KeyError, OSError, ValueError, TypeError) as error:
+        except _REFUSED as error:
             session.send({"id": number, "error": _said(error)})
 
     async def _stream(self, request: Json, session: Session) -> None:
         try:
             await self._streams[request["op"]](request, session)
-        except (NetlabError, OSError) as error:
+        except _REFUSED as error:
             session.send({"error": _said(error)})
 
 

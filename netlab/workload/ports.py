@@ -1,9 +1,9 @@
 """The sockets on which pods are served: made by the controller, in their namespaces.
 
-A socket belongs for ever to the namespace in which it was made, so a thread enters a pod's namespace
-only for the microseconds it takes to make them. Whoever answers on them (the responder) is handed
-them, and needs no rights for it. We keep them too: when that process dies, clients wait in
-their queues until the next one has them, and none is refused.
+A socket belongs for ever to the namespace in which it was made, so a thread enters a pod's only for
+the microseconds it takes to make them. Whoever answers on them (the responder) is handed them, and
+needs no rights for it. We keep them too: when that process dies, clients wait in their queues until
+the next one has them, and none is refused.
 """
 
 from __future__ import annotations

@@ -1,24 +1,22 @@
 """The process that serves all built-in pods of a lab: `python -m netlab.workload.responder SOCKET`.
 
 It outlives the controller: one that comes back connects, lists, and finds everything still served.
-It has no rights on the machine and sees nothing of it (`confine`): the controller makes the sockets
-on which it answers.
+It has no rights on the machine and sees nothing of it (`confine`): the controller makes the
+sockets on which it answers.
 
-`control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time, text]}`),
-and the requests that come with sockets (`Calls.hand_over`).
+`control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time,
+text]}`), and the requests that come with sockets (`Calls.hand_over`).
 """
 
 from __future__ import annotations
 
-# What Python would import later, when there are no files any more.
 import asyncio
+import codecs
 import contextlib
-import encodings.idna  # noqa: F401
 import os
 import resource
 import sys
 import time
-import traceback  # noqa: F401
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -96,13 +94,16 @@ def confine(owner: str) -> None:
 
     What is needed yet is open, or imported. The network that is left has no link.
     """
-    time.localtime()  # reads the time zone
+    user = userns.daemon_id(owner, userns.RESPONDER)
+    time.localtime()  # reads the time zone, as the next line does modules: both only once
+    for name in ("ascii", "latin-1", "idna", "punycode"):
+        codecs.lookup(name)
     confinement.see_only(confinement.View())
     syscalls.unshare(syscalls.CLONE_NEWNET | confinement.CLONE_NEWIPC)
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     confinement.drop_privileges()
-    confinement.become(userns.daemon_id(owner, userns.RESPONDER))
+    confinement.become(user)
     seccomp.answer_only()
 
 

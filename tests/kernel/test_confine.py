@@ -184,3 +184,39 @@ def test_a_confined_program_writes_where_it_may_and_is_ended_like_others(
     process.end_owned(owner)
     with pytest.raises(ProcessLookupError):
         os.kill(made.pid, signal.SIGCONT)
+
+
+COMPLAINS = """
+import asyncio, logging, sys, time
+from netlab.workload.responder import confine
+
+async def complain():
+    asyncio.get_running_loop().call_soon(lambda: 1 / 0)
+    await asyncio.sleep(0)
+    try:
+        b"\\xff".decode()
+    except UnicodeError:
+        logging.getLogger("asyncio").exception("so")
+    "\\u00fc.example".encode("idna")
+    time.strftime("%Z", time.localtime())
+
+confine(sys.argv[1])
+print("confined", file=sys.stderr)
+asyncio.run(complain())
+print("finished", file=sys.stderr)
+"""
+
+
+def test_the_responder_says_what_went_wrong_without_any_file(owner: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COMPLAINS, owner],
+        env={**os.environ, "PYTHONVERBOSE": "2"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    said = done.stderr.partition("confined\n")[2].partition("finished\n")[0]
+    assert "ZeroDivisionError" in said
+    assert "UnicodeDecodeError" in said
+    assert [line for line in said.splitlines() if "trying" in line] == []

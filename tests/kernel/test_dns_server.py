@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -18,7 +19,7 @@ from dnslib import QTYPE, RCODE, DNSRecord
 
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.kernel import netns, process, sysctl
+from netlab.kernel import netns, process, sysctl, userns
 
 pytestmark = pytest.mark.root
 
@@ -85,6 +86,20 @@ def slice_(service_name: str, *addresses: str) -> dict[str, object]:
         "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
         "endpoints": [{"addresses": [a], "conditions": {"ready": True}} for a in addresses],
     }
+
+
+@contextlib.contextmanager
+def other_namespace(path: Path) -> Iterator[int]:
+    """One more namespace with its loopback up, in which everybody may have port 53."""
+    descriptor = netns.create(path)
+    try:
+        sysctl.set(descriptor, {"net.ipv4.ip_unprivileged_port_start": "0"})
+        with netns.entered(descriptor):
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+        netns.remove(path)
 
 
 def serving(pod: Pod, check: Callable[[DnsServer], Awaitable[None]], *upstreams: str) -> None:
@@ -367,3 +382,51 @@ def ask_over_tcp(pod: Pod, packet: bytes) -> bytes:
     with sock, sock.makefile("rb") as stream:
         sock.sendall(len(packet).to_bytes(2, "big") + packet)
         return stream.read(int.from_bytes(stream.read(2), "big"))
+
+
+def test_dnsmasq_has_no_rights_and_sees_its_names_alone(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        upstream = InternetDns(pod.directory / "internet-dns", pod.owner, ["172.16.110.1"])
+        found = set()
+        with other_namespace(pod.directory / "elsewhere") as elsewhere:
+            await upstream.start(elsewhere)
+            for pid in (server.pid, upstream.pid):
+                assert pid is not None
+                assert process.mark_of(pid) == pod.owner
+                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+                status = {key: value.split() for key, _, value in (x.partition(":") for x in lines)}
+                assert len({*status["Uid"], *status["Gid"]}) == 1
+                found |= {*status["Uid"]}
+                assert status["Groups"] == []
+                sets = [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")]
+                assert {int(text, 16) for (text,) in sets} == {0}
+                assert status["NoNewPrivs"] == ["1"]
+                root = Path(f"/proc/{pid}/root")
+                for hidden in ("etc/shadow", "run", "home", "proc/self/status", "usr/bin"):
+                    assert not (root / hidden).exists()
+                mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+                assert all("ro" in line.split(" ")[5].split(",") for line in mounts)
+            await upstream.stop()
+        ids = userns.id_range(pod.owner)
+        assert ids is not None
+        assert found == {str(ids.daemon(number)) for number in (1, 2)}
+        seen = Path(f"/proc/{server.pid}/root") / server.log.parent.relative_to("/")
+        assert [path.name for path in seen.iterdir()] == ["published"]
+        assert await pod.addresses(f"web.default.svc.{DOMAIN}") == ["10.96.0.7"]
+
+    serving(pod, check)
+
+
+def test_names_are_found_whatever_the_umask(pod: Pod) -> None:
+    async def check(server: DnsServer) -> None:
+        server.set_service("default/web", service("web", "10.96.0.7"))
+        server.apply()
+        await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 5)
+
+    former = os.umask(0o077)
+    try:
+        serving(pod, check)
+    finally:
+        os.umask(former)

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
+from netlab.agents.responder import ResponderKeeper
 from netlab.errors import NetlabError
-from netlab.kernel import netns, process, run, syscalls
+from netlab.kernel import netns, process, run, syscalls, userns
 from netlab.workload.behaviour import served_pod
 from netlab.workload.calls import Gone
 from netlab.workload.client import ResponderClient, ensure_responder
@@ -335,3 +336,175 @@ def test_calls_fail_plainly_when_the_responder_is_gone(
         process.end([pid])
 
     play(scenario)
+
+
+def status_of(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def test_it_has_no_rights_and_sees_nothing_of_the_machine(play: Callable[[Scenario], None]) -> None:
+    async def scenario(client: ResponderClient) -> None:
+        pid = await client.call("pid")
+        found = status_of(pid)
+        owner = process.mark_of(pid)
+        assert owner is not None
+        user = userns.daemon_id(owner, userns.RESPONDER)
+        for name in ("Uid", "Gid"):
+            assert found[name].split() == [str(user)] * 4
+        assert found["Groups"] == ""
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(found[name], 16) == 0, name
+        assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+        for kind in ("mnt", "net", "ipc"):
+            theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/self/ns/{kind}")
+            assert theirs.readlink() != ours.readlink()
+        assert list(Path(f"/proc/{pid}/root").iterdir()) == []
+        links = run.run(["ip", "-o", "link"], netns=Path(f"/proc/{pid}/ns/net")).stdout
+        assert [line.split(": ")[1] for line in links.splitlines()] == ["lo"]
+        assert "UP" not in links
+        names = [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir()]
+        opened = [
+            str(name) for name in names if not str(name).startswith(("socket:", "anon_inode"))
+        ]
+        assert all(name == "/dev/null" or name.endswith("responder.log") for name in opened), opened
+
+    play(scenario)
+
+
+def test_it_looks_for_no_module_once_it_sees_no_files(
+    namespaces: Callable[[], int],
+    play: Callable[[Scenario], None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whatever clients do, what Python imports only when it is needed is there by then."""
+    monkeypatch.setenv("PYTHONVERBOSE", "2")
+    pod = namespaces()
+    said = tmp_path / "responder.log"
+
+    async def scenario(client: ResponderClient) -> None:
+        await client.call("pid")  # only now it has certainly begun
+        before = said.read_text()
+        assert "trying" in before
+        agnhost = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+        await client.serve(
+            [pod_of("web", "nginx", pod), pod_of("a", agnhost, pod, args=["netexec"])]
+        )
+        for target in ("/", "/none", "/%ff\u00fc?x=%zz"):
+            await get(pod, 80, target)
+        for target in ("/clientip", "/echo?msg=ü", "/header?key=Host", "/hostname", "/x"):
+            await get(pod, 8080, target)
+        for nonsense in (
+            b"GET\r\n\r\n",
+            b"\xff\x00" * 50000 + b"\r\n\r\n",
+            b"POST / HTTP/1.1\r\n"
+            b"Host: \xc3\xbc.example\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+        ):
+            with contextlib.suppress(ConnectionError):
+                await asyncio.to_thread(say, pod, 80, nonsense)
+        with connect(pod, 8081, socket.SOCK_DGRAM) as sock:
+            sock.send(b"hostname \xff")
+            await asyncio.to_thread(sock.recv, 1500)
+        assert [line async for _, line in client.logs("uid-web", "main")]
+        for request in ({"op": "none"}, {"op": "stop", "uids": 7}, {"op": "logs"}, {"op": "serve"}):
+            reader, writer = await client.open({"id": 1, **request})
+            assert await reader.readline()
+            writer.close()
+        _, writer = await client.open({})
+        writer.write(b"nonsense\n")
+        writer.close()
+        assert len(await client.list()) == 2
+        after = said.read_text()[len(before) :]
+        assert [line for line in after.splitlines() if "trying" in line or "import" in line] == []
+
+    play(scenario)
+
+
+def test_clients_wait_while_it_is_killed_and_another_takes_over(
+    namespaces: Callable[[], int], tmp_path: Path
+) -> None:
+    """No connection is refused, no datagram lost: both wait in sockets that are kept."""
+    pod, node = namespaces(), namespaces()
+    owner = str(uuid.uuid4())
+    answer = HealthAnswer(200, {"localEndpoints": 1})
+
+    async def scenario() -> None:
+        keeper = await ResponderKeeper.start(tmp_path / "s", owner, tmp_path / "log")
+        ports = [{"containerPort": 53, "protocol": "UDP"}]
+        pods = [pod_of("web", "nginx", pod), pod_of("echo", "example.com/own:1", pod, ports=ports)]
+
+        async def serve() -> None:
+            assert await keeper.client.serve(pods) == {}
+            assert (
+                await keeper.client.health("n", netns_path(node), ["127.0.0.1"], {31000: answer})
+                == []
+            )
+
+        keeper.on_restart(serve)
+        await serve()
+        for _ in range(3):
+            pid = await keeper.client.call("pid")
+            descriptor = os.pidfd_open(pid)
+            with connect(pod, 53, socket.SOCK_DGRAM) as sock:
+                os.kill(pid, signal.SIGKILL)
+                assert select.select([descriptor], [], [], 5)[0]
+                os.close(descriptor)
+                sock.send(b"are you there?")
+                requests = [get(pod, 80), get(pod, 80), get(node, 31000)]
+                for answered in await asyncio.gather(*requests):
+                    assert answered.startswith(b"HTTP/1.1 200 OK")
+                assert await asyncio.to_thread(sock.recv, 1500) == b"are you there?"
+        await keeper.client.stop(["uid-web", "n"])
+        for place, port in ((pod, 80), (node, 31000)):
+            with pytest.raises(ConnectionRefusedError):
+                connect(place, port)
+        await keeper.stop()
+
+    try:
+        asyncio.run(scenario())
+    finally:
+        process.end_owned(owner)
+    assert process.owned(owner) == []
+
+
+def test_a_controller_that_comes_back_opens_anew_what_dies_later(
+    namespaces: Callable[[], int], tmp_path: Path
+) -> None:
+    """It has not the sockets of the one before; it does not need them while they are served."""
+    pod, node = namespaces(), namespaces()
+    owner = str(uuid.uuid4())
+    well, ill = HealthAnswer(200, {}), HealthAnswer(503, {})
+
+    async def controller(health: HealthAnswer, *, kill: bool) -> None:
+        keeper = await ResponderKeeper.start(tmp_path / "s", owner, tmp_path / "log")
+        served = pod_of("web", "nginx", pod)
+        again = asyncio.Event()
+
+        async def serve() -> None:
+            await keeper.client.ensure_served(served)
+            place = netns_path(node), ["127.0.0.1"]
+            assert await keeper.client.health("n", *place, {31000: health}) == []
+            again.set()
+
+        keeper.on_restart(serve)
+        await serve()
+        if kill:
+            again.clear()
+            os.kill(await keeper.client.call("pid"), signal.SIGKILL)
+            await asyncio.wait_for(again.wait(), 30)
+        await keeper.stop()
+
+    try:
+        asyncio.run(controller(well, kill=False))
+        with connect(pod, 80) as kept:
+            asyncio.run(controller(ill, kill=False))
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+            assert b"Welcome to nginx!" in kept.recv(65536)
+        assert b" 503 " in asyncio.run(get(node, 31000))
+        asyncio.run(controller(well, kill=True))
+        assert b" 200 " in asyncio.run(get(node, 31000))
+        assert b"Welcome to nginx!" in asyncio.run(get(pod, 80))
+    finally:
+        process.end_owned(owner)
+    assert process.owned(owner) == []
