@@ -18,6 +18,7 @@ from netlab.kernel.process import Process
 from netlab.workload import handover
 
 _LINE_LIMIT = 64 * 1024 * 1024
+_FRAMES_LIMIT = 64 * 1024
 _START_SECONDS = 10.0
 _HAND_OVER_SECONDS = 30.0
 
@@ -65,9 +66,11 @@ class Calls:
             reader, self._writer = await self._open()
             self._reading = asyncio.create_task(self._read(reader))
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(
+        self, limit: int = _LINE_LIMIT
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            return await asyncio.open_unix_connection(str(self._path), limit=_LINE_LIMIT)
+            return await asyncio.open_unix_connection(str(self._path), limit=limit)
         except OSError as error:
             raise Gone(
                 f"the {self._what} does not answer on {self._path}: {error.strerror}"
@@ -84,7 +87,7 @@ class Calls:
 
     async def stream(self, op: str, **arguments: Any) -> AsyncGenerator[dict[str, Any], None]:
         """A request whose answers go on until we stop; over a connection of its own."""
-        reader, writer = await self.open({"op": op, **arguments})
+        reader, writer = await self.open({"op": op, **arguments}, _LINE_LIMIT)
         try:
             while text := await reader.readline():
                 yield _checked(json.loads(text))
@@ -92,10 +95,13 @@ class Calls:
             writer.close()
 
     async def open(
-        self, request: Mapping[str, Any]
+        self, request: Mapping[str, Any], limit: int = _FRAMES_LIMIT
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """A new connection on which `request` was made; the caller closes it."""
-        reader, writer = await self._open()
+        """A new connection on which `request` was made; the caller closes it.
+
+        About `limit` bytes are taken that nobody reads, before they hold back who sends them.
+        """
+        reader, writer = await self._open(limit)
         writer.write(json.dumps(request).encode() + b"\n")
         return reader, writer
 

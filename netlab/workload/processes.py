@@ -58,12 +58,12 @@ class Processes:
             raise
         return process.state()
 
-    async def execute(self, request: Json) -> Running:
+    async def execute(self, request: Json) -> Executed:
         """Start a command beside a container's own process."""
         container = self.find(request)
         if container.has_ended:
             raise NetlabError(f"container {request['container']} is not running")
-        executed = Running(request, _EXEC_DRAIN_SECONDS)
+        executed = Executed(request)
         process = self._sandboxing.granted(request["process"])
         process = self._bounding.limited(request["uid"], process)
         groups = self._bounding.places(request["uid"])
@@ -98,19 +98,20 @@ class Processes:
 class Running:
     """A process in a pod with its input and outputs, from its start until it has ended.
 
-    Output goes to whoever is attached; what nobody sees yet is held for who comes first, as
-    `kubectl run -it` comes too late.
+    Output goes to whoever is attached; what nobody sees yet is held for who comes first.
     """
 
-    def __init__(self, request: Json, drain_seconds: float) -> None:
+    def __init__(self, request: Json) -> None:
         self._request = request
-        self._drain_seconds = drain_seconds
         self._child: Child | None = None
         self._stdin: Input | None = None
         self._tty = False
         self._pumps: list[asyncio.Task[None]] = []
+        self._wanted = asyncio.Event()
+        self._delivering = 0
         self._begun, self._ended = asyncio.Event(), asyncio.Event()
         self._sinks: set[Sink] = set()
+        self._catching_up = asyncio.Lock()
         self._unseen: list[tuple[Stream, bytes]] = []
         self._unseen_size = 0
         self._finish: asyncio.Task[None] | None = None
@@ -160,14 +161,18 @@ class Running:
 
     async def _pump(self, stream: Stream, output: Output) -> None:
         try:
+            await self._wanted.wait()
             while data := await output.read():
+                self._delivering += 1
                 await self._spread(stream, data)
+                self._delivering -= 1
         finally:
             output.close()
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
-        if not self._sinks:
-            self._keep(stream, data)
+        async with self._catching_up:  # who has just come sees first what was before
+            if not self._sinks:
+                self._keep(stream, data)
         for sink in tuple(self._sinks):
             await sink(stream, data)
 
@@ -180,10 +185,14 @@ class Running:
     async def _until_ended(self, child: Child) -> None:
         returncode = await child.wait()
         if self._pumps:
-            await asyncio.wait(self._pumps, timeout=self._drain_seconds)
+            await self._drain()
         for pump in self._pumps:
             pump.cancel()
         self._over(returncode)
+
+    async def _drain(self) -> None:
+        """Wait for what is still to come of its outputs, now that it has ended."""
+        await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
 
     def _over(self, returncode: int) -> None:
         self.returncode, self.finished = returncode, time.time()
@@ -197,28 +206,16 @@ class Running:
         await self._ended.wait()
         return self.state()
 
-    async def kill(self, grace: float = 0) -> Json:
-        """Kill it with all of its session; returns the state after the end."""
-        del grace
-        await self._begun.wait()
-        if self._child is not None and not self._child.has_ended:
-            # crun begins it, not always in the process that remains; it keeps the number from
-            # being given to somebody else, as it is yet to be waited for.
-            session = os.getsid(self._child.pid)
-            if session != os.getsid(0):
-                kill_session(session)
-            self._child.send(signal.SIGKILL)
-        return await self.wait()
-
     # -- attaching -------------------------------------------------------------------------
 
     async def attach(self, sink: Sink) -> None:
         """Give all output to `sink` (awaited), first what nobody saw."""
-        while self._unseen:
+        async with self._catching_up:
             unseen, self._unseen, self._unseen_size = self._unseen, [], 0
             for stream, data in unseen:
                 await sink(stream, data)
-        self._sinks.add(sink)
+            self._sinks.add(sink)
+        self._wanted.set()
 
     async def detach(self, sink: Sink) -> None:
         """The end of `attach`."""
@@ -240,11 +237,38 @@ class Running:
             self._stdin.resize(columns, rows)
 
 
+class Executed(Running):
+    """A command beside a container's own: read as far as who asked for it reads, and no longer."""
+
+    async def _drain(self) -> None:
+        """Only what waits to be read counts: the command may have left others with its outputs."""
+        while (await asyncio.wait(self._pumps, timeout=_EXEC_DRAIN_SECONDS))[1]:
+            if not self._delivering:
+                return
+
+    async def kill(self) -> Json:
+        """Kill it with all of its session; returns the state after the end."""
+        await self._begun.wait()
+        if self._child is not None and not self._child.has_ended:
+            # crun begins it, not always in the process that remains; it keeps the number from
+            # being given to somebody else, as it is yet to be waited for.
+            session = os.getsid(self._child.pid)
+            if session != os.getsid(0):
+                kill_session(session)
+            self._child.send(signal.SIGKILL)
+        self._wanted.set()
+        return await self.wait()
+
+
 class ContainerProcess(Running):
-    """One container's command, from its start until it is forgotten; `name` is crun's for it."""
+    """One container's command, from its start until it is forgotten; `name` is crun's for it.
+
+    Its output is read whether anybody is attached or not; `kubectl run -it` comes too late.
+    """
 
     def __init__(self, request: Json, name: str, log: Path) -> None:
-        super().__init__(request, _DRAIN_SECONDS)
+        super().__init__(request)
+        self._wanted.set()
         self.name = name
         self._log = LogWriter(log)
         self._crun: Crun | None = None

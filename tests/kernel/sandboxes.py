@@ -190,7 +190,7 @@ def processes_in(init: int, among: list[int] | None = None) -> list[int]:
     found = []
     for pid in process.ids():
         with contextlib.suppress(OSError):
-            if Path(f"/proc/{pid}/ns/pid").stat().st_ino == inside:
+            if Path(f"/proc/{pid}/ns/pid").stat().st_ino == inside and lives(pid):
                 found.append(pid)
     return found
 
