@@ -22,7 +22,7 @@ from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, netns, paths, preflight, process, snapshot, teardown
 from netlab.kernel.cgroups import Groups, Limits
 from netlab.kernel.hierarchies import Lacking, Place
-from netlab.workload.bounds import Bounds, Tmpfs
+from netlab.workload.bounds import Bounds, Tmpfs, rlimits
 
 pytestmark = pytest.mark.root
 
@@ -193,7 +193,7 @@ if child:
 assert libc.unshare(0x10000000) == 0
 os.write(asks[1], b"x"), os.read(answers[0], 1)
 os.setresgid(0, 0, 0), os.setresuid(0, 0, 0)
-for name, value in {bounds.rlimits(())}.items():
+for name, value in {rlimits(bounds.memory, bounds.pids, ())}.items():
     resource.setrlimit(getattr(resource, name), (value, value))
 try:
     held = b"x" * {bounds.memory}

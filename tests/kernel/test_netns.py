@@ -134,7 +134,8 @@ def test_lab_mount_is_adopted_with_what_is_in_it(tmp_path):
     paths.lab_file(mount.directory).write_text("{}")
     assert mount.ensure() == owner == netns.owner(mount.directory)
     assert paths.lab_file(mount.directory).read_text() == "{}"
-    assert netns.mounts_beneath(mount.directory) == [mount.directory]
+    parts = [paths.disks(mount.directory), paths.pods(mount.directory), mount.directory]
+    assert netns.mounts_beneath(mount.directory) == parts
     mount.teardown()
     mount.teardown()
     assert sorted(entry.name for entry in tmp_path.iterdir()) == []

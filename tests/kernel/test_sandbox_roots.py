@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from kernel.sandboxes import Lab, executed, play
 
-from netlab.agents.volumes import SCRATCH, Owner, write_files
+from netlab.agents.volumes import Owner, write_files
 from netlab.errors import NetlabError
+from netlab.workload.bounds import DISK, Tmpfs
 from netlab.workload.sandbox import privileges
-from netlab.workload.volume import Mount
+from netlab.workload.volume import Mount, Part
 
 pytestmark = pytest.mark.root
 
@@ -40,7 +41,8 @@ def filled(lab: Lab, name: str, text: str = "") -> Mount:
 
 
 def at(mount: Mount, target: str, *, sub_path: str = "", read_only: bool = False) -> Mount:
-    return Mount(mount.source, target, read_only, sub_path, mount.scratch)
+    parts = (Part(sub_path),) if sub_path else ()
+    return Mount(mount.source, target, read_only, parts, mount.scratch)
 
 
 PLACES = (
@@ -184,7 +186,7 @@ def test_a_link_in_a_volume_leads_nowhere_but_in_the_pod(lab: Lab) -> None:
             try:
                 said = await lab.output("ls", "-A", "/x/", mounts=[mount])
             except NetlabError as error:
-                assert 'subPath "link"' in error.message
+                assert '"link" in a volume' in error.message
             else:
                 assert said == (0, ""), target
             # below /data the same: what is made for a volume is made in the first
@@ -212,7 +214,7 @@ def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
 
 
 def scratch(lab: Lab, target: str, name: str = "debug") -> Mount:
-    return Mount(f"pods/uid-{name}/volumes/e", target, scratch=SCRATCH)
+    return Mount(f"pods/uid-{name}/volumes/e", target, scratch=Tmpfs(DISK).options)
 
 
 def test_an_empty_volume_is_the_pods_and_outlives_its_containers(lab: Lab) -> None:
@@ -242,7 +244,7 @@ def test_an_empty_volume_is_none_of_the_labs_own_memory(lab: Lab) -> None:
         argv = ("sh", "-c", "df --output=fstype,itotal /e | tail -1; stat -c %a:%U /e")
         mounts = [scratch(lab, "/e")]
         code, said = await lab.output(*argv, mounts=mounts)
-        assert (code, said.split()) == (0, ["tmpfs", "100000", "777:root"])
+        assert (code, said.split()) == (0, ["tmpfs", "65536", "777:root"])
         assert list((lab.pod() / "volumes").glob("*")) == []
 
     play(lab, scenario)

@@ -79,7 +79,7 @@ def test_half_made_labs(state, tmp_path):
     mount = netns.LabMount(directory)
     mount.ensure()
     if state == "empty directory":
-        run(["umount", str(directory)])
+        run(["umount", "--recursive", str(directory)])
     elif state == "no owner":
         paths.owner(directory).unlink()
         os.close(netns.create(paths.namespace(directory, "t.x")))
@@ -89,7 +89,7 @@ def test_half_made_labs(state, tmp_path):
     elif state == "mounted twice":
         run(["mount", "-t", "tmpfs", "none", str(directory)])
     else:
-        run(["umount", str(directory)])
+        run(["umount", "--recursive", str(directory)])
         paths.namespaces(directory).mkdir()
         os.close(netns.create(paths.namespace(directory, "t.x")))
         (directory / "pods").mkdir()
