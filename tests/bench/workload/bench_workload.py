@@ -7,7 +7,6 @@ differ: a plain `true`, a bare asyncio server that answers the same bytes.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import shutil
 import statistics
@@ -15,12 +14,12 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from netlab.kernel import netns, process, run, syscalls
-from netlab.workload import rootfs
+from netlab.agents.runtime import RuntimeKeeper
+from netlab.kernel import netns, paths, run, syscalls, teardown, userns
+from netlab.workload import podfiles
 from netlab.workload.behaviour import served_pod
 from netlab.workload.client import ResponderClient, ensure_responder
 from netlab.workload.sandbox import Command, Place, Sandboxes, base_environment
@@ -120,14 +119,19 @@ async def bench_serving(directory: Path, owner: str) -> ResponderClient:
     return client
 
 
-async def bench_processes(client: ResponderClient, directory: Path, owner: str) -> None:
-    made = namespace()
-    pod_directory = directory / "pod"
-    rootfs.write_pod_files(
+async def bench_processes(directory: Path, owner: str) -> None:
+    made = paths.namespace(directory, "bench.pod")
+    os.close(netns.create(made, userns.id_range(owner)))
+    pod_directory = paths.pod(directory, "uid-p")
+    podfiles.write_pod_files(
         pod_directory, hostname="web-0", hosts="127.0.0.1 localhost\n", resolv_conf="\n"
     )
-    place = Place("uid-p", pod_directory, Path(f"/proc/{os.getpid()}/fd/{made}"), "web-0")
-    sandboxes = Sandboxes(client, owner)
+    place = Place("uid-p", pod_directory, made, "web-0")
+    keeper = RuntimeKeeper(directory, owner)
+    before = time.perf_counter()
+    await keeper.reached(lambda: keeper.calls.call("pid"))
+    say("runtime start", (time.perf_counter() - before) * 1000, "ms")
+    sandboxes = Sandboxes(keeper.calls)
     env = base_environment("web-0")
 
     async def plain() -> None:
@@ -143,7 +147,7 @@ async def bench_processes(client: ResponderClient, directory: Path, owner: str) 
     idle = await sandboxes.idle(place)
 
     async def executed() -> None:
-        session = await idle.execute(Command(("true",), env))
+        session = await sandboxes.execute(idle, Command(("true",), env))
         await asyncio.gather(*(drain(stream) for stream in (session.stdout(), session.stderr())))
         await session.wait()
         await session.kill()
@@ -154,20 +158,21 @@ async def bench_processes(client: ResponderClient, directory: Path, owner: str) 
 
     spent = await times(30, executed)
     say("exec `true`, start to exit code", spent, "ms", f"{spent / floor:.1f}x")
-    os.close(made)
+    await keeper.close()
 
 
 async def main() -> None:
-    directory = Path(tempfile.mkdtemp(prefix="netlab-bench-"))
-    owner = str(uuid.uuid4())
+    base = Path(tempfile.mkdtemp(prefix="netlab-bench-"))
+    os.environ |= {paths.RUN_VARIABLE: str(base / "run"), paths.NETNS_DIR_VARIABLE: str(base / "n")}
+    directory = paths.lab_dir("bench")
     try:
+        owner = netns.LabMount(directory).ensure()
         client = await bench_serving(directory, owner)
-        await bench_processes(client, directory, owner)
+        await bench_processes(directory, owner)
         await client.close()
     finally:
-        process.end_owned(owner)
-        with contextlib.suppress(OSError):
-            shutil.rmtree(directory)
+        teardown.teardown(directory)
+        shutil.rmtree(base)
 
 
 if __name__ == "__main__":
