@@ -38,10 +38,12 @@ class AttachSession:
     async def start(cls, client: Calls, request: Mapping[str, Any]) -> AttachSession:
         """Attach to the process that `request` (an operation of the runtime) leads to."""
         reader, writer = await client.open(request)
-        first = await frames.read_first(reader)
-        if first is not None:
+        try:
+            if (refusal := await frames.read_first(reader)) is not None:
+                raise NetlabError(refusal)
+        except BaseException:  # also when nobody waits for it any more
             writer.close()
-            raise NetlabError(first)
+            raise
         return cls(reader, writer)
 
     async def _read(self) -> None:

@@ -131,6 +131,27 @@ def test_a_command_given_up_takes_its_children_along(lab: Lab, tty: bool) -> Non
     play(lab, scenario)
 
 
+def test_a_command_given_up_while_it_starts_is_none(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        main = await lab.start("sleep", "1000")
+        given_up = 0
+        for delay in (0.0, 0.002, 0.004, 0.008, 0.016, 0.032):
+            starting = asyncio.create_task(beside(lab, main, "sleep", "1001"))
+            await asyncio.sleep(delay)
+            starting.cancel()
+            try:
+                await (await starting).kill()
+            except asyncio.CancelledError:
+                given_up += 1
+        assert given_up >= 3
+        await executed(main, lab, "true")
+        async with asyncio.timeout(5):
+            while processes_in(main.init) != [main.init]:
+                await asyncio.sleep(0.01)
+
+    play(lab, scenario)
+
+
 def test_a_command_ends_with_the_controller_and_a_container_does_not(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         main = await lab.start("sh", "-c", "while :; do echo tick; sleep 0.05; done")

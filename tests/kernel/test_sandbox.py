@@ -190,6 +190,13 @@ def test_privileges_are_a_containers(lab: Lab) -> None:
         ),
         (("/etc/hosts",), 126, "StartError", 'exec: "/etc/hosts": permission denied'),
         (("/etc",), 126, "StartError", 'exec: "/etc": is a directory'),
+        (("./etc",), 126, "StartError", 'exec: "./etc": is a directory'),
+        (
+            ("/bin/sh/",), 126, "StartError",
+            'exec: "/bin/sh/": stat /bin/sh/: not a directory',
+        ),
+        (("",), 127, "StartError", 'exec: "": executable file not found in $PATH'),
+        (("a\nb",), 127, "StartError", 'exec: "a\nb": executable file not found in $PATH'),
     ],
 )  # fmt: skip
 def test_exit_codes_and_their_reasons(
@@ -200,6 +207,70 @@ def test_exit_codes_and_their_reasons(
         assert (ended.code, ended.signal, ended.reason) == (code, 0, reason)
         assert ended.message == message
         assert ended.started < ended.finished < ended.started + 5
+
+    play(lab, scenario)
+
+
+def test_what_lies_in_the_path_is_not_yet_a_program(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        main = await lab.start("sleep", "1000", container="other")
+        for name in ("hosts", "etc", "profile.d"):
+            command = Command((name,), {"PATH": "/etc:/"})
+            said = f'exec: "{name}": executable file not found in $PATH'
+            ended = await (await lab.sandboxes.start(lab.place(), "main", command)).wait()
+            assert (ended.code, ended.message) == (127, said)
+            session = await lab.sandboxes.execute(main, command)
+            assert await finished(session) == (127, "", f"{said}\n")
+
+    play(lab, scenario)
+
+
+SYSTEM_CALLS = """
+import ctypes, errno, platform, socket
+libc = ctypes.CDLL(None, use_errno=True)
+numbers = {
+    "x86_64": {"mount": 165, "umount2": 166, "pivot_root": 155, "unshare": 272, "setns": 308,
+               "keyctl": 250, "add_key": 248, "bpf": 321, "perf_event_open": 298, "reboot": 169,
+               "init_module": 175, "open_by_handle_at": 304, "userfaultfd": 323, "swapon": 167},
+    "aarch64": {"mount": 40, "umount2": 39, "pivot_root": 41, "unshare": 97, "setns": 268,
+                "keyctl": 219, "add_key": 217, "bpf": 280, "perf_event_open": 241, "reboot": 142,
+                "init_module": 105, "open_by_handle_at": 265, "userfaultfd": 282, "swapon": 224},
+}[platform.machine()]
+both = {"open_tree": 428, "move_mount": 429, "fsopen": 430, "mount_setattr": 442,
+        "io_uring_setup": 425, "quotactl_fd": 443, "clone3": 435}
+for name, number in {**numbers, **both}.items():
+    ctypes.set_errno(0)
+    libc.syscall(number, 0, 0, 0, 0, 0, 0)
+    print(name, errno.errorcode[ctypes.get_errno()])
+for name, family in (("alg", 38), ("vsock", 40)):
+    try:
+        socket.socket(family, socket.SOCK_STREAM)
+        print(name, "OPEN")
+    except OSError as error:
+        print(name, errno.errorcode[error.errno])
+for name in ("AF_INET", "AF_INET6", "AF_UNIX", "AF_NETLINK", "AF_PACKET"):
+    kind = socket.SOCK_STREAM if name == "AF_UNIX" else socket.SOCK_RAW
+    socket.socket(getattr(socket, name), kind, socket.IPPROTO_ICMP if "INET" in name else 0)
+"""
+
+
+@pytest.mark.parametrize("users", [True, False], ids=["user namespace", "none"])
+@pytest.mark.parametrize("wanted", [{}, {"privileged": True}], ids=["default", "privileged"])
+def test_system_calls_are_filtered_whatever_is_asked_for(
+    lab: Lab, users: bool, wanted: dict[str, bool]
+) -> None:
+    """Also where there is no right to make them: a fault behind one is out of reach."""
+    if not users:
+        lab.use_namespace_without_users()
+
+    async def scenario(lab: Lab) -> None:
+        granted = privileges({}, {"securityContext": wanted})
+        argv = ("/usr/bin/python3", "-c", SYSTEM_CALLS)
+        code, said = await lab.output(*argv, privileges=granted)
+        assert code == 0, said
+        outcomes = dict(line.split() for line in said.splitlines())
+        assert outcomes.pop("clone3") == "ENOSYS"
+        assert set(outcomes.values()) == {"EPERM"}, outcomes
 
     play(lab, scenario)
 

@@ -1,0 +1,108 @@
+"""User namespaces of pods on the real kernel: whose ids they have, and that none is left over."""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from pathlib import Path
+
+import pytest
+
+from netlab.kernel import netns, process, syscalls, userns
+from netlab.kernel.userns import IdRange
+
+pytestmark = pytest.mark.root
+
+IDS = IdRange(0x7000_0000 + 7 * 0x4_0000)
+
+
+def inode(pid: int | str, kind: str) -> int:
+    return Path(f"/proc/{pid}/ns/{kind}").stat().st_ino
+
+
+def children() -> list[str]:
+    tasks = Path("/proc/self/task").iterdir()
+    return [pid for task in tasks for pid in (task / "children").read_text().split()]
+
+
+def test_a_holder_is_in_new_namespaces_and_gone_afterwards() -> None:
+    before = {kind: inode("self", kind) for kind in ("user", "net", "mnt", "pid")}
+    with userns.holder(IDS, syscalls.CLONE_NEWNET) as pid:
+        assert inode(pid, "user") != before["user"]
+        assert inode(pid, "net") != before["net"]
+        assert inode(pid, "mnt") == before["mnt"]
+        for name in ("uid_map", "gid_map"):
+            assert Path(f"/proc/{pid}/{name}").read_text().split() == ["0", str(IDS.first), "65536"]
+        descriptor = netns.open_(Path(f"/proc/{pid}/ns/net"))
+    assert not Path(f"/proc/{pid}").exists()
+    owner = userns.of_namespace(descriptor)
+    assert not userns.is_ours(owner)
+    os.close(owner)
+    os.close(descriptor)
+    assert {kind: inode("self", kind) for kind in before} == before, "we are where we were"
+    assert children() == []
+
+
+def test_a_holder_ends_with_a_failing_body_and_makes_no_difference_to_descriptors() -> None:
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208
+    for _ in range(20):
+        with pytest.raises(ZeroDivisionError), userns.holder(IDS):
+            raise ZeroDivisionError
+    assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
+    assert children() == []
+
+
+def test_a_holder_whose_ids_cannot_be_mapped_is_ended() -> None:
+    with pytest.raises(OSError), userns.holder(IdRange(-5)):
+        pass
+    assert children() == []
+
+
+def test_threads_make_theirs_one_after_the_other() -> None:
+    seen: list[int] = []
+
+    def make() -> None:
+        for _ in range(20):
+            with userns.holder(IDS) as pid:
+                seen.append(inode(pid, "user"))
+
+    threads = [threading.Thread(target=make) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 80
+    assert children() == []
+
+
+def test_a_holder_carries_our_mark_should_we_be_killed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with userns.holder(IDS) as pid:
+        assert process.mark_of(pid) == process.mark_of(os.getpid())
+
+
+def test_a_namespace_made_with_ids_is_owned_by_them(tmp_path: Path) -> None:
+    for name, ids in (("plain", None), ("pods", IDS)):
+        path = tmp_path / name
+        descriptor = netns.create(path, ids)
+        owner = userns.of_namespace(descriptor)
+        assert userns.is_ours(owner) == (ids is None)
+        os.close(owner)
+        os.close(descriptor)
+        assert netns.exists(path)
+        netns.remove(path)
+        assert not path.exists()
+
+
+def test_a_lab_has_ids_of_its_own_that_nobody_else_has() -> None:
+    owner = str(uuid.uuid4())
+    ids = userns.id_range(owner)
+    assert ids is not None
+    assert ids == userns.id_range(owner)
+    assert 0x7000_0000 <= ids.first < ids.daemon(100) < 1 << 31
+    assert ids.outside(0) == ids.first
+    assert ids.outside(65535) == ids.first + 65535
+    assert ids.outside(65536) == ids.outside(-1) == -1
+    assert ids.daemon(0) == ids.first + 65536
