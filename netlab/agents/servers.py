@@ -30,6 +30,9 @@ StartAgain = Callable[[PodRun, str], Awaitable[None]]
 REFUSED_RETRY = 5.0
 """Seconds before a server is tried again whose port was in use."""
 
+RELEASE_TRIES, RELEASE_RETRY = 50, 0.1
+"""How often, and after how many seconds, ports of a responder that was killed are tried."""
+
 
 class PodServers:
     """All containers of the lab that are built in."""
@@ -163,9 +166,16 @@ class PodServers:
             return {one.uid: [error.message] for one in served}
 
     async def _serve_all(self) -> None:
-        """The responder was started anew and knows of nothing."""
-        served = [one for pod in self._served.values() for one in pod.values()]
-        problems = await self._keeper.client.serve(served) if served else {}
+        """The responder was started anew and knows of nothing.
+
+        What the one before had open, and we did not, is free only once that has come to its end.
+        """
+        for _ in range(RELEASE_TRIES):
+            served = [one for pod in self._served.values() for one in pod.values()]
+            problems = await self._keeper.client.serve(served) if served else {}
+            if not problems:
+                return
+            await asyncio.sleep(RELEASE_RETRY)
         for uid, found in problems.items():
             log.error("%s: %s", uid, "; ".join(found))
 
