@@ -54,7 +54,7 @@ def test_the_machine_itself_is_not_touched_while_a_lab_runs(here: Machine) -> No
     changes = here.mark()
     here.netlab("up", QUICKSTART)
     here.netlab("check")
-    own = ("netns names:", "labs:", "mounts:", "processes:")
+    own = ("netns names:", "labs:", "mounts:", "processes:", "control groups:")
     assert [line for line in changes() if not line.startswith(own)] == []
 
 
