@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from kernel.sandboxes import Lab, executed, play
 
 from netlab.agents.volumes import Owner, write_files
 from netlab.errors import NetlabError
+from netlab.kernel import mounts
+from netlab.workload import podfiles, root
 from netlab.workload.bounds import DISK, Tmpfs
 from netlab.workload.sandbox import privileges
 from netlab.workload.volume import Mount, Part
@@ -275,3 +278,40 @@ def test_a_secret_for_its_owner_alone_is_for_the_pods_root_and_its_group(lab: La
         assert (await lab.output("cat", "/s/key", mounts=[mount], privileges=user))[0] == 0
 
     play(lab, scenario)
+
+
+# -- a machine whose own file systems are overlays -------------------------------------------------
+
+
+def build_over_overlays(base: Path) -> None:
+    """In a mount namespace of this process's own, where /usr and /etc are overlays already."""
+    mounts.leave_machines_mounts()
+    mounts.make_private(Path("/"))
+    (base / "more").mkdir()
+    for place in ("/usr", "/etc"):
+        with mounts.opened(place) as target:
+            mounts.mount("overlay", target, f"lowerdir={base}/more:{place}")
+    podfiles.write_pod_files(base / "pod", hostname="web", hosts="", resolv_conf="")
+    (base / "volume").mkdir()
+    (base / "volume/f").write_text("here")
+    made = root.Root(base / "made", base / "pod", None)
+    targets = ("/usr/no/such", "/usr/share/doc/no/such", "/etc/no/such", "/opt/no", "/lib/no")
+    with mounts.opened(base / "volume") as volume:
+        root.build(made, [root.Source(volume, target, False) for target in targets])
+    for target in targets:
+        assert (made.mount_point / target.lstrip("/") / "f").read_text() == "here", target
+    for machine in ("usr/share", "etc", "usr/bin"):
+        assert set(os.listdir(f"/{machine}")) <= set(os.listdir(made.mount_point / machine))  # noqa: PTH208
+    assert (made.mount_point / "etc/hostname").read_text() == "web\n"
+    root.discard(made)
+    assert not made.directory.exists()
+
+
+def test_a_machine_that_is_an_overlay_itself(tmp_path: Path) -> None:
+    """The kernel stacks two and no more: one is the machine's, so ours is one at any depth."""
+    process = multiprocessing.get_context("spawn").Process(
+        target=build_over_overlays, args=(tmp_path,)
+    )
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0

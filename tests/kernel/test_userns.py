@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,17 @@ def inode(pid: int | str, kind: str) -> int:
     return Path(f"/proc/{pid}/ns/{kind}").stat().st_ino
 
 
-def children() -> list[str]:
+@pytest.fixture(autouse=True)
+def no_child_is_left() -> Iterator[None]:
+    """Beside those that other tests have started from this process."""
+    before = children()
+    yield
+    assert children() <= before
+
+
+def children() -> set[str]:
     tasks = Path("/proc/self/task").iterdir()
-    return [pid for task in tasks for pid in (task / "children").read_text().split()]
+    return {pid for task in tasks for pid in (task / "children").read_text().split()}
 
 
 def test_a_holder_is_in_new_namespaces_and_gone_afterwards() -> None:
@@ -41,7 +50,6 @@ def test_a_holder_is_in_new_namespaces_and_gone_afterwards() -> None:
     os.close(owner)
     os.close(descriptor)
     assert {kind: inode("self", kind) for kind in before} == before, "we are where we were"
-    assert children() == []
 
 
 def test_a_holder_ends_with_a_failing_body_and_makes_no_difference_to_descriptors() -> None:
@@ -50,13 +58,11 @@ def test_a_holder_ends_with_a_failing_body_and_makes_no_difference_to_descriptor
         with pytest.raises(ZeroDivisionError), userns.holder(IDS):
             raise ZeroDivisionError
     assert os.listdir("/proc/self/fd") == before  # noqa: PTH208
-    assert children() == []
 
 
 def test_a_holder_whose_ids_cannot_be_mapped_is_ended() -> None:
     with pytest.raises(OSError), userns.holder(IdRange(-5)):
         pass
-    assert children() == []
 
 
 def test_threads_make_theirs_one_after_the_other() -> None:
@@ -73,7 +79,6 @@ def test_threads_make_theirs_one_after_the_other() -> None:
     for thread in threads:
         thread.join()
     assert len(seen) == 80
-    assert children() == []
 
 
 def test_a_holder_carries_our_mark_should_we_be_killed_meanwhile(
