@@ -99,7 +99,7 @@ def confine(owner: str) -> None:
     for name in ("ascii", "latin-1", "idna", "punycode"):
         codecs.lookup(name)
     confinement.see_only(confinement.View())
-    syscalls.unshare(syscalls.CLONE_NEWNET | confinement.CLONE_NEWIPC)
+    syscalls.unshare(syscalls.CLONE_NEWNET)
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     confinement.drop_privileges()

@@ -138,7 +138,7 @@ def test_a_confined_program_sees_its_files_alone_and_has_no_rights(
         ["/usr/bin/sleep", "60"], owner=owner, confinement=confine.Confinement(USER, view)
     )
     has_no_rights(started.pid, USER)
-    is_elsewhere(started.pid, "mnt")
+    is_elsewhere(started.pid, "mnt", "ipc")
     root = Path(f"/proc/{started.pid}/root")
     given = root / (tmp_path / "given" / "file").relative_to("/")
     assert given.read_text() == "here\n"
