@@ -20,7 +20,7 @@ from pathlib import Path
 
 from netlab.kernel import mounts, syscalls
 
-CLONE_NEWIPC = 0x8000000
+_CLONE_NEWIPC = 0x8000000
 
 _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 4, 24, 38, 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
@@ -70,8 +70,11 @@ def view_of(program: str, read: Sequence[Path] = (), empty: Sequence[Path] = ())
 
 
 def see_only(view: View) -> None:
-    """Leave the machine's mounts for a root in which nothing is but what `view` names."""
-    syscalls.unshare(mounts.CLONE_NEWNS)
+    """Leave the machine's mounts for a root in which nothing is but what `view` names.
+
+    And its shared memory and queues, for there being none.
+    """
+    syscalls.unshare(mounts.CLONE_NEWNS | _CLONE_NEWIPC)
     os.umask(0o022)  # root, working directory and umask are this thread's own by now
     syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     links = {path: path.readlink() for path in view.read if path.is_symlink() and path.is_dir()}

@@ -99,7 +99,7 @@ def confine(owner: str) -> None:
     for name in ("ascii", "latin-1", "idna", "punycode"):
         codecs.lookup(name)
     confinement.see_only(confinement.View())
-    syscalls.unshare(syscalls.CLONE_NEWNET | confinement.CLONE_NEWIPC)
+    syscalls.unshare(syscalls.CLONE_NEWNET)
     for limit, value in _LIMITS.items():
         resource.setrlimit(limit, (value, value))
     confinement.drop_privileges()
@@ -107,16 +107,24 @@ def confine(owner: str) -> None:
     seccomp.answer_only()
 
 
+def run(path: Path, owner: str) -> None:
+    """Serve until TERM or INT, as the responder of the lab `owner` (its uid).
+
+    For a process of one thread. The socket's file stays behind, and is no hindrance.
+    """
+    control.raise_open_file_limit()
+    listening = control.listen(path)
+    confine(owner)
+    asyncio.run(control.serve(Responder().control, listening))
+
+
 def main(argv: list[str]) -> int:
     """The command line: one argument, the path of the control socket."""
     if len(argv) != 1:
         print("usage: python -m netlab.workload.responder SOCKET", file=sys.stderr)
         return 2
-    control.raise_open_file_limit()
     try:
-        listening = control.listen(Path(argv[0]))
-        confine(os.environ[process.OWNER_VARIABLE])
-        asyncio.run(control.serve(Responder().control, listening))
+        run(Path(argv[0]), os.environ[process.OWNER_VARIABLE])
     except NetlabError as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -135,10 +135,10 @@ def test_a_confined_program_sees_its_files_alone_and_has_no_rights(
     secret.touch()
     view = confine.view_of("/usr/bin/sleep", read=[tmp_path / "given"], empty=[Path("/srv/empty")])
     started = process.spawn(
-        ["sleep", "60"], owner=owner, confinement=confine.Confinement(USER, view)
+        ["/usr/bin/sleep", "60"], owner=owner, confinement=confine.Confinement(USER, view)
     )
     has_no_rights(started.pid, USER)
-    is_elsewhere(started.pid, "mnt")
+    is_elsewhere(started.pid, "mnt", "ipc")
     root = Path(f"/proc/{started.pid}/root")
     given = root / (tmp_path / "given" / "file").relative_to("/")
     assert given.read_text() == "here\n"
@@ -162,7 +162,7 @@ def test_a_confined_program_sees_its_files_alone_and_has_no_rights(
 def test_what_cannot_be_started_confined_is_an_error_and_leaves_nothing(owner: str) -> None:
     nothing = confine.Confinement(USER, confine.View())
     with pytest.raises(OSError, match="sleep"):
-        process.spawn(["sleep", "60"], owner=owner, confinement=nothing)
+        process.spawn(["/usr/bin/sleep", "60"], owner=owner, confinement=nothing)
     assert process.owned(owner) == []
 
 
@@ -175,12 +175,16 @@ def test_a_confined_program_writes_where_it_may_and_is_ended_like_others(
     view = confine.view_of("/usr/bin/touch")
     view = confine.View(view.read, write=(place,))
     made = process.spawn(
-        ["touch", str(place / "new")], owner=owner, confinement=confine.Confinement(USER, view)
+        ["/usr/bin/touch", str(place / "new")],
+        owner=owner,
+        confinement=confine.Confinement(USER, view),
     )
     assert made.wait(10) == 0
     assert (place / "new").stat().st_uid == USER
     view = confine.view_of("/usr/bin/sleep")
-    process.spawn(["sleep", "60"], owner=owner, confinement=confine.Confinement(USER, view))
+    process.spawn(
+        ["/usr/bin/sleep", "60"], owner=owner, confinement=confine.Confinement(USER, view)
+    )
     process.end_owned(owner)
     with pytest.raises(ProcessLookupError):
         os.kill(made.pid, signal.SIGCONT)

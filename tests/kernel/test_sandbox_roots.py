@@ -294,7 +294,7 @@ def build_over_overlays(base: Path) -> None:
     podfiles.write_pod_files(base / "pod", hostname="web", hosts="", resolv_conf="")
     (base / "volume").mkdir()
     (base / "volume/f").write_text("here")
-    made = root.Root(base / "made", base / "pod", None)
+    made = root.Root(base / "made", base / "pod", None, "size=16m")
     targets = ("/usr/no/such", "/usr/share/doc/no/such", "/etc/no/such", "/opt/no", "/lib/no")
     with mounts.opened(base / "volume") as volume:
         root.build(made, [root.Source(volume, target, False) for target in targets])
