@@ -111,6 +111,11 @@ def read_lab(directory: Path) -> Lab:
     return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
 
 
+def tidy() -> None:
+    """Leave nothing of what all labs share either, unless there is a lab."""
+    netns.tidy(paths.run_dir())
+
+
 def sources(name: str) -> list[str]:
     """The files that a lab was brought up from, as absolute paths."""
     try:

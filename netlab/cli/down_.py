@@ -35,6 +35,8 @@ def run(arguments: argparse.Namespace) -> int:
             lab.down(name)
         if not arguments.quiet:
             print(f"lab {name} is down ({time.monotonic() - began:.2f} s)")
+    if arguments.all:
+        lab.tidy()
     if not names and not arguments.quiet:
         print("no lab is running")
     return 0

@@ -236,6 +236,13 @@ class LabMount:
             _remove_base_if_unused(self.directory.parent)
 
 
+def tidy(base: Path) -> None:
+    """Take away what an `up` that was killed at once has made for all labs, if there is none."""
+    if base.exists():
+        with _base_locked(base):
+            _remove_base_if_unused(base)
+
+
 def owner(directory: Path) -> str | None:
     """The uid that marks a lab's processes; None when the lab never got that far."""
     try:

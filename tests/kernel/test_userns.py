@@ -109,5 +109,9 @@ def test_a_lab_has_ids_of_its_own_that_nobody_else_has() -> None:
     assert 0x7000_0000 <= ids.first < ids.daemon(100) < 1 << 31
     assert ids.outside(0) == ids.first
     assert ids.outside(65535) == ids.first + 65535
-    assert ids.outside(65536) == ids.outside(-1) == -1
+    assert ids.outside(65536) == ids.first + 0x2_0000, "beyond those of the daemons"
+    assert ids.beyond([7, 1_000_680_000]).text == (
+        f"0 {ids.first} 65536\n1000680000 {ids.outside(1_000_680_000)} 1\n"
+    )
+    assert ids.first + 0x2_0000 <= ids.outside(1_000_680_000) < ids.first + 0x3_0000
     assert ids.daemon(0) == ids.first + 65536
