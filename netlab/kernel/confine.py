@@ -142,9 +142,10 @@ def drop_privileges() -> None:
 
 def become(uid: int) -> None:
     """Be somebody who has no capabilities, no groups, and whose memory nobody else may read."""
-    os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    if uid != os.geteuid():  # else there is nobody else to be, see `userns.daemon_id`
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
     _limit_capabilities(permitted=False)
     syscalls.control_process(_PR_SET_DUMPABLE, 0)
 

@@ -116,10 +116,11 @@ def _confined(
     in the namespace that the caller is in.
     """
     user = confinement.uid
+    identity = {"user": user, "group": user, "extra_groups": ()} if user != os.geteuid() else {}
 
     def run() -> subprocess.Popen[bytes]:
         confinement.enter()
-        return start(user=user, group=user, extra_groups=())
+        return start(**identity)
 
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(run).result()

@@ -80,9 +80,22 @@ def id_range(owner: str) -> IdRange | None:
 
 
 def daemon_id(owner: str, number: int) -> int:
-    """Who one of a lab's own daemons is; where labs have no ids of their own, nobody."""
+    """Who one of a lab's own daemons is.
+
+    Where labs have no ids of their own it is nobody; where there is nobody either (in a user
+    namespace of one user) it is who we are.
+    """
     ids = id_range(owner)
-    return ids.daemon(number) if ids is not None else _NOBODY
+    if ids is not None:
+        return ids.daemon(number)
+    return _NOBODY if _is_known(_NOBODY) else os.geteuid()
+
+
+def _is_known(uid: int) -> bool:
+    """Whether the user namespace that we are in has that user."""
+    lines = Path("/proc/self/uid_map").read_text().splitlines()
+    ranges = [(int(first), int(size)) for first, _, size in map(str.split, lines)]
+    return any(first <= uid < first + size for first, size in ranges)
 
 
 @functools.cache
