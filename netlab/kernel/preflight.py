@@ -231,7 +231,7 @@ _WITHOUT = {
 
 def bounds(found: Found) -> list[Finding]:
     """What bounds the memory, the processes, the processor time and the disk of a pod here."""
-    disk = "size= and nr_inodes= of a tmpfs for each volume and container; hostPath is not bounded"
+    disk = "a tmpfs with a size for each volume and container, and one for all that outlives pods"
     return [
         *(_bound(*entry) for entry in found.items()),
         Finding("disk bound", True, disk, required=False),

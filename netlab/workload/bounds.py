@@ -3,7 +3,8 @@
 A pod's control group holds the first two (`kernel.cgroups`); each thing that it may write to is a
 tmpfs of its own, which has a size. Pages of a tmpfs count as memory of the pod that wrote them, so
 without a word of the manifest's a tmpfs gets at most half of it: a full disk is then an error that
-the pod sees (ENOSPC), and not its end. hostPath volumes are the machine's and not bounded.
+the pod sees (ENOSPC), and not its end. What outlives pods (hostPath, claims) shares a tmpfs of the
+lab.
 
 Where a controller is missing, limits of single processes stand in for it. They are no bound of the
 pod: RLIMIT_DATA counts for each process (RLIMIT_AS would hit what only reserves, as Go does), and
