@@ -8,6 +8,7 @@ with machine(tmp_path) as here:          proves afterwards that nothing is left
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -192,6 +193,14 @@ def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s; last: {found!r}")
         time.sleep(0.02)
+
+
+def answering(listening: Path) -> int:
+    """The lab's process behind a control socket of its."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(listening))
+        asking.sendall(b'{"id": 1, "op": "pid"}\n')
+        return int(json.loads(asking.makefile().readline())["result"])
 
 
 def greeting(page: str) -> str:

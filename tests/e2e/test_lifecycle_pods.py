@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e.labs import Machine, eventually, in_pods, machine
+from e2e.labs import Machine, answering, eventually, in_pods, machine
 
 from netlab.client.sync import Client
 from netlab.kernel import netns, paths
@@ -422,7 +421,7 @@ def test_what_the_responder_served_is_back_after_its_death(lab: Lab) -> None:
     lab.run("web", "image: nginx")
     eventually(lambda: lab.is_ready("web"))
     before = lab.container("client")
-    os.kill(kept_by(paths.responder_socket(lab.directory)), signal.SIGKILL)
+    os.kill(answering(paths.responder_socket(lab.directory)), signal.SIGKILL)
     ip = lab.pod("web")["status"]["podIP"]
     eventually(lambda: "nginx" in lab.here.curl("life.default.client", ip))
     assert lab.here.netlab("exec", "client", "--", "echo", "here").stdout == "here\n"
@@ -438,7 +437,7 @@ def test_commands_start_anew_when_what_kept_them_is_killed(lab: Lab) -> None:
     count = lab.container("client")["restartCount"]
     before = in_pods(netns.owner(lab.directory) or "")
     assert len(before) >= 2
-    os.kill(kept_by(paths.runtime_socket(lab.directory)), signal.SIGKILL)
+    os.kill(answering(paths.runtime_socket(lab.directory)), signal.SIGKILL)
     assert lab.delete("beside") < 5
     eventually(lambda: lab.container("client")["restartCount"] == count + 1, 20)
     eventually(lambda: lab.is_ready("client"), 20)
@@ -459,11 +458,3 @@ def test_a_pod_deleted_while_its_container_starts_leaves_nothing(lab: Lab) -> No
         time.sleep(delay)
         assert lab.delete("brief") < 5
         assert in_pods(owner) == before
-
-
-def kept_by(listening: Path) -> int:
-    """The lab's process that answers on a socket."""
-    with socket.socket(socket.AF_UNIX) as asking:
-        asking.connect(str(listening))
-        asking.sendall(b'{"id": 1, "op": "pid"}\n')
-        return int(json.loads(asking.makefile().readline())["result"])

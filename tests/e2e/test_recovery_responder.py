@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -11,9 +12,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e.labs import Machine, eventually, machine
+from e2e.labs import Machine, answering, eventually, machine
 
-from netlab.kernel import netns, paths, process
+from netlab.kernel import netns, paths
 
 pytestmark = pytest.mark.root
 
@@ -122,15 +123,12 @@ def echo(asking: socket.socket) -> bytes:
     return asking.recv(100)
 
 
-def responder(here: Machine) -> int:
-    """The process behind the lab's responder socket; 0 while there is none."""
-    owner = netns.owner(here.base / "run" / "served")
-    assert owner is not None
-    wanted = str(paths.responder_socket(here.base / "run" / "served")).encode()
-    for pid in process.owned(owner):
-        if wanted in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
-            return pid
-    return 0
+def kill_responder(here: Machine) -> bool:
+    """Kill the process behind the lab's responder socket; False while there is none."""
+    with contextlib.suppress(OSError):
+        os.kill(answering(paths.responder_socket(here.base / "run" / "served")), signal.SIGKILL)
+        return True
+    return False
 
 
 def test_no_client_is_refused_when_the_responder_is_killed(here: Machine) -> None:
@@ -143,8 +141,7 @@ def test_no_client_is_refused_when_the_responder_is_killed(here: Machine) -> Non
     with web, world, datagrams:
         for _ in range(KILLS):
             before = [client.answers for client in clients]
-            eventually(lambda: responder(here) != 0, 20)
-            os.kill(responder(here), signal.SIGKILL)
+            eventually(lambda: kill_responder(here), 20)
             for client, count in zip(clients, before, strict=True):
                 eventually(lambda c=client, n=count: c.answers > n + 20, 30)  # type: ignore[misc]
     for client in (web, world):
