@@ -51,7 +51,7 @@ def newcomers(seconds):
     """Processes that were not there before, each until it is gone, as fast as can be."""
     # Where nothing guards, it is a matter of time alone: so take it.
     guarded = status()["Seccomp"] == "2"
-    known, until = set(processes()), time.time() + (seconds if guarded else 10 * seconds)
+    known, until = set(processes()), time.time() + (seconds if guarded else 5 * seconds)
     while time.time() < until:
         for pid in processes():
             if pid not in known:
