@@ -204,7 +204,7 @@ def lab_limits(found: Found | None = None) -> Limits:
     """What all pods of a lab together may have here.
 
     Three quarters of the memory that is free, so that the machine and the lab's own processes
-    stay alive, and half of the processes there can be. A container's own limits count.
+    stay alive, and a quarter of the processes there can be. A container's own limits count.
     """
     memory, pids = _free_memory(), _possible_processes()
     for place in (detect() if found is None else found).values():
@@ -212,7 +212,7 @@ def lab_limits(found: Found | None = None) -> Limits:
             left = groupfiles.limit(place, place.top) - (groupfiles.usage(place, place.top) or 0)
             memory = min(memory, left) if place.controller == "memory" else memory
             pids = min(pids, left) if place.controller == "pids" else pids
-    return Limits(max(memory * 3 // 4, _LEAST_MEMORY), min(pids // 2, _MOST_PROCESSES))
+    return Limits(max(memory * 3 // 4, _LEAST_MEMORY), min(pids // 4, _MOST_PROCESSES))
 
 
 def _free_memory() -> int:

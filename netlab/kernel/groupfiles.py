@@ -44,7 +44,13 @@ def limit(place: Place, group: Path) -> int:
 
 
 def set_limit(place: Place, group: Path, value: int) -> None:
-    """Limit a group, and what it may swap out along with it; raises `OSError`."""
+    """Limit a group, and what it may swap out along with it; raises `OSError`.
+
+    In v1 the buffers of TCP connections are counted by themselves, and only where they are limited.
+    """
+    buffers = group / "memory.kmem.tcp.limit_in_bytes"
+    if place.controller == "memory" and buffers.exists():
+        write(buffers, str(value))
     file = group / _LIMITS[place.controller, place.version]
     with_swap = group / "memory.memsw.limit_in_bytes"  # there only where swap is counted
     swap_alone = group / "memory.swap.max"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.errors import KernelRefused
-from netlab.kernel import cgroups, files
+from netlab.kernel import cgroups, files, userns
 from netlab.kernel import netns as namespaces
 from netlab.kernel.confine import Confinement
 from netlab.kernel.run import find
@@ -172,9 +172,18 @@ def _mark_in_environment(pid: int) -> str | None:
     except OSError:  # it has ended, or it is not ours to look at
         return None
     for entry in environ.split(b"\0"):
-        if entry.startswith(prefix):
+        if entry.startswith(prefix) and _may_be_marked(pid):
             return entry[len(prefix) :].decode(errors="replace")
     return None
+
+
+def _may_be_marked(pid: int) -> bool:
+    """Anybody can give himself a mark: it counts only on what root, or one of a lab's ids, runs."""
+    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
+        if line.startswith(b"Uid:"):
+            uid = int(line.split()[1])
+            return uid in (os.geteuid(), userns.NOBODY) or userns.is_of_a_lab(uid)
+    return False
 
 
 def _environ(pid: int) -> bytes:

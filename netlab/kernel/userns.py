@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import functools
 import os
+import secrets
 import signal
 import threading
 import uuid
@@ -27,6 +28,8 @@ _CLONE_VM, _CLONE_FILES = 0x100, 0x400
 _NS_GET_USERNS = 0xB701
 _WALL = 0x40000000
 _HOLD_SECONDS = 10
+_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 28, 4
+_SETRESUID = {"x86_64": 117, "aarch64": 147}
 
 # Above what distributions give to people, containers and systemd-nspawn, and below 2^31, where
 # net.ipv4.ping_group_range ends. Two labs of the same ids (1 in 1,024) still share no namespace.
@@ -38,7 +41,8 @@ PODS = 0x1_0000
 RESPONDER, CLUSTER_DNS, INTERNET_DNS = 0, 1, 2
 """The numbers of the lab's own daemons: each is somebody else."""
 
-_NOBODY = 65534
+NOBODY = 65534
+"""Who daemons are where labs have no ids of their own."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,10 @@ class IdRange:
         """An id for one of the lab's own daemons, which no pod has."""
         return self.first + PODS + number
 
+    def somebody(self) -> int:
+        """An id as whose a pod counts towards the machine's limits, most likely no other's."""
+        return self.first + 3 * PODS + secrets.randbelow(PODS)
+
 
 def id_range(owner: str) -> IdRange | None:
     """The ids of the lab with that uid; None where this machine gives no user namespaces."""
@@ -88,7 +96,7 @@ def daemon_id(owner: str, number: int) -> int:
     ids = id_range(owner)
     if ids is not None:
         return ids.daemon(number)
-    return _NOBODY if _is_known(_NOBODY) else os.geteuid()
+    return NOBODY if _is_known(NOBODY) else os.geteuid()
 
 
 def _is_known(uid: int) -> bool:
@@ -106,6 +114,11 @@ def available() -> bool:
             return Path(f"/proc/{pid}/uid_map").read_text() != ""
     except (NetlabError, OSError):
         return False
+
+
+def is_of_a_lab(uid: int) -> bool:
+    """True for an id that is given to labs, whichever it is of."""
+    return _FIRST <= uid < _FIRST + _SLOTS * _SLOT
 
 
 def of_namespace(descriptor: int) -> int:
@@ -134,7 +147,8 @@ def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
     we be killed meanwhile, it is found by our mark, which it shares too, and ends by itself soon.
     """
     with _stack_lock:
-        pid = _clone(CLONE_NEWUSER | kinds)
+        with _counted_as(ids.somebody()):
+            pid = _clone(CLONE_NEWUSER | kinds)
         try:
             for name in ("uid_map", "gid_map"):
                 _write(f"/proc/{pid}/{name}", ids.text)
@@ -142,6 +156,38 @@ def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
         finally:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, _WALL)
+
+
+@contextlib.contextmanager
+def _counted_as(uid: int) -> Iterator[None]:
+    """Let this thread be somebody else while it makes a user namespace, with all its rights.
+
+    What is limited for each user (inotify instances, timers, message queues …) counts, for all in
+    the namespace, as its maker's too: were that root, one pod could leave root none.
+    """
+    _control(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    try:
+        _become(uid)
+        try:
+            yield
+        finally:
+            _become(os.getuid())
+    finally:
+        _control(_PR_SET_SECUREBITS, 0)
+
+
+def _control(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
+        raise syscalls.refused("change who makes a user namespace", ctypes.get_errno())
+
+
+def _become(uid: int) -> None:
+    """Change the effective user of this thread alone: glibc's function would change all."""
+    number = _SETRESUID.get(os.uname().machine)
+    if number is None:
+        return
+    if _libc.syscall(number, -1, ctypes.c_uint(uid), -1) != 0:
+        raise syscalls.refused(f"be user {uid}", ctypes.get_errno())
 
 
 def _clone(kinds: int) -> int:

@@ -40,6 +40,15 @@ SHM = "size=67108864,nr_inodes=4096"
 OOM_SCORE_ADJ = 1000
 """When the machine itself has no memory left, the kernel ends pods before anything else."""
 
+_LIMITS = {
+    # 1 keeps a core from being written and from being piped to a program of the machine's.
+    "RLIMIT_CORE": 1,
+    # What the whole machine has only so much of, and no control group counts.
+    "RLIMIT_NOFILE": 4096,
+    "RLIMIT_SIGPENDING": 4096,
+    "RLIMIT_MSGQUEUE": 819200,
+}
+
 _MOST = 1 << 50
 _BYTES_PER_INODE = 4096
 
@@ -95,8 +104,7 @@ def rlimits(memory: int, pids: int, held: Collection[str]) -> dict[str, int]:
 
     `memory` and `pids` are the pod's, `held` the controllers that bound it already by these.
     """
-    # 1 keeps a core from being written and from being piped to a program of the machine's.
-    limits = {"RLIMIT_CORE": 1}
+    limits = dict(_LIMITS)
     if "memory" not in held:
         limits["RLIMIT_DATA"] = memory
     if "pids" not in held:

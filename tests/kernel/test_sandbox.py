@@ -147,6 +147,25 @@ def test_the_machines_files_and_settings_cannot_be_written(lab: Lab, bait: Path)
     assert bait.read_text() == "mine"
 
 
+def test_devices_can_be_written_to_and_not_changed(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        _, mounted = await lab.output("cat", "/proc/self/mountinfo")
+        topmost = {line.split()[4]: line.split()[5] for line in mounted.splitlines()}
+        for name in root.DEVICES:
+            assert topmost[f"/dev/{name}"].split(",")[0] == "ro", name
+        script = "echo x >/dev/null; echo x >/dev/zero; head -c 3 /dev/urandom | wc -c"
+        assert await lab.output("sh", "-c", script) == (0, "3\n")
+        before = Path("/dev/null").stat()
+        code, said = await lab.output("touch", "/dev/null")
+        assert (code, "Read-only" in said) == (1, True), said
+        after = Path("/dev/null").stat()
+        assert (before.st_mtime, before.st_uid, before.st_mode) == (
+            after.st_mtime, after.st_uid, after.st_mode,
+        )  # fmt: skip
+
+    play(lab, scenario)
+
+
 def test_privileges_are_a_containers(lab: Lab) -> None:
     status = ("sh", "-c", "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status; id -u; id -g")
 

@@ -397,3 +397,16 @@ def test_without_a_lab_iptables_takes_a_lock_that_only_we_can_hold(lab_dir):
         refused = run([*listed, "-w", "1"], netns=descriptor, check=False)
     os.close(descriptor)
     assert "xtables lock" in refused.stderr
+
+
+def test_a_mark_that_somebody_gave_himself_is_none(lab_dir):
+    owner = netns.owner(lab_dir)
+    argv = ["setpriv", "--reuid", "65533", "--regid", "65533", "--clear-groups", "sleep", "60"]
+    environment = {**os.environ, process.OWNER_VARIABLE: owner}
+    own = process.spawn(["sleep", "60"], owner=owner)
+    with subprocess.Popen(argv, env=environment) as forger:
+        settled(forger.pid, "sleep")
+        assert process.owned(owner) == [own.pid]
+        teardown.teardown(lab_dir)
+        assert forger.poll() is None
+        forger.kill()

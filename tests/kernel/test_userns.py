@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -115,3 +117,20 @@ def test_a_lab_has_ids_of_its_own_that_nobody_else_has() -> None:
     )
     assert ids.first + 0x2_0000 <= ids.outside(1_000_680_000) < ids.first + 0x3_0000
     assert ids.daemon(0) == ids.first + 65536
+
+
+def test_what_users_are_limited_to_counts_as_nobody_elses() -> None:
+    """What is limited for each user counts as the maker's of a namespace too: that is not root."""
+    ids = userns.id_range(str(uuid.uuid4()))
+    assert ids is not None
+    makers = set()
+    for _ in range(3):
+        with userns.holder(ids) as pid:
+            descriptor = os.open(f"/proc/{pid}/ns/user", os.O_RDONLY)
+            maker = bytearray(4)
+            fcntl.ioctl(descriptor, 0xB704, maker)  # NS_GET_OWNER_UID
+            os.close(descriptor)
+        makers.add(int.from_bytes(maker, sys.byteorder))
+        assert os.getresuid() == (0, 0, 0)
+    assert len(makers) > 1
+    assert all(ids.first + 0x3_0000 <= maker < ids.first + 0x4_0000 for maker in makers)

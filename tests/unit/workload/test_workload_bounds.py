@@ -124,14 +124,15 @@ def test_options_of_a_tmpfs():
 @pytest.mark.parametrize(
     ("held", "names"),
     [
-        ({"memory", "pids", "cpu"}, {"RLIMIT_CORE"}),
-        ({"pids"}, {"RLIMIT_CORE", "RLIMIT_DATA"}),
-        ((), {"RLIMIT_CORE", "RLIMIT_DATA", "RLIMIT_NPROC"}),
+        ({"memory", "pids", "cpu"}, set()),
+        ({"pids"}, {"RLIMIT_DATA"}),
+        ((), {"RLIMIT_DATA", "RLIMIT_NPROC"}),
     ],
 )
 def test_limits_of_processes_stand_in_for_controllers(held, names):
     pod = bounds({"containers": [limited("100Mi")]})
     found = rlimits(pod.memory, pod.pids, held)
-    assert found.keys() == names
+    always = {"RLIMIT_CORE", "RLIMIT_NOFILE", "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE"}
+    assert found.keys() == names | always
     assert found.get("RLIMIT_DATA", 100 * MIB) == 100 * MIB
     assert found.get("RLIMIT_NPROC", PIDS) == PIDS
