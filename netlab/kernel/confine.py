@@ -74,7 +74,8 @@ def see_only(view: View) -> None:
 
     And its shared memory and queues, for there being none.
     """
-    syscalls.unshare(mounts.CLONE_NEWNS | _CLONE_NEWIPC)
+    syscalls.unshare(_CLONE_NEWIPC)
+    mounts.leave_machines_mounts()
     os.umask(0o022)  # root, working directory and umask are this thread's own by now
     syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
     links = {path: path.readlink() for path in view.read if path.is_symlink() and path.is_dir()}

@@ -195,10 +195,39 @@ def _restrict(tree: int, options: tuple[str, ...], recursive: bool) -> None:
 def leave_machines_mounts() -> None:
     """Give this process a mount namespace of its own: what it mounts from now on, nobody else sees.
 
-    What the machine unmounts goes from here as well. For a process of one thread.
+    What the machine unmounts goes from here as well. If we are in a chroot, that becomes the root
+    of the namespace too: whoever enters it later comes to its root, which would be the machine's.
+    For a process of one thread, or a thread that ends; its working directory is / afterwards.
     """
     syscalls.unshare(CLONE_NEWNS)
-    syscalls.mount("", Path("/"), flags=_MS_SLAVE | syscalls.MS_REC)
+    with opened("/") as ours:
+        space = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            syscalls.setns(space, CLONE_NEWNS)  # leads to the namespace's root
+        finally:
+            os.close(space)
+        syscalls.mount("", Path("/"), flags=_MS_SLAVE | syscalls.MS_REC)
+        with opened("/") as root:
+            is_chroot = _identity(ours) != _identity(root)
+        if is_chroot:
+            _make_root(ours)
+
+
+def _identity(place: int) -> tuple[str, int]:
+    """Which directory of which mount a descriptor names: one may be mounted in two places."""
+    text = Path(f"/proc/thread-self/fdinfo/{place}").read_text()
+    return text.partition("mnt_id:")[2].split()[0], os.fstat(place).st_ino
+
+
+def _make_root(place: int) -> None:
+    """Let a directory be the root of this mount namespace, and let go of everything else."""
+    with taken(place, recursive=True) as tree:
+        attach(tree, place)
+        os.fchdir(tree)
+        if _libc.pivot_root(b".", b".") != 0:
+            raise syscalls.refused("change the root", ctypes.get_errno())
+        syscalls.unmount(Path())  # the former one, which now lies on top
+        os.chdir("/")
 
 
 def make_read_only(place: int) -> None:

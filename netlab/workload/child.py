@@ -105,6 +105,14 @@ class Input:
             self._transport.abort()
 
 
+class _Reading(asyncio.StreamReaderProtocol):
+    """A terminal's end is an error (EIO): an end all the same, and what came before it counts."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more comes."""
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
+
+
 class Output:
     """One output of a process, from our side."""
 
@@ -118,16 +126,13 @@ class Output:
         stream = asyncio.StreamReader(limit=CHUNK)
         file = os.fdopen(descriptor, "rb", buffering=0)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(stream), file
+            lambda: _Reading(stream), file
         )
         return Output(transport, stream)
 
     async def read(self) -> bytes:
         """Some bytes, as they come; none at the end. What is not read holds the process back."""
-        try:
-            return await self._stream.read(CHUNK)
-        except OSError:  # a terminal's end is EIO
-            return b""
+        return await self._stream.read(CHUNK)
 
     def close(self) -> None:
         """Let go of it."""

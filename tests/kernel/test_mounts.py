@@ -7,6 +7,8 @@ import ctypes
 import errno
 import multiprocessing
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,3 +177,40 @@ def test_nothing_is_made_outside_while_links_come_and_go(
     assert succeeded > 50
     assert [entry.name for entry in (tmp_path / "outside").iterdir()] == ["f"]
     assert (tmp_path / "outside").stat().st_uid == 0
+
+
+CHROOT = """
+import os, sys
+from pathlib import Path
+from netlab.kernel import mounts, syscalls
+syscalls.unshare(mounts.CLONE_NEWNS)
+syscalls.mount("", Path("/"), flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
+place = sys.argv[1]
+for name in ("lib", "lib64", "proc", "usr"):
+    os.mkdir(f"{place}/{name}")
+    with mounts.opened(f"/{name}") as source, mounts.opened(f"{place}/{name}") as target:
+        with mounts.taken(source, recursive=True) as tree:
+            mounts.attach(tree, target)
+os.chroot(place)
+mounts.leave_machines_mounts()
+print(*sorted(os.listdir("/")), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_root_of_a_chroot_is_that_of_the_namespace_as_well(tmp_path: Path) -> None:
+    """Whoever joins a mount namespace begins at its root, and not at that of who made it."""
+    inside = subprocess.Popen(
+        [sys.executable, "-c", CHROOT, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with inside:
+        assert inside.stdout is not None
+        assert inside.stdout.readline() == "lib lib64 proc usr\n"
+        joined = ["nsenter", "--mount", "--target", str(inside.pid), "/usr/bin/ls", "/"]
+        done = subprocess.run(joined, capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["lib", "lib64", "proc", "usr"]
+        inside.communicate()
+    assert inside.returncode == 0

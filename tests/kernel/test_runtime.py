@@ -412,3 +412,17 @@ def test_without_user_namespaces_a_pods_processes_are_told_by_two_others(lab: La
     finally:
         visitor.kill()
         visitor.wait()
+
+
+def test_a_short_command_on_a_terminal_is_heard(lab: Lab) -> None:
+    """A terminal's end is an error for who reads it, which may come with what was said before."""
+
+    async def scenario(lab: Lab) -> None:
+        main = await lab.start("sleep", "1000")
+        for number in range(40):
+            argv = ("echo", f"this is {number}")
+            session = await lab.sandboxes.execute(main, Command(argv, {"PATH": "/bin"}, tty=True))
+            code, out, _ = await finished(session)
+            assert (code, out) == (0, f"this is {number}\r\n")
+
+    play(lab, scenario)
