@@ -14,6 +14,8 @@ IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
 FILE_NAME_MAX = 255
 """Bytes that Linux takes for one component of a path."""
+DEPTH_MAX = 64
+"""Components of a path; each is made, mounted in and taken away again, and costs a while."""
 CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
@@ -164,6 +166,8 @@ def file_path(path: Path, text: str) -> Iterator[FieldProblem]:
         yield invalid(path, text, "must not contain '..'")
     if any(len(part.encode()) > FILE_NAME_MAX for part in parts):
         yield too_long(path, FILE_NAME_MAX)
+    if len(text.strip("/").split("/")) > DEPTH_MAX:
+        yield invalid(path, text, f"must not have more than {DEPTH_MAX} components")
 
 
 def relative_path(path: Path, text: str) -> Iterator[FieldProblem]:

@@ -12,6 +12,8 @@ ID = "must be between 0 and 2147483647, inclusive"
 PLACE = "must not be '/', nor /proc or /sys or below them"
 MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 NUL = "must not contain a NUL character"
+DEPTH = "must not have more than 64 components"
+DEEP = "/".join("d" * 65)
 MAKERS = {"Deployment": {}, "ReplicaSet": {}, "StatefulSet": {"serviceName": "s"}, "DaemonSet": {}}
 
 
@@ -97,6 +99,13 @@ VOLUMES = [
      f"{VOLUME}.downwardAPI.items[0].path", "must not contain '..'"),
     (volume(downwardAPI={"items": [{"path": "n", "fieldRef": {"fieldPath": "spec.nodeName"}}]}),
      f"{VOLUME}.downwardAPI.items[0].fieldRef.fieldPath", 'Unsupported value: "spec.nodeName"'),
+    (volume(downwardAPI={"items": [{"path": DEEP, **REF}]}),
+     f"{VOLUME}.downwardAPI.items[0].path", DEPTH),
+    (volume(configMap={"name": "c", "items": [{**ITEM, "path": DEEP}]}),
+     f"{VOLUME}.configMap.items[0].path", DEPTH),
+    (volume(projected={"sources": [{"serviceAccountToken": {"path": DEEP}}]}),
+     f"{VOLUME}.projected.sources[0].serviceAccountToken.path", DEPTH),
+    (volume(hostPath={"path": f"/{DEEP}"}), f"{VOLUME}.hostPath.path", DEPTH),
     (volume(downwardAPI={"items": [{"path": "n"}]}), f"{VOLUME}.downwardAPI.items[0]",
      "one of fieldRef and resourceFieldRef is required"),
     (volume(downwardAPI={"items": [{"path": "n", "resourceFieldRef": {
@@ -118,6 +127,8 @@ MOUNTS = [
     (mounted(mountPath="/sys/fs/cgroup"), f"{MOUNT}.mountPath", PLACE),
     (mounted(mountPath="/usr/../proc"), f"{MOUNT}.mountPath", "must not contain '..'"),
     (mounted(mountPath="/v\0"), f"{MOUNT}.mountPath", NUL),
+    (mounted(mountPath=f"/{DEEP}"), f"{MOUNT}.mountPath", DEPTH),
+    (mounted(subPath=DEEP), f"{MOUNT}.subPath", DEPTH),
     (mounted(subPath="../x"), f"{MOUNT}.subPath", "must not contain '..'"),
     (mounted(subPath="/x"), f"{MOUNT}.subPath", "must be a relative path"),
     (mounted(subPathExpr="$(A)"), f"{MOUNT}.subPathExpr", "Forbidden: a lab expands no variables"),
