@@ -31,6 +31,8 @@ class Wiring:
 
     def attach(self, runs):
         self.attached.append([run.key for run in runs])
+        if any(run.key in self.stuck for run in runs):
+            raise RecursionError("too deep")
         failed = {}
         for run in runs:
             if self.refusals.get(run.key, 0) > 0:
@@ -150,6 +152,22 @@ def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatc
     asyncio.run(go())
 
 
+def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(pods_module, "RETRY_FIRST", 0.01)
+
+    async def go():
+        async with World() as world:
+            world.wiring.stuck.add("default/p1")
+            for number in range(3):
+                world.create(f"p{number}")
+            await world.until(lambda: len(world.agent.runs) == 2)
+            assert list(world.agent.not_started()) == ["pod default/p1: too deep"]
+            world.wiring.stuck.clear()
+            await world.until(lambda: len(world.agent.runs) == 3)
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+
+
 def test_many_pods_go_in_few_batches():
     async def go():
         async with World() as world:
@@ -172,10 +190,10 @@ def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monk
 
     async def go():
         async with World() as world:
-            world.wiring.stuck.add("default/p1")
             for number in range(3):
                 world.create(f"p{number}")
             await world.until(lambda: len(world.agent.runs) == 3)
+            world.wiring.stuck.add("default/p1")
             for name in world.pods():
                 world.registry.delete("Pod", "default", name, grace_period=5)
             while list(world.pods()) != ["p1"]:
