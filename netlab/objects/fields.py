@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from netlab.objects import names
-from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long
+from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long, too_many
 
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
@@ -136,6 +136,12 @@ def in_range(path: Path, value: Any, first: int, last: int) -> Iterator[FieldPro
     """A number from `first` to `last`; an absent one is no problem."""
     if isinstance(value, int) and not first <= value <= last:
         yield invalid(path, value, f"must be between {first} and {last}, inclusive")
+
+
+def at_most(path: Path, found: Collection[Any], limit: int) -> Iterator[FieldProblem]:
+    """A list of what costs the agents work, one entry after another."""
+    if len(found) > limit:
+        yield too_many(path, len(found), limit)
 
 
 def file_mode(path: Path, value: Any) -> Iterator[FieldProblem]:

@@ -137,6 +137,41 @@ MOUNTS = [
      "spec.containers[0].volumeMounts[1].mountPath", 'Invalid value: "/v": must be unique'),
 ]  # fmt: skip
 
+
+def many(count, **fields):
+    return [{"name": f"n{number}", **fields} for number in range(count)]
+
+
+def mounts(count):
+    found = [{"name": "v", "mountPath": f"/v/{number}"} for number in range(count)]
+    return pod({"volumeMounts": found}, volumes=[{"name": "v", "emptyDir": {}}])
+
+
+def items(count):
+    return [{**ITEM, "path": str(number)} for number in range(count)]
+
+
+SOURCES = [{"secret": {"name": "s"}}]
+TOO_MANY = [
+    (pod(volumes=many(257, emptyDir={})), "spec.volumes", 256),
+    (mounts(257), "spec.containers[0].volumeMounts", 256),
+    (pod(containers=many(129, image="i")), "spec.containers", 128),
+    (pod(initContainers=many(128, image="i")), "spec.containers", 128),
+    (pod({"env": many(1001, value="")}), "spec.containers[0].env", 1000),
+    (pod({"envFrom": [{"secretRef": {"name": "s"}}] * 257}), "spec.containers[0].envFrom", 256),
+    (pod({"ports": [{"containerPort": 1}] * 257}), "spec.containers[0].ports", 256),
+    (volume(secret={"secretName": "s", "items": items(1001)}), f"{VOLUME}.secret.items", 1000),
+    (volume(downwardAPI={"items": [{**REF, "path": "p"}] * 1001}),
+     f"{VOLUME}.downwardAPI.items", 1000),
+    (volume(projected={"sources": SOURCES * 257}), f"{VOLUME}.projected.sources", 256),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("obj", "field", "limit"), TOO_MANY)
+def test_what_costs_work_is_bounded(obj, field, limit):
+    refused(obj, field, f"must have at most {limit} items")
+
+
 WHO = "spec.containers[0].securityContext"
 CONTEXTS = [
     (context(runAsUser=-1), f"{WHO}.runAsUser", f"Invalid value: -1: {ID}"),
