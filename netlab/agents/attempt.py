@@ -17,6 +17,7 @@ from pathlib import Path
 from netlab.agents.probe import HttpGet, TcpSocket, bracketed, request
 from netlab.errors import NetlabError
 from netlab.kernel.netns import entered
+from netlab.objects.fields import parse_address
 
 _LINE_LIMIT = 64 * 1024
 
@@ -30,6 +31,10 @@ class Outcome:
 
 
 GOOD = Outcome(True)
+
+
+class _NoSuchHost(NetlabError):
+    """Of a host that is no address."""
 
 
 async def tcp(netns: Path, wanted: TcpSocket, timeout: float) -> Outcome:
@@ -90,11 +95,15 @@ async def _status(netns: Path, wanted: HttpGet) -> int:
 
 
 async def _connected(netns: Path, host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Only to an address: a name would be looked up on the machine's own network."""
+    address = parse_address(host)
+    if address is None:
+        raise _NoSuchHost(f"dial tcp: lookup {host}: no such host")
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET
     with entered(netns):
         opened = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
-        await asyncio.get_running_loop().sock_connect(opened, (host, port))
+        await asyncio.get_running_loop().sock_connect(opened, (str(address), port))
     except BaseException:
         opened.close()
         raise
@@ -114,6 +123,8 @@ def _dial(host: str, port: int) -> str:
 
 
 def _refusal(host: str, port: int, error: OSError | NetlabError) -> str:
+    if isinstance(error, _NoSuchHost):
+        return error.message
     if isinstance(error, ConnectionResetError):
         return "read: connection reset by peer"
     reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else error.message

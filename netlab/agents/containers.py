@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Collection, Coroutine, Sequence
@@ -25,6 +26,9 @@ from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import Command
 
 log = logging.getLogger(__name__)
+
+RETRY = 10.0
+"""Seconds before a volume that could not be made is tried again, if nothing changes meanwhile."""
 
 Wanted = tuple[PodRun, str]
 
@@ -146,7 +150,8 @@ class PodContainers:
     async def _configured(self, run: PodRun, name: str) -> dict[str, str]:
         """The container's environment, as soon as it can be made."""
         while (env := self._environment(run, name)) is None:
-            await self._configuration.changed()
+            with contextlib.suppress(TimeoutError):  # a full disk gets room again untold
+                await asyncio.wait_for(self._configuration.changed(), RETRY)
         return env
 
     async def _start_configured(self, run: PodRun, name: str) -> None:

@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 TOGETHER = 8
 """Deletions between two looks at what else the event loop has to do."""
 
+RETRY_FIRST, RETRY_CAP = 1.0, 300.0
+"""Seconds before what could not be detached is tried again, and the most, after doubling."""
+
 
 class Detaching(Protocol):
     """Takes pods' namespaces away; blocking."""
@@ -48,6 +51,7 @@ class Departure:
         self._gone = gone
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._silent: list[PodRun] = []
+        self._failures: dict[str, int] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -82,6 +86,9 @@ class Departure:
             log.error("pod %s: %s", run.key, error)
         except Exception:
             log.exception("pod %s: not everything was ended", run.key)
+        self._ended(run)
+
+    def _ended(self, run: PodRun) -> None:
         self._silent.append(run)
         self._wake.set()
 
@@ -90,31 +97,40 @@ class Departure:
             await self._wake.wait()
             self._wake.clear()
             runs, self._silent = self._silent, []
-            await self._detach(runs)
-            for number, run in enumerate(runs):
+            for number, run in enumerate(await self._detach(runs)):
                 await self._remove(run)
                 if number % TOGETHER == TOGETHER - 1:
                     await asyncio.sleep(0)
 
-    async def _detach(self, runs: Sequence[PodRun]) -> None:
-        """All at once; if that fails one by one, so that only the pod in question suffers."""
+    async def _detach(self, runs: Sequence[PodRun]) -> list[PodRun]:
+        """All at once; if that fails one by one, so that only the pod in question suffers.
+
+        Returns those that are gone; the others are tried again later.
+        """
         try:
             await asyncio.to_thread(self._wiring.detach, runs)
-        except (NetlabError, OSError) as error:
+        except Exception:
             if len(runs) == 1:
-                log.error("pod %s: %s", runs[0].key, error)
-                return
-            for run in runs:
-                await self._detach([run])
+                log.exception("pod %s: not taken away", runs[0].key)
+                self._try_again(runs[0])
+                return []
+            return [gone for run in runs for gone in await self._detach([run])]
+        return list(runs)
+
+    def _try_again(self, run: PodRun) -> None:
+        count = self._failures[run.uid] = self._failures.get(run.uid, 0) + 1
+        delay = min(RETRY_FIRST * 2.0 ** min(count - 1, 10), RETRY_CAP)
+        asyncio.get_running_loop().call_later(delay, self._ended, run)
 
     async def _remove(self, run: PodRun) -> None:
         """The namespace is gone: so may the object be."""
         self._stops.pop(run.uid, None)
+        self._failures.pop(run.uid, None)
         try:
             with contextlib.suppress(NotFound, Conflict):
                 await self._informers.delete(run.pod, grace_period=0)
-        except NetlabError as error:
-            log.error("pod %s: not removed: %s", run.key, error)
+        except Exception:
+            log.exception("pod %s: not removed", run.key)
         self._gone(run)
 
 

@@ -113,6 +113,8 @@ class Kubelet:
                     self._volumes.prepare(run)
                 except (NetlabError, OSError) as error:
                     log.info("pod %s: volumes stay as they are: %s", run.key, error)
+                except Exception:
+                    log.exception("pod %s: volumes stay as they are", run.key)
 
     async def stop(self) -> None:
         """Let go of the pods, which go on running."""

@@ -199,6 +199,12 @@ class PodAgent:
             return await asyncio.to_thread(self._wiring.attach, runs)
         except (NetlabError, OSError) as error:
             return {run.uid: error for run in runs}
+        except Exception as error:
+            if len(runs) > 1:
+                apart = [await self._attach([run]) for run in runs]
+                return {uid: each for failed in apart for uid, each in failed.items()}
+            log.exception("pod %s: unexpected error", runs[0].key)
+            return {runs[0].uid: error}
 
     def _admit(self, pod: Object) -> PodRun | None:
         """Give the pod its addresses: those it had, new ones, or on hostNetwork its node's."""

@@ -29,6 +29,12 @@ DEFAULT_MODE = 0o644
 MADE = ("configMap", "secret", "downwardAPI", "projected")
 """Volumes made of objects: containers only read them."""
 
+MOST = 32 * 2**20
+"""Bytes of memory that one pod's volumes made of objects may take: all pods share theirs."""
+
+_PAGE = 4096
+"""What a file or a directory takes of a tmpfs at least."""
+
 Files = dict[str, tuple[bytes, int]]
 """What a volume holds: relative path → content and mode."""
 
@@ -61,18 +67,25 @@ class Volumes:
         self._ids = ids
 
     def prepare(self, run: PodRun) -> None:
-        """Make the pod's volumes, or bring their files up to date; `VolumeLacks` names one."""
+        """Make the pod's volumes, or bring their files up to date; `VolumeLacks` names one.
+
+        Nothing is written unless there is all that is to be in them.
+        """
+        room = MOST
+        contents: list[tuple[Mapping[str, Any], Files | None]] = []
         for volume in meta.spec(run.pod).get("volumes") or ():
-            try:
-                files = volume_files(run, volume, self._lookup)
-            except NetlabError as error:
-                raise VolumeLacks(
-                    f'MountVolume.SetUp failed for volume "{volume["name"]}" : {error.message}'
-                ) from error
-            if files is not None:
-                write_files(self._directory(run, volume), files, self._owner(run))
-            elif volume.get("emptyDir") is None:
-                self._make_disk(run, volume)
+            with _set_up(volume):
+                contents.append((volume, volume_files(run, volume, self._lookup, room)))
+            room -= _size(contents[-1][1] or {})
+        for volume, files in contents:
+            with _set_up(volume):
+                self._make(run, volume, files)
+
+    def _make(self, run: PodRun, volume: Mapping[str, Any], files: Files | None) -> None:
+        if files is not None:
+            write_files(self._directory(run, volume), files, self._owner(run))
+        elif volume.get("emptyDir") is None:
+            self._make_disk(run, volume)
 
     def _owner(self, run: PodRun) -> Owner:
         """Who volumes belong to: the pod's root, and the group that it asks for."""
@@ -120,6 +133,18 @@ class Volumes:
         return named(run.directory, "volumes", str(volume["name"]))
 
 
+@contextlib.contextmanager
+def _set_up(volume: Mapping[str, Any]) -> Iterator[None]:
+    """What goes wrong is what the volume lacks."""
+    try:
+        yield
+    except (NetlabError, OSError) as error:
+        reason = error.message if isinstance(error, NetlabError) else os.strerror(error.errno or 0)
+        raise VolumeLacks(
+            f'MountVolume.SetUp failed for volume "{volume["name"]}" : {reason}'
+        ) from error
+
+
 def _parts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> Iterator[Part]:
     """The way into a volume: on a node's disk to the hostPath, then to the subPath."""
     path = volume.get("hostPath")
@@ -129,16 +154,39 @@ def _parts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> Iterator[Part
         yield Part(str(mount["subPath"]))
 
 
-def volume_files(run: PodRun, volume: Mapping[str, Any], lookup: Lookup) -> Files | None:
-    """The files of a volume that is made of objects; None for one that pods fill themselves."""
-    if volume.get("projected") is not None:
-        projected = volume["projected"]
-        mode = _mode(projected, DEFAULT_MODE)
-        files: Files = {}
-        for source in projected.get("sources") or ():
-            files |= _source_files(run, source, lookup, mode) or {}
-        return files
-    return _source_files(run, volume, lookup, DEFAULT_MODE)
+def volume_files(
+    run: PodRun, volume: Mapping[str, Any], lookup: Lookup, room: int = MOST
+) -> Files | None:
+    """The files of a volume that is made of objects; None for one that pods fill themselves.
+
+    `NetlabError` for an object that is missing, and for more than `room` bytes.
+    """
+    if volume.get("projected") is None:
+        return _that_fit(_source_files(run, volume, lookup, DEFAULT_MODE), room)
+    projected = volume["projected"]
+    mode = _mode(projected, DEFAULT_MODE)
+    files: Files = {}
+    for source in projected.get("sources") or ():
+        files |= _source_files(run, source, lookup, mode) or {}
+        _that_fit(files, room)
+    return files
+
+
+def _that_fit(files: Files | None, room: int) -> Files | None:
+    if files is not None and _size(files) > room:
+        raise NetlabError(
+            f"the files of ConfigMaps, Secrets and the like in a pod may take {MOST >> 20} MiB "
+            "of memory in all, 4 KiB for each at least"
+        )
+    return files
+
+
+def _size(files: Files) -> int:
+    """Bytes of a tmpfs, in whole pages, directories included."""
+    pages = (
+        len(Path(path).parts) + -(-len(content) // _PAGE) for path, (content, _) in files.items()
+    )
+    return sum(pages) * _PAGE
 
 
 def _source_files(
@@ -222,15 +270,24 @@ def write_files(directory: Path, files: Files, owner: Owner) -> None:
         path = named(directory, *relative.split("/"))
         for parent in reversed(path.relative_to(directory).parents[:-1]):
             _make_directory(directory / parent, owner)
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_bytes(content)
-        os.chown(temporary, owner.user, owner.group)
-        temporary.chmod(mode | 0o440 if owner.shared else mode)
-        temporary.replace(path)
+        # Beside the volume, where no name of a volume or a file can be in the way.
+        temporary = directory.with_name(".new")
+        _replace(path, temporary, content, mode | 0o440 if owner.shared else mode, owner)
     for entry in _files_below(directory):
         if str(entry.relative_to(directory)) not in files:
             with contextlib.suppress(FileNotFoundError):
                 entry.unlink()
+
+
+def _replace(path: Path, temporary: Path, content: bytes, mode: int, owner: Owner) -> None:
+    try:
+        temporary.write_bytes(content)
+        os.chown(temporary, owner.user, owner.group)
+        temporary.chmod(mode)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # the disk may be full
+        raise
 
 
 def _make_directory(directory: Path, owner: Owner) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +17,8 @@ from netlab.network.session import Session
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
+
+log = logging.getLogger(__name__)
 
 
 class PodWiring:
@@ -45,7 +48,7 @@ class PodWiring:
         # A controller that ended may have attached them without coming to say with which address.
         self._remove([self._name(run.pod) for run in own if not run.ips])
         for run in runs:
-            shutil.rmtree(run.directory, ignore_errors=True)
+            _remove_files(run.directory)
 
     def _remove(self, names: Iterable[str]) -> None:
         """Take namespaces away, of which only the names are known; their links go with them."""
@@ -68,7 +71,7 @@ class PodWiring:
         directory = paths.pod(self._directory, "any").parent
         for entry in directory.iterdir() if directory.exists() else ():
             if entry.name not in uids:
-                shutil.rmtree(entry, ignore_errors=True)
+                _remove_files(entry)
 
     def paths_of(self, pod: Object) -> tuple[Path, Path]:
         """The bind mount of a pod's namespace, and the directory of its files."""
@@ -91,6 +94,14 @@ class PodWiring:
             self._lab, node, meta.namespace(run.pod), meta.name(run.pod), run.uid, run.ips
         )
         return replace(link, users=tuple(sorted(users_of(meta.spec(run.pod)))))
+
+
+def _remove_files(directory: Path) -> None:
+    """What of them cannot be removed goes with the lab, and stops nothing else."""
+    try:
+        shutil.rmtree(directory, ignore_errors=True)
+    except RecursionError:
+        log.error("%s is too deep to be removed now", directory)
 
 
 def users_of(spec: Mapping[str, Any]) -> set[int]:

@@ -22,6 +22,7 @@ _HOOKS = ("postStart", "preStop")
 _PROBE_ACTIONS = ("exec", "grpc", "httpGet", "tcpSocket")
 _HOOK_ACTIONS = ("exec", "httpGet", "sleep", "tcpSocket")
 _SOURCES = ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef")
+_MAX_ITEMS = {"env": 1000, "envFrom": 256, "ports": 256}
 _ONE_FIELD = "may not have more than one field specified at a time"
 
 
@@ -30,6 +31,8 @@ def container(
 ) -> Iterator[FieldProblem]:
     """One container; `taken` are the names of those before it, and gets its own."""
     yield from _name((*path, "name"), spec.get("name"), taken)
+    for field, limit in _MAX_ITEMS.items():
+        yield from fields.at_most((*path, field), spec.get(field) or [], limit)
     yield from _image((*path, "image"), spec.get("image") or "")
     yield from _ports((*path, "ports"), spec.get("ports") or [])
     yield from _environment((*path, "env"), spec.get("env") or [])

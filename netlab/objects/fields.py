@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from netlab.objects import names
-from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long
+from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long, too_many
 
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
 FILE_NAME_MAX = 255
 """Bytes that Linux takes for one component of a path."""
+DEPTH_MAX = 64
+"""Components of a path; each is made, mounted in and taken away again, and costs a while."""
 CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
 
@@ -136,6 +138,12 @@ def in_range(path: Path, value: Any, first: int, last: int) -> Iterator[FieldPro
         yield invalid(path, value, f"must be between {first} and {last}, inclusive")
 
 
+def at_most(path: Path, found: Collection[Any], limit: int) -> Iterator[FieldProblem]:
+    """A list of what costs the agents work, one entry after another."""
+    if len(found) > limit:
+        yield too_many(path, len(found), limit)
+
+
 def file_mode(path: Path, value: Any) -> Iterator[FieldProblem]:
     """A file's permissions; absent ones are no problem."""
     if isinstance(value, int) and not 0 <= value <= 0o777:
@@ -164,6 +172,8 @@ def file_path(path: Path, text: str) -> Iterator[FieldProblem]:
         yield invalid(path, text, "must not contain '..'")
     if any(len(part.encode()) > FILE_NAME_MAX for part in parts):
         yield too_long(path, FILE_NAME_MAX)
+    if len(text.strip("/").split("/")) > DEPTH_MAX:
+        yield invalid(path, text, f"must not have more than {DEPTH_MAX} components")
 
 
 def relative_path(path: Path, text: str) -> Iterator[FieldProblem]:

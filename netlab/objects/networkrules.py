@@ -20,13 +20,7 @@ def endpoint_slice(obj: Object) -> Iterator[FieldProblem]:
     """An EndpointSlice: addresses of one type, ports with names of their own."""
     type_ = obj.get("addressType") or ""
     endpoints_ = obj.get("endpoints") or []
-    if len(endpoints_) > MAX_ENDPOINTS:
-        yield FieldProblem(
-            ("endpoints",),
-            f"Too many: {len(endpoints_)}: must have at most {MAX_ENDPOINTS} items",
-            None,
-            "FieldValueTooMany",
-        )
+    yield from fields.at_most(("endpoints",), endpoints_, MAX_ENDPOINTS)
     for index, endpoint in enumerate(endpoints_):
         yield from _endpoint(("endpoints", index), endpoint, type_)
     yield from _slice_ports(obj.get("ports") or [])

@@ -13,6 +13,8 @@ Mapping = dict[str, Any]
 
 CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _HOW = ("required", "preferred")
+_MAX_CONTAINERS = 128
+"""Of all kinds together."""
 _MAX_NAMESERVERS = 3
 _MAX_SEARCHES = 32
 _MAX_SEARCH_CHARACTERS = 2048
@@ -28,6 +30,7 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     """A pod's spec at `path`."""
     if not spec.get("containers"):
         yield required((*path, "containers"))
+    yield from _containers(path, spec)
     known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
     taken: set[str] = set()
     for field in CONTAINER_FIELDS:
@@ -40,6 +43,11 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     yield from _dns(path, spec)
     yield from _seconds(path, spec)
     yield from fields.texts_without_nul(path, spec)
+
+
+def _containers(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    every = [one for field in CONTAINER_FIELDS for one in spec.get(field) or []]
+    yield from fields.at_most((*path, "containers"), every, _MAX_CONTAINERS)
 
 
 def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:

@@ -116,6 +116,12 @@ def too_long(path: Path, limit: int) -> FieldProblem:
     return FieldProblem(path, text, None, "FieldValueTooLong")
 
 
+def too_many(path: Path, count: int, limit: int) -> FieldProblem:
+    """`Too many: 300: must have at most 256 items`."""
+    text = f"Too many: {count}: must have at most {limit} items"
+    return FieldProblem(path, text, None, "FieldValueTooMany")
+
+
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
     """The choice that a mistyped word most likely means, or None."""
     from difflib import get_close_matches  # slow to import, needed on mistakes only

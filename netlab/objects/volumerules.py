@@ -24,6 +24,7 @@ from netlab.objects.problems import (
 
 Mapping = dict[str, Any]
 
+_MAX_VOLUMES, _MAX_MOUNTS, _MAX_SOURCES, _MAX_ITEMS = 256, 256, 256, 1000
 _ONE_TYPE = "may not specify more than 1 volume type"
 _HOST_PATH_TYPES = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate",
@@ -41,6 +42,7 @@ def volumes(
     path: Path, found: list[Mapping], containers: Collection[str]
 ) -> Iterator[FieldProblem]:
     """`spec.volumes`; `containers` are the names that the downward API may refer to."""
+    yield from fields.at_most(path, found, _MAX_VOLUMES)
     seen: set[str] = set()
     for index, volume in enumerate(found):
         where: Path = (*path, index)
@@ -113,6 +115,7 @@ def _named(path: Path, source: Mapping, _: Collection[str]) -> Iterator[FieldPro
 
 def _keys(path: Path, source: Mapping) -> Iterator[FieldProblem]:
     yield from fields.file_mode((*path, "defaultMode"), source.get("defaultMode"))
+    yield from fields.at_most((*path, "items"), source.get("items") or [], _MAX_ITEMS)
     for index, item in enumerate(source.get("items") or []):
         where: Path = (*path, "items", index)
         if item.get("key") == "":
@@ -139,6 +142,7 @@ def _file(path: Path, text: str | None) -> Iterator[FieldProblem]:
 
 def _downward(path: Path, source: Mapping, containers: Collection[str]) -> Iterator[FieldProblem]:
     yield from fields.file_mode((*path, "defaultMode"), source.get("defaultMode"))
+    yield from fields.at_most((*path, "items"), source.get("items") or [], _MAX_ITEMS)
     for index, item in enumerate(source.get("items") or []):
         where: Path = (*path, "items", index)
         yield from _file((*where, "path"), item.get("path"))
@@ -148,6 +152,7 @@ def _downward(path: Path, source: Mapping, containers: Collection[str]) -> Itera
 
 def _projected(path: Path, source: Mapping, containers: Collection[str]) -> Iterator[FieldProblem]:
     yield from fields.file_mode((*path, "defaultMode"), source.get("defaultMode"))
+    yield from fields.at_most((*path, "sources"), source.get("sources") or [], _MAX_SOURCES)
     for index, projection in enumerate(source.get("sources") or []):
         where: Path = (*path, "sources", index)
         kinds = list(projection)
@@ -198,6 +203,7 @@ _PROJECTIONS: dict[str, _Rule] = {
 
 def mounts(path: Path, found: list[Mapping], known: Collection[str]) -> Iterator[FieldProblem]:
     """A container's `volumeMounts`; `known` are the names of the pod's volumes."""
+    yield from fields.at_most(path, found, _MAX_MOUNTS)
     places: set[str] = set()
     for index, mount in enumerate(found):
         where: Path = (*path, index)

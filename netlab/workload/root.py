@@ -285,6 +285,12 @@ def _mount_volume(top: int, source: Source) -> None:
     try:
         _ensure(top, source.target, mounts.is_directory(source.place))
         with mounts.resolved(top, source.target) as target:
+            there, volume = (
+                "a directory" if mounts.is_directory(place) else "a file"
+                for place in (target, source.place)
+            )
+            if there != volume:
+                raise NetlabError(f"that is {there} there, and the volume is {volume}")
             options = ("ro",) if source.read_only else ()
             mounts.bind(source.place, target, "nosuid", "nodev", *options)
     except (NetlabError, OSError) as error:

@@ -203,6 +203,26 @@ def test_a_link_in_a_volume_leads_nowhere_but_in_the_pod(lab: Lab) -> None:
     play(lab, scenario)
 
 
+@pytest.mark.parametrize(
+    ("target", "part", "words"),
+    [
+        ("/dev/null", "", "that is a file there, and the volume is a directory"),
+        ("/etc/hosts", "", "that is a file there, and the volume is a directory"),
+        ("/etc", "f", "that is a directory there, and the volume is a file"),
+    ],
+)
+def test_a_volume_is_mounted_only_where_its_like_is(
+    lab: Lab, target: str, part: str, words: str
+) -> None:
+    async def scenario(lab: Lab) -> None:
+        mount = at(filled(lab, "v"), target, sub_path=part)
+        with pytest.raises(NetlabError) as caught:
+            await lab.output("true", mounts=[mount])
+        assert f"a volume cannot be mounted at {target}: {words}" in caught.value.message
+
+    play(lab, scenario)
+
+
 def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         mount = at(filled(lab, "v"), "/x", sub_path="a/b/c")

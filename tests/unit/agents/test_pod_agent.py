@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from netlab.agents import departure
 from netlab.agents import pods as pods_module
 from netlab.agents.podevents import PodEvents
 from netlab.agents.pods import PodAgent
@@ -26,9 +27,12 @@ class Wiring:
     def __init__(self):
         self.refusals = {}
         self.attached, self.detached = [], []
+        self.stuck = set()
 
     def attach(self, runs):
         self.attached.append([run.key for run in runs])
+        if any(run.key in self.stuck for run in runs):
+            raise RecursionError("too deep")
         failed = {}
         for run in runs:
             if self.refusals.get(run.key, 0) > 0:
@@ -38,6 +42,8 @@ class Wiring:
 
     def detach(self, runs):
         time.sleep(0.02)  # so that others come meanwhile, as they do
+        if any(run.key in self.stuck for run in runs):
+            raise RecursionError("too deep")
         self.detached.append([run.key for run in runs])
 
 
@@ -146,6 +152,22 @@ def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatc
     asyncio.run(go())
 
 
+def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
+    monkeypatch.setattr(pods_module, "RETRY_FIRST", 0.01)
+
+    async def go():
+        async with World() as world:
+            world.wiring.stuck.add("default/p1")
+            for number in range(3):
+                world.create(f"p{number}")
+            await world.until(lambda: len(world.agent.runs) == 2)
+            assert list(world.agent.not_started()) == ["pod default/p1: too deep"]
+            world.wiring.stuck.clear()
+            await world.until(lambda: len(world.agent.runs) == 3)
+
+    asyncio.run(asyncio.wait_for(go(), 30))
+
+
 def test_many_pods_go_in_few_batches():
     async def go():
         async with World() as world:
@@ -161,6 +183,32 @@ def test_many_pods_go_in_few_batches():
             assert world.agent.runs == {}
 
     asyncio.run(go())
+
+
+def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
+    monkeypatch.setattr(departure, "RETRY_FIRST", 0.01)
+
+    async def go():
+        async with World() as world:
+            for number in range(3):
+                world.create(f"p{number}")
+            await world.until(lambda: len(world.agent.runs) == 3)
+            world.wiring.stuck.add("default/p1")
+            for name in world.pods():
+                world.registry.delete("Pod", "default", name, grace_period=5)
+            while list(world.pods()) != ["p1"]:
+                await asyncio.sleep(0.002)
+            world.create("p2")
+            while not world.pods()["p2"]["status"].get("podIP"):
+                await asyncio.sleep(0.002)
+            world.registry.delete("Pod", "default", "p2", grace_period=5)
+            while list(world.pods()) != ["p1"]:
+                await asyncio.sleep(0.002)
+            world.wiring.stuck.clear()
+            await world.until(lambda: not world.pods())
+            assert world.agent.runs == {}
+
+    asyncio.run(asyncio.wait_for(go(), 30))
 
 
 def test_a_slow_end_holds_up_nobody():

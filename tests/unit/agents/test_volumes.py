@@ -126,6 +126,63 @@ def test_a_missing_source_names_the_volume(tmp_path):
         volumes_of(tmp_path).prepare(run)
 
 
+def copies(key, count, depth=0):
+    """A source of one key's content in `count` files, below `depth` directories."""
+    items = [{"key": key, "path": f"{'d/' * depth}{number}"} for number in range(count)]
+    return {"configMap": {"name": "big", "items": items}}
+
+
+def named(*sources):
+    return [{"name": f"v{number}", **source} for number, source in enumerate(sources)]
+
+
+# A mebibyte takes 257 pages with its name, of 8192.
+FULL = [
+    ([copies("long", 31)], copies("long", 1)),
+    ([copies("long", 1)] * 31, copies("long", 1)),
+    ([copies("short", 4096)], copies("short", 1)),
+    ([copies("short", 1638, depth=3)], copies("short", 1, depth=3)),
+]
+
+
+@pytest.mark.parametrize(("fit", "more"), FULL)
+def test_the_volumes_of_a_pod_have_room_for_so_much(tmp_path, monkeypatch, fit, more):
+    monkeypatch.setitem(
+        OBJECTS, ("ConfigMap", "big"), {"data": {"long": "x" * 2**20, "short": "x"}}
+    )
+    fits = run_of(named(*fit), tmp_path / "pods/fits")
+    volumes_of(tmp_path).prepare(fits)
+    over = run_of(named(*fit, more), tmp_path / "pods/over")
+    with pytest.raises(VolumeLacks, match=rf'"v{len(fit)}" : .* may take 32 MiB of memory in all'):
+        volumes_of(tmp_path).prepare(over)
+    assert not over.directory.exists(), "nothing is half made"
+    everything = [copies("long", 31), copies("short", 300, depth=1)]
+    with pytest.raises(VolumeLacks, match=r'"v0" : .* may take 32 MiB'):
+        volumes_of(tmp_path).prepare(
+            run_of(named({"projected": {"sources": everything}}), over.directory)
+        )
+
+
+@pytest.mark.parametrize("path", ["/".join(["d" * 200] * 30), "a/b"])
+def test_what_the_disk_refuses_is_a_fault_of_its_volume(tmp_path, path):
+    items = [{"key": "a", "path": "a"}, {"key": "b", "path": path}]
+    run = run_of(named({"configMap": {"name": "conf", "items": items}}), pod_directory(tmp_path))
+    with pytest.raises(VolumeLacks, match=r'"v0" : (File name too long|Not a directory)'):
+        volumes_of(tmp_path).prepare(run)
+
+
+def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path):
+    (tmp_path / "v/a/b").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        write_files(tmp_path / "v", {"a": (b"1", 0o644)}, US)
+    assert [entry for entry in tmp_path.rglob("*") if entry.is_file()] == []
+
+
+def test_a_name_may_be_as_long_as_any(tmp_path):
+    write_files(tmp_path / "v", {"a" * 255: (b"1", 0o644)}, US)
+    assert (tmp_path / "v" / ("a" * 255)).read_bytes() == b"1"
+
+
 def test_a_path_that_leads_away_is_a_fault_of_its_volume(tmp_path):
     items = [{"key": "a", "path": "../../../a"}]
     run = run_of(

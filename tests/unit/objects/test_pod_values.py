@@ -12,6 +12,8 @@ ID = "must be between 0 and 2147483647, inclusive"
 PLACE = "must not be '/', nor /proc or /sys or below them"
 MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 NUL = "must not contain a NUL character"
+DEPTH = "must not have more than 64 components"
+DEEP = "/".join("d" * 65)
 MAKERS = {"Deployment": {}, "ReplicaSet": {}, "StatefulSet": {"serviceName": "s"}, "DaemonSet": {}}
 
 
@@ -97,6 +99,13 @@ VOLUMES = [
      f"{VOLUME}.downwardAPI.items[0].path", "must not contain '..'"),
     (volume(downwardAPI={"items": [{"path": "n", "fieldRef": {"fieldPath": "spec.nodeName"}}]}),
      f"{VOLUME}.downwardAPI.items[0].fieldRef.fieldPath", 'Unsupported value: "spec.nodeName"'),
+    (volume(downwardAPI={"items": [{"path": DEEP, **REF}]}),
+     f"{VOLUME}.downwardAPI.items[0].path", DEPTH),
+    (volume(configMap={"name": "c", "items": [{**ITEM, "path": DEEP}]}),
+     f"{VOLUME}.configMap.items[0].path", DEPTH),
+    (volume(projected={"sources": [{"serviceAccountToken": {"path": DEEP}}]}),
+     f"{VOLUME}.projected.sources[0].serviceAccountToken.path", DEPTH),
+    (volume(hostPath={"path": f"/{DEEP}"}), f"{VOLUME}.hostPath.path", DEPTH),
     (volume(downwardAPI={"items": [{"path": "n"}]}), f"{VOLUME}.downwardAPI.items[0]",
      "one of fieldRef and resourceFieldRef is required"),
     (volume(downwardAPI={"items": [{"path": "n", "resourceFieldRef": {
@@ -118,6 +127,8 @@ MOUNTS = [
     (mounted(mountPath="/sys/fs/cgroup"), f"{MOUNT}.mountPath", PLACE),
     (mounted(mountPath="/usr/../proc"), f"{MOUNT}.mountPath", "must not contain '..'"),
     (mounted(mountPath="/v\0"), f"{MOUNT}.mountPath", NUL),
+    (mounted(mountPath=f"/{DEEP}"), f"{MOUNT}.mountPath", DEPTH),
+    (mounted(subPath=DEEP), f"{MOUNT}.subPath", DEPTH),
     (mounted(subPath="../x"), f"{MOUNT}.subPath", "must not contain '..'"),
     (mounted(subPath="/x"), f"{MOUNT}.subPath", "must be a relative path"),
     (mounted(subPathExpr="$(A)"), f"{MOUNT}.subPathExpr", "Forbidden: a lab expands no variables"),
@@ -125,6 +136,41 @@ MOUNTS = [
     (pod({"volumeMounts": [{"name": "v", "mountPath": "/v"}] * 2}, volumes=[{"name": "v"}]),
      "spec.containers[0].volumeMounts[1].mountPath", 'Invalid value: "/v": must be unique'),
 ]  # fmt: skip
+
+
+def many(count, **fields):
+    return [{"name": f"n{number}", **fields} for number in range(count)]
+
+
+def mounts(count):
+    found = [{"name": "v", "mountPath": f"/v/{number}"} for number in range(count)]
+    return pod({"volumeMounts": found}, volumes=[{"name": "v", "emptyDir": {}}])
+
+
+def items(count):
+    return [{**ITEM, "path": str(number)} for number in range(count)]
+
+
+SOURCES = [{"secret": {"name": "s"}}]
+TOO_MANY = [
+    (pod(volumes=many(257, emptyDir={})), "spec.volumes", 256),
+    (mounts(257), "spec.containers[0].volumeMounts", 256),
+    (pod(containers=many(129, image="i")), "spec.containers", 128),
+    (pod(initContainers=many(128, image="i")), "spec.containers", 128),
+    (pod({"env": many(1001, value="")}), "spec.containers[0].env", 1000),
+    (pod({"envFrom": [{"secretRef": {"name": "s"}}] * 257}), "spec.containers[0].envFrom", 256),
+    (pod({"ports": [{"containerPort": 1}] * 257}), "spec.containers[0].ports", 256),
+    (volume(secret={"secretName": "s", "items": items(1001)}), f"{VOLUME}.secret.items", 1000),
+    (volume(downwardAPI={"items": [{**REF, "path": "p"}] * 1001}),
+     f"{VOLUME}.downwardAPI.items", 1000),
+    (volume(projected={"sources": SOURCES * 257}), f"{VOLUME}.projected.sources", 256),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("obj", "field", "limit"), TOO_MANY)
+def test_what_costs_work_is_bounded(obj, field, limit):
+    refused(obj, field, f"must have at most {limit} items")
+
 
 WHO = "spec.containers[0].securityContext"
 CONTEXTS = [
