@@ -38,24 +38,11 @@ class LogWriter:
 
     def write(self, stream: Stream, data: bytes) -> bool:
         """Take a piece of output; True when that put something into the file."""
-        *lines, rest = (self._partial[stream] + data).split(b"\n")
-        now = timestamp(time.time_ns()).encode()
-        written = [self._entries(now, stream, line, b"F") for line in lines]
-        if len(rest) >= MAX_PART:
-            whole = len(rest) - len(rest) % MAX_PART
-            written.append(self._entries(now, stream, rest[:whole], b"P"))
-            rest = rest[whole:]
-        self._partial[stream] = rest
+        written, self._partial[stream] = _entries(stream, self._partial[stream] + data)
         if not written:
             return False
         self._append(b"".join(written))
         return True
-
-    def _entries(self, now: bytes, stream: Stream, text: bytes, last: bytes) -> bytes:
-        head = b"%s %s " % (now, stream.encode())
-        parts = [text[at : at + MAX_PART] for at in range(0, len(text), MAX_PART)] or [b""]
-        lines = [head + b"P " + part + b"\n" for part in parts[:-1]]
-        return b"".join([*lines, head + last + b" " + parts[-1] + b"\n"])
 
     def _append(self, data: bytes) -> None:
         if self._file.tell() + len(data) > MAX_FILE and self._file.tell():
@@ -68,12 +55,35 @@ class LogWriter:
 
     def close(self) -> None:
         """Write unfinished lines as they are, and close."""
-        now = timestamp(time.time_ns()).encode()
         for stream, rest in self._partial.items():
             if rest:
-                self._append(self._entries(now, stream, rest, b"P"))
+                self._append(_head(stream, b"P") + rest + b"\n")
         self._partial = {"stdout": b"", "stderr": b""}
         self._file.close()
+
+
+def _head(stream: Stream, tag: bytes) -> bytes:
+    return b"%s %s %s " % (timestamp(time.time_ns()).encode(), stream.encode(), tag)
+
+
+def _entries(stream: Stream, text: bytes) -> tuple[list[bytes], bytes]:
+    """The entries of some output, and the rest of it, whose end is still to come.
+
+    As many lines as fit into a part are done at once, however short: a container that writes
+    nothing but line ends must not cost more than another.
+    """
+    full, part = _head(stream, b"F"), _head(stream, b"P")
+    entries, at = [], 0
+    while True:
+        end = text.rfind(b"\n", at, at + MAX_PART + 1)
+        if end >= 0:
+            entries.append(full + text[at:end].replace(b"\n", b"\n" + full) + b"\n")
+            at = end + 1
+        elif len(text) - at >= MAX_PART:
+            entries.append(part + text[at : at + MAX_PART] + b"\n")
+            at += MAX_PART
+        else:
+            return entries, text[at:]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,33 @@ def test_any_output_comes_out_of_the_log_as_it_went_in(tmp_path: Path) -> None:
     log.close()
     assert b"".join(data for _, data in said(path)) == output
     assert max(len(line) for line in path.read_bytes().split(b"\n")) < MAX_PART + 100
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_a_long_line_is_parted_where_it_must_be(tmp_path: Path, extra: int) -> None:
+    path = tmp_path / "0.log"
+    line = b"x" * (2 * MAX_PART + extra)
+    log = LogWriter(path)
+    log.write("stdout", b"\n" + line + b"\n\nlast\n")
+    log.close()
+    ends = [line] if extra <= 0 else [line[: 2 * MAX_PART], line[2 * MAX_PART :]]
+    parts = [part for end in ends for part in (end[:MAX_PART], end[MAX_PART:]) if part]
+    lines = [data.removesuffix(b"\n") for _, data in said(path)]
+    assert lines == [b"", *parts, b"", b"last"]
+
+
+def test_empty_lines_cost_no_more_than_others(tmp_path: Path) -> None:
+    """By the calls, as time is no measure: one for each line would be tens of thousands."""
+    log = LogWriter(tmp_path / "0.log")
+    counted: list[str] = []
+    sys.setprofile(lambda _frame, event, _arg: counted.append(event))
+    try:
+        log.write("stdout", b"\n" * 65536)
+    finally:
+        sys.setprofile(None)
+    log.close()
+    assert len(counted) < 200
+    assert said(tmp_path / "0.log") == [("stdout", b"\n")] * 65536
 
 
 def test_a_log_is_rotated_and_followed_across_it(
