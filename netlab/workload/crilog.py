@@ -7,8 +7,9 @@ F ends a line of output, P is a part of one. https://github.com/kubernetes/desig
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -28,12 +29,14 @@ def timestamp(nanoseconds: int) -> str:
 class LogWriter:
     """Writes what a container says; unfinished lines wait for their end, as text comes in pieces.
 
-    At 8 MiB the file becomes `NAME.1`, in place of the one before: a lab's files are memory.
+    At 8 MiB the file becomes `NAME.1`, in place of the one before: a lab's files are memory. What
+    cannot be written, as the disk is full, is lost, and nothing else.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[bytes] = path.open("ab")
+        self._file = path.open("ab", buffering=0)
+        self._torn = False
         self._partial: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: Stream, data: bytes) -> bool:
@@ -45,13 +48,20 @@ class LogWriter:
         return True
 
     def _append(self, data: bytes) -> None:
-        if self._file.tell() + len(data) > MAX_FILE and self._file.tell():
-            self._file.close()
+        with contextlib.suppress(OSError):
+            size = self._file.seek(0, os.SEEK_END)
+            if size and size + len(data) > MAX_FILE:
+                self._rotate()
+            if self._torn:  # readers pass over what is left of an entry, if that is by itself
+                data = b"\n" + data
+            self._torn = self._file.write(data) != len(data)
+
+    def _rotate(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # it was, and there was no room for the next
             self._path.rename(rotated(self._path))
-            self._file = self._path.open("ab")
-        with contextlib.suppress(OSError):  # a full disk must not stop the container
-            self._file.write(data)
-            self._file.flush()
+        following = self._path.open("ab", buffering=0)
+        self._file.close()
+        self._file, self._torn = following, False
 
     def close(self) -> None:
         """Write unfinished lines as they are, and close."""
@@ -59,7 +69,8 @@ class LogWriter:
             if rest:
                 self._append(_head(stream, b"P") + rest + b"\n")
         self._partial = {"stdout": b"", "stderr": b""}
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _head(stream: Stream, tag: bytes) -> bytes:
@@ -104,11 +115,18 @@ def read(path: Path) -> Iterator[LogEntry]:
     """All entries that are kept, oldest first; nothing when there is no such log."""
     for part in (rotated(path), path):
         with contextlib.suppress(FileNotFoundError), part.open("rb") as file:
-            yield from map(parse, file)
+            yield from _parsed(file)
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[LogEntry]:
+    """Their entries; what a full disk has left of one is none."""
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            yield parse(line)
 
 
 def parse(line: bytes) -> LogEntry:
-    """One line of the file."""
+    """One line of the file; `ValueError` for what is none."""
     when, stream, tag, text = line.removesuffix(b"\n").split(b" ", 3)
     name: Stream = "stderr" if stream == b"stderr" else "stdout"
     return LogEntry(when.decode(), name, text + b"\n" if tag == b"F" else text)
@@ -137,7 +155,7 @@ class LogFollower:
             except FileNotFoundError:
                 return []
         *lines, self._pending = (self._pending + self._file.read()).split(b"\n")
-        return [parse(line) for line in lines]
+        return list(_parsed(lines))
 
     def _was_rotated(self) -> bool:
         if self._file is None:

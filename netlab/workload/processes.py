@@ -91,8 +91,10 @@ class Processes:
         await asyncio.gather(*(self._all[key].kill(0) for key in keys))
         for key in keys:
             self._all.pop(key, None)
-        self._sandboxing.forget(uid)
-        self._bounding.forget(uid)
+        try:
+            self._sandboxing.forget(uid)
+        finally:
+            self._bounding.forget(uid)
 
 
 class Running:
@@ -184,22 +186,30 @@ class Running:
 
     async def _until_ended(self, child: Child) -> None:
         returncode = await child.wait()
-        if self._pumps:
-            await self._drain()
-        for pump in self._pumps:
-            pump.cancel()
-        self._over(returncode)
+        try:
+            if self._pumps:
+                await self._drain()
+            for pump in self._pumps:
+                pump.cancel()
+        finally:
+            self._over(returncode)
 
     async def _drain(self) -> None:
         """Wait for what is still to come of its outputs, now that it has ended."""
         await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
 
     def _over(self, returncode: int) -> None:
+        """Whatever goes wrong here: somebody waits for the end."""
         self.returncode, self.finished = returncode, time.time()
+        try:
+            self._let_go(returncode)
+        finally:
+            self._begun.set()
+            self._ended.set()
+
+    def _let_go(self, returncode: int) -> None:  # noqa: ARG002 - for those that have more
         if self._stdin is not None:
             self._stdin.abort()
-        self._begun.set()
-        self._ended.set()
 
     async def wait(self) -> Json:
         """The state after the end."""
@@ -296,6 +306,8 @@ class ContainerProcess(Running):
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
                 )
         except BaseException:
+            if self._child is not None:
+                self._child.send(signal.SIGKILL)  # nobody will know of it
             self._over(NOT_STARTED)
             raise
 
@@ -305,11 +317,14 @@ class ContainerProcess(Running):
         await super()._spread(stream, data)
 
     def _over(self, returncode: int) -> None:
+        super()._over(returncode)
+        self._tell_watchers()
+
+    def _let_go(self, returncode: int) -> None:
+        super()._let_go(returncode)
         self._log.close()
         if returncode == -signal.SIGKILL and self._bounding is not None:
             self._oom_killed = self._bounding.oom_kills(self._request["uid"]) > self._oom_kills
-        super()._over(returncode)
-        self._tell_watchers()
 
     async def _until_ended(self, child: Child) -> None:
         await super()._until_ended(child)

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -96,6 +99,55 @@ def test_a_log_is_rotated_and_followed_across_it(
     kept = [data for _, data in said(path)]
     assert kept == heard[-len(kept) :]
     assert 5 < len(kept) < 20
+
+
+@contextlib.contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk, the last write is a short one, and those after it fail."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+@pytest.mark.parametrize("room", range(0, 90, 7))
+def test_a_log_without_room_loses_lines_and_nothing_else(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "0.log"
+    log, follower = LogWriter(path), LogFollower(path)
+    log.write("stdout", b"before\n")
+    heard = follower.new()
+    with no_file_larger_than(path.stat().st_size + room):
+        log.write("stdout", b"lost lost lost lost\n")
+        log.write("stdout", b"lost too\nand")
+        heard += follower.new()
+    log.write("stdout", b" after\n")
+    with no_file_larger_than(path.stat().st_size):
+        log.write("stderr", b"unfinished")
+        log.close()
+    heard += follower.new()
+    follower.close()
+    assert heard == list(crilog.read(path))
+    texts = [entry.data.decode() for entry in heard]
+    assert (texts[0], texts[-1]) == ("before\n", "and after\n")
+    assert all("lost lost lost lost\n".startswith(text.strip()) for text in texts[1:-1])
+
+
+def test_a_log_whose_next_file_cannot_be_made_goes_on_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crilog, "MAX_FILE", 100)
+    path = tmp_path / "pod" / "0.log"
+    path.parent.mkdir()
+    log = LogWriter(path)
+    log.write("stdout", b"a" * 60 + b"\n")
+    path.parent.rename(tmp_path / "gone")
+    log.write("stdout", b"b" * 60 + b"\n")
+    (tmp_path / "gone").rename(path.parent)
+    log.write("stdout", b"c" * 60 + b"\n")
+    log.close()
+    assert [data[:1] for _, data in said(path)] == [b"a", b"c"]
 
 
 def test_a_log_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
