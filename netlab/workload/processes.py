@@ -25,6 +25,7 @@ from netlab.workload.reaper import Child
 from netlab.workload.sandboxing import Sandboxing
 
 UNSEEN_LIMIT = 64 * 1024
+_PIECE = 16 * 1024  # of containers' output: what is done for one before others have their turn
 _DRAIN_SECONDS = 10.0  # all writers are dead by then: only a reader that dawdles is waited for
 _EXEC_DRAIN_SECONDS = 0.5  # what a command left running may hold its outputs open without end
 
@@ -40,6 +41,7 @@ class Processes:
         self._bounding = bounding
         self._all: dict[tuple[str, str], ContainerProcess] = {}
         self._numbers = 0
+        self._turn = asyncio.Lock()
 
     async def run(self, request: Json) -> Json:
         """Start one; returns its state once the command runs, or why it does not."""
@@ -49,7 +51,9 @@ class Processes:
             raise NetlabError(f"container {key[1]} of {key[0]} already runs")
         self._numbers += 1
         log = self._sandboxing.inside(request["log"])
-        process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log)
+        process = self._all[key] = ContainerProcess(
+            request, f"c{self._numbers}", log, self._turn
+        )
         try:
             self._bounding.bound(key[0], request["bounds"])
             await process.start(self._crun, self._sandboxing, self._bounding)
@@ -273,11 +277,13 @@ class Executed(Running):
 class ContainerProcess(Running):
     """One container's command, from its start until it is forgotten; `name` is crun's for it.
 
-    Its output is read whether anybody is attached or not; `kubectl run -it` comes too late.
+    Its output is read whether anybody is attached or not; `kubectl run -it` comes too late. All
+    containers share one `turn`, so that however many flood their logs, there is time for the rest.
     """
 
-    def __init__(self, request: Json, name: str, log: Path) -> None:
+    def __init__(self, request: Json, name: str, log: Path, turn: asyncio.Lock) -> None:
         super().__init__(request)
+        self._turn = turn
         self._wanted.set()
         self.name = name
         self._log = LogWriter(log)
@@ -312,8 +318,11 @@ class ContainerProcess(Running):
             raise
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
-        if self._log.write(stream, data):
-            self._tell_watchers()
+        for at in range(0, len(data), _PIECE):
+            async with self._turn:
+                if self._log.write(stream, data[at : at + _PIECE]):
+                    self._tell_watchers()
+                await asyncio.sleep(0)  # whatever else there is to do comes first
         await super()._spread(stream, data)
 
     def _over(self, returncode: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import signal
 from pathlib import Path
 
@@ -20,9 +21,9 @@ class Unreadable(Bounding):
         raise KernelRefused(f"read the events of {uid}", 5)
 
 
-def container(log: Path) -> ContainerProcess:
+def container(log: Path, turn: asyncio.Lock | None = None) -> ContainerProcess:
     request = {"uid": "u", "container": "main", "log": str(log), "process": {"terminal": False}}
-    return ContainerProcess(request, "c1", log)
+    return ContainerProcess(request, "c1", log, turn or asyncio.Lock())
 
 
 def test_who_waits_is_told_of_the_end_although_something_fails_at_it(tmp_path: Path) -> None:
@@ -33,5 +34,25 @@ def test_who_waits_is_told_of_the_end_although_something_fails_at_it(tmp_path: P
         with pytest.raises(KernelRefused):
             process._over(-signal.SIGKILL)
         assert (await asyncio.wait_for(waiting, 10))["returncode"] == -signal.SIGKILL
+
+    asyncio.run(scenario())
+
+
+def test_floods_leave_time_for_others(tmp_path: Path) -> None:
+    """Between two looks of the loop's at what else there is, one of them has written a piece."""
+
+    async def scenario() -> None:
+        turn = asyncio.Lock()
+        flooding = [container(tmp_path / f"{number}.log", turn) for number in range(20)]
+        flood = b"\n" * 65536
+        floods = [asyncio.create_task(each._spread("stdout", flood)) for each in flooding]
+        sizes = [0]
+        while not all(each.done() for each in floods):
+            await asyncio.sleep(0)
+            sizes.append(sum(log.stat().st_size for log in tmp_path.iterdir()))
+        most = max(later - before for before, later in itertools.pairwise(sizes))
+        assert sizes[-1] == len(flooding) * len(flood) * most // 16384
+        for each in flooding:
+            each._log.close()
 
     asyncio.run(scenario())
