@@ -51,9 +51,7 @@ class Processes:
             raise NetlabError(f"container {key[1]} of {key[0]} already runs")
         self._numbers += 1
         log = self._sandboxing.inside(request["log"])
-        process = self._all[key] = ContainerProcess(
-            request, f"c{self._numbers}", log, self._turn
-        )
+        process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log, self._turn)
         try:
             self._bounding.bound(key[0], request["bounds"])
             await process.start(self._crun, self._sandboxing, self._bounding)
