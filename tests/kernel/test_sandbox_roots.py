@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,32 @@ def test_all_of_them_at_once(lab: Lab) -> None:
             _, listed = await lab.output("ls", "-A", machine, mounts=mounts)
             names = {entry.name for entry in Path(machine).iterdir()}
             assert names <= set(listed.split()), machine
+
+    play(lab, scenario)
+
+
+def test_what_is_not_in_another_volume_is_found_without_comparing_each_with_each() -> None:
+    def sources(*targets: str) -> list[root.Source]:
+        return [root.Source(-1, target, False) for target in targets]
+
+    some = sources("/b", "/a/x", "/a", "/ab", "/a//x/", "/", "/b/./c")
+    assert [each.target for each in root._outermost(some[:-2])] == ["/a", "/ab", "/b"]
+    assert [each.target for each in root._outermost(some)] == ["/"]
+    many = sources(*(f"/m{number}" for number in range(3000)))
+    counted: list[str] = []
+    sys.setprofile(lambda _frame, event, _arg: counted.append(event))
+    try:
+        found = len(list(root._outermost(many)))
+    finally:
+        sys.setprofile(None)
+    assert (found, len(counted) < 100 * len(many)) == (len(many), True)
+
+
+def test_a_volume_can_be_as_deep_as_paths_go(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        deep = "/usr/share" + "/d" * 1200
+        mount = at(filled(lab, "v"), deep)
+        assert await lab.output("cat", f"{deep}/f", mounts=[mount]) == (0, "v")
 
     play(lab, scenario)
 
