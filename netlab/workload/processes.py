@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from netlab.workload.reaper import Child
 from netlab.workload.sandboxing import Sandboxing
 
 UNSEEN_LIMIT = 64 * 1024
+_SMALL = 1024  # a piece of output that is joined with the next
+_OVERHEAD = 128  # what any piece takes besides its bytes
 _PIECE = 16 * 1024  # of containers' output: what is done for one before others have their turn
 _DRAIN_SECONDS = 10.0  # all writers are dead by then: only a reader that dawdles is waited for
 _EXEC_DRAIN_SECONDS = 0.5  # what a command left running may hold its outputs open without end
@@ -116,7 +119,7 @@ class Running:
         self._begun, self._ended = asyncio.Event(), asyncio.Event()
         self._sinks: set[Sink] = set()
         self._catching_up = asyncio.Lock()
-        self._unseen: list[tuple[Stream, bytes]] = []
+        self._unseen: deque[tuple[Stream, bytes]] = deque()
         self._unseen_size = 0
         self._finish: asyncio.Task[None] | None = None
         self.started = self.finished = 0.0
@@ -181,10 +184,17 @@ class Running:
             await sink(stream, data)
 
     def _keep(self, stream: Stream, data: bytes) -> None:
-        self._unseen.append((stream, data))
-        self._unseen_size += len(data)
-        while self._unseen_size > UNSEEN_LIMIT and len(self._unseen) > 1:
-            self._unseen_size -= len(self._unseen.pop(0)[1])
+        unseen = self._unseen
+        if unseen and unseen[-1][0] == stream and len(unseen[-1][1]) < _SMALL:
+            data = self._let_slip(unseen.pop()) + data
+        unseen.append((stream, data))
+        self._unseen_size += len(data) + _OVERHEAD
+        while self._unseen_size > UNSEEN_LIMIT and len(unseen) > 1:
+            self._let_slip(unseen.popleft())
+
+    def _let_slip(self, piece: tuple[Stream, bytes]) -> bytes:
+        self._unseen_size -= len(piece[1]) + _OVERHEAD
+        return piece[1]
 
     async def _until_ended(self, child: Child) -> None:
         returncode = await child.wait()
@@ -223,7 +233,7 @@ class Running:
     async def attach(self, sink: Sink) -> None:
         """Give all output to `sink` (awaited), first what nobody saw."""
         async with self._catching_up:
-            unseen, self._unseen, self._unseen_size = self._unseen, [], 0
+            unseen, self._unseen, self._unseen_size = self._unseen, deque(), 0
             for stream, data in unseen:
                 await sink(stream, data)
             self._sinks.add(sink)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
 from netlab.errors import KernelRefused
 from netlab.workload.bounding import Bounding
-from netlab.workload.processes import ContainerProcess
+from netlab.workload.crilog import Stream
+from netlab.workload.processes import UNSEEN_LIMIT, ContainerProcess
 
 
 class Unreadable(Bounding):
@@ -54,5 +56,30 @@ def test_floods_leave_time_for_others(tmp_path: Path) -> None:
         assert sizes[-1] == len(flooding) * len(flood) * most // 16384
         for each in flooding:
             each._log.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("streams", [("stdout",), ("stdout", "stderr")])
+def test_what_nobody_has_seen_yet_is_bounded_in_pieces_too(
+    tmp_path: Path, streams: tuple[Stream, ...]
+) -> None:
+    async def scenario() -> None:
+        process = container(tmp_path / "0.log")
+        seen: list[tuple[Stream, bytes]] = []
+
+        async def sink(stream: Stream, data: bytes) -> None:
+            seen.append((stream, data))
+
+        for number in range(200_000 // len(streams)):
+            for stream in streams:
+                process._keep(stream, b"%d" % (number % 10))
+        assert sum(map(sys.getsizeof, process._unseen)) < UNSEEN_LIMIT
+        await process.attach(sink)
+        for stream in streams:
+            text = b"".join(data for each, data in seen if each == stream)
+            assert len(text) > 200
+            assert (b"0123456789" * 10_000).endswith(text)
+        process._log.close()
 
     asyncio.run(scenario())
