@@ -178,7 +178,7 @@ class Crun:
         try:
             yield place
         finally:
-            shutil.rmtree(place)
+            shutil.rmtree(place, ignore_errors=True)  # what has started has, whatever is left here
 
 
 def _kill_family(pid: int) -> None:

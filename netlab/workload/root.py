@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,11 +112,17 @@ def build(root: Root, sources: Sequence[Source]) -> None:
 
 
 def discard(root: Root) -> None:
-    """Let go of what was mounted, and of the directory: who has copies of the mounts keeps them."""
-    for mount_point in (root.mount_point, root.skeletons):
-        if os.path.ismount(mount_point):
-            syscalls.unmount(mount_point)
-    shutil.rmtree(root.directory)
+    """Let go of what was mounted, and of the directory: who has copies of the mounts keeps them.
+
+    What cannot be let go of is left, for the log to tell: the container has started or has not.
+    """
+    try:
+        for mount_point in (root.mount_point, root.skeletons):
+            if os.path.ismount(mount_point):
+                syscalls.unmount(mount_point)
+        shutil.rmtree(root.directory)
+    except (OSError, NetlabError) as error:
+        print(f"{root.directory} is left: {error}", file=sys.stderr)
 
 
 def owned(ids: IdRange | None) -> str:

@@ -140,6 +140,13 @@ def test_a_volume_can_be_as_deep_as_paths_go(lab: Lab) -> None:
     play(lab, scenario)
 
 
+def test_what_cannot_be_cleared_away_does_not_undo_a_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root.discard(root.Root(tmp_path / "gone", tmp_path, None, ""))
+    assert f"{tmp_path}/gone is left: " in capsys.readouterr().err
+
+
 def test_files_can_be_mounted_too(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         volume = filled(lab, "v")
