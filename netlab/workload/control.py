@@ -15,6 +15,7 @@ import resource
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -84,7 +85,7 @@ class Control:
                 tasks.add(task)
                 task.add_done_callback(tasks.discard)
                 await writer.drain()
-        except (ConnectionError, ValueError, AttributeError) as error:
+        except (ConnectionError, ValueError, AttributeError, RecursionError) as error:
             print(f"control connection closed: {error}", file=sys.stderr)
         finally:
             writer.close()
@@ -94,17 +95,20 @@ class Control:
         try:
             result = await self._operations[request["op"]](request)
             session.send({"id": number, "result": result})
-        except _REFUSED as error:
-            session.send({"id": number, "error": _said(error)})
+        except Exception as error:  # whatever it is, the caller waits for an answer
+            session.send({"id": number, "error": refusal(error)})
 
     async def _stream(self, request: Json, session: Session) -> None:
         try:
             await self._streams[request["op"]](request, session)
-        except _REFUSED as error:
-            session.send({"error": _said(error)})
+        except Exception as error:
+            session.send({"error": refusal(error)})
 
 
-def _said(error: Exception) -> str:
+def refusal(error: Exception) -> str:
+    """What a caller is told of an error; one that nobody foresaw has its traceback in the log."""
+    if not isinstance(error, _REFUSED):
+        traceback.print_exception(error)
     if isinstance(error, NetlabError):
         return error.message
     return f"{type(error).__name__}: {error}"

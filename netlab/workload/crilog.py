@@ -7,8 +7,9 @@ F ends a line of output, P is a part of one. https://github.com/kubernetes/desig
 from __future__ import annotations
 
 import contextlib
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -28,52 +29,72 @@ def timestamp(nanoseconds: int) -> str:
 class LogWriter:
     """Writes what a container says; unfinished lines wait for their end, as text comes in pieces.
 
-    At 8 MiB the file becomes `NAME.1`, in place of the one before: a lab's files are memory.
+    At 8 MiB the file becomes `NAME.1`, in place of the one before: a lab's files are memory. What
+    cannot be written, as the disk is full, is lost, and nothing else.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: IO[bytes] = path.open("ab")
+        self._file = path.open("ab", buffering=0)
+        self._torn = False
         self._partial: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
 
     def write(self, stream: Stream, data: bytes) -> bool:
         """Take a piece of output; True when that put something into the file."""
-        *lines, rest = (self._partial[stream] + data).split(b"\n")
-        now = timestamp(time.time_ns()).encode()
-        written = [self._entries(now, stream, line, b"F") for line in lines]
-        if len(rest) >= MAX_PART:
-            whole = len(rest) - len(rest) % MAX_PART
-            written.append(self._entries(now, stream, rest[:whole], b"P"))
-            rest = rest[whole:]
-        self._partial[stream] = rest
+        written, self._partial[stream] = _entries(stream, self._partial[stream] + data)
         if not written:
             return False
         self._append(b"".join(written))
         return True
 
-    def _entries(self, now: bytes, stream: Stream, text: bytes, last: bytes) -> bytes:
-        head = b"%s %s " % (now, stream.encode())
-        parts = [text[at : at + MAX_PART] for at in range(0, len(text), MAX_PART)] or [b""]
-        lines = [head + b"P " + part + b"\n" for part in parts[:-1]]
-        return b"".join([*lines, head + last + b" " + parts[-1] + b"\n"])
-
     def _append(self, data: bytes) -> None:
-        if self._file.tell() + len(data) > MAX_FILE and self._file.tell():
-            self._file.close()
+        with contextlib.suppress(OSError):
+            size = self._file.seek(0, os.SEEK_END)
+            if size and size + len(data) > MAX_FILE:
+                self._rotate()
+            if self._torn:  # readers pass over what is left of an entry, if that is by itself
+                data = b"\n" + data
+            self._torn = self._file.write(data) != len(data)
+
+    def _rotate(self) -> None:
+        with contextlib.suppress(FileNotFoundError):  # it was, and there was no room for the next
             self._path.rename(rotated(self._path))
-            self._file = self._path.open("ab")
-        with contextlib.suppress(OSError):  # a full disk must not stop the container
-            self._file.write(data)
-            self._file.flush()
+        following = self._path.open("ab", buffering=0)
+        self._file.close()
+        self._file, self._torn = following, False
 
     def close(self) -> None:
         """Write unfinished lines as they are, and close."""
-        now = timestamp(time.time_ns()).encode()
         for stream, rest in self._partial.items():
             if rest:
-                self._append(self._entries(now, stream, rest, b"P"))
+                self._append(_head(stream, b"P") + rest + b"\n")
         self._partial = {"stdout": b"", "stderr": b""}
-        self._file.close()
+        with contextlib.suppress(OSError):
+            self._file.close()
+
+
+def _head(stream: Stream, tag: bytes) -> bytes:
+    return b"%s %s %s " % (timestamp(time.time_ns()).encode(), stream.encode(), tag)
+
+
+def _entries(stream: Stream, text: bytes) -> tuple[list[bytes], bytes]:
+    """The entries of some output, and the rest of it, whose end is still to come.
+
+    As many lines as fit into a part are done at once, however short: a container that writes
+    nothing but line ends must not cost more than another.
+    """
+    full, part = _head(stream, b"F"), _head(stream, b"P")
+    entries, at = [], 0
+    while True:
+        end = text.rfind(b"\n", at, at + MAX_PART + 1)
+        if end >= 0:
+            entries.append(full + text[at:end].replace(b"\n", b"\n" + full) + b"\n")
+            at = end + 1
+        elif len(text) - at >= MAX_PART:
+            entries.append(part + text[at : at + MAX_PART] + b"\n")
+            at += MAX_PART
+        else:
+            return entries, text[at:]
 
 
 @dataclass(frozen=True)
@@ -94,11 +115,18 @@ def read(path: Path) -> Iterator[LogEntry]:
     """All entries that are kept, oldest first; nothing when there is no such log."""
     for part in (rotated(path), path):
         with contextlib.suppress(FileNotFoundError), part.open("rb") as file:
-            yield from map(parse, file)
+            yield from _parsed(file)
+
+
+def _parsed(lines: Iterable[bytes]) -> Iterator[LogEntry]:
+    """Their entries; what a full disk has left of one is none."""
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            yield parse(line)
 
 
 def parse(line: bytes) -> LogEntry:
-    """One line of the file."""
+    """One line of the file; `ValueError` for what is none."""
     when, stream, tag, text = line.removesuffix(b"\n").split(b" ", 3)
     name: Stream = "stderr" if stream == b"stderr" else "stdout"
     return LogEntry(when.decode(), name, text + b"\n" if tag == b"F" else text)
@@ -127,7 +155,7 @@ class LogFollower:
             except FileNotFoundError:
                 return []
         *lines, self._pending = (self._pending + self._file.read()).split(b"\n")
-        return [parse(line) for line in lines]
+        return list(_parsed(lines))
 
     def _was_rotated(self) -> bool:
         if self._file is None:

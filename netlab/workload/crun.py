@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.errors import NetlabError
+from netlab.kernel import process as processes
 from netlab.kernel.run import find
 from netlab.kernel.userns import IdRange
 from netlab.workload.child import Ends
@@ -163,8 +165,10 @@ class Crun:
         try:
             return await asyncio.wait_for(child.wait(), seconds)
         except TimeoutError:
-            os.kill(child.pid, 9)
             raise StartFailed(f"crun did not end within {seconds:g} s", NOT_STARTED) from None
+        finally:
+            if not child.has_ended:
+                _kill_family(child.pid)
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[Path]:
@@ -174,7 +178,52 @@ class Crun:
         try:
             yield place
         finally:
-            shutil.rmtree(place)
+            shutil.rmtree(place, ignore_errors=True)  # what has started has, whatever is left here
+
+
+def _kill_family(pid: int) -> None:
+    """Kill crun with all that it has begun, which is not a program of the pod's yet.
+
+    Part of it is in the pod already, which may have stopped it: it would stay there, and go on
+    whenever the pod likes. All are stopped first, so that nothing is born meanwhile.
+    """
+    family: set[int] = set()
+    while new := _family(pid) - family:
+        for each in new:
+            _signal(each, signal.SIGSTOP)
+        family |= new
+    for each in family:
+        _signal(each, signal.SIGKILL)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _family(pid: int) -> set[int]:
+    """crun, its descendants, and those orphaned to us: they have its command line, as no other."""
+    children: dict[int, list[int]] = {}
+    for each in processes.ids():
+        with contextlib.suppress(OSError):
+            stat = Path(f"/proc/{each}/stat").read_bytes()
+            children.setdefault(int(stat.rpartition(b") ")[2].split()[1]), []).append(each)
+    line = _command_line(pid)
+    unseen = [
+        pid,
+        *(each for each in children[os.getpid()] if line and _command_line(each) == line),
+    ]
+    found: set[int] = set()
+    while unseen:
+        found.add(each := unseen.pop())
+        unseen += children.get(each, ())
+    return found
+
+
+def _command_line(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def _joining(groups: Sequence[Path]) -> Callable[[], None]:

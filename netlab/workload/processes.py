@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -25,6 +26,9 @@ from netlab.workload.reaper import Child
 from netlab.workload.sandboxing import Sandboxing
 
 UNSEEN_LIMIT = 64 * 1024
+_SMALL = 1024  # a piece of output that is joined with the next
+_OVERHEAD = 128  # what any piece takes besides its bytes
+_PIECE = 16 * 1024  # of containers' output: what is done for one before others have their turn
 _DRAIN_SECONDS = 10.0  # all writers are dead by then: only a reader that dawdles is waited for
 _EXEC_DRAIN_SECONDS = 0.5  # what a command left running may hold its outputs open without end
 
@@ -40,6 +44,7 @@ class Processes:
         self._bounding = bounding
         self._all: dict[tuple[str, str], ContainerProcess] = {}
         self._numbers = 0
+        self._turn = asyncio.Lock()
 
     async def run(self, request: Json) -> Json:
         """Start one; returns its state once the command runs, or why it does not."""
@@ -49,7 +54,7 @@ class Processes:
             raise NetlabError(f"container {key[1]} of {key[0]} already runs")
         self._numbers += 1
         log = self._sandboxing.inside(request["log"])
-        process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log)
+        process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log, self._turn)
         try:
             self._bounding.bound(key[0], request["bounds"])
             await process.start(self._crun, self._sandboxing, self._bounding)
@@ -91,8 +96,10 @@ class Processes:
         await asyncio.gather(*(self._all[key].kill(0) for key in keys))
         for key in keys:
             self._all.pop(key, None)
-        self._sandboxing.forget(uid)
-        self._bounding.forget(uid)
+        try:
+            self._sandboxing.forget(uid)
+        finally:
+            self._bounding.forget(uid)
 
 
 class Running:
@@ -112,7 +119,7 @@ class Running:
         self._begun, self._ended = asyncio.Event(), asyncio.Event()
         self._sinks: set[Sink] = set()
         self._catching_up = asyncio.Lock()
-        self._unseen: list[tuple[Stream, bytes]] = []
+        self._unseen: deque[tuple[Stream, bytes]] = deque()
         self._unseen_size = 0
         self._finish: asyncio.Task[None] | None = None
         self.started = self.finished = 0.0
@@ -177,29 +184,44 @@ class Running:
             await sink(stream, data)
 
     def _keep(self, stream: Stream, data: bytes) -> None:
-        self._unseen.append((stream, data))
-        self._unseen_size += len(data)
-        while self._unseen_size > UNSEEN_LIMIT and len(self._unseen) > 1:
-            self._unseen_size -= len(self._unseen.pop(0)[1])
+        unseen = self._unseen
+        if unseen and unseen[-1][0] == stream and len(unseen[-1][1]) < _SMALL:
+            data = self._let_slip(unseen.pop()) + data
+        unseen.append((stream, data))
+        self._unseen_size += len(data) + _OVERHEAD
+        while self._unseen_size > UNSEEN_LIMIT and len(unseen) > 1:
+            self._let_slip(unseen.popleft())
+
+    def _let_slip(self, piece: tuple[Stream, bytes]) -> bytes:
+        self._unseen_size -= len(piece[1]) + _OVERHEAD
+        return piece[1]
 
     async def _until_ended(self, child: Child) -> None:
         returncode = await child.wait()
-        if self._pumps:
-            await self._drain()
-        for pump in self._pumps:
-            pump.cancel()
-        self._over(returncode)
+        try:
+            if self._pumps:
+                await self._drain()
+            for pump in self._pumps:
+                pump.cancel()
+        finally:
+            self._over(returncode)
 
     async def _drain(self) -> None:
         """Wait for what is still to come of its outputs, now that it has ended."""
         await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS)
 
     def _over(self, returncode: int) -> None:
+        """Whatever goes wrong here: somebody waits for the end."""
         self.returncode, self.finished = returncode, time.time()
+        try:
+            self._let_go(returncode)
+        finally:
+            self._begun.set()
+            self._ended.set()
+
+    def _let_go(self, returncode: int) -> None:  # noqa: ARG002 - for those that have more
         if self._stdin is not None:
             self._stdin.abort()
-        self._begun.set()
-        self._ended.set()
 
     async def wait(self) -> Json:
         """The state after the end."""
@@ -211,7 +233,7 @@ class Running:
     async def attach(self, sink: Sink) -> None:
         """Give all output to `sink` (awaited), first what nobody saw."""
         async with self._catching_up:
-            unseen, self._unseen, self._unseen_size = self._unseen, [], 0
+            unseen, self._unseen, self._unseen_size = self._unseen, deque(), 0
             for stream, data in unseen:
                 await sink(stream, data)
             self._sinks.add(sink)
@@ -263,11 +285,13 @@ class Executed(Running):
 class ContainerProcess(Running):
     """One container's command, from its start until it is forgotten; `name` is crun's for it.
 
-    Its output is read whether anybody is attached or not; `kubectl run -it` comes too late.
+    Its output is read whether anybody is attached or not; `kubectl run -it` comes too late. All
+    containers share one `turn`, so that however many flood their logs, there is time for the rest.
     """
 
-    def __init__(self, request: Json, name: str, log: Path) -> None:
+    def __init__(self, request: Json, name: str, log: Path, turn: asyncio.Lock) -> None:
         super().__init__(request)
+        self._turn = turn
         self._wanted.set()
         self.name = name
         self._log = LogWriter(log)
@@ -296,20 +320,28 @@ class ContainerProcess(Running):
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
                 )
         except BaseException:
+            if self._child is not None:
+                self._child.send(signal.SIGKILL)  # nobody will know of it
             self._over(NOT_STARTED)
             raise
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
-        if self._log.write(stream, data):
-            self._tell_watchers()
+        for at in range(0, len(data), _PIECE):
+            async with self._turn:
+                if self._log.write(stream, data[at : at + _PIECE]):
+                    self._tell_watchers()
+                await asyncio.sleep(0)  # whatever else there is to do comes first
         await super()._spread(stream, data)
 
     def _over(self, returncode: int) -> None:
+        super()._over(returncode)
+        self._tell_watchers()
+
+    def _let_go(self, returncode: int) -> None:
+        super()._let_go(returncode)
         self._log.close()
         if returncode == -signal.SIGKILL and self._bounding is not None:
             self._oom_killed = self._bounding.oom_kills(self._request["uid"]) > self._oom_kills
-        super()._over(returncode)
-        self._tell_watchers()
 
     async def _until_ended(self, child: Child) -> None:
         await super()._until_ended(child)

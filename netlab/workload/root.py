@@ -16,7 +16,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,11 +112,17 @@ def build(root: Root, sources: Sequence[Source]) -> None:
 
 
 def discard(root: Root) -> None:
-    """Let go of what was mounted, and of the directory: who has copies of the mounts keeps them."""
-    for mount_point in (root.mount_point, root.skeletons):
-        if os.path.ismount(mount_point):
-            syscalls.unmount(mount_point)
-    shutil.rmtree(root.directory)
+    """Let go of what was mounted, and of the directory: who has copies of the mounts keeps them.
+
+    What cannot be let go of is left, for the log to tell: the container has started or has not.
+    """
+    try:
+        for mount_point in (root.mount_point, root.skeletons):
+            if os.path.ismount(mount_point):
+                syscalls.unmount(mount_point)
+        shutil.rmtree(root.directory)
+    except (OSError, NetlabError) as error:
+        print(f"{root.directory} is left: {error}", file=sys.stderr)
 
 
 def owned(ids: IdRange | None) -> str:
@@ -185,12 +192,7 @@ def _make_room(root: Root, top: int, sources: Sequence[Source]) -> None:
 
     Places in other volumes are made when those are mounted.
     """
-    wanted = [(source.target, mounts.is_directory(source.place)) for source in sources]
-    outer = [
-        (path, is_directory)
-        for path, is_directory in wanted
-        if not any(_is_below(path, other) for other, _ in wanted if other != path)
-    ]
+    outer = [(each.target, mounts.is_directory(each.place)) for each in _outermost(sources)]
     overlays: dict[str, _Overlay] = {}
     for path, is_directory in (*outer, *((f"/etc/{name}", False) for name in POD_FILES)):
         _room(root, top, path, is_directory, overlays)
@@ -199,6 +201,16 @@ def _make_room(root: Root, top: int, sources: Sequence[Source]) -> None:
             lower = f"lowerdir={overlay.skeleton}:{mounts.name_of(target)}"
             mounts.mount("overlay", target, lower, syscalls.MS_NOSUID | syscalls.MS_NODEV)
         _share_mounts(top, below=overlay.path)
+
+
+def _outermost(sources: Iterable[Source]) -> Iterator[Source]:
+    """Those whose targets are not in, or the same as, another's: in order, it is just before."""
+    last: list[str] | None = None
+    for source in sorted(sources, key=lambda each: _parts(each.target)):
+        parts = _parts(source.target)
+        if last is None or parts[: len(last)] != last:
+            last = parts
+            yield source
 
 
 def _room(
@@ -217,7 +229,9 @@ def _room(
                 return
             where = Path(mounts.name_of(found)).readlink().relative_to(root.mount_point)
             skeleton = _skeleton(root, overlays, where)
-            _plant(skeleton.joinpath(*parts[length:]), is_directory)
+            with mounts.opened(root.skeletons) as skeletons:
+                planted = skeleton.joinpath(*parts[length:]).relative_to(root.skeletons)
+                _ensure(skeletons, str(planted), is_directory)
             return
 
 
@@ -233,14 +247,6 @@ def _skeleton(root: Root, overlays: dict[str, _Overlay], where: Path) -> Path:
             mounts.mount("tmpfs", bare, "mode=0755,size=1m")
     overlay = overlays.setdefault(shared, _Overlay(shared, root.skeletons / str(len(overlays))))
     return overlay.skeleton / where.relative_to(shared)
-
-
-def _plant(place: Path, is_directory: bool) -> None:
-    if is_directory:
-        place.mkdir(parents=True, exist_ok=True)
-    else:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
 
 
 def _ensure(top: int, path: str, is_directory: bool) -> None:

@@ -98,8 +98,8 @@ def _refusing(session: Session) -> Iterator[None]:
     """Say in a frame why a stream of frames does not begin."""
     try:
         yield
-    except (NetlabError, OSError) as error:
-        session.writer.write(frames.frame(frames.REFUSED, str(error).encode()))
+    except Exception as error:  # whatever it is, the caller waits for an answer
+        session.writer.write(frames.frame(frames.REFUSED, control.refusal(error).encode()))
 
 
 def confine(lab: Path) -> None:

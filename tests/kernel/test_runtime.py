@@ -25,7 +25,8 @@ from kernel.sandboxes import (
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.kernel import netns, occupants, process, teardown
 from netlab.workload.calls import Gone
-from netlab.workload.reaper import Reaper
+from netlab.workload.crun import Crun, StartFailed
+from netlab.workload.reaper import Child, Reaper
 from netlab.workload.sandbox import Command, Sandboxes, SandboxProcess, base_environment
 from netlab.workload.volume import Mount
 
@@ -75,6 +76,61 @@ def reap() -> None:
 def test_a_child_that_ends_before_it_is_asked_for() -> None:
     """In a process of its own: a reaper takes all children of its process."""
     process = multiprocessing.get_context("spawn").Process(target=reap)
+    process.start()
+    process.join(20)
+    assert process.exitcode == 0
+
+
+STOPPED = """
+import os, signal, time
+for leaves in (False, True):
+    if not os.fork():
+        os.setsid()
+        if leaves and os.fork():
+            os._exit(0)
+        os.kill(os.getpid(), signal.SIGSTOP)
+time.sleep(1000)
+"""
+
+
+async def giving_up(directory: Path) -> None:
+    reaper = Reaper()
+    argv = [sys.executable, "-c", STOPPED]
+    other, pid = (os.posix_spawn(argv[0], [*argv, name], os.environ) for name in ("other", "crun"))
+    crun = Child(pid, reaper.claim(pid))
+
+    def stopped(name: str) -> list[int]:
+        """What became a child of its, and what was orphaned to us."""
+        found = (
+            int(each.parent.name)
+            for each in Path("/proc").glob("[0-9]*/cmdline")
+            if each.read_bytes().endswith(f"\0{name}\0".encode())
+        )
+        return [each for each in found if "State:\tT" in Path(f"/proc/{each}/status").read_text()]
+
+    async with asyncio.timeout(10):
+        while len(stopped("crun")) + len(stopped("other")) < 4:
+            await asyncio.sleep(0.01)
+    family = stopped("crun")
+    with pytest.raises(StartFailed):
+        await Crun(directory, reaper, None)._ended(crun, 0.05)
+    assert await asyncio.wait_for(crun.wait(), 5) == -signal.SIGKILL
+    await gone(family)
+    others = stopped("other")
+    assert len(others) == 2
+    for each in (other, *others):
+        os.kill(each, signal.SIGKILL)
+
+
+def give_up(directory: Path) -> None:
+    asyncio.run(giving_up(directory))
+
+
+def test_what_was_stopped_while_it_started_is_given_up_with_all_that_it_began(
+    tmp_path: Path,
+) -> None:
+    """A pod can stop the part of crun that has entered it."""
+    process = multiprocessing.get_context("spawn").Process(target=give_up, args=(tmp_path,))
     process.start()
     process.join(20)
     assert process.exitcode == 0

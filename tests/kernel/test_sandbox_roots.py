@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -111,6 +112,39 @@ def test_all_of_them_at_once(lab: Lab) -> None:
             assert names <= set(listed.split()), machine
 
     play(lab, scenario)
+
+
+def test_what_is_not_in_another_volume_is_found_without_comparing_each_with_each() -> None:
+    def sources(*targets: str) -> list[root.Source]:
+        return [root.Source(-1, target, False) for target in targets]
+
+    some = sources("/b", "/a/x", "/a", "/ab", "/a//x/", "/", "/b/./c")
+    assert [each.target for each in root._outermost(some[:-2])] == ["/a", "/ab", "/b"]
+    assert [each.target for each in root._outermost(some)] == ["/"]
+    many = sources(*(f"/m{number}" for number in range(3000)))
+    counted: list[str] = []
+    sys.setprofile(lambda _frame, event, _arg: counted.append(event))
+    try:
+        found = len(list(root._outermost(many)))
+    finally:
+        sys.setprofile(None)
+    assert (found, len(counted) < 100 * len(many)) == (len(many), True)
+
+
+def test_a_volume_can_be_as_deep_as_paths_go(lab: Lab) -> None:
+    async def scenario(lab: Lab) -> None:
+        deep = "/usr/share" + "/d" * 1200
+        mount = at(filled(lab, "v"), deep)
+        assert await lab.output("cat", f"{deep}/f", mounts=[mount]) == (0, "v")
+
+    play(lab, scenario)
+
+
+def test_what_cannot_be_cleared_away_does_not_undo_a_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root.discard(root.Root(tmp_path / "gone", tmp_path, None, ""))
+    assert f"{tmp_path}/gone is left: " in capsys.readouterr().err
 
 
 def test_files_can_be_mounted_too(lab: Lab) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import cast
+
 import pytest
 
-from netlab.workload.crun import NOT_EXECUTABLE, NOT_FOUND, NOT_STARTED, failure
+from netlab.workload.crun import NOT_EXECUTABLE, NOT_FOUND, NOT_STARTED, Crun, failure
+from netlab.workload.reaper import Reaper
 
 
 @pytest.mark.parametrize(
@@ -56,3 +60,9 @@ from netlab.workload.crun import NOT_EXECUTABLE, NOT_FOUND, NOT_STARTED, failure
 def test_failures(log: str, program: str, message: str, code: int) -> None:
     error = failure(log, 3, program)
     assert (error.message, error.code) == (message, code)
+
+
+def test_notes_that_cannot_be_cleared_away_do_not_undo_a_start(tmp_path: Path) -> None:
+    crun = Crun(tmp_path, cast(Reaper, None), None)
+    with crun._scratch() as place:
+        place.rmdir()

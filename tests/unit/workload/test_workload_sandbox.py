@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +55,33 @@ def test_any_output_comes_out_of_the_log_as_it_went_in(tmp_path: Path) -> None:
     assert max(len(line) for line in path.read_bytes().split(b"\n")) < MAX_PART + 100
 
 
+@pytest.mark.parametrize("extra", [-1, 0, 1])
+def test_a_long_line_is_parted_where_it_must_be(tmp_path: Path, extra: int) -> None:
+    path = tmp_path / "0.log"
+    line = b"x" * (2 * MAX_PART + extra)
+    log = LogWriter(path)
+    log.write("stdout", b"\n" + line + b"\n\nlast\n")
+    log.close()
+    ends = [line] if extra <= 0 else [line[: 2 * MAX_PART], line[2 * MAX_PART :]]
+    parts = [part for end in ends for part in (end[:MAX_PART], end[MAX_PART:]) if part]
+    lines = [data.removesuffix(b"\n") for _, data in said(path)]
+    assert lines == [b"", *parts, b"", b"last"]
+
+
+def test_empty_lines_cost_no_more_than_others(tmp_path: Path) -> None:
+    """By the calls, as time is no measure: one for each line would be tens of thousands."""
+    log = LogWriter(tmp_path / "0.log")
+    counted: list[str] = []
+    sys.setprofile(lambda _frame, event, _arg: counted.append(event))
+    try:
+        log.write("stdout", b"\n" * 65536)
+    finally:
+        sys.setprofile(None)
+    log.close()
+    assert len(counted) < 200
+    assert said(tmp_path / "0.log") == [("stdout", b"\n")] * 65536
+
+
 def test_a_log_is_rotated_and_followed_across_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,6 +99,55 @@ def test_a_log_is_rotated_and_followed_across_it(
     kept = [data for _, data in said(path)]
     assert kept == heard[-len(kept) :]
     assert 5 < len(kept) < 20
+
+
+@contextlib.contextmanager
+def no_file_larger_than(size: int) -> Iterator[None]:
+    """As on a full disk, the last write is a short one, and those after it fail."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, former[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
+
+
+@pytest.mark.parametrize("room", range(0, 90, 7))
+def test_a_log_without_room_loses_lines_and_nothing_else(tmp_path: Path, room: int) -> None:
+    path = tmp_path / "0.log"
+    log, follower = LogWriter(path), LogFollower(path)
+    log.write("stdout", b"before\n")
+    heard = follower.new()
+    with no_file_larger_than(path.stat().st_size + room):
+        log.write("stdout", b"lost lost lost lost\n")
+        log.write("stdout", b"lost too\nand")
+        heard += follower.new()
+    log.write("stdout", b" after\n")
+    with no_file_larger_than(path.stat().st_size):
+        log.write("stderr", b"unfinished")
+        log.close()
+    heard += follower.new()
+    follower.close()
+    assert heard == list(crilog.read(path))
+    texts = [entry.data.decode() for entry in heard]
+    assert (texts[0], texts[-1]) == ("before\n", "and after\n")
+    assert all("lost lost lost lost\n".startswith(text.strip()) for text in texts[1:-1])
+
+
+def test_a_log_whose_next_file_cannot_be_made_goes_on_when_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crilog, "MAX_FILE", 100)
+    path = tmp_path / "pod" / "0.log"
+    path.parent.mkdir()
+    log = LogWriter(path)
+    log.write("stdout", b"a" * 60 + b"\n")
+    path.parent.rename(tmp_path / "gone")
+    log.write("stdout", b"b" * 60 + b"\n")
+    (tmp_path / "gone").rename(path.parent)
+    log.write("stdout", b"c" * 60 + b"\n")
+    log.close()
+    assert [data[:1] for _, data in said(path)] == [b"a", b"c"]
 
 
 def test_a_log_that_is_not_there_yet_is_empty(tmp_path: Path) -> None:
