@@ -132,9 +132,13 @@ class Sandboxing:
         path = self._private / "scratch" / uid / Path(mount["source"]).name
         if not path.exists():
             path.mkdir(parents=True)
-            with mounts.opened(path) as bare:
-                options = f"mode=0777,{root.owned(ids)}{mount['scratch']}"
-                mounts.mount("tmpfs", bare, options, syscalls.MS_NOSUID)
+            try:
+                with mounts.opened(path) as bare:
+                    options = f"mode=0777,{root.owned(ids)}{mount['scratch']}"
+                    mounts.mount("tmpfs", bare, options, syscalls.MS_NOSUID)
+            except BaseException:
+                path.rmdir()  # a plain directory would hold without end
+                raise
         return path
 
     def forget(self, uid: str) -> None:
