@@ -10,10 +10,7 @@ from pathlib import Path
 from netlab.kernel import paths, process
 
 # The caller's others, tokens among them, are nothing to those who serve strangers.
-_VARIABLES = (
-    "PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE",
-    paths.RUN_VARIABLE, paths.NETNS_DIR_VARIABLE,
-)  # fmt: skip
+_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", paths.RUN_VARIABLE, paths.NETNS_DIR_VARIABLE)
 
 
 def ensure_started(lab: Path, *, owner: str) -> process.Process | None:
@@ -40,7 +37,11 @@ def start_runtime(lab: Path, *, owner: str, log: Path) -> process.Process:
 
 def _start(module: str, argument: Path, owner: str, log: Path) -> process.Process:
     argv = [sys.executable, "-m", module, str(argument)]
-    env = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name in _VARIABLES or name.startswith("PYTHON")
+    }
     # `python -m` looks for modules in the working directory first: let that be our own
     return process.spawn(argv, owner=owner, log=log, env=env, cwd=Path(__file__).parents[2])
 
