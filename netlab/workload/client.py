@@ -51,6 +51,7 @@ class ResponderClient(Calls):
 
         Returns the problems by uid (a port in use …); a pod without an entry serves everything.
         """
+        await self.stop([pod.uid for pod in pods if self._ports.has_others(pod.uid, pod.ports)])
         async with self._turn:
             sockets, entries, problems = await asyncio.to_thread(self._open_ports, pods)
             sites = sites_of(pods)
@@ -88,9 +89,10 @@ class ResponderClient(Calls):
 
     async def stop(self, uids: Sequence[str]) -> None:
         """Close the ports and connections of pods, by uid; unknown ones are no error."""
-        async with self._turn:
-            self._ports.close(uids)
-            await self.call("stop", uids=list(uids))
+        if uids:
+            async with self._turn:
+                self._ports.close(uids)
+                await self.call("stop", uids=list(uids))
 
     async def list(self) -> dict[str, ServedPod]:
         """What is served now, by uid: what a controller that restarted adopts."""

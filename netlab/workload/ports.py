@@ -88,6 +88,10 @@ class Ports:
         """Close our own of all that are open."""
         self.close([*self._open])
 
+    def has_others(self, uid: str, ports: Collection[Port]) -> bool:
+        """Whether anything is open for a uid beside these ports."""
+        return uid in self._open and not self._open[uid].sockets.keys() <= set(ports)
+
     def close_others(self, uid: str, ports: Collection[Port]) -> None:
         """Close what is open for a uid, but for these ports."""
         sockets = self._open[uid].sockets if uid in self._open else {}

@@ -139,7 +139,7 @@ def test_get_watches_until_it_is_interrupted(lab: Machine) -> None:
 
 
 def without_ages(text: str) -> str:
-    return re.sub(r"(?<=  )(\d+[smh])+(?=  )", "AGE", text.rstrip())
+    return re.sub(r"(?<=[ ])(\d+[smh])+(?=  |$)", "AGE", text.rstrip(), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(

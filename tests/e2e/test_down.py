@@ -115,7 +115,8 @@ def test_an_interrupted_up_takes_itself_down(
         here.note_owners()
         command.send_signal(signal.SIGINT)
         _, said = command.communicate(timeout=20)
-    assert command.returncode in (130, 0)
+    # 130, or where Python has not yet begun to listen for it: ended by the signal itself
+    assert command.returncode in (130, 0, -signal.SIGINT)
     assert "Traceback" not in said
     if command.returncode == 0:  # it was faster than the signal
         here.netlab("down")

@@ -338,6 +338,20 @@ def test_calls_fail_plainly_when_the_responder_is_gone(
     play(scenario)
 
 
+def test_what_is_served_under_a_uid_is_replaced(
+    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+) -> None:
+    """Also where both listen on the same port, and answer in different ways."""
+    pod = namespaces()
+
+    async def scenario(client: ResponderClient) -> None:
+        for image, answer in (("nginx", "Welcome to nginx"), ("traefik/whoami", "Hostname: web")):
+            assert await client.serve([pod_of("web", image, pod)]) == {}
+            assert answer.encode() in await get(pod, 80)
+
+    play(scenario)
+
+
 def status_of(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}

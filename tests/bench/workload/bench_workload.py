@@ -66,7 +66,8 @@ async def serve(client: ResponderClient, descriptors: list[int], image: str) -> 
         assert served is not None
         pods.append(served)
     before = time.perf_counter()
-    assert await client.serve(pods) == {}
+    problems = await client.serve(pods)
+    assert problems == {}, problems
     return (time.perf_counter() - before) * 1000
 
 
