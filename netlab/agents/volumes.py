@@ -20,7 +20,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
-from netlab.workload.bounds import bounds
+from netlab.workload.bounds import Tmpfs, bounds
 from netlab.workload.sandbox import IDLE
 from netlab.workload.volume import Made, Mount, Part
 
@@ -106,13 +106,17 @@ class Volumes:
         volumes = {v["name"]: v for v in meta.spec(run.pod).get("volumes") or ()}
         if not volumes:
             return {}
-        found = {name: tuple(self._of_container(run, name, volumes)) for name in run.names}
+        scratch = bounds(meta.spec(run.pod)).volumes
+        found = {name: tuple(self._of_container(run, name, volumes, scratch)) for name in run.names}
         return {IDLE: found[next(iter(run.containers))], **found}
 
     def _of_container(
-        self, run: PodRun, container: str, volumes: Mapping[str, Mapping[str, Any]]
+        self,
+        run: PodRun,
+        container: str,
+        volumes: Mapping[str, Mapping[str, Any]],
+        scratch: Mapping[str, Tmpfs],
     ) -> Iterator[Mount]:
-        scratch = bounds(meta.spec(run.pod)).volumes
         for mount in run.spec_of(container).get("volumeMounts") or ():
             volume = volumes[mount["name"]]
             yield Mount(

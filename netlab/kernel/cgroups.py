@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import KernelRefused
-from netlab.kernel import groupfiles, hierarchies
+from netlab.kernel import files, groupfiles, hierarchies
 from netlab.kernel.hierarchies import Found, Lacking, Mount, Place, Tree
 
 # A name that is one word: neither a way out of the directory nor a file of the kernel's.
@@ -127,9 +127,9 @@ class Groups:
         group.mkdir(exist_ok=True)
         hierarchical = group / "memory.use_hierarchy"
         if place.version == 2:
-            groupfiles.write(group / "cgroup.subtree_control", f"+{place.controller}")
+            files.tell(group / "cgroup.subtree_control", f"+{place.controller}")
         elif place.controller == "memory" and hierarchical.exists():
-            groupfiles.write(hierarchical, "1")  # before Linux 5.11 a group's need not be
+            files.tell(hierarchical, "1")  # before Linux 5.11 a group's need not be
         if groupfiles.limit(place, group) >= groupfiles.UNLIMITED:
             self._limit(place, group, limits)
 

@@ -45,6 +45,15 @@ def write(path: Path, text: str, *, mode: int = 0o600, owner: int = -1, group: i
     draft.rename(path)
 
 
+def tell(path: Path | str, text: str) -> None:
+    """Write to a file that the kernel has made: in one write, for it is an interface."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
 def opened(path: Path, flags: int) -> int:
     """A descriptor of a file for root alone, made if it is not there; the caller closes it."""
     descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

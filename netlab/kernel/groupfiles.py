@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from netlab.errors import KernelRefused
+from netlab.kernel import files
 from netlab.kernel.hierarchies import Place
 
 UNLIMITED = 1 << 62
@@ -50,19 +51,19 @@ def set_limit(place: Place, group: Path, value: int) -> None:
     """
     buffers = group / "memory.kmem.tcp.limit_in_bytes"
     if place.controller == "memory" and buffers.exists():
-        write(buffers, str(value))
+        files.tell(buffers, str(value))
     file = group / _LIMITS[place.controller, place.version]
     with_swap = group / "memory.memsw.limit_in_bytes"  # there only where swap is counted
     swap_alone = group / "memory.swap.max"
     if with_swap.exists():
         with contextlib.suppress(OSError):  # it may never be below the other: one goes first
-            write(with_swap, str(value))
-        write(file, str(value))
-        write(with_swap, str(value))
+            files.tell(with_swap, str(value))
+        files.tell(file, str(value))
+        files.tell(with_swap, str(value))
         return
-    write(file, str(value))
+    files.tell(file, str(value))
     if place.controller == "memory" and swap_alone.exists():
-        write(swap_alone, "0")
+        files.tell(swap_alone, "0")
 
 
 def usage(place: Place, group: Path) -> int | None:
@@ -123,10 +124,10 @@ def _removed(directory: Path) -> bool:
 def _kill(group: Path) -> None:
     """Kill what is in a group, which may be starting more and more."""
     with contextlib.suppress(OSError):
-        write(group / "cgroup.kill", "1")  # v2, since Linux 5.14
+        files.tell(group / "cgroup.kill", "1")  # v2, since Linux 5.14
         return
     with contextlib.suppress(OSError):
-        write(group / "pids.max", "0")
+        files.tell(group / "pids.max", "0")
     opened = {pid: found for pid in members(group) if (found := _open(pid)) is not None}
     try:
         for pid in opened.keys() & set(members(group)):  # ids of others by now are left out
@@ -155,12 +156,3 @@ def read(file: Path) -> str | None:
         return file.read_text().strip()
     except OSError:
         return None
-
-
-def write(file: Path, text: str) -> None:
-    """Write to a file that the kernel has made; raises `OSError`."""
-    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)

@@ -7,11 +7,11 @@ process is needed.
 from __future__ import annotations
 
 import errno
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, KernelRefused
+from netlab.kernel import files
 from netlab.kernel import netns as namespaces
 
 # What to load when a sysctl is not there.
@@ -31,7 +31,7 @@ def set(netns: int | Path | None, values: Mapping[str, str], *, missing_ok: bool
 def write(name: str, value: str, *, missing_ok: bool = False) -> None:
     """Set one sysctl in the namespace the calling thread is in."""
     try:
-        _write(name, value)
+        files.tell(file_of(name), value)
     except FileNotFoundError as error:
         if not missing_ok:
             raise _missing(name) from error
@@ -56,15 +56,6 @@ def read(name: str) -> str | None:
 def file_of(name: str) -> Path:
     """`net.ipv4.ip_forward` → /proc/sys/net/ipv4/ip_forward; a `/` stands for a dot in a name."""
     return Path("/proc/sys") / name.translate(str.maketrans("./", "/."))
-
-
-def _write(name: str, value: str) -> None:
-    # One write, no buffering: an interface to the kernel, not a file.
-    descriptor = os.open(file_of(name), os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, value.encode())
-    finally:
-        os.close(descriptor)
 
 
 def _missing(name: str) -> EnvironmentLacks:

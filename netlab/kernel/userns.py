@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import syscalls
+from netlab.kernel import files, syscalls
 
 CLONE_NEWUSER = 0x10000000
 _CLONE_VM, _CLONE_FILES = 0x100, 0x400
@@ -151,7 +151,7 @@ def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
             pid = _clone(CLONE_NEWUSER | kinds)
         try:
             for name in ("uid_map", "gid_map"):
-                _write(f"/proc/{pid}/{name}", ids.text)
+                files.tell(f"/proc/{pid}/{name}", ids.text)
             yield pid
         finally:
             os.kill(pid, signal.SIGKILL)
@@ -165,7 +165,7 @@ def _counted_as(uid: int) -> Iterator[None]:
     What is limited for each user (inotify instances, timers, message queues …) counts, for all in
     the namespace, as its maker's too: were that root, one pod could leave root none.
     """
-    _control(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    syscalls.control_process(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
     try:
         _become(uid)
         try:
@@ -173,12 +173,7 @@ def _counted_as(uid: int) -> Iterator[None]:
         finally:
             _become(os.getuid())
     finally:
-        _control(_PR_SET_SECUREBITS, 0)
-
-
-def _control(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0) != 0:
-        raise syscalls.refused("change who makes a user namespace", ctypes.get_errno())
+        syscalls.control_process(_PR_SET_SECUREBITS, 0)
 
 
 def _become(uid: int) -> None:
@@ -197,11 +192,3 @@ def _clone(kinds: int) -> int:
     if pid < 0:
         raise syscalls.refused("make a user namespace", ctypes.get_errno())
     return pid
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)

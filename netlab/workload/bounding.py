@@ -25,9 +25,8 @@ class Bounding:
         return self._made
 
     def bound(self, uid: str, limits: Json) -> None:
-        """Bound a pod, or a pod that is, anew."""
+        """What the pod may use, from its next process on (`places`)."""
         self._known[uid] = limits
-        self.places(uid)
 
     def places(self, uid: str) -> list[Path]:
         """What each process of the pod must write "0" into before it is the pod's."""

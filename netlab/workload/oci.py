@@ -45,6 +45,8 @@ _OF_DEV: tuple[Json, ...] = (
     },
 )
 
+DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+
 # What docker and containerd mask: each tells of the machine, or reaches it, whoever asks.
 MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
@@ -54,7 +56,7 @@ MASKED = (
 READ_ONLY = (
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
     # crun shows the machine's own: to be written to, but not to be changed.
-    "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty",
+    *(f"/dev/{name}" for name in DEVICES),
 )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import mounts, syscalls
 from netlab.kernel.userns import IdRange
 from netlab.workload import hidden
+from netlab.workload.oci import DEVICES
 from netlab.workload.podfiles import POD_FILES
 
 # What of the machine's `/` a pod shares, where it is there: a link stays a link.
@@ -46,7 +47,6 @@ _LINKS = {
     "dev/stdout": "/proc/self/fd/1", "dev/stderr": "/proc/self/fd/2", "dev/core": "/proc/kcore",
     "var/run": "/run", "var/lock": "/run/lock",
 }  # fmt: skip
-DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
 _READ_ONLY = ("ro", "nosuid", "nodev")
 

@@ -25,7 +25,7 @@ from kernel.sandboxes import (
 
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError
-from netlab.workload import crilog, hidden, root
+from netlab.workload import crilog, hidden, oci
 from netlab.workload.sandbox import (
     Command,
     Place,
@@ -63,7 +63,7 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
             assert set(listed.split()) <= {"lock", "systemd"}, place
         _, devices = await lab.output("ls", "/dev")
         assert set(devices.split()) == {
-            *root.DEVICES, "core", "fd", "mqueue", "ptmx", "pts", "shm", *STDIO,
+            *oci.DEVICES, "core", "fd", "mqueue", "ptmx", "pts", "shm", *STDIO,
         }  # fmt: skip
         _, mounts = await lab.output("cat", "/proc/mounts")
         assert str(lab.directory) not in mounts
@@ -151,7 +151,7 @@ def test_devices_can_be_written_to_and_not_changed(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         _, mounted = await lab.output("cat", "/proc/self/mountinfo")
         topmost = {line.split()[4]: line.split()[5] for line in mounted.splitlines()}
-        for name in root.DEVICES:
+        for name in oci.DEVICES:
             assert topmost[f"/dev/{name}"].split(",")[0] == "ro", name
         script = "echo x >/dev/null; echo x >/dev/zero; head -c 3 /dev/urandom | wc -c"
         assert await lab.output("sh", "-c", script) == (0, "3\n")
