@@ -1,4 +1,4 @@
-"""The netlink requests netlab makes, most of them encoded by pyroute2's message classes.
+"""The netlink requests netlab makes; the rarer ones are encoded by pyroute2's message classes.
 
 Interface indexes are always given, never looked up: whoever plans a link chooses its index.
 `what` is the phrase an error uses: "cannot <what>: File exists".
@@ -7,7 +7,6 @@ Interface indexes are always given, never looked up: whoever plans a link choose
 from __future__ import annotations
 
 import errno
-import ipaddress
 import socket
 import struct
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import Any
 from netlab.kernel import nlattr
 from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
 from netlab.kernel.nlattr import packed
-from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
+from netlab.kernel.rtnetlink import ifinfmsg
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -34,6 +33,12 @@ _HEADER_SIZE = 16
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
+_IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
+
+_ADDRESS_HEAD = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+# family, destination's and source's length, TOS, table, protocol, scope, type, flags
+_ROUTE_HEAD = struct.Struct("=BBBBBBBBI")
 
 Attributes = list[tuple[Any, ...]]
 
@@ -176,21 +181,18 @@ def _address(
     *,
     passive: bool = False,
 ) -> Message:
-    interface = ipaddress.ip_interface(address)
-    message = ifaddrmsg()
-    message["family"] = _family(interface.version)
-    message["prefixlen"] = interface.network.prefixlen
-    message["index"] = index
-    message["attrs"] = [("IFA_ADDRESS", str(interface.ip)), ("IFA_LOCAL", str(interface.ip))]
-    if interface.version == 6:
-        message["flags"] = _IFA_F_NODAD
-        message["attrs"] = [("IFA_ADDRESS", str(interface.ip)), ("IFA_FLAGS", _IFA_F_NODAD)]
+    # By hand, and not by pyroute2, as the routes are: there are some for each pod.
+    ip, _, length = address.partition("/")
+    family, content = _ip(ip)
+    v6 = family == socket.AF_INET6
+    body = _ADDRESS_HEAD.pack(family, int(length), _IFA_F_NODAD if v6 else 0, 0, index)
+    body += packed(_IFA_ADDRESS, content)
+    body += packed(_IFA_FLAGS, nlattr.number(_IFA_F_NODAD)) if v6 else packed(_IFA_LOCAL, content)
     if passive:
         # IPv6 avoids what is no longer preferred. IPv4 takes the address that the gateway's range
         # belongs to, else the first: a narrower scope would put this one there.
-        lifetimes = {"ifa_preferred": 0, "ifa_valid": _FOREVER, "cstamp": 0, "tstamp": 0}
-        message["attrs"] = [*message["attrs"], ("IFA_CACHEINFO", lifetimes)]
-    return _encoded(what, kind, flags, message, tolerate)
+        body += packed(_IFA_CACHEINFO, struct.pack("=IIII", 0, _FOREVER, 0, 0))
+    return Message(what, kind, flags, body, tolerate)
 
 
 def _route(
@@ -202,25 +204,22 @@ def _route(
     flags: int,
     tolerate: frozenset[int],
 ) -> Message:
-    network = ipaddress.ip_network(destination)
-    message = rtmsg()
-    message["family"] = _family(network.version)
-    message["dst_len"] = network.prefixlen
-    message["table"] = _RT_TABLE_MAIN
-    message["proto"] = _RTPROT_STATIC
-    message["scope"] = _RT_SCOPE_UNIVERSE if gateway or network.version == 6 else _RT_SCOPE_LINK
-    message["type"] = _RTN_UNICAST
-    attributes: Attributes = [("RTA_OIF", index)]
-    if network.prefixlen:
-        attributes.append(("RTA_DST", str(network.network_address)))
+    network, _, length = destination.partition("/")
+    family, content = _ip(network)
+    scope = _RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else _RT_SCOPE_LINK
+    head = (family, int(length), 0, 0, _RT_TABLE_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, 0)
+    body = _ROUTE_HEAD.pack(*head) + packed(_RTA_OIF, nlattr.number(index))
+    if int(length):
+        body += packed(_RTA_DST, content)
     if gateway:
-        attributes.append(("RTA_GATEWAY", gateway))
-    message["attrs"] = attributes
-    return _encoded(what, kind, flags, message, tolerate)
+        body += packed(_RTA_GATEWAY, _ip(gateway)[1])
+    return Message(what, kind, flags, body, tolerate)
 
 
-def _family(version: int) -> int:
-    return socket.AF_INET6 if version == 6 else socket.AF_INET
+def _ip(text: str) -> tuple[int, bytes]:
+    """The family of an address, and its bytes."""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    return family, socket.inet_pton(family, text)
 
 
 def _encoded(
