@@ -15,7 +15,7 @@ from pathlib import Path
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files, lock, paths, syscalls, userns
-from netlab.kernel.userns import IdRange
+from netlab.kernel.userns import Holders, IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
 _SOURCE = "netlab"  # what /proc/mounts says of a lab's tmpfs
@@ -78,16 +78,19 @@ def _closing(descriptor: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def created(path: Path, ids: IdRange | None = None) -> Iterator[int]:
+def created(
+    path: Path, ids: IdRange | None = None, holders: Holders | None = None
+) -> Iterator[int]:
     """Make a namespace, kept alive by a bind mount at `path`, and run the body inside.
 
-    With `ids` it is owned by a new user namespace that has them. Yields a descriptor of it, which
+    With `ids` it is owned by a new user namespace that has them; who makes many of them brings
+    the `holders` to do it with. Yields a descriptor of it, which
     the caller closes unless the body fails. `path` must not be a namespace already. A failure
     leaves neither mount nor file.
     """
     path.touch(mode=0o444, exist_ok=True)
     try:
-        descriptor = _made_at(path) if ids is None else _made_for(ids, path)
+        descriptor = _made_at(path) if ids is None else _made_for(ids, path, holders)
         try:
             with entered(descriptor):
                 yield descriptor
@@ -109,11 +112,12 @@ def _made_at(path: Path) -> int:
             syscalls.setns(home)
 
 
-def _made_for(ids: IdRange, path: Path) -> int:
-    with userns.holder(ids, syscalls.CLONE_NEWNET) as pid:
-        made = Path(f"/proc/{pid}/ns/net")
-        syscalls.mount(str(made), path, flags=syscalls.MS_BIND)
-        return open_(made)
+def _made_for(ids: IdRange, path: Path, holders: Holders | None) -> int:
+    one = holders.one if holders else userns.holder
+    with one(ids, syscalls.CLONE_NEWNET) as pid:
+        made = f"/proc/{pid}/ns/net"
+        syscalls.mount(made, path, flags=syscalls.MS_BIND)
+        return open_(Path(made))
 
 
 def create(path: Path, ids: IdRange | None = None) -> int:

@@ -24,7 +24,9 @@ MNT_DETACH = 0x2
 M_TRIM_THRESHOLD = -1
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.setns.argtypes = (ctypes.c_int, ctypes.c_int)
+# What takes a microsecond does not give up the interpreter: to get it back may take milliseconds.
+_quick = ctypes.PyDLL(None, use_errno=True)
+_quick.setns.argtypes = (ctypes.c_int, ctypes.c_int)
 _libc.unshare.argtypes = (ctypes.c_int,)
 _libc.mount.argtypes = (
     ctypes.c_char_p,
@@ -56,7 +58,7 @@ def give_back_freed_memory(above: int) -> None:
 
 def setns(descriptor: int, kind: int = CLONE_NEWNET) -> None:
     """Move the calling thread, and no other, into a namespace."""
-    if _libc.setns(descriptor, kind) != 0:
+    if _quick.setns(descriptor, kind) != 0:
         raise refused("enter the namespace", ctypes.get_errno())
 
 
@@ -87,5 +89,5 @@ def unmount(target: Path, flags: int = MNT_DETACH) -> None:
 
 def control_process(option: int, value: int, further: int = 0) -> None:
     """prctl(2) with one argument, or two."""
-    if _libc.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(further), 0, 0) != 0:
+    if _quick.prctl(option, ctypes.c_ulong(value), ctypes.c_ulong(further), 0, 0) != 0:
         raise refused("change what this process may do", ctypes.get_errno())

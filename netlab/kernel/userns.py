@@ -14,11 +14,11 @@ import functools
 import os
 import secrets
 import signal
-import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import TracebackType
 
 from netlab.errors import NetlabError
 from netlab.kernel import files, syscalls
@@ -131,31 +131,74 @@ def is_ours(descriptor: int) -> bool:
     return os.fstat(descriptor).st_ino == Path("/proc/self/ns/user").stat().st_ino
 
 
-# A child that shares our memory needs a stack of its own, and one at a time will do.
-_stack = ctypes.create_string_buffer(64 * 1024)
-_stack_lock = threading.Lock()
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.clone.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+# What takes a microsecond does not give up the interpreter: to get it back may take milliseconds.
+_quick = ctypes.PyDLL(None, use_errno=True)
+
+# Enough for sleep(3).
+_STACK = 16 * 1024
+# The dead that may wait to be buried together.
+_TOGETHER = 32
 
 
-@contextlib.contextmanager
-def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
-    """The id of a process in a new user namespace, and in new ones of `kinds`; ended afterwards.
+class Holders:
+    """Processes in new user namespaces, one after the other; at the end none is left.
 
     A thread cannot move into a new user namespace and come back, so a child does: it shares our
     memory (nothing is copied: 0.1 ms) and runs nothing but sleep(3), never a line of Python. Should
     we be killed meanwhile, it is found by our mark, which it shares too, and ends by itself soon.
+
+    For one thread at a time.
     """
-    with _stack_lock:
+
+    def __init__(self) -> None:
+        self._ended: dict[int, ctypes.Array[ctypes.c_char]] = {}
+
+    def __enter__(self) -> Holders:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def one(self, ids: IdRange, kinds: int = 0) -> Iterator[int]:
+        """The id of a process in a new user namespace, and in new ones of `kinds`.
+
+        It is killed afterwards. To see it die would take as long as all else here (and far longer
+        on a busy machine), so that is put off.
+        """
+        stack = ctypes.create_string_buffer(_STACK)
         with _counted_as(ids.somebody()):
-            pid = _clone(CLONE_NEWUSER | kinds)
+            pid = _clone(CLONE_NEWUSER | kinds, stack)
         try:
             for name in ("uid_map", "gid_map"):
                 files.tell(f"/proc/{pid}/{name}", ids.text)
             yield pid
         finally:
             os.kill(pid, signal.SIGKILL)
+            self._ended[pid] = stack
+            if len(self._ended) == _TOGETHER:
+                self.close()
+
+    def close(self) -> None:
+        """Wait for those that were ended; only then nobody needs their stacks."""
+        while self._ended:
+            pid, stack = self._ended.popitem()
             os.waitpid(pid, _WALL)
+            del stack
+
+
+@contextlib.contextmanager
+def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
+    """One of `Holders` alone, gone afterwards."""
+    with Holders() as holders, holders.one(ids, kinds) as pid:
+        yield pid
 
 
 @contextlib.contextmanager
@@ -181,12 +224,12 @@ def _become(uid: int) -> None:
     number = _SETRESUID.get(os.uname().machine)
     if number is None:
         return
-    if _libc.syscall(number, -1, ctypes.c_uint(uid), -1) != 0:
+    if _quick.syscall(number, -1, ctypes.c_uint(uid), -1) != 0:
         raise syscalls.refused(f"be user {uid}", ctypes.get_errno())
 
 
-def _clone(kinds: int) -> int:
-    top = (ctypes.addressof(_stack) + len(_stack)) & ~15
+def _clone(kinds: int, stack: ctypes.Array[ctypes.c_char]) -> int:
+    top = (ctypes.addressof(stack) + len(stack)) & ~15
     sleep = ctypes.cast(_libc.sleep, ctypes.c_void_p)
     pid: int = _libc.clone(sleep, top, _CLONE_VM | _CLONE_FILES | kinds, _HOLD_SECONDS)
     if pid < 0:

@@ -15,7 +15,7 @@ from types import TracebackType
 from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import neighbours, netns, paths, sysctl, userns
 from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.userns import IdRange
+from netlab.kernel.userns import Holders, IdRange
 from netlab.network import masquerade
 from netlab.network.encode import NETLINK, message
 from netlab.network.model import Sysctl
@@ -44,6 +44,7 @@ class Session:
         self._ids = _ids(lab_dir)
         self._descriptors: dict[str, int] = {}
         self._sockets: dict[str, NetlinkSocket] = {}
+        self._holders = Holders()
 
     def __enter__(self) -> Session:
         return self
@@ -58,6 +59,7 @@ class Session:
 
     def close(self) -> None:
         """Let go of every namespace."""
+        self._holders.close()
         for name in list(self._descriptors):
             self._forget(name)
 
@@ -141,7 +143,7 @@ class Session:
         path = paths.namespace(self._lab_dir, name)
         self._forget(name)
         ids = self._ids.beyond(users) if self._ids else None
-        with netns.created(path, ids) as descriptor:
+        with netns.created(path, ids, self._holders) as descriptor:
             for entry in sysctls:
                 _write(entry)
             socket = NetlinkSocket()
