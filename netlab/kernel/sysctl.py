@@ -7,6 +7,7 @@ process is needed.
 from __future__ import annotations
 
 import errno
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def read(name: str) -> str | None:
         return None
 
 
+@functools.lru_cache(maxsize=512)  # each pod has the same few
 def file_of(name: str) -> Path:
     """`net.ipv4.ip_forward` → /proc/sys/net/ipv4/ip_forward; a `/` stands for a dot in a name."""
     return Path("/proc/sys") / name.translate(str.maketrans("./", "/."))
