@@ -178,6 +178,13 @@ class Expired(ApiError):
     code, reason = 410, "Expired"
 
 
+class NotSaved(ApiError):
+    """A write could not be kept, so it has not happened; the same again may work later."""
+
+    code, reason = 507, "InsufficientStorage"
+
+
 _BY_REASON: dict[str, type[ApiError]] = {
-    cls.reason: cls for cls in (BadRequest, NotFound, AlreadyExists, Conflict, Invalid, Expired)
+    cls.reason: cls
+    for cls in (BadRequest, NotFound, AlreadyExists, Conflict, Invalid, Expired, NotSaved)
 }

@@ -172,10 +172,7 @@ async def _errors_as_status(
 ) -> web.StreamResponse:
     """Every failure is answered with a Status object; our own mistakes are logged as well."""
     try:
-        answer = await handler(request)
-        if request.method != "GET":
-            await asyncio.sleep(0)  # the store saves at the end of this turn: what we say is kept
-        return answer
+        return await handler(request)
     except Exception as error:
         has_started = _STARTED in request
         if has_started and isinstance(error, ConnectionError):

@@ -6,7 +6,7 @@ else is root's alone.
 
     /run/netlab/<lab>/            a tmpfs of its own: one unmount takes everything in it
         owner                     the lab's uid, which marks its processes
-        lab.json store.db         what the lab is
+        lab.json store.journal    what the lab is
         api.sock responder.sock   where its processes listen
         runtime.sock
         api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
@@ -96,8 +96,8 @@ def lab_file(directory: Path) -> Path:
 
 
 def store(directory: Path) -> Path:
-    """The object store's SQLite file."""
-    return directory / "store.db"
+    """The object store's journal."""
+    return directory / "store.journal"
 
 
 def api_socket(directory: Path) -> Path:

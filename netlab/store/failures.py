@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from typing import Any
 
-from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Expired, Invalid, NotFound
+from netlab.errors import (
+    AlreadyExists,
+    ApiError,
+    BadRequest,
+    Conflict,
+    Expired,
+    Invalid,
+    NotFound,
+    NotSaved,
+)
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
@@ -121,4 +131,17 @@ def identity_changed(kind: Kind, name: str) -> BadRequest:
     """A patch that renames."""
     return BadRequest(
         f'a patch cannot change the kind, name or namespace of {kind.resource} "{name}"'
+    )
+
+
+def not_saved(error: OSError) -> NotSaved:
+    """There is no room for a write (507), or no way to write at all (500): nothing was changed."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return NotSaved(
+        f"the lab's store cannot be written ({error.strerror}): nothing was changed",
+        code=507 if full else 500,
+        reason="InsufficientStorage" if full else "InternalError",
+        hint="make room in the lab's directory (df); the lab then goes on by itself"
+        if full
+        else None,
     )

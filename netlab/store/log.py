@@ -9,13 +9,16 @@ from typing import Literal
 
 from netlab.objects.meta import Object
 
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+CHANGE_TYPES: tuple[ChangeType, ...] = ("ADDED", "MODIFIED", "DELETED")
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
     """One write: the object afterwards (for DELETED its last state) and the one it replaced."""
 
     revision: int
-    type: Literal["ADDED", "MODIFIED", "DELETED"]
+    type: ChangeType
     object: Object
     previous: Object | None
 

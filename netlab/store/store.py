@@ -1,31 +1,27 @@
 """Objects under one global revision, with compare-and-set, an index and a log of changes.
 
-In memory it is a dictionary; SQLite behind it makes it outlive the process. Everything runs
-on one thread, the event loop's.
+In memory it is a dictionary; a journal behind it makes it outlive the process. A write is in the
+journal before it is here: whatever anybody reads, is answered or is told by a watch outlives a
+kill -9, and what cannot be saved has not happened. Everything runs on one thread, the event loop's.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 from netlab.store import failures
-from netlab.store.database import Database, Saved
+from netlab.store.journal import Journal, Saved
 from netlab.store.log import Change, FellBehind, KindLog
 
 _log = logging.getLogger(__name__)
 
 LOG_KEPT = 2048
-# A killed process loses at most the writes of one turn of the event loop, and never more than:
-WRITES_HELD = 256
-# Revisions skipped after a kill, so that none is given out twice with a different meaning.
-REVISIONS_SKIPPED = 1000
 
 
 class Store:
@@ -35,24 +31,20 @@ class Store:
     """
 
     def __init__(self, path: Path | None, *, log_kept: int = LOG_KEPT) -> None:
-        self._database = Database(path) if path else None
-        saved = self._database.load() if self._database else Saved(1, 1, True, [], [])
+        self._journal = Journal(path) if path else None
+        saved = self._journal.load() if self._journal else Saved(1, 1, [], [])
         self._objects: dict[str, dict[str, dict[str, Object]]] = {kind: {} for kind in BY_KIND}
         self._logs = {kind: KindLog(saved.floor, log_kept) for kind in BY_KIND}
-        self._unwritten: list[Change] = []
-        self._flush_due = False
         self._revision = saved.revision
-        self._lost = range(0)
         self._restore(saved)
+        self.refusal = ""
+        """Why the latest write could not be saved; "" if it was."""
 
     def _restore(self, saved: Saved) -> None:
         for obj in saved.objects:
-            self._spaces(obj).setdefault(meta.namespace(obj), {})[meta.name(obj)] = obj
+            self._put(obj)
         for change in saved.changes:
             self._logs[change.object["kind"]].append(change)
-        if not saved.clean:
-            self._revision += REVISIONS_SKIPPED
-            self._lost = range(saved.revision + 1, self._revision)
 
     @property
     def revision(self) -> int:
@@ -79,25 +71,22 @@ class Store:
         """Store an object as its next version, stamping resourceVersion; the store keeps it.
 
         `expected` is the resourceVersion of the one it replaces, "" where there must be none;
-        `Conflict` or `AlreadyExists` otherwise.
+        `Conflict` or `AlreadyExists` otherwise. `NotSaved` if there is no room for it.
         """
         previous = self._checked(obj, expected)
-        self._revision += 1
-        obj["metadata"]["resourceVersion"] = str(self._revision)
-        self._spaces(obj).setdefault(meta.namespace(obj), {})[meta.name(obj)] = obj
-        self._record(Change(self._revision, "MODIFIED" if previous else "ADDED", obj, previous))
+        obj["metadata"]["resourceVersion"] = str(self._revision + 1)
+        self._save(Change(self._revision + 1, "MODIFIED" if previous else "ADDED", obj, previous))
         return obj
 
     def remove(self, last: Object, *, expected: str) -> Object:
-        """Remove an object; `last` is the state its watchers see, with the removal's revision."""
+        """Remove an object; `last` is the state its watchers see, with the removal's revision.
+
+        Fails as `write` does.
+        """
         previous = self._checked(last, expected)
-        self._revision += 1
-        last = {**last, "metadata": {**last["metadata"], "resourceVersion": str(self._revision)}}
-        spaces, space = self._spaces(last), meta.namespace(last)
-        del spaces[space][meta.name(last)]
-        if not spaces[space]:
-            del spaces[space]
-        self._record(Change(self._revision, "DELETED", last, previous))
+        revision = str(self._revision + 1)
+        last = {**last, "metadata": {**last["metadata"], "resourceVersion": revision}}
+        self._save(Change(self._revision + 1, "DELETED", last, previous))
         return last
 
     def log(self, kind: str) -> KindLog:
@@ -106,30 +95,17 @@ class Store:
 
     def position_after(self, kind: str, revision: int) -> int:
         """Where in the kind's log a watch continues after `revision`; or `FellBehind`."""
-        if revision > self._revision or revision in self._lost:
+        if revision > self._revision:
             raise FellBehind
         return self._logs[kind].position_after(revision)
 
-    def flush(self) -> None:
-        """Bring the database up to date; if it refuses, the next write tries again."""
-        self._flush_due = False
-        if not self._database or not self._unwritten:
-            return
-        try:
-            self._database.write(self._unwritten)
-        except sqlite3.Error as error:
-            _log.error("the store cannot be saved, a restart would lose changes: %s", error)
-        else:
-            self._unwritten = []
-
     def close(self) -> None:
-        """Write what is left and end all watches."""
-        self.flush()
+        """End all watches and let go of the journal."""
         for log in self._logs.values():
             log.close()
-        if self._database:
-            self._database.close(self._revision)
-            self._database = None
+        if self._journal:
+            self._journal.close()
+            self._journal = None
 
     def _spaces(self, obj: Object) -> dict[str, dict[str, Object]]:
         return self._objects[obj["kind"]]
@@ -144,25 +120,36 @@ class Store:
             raise failures.already_exists(kind, current)
         raise failures.conflict(kind, name)
 
-    def _record(self, change: Change) -> None:
+    def _save(self, change: Change) -> None:
+        """First to the journal; if that cannot take it, nothing has happened."""
+        try:
+            if self._journal:
+                self._journal.append(change)
+        except OSError as error:
+            self._refuse(error)
+        self.refusal = ""
+        self._revision = change.revision
+        if change.type == "DELETED":
+            self._drop(change.object)
+        else:
+            self._put(change.object)
         self._logs[change.object["kind"]].append(change)
-        if self._database:
-            self._unwritten.append(change)
-            if len(self._unwritten) >= WRITES_HELD or not _call_soon(self.flush, self._flush_due):
-                self.flush()
-            else:
-                self._flush_due = True
 
+    def _refuse(self, error: OSError) -> NoReturn:
+        failure = failures.not_saved(error)
+        if not self.refusal:
+            _log.error("%s", failure.message)
+        self.refusal = failure.message
+        raise failure from error
 
-def _call_soon(call: Callable[[], None], due: bool) -> bool:
-    """Have the event loop call at the end of this turn; False where no loop runs."""
-    if due:
-        return True
-    try:
-        asyncio.get_running_loop().call_soon(call)
-    except RuntimeError:
-        return False
-    return True
+    def _put(self, obj: Object) -> None:
+        self._spaces(obj).setdefault(meta.namespace(obj), {})[meta.name(obj)] = obj
+
+    def _drop(self, obj: Object) -> None:
+        spaces, space = self._spaces(obj), meta.namespace(obj)
+        del spaces[space][meta.name(obj)]
+        if not spaces[space]:
+            del spaces[space]
 
 
 def _sorted(space: dict[str, Object]) -> list[Object]:

@@ -158,11 +158,11 @@ def test_others_find_open_and_lock_nothing(lab: Machine) -> None:
 
     # root's walk shows what there is to be found
     found = " ".join(roots["find"])
-    for part in ("pods/", "store.db", "tls/client.key", "kubeconfig"):
+    for part in ("pods/", "store.journal", "tls/client.key", "kubeconfig"):
         assert str(directory / part) in found
     assert any(LOGGED in Path(file).read_text(errors="replace") for file in roots["find"])
     assert str(directory / "api.sock") in roots["connect"]
-    assert str(directory / "store.db") in roots["lock"]
+    assert str(directory / "store.journal") in roots["lock"]
     assert as_user(ROOT, told_by_proc)
 
     assert theirs["find"] == theirs["connect"] == theirs["write"] == []

@@ -86,7 +86,7 @@ class StoreMachine(RuleBasedStateMachine):
     @initialize()
     def start(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="netlab-fuzz-"))
-        self.registry = Registry(Store(self.directory / "store.db"), _lab())
+        self.registry = Registry(Store(self.directory / "store.journal"), _lab())
         for name in ("default", "other"):
             self.registry.create(
                 {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
@@ -167,7 +167,7 @@ class StoreMachine(RuleBasedStateMachine):
         for follower in self.followers:
             follower.catch_up()
         self._stop(orderly)
-        self.registry = Registry(Store(self.directory / "store.db"), _lab())
+        self.registry = Registry(Store(self.directory / "store.journal"), _lab())
         for follower in self.followers:
             follower.resume(self.registry)
 
@@ -175,8 +175,8 @@ class StoreMachine(RuleBasedStateMachine):
         store = self.registry.store
         if orderly:
             store.close()
-        elif store._database:
-            store._database._sql.close()
+        elif store._journal:
+            store._journal.close()
 
     @rule(index=st.integers(0, 4))
     def catch_up(self, index: int) -> None:

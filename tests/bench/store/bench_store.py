@@ -92,7 +92,7 @@ async def main(pods: int) -> None:
         }
     )
     with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
-        store = Store(Path(directory) / "store.db")
+        store = Store(Path(directory) / "store.journal")
         registry = Registry(store, lab)
         for obj in initial_objects(lab):
             registry.create(obj)
@@ -108,7 +108,7 @@ async def main(pods: int) -> None:
         print(f"create a Service: {made:.3f} ms")
         start = time.perf_counter()
         store.close()
-        Registry(Store(Path(directory) / "store.db"), lab).store.close()
+        Registry(Store(Path(directory) / "store.journal"), lab).store.close()
         print(f"close and start again: {(time.perf_counter() - start) * 1000:.0f} ms")
 
 

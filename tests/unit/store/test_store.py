@@ -1,17 +1,16 @@
 from __future__ import annotations
 
-import asyncio
-import json
-import sqlite3
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netlab.errors import AlreadyExists, Conflict, NetlabError
-from netlab.store.database import EVENTS_KEPT
-from netlab.store.log import FellBehind
-from netlab.store.store import REVISIONS_SKIPPED, Store
+from netlab.errors import AlreadyExists, Conflict, NetlabError, NotSaved
+from netlab.store.journal import EVENTS_KEPT, GROWTH
+from netlab.store.log import Change, FellBehind, KindLog
+from netlab.store.store import Store
 
 
 def _config(name: str, space: str = "default", **data: str) -> dict[str, Any]:
@@ -96,14 +95,14 @@ def test_a_revision_from_the_future_is_not_known() -> None:
 
 
 def test_objects_and_events_outlive_the_process(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.journal")
     store.write(_config("a", x="1"), expected="")
     store.write(_config("a", x="2"), expected="2")
     store.write(_config("b"), expected="")
     store.remove(_config("b"), expected="4")
     store.close()
 
-    again = Store(tmp_path / "store.db")
+    again = Store(tmp_path / "store.journal")
     assert again.revision == 5
     assert [o["data"] for o in again.list("ConfigMap")] == [{"x": "2"}]
     position = again.position_after("ConfigMap", 2)
@@ -116,11 +115,11 @@ def test_objects_and_events_outlive_the_process(tmp_path: Path) -> None:
 
 
 def test_only_the_last_thousand_events_are_saved(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
+    store = Store(tmp_path / "store.journal")
     for number in range(EVENTS_KEPT + 50):
         store.write(_config("a", x=str(number)), expected=_version(store, "a"))
     store.close()
-    again = Store(tmp_path / "store.db")
+    again = Store(tmp_path / "store.journal")
     with pytest.raises(FellBehind):
         again.position_after("ConfigMap", 50)
     assert again.log("ConfigMap").end() == EVENTS_KEPT
@@ -128,85 +127,130 @@ def test_only_the_last_thousand_events_are_saved(tmp_path: Path) -> None:
     again.close()
 
 
-def test_a_killed_process_loses_no_settled_write_and_no_revision_is_given_twice(
-    tmp_path: Path,
-) -> None:
-    killed = Store(tmp_path / "store.db")
+def test_what_was_written_outlives_a_kill_at_once(tmp_path: Path) -> None:
+    """Nothing has to happen after `write`: no turn of an event loop, no end in good order."""
+    killed = Store(tmp_path / "store.journal")
     killed.write(_config("a"), expected="")
-    survivor = Store(tmp_path / "store.db")  # the first one was never closed
+    survivor = Store(tmp_path / "store.journal")  # the first one was never closed
     assert [o["metadata"]["name"] for o in survivor.list("ConfigMap")] == ["a"]
-    assert survivor.revision == 2 + REVISIONS_SKIPPED
+    assert survivor.revision == killed.revision == 2
     assert survivor.position_after("ConfigMap", 2) == 1
-    with pytest.raises(FellBehind):  # given out by the killed process, perhaps, and lost
+    with pytest.raises(FellBehind):
         survivor.position_after("ConfigMap", 3)
     survivor.close()
-    assert killed._database
-    killed._database._sql.close()
+    killed.close()
 
 
-def test_the_revisions_skipped_after_a_kill_cost_no_saved_events(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        store = Store(tmp_path / "store.db")
-        store.write(_config(name), expected="")
-        assert store._database
-        store._database._sql.close()  # killed
-    survivor = Store(tmp_path / "store.db")
-    assert survivor.position_after("ConfigMap", 2) == 1
-    assert survivor.log("ConfigMap").end() == 2
-    survivor.close()
-
-
-def test_writes_of_one_turn_of_the_loop_are_one_transaction(tmp_path: Path) -> None:
-    def saved() -> int:
-        with sqlite3.connect(tmp_path / "store.db") as sql:
-            (count,) = sql.execute("SELECT count(*) FROM objects").fetchone()
-        sql.close()
-        return int(count)
-
-    async def burst() -> tuple[int, int]:
-        for number in range(10):
-            store.write(_config(f"c{number}"), expected="")
-        before = saved()
-        await asyncio.sleep(0)
-        return before, saved()
-
-    store = Store(tmp_path / "store.db")
-    assert asyncio.run(burst()) == (0, 10)
-    store.close()
-
-
-def test_junk_instead_of_a_database_is_explained(tmp_path: Path) -> None:
-    (tmp_path / "store.db").write_bytes(b"junk" * 1000)
-    with pytest.raises(NetlabError, match="cannot be read") as error:
-        Store(tmp_path / "store.db")
-    assert error.value.hint
-
-
-def test_a_broken_row_is_explained(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db")
-    store.write(_config("a"), expected="")
-    store.close()
-    with sqlite3.connect(tmp_path / "store.db") as sql:
-        sql.execute("UPDATE objects SET body = '{'")
-    sql.close()
-    with pytest.raises(NetlabError, match="cannot be read"):
-        Store(tmp_path / "store.db")
-
-
-def test_a_refused_transaction_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_write_is_in_the_file_before_anybody_can_hear_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path / "store.db")
-    with monkeypatch.context() as patch:
-        patch.setattr(json, "dumps", _refuse)
-        store.write(_config("a"), expected="")
-    assert "disk is full" in caplog.text
+    store = Store(tmp_path / "store.journal")
+    told: list[str] = []
+
+    def append(log: KindLog, change: Change) -> None:
+        told.append((tmp_path / "store.journal").read_text().splitlines()[-1].partition(" ")[0])
+
+    monkeypatch.setattr(KindLog, "append", append)
+    store.write(_config("a"), expected="")
+    store.write(_config("a", x="1"), expected="2")
+    store.remove(_config("a"), expected="3")
+    assert told == ["ADDED", "MODIFIED", "DELETED"]
+    store.close()
+
+
+@pytest.mark.parametrize("cut", [1, 10, 100])
+def test_a_line_that_a_kill_cut_off_is_dropped(tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "store.journal"
+    store = Store(path)
+    store.write(_config("a"), expected="")
     store.write(_config("b"), expected="")
     store.close()
-    again = Store(tmp_path / "store.db")
-    assert [o["metadata"]["name"] for o in again.list("ConfigMap")] == ["a", "b"]
+    os.truncate(path, path.stat().st_size - cut)
+    for name in ("c", "d"):
+        survivor = Store(path)
+        assert survivor.get("ConfigMap", "default", "b") is None
+        survivor.write(_config(name), expected="")
+        survivor.close()
+    again = Store(path)
+    assert [o["metadata"]["name"] for o in again.list("ConfigMap")] == ["a", "c", "d"]
+    assert again.revision == 4
     again.close()
 
 
-def _refuse(*_: object, **__: object) -> str:
-    raise sqlite3.OperationalError("database or disk is full")
+def test_the_file_is_written_anew_when_it_has_grown(tmp_path: Path) -> None:
+    path = tmp_path / "store.journal"
+    store = Store(path)
+    store.write(_config("kept"), expected="")
+    text = "x" * 20_000
+    for number in range(EVENTS_KEPT + 100):
+        store.write(_config("a", x=text + str(number)), expected=_version(store, "a"))
+        assert path.stat().st_size < GROWTH + 3 * EVENTS_KEPT * len(text)
+    assert path.stat().st_size < (EVENTS_KEPT + 110) * (len(text) + 200)
+    store.write(_config("b"), expected="")
+    store.close()
+    again = Store(path)
+    assert [o["metadata"]["name"] for o in again.list("ConfigMap")] == ["a", "b", "kept"]
+    assert again.position_after("ConfigMap", again.revision - 10) == EVENTS_KEPT - 10
+    again.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["store.journal"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_junk_instead_of_a_database_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "store.journal").write_bytes(b"junk" * 1000)
+    with pytest.raises(NetlabError, match="cannot be read") as error:
+        Store(tmp_path / "store.journal")
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    "line", ["ADDED {", "ADDED {}", "ADDED []", "GONE {}", "", 'ADDED {"kind": "ConfigMap"}']
+)
+def test_a_broken_line_is_explained(tmp_path: Path, line: str) -> None:
+    store = Store(tmp_path / "store.journal")
+    store.write(_config("a"), expected="")
+    store.close()
+    with (tmp_path / "store.journal").open("a") as file:
+        file.write(f"{line}\n")
+    with pytest.raises(NetlabError, match="cannot be read"):
+        Store(tmp_path / "store.journal")
+
+
+def test_what_cannot_be_saved_has_not_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "store.journal")
+    before = store.write(_config("a"), expected="")
+    written = (tmp_path / "store.journal").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", _nearly_full)
+        for attempt in (
+            lambda: store.write(_config("b"), expected=""),
+            lambda: store.write(_config("a", x="1"), expected="2"),
+            lambda: store.remove(_config("a"), expected="2"),
+        ):
+            with pytest.raises(NotSaved, match="No space left on device") as error:
+                attempt()
+            assert error.value.code == 507
+    assert store.refusal
+    assert (tmp_path / "store.journal").read_bytes() == written
+    assert store.list("ConfigMap") == [before]
+    assert (store.revision, store.log("ConfigMap").end()) == (2, 1)
+
+    store.write(_config("b"), expected="")
+    assert not store.refusal
+    store.close()
+    again = Store(tmp_path / "store.journal")
+    assert [o["metadata"]["name"] for o in again.list("ConfigMap")] == ["a", "b"]
+    assert again.revision == 3
+    again.close()
+
+
+_write = os.write
+
+
+def _nearly_full(descriptor: int, data: memoryview) -> int:
+    """Takes ten bytes, then no more."""
+    if bytes(data).startswith((b"ADDED", b"MODIFIED", b"DELETED")):
+        return _write(descriptor, data[:10])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
