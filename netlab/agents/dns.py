@@ -14,6 +14,9 @@ from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
 
+RETRY = 1.0
+"""Seconds until records are published for which there was no room."""
+
 
 class DnsAgent:
     """Keeps one `DnsServer` told. It runs where and when the kube-dns pod does."""
@@ -76,5 +79,7 @@ class DnsAgent:
         self._scheduled = False
         try:
             self._server.apply()
-        except OSError:
-            log.exception("dns: records could not be published")
+        except OSError as error:
+            log.error("dns: records cannot be published, trying again: %s", error)
+            self._scheduled = True
+            asyncio.get_running_loop().call_later(RETRY, self._publish)

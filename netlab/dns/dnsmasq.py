@@ -116,7 +116,11 @@ class Dnsmasq:
             env={},
             confinement=self._confinement(),
         )
-        self._remember(child.pid)
+        try:
+            self._remember(child.pid)
+        except OSError:  # the next controller would not find it
+            child.end(0.2)
+            raise
         try:
             async with asyncio.timeout(_READY_SECONDS):
                 await self._answering(child)
@@ -173,7 +177,7 @@ class Dnsmasq:
                 wait = min(2 * wait, longest)
 
     def _note(self, text: str) -> None:
-        with self.log.open("a") as log:
+        with contextlib.suppress(OSError), self.log.open("a") as log:
             log.write(f"netlab: {text}\n")
 
     def _remember(self, pid: int) -> None:

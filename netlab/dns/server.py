@@ -76,6 +76,8 @@ class DnsServer:
         self._shards: list[set[str]] = [set() for _ in range(_SHARDS)]
         self._written: dict[int, str] | None = None
         self._applied = False
+        self._dirty: set[int] = set()
+        self._servers_due = self._reload_due = False
         self._forwarded: set[str] = set()
 
     @property
@@ -138,27 +140,35 @@ class DnsServer:
         """Publish all changes since the last time; dnsmasq has them about a millisecond later.
 
         The first time, names that a former controller left and nobody has set since are dropped:
-        call it only once all Services and EndpointSlices are set.
+        call it only once all Services and EndpointSlices are set. `OSError` when there is no room
+        for them all: the rest is published with the next call.
         """
         first, self._applied = not self._applied, True
         written = self._prepare()
-        dirty = set(written) if first else set()
-        reload = shared = False
+        self._servers_due |= first
+        if first:
+            self._dirty.update(written)
         for key in self._changed:
             former, records = self._zone.service(key), self._records(key)
             if records == former:
                 continue
             # Of two files with one address only the first is its PTR; see that the other follows.
-            shared = shared or self._zone.shared(former)
+            self._reload_due |= self._zone.shared(former)
             self._zone.replace(key, records)
-            reload = self._forward(former, records) or reload
-            dirty.add(self._place(key, records))
+            self._servers_due |= self._forward(former, records)
+            self._dirty.add(self._place(key, records))
         self._changed.clear()
-        for shard in dirty:
+        self._publish(written)
+
+    def _publish(self, written: dict[int, str]) -> None:
+        for shard in list(self._dirty):
             self._write(shard, written)
-        if reload or first:
-            reload = self._write_servers()
-        if reload or shared:
+            self._dirty.discard(shard)
+        if self._servers_due:
+            self._reload_due |= self._write_servers()
+            self._servers_due = False
+        if self._reload_due:
+            self._reload_due = False
             self._dnsmasq.reload()
 
     def _records(self, key: str) -> ServiceRecords:

@@ -1,0 +1,67 @@
+"""Records for which there is no room are published as soon as there is."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import uuid
+from pathlib import Path
+
+import pytest
+
+from netlab.agents import dns
+from netlab.agents.dns import DnsAgent
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.dns.server import DnsServer
+from netlab.objects.lab import lab_from_object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": "t"}, "spec": {"nodes": 1}}
+
+
+def _service(name: str, ip: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"clusterIP": ip, "clusterIPs": [ip], "ports": [{"port": 80, "name": "http"}]},
+    }
+
+
+def _published(directory: Path) -> str:
+    files = (directory / "published" / "hosts").iterdir()
+    return "".join(file.read_text() for file in sorted(files))
+
+
+def _full(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_what_could_not_be_published_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene() -> None:
+        server = DnsServer(tmp_path, str(uuid.uuid4()), "cluster.local")
+        agent = DnsAgent(
+            server, Informers(InProcessApi(Registry(Store(None), lab_from_object(LAB))))
+        )
+        with monkeypatch.context() as full:
+            full.setattr(Path, "write_text", _full)
+            for number in range(3):
+                server.set_service(
+                    f"default/s{number}", _service(f"s{number}", f"10.96.0.{10 + number}")
+                )
+            agent._schedule()
+            await asyncio.sleep(0.05)
+            assert _published(tmp_path) == ""
+            assert not agent.idle
+        async with asyncio.timeout(5):
+            while not agent.idle:
+                await asyncio.sleep(0.01)
+        assert all(f"s{number}.default.svc" in _published(tmp_path) for number in range(3))
+
+    monkeypatch.setattr(dns, "RETRY", 0.1)
+    asyncio.run(scene())
