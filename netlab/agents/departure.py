@@ -10,7 +10,7 @@ from typing import Protocol
 
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
-from netlab.errors import Conflict, NetlabError, NotFound
+from netlab.errors import Conflict, NetlabError, NotFound, NotSaved
 
 log = logging.getLogger(__name__)
 
@@ -124,13 +124,16 @@ class Departure:
 
     async def _remove(self, run: PodRun) -> None:
         """The namespace is gone: so may the object be."""
-        self._stops.pop(run.uid, None)
-        self._failures.pop(run.uid, None)
         try:
             with contextlib.suppress(NotFound, Conflict):
                 await self._informers.delete(run.pod, grace_period=0)
+        except NotSaved:  # the store says so
+            asyncio.get_running_loop().call_later(RETRY_FIRST, self._ended, run)
+            return
         except Exception:
             log.exception("pod %s: not removed", run.key)
+        self._stops.pop(run.uid, None)
+        self._failures.pop(run.uid, None)
         self._gone(run)
 
 

@@ -22,7 +22,7 @@ from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run
 from netlab.agents.podstatus import ContainerState, compute
 from netlab.client.informer import Informers
-from netlab.errors import ApiError, NetlabError, NotFound
+from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 RETRY_FIRST, RETRY_CAP = 0.5, 30.0
 """Seconds before a pod that could not be started is tried again, and the most, after doubling."""
+
+ROOM = 1.0
+"""Seconds before a status is written again for which there was no room."""
 
 TOGETHER = 8
 """Status writes between two looks at what else the event loop has to do."""
@@ -287,6 +290,8 @@ class PodAgent:
             run.pod = await self._informers.patch_status(run.pod, status)
         except NotFound:
             self._enqueue(run.key)
+        except NotSaved:  # the store says so
+            asyncio.get_running_loop().call_later(ROOM, self.container_changed, run)
         except ApiError as error:
             log.error("pod %s: status not written: %s", run.key, error)
 

@@ -77,11 +77,14 @@ class WorkQueue:
             return
         self._plan(key, self._now() + seconds)
 
-    def retry(self, key: str) -> float:
-        """Have a key that failed worked on after its back-off; returns the seconds until then."""
+    def retry(self, key: str, *, cap: float | None = None) -> float:
+        """Have a key that failed worked on after its back-off; returns the seconds until then.
+
+        `cap` is the most they may be this time.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        seconds = min(self._base * 2.0 ** min(failures, 60), self._cap)
+        seconds = min(self._base * 2.0 ** min(failures, 60), self._cap if cap is None else cap)
         self.add_after(key, seconds)
         return seconds
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from netlab.client.protocol import Api
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, NotSaved
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.times import timestamp
@@ -27,6 +27,8 @@ EventKind = Literal["Normal", "Warning"]
 SIMILAR = 10
 """Distinct messages of one object and reason before they are combined."""
 REMEMBERED = 4096
+ROOM = 1.0
+"""Seconds after which events are written again for which there was no room."""
 _COMBINED = "(combined from similar events): "
 
 
@@ -83,15 +85,22 @@ class EventRecorder:
             "lastTimestamp": timestamp(self._clock()),
             "message": _COMBINED + message if key[-1] == _COMBINED else message,
         }
-        self._dirty[key] = entry
+        _remember(self._dirty, key, lambda: entry)
         self._schedule()
 
     async def flush(self) -> None:
-        """Write everything recorded so far; what the API refuses is logged and dropped."""
+        """Write everything recorded so far; what the API refuses is logged and dropped.
+
+        What it has no room for stays, to be written another time.
+        """
         while self._dirty:
-            key, entry = self._dirty.popitem(last=False)
+            key, entry = next(iter(self._dirty.items()))
+            del self._dirty[key]
             try:
                 await self._write(entry)
+            except NotSaved:
+                self._dirty[key] = entry
+                return
             except (NetlabError, OSError) as error:
                 log.debug("event %s: %s", key, error)
                 self._entries.pop(key, None)
@@ -109,17 +118,23 @@ class EventRecorder:
             self._task = asyncio.create_task(self._flush_later(), name="event recorder")
 
     async def _flush_later(self) -> None:
+        delay = self._delay
         while self._dirty:
-            await asyncio.sleep(self._delay)
+            await asyncio.sleep(delay)
             await self.flush()
+            delay = ROOM if self._dirty else self._delay
 
     async def _write(self, entry: _Entry) -> None:
+        created, entry.created = entry.created, True
         unwritten, entry.unwritten = entry.unwritten, {}
-        if not entry.created:
-            entry.created = True
-            await self._api.create(unwritten)
-        else:
-            await self._api.patch("Event", entry.namespace, entry.name, unwritten)
+        try:
+            if created:
+                await self._api.patch("Event", entry.namespace, entry.name, unwritten)
+            else:
+                await self._api.create(unwritten)
+        except NotSaved:
+            entry.created, entry.unwritten = created, unwritten | entry.unwritten
+            raise
 
     def _event(self, component: str, obj: Object, type_: EventKind, reason: str) -> Object:
         self._serial += 1

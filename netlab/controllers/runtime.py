@@ -25,7 +25,7 @@ from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
-from netlab.errors import Conflict, NetlabError
+from netlab.errors import Conflict, NetlabError, NotSaved
 from netlab.objects.meta import Object
 from netlab.objects.pools import AddressRange
 
@@ -51,6 +51,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
 
 _CALM_TURNS = 8
 """Turns of the event loop without a new key before a quiet moment counts as being idle."""
+
+ROOM = 1.0
+"""Seconds after which, at the latest, a write is tried again for which there was no room."""
 
 _LONG = 0.01
 """Seconds of work on a key from which on it rests afterwards."""
@@ -155,7 +158,7 @@ async def _work(controller: Controller) -> None:
         try:
             again = await controller.reconcile(key)
         except Exception as error:
-            seconds = queue.retry(key)
+            seconds = queue.retry(key, cap=ROOM if isinstance(error, NotSaved) else None)
             _log_failure(controller, key, error, seconds)
         else:
             queue.forget(key)
@@ -167,9 +170,12 @@ async def _work(controller: Controller) -> None:
 
 
 def _log_failure(controller: Controller, key: str, error: Exception, seconds: float) -> None:
-    """A conflict is the way of things, an API error is worth a line, anything else a traceback."""
+    """A conflict is the way of things, an API error is worth a line, anything else a traceback.
+
+    That nothing can be saved is for the store to say, once.
+    """
     text = f"{controller.name}: {key}: {error}; again in {seconds:.3f} s"
-    if isinstance(error, Conflict):
+    if isinstance(error, Conflict | NotSaved):
         log.debug(text)
     elif isinstance(error, NetlabError):
         log.warning(text)

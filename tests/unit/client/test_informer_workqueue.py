@@ -47,6 +47,7 @@ def test_retries_back_off_to_a_cap_and_start_anew_after_success():
         assert [queue.retry("a") for _ in range(5)] == [1, 2, 4, 5, 5]
         queue.forget("a")
         assert queue.retry("a") == 1
+        assert [queue.retry("a", cap=3) for _ in range(3)] == [2, 3, 3]
         queue.close()
 
     run(main())

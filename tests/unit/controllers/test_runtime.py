@@ -1,10 +1,13 @@
 import asyncio
+import errno
 import logging
 
 from netlab.controllers.controller import Controller, Watch, own_key
 from netlab.controllers.runtime import start_controllers
 from netlab.errors import Conflict
 from netlab.objects import meta
+from netlab.store import failures
+from netlab.store.store import Store
 
 
 class Failing(Controller):
@@ -88,6 +91,29 @@ def test_the_work_grows_with_the_pods_not_with_their_square(in_cluster, make):
         return look
 
     in_cluster(scenario)
+
+
+def test_what_there_was_no_room_for_is_written_later(in_cluster, make, monkeypatch, caplog):
+    def refuse(store, change):
+        raise failures.not_saved(OSError(errno.ENOSPC, "No space left on device"))
+
+    async def scenario(c):
+        await c.create(make.deployment(replicas=20), make.service())
+        for _ in range(3):  # at different moments of the work
+            with monkeypatch.context() as full:
+                full.setattr(Store, "_save", refuse)
+                await asyncio.sleep(0.1)
+            await asyncio.sleep(0.001)
+        async with asyncio.timeout(10):
+            while sum(meta.is_ready(pod) for pod in await c.list("Pod")) < 20:
+                await asyncio.sleep(0.01)
+            while len(await c.events("Scheduled")) < 20:
+                await asyncio.sleep(0.01)
+        await c.settle()
+        assert [len(each["endpoints"]) for each in await c.list("EndpointSlice")] == [20]
+
+    in_cluster(scenario)
+    assert "No space left" not in caplog.text, "that is for the store to say, once"
 
 
 def test_after_stop_nothing_of_it_runs(make):
