@@ -122,14 +122,19 @@ class Daemon:
 
     def _not_working(self) -> list[str]:
         """What will not work without somebody doing something, a line each."""
+        unsaved = list(self._unsaved())
         if self._pods is None:
-            return []
+            return unsaved
         lines = [line for line, stuck in self._pods.waiting_for() if stuck]
         for pod in self._informers["Pod"].items():
             scheduled = meta.condition(pod, "PodScheduled")
             if not meta.spec(pod).get("nodeName") and scheduled:
                 lines.append(f"pod {meta.key(pod)}: {scheduled.get('message', 'not scheduled')}")
-        return lines + list(self._announcer.waiting_for() if self._announcer else ())
+        return unsaved + lines + list(self._announcer.waiting_for() if self._announcer else ())
+
+    def _unsaved(self) -> Iterator[str]:
+        if refusal := self._store.refusal():
+            yield f"{refusal}: nothing can change until there is room in {self._directory}"
 
     async def _settled(self, request: web.Request) -> web.Response:
         """Wait until nothing is at work any more, or for `timeoutSeconds`."""
@@ -137,7 +142,8 @@ class Daemon:
         deadline = loop.time() + float(request.query.get("timeoutSeconds", "10"))
         calm = 0
         while calm < CALM_LOOKS and loop.time() < deadline and self._failure is None:
-            calm = 0 if any(self._at_work()) else calm + 1
+            # Without room nothing changes, however long one waits.
+            calm = 0 if any(self._at_work()) and not any(self._unsaved()) else calm + 1
             await asyncio.sleep(0.002)
         return web.json_response(
             {"failed": self._failure, "waitingFor": [*self._at_work(), *self._not_working()]}
@@ -181,7 +187,7 @@ class Daemon:
         listener = SecureListener(runner, self.lab.name, self._directory)
         try:
             await listener.start()
-        except NetlabError:
+        except (NetlabError, OSError):
             log.exception("kubectl cannot be served")
         self._stack.push_async_callback(listener.close)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import re
@@ -79,7 +80,8 @@ def _complain(error: NetlabError) -> None:
 def _about_file(error: OSError) -> NetlabError:
     if isinstance(error, PermissionError) and os.geteuid() != 0:
         return NetlabError(f"no permission to use {error.filename}", hint="run it with sudo")
-    return NetlabError(f"{error.filename}: {error.strerror}")
+    hint = f"make room there: df {error.filename}" if error.errno == errno.ENOSPC else None
+    return NetlabError(f"{error.filename}: {error.strerror}", hint=hint)
 
 
 def _dispatch(words: list[str]) -> int:

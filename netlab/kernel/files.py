@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 PRIVATE = 0o700
@@ -32,17 +33,43 @@ def directory(path: Path, mode: int) -> None:
 def write(path: Path, text: str, *, mode: int = 0o600, owner: int = -1, group: int = -1) -> None:
     """Put a file there, or in place of the one there: never half-written, never open to others.
 
-    `owner` and `group` are ids; -1 leaves them root's.
+    `owner` and `group` are ids; -1 leaves them root's. What is as it should be is left alone: that
+    needs no room. `OSError` names the file.
     """
+    if _is(path, text, mode, owner, group):
+        return
     draft = path.with_name(f".{path.name}.new")
     draft.unlink(missing_ok=True)
+    try:
+        _draft(draft, text, mode, owner, group)
+        draft.rename(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+def _is(path: Path, text: str, mode: int, owner: int, group: int) -> bool:
+    try:
+        found = path.lstat()
+        same = path.read_text() == text
+    except (OSError, ValueError):
+        return False
+    whose = (found.st_uid if owner == -1 else owner, found.st_gid if group == -1 else group)
+    return (
+        same
+        and stat.S_ISREG(found.st_mode)
+        and stat.S_IMODE(found.st_mode) == mode
+        and whose == (found.st_uid, found.st_gid)
+    )
+
+
+def _draft(draft: Path, text: str, mode: int, owner: int, group: int) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
         with contextlib.suppress(OSError):  # no such user in a user namespace
             os.fchown(descriptor, owner, group)
         os.fchmod(descriptor, mode)
-    draft.rename(path)
 
 
 def tell(path: Path | str, text: str) -> None:

@@ -86,8 +86,9 @@ def _take(descriptor: int) -> bool:
 
 
 def _sign(descriptor: int) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    """Over what was there: on a full file system, what is given up is not had again."""
+    signature = f"{os.getpid()}\n".encode()
+    os.pwrite(descriptor, signature.ljust(os.fstat(descriptor).st_size), 0)
 
 
 def _wait(descriptor: int, path: Path, tell: Tell, patience: float) -> None:

@@ -255,6 +255,11 @@ def owner(directory: Path) -> str | None:
         return None
 
 
+def file_systems(directory: Path) -> list[Path]:
+    """The mount points that a lab has of its own: where it is, and what pods may fill."""
+    return [directory, paths.pods(directory), paths.disks(directory)]
+
+
 def mounts_beneath(directory: Path) -> list[Path]:
     """Mount points at or below `directory`, deepest first."""
     prefix = f"{directory}/"

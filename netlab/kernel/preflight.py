@@ -20,6 +20,9 @@ from netlab.kernel.hierarchies import Found, Lacking, Place
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import find, install_hint
 
+LITTLE = 64 << 10
+"""Bytes: a file system with less than this is full, as far as a lab goes."""
+
 _DROPS_ALL = ((0x06, 0, 0, 2),)  # return TC_ACT_SHOT
 
 # Without these no lab stands up.
@@ -263,10 +266,27 @@ def _abandoned_labs() -> Iterator[Finding]:
             yield Finding(name, True, "another user's", required=False)
             continue
         if runs:
-            yield Finding(name, True, "running", required=False)
+            yield from _rooms(name, directory)
         else:
             fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"
             yield Finding(name, False, "stands without its controller", fix, required=False)
+
+
+def _rooms(name: str, directory: Path) -> Iterator[Finding]:
+    """Of a lab that runs, which of its file systems are full."""
+    full = [place for place in netns.file_systems(directory) if free_bytes(place) < LITTLE]
+    if not full:
+        yield Finding(name, True, "running", required=False)
+    for place in full:
+        what = "nothing can be saved" if place == directory else "what pods write fails"
+        fix = f"make room in {place} (du -x {place}); the lab then goes on by itself"
+        yield Finding(name, False, f"{place} is full: {what}", fix, required=False)
+
+
+def free_bytes(place: Path) -> int:
+    """What may still be written to the file system there."""
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
 
 
 def _dangling_links() -> Iterator[Finding]:

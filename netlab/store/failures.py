@@ -134,11 +134,16 @@ def identity_changed(kind: Kind, name: str) -> BadRequest:
     )
 
 
+def unwritable(error: OSError) -> str:
+    """Why nothing can be saved, in one line."""
+    return f"the lab's store cannot be written ({error.strerror})"
+
+
 def not_saved(error: OSError) -> NotSaved:
     """There is no room for a write (507), or no way to write at all (500): nothing was changed."""
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return NotSaved(
-        f"the lab's store cannot be written ({error.strerror}): nothing was changed",
+        f"{unwritable(error)}: nothing was changed",
         code=507 if full else 500,
         reason="InsufficientStorage" if full else "InternalError",
         hint="make room in the lab's directory (df); the lab then goes on by itself"

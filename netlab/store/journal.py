@@ -36,6 +36,9 @@ EVENTS_KEPT = 1000
 GROWTH = 4 << 20
 """Bytes beyond twice those of the objects it began with, from which on it is written anew."""
 
+ROOM = 64 << 10
+"""Bytes that must be free, or the file system counts as full: most objects are much smaller."""
+
 _Objects = dict[tuple[str, str, str], Object]
 
 
@@ -89,6 +92,13 @@ class Journal:
         self._note(change)
         if self._size > self._longest:
             self._renew()
+
+    def try_out(self) -> None:
+        """See whether there is room for a change; `OSError` if not. Leaves the file as it is."""
+        try:
+            _write_all(self._file, bytes(ROOM))
+        finally:
+            os.ftruncate(self._file, self._size)
 
     def close(self) -> None:
         """Let go of the file."""

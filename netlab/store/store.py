@@ -37,8 +37,7 @@ class Store:
         self._logs = {kind: KindLog(saved.floor, log_kept) for kind in BY_KIND}
         self._revision = saved.revision
         self._restore(saved)
-        self.refusal = ""
-        """Why the latest write could not be saved; "" if it was."""
+        self._refused = False
 
     def _restore(self, saved: Saved) -> None:
         for obj in saved.objects:
@@ -99,6 +98,15 @@ class Store:
             raise FellBehind
         return self._logs[kind].position_after(revision)
 
+    def refusal(self) -> str:
+        """Why nothing can be saved just now; "" if it can."""
+        try:
+            if self._journal:
+                self._journal.try_out()
+        except OSError as error:
+            return failures.unwritable(error)
+        return ""
+
     def close(self) -> None:
         """End all watches and let go of the journal."""
         for log in self._logs.values():
@@ -127,7 +135,7 @@ class Store:
                 self._journal.append(change)
         except OSError as error:
             self._refuse(error)
-        self.refusal = ""
+        self._refused = False
         self._revision = change.revision
         if change.type == "DELETED":
             self._drop(change.object)
@@ -136,11 +144,10 @@ class Store:
         self._logs[change.object["kind"]].append(change)
 
     def _refuse(self, error: OSError) -> NoReturn:
-        failure = failures.not_saved(error)
-        if not self.refusal:
-            _log.error("%s", failure.message)
-        self.refusal = failure.message
-        raise failure from error
+        if not self._refused:
+            _log.error("%s", failures.unwritable(error))
+        self._refused = True
+        raise failures.not_saved(error) from error
 
     def _put(self, obj: Object) -> None:
         self._spaces(obj).setdefault(meta.namespace(obj), {})[meta.name(obj)] = obj
