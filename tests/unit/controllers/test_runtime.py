@@ -93,10 +93,33 @@ def test_the_work_grows_with_the_pods_not_with_their_square(in_cluster, make):
     in_cluster(scenario)
 
 
-def test_what_there_was_no_room_for_is_written_later(in_cluster, make, monkeypatch, caplog):
-    def refuse(store, change):
-        raise failures.not_saved(OSError(errno.ENOSPC, "No space left on device"))
+def refuse(store, change):
+    raise failures.not_saved(OSError(errno.ENOSPC, "No space left on device"))
 
+
+def test_events_wait_for_room(in_cluster, monkeypatch):
+    async def scenario(c):
+        node = await c.get("Node", "worker001", "")
+        source = c.running.recorder.source("test")
+        source.normal(node, "Rebooted", "again")
+        await c.running.recorder.flush()
+        with monkeypatch.context() as full:
+            full.setattr(Store, "_save", refuse)
+            for reason in ("Rebooted", "Odd"):
+                source.normal(node, reason, "again")
+            await c.running.recorder.flush()
+            source.normal(node, "Rebooted", "again")
+            await c.running.recorder.flush()
+        await c.running.recorder.flush()
+        assert [(one["count"], one["message"]) for one in await c.events("Rebooted")] == [
+            (3, "again")
+        ]
+        assert [one["count"] for one in await c.events("Odd")] == [1]
+
+    in_cluster(scenario)
+
+
+def test_what_there_was_no_room_for_is_written_later(in_cluster, make, monkeypatch, caplog):
     async def scenario(c):
         await c.create(make.deployment(replicas=20), make.service())
         for _ in range(3):  # at different moments of the work
@@ -106,8 +129,6 @@ def test_what_there_was_no_room_for_is_written_later(in_cluster, make, monkeypat
             await asyncio.sleep(0.001)
         async with asyncio.timeout(10):
             while sum(meta.is_ready(pod) for pod in await c.list("Pod")) < 20:
-                await asyncio.sleep(0.01)
-            while len(await c.events("Scheduled")) < 20:
                 await asyncio.sleep(0.01)
         await c.settle()
         assert [len(each["endpoints"]) for each in await c.list("EndpointSlice")] == [20]
