@@ -114,6 +114,9 @@ class PodContainers:
         """Start containers, servers all in one message; who lacks configuration is tried later."""
         servers = []
         for run, name in wanted:
+            if self._processes.is_adoptable(run, name):  # whatever has become of its configuration
+                self._start_process(run, name)
+                continue
             env = self._environment(run, name)
             if env is None:
                 self._background(run, self._start_configured(run, name))
@@ -184,8 +187,7 @@ class PodContainers:
         if run.is_sidecar(name):
             return True
         ended = await asyncio.shield(task)
-        run.state(name).ready = ended is not None and ended.code == 0
-        return run.state(name).ready
+        return ended is not None and ended.code == 0
 
     async def _start_dns(self, run: PodRun, name: str) -> None:
         try:

@@ -39,6 +39,13 @@ class Lifecycle:
         self._prober = prober
         self._actions = actions
 
+    def starting(self, run: PodRun, container: str) -> None:
+        """A container is about to start: one that was thought to run does not."""
+        if run.state(container).running:
+            self._prober.forget(run, container)
+            run.state(container).wait("ContainerCreating", "")
+            run.changed()
+
     def began(
         self, run: PodRun, container: str, at: str, kill: Kill, *, adopted: bool = False
     ) -> None:
@@ -69,6 +76,8 @@ class Lifecycle:
         state = run.state(container)
         self._prober.forget(run, container)
         state.end(at, code)
+        is_init = container in run.inits and not run.is_sidecar(container)
+        state.ready = is_init and code == 0
         state.reason, state.message = reason or state.reason, message
         run.changed()
 

@@ -102,6 +102,15 @@ def new_run(pod: Object, node: str, ips: tuple[str, ...], netns: Path, directory
     )
 
 
+def resume(run: PodRun) -> None:
+    """The pod was left running: its containers are as its status says, until they are seen.
+
+    What is ready stays so: neither traffic nor a rollout is to notice that an agent was replaced.
+    """
+    for name in run.names:
+        run.state(name).resume(known_status(run, name))
+
+
 def hostname(pod: Object) -> str:
     """`spec.hostname`, or the name cut to what a host name may be; on hostNetwork the node's."""
     spec = meta.spec(pod)

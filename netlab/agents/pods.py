@@ -19,7 +19,7 @@ from netlab.agents.deadline import Deadlines
 from netlab.agents.departure import Departure
 from netlab.agents.lifecycle import restarts
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun, new_run
+from netlab.agents.podrun import PodRun, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
@@ -188,6 +188,8 @@ class PodAgent:
                 self._failed(run.pod, failed[run.uid])
         attached = [run for run in runs if run.uid not in failed]
         for run in attached:
+            if not run.renewed:
+                resume(run)
             self._failures.pop(run.uid, None)
             self.runs[run.key] = run
             self._dirty[run.uid] = run

@@ -5,7 +5,7 @@ Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,26 @@ class ContainerState:
         """The container's process has ended."""
         self.finished_at, self.exit_code, self.ready = now, exit_code, False
         self.reason = "Completed" if exit_code == 0 else "Error"
+
+    def resume(self, known: Mapping[str, Any]) -> None:
+        """Go on from an entry of `status.containerStatuses`, as a former agent left it."""
+        state = known.get("state") or {}
+        self.last = (known.get("lastState") or {}).get("terminated")
+        over = state.get("terminated") or (self.last if state.get("waiting") else None)
+        begun = state.get("running") or over
+        if not begun:
+            return
+        container_id = str(begun.get("containerID") or known.get("containerID") or "")
+        self.begin(str(begun.get("startedAt") or ""), container_id.removeprefix("netlab://"))
+        self.started = bool(known.get("started")) or not state.get("running")
+        if over:
+            self.end(str(over.get("finishedAt") or ""), int(over.get("exitCode") or 0))
+            self.reason = str(over.get("reason") or "")
+            self.message = str(over.get("message") or "")
+        if waiting := state.get("waiting"):
+            self.waiting = str(waiting.get("reason") or "ContainerCreating")
+            self.message = str(waiting.get("message") or "")
+        self.ready = bool(known.get("ready"))
 
     def remember(self) -> None:
         """How it ended becomes its last state."""

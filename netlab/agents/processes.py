@@ -49,6 +49,10 @@ class PodProcesses:
         self._known = await self._sandboxes.processes()
         return frozenset(uid for uid, _ in self._known)
 
+    def is_adoptable(self, run: PodRun, container: str) -> bool:
+        """Whether a former controller left this container, and it is as the pod wants it."""
+        return (run.uid, container) in self._known and not run.renewed
+
     async def detach(self) -> None:
         """Watch no longer; the processes go on."""
         tasks = [task for tasks in self._tasks.values() for task in tasks]
@@ -123,6 +127,7 @@ class PodProcesses:
         return process
 
     async def _start(self, run: PodRun, container: str, command: Command) -> SandboxProcess:
+        self._lifecycle.starting(run, container)
         self._lifecycle.events.created(run, container)
         attempt = run.state(container).restarts
 

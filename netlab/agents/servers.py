@@ -72,6 +72,7 @@ class PodServers:
             elif served is None:  # it answers on no port at all
                 self._began(run, container)
             else:
+                self._lifecycle.starting(run, container)
                 new.append((run, container, served))
         problems = await self._serve([served for _, _, served in new])
         for run, container, served in new:

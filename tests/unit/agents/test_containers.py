@@ -39,6 +39,9 @@ class Processes:
     def __init__(self):
         self.started = asyncio.Event()
 
+    def is_adoptable(self, _run, _name):
+        return False
+
     def start(self, _run, _name, _command):
         self.started.set()
 

@@ -1,3 +1,5 @@
+import pytest
+
 from netlab.agents.podstatus import ContainerState, compute, phase, qos_class
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
@@ -80,3 +82,40 @@ def test_qos_classes():
     assert of({"requests": both}) == "Burstable"
     assert of({"limits": both}) == "Guaranteed"
     assert of({"limits": both, "requests": {"cpu": "1"}}) == "Burstable"
+
+
+def crashing():
+    state = ended(3)
+    state.reason, state.restarts = "Error", 2
+    state.wait("CrashLoopBackOff", "back-off 10s restarting failed container=c")
+    return state
+
+
+def again():
+    state = crashing()
+    state.begin(LATER, "id1")
+    state.ready = True
+    return state
+
+
+def starting_up():
+    state = running(ready=False)
+    state.started = False
+    return state
+
+
+def succeeded_init():
+    state = ended(0)
+    state.ready = True
+    return state
+
+
+@pytest.mark.parametrize(
+    "make", [running, lambda: ended(0), lambda: ended(1), crashing, again, starting_up,
+             succeeded_init, lambda: ContainerState("c", "i")],
+)  # fmt: skip
+def test_the_next_agent_goes_on_from_what_the_status_says(make):
+    left = make().status()
+    resumed = ContainerState("c", "i", restarts=left["restartCount"])
+    resumed.resume(left)
+    assert resumed.status() == left
