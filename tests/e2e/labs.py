@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import needs
 import pytest
 from dnslib import DNSRecord
 
@@ -167,9 +168,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 @contextlib.contextmanager
 def machine(base: Path) -> Iterator[Machine]:
     """A user of the machine who leaves it as it was; takes down what a failed test left."""
-    if os.geteuid() != 0:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("needs root: sudo scripts/test")
+    needs.root()
     here = Machine(base)
     changes = here.mark()
     try:

@@ -15,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import needs
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -68,9 +69,7 @@ def program(path: str, body: str) -> str:
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs a bash script on a copy of this machine that ends with it."""
-    if os.geteuid() != 0:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("needs root: sudo scripts/test")
+    needs.root()
     layered = ["/usr", "/etc", str(ROOT)]
     layered += [str(VENV)] * (not VENV.is_relative_to(ROOT))
     layered += ["/usr/local"] * Path("/usr/local").is_mount()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import needs
 import pytest
 from kernel import sandboxes
 
@@ -26,9 +26,7 @@ _SHARED = ("mounts", "processes", "control groups")
 @pytest.fixture(autouse=True)
 def machine_unchanged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Labs go to a private directory; the machine's network is the same afterwards."""
-    if os.geteuid() != 0:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("needs root: sudo scripts/test")
+    needs.root()
     monkeypatch.setenv(paths.RUN_VARIABLE, str(tmp_path / "run"))
     monkeypatch.setenv(paths.NETNS_DIR_VARIABLE, str(tmp_path / "netns"))
     owners = _noted_owners(monkeypatch)

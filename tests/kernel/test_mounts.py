@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import itertools
 import multiprocessing
 import os
 import subprocess
@@ -136,6 +137,19 @@ def swapping(tmp_path: Path) -> Iterator[Callable[[Path, Path], None]]:
         process.join()
 
 
+def tries(least: int, until: Callable[[], bool]) -> Iterator[int]:
+    """Numbers from 0: at least so many, and more until the race has been met as often as wanted.
+
+    Who swaps may wait for a processor, or have one to itself: then all tries end alike for a while.
+    """
+    deadline = time.monotonic() + 60
+    for number in itertools.count():
+        if number >= least and until():
+            return
+        assert time.monotonic() < deadline, f"in {number} tries the race was not met"
+        yield number
+
+
 def test_a_link_that_comes_and_goes_never_leads_out(
     root: int, tmp_path: Path, swapping: Callable[[Path, Path], None]
 ) -> None:
@@ -147,7 +161,7 @@ def test_a_link_that_comes_and_goes_never_leads_out(
     (made / "trap").symlink_to(tmp_path / "outside")
     swapping(made / "part", made / "trap")
     outcomes = dict.fromkeys(("inside", "refused"), 0)
-    for number in range(3000):
+    for number in tries(3000, until=lambda: min(outcomes.values()) > 50):
         path = ("part/f", "part/deep/../f", "inside/../part/f")[number % 3]
         try:
             with mounts.resolved(root, path) as found:
@@ -157,7 +171,6 @@ def test_a_link_that_comes_and_goes_never_leads_out(
         except OSError as error:
             assert error.errno in (errno.ENOENT, errno.EAGAIN)
             outcomes["refused"] += 1
-    assert min(outcomes.values()) > 50, f"both are to be met: {outcomes}"
 
 
 def test_nothing_is_made_outside_while_links_come_and_go(
@@ -167,14 +180,13 @@ def test_nothing_is_made_outside_while_links_come_and_go(
     (made / "part").mkdir()
     (made / "trap").symlink_to(tmp_path / "outside")
     swapping(made / "part", made / "trap")
-    succeeded = 0
-    for number in range(1500):
+    made_inside: list[int] = []
+    for number in tries(1500, until=lambda: len(made_inside) > 50):
         with contextlib.suppress(OSError):
             os.close(mounts.ensure_directory(root, f"part/d{number}/e", owner=4711))
-            succeeded += 1
+            made_inside.append(number)
         with contextlib.suppress(OSError):
             os.close(mounts.ensure_file(root, f"part/f{number}"))
-    assert succeeded > 50
     assert [entry.name for entry in (tmp_path / "outside").iterdir()] == ["f"]
     assert (tmp_path / "outside").stat().st_uid == 0
 

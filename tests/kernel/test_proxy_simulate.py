@@ -3,10 +3,10 @@
 import functools
 import itertools
 import math
-import os
 from collections import Counter
 from dataclasses import dataclass, replace
 
+import needs
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -47,8 +47,7 @@ def mode(request):
 
 @pytest.fixture(scope="module")
 def wires(tmp_path_factory, mode):
-    if os.geteuid() != 0:
-        pytest.skip("needs root: sudo scripts/test")
+    needs.root()
     built = Wires(tmp_path_factory.mktemp("wires"))
     yield built
     built.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -337,14 +338,25 @@ def test_a_secret_for_its_owner_alone_is_for_the_pods_root_and_its_group(lab: La
 # -- a machine whose own file systems are overlays -------------------------------------------------
 
 
+def is_overlay(place: str) -> bool:
+    argv = ["findmnt", "--noheadings", "--output", "FSTYPE", "--target", place]
+    kinds = subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()
+    return kinds[-1] == "overlay"
+
+
 def build_over_overlays(base: Path) -> None:
-    """In a mount namespace of this process's own, where /usr and /etc are overlays already."""
+    """In a mount namespace of this process's own, where /usr and /etc are overlays already.
+
+    In most containers they are anyway, and a second one would be the last that the kernel stacks.
+    """
     mounts.leave_machines_mounts()
     mounts.make_private(Path("/"))
     (base / "more").mkdir()
     for place in ("/usr", "/etc"):
-        with mounts.opened(place) as target:
-            mounts.mount("overlay", target, f"lowerdir={base}/more:{place}")
+        if not is_overlay(place):
+            with mounts.opened(place) as target:
+                mounts.mount("overlay", target, f"lowerdir={base}/more:{place}")
+        assert is_overlay(place)
     podfiles.write_pod_files(base / "pod", hostname="web", hosts="", resolv_conf="")
     (base / "volume").mkdir()
     (base / "volume/f").write_text("here")

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+import needs
 from e2e.labs import ROOT, Done
 
 from netlab.client.sync import Client
@@ -107,9 +107,7 @@ class Disposable:
 @contextlib.contextmanager
 def disposable(directory: Path) -> Iterator[Disposable]:
     """A machine of its own in an empty directory, with what `furniture` puts in it."""
-    if os.geteuid() != 0:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("needs root: sudo scripts/test")
+    needs.root()
     argv = ["unshare", "--fork", "--kill-child", *(f"--{name}" for name in _NAMESPACES)]
     argv += ["sh", str(_HERE / "disposable.sh"), str(directory), *_elsewhere()]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as born:

@@ -1,0 +1,29 @@
+"""What tests need of the machine, and what becomes of a test that cannot have it.
+
+Who is not root has forgotten `sudo`: in CI that is a failure, elsewhere the test is skipped. What
+the machine itself lacks, `netlab doctor` says; tests of just that are skipped with its words, and
+stand among the last lines of the run.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from netlab.kernel import cgroups
+from netlab.kernel.hierarchies import Lacking
+
+
+def root() -> None:
+    """Go on as root only."""
+    if os.geteuid() != 0:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("needs root: sudo scripts/test")
+
+
+def control_groups() -> None:
+    """Go on where every controller can bound a pod."""
+    lacking = [str(each) for each in cgroups.detect().values() if isinstance(each, Lacking)]
+    if lacking:
+        pytest.skip(f"netlab doctor: {'; '.join(lacking)}")
