@@ -11,11 +11,22 @@ import os
 import resource
 import socket
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
-from netlab.kernel import bridgeport, cgroups, lock, netns, paths, run, syscalls, sysctl, userns
+from netlab.kernel import (
+    bridgeport,
+    cgroups,
+    lock,
+    netns,
+    paths,
+    run,
+    surroundings,
+    syscalls,
+    sysctl,
+    userns,
+)
+from netlab.kernel.finding import Finding
 from netlab.kernel.hierarchies import Found, Lacking, Place
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import find, install_hint
@@ -38,20 +49,6 @@ OPTIONAL_TOOLS = {
 }
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: whether it is well, what was seen, and what mends it.
-
-    What is not `required` keeps no lab from standing up.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    fix: str = ""
-    required: bool = True
-
-
 def checks() -> list[Finding]:
     """Everything `netlab doctor` says of this machine."""
     return [
@@ -62,6 +59,7 @@ def checks() -> list[Finding]:
         user_namespaces(),
         open_files(),
         *bounds(cgroups.detect()),
+        *surroundings.findings(),
         *leftovers(),
     ]
 
@@ -159,12 +157,12 @@ def user_namespaces() -> Finding:
 
 
 def _link_kind(kind: str, argv: Sequence[str]) -> Finding:
-    return _tried(f"{kind} links", argv, f"modprobe {kind}")
+    return _tried(f"{kind} links", argv, surroundings.modprobe(kind))
 
 
 def _port_guard(link: str) -> Finding:
     """Whether a port can let in its own pod's frames alone; without that no pod gets one."""
-    name, fix = "port guards", "modprobe -a sch_ingress cls_bpf"
+    name, fix = "port guards", surroundings.modprobe("sch_ingress", "cls_bpf")
     try:
         index = socket.if_nametoindex(link)
         with NetlinkSocket() as netlink:
@@ -198,9 +196,9 @@ def _sysctl(name: str, entry: str, module: str, purpose: str) -> Finding:
         return Finding(name, True, f"{entry} is there")
     if _loadable(module):
         detail = f"the module {module} is not loaded yet; netlab up does that"
-        return Finding(name, False, detail, f"modprobe {module}", required=False)
+        return Finding(name, False, detail, surroundings.modprobe(module), required=False)
     detail = f"the kernel has no {entry}; wanted for {purpose}"
-    return Finding(name, False, detail, f"modprobe {module}")
+    return Finding(name, False, detail, surroundings.modprobe(module))
 
 
 def _loadable(module: str) -> bool:
