@@ -39,7 +39,8 @@ SECRETS = {
     "/dev/shm/secret": 0o644,
 }
 VICTIMS = ("kill-outside", "ptrace-outside")
-KEY_SPEC_USER_KEYRING, KEYCTL_SETPERM, KEYCTL_SET_TIMEOUT = -4, 5, 15
+KEY_SPEC_SESSION_KEYRING, KEY_SPEC_USER_KEYRING = -3, -4
+KEYCTL_JOIN_SESSION_KEYRING, KEYCTL_SETPERM, KEYCTL_LINK, KEYCTL_SET_TIMEOUT = 1, 5, 8, 15
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -108,7 +109,12 @@ def shared_memory() -> None:
 
 
 def keyring() -> str:
-    """A key of root's, which the kernel forgets in ten minutes."""
+    """A key of root's, which the kernel forgets in ten minutes.
+
+    Whoever logs in has the keyring of root's in that of the session; a container's has nothing.
+    """
+    call(250, KEYCTL_JOIN_SESSION_KEYRING, None)
+    call(250, KEYCTL_LINK, KEY_SPEC_USER_KEYRING, KEY_SPEC_SESSION_KEYRING)
     name = f"netlab-{os.getpid()}-{os.urandom(4).hex()}"
     key = call(248, b"user", name.encode(), TOKEN.encode(), len(TOKEN), KEY_SPEC_USER_KEYRING)
     call(250, KEYCTL_SETPERM, key, 0x3F3F0000)
