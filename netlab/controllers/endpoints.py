@@ -12,6 +12,7 @@ from netlab.controllers.endpointslice import ServicesOfPods
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.offers import address_of
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 CONTROLLER = "endpoint-controller"
@@ -105,7 +106,7 @@ def _subsets(service: Object, pods: Iterable[Object]) -> list[dict[str, Any]]:
     family = endpoints_of.families(service)[0]
     by_ports: dict[PortSet, dict[bool, list[dict[str, Any]]]] = {}
     for pod in sorted(pods, key=meta.name):
-        ip = endpoints_of.address_of(pod, family)
+        ip = address_of(pod, family)
         if ip is None or not endpoints_of.belongs(pod):
             continue
         if meta.is_terminating(pod) and not regardless:

@@ -9,7 +9,7 @@ from typing import Any
 from netlab.controllers import pods as podlib
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.objects.numbers import whole
+from netlab.objects.offers import address_of, addresses, target_port
 
 Endpoint = dict[str, Any]
 Port = dict[str, Any]
@@ -72,21 +72,6 @@ def belongs(pod: Object) -> bool:
     return bool(addresses(pod)) and not podlib.is_finished(pod)
 
 
-def addresses(pod: Object) -> list[str]:
-    """Every address of the pod."""
-    status = meta.status(pod)
-    several = [entry["ip"] for entry in status.get("podIPs") or [] if entry.get("ip")]
-    return several or ([status["podIP"]] if status.get("podIP") else [])
-
-
-def address_of(pod: Object, family: str) -> str | None:
-    """The pod's first address of "IPv4" or "IPv6"."""
-    for address in addresses(pod):
-        if (":" in address) == (family == "IPv6"):
-            return address
-    return None
-
-
 def ports_of(service: Object, pod: Object) -> PortSet:
     """The Service's ports as this pod serves them; a name its containers lack is left out."""
     ports = []
@@ -97,20 +82,6 @@ def ports_of(service: Object, pod: Object) -> PortSet:
             name, app = port.get("name") or "", port.get("appProtocol") or ""
             ports.append((name, protocol, number, app))
     return PortSet(tuple(ports))
-
-
-def target_port(port: Mapping[str, Any], protocol: str, pod: Object) -> int | None:
-    """`targetPort` as a number: itself, the container port of that name, or `port`."""
-    target = port.get("targetPort")
-    if target is None or target == "":
-        return int(port["port"])
-    if isinstance(target, int):
-        return target
-    for container in meta.spec(pod).get("containers") or []:
-        for offered in container.get("ports") or []:
-            if offered.get("name") == target and (offered.get("protocol") or "TCP") == protocol:
-                return int(offered["containerPort"])
-    return whole(str(target))
 
 
 def endpoint(service: Object, pod: Object, address: str, zone: str | None) -> Endpoint:

@@ -1,0 +1,1 @@
+"""Why a Service fails, in one line for each cause."""

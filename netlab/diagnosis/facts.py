@@ -1,0 +1,163 @@
+"""What causes are found from, and what one is. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from netlab.objects import meta
+from netlab.objects.meta import Object
+
+SERVICE_NAME = "kubernetes.io/service-name"
+FAMILIES = ("IPv4", "IPv6")
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One reason why packets for a Service do not arrive.
+
+    `reason` is its kind, in CamelCase, for programs; `message` the line for people. `port` is the
+    one port of several that it is about (its name or number, "" for all), `nodes` those that alone
+    suffer from it, `pods` those it lies in.
+    """
+
+    reason: str
+    message: str
+    port: str = ""
+    nodes: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"port {self.port}: {self.message}" if self.port else self.message
+
+    def json(self) -> dict[str, Any]:
+        """The cause as plain data; what is empty is left out."""
+        return {key: value for key, value in asdict(self).items() if value} | {"line": str(self)}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One socket that a pod listens on; `address` is where: `0.0.0.0`, `::`, `127.0.0.1`."""
+
+    protocol: Literal["TCP", "UDP"]
+    port: int
+    address: str = "::"
+
+
+Listeners = Callable[[Object], Collection[Listener] | None]
+"""What a pod listens on; None when that cannot be known."""
+
+
+def unknown(_pod: Object) -> None:
+    """The listeners of pods that nobody looked into."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The lab as causes see it: all its objects, of every namespace.
+
+    `events` are the Warnings; `node_port_addresses` the addresses that each node answers nodePorts
+    at, where those are not all it has.
+    """
+
+    services: Sequence[Object] = ()
+    pods: Sequence[Object] = ()
+    slices: Sequence[Object] = ()
+    nodes: Sequence[Object] = ()
+    workloads: Sequence[Object] = ()
+    events: Sequence[Object] = ()
+    listeners: Listeners = unknown
+    has_pool: bool = True
+    node_port_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    domain: str = "cluster.local"
+
+    def slices_of(self, service: Object) -> list[Object]:
+        """The EndpointSlices that name the Service."""
+        return [
+            one
+            for one in self.slices
+            if meta.namespace(one) == meta.namespace(service)
+            and meta.labels(one).get(SERVICE_NAME) == meta.name(service)
+        ]
+
+    def selected(self, service: Object) -> list[Object]:
+        """The pods that the Service's selector matches, by name."""
+        wanted = selector(service).items()
+        pods = [pod for pod in self.pods if meta.namespace(pod) == meta.namespace(service)]
+        return sorted((pod for pod in pods if wanted <= meta.labels(pod).items()), key=meta.name)
+
+    def events_of(self, obj: Object, reason: str) -> list[Object]:
+        """The Warnings of that reason about an object, the latest last."""
+        found = [
+            event
+            for event in self.events
+            if event.get("reason") == reason
+            and (event.get("involvedObject") or {}).get("uid") == meta.uid(obj)
+        ]
+        return sorted(found, key=lambda event: str(event.get("lastTimestamp") or ""))
+
+    def node(self, name: str) -> Object | None:
+        """The node of that name."""
+        return next((node for node in self.nodes if meta.name(node) == name), None)
+
+
+@dataclass(frozen=True)
+class Way:
+    """The way that a packet takes; what is not said may be any.
+
+    `port` is an entry of the Service's `ports`; `node` the one whose rules the packet meets, by
+    `entrance`; `source` and `destination` are addresses.
+    """
+
+    port: Mapping[str, Any] | None = None
+    family: str = ""
+    node: str = ""
+    entrance: Literal["", "clusterIP", "nodePort", "loadBalancer", "externalIP"] = ""
+    source: str = ""
+    destination: str = ""
+
+
+def selector(service: Object) -> dict[str, str]:
+    """The Service's selector, {} for none."""
+    return meta.spec(service).get("selector") or {}
+
+
+def protocol_of(port: Mapping[str, Any]) -> str:
+    """TCP unless it says otherwise."""
+    return str(port.get("protocol") or "TCP")
+
+
+def ports(service: Object) -> list[dict[str, Any]]:
+    """The Service's ports."""
+    return meta.spec(service).get("ports") or []
+
+
+def label(service: Object, port: Mapping[str, Any]) -> str:
+    """How to call a port where it must be told from others; "" where there is but one."""
+    return str(port.get("name") or port["port"]) if len(ports(service)) > 1 else ""
+
+
+def listed(words: Sequence[str], most: int = 4) -> str:
+    """`a, b, c and 3 more`."""
+    rest = len(words) - most
+    return ", ".join(words[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def pairs(labels: Mapping[str, str]) -> str:
+    """`app=web,tier=front`."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def count(number: int, noun: str) -> str:
+    """`1 pod`, `2 pods`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def within(ip: str, cidr: str) -> bool:
+    """Whether an address is in a range; False if either is none."""
+    try:
+        return ipaddress.ip_address(ip) in ipaddress.ip_network(cidr.strip(), strict=False)
+    except ValueError:
+        return False

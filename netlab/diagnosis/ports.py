@@ -1,0 +1,139 @@
+"""Ports that lead nowhere: a name that no container has, a number that nobody listens on. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netlab.diagnosis.facts import (
+    FAMILIES,
+    Cause,
+    Facts,
+    Listener,
+    count,
+    label,
+    listed,
+    protocol_of,
+)
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.objects.offers import address_of, addresses, target_port
+from netlab.objects.problems import did_you_mean
+
+Port = Mapping[str, Any]
+
+
+def nowhere(service: Object, port: Port, family: str, pods: Sequence[Object]) -> Cause | None:
+    """Why ready pods are no endpoints of a port: it has no such name, they no such address."""
+    nameless = [pod for pod in pods if target_port(port, protocol_of(port), pod) is None]
+    if len(nameless) == len(pods):
+        return _no_name(service, port, pods)
+    if not any(address_of(pod, family) for pod in pods):
+        has = listed(sorted({ip for pod in pods for ip in addresses(pod)}))
+        text = f"no {family} address on its pods, and the Service wants one (they have {has})"
+        return Cause("NoAddressOfFamily", text, pods=_names(pods))
+    return None
+
+
+def _no_name(service: Object, port: Port, pods: Sequence[Object]) -> Cause:
+    name, protocol = str(port.get("targetPort")), protocol_of(port)
+    offered = {
+        (str(one["name"]), one.get("protocol") or "TCP")
+        for pod in pods
+        for one in declared(pod)
+        if one.get("name")
+    }
+    others = [other for found, other in offered if found == name]
+    names = sorted(found for found, other in offered if other == protocol)
+    if others:
+        hint = f"it is {others[0]} there, and {protocol} in the Service"
+    elif meant := did_you_mean(name, names):
+        hint = f"nearest: {meant}"
+    elif names:
+        hint = f"there are: {listed(names)}"
+    else:
+        hint = _unnamed(pods)
+    text = f"no port named {name} on its pods ({hint})"
+    return Cause("NoPortOfName", text, label(service, port), pods=_names(pods))
+
+
+def _unnamed(pods: Iterable[Object]) -> str:
+    numbers = sorted({int(one["containerPort"]) for pod in pods for one in declared(pod)})
+    if not numbers:
+        return "their containers declare no ports"
+    return f"their ports have no names: {listed(list(map(str, numbers)))}"
+
+
+def declared(pod: Object) -> list[dict[str, Any]]:
+    """The `ports` of all its containers."""
+    containers = meta.spec(pod).get("containers") or []
+    return [port for container in containers for port in container.get("ports") or []]
+
+
+def partly_nameless(service: Object, port: Port, pods: Sequence[Object]) -> Iterator[Cause]:
+    """A port's name that some of the pods lack: those get none of its packets."""
+    lacking = [pod for pod in pods if target_port(port, protocol_of(port), pod) is None]
+    if lacking and len(lacking) < len(pods):
+        text = f"no port named {port.get('targetPort')} on {_some(lacking, pods)}"
+        yield Cause("NoPortOfName", text, label(service, port), pods=_names(lacking))
+
+
+def unheard(service: Object, port: Port, pods: Sequence[Object], facts: Facts) -> Iterator[Cause]:
+    """Endpoints at which nobody listens, as far as that is known: connections are refused."""
+    deaf: dict[str, list[Object]] = {}
+    for pod in pods:
+        number, found = target_port(port, protocol_of(port), pod), facts.listeners(pod)
+        if number is None or found is None:
+            continue
+        for family in FAMILIES:
+            text = nobody_listens(protocol_of(port), number, address_of(pod, family), found)
+            if text:
+                deaf.setdefault(text, []).append(pod)
+                break
+    for text, those in deaf.items():
+        where = "its pods" if len(those) == len(pods) > 1 else _some(those, pods)
+        yield Cause("NobodyListens", f"{text} in {where}", label(service, port), pods=_names(those))
+
+
+def nobody_listens(
+    protocol: str, number: int, address: str | None, found: Collection[Listener]
+) -> str:
+    """`nothing listens on 8080 (but on 80)`; "" when something does at that address, or for None.
+
+    What listens on another address than the pod's is no help: `127.0.0.1` is the usual one.
+    """
+    if address is None or any(_hears(one, protocol, number, address) for one in found):
+        return ""
+    deaf = sorted({one.address for one in found if (one.protocol, one.port) == (protocol, number)})
+    if deaf:
+        return f"only {listed(deaf)} is listened on at {number}, not {address},"
+    same = sorted({one.port for one in found if one.protocol == protocol and _public(one)})
+    other = any(one.port == number and one.protocol != protocol for one in found)
+    kind = f"{number}/{protocol}" if other or protocol != "TCP" else str(number)
+    if other:
+        return (
+            f"nothing listens on {kind} (but on {number}/{'UDP' if protocol == 'TCP' else 'TCP'})"
+        )
+    but = listed(list(map(str, same)))
+    return f"nothing listens on {kind}" + (f" (but on {but})" if but else "")
+
+
+def _public(one: Listener) -> bool:
+    return not one.address.startswith("127.") and one.address != "::1"
+
+
+def _hears(one: Listener, protocol: str, number: int, address: str) -> bool:
+    """`::` hears IPv4 as well, unless a program forbids it."""
+    everywhere = one.address == "::" or (one.address == "0.0.0.0" and ":" not in address)
+    return (one.protocol, one.port) == (protocol, number) and (everywhere or one.address == address)
+
+
+def _some(those: Sequence[Object], pods: Sequence[Object]) -> str:
+    names = listed([meta.name(pod) for pod in those])
+    if len(those) == len(pods) == 1:
+        return f"pod {names}"
+    return f"{len(those)} of {count(len(pods), 'pod')}: {names}"
+
+
+def _names(pods: Iterable[Object]) -> tuple[str, ...]:
+    return tuple(meta.name(pod) for pod in pods)

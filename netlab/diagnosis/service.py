@@ -1,0 +1,152 @@
+"""Why a Service fails: from its objects to one line for each cause. Pure.
+
+    selector → pods → their readiness → the port's name → an address of the family
+    → somebody who listens → traffic policies → load balancer, nodePort
+
+Each is asked only when those before it hold, so what is said first is what to mend first.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from netlab.diagnosis import pods as podlib
+from netlab.diagnosis import policy, selection, slices
+from netlab.diagnosis import ports as portlib
+from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
+from netlab.objects import meta
+from netlab.objects.meta import Object
+from netlab.objects.offers import addresses
+
+PROXY_NAME = "service.kubernetes.io/service-proxy-name"
+EVERY_WAY = Way()
+
+
+def causes(service: Object, facts: Facts, way: Way = EVERY_WAY) -> tuple[Cause, ...]:
+    """Every cause for which packets that take this way do not arrive; () when they should."""
+    if meta.spec(service).get("type") == "ExternalName":
+        return tuple(_external_name(service, facts))
+    found = [*_not_proxied(service), *_behind(service, facts, way)]
+    if not any(cause.reason in _HOPELESS for cause in found):
+        found += [*policy.load_balancer(service, facts, way), *policy.node_port(facts, way)]
+    return tuple(dict.fromkeys(found))
+
+
+_HOPELESS = {"NoPodMatches", "NoPodYet", "NoEndpointSlice", "NoSuchPort"}
+"""Causes beside which nothing else is worth a word."""
+
+
+def partial(service: Object, facts: Facts) -> tuple[Cause, ...]:
+    """Why some of the pods that match are no endpoints while others are."""
+    selected = facts.selected(service) if selector(service) else []
+    waiting = [pod for pod in selected if not _is_ready(service, pod)]
+    found = list(podlib.not_ready(waiting, len(selected), facts))
+    ready = [pod for pod in selected if _is_ready(service, pod)]
+    for port in ports(service):
+        found += portlib.partly_nameless(service, port, ready)
+    return tuple(found)
+
+
+def no_such_port(service: Object, number: int, protocol: str) -> Cause:
+    """For a port that the Service does not have."""
+    have = listed([_port_text(port) for port in ports(service)])
+    return Cause("NoSuchPort", f"the Service has no port {number}/{protocol} (there are: {have})")
+
+
+def _port_text(port: Mapping[str, Any]) -> str:
+    name = f"{port['name']} " if port.get("name") else ""
+    return f"{name}{port['port']}/{protocol_of(port)}"
+
+
+def _not_proxied(service: Object) -> Iterator[Cause]:
+    if PROXY_NAME in meta.labels(service):
+        text = f"the label {PROXY_NAME} leaves it to another proxy"
+        yield Cause("LeftToAnotherProxy", text)
+
+
+def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
+    """What is wrong with what stands behind each port in each family."""
+    if not ports(service):
+        yield from _without_ports(service, facts)
+    mine = facts.slices_of(service)
+    heard: set[str] = set()
+    for family in _families(service, way):
+        for port in [way.port] if way.port is not None else ports(service):
+            found = slices.endpoints(mine, port, family)
+            if not found:
+                yield from _nobody(service, port, family, facts)
+                continue
+            yield from policy.local(service, port, found, facts, way)
+            if not selector(service):
+                yield from slices.strangers(mine, facts)
+            elif str(port) not in heard:
+                heard.add(str(port))
+                ready = [pod for pod in facts.selected(service) if _is_ready(service, pod)]
+                yield from portlib.unheard(service, port, ready, facts)
+
+
+def _families(service: Object, way: Way) -> list[str]:
+    wanted: list[str] = meta.spec(service).get("ipFamilies") or ["IPv4"]
+    return [family for family in wanted if way.family in ("", family)]
+
+
+def _nobody(service: Object, port: Mapping[str, Any], family: str, facts: Facts) -> Iterator[Cause]:
+    """Why no endpoint gets the port's packets."""
+    if not selector(service):
+        yield slices.written(service, port, family, facts)
+    elif found := list(_no_pods(service, facts)):
+        yield from found
+    else:
+        ready = [pod for pod in facts.selected(service) if _is_ready(service, pod)]
+        yield portlib.nowhere(service, port, family, ready) or Cause(
+            "SlicesBehind", f"its EndpointSlices lack its {count(len(ready), 'ready pod')}, as yet"
+        )
+
+
+def _no_pods(service: Object, facts: Facts) -> Iterator[Cause]:
+    """Why no pod is there for the Service, whatever the port."""
+    selected = facts.selected(service)
+    if not selected:
+        yield selection.no_pod(service, facts)
+    elif not any(_is_ready(service, pod) for pod in selected):
+        yield from podlib.not_ready(selected, len(selected), facts)
+
+
+def _without_ports(service: Object, facts: Facts) -> Iterator[Cause]:
+    """A headless Service may have none: then its names are all that there is to it."""
+    if selector(service):
+        yield from _no_pods(service, facts)
+
+
+def _is_ready(service: Object, pod: Object) -> bool:
+    """Whether a pod that matches is an endpoint."""
+    if not addresses(pod) or meta.status(pod).get("phase") in ("Succeeded", "Failed"):
+        return False
+    if meta.spec(service).get("publishNotReadyAddresses"):
+        return True
+    return meta.is_ready(pod) and not meta.is_terminating(pod)
+
+
+def _external_name(service: Object, facts: Facts) -> Iterator[Cause]:
+    """A name that DNS cannot follow."""
+    name = str(meta.spec(service).get("externalName") or "").rstrip(".")
+    if _is_address(name):
+        text = f"externalName {name} is an address, and DNS takes it for a name"
+        yield Cause("ExternalNameIsAddress", text)
+        return
+    inner = name.removesuffix(f".svc.{facts.domain}")
+    if inner != name and inner.count(".") == 1:
+        target, _, space = inner.partition(".")
+        known = {meta.key(one) for one in facts.services}
+        if f"{space}/{target}" not in known:
+            yield Cause("NoSuchService", f"externalName: there is no Service {space}/{target}")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
