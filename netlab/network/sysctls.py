@@ -59,6 +59,9 @@ NODE = (
     # the conntrack entry that turns its address back into the Service's.
     Sysctl("net.bridge.bridge-nf-call-iptables", "1"),
     Sysctl("net.bridge.bridge-nf-call-ip6tables", "1"),
+    # Every refusal is heard. By default a host is sent six ICMP errors, then one a second, and the
+    # seventh Service without endpoints that a pod tries looks like a black hole.
+    Sysctl("net.ipv4.icmp_ratelimit", "0"),
     # kube-proxy's own values: a day for established connections, an hour in CLOSE_WAIT.
     Sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", "86400", required=False),
     Sysctl("net.netfilter.nf_conntrack_tcp_timeout_close_wait", "3600", required=False),
@@ -79,4 +82,5 @@ def families(*, v6: bool, forwarding: bool = False) -> tuple[Sysctl, ...]:
         Sysctl("net.ipv6.conf.default.accept_dad", "0"),
         Sysctl("net.ipv6.conf.default.accept_ra", "0"),
         Sysctl("net.ipv6.conf.default.router_solicitations", "0"),
+        *((Sysctl("net.ipv6.icmp.ratelimit", "0"),) if forwarding else ()),
     )
