@@ -37,6 +37,13 @@ MAPS = (
 )
 """The maps that lead to a Service's own chains or refuse, in the order packets meet them."""
 
+_NOBODY = {
+    (of, verdict): f", it has no {local}endpoints"
+    for of in (NO_ENDPOINT_SERVICES, NO_ENDPOINT_NODE_PORTS)
+    for verdict, local in (("goto reject-chain", ""), ("drop", "local "))
+}
+"""What it means that packets are turned away there; iptables' rules say so in their comments."""
+
 _GOTO = re.compile(r"(?:goto|jump) (\S+)")
 _CHOICE = re.compile(r"numgen random mod (\d+) v?map \{ (.*) \}")
 _SERVICE = re.compile(
@@ -88,7 +95,7 @@ class _Growth:
         text = f"{key} {value}".strip()
         verdict = value.rpartition(": ")[2]
         target = _target(verdict)
-        said = _said(_key_words(key), _verdict(verdict))
+        said = _said(_key_words(key), _verdict(verdict) + _NOBODY.get((name, verdict), ""))
         return self._leads(Branch(TABLE, f"map {name}", text, said, None), target)
 
     def _leads(self, branch: Branch, target: str) -> Branch:

@@ -9,6 +9,7 @@ packets
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ HEADER = "packets"
 
 NARROWEST = 40
 """Characters of text that a folded line has at least, however deep in the tree it stands."""
+
+_NOBODY = re.compile(r"has no (?:local )?endpoints")
 
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
 
@@ -262,7 +265,7 @@ def _count(packets: int | None) -> str:
 def words(rule: Rule) -> str:
     """A rule as one would say it: `to 10.96.14.7 tcp port 80 → KUBE-SVC-…`."""
     conditions = " ".join(part for part in _conditions(rule.conditions) if part)
-    action = _action(rule)
+    action = _action(rule) + _nobody(rule)
     if not conditions:
         return action
     joint = " " if action.startswith("→") else ": "
@@ -283,6 +286,12 @@ def _action(rule: Rule) -> str:
             return "mark for masquerade"
         case str(target):
             return f"→ {target}"
+
+
+def _nobody(rule: Rule) -> str:
+    """`, it has no endpoints`: what the comment of a rule that turns packets away says."""
+    found = _NOBODY.search(rule.comment) if rule.target in ("REJECT", "DROP") else None
+    return f", it {found[0]}" if found else ""
 
 
 def _conditions(conditions: Iterable[Condition]) -> Iterator[str]:

@@ -47,9 +47,9 @@ def test_the_ways_in_and_what_lies_behind_them() -> None:
 def test_what_has_no_endpoint() -> None:
     assert words("node-port", "town/closed")[-4:] == [
         "kube-proxy map no-endpoint-nodeports",
-        "└─ to a nodePort address tcp port 30083: refuse",
+        "└─ to a nodePort address tcp port 30083: refuse, it has no endpoints",
         "kube-proxy map no-endpoint-services",
-        "└─ to 10.96.8.4 tcp port 80: refuse",
+        "└─ to 10.96.8.4 tcp port 80: refuse, it has no endpoints",
     ]
 
 

@@ -98,6 +98,26 @@ def test_json_repeats_what_the_lines_only_name(branches: list[Branch]) -> None:
     assert [rule["rule"] for rule in again["rules"]] == [b.text for b in branches[0].branches]
 
 
+NOBODY = """\
+*filter
+:KUBE-SERVICES - [0:0]
+:KUBE-EXTERNAL-SERVICES - [0:0]
+-A KUBE-SERVICES -d 10.96.7.2/32 -p tcp -m comment --comment "town/empty has no endpoints" -m tcp --dport 80 -j REJECT --reject-with icmp-port-unreachable
+-A KUBE-EXTERNAL-SERVICES -p tcp -m comment --comment "town/empty:http has no local endpoints" -m addrtype --dst-type LOCAL -m tcp --dport 30080 -j DROP
+COMMIT
+"""  # noqa: E501
+
+
+def test_words_say_why_packets_are_turned_away() -> None:
+    lines = list(render(tree(parse(NOBODY), "town/empty"), Look(syntax=False)))
+    assert [line.strip() for line in lines] == [
+        "filter KUBE-SERVICES",
+        "└─ to 10.96.7.2 tcp port 80: refuse (icmp-port-unreachable), it has no endpoints",
+        "filter KUBE-EXTERNAL-SERVICES",
+        "└─ tcp to an address of this node port 30080: drop, it has no local endpoints",
+    ]
+
+
 def test_another_service_has_no_part_in_it(ruleset: Ruleset) -> None:
     assert len(tree(ruleset, "default/other")) == 1
     assert tree(ruleset, "default/we") == []
