@@ -19,7 +19,7 @@ from netlab.probe.path import Journey, Sightings, journey
 from netlab.probe.resolve import resolve
 from netlab.probe.result import CheckResult, Status
 from netlab.probe.send import Senders, Talk, source_address, talk
-from netlab.probe.trial import Trial, plan
+from netlab.probe.trial import NothingToAddress, Trial, plan
 from netlab.probe.verdict import counts, judge, shortfall
 from netlab.probe.world import World
 
@@ -81,6 +81,8 @@ def run_checks(checks: Sequence[PathCheck], world: World) -> list[CheckResult]:
 def _planned(check: PathCheck, world: World) -> _Run:
     try:
         return _Run(check, plan(check, world))
+    except NothingToAddress as error:
+        return _Run(check, problem=error.message)
     except NetlabError as error:
         return _Run(check, error=error)
 
@@ -232,11 +234,11 @@ def _result(run: _Run, world: World) -> CheckResult:
     if run.error is not None:
         reasons, hint = (run.error.message,), run.error.hint or ""
         return CheckResult(check.name, str(check), "error", reasons=reasons, hint=hint)
-    trial = _trial(run)
     if run.problem:
         return CheckResult(
             check.name, str(check), "fail", reasons=(run.problem,), seconds=run.seconds
         )
+    trial = _trial(run)
     said = run.talk.result() if run.talk is not None else None
     verdict = judge(trial, run.journeys, world, said)
     status: Status = "pass" if verdict.passed else "fail"

@@ -1,6 +1,7 @@
 """A PathCheck made concrete: from which namespace, to which addresses, who should answer. Pure.
 
-`plan` raises `CannotRun` for what is not there to be checked: that is neither pass nor fail.
+`plan` raises `CannotRun` for what is not there to be checked: that is neither pass nor fail; and
+`NothingToAddress` for what is there and cannot work.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ class CannotRun(NetlabError):
     """The check cannot be made: something it names is not in the lab."""
 
     exit_code = 2
+
+
+class NothingToAddress(NetlabError):
+    """Nothing can be sent, because the Service does not work: the check has failed."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def plan(check: PathCheck, world: World) -> Trial:
 def _sender(check: PathCheck, world: World) -> Place:
     sender = check.sender
     if sender.kind == "deployment":
-        pods = _pods_of(sender.name, sender.namespace, world)
+        pods = pods_of(sender.name, sender.namespace, world)
         ready = [key for key in pods if key in world.places and meta.is_ready(world.pods[key])]
         if not ready:
             raise CannotRun(f"Deployment {sender.namespace}/{sender.name} has no ready pod")
@@ -175,7 +180,9 @@ def _headless(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> 
             targets = tuple((address.strip("[]"), int(number)) for address, _, number in split)
             trial = replace(trial, targets=targets)
             return _with_endpoints(trial, key, port, world)
-    raise CannotRun(f"the headless Service {key} has no ready endpoint to address")
+    if trial.check.target.by == "name":  # DNS will say that it has none
+        return _with_endpoints(replace(trial, targets=(("", int(port["port"])),)), key, port, world)
+    raise NothingToAddress(f"the headless Service {key} has no ready endpoint to address")
 
 
 def _at_node(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
@@ -227,8 +234,6 @@ def _with_endpoints(trial: Trial, key: str, port: Mapping[str, Any], world: Worl
     wanted: frozenset[str] | None = None
     if expected == "all":
         wanted = frozenset(endpoints)
-        if not wanted:
-            raise CannotRun(f"the Service {key} has no ready endpoint, and `all` would be none")
     elif isinstance(expected, tuple):
         names = (_named(name, trial, endpoints, world) for name in expected)
         wanted = frozenset(each for found in names for each in found)
@@ -238,7 +243,7 @@ def _with_endpoints(trial: Trial, key: str, port: Mapping[str, Any], world: Worl
 def _named(name: str, trial: Trial, endpoints: Mapping[str, str], world: World) -> dict[str, str]:
     """The endpoints that a name in a check's list means: an address, a pod or a Deployment."""
     namespace = trial.check.target.namespace
-    places = {f"{namespace}/{name}", *_pods_of(name, namespace, world)}
+    places = {f"{namespace}/{name}", *pods_of(name, namespace, world)}
     found = {
         each: place
         for each, place in endpoints.items()
@@ -252,7 +257,7 @@ def _named(name: str, trial: Trial, endpoints: Mapping[str, str], world: World) 
     return {endpoint(each, port): name for each in owned or [name] for port in ports}
 
 
-def _pods_of(deployment: str, namespace: str, world: World) -> set[str]:
+def pods_of(deployment: str, namespace: str, world: World) -> set[str]:
     """The keys of a Deployment's pods: those whose ReplicaSet is called after it."""
     found = set()
     for key, pod in world.pods.items():

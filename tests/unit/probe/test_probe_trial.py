@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from netlab.objects.lab import lab_from_object
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
 from netlab.probe.resolve import candidates
-from netlab.probe.trial import CannotRun, Trial, plan
+from netlab.probe.trial import CannotRun, NothingToAddress, Trial, plan
 from netlab.probe.world import World, world_of
 
 
@@ -186,9 +187,18 @@ def test_what_is_not_there_cannot_run(
         made(world, target, sender)
 
 
-def test_all_of_no_endpoints_cannot_run(world: World) -> None:
-    with pytest.raises(CannotRun, match="no ready endpoint"):
-        made(world, Target(service="none", port="http"), endpoints="all")
+def test_all_of_no_endpoints_is_tried_and_whoever_answers_is_a_stranger(world: World) -> None:
+    trial = made(world, Target(service="none", port="http"), endpoints="all")
+    assert (trial.targets, trial.wanted) == ((("10.96.0.8", 80),), frozenset())
+    assert trial.tries() == 1
+
+
+def test_a_headless_service_without_endpoints_has_failed(world: World) -> None:
+    world = replace(world, slices=())
+    with pytest.raises(NothingToAddress, match="no ready endpoint to address"):
+        made(world, Target(service="headless", port="http"))
+    trial = made(world, Target(service="headless", port="http", by="name"))
+    assert (trial.name, trial.endpoints) == ("headless", {})
 
 
 def test_search_domains_in_order() -> None:
