@@ -48,7 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
     checks = _chosen(arguments)
     with Progress(quiet=arguments.output == "json") as progress:
         progress(f"running {len(checks)} checks")
-        results = run_checks(checks, _world(arguments))
+        world = _world(arguments)
+        results = run_checks(checks, world)
+        if not all(result.passed for result in results):
+            results = _explained(checks, results, world, arguments)
     _report(results, arguments)
     return exit_code(results)
 
@@ -96,7 +99,28 @@ def _world(arguments: argparse.Namespace) -> World:
         )
 
 
+def _explained(
+    checks: Sequence[PathCheck],
+    results: Sequence[CheckResult],
+    world: World,
+    arguments: argparse.Namespace,
+) -> list[CheckResult]:
+    """The results, those that are no pass with their causes."""
+    from netlab import lab
+    from netlab.cli import diagnosing
+    from netlab.kernel import paths
+    from netlab.probe.why import explained
+
+    directory = paths.lab_dir(lab.choose(arguments.lab))
+    with options.client(arguments) as client:
+        facts = diagnosing.facts(client, lab.read_lab(directory), directory, node_ports=True)
+    pairs = zip(checks, results, strict=True)
+    return [explained(check, result, world, facts) for check, result in pairs]
+
+
 def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
+    from netlab.cli import diagnosing, terminal
+
     if arguments.junit:
         from netlab.probe.junit import junit
 
@@ -106,6 +130,8 @@ def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> No
         return
     for result in results:
         print(result.line)
+        for line in diagnosing.why(result.causes, terminal.width()):
+            print(line)
         if not result.passed and result.hint:
             print(f"  hint: {result.hint}")
     failed = sum(not result.passed for result in results)

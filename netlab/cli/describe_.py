@@ -11,9 +11,11 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Sequence
+from functools import cache
 
 from netlab.cli import options
 from netlab.client.sync import Client
+from netlab.diagnosis.facts import Facts
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
                 continue
             for obj in found:
                 print("\n\n" if shown else "", end="")
-                print(describe(obj, related(client, obj)))
+                print(describe(obj, related(client, obj, arguments)))
                 shown += 1
     if not shown and not failed:
         options.say_nothing_found(arguments, targets)
@@ -69,11 +71,33 @@ def _objects(
         return begun
 
 
-def related(client: Client, obj: Object) -> Related:
+def related(client: Client, obj: Object, arguments: argparse.Namespace) -> Related:
     """What the description of `obj` tells besides it: its events, and what belongs to it."""
     about = f"involvedObject.name={meta.name(obj)},involvedObject.uid={meta.uid(obj)}"
     events = client.list("Event", meta.namespace(obj) or None, query={"fieldSelector": about})
-    return Related(time.time(), events, _belonging(client, obj))
+    causes = _causes(client, obj, arguments) if obj["kind"] == "Service" else ()
+    return Related(time.time(), events, _belonging(client, obj), causes)
+
+
+def _causes(client: Client, service: Object, arguments: argparse.Namespace) -> Sequence[str]:
+    """Why a Service fails, folded at the terminal's width as nothing else here is."""
+    from netlab.cli import diagnosing, terminal
+    from netlab.diagnosis.service import causes
+
+    width = terminal.width()
+    lines = list(map(str, causes(service, _facts(client, arguments.lab))))
+    return list(diagnosing.folded(lines, "", width - 2 if width else None))
+
+
+@cache
+def _facts(client: Client, name: str | None) -> Facts:
+    """What causes are found from, once for all Services that are described."""
+    from netlab import lab
+    from netlab.cli import diagnosing
+    from netlab.kernel import paths
+
+    directory = paths.lab_dir(lab.choose(name))
+    return diagnosing.facts(client, lab.read_lab(directory), directory)
 
 
 def _belonging(client: Client, obj: Object) -> Sequence[Object]:

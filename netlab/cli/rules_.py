@@ -13,11 +13,13 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options
 from netlab.client.sync import Client
+from netlab.diagnosis.facts import Cause, Way
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -25,6 +27,25 @@ from netlab.objects.meta import Object
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
     from netlab.view.rules import Branch
+
+
+@dataclass(frozen=True)
+class Found:
+    """One node's rules for the Service in one family, and why they lead nowhere if they do."""
+
+    node: str
+    family: str
+    branches: list[Branch]
+    causes: tuple[Cause, ...] = ()
+
+    def json(self) -> dict[str, object]:
+        """All of it as plain data."""
+        return {
+            "node": self.node,
+            "family": self.family,
+            "causes": [cause.json() for cause in self.causes],
+            "rules": [branch.json() for branch in self.branches],
+        }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,33 +60,45 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree for each node."""
     from netlab import lab
+    from netlab.cli import diagnosing
+    from netlab.diagnosis.service import causes
     from netlab.kernel import paths
 
     lab.need_root("rules")
     name = _service_name(arguments.service)
     directory = paths.lab_dir(lab.choose(arguments.lab))
-    with options.client(arguments) as client:
-        _check_has_rules(client.get("Service", arguments.namespace, name))
-        places = _places(client)
-    key = f"{arguments.namespace}/{name}"
     spec = lab.read_lab(directory)
+    with options.client(arguments) as client:
+        service = client.get("Service", arguments.namespace, name)
+        facts = diagnosing.facts(client, spec, directory)
+        _check_has_rules(service, causes(service, facts))
+        places = _places(client)
+    key = meta.key(service)
     nodes = _nodes(spec, arguments.node)
-    found = list(_trees(spec, directory, key, nodes, places))
+    found = [
+        Found(node, family, tree, causes(service, facts, _way(node, family)))
+        for node, family, tree in _trees(spec, directory, key, nodes, places)
+    ]
     if arguments.output == "json":
-        print(json.dumps([_json(*entry) for entry in found], indent=2))
+        print(json.dumps([one.json() for one in found], indent=2))
     else:
         _print(found, key, words_only=arguments.words)
     return 0
 
 
-def _check_has_rules(service: Object) -> None:
+def _way(node: str, family: str) -> Way:
+    return Way(node=node, family="IPv4" if family == "ipv4" else "IPv6")
+
+
+def _check_has_rules(service: Object, causes: Sequence[Cause] = ()) -> None:
     if (meta.spec(service).get("clusterIP") or "None") == "None":
         name, space = meta.name(service), meta.namespace(service)
         external = meta.spec(service).get("type") == "ExternalName"
         kind = "an ExternalName" if external else "headless"
         where = "" if space == "default" else f" -n {space}"
         raise NetlabError(
-            f"service {name} has no rules: it is {kind}, DNS alone makes it work",
+            f"service {name} has no rules: it is {kind}, DNS alone makes it work"
+            + "".join(f"\n  why it does not: {cause}" for cause in causes),
             hint=f"netlab describe svc {name}{where}"
             if external
             else f"netlab get endpointslices{where} -l kubernetes.io/service-name={name}",
@@ -123,16 +156,14 @@ def _trees(
             yield name, family, tree(found, key, places)
 
 
-def _json(node: str, family: str, branches: list[Branch]) -> dict[str, object]:
-    return {"node": node, "family": family, "rules": [branch.json() for branch in branches]}
-
-
-def _print(found: list[tuple[str, str, list[Branch]]], key: str, *, words_only: bool) -> None:
-    from netlab.cli import terminal
+def _print(found: Sequence[Found], key: str, *, words_only: bool) -> None:
+    from netlab.cli import diagnosing, terminal
     from netlab.view.rules import Look, render
 
     look = Look(syntax=not words_only, dim=terminal.dim, width=terminal.width())
-    for number, (node, family, branches) in enumerate(found):
-        print(f"{chr(10) if number else ''}{key} on {node} ({family})")
-        for line in render(branches, look) if branches else ["(no rules)"]:
+    for number, one in enumerate(found):
+        print(f"{chr(10) if number else ''}{key} on {one.node} ({one.family})")
+        for line in diagnosing.why(one.causes, look.width):
+            print(line)
+        for line in render(one.branches, look) if one.branches else ["(no rules)"]:
             print(line, file=terminal.raw(sys.stdout))  # the colour is ours

@@ -49,7 +49,7 @@ def partial(service: Object, facts: Facts) -> tuple[Cause, ...]:
     return tuple(found)
 
 
-def no_such_port(service: Object, number: int, protocol: str) -> Cause:
+def no_such_port(service: Object, number: int | str, protocol: str) -> Cause:
     """For a port that the Service does not have."""
     have = listed([_port_text(port) for port in ports(service)])
     return Cause("NoSuchPort", f"the Service has no port {number}/{protocol} (there are: {have})")

@@ -36,7 +36,8 @@ def _case(root: ET.Element, result: CheckResult, suite: str) -> None:
     tag = {"fail": "failure", "error": "error"}.get(result.status)
     if tag is not None:
         message = "; ".join(result.reasons).translate(_UNPRINTABLE)
-        details = "\n".join((*result.reasons, result.path, result.hint))
+        causes = map(str, result.causes)
+        details = "\n".join((*result.reasons, *causes, result.path, result.hint))
         ET.SubElement(case, tag, message=message).text = details.strip().translate(_UNPRINTABLE)
     text = "\n".join(each for each in (result.description, result.path, result.said) if each)
     ET.SubElement(case, "system-out").text = text.translate(_UNPRINTABLE)

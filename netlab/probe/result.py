@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from netlab.diagnosis.facts import Cause
 from netlab.probe.path import Journey, describe
 
 Status = Literal["pass", "fail", "error"]
@@ -16,7 +17,8 @@ class CheckResult:
 
     `status` "error" means that it could not run: neither passed nor failed. `journey` is the one
     shown, an offending one if there is any; `counts` how many tries each `address:port`
-    answered or refused; `said` the first line that a real connection was answered with.
+    answered or refused; `said` the first line that a real connection was answered with; `causes`
+    what in the lab's objects it comes from, as `why.explained` finds it.
     """
 
     name: str
@@ -30,6 +32,7 @@ class CheckResult:
     name_found: str = ""
     said: str = ""
     hint: str = ""
+    causes: tuple[Cause, ...] = ()
     seconds: float = 0.0
 
     @property
@@ -70,6 +73,7 @@ class CheckResult:
             "passed": self.passed,
             "outcome": self.outcome,
             "reasons": list(self.reasons),
+            "causes": [cause.json() for cause in self.causes],
             "path": self.path,
             "hops": [asdict(hop) for hop in journey.hops] if journey else [],
             "dnat": [asdict(change) for change in journey.dnats] if journey else [],

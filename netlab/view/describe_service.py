@@ -23,6 +23,17 @@ def service(obj: Object, related: Related) -> Lines:
         yield from _port(port, related.objects)
     yield from _policies(obj)
     yield from described.events(related)
+    yield from _why_it_fails(related.causes)
+
+
+def _why_it_fails(causes: Sequence[str]) -> Lines:
+    """What kubectl does not say, below all that it does; without a tab, so that it moves nothing.
+
+    A Service that works has no such lines.
+    """
+    if causes:
+        yield "Why it fails:"
+        yield from (f"  {cause}" for cause in causes)
 
 
 def _addresses(obj: Object) -> Lines:

@@ -26,12 +26,13 @@ class Related:
 
     `events` are those about the object; `objects` its EndpointSlices (of a Service), ReplicaSets
     (of a Deployment) or Pods (of another workload, or of a Node with its Lease); `now` is
-    seconds since the epoch.
+    seconds since the epoch; `causes` a line for each reason why a Service fails.
     """
 
     now: float
     events: Sequence[Object] = ()
     objects: Sequence[Object] = ()
+    causes: Sequence[str] = ()
 
 
 def name_lines(obj: Object) -> Lines:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from netlab.agents.podstatus import ContainerState
 from netlab.diagnosis.facts import Cause, Facts, Listener, Way
 from netlab.diagnosis.policy import nearest_node_port
 from netlab.diagnosis.service import causes, no_such_port, partial
@@ -15,11 +16,19 @@ Object = dict[str, Any]
 READY = {"type": "Ready", "status": "True"}
 UNREADY = {"type": "Ready", "status": "False", "message": "containers with unready status: [c]"}
 RUNNING = {"name": "c", "state": {"running": {}}}
-CRASHED = {
-    "name": "c",
-    "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s restarting"}},
-    "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
-}
+
+
+def crashed(exit_code: int = 3, reason: str = "") -> Object:
+    """A container that fails again and again, in the words of the lab's own kubelet."""
+    state = ContainerState("c", "busybox")
+    state.begin("2026-01-01T00:00:00Z", "0")
+    state.end("2026-01-01T00:00:01Z", exit_code)
+    state.reason = reason or state.reason
+    state.wait("CrashLoopBackOff", "back-off 10s restarting failed container=c")
+    return state.status()
+
+
+CRASHED = crashed()
 IP = "10.244.1.3"
 
 
@@ -282,9 +291,7 @@ case(
     facts(
         pod(
             ready=False,
-            containers=[
-                {**CRASHED, "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}}
-            ],
+            containers=[crashed(137, "OOMKilled")],
         )
     ),
     "1 pod matches, not ready: CrashLoopBackOff: exit code 137 (OOMKilled)",

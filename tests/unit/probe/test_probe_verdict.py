@@ -4,6 +4,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
 
+from netlab.diagnosis.facts import Cause
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
 from netlab.probe.junit import junit
 from netlab.probe.packets import Probe
@@ -162,7 +163,7 @@ def test_junit_is_xml_whatever_a_server_says() -> None:
     text = junit(
         [
             result("pass", said="\x00<&\x1b[0m"),
-            result("fail", reasons=('a "b" <c>',)),
+            result("fail", reasons=('a "b" <c>',), causes=(Cause("X", "the cause"),)),
             result("error", reasons=("blind",)),
         ]
     )
@@ -173,3 +174,4 @@ def test_junit_is_xml_whatever_a_server_says() -> None:
     failure = cases[1].find("failure")
     assert failure is not None
     assert failure.get("message") == 'a "b" <c>'
+    assert failure.text == 'a "b" <c>\nthe cause'

@@ -6,6 +6,7 @@ tests/golden/describe/<case>/ holds the object with what belongs to it, and kube
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,14 @@ def test_there_are_cases() -> None:
 def test_describes_as_kubectl_does(case: str) -> None:
     obj, related = recorded(case)
     assert describe(obj, related).rstrip("\n") == (GOLDEN / case / "expected").read_text().rstrip()
+
+
+def test_a_service_that_fails_says_why_below_all_that_kubectl_says() -> None:
+    obj, related = recorded("service-no-endpoints")
+    lines = ["selector app=wbe matches no pod (nearest: app=web)", "and more"]
+    plain, told = (describe(obj, replace(related, causes=causes)) for causes in ((), lines))
+    why = "\nWhy it fails:\n  selector app=wbe matches no pod (nearest: app=web)\n  and more"
+    assert told == plain + why
 
 
 NODE: dict[str, Any] = {

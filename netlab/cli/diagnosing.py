@@ -1,0 +1,107 @@
+"""Why Services fail, asked of a running lab: what `check`, `rules` and `describe` say of it."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+
+from netlab.client.sync import Client
+from netlab.diagnosis.facts import Cause, Facts, Listener, Listeners
+from netlab.errors import KernelRefused
+from netlab.objects import meta
+from netlab.objects.lab import Lab
+from netlab.objects.meta import Object
+
+_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+NARROWEST = 40
+
+
+def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False) -> Facts:
+    """The lab as causes see it now. `node_ports`: also where its nodes answer nodePorts."""
+    return Facts(
+        services=client.list("Service"),
+        pods=client.list("Pod"),
+        slices=client.list("EndpointSlice"),
+        nodes=client.list("Node"),
+        workloads=[obj for kind in _WORKLOADS for obj in _with_kind(client, kind)],
+        events=client.list("Event", query={"fieldSelector": "type=Warning"}),
+        listeners=_seen(lab, directory) if os.geteuid() == 0 else _built_in,
+        has_pool=bool(lab.load_balancer_pools),
+        node_port_addresses=_node_port_addresses(lab) if node_ports else {},
+        domain=lab.dns.domain,
+    )
+
+
+def _with_kind(client: Client, kind: str) -> Iterator[Object]:
+    """The objects of a list say of what kind they are, as those of a get do."""
+    for obj in client.list(kind):
+        yield {**obj, "kind": kind}
+
+
+def _seen(lab: Lab, directory: Path) -> Listeners:
+    """Looks into the pods' namespaces, each once."""
+    from netlab.kernel import paths, sockets
+    from netlab.network import names, plan
+
+    known: dict[Path, Collection[Listener] | None] = {}
+
+    def look(pod: Object) -> Collection[Listener] | None:
+        node = str(meta.spec(pod).get("nodeName") or "")
+        name = names.namespace(lab.name, meta.namespace(pod), meta.name(pod))
+        if meta.spec(pod).get("hostNetwork"):
+            name = plan.node_name(lab, node)
+        place = paths.namespace(directory, name)
+        if place not in known:
+            try:
+                found = sockets.listening(place)
+                known[place] = [Listener(one.protocol, one.port, one.address) for one in found]
+            except KernelRefused:
+                known[place] = None
+        return known[place]
+
+    return look
+
+
+def _built_in(pod: Object) -> Collection[Listener] | None:
+    """What the catalogue's programs listen on; None for a pod that runs a command of its own."""
+    from netlab.workload.behaviour import behaviour
+
+    kinds = [behaviour(container) for container in meta.spec(pod).get("containers") or []]
+    if any(one.kind not in ("server", "idle") for one in kinds):
+        return None
+    return [Listener(each.protocol, each.port) for one in kinds for each in one.listeners]
+
+
+def _node_port_addresses(lab: Lab) -> dict[str, tuple[str, ...]]:
+    from netlab.agents.proxies import proxy_config
+    from netlab.proxy.model import Family
+    from netlab.proxy.view import view
+
+    families: list[Family] = ["ipv4", "ipv6"]
+    found = {}
+    for node in lab.nodes:
+        views = [view(None, proxy_config(lab, node), family) for family in families]
+        if all(one.node_port_ips is not None for one in views[: len(lab.ip_families)]):
+            found[node.name] = tuple(ip for one in views for ip in one.node_port_ips or ())
+    return found
+
+
+def why(causes: Iterable[Cause], width: int | None) -> Iterator[str]:
+    """`  why: selector app=wbe matches no pod`, folded at a terminal's width."""
+    return folded(list(map(str, causes)), "  why: ", width)
+
+
+def folded(texts: Sequence[str], first: str, width: int | None) -> Iterator[str]:
+    """Each text on a line of its own behind `first`; longer ones go on below their beginning."""
+    indent = " " * len(first)
+    for text in texts:
+        if width is None:
+            yield first + text
+            continue
+        room = max(width, NARROWEST)
+        yield from textwrap.wrap(
+            text, room, initial_indent=first, subsequent_indent=indent,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
