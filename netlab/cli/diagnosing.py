@@ -68,10 +68,24 @@ def _built_in(pod: Object) -> Collection[Listener] | None:
     """What the catalogue's programs listen on; None for a pod that runs a command of its own."""
     from netlab.workload.behaviour import behaviour
 
-    kinds = [behaviour(container) for container in meta.spec(pod).get("containers") or []]
+    containers = meta.spec(pod).get("containers") or []
+    if any(_is_configured_elsewhere(container) for container in containers):
+        return None
+    kinds = [behaviour(container, _written_environment(container)) for container in containers]
     if any(one.kind not in ("server", "idle") for one in kinds):
         return None
     return [Listener(each.protocol, each.port) for one in kinds for each in one.listeners]
+
+
+def _written_environment(container: Object) -> dict[str, str]:
+    return {one["name"]: str(one.get("value") or "") for one in container.get("env") or []}
+
+
+def _is_configured_elsewhere(container: Object) -> bool:
+    """Whether part of its environment, which may name its port, stands in other objects."""
+    return bool(container.get("envFrom")) or any(
+        one.get("valueFrom") for one in container.get("env") or []
+    )
 
 
 def _node_port_addresses(lab: Lab) -> dict[str, tuple[str, ...]]:

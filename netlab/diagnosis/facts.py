@@ -11,7 +11,6 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"
-FAMILIES = ("IPv4", "IPv6")
 
 
 @dataclass(frozen=True)

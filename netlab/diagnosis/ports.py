@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.diagnosis.facts import (
-    FAMILIES,
     Cause,
     Facts,
     Listener,
@@ -78,18 +77,18 @@ def partly_nameless(service: Object, port: Port, pods: Sequence[Object]) -> Iter
         yield Cause("NoPortOfName", text, label(service, port), pods=_names(lacking))
 
 
-def unheard(service: Object, port: Port, pods: Sequence[Object], facts: Facts) -> Iterator[Cause]:
+def unheard(
+    service: Object, port: Port, family: str, pods: Sequence[Object], facts: Facts
+) -> Iterator[Cause]:
     """Endpoints at which nobody listens, as far as that is known: connections are refused."""
     deaf: dict[str, list[Object]] = {}
     for pod in pods:
         number, found = target_port(port, protocol_of(port), pod), facts.listeners(pod)
-        if number is None or found is None:
+        if number is None or found is None or protocol_of(port) == "SCTP":
             continue
-        for family in FAMILIES:
-            text = nobody_listens(protocol_of(port), number, address_of(pod, family), found)
-            if text:
-                deaf.setdefault(text, []).append(pod)
-                break
+        text = nobody_listens(protocol_of(port), number, address_of(pod, family), found)
+        if text:
+            deaf.setdefault(text, []).append(pod)
     for text, those in deaf.items():
         where = "its pods" if len(those) == len(pods) > 1 else _some(those, pods)
         yield Cause("NobodyListens", f"{text} in {where}", label(service, port), pods=_names(those))
@@ -104,18 +103,16 @@ def nobody_listens(
     """
     if address is None or any(_hears(one, protocol, number, address) for one in found):
         return ""
-    deaf = sorted({one.address for one in found if (one.protocol, one.port) == (protocol, number)})
-    if deaf:
-        return f"only {listed(deaf)} is listened on at {number}, not {address},"
-    same = sorted({one.port for one in found if one.protocol == protocol and _public(one)})
-    other = any(one.port == number and one.protocol != protocol for one in found)
-    kind = f"{number}/{protocol}" if other or protocol != "TCP" else str(number)
-    if other:
-        return (
-            f"nothing listens on {kind} (but on {number}/{'UDP' if protocol == 'TCP' else 'TCP'})"
-        )
-    but = listed(list(map(str, same)))
-    return f"nothing listens on {kind}" + (f" (but on {but})" if but else "")
+    mine = f"{number}/{protocol}" if protocol != "TCP" else str(number)
+    elsewhere = {one.address for one in found if (one.protocol, one.port) == (protocol, number)}
+    if elsewhere:
+        but = [f"[{ip}]:{number}" if ":" in ip else f"{ip}:{number}" for ip in sorted(elsewhere)]
+    elif other := {one.protocol for one in found if one.port == number}:
+        mine, but = f"{number}/{protocol}", [f"{number}/{kind}" for kind in sorted(other)]
+    else:
+        same = {one.port for one in found if one.protocol == protocol and _public(one)}
+        but = [str(port) for port in sorted(same)]
+    return f"nothing listens on {mine}" + (f" (but on {listed(but)})" if but else "")
 
 
 def _public(one: Listener) -> bool:

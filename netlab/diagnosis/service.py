@@ -71,7 +71,6 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
     if not ports(service):
         yield from _without_ports(service, facts)
     mine = facts.slices_of(service)
-    heard: set[str] = set()
     for family in _families(service, way):
         for port in [way.port] if way.port is not None else ports(service):
             found = slices.endpoints(mine, port, family)
@@ -81,10 +80,9 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
             yield from policy.local(service, port, found, facts, way)
             if not selector(service):
                 yield from slices.strangers(mine, facts)
-            elif str(port) not in heard:
-                heard.add(str(port))
+            else:
                 ready = [pod for pod in facts.selected(service) if _is_ready(service, pod)]
-                yield from portlib.unheard(service, port, ready, facts)
+                yield from portlib.unheard(service, port, family, ready, facts)
 
 
 def _families(service: Object, way: Way) -> list[str]:

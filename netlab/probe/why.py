@@ -153,7 +153,7 @@ class _Search:
         """`nothing listens on 8080 (but on 80); the container's ports: 80`."""
         found = self.facts.listeners(pod)
         text = nobody_listens(protocol, number, ip, found) if found is not None else ""
-        text = text.rstrip(",") or f"pod {meta.name(pod)} does not take it on {number}"
+        text = text or f"pod {meta.name(pod)} does not take it on {number}"
         numbers = [str(one["containerPort"]) for one in declared(pod)]
         text += f"; the container's ports: {', '.join(numbers)}" if numbers else ""
         if not meta.is_ready(pod) and not self.check.target.pod:

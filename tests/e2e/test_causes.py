@@ -28,7 +28,7 @@ CAUSES = {
     "node affinity/selector.",
     "port-name": "no port named htpp on its pods (nearest: http)",
     "port-number": "nothing listens on 8080 (but on 80) in pod web",
-    "inward": "only 127.0.0.1 is listened on at 80, not {inward}, in pod inward",
+    "inward": "nothing listens on 80 (but on 127.0.0.1:80) in pod inward",
     "local": LOCAL.format("master001, worker002"),
     "inside": INSIDE.format("master001, worker002"),
     "own": "no selector, and no EndpointSlice is labelled kubernetes.io/service-name=own",
@@ -42,7 +42,7 @@ AT_SENDER = {
     "inside": INSIDE.format("worker002"),
     "port-number": "connection refused by {web}: nothing listens on 8080 (but on 80); "
     "the container's ports: 80",
-    "inward": "connection refused by {inward}: only 127.0.0.1 is listened on at 80, not {inward}",
+    "inward": "connection refused by {inward}: nothing listens on 80 (but on 127.0.0.1:80)",
 }
 """What `check` says, of a packet's own way, where that is another line."""
 
@@ -59,7 +59,7 @@ def _bring_up(here: Machine) -> None:
     objects = BROKEN.read_text().split("---\n")
     here.netlab("up", here.lab_file(objects[0]))
     here.netlab("apply", "-f", here.lab_file("---\n".join(objects[1:]), "objects.yaml"))
-    awaited = ("HTTP 500", "exit code 3", "only 127.0.0.1", "listens on 8080")
+    awaited = ("HTTP 500", "exit code 3", "127.0.0.1:80", "listens on 8080")
     eventually(lambda: all(map(said(here, "describe", "services").__contains__, awaited)), 60)
     here.netlab("wait", "pod/shell", "--for=condition=Ready", "--timeout=30s")
 

@@ -492,13 +492,34 @@ case(
     "listens on loopback alone",
     service(),
     heard(Listener("TCP", 80, "127.0.0.1")),
-    "only 127.0.0.1 is listened on at 80, not 10.244.1.3, in pod web-1",
+    "nothing listens on 80 (but on 127.0.0.1:80) in pod web-1",
 )
 case(
     "listens on the other protocol",
     service(ports=[{"port": 80, "protocol": "TCP"}]),
     heard(Listener("UDP", 80)),
     "nothing listens on 80/TCP (but on 80/UDP) in pod web-1",
+)
+case(
+    "listens in one family of two",
+    service(ipFamilies=["IPv4", "IPv6"]),
+    Facts(
+        pods=[pod(status={"podIPs": [{"ip": IP}, {"ip": "fd00::3"}]})],
+        slices=[slice_(endpoint()), slice_(endpoint("fd00::3"), family="IPv6")],
+        nodes=[node()],
+        listeners=lambda _pod: [Listener("TCP", 80, "0.0.0.0")],
+    ),
+    "nothing listens on 80 (but on 0.0.0.0:80) in pod web-1",
+)
+case(
+    "listens in the only family asked for",
+    service(),
+    Facts(
+        pods=[pod(status={"podIPs": [{"ip": IP}, {"ip": "fd00::3"}]})],
+        slices=[slice_(endpoint())],
+        nodes=[node()],
+        listeners=lambda _pod: [Listener("TCP", 80, "0.0.0.0")],
+    ),
 )
 case("listens", service(), heard(Listener("TCP", 80, "0.0.0.0")))
 case(
