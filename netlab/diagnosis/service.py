@@ -9,7 +9,7 @@ Each is asked only when those before it hold, so what is said first is what to m
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.diagnosis import pods as podlib
@@ -71,7 +71,7 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
     if not ports(service):
         yield from _without_ports(service, facts)
     mine = facts.slices_of(service)
-    for family in _families(service, way):
+    for family in _families(service, mine, way):
         for port in [way.port] if way.port is not None else ports(service):
             found = slices.endpoints(mine, port, family)
             if not found:
@@ -85,9 +85,15 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
                 yield from portlib.unheard(service, port, family, ready, facts)
 
 
-def _families(service: Object, way: Way) -> list[str]:
+def _families(service: Object, mine: Sequence[Object], way: Way) -> list[str]:
+    """Those to look into: of two that are only preferred, the one that has slices will do."""
     wanted: list[str] = meta.spec(service).get("ipFamilies") or ["IPv4"]
-    return [family for family in wanted if way.family in ("", family)]
+    if way.family:
+        return [family for family in wanted if family == way.family]
+    if meta.spec(service).get("ipFamilyPolicy") == "PreferDualStack":
+        there = {str(one.get("addressType", "IPv4")) for one in mine}
+        return [family for family in wanted if family in there] or wanted
+    return wanted
 
 
 def _nobody(service: Object, port: Mapping[str, Any], family: str, facts: Facts) -> Iterator[Cause]:

@@ -574,6 +574,15 @@ case(
     facts(slices=[slice_(endpoint())]),
     "the Service wants IPv6, and its EndpointSlices have addressType IPv4",
 )
+PREFERS_BOTH = {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"}
+case("a family that is only preferred", service(**OWN, **PREFERS_BOTH), GOOD)
+case(
+    "a family that is only preferred, and asked for",
+    service(**OWN, **PREFERS_BOTH),
+    GOOD,
+    "the Service wants IPv6, and its EndpointSlices have addressType IPv4",
+    family="IPv6",
+)
 case(
     "a slice with the address of no pod",
     service(**OWN),
