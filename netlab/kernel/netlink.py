@@ -1,4 +1,4 @@
-"""Route netlink: a socket bound to one namespace, many messages in one send.
+"""Netlink: a socket bound to one namespace, many messages in one send.
 
 A socket stays in the namespace it was made in, whatever its thread does later, so nothing here
 needs to enter anything again. The kernel works through a send before the call returns; only the
@@ -72,12 +72,14 @@ class Reply:
 
 
 class NetlinkSocket:
-    """A route netlink socket in a namespace (descriptor or path; None: the calling thread's)."""
+    """A netlink socket in a namespace (descriptor or path; None: the calling thread's)."""
 
-    def __init__(self, netns: int | Path | None = None) -> None:
+    def __init__(
+        self, netns: int | Path | None = None, *, protocol: int = socket.NETLINK_ROUTE
+    ) -> None:
         with namespaces.entered(netns):
             self._socket = socket.socket(
-                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol
             )
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
             self._socket.setsockopt(_SOL_NETLINK, option, 1)

@@ -1,28 +1,38 @@
-"""What is listened on in a network namespace: /proc/net, as `ss -lntu` shows it."""
+"""What is listened on in a network namespace: sock_diag(7), as `ss -lntu` asks it.
+
+/proc/net/tcp has it too, but the kernel goes through all connections of the machine for that: 24 ms
+a namespace, against 0.1 ms.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-import sys
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink import NetlinkSocket
 
-_TCP_LISTEN, _UDP_UNCONNECTED = "0A", "07"
-_TABLES: tuple[tuple[str, Literal["TCP", "UDP"], str], ...] = (
-    ("tcp", "TCP", _TCP_LISTEN),
-    ("tcp6", "TCP", _TCP_LISTEN),
-    ("udp", "UDP", _UDP_UNCONNECTED),
-    ("udp6", "UDP", _UDP_UNCONNECTED),
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_REQUEST = struct.Struct("=BBBxI48x")  # family, protocol, extensions, states; any socket
+_FOUND = struct.Struct("!BBxxHH16s")  # family, state, -, source and destination port, source
+_HEADER_SIZE = 16
+_LISTEN, _UNCONNECTED = 10, 7  # TCP_LISTEN, and what an unconnected UDP socket has: TCP_CLOSE
+
+Protocol = Literal["TCP", "UDP"]
+_PROTOCOLS: tuple[tuple[Protocol, int, int], ...] = (
+    ("TCP", socket.IPPROTO_TCP, _LISTEN),
+    ("UDP", socket.IPPROTO_UDP, _UNCONNECTED),
 )
 
 
 class Listening(NamedTuple):
     """One socket that waits for whoever comes; `address` may be `0.0.0.0` or `::` for all."""
 
-    protocol: Literal["TCP", "UDP"]
+    protocol: Protocol
     address: str
     port: int
 
@@ -30,30 +40,22 @@ class Listening(NamedTuple):
 def listening(netns: Path | int) -> frozenset[Listening]:
     """The listening TCP and the unconnected UDP sockets of a namespace (path or descriptor).
 
-    `KernelRefused` when there is no such namespace.
+    `KernelRefused` when there is no such namespace, or the kernel cannot tell.
     """
-    with namespaces.entered(netns):
+    with NetlinkSocket(netns, protocol=_NETLINK_SOCK_DIAG) as asking:
         return frozenset(
-            Listening(protocol, address, port)
-            for table, protocol, state in _TABLES
-            for address, port in _entries(table, state)
+            found
+            for protocol, number, state in _PROTOCOLS
+            for family in (socket.AF_INET, socket.AF_INET6)
+            for found in _listening(asking, family, protocol, number, state)
         )
 
 
-def _entries(table: str, state: str) -> Iterator[tuple[str, int]]:
-    try:
-        text = Path(f"/proc/thread-self/net/{table}").read_text()
-    except FileNotFoundError:  # a kernel without IPv6
-        return
-    for line in text.splitlines()[1:]:
-        _, local, _, found, *_ = line.split()
-        if found == state:
-            address, _, port = local.partition(":")
-            yield _address(address), int(port, 16)
-
-
-def _address(text: str) -> str:
-    """An address as the kernel prints it: words of 32 bits, each in the machine's byte order."""
-    words = (bytes.fromhex(text[start : start + 8]) for start in range(0, len(text), 8))
-    packed = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-    return str(ipaddress.ip_address(packed))
+def _listening(
+    asking: NetlinkSocket, family: int, protocol: Protocol, number: int, state: int
+) -> Iterator[Listening]:
+    size = 4 if family == socket.AF_INET else 16
+    for reply in asking.dump(_SOCK_DIAG_BY_FAMILY, _REQUEST.pack(family, number, 0, 1 << state)):
+        _, _, port, _, address = _FOUND.unpack_from(reply.data, _HEADER_SIZE)
+        if port:
+            yield Listening(protocol, str(ipaddress.ip_address(address[:size])), port)
