@@ -29,7 +29,9 @@ class Cause:
     pods: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"port {self.port}: {self.message}" if self.port else self.message
+        # Messages of Events and conditions are anybody's: one must not pass for several lines.
+        message = " ".join(self.message.split())
+        return f"port {self.port}: {message}" if self.port else message
 
     def json(self) -> dict[str, Any]:
         """The cause as plain data; what is empty is left out."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.offers import addresses
 
 _MOST_REASONS = 3
 _LONGEST = 160
@@ -130,10 +131,18 @@ def _probes(pod: Object, facts: Facts) -> Iterator[tuple[str, str]]:
     for event in reversed(facts.events_of(pod, "Unhealthy")):
         found = _PROBE.match(str(event.get("message") or "").replace("\n", " "))
         if found:
-            yield f"{found[1]}ProbeFails", f"{found[1].lower()} probe {_failure(found[2])}"
+            failure = _failure(_without_address(found[2], pod))
+            yield f"{found[1]}ProbeFails", f"{found[1].lower()} probe {failure}"
             return
     if any(container.get("readinessProbe") for container in meta.spec(pod).get("containers") or []):
         yield "ReadinessProbeFails", "readiness probe has not succeeded yet"
+
+
+def _without_address(message: str, pod: Object) -> str:
+    """`dial tcp :8080: …`: what is the same for all pods reads the same, and is said once."""
+    for ip in addresses(pod):
+        message = message.replace(f"[{ip}]:" if ":" in ip else f"{ip}:", ":")
+    return message
 
 
 def _failure(message: str) -> str:

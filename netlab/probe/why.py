@@ -47,9 +47,12 @@ class _Search:
 
     def causes(self) -> Iterator[Cause]:
         service = self._service()
-        yield from self._not_running()
+        not_running = list(self._not_running())
+        yield from not_running
+        if not_running:  # nothing was sent: the Service had no part in it
+            return
         if self.check.target.service and service is None:
-            yield self._no_such_service()
+            yield from self._no_such_service()
         if self.result.outcome == "reachable":
             if service is not None:
                 yield from self._missing(service)
@@ -96,18 +99,17 @@ class _Search:
             if pods and not any(map(meta.is_ready, pods)):
                 yield from not_ready(pods, len(pods), self.facts)
 
-    def _no_such_service(self) -> Cause:
+    def _no_such_service(self) -> Iterator[Cause]:
         """A Service that is not in the namespace that was asked: where, or what, it may be."""
         target = self.check.target
         known = [meta.split_key(key) for key in sorted(self.world.services)]
         spaces = [space for space, name in known if name == target.service]
         mine = [name for space, name in known if space == target.namespace]
-        text = f"no Service {target.service} in namespace {target.namespace}"
-        if spaces:
-            text += f" (one is in namespace {listed(spaces)})"
-        elif near := did_you_mean(target.service, mine):
-            text += f" (nearest: {near})"
-        return Cause("NoSuchService", text)
+        near = did_you_mean(target.service, mine)
+        hint = f"one is in namespace {listed(spaces)}" if spaces else f"nearest: {near}"
+        if spaces or near:
+            text = f"no Service {target.service} in namespace {target.namespace} ({hint})"
+            yield Cause("NoSuchService", text)
 
     def _from_outside(self, service: Object | None) -> Iterator[Cause]:
         """Addresses that mean something inside the cluster alone."""
