@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from netlab.errors import (
@@ -139,14 +140,15 @@ def unwritable(error: OSError) -> str:
     return f"the lab's store cannot be written ({error.strerror})"
 
 
-def not_saved(error: OSError) -> NotSaved:
-    """There is no room for a write (507), or no way to write at all (500): nothing was changed."""
+def not_saved(error: OSError, place: Path) -> NotSaved:
+    """There is no room for a write (507), or no way to write at all (500): nothing was changed.
+
+    `place` is the directory that ought to have room.
+    """
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
     return NotSaved(
         f"{unwritable(error)}: nothing was changed",
         code=507 if full else 500,
         reason="InsufficientStorage" if full else "InternalError",
-        hint="make room in the lab's directory (df); the lab then goes on by itself"
-        if full
-        else None,
+        hint=f"make room in {place} (df {place}); the lab then goes on by itself" if full else None,
     )

@@ -31,6 +31,7 @@ class Store:
     """
 
     def __init__(self, path: Path | None, *, log_kept: int = LOG_KEPT) -> None:
+        self._place = (path or Path()).parent
         self._journal = Journal(path) if path else None
         saved = self._journal.load() if self._journal else Saved(1, 1, [], [])
         self._objects: dict[str, dict[str, dict[str, Object]]] = {kind: {} for kind in BY_KIND}
@@ -147,7 +148,7 @@ class Store:
         if not self._refused:
             _log.error("%s", failures.unwritable(error))
         self._refused = True
-        raise failures.not_saved(error) from error
+        raise failures.not_saved(error, self._place) from error
 
     def _put(self, obj: Object) -> None:
         self._spaces(obj).setdefault(meta.namespace(obj), {})[meta.name(obj)] = obj

@@ -94,7 +94,7 @@ def test_the_work_grows_with_the_pods_not_with_their_square(in_cluster, make):
 
 
 def refuse(store, change):
-    raise failures.not_saved(OSError(errno.ENOSPC, "No space left on device"))
+    raise failures.not_saved(OSError(errno.ENOSPC, "No space left on device"), store._place)
 
 
 def test_events_wait_for_room(in_cluster, monkeypatch):

@@ -232,6 +232,7 @@ def test_what_cannot_be_saved_has_not_happened(
             with pytest.raises(NotSaved, match="No space left on device") as error:
                 attempt()
             assert error.value.code == 507
+            assert str(tmp_path) in str(error.value.hint)
         assert "No space left on device" in store.refusal()
     assert (tmp_path / "store.journal").read_bytes() == written
     assert store.list("ConfigMap") == [before]
