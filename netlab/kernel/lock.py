@@ -87,8 +87,7 @@ def _take(descriptor: int) -> bool:
 
 def _sign(descriptor: int) -> None:
     """Over what was there: on a full file system, what is given up is not had again."""
-    signature = f"{os.getpid()}\n".encode()
-    os.pwrite(descriptor, signature.ljust(os.fstat(descriptor).st_size), 0)
+    os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
 
 
 def _wait(descriptor: int, path: Path, tell: Tell, patience: float) -> None:

@@ -118,8 +118,8 @@ def test_what_was_told_outlives_every_kill(lab: Machine) -> None:
         writes, seen = writes + ledger.writes, seen + ledger.seen
         assert ledger.failures == []
         if KILLS and kills % 50 == 0:
-            print(f"{kills} kills, {time.monotonic() - began:.0f} s", flush=True)
             lost += [f"kill {kills}: leaked {what}" for what in settled(lab)]
+            print(f"{kills} kills, {writes} writes, {seen} states shown: {lost}", flush=True)
     left = settled(lab)
     print(f"{kills} kills, {writes} writes acknowledged, {seen} states shown: {len(lost)} lost")
     assert lost == []
