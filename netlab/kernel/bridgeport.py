@@ -20,7 +20,7 @@ from netlab.kernel.nlattr import NESTED, number, packed, split
 RTM_SETLINK = 19
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
 RTM_NEWQDISC, RTM_DELQDISC = 36, 37
-RTM_NEWTFILTER, RTM_GETTFILTER = 44, 46
+RTM_NEWTFILTER, RTM_DELTFILTER, RTM_GETTFILTER = 44, 45, 46
 
 _HEADER_SIZE = 16
 _LINK = struct.Struct("=BxHiII")  # family, type, index, flags, change
@@ -32,7 +32,8 @@ _INSTRUCTION = struct.Struct(bpf.FORMAT)
 _IFLA_PROTINFO = 12
 _BRPORT_STATE, _BRPORT_MODE, _BRPORT_LEARNING, _BRPORT_UNICAST_FLOOD = 1, 4, 8, 9
 _NDA_LLADDR = 2
-_NUD_NOARP = 0x40  # what bridge(8) calls static: never moves by itself, never ages
+NUD_NOARP = 0x40  # what bridge(8) calls static: never moves by itself, never ages
+NUD_PERMANENT = 0x80
 _NTF_MASTER = 0x04
 _INGRESS, _INGRESS_HANDLE, _INGRESS_FILTERS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2
 _TCA_KIND, _TCA_OPTIONS = 1, 2
@@ -77,7 +78,7 @@ def disable_port(what: str, index: int) -> Message:
 
 def add_station(what: str, index: int, mac: str) -> Message:
     """Have the bridge know for good that `mac` is behind that port, wherever it was before."""
-    head = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, _NUD_NOARP, _NTF_MASTER, 0)
+    head = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, NUD_NOARP, _NTF_MASTER, 0)
     flags = NLM_F_CREATE | NLM_F_REPLACE
     return Message(what, RTM_NEWNEIGH, flags, head + packed(_NDA_LLADDR, nlattr.mac(mac)))
 
@@ -112,14 +113,15 @@ def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> Mes
     return Message(what, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
-def stations(socket_: NetlinkSocket) -> dict[int, tuple[str, ...]]:
-    """The hardware addresses known for good to be behind each port of a namespace, by its index."""
+def stations(socket_: NetlinkSocket, index: int = 0) -> dict[int, tuple[str, ...]]:
+    """The hardware addresses known for good to be behind each port of a namespace, by its index;
+    with an `index` of that port alone."""
     found: dict[int, list[str]] = defaultdict(list)
-    body = _NEIGHBOUR.pack(socket.AF_BRIDGE, 0, 0, 0, 0)
+    body = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, 0, 0, 0)
     for reply in socket_.dump(RTM_GETNEIGH, body):
         _, index, state, _, _ = _NEIGHBOUR.unpack_from(reply.data, _HEADER_SIZE)
         attributes = dict(split(reply.data[_HEADER_SIZE + _NEIGHBOUR.size :]))
-        if state == _NUD_NOARP and _NDA_LLADDR in attributes:
+        if state == NUD_NOARP and _NDA_LLADDR in attributes:
             found[index].append(attributes[_NDA_LLADDR].hex(":"))
     return {index: tuple(macs) for index, macs in found.items()}
 

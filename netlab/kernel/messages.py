@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any
 
 from netlab.kernel import nlattr
-from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, Message
+from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message
 from netlab.kernel.nlattr import packed
 from netlab.kernel.rtnetlink import ifinfmsg
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_DELNEIGH, RTM_GETNEIGH = 29, 30
 
 IFF_UP = 0x1
 _IFA_F_NODAD = 0x02
@@ -32,6 +33,7 @@ _RTN_UNICAST = 1
 _HEADER_SIZE = 16
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MASTER, _IFLA_LINKINFO, _IFLA_NET_NS_FD = 1, 3, 10, 18, 28
+_NDA_DST = 1
 _IFLA_INFO_KIND, _IFLA_INFO_DATA, _VETH_INFO_PEER = 1, 2, 1
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_CACHEINFO, _IFA_FLAGS = 1, 2, 6, 8
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY = 1, 4, 5
@@ -113,6 +115,24 @@ def set_mac(what: str, index: int, mac: str) -> Message:
     return _link(what, RTM_NEWLINK, index, [("IFLA_ADDRESS", mac)])
 
 
+def set_mtu(what: str, index: int, mtu: int) -> Message:
+    """Set the largest packet that a link takes, in bytes."""
+    return _link(what, RTM_NEWLINK, index, [("IFLA_MTU", mtu)])
+
+
+def rename(what: str, index: int, name: str) -> Message:
+    """Bring a link down and call it `name`; before Linux 6.2 one that is up keeps its name."""
+    body = struct.pack("=BxHiII", 0, 0, index, 0, IFF_UP) + packed(_IFLA_IFNAME, nlattr.text(name))
+    return Message(what, RTM_NEWLINK, 0, body)
+
+
+def delete_neighbour(what: str, index: int, ip: str) -> Message:
+    """Forget where `ip` is found on a link; fine when nobody knew."""
+    family, content = _ip(ip)
+    body = struct.pack("=BxxxiHBB", family, index, 0, 0, 0) + packed(_NDA_DST, content)
+    return Message(what, RTM_DELNEIGH, 0, body, frozenset({errno.ENOENT}))
+
+
 def delete_link(what: str, index: int) -> Message:
     """Delete a link, and with a veth its peer; fine when there is none."""
     gone = frozenset({errno.ENODEV})
@@ -136,10 +156,12 @@ def delete_address(what: str, index: int, address: str) -> Message:
 
 
 def add_route(what: str, destination: str, index: int, gateway: str | None) -> Message:
-    """A route in the main table; `gateway` None is a route to what is on the link itself."""
-    flags = NLM_F_CREATE | NLM_F_EXCL
-    tolerate = frozenset({errno.EEXIST})
-    return _route(what, RTM_NEWROUTE, destination, index, gateway, flags, tolerate)
+    """A route in the main table; `gateway` None is a route to what is on the link itself.
+
+    It takes the place of another one to the same destination.
+    """
+    flags = NLM_F_CREATE | NLM_F_REPLACE
+    return _route(what, RTM_NEWROUTE, destination, index, gateway, flags, frozenset())
 
 
 def delete_route(what: str, destination: str, index: int, gateway: str | None) -> Message:

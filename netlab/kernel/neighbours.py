@@ -1,4 +1,5 @@
-"""Telling neighbours that an address has moved here, so that they need not find out.
+"""Where neighbours are found: telling them that an address has moved here, so that they need not
+find out, and what somebody has said of them for good.
 
 The kernel does so by itself (arp_notify, ndisc_notify) when a link comes up, but not for an address
 that is added later.
@@ -9,6 +10,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+from collections.abc import Iterator
+
+from netlab.kernel import nlattr
+from netlab.kernel.bridgeport import NUD_PERMANENT
+from netlab.kernel.messages import RTM_GETNEIGH
+from netlab.kernel.netlink import NetlinkSocket
+
+_HEADER_SIZE = 16
+_NEIGHBOUR = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
+_NDA_DST, _NDA_LLADDR = 1, 2
 
 _ETHERTYPE_ARP = 0x0806
 _BROADCAST = b"\xff" * 6
@@ -17,6 +28,16 @@ _NEIGHBOUR_ADVERTISEMENT = 136
 _OVERRIDE = 0x20000000
 _TARGET_LINK_LAYER_ADDRESS = 2
 _ALL_NODES = "ff02::1"
+
+
+def permanent(netlink: NetlinkSocket) -> Iterator[tuple[int, str, str]]:
+    """(link's index, address, hardware address) of what no asking will change in a namespace."""
+    for reply in netlink.dump(RTM_GETNEIGH, _NEIGHBOUR.pack(0, 0, 0, 0, 0)):
+        _, index, state, _, _ = _NEIGHBOUR.unpack_from(reply.data, _HEADER_SIZE)
+        attributes = dict(nlattr.split(reply.data[_HEADER_SIZE + _NEIGHBOUR.size :]))
+        ip, mac = attributes.get(_NDA_DST), attributes.get(_NDA_LLADDR)
+        if state & NUD_PERMANENT and ip and mac:
+            yield index, str(ipaddress.ip_address(ip)), mac.hex(":")
 
 
 def announce(link: str, index: int, mac: str, ip: str) -> None:

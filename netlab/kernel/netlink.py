@@ -152,10 +152,7 @@ class NetlinkSocket:
         A dump that changes while it is read is read again by the kernel's own rules; the little
         that could be missed is caught by the next reading.
         """
-        self._sequence += 1
-        length = _HEADER.size + len(body)
-        flags = NLM_F_REQUEST | NLM_F_DUMP
-        self._socket.send(_HEADER.pack(length, kind, flags, self._sequence, 0) + body)
+        self._ask(kind, NLM_F_DUMP, body)
         replies: list[Reply] = []
         while True:
             for reply, flags, sequence, content in _split(self._socket.recv(1 << 20)):
@@ -167,6 +164,26 @@ class NetlinkSocket:
                     code = -_ERROR.unpack_from(content)[0]
                     raise _refusal(Message("list", kind, 0, b""), code, _extended(flags, content))
                 replies.append(_whole(reply, flags, sequence, content))
+
+    def get(self, kind: int, body: bytes) -> Reply | None:
+        """Ask for one thing of a kind; None when there is none such."""
+        self._ask(kind, 0, body)
+        while True:
+            for reply, flags, sequence, content in _split(self._socket.recv(1 << 20)):
+                if sequence != self._sequence:
+                    continue
+                if reply != _NLMSG_ERROR:
+                    return _whole(reply, flags, sequence, content)
+                code = -_ERROR.unpack_from(content)[0]
+                if code in (errno.ENODEV, errno.ENOENT):
+                    return None
+                raise _refusal(Message("get", kind, 0, b""), code, _extended(flags, content))
+
+    def _ask(self, kind: int, flags: int, body: bytes) -> None:
+        self._sequence += 1
+        length = _HEADER.size + len(body)
+        head = _HEADER.pack(length, kind, NLM_F_REQUEST | flags, self._sequence, 0)
+        self._socket.send(head + body)
 
 
 def _portions(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:

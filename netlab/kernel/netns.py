@@ -144,6 +144,12 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def mount_again(path: Path, namespace: int) -> None:
+    """Give a namespace that still lives (a descriptor of it) the mount back that it had."""
+    path.touch(mode=0o444, exist_ok=True)
+    syscalls.mount(f"/proc/thread-self/fd/{namespace}", path, flags=syscalls.MS_BIND)
+
+
 def link_name(name: str, path: Path) -> None:
     """Let `ip netns` know `path` as `name`; replaces a link only if it is ours or leads nowhere."""
     link = paths.netns_link(name)

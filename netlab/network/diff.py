@@ -2,17 +2,18 @@
 
 Additive where others have a say: links that the plan does not know are left alone in a node
 (pods' ports, whatever a user tries out), and of routes only our own (protocol `static`) are
-taken away. In the fabric nothing but the plan's links has a place.
+taken away. In the fabric nothing but the plan's links has a place. Within a pod all is left alone
+that is there beside what netlab gave it: it may be the pod's own doing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from netlab.network.model import Link, Namespace, Network, PodLink, Port, Sysctl
-from netlab.network.names import EXTERNAL_LINK
+from netlab.network.names import EXTERNAL_LINK, NODE_LINK, NODE_LINK_INDEX
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
@@ -27,10 +28,13 @@ from netlab.network.operations import (
     DeleteAddress,
     DeleteIngress,
     DeleteLink,
+    DeleteNeighbour,
     DeleteRoute,
     Operation,
+    Rename,
     SetMac,
     SetMaster,
+    SetMtu,
     SetPort,
     SetSysctl,
     SetUp,
@@ -39,15 +43,24 @@ from netlab.network.operations import (
 State = Mapping[str, Namespace]
 """What was read: the namespaces that exist, by name."""
 
+Stations = Mapping[str, str]
+"""The hardware address that answers for each address of a lab."""
+
 _NOTHING = Namespace("")
 _T = TypeVar("_T")
 
 
-def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
-    """The operations that turn `state` into `wanted`; none when it is that already."""
+def diff(wanted: Network, state: State, pods: Stations | None = None) -> tuple[Operation, ...]:
+    """The operations that turn `state` into `wanted`; none when it is that already.
+
+    `pods` are the stations that the plan does not know.
+    """
+    renames = [rename for planned in wanted.namespaces for rename in _renames(planned, state)]
+    state = {name: _renamed(found, renames) for name, found in state.items()}
     pairs = [_Pair(namespace, state.get(namespace.name)) for namespace in wanted.namespaces]
     new = frozenset(pair.wanted.name for pair in pairs if pair.actual is None)
     operations: list[Operation] = [CreateNamespace(p.wanted.name) for p in pairs if not p.actual]
+    operations += renames
     for pair in pairs:
         operations += _sysctls(pair)
     stale = {pair.wanted.name: _stale(pair, state, new) for pair in pairs}
@@ -61,9 +74,22 @@ def diff(wanted: Network, state: State) -> tuple[Operation, ...]:
     for pair in pairs:
         name = pair.wanted.name
         operations += _settings(pair, stale[name] | _far_ends(name, remade))
+    known = stations(wanted) | dict(pods or {})
     for pair in pairs:
+        operations += _neighbours(pair, known)
         operations += _masquerades(pair, wanted)
     return tuple(operations)
+
+
+def stations(network: Network) -> dict[str, str]:
+    """Where each planned address is found."""
+    return {
+        address.split("/")[0]: link.mac
+        for namespace in network.namespaces
+        for link in namespace.links
+        for address in link.addresses
+        if link.mac
+    }
 
 
 def announcements(
@@ -120,16 +146,66 @@ def pod_differs(pod: PodLink, inside: Namespace, port: Link | None) -> bool:
         pod.port.index,
     ):
         return True
-    pair = _Pair(pod.inside, inside)
+    pair = _Pair(pod.inside, inside, is_others=True)
     return bool([*_sysctls(pair), *_settings(pair, _misshapen(pair))])
+
+
+def pod_repairs(
+    pod: PodLink, inside: Namespace, port: Link | None, known: Stations
+) -> tuple[Operation, ...]:
+    """What an attached pod lacks of what it was given: its port as found, None where that is gone.
+
+    Its namespace stands. `known` are the stations of the whole lab.
+    """
+    renames = tuple(_renames(pod.inside, {inside.name: inside}))
+    pair = _Pair(pod.inside, _renamed(inside, renames), is_others=True)
+    settled = (*_sysctls(pair), *_neighbours(pair, known))
+    if port is None or pair.found.find(NODE_LINK) is None or _misshapen(pair):
+        anew = frozenset({NODE_LINK})
+        return (
+            *_in_the_way(pod, pair.found, port),
+            *pod_port(pod),
+            *settled,
+            *_settings(pair, anew),
+        )
+    return (*renames, *_port_settings(pod, port), *settled, *_settings(pair, frozenset()))
+
+
+def _in_the_way(pod: PodLink, inside: Namespace, port: Link | None) -> Iterator[Operation]:
+    """What is there of a pod's link, or bears its name or index."""
+    if port is not None:
+        yield DeleteLink(pod.node, port.name, port.index)
+    for link in inside.links:
+        if link.kind != "loopback" and (link.name == NODE_LINK or link.index == NODE_LINK_INDEX):
+            yield DeleteLink(inside.name, link.name, link.index)
+
+
+def _port_settings(pod: PodLink, found: Link) -> Iterator[Operation]:
+    wanted, node = pod.port, pod.node
+    name, index = wanted.name, wanted.index
+    if found.name != name:
+        yield Rename(node, found.name, index, name)
+    if found.master != wanted.master and wanted.master:
+        yield SetMaster(node, name, index, wanted.master, pod.master_index)
+    if found.mac != wanted.mac:
+        yield SetMac(node, name, index, wanted.mac)
+    if found.mtu != wanted.mtu:
+        yield SetMtu(node, name, index, wanted.mtu)
+    if found.name != name or not found.up:
+        yield SetUp(node, name, index)
+    yield from _port(node, wanted, found.as_port)
 
 
 @dataclass(frozen=True)
 class _Pair:
-    """A namespace as planned, and as it was found (None: not there)."""
+    """A namespace as planned, and as it was found (None: not there).
+
+    One that `is_others` may have more than what was planned.
+    """
 
     wanted: Namespace
     actual: Namespace | None
+    is_others: bool = False
 
     @property
     def found(self) -> Namespace:
@@ -139,14 +215,41 @@ class _Pair:
 def _sysctls(pair: _Pair) -> Iterator[Operation]:
     found = {sysctl.name: sysctl.value for sysctl in pair.found.sysctls}
     for sysctl in pair.wanted.sysctls:
-        if pair.actual is None or _differs(found.get(sysctl.name), sysctl):
+        if pair.actual is None or sysctl_differs(found.get(sysctl.name), sysctl):
             yield SetSysctl(pair.wanted.name, sysctl)
 
 
-def _differs(found: str | None, wanted: Sysctl) -> bool:
+def sysctl_differs(found: str | None, wanted: Sysctl) -> bool:
+    """Whether a value as found (None: the kernel has no such sysctl) is not as wanted."""
     if found is None:
         return wanted.required
     return wanted.enforced and found.split() != wanted.value.split()
+
+
+def _renames(planned: Namespace, state: State) -> Iterator[Rename]:
+    """Planned links that are there under another name."""
+    found = state.get(planned.name, _NOTHING)
+    for link in planned.links:
+        other = next((each for each in found.links if each.index == link.index), None)
+        if found.find(link.name) is None and other is not None and other.kind == link.kind:
+            yield Rename(planned.name, other.name, other.index, link.name)
+
+
+def _renamed(found: Namespace, renames: Iterable[Rename]) -> Namespace:
+    """The namespace after that: the links are down, and with that have no routes."""
+    names = {each.name: each.wanted for each in renames if each.namespace == found.name}
+    if not names:
+        return found
+    return replace(
+        found,
+        links=tuple(
+            replace(link, name=names[link.name], up=False, unrouted=())
+            if link.name in names
+            else replace(link, master=names.get(link.master or "", link.master))
+            for link in found.links
+        ),
+        routes=tuple(route for route in found.routes if route.link not in names),
+    )
 
 
 def _stale(pair: _Pair, state: State, new: frozenset[str]) -> frozenset[str]:
@@ -251,11 +354,12 @@ def _settings(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
     """
     for link in pair.wanted.links:
         found = None if link.name in stale else pair.found.find(link.name)
-        yield from _link_settings(pair.wanted, link, found)
+        yield from _link_settings(pair, link, found)
     yield from _routes(pair, stale)
 
 
-def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iterator[Operation]:
+def _link_settings(pair: _Pair, link: Link, found: Link | None) -> Iterator[Operation]:
+    namespace = pair.wanted
     name, index = link.name, link.index
     made_here = link.kind == "bridge" or link.peer is not None
     if found is not None and made_here and found.master != link.master and link.master:
@@ -263,10 +367,12 @@ def _link_settings(namespace: Namespace, link: Link, found: Link | None) -> Iter
         yield SetMaster(namespace.name, name, index, master.name, master.index)
     if found is not None and link.mac and found.mac != link.mac:
         yield SetMac(namespace.name, name, index, link.mac)
+    if found is not None and found.mtu != link.mtu and not pair.is_others:
+        yield SetMtu(namespace.name, name, index, link.mtu)
     if not (found.up if found is not None else made_here):
         yield SetUp(namespace.name, name, index)
     have: Sequence[str] = found.addresses if found is not None else ()
-    if link.kind != "loopback":
+    if link.kind != "loopback" and not pair.is_others:
         for address in _without(have, link.addresses):
             yield DeleteAddress(namespace.name, name, index, address)
     if found is not None:
@@ -281,12 +387,20 @@ def _routes(pair: _Pair, stale: frozenset[str]) -> Iterator[Operation]:
     namespace = pair.wanted
     standing = [route for route in pair.found.routes if route.link not in stale]
     for route in _without(standing, namespace.routes):
-        if (link := pair.found.find(route.link)) is not None:
+        if not pair.is_others and (link := pair.found.find(route.link)) is not None:
             yield DeleteRoute(namespace.name, route, link.index)
-    # A route goes with its link's last address or its link; adding one that is there is fine.
+    # A route goes with its link's last address or its link, and when that is brought down.
     for route in namespace.routes:
         if route not in standing:
             yield AddRoute(namespace.name, route, namespace.link(route.link).index)
+
+
+def _neighbours(pair: _Pair, known: Stations) -> Iterator[Operation]:
+    """What somebody said of where an address is found, and is not so."""
+    for neighbour in pair.found.neighbours:
+        link = pair.wanted.find(neighbour.link)
+        if link is not None and neighbour.mac != known.get(neighbour.ip, neighbour.mac):
+            yield DeleteNeighbour(pair.wanted.name, neighbour, link.index)
 
 
 def _masquerades(pair: _Pair, wanted: Network) -> Iterator[Operation]:

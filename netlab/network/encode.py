@@ -17,11 +17,14 @@ from netlab.network.operations import (
     DeleteAddress,
     DeleteIngress,
     DeleteLink,
+    DeleteNeighbour,
     DeleteRoute,
     DisablePort,
     Operation,
+    Rename,
     SetMac,
     SetMaster,
+    SetMtu,
     SetPort,
     SetUp,
 )
@@ -37,10 +40,13 @@ NETLINK = (
     DeleteAddress,
     DeleteIngress,
     DeleteLink,
+    DeleteNeighbour,
     DeleteRoute,
     DisablePort,
+    Rename,
     SetMac,
     SetMaster,
+    SetMtu,
     SetPort,
     SetUp,
 )
@@ -118,6 +124,13 @@ def _change(operation: Operation) -> Message:
             return messages.set_master(what, index, master_index)
         case SetMac(where, name, index, mac):
             return messages.set_mac(f"give {name} in {where} the address {mac}", index, mac)
+        case SetMtu(where, name, index, mtu):
+            return messages.set_mtu(f"have {name} in {where} take {mtu} bytes", index, mtu)
+        case Rename(where, name, index, wanted):
+            return messages.rename(f"call {name} in {where} {wanted}", index, wanted)
+        case DeleteNeighbour(where, neighbour, index):
+            what = f"have {where} ask again for {neighbour.ip} on {neighbour.link}"
+            return messages.delete_neighbour(what, index, neighbour.ip)
         case DeleteLink(where, name, index):
             return messages.delete_link(f"delete {name} in {where}", index)
         case DeleteAddress(where, name, index, address):

@@ -56,7 +56,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Link:
-    """An interface, with its addresses (`10.244.1.7/24`).
+    """An interface, with its addresses (`10.244.1.7/24`) and the largest packet it takes (bytes).
 
     A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
     port of, `as_port` how that treats it. `unrouted` are those of its addresses whose on-link route
@@ -76,6 +76,7 @@ class Link:
     unrouted: tuple[str, ...] = ()
     announced: tuple[str, ...] = ()
     peer: Peer | None = None
+    mtu: int = 1500
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,15 @@ class Route:
     destination: str
     link: str
     gateway: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Where somebody said for good that an address is found on a link; never planned."""
+
+    ip: str
+    link: str
+    mac: str
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,7 @@ class Namespace:
     routes: tuple[Route, ...] = ()
     sysctls: tuple[Sysctl, ...] = ()
     masquerades: tuple[Masquerade, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
     def link(self, name: str) -> Link:
         """The link of that name; `KeyError` if there is none."""

@@ -24,6 +24,9 @@ NODES_BRIDGE, EXTERNAL_BRIDGE = "nodes", "external"
 NODES_BRIDGE_INDEX, EXTERNAL_BRIDGE_INDEX = 2, 3
 FIRST_PORT_INDEX = 10
 
+# And those of pods' ports.
+FIRST_POD_PORT_INDEX = 1 << 30
+
 
 def namespace(lab: str, *parts: str) -> str:
     """`demo.worker001`, `demo.default.web-0`: shortened with a hash where too long for a file."""
@@ -54,7 +57,7 @@ def pod_port_index(uid: str, ip: str, pod_cidr: str) -> int:
     """
     network = ipaddress.ip_network(pod_cidr)
     offset = int(ipaddress.ip_address(ip)) - int(network.network_address)
-    return 1 << 30 | (offset & 0xFFFF) << 14 | int(digest(uid)[:8], 16) & 0x3FFF
+    return FIRST_POD_PORT_INDEX | (offset & 0xFFFF) << 14 | int(digest(uid)[:8], 16) & 0x3FFF
 
 
 def pod_port(index: int) -> str:

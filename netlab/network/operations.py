@@ -9,7 +9,7 @@ import shlex
 from dataclasses import dataclass
 
 from netlab.network.guard import Program, bytecode
-from netlab.network.model import Link, Masquerade, Port, Route, Rules, Sysctl
+from netlab.network.model import Link, Masquerade, Neighbour, Port, Route, Rules, Sysctl
 
 NFT_TABLE = "netlab"
 _PROGRAMS: dict[Rules, str] = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
@@ -151,6 +151,44 @@ class SetMac(Operation):
 
 
 @dataclass(frozen=True)
+class SetMtu(Operation):
+    """Set the largest packet that a link takes, in bytes."""
+
+    name: str
+    index: int
+    mtu: int
+
+    def describe(self) -> str:
+        """`ip link set … mtu …`."""
+        return self._ip("link", "set", self.name, "mtu", str(self.mtu))
+
+
+@dataclass(frozen=True)
+class Rename(Operation):
+    """Bring a link down, since no other can be renamed everywhere, and give it its name."""
+
+    name: str
+    index: int
+    wanted: str
+
+    def describe(self) -> str:
+        """`ip link set … down name …`."""
+        return self._ip("link", "set", self.name, "down", "name", self.wanted)
+
+
+@dataclass(frozen=True)
+class DeleteNeighbour(Operation):
+    """Have a namespace ask again where an address is found."""
+
+    neighbour: Neighbour
+    index: int
+
+    def describe(self) -> str:
+        """`ip neigh delete`."""
+        return self._ip("neigh", "delete", self.neighbour.ip, "dev", self.neighbour.link)
+
+
+@dataclass(frozen=True)
 class SetPort(Operation):
     """Set how a bridge treats a port: its three switches."""
 
@@ -276,14 +314,14 @@ class Announce(Operation):
 
 @dataclass(frozen=True)
 class AddRoute(Operation):
-    """Add a route to the main table."""
+    """Add a route to the main table, in the place of another one to the same destination."""
 
     route: Route
     index: int
 
     def describe(self) -> str:
-        """`ip route add`."""
-        return self._ip("route", "add", *_route_words(self.route))
+        """`ip route replace`."""
+        return self._ip("route", "replace", *_route_words(self.route))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from netlab.network.model import (
     Port,
     Route,
     Rules,
+    Sysctl,
 )
 from netlab.network.sysctls import CLIENT, FABRIC, INTERNET, NODE, POD, families
 from netlab.objects.lab import Client, Lab, Node
@@ -224,12 +225,18 @@ def _pod_namespace(lab: Lab, node: Node, name: str, port: Link, ips: Sequence[st
         name=name,
         links=(_loopback(), link),
         routes=tuple(_default(names.NODE_LINK, _first(cidr)) for cidr in cidrs),
-        sysctls=POD + families(v6=_v6(lab)),
+        sysctls=pod_sysctls(lab),
     )
 
 
+def pod_sysctls(lab: Lab) -> tuple[Sysctl, ...]:
+    """Those of every pod."""
+    return POD + families(v6=_v6(lab))
+
+
 def _loopback(addresses: tuple[str, ...] = ()) -> Link:
-    return Link(names.LOOPBACK, names.LOOPBACK_INDEX, "loopback", addresses=addresses)
+    name, index = names.LOOPBACK, names.LOOPBACK_INDEX
+    return Link(name, index, "loopback", addresses=addresses, mtu=65536)
 
 
 def _bridge(namespace: str, name: str, index: int, addresses: tuple[str, ...] = ()) -> Link:

@@ -12,10 +12,22 @@ from socket import AF_INET
 from typing import Any, cast
 
 from netlab.kernel import bridgeport, messages, netns, paths, sysctl
-from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel import neighbours as kernel_neighbours
+from netlab.kernel.netlink import NetlinkSocket, Reply
 from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 from netlab.network import masquerade
-from netlab.network.model import Link, LinkKind, Namespace, Network, Port, Route, Sysctl
+from netlab.network.model import (
+    Link,
+    LinkKind,
+    Masquerade,
+    Namespace,
+    Neighbour,
+    Network,
+    Port,
+    Route,
+    Sysctl,
+)
+from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import AddMasquerade
 
 _IFF_UP = 0x1
@@ -25,47 +37,74 @@ _KINDS = ("bridge", "veth")
 _LINK_LOCAL = ipaddress.ip_network("fe80::/10")
 
 
-def state(wanted: Network, lab_dir: Path) -> dict[str, Namespace]:
-    """The namespaces of `wanted` that exist, with what of them the plan speaks about."""
+def state(wanted: Network, lab_dir: Path, *, rules: bool = True) -> dict[str, Namespace]:
+    """The namespaces of `wanted` that exist, with what of them the plan speaks about.
+
+    Without `rules` masquerading is taken to be as planned: looking takes a process each.
+    """
     found = {}
     for planned in wanted.namespaces:
         path = paths.namespace(lab_dir, planned.name)
         if netns.exists(path):
-            rules = [
-                AddMasquerade(planned.name, rule, wanted.rules) for rule in planned.masquerades
-            ]
-            present = tuple(op.masquerade for op in rules if masquerade.present(op, lab_dir))
             actual = namespace(path, planned.name, [entry.name for entry in planned.sysctls])
+            present = _masquerades(planned, wanted, lab_dir) if rules else planned.masquerades
             found[planned.name] = replace(actual, masquerades=present)
     return found
+
+
+def _masquerades(planned: Namespace, wanted: Network, lab_dir: Path) -> tuple[Masquerade, ...]:
+    rules = [AddMasquerade(planned.name, rule, wanted.rules) for rule in planned.masquerades]
+    return tuple(op.masquerade for op in rules if masquerade.present(op, lab_dir))
 
 
 def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Namespace:
     """What is in the namespace at `path` (or of that descriptor): bridges, veths, lo, our routes.
 
-    `sysctls` are those to read as well. A link's `peer` stays None: it lies elsewhere.
+    `sysctls` are those to read as well. A link's `peer` stays None: it lies elsewhere. Pods' ports,
+    of which there may be a thousand, are left out.
     """
     with netns.entered(path):
         values = [(entry, sysctl.read(entry)) for entry in sysctls]
         with NetlinkSocket() as socket:
-            found = links(socket)
-            ours = routes(socket, {link.index: link.name for link in found})
+            found = links(socket, below=FIRST_POD_PORT_INDEX)
+            names = {link.index: link.name for link in found}
+            ours, told = routes(socket, names), neighbours(socket, names)
     return Namespace(
         name=name,
         links=found,
         routes=ours,
         sysctls=tuple(Sysctl(entry, value) for entry, value in values if value is not None),
+        neighbours=told,
     )
 
 
-def links(socket: NetlinkSocket) -> tuple[Link, ...]:
-    """The links of a namespace, with their addresses, in the order of their indexes."""
-    body = struct.pack("=BxHiII", 0, 0, 0, 0, 0)
-    entries = [_decode(ifinfmsg, reply.data) for reply in socket.dump(messages.RTM_GETLINK, body)]
+def links(socket: NetlinkSocket, *, below: int = 1 << 31) -> tuple[Link, ...]:
+    """The links of a namespace whose index is `below` that, with their addresses, in order."""
+    body = _link_request(0)
+    replies = socket.dump(messages.RTM_GETLINK, body)
+    entries = [_decode(ifinfmsg, reply.data) for reply in replies if _index(reply) < below]
     names = {entry["index"]: entry.get_attr("IFLA_IFNAME") for entry in entries}
     addresses, on_link = _addresses(socket), _on_link(socket)
     found = [_link(entry, names, addresses[entry["index"]], on_link) for entry in entries]
     return tuple(sorted((link for link in found if link), key=lambda link: link.index))
+
+
+def port(socket: NetlinkSocket, index: int, masters: Mapping[int, str]) -> Link | None:
+    """The port of that index with its station and guard; None if there is none.
+
+    `masters` are the names of the bridges of the namespace.
+    """
+    reply = socket.get(messages.RTM_GETLINK, _link_request(index))
+    found = _link(_decode(ifinfmsg, reply.data), masters, (), set()) if reply else None
+    return next(guarded(socket, [found], index)) if found else None
+
+
+def _link_request(index: int) -> bytes:
+    return struct.pack("=BxHiII", 0, 0, index, 0, 0)
+
+
+def _index(reply: Reply) -> int:
+    return int(struct.unpack_from("=i", reply.data, 16 + 4)[0])
 
 
 def _link(
@@ -82,7 +121,7 @@ def _link(
     own = [a for a in addresses if a not in announced]
     unrouted = [a for a in own if up and index != 1 and (_network(a), index) not in on_link]
     return Link(
-        name=names[index],
+        name=entry.get_attr("IFLA_IFNAME"),
         index=index,
         kind=cast(LinkKind, kind),
         mac=entry.get_attr("IFLA_ADDRESS") if kind != "loopback" else "",
@@ -92,6 +131,7 @@ def _link(
         addresses=tuple(own),
         unrouted=tuple(unrouted),
         announced=tuple(announced),
+        mtu=entry.get_attr("IFLA_MTU"),
     )
 
 
@@ -103,9 +143,12 @@ def _port(data: Any) -> Port:
     )
 
 
-def guarded(socket: NetlinkSocket, found: Iterable[Link]) -> Iterator[Link]:
-    """The links with what `links` does not ask for: their ports' stations and guards."""
-    stations = bridgeport.stations(socket)
+def guarded(socket: NetlinkSocket, found: Iterable[Link], index: int = 0) -> Iterator[Link]:
+    """The links with what `links` does not ask for: their ports' stations and guards.
+
+    `index` is that of the only one, if it is one.
+    """
+    stations = bridgeport.stations(socket, index)
     for link in found:
         guard = bridgeport.first_filter(socket, link.index)
         port = replace(link.as_port, stations=stations.get(link.index, ()), guard=guard)
@@ -155,6 +198,12 @@ def routes(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Route, ...]
         for entry in _main_table(socket)
         if entry["proto"] == _PROTOCOL_STATIC and entry.get_attr("RTA_OIF") in names
     )
+
+
+def neighbours(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Neighbour, ...]:
+    """What somebody has said for good of where addresses are found on these links."""
+    said = kernel_neighbours.permanent(socket)
+    return tuple(Neighbour(ip, names[index], mac) for index, ip, mac in said if index in names)
 
 
 def _main_table(socket: NetlinkSocket) -> list[Any]:

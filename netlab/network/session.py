@@ -87,6 +87,21 @@ class Session:
                 error.add_note(f"while undoing: {trouble}")
             raise
 
+    def attempt(self, operations: Sequence[Operation]) -> list[NetlabError | OSError]:
+        """Carry out in order what can be, undoing nothing; what was refused."""
+        refused: list[NetlabError | OSError] = []
+        for run in runs(operations):
+            try:
+                if isinstance(run[0], NETLINK):
+                    encoded = [message(operation, self.descriptor) for operation in run]
+                    socket = self.socket(run[0].namespace)
+                    refused += [error for _, error in socket.attempt(encoded)]
+                else:
+                    self._other(run[0])
+            except (NetlabError, OSError) as error:
+                refused.append(error)
+        return refused
+
     def undo(self, operations: Sequence[Operation]) -> list[Exception]:
         """Take back operations that may have happened; what could not be, as errors."""
         created = {op.namespace for op in operations if isinstance(op, CreateNamespace)}

@@ -68,6 +68,11 @@ NODE = (
 )
 
 
+def is_told(name: str) -> bool:
+    """Whether the kernel tells who listens (netconf) that a sysctl was set."""
+    return name.rpartition(".")[2] in ("ip_forward", "forwarding", "rp_filter")
+
+
 def families(*, v6: bool, forwarding: bool = False) -> tuple[Sysctl, ...]:
     """IPv6 off (its multicast chatter dominates on big bridges), or on and quiet."""
     if not v6:

@@ -95,6 +95,13 @@ DAMAGE = {
     "rules gone": ("worker001", "iptables -t nat -F POSTROUTING"),
     "mac": ("internet", "ip link set eth0 address 02:00:00:00:00:99"),
     "renamed": ("worker001", "ip link set eth1 down && ip link set eth1 name uplink"),
+    "bridge renamed": ("worker001", "ip link set cni0 down && ip link set cni0 name br0"),
+    "route replaced": ("worker001", "ip route replace 10.244.2.0/24 via 10.10.11.10"),
+    "mtu": ("worker001", "ip link set eth0 mtu 576"),
+    "neighbour": (
+        "worker001",
+        "ip neigh replace 10.10.11.12 lladdr 02:00:00:00:00:99 dev eth0 nud permanent",
+    ),
 }
 
 

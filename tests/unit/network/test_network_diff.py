@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from netlab.network import plan
-from netlab.network.diff import announcements, attach, diff, pod_differs, pod_port_repairs
-from netlab.network.model import Link, Route, Sysctl
+import pytest
+
+from netlab.network import findings, plan
+from netlab.network.diff import (
+    announcements,
+    attach,
+    diff,
+    pod_differs,
+    pod_port_repairs,
+    pod_repairs,
+    stations,
+)
+from netlab.network.model import Link, Neighbour, Port, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
     AddGuard,
@@ -20,8 +30,12 @@ from netlab.network.operations import (
     DeleteAddress,
     DeleteIngress,
     DeleteLink,
+    DeleteNeighbour,
     DeleteRoute,
+    Rename,
+    SetMac,
     SetMaster,
+    SetMtu,
     SetPort,
     SetSysctl,
     SetUp,
@@ -43,16 +57,16 @@ def as_read(network=WANTED):
     }
 
 
-def changed(name, **fields):
+def changed(where, /, **fields):
     state = as_read()
-    state[name] = replace(state[name], **fields)
+    state[where] = replace(state[where], **fields)
     return diff(WANTED, state)
 
 
-def with_link(name, link_name, **fields):
-    links = as_read()[name].links
+def with_link(where, link_name, /, **fields):
+    links = as_read()[where].links
     new = tuple(replace(link, **fields) if link.name == link_name else link for link in links)
-    return changed(name, links=new)
+    return changed(where, links=new)
 
 
 def test_nothing_to_do_for_what_stands():
@@ -271,3 +285,102 @@ def test_a_pods_port_is_mended_where_it_differs():
         AddIngress(node, name, index),
         AddGuard(node, name, index, wanted.guard),
     )
+
+
+def test_renamed_link_gets_its_name_back_and_is_brought_up():
+    found = as_read()[NODE]
+    links = [replace(e, name="uplink") if e.name == "eth0" else e for e in found.links]
+    routes = [replace(r, link="uplink") if r.link == "eth0" else r for r in found.routes]
+    assert changed(NODE, links=tuple(links), routes=tuple(routes)) == (
+        Rename(NODE, "uplink", 2, "eth0"),
+        SetUp(NODE, "eth0", 2),
+        *(AddRoute(NODE, route, 2) for route in found.routes if route.link == "eth0"),
+    )
+
+
+def test_mtu_is_set_back():
+    assert with_link(NODE, "eth0", mtu=576) == (SetMtu(NODE, "eth0", 2, 1500),)
+
+
+def test_only_neighbours_that_are_elsewhere_are_asked_for_again():
+    other = WANTED.namespace(OTHER_NODE).link("eth0")
+    ip = other.addresses[0].split("/")[0]
+    wrong = Neighbour(ip, "eth0", "02:00:00:00:00:99")
+    right = Neighbour(ip, "eth0", other.mac)
+    strange = Neighbour("10.10.11.200", "eth0", "02:00:00:00:00:99")
+    assert changed(NODE, neighbours=(right, strange)) == ()
+    assert changed(NODE, neighbours=(wrong, strange)) == (DeleteNeighbour(NODE, wrong, 2),)
+    of_pod = Neighbour("10.244.1.2", "cni0", "02:00:00:00:00:99")
+    state = as_read()
+    state[NODE] = replace(state[NODE], neighbours=(of_pod,))
+    assert diff(WANTED, state) == ()
+    known = {"10.244.1.2": pod().inside.link("eth0").mac}
+    assert diff(WANTED, state, known) == (DeleteNeighbour(NODE, of_pod, 4),)
+
+
+def repairs(inside=None, port="as planned", **eth0):
+    """What a pod lacks whose namespace, port or eth0 differ so."""
+    link = pod()
+    inside = inside or link.inside
+    links = [replace(e, **eth0) if e.name == "eth0" else e for e in inside.links]
+    found = port_of(link) if port == "as planned" else port
+    return pod_repairs(link, replace(inside, links=tuple(links)), found, stations(WANTED))
+
+
+def test_a_pod_as_planned_is_left_alone_with_all_it_did_beside():
+    link = pod()
+    inside = replace(
+        link.inside,
+        links=(*link.inside.links, Link("br9", 9, "bridge", mac="02:00:00:00:00:01")),
+        routes=(*link.inside.routes, Route("192.0.2.0/24", "eth0", "10.244.1.1")),
+    )
+    assert repairs() == ()
+    own = (*link.inside.link("eth0").addresses, "192.0.2.9/24")
+    assert repairs(inside, addresses=own, announced=("192.0.2.8/32",), mtu=1300) == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "kinds", "words"),
+    [
+        ({"up": False}, [SetUp], "eth0 is down"),
+        ({"addresses": ()}, [AddAddress], "eth0 lacks 10.244.1.2/24"),
+        ({"mac": "02:00:00:00:00:09"}, [SetMac], "eth0 has another hardware address than "),
+        ({"name": "mine"}, [Rename, SetUp], "eth0 is called mine; eth0 is down"),
+    ],
+)
+def test_what_a_pod_was_given_is_put_back(fields, kinds, words):
+    found = repairs(**fields)
+    assert [type(each) for each in found] == kinds
+    assert findings.summary(found).startswith(words)
+
+
+def test_a_pod_without_its_link_gets_a_new_one():
+    link = pod()
+    alone = replace(link.inside, links=link.inside.links[:1], routes=())
+    port = [AddVeth, SetPort, AddStation, AddIngress, AddGuard]
+    rest = [SetUp, AddAddress, AddRoute]
+    assert [type(each) for each in repairs(alone, None)] == [*port, *rest]
+    found = [type(each) for each in repairs(alone, port_of(link))]
+    assert found == [DeleteLink, *port, *rest], "what is left of the pair is in the way"
+
+
+def test_a_port_that_left_its_bridge_lost_how_it_was_treated():
+    link = pod()
+    found = repairs(port=replace(link.port, peer=None, master=None, as_port=Port()))
+    kinds = [SetMaster, SetPort, AddStation, DeleteIngress, AddIngress, AddGuard]
+    assert [type(each) for each in found] == kinds
+
+
+def test_ports_of_the_fabric_are_told_of_their_other_ends():
+    down = with_link("demo.fabric", "worker001-eth0", up=False)
+    assert findings.by_namespace(WANTED, down) == {NODE: "worker001-eth0 is down"}
+    gone = with_link("demo.fabric", "nodes", index=99)
+    assert findings.by_namespace(WANTED, gone)["demo.fabric"] == (
+        "nodes is in the way; the bridge nodes is gone"
+    )
+
+
+def test_much_is_summed_up():
+    operations = [SetUp(NODE, f"link{number}", number) for number in range(9)]
+    assert findings.summary(operations).endswith("link5 is down; and 3 more")
+    assert findings.summary([]) == ""

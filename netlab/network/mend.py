@@ -1,0 +1,91 @@
+"""Putting right what was changed by hand while everything runs: look, mend, look again.
+
+Unlike in `apply`, what cannot be mended undoes nothing of what can. Rules are not looked at here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from netlab.errors import KernelRefused, NetlabError
+from netlab.kernel import netns, paths, sysctl
+from netlab.network import diff, read
+from netlab.network.diff import Stations
+from netlab.network.model import Network, PodLink, Sysctl
+from netlab.network.operations import Operation
+from netlab.network.session import Session
+from netlab.network.sysctls import is_told
+
+
+def cluster_damage(network: Network, lab_dir: Path, pods: Stations) -> tuple[Operation, ...]:
+    """What there is to mend of the network that stands before any pod."""
+    return diff.diff(network, read.state(network, lab_dir, rules=False), pods)
+
+
+def pod_damage(
+    pods: Sequence[PodLink], lab_dir: Path, known: Stations
+) -> dict[str, list[Operation]]:
+    """What there is to mend of attached pods, by uid; those whose namespace or node is gone are
+    left out. `known` are the stations of the whole lab."""
+    found: dict[str, list[Operation]] = {}
+    with Session(lab_dir) as session:
+        for pod in pods:
+            try:
+                damage = _of_pod(session, pod, lab_dir, known)
+            except (NetlabError, OSError):  # it goes, or its node does
+                continue
+            if damage:
+                found[pod.uid] = list(damage)
+    return found
+
+
+def _of_pod(
+    session: Session, pod: PodLink, lab_dir: Path, known: Stations
+) -> tuple[Operation, ...]:
+    path = paths.namespace(lab_dir, pod.name)
+    if not netns.exists(path):
+        raise KernelRefused(f"there is no namespace {pod.name}", 2)
+    sysctls = [entry.name for entry in pod.inside.sysctls]
+    inside = read.namespace(session.descriptor(pod.name), pod.name, sysctls)
+    masters = {pod.master_index: pod.port.master or ""}
+    port = read.port(session.socket(pod.node), pod.port.index, masters)
+    return diff.pod_repairs(pod, inside, port, known)
+
+
+def mend(operations: Iterable[Operation], lab_dir: Path) -> list[NetlabError | OSError]:
+    """Carry out what can be; returns what was refused."""
+    with Session(lab_dir) as session:
+        return session.attempt(list(operations))
+
+
+def quiet_sysctls(sysctls: Iterable[Sysctl]) -> tuple[Sysctl, ...]:
+    """Those of them of which nobody tells that they were set."""
+    return tuple(entry for entry in sysctls if entry.enforced and not is_told(entry.name))
+
+
+def differ(descriptor: int, wanted: Sequence[Sysctl]) -> bool:
+    """Whether a sysctl of a namespace is not as wanted. Some 10 µs each."""
+    with netns.entered(descriptor):
+        found = {entry.name: sysctl.read(entry.name) for entry in wanted}
+    return any(diff.sysctl_differs(found[entry.name], entry) for entry in wanted)
+
+
+def names() -> set[str]:
+    """The names that `ip netns` knows."""
+    return {entry.name for entry in paths.netns_dir().iterdir()}
+
+
+def put_back(names: Mapping[str, int], lab_dir: Path) -> list[str]:
+    """Give namespaces their mounts and names back, by descriptors of them; returns those that had
+    lost either."""
+    lost = []
+    for name, descriptor in names.items():
+        path = paths.namespace(lab_dir, name)
+        if not netns.exists(path):
+            netns.mount_again(path, descriptor)
+            lost.append(name)
+        if not paths.netns_link(name).is_symlink():
+            netns.link_name(name, path)
+            lost.append(name)
+    return sorted(set(lost))
