@@ -30,6 +30,8 @@ from netlab.agents.draining import Draining
 from netlab.agents.health import HealthPorts
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.leases import Leases
+from netlab.agents.network import NetworkAgent
+from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder import ResponderKeeper
@@ -81,6 +83,7 @@ class Daemon:
         self._pods: Kubelet | None = None
         self._controllers: Running | None = None
         self._announcer: Announcer | None = None
+        self._network_agent: NetworkAgent | None = None
         self.streams = LabStreams()
 
     async def run(self, ready: int) -> None:
@@ -130,6 +133,7 @@ class Daemon:
             scheduled = meta.condition(pod, "PodScheduled")
             if not meta.spec(pod).get("nodeName") and scheduled:
                 lines.append(f"pod {meta.key(pod)}: {scheduled.get('message', 'not scheduled')}")
+        lines += self._network_agent.waiting_for() if self._network_agent else ()
         return unsaved + lines + list(self._announcer.waiting_for() if self._announcer else ())
 
     def _unsaved(self) -> Iterator[str]:
@@ -237,9 +241,25 @@ class Daemon:
             now=_now,
         )
         self._stack.push_async_callback(kubelet.stop)
+        self._network_agent = await self._start_network(kubelet, controllers)
         await kubelet.start()
         self._pods = kubelet
         self.streams.connect(kubelet)
+
+    async def _start_network(self, kubelet: Kubelet, controllers: Running) -> NetworkAgent:
+        recorder = controllers.recorder.source("netlab-network")
+        self._node_status = NodeStatus(self.lab, self._informers, recorder, _now)
+        agent = NetworkAgent(
+            self.lab,
+            self._directory,
+            kubelet.wiring,
+            kubelet.attached,
+            self._node_status,
+            recorder,
+        )
+        self._stack.push_async_callback(agent.stop)
+        await agent.start()
+        return agent
 
     async def _start_proxies(self, keeper: ResponderKeeper) -> None:
         for node in self.lab.nodes:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from netlab.agents.actions import Actions
+from netlab.agents.attached import Attached
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
@@ -52,7 +53,8 @@ class Kubelet:
     ) -> None:
         self.keeper = keeper
         self._informers = informers
-        self._wiring = PodWiring(lab, directory)
+        self.attached = Attached()
+        self.wiring = self._wiring = PodWiring(lab, directory, self.attached)
         events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)

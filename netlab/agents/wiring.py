@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netlab.agents.attached import Attached
 from netlab.agents.podrun import PodRun
 from netlab.kernel import netns, paths
 from netlab.network import apply, plan
@@ -22,11 +23,16 @@ log = logging.getLogger(__name__)
 
 
 class PodWiring:
-    """Plans each pod's link and has it made; see `network.apply`."""
+    """Plans each pod's link and has it made; see `network.apply`.
 
-    def __init__(self, lab: Lab, directory: Path) -> None:
+    `attached` knows of those that stand, for whoever is to mend them.
+    """
+
+    def __init__(self, lab: Lab, directory: Path, attached: Attached | None = None) -> None:
         self._lab = lab
         self._directory = directory
+        self._attached = attached or Attached()
+        self._runs: dict[str, PodRun] = {}
 
     def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Make what is missing; returns what failed, by the pod's uid.
@@ -36,19 +42,38 @@ class PodWiring:
         for run in runs:
             run.directory.mkdir(parents=True, exist_ok=True)
         before = {run.uid: _inode(run.netns) for run in runs}
-        failed = apply.attach_pods([self._link(run) for run in runs], self._directory)
+        links = [self._link(run) for run in runs]
+        with self._attached.turn:
+            self._attached.remove([run.uid for run in runs])
+            failed = apply.attach_pods(links, self._directory)
+            self._attached.add([link for link in links if link.uid not in failed], self._directory)
         for run in runs:
+            self._runs[run.uid] = run
             run.renewed = before[run.uid] is None or _inode(run.netns) != before[run.uid]
         return failed
 
     def detach(self, runs: Sequence[PodRun]) -> None:
         """Take away what is there: ports, namespaces and files."""
         own = [run for run in runs if not run.host_network]
-        apply.detach_pods([self._link(run) for run in own if run.ips], self._directory)
-        # A controller that ended may have attached them without coming to say with which address.
-        self._remove([self._name(run.pod) for run in own if not run.ips])
+        with self._attached.turn:
+            self._attached.remove([run.uid for run in own])
+            apply.detach_pods([self._link(run) for run in own if run.ips], self._directory)
+            # A controller that ended may have attached them without coming to say with which
+            # address.
+            self._remove([self._name(run.pod) for run in own if not run.ips])
+        for run in own:
+            self._runs.pop(run.uid, None)
         for run in runs:
             _remove_files(run.directory)
+
+    def run(self, uid: str) -> PodRun | None:
+        """The attached pod of that uid."""
+        return self._runs.get(uid)
+
+    def links(self, uids: Iterable[str]) -> list[PodLink]:
+        """How those of these pods that are attached, and not about to end, are to be."""
+        runs = (self._runs.get(uid) for uid in uids if self._attached.get(uid))
+        return [self._link(run) for run in runs if run is not None and not run.stopping]
 
     def _remove(self, names: Iterable[str]) -> None:
         """Take namespaces away, of which only the names are known; their links go with them."""

@@ -69,6 +69,9 @@ def _node(node: Node, architecture: str) -> Object:
 
 # type → status, reason and message, as a kubelet words them; `Ready` comes last.
 _CONDITIONS = {
+    "NetworkUnavailable": (
+        "False", "NetworkAsPlanned", "the node's links, addresses and routes are as planned",
+    ),
     "MemoryPressure": (
         "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available",
     ),
@@ -76,6 +79,30 @@ _CONDITIONS = {
     "PIDPressure": ("False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
     "Ready": ("True", "KubeletReady", "the node's namespace, routes and rules are in place"),
 }  # fmt: skip
+
+
+def network_available() -> dict[str, str]:
+    """The condition of a node whose network is as planned, without times."""
+    return _condition("NetworkUnavailable", *_CONDITIONS["NetworkUnavailable"])
+
+
+def network_unavailable(message: str) -> dict[str, str]:
+    """The condition of a node whose network somebody changed."""
+    return _condition("NetworkUnavailable", "True", "NetworkChanged", message)
+
+
+def ready() -> dict[str, str]:
+    """The condition of a node that is Ready, without times."""
+    return _condition("Ready", *_CONDITIONS["Ready"])
+
+
+def not_ready(message: str) -> dict[str, str]:
+    """The condition of a node that is not."""
+    return _condition("Ready", "False", "KubeletNotReady", message)
+
+
+def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, str]:
+    return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
 def node_status(

@@ -1,0 +1,99 @@
+"""The pods that have their links, by what a node's notices say of them: port, or namespace.
+
+Used by the threads that attach, detach and mend pods, one at a time (`turn`), and read by the event
+loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns, notices, paths
+from netlab.network.model import PodLink
+from netlab.network.session import Session
+
+
+@dataclass(frozen=True)
+class Station:
+    """A pod on its wire: its node's namespace, its own and a descriptor of that, its port's index,
+    the number by which the node knows the namespace, its addresses and hardware address."""
+
+    node: str
+    name: str
+    descriptor: int
+    port: int
+    number: int
+    ips: tuple[str, ...]
+    mac: str
+
+
+class Attached:
+    """The stations of a lab's pods, by the pod's uid. `on_change` is called by whatever thread."""
+
+    def __init__(self) -> None:
+        self.turn = threading.Lock()
+        self.on_change: Callable[[], None] = lambda: None
+        self._stations: dict[str, Station] = {}
+
+    def add(self, pods: Iterable[PodLink], lab_dir: Path) -> None:
+        """These pods are attached; one that has gone since is not."""
+        with Session(lab_dir) as session:
+            for pod in pods:
+                with contextlib.suppress(NetlabError, OSError):
+                    self._stations[pod.uid] = _station(pod, session, lab_dir)
+        self.on_change()
+
+    def remove(self, uids: Iterable[str]) -> None:
+        """These are not, or no more."""
+        for uid in uids:
+            station = self._stations.pop(uid, None)
+            if station is not None:
+                os.close(station.descriptor)
+
+    def close(self) -> None:
+        """Let go of all namespaces."""
+        with self.turn:
+            self.remove(self.uids())
+
+    def places(self) -> dict[tuple[str, int], str]:
+        """The pods' uids by node (its namespace) and, of each, the port's index as well as the
+        number of its namespace: these are smaller than any index."""
+        found = {}
+        for uid, station in list(self._stations.items()):
+            found[station.node, station.port] = found[station.node, station.number] = uid
+        return found
+
+    def uids(self) -> list[str]:
+        """All of them."""
+        return list(self._stations)
+
+    def get(self, uid: str) -> Station | None:
+        """A pod's station, if it is attached."""
+        return self._stations.get(uid)
+
+    def macs(self) -> Mapping[str, str]:
+        """The hardware address that answers for each address."""
+        return {ip: each.mac for each in list(self._stations.values()) for ip in each.ips}
+
+    def names(self) -> dict[str, tuple[str, int]]:
+        """The uid, and a descriptor of the namespace, by the namespace's name."""
+        pods = list(self._stations.items())
+        return {each.name: (uid, each.descriptor) for uid, each in pods}
+
+
+def _station(pod: PodLink, session: Session, lab_dir: Path) -> Station:
+    descriptor = netns.open_(paths.namespace(lab_dir, pod.name))
+    try:
+        number = notices.number_of(session.socket(pod.node), descriptor)
+    except (NetlabError, OSError):
+        os.close(descriptor)
+        raise
+    link = pod.inside.link(pod.port.peer.name if pod.port.peer else "eth0")
+    ips = tuple(address.split("/")[0] for address in link.addresses)
+    return Station(pod.node, pod.name, descriptor, pod.port.index, number, ips, link.mac)

@@ -1,0 +1,344 @@
+"""Keeps the network of nodes and pods as planned: what somebody changes by hand is put back, and
+told.
+
+Netlink says that something happened and to which link; what is amiss is then the difference to the
+plan. A node's socket hears of its pods' namespaces too. What nobody tells of (most sysctls) is
+looked at every now and then.
+
+Pods may drive this, but not far: one that keeps making changes is looked at every few seconds
+(`patience.py`), and all looking takes no more than half of one processor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from netlab.agents.attached import Attached
+from netlab.agents.nodestatus import CHANGED, NodeStatus
+from netlab.agents.patience import Patience
+from netlab.agents.podevents import Recorder
+from netlab.agents.wiring import PodWiring
+from netlab.errors import NetlabError
+from netlab.kernel import paths
+from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
+from netlab.network import diff, findings, mend, plan
+from netlab.network.names import FIRST_POD_PORT_INDEX
+from netlab.network.operations import Operation
+from netlab.objects.lab import Lab
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.05
+"""Seconds to wait for what else belongs to a change: `ip link set eth0 down; …`."""
+
+REST_FIRST, REST_CAP = 0.05, 2.0
+"""Seconds between two looks, and the most, after doubling while there is nothing to mend."""
+
+RETRY_FIRST, RETRY_CAP = 0.5, 5.0
+"""Seconds before what could not be mended is tried again, and the most, after doubling."""
+
+SLOW = 1.5
+"""Seconds between looks at what nobody tells of; each takes half of the pods."""
+
+TOGETHER = 128
+"""Pods that are looked at together."""
+
+FLOOD_FIRST, FLOOD_CAP = 0.05, 2.0
+"""Seconds that a node's notices wait when they come faster than they are read."""
+
+PASSES = 4
+"""One change hides another: a link that is down has no routes, one that is gone no addresses."""
+
+
+class NetworkAgent:
+    """Mends the network of one lab. `wiring` knows its pods."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        wiring: PodWiring,
+        attached: Attached,
+        nodes: NodeStatus,
+        recorder: Recorder,
+    ) -> None:
+        self._network = plan.cluster(lab)
+        self._hosts = {plan.node_name(lab, node.name) for node in lab.nodes}
+        self._directory = directory
+        self._wiring, self._attached = wiring, attached
+        self._nodes, self._recorder = nodes, recorder
+        self._ears: dict[str, Notices] = {}
+        self._floods: dict[str, float] = {}
+        self._mounts: MountNotices | None = None
+        self._cluster = self._names = False
+        self._pods = Patience()
+        self._places: dict[tuple[str, int], str] = {}
+        self._quiet = mend.quiet_sysctls(plan.pod_sysctls(lab))
+        self._retry = RETRY_FIRST
+        self._turn = 0
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def waiting_for(self) -> Iterator[str]:
+        """A line for each node, and each other machine of the lab, whose network is broken."""
+        for name, damage in self._nodes.broken.items():
+            yield f"network of {name.partition('.')[2]}: {damage}"
+
+    async def start(self) -> None:
+        """Listen. The nodes stand; pods are attached from now on."""
+        loop = asyncio.get_running_loop()
+
+        def on_change() -> None:
+            loop.call_soon_threadsafe(self._on_attached)
+
+        self._attached.on_change = on_change
+        self._listen()
+        self._mounts = MountNotices()
+        loop.add_reader(self._mounts.fileno(), self._on_mount)
+        self._tasks = [
+            asyncio.create_task(self._run(), name="network"),
+            asyncio.create_task(self._look_slowly(), name="network, slowly"),
+        ]
+
+    async def stop(self) -> None:
+        """Mend no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._attached.on_change = lambda: None
+        loop = asyncio.get_running_loop()
+        opened: list[Notices | MountNotices] = [*self._ears.values()]
+        opened += [self._mounts] if self._mounts else []
+        for each in opened:
+            loop.remove_reader(each.fileno())
+            each.close()
+        self._ears = {}
+        self._attached.close()
+
+    # -- hearing ---------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Hear of every namespace that we do not hear of yet."""
+        for namespace in self._network.namespaces:
+            if namespace.name not in self._ears:
+                with contextlib.suppress(NetlabError):  # it is not there: it will be made anew
+                    ear = of_links(paths.namespace(self._directory, namespace.name))
+                    if namespace.name in self._hosts:
+                        ear.hear_neighbours()
+                    self._ears[namespace.name] = ear
+                    self._attend(namespace.name)
+
+    def _attend(self, name: str) -> None:
+        asyncio.get_running_loop().add_reader(self._ears[name].fileno(), self._on_notice, name)
+
+    def _on_mount(self) -> None:
+        assert self._mounts is not None
+        self._mounts.take()
+        self._names = True
+        self._wake.set()
+
+    def _on_notice(self, name: str) -> None:
+        notes = self._ears[name].take()
+        for number, heard in notes.heard.items():
+            if number == OWN:
+                ports = {index for index in heard.indexes if index >= FIRST_POD_PORT_INDEX}
+                self._cluster |= heard.others or bool(heard.indexes - ports)
+                self._touch((name, index) for index in ports)
+            else:
+                self._touch([(name, number)])
+        if notes.lost:
+            self._cluster = True
+            self._touch(place for place in self._places if place[0] == name)
+        if notes.more:
+            self._pause(name)
+        else:
+            self._floods.pop(name, None)
+        self._wake_if_due()
+
+    def _touch(self, places: Iterable[tuple[str, int]]) -> None:
+        """Of a pod that is being attached or taken away nothing is known."""
+        for place in places:
+            if (uid := self._places.get(place)) is not None:
+                self._pods.touch(uid)
+
+    def _wake_if_due(self) -> None:
+        wait = self._pods.wait()
+        if self._cluster or self._names or wait == 0.0:
+            self._wake.set()
+        elif wait is not None:
+            self._later(wait, self._wake.set)
+
+    def _on_attached(self) -> None:
+        """Pods came. What was said while they were attached is old."""
+        for name in self._ears:
+            self._on_notice(name)
+        self._places = self._attached.places()
+
+    def _pause(self, name: str) -> None:
+        """Somebody makes more notices than we care for: what does not fit is lost."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._ears[name].fileno())
+        delay = self._floods.get(name, FLOOD_FIRST)
+        self._floods[name] = min(delay * 2, FLOOD_CAP)
+        loop.call_later(delay, self._resume, name)
+
+    def _resume(self, name: str) -> None:
+        if name in self._ears and self._tasks and not self._tasks[0].done():
+            self._attend(name)
+
+    # -- looking ---------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        rest, last = REST_FIRST, 0.0
+        clock = asyncio.get_running_loop().time
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            rest = REST_FIRST if clock() - last > REST_CAP else rest
+            await asyncio.sleep(SETTLE)
+            started = clock()
+            found = await self._look()
+            last = clock()
+            rest = REST_FIRST if found else min(rest * 2, REST_CAP)
+            await asyncio.sleep(rest if found else max(rest, last - started))
+            self._wake_if_due()
+
+    async def _look(self) -> bool:
+        """Look at whatever something happened to; True when something was amiss."""
+        names, self._names = self._names, False
+        cluster, self._cluster = self._cluster, False
+        found = False
+        try:
+            if names:
+                found |= await self._put_names_back()
+            if cluster:
+                found |= await self._mend_cluster()
+            if pods := self._pods.due(TOGETHER):
+                found |= await self._mend_pods(pods)
+        except Exception as error:
+            expected = isinstance(error, NetlabError | OSError)
+            log.error("the network could not be looked at: %s", error, exc_info=not expected)
+            self._again()
+        return found
+
+    async def _put_names_back(self) -> bool:
+        machines, pods = await asyncio.to_thread(self._names_put_back)
+        for name in machines:
+            await self._nodes.found({name: f"the name {name} was gone (ip netns delete?)"})
+        for name, uid in pods.items():
+            self._tell_of_pod(uid, f"the name {name} was gone (ip netns delete?)")
+        if machines:
+            await self._nodes.sound()
+        return bool(machines or pods)
+
+    def _names_put_back(self) -> tuple[list[str], dict[str, str]]:
+        """The names that were gone: of machines, and of pods, these with their uids."""
+        with contextlib.ExitStack() as stack:
+            descriptors = {name: ear.namespace() for name, ear in self._ears.items()}
+            for each in descriptors.values():
+                stack.callback(os.close, each)
+            machines = mend.put_back(descriptors, self._directory)
+        with self._attached.turn:
+            names = self._attached.names()
+            descriptors = {name: descriptor for name, (_, descriptor) in names.items()}
+            pods = mend.put_back(descriptors, self._directory)
+        return machines, {name: names[name][0] for name in pods}
+
+    async def _mend_cluster(self) -> bool:
+        damage = await asyncio.to_thread(self._damage)
+        was_sound, refused = not damage, []
+        if damage:
+            await self._nodes.found(findings.by_namespace(self._network, damage))
+        for _ in range(PASSES):
+            if not damage:
+                break
+            refused = await asyncio.to_thread(mend.mend, damage, self._directory)
+            damage = await asyncio.to_thread(self._damage)
+        self._listen()
+        if damage:
+            await self._nodes.remains(findings.by_namespace(self._network, damage), refused)
+            self._again()
+        else:
+            await self._nodes.sound()
+            self._retry = RETRY_FIRST
+        return not was_sound
+
+    def _damage(self) -> tuple[Operation, ...]:
+        return mend.cluster_damage(self._network, self._directory, self._attached.macs())
+
+    def _again(self) -> None:
+        """Try again later what could not be done."""
+        self._later(self._retry, self._look_at_cluster)
+        self._retry = min(self._retry * 2, RETRY_CAP)
+
+    def _look_at_cluster(self) -> None:
+        self._cluster = True
+        self._wake.set()
+
+    async def _mend_pods(self, uids: list[str]) -> bool:
+        found = await asyncio.to_thread(self._pods_mended, uids)
+        for uid, damage in found.items():
+            self._tell_of_pod(uid, findings.summary(damage))
+            self._pods.touch(uid)  # there may be more to it
+        return bool(found)
+
+    def _tell_of_pod(self, uid: str, text: str) -> None:
+        run = self._wiring.run(uid)
+        if run is not None and text:
+            log.warning("network of pod %s, changed by hand, put back: %s", run.key, text)
+            self._recorder.warning(run.pod, CHANGED, f"changed by hand, put back: {text}")
+
+    def _pods_mended(self, uids: list[str]) -> dict[str, list[Operation]]:
+        known = {**diff.stations(self._network), **self._attached.macs()}
+        with self._attached.turn:
+            found = mend.pod_damage(self._wiring.links(uids), self._directory, known)
+            for uid, damage in found.items():
+                for error in mend.mend(damage, self._directory):
+                    log.info("pod %s: %s", uid, error)
+        return found
+
+    async def _look_slowly(self) -> None:
+        """At what nobody tells of; and once, after the start, at everything."""
+        await asyncio.sleep(SLOW)
+        self._look_at_cluster()
+        while True:
+            self._turn += 1
+            try:
+                changed = await asyncio.to_thread(self._quietly_changed)
+            except (NetlabError, OSError) as error:  # a namespace that is gone: others tell of it
+                log.debug("not looked at: %s", error)
+                changed = []
+            self._cluster |= None in changed
+            for uid in changed:
+                if uid is not None:
+                    self._pods.touch(uid)
+            self._pods.keep(self._attached.get)
+            self._wake_if_due()
+            await asyncio.sleep(SLOW)
+
+    def _quietly_changed(self) -> list[str | None]:
+        """The pods whose sysctls somebody has set, and None for a node, or another machine."""
+        found: list[str | None] = []
+        names = [*self._ears, *self._attached.names()]
+        self._names |= not mend.names().issuperset(names)
+        for name, ear in self._ears.items():
+            descriptor = ear.namespace()
+            try:
+                if mend.differ(descriptor, self._network.namespace(name).sysctls):
+                    found.append(None)
+            finally:
+                os.close(descriptor)
+        with self._attached.turn:
+            for uid in self._attached.uids()[self._turn % 2 :: 2]:
+                station = self._attached.get(uid)
+                if station is not None and mend.differ(station.descriptor, self._quiet):
+                    found.append(uid)
+        return found
+
+    def _later(self, delay: float, function: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_later(delay, function)
