@@ -32,6 +32,7 @@ from netlab.agents.kubelet import Kubelet
 from netlab.agents.leases import Leases
 from netlab.agents.network import NetworkAgent
 from netlab.agents.nodestatus import NodeStatus
+from netlab.agents.podevents import Recorder
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder import ResponderKeeper
@@ -217,7 +218,7 @@ class Daemon:
         await asyncio.gather(
             self._start_internet(keeper),
             self._start_pods(keeper, self._controllers),
-            self._start_proxies(keeper),
+            self._start_proxies(keeper, self._controllers),
             self._start_announcer(self._controllers),
         )
         leases = Leases(
@@ -247,21 +248,16 @@ class Daemon:
         self.streams.connect(kubelet)
 
     async def _start_network(self, kubelet: Kubelet, controllers: Running) -> NetworkAgent:
-        recorder = controllers.recorder.source("netlab-network")
-        self._node_status = NodeStatus(self.lab, self._informers, recorder, _now)
-        agent = NetworkAgent(
-            self.lab,
-            self._directory,
-            kubelet.wiring,
-            kubelet.attached,
-            self._node_status,
-            recorder,
-        )
+        recorder = controllers.recorder.source("network")
+        status = NodeStatus(self.lab, self._informers, recorder, _now)
+        wiring, attached = kubelet.wiring, kubelet.attached
+        agent = NetworkAgent(self.lab, self._directory, wiring, attached, status, recorder)
         self._stack.push_async_callback(agent.stop)
         await agent.start()
         return agent
 
-    async def _start_proxies(self, keeper: ResponderKeeper) -> None:
+    async def _start_proxies(self, keeper: ResponderKeeper, controllers: Running) -> None:
+        recorder = controllers.recorder.source("kube-proxy")
         for node in self.lab.nodes:
             netns = paths.namespace(self._directory, plan.node_name(self.lab, node.name))
             health = HealthPorts(node.name, netns, node.internal_ips, keeper)
@@ -269,7 +265,8 @@ class Daemon:
             self._stack.push_async_callback(health.stop)
             programmer = proxier(self.lab, node, self._directory)
             done = partial(self._proxied, health)
-            proxy = ProxyAgent(node.name, programmer, self._informers, on_sync=done)
+            repaired = partial(self._repaired, recorder)
+            proxy = ProxyAgent(node.name, programmer, self._informers, done, repaired)
             self._proxies.append(proxy)
             await proxy.start()
             self._stack.push_async_callback(proxy.stop)
@@ -290,6 +287,12 @@ class Daemon:
         """A node's rules are in force: so may others go by them."""
         health.update(proxy.health)
         self._draining.progressed()
+
+    def _repaired(self, recorder: Recorder, proxy: ProxyAgent) -> None:
+        node = self._informers["Node"].get(proxy.node)
+        if node is not None:
+            text = "the node's rules had been changed by hand, and are put back"
+            recorder.warning(node, "RulesChanged", text)
 
     # -- names and the internet ------------------------------------------------------------
 

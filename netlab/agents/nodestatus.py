@@ -66,10 +66,6 @@ class NodeStatus:
             self._recorder.normal(self._object(name), MENDED, f"as planned again; before: {text}")
             await self._report(name, [bootstrap.network_available(), bootstrap.ready()])
 
-    def tell(self, node: str, reason: str, message: str) -> None:
-        """Record an Event about a node."""
-        self._recorder.warning(self._node(node), reason, message)
-
     def _object(self, namespace: str) -> Object:
         """The node, or something like one for the other machines of the lab."""
         return self._node(self._nodes.get(namespace) or namespace.partition(".")[2])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.kernel import paths
+from netlab.kernel.notices import Notices, of_rules
 from netlab.network import apply, plan
 from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
 from netlab.proxy import read
@@ -53,6 +54,12 @@ class NodeProxier(Proxier):
         self._network = plan.cluster(lab)
         self._name = plan.node_name(lab, node.name)
         self._directory = directory
+        self._where = _netns(lab, node, directory)
+        self._is_legacy = any(getattr(each, "variant", "") == "legacy" for each in appliers)
+
+    def notices(self) -> Notices | None:
+        """What hears that somebody wrote rules; None for legacy tables, of which nobody tells."""
+        return None if self._is_legacy else of_rules(self._where)
 
     def repair(self, *, thorough: bool = False) -> bool:
         """As `Proxier.repair`; when something was amiss, so may pods' way out of the cluster be."""
@@ -66,7 +73,7 @@ def _netns(lab: Lab, node: Node, directory: Path) -> Path:
     return paths.namespace(directory, plan.node_name(lab, node.name))
 
 
-def proxier(lab: Lab, node: Node, directory: Path) -> Proxier:
+def proxier(lab: Lab, node: Node, directory: Path) -> NodeProxier:
     """What programs one node's rules, in the mode and the variant that the lab asks for."""
     netns = _netns(lab, node, directory)
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]

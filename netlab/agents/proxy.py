@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
+from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy.syncer import HealthCheck
@@ -24,11 +26,16 @@ log = logging.getLogger(__name__)
 COALESCE = 0.003
 """Seconds to wait for more changes once one has come: a rollout is many small ones."""
 
-REPAIR_INTERVAL = 1.0
-"""Seconds between looks at the kernel for rules that somebody deleted by hand."""
+REPAIR_INTERVAL, REPAIR_INTERVAL_DEAF = 1.0, 0.25
+"""Seconds between looks at the kernel for rules that somebody deleted by hand: only to be sure
+where it tells of that by itself (nf_tables), and where it does not (legacy tables)."""
 
 RETRY_FIRST, RETRY_CAP = 0.1, 5.0
 """Seconds before a failed sync is tried again, and the most that the doubling reaches."""
+
+REST, REST_CAP = 4.0, 10.0
+"""So many times as long as a look takes that found nothing to repair there is no other, and the
+most seconds: with many Services a look is expensive, and others may change rules of their own."""
 
 KINDS = ("Service", "EndpointSlice", "Node")
 
@@ -54,9 +61,13 @@ class Programmer(Protocol):
     def repair(self) -> bool:
         """Look whether the rules are still there; True if they had to be written again."""
 
+    def notices(self) -> Notices | None:
+        """What hears that somebody wrote rules; None where nobody tells. The caller closes it."""
+
 
 class ProxyAgent:
-    """The proxy of one node. `on_sync` is called in the event loop after each successful sync.
+    """The proxy of one node. `on_sync` is called in the event loop after each successful sync,
+    `on_repair` when somebody had changed the rules.
 
     `heard` counts the changes it was told of, `written` those that are in the kernel. `health`
     is what the healthCheckNodePorts are to say.
@@ -68,6 +79,7 @@ class ProxyAgent:
         programmer: Programmer,
         informers: Informers,
         on_sync: Callable[[ProxyAgent], None] = lambda _: None,
+        on_repair: Callable[[ProxyAgent], None] = lambda _: None,
     ) -> None:
         self.node = node
         self.error: str | None = None
@@ -77,8 +89,14 @@ class ProxyAgent:
         self._programmer = programmer
         self._informers = informers
         self._on_sync = on_sync
+        self._on_repair = on_repair
+        self._notices: Notices | None = None
+        self._repaired = False
+        self._rest = 0.0
         self._pending: dict[tuple[str, str], Object | None] = {}
         self._changed = asyncio.Event()
+        self._woken = asyncio.Event()
+        """That it changed, or that somebody wrote rules."""
         self._busy = True
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")
         self._task: asyncio.Task[None] | None = None
@@ -92,7 +110,10 @@ class ProxyAgent:
         """Listen, and begin with a full sync. Informers must have synced."""
         for kind in KINDS:
             self._informers[kind].add_listener(self._listener(kind))
-        self._changed.set()
+        self._wake()
+        self._notices = self._programmer.notices()
+        if self._notices is not None:
+            asyncio.get_running_loop().add_reader(self._notices.fileno(), self._on_notice)
         self._task = asyncio.create_task(self._run(), name=f"proxy {self.node}")
 
     async def stop(self) -> None:
@@ -102,6 +123,18 @@ class ProxyAgent:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
         self._thread.shutdown(wait=True)
+        if self._notices is not None:
+            asyncio.get_running_loop().remove_reader(self._notices.fileno())
+            self._notices.close()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._woken.set()
+
+    def _on_notice(self) -> None:
+        assert self._notices is not None
+        self._notices.take()
+        self._woken.set()
 
     def _listener(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def listen(old: Object | None, new: Object | None) -> None:
@@ -113,7 +146,7 @@ class ProxyAgent:
             if kind == "Service":
                 self._note_health_check(meta.key(either), new)
             self.heard += 1
-            self._changed.set()
+            self._wake()
 
         return listen
 
@@ -139,17 +172,24 @@ class ProxyAgent:
                 log.error("proxy of %s: %s; trying again in %.1f s", self.node, error, delay)
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_CAP)
-                self._changed.set()
+                self._wake()
+            if self._repaired:
+                self._repaired = False
+                self._on_repair(self)
             self._busy = self._changed.is_set()
 
     async def _wait_for_change(self) -> bool:
         """True when something changed, False when it is time to look at the kernel."""
-        try:
-            # asyncio.wait_for would, before Python 3.12, lose a cancellation that comes with the
-            # event, and `stop` wait for ever.
-            async with asyncio.timeout(REPAIR_INTERVAL):
+        # asyncio.wait_for would, before Python 3.12, lose a cancellation that comes with the
+        # event, and `stop` wait for ever.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REPAIR_INTERVAL if self._notices else REPAIR_INTERVAL_DEAF):
+                await self._woken.wait()
+        with contextlib.suppress(TimeoutError):  # others' rules may change all the time
+            async with asyncio.timeout(0.0 if self._changed.is_set() else self._rest):
                 await self._changed.wait()
-        except TimeoutError:
+        self._woken.clear()
+        if not self._changed.is_set():
             return False
         self._busy = True
         await asyncio.sleep(COALESCE)
@@ -157,7 +197,12 @@ class ProxyAgent:
         return True
 
     async def _in_thread(self, function: Callable[[], None]) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, function)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._unheard, function)
+
+    def _unheard(self, function: Callable[[], None]) -> None:
+        """What we write ourselves is no news."""
+        with self._notices.deaf() if self._notices else contextlib.nullcontext():
+            function()
 
     def _sync_job(self) -> Callable[[], None]:
         has_health_checks = bool(self._health_services)
@@ -180,5 +225,9 @@ class ProxyAgent:
             self._programmer.set_node(obj)
 
     def _repair(self) -> None:
-        if self._programmer.repair():
+        started = time.monotonic()
+        repaired = self._programmer.repair()
+        self._rest = 0.0 if repaired else min(REST * (time.monotonic() - started), REST_CAP)
+        if repaired:
             log.warning("proxy of %s: rules had been changed by hand, repaired", self.node)
+            self._repaired = True

@@ -6,6 +6,7 @@ away: `namespace` opens it.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -14,7 +15,7 @@ import select
 import socket
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,7 @@ _NFT_SUBSYSTEM, _NEW_GENERATION = 10, 15
 _NETLINK_NETFILTER = 12
 
 _SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID = 270, 8
+_NETLINK_ADD_MEMBERSHIP, _NETLINK_DROP_MEMBERSHIP = 1, 2
 _EXTRA = socket.CMSG_SPACE(4)
 _SIOCGSKNS = 0x894C
 _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
@@ -101,10 +103,23 @@ class Notices:
         try:
             self._limit(buffer)
             self._filter(bpf.filled(program, {}))
-            self._socket.bind((0, sum(1 << group - 1 for group in groups)))
+            self._groups = tuple(groups)
+            self._socket.bind((0, sum(1 << group - 1 for group in self._groups)))
         except BaseException:
             self._socket.close()
             raise
+
+    @contextlib.contextmanager
+    def deaf(self) -> Iterator[None]:
+        """Hear nothing while the body runs: what nobody hears of the kernel does not put in words,
+        which takes it a tenth of the time of writing many rules."""
+        for group in self._groups:
+            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_DROP_MEMBERSHIP, group)
+        try:
+            yield
+        finally:
+            for group in self._groups:
+                self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
 
     def hear_neighbours(self) -> None:
         """Hear also of the namespaces at the other ends of this one's links, by their numbers."""

@@ -21,6 +21,7 @@ from netlab.proxy.apply import ORDER, RestoreApplier, RestoreFailed
 from netlab.proxy.carry import builtin_difference, carry, difference
 from netlab.proxy.chains import is_of_service
 from netlab.proxy.model import Change, Family, Ruleset
+from netlab.proxy.read import Variant
 from netlab.proxy.rule import Condition, Rule, parse_rule
 
 _LOCK = threading.Lock()
@@ -60,7 +61,8 @@ class LibiptcApplier:
     def __init__(self, family: Family, netns: int | Path | None) -> None:
         self.family: Family = family
         self.netns = netns
-        self._restore = RestoreApplier("legacy", family, netns)
+        self.variant: Variant = "legacy"
+        self._restore = RestoreApplier(self.variant, family, netns)
 
     def read(self) -> Ruleset:
         """What the namespace has now."""

@@ -231,6 +231,8 @@ def test_what_was_found_is_told(heal: Heal) -> None:
 
     eventually(is_told, SECONDS)
     eventually(lambda: any("eth1 is down" in m for _, m in heal.events("NetworkMended")))
+    heal.break_("worker002", "iptables -t nat -F", pod)
+    eventually(lambda: [who for who, _ in heal.events("RulesChanged")] == ["worker002"], SECONDS)
     condition = heal.condition("worker001", "NetworkUnavailable")
     assert (condition["status"], condition["reason"]) == ("False", "NetworkAsPlanned")
     assert heal.condition("worker001", "Ready")["status"] == "True"

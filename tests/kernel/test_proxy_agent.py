@@ -1,0 +1,146 @@
+"""A node's proxy hears that somebody wrote rules, and is not roused by what it writes itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from netlab.agents import proxy as module
+from netlab.agents.proxies import NodeProxier, proxier
+from netlab.agents.proxy import ProxyAgent
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.kernel.run import run
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+pytestmark = pytest.mark.root
+
+FLUSH = {
+    "nft": "iptables-nft -t nat -F && iptables-nft -t filter -F",
+    "legacy": "iptables-legacy -t nat -F",
+    "nftables": "nft flush table ip kube-proxy",
+}
+SAVE = {
+    "nft": ["iptables-nft-save", "-t", "nat"],
+    "legacy": ["iptables-legacy-save", "-t", "nat"],
+    "nftables": ["nft", "list", "table", "ip", "kube-proxy"],
+}
+NEVER = 600.0
+
+
+class Scene:
+    """A node with rules for one Service, and the agent that keeps them."""
+
+    def __init__(self, running: Any) -> None:
+        self.path = running.path("master001")
+        self.api = InProcessApi(Registry(Store(None), running.lab))
+        self.informers = Informers(self.api)
+        self.proxier: NodeProxier = proxier(running.lab, running.lab.nodes[0], running.directory)
+        self.reads = 0
+        for family in self.proxier._families:
+            family.applier.read = self._counting(family.applier.read)
+        self.repaired = asyncio.Event()
+        told = lambda _: self.repaired.set()  # noqa: E731
+        self.agent = ProxyAgent("master001", self.proxier, self.informers, on_repair=told)
+
+    def _counting(self, read: Callable[[], Any]) -> Callable[[], Any]:
+        def counted() -> Any:
+            self.reads += 1
+            return read()
+
+        return counted
+
+    async def begin(self) -> None:
+        for kind in module.KINDS:
+            _ = self.informers[kind]
+        await self.informers.start()
+        await self.api.create(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
+        )
+        await self.service("web", 30080)
+        await self.agent.start()
+        await self.settled()
+
+    async def service(self, name: str, port: int) -> None:
+        ports = [{"port": 80, "nodePort": port}]
+        spec = {"type": "NodePort", "selector": {"a": "b"}, "ports": ports}
+        meta = {"name": name, "namespace": "default"}
+        await self.api.create(
+            {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
+        )
+
+        await self.api.create(
+            {
+                "apiVersion": "discovery.k8s.io/v1",
+                "kind": "EndpointSlice",
+                "metadata": {**meta, "labels": {"kubernetes.io/service-name": name}},
+                "addressType": "IPv4",
+                "endpoints": [{"addresses": ["10.244.0.9"], "conditions": {"ready": True}}],
+                "ports": [{"port": 80, "protocol": "TCP"}],
+            }
+        )
+
+    async def settled(self) -> None:
+        async with asyncio.timeout(10):
+            while not self.agent.idle or self.agent.written < self.agent.heard:
+                await asyncio.sleep(0.01)
+
+
+def play(running: Any, scenario: Callable[[Scene], Any]) -> None:
+    async def whole() -> None:
+        scene = Scene(running)
+        await scene.begin()
+        try:
+            await scenario(scene)
+        finally:
+            await scene.agent.stop()
+            await scene.informers.stop()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy", "nftables"])
+def test_flushed_rules_are_put_back_and_told(labs, monkeypatch, backend):
+    monkeypatch.setattr(module, "REPAIR_INTERVAL", NEVER)
+    mode = {"proxyMode": "nftables"} if backend == "nftables" else {"iptables": backend}
+
+    async def scenario(scene: Scene) -> None:
+        before = run(SAVE[backend], netns=scene.path).stdout
+        assert "default/web" in before
+        for _ in range(2):
+            scene.repaired.clear()
+            await asyncio.to_thread(run, ["sh", "-ec", FLUSH[backend]], netns=scene.path)
+            async with asyncio.timeout(10):
+                await scene.repaired.wait()
+        now = run(SAVE[backend], netns=scene.path).stdout
+        assert now.count("default/web") == before.count("default/web")
+
+    with labs.standing(labs.make(nodes=1, **mode)) as running:
+        play(running, scenario)
+
+
+def test_own_writes_are_no_news_and_others_are_looked_at_once(labs, monkeypatch):
+    monkeypatch.setattr(module, "REPAIR_INTERVAL", NEVER)
+
+    async def scenario(scene: Scene) -> None:
+        reads = scene.reads
+        for number in range(5):
+            await scene.service(f"more{number}", 30100 + number)
+            await scene.settled()
+        await asyncio.sleep(0.2)
+        assert scene.reads == reads
+        foreign = ["nft", "add", "table", "ip", "mine"]
+        await asyncio.to_thread(run, foreign, netns=scene.path)
+        async with asyncio.timeout(10):
+            while scene.reads == reads:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        assert scene.reads == reads + 1, "looked at once, and left alone"
+        assert not scene.repaired.is_set()
+
+    with labs.standing(labs.make(nodes=1, iptables="nft")) as running:
+        play(running, scenario)
