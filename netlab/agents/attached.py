@@ -94,6 +94,6 @@ def _station(pod: PodLink, session: Session, lab_dir: Path) -> Station:
     except (NetlabError, OSError):
         os.close(descriptor)
         raise
-    link = pod.inside.link(pod.port.peer.name if pod.port.peer else "eth0")
-    ips = tuple(address.split("/")[0] for address in link.addresses)
-    return Station(pod.node, pod.name, descriptor, pod.port.index, number, ips, link.mac)
+    mac = pod.stations[0][0]
+    ips = tuple(ip for _, ip in pod.stations)
+    return Station(pod.node, pod.name, descriptor, pod.port.index, number, ips, mac)

@@ -79,6 +79,7 @@ class Kubelet:
             events,
             paths_of=self._wiring.paths_of,
             now=now,
+            book=self._wiring.book,
         )
 
     @property

@@ -26,7 +26,8 @@ class PodRun:
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
     has the containers that are processes, by name. `renewed` says that the namespace was made
-    just now, so nothing that ran in a former one is of use. `failure` is why the whole pod
+    just now, so nothing that ran in a former one is of use, `reused` that other pods had its
+    addresses before. `failure` is why the whole pod
     counts as failed: reason and message.
     """
 
@@ -39,6 +40,7 @@ class PodRun:
     inits: dict[str, ContainerState] = field(default_factory=dict)
     processes: dict[str, SandboxProcess] = field(default_factory=dict)
     renewed: bool = True
+    reused: bool = False
     stopping: bool = False
     failure: tuple[str, str] | None = None
     on_change: Callable[[PodRun], None] = _nobody

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.addresses import NodeAddresses
+from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
 from netlab.agents.departure import Departure
 from netlab.agents.lifecycle import restarts
@@ -60,7 +60,8 @@ class Containers(Protocol):
 
 
 class PodAgent:
-    """Runs the pods of all nodes. `paths_of` gives a pod's namespace and directory."""
+    """Runs the pods of all nodes. `paths_of` gives a pod's namespace and directory, `book` what is
+    remembered of a podCIDR."""
 
     def __init__(
         self,
@@ -72,10 +73,11 @@ class PodAgent:
         *,
         paths_of: Callable[[Object], tuple[Path, Path]],
         now: Callable[[], str],
+        book: Callable[[str], Book] = lambda _: NoBook(),
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._nodes = {node.name: node for node in lab.nodes}
-        self._addresses = {node.name: NodeAddresses(node.pod_cidrs) for node in lab.nodes}
+        self._addresses = {node.name: NodeAddresses(node.pod_cidrs, book) for node in lab.nodes}
         self._informers = informers
         self._pods = informers["Pod"]
         self._wiring = wiring
@@ -222,7 +224,9 @@ class PodAgent:
         except NetlabError as error:
             self._failed(pod, error)
             return None
-        return self._new_run(pod, node, ips)
+        run = self._new_run(pod, node, ips)
+        run.reused = not run.host_network and self._addresses[node].reused(ips)
+        return run
 
     def _new_run(self, pod: Object, node: str, ips: tuple[str, ...]) -> PodRun:
         netns, directory = self._paths_of(pod)

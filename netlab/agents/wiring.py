@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from netlab.agents.addressbook import AddressBook
 from netlab.agents.attached import Attached
 from netlab.agents.podrun import PodRun
 from netlab.kernel import netns, paths
@@ -118,7 +119,12 @@ class PodWiring:
         link = plan.pod_link(
             self._lab, node, meta.namespace(run.pod), meta.name(run.pod), run.uid, run.ips
         )
-        return replace(link, users=tuple(sorted(users_of(meta.spec(run.pod)))))
+        users = tuple(sorted(users_of(meta.spec(run.pod))))
+        return replace(link, users=users, reused=run.reused)
+
+    def book(self, cidr: str) -> AddressBook:
+        """What is remembered of the addresses of a podCIDR."""
+        return AddressBook(paths.addresses(self._directory) / cidr.replace("/", "-"))
 
 
 def _remove_files(directory: Path) -> None:

@@ -12,6 +12,7 @@ else is root's alone.
         api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
+        addresses/<podCIDR>       when pods' addresses were given back
         locks/<name>              iptables' lock for that namespace
         pods/<uid>/ disks/ dns/ processes/
     /run/netns/<name>             links into netns/, for `ip netns`
@@ -81,7 +82,7 @@ def private(directory: Path) -> tuple[Path, ...]:
 
     The files of each may be anybody's, such as a container's own user.
     """
-    parts = (namespaces, locks, processes, pods, disks, tls)
+    parts = (namespaces, addresses, locks, processes, pods, disks, tls)
     return tuple(part(directory) for part in parts)
 
 
@@ -163,6 +164,11 @@ def dns(directory: Path) -> Path:
 def processes(directory: Path) -> Path:
     """The directory of the logs of long-lived processes."""
     return directory / "processes"
+
+
+def addresses(directory: Path) -> Path:
+    """The directory that remembers when pods' addresses were given back, a file for each range."""
+    return directory / "addresses"
 
 
 def locks(directory: Path) -> Path:

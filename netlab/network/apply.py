@@ -15,12 +15,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import netns, occupants, paths
+from netlab.kernel import neighbours, netns, occupants, paths
 from netlab.network import diff, masquerade, read
 from netlab.network.encode import message
-from netlab.network.model import Link, Network, PodLink
+from netlab.network.model import Link, Neighbour, Network, PodLink
 from netlab.network.names import EXTERNAL_LINK_INDEX
-from netlab.network.operations import AddMasquerade, AddVeth, DeleteLink, DisablePort, Operation
+from netlab.network.operations import (
+    AddMasquerade,
+    AddVeth,
+    DeleteLink,
+    DeleteNeighbour,
+    DisablePort,
+    Operation,
+)
 from netlab.network.session import Session
 
 # Each pod of a portion holds two descriptors until it stands; the usual limit is 1,024.
@@ -55,14 +62,30 @@ def attach_pods(pods: Sequence[PodLink], lab_dir: Path) -> dict[str, Exception]:
     """Give each pod its namespace and its port; returns what failed, by the pod's uid.
 
     Idempotent: a pod that stands as planned is adopted, one that does not is made anew. Of a pod
-    that failed nothing is left. Nodes must stand (`ensure_cluster`).
+    that failed nothing is left. Nodes must stand (`ensure_cluster`). A pod whose addresses others
+    had before is announced.
     """
     failed: dict[str, Exception] = {}
     for start in range(0, len(pods), _PORTION):
         portion = pods[start : start + _PORTION]
         with Session(lab_dir) as session:
-            failed |= _Attachment(session, lab_dir).run(portion)
+            refused = _Attachment(session, lab_dir).run(portion)
+            _announce(session, [pod for pod in portion if pod.uid not in refused])
+            failed |= refused
     return failed
+
+
+def _announce(session: Session, pods: Iterable[PodLink]) -> None:
+    """Have whoever knew the pods that had these addresses before, know their successors: else he
+    would send to the dead for up to half a minute. Said from the node's bridge, since a new port
+    is not open at once; the bridge's own node does not hear that."""
+    for node, reused in _by_node(pod for pod in pods if pod.reused).items():
+        stations = [station for pod in reused for station in pod.stations]
+        bridge, index = reused[0].port.master or "", reused[0].master_index
+        old = [DeleteNeighbour(node, Neighbour(ip, bridge, ""), index) for _, ip in stations]
+        session.attempt(old)
+        with netns.entered(session.descriptor(node)):
+            neighbours.announce(bridge, index, stations)
 
 
 def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:

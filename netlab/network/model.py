@@ -154,7 +154,8 @@ class PodLink:
     """A pod's namespace, and the port on its node's bridge that leads there.
 
     `node` is the node's namespace; `master_index` the index of the bridge named by
-    `port.master`; `users` are ids of users and groups that its processes ask for.
+    `port.master`; `users` are ids of users and groups that its processes ask for. `reused` says
+    that others had its addresses before it.
     """
 
     uid: str
@@ -163,8 +164,15 @@ class PodLink:
     master_index: int
     inside: Namespace
     users: tuple[int, ...] = ()
+    reused: bool = False
 
     @property
     def name(self) -> str:
         """The name of the pod's namespace."""
         return self.inside.name
+
+    @property
+    def stations(self) -> list[tuple[str, str]]:
+        """(hardware address, bare address) of each of its addresses."""
+        links = [link for link in self.inside.links if link.kind != "loopback"]
+        return [(link.mac, ip.split("/")[0]) for link in links for ip in link.addresses]

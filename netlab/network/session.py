@@ -146,7 +146,7 @@ class Session:
                 masquerade.ensure(operation, self._lab_dir)
             case Announce(name, link, index, mac, address):
                 with netns.entered(self.descriptor(name)):
-                    neighbours.announce(link, index, mac, address.split("/")[0])
+                    neighbours.announce(link, index, [(mac, address.split("/")[0])])
             case _:
                 raise TypeError(f"{type(operation).__name__} is no operation of a session")
 

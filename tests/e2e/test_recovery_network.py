@@ -29,7 +29,7 @@ apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
-  replicas: 8
+  replicas: 6
   selector: {matchLabels: {app: web}}
   template:
     metadata: {labels: {app: web}}
@@ -259,13 +259,16 @@ def test_what_cannot_be_put_right_is_told_while_it_lasts(heal: Heal) -> None:
     heal.here.netlab("status")
 
 
-def test_what_was_broken_while_nobody_looked_is_put_right_at_the_next_start(heal: Heal) -> None:
+def kill_controller(heal: Heal) -> None:
     pid = int(paths.controller_pid(heal.directory).read_text())
     descriptor = os.pidfd_open(pid)
     os.kill(pid, 9)
-
     assert select.select([descriptor], [], [], 10)[0]
     os.close(descriptor)
+
+
+def test_what_was_broken_while_nobody_looked_is_put_right_at_the_next_start(heal: Heal) -> None:
+    kill_controller(heal)
     heal.break_("worker002", "ip netns delete", heal.links[0])
     heal.break_("worker001", "ip link delete cni0", heal.links[0])
     heal.here.netlab("up", heal.here.base / "lab.yaml")
@@ -283,3 +286,31 @@ def test_what_a_pod_does_beside_is_its_own(heal: Heal) -> None:
     shown = heal.here.run_in(link.name, "sh", "-c", "ip addr; ip route").stdout
     assert all(each in shown for each in ("192.0.2.9", "203.0.113.0/24", "mtu 1300"))
     assert not heal.damage()
+
+
+def test_addresses_of_pods_that_went_rest_also_when_the_controller_was_killed(heal: Heal) -> None:
+    """Their neighbours still believe that they know where those are."""
+
+    def pods() -> list[dict[str, Any]]:
+        with Client(paths.api_socket(heal.directory)) as client:
+            return list(client.list("Pod", "default"))
+
+    def scale(replicas: int) -> None:
+        with Client(paths.api_socket(heal.directory)) as client:
+            client.request(
+                "PATCH",
+                "/apis/apps/v1/namespaces/default/deployments/web",
+                {"spec": {"replicas": replicas}},
+                content_type="application/merge-patch+json",
+            )
+
+    def addresses() -> set[str]:
+        return {pod["status"].get("podIP", "") for pod in pods()} - {""}
+
+    before = addresses()
+    scale(0)
+    eventually(lambda: pods() == [], SECONDS)
+    kill_controller(heal)
+    heal.here.netlab("up", heal.here.base / "lab.yaml")
+    eventually(lambda: len(addresses()) == 6, SECONDS)
+    assert before.isdisjoint(addresses())

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netlab.agents.addressbook import AddressBook
 from netlab.agents.addresses import AddressPool, NodeAddresses
 from netlab.errors import NetlabError
 
@@ -57,3 +58,50 @@ def test_no_address_is_ever_given_out_twice(steps):
             held.append(address)
         elif held:
             pool.release(held.pop(0))
+
+
+def test_addresses_are_used_again_in_the_order_they_were_given_back():
+    pool = AddressPool("10.244.1.0/29")  # .2 to .6
+    taken = [pool.take() for _ in range(5)]
+    order = [taken[2], taken[0], taken[4]]
+    for address in order:
+        pool.release(address)
+    assert [pool.take() for _ in range(3)] == order
+
+
+def test_one_that_another_had_is_known_for_that():
+    addresses = NodeAddresses(["10.244.1.0/30"])
+    first = addresses.take()
+    assert not addresses.reused(first)
+    addresses.release(first)
+    assert addresses.reused(addresses.take())
+
+
+def test_addresses_rest_beyond_the_end_of_a_controller(tmp_path):
+    """Whatever it came to: said that one was given back, or not even that."""
+    book = AddressBook(tmp_path / "10.244.1.0-29")
+    pool = AddressPool("10.244.1.0/29", book)
+    two, three, four = (pool.take() for _ in range(3))
+    pool.release(three)
+    pool.release(two)
+    again = AddressPool("10.244.1.0/29", book)  # `four` ended with the controller
+    assert [again.take() for _ in range(5)] == ["10.244.1.5", "10.244.1.6", three, two, four]
+    third = AddressPool("10.244.1.0/29", book)
+    for address in (two, four):
+        third.reserve(address)
+    assert third.take() == three
+    assert third.is_reused(three)
+
+
+def test_the_book_takes_no_more_than_it_holds(tmp_path):
+    pool = AddressPool("fd00:1::/64", AddressBook(tmp_path / "book"))
+    assert pool.take() == "fd00:1::2"
+    pool.reserve("fd00:1::ffff")
+    assert pool.take() == "fd00:1::3", "behind the last come those that rest"
+    assert (tmp_path / "book").stat().st_size <= 8 * 65536
+
+
+def test_a_book_that_cannot_be_written_stops_nobody(tmp_path):
+    pool = AddressPool("10.244.1.0/29", AddressBook(tmp_path / "missing" / "book"))
+    assert pool.take() == "10.244.1.2"
+    pool.release("10.244.1.2")
