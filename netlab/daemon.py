@@ -148,7 +148,8 @@ class Daemon:
         calm = 0
         while calm < CALM_LOOKS and loop.time() < deadline and self._failure is None:
             # Without room nothing changes, however long one waits.
-            calm = 0 if any(self._at_work()) and not any(self._unsaved()) else calm + 1
+            stuck = self._store.refused and any(self._unsaved())
+            calm = 0 if any(self._at_work()) and not stuck else calm + 1
             await asyncio.sleep(0.002)
         return web.json_response(
             {"failed": self._failure, "waitingFor": [*self._at_work(), *self._not_working()]}

@@ -38,7 +38,8 @@ class Store:
         self._logs = {kind: KindLog(saved.floor, log_kept) for kind in BY_KIND}
         self._revision = saved.revision
         self._restore(saved)
-        self._refused = False
+        self.refused = False
+        """True from a write that could not be saved until one that could."""
 
     def _restore(self, saved: Saved) -> None:
         for obj in saved.objects:
@@ -136,7 +137,7 @@ class Store:
                 self._journal.append(change)
         except OSError as error:
             self._refuse(error)
-        self._refused = False
+        self.refused = False
         self._revision = change.revision
         if change.type == "DELETED":
             self._drop(change.object)
@@ -145,9 +146,9 @@ class Store:
         self._logs[change.object["kind"]].append(change)
 
     def _refuse(self, error: OSError) -> NoReturn:
-        if not self._refused:
+        if not self.refused:
             _log.error("%s", failures.unwritable(error))
-        self._refused = True
+        self.refused = True
         raise failures.not_saved(error, self._place) from error
 
     def _put(self, obj: Object) -> None:

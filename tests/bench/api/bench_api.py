@@ -1,6 +1,6 @@
 """How fast the API answers. Run it: `.venv/bin/python tests/bench/api/bench_api.py`.
 
-A real server on a unix socket in this process, over an in-memory store; a bare client that
+A real server on a unix socket in this process, over a store with its file; a bare client that
 sends prepared bytes, so that the figures are the server's. Medians, in milliseconds.
 """
 
@@ -129,10 +129,10 @@ def show(what: str, milliseconds: float, more: str = "") -> None:
 
 async def main() -> None:
     lab = lab_from_object(LAB)
-    registry = Registry(Store(None), lab)
-    for obj in initial_objects(lab):
-        registry.create(obj)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as directory:
+        registry = Registry(Store(Path(directory) / "store.journal"), lab)
+        for obj in initial_objects(lab):
+            registry.create(obj)
         socket = Path(directory) / "api.sock"
         runner = await serve_unix(build_app(registry, FakeStreams()), socket)
         connection = await Connection.open(socket)
