@@ -104,7 +104,7 @@ class Kubelet:
         await self._containers.adopt({meta.uid(pod) for pod in pods})
         for name in await asyncio.to_thread(self._wiring.sweep, pods):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
-        await self._pods.start()
+        await self._pods.start(pods)
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
 
     async def _refresh_volumes(self) -> None:

@@ -85,6 +85,7 @@ class PodAgent:
         self._events = events
         self._paths_of = paths_of
         self._now = now
+        self._left: dict[str, Object] = {}
         self._keys: dict[str, None] = {}
         self._wake = asyncio.Event()
         self._departure = Departure(informers, wiring, containers, self._gone)
@@ -99,11 +100,17 @@ class PodAgent:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
         return not (self._busy or self._keys or self._dirty) and self._departure.idle
 
-    async def start(self) -> None:
-        """Take over the pods that ran before, then follow the API."""
+    async def start(self, left: Iterable[Object] = ()) -> None:
+        """Take over the pods that ran before, then follow the API.
+
+        `left` are those that a former controller may have run; some may be gone by now.
+        """
+        self._left = {meta.key(pod): pod for pod in left}
         self._reserve_known_addresses()
         self._departure.start()
         self._pods.add_listener(self._on_pod)
+        for key in self._left:
+            self._enqueue(key)
         self._task = asyncio.create_task(self._run(), name="pods")
 
     async def stop(self) -> None:
@@ -131,7 +138,7 @@ class PodAgent:
                 yield f"pod {meta.key(pod)}: {failure[1]}"
 
     def _reserve_known_addresses(self) -> None:
-        for pod in self._pods.items():
+        for pod in (*self._left.values(), *self._pods.items()):
             node = self._addresses.get(str(meta.spec(pod).get("nodeName")))
             if node is not None and not meta.spec(pod).get("hostNetwork"):
                 node.reserve(_ips(pod))
@@ -168,7 +175,8 @@ class PodAgent:
         keys, self._keys = list(self._keys), {}
         starting: list[Object] = []
         for key in keys:
-            pod, run = self._pods.get(key), self.runs.get(key)
+            pod = self._pods.get(key)
+            run = self.runs.get(key) or self._left_run(key, pod)
             if run is not None and (pod is None or meta.uid(pod) != run.uid):
                 self._departure.begin(run)
             elif pod is not None and meta.is_terminating(pod):
@@ -178,6 +186,16 @@ class PodAgent:
         if starting:
             await self._start(starting)
         await self._write_statuses()
+
+    def _left_run(self, key: str, pod: Object | None) -> PodRun | None:
+        """What a former controller left of a pod that was removed before we took it over."""
+        left = self._left.get(key)
+        node = meta.spec(left).get("nodeName") if left is not None else None
+        if left is None or node not in self._nodes or (pod and meta.uid(pod) == meta.uid(left)):
+            return None
+        del self._left[key]
+        self.runs[key] = self._new_run(left, str(node), _ips(left))
+        return self.runs[key]
 
     # -- starting --------------------------------------------------------------------------
 
@@ -194,6 +212,7 @@ class PodAgent:
                 resume(run)
             self._failures.pop(run.uid, None)
             self.runs[run.key] = run
+            self._left.pop(run.key, None)
             self._dirty[run.uid] = run
             self._deadlines.watch(run)
         await self._containers.start(attached)
@@ -260,6 +279,8 @@ class PodAgent:
         self._deadlines.forget(run)
         self._dirty.pop(run.uid, None)
         self._failures.pop(run.uid, None)
+        if meta.uid(self._left.get(run.key, run.pod)) == run.uid:
+            self._left.pop(run.key, None)
         if self.runs.get(run.key) is run:
             del self.runs[run.key]
         self._enqueue(run.key)

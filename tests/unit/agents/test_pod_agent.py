@@ -88,6 +88,7 @@ class World:
         self.informers = Informers(InProcessApi(self.registry))
         self.wiring, self.containers, self.recorder = Wiring(), Containers(), Recorder()
         _ = self.informers["Pod"]
+        self.left = []
 
     async def __aenter__(self):
         await self.informers.start()
@@ -96,7 +97,7 @@ class World:
             paths_of=lambda _: (Path("/none"), Path("/none")),
             now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
-        await self.agent.start()
+        await self.agent.start(self.left)
         return self
 
     async def __aexit__(self, *_):
@@ -272,5 +273,39 @@ def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
             await world.until(lambda: not world.pods())
             assert list(itertools.chain(*world.wiring.detached)) == ["default/old"]
             assert world.wiring.attached == []
+
+    asyncio.run(go())
+
+
+def test_what_was_removed_before_it_was_taken_over_is_taken_away():
+    """Removed at once, while the agent started: nobody else would ever look for what is left."""
+
+    async def go():
+        world = World()
+        world.left = [world.create(name) for name in ("gone", "again", "stays")]
+        world.registry.delete("Pod", "default", "gone", grace_period=0)
+        world.registry.delete("Pod", "default", "again", grace_period=0)
+        successor = world.create("again")
+        async with world:
+            await world.until(lambda: len(world.agent.runs) == 2)
+            detached = [key for batch in world.wiring.detached for key in batch]
+            assert sorted(detached) == ["default/again", "default/gone"]
+            assert world.agent.runs["default/again"].uid == successor["metadata"]["uid"]
+
+    asyncio.run(go())
+
+
+def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
+    async def go():
+        world = World()
+        pod = world.create("done")
+        pod = world.registry.update({**pod, "status": {"phase": "Succeeded"}}, subresource="status")
+        world.left = [pod]
+        async with world:
+            await world.until(lambda: True)
+            world.registry.delete("Pod", "default", "done")
+            await world.until(lambda: world.wiring.detached)
+            assert world.wiring.detached == [["default/done"]]
+            await world.until(lambda: world.agent.runs == {})
 
     asyncio.run(go())
