@@ -18,7 +18,7 @@ from netlab.kernel import syscalls
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 _LOAD, _JUMP_IF_EQUAL, _JUMP_IF_AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06
-_NUMBER, _ARCHITECTURE = 0, 4  # where in struct seccomp_data
+_NUMBER, _ARCHITECTURE, _FIRST = 0, 4, 16  # where in struct seccomp_data
 _ALLOW, _REFUSE = 0x7FFF0000, 0x00050000 | errno.EPERM
 _X32 = 0x40000000  # x86-64 has its calls a second time from here
 
@@ -38,6 +38,8 @@ _CALLS = {
     "finit_module": (313, 273), "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186),
     "mq_open": (240, 180),
 }  # fmt: skip
+_ASKING = ("socket", "connect")
+_AF_INET, _AF_INET6 = 2, 10
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "riscv64": 0xC00000F3}
 
 
@@ -45,27 +47,43 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def answer_only() -> None:
-    """Refuse (EPERM), from now on, whatever is not needed to answer on sockets that are open."""
+def answer_only(*, asks: bool = False) -> None:
+    """Refuse (EPERM), from now on, whatever is not needed to answer on sockets that are open.
+
+    Who `asks` may make IP sockets of its own, and connect them.
+    """
     machine = os.uname().machine
     if machine in _AUDIT:
         with contextlib.suppress(KernelRefused):  # EINVAL: this kernel has no filters
-            _install(_program(machine))
+            _install(_program(machine, asks=asks))
 
 
-def _program(machine: str) -> bytes:
-    numbers = [on_x86 if machine == "x86_64" else other for on_x86, other in _CALLS.values()]
-    refused = [number for number in numbers if number is not None]
+def _program(machine: str, *, asks: bool) -> bytes:
+    numbers = {name: both[machine != "x86_64"] for name, both in _CALLS.items()}
+    calls = {name: number for name, number in numbers.items() if number is not None}
+    refused = [number for name, number in calls.items() if not (asks and name in _ASKING)]
+    rest = _families(calls["socket"]) if asks else []
+    checks = len(refused) + len(rest)
     steps = [
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_JUMP_IF_EQUAL, 0, len(refused) + 3, _AUDIT[machine]),
+        (_JUMP_IF_EQUAL, 0, checks + 3, _AUDIT[machine]),
         (_LOAD, 0, 0, _NUMBER),
-        (_JUMP_IF_AT_LEAST, len(refused) + 1, 0, _X32),
+        (_JUMP_IF_AT_LEAST, checks + 1, 0, _X32),
     ]
     for place, number in enumerate(refused):
-        steps.append((_JUMP_IF_EQUAL, len(refused) - place, 0, number))
-    steps += [(_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
+        steps.append((_JUMP_IF_EQUAL, checks - place, 0, number))
+    steps += [*rest, (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _REFUSE)]
     return b"".join(struct.pack("=HBBI", *step) for step in steps)
+
+
+def _families(socket: int) -> list[tuple[int, int, int, int]]:
+    """What lets sockets of the internet's families alone be made; then comes yes, then no."""
+    return [
+        (_JUMP_IF_EQUAL, 0, 3, socket),
+        (_LOAD, 0, 0, _FIRST),  # the lower half: all of these machines have it there
+        (_JUMP_IF_EQUAL, 1, 0, _AF_INET),
+        (_JUMP_IF_EQUAL, 0, 1, _AF_INET6),
+    ]
 
 
 def _install(program: bytes) -> None:

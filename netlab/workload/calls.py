@@ -125,6 +125,20 @@ class Calls:
             raise Gone(f"the {self._what} does not answer: {error.strerror}") from error
         raise Gone(f"the {self._what} went away")
 
+    async def taken(self, op: str, count: int) -> list[socket.socket]:
+        """The sockets that the process gives us at this request, so many."""
+        return await asyncio.to_thread(self._taken, op, count)
+
+    def _taken(self, op: str, count: int) -> list[socket.socket]:
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(_HAND_OVER_SECONDS)
+                connection.connect(str(self._path))
+                connection.sendall(json.dumps({"op": op}).encode() + b"\n")
+                return handover.take(connection, count)
+        except OSError as error:
+            raise Gone(f"the {self._what} does not answer: {error.strerror}") from error
+
     async def call(self, op: str, **arguments: Any) -> Any:
         """One request of the control protocol, and its result."""
         await self.connect()

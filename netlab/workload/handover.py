@@ -24,9 +24,27 @@ async def receive(connection: socket.socket, count: int) -> list[socket.socket]:
     received: list[socket.socket] = []
     for _ in range(0, count, _MOST):
         await _readable(connection)
-        _, descriptors, _, _ = socket.recv_fds(connection, 1, _MOST)
-        received += [_socket(each) for each in descriptors]
+        received += _next(connection)
+    return _all(received, count)
+
+
+def take(connection: socket.socket, count: int) -> list[socket.socket]:
+    """`receive`, waiting for as long as the connection lets us."""
+    received: list[socket.socket] = []
+    for _ in range(0, count, _MOST):
+        received += _next(connection)
+    return _all(received, count)
+
+
+def _next(connection: socket.socket) -> list[socket.socket]:
+    _, descriptors, _, _ = socket.recv_fds(connection, 1, _MOST)
+    return [_socket(each) for each in descriptors]
+
+
+def _all(received: list[socket.socket], count: int) -> list[socket.socket]:
     if len(received) != count:
+        for each in received:
+            each.close()
         raise ConnectionError(f"{len(received)} sockets came, not {count}")
     return received
 

@@ -114,8 +114,8 @@ def _opened(
     return {port: known[port] for port in ports if port in known}, problems
 
 
-def bound(listener: Listener, *, dual: bool) -> socket.socket:
-    """A socket on all addresses of the calling thread's namespace, listening if it is TCP."""
+def bound(listener: Listener, *, dual: bool, host: str = "") -> socket.socket:
+    """A socket of the calling thread's namespace, on one address or all; listening if it is TCP."""
     family = socket.AF_INET6 if dual else socket.AF_INET
     kind, protocol = socket.SOCK_STREAM, socket.IPPROTO_TCP
     if listener.serve == "udp":
@@ -128,7 +128,7 @@ def bound(listener: Listener, *, dual: bool) -> socket.socket:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if kind == socket.SOCK_STREAM:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(("::" if dual else "0.0.0.0", listener.port))
+        opened.bind((host or ("::" if dual else "0.0.0.0"), listener.port))
         if kind == socket.SOCK_STREAM:
             opened.listen(BACKLOG)
     except BaseException:

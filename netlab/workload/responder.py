@@ -1,7 +1,7 @@
 """The process that serves all built-in pods of a lab: `python -m netlab.workload.responder SOCKET`.
 
 It outlives the controller: one that comes back connects, lists, and finds everything still served.
-It has no rights on the machine and sees nothing of it (`confine`): the controller makes the
+It has no rights on the machine and sees nothing of it (`confined`): the controller makes the
 sockets on which it answers.
 
 `control` has the protocol. Streams are `follow`, a served pod's log (`{"line": [unix time,
@@ -11,27 +11,18 @@ text]}`), and the requests that come with sockets (`Calls.hand_over`).
 from __future__ import annotations
 
 import asyncio
-import codecs
 import contextlib
 import os
-import resource
 import sys
-import time
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import confine as confinement
-from netlab.kernel import process, seccomp, syscalls, userns
+from netlab.kernel import process, userns
 from netlab.workload import control
 from netlab.workload.access_log import AccessLog
+from netlab.workload.confined import give_up_rights
 from netlab.workload.control import Calling, Control, Json, Session
 from netlab.workload.serving import Pods
-
-_LIMITS = {
-    resource.RLIMIT_CORE: 0,
-    resource.RLIMIT_NPROC: 0,  # neither a process nor a thread
-    resource.RLIMIT_FSIZE: 16 << 20,  # the log
-}
 
 
 class Responder:
@@ -89,24 +80,6 @@ class Responder:
             await session.until_closed()
 
 
-def confine(owner: str) -> None:
-    """Give up every right, and the view of the machine: strangers' bytes are read here.
-
-    What is needed yet is open, or imported. The network that is left has no link.
-    """
-    user = userns.daemon_id(owner, userns.RESPONDER)
-    time.localtime()  # reads the time zone, as the next line does modules: both only once
-    for name in ("ascii", "latin-1", "idna", "punycode"):
-        codecs.lookup(name)
-    confinement.see_only(confinement.View())
-    syscalls.unshare(syscalls.CLONE_NEWNET)
-    for limit, value in _LIMITS.items():
-        resource.setrlimit(limit, (value, value))
-    confinement.drop_privileges()
-    confinement.become(user)
-    seccomp.answer_only()
-
-
 def run(path: Path, owner: str) -> None:
     """Serve until TERM or INT, as the responder of the lab `owner` (its uid).
 
@@ -114,7 +87,7 @@ def run(path: Path, owner: str) -> None:
     """
     control.raise_open_file_limit()
     listening = control.listen(path)
-    confine(owner)
+    give_up_rights(userns.daemon_id(owner, userns.RESPONDER))
     asyncio.run(control.serve(Responder().control, listening))
 
 

@@ -21,12 +21,13 @@ pytestmark = pytest.mark.root
 
 USER = userns.IdRange(0x7000_0000).daemon(9)
 
-# What somebody tries who has taken over the responder. Each line is to raise OSError.
+# What somebody tries who has taken over a server. Each line is to raise OSError.
 TAKEN_OVER = """
 import ctypes, json, os, signal, socket, sys
-from netlab.workload.responder import confine
+from netlab.kernel import userns
+from netlab.workload.confined import give_up_rights
 
-owner, lab, parent, port, namespace, abstract = json.loads(sys.argv[1])
+owner, lab, parent, port, namespace, abstract, asks = json.loads(sys.argv[1])
 libc = ctypes.CDLL(None, use_errno=True)
 
 def call(name, *arguments):
@@ -68,7 +69,7 @@ def outcome(what):
         return "refused"
     return "done"
 
-confine(owner)
+give_up_rights(userns.daemon_id(owner, userns.RESPONDER), asks=asks)
 seen = os.listdir("/")
 print(json.dumps({**{name: outcome(what) for name, what in tried.items()}, "seen": seen}))
 """
@@ -102,7 +103,11 @@ def owner() -> Iterator[str]:
     assert process.owned(made) == []
 
 
-def test_somebody_who_has_taken_over_the_responder_gets_nowhere(owner: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("asks", [False, True])
+def test_somebody_who_has_taken_over_a_server_gets_nowhere(
+    owner: str, tmp_path: Path, asks: bool
+) -> None:
+    """One that asks name servers has the network it was given, and no other way out."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         local = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -112,7 +117,7 @@ def test_somebody_who_has_taken_over_the_responder_gets_nowhere(owner: str, tmp_
         home = netns.current()
         stack.callback(os.close, home)
         port = listener.getsockname()[1]
-        knows = json.dumps([owner, str(tmp_path), os.getpid(), port, home, abstract])
+        knows = json.dumps([owner, str(tmp_path), os.getpid(), port, home, abstract, asks])
         done = subprocess.run(
             [sys.executable, "-c", TAKEN_OVER, knows],
             pass_fds=[home],
@@ -123,7 +128,8 @@ def test_somebody_who_has_taken_over_the_responder_gets_nowhere(owner: str, tmp_
         )
     found = json.loads(done.stdout)
     assert found.pop("seen") == []
-    assert {what for what, outcome in found.items() if outcome != "refused"} == set()
+    reached = {what for what, outcome in found.items() if outcome != "refused"}
+    assert reached == ({"reach the machine"} if asks else set())
 
 
 def test_a_confined_program_sees_its_files_alone_and_has_no_rights(
@@ -192,7 +198,8 @@ def test_a_confined_program_writes_where_it_may_and_is_ended_like_others(
 
 COMPLAINS = """
 import asyncio, logging, sys, time
-from netlab.workload.responder import confine
+from netlab.kernel import userns
+from netlab.workload.confined import give_up_rights
 
 async def complain():
     asyncio.get_running_loop().call_soon(lambda: 1 / 0)
@@ -204,7 +211,7 @@ async def complain():
     "\\u00fc.example".encode("idna")
     time.strftime("%Z", time.localtime())
 
-confine(sys.argv[1])
+give_up_rights(userns.daemon_id(sys.argv[1], userns.RESPONDER))
 print("confined", file=sys.stderr)
 asyncio.run(complain())
 print("finished", file=sys.stderr)
