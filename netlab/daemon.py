@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
@@ -42,13 +42,15 @@ from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.controllers.runtime import Running, start_controllers
+from netlab.dns import server, upstream
+from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
-from netlab.objects import bootstrap, meta
+from netlab.objects import bootstrap, meta, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.times import micro_time, timestamp
@@ -75,7 +77,8 @@ class Daemon:
         self.registry = Registry(self._store, self.lab)
         self._api = InProcessApi(self.registry)
         self._informers = Informers(self._api)
-        self._dns = DnsAgent(self._dns_server(), self._informers)
+        self._internet = self._internet_dns()
+        self._dns = DnsAgent(self._dns_server(), self._internet, self._informers)
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
@@ -301,27 +304,35 @@ class Daemon:
         return DnsServer(
             paths.dns(self._directory) / "cluster",
             self._owner,
+            self._names("cluster", server.names_keeper),
             self.lab.dns.domain,
             upstreams=self.lab.external.gateway_ips,
             local_cidrs=(*self.lab.pod_cidrs, *self.lab.service_cidrs),
+            dual="IPv6" in self.lab.ip_families,
         )
 
-    async def _start_internet(self, keeper: ResponderKeeper) -> None:
-        """The world outside: a name server that knows every name, and a page for each."""
-        path = paths.namespace(self._directory, plan.internet_name(self.lab))
-        addresses = [
-            address.split("/")[0]
-            for address in plan.PUBLIC_ADDRESSES
-            if ("IPv6" if ":" in address else "IPv4") in self.lab.ip_families
-        ]
-        dns = InternetDns(
-            paths.dns(self._directory) / "internet", self._owner, addresses, self.lab.dns.upstream
+    def _internet_dns(self) -> InternetDns:
+        return InternetDns(
+            self._names("internet", upstream.names_keeper),
+            plan.public_ips(self.lab),
+            self.lab.external.names,
+            nameservers.servers(self.lab.external.upstream, machine.resolv_conf),
+            self.lab.dns.domain,
         )
-        await dns.start(path)
-        self._stack.push_async_callback(dns.detach)
+
+    def _names(self, which: str, keeper: Callable[..., NamesKeeper]) -> NamesKeeper:
+        socket = paths.names_socket(self._directory, which)
+        return keeper(socket, self._owner, paths.names_log(self._directory), self._responder)
+
+    async def _start_internet(self, keeper: ResponderKeeper) -> None:
+        """The world outside: its name server, and a page for each name."""
+        path = paths.namespace(self._directory, plan.internet_name(self.lab))
+        await self._internet.start(path)
+        self._stack.push_async_callback(self._internet.detach)
+        addresses = plan.public_ips(self.lab)
         listeners = (Listener(80, "http", "internet"), Listener(443, "http", "internet"))
         container = ServedContainer("internet", listeners, {})
-        pages = ServedPod("internet", str(path), tuple(addresses), (container,))
+        pages = ServedPod("internet", str(path), addresses, (container,))
 
         async def serve() -> None:
             await keeper.client.ensure_served(pages)

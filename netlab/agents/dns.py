@@ -1,4 +1,4 @@
-"""Feeds the cluster's DNS: every change of a Service or EndpointSlice is published at once."""
+"""Feeds the cluster's DNS, and the internet's, with every change of a Service or EndpointSlice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
+from netlab.dns.upstream import InternetDns
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
@@ -19,10 +20,11 @@ RETRY = 1.0
 
 
 class DnsAgent:
-    """Keeps one `DnsServer` told. It runs where and when the kube-dns pod does."""
+    """Keeps the internet told, and a `DnsServer`, which runs where the kube-dns pod does."""
 
-    def __init__(self, server: DnsServer, informers: Informers) -> None:
+    def __init__(self, server: DnsServer, internet: InternetDns, informers: Informers) -> None:
         self._server = server
+        self._internet = internet
         self._informers = informers
         self._pod = ""
         self._scheduled = False
@@ -31,11 +33,12 @@ class DnsAgent:
     @property
     def idle(self) -> bool:
         """True when everything known has been published."""
-        return not self._scheduled
+        return not self._scheduled and self._server.idle and self._internet.idle
 
     def follow(self) -> None:
         """Listen to Services and EndpointSlices, whose informers have synced."""
         self._informers["Service"].add_listener(self._listener(self._server.set_service))
+        self._informers["Service"].add_listener(self._listener(self._internet.set_service))
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
 
     async def start(self, pod_uid: str, netns: Path) -> None:
@@ -55,7 +58,7 @@ class DnsAgent:
                 await self._server.stop()
 
     async def detach(self) -> None:
-        """The controller ends; dnsmasq goes on."""
+        """The controller ends; names are answered on."""
         await self._server.detach()
 
     def _listener(
@@ -78,6 +81,7 @@ class DnsAgent:
     def _publish(self) -> None:
         self._scheduled = False
         try:
+            self._internet.apply()
             self._server.apply()
         except OSError as error:
             log.error("dns: records cannot be published, trying again: %s", error)

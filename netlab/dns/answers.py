@@ -33,6 +33,11 @@ TTL = 5
 # The size that survives every link without fragments (DNS flag day 2020).
 UDP_SIZE = 1232
 _CLASSIC_UDP_SIZE = 512
+TRUNCATED = 0x02
+"""The bit of a reply's third byte that says there is more than UDP can carry."""
+
+_HEADER = 12
+
 # A chain of aliases longer than this is a loop.
 _ALIASES = 8
 
@@ -65,20 +70,43 @@ def parse(packet: bytes) -> DNSRecord | None:
 def answer(query: DNSRecord, zone: Zone) -> Reply:
     """The reply to one query, apart from records of names outside the cluster."""
     if query.header.opcode != OPCODE.QUERY:
-        return Reply(_empty(query, RCODE.NOTIMP))
+        return Reply(empty(query, RCODE.NOTIMP))
     question = query.questions[0]
     name = str(question.qname).rstrip(".").lower()
     if question.qclass != CLASS.IN:
-        return Reply(_empty(query, RCODE.REFUSED))
+        return Reply(empty(query, RCODE.REFUSED))
     if not zone.contains(name) and not name.endswith((".in-addr.arpa", ".ip6.arpa")):
-        return Reply(_empty(query, RCODE.REFUSED))
+        return Reply(empty(query, RCODE.REFUSED))
     found = _find(zone, name, question.qtype)
-    reply = _empty(query, found.rcode)
+    reply = empty(query, found.rcode)
     reply.add_answer(*found.answers)
     reply.add_ar(*found.additional)
     if not found.answers and found.rcode in (RCODE.NOERROR, RCODE.NXDOMAIN):
-        reply.add_auth(_soa(zone.domain))
+        reply.add_auth(soa(zone.domain))
     return Reply(reply, found.outside)
+
+
+def parse_reply(packet: bytes) -> DNSRecord | None:
+    """A packet as a reply; None when it is not one that can be read."""
+    try:
+        return DNSRecord.parse(packet)
+    except Exception:  # dnslib raises many kinds on malformed packets
+        return None
+
+
+def is_reply_to(query: bytes, reply: bytes) -> bool:
+    """Whether a packet is a reply to the question of a query, as far as its bytes tell."""
+    end = _HEADER
+    while end < len(query) and query[end]:
+        end += 1 + query[end]
+    question = query[_HEADER : end + 5]
+    is_reply = len(reply) > _HEADER and bool(reply[2] & 0x80)
+    return is_reply and reply[_HEADER : end + 5].lower() == question.lower()
+
+
+def failure(query: DNSRecord) -> DNSRecord:
+    """The reply when those who should know do not answer."""
+    return empty(query, RCODE.SERVFAIL)
 
 
 def with_outside(reply: Reply, outside: DNSRecord | None) -> DNSRecord:
@@ -102,14 +130,15 @@ def encode(query: DNSRecord, reply: DNSRecord, *, udp: bool) -> bytes:
     packet = bytes(reply.pack())
     if not udp or len(packet) <= size:
         return packet
-    short = _empty(query, reply.header.rcode)
+    short = empty(query, reply.header.rcode)
     short.header.tc = 1
     if offered:
         short.add_ar(EDNS0(udp_len=UDP_SIZE))
     return bytes(short.pack())
 
 
-def _empty(query: DNSRecord, rcode: int) -> DNSRecord:
+def empty(query: DNSRecord, rcode: int) -> DNSRecord:
+    """A reply that says nothing yet."""
     header = DNSHeader(
         id=query.header.id, qr=1, aa=1, ra=1, rd=query.header.rd, opcode=query.header.opcode
     )
@@ -130,7 +159,7 @@ def _find(zone: Zone, name: str, qtype: int, depth: int = 0) -> _Found:
 
 def _follow(zone: Zone, name: str, target: str, qtype: int, depth: int) -> _Found:
     """A CNAME and, unless it alone was asked for, what its target has."""
-    alias = (_rr(name, QTYPE.CNAME, CNAME(target)),)
+    alias = (rr(name, QTYPE.CNAME, CNAME(target)),)
     if qtype in (QTYPE.CNAME, QTYPE.ANY):
         return _Found(alias)
     if not zone.contains(target):
@@ -145,19 +174,19 @@ def _records(zone: Zone, name: str, qtype: int) -> tuple[RR, ...]:
     every = qtype == QTYPE.ANY
     found: list[RR] = []
     if every or qtype == QTYPE.A:
-        found += [_rr(name, QTYPE.A, A(address)) for address in zone.addresses(name, 4)]
+        found += [rr(name, QTYPE.A, A(address)) for address in zone.addresses(name, 4)]
     if every or qtype == QTYPE.AAAA:
-        found += [_rr(name, QTYPE.AAAA, AAAA(address)) for address in zone.addresses(name, 6)]
+        found += [rr(name, QTYPE.AAAA, AAAA(address)) for address in zone.addresses(name, 6)]
     if every or qtype == QTYPE.SRV:
         found += [
-            _rr(name, QTYPE.SRV, SRV(0, srv.weight, srv.port, srv.target)) for srv in zone.srv(name)
+            rr(name, QTYPE.SRV, SRV(0, srv.weight, srv.port, srv.target)) for srv in zone.srv(name)
         ]
     if every or qtype == QTYPE.PTR:
-        found += [_rr(name, QTYPE.PTR, PTR(pointer)) for pointer in zone.pointers(name)]
+        found += [rr(name, QTYPE.PTR, PTR(pointer)) for pointer in zone.pointers(name)]
     if name == zone.domain and (every or qtype == QTYPE.SOA):
-        found.append(_soa(zone.domain))
+        found.append(soa(zone.domain))
     if name == f"dns-version.{zone.domain}" and (every or qtype == QTYPE.TXT):
-        found.append(_rr(name, QTYPE.TXT, TXT("1.1.0")))
+        found.append(rr(name, QTYPE.TXT, TXT("1.1.0")))
     return tuple(found)
 
 
@@ -174,11 +203,13 @@ def _targets_addresses(zone: Zone, answers: tuple[RR, ...]) -> tuple[RR, ...]:
     )
 
 
-def _rr(name: str, rtype: int, data: object) -> RR:
+def rr(name: str, rtype: int, data: object) -> RR:
+    """A record."""
     return RR(name, rtype, ttl=TTL, rdata=data)
 
 
-def _soa(domain: str) -> RR:
+def soa(domain: str) -> RR:
+    """What goes with a negative answer: for how long that may be believed, which is short."""
     # The serial stands still: nobody transfers this zone, and a change is seen at once.
     times = (1, 7200, 1800, 86400, TTL)
-    return _rr(domain, QTYPE.SOA, SOA(f"ns.dns.{domain}", f"hostmaster.{domain}", times))
+    return rr(domain, QTYPE.SOA, SOA(f"ns.dns.{domain}", f"hostmaster.{domain}", times))

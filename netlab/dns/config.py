@@ -1,19 +1,19 @@
 """dnsmasq's command lines and the pods' resolv.conf, as pure text.
 
-The cluster's dnsmasq holds A, AAAA and PTR itself (hostsdir, followed by inotify), answers
+A dnsmasq of the cluster holds A, AAAA and PTR itself (hostsdir, followed by inotify), answers
 NXDOMAIN and NODATA below the cluster domain itself, and passes on to the responder only the
-names a hosts file cannot hold. So whatever it holds goes on resolving when the controller,
-in which the responder lives, is dead: a lookup through the search domains meets no silence.
+names a hosts file cannot hold. There are two of them, on ports of their pod's loopback.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 RESPONDER_PORT = 10053
+DNSMASQ_PORTS = (10531, 10532)
 # CoreDNS's own default. dnsmasq gives negative answers without a SOA, so nobody caches those.
 LOCAL_TTL = 5
 
@@ -31,14 +31,10 @@ _ALONE = (
     "--log-facility=-",
 )
 
-# What the internet's DNS knows nothing of: names without a dot (so a mistyped Service is not
-# found in the end), top-level domains set aside (RFC 6761, 6762; ICANN), ours, and reverse zones.
-_NOBODYS = ("", "invalid", "local", "internal", "svc", "in-addr.arpa", "ip6.arpa")
-
 
 @dataclass(frozen=True)
 class ClusterDns:
-    """What the cluster's dnsmasq must know: its zone, its files, whom it asks."""
+    """What a dnsmasq of the cluster must know: its zone, its files, whom it asks."""
 
     domain: str
     hosts_dir: Path
@@ -47,17 +43,22 @@ class ClusterDns:
     local_cidrs: tuple[str, ...] = ()
     responder_port: int = RESPONDER_PORT
 
-    def arguments(self) -> list[str]:
-        """The dnsmasq command line for the pod of the cluster's DNS."""
+    def arguments(self, port: int) -> list[str]:
+        """The command line of the dnsmasq that answers on a port of the pod's loopback."""
         local = [self.domain, *(zone for cidr in self.local_cidrs for zone in reverse_zones(cidr))]
         return [
             "dnsmasq",
             *_ALONE,
+            f"--port={port}",
+            "--listen-address=127.0.0.1",
+            "--bind-interfaces",
             f"--hostsdir={self.hosts_dir}",
             f"--servers-file={self.servers_file}",
             f"--local-ttl={LOCAL_TTL}",
             # A name that did not exist a moment ago may be a Service now.
             "--no-negcache",
+            # And a CNAME may lead elsewhere.
+            "--max-cache-ttl=1",
             # The size also sets the hash table that the hostsdir's names share.
             "--cache-size=10000",
             "--dns-forward-max=2000",
@@ -75,34 +76,6 @@ class ClusterDns:
     @property
     def _responder(self) -> str:
         return f"127.0.0.1#{self.responder_port}"
-
-
-def internet_arguments(
-    addresses: Sequence[str], names: Mapping[str, Sequence[str]] | None = None
-) -> list[str]:
-    """The dnsmasq command line that stands for the internet's DNS.
-
-    Every name has the internet's own `addresses`, save the ones given with theirs; names that
-    nobody can own do not exist, nor does what is looked up in reverse.
-    """
-    fixed = [
-        f"--host-record={name},{address}"
-        for name, its_addresses in (names or {}).items()
-        for address in its_addresses
-    ]
-    nowhere = [f"--local=/{zone}/" for zone in _NOBODYS]
-    # A name with a host-record lacks only the other family: no default address for that.
-    nowhere += [f"--local=/{name}/" for name in names or {}]
-    return [
-        "dnsmasq",
-        *_ALONE,
-        "--local-ttl=60",
-        *nowhere,
-        *fixed,
-        *(f"--address=/#/{address}" for address in addresses),
-        # What an `--address` leaves open, say AAAA of an IPv4 internet, is NODATA, not REFUSED.
-        "--local=/#/",
-    ]
 
 
 def resolv_conf(namespace: str, dns_ip: str, domain: str) -> str:

@@ -1,9 +1,8 @@
 """One dnsmasq in a namespace: started or adopted, watched, and started again when it dies.
 
 It is a process of its own and outlives us. Strangers ask it, so it has no rights, and sees of the
-machine only its program and what it is to read. (Whoever made its namespace has let everybody have
-port 53 there.) A file beside its log says which process it is, so that the next controller finds
-it, and leaves it running if it does what would be started now.
+machine only its program and what it is to read. A file beside its log says which process it is, so
+that the next controller finds it, and leaves it running if it does what would be started now.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from dnslib import CLASS, QTYPE, DNSQuestion, DNSRecord
-
+from netlab.dns.life import ended
 from netlab.errors import CommandFailed, NetlabError
 from netlab.kernel import netns as namespaces
 from netlab.kernel import process
@@ -31,8 +29,13 @@ _RESTART_SECONDS = (0.05, 5.0)  # the first wait, doubled up to the second
 _RELOAD_SECONDS = 0.05
 
 
+# A question for the text of `version.bind` in class CHAOS, with the id 1.
+_VERSION = b"\0\1\1\0\0\1\0\0\0\0\0\0\7version\4bind\0\0\x10\0\3"
+
+
 class Dnsmasq:
-    """The dnsmasq that `arguments` describe; its log and its identity lie in `directory`.
+    """The dnsmasq that `arguments` describe, which answers on a `port` of its loopback; its log and
+    its identity lie in `directory`.
 
     It runs as `uid`, and sees of files only what it is to `read`.
     """
@@ -40,12 +43,14 @@ class Dnsmasq:
     def __init__(
         self,
         arguments: Sequence[str],
+        port: int,
         directory: Path,
         owner: str,
         uid: int,
         read: Sequence[Path] = (),
     ) -> None:
         self._arguments = list(arguments)
+        self.port = port
         self._uid = uid
         self._read = tuple(read)
         self._directory = directory
@@ -144,14 +149,13 @@ class Dnsmasq:
 
     async def _answering(self, child: process.Process) -> None:
         """Ask for `version.bind`, which dnsmasq answers by itself, until it does."""
-        question = DNSRecord(q=DNSQuestion("version.bind", QTYPE.TXT, CLASS.CH)).pack()
         loop = asyncio.get_running_loop()
         while child.poll() is None:
             with namespaces.entered(self._netns):
                 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             with sock, contextlib.suppress(OSError):  # refused: not listening yet
-                sock.connect(("127.0.0.1", 53))
-                sock.send(question)
+                sock.connect(("127.0.0.1", self.port))
+                sock.send(_VERSION)
                 async with asyncio.timeout(0.5):
                     await loop.sock_recv(sock, 512)
                 return
@@ -163,7 +167,7 @@ class Dnsmasq:
         wait, longest = _RESTART_SECONDS
         while True:
             if self._pidfd is not None:
-                await _ended(self._pidfd)
+                await ended(os.dup(self._pidfd))
                 self._ready = False
                 self._forget_descriptor()
                 process.reap()
@@ -243,14 +247,3 @@ def _started(pid: int) -> int:
 
 def _namespace(pid: int | str) -> int:
     return Path(f"/proc/{pid}/ns/net").stat().st_ino
-
-
-async def _ended(pidfd: int) -> None:
-    """Return once the process behind a pidfd has ended."""
-    loop = asyncio.get_running_loop()
-    ended = asyncio.Event()
-    loop.add_reader(pidfd, ended.set)
-    try:
-        await ended.wait()
-    finally:
-        loop.remove_reader(pidfd)

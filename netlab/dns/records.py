@@ -19,6 +19,8 @@ from typing import Any
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
+Json = dict[str, Any]
+
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
@@ -175,3 +177,24 @@ def forwarded_names(records: ServiceRecords) -> set[str]:
     SRV owners are named by their parent (`_tcp.web.default.svc.…`), which covers every port.
     """
     return {*records.aliases, *(owner.partition(".")[2] for owner in records.srv)}
+
+
+def to_json(records: ServiceRecords) -> Json:
+    """The form in which they travel to the process that answers."""
+    return {
+        "hosts": [[host.address, list(host.names)] for host in records.hosts],
+        "srv": {
+            owner: [[srv.target, srv.port, srv.weight] for srv in targets]
+            for owner, targets in records.srv.items()
+        },
+        "aliases": dict(records.aliases),
+    }
+
+
+def from_json(data: Json) -> ServiceRecords:
+    """The inverse of `to_json`."""
+    return ServiceRecords(
+        tuple(Host(address, tuple(names)) for address, names in data["hosts"]),
+        {owner: tuple(Srv(*srv) for srv in targets) for owner, targets in data["srv"].items()},
+        data["aliases"],
+    )

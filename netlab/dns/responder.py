@@ -1,7 +1,6 @@
-"""The responder behind dnsmasq: UDP and TCP on a loopback address of the DNS pod.
+"""What answers behind dnsmasq in the cluster, and for the internet: replies made of a zone.
 
-Its sockets live in the pod's namespace, its code in the caller's asyncio loop. It answers SRV,
-CNAME and pod names; for a CNAME to an outside name it asks upstream for the rest.
+It runs in the names process (`process`), which has no rights on the machine.
 """
 
 from __future__ import annotations
@@ -10,156 +9,148 @@ import asyncio
 import contextlib
 import secrets
 import socket
-from collections.abc import Sequence
-from pathlib import Path
-from typing import cast
+from collections.abc import Coroutine, Sequence
+from typing import Protocol
 
 from dnslib import DNSHeader, DNSQuestion, DNSRecord
 
-from netlab.dns import answers
-from netlab.dns.config import RESPONDER_PORT
+from netlab.dns import answers, tcp
+from netlab.dns.outside import Outside
 from netlab.dns.zone import Zone
-from netlab.kernel import netns as namespaces
 
-_ADDRESS = "127.0.0.1"
 _UPSTREAM_SECONDS = 2.0
-_TCP_IDLE_SECONDS = 10.0
+_BATCH = 64
+
+Server = tuple[str, int]
+
+Given = bytes | Coroutine[None, None, bytes | None] | None
+"""A reply, one that takes time, or none."""
+
+
+class Replies(Protocol):
+    """Whoever knows the reply to a packet."""
+
+    def reply(self, packet: bytes, *, udp: bool) -> Given:
+        """The reply to one query; what is no query gets none."""
 
 
 class Responder:
-    """Answers from `zone`, which its owner may change at any time between two queries."""
+    """Answers what comes to a UDP and to a listening TCP socket."""
 
-    def __init__(self, zone: Zone, upstreams: Sequence[str], port: int = RESPONDER_PORT) -> None:
-        self._zone = zone
-        self._upstreams = tuple(upstreams)
-        self._port = port
-        self._netns: int | Path | None = None
-        self._udp: asyncio.DatagramTransport | None = None
-        self._tcp: asyncio.Server | None = None
+    def __init__(self, replies: Replies, udp: socket.socket, listening: socket.socket) -> None:
+        self._replies = replies
+        self._udp = udp
+        self._tcp = tcp.TcpDoor(listening, self._over_tcp)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, netns: int | Path | None) -> None:
-        """Listen inside a namespace (a descriptor must stay open until `stop`)."""
-        self._netns = netns
-        loop = asyncio.get_running_loop()
-        with namespaces.entered(netns):
-            udp = _bound(socket.SOCK_DGRAM, self._port)
-            tcp = _bound(socket.SOCK_STREAM, self._port)
-        self._udp, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), sock=udp)
-        self._tcp = await asyncio.start_server(self._converse, sock=tcp)
+    async def open(self) -> None:
+        """Answer from now on."""
+        asyncio.get_running_loop().add_reader(self._udp, self._came)
+        await self._tcp.open()
 
-    async def stop(self) -> None:
-        """Close the sockets and drop the queries under way. Idempotent."""
-        if self._udp is not None:
-            self._udp.close()
-        if self._tcp is not None:
-            self._tcp.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._udp = self._tcp = None
+    def _came(self) -> None:
+        for _ in range(_BATCH):
+            try:
+                packet, address = self._udp.recvfrom(4096)
+            except OSError:
+                return
+            given = self._replies.reply(packet, udp=True)
+            if isinstance(given, Coroutine):
+                task = asyncio.create_task(self._later(given, address))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            elif given is not None:
+                self._send(given, address)
 
-    def datagram(self, packet: bytes, address: tuple[str, int]) -> None:
-        """Answer one UDP packet; what is no query gets no answer."""
+    async def _later(self, given: Coroutine[None, None, bytes | None], address: Server) -> None:
+        reply = await given
+        if reply is not None:
+            self._send(reply, address)
+
+    def _send(self, reply: bytes, address: Server) -> None:
+        with contextlib.suppress(OSError):  # lost, as it would be on its way
+            self._udp.sendto(reply, address)
+
+    async def _over_tcp(self, packet: bytes) -> bytes | None:
+        given = self._replies.reply(packet, udp=False)
+        return await given if isinstance(given, Coroutine) else given
+
+
+class ClusterReplies:
+    """SRV, CNAME and pod names of the cluster; what a CNAME leads to outside, `upstreams` know."""
+
+    def __init__(self, zone: Zone, upstreams: Sequence[Server]) -> None:
+        self._zone = zone
+        self._upstreams = tuple(upstreams)
+
+    def reply(self, packet: bytes, *, udp: bool) -> Given:
+        """See `Replies`."""
         query = answers.parse(packet)
         if query is None:
-            return
+            return None
         reply = answers.answer(query, self._zone)
         if reply.outside is None:
-            self._send(answers.encode(query, reply.record, udp=True), address)
-            return
-        task = asyncio.get_running_loop().create_task(self._complete(query, reply, address))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            return answers.encode(query, reply.record, udp=udp)
+        return self._completed(query, reply, reply.outside, udp=udp)
 
-    async def _complete(
-        self, query: DNSRecord, reply: answers.Reply, address: tuple[str, int]
-    ) -> None:
-        record = await self._with_outside(query, reply)
-        self._send(answers.encode(query, record, udp=True), address)
-
-    def _send(self, packet: bytes, address: tuple[str, int]) -> None:
-        if self._udp is not None:
-            self._udp.sendto(packet, address)
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One TCP connection: length-prefixed queries until the client has no more."""
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._tasks.add(task)
-        try:
-            while packet := await asyncio.wait_for(_message(reader), _TCP_IDLE_SECONDS):
-                query = answers.parse(packet)
-                if query is None:
-                    break
-                record = await self._with_outside(query, answers.answer(query, self._zone))
-                reply = answers.encode(query, record, udp=False)
-                writer.write(len(reply).to_bytes(2, "big") + reply)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError):
-            pass  # the client went away, or stays silent
-        finally:
-            self._tasks.discard(task)
-            writer.close()
-
-    async def _with_outside(self, query: DNSRecord, reply: answers.Reply) -> DNSRecord:
-        if reply.outside is None:
-            return reply.record
-        outside = await self._ask_upstream(reply.outside, query.questions[0].qtype)
-        return answers.with_outside(reply, outside)
-
-    async def _ask_upstream(self, name: str, qtype: int) -> DNSRecord | None:
-        """The first upstream's reply; None when none answers in time."""
-        query = DNSRecord(DNSHeader(id=secrets.randbits(16)), q=DNSQuestion(name, qtype))
-        for upstream in self._upstreams:
-            with contextlib.suppress(TimeoutError, OSError):
-                return await asyncio.wait_for(self._exchange(query, upstream), _UPSTREAM_SECONDS)
-        return None
-
-    async def _exchange(self, query: DNSRecord, upstream: str) -> DNSRecord:
-        loop = asyncio.get_running_loop()
-        host, _, port = upstream.partition("#")
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with namespaces.entered(self._netns):
-            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        with sock:
-            await loop.sock_connect(sock, (host, int(port or 53)))
-            await loop.sock_sendall(sock, query.pack())
-            while True:
-                reply = _reply_to(query, await loop.sock_recv(sock, 65535))
-                if reply is not None:
-                    return reply
+    async def _completed(
+        self, query: DNSRecord, reply: answers.Reply, target: str, *, udp: bool
+    ) -> bytes:
+        question = DNSQuestion(target, query.questions[0].qtype)
+        asked = DNSRecord(DNSHeader(id=secrets.randbits(16)), q=question).pack()
+        said = await ask(asked, self._upstreams)
+        outside = answers.parse_reply(said) if said is not None else None
+        return answers.encode(query, answers.with_outside(reply, outside), udp=udp)
 
 
-class _Datagrams(asyncio.DatagramProtocol):
-    def __init__(self, responder: Responder) -> None:
-        self._responder = responder
+class InternetReplies:
+    """The names that the lab's internet knows; others are unknown, or `upstreams` are asked."""
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._responder.datagram(data, addr)
+    def __init__(self, outside: Outside, upstreams: Sequence[Server]) -> None:
+        self._outside = outside
+        self._upstreams = tuple(upstreams)
+
+    def reply(self, packet: bytes, *, udp: bool) -> Given:
+        """See `Replies`."""
+        query = answers.parse(packet)
+        if query is None:
+            return None
+        record = self._outside.answer(query, is_all=not self._upstreams)
+        if record is None:
+            return self._passed_on(packet, query, udp=udp)
+        return answers.encode(query, record, udp=udp)
+
+    async def _passed_on(self, packet: bytes, query: DNSRecord, *, udp: bool) -> bytes:
+        said = await ask(packet, self._upstreams, udp=udp)
+        if said is not None:
+            return said
+        return answers.encode(query, answers.failure(query), udp=udp)
 
 
-def _bound(kind: socket.SocketKind, port: int) -> socket.socket:
-    sock = socket.socket(socket.AF_INET, kind | socket.SOCK_NONBLOCK)
-    # A controller that takes over may find its predecessor's connections in TIME_WAIT.
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if kind == socket.SOCK_STREAM else 0)
-    try:
-        sock.bind((_ADDRESS, port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
+async def ask(query: bytes, servers: Sequence[Server], *, udp: bool | None = None) -> bytes | None:
+    """The reply of the first server that gives one in time, under the query's own id.
+
+    With `udp` None one that UDP cannot carry is fetched over TCP.
+    """
+    for server in servers:
+        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+            async with asyncio.timeout(_UPSTREAM_SECONDS):
+                reply = await _over_udp(query, server) if udp is not False else None
+                if reply is None or (udp is None and reply[2] & answers.TRUNCATED):
+                    reply = await tcp.exchange(query, *server)
+                return reply
+    return None
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes:
-    length = int.from_bytes(await reader.readexactly(2), "big")
-    return await reader.readexactly(length)
-
-
-def _reply_to(query: DNSRecord, packet: bytes) -> DNSRecord | None:
-    """The packet as the reply to our query; anything else on the socket is not believed."""
-    try:
-        reply = DNSRecord.parse(packet)
-    except Exception:  # dnslib raises many kinds on malformed packets
-        return None
-    ours = reply.header.id == query.header.id and reply.header.qr == 1
-    return reply if ours and reply.questions == query.questions else None
+async def _over_udp(query: bytes, server: Server) -> bytes:
+    """Ask from a port, and under an id, that nobody can foretell."""
+    loop = asyncio.get_running_loop()
+    number = secrets.token_bytes(2)
+    family = socket.AF_INET6 if ":" in server[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as asking:
+        asking.connect(server)
+        await loop.sock_sendall(asking, number + query[2:])
+        while True:
+            reply = await loop.sock_recv(asking, 65535)
+            if reply[:2] == number and answers.is_reply_to(query, reply):
+                return query[:2] + reply[2:]

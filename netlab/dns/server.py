@@ -1,4 +1,10 @@
-"""The cluster's DNS: dnsmasq in its pod, the files it follows, and the responder behind it.
+"""The cluster's DNS: two dnsmasqs in its pod, the files they follow, and the names process.
+
+    clients → front → dnsmasq (either) → responder: SRV, CNAME, pod names
+                                       → the internet's DNS: names outside
+
+Front and responder are in the names process. Of front, dnsmasqs, responder and controller any one
+may die: no query is lost.
 
 Services are spread by a hash over a fixed number of host files. A change rewrites the one small
 file that holds the Service and renames it into place; dnsmasq sees that by inotify and swaps the
@@ -10,12 +16,14 @@ Only a change of *which* names the responder answers (named ports, ExternalName)
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.dns.config import ClusterDns
+from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
 from netlab.dns.dnsmasq import Dnsmasq
+from netlab.dns.keeper import Door, NamesKeeper
 from netlab.dns.records import (
     NO_RECORDS,
     SERVICE_NAME_LABEL,
@@ -23,10 +31,10 @@ from netlab.dns.records import (
     forwarded_names,
     hosts_text,
     service_records,
+    to_json,
 )
-from netlab.dns.responder import Responder
 from netlab.dns.zone import Zone
-from netlab.kernel import userns
+from netlab.kernel import process, userns
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
@@ -34,12 +42,15 @@ from netlab.objects.meta import Object
 # among 10,000 Services at 1 ms, where 64 took 12 ms.
 _SHARDS = 1024
 
+_LOOPBACK = "127.0.0.1"
+
 
 class DnsServer:
     """Serves the records of the Services and EndpointSlices it was given, once applied.
 
-    `directory` is its own; `owner` the lab's uid; `upstreams` are IP addresses of name servers
-    for every other name; `local_cidrs` the networks whose reverse names it alone knows. All
+    `directory` is its own; `owner` the lab's uid; `names` the process that answers, whose entries
+    are ours; `upstreams` are IP addresses of name servers for every other name; `local_cidrs` the
+    networks whose reverse names it alone knows; `dual` says whether IPv6 is spoken, too. All
     methods belong to one asyncio loop's thread.
     """
 
@@ -47,9 +58,12 @@ class DnsServer:
         self,
         directory: Path,
         owner: str,
+        names: NamesKeeper,
         domain: str,
         upstreams: Sequence[str] = (),
         local_cidrs: Sequence[str] = (),
+        *,
+        dual: bool = False,
     ) -> None:
         self._directory = directory
         self._published = directory / "published"  # all that dnsmasq sees
@@ -60,15 +74,21 @@ class DnsServer:
             upstreams=tuple(upstreams),
             local_cidrs=tuple(local_cidrs),
         )
-        self._dnsmasq = Dnsmasq(
-            self._config.arguments(),
-            directory,
-            owner,
-            userns.daemon_id(owner, userns.CLUSTER_DNS),
-            read=[self._published],
-        )
+        self.dnsmasqs = [
+            Dnsmasq(
+                self._config.arguments(port),
+                port,
+                directory / str(port),
+                owner,
+                userns.daemon_id(owner, userns.CLUSTER_DNS),
+                read=[self._published],
+            )
+            for port in DNSMASQ_PORTS
+        ]
+        self._names = names
+        self._mailbox = directory / "mailbox"
+        self._dual = dual
         self._zone = Zone(domain)
-        self._responder = Responder(self._zone, upstreams, self._config.responder_port)
         self._services: dict[str, Object] = {}
         self._slices: dict[str, dict[str, Object]] = {}  # by the Service's key, then by their own
         self._service_of: dict[str, str] = {}
@@ -81,38 +101,51 @@ class DnsServer:
         self._forwarded: set[str] = set()
 
     @property
-    def pid(self) -> int | None:
-        """The dnsmasq process."""
-        return self._dnsmasq.pid
+    def pids(self) -> list[int | None]:
+        """The processes: the one that clients talk to, then the dnsmasqs."""
+        return [self._names.pid, *(each.pid for each in self.dnsmasqs)]
 
     @property
-    def log(self) -> Path:
-        """What dnsmasq said."""
-        return self._dnsmasq.log
+    def idle(self) -> bool:
+        """Whether all that was applied is known to whoever answers."""
+        return self._names.idle
 
-    async def start(self, netns: int | Path) -> None:
-        """Serve in the pod's namespace, whose loopback is up; adopts a running dnsmasq.
+    async def start(self, netns: Path) -> None:
+        """Serve in the pod's namespace, whose loopback is up; adopts what runs there.
 
-        Apply first what is known, and the first query is answered right. A descriptor must stay
-        open until `stop` or `detach`.
+        Apply first what is known, and the first query is answered right.
         """
         self._prepare()
-        await self._responder.start(netns)
         try:
-            await self._dnsmasq.start(netns)
+            await asyncio.gather(
+                self._start_names(netns), *(each.start(netns) for each in self.dnsmasqs)
+            )
         except BaseException:
-            await self._responder.stop()
+            await self.stop()
             raise
 
+    async def _start_names(self, netns: Path) -> None:
+        await self._names.start(
+            netns,
+            [Door(53), Door(RESPONDER_PORT, local=True)],
+            dual=self._dual,
+            asks=True,
+            asks_from=netns,
+            role="cluster",
+            domain=self._zone.domain,
+            dnsmasqs=[(_LOOPBACK, each.port) for each in self.dnsmasqs],
+            upstreams=[(upstream, 53) for upstream in self._config.upstreams],
+            mailbox=str(self._mailbox),
+        )
+
     async def stop(self) -> None:
-        """End dnsmasq and the responder. Idempotent."""
-        await self._responder.stop()
-        await self._dnsmasq.stop()
+        """End all of it. Idempotent."""
+        await asyncio.gather(self._names.stop(), *(each.stop() for each in self.dnsmasqs))
+        self._mailbox.unlink(missing_ok=True)
 
     async def detach(self) -> None:
-        """Let go for the next controller: dnsmasq goes on answering what it holds. Idempotent."""
-        await self._responder.stop()
-        await self._dnsmasq.detach()
+        """Let go for the next controller: all goes on answering. Idempotent."""
+        await asyncio.gather(self._names.detach(), *(each.detach() for each in self.dnsmasqs))
 
     def set_service(self, key: str, service: Object | None) -> None:
         """The Service `namespace/name` is now this, or (None) gone; takes effect with `apply`."""
@@ -137,7 +170,7 @@ class DnsServer:
             self._changed.add(service)
 
     def apply(self) -> None:
-        """Publish all changes since the last time; dnsmasq has them about a millisecond later.
+        """Publish all changes since the last time; names are in force about a millisecond later.
 
         The first time, names that a former controller left and nobody has set since are dropped:
         call it only once all Services and EndpointSlices are set. `OSError` when there is no room
@@ -155,6 +188,7 @@ class DnsServer:
             # Of two files with one address only the first is its PTR; see that the other follows.
             self._reload_due |= self._zone.shared(former)
             self._zone.replace(key, records)
+            self._names.set(key, None if records == NO_RECORDS else records)
             self._servers_due |= self._forward(former, records)
             self._dirty.add(self._place(key, records))
         self._changed.clear()
@@ -169,7 +203,8 @@ class DnsServer:
             self._servers_due = False
         if self._reload_due:
             self._reload_due = False
-            self._dnsmasq.reload()
+            for each in self.dnsmasqs:
+                each.reload()
 
     def _records(self, key: str) -> ServiceRecords:
         service = self._services.get(key)
@@ -234,6 +269,13 @@ class DnsServer:
         temporary.write_text(text)
         temporary.chmod(0o644)
         temporary.replace(path)
+
+
+def names_keeper(
+    socket: Path, owner: str, log: Path, coming: process.Process | None = None
+) -> NamesKeeper:
+    """The keeper of the process that answers for a `DnsServer`; see `NamesKeeper`."""
+    return NamesKeeper(socket, owner, log, to_json, coming)
 
 
 def _service_key(slice_: Object) -> str | None:

@@ -34,3 +34,11 @@ def facts() -> MachineFacts:
         cpus=os.cpu_count() or 1,
         memory=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024,
     )
+
+
+def resolv_conf() -> str:
+    """The machine's /etc/resolv.conf; "" if it has none."""
+    try:
+        return Path("/etc/resolv.conf").read_text()
+    except OSError:
+        return ""

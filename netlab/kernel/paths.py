@@ -8,7 +8,7 @@ else is root's alone.
         owner                     the lab's uid, which marks its processes
         lab.json store.journal    what the lab is
         api.sock responder.sock   where its processes listen
-        runtime.sock
+        runtime.sock cluster.sock internet.sock
         api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
@@ -129,6 +129,20 @@ def responder_socket(directory: Path) -> Path:
 def responder_log(directory: Path) -> Path:
     """What that process wrote to its standard output and error."""
     return processes(directory) / "responder.log"
+
+
+NAMES = ("cluster", "internet")
+"""The two processes that answer names."""
+
+
+def names_socket(directory: Path, which: str) -> Path:
+    """The unix socket that controls one of the processes answering names."""
+    return directory / f"{which}.sock"
+
+
+def names_log(directory: Path) -> Path:
+    """What those processes wrote to their standard output and error."""
+    return processes(directory) / "names.log"
 
 
 def runtime_socket(directory: Path) -> Path:

@@ -176,6 +176,11 @@ def internet(lab: Lab) -> Namespace:
     )
 
 
+def public_ips(lab: Lab) -> tuple[str, ...]:
+    """What the internet's own names have for addresses, bare."""
+    return tuple(a.split("/")[0] for a in PUBLIC_ADDRESSES if _v6(lab) or ":" not in a)
+
+
 def pod_link(
     lab: Lab, node: Node, namespace: str, pod_name: str, pod_uid: str, ips: Sequence[str]
 ) -> PodLink:

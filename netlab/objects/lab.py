@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from netlab.objects import fields
-from netlab.objects.labcheck import lab_problems
+from netlab.objects.labcheck import NAME_FIELDS, lab_problems
 from netlab.objects.meta import Object
 from netlab.objects.pools import NONE, AddressRange, external_ips, load_balancer_pools
 from netlab.objects.ranges import (
@@ -74,23 +74,23 @@ class Client:
 class External:
     """The network outside: the nodes' external addresses, the clients, the way to the internet.
 
-    `gateway_ips` (the first address of each range) belong to the internet's stand-in.
+    `gateway_ips` (the first address of each range) belong to the internet's stand-in. Its DNS
+    knows `names` beside those that it always knows, at these addresses or (none) the internet's
+    own; for any other it asks `upstream`, as `nameservers` reads them, if there is one.
     """
 
     cidrs: tuple[str, ...]
     clients: tuple[Client, ...]
     gateway_ips: tuple[str, ...]
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    upstream: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Dns:
-    """The cluster's domain, and fixed answers of the upstream server that plays the internet.
-
-    Names not in `upstream` are answered with the internet's own address.
-    """
+    """The cluster's own DNS."""
 
     domain: str = "cluster.local"
-    upstream: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -155,12 +155,11 @@ class Lab:
                         {"name": client.name, "ip": ",".join(client.ips)}
                         for client in self.external.clients
                     ],
+                    "names": {name: list(ips) for name, ips in self.external.names.items()},
+                    "upstream": list(self.external.upstream),
                 },
                 "loadBalancer": {"pool": ",".join(map(str, self.load_balancer_pools)) or NONE},
-                "dns": {
-                    "domain": self.dns.domain,
-                    "upstream": {name: list(ips) for name, ips in self.dns.upstream.items()},
-                },
+                "dns": {"domain": self.dns.domain},
                 "proxy": {
                     "masqueradeAll": self.proxy.masquerade_all,
                     "localhostNodePorts": self.proxy.localhost_node_ports,
@@ -196,7 +195,7 @@ def lab_from_object(obj: Object) -> Lab:
         iptables=spec.get("iptables") or "auto",
         node_network=ranges(spec, "nodeNetwork"),
         external=_external(spec, client_ips),
-        dns=_dns(spec.get("dns") or {}),
+        dns=Dns((spec.get("dns") or {}).get("domain") or "cluster.local"),
         proxy=_proxy(spec.get("proxy") or {}),
         load_balancer_pools=load_balancer_pools(spec),
     )
@@ -255,12 +254,17 @@ def _external(spec: Mapping[str, Any], client_ips: list[tuple[str, ...]]) -> Ext
             Client(client["name"], ips) for client, ips in zip(clients, client_ips, strict=True)
         ),
         gateway_ips=tuple(nth_address(cidr, 1) for cidr in cidrs),
+        names=_names(spec),
+        upstream=split((spec.get("external") or {}).get("upstream")),
     )
 
 
-def _dns(dns: Mapping[str, Any]) -> Dns:
-    upstream = {name: split(ips) for name, ips in (dns.get("upstream") or {}).items()}
-    return Dns(dns.get("domain") or "cluster.local", upstream)
+def _names(spec: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What the internet's DNS knows; `dns.upstream` is where older files have it."""
+    written = [(spec.get(group) or {}).get(field) for group, field in NAME_FIELDS]
+    return {
+        name.rstrip("."): split(ips) for names in written for name, ips in (names or {}).items()
+    }
 
 
 def _proxy(proxy: Mapping[str, Any]) -> Proxy:

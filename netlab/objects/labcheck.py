@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from netlab.objects import fields, schema
+from netlab.objects import fields, nameservers, schema
 from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
 from netlab.objects.poolcheck import PATH as POOL
@@ -31,6 +31,8 @@ RESERVED_NAMES = ("fabric", "internet")
 MAX_NODES = 250
 # kube-apiserver takes at most 20 host bits; kube-dns needs the tenth address.
 SERVICE_HOST_BITS = (4, 20)
+# Where names of the internet are written; the latter came first, and the former prevails.
+NAME_FIELDS = (("dns", "upstream"), ("external", "names"))
 
 Spec = Mapping[str, Any]
 
@@ -58,6 +60,7 @@ def _rules(obj: Object) -> list[FieldProblem]:
     problems += _nodes(spec)
     problems += _clients(spec)
     problems += _dns(spec.get("dns") or {})
+    problems += _internet(spec)
     problems += _proxy(spec.get("proxy") or {})
     range_problems = list(_all_ranges(spec))
     broken = {problem.path for problem in range_problems}
@@ -119,13 +122,28 @@ def _clients(spec: Spec) -> Iterator[FieldProblem]:
 
 
 def _dns(dns: Mapping[str, Any]) -> Iterator[FieldProblem]:
-    path: Path = ("spec", "dns")
-    yield from fields.dns_subdomain((*path, "domain"), dns.get("domain") or "cluster.local")
-    for name, addresses in (dns.get("upstream") or {}).items():
-        where: Path = (*path, "upstream", name)
-        yield from fields.dns_subdomain(where, name.rstrip("."))
-        for text in split(addresses):
-            yield from fields.address(where, text)
+    path: Path = ("spec", "dns", "domain")
+    yield from fields.dns_subdomain(path, dns.get("domain") or "cluster.local")
+
+
+def _internet(spec: Spec) -> Iterator[FieldProblem]:
+    """The names that the internet's DNS is to know, and whom it is to ask for others."""
+    for group, field in NAME_FIELDS:
+        for name, addresses in ((spec.get(group) or {}).get(field) or {}).items():
+            where: Path = ("spec", group, field, name)
+            yield from fields.dns_subdomain(where, name.rstrip("."))
+            for text in split(addresses):
+                yield from fields.address(where, text)
+    path: Path = ("spec", "external", "upstream")
+    written = (spec.get("external") or {}).get("upstream")
+    for index, text in enumerate(split(written)):
+        if text != nameservers.MACHINE and nameservers.parsed(text) is None:
+            yield invalid(
+                (*path, index) if isinstance(written, list) else path, text,
+                "must be the address of a name server, with or without a port",
+                "write 192.0.2.53, 192.0.2.53:5353 or [2001:db8::53]:53, or machine for those "
+                "that this machine asks",
+            )  # fmt: skip
 
 
 def _proxy(proxy: Mapping[str, Any]) -> Iterator[FieldProblem]:

@@ -14,15 +14,23 @@ _VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", paths.RUN_VARIABLE, paths.NETNS_DI
 
 
 def ensure_started(lab: Path, *, owner: str) -> process.Process | None:
-    """Start the responder of the lab in that directory unless one answers; returns at once.
+    """Start those processes of the lab in that directory that do not answer; returns at once.
 
-    It answers 60 ms later. If no runtime answers either, that is started from the same process.
+    They do 60 ms later, for as long as the process that is returned runs.
     """
-    if _answers(paths.responder_socket(lab)):
+    if not missing(lab):
         return None
-    if _answers(paths.runtime_socket(lab)):
-        return start(paths.responder_socket(lab), owner=owner, log=paths.responder_log(lab))
-    return _start("netlab.workload.daemons", lab, owner, paths.responder_log(lab))
+    return _start("netlab.daemons", lab, owner, paths.responder_log(lab))
+
+
+def missing(lab: Path) -> list[str]:
+    """Those of a lab's own processes that do not answer."""
+    sockets = {
+        "responder": paths.responder_socket(lab),
+        "runtime": paths.runtime_socket(lab),
+        **{which: paths.names_socket(lab, which) for which in paths.NAMES},
+    }
+    return [name for name, path in sockets.items() if not _answers(path)]
 
 
 def start(socket_path: Path, *, owner: str, log: Path) -> process.Process:
@@ -33,6 +41,11 @@ def start(socket_path: Path, *, owner: str, log: Path) -> process.Process:
 def start_runtime(lab: Path, *, owner: str, log: Path) -> process.Process:
     """Start the runtime of the lab in that directory."""
     return _start("netlab.workload.runtime", lab, owner, log)
+
+
+def start_names(socket_path: Path, *, owner: str, log: Path) -> process.Process:
+    """Start a process that answers names."""
+    return _start("netlab.dns.process", socket_path, owner, log)
 
 
 def _start(module: str, argument: Path, owner: str, log: Path) -> process.Process:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.dns.server import DnsServer
+from netlab.dns.server import DnsServer, names_keeper
 from netlab.kernel import netns, process, sysctl
 from netlab.kernel.run import run
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
@@ -370,12 +370,13 @@ def named(world: World, machines: Machines, tmp_path: Path) -> Iterator[World]:
     owner = str(uuid.uuid4())
 
     async def serve() -> None:
-        server = DnsServer(tmp_path, owner, "cluster.local")
+        keeper = names_keeper(tmp_path / "c.sock", owner, tmp_path / "log")
+        server = DnsServer(tmp_path, owner, keeper, "cluster.local")
         stale = {"metadata": {"namespace": "default", "name": "stale"}}
         server.set_service("default/web", world.services["default/web"])
         server.set_service("default/stale", {**stale, "spec": {"clusterIP": "10.96.0.66"}})
         server.apply()
-        await server.start(machines.netns["web-1"])
+        await server.start(machines.directory / "web-1")
         await server.detach()
 
     asyncio.run(serve())

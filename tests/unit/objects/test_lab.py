@@ -199,6 +199,26 @@ def test_no_clients_when_the_list_is_empty():
         ({"nodes": 1, "dns": {"domain": "A.b"}}, "spec.dns.domain", "RFC 1123 subdomain"),
         ({"nodes": 1, "dns": {"upstream": {"a.b": "x"}}}, "spec.dns.upstream[a.b]", "valid IP"),
         (
+            {"nodes": 1, "external": {"names": {"a.b": ["x"]}}},
+            "spec.external.names[a.b]",
+            "valid IP",
+        ),
+        (
+            {"nodes": 1, "external": {"names": {"a_b": []}}},
+            "spec.external.names.a_b",
+            "RFC 1123 subdomain",
+        ),
+        (
+            {"nodes": 1, "external": {"upstream": "ns.example.com"}},
+            "spec.external.upstream",
+            "must be the address of a name server",
+        ),
+        (
+            {"nodes": 1, "external": {"upstream": ["192.0.2.53", "192.0.2.53:0"]}},
+            "spec.external.upstream[1]",
+            "must be the address of a name server",
+        ),
+        (
             {"nodes": 1, "proxy": {"nodePortAddresses": ["10.0.0.1"]}},
             "spec.proxy.nodePortAddresses[0]",
             "valid CIDR",
@@ -294,6 +314,7 @@ _SPEC_FIELDS = [
     "taints",
     "labels",
     "upstream",
+    "names",
     "nodePortAddresses",
 ]
 
@@ -314,6 +335,25 @@ def test_any_json_is_either_complained_about_or_a_lab(spec):
     obj = {"kind": "Lab", "metadata": {"name": "x"}, "spec": spec}
     if not lab_problems(obj):
         lab_from_object(obj)
+
+
+# The internet's names
+
+
+def test_names_of_the_internet():
+    external = {"names": {"a.example": "203.0.113.9, 203.0.113.10", "b.example.": []}}
+    made = read({"nodes": 1, "external": {**external, "upstream": "192.0.2.53, machine"}})
+    assert made.external.names == {
+        "a.example": ("203.0.113.9", "203.0.113.10"),
+        "b.example": (),
+    }
+    assert made.external.upstream == ("192.0.2.53", "machine")
+    assert lab_from_object(made.to_object()) == made
+
+
+def test_older_files_have_them_among_dns():
+    made = read({"nodes": 1, "dns": {"upstream": {"a.example": "203.0.113.9"}}})
+    assert made.external.names == {"a.example": ("203.0.113.9",)}
 
 
 # Load balancers' pools

@@ -1,0 +1,181 @@
+"""What clients of the cluster's DNS talk to: it has one of two dnsmasqs answer, and loses no query.
+
+A query goes to the one that answered last. If that is gone, which the kernel tells at once, or says
+nothing for a moment, it goes to the other. Until it is answered it lies in a mailbox, where the
+next front finds it should this one be killed; and what comes meanwhile waits in the socket, which
+the controller keeps open.
+
+Packets are passed on as they are, but for the two bytes of their id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from netlab.dns import tcp
+from netlab.kernel.mailbox import Mailbox
+
+Server = tuple[str, int]
+"""Address and port."""
+
+_HEADER = 12
+_BATCH = 64  # datagrams in a row, before others have their turn
+_SILENCE = 0.05  # seconds until the other is asked too, doubled each time
+_LOOK = 0.02
+_PATIENCE = 8.0  # seconds after which nobody waits for an answer any more
+_HURRY = 1.0  # the same while others wait behind
+_TCP_TRIES, _TCP_RETRY = 100, 0.05
+_TCP_AT_ONCE = 16  # dnsmasq makes a process for each connection, at most 20
+
+
+@dataclass
+class _Query:
+    """One that is being answered: the slot it is in, its packet, and who was asked when."""
+
+    slot: int
+    packet: bytes
+    came: float
+    server: int
+    asked: float = 0.0
+    times: int = 0
+
+
+class Front:
+    """Passes on what comes to two sockets, of UDP and of TCP, to any of the `servers`."""
+
+    def __init__(
+        self,
+        box: Mailbox,
+        udp: socket.socket,
+        listening: socket.socket,
+        servers: Sequence[Server],
+    ) -> None:
+        self._box = box
+        self._udp = udp
+        self._tcp = tcp.TcpDoor(listening, self._over_tcp)
+        self._servers = list(servers)
+        self._sockets: list[socket.socket] = []
+        self._queries: dict[int, _Query] = {}
+        self._last_id = 0
+        self._first = 0
+        self._looking: asyncio.TimerHandle | None = None
+        self._turns = asyncio.Semaphore(_TCP_AT_ONCE)
+
+    async def open(self) -> None:
+        """Begin with what a front before left unanswered."""
+        self._loop = asyncio.get_running_loop()
+        for number, server in enumerate(self._servers):
+            asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            asking.connect(server)
+            self._sockets.append(asking)
+            self._loop.add_reader(asking, partial(self._answered, number))
+        for slot in self._box.left:
+            self._take(slot)
+        self._loop.add_reader(self._udp, self._came)
+        await self._tcp.open()
+
+    # -- queries ---------------------------------------------------------------------------
+
+    def _came(self) -> None:
+        for _ in range(_BATCH):
+            slot = self._box.receive(self._udp)
+            if slot is None:
+                break
+            self._take(slot)
+        if self._box.full:  # further ones wait in the socket
+            self._loop.remove_reader(self._udp)
+
+    def _take(self, slot: int) -> None:
+        packet = self._box.packet(slot)
+        if len(packet) < _HEADER:
+            self._box.release(slot)
+            return
+        number = self._free_id()
+        self._queries[number] = _Query(slot, packet, self._loop.time(), self._first)
+        self._ask(number)
+        if self._looking is None:
+            self._looking = self._loop.call_later(_LOOK, self._look)
+
+    def _free_id(self) -> int:
+        """An id that no query under way has, and none had a short while ago."""
+        while True:
+            self._last_id = (self._last_id + 1) & 0xFFFF
+            if self._last_id not in self._queries:
+                return self._last_id
+
+    def _ask(self, number: int) -> None:
+        query = self._queries[number]
+        query.asked = self._loop.time()
+        query.times += 1
+        try:
+            self._sockets[query.server].send(number.to_bytes(2, "big") + query.packet[2:])
+        except ConnectionRefusedError:  # so ended one before, and this one was not sent
+            self._loop.call_soon(self._refused, query.server)
+        except BlockingIOError:
+            pass  # it will be asked again, as for any that is lost
+
+    def _ask_other(self, number: int) -> None:
+        query = self._queries[number]
+        query.server = (query.server + 1) % len(self._servers)
+        self._ask(number)
+
+    def _refused(self, server: int) -> None:
+        """A server is gone: what it was asked, the other is now. If that is gone too, it waits."""
+        self._first = (server + 1) % len(self._servers)
+        for number, query in list(self._queries.items()):
+            if query.server == server and query.times <= len(self._servers):
+                self._ask_other(number)
+
+    def _look(self) -> None:
+        """Ask again where there is no answer yet."""
+        now = self._loop.time()
+        for number, query in list(self._queries.items()):
+            if now - query.came > (_HURRY if self._box.full else _PATIENCE):
+                self._give_up(number)
+            elif now - query.asked > min(_SILENCE * 2 ** (query.times - 1), 1.0):
+                self._ask_other(number)
+        self._looking = self._loop.call_later(_LOOK, self._look) if self._queries else None
+
+    def _give_up(self, number: int) -> None:
+        self._done(self._queries.pop(number), None)
+
+    def _done(self, query: _Query, reply: bytes | None) -> None:
+        was_full = self._box.full
+        if reply is None:
+            self._box.release(query.slot)
+        else:
+            self._box.answer(query.slot, query.packet[:2] + reply[2:], self._udp)
+        if was_full:
+            self._loop.add_reader(self._udp, self._came)
+
+    # -- answers ---------------------------------------------------------------------------
+
+    def _answered(self, server: int) -> None:
+        for _ in range(_BATCH):
+            try:
+                reply = self._sockets[server].recv(65535)
+            except ConnectionRefusedError:
+                self._refused(server)
+                continue
+            except OSError:
+                return
+            query = self._queries.pop(int.from_bytes(reply[:2], "big"), None)
+            if query is not None:
+                self._first = server
+                self._done(query, reply)
+
+    async def _over_tcp(self, query: bytes) -> bytes | None:
+        """TCP has its own way to tell that a server is gone; its connections are not kept."""
+        async with self._turns:
+            for attempt in range(_TCP_TRIES):
+                server = self._servers[(self._first + attempt) % len(self._servers)]
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
+                    return await asyncio.wait_for(tcp.exchange(query, *server), _PATIENCE)
+                if attempt % len(self._servers):
+                    await asyncio.sleep(_TCP_RETRY)
+        return None

@@ -1,0 +1,42 @@
+"""The names of the lab's internet: a list, what the Lab says, what Services point to. Pure."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import resources
+
+_LIST = "internet.txt"
+
+
+def well_known() -> list[str]:
+    """The list: names that everybody's internet has."""
+    text = resources.files("netlab.dns").joinpath(_LIST).read_text()
+    lines = (line.partition("#")[0].split() for line in text.splitlines())
+    return [name for line in lines for name in line]
+
+
+def is_outside(target: str, domain: str) -> bool:
+    """Whether an ExternalName points to a name that somebody on the internet could own."""
+    name = target.rstrip(".").lower()
+    return "." in name and not f".{name}".endswith((f".{domain}", ".svc")) and not _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def internet_names(
+    given: Mapping[str, Sequence[str]], targets: Iterable[str] = ()
+) -> dict[str, list[str]]:
+    """All the names of the internet with their addresses, [] being the internet's own.
+
+    `given` are those of the Lab, `targets` those of ExternalName Services.
+    """
+    names: dict[str, list[str]] = {name: [] for name in (*well_known(), *targets)}
+    names.update((name.rstrip(".").lower(), list(own)) for name, own in given.items())
+    return names

@@ -1,0 +1,73 @@
+"""DNS over TCP: messages with their length before them (RFC 1035, 4.2.2), as server and client."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+_IDLE_SECONDS = 10.0
+
+Answer = Callable[[bytes], Awaitable[bytes | None]]
+"""The answer to a query; None ends the connection."""
+
+
+class TcpDoor:
+    """Answers queries that come over the connections of a listening socket."""
+
+    def __init__(self, listening: socket.socket, answer: Answer) -> None:
+        self._listening = listening
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Answer from now on."""
+        self._server = await asyncio.start_server(self._converse, sock=self._listening)
+
+    async def close(self) -> None:
+        """Close the socket and drop the queries under way."""
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection: queries until the client has no more."""
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._tasks.add(task)
+        try:
+            while query := await asyncio.wait_for(read(reader), _IDLE_SECONDS):
+                reply = await self._answer(query)
+                if reply is None:
+                    break
+                write(writer, reply)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, OSError, TimeoutError):
+            pass  # the client went away, or stays silent
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+
+async def exchange(query: bytes, host: str, port: int) -> bytes:
+    """What a server answers; `OSError` or `IncompleteReadError` if it cannot be asked."""
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        write(writer, query)
+        return await read(reader)
+    finally:
+        writer.close()
+
+
+async def read(reader: asyncio.StreamReader) -> bytes:
+    """The next message."""
+    length = int.from_bytes(await reader.readexactly(2), "big")
+    return await reader.readexactly(length)
+
+
+def write(writer: asyncio.StreamWriter, message: bytes) -> None:
+    """Send a message."""
+    writer.write(len(message).to_bytes(2, "big") + message)
