@@ -148,10 +148,15 @@ class NamesKeeper:
         return launch.start_names(self._socket, owner=self._owner, log=self._log_file)
 
     async def _begin(self) -> None:
-        """Tell a new one everything, and have it serve."""
+        """Have a new one serve, and tell it everything."""
         await self._calls.ensure(self._start, self._log_file)
+        try:
+            await self._calls.hand_over("serve", self._sockets, told=self._told)
+        except NetlabError:  # it may have given up its rights by now, and is of no use
+            with contextlib.suppress(Gone):
+                await self._end()
+            raise
         await self._adopt()
-        await self._calls.hand_over("serve", self._sockets, told=self._told)
 
     async def _adopt(self) -> None:
         self.pid = await self._calls.call("pid")

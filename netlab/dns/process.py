@@ -5,9 +5,9 @@ them (`responder`); and one for the internet. Both outlive the controller. It ma
 and hands them over, keeps them open too, and takes them back from one that it finds running: so
 whoever is killed, no query is lost.
 
-The first requests come while there are rights to lose yet: `tell`, the names that there are, and
-`serve`, where to answer. With that the process gives up everything but its sockets and, if it has
-somebody to ask, a network namespace to ask from.
+The first request comes while there are rights to lose yet: `serve`, where to answer. With that the
+process gives up everything but its sockets and, if it has somebody to ask, a network namespace to
+ask from. Who needs to know the names begins to answer when it is told them (`tell`).
 """
 
 from __future__ import annotations
@@ -28,18 +28,22 @@ from netlab.dns.zone import Zone
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, syscalls, userns
 from netlab.kernel.mailbox import Mailbox
-from netlab.workload import confined, control, handover
+from netlab.workload import control, handover
+from netlab.workload.confined import give_up_rights
 from netlab.workload.control import Control, Json, Session
 
 
 class Role(Protocol):
     """What one of the two does, and for that knows."""
 
+    async def open(self) -> None:
+        """Begin with what needs no names."""
+
     def tell(self, key: str, value: Any) -> None:
         """There is now such an entry, or (None) none."""
 
-    async def open(self, sockets: Sequence[socket.socket]) -> None:
-        """Answer, by what has been told."""
+    async def answer(self) -> None:
+        """Begin with the rest: all entries are told."""
 
 
 class Cluster:
@@ -51,21 +55,25 @@ class Cluster:
 
     user = userns.CLUSTER_NAMES
 
-    def __init__(self, told: Json) -> None:
+    def __init__(self, told: Json, sockets: Sequence[socket.socket]) -> None:
+        udp, tcp, *behind = sockets
         self._zone = Zone(told["domain"])
-        self._replies = ClusterReplies(self._zone, _servers(told["upstreams"]))
-        self._dnsmasqs = _servers(told["dnsmasqs"])
-        self._box = Mailbox(Path(told["mailbox"]))
+        replies = ClusterReplies(self._zone, _servers(told["upstreams"]))
+        self._responder = Responder(replies, *behind)
+        box = Mailbox(Path(told["mailbox"]))
+        self._front = Front(box, udp, tcp, _servers(told["dnsmasqs"]))
+
+    async def open(self) -> None:
+        """See `Role`."""
+        await self._front.open()
 
     def tell(self, key: str, value: Any) -> None:
         """See `Role`."""
         self._zone.replace(key, NO_RECORDS if value is None else from_json(value))
 
-    async def open(self, sockets: Sequence[socket.socket]) -> None:
+    async def answer(self) -> None:
         """See `Role`."""
-        udp, tcp, behind_udp, behind_tcp = sockets
-        await Responder(self._replies, behind_udp, behind_tcp).open()
-        await Front(self._box, udp, tcp, self._dnsmasqs).open()
+        await self._responder.open()
 
 
 class Internet:
@@ -77,9 +85,13 @@ class Internet:
 
     user = userns.INTERNET_DNS
 
-    def __init__(self, told: Json) -> None:
+    def __init__(self, told: Json, sockets: Sequence[socket.socket]) -> None:
         self._outside = Outside(told["addresses"])
-        self._replies = InternetReplies(self._outside, _servers(told["upstreams"]))
+        replies = InternetReplies(self._outside, _servers(told["upstreams"]))
+        self._responder = Responder(replies, *sockets)
+
+    async def open(self) -> None:
+        """See `Role`."""
 
     def tell(self, key: str, value: Any) -> None:
         """See `Role`."""
@@ -88,9 +100,9 @@ class Internet:
         else:
             self._outside.names[key] = value
 
-    async def open(self, sockets: Sequence[socket.socket]) -> None:
+    async def answer(self) -> None:
         """See `Role`."""
-        await Responder(self._replies, *sockets).open()
+        await self._responder.open()
 
 
 ROLES: dict[str, type[Cluster] | type[Internet]] = {"cluster": Cluster, "internet": Internet}
@@ -101,9 +113,10 @@ class Names:
 
     def __init__(self, owner: str) -> None:
         self._owner = owner
-        self._entries: dict[str, Any] = {}
+        self._keys: set[str] = set()
         self._told: Json | None = None
         self._role: Role | None = None
+        self._answers = False
         self._sockets: list[socket.socket] = []
         self.control = Control(
             {"tell": self._tell, "told": self._what_was_told},
@@ -112,16 +125,17 @@ class Names:
 
     async def _tell(self, request: Json) -> None:
         """Entries beside those that there are, or in place of all; None is one that is no more."""
+        if self._role is None:
+            raise NetlabError("nothing is served yet")
         entries = request["entries"]
         if request["replace"]:
-            entries = dict.fromkeys(self._entries) | entries
+            entries = dict.fromkeys(self._keys) | entries
         for key, value in entries.items():
-            if self._role is not None:
-                self._role.tell(key, value)
-            if value is None:
-                self._entries.pop(key, None)
-            else:
-                self._entries[key] = value if self._role is None else None
+            self._role.tell(key, value)
+            (self._keys.discard if value is None else self._keys.add)(key)
+        if not self._answers:
+            self._answers = True
+            await self._role.answer()
 
     async def _what_was_told(self, _: Json) -> Json | None:
         return self._told
@@ -130,19 +144,16 @@ class Names:
         """Answer as `told`: {role, namespace, asks, …}, see `keeper`."""
         if self._told is not None:
             raise NetlabError("names are served already")
-        self._told = told = request["told"]
+        told = request["told"]
         self._sockets = await session.sockets(request["sockets"])
         kind = ROLES[told["role"]]
-        role = kind(told)
+        role = kind(told, self._sockets)
         if told["namespace"] is not None:
             with netns.opened(Path(told["namespace"])) as namespace:
                 syscalls.setns(namespace)
-        confined.give_up_rights(userns.daemon_id(self._owner, kind.user), asks=told["asks"])
-        for key, value in self._entries.items():
-            role.tell(key, value)
-        self._entries = dict.fromkeys(self._entries)
-        await role.open(self._sockets)
-        self._role = role
+        give_up_rights(userns.daemon_id(self._owner, kind.user), asks=told["asks"])
+        await role.open()
+        self._role, self._told = role, told
         session.send({"result": None})
 
     async def _give_back(self, _: Json, session: Session) -> None:

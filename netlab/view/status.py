@@ -60,5 +60,9 @@ def _facts(lab: Lab) -> Iterator[tuple[str, str]]:
     yield "outside", ",".join(lab.external.cidrs)
     for client in lab.external.clients:
         yield f"  {client.name}", ",".join(client.ips)
+    if lab.external.names:
+        yield "  names", ",".join(lab.external.names)
+    if lab.external.upstream:
+        yield "  asked for others", ",".join(lab.external.upstream)
     if lab.load_balancer_pools:
         yield "load balancers", ",".join(map(str, lab.load_balancer_pools))
