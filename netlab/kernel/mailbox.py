@@ -77,7 +77,7 @@ class Mailbox:
         size = ctypes.sizeof(_Slot) * SLOTS
         descriptor = files.opened(path, os.O_RDWR)
         try:
-            os.truncate(descriptor, size)
+            os.posix_fallocate(descriptor, 0, size)  # or a write could meet a full disk later
             # With all of its pages there no fault, which a signal would end, comes in between.
             memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED | mmap.MAP_POPULATE)
         finally:

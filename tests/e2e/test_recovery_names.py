@@ -177,9 +177,9 @@ def test_nor_when_the_controller_is_and_then_another_of_them(here: Machine) -> N
     def controller_killed() -> None:
         os.kill(int(paths.controller_pid(directory(here)).read_text()), signal.SIGKILL)
         time.sleep(0.5)
+        here.netlab("up", here.lab_file(LAB), timeout=120)
 
     pids = [pid_of(here) for pid_of in KILLED.values()]
     asked(here, controller_killed)
-    here.netlab("up", here.lab_file(LAB), timeout=120)
     assert [pid_of(here) for pid_of in KILLED.values()] == pids
     asked(here, lambda: [kill(here, pid_of) for pid_of in KILLED.values()])
