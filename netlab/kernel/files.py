@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from pathlib import Path
 
 PRIVATE = 0o700
@@ -38,7 +39,8 @@ def write(path: Path, text: str, *, mode: int = 0o600, owner: int = -1, group: i
     """
     if _is(path, text, mode, owner, group):
         return
-    draft = path.with_name(f".{path.name}.new")
+    # of our own: another writer's draft, half written, must not be what we put there
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_native_id()}.new")
     draft.unlink(missing_ok=True)
     try:
         _draft(draft, text, mode, owner, group)

@@ -52,57 +52,103 @@ def held(path: Path) -> Iterator[bool]:
 
 
 @contextlib.contextmanager
-def awaited(path: Path, *, tell: Tell | None = None, patience: float = PATIENCE) -> Iterator[None]:
+def awaited(
+    path: Path,
+    *,
+    tell: Tell | None = None,
+    patience: float = PATIENCE,
+    doing: str = "",
+    what: str = "",
+    create: bool = True,
+) -> Iterator[None]:
     """Take the lock, after whoever has it; it may be removed by its holder.
 
     Tells (or says on standard error) who is waited for; `KernelRefused` after `patience` seconds.
-    `FileNotFoundError` when the file's directory is not there.
+    `doing` is said to others, `what` is said to be locked. `FileNotFoundError` when the file's
+    directory is not there, or, unless it is to be created, the file.
     """
     while True:
-        with _opened(path) as descriptor:
-            _wait(descriptor, path, tell or _note, patience)
+        with _opened(path, create=create) as descriptor:
+            _wait(descriptor, path, tell or _note, patience, what or str(path))
             if os.fstat(descriptor).st_nlink == 0:
                 continue  # its holder removed it: there is another one by now, or none
-            _sign(descriptor)
+            _sign(descriptor, doing)
             yield
             return
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[int]:
-    descriptor = files.opened(path, os.O_RDWR)
+def _opened(path: Path, *, create: bool = True) -> Iterator[int]:
+    if create:
+        descriptor = files.opened(path, os.O_RDWR)
+    else:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int) -> bool:
+def _take(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, how | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
-def _sign(descriptor: int) -> None:
+def _sign(descriptor: int, doing: str = "") -> None:
     """Over what was there: on a full file system, what is given up is not had again."""
-    os.ftruncate(descriptor, os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0))
+    signature = f"{os.getpid()} {doing}".strip()
+    os.ftruncate(descriptor, os.pwrite(descriptor, f"{signature}\n".encode(), 0))
 
 
-def _wait(descriptor: int, path: Path, tell: Tell, patience: float) -> None:
+def _wait(descriptor: int, path: Path, tell: Tell, patience: float, what: str) -> None:
     began, told = time.monotonic(), False
     while not _take(descriptor):
         waited = time.monotonic() - began
-        holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
-        who = f"process {holder}" if holder else "another process"
+        pid, who = _signature(descriptor)
         if waited > patience:
-            hint = f"ps -fp {holder}" if holder else f"fuser {path}"
-            raise KernelRefused(f"{who} keeps {path} locked", errno.EWOULDBLOCK, hint=hint)
+            hint = f"ps -fp {pid}" if pid else f"fuser {path}"
+            raise KernelRefused(f"{who} keeps {what} locked", errno.EWOULDBLOCK, hint=hint)
         if waited > QUIET and not told:
-            tell(f"waiting for {who}, which holds {path}")
+            tell(f"waiting for {who}, which holds {what}")
             told = True
         time.sleep(_STEP)
+
+
+def _signature(descriptor: int) -> tuple[str, str]:
+    """The process id that the holder wrote into the file, and how to speak of it."""
+    text = os.pread(descriptor, 100, 0).decode(errors="replace")
+    pid, _, doing = text.strip().partition(" ")
+    if not pid:
+        return "", "another process"
+    return pid, f"process {pid} ({doing})" if doing else f"process {pid}"
+
+
+def holder(path: Path) -> str:
+    """Who has the lock, such as `process 17 (netlab up)`; "" if nobody. Anybody may ask."""
+    try:
+        with path.open() as file:
+            if _take(file.fileno(), fcntl.LOCK_SH):
+                return ""
+            return _signature(file.fileno())[1]
+    except FileNotFoundError:
+        return ""
+    except PermissionError:
+        return _seen_holder(path)
+
+
+def _seen_holder(path: Path) -> str:
+    """What the kernel tells everybody of the locks there are."""
+    with contextlib.suppress(OSError):
+        found = path.stat()
+        device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
+        for line in Path("/proc/locks").read_text().splitlines():
+            fields = line.split()
+            if fields[1] == "FLOCK" and fields[5] == f"{device}:{found.st_ino}":
+                return f"process {fields[4]}"
+    return ""
 
 
 def is_held(path: Path) -> bool:
@@ -126,10 +172,12 @@ def controller_runs(directory: Path) -> bool:
     try:
         return is_held(paths.controller_pid(directory))
     except PermissionError:
-        return _answers(paths.api_socket(directory))
+        return answers(directory)
 
 
-def _answers(path: Path) -> bool:
+def answers(directory: Path) -> bool:
+    """True while somebody listens on the socket of the lab's API. `EnvironmentLacks` as above."""
+    path = paths.api_socket(directory)
     with socket.socket(socket.AF_UNIX) as asking:
         asking.setblocking(False)
         try:

@@ -205,7 +205,7 @@ class LabMount:
         Idempotent: a running lab is adopted with everything in it. `tell` hears of a wait for
         other labs that come and go.
         """
-        with _base_locked(self.directory.parent, tell):
+        with base_locked(self.directory.parent, tell):
             if not self.directory.is_mount():
                 self._mount()
                 self._mount_disks()
@@ -237,20 +237,20 @@ class LabMount:
 
     def teardown(self) -> None:
         """Unmount and remove it, from any state; the last lab takes the base directories along."""
-        with _base_locked(self.directory.parent):
+        with base_locked(self.directory.parent):
             while self.directory.is_mount():
                 syscalls.unmount(self.directory)
             for mounted in mounts_beneath(self.directory):
                 syscalls.unmount(mounted)
             _remove_tree(self.directory)
-            _remove_base_if_unused(self.directory.parent)
+            remove_base_if_unused(self.directory.parent)
 
 
 def tidy(base: Path) -> None:
     """Take away what an `up` that was killed at once has made for all labs, if there is none."""
     if base.exists():
-        with _base_locked(base):
-            _remove_base_if_unused(base)
+        with base_locked(base):
+            remove_base_if_unused(base)
 
 
 def owner(directory: Path) -> str | None:
@@ -304,7 +304,7 @@ _LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def _base_locked(base: Path, tell: lock.Tell | None = None) -> Iterator[None]:
+def base_locked(base: Path, tell: lock.Tell | None = None) -> Iterator[None]:
     """Hold the base directory: labs that come and go at the same time do so one by one.
 
     Not by a lock on itself, which whoever can list it could hold.
@@ -340,7 +340,12 @@ def _made(base: Path) -> set[Path]:
         return set()
 
 
-def _remove_base_if_unused(base: Path) -> None:
+def remove_base_if_unused(base: Path) -> None:
+    """Take away the base directories that netlab made, if no lab is there or is being made.
+
+    To be called under `base_locked`, or another lab could come meanwhile.
+    """
+    _drop_locks_of_nobody(base)
     if any(entry.name not in (_MADE, _LOCK) for entry in base.iterdir()):
         return
     made = _made(base)
@@ -354,3 +359,10 @@ def _remove_base_if_unused(base: Path) -> None:
     (gone / _LOCK).unlink()  # last of all: who waits for it sees that it is gone
     if gone != base:
         gone.rmdir()
+
+
+def _drop_locks_of_nobody(base: Path) -> None:
+    """A process that was killed leaves the lock of a lab that there is not, or not any more."""
+    for path in base.glob(paths.LAB_LOCKS):
+        if not paths.lab_of_lock(path).exists() and not lock.is_held(path):
+            path.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ Everybody may pass through that directory; of what is in it, api.sock, kubeconfi
 sources.json are also the user's whose sudo brought the lab up, dns/ is anybody's to read, and all
 else is root's alone.
 
+    /run/netlab/.<lab>.lock       held while the lab is brought up or taken down
     /run/netlab/<lab>/            a tmpfs of its own: one unmount takes everything in it
         owner                     the lab's uid, which marks its processes
         lab.json store.journal    what the lab is
@@ -50,6 +51,20 @@ def lab_dirs() -> list[Path]:
         return sorted(entry for entry in run_dir().iterdir() if entry.is_dir())
     except FileNotFoundError:
         return []
+
+
+LAB_LOCKS = ".*.lock"
+"""The locks of labs, among what the directory of all labs holds."""
+
+
+def lab_lock(directory: Path) -> Path:
+    """The lock that whoever brings the lab up or takes it down has, beside its directory."""
+    return directory.with_name(f".{directory.name}.lock")
+
+
+def lab_of_lock(path: Path) -> Path:
+    """The directory of the lab that a lock is of, whether or not there is one."""
+    return path.with_name(path.name.removeprefix(".").removesuffix(".lock"))
 
 
 def owner(directory: Path) -> Path:

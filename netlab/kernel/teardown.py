@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError, TeardownFailed
-from netlab.kernel import cgroups, groupfiles, netns, occupants, process
+from netlab.kernel import cgroups, groupfiles, netns, occupants, paths, process
 
 # How long a process may take over an orderly end.
 GRACE = 0.5
@@ -36,6 +36,8 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
         for group in control_groups(lab_dir):
             attempt(partial(groupfiles.remove, group))
 
+    # First of all: if this is killed half-way, nobody takes what is left for a lab.
+    attempt(lambda: paths.lab_file(lab_dir).unlink(missing_ok=True))
     attempt(lambda: ask_processes(lab_dir, grace))
     remove_groups()
     attempt(lambda: end_processes(lab_dir, grace))

@@ -1,0 +1,102 @@
+"""One lock for the life of a lab, which comes and goes with it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab.kernel import lablock, lock, netns, paths
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """Where labs go in these tests."""
+    return tmp_path
+
+
+@contextlib.contextmanager
+def child_with(directory: Path, *, dies: bool = False) -> Iterator[int]:
+    """Another process that has the lab; or that had it and was killed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        with lablock.held(directory, "netlab up"):
+            os.write(writer, b"1")
+            time.sleep(60)
+        os._exit(0)
+    os.read(reader, 1)
+    if dies:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    yield child
+    if not dies:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_nothing_is_left_of_a_lock_without_a_lab(base: Path) -> None:
+    with lablock.held(paths.lab_dir("a"), "netlab up"):
+        assert lablock.holder(paths.lab_dir("a")) == f"process {os.getpid()} (netlab up)"
+    assert list(base.iterdir()) == []
+    assert lablock.holder(paths.lab_dir("a")) == ""
+
+
+def test_a_lab_keeps_its_lock(base: Path) -> None:
+    directory = paths.lab_dir("a")
+    with lablock.held(directory, "netlab up"):
+        directory.mkdir()
+    assert paths.lab_lock(directory).exists()
+    assert lablock.holder(directory) == ""
+    with lablock.held(directory, "netlab down"):
+        directory.rmdir()
+    assert list(base.iterdir()) == []
+
+
+def test_who_has_it_is_told_and_seen_by_all(base: Path) -> None:
+    directory = paths.lab_dir("a")
+    with child_with(directory) as child:
+        assert lablock.holder(directory) == f"process {child} (netlab up)"
+        assert lock._seen_holder(paths.lab_lock(directory)) == f"process {child}"
+        (base / "run" / "b").mkdir()  # another lab, whose lock is nobody's business here
+        netns.tidy(base / "run")
+        assert paths.lab_lock(directory).exists(), "somebody has it"
+        (base / "run" / "b").rmdir()
+    netns.tidy(base / "run")
+    assert list(base.iterdir()) == []
+
+
+def test_who_was_killed_leaves_nothing_that_stays(base: Path) -> None:
+    with child_with(paths.lab_dir("a"), dies=True):
+        assert lablock.holder(paths.lab_dir("a")) == ""
+        netns.tidy(base / "run")
+    assert list(base.iterdir()) == []
+
+
+def test_the_last_lab_may_go_while_another_one_comes(base: Path) -> None:
+    """The directory of all labs goes and comes back under those who wait."""
+    children = []
+    for number in range(4):
+        child = os.fork()
+        if not child:
+            code = 1
+            with contextlib.suppress(BaseException):
+                for _ in range(50):
+                    directory = paths.lab_dir(f"lab{number % 2}")
+                    with lablock.held(directory, "netlab up"):
+                        directory.mkdir()
+                        directory.rmdir()
+                code = 0
+            os._exit(code)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
+    assert list(base.iterdir()) == []
