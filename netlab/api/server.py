@@ -99,6 +99,8 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
 }
 
 
+CUSTOM_KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
 _STREAMS: frozenset[Verb] = frozenset(
     (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward)
 )
@@ -126,6 +128,7 @@ def build_app(
         app.router.add_get(path, _ok)
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version)
+    app.router.add_get(CUSTOM_KINDS, _custom_kinds)
     app.router.add_get("/openapi/v2", _swagger)
     app.router.add_get("/openapi/v3", _openapi_index)
     app.router.add_get("/openapi/v3/{path:.*}", _openapi)
@@ -222,6 +225,18 @@ async def _ok(_request: web.Request) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return plain_answer(discovery.VERSION)
+
+
+async def _custom_kinds(_request: web.Request) -> web.Response:
+    """None: kubectl looks, for a kind it does not know, whether the file itself defines it."""
+    return plain_answer(
+        {
+            "kind": "CustomResourceDefinitionList",
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "metadata": {"resourceVersion": ""},
+            "items": [],
+        }
+    )
 
 
 async def _swagger(request: web.Request) -> web.Response:

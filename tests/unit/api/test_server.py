@@ -607,6 +607,15 @@ def test_health_and_version(in_lab: Any) -> None:
     in_lab(story)
 
 
+def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(in_lab: Any) -> None:
+    async def story(lab: Any) -> None:
+        found = await lab.ask("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+        assert found.json["kind"] == "CustomResourceDefinitionList"
+        assert found.json["items"] == []
+
+    in_lab(story)
+
+
 def test_the_socket_is_its_owners_alone(in_lab: Any) -> None:
     async def story(lab: Any) -> None:
         assert stat.S_IMODE(lab.socket.stat().st_mode) == 0o600
