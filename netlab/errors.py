@@ -8,8 +8,8 @@ or something that was asked for did not work (everything else, 1).
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 
 class NetlabError(Exception):
@@ -48,8 +48,21 @@ class InputError(NetlabError):
     exit_code = 2
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
+        super().__init__("\n".join(map(str, _without_echoes(problems))))
         self.problems = tuple(problems)
+
+
+_LONG = 80
+
+
+def _without_echoes(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """A long hint, such as a list of all there is, once is enough."""
+    given = set[str]()
+    for problem in problems:
+        hint = problem.hint or ""
+        yield replace(problem, hint=None) if hint in given else problem
+        if len(hint) > _LONG:
+            given.add(hint)
 
 
 class UsageError(NetlabError):

@@ -37,6 +37,7 @@ MAX_BYTES = 64 * 1024 * 1024
 class Manifest:
     """What the files hold: at most one lab, objects as they are to be applied, checks.
 
+    `left_out` has a line for each object of a kind that Kubernetes has and a lab has not.
     Objects are sound (known fields, right types, no nulls) and valid, but not defaulted; their
     namespace may be missing. Namespaces come first, the rest in the order of the files.
     """
@@ -45,6 +46,7 @@ class Manifest:
     objects: list[Object] = field(default_factory=list)
     checks: list[PathCheck] = field(default_factory=list)
     sources: dict[tuple[str, str, str], tuple[str, int]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
 
     def where(self, obj: Object) -> tuple[str, int]:
         """The file and line where an object begins; ("", 0) for one that is not from here."""
@@ -96,6 +98,11 @@ def _manifest(entries: list[Entry]) -> Manifest:
     manifest = Manifest()
     for entry in entries:
         taken = entry.intake
+        if taken.unserved:
+            place = f"{entry.file}:{entry.line(('kind',))}"
+            what = f"netlab has no {taken.unserved}, a part of Kubernetes that is not here"
+            manifest.left_out.append(f"{place}: {what}: left out")
+            continue
         if isinstance(taken.lab, Lab):
             manifest.lab = taken.lab
         elif taken.check is not None:
@@ -152,8 +159,9 @@ def _similar_file(path: Path) -> str | None:
         beside = [one.name for one in path.parent.iterdir() if one.suffix in SUFFIXES]
     except OSError:
         return f"there is no directory {path.parent} either"
-    meant = did_you_mean(path.name, beside)
-    return f"did you mean {path.parent / meant}?" if meant else None
+    by_stem = {Path(name).stem: name for name in reversed(beside)}  # .yaml is all files' name
+    meant = did_you_mean(path.stem, by_stem)
+    return f"did you mean {path.parent / by_stem[meant]}?" if meant else None
 
 
 def _text(path: Path | str, problems: list[Problem]) -> str | None:

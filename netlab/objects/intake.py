@@ -46,6 +46,8 @@ class Intake:
     defaulted: Object = field(default_factory=dict)
     lab: Lab | None = None
     check: PathCheck | None = None
+    unserved: str = ""
+    """The object's kind if Kubernetes has it and a lab has not: what counts then is nothing."""
 
     @property
     def kind(self) -> str:
@@ -57,6 +59,9 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
     """Identify, examine and validate one object that begins at `start` of its document."""
     if not isinstance(value, dict):
         return Intake({}, [_no_object(value)])
+    kind = value.get("kind")
+    if isinstance(kind, str) and kind in _KUBERNETES_ONLY:
+        return Intake({}, unserved=kind)
     obj, problems, origins = _identified(value)
     if any(problem.reason != "UnknownField" and not problem.meant for problem in problems):
         return Intake({}, problems)
@@ -89,6 +94,7 @@ def _validate(taken: Intake, found: Examination) -> None:
     elif taken.kind == "PathCheck":
         from netlab.objects import pathcheck, pathrules  # many inputs have none: 3 ms saved
 
+        taken.problems = list(map(pathrules.with_hint, taken.problems))
         taken.problems += pathrules.check_rules(found)
         taken.check = None if taken.problems else pathcheck.check_from_object(found.sound)
     else:
@@ -149,10 +155,6 @@ def _kind_hint() -> str:
 
 
 def _unknown_kind(kind: str) -> FieldProblem:
-    if kind in _KUBERNETES_ONLY:
-        return FieldProblem(
-            ("kind",), f"netlab has no {kind}: that part of Kubernetes is not here", _kind_hint()
-        )
     meant = did_you_mean(kind, (*OWN_KINDS, *BY_KIND))
     hint = f'did you mean "{meant}"?' if meant else _kind_hint()
     return FieldProblem(("kind",), f"unknown kind {quote(kind)}", hint, meant=meant)

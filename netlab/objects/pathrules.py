@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 from netlab.objects import fields, schema
@@ -15,7 +16,15 @@ from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, in
 def check_problems(obj: Object) -> list[FieldProblem]:
     """Every mistake in a `kind: PathCheck` object; none means `check_from_object` accepts it."""
     found = examine(obj, schema.of("netlab/v1", "PathCheck"))
-    return [*found.problems, *check_rules(found)]
+    return [*map(with_hint, found.problems), *check_rules(found)]
+
+
+def with_hint(problem: FieldProblem) -> FieldProblem:
+    """Which outcome is meant by another word for nobody's answering."""
+    if problem.path != ("spec", "expect", "outcome") or problem.hint:
+        return problem
+    hint = "for nobody to answer: refused (it says no) or timeout (silence)"
+    return replace(problem, hint=hint)
 
 
 def check_rules(found: Examination) -> list[FieldProblem]:

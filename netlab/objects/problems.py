@@ -123,9 +123,22 @@ def too_many(path: Path, count: int, limit: int) -> FieldProblem:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that a mistyped word most likely means, or None."""
+    """The choice that a mistyped word most likely means, or None; never its contrary."""
     from difflib import get_close_matches  # slow to import, needed on mistakes only
 
-    by_fold = {choice.lower(): choice for choice in choices}
+    by_fold = {choice.lower(): choice for choice in choices if not _contrary(word, choice)}
     close = get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
     return by_fold[close[0]] if close else None
+
+
+_DENIALS = ("un", "in", "im", "dis", "non", "no", "not")
+
+
+def _contrary(word: str, other: str) -> bool:
+    """`unreachable` and `reachable` differ in two letters, and mean the opposite."""
+    one, two = word.lower(), other.lower()
+    return any(
+        longer.startswith(denial) and longer.removeprefix(denial).lstrip("-_") == shorter
+        for longer, shorter in ((one, two), (two, one))
+        for denial in _DENIALS
+    )

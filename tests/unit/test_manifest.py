@@ -196,6 +196,52 @@ def test_files_that_are_not_there(tmp_path):
     assert "cannot be read" in said
 
 
+@pytest.mark.parametrize(
+    ("there", "asked", "meant"),
+    [
+        ("9.yaml", "nope.yaml", None),
+        ("a.yaml", "b.yaml", None),
+        ("web.yaml", "wbe.yaml", "web.yaml"),
+        ("web.yaml", "web.yml", "web.yaml"),
+        ("web.yaml", "web", "web.yaml"),
+    ],
+)
+def test_a_file_with_another_name_is_not_meant(tmp_path, there, asked, meant):
+    """All names end alike: that makes none like another."""
+    write(tmp_path / there, SERVICE)
+    with pytest.raises(InputError) as caught:
+        load([tmp_path / asked])
+    hint = caught.value.problems[0].hint
+    assert hint == (meant and f"did you mean {tmp_path / meant}?")
+
+
+def test_what_a_lab_does_not_have_is_left_out_with_a_word():
+    """One Job must not keep the Services beside it from being tried."""
+    loaded = loads(f"{SERVICE}\n---\nkind: Job\napiVersion: batch/v1\nspec: {{x: [1, nonsense]}}\n")
+    assert [obj["kind"] for obj in loaded.objects] == ["Service"]
+    (line,) = loaded.left_out
+    assert "netlab has no Job, a part of Kubernetes that is not here: left out" in line
+    assert line.startswith("<text>:")
+    with pytest.raises(InputError, match="unknown kind"):
+        loads("kind: Jobb\napiVersion: batch/v1\n")
+
+
+def test_the_contrary_of_a_word_is_not_what_was_meant():
+    check = """
+kind: PathCheck
+metadata: {name: c}
+spec: {from: {pod: a}, to: {service: b}, expect: {outcome: %s}}
+"""
+    with pytest.raises(InputError) as caught:
+        loads(check % "unreachable")
+    assert caught.value.problems[0].hint == (
+        "for nobody to answer: refused (it says no) or timeout (silence)"
+    )
+    with pytest.raises(InputError) as caught:
+        loads(check % "reachabel")
+    assert caught.value.problems[0].hint == 'did you mean "reachable"?'
+
+
 def test_a_directory_without_manifests(tmp_path):
     with pytest.raises(InputError, match=r"holds no \*.yaml"):
         load([tmp_path])
