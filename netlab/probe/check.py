@@ -43,12 +43,21 @@ class _Run:
     name_found: str = ""
     problem: str = ""
     error: NetlabError | None = None
+    began: float = 0.0
     seconds: float = 0.0
+    """From its first packet, or its question for a name, to when all of it was known: checks run
+    side by side, and each has its own time."""
 
     @property
     def open(self) -> bool:
         """True while it is neither failed for lack of an address nor impossible."""
         return self.trial is not None and not self.problem and self.error is None
+
+    def go_on(self) -> None:
+        """Something is done or known of it: its time counts from the first to the last."""
+        now = time.monotonic()
+        self.began = self.began or now
+        self.seconds = now - self.began
 
 
 def run_check(check: PathCheck, world: World) -> CheckResult:
@@ -110,7 +119,6 @@ class _Session:
 
     def run(self, runs: list[_Run]) -> None:
         """Send, watch and look again until nothing more can be learnt."""
-        start = time.monotonic()
         self._look_up(runs)
         # The first probe teaches ARP on the way, and shows whether more would be of use.
         self._try({id(run): 1 for run in runs if run.open}, runs)
@@ -121,12 +129,16 @@ class _Session:
         for run in runs:
             if run.talk is not None:
                 run.talk.result()
-            run.seconds = time.monotonic() - start
 
     def _look_up(self, runs: list[_Run]) -> None:
         list(self._threads.map(self._look_up_one, [run for run in runs if _trial(run).name]))
 
     def _look_up_one(self, run: _Run) -> None:
+        run.go_on()
+        self._resolve(run)
+        run.go_on()
+
+    def _resolve(self, run: _Run) -> None:
         trial = _trial(run)
         found = resolve(
             trial.place.netns,
@@ -156,6 +168,7 @@ class _Session:
         if trial.proto == "tcp":
             address, port = trial.targets[0]
             run.talk = self._threads.submit(talk, trial.place.netns, address, port, _TALK_SECONDS)
+            run.talk.add_done_callback(lambda _: run.go_on())
 
     def _try(self, wanted: dict[int, int], runs: list[_Run]) -> None:
         """Send so many more probes for each run, in turn, and wait for what comes of them."""
@@ -172,6 +185,7 @@ class _Session:
             run.journeys.append(journey(probe, place, self._sightings, self._addresses))
 
     def _send(self, run: _Run, sent: list[tuple[_Run, Probe]]) -> None:
+        run.go_on()
         trial = _trial(run)
         address, port = trial.targets[len(run.probes) % len(trial.targets)]
         source = source_address(trial.place.netns, address, port)
@@ -192,12 +206,15 @@ class _Session:
         waiting = [(start + _patience(run), run, probe) for run, probe in sent]
         while waiting:
             now = time.monotonic()
-            waiting = [
-                each
-                for each in waiting
-                if each[0] > now
-                and self._sightings.answer(each[2], _trial(each[1]).place.name) is None
-            ]
+            left = []
+            for each in waiting:
+                deadline, run, probe = each
+                place = _trial(run).place.name
+                if deadline <= now or self._sightings.answer(probe, place) is not None:
+                    run.go_on()
+                else:
+                    left.append(each)
+            waiting = left
             if waiting:
                 latest = max(deadline for deadline, _, _ in waiting)
                 self._sightings.add(self._capture.collect(latest - now))
