@@ -98,7 +98,8 @@ class Daemon:
             responder = asyncio.create_task(self._start_responder())
             runner = await self._serve_api()
             log.info("the API answers")
-            os.write(ready, b"1")
+            with contextlib.suppress(BrokenPipeError):  # who started us does not live any more
+                os.write(ready, b"1")
             os.close(ready)
             try:
                 await asyncio.wrap_future(self._network)
@@ -125,37 +126,56 @@ class Daemon:
             yield "pods and names are being set up"
         if self._announcer is not None and not self._announcer.idle:
             yield "addresses of load balancers are being announced"
-        yield from (line for line, stuck in self._pods.waiting_for() if not stuck)
+        if not all(stuck for _, stuck in self._pods.waiting_for()):
+            yield "pods are getting ready"
 
-    def _not_working(self) -> list[str]:
-        """What will not work without somebody doing something, a line each."""
-        unsaved = list(self._unsaved())
+    def _unready(self) -> dict[str, bool]:
+        """The pods that should be ready and are not; True if waiting will not make them so."""
         if self._pods is None:
-            return unsaved
-        lines = [line for line, stuck in self._pods.waiting_for() if stuck]
+            return {}
+        unready = dict(self._pods.waiting_for())
         for pod in self._informers["Pod"].items():
-            scheduled = meta.condition(pod, "PodScheduled")
-            if not meta.spec(pod).get("nodeName") and scheduled:
-                lines.append(f"pod {meta.key(pod)}: {scheduled.get('message', 'not scheduled')}")
-        lines += self._network_agent.waiting_for() if self._network_agent else ()
-        return unsaved + lines + list(self._announcer.waiting_for() if self._announcer else ())
+            unplaced = not meta.spec(pod).get("nodeName") and meta.condition(pod, "PodScheduled")
+            failed = meta.status(pod).get("phase") == "Failed" and not meta.controller_of(pod)
+            if unplaced or failed:  # a controller makes another one of a pod that has failed
+                unready[meta.key(pod)] = True
+        return unready
+
+    def _lacking(self) -> Iterator[str]:
+        """What else will not work without somebody doing something, a line each."""
+        yield from self._unsaved()
+        yield from self._network_agent.waiting_for() if self._network_agent else ()
+        yield from self._announcer.waiting_for() if self._announcer else ()
 
     def _unsaved(self) -> Iterator[str]:
         if refusal := self._store.refusal():
             yield f"{refusal}: nothing can change until there is room in {self._directory}"
 
+    def _is_settled(self) -> bool:
+        """Without room nothing changes, however long one waits."""
+        stuck = self._store.refused and any(self._unsaved())
+        return stuck or not any(self._at_work())
+
     async def _settled(self, request: web.Request) -> web.Response:
-        """Wait until nothing is at work any more, or for `timeoutSeconds`."""
+        """Wait until nothing changes by itself any more, or for `timeoutSeconds`.
+
+        `atWork` has a line for each thing that is being done, `unreadyPods` says of pods whether
+        they will not become ready by waiting, `lacking` what else only somebody can change.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + float(request.query.get("timeoutSeconds", "10"))
         calm = 0
         while calm < CALM_LOOKS and loop.time() < deadline and self._failure is None:
-            # Without room nothing changes, however long one waits.
-            stuck = self._store.refused and any(self._unsaved())
-            calm = 0 if any(self._at_work()) and not stuck else calm + 1
+            calm = calm + 1 if self._is_settled() else 0
             await asyncio.sleep(0.002)
         return web.json_response(
-            {"failed": self._failure, "waitingFor": [*self._at_work(), *self._not_working()]}
+            {
+                "failed": self._failure,
+                "settled": self._is_settled(),
+                "atWork": list(self._at_work()),
+                "unreadyPods": self._unready(),
+                "lacking": list(self._lacking()),
+            }
         )
 
     # -- starting --------------------------------------------------------------------------

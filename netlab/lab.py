@@ -11,15 +11,29 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlab import waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
+from netlab.client.wire import BrokenAnswer, ControllerUnreachable
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
-from netlab.kernel import caller, files, lock, modules, netns, paths, preflight, process, teardown
+from netlab.kernel import (
+    caller,
+    files,
+    lablock,
+    lock,
+    modules,
+    netns,
+    paths,
+    preflight,
+    process,
+    teardown,
+)
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
 
@@ -30,17 +44,36 @@ Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
 
 START_TIMEOUT = 15.0
-SETTLE_TIMEOUT = 120.0
+
+ROUNDS = 3
+"""How often a controller that dies meanwhile is started again."""
+
+_LOST = (ControllerUnreachable, BrokenAnswer)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What `up` did: what was applied, and a line for each thing that does not work. `settled`
+    says that waiting longer would not help."""
+
+    applied: list[Applied]
+    troubles: list[str]
+    settled: bool = True
 
 
 def up(
-    manifest: Manifest, files: Sequence[str], *, progress: Progress
-) -> tuple[list[Applied], list[str]]:
+    manifest: Manifest,
+    files: Sequence[str],
+    *,
+    progress: Progress,
+    timeout: float | None = waiting.TIMEOUT,
+) -> Brought:
     """Bring up the lab that `manifest` describes, or make the running one match it.
 
-    `files` is where the manifest came from, kept for `netlab check`. Returns what was applied,
-    and a line for each thing that does not work (a pod that crashes, say). A lab that fails to
-    come up for the first time is taken down again.
+    `files` is where the manifest came from, kept for `netlab check`. Waits so many seconds until
+    all is ready, with None not at all. A lab that fails to come up for the first time is taken
+    down again; one of which a part does not work stays. Who else brings the same lab up or takes
+    it down is waited for.
     """
     if manifest.lab is None:
         raise UsageError(
@@ -51,31 +84,94 @@ def up(
     preflight.require_tools()
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
-    fresh = not paths.lab_file(directory).exists()
-    try:
-        client = _ensure_controller(manifest.lab, directory, progress)
-        progress("applying objects")
-        applied = [_apply(client, obj) for obj in manifest.objects]
+    with _taken_down_if_it_fails(directory, progress) as keeper:
+        with lablock.held(directory, "netlab up", tell=progress):
+            keeper.look()
+            client = _ensure_lab(manifest.lab, directory, progress)
+            progress("applying objects")
+            applied = [_apply(client, obj, directory, progress) for obj in manifest.objects]
+            _keep_sources(directory, files)
+        if timeout is None:
+            return Brought(applied, [])
         progress("waiting for pods, rules and names")
-        unsettled = settle(client)
-        _keep_sources(directory, files)
-    except BaseException:
-        if fresh:
-            with contextlib.suppress(TeardownFailed):
+        return _settled(client, directory, applied, timeout, progress)
+
+
+class _Keeper:
+    """Remembers whether the lab was there before us."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.fresh = False
+
+    def look(self) -> None:
+        """To be called before the lab is made."""
+        self.fresh = not paths.lab_file(self._directory).exists()
+
+
+@contextlib.contextmanager
+def _taken_down_if_it_fails(directory: Path, progress: Progress) -> Iterator[_Keeper]:
+    """Take the lab down again if the body fails that has made it."""
+    keeper = _Keeper(directory)
+    try:
+        yield keeper
+    except BaseException as error:
+        if keeper.fresh:
+            progress(f"taking lab {directory.name} down again")
+            with (
+                contextlib.suppress(TeardownFailed),
+                lablock.held(directory, "netlab up, taking it down again", tell=progress),
+            ):
                 teardown.teardown(directory)
+        if isinstance(error, KeyboardInterrupt):
+            became = "is taken down again" if keeper.fresh else "stays as far as it has come"
+            raise KeyboardInterrupt(f"lab {directory.name} {became}") from None
         raise
-    return applied, unsettled
 
 
-def _apply(client: Client, obj: Object) -> Applied:
-    known = len(client.warnings)
-    return replace(apply(client, obj), warnings=tuple(client.warnings[known:]))
+def _settled(
+    client: Client, directory: Path, applied: list[Applied], timeout: float, progress: Progress
+) -> Brought:
+    """Wait; if the controller dies meanwhile, with the next one."""
+    deadline = time.monotonic() + timeout
+    for left in reversed(range(ROUNDS)):
+        try:
+            state = waiting.settle(client, max(deadline - time.monotonic(), 0.0), progress)
+            return Brought(applied, waiting.troubles(client, state), state.settled)
+        except _LOST:
+            with lablock.held(directory, "netlab up", tell=progress):
+                if not paths.lab_file(directory).exists():
+                    raise NetlabError(
+                        f"lab {directory.name} was taken down while `up` waited for it"
+                    ) from None
+                if not left:
+                    raise
+                _ensure_controller(directory, progress)
+    raise AssertionError("the last round returns or raises")
 
 
-def down(name: str) -> None:
-    """Leave nothing of a lab, whatever state it is in. `TeardownFailed` lists what resisted."""
+def _apply(client: Client, obj: Object, directory: Path, progress: Progress) -> Applied:
+    for left in reversed(range(ROUNDS)):
+        known = len(client.warnings)
+        try:
+            return replace(apply(client, obj), warnings=tuple(client.warnings[known:]))
+        except _LOST:
+            if not left:
+                raise
+            _ensure_controller(directory, progress)
+    raise AssertionError("the last round returns or raises")
+
+
+def down(name: str, *, progress: Progress) -> None:
+    """Leave nothing of a lab, whatever state it is in. `TeardownFailed` lists what resisted.
+
+    Who brings it up at this moment is waited for.
+    """
     need_root("down")
-    teardown.teardown(paths.lab_dir(name))
+    directory = paths.lab_dir(name)
+    with lablock.held(directory, "netlab down", tell=progress):
+        progress(f"taking {name} down")
+        teardown.teardown(directory)
 
 
 def names() -> list[str]:
@@ -101,14 +197,48 @@ def choose(name: str | None) -> str:
     return labs[0]
 
 
+def running(name: str | None) -> Path:
+    """The directory of the lab that a command means and wants to use.
+
+    While somebody brings it up or takes it down, that is waited for, and said on standard error.
+    """
+    directory = paths.lab_dir(choose(name))
+    began, told = time.monotonic(), False
+    while not _answers(directory) and (holder := lablock.holder(directory)):
+        waited = time.monotonic() - began
+        if waited > START_TIMEOUT:
+            raise NetlabError(f"{holder} is still busy with lab {directory.name}")
+        if waited > lock.QUIET and not told:
+            sys.stderr.write(f"note: waiting for {holder}, which holds lab {directory.name}\n")
+            told = True
+        time.sleep(0.02)
+    if not directory.exists():
+        raise NetlabError(f"lab {directory.name} was taken down just now")
+    return directory
+
+
+def _answers(directory: Path) -> bool:
+    """True also where we may not ask: that is for the request to say."""
+    try:
+        return lock.answers(directory) and paths.lab_file(directory).exists()
+    except (EnvironmentLacks, PermissionError):
+        return True
+
+
 def client_of(name: str | None) -> Client:
     """A client of the API of the lab that a command means."""
-    return Client(paths.api_socket(paths.lab_dir(choose(name))))
+    return Client(paths.api_socket(running(name)))
 
 
 def read_lab(directory: Path) -> Lab:
     """The lab that a directory belongs to, as it was brought up."""
-    return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
+    try:
+        return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
+    except (FileNotFoundError, ValueError):
+        raise NetlabError(
+            f"lab {directory.name} came up half-way, or was taken down half-way",
+            hint=f"sudo netlab down {directory.name}, or up again",
+        ) from None
 
 
 def tidy() -> None:
@@ -150,19 +280,6 @@ def _sources_file(directory: Path) -> Path:
     return directory / "sources.json"
 
 
-def settle(client: Client, timeout: float = SETTLE_TIMEOUT) -> list[str]:
-    """Wait until controllers are idle, pods run, and rules and names are in place.
-
-    Returns a line for each thing that does not work; `NetlabError` when the lab itself cannot.
-    """
-    path, query = "/netlab/v1/settled", {"timeoutSeconds": f"{timeout:g}"}
-    answer = client.request("GET", path, query=query)
-    if answer["failed"]:
-        raise NetlabError(f"the lab could not be built: {answer['failed']}")
-    lines: list[str] = answer["waitingFor"]
-    return lines
-
-
 def need_root(verb: str) -> None:
     """Namespaces are root's to make."""
     if os.geteuid() != 0:
@@ -174,22 +291,45 @@ def is_running(directory: Path) -> bool:
     return lock.controller_runs(directory)
 
 
-def _ensure_controller(lab: Lab, directory: Path, progress: Progress) -> Client:
-    owner = netns.LabMount(directory).ensure(tell=progress)
+def _ensure_lab(lab: Lab, directory: Path, progress: Progress) -> Client:
+    """Have the lab's controller run, as the lab is to be now."""
+    if directory.exists() and not paths.lab_file(directory).exists():
+        progress("taking away what is left of a lab that was made or taken down half-way")
+        teardown.teardown(directory)
+    netns.LabMount(directory).ensure(tell=progress)
     changed = _keep_lab_file(lab, directory)
     if changed and is_running(directory):
         progress("telling the controller of other addresses for load balancers")
         _end_controller(directory)
-    if not is_running(directory):
-        progress("starting the controller")
-        _start_controller(directory, owner)
-    return Client(paths.api_socket(directory), timeout=SETTLE_TIMEOUT + 10)
+    _ensure_controller(directory, progress)
+    return Client(paths.api_socket(directory))
+
+
+def _ensure_controller(directory: Path, progress: Progress) -> None:
+    """Have a controller that answers: one that is about to start or to end is waited for."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while not lock.answers(directory):
+        if not is_running(directory):
+            progress("starting the controller")
+            _start_controller(directory)
+        elif time.monotonic() > deadline:
+            raise NetlabError(
+                f"the lab's controller does not answer, and does not end ({_pid(directory)})",
+                hint=f"see {paths.controller_log(directory)}",
+            )
+        else:
+            progress(f"waiting for the lab's controller to answer or end ({_pid(directory)})")
+            time.sleep(0.02)
+
+
+def _pid(directory: Path) -> str:
+    return lock.holder(paths.controller_pid(directory)) or "just now gone"
 
 
 def _keep_lab_file(lab: Lab, directory: Path) -> bool:
     """Note what the lab is to be; True if that is something else than it was."""
     file = paths.lab_file(directory)
-    before = lab_from_object(json.loads(file.read_text())) if file.exists() else lab
+    before = read_lab(directory) if file.exists() else lab
     if replace(before, load_balancer_pools=lab.load_balancer_pools) != lab:
         raise UsageError(
             f"lab {lab.name} is up with other nodes, networks or settings than this file's",
@@ -206,9 +346,13 @@ def _end_controller(directory: Path) -> None:
     process.end([pid], grace=START_TIMEOUT)
 
 
-def _start_controller(directory: Path, owner: str) -> None:
-    """Start the controller and wait until its API answers; its last words are in the error."""
+def _start_controller(directory: Path) -> None:
+    """Start the controller and wait until its API answers; its last words are in the error.
+
+    Returns as well when another one runs by then: an `up` that was killed has started it.
+    """
     ready, theirs = os.pipe()
+    owner = netns.owner(directory) or ""
     log = paths.controller_log(directory)
     argv = [sys.executable, "-m", "netlab.boot", str(directory), str(theirs)]
     try:
@@ -223,6 +367,8 @@ def _start_controller(directory: Path, owner: str) -> None:
             raise NetlabError("the lab's controller does not start", hint=f"see {log}")
         if not os.read(ready, 1):  # closed without a word: it died
             code = controller.wait(START_TIMEOUT)
+            if is_running(directory):
+                return
             raise NetlabError(
                 f"the lab's controller ended at once (exit code {code})", hint=_last_words(log)
             )
@@ -243,11 +389,12 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
 
     A lab whose controller is gone has no pods to tell of.
     """
-    directory = paths.lab_dir(name)
+    directory = running(name)
     spec = read_lab(directory)
-    if not is_running(directory):
+    try:
+        with Client(paths.api_socket(directory)) as client:
+            troubles = waiting.troubles(client, waiting.look(client))
+            pods = client.list("Pod")
+    except _LOST:
         return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
-    with Client(paths.api_socket(directory)) as client:
-        waiting = settle(client, timeout=0)
-        pods = client.list("Pod")
-    return spec, {"running": True, "waitingFor": waiting, "pods": list(pods)}
+    return spec, {"running": True, "waitingFor": troubles, "pods": list(pods)}

@@ -92,11 +92,11 @@ class Kubelet:
         return self._pods.runs.get(key)
 
     def waiting_for(self) -> Iterator[tuple[str, bool]]:
-        """A line for each container that should be ready and is not; True if waiting will not
-        help."""
+        """The `namespace/name` of each pod that should be ready and is not; True if waiting will
+        not help."""
         yield from waiting_for(self._pods.runs.values())
-        for line in self._pods.not_started():
-            yield line, True
+        for key in self._pods.not_started():
+            yield key, True
 
     async def start(self) -> None:
         """Take over what a former controller left, end what it had no time to end, and go on."""

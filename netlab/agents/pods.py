@@ -20,7 +20,7 @@ from netlab.agents.departure import Departure
 from netlab.agents.lifecycle import restarts
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run, resume
-from netlab.agents.podstatus import ContainerState, compute
+from netlab.agents.podstatus import ContainerState, compute, unmet_gates
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
@@ -131,11 +131,10 @@ class PodAgent:
         return [run for run in self.runs.values() if meta.spec(run.pod).get("volumes")]
 
     def not_started(self) -> Iterator[str]:
-        """A line for each pod that could not be given a namespace so far."""
+        """Each pod that could not be given a namespace so far; its Events say why."""
         for pod in self._pods.items():
-            failure = self._failures.get(meta.uid(pod))
-            if failure is not None:
-                yield f"pod {meta.key(pod)}: {failure[1]}"
+            if meta.uid(pod) in self._failures:
+                yield meta.key(pod)
 
     def _reserve_known_addresses(self) -> None:
         for pod in (*self._left.values(), *self._pods.items()):
@@ -338,19 +337,36 @@ def _is_to_run(pod: Object) -> bool:
 
 
 STARTING = ("ContainerCreating", "PodInitializing")
-"""What a container waits for that passes by itself; all else wants somebody to do something."""
+"""What a container waits for that passes by itself."""
+
+CRASHES = 3
+"""Crashes in a row after which nobody expects a container to do better the next time."""
 
 
 def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
-    """A line for each container that should be ready and is not; True if waiting will not help."""
+    """The key of each pod that should be ready and is not; True if waiting will not help."""
     for run in runs:
-        for state in (*run.inits.values(), *run.containers.values()):
-            if not state.ready and not _is_over(run, state) and not run.stopping:
-                reason = state.waiting or "running, not ready"
-                why = f"{reason}: {state.message}" if state.message else reason
-                line = f"pod {run.key}: container {state.name} is not ready ({why})"
-                passes = not state.waiting or (state.waiting in STARTING and not state.message)
-                yield line, not passes
+        if run.stopping or not _is_to_run(run.pod):
+            continue
+        unready = _unready(run)
+        if unready or unmet_gates(run.pod):
+            yield run.key, any(not _passes(state) for state in unready)
+
+
+def _unready(run: PodRun) -> list[ContainerState]:
+    """What of a pod is not as it should be: its next init container, or its containers."""
+    for states in (run.inits.values(), run.containers.values()):
+        unready = [state for state in states if not state.ready and not _is_over(run, state)]
+        if unready:
+            return unready
+    return []
+
+
+def _passes(state: ContainerState) -> bool:
+    """Whether a container may become ready without somebody doing something."""
+    if state.waiting == "CrashLoopBackOff":
+        return state.crashes < CRASHES
+    return not state.waiting or (state.waiting in STARTING and not state.message)
 
 
 def _is_over(run: PodRun, state: ContainerState) -> bool:

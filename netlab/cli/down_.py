@@ -31,8 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     for name in names:
         began = time.monotonic()
         with Progress(quiet=arguments.quiet) as progress:
-            progress(f"taking {name} down")
-            lab.down(name)
+            lab.down(name, progress=progress)
         if not arguments.quiet:
             print(f"lab {name} is down ({time.monotonic() - began:.2f} s)")
     if arguments.all:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -93,7 +94,12 @@ def client(arguments: argparse.Namespace) -> Client:
 
     found = client_of(arguments.lab)
     found.warn = warn
+    _asked[:] = [found]
     return found
+
+
+_asked = list[Client]()
+"""The client that was asked for last: what it does not find may be elsewhere."""
 
 
 def warn(text: str) -> None:
@@ -168,6 +174,7 @@ def load(arguments: argparse.Namespace) -> Manifest:
     from netlab import manifest
 
     loaded = manifest.load(arguments.filename)
+    warn_of_left_out(loaded)
     for obj in loaded.objects:
         if BY_KIND[obj["kind"]].namespaced:
             place = loaded.where(obj)
@@ -176,12 +183,20 @@ def load(arguments: argparse.Namespace) -> Manifest:
     return loaded
 
 
+def warn_of_left_out(loaded: Manifest) -> None:
+    """Say which objects of the files a lab has no place for."""
+    for line in loaded.left_out:
+        warn(line)
+
+
 def socket_path(arguments: argparse.Namespace) -> Path:
     """The API socket of the lab that the command line means."""
     from netlab.kernel import paths
-    from netlab.lab import choose
+    from netlab.lab import running
 
-    return paths.api_socket(paths.lab_dir(choose(arguments.lab)))
+    path = paths.api_socket(running(arguments.lab))
+    _asked[:] = [Client(path)]
+    return path
 
 
 def pod_of(arguments: argparse.Namespace) -> str:
@@ -244,14 +259,38 @@ def note_left_out(loaded: Manifest) -> None:
 def complain(error: NetlabError) -> None:
     """An error on standard error; for an object that is not there, with the way to those that
     are."""
-    sys.stderr.write(f"error: {error}\n")
     if isinstance(error, NotFound) and not error.hint:
-        kind = find(str(error.details.get("kind", "")))
-        if kind is not None:
-            everywhere = " -A" if kind.namespaced else ""
-            sys.stderr.write(
-                f"  hint: netlab get {kind.plural}{everywhere} lists those there are\n"
-            )
+        error.hint = _where_else(error)
+    sys.stderr.write(f"error: {unsudoed(str(error))}\n")
+
+
+def _where_else(error: NotFound) -> str | None:
+    kind = find(str(error.details.get("kind", "")))
+    if kind is None:
+        return None
+    name = str(error.details.get("name", ""))
+    spaces = _namespaces_with(kind, name) if kind.namespaced and name else []
+    if spaces:
+        there = ", ".join(f"{space}/{name}" for space in spaces)
+        return f"there is {there}: -n {spaces[0]}"
+    everywhere = " -A" if kind.namespaced else ""
+    return f"netlab get {kind.plural}{everywhere} lists those there are"
+
+
+def _namespaces_with(kind: Kind, name: str) -> list[str]:
+    """The namespaces that hold an object of that name; none if nobody can be asked any more."""
+    try:
+        query = {"fieldSelector": f"metadata.name={name}"}
+        return sorted(meta.namespace(obj) for obj in _asked[0].list(kind.kind, query=query))
+    except (IndexError, NetlabError):
+        return []
+
+
+def unsudoed(text: str) -> str:
+    """Advice to use sudo is not for who is root without it."""
+    if os.geteuid() != 0 or "SUDO_USER" in os.environ:
+        return text
+    return text.replace("sudo netlab", "netlab").replace("sudo ip netns", "ip netns")
 
 
 def note(text: str) -> None:

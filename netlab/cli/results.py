@@ -29,7 +29,9 @@ def add_dry_run(parser: argparse.ArgumentParser, *, bare: str) -> None:
         const=bare,
         default="none",
         choices=list(DRY_RUNS),
-        help=f"change nothing: only say what would be done, or have the server try it ({bare})",
+        metavar="WHO",
+        help="change nothing: client only says what would be done, server tries it; none does it "
+        f"({bare})",
     )
 
 

@@ -62,11 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab import lab
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
-    from netlab.kernel import paths
 
     lab.need_root("rules")
     name = _service_name(arguments.service)
-    directory = paths.lab_dir(lab.choose(arguments.lab))
+    directory = lab.running(arguments.lab)
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
         service = client.get("Service", arguments.namespace, name)

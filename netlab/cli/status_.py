@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from typing import Any
 
-from netlab.cli import options
+from netlab.cli import options, terminal
+from netlab.errors import EnvironmentLacks
 from netlab.objects.lab import Lab
+
+_NOT_OURS = (EnvironmentLacks, PermissionError)
 
 Status = tuple[Lab, dict[str, Any]]
 
@@ -23,15 +27,29 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab.view.status import overview
 
     labs = lab.names()
-    if not arguments.lab and len(labs) > 1:
+    named = arguments.lab or os.environ.get("NETLAB_LAB")
+    if not named and len(labs) > 1:
         return _list(labs, arguments)
-    name = lab.choose(arguments.lab)
-    spec, state = lab.status(name)
+    try:
+        spec, state = lab.status(lab.choose(named))
+    except _NOT_OURS:
+        if named:
+            raise
+        return _list(labs, arguments)
     if arguments.output == "json":
         print(json.dumps({"lab": spec.to_object(), **state}, indent=2))
     else:
-        print("\n".join(overview(spec, state)))
+        print(options.unsudoed(_folded("\n".join(overview(spec, state)))))
     return int(bool(state["waitingFor"]))
+
+
+def _folded(text: str) -> str:
+    """What is no table: the reasons why something is not ready."""
+    width = terminal.width()
+    if width is None:
+        return text
+    lines = text.split("\n")
+    return "\n".join(terminal.folded(one, width) if one[:2] == "- " else one for one in lines)
 
 
 def _list(labs: list[str], arguments: argparse.Namespace) -> int:
@@ -44,17 +62,18 @@ def _list(labs: list[str], arguments: argparse.Namespace) -> int:
         print(
             align([["LAB", "STATE", "NODES"], *([name, *_row(states.get(name))] for name in labs)])
         )
+    if len(states) < len(labs):
+        options.note("sudo netlab status shows other users' labs as well")
     return int(any(state["waitingFor"] for _, state in states.values()))
 
 
 def _status(name: str) -> Status | None:
     """None for a lab that is another user's."""
     from netlab import lab
-    from netlab.errors import EnvironmentLacks
 
     try:
         return lab.status(name)
-    except (EnvironmentLacks, PermissionError):
+    except _NOT_OURS:
         return None
 
 

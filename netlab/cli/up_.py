@@ -1,7 +1,15 @@
 """Examples:
 
-sudo netlab up topologies/quickstart.yaml
-sudo netlab up lab.yaml web.yaml --dry-run     what would be built, as commands; touches nothing
+    sudo netlab up topologies/quickstart.yaml
+    sudo netlab up lab.yaml web.yaml --timeout=30s
+    sudo netlab up lab.yaml web.yaml --dry-run    what would be built, as commands
+
+Waits until all pods are ready, rules and names are in place; says on standard error for what it
+waits. Gives up at once on a pod that waiting does not help (it fits on no node, a ConfigMap is
+missing), and on one that has crashed three times. The lab stays up then.
+
+Exit code: 0 all is ready, 1 something is not, and is named with the reason; 2 a file is wrong, and
+nothing was touched.
 """
 
 from __future__ import annotations
@@ -11,12 +19,14 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netlab.cli import options
 from netlab.cli.progress import Progress
 
 if TYPE_CHECKING:
+    from netlab.errors import NetlabError
+    from netlab.lab import Brought
     from netlab.manifest import Manifest
 
 
@@ -28,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="print what would be built; touch nothing"
+    )
+    parser.add_argument(
+        "--timeout", default="2m", metavar="TIME", help="how long to wait at most: 30s, 5m (2m)"
+    )
+    parser.add_argument(
+        "--no-wait", action="store_true", help="wait for no pod: netlab status tells how it goes"
     )
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
     options.add_output(parser, "json")
@@ -42,33 +58,59 @@ def run(arguments: argparse.Namespace) -> int:
     if not files:
         raise UsageError("which lab?", hint="netlab up topologies/quickstart.yaml")
     loaded = manifest.load(files)
+    options.warn_of_left_out(loaded)
     if arguments.dry_run:
         return _dry_run(loaded)
+    timeout = None if arguments.no_wait else options.duration(arguments.timeout)
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
-        applied, unsettled = lab.up(loaded, files, progress=progress)
+        brought = lab.up(loaded, files, progress=progress, timeout=timeout)
     seconds = time.monotonic() - began
-    for entry in applied:
+    assert loaded.lab is not None
+    for entry in brought.applied:
         for text in entry.warnings:
             options.warn(f"{entry.resource}/{entry.name}: {text}")
-    assert loaded.lab is not None
     if arguments.output == "json":
-        print(
-            json.dumps(
-                {
-                    "lab": loaded.lab.name,
-                    "seconds": round(seconds, 3),
-                    "applied": [vars(entry) for entry in applied],
-                    "waitingFor": unsettled,
-                }
-            )
-        )
+        print(json.dumps(_json(loaded.lab.name, seconds, brought)))
     elif not arguments.quiet:
-        for entry in applied:
+        for entry in brought.applied:
             print(entry)
-        print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
-        _say_what_next(loaded)
-    return 0
+        if not brought.troubles:
+            print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
+            _say_what_next(loaded)
+    if brought.troubles:
+        sys.stdout.flush()
+        options.complain(_not_ready(loaded.lab.name, seconds, brought))
+    return int(bool(brought.troubles))
+
+
+def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
+    return {
+        "lab": name,
+        "seconds": round(seconds, 3),
+        "applied": [vars(entry) for entry in brought.applied],
+        "waitingFor": brought.troubles,
+    }
+
+
+def _not_ready(name: str, seconds: float, brought: Brought) -> NetlabError:
+    """Each thing that does not work and why, and how to see more of the first."""
+    from netlab.errors import NetlabError
+
+    how = "and waiting does not help" if brought.settled else "this did not get ready"
+    lines = "".join(f"\n  {line}" for line in brought.troubles)
+    text = f"lab {name} is up, but after {seconds:.0f} s {how}:{lines}"
+    return NetlabError(text, hint=_closer_look(brought.troubles[0]))
+
+
+def _closer_look(line: str) -> str:
+    kind, _, rest = line.partition(" ")
+    key = rest.partition(":")[0]
+    space, slash, pod = key.partition("/")
+    if kind != "pod" or not slash:
+        return "netlab status shows how it goes on"
+    where = "" if space == "default" else f" -n {space}"
+    return f"netlab describe pod {pod}{where}"
 
 
 def _say_what_next(loaded: Manifest) -> None:

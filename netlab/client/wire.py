@@ -9,6 +9,7 @@ import contextlib
 import socket
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from netlab.errors import EnvironmentLacks, NetlabError
@@ -43,9 +44,12 @@ def connect(path: str, timeout: float | None = None) -> socket.socket:
 def _unreachable(path: str, error: OSError) -> NetlabError:
     if isinstance(error, PermissionError):
         return EnvironmentLacks(f"no permission to use {path}", hint="run it with sudo")
+    gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
+    why = "" if gone else f": {path}: {error.strerror or error}"
     return ControllerUnreachable(
-        f"the lab's controller is not running: {path}: {error.strerror or error}",
-        hint="start the lab with `netlab up FILE`; `netlab status` shows which labs run",
+        f"the controller of lab {Path(path).parent.name} is not running{why}",
+        hint="`sudo netlab up FILE` starts it again, and pods go on meanwhile; "
+        "`netlab status` shows how the lab is",
     )
 
 

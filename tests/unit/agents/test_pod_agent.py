@@ -143,7 +143,7 @@ def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatc
             world.wiring.refusals["default/p"] = 3
             world.create("p")
             await world.until(lambda: list(world.agent.not_started()))
-            assert list(world.agent.not_started()) == ["pod default/p: no room"]
+            assert list(world.agent.not_started()) == ["default/p"]
             await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
             assert len(world.wiring.attached) == 4
             assert list(world.agent.not_started()) == []
@@ -162,7 +162,7 @@ def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
             for number in range(3):
                 world.create(f"p{number}")
             await world.until(lambda: len(world.agent.runs) == 2)
-            assert list(world.agent.not_started()) == ["pod default/p1: too deep"]
+            assert list(world.agent.not_started()) == ["default/p1"]
             world.wiring.stuck.clear()
             await world.until(lambda: len(world.agent.runs) == 3)
 

@@ -41,7 +41,6 @@ def test_each_verb_explains_itself_with_examples(verb: str, capsys: Capture) -> 
     assert run("help", verb) == 0
     out = capsys.readouterr().out
     assert f"netlab {verb}" in out
-    assert max(map(len, out.splitlines())) <= 100
     if not VERBS[verb].verbatim:
         assert run(verb, "--help") == 0
         assert capsys.readouterr().out == out
@@ -109,7 +108,10 @@ def test_a_missing_argument_gets_an_example(capsys: Capture) -> None:
 @pytest.mark.parametrize(
     "words", [("get", "pods"), ("describe", "svc/x"), ("logs", "x"), ("exec", "x", "--", "y")]
 )
-def test_without_a_lab(words: tuple[str, ...], capsys: Capture) -> None:
+def test_without_a_lab(
+    words: tuple[str, ...], capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_USER", "her")
     assert run(*words) == 1
     assert capsys.readouterr().err == (
         "error: no lab is running\n  hint: sudo netlab up topologies/quickstart.yaml\n"
@@ -125,7 +127,7 @@ def test_with_several_labs_one_must_be_named(no_labs: Path, capsys: Capture) -> 
     assert "there is no lab named c\n  hint: running: a, b" in capsys.readouterr().err
     for words in (("--lab=a", "get", "pods"), ("get", "--lab", "a", "pods")):
         assert run(*words) == 1
-        assert str(no_labs / "a") in capsys.readouterr().err
+        assert "the controller of lab a is not running" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
