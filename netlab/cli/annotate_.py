@@ -1,6 +1,6 @@
 """Examples:
 
-netlab annotate deploy/web kubernetes.io/change-cause='a newer nginx'
+netlab annotate deploy/web kubernetes.io/change-cause=nginx-1.27
 netlab annotate svc web note=try --overwrite
 netlab annotate svc/web note-                 removes it
 """

@@ -1,7 +1,9 @@
 """Examples:
 
-netlab apply -f web.yaml           netlab apply -f manifests/
-cat web.yaml | netlab apply -f -   netlab apply -f web.yaml --dry-run
+netlab apply -f web.yaml
+netlab apply -f manifests/
+cat web.yaml | netlab apply -f -
+netlab apply -f web.yaml --dry-run
 """
 
 from __future__ import annotations

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli import options
+from netlab.cli import options, terminal
 from netlab.cli.progress import Progress
 from netlab.errors import UsageError
+from netlab.view.escape import escape
 
 if TYPE_CHECKING:
     from netlab.objects.pathcheck import PathCheck
@@ -45,15 +47,28 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab.probe.result import exit_code
 
     lab.need_root("check")
+    if arguments.junit:
+        _require_writable(Path(arguments.junit))
     checks = _chosen(arguments)
+    world = _world(arguments)
     with Progress(quiet=arguments.output == "json") as progress:
-        progress(f"running {len(checks)} checks")
-        world = _world(arguments)
+        progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
         results = run_checks(checks, world)
         if not all(result.passed for result in results):
             results = _explained(checks, results, world, arguments)
     _report(results, arguments)
     return exit_code(results)
+
+
+def _require_writable(path: Path) -> None:
+    """Whether a report can be written is known before anything is tried."""
+    place = path if path.exists() else path.parent
+    if path.is_dir():
+        raise UsageError(f"{path} is a directory", hint="name a file: --junit report.xml")
+    if not place.exists():
+        raise UsageError(f"there is no directory {place} for {path.name}", hint=f"mkdir -p {place}")
+    if not os.access(place, os.W_OK):
+        raise UsageError(f"{path} cannot be written", hint=f"ls -ld {place}")
 
 
 def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
@@ -84,7 +99,7 @@ def _world(arguments: argparse.Namespace) -> World:
     from netlab.network import names
     from netlab.probe.world import world_of
 
-    directory = paths.lab_dir(lab.choose(arguments.lab))
+    directory = lab.running(arguments.lab)
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
         return world_of(
@@ -118,9 +133,24 @@ def _explained(
     return [explained(check, result, world, facts) for check, result in pairs]
 
 
-def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
-    from netlab.cli import diagnosing, terminal
+def _print(result: CheckResult) -> None:
+    """The line: on a terminal with its verdict in colour, and folded between words."""
+    from netlab.cli import diagnosing
 
+    width = terminal.width()
+    line = escape(result.line)
+    line = line if width is None else terminal.folded(line, width)
+    verdict, space, rest = line.partition(" ")
+    colour = terminal.good if result.passed else terminal.bad
+    terminal.raw(sys.stdout).write(f"{colour(verdict)}{space}{rest}\n")
+    for why in diagnosing.why(result.causes, width):
+        print(why)
+    if not result.passed and result.hint:
+        hint = f"  hint: {result.hint}"
+        print(hint if width is None else terminal.folded(hint, width))
+
+
+def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
     if arguments.junit:
         from netlab.probe.junit import junit
 
@@ -129,11 +159,7 @@ def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> No
         print(json.dumps({"checks": [result.json() for result in results]}, indent=2))
         return
     for result in results:
-        print(result.line)
-        for line in diagnosing.why(result.causes, terminal.width()):
-            print(line)
-        if not result.passed and result.hint:
-            print(f"  hint: {result.hint}")
+        _print(result)
     failed = sum(not result.passed for result in results)
     sys.stdout.flush()
     verdict = f"{failed} of {len(results)} failed" if failed else f"all {len(results)} passed"

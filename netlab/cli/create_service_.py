@@ -1,9 +1,9 @@
 """Examples:
 
-netlab create service clusterip web --tcp=80:8080
-netlab create service clusterip db --clusterip=None
-netlab create service nodeport web --tcp=80:8080 --node-port=30080
-netlab create service externalname search --external-name=www.example.com
+    netlab create service clusterip web --tcp=80:8080
+    netlab create service clusterip db --clusterip=None
+    netlab create service nodeport web --tcp=80:8080 --node-port=30080
+    netlab create service externalname search --external-name=www.example.com
 
 Its pods are those with the label app=NAME.
 """

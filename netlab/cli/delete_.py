@@ -1,7 +1,10 @@
 """Examples:
 
-netlab delete pod NAME             netlab delete svc/web deploy/web
-netlab delete -f web.yaml          netlab delete pods -l app=web       netlab delete pods --all
+netlab delete pod NAME
+netlab delete svc/web deploy/web
+netlab delete -f web.yaml
+netlab delete pods -l app=web
+netlab delete pods --all
 """
 
 from __future__ import annotations
@@ -38,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cascade",
         choices=["background", "foreground", "orphan"],
         default="background",
-        help="what becomes of what it owns (background)",
+        metavar="HOW",
+        help="what becomes of what it owns: background, foreground, orphan (background)",
     )
     parser.add_argument(
         "--wait",

@@ -1,7 +1,9 @@
 """Examples:
 
-    netlab describe pod client-pod       netlab describe svc/web deploy/web
-    netlab describe pods -l app=web      netlab describe node
+    netlab describe pod client-pod
+    netlab describe svc/web deploy/web
+    netlab describe pods -l app=web
+    netlab describe node
 
 A name that fits no object stands for all whose names begin with it.
 """

@@ -1,7 +1,7 @@
 """Examples:
 
-netlab edit deploy/web
-EDITOR=nano netlab edit svc web
+    netlab edit deploy/web
+    EDITOR=nano netlab edit svc web
 
 The editor is $KUBE_EDITOR, else $EDITOR, else vi. What it leaves is applied; if it cannot be,
 the editor opens again with the reason above the text.

@@ -1,7 +1,8 @@
 """Examples:
 
     netlab exec client -- curl -s web:8080
-    netlab exec -it client -- sh           netlab exec deploy/web -- hostname
+    netlab exec -it client -- sh
+    netlab exec deploy/web -- hostname
 
 Exits with the command's own exit code.
 """

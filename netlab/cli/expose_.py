@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--type",
         choices=["ClusterIP", "NodePort", "LoadBalancer"],
-        help="(ClusterIP)",
+        metavar="TYPE",
+        help="ClusterIP, NodePort, LoadBalancer (ClusterIP)",
     )
     parser.add_argument("--cluster-ip", default="", metavar="IP", help="an address, or None")
     parser.add_argument("--session-affinity", choices=["None", "ClientIP"], help="(None)")

@@ -1,9 +1,11 @@
 """Examples:
 
-    netlab get pods -o wide             netlab get svc,deploy -A
-    netlab get pod NAME -o yaml         netlab get pods -l app=web -w
+    netlab get pods -o wide
+    netlab get svc,deploy -A
+    netlab get pod NAME -o yaml
+    netlab get pods -l app=web -w
     netlab get pods -o jsonpath='{.items[*].status.podIP}'
-    netlab get pods -o custom-columns=NODE:.spec.nodeName,IP:.status.podIP
+    netlab get pods -o custom-columns=NODE:.spec.nodeName
 
 The lab's API server prints these tables: real kubectl shows the same.
 """

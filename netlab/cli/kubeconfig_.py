@@ -17,7 +17,7 @@ import sys
 import time
 from pathlib import Path
 
-from netlab.errors import NetlabError
+from netlab.errors import EnvironmentLacks, NetlabError
 
 _PATIENCE = 5.0
 """Seconds that a lab may need from its first answer to listening for kubectl."""
@@ -57,7 +57,7 @@ def find(name: str | None) -> Path:
     from netlab import lab
     from netlab.kernel import paths
 
-    directory = paths.lab_dir(lab.choose(name))
+    directory = lab.running(name)
     path = paths.kubeconfig(directory)
     deadline = time.monotonic() + _PATIENCE
     while not path.exists():
@@ -74,6 +74,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text()
     except PermissionError:
-        raise NetlabError(
+        raise EnvironmentLacks(
             f"{path} belongs to the user who brought the lab up", hint="sudo netlab kubeconfig"
         ) from None

@@ -1,7 +1,7 @@
 """Runs the kubectl of this machine against the lab; all arguments are kubectl's own.
 
 netlab kubectl get pods -A -o wide
-netlab --lab other kubectl apply -f web.yaml
+netlab kubectl --lab other apply -f web.yaml
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def run_words(lab: str | None, words: Sequence[str]) -> int:
     if program is None:
         raise EnvironmentLacks(
             "kubectl is not installed",
-            hint="netlab itself has get, describe, apply, exec, logs …; or "
-            "https://kubernetes.io/docs/tasks/tools/",
+            hint="apt install kubernetes-client, or a newer one from "
+            "https://kubernetes.io/docs/tasks/tools/; netlab itself has get, describe, apply, "
+            "exec, logs … as well",
         )
     environment = {**os.environ, "KUBECONFIG": str(find(lab))}
     os.execve(program, ["kubectl", *words], environment)

@@ -1,6 +1,7 @@
 """Examples:
 
-netlab label pod web-abc12 tier=front         netlab label node worker001 disk=ssd
+netlab label pod web-abc12 tier=front
+netlab label node worker001 disk=ssd
 netlab label pods -l app=web canary=yes --overwrite
 netlab label svc/web tier-                    removes it
 """

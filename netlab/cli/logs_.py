@@ -1,6 +1,7 @@
 """Examples:
 
-netlab logs web-abc12 -f          netlab logs deploy/web --tail 5
+netlab logs web-abc12 -f
+netlab logs deploy/web --tail 5
 """
 
 from __future__ import annotations

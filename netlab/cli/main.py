@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     with (
         contextlib.redirect_stdout(terminal.escaped(sys.stdout)),
-        contextlib.redirect_stderr(terminal.escaped(sys.stderr)),
+        contextlib.redirect_stderr(terminal.escaped(sys.stderr, prose=True)),
     ):
         return _main(words)
 
@@ -56,8 +56,11 @@ def _main(words: list[str]) -> int:
         sys.stdout.flush()
         _complain(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
+    except KeyboardInterrupt as interrupt:
+        what = f": {interrupt}" if str(interrupt) else ""
+        sys.stderr.write(
+            f"\ninterrupted{what}\n" if sys.stderr.isatty() else f"interrupted{what}\n"
+        )
         return 130
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -121,11 +124,14 @@ def _with_value(parser: argparse.ArgumentParser, word: str) -> str:
 
 
 def _run_verbatim(verb: Verb, before: list[str], words: list[str]) -> int:
-    """Hand a verb its words unread, but for `--lab NAME` in front of it."""
-    parser = Parser(prog="netlab", add_help=False, allow_abbrev=False)
+    """Hand a verb its words unread, but for `--lab NAME`, which the other program has not."""
+    parser = Parser(prog=f"netlab {verb.name}", add_help=False, allow_abbrev=False)
     parser.add_argument("--lab")
-    lab, rest = parser.parse_known_args(before)
-    return int(importlib.import_module(verb.module).run_words(lab.lab, [*rest, *words]))
+    words, command = split_command(words)
+    lab, rest = parser.parse_known_args([*before, *words])
+    # What stands behind -- may be anything, and may have a --lab of its own.
+    rest += ["--", *command] if command else []
+    return int(importlib.import_module(verb.module).run_words(lab.lab, rest))
 
 
 def _options_before_verb(words: list[str]) -> tuple[list[str], list[str]]:
@@ -152,7 +158,7 @@ def parser_of(verb: Verb) -> Parser:
         prog=f"netlab {verb.name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         epilog=_parts_of(verb) + (module.__doc__ or ""),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
         allow_abbrev=False,
         add_help=False,
     )
@@ -160,6 +166,43 @@ def parser_of(verb: Verb) -> Parser:
     parser.add_argument("--lab", metavar="LAB", help="which lab, if several run")
     parser.add_argument("-h", "--help", action="help", help="show this help")
     return parser
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """argparse's, whose texts fit the terminal as well."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return indent + _fitted(text, width)
+
+
+def _fitted(text: str, width: int) -> str:
+    """The text with paragraphs filled; the note behind an example goes below it if need be."""
+    import textwrap
+
+    out = []
+    for paragraph in text.rstrip().split("\n\n"):
+        if paragraph.startswith(_COMMANDS):  # no indentation is left if nothing stands beside it
+            paragraph = textwrap.indent(paragraph, "    ")
+        if paragraph.startswith(" ") or "\n " in paragraph:
+            out.append("\n".join(_fitted_line(line, width) for line in paragraph.split("\n")))
+        else:
+            out.append(textwrap.fill(paragraph, width, break_on_hyphens=False))
+    return "\n\n".join(out) + "\n"
+
+
+_COMMANDS = ("netlab ", "sudo netlab ")
+_OPTION_WITH_VALUE = re.compile(r"(?<= )(-[-\w]+) (?=[^-|\s])")
+
+
+def _fitted_line(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    command, gap, note = line.strip().partition("   ")
+    own = line[: len(line) - len(line.lstrip())]
+    kept = _OPTION_WITH_VALUE.sub("\\1\N{NO-BREAK SPACE}", own + command)
+    shown = terminal.folded(kept, width - 2).replace("\n", " \\\n")
+    shown = shown.replace("\N{NO-BREAK SPACE}", " ")
+    return f"{shown}\n{terminal.folded(f'{own}    {note.strip()}', width, '')}" if gap else shown
 
 
 def _parts_of(verb: Verb) -> str:
@@ -177,20 +220,27 @@ def _help(words: list[str]) -> int:
             return _unknown(words[0])
         _help_of(resolve(VERBS[words[0]], words[1:])[0])
         return 0
-    print("netlab: Kubernetes-style service routing made of Linux network namespaces\n")
-    print("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
+    lines = ["netlab: Kubernetes-style service routing made of Linux network namespaces\n"]
+    lines.append("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
     for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
-        print(f"\n{group}:")
-        for verb in verbs:
-            print(f"  {verb.name:<12}{verb.summary}")
-    print("\nStart with:  sudo netlab up topologies/quickstart.yaml")
-    print("More:        netlab VERB --help")
+        lines.append(f"\n{group}:")
+        lines += [f"  {verb.name:<12}{verb.summary}" for verb in verbs]
+    lines.append("\nStart with:  sudo netlab up topologies/quickstart.yaml")
+    lines.append("More:        netlab VERB --help")
+    print(terminal.folded("\n".join(lines), _width(), " " * 12))
     return 0
+
+
+def _width() -> int:
+    """How wide help may be: what argparse goes by."""
+    import shutil
+
+    return shutil.get_terminal_size().columns
 
 
 def _help_of(verb: Verb) -> None:
     if verb.verbatim:
-        print(importlib.import_module(verb.module).__doc__)
+        print(_fitted(importlib.import_module(verb.module).__doc__ or "", _width()))
     else:
         parser_of(verb).print_help()
 

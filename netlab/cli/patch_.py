@@ -1,8 +1,8 @@
 """Examples:
 
-netlab patch svc web -p '{"spec": {"type": "NodePort"}}'
-netlab patch deploy/web --type=merge -p 'spec: {replicas: 4}'
-netlab patch svc/web --type=json -p '[{"op": "replace", "path": "/spec/ports/0/port", "value": 81}]'
+netlab patch svc web -p '{"spec":{"type":"NodePort"}}'
+netlab patch deploy/web --type=merge -p '{"spec":{"replicas":4}}'
+netlab patch svc/web --type=json -p '[{"op":"remove","path":"/spec/selector"}]'
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Examples:
 
-netlab rollout status deploy/web          netlab rollout history sts/db
-netlab rollout undo deploy/web            netlab rollout restart deploy/web
+netlab rollout status deploy/web
+netlab rollout history sts/db
+netlab rollout undo deploy/web
+netlab rollout restart deploy/web
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Examples:
 
-netlab rollout history deploy/web
-netlab rollout history sts/db --revision=2           its pod template
+    netlab rollout history deploy/web
+    netlab rollout history sts/db --revision=2           its pod template
 
 The cause of a change is the annotation kubernetes.io/change-cause, which you set:
-netlab annotate deploy/web kubernetes.io/change-cause='a newer nginx'
+
+    netlab annotate deploy/web kubernetes.io/change-cause=nginx-1.27
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Examples:
 
-netlab rollout restart deploy/web         netlab rollout restart deploy -l app=web
+netlab rollout restart deploy/web
+netlab rollout restart deploy -l app=web
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Examples:
 
-netlab rollout status deploy/web
-netlab rollout status deploy/web --timeout=30s
-netlab rollout status deploy/web --watch=false      how far it is, without waiting
+    netlab rollout status deploy/web
+    netlab rollout status deploy/web --timeout=30s
+    netlab rollout status deploy/web --watch=false      how far it is, without waiting
 
 Exit code 1 when the rollout failed, or was not done in time.
 """

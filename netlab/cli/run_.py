@@ -1,7 +1,7 @@
 """Examples:
 
 netlab run -it --rm debug --image=alicek106/ubuntu:curl --restart=Never -- bash
-netlab run curlpod --image=busybox --command -- sh -c 'while true; do echo hi; sleep 1; done'
+netlab run curlpod --image=busybox --command -- sleep 1000
 netlab run web --image=nginx --port=80 --expose
 """
 

@@ -1,6 +1,7 @@
 """Examples:
 
-netlab scale deploy/web --replicas 5         netlab scale deployment web --replicas=5
+netlab scale deploy/web --replicas 5
+netlab scale deployment web --replicas=5
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Examples:
 
-netlab wait --for=condition=Ready pod/client            netlab wait --for=delete pod -l app=web
-netlab wait --for=condition=Available deploy --all --timeout=60s
-netlab wait --for=jsonpath='{.status.phase}'=Running pod/client
-netlab wait --for=create svc/web
+    netlab wait --for=condition=Ready pod/client
+    netlab wait --for=delete pod -l app=web
+    netlab wait --for=condition=Available deploy --all --timeout=60s
+    netlab wait --for=jsonpath='{.status.phase}'=Running pod/client
+    netlab wait --for=create svc/web
 
 Exit code 1 when the time is over first.
 """
