@@ -31,7 +31,10 @@ def _named(pod: Object, wanted: str) -> str:
             f"choose one of: [{' '.join(every)}]"
         )
     if wanted not in every:
-        raise BadRequest(f"container {wanted} is not valid for pod {name(pod)}")
+        raise BadRequest(
+            f"container {wanted} is not valid for pod {name(pod)}",
+            hint=f"there are: {', '.join(every)}",
+        )
     return wanted
 
 

@@ -15,6 +15,7 @@ from netlab.errors import EnvironmentLacks
 
 def run_words(lab: str | None, words: Sequence[str]) -> int:
     """Become kubectl; returns only by raising."""
+    from netlab import lab as labs
     from netlab.cli.kubeconfig_ import find
 
     program = shutil.which("kubectl")
@@ -25,5 +26,8 @@ def run_words(lab: str | None, words: Sequence[str]) -> int:
             "https://kubernetes.io/docs/tasks/tools/; netlab itself has get, describe, apply, "
             "exec, logs … as well",
         )
-    environment = {**os.environ, "KUBECONFIG": str(find(lab))}
+    config = find(lab)
+    with labs.client_of(config.parent.name) as client:
+        client.raw("GET", "/readyz")  # else it would say that it cannot reach 127.0.0.1
+    environment = {**os.environ, "KUBECONFIG": str(config)}
     os.execve(program, ["kubectl", *words], environment)

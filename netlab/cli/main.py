@@ -211,7 +211,13 @@ def _parts_of(verb: Verb) -> str:
 
 
 def _run(verb: Verb, arguments: argparse.Namespace) -> int:
-    return int(importlib.import_module(verb.module).run(arguments))
+    try:
+        return int(importlib.import_module(verb.module).run(arguments))
+    except KeyboardInterrupt:
+        # What goes on for ever ends so, and nothing has been cut short.
+        if getattr(arguments, "watch", None) is True or getattr(arguments, "follow", False):
+            return 130
+        raise
 
 
 def _help(words: list[str]) -> int:

@@ -16,6 +16,7 @@ from netlab.errors import NetlabError, NotFound, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
 from netlab.objects.meta import Object
+from netlab.objects.problems import did_you_mean
 
 if TYPE_CHECKING:
     from netlab.manifest import Manifest
@@ -139,6 +140,10 @@ def say_nothing_found(arguments: argparse.Namespace, targets: Sequence[Target]) 
     everywhere = arguments.all_namespaces or not any(kind.namespaced for kind, _ in targets)
     where = "" if everywhere else f" in {arguments.namespace} namespace"
     sys.stderr.write(f"No resources found{where}.\n" if where else "No resources found\n")
+    if where and arguments.namespace not in [
+        meta.name(obj) for obj in _all_of(BY_KIND["Namespace"])
+    ]:
+        sys.stderr.write(f"  hint: there is no namespace {arguments.namespace}: netlab get ns\n")
 
 
 def kinds_of(word: str) -> list[Kind]:
@@ -269,19 +274,22 @@ def _where_else(error: NotFound) -> str | None:
     if kind is None:
         return None
     name = str(error.details.get("name", ""))
-    spaces = _namespaces_with(kind, name) if kind.namespaced and name else []
-    if spaces:
-        there = ", ".join(f"{space}/{name}" for space in spaces)
-        return f"there is {there}: -n {spaces[0]}"
+    there = [(meta.namespace(obj), meta.name(obj)) for obj in _all_of(kind)] if name else []
+    spaces = sorted(space for space, other in there if other == name)
+    if spaces and kind.namespaced:
+        found = ", ".join(f"{space}/{name}" for space in spaces)
+        return f"there is {found}: -n {spaces[0]}"
+    meant = did_you_mean(name, sorted({other for _, other in there}))
+    if meant:
+        return f"did you mean {meant}?"
     everywhere = " -A" if kind.namespaced else ""
     return f"netlab get {kind.plural}{everywhere} lists those there are"
 
 
-def _namespaces_with(kind: Kind, name: str) -> list[str]:
-    """The namespaces that hold an object of that name; none if nobody can be asked any more."""
+def _all_of(kind: Kind) -> Sequence[Object]:
+    """All objects of a kind; none if nobody can be asked any more."""
     try:
-        query = {"fieldSelector": f"metadata.name={name}"}
-        return sorted(meta.namespace(obj) for obj in _asked[0].list(kind.kind, query=query))
+        return _asked[0].list(kind.kind)
     except (IndexError, NetlabError):
         return []
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 
 from netlab.cli import chosen, options, rolling, watching
+from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.controllers.rollout import revision
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
@@ -54,13 +55,21 @@ def _follow(client: Client, obj: Object, seconds: float, arguments: argparse.Nam
             raise NetlabError("object has been deleted")
         if arguments.revision:
             _check_revision(now, arguments.revision)
-        state = rolling.progress(now)
+        try:
+            state = rolling.progress(now)
+        except UsageError:
+            raise
+        except NetlabError as error:
+            raise NetlabError(f"{error.message}{whynot(client, now)}", hint=error.hint) from None
         if state.line != said:
             print(state.line, flush=True)
             said = state.line
         if state.done or not seconds:
             return
-    raise NetlabError("timed out waiting for the condition", hint="netlab get pods")
+        obj = now
+    raise NetlabError(
+        f"timed out waiting for the condition{whynot(client, obj)}", hint="netlab get pods"
+    )
 
 
 def _check_revision(obj: Object, wanted: int) -> None:

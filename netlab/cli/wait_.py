@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from netlab.cli import chosen, options, results, watching
+from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.errors import NetlabError, NotFound, UsageError
 from netlab.objects import meta
@@ -60,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         for kind, namespace, name, obj in _targets(client, arguments, awaited):
             if not _wait(client, (kind, namespace, name), obj, awaited, seconds):
                 failed = True
-                options.complain(_timed_out(kind, name, awaited, seconds))
+                pods = whynot(client, obj) if obj is not None and not awaited.absent else ""
+                options.complain(_timed_out(kind, name, awaited, seconds, pods))
     return int(failed)
 
 
@@ -116,12 +118,12 @@ def _wait(
     return False
 
 
-def _timed_out(kind: Kind, name: str, awaited: Awaited, seconds: float) -> NetlabError:
+def _timed_out(kind: Kind, name: str, awaited: Awaited, seconds: float, pods: str) -> NetlabError:
     what = f"{kind.plural}/{name}"
     if not seconds and not awaited.absent:
-        return NetlabError(f"condition not met for {what}")
+        return NetlabError(f"condition not met for {what}{pods}")
     return NetlabError(
-        f"timed out waiting for the condition on {what}",
+        f"timed out waiting for the condition on {what}{pods}",
         hint=f"netlab get {kind.plural}"
         if awaited.absent
         else f"netlab describe {kind.singular} {name}",

@@ -285,8 +285,11 @@ def test_what_may_not_be_read_says_so(lab: Machine, tmp_path: Path, command: str
 
 def test_a_report_that_cannot_be_written(lab: Machine) -> None:
     checks = lab.lab_file(CHECK, "check.yaml")
-    done = lab.netlab("check", checks, "--junit", "/nonexistent/report.xml", code=1)
-    assert done.stderr == "error: /nonexistent/report.xml: No such file or directory\n"
+    done = lab.netlab("check", checks, "--junit", "/nonexistent/report.xml", code=2)
+    assert done.stderr == (
+        "error: there is no directory /nonexistent for report.xml\n  hint: mkdir -p /nonexistent\n"
+    )
+    assert done.stdout == "", "nothing was tried"
 
 
 # -- speed and shells ----------------------------------------------------------------------

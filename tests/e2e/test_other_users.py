@@ -264,10 +264,11 @@ def test_labs_side_by_side_are_each_its_users_own(
     imported.netlab("up", imported.lab_file(text, "u.yaml"))
     command.main(["doctor"])
     _, said = as_user(HERS, command_of("status"))
-    assert [line.split() for line in said.splitlines()[1:]] == [
+    assert [line.split() for line in said.splitlines()[1:3]] == [
         ["t", "running", "1"],
         ["u", "another", "user's", "?"],
     ]
+    assert said.splitlines()[3:] == ["note: sudo netlab status shows other users' labs as well"]
     _, said = as_user(HERS, command_of("doctor"))
     assert "lab t: running" in said
     assert "lab u: another user's" in said
