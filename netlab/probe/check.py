@@ -43,21 +43,24 @@ class _Run:
     name_found: str = ""
     problem: str = ""
     error: NetlabError | None = None
-    began: float = 0.0
     seconds: float = 0.0
-    """From its first packet, or its question for a name, to when all of it was known: checks run
-    side by side, and each has its own time."""
+    """From its packets, and its question for a name, to its answers. Checks run side by side, and
+    none has the time in which others are waited for."""
+    _since: float = 0.0
+    _before: float = 0.0
 
     @property
     def open(self) -> bool:
         """True while it is neither failed for lack of an address nor impossible."""
         return self.trial is not None and not self.problem and self.error is None
 
-    def go_on(self) -> None:
-        """Something is done or known of it: its time counts from the first to the last."""
-        now = time.monotonic()
-        self.began = self.began or now
-        self.seconds = now - self.began
+    def ask(self) -> None:
+        """Something is asked for it from now on."""
+        self._since, self._before = time.monotonic(), self.seconds
+
+    def know(self) -> None:
+        """Something of what was asked for has come, or did not come in its time."""
+        self.seconds = self._before + time.monotonic() - self._since
 
 
 def run_check(check: PathCheck, world: World) -> CheckResult:
@@ -134,9 +137,9 @@ class _Session:
         list(self._threads.map(self._look_up_one, [run for run in runs if _trial(run).name]))
 
     def _look_up_one(self, run: _Run) -> None:
-        run.go_on()
+        run.ask()
         self._resolve(run)
-        run.go_on()
+        run.know()
 
     def _resolve(self, run: _Run) -> None:
         trial = _trial(run)
@@ -167,8 +170,9 @@ class _Session:
         trial = _trial(run)
         if trial.proto == "tcp":
             address, port = trial.targets[0]
+            run.ask()
             run.talk = self._threads.submit(talk, trial.place.netns, address, port, _TALK_SECONDS)
-            run.talk.add_done_callback(lambda _: run.go_on())
+            run.talk.add_done_callback(lambda _: run.know())
 
     def _try(self, wanted: dict[int, int], runs: list[_Run]) -> None:
         """Send so many more probes for each run, in turn, and wait for what comes of them."""
@@ -176,6 +180,8 @@ class _Session:
         for round_ in range(max(wanted.values(), default=0)):
             for run in runs:
                 if run.open and round_ < wanted.get(id(run), 0):
+                    if round_ == 0:
+                        run.ask()
                     self._send(run, sent)
                     if len(sent) % _BATCH == 0:
                         self._sightings.add(self._capture.collect(0))
@@ -185,7 +191,6 @@ class _Session:
             run.journeys.append(journey(probe, place, self._sightings, self._addresses))
 
     def _send(self, run: _Run, sent: list[tuple[_Run, Probe]]) -> None:
-        run.go_on()
         trial = _trial(run)
         address, port = trial.targets[len(run.probes) % len(trial.targets)]
         source = source_address(trial.place.netns, address, port)
@@ -211,7 +216,7 @@ class _Session:
                 deadline, run, probe = each
                 place = _trial(run).place.name
                 if deadline <= now or self._sightings.answer(probe, place) is not None:
-                    run.go_on()
+                    run.know()
                 else:
                     left.append(each)
             waiting = left

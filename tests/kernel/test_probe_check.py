@@ -291,6 +291,8 @@ def test_refused_and_dropped_are_told_apart(world: World, sender: Sender) -> Non
     assert "expected timeout, it was refused: ICMP type 3 code 3" in results[2].line
     where = "it never left node" if sender is NODE else "last seen at node cni0"
     assert f"expected refused, it was timeout; {where}" in results[3].line
+    took = [result.seconds for result in results]
+    assert max(took[0], took[2]) < min(took[1], took[3]), "each has its own time"
 
 
 def test_a_port_on_which_nobody_listens_refuses_with_a_reset(world: World) -> None:
