@@ -137,17 +137,13 @@ def _print(result: CheckResult) -> None:
     """The line: on a terminal with its verdict in colour, and folded between words."""
     from netlab.cli import diagnosing
 
-    width = terminal.width()
-    line = escape(result.line)
-    line = line if width is None else terminal.folded(line, width)
-    verdict, space, rest = line.partition(" ")
+    verdict, space, rest = terminal.fit(escape(result.line)).partition(" ")
     colour = terminal.good if result.passed else terminal.bad
     terminal.raw(sys.stdout).write(f"{colour(verdict)}{space}{rest}\n")
-    for why in diagnosing.why(result.causes, width):
+    for why in diagnosing.why(result.causes, terminal.width()):
         print(why)
     if not result.passed and result.hint:
-        hint = f"  hint: {result.hint}"
-        print(hint if width is None else terminal.folded(hint, width))
+        print(terminal.fit(f"  hint: {result.hint}"))
 
 
 def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from netlab.cli import options
+from netlab.cli import options, terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         for finding in findings:
             mark = "ok  " if finding.ok else "MISS" if finding.required else "note"
-            print(f"{mark}  {finding.name}: {finding.detail}")
+            print(terminal.fit(f"{mark}  {finding.name}: {finding.detail}", " " * 6))
             if not finding.ok and finding.fix:
-                print(f"        fix: {finding.fix}")
+                print(terminal.fit(options.unsudoed(f"        fix: {finding.fix}")))
     return 3 if any(finding.required and not finding.ok for finding in findings) else 0

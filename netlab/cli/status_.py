@@ -45,11 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _folded(text: str) -> str:
     """What is no table: the reasons why something is not ready."""
-    width = terminal.width()
-    if width is None:
-        return text
     lines = text.split("\n")
-    return "\n".join(terminal.folded(one, width) if one[:2] == "- " else one for one in lines)
+    return "\n".join(terminal.fit(one) if one[:2] == "- " else one for one in lines)
 
 
 def _list(labs: list[str], arguments: argparse.Namespace) -> int:

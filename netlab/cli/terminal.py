@@ -70,6 +70,12 @@ def folded(text: str, width: int, indent: str = "    ") -> str:
     return "\n".join("\n".join(_parts(line, width, indent)) for line in text.split("\n"))
 
 
+def fit(text: str, indent: str = "    ") -> str:
+    """The text folded for standard output, if that is a terminal."""
+    columns = width()
+    return text if columns is None else folded(text, columns, indent)
+
+
 def _parts(line: str, width: int, indent: str) -> list[str]:
     import textwrap
 

@@ -21,7 +21,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from netlab.cli import options
+from netlab.cli import options, terminal
 from netlab.cli.progress import Progress
 
 if TYPE_CHECKING:
@@ -117,10 +117,15 @@ def _say_what_next(loaded: Manifest) -> None:
     from netlab.view.next_steps import next_steps
     from netlab.view.table import align
 
-    if sys.stdout.isatty() and loaded.lab is not None:
+    width = terminal.width()
+    if width is not None and loaded.lab is not None:
         sudo = "SUDO_USER" in os.environ
-        steps = next_steps(loaded.lab, loaded.objects, checks=bool(loaded.checks), sudo=sudo)
-        print("\nnext:\n" + align([["", *step] for step in steps]))
+        checks = bool(loaded.checks)
+        found = list(next_steps(loaded.lab, loaded.objects, checks=checks, sudo=sudo))
+        steps = align([["", *step] for step in found]).split("\n")
+        if max(map(len, steps)) > width:  # then the purpose goes below the command
+            steps = [f"   {command}\n       {purpose}" for command, purpose in found]
+        print("\nnext:\n" + "\n".join(steps))
 
 
 def _dry_run(loaded: Manifest) -> int:

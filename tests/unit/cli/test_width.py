@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
 from netlab.cli import main as entry
-from netlab.cli import terminal
+from netlab.cli import terminal, up_
 from netlab.cli.check_ import _print
 from netlab.cli.verbs import VERBS
 from netlab.errors import InputError, NetlabError, Problem
+from netlab.manifest import load
 from netlab.probe.result import CheckResult
+
+TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 
 WIDTHS = (60, 80, 110, 200)
 
@@ -120,6 +124,17 @@ def test_a_verdict_has_its_colour_and_no_word_is_broken(monkeypatch: Patch) -> N
     assert said.endswith("\x1b[32mPASS\x1b[0m fine: reachable\n")
     assert max(map(len, said.replace("\x1b[31m", "").replace("\x1b[0m", "").splitlines())) <= 65
     assert said.count("nobody answers on any of") == 3 or "\n    " in said
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_doctor_and_next_steps_fit(width: int, monkeypatch: Patch) -> None:
+    monkeypatch.setattr(terminal, "width", lambda: width)
+    screen = terminal_of(monkeypatch)
+    entry.main(["doctor"])
+    up_._say_what_next(load([TOPOLOGIES / "quickstart.yaml"]))
+    lines = screen.getvalue().splitlines()
+    assert [line for line in lines if len(line) > width and " " in line.strip()[:width]] == []
+    assert "next:" in lines
 
 
 @pytest.mark.parametrize("variable", [("NO_COLOR", "1"), ("TERM", "dumb")])
