@@ -17,6 +17,7 @@ from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.kernel import (
     bridgeport,
     cgroups,
+    lablock,
     lock,
     netns,
     paths,
@@ -265,6 +266,8 @@ def _abandoned_labs() -> Iterator[Finding]:
             continue
         if runs:
             yield from _rooms(name, directory)
+        elif busy := lablock.holder(directory):
+            yield Finding(name, True, f"{busy} is at work on it", required=False)
         else:
             fix = f"netlab up FILE (adopts it), or netlab down --lab {directory.name}"
             yield Finding(name, False, "stands without its controller", fix, required=False)

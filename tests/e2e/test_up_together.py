@@ -135,6 +135,8 @@ def test_who_uses_a_lab_waits_for_who_starts_it(here: Machine) -> None:
     with held_elsewhere(here, "netlab up") as holder:
         using = {verb: here.start(verb) for verb in ("status", "kubeconfig", "check")}
         using["get"] = here.start("get", "pods")
+        said = here.netlab("doctor").stdout
+        assert f"lab shared: process {holder} (netlab up) is at work on it" in said
         for command in using.values():
             assert command.stderr is not None
             assert command.stderr.readline() == (
