@@ -24,6 +24,7 @@ from typing import Any
 from aiohttp import web
 
 from netlab import lab as labs
+from netlab import waiting
 from netlab.agents.announcer import Announcer
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
@@ -115,7 +116,7 @@ class Daemon:
     def _at_work(self) -> Iterator[str]:
         """What is still being done, a line each; what is cheap to know comes first."""
         if self._pods is None or self._controllers is None or not self._started:
-            yield "the lab is starting"
+            yield waiting.STARTING
             return
         for proxy in self._proxies:
             if not proxy.idle:

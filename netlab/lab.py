@@ -217,6 +217,21 @@ def running(name: str | None) -> Path:
     return directory
 
 
+@contextlib.contextmanager
+def in_use(name: str | None) -> Iterator[Path]:
+    """`running`, for who looks into namespaces: they are there, or it is said who took them."""
+    directory = running(name)
+    with Client(paths.api_socket(directory)) as client:
+        waiting.started(client, START_TIMEOUT)
+    try:
+        yield directory
+    except (NetlabError, OSError):
+        if paths.lab_file(directory).exists():
+            raise
+    if not paths.lab_file(directory).exists():
+        raise NetlabError(f"lab {directory.name} was taken down meanwhile")
+
+
 def _answers(directory: Path) -> bool:
     """True also where we may not ask: that is for the request to say."""
     try:

@@ -22,6 +22,9 @@ TIMEOUT = 120.0
 _LOOK = 1.0
 """Seconds between two looks at what is waited for."""
 
+STARTING = "the lab is starting"
+"""What a controller is at before its nodes are there."""
+
 SHOWN = 20
 """Pods of which it is said why they are not ready; beyond, it is said how many there are."""
 
@@ -54,6 +57,15 @@ def look(client: Client, seconds: float = 0.0) -> State:
     at_work, lacking = answer.get("atWork") or (), answer.get("lacking") or ()
     settled = answer.get("settled", True)
     return State(settled, tuple(at_work), answer.get("unreadyPods") or {}, tuple(lacking))
+
+
+def started(client: Client, timeout: float) -> None:
+    """Wait until the nodes are there; the API answers before."""
+    deadline = time.monotonic() + timeout
+    while STARTING in look(client).at_work:
+        if time.monotonic() > deadline:
+            raise NetlabError("the lab is still starting", hint="netlab status")
+        time.sleep(0.02)
 
 
 def settle(client: Client, timeout: float, tell: Tell) -> State:

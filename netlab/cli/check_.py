@@ -50,12 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.junit:
         _require_writable(Path(arguments.junit))
     checks = _chosen(arguments)
-    world = _world(arguments)
-    with Progress(quiet=arguments.output == "json") as progress:
-        progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
-        results = run_checks(checks, world)
-        if not all(result.passed for result in results):
-            results = _explained(checks, results, world, arguments)
+    with lab.in_use(arguments.lab) as directory:
+        world = _world(arguments, directory)
+        with Progress(quiet=arguments.output == "json") as progress:
+            progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
+            results = run_checks(checks, world)
+            if not all(result.passed for result in results):
+                results = _explained(checks, results, world, arguments)
     _report(results, arguments)
     return exit_code(results)
 
@@ -93,13 +94,12 @@ def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
     return chosen
 
 
-def _world(arguments: argparse.Namespace) -> World:
+def _world(arguments: argparse.Namespace, directory: Path) -> World:
     from netlab import lab
     from netlab.kernel import paths
     from netlab.network import names
     from netlab.probe.world import world_of
 
-    directory = lab.running(arguments.lab)
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
         return world_of(

@@ -60,12 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree for each node."""
     from netlab import lab
-    from netlab.cli import diagnosing
-    from netlab.diagnosis.service import causes
 
     lab.need_root("rules")
     name = _service_name(arguments.service)
-    directory = lab.running(arguments.lab)
+    with lab.in_use(arguments.lab) as directory:
+        return _show(name, directory, arguments)
+
+
+def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
+    from netlab import lab
+    from netlab.cli import diagnosing
+    from netlab.diagnosis.service import causes
+
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
         service = client.get("Service", arguments.namespace, name)
