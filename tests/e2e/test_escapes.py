@@ -45,10 +45,14 @@ every_attempt = pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt: `said` is all that the pod, or the API, said."""
+    """What came of an attempt: `said` is all that the pod, or the API, said.
+
+    `withheld` is what the machine does not have for anybody.
+    """
 
     said: str
     succeeded: bool
+    withheld: bool = False
 
 
 def test_names_are_unique() -> None:
@@ -118,7 +122,7 @@ def refusal(client: Client, attempt: Attempt, facts: dict[str, str]) -> str:
             path = f"/api/v1/namespaces/{NAMESPACE}/{RESOURCES[each['kind']]}"
             client.request("POST", path, each)
             if each["kind"] == "Pod" and each["metadata"]["name"] != attempt.name:
-                eventually(lambda name=each["metadata"]["name"]: has_begun(client, name), 20)
+                eventually(lambda name=each["metadata"]["name"]: has_begun(client, name), 60)
     except ApiError as error:
         assert error.code in (403, 422), f"{attempt.name}: {error}"
         return str(error)
@@ -184,14 +188,20 @@ def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Ou
 
 
 def tried_without_guard(machine: Disposable, attempt: Attempt) -> Outcome:
+    if attempt.wants and machine.run("sh", "-c", attempt.wants).returncode:
+        return Outcome("", succeeded=False, withheld=True)
     pod = {**attempt.pod(machine.facts), "unguarded": list(attempt.unguarded)}
     wanted = {"pod": pod, "objects": attempt.objects(machine.facts)}
     file = machine.write(f"/srv/{attempt.name}.json", json.dumps(wanted))
-    patience = ["18"] if attempt.entered else []  # it ends as soon as it has succeeded
-    done = machine.run(sys.executable, str(UNGUARDED), file, *patience, timeout=60)
+    # What takes chance, and more on a busy machine, ends as soon as it has succeeded.
+    patience = ["50"] if attempt.entered or attempt.races else []
+    done = machine.run(sys.executable, str(UNGUARDED), file, *patience, timeout=100)
     return outcome(machine, attempt, done.stdout + done.stderr)
 
 
 @every_attempt
 def test_without_guard_it_would_get_out(attempt: Attempt, unguarded: dict[str, Outcome]) -> None:
-    assert unguarded[attempt.name].succeeded, unguarded[attempt.name].said
+    found = unguarded[attempt.name]
+    if found.withheld:
+        pytest.skip(f"the machine itself refuses: {attempt.wants}")
+    assert found.succeeded, found.said

@@ -30,6 +30,8 @@ class Attempt:
     `races` never ends, and wants the machine for itself.
     `refusable` may be refused, or never start: then it has not succeeded.
     `unguarded` is how the unguarded sandbox is for it: see there.
+    `wants` is a shell command that exits with 0 where the machine itself allows root as much: a
+    container may not, and then there is nothing that would have to be guarded.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Attempt:
     races: bool = False
     refusable: bool = False
     unguarded: Sequence[str] = ()
+    wants: str = ""
 
     def pod(self, facts: Mapping[str, str]) -> Json:
         """The pod's manifest on a machine with these facts."""

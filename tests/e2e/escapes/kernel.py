@@ -91,7 +91,8 @@ call(305, 0, struct.pack("I", 0x100) + bytes(300))
 got_out()
 """, adding("SYS_TIME"), refusable=True),
     Attempt("nice", "os.nice(-5)\ngot_out()"),
-    Attempt("real-time", "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))\ngot_out()"),
+    Attempt("real-time", "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))\ngot_out()",
+            wants="chrt --fifo 1 true"),
     Attempt("vsock", "socket.socket(40, socket.SOCK_STREAM)\ngot_out()"),
     Attempt("obsolete-personality", "checked(libc.personality(0x0400000))\ngot_out()"),
     Attempt("user-namespace", f"checked(libc.unshare({NEW_USER}))\ngot_out()",

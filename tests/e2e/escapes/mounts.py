@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from e2e.escapes.attempt import Attempt, adding
 
+GROUPS = "find /sys/fs/cgroup -maxdepth 2 -name cgroup.procs -writable | grep -q ."
 ATTEMPTS = [
     Attempt("mount-tmpfs", 'mount("none", "/mnt", "tmpfs")\ngot_out()'),
     Attempt("mount-proc-anew", 'mount("none", "/mnt", "proc")\ngot_out()'),
@@ -95,7 +96,7 @@ for root, directories, files in os.walk("/sys/fs/cgroup"):
             os.close(os.open(os.path.join(root, name), os.O_WRONLY))
             got_out()
             sys.exit()
-"""),
+""", wants=GROUPS),
     Attempt("cgroup-directory", """
 for root, directories, files in os.walk("/sys/fs/cgroup"):
     if "cgroup.procs" in files:
@@ -106,5 +107,5 @@ for root, directories, files in os.walk("/sys/fs/cgroup"):
         os.rmdir(f"{root}/netlab-made-by-a-pod")
         got_out()
         sys.exit()
-"""),
+""", wants=GROUPS),
 ]  # fmt: skip

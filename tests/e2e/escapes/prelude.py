@@ -25,8 +25,16 @@ def mount(source, target, kind, flags=0, data=None):
     checked(libc.mount(*words, flags, data))
 
 
+successes = []
+
+
+def found(secret):
+    print(secret, flush=True)
+    successes.append(secret)
+
+
 def got_out():
-    print("got out", flush=True)
+    found("got out")
 
 
 def show(*paths):
@@ -49,12 +57,12 @@ def processes():
 
 def newcomers(seconds):
     """Processes that were not there before, each until it is gone, as fast as can be."""
-    # Where nothing guards, it is a matter of time alone: so take it.
+    # Where nothing guards, it is a matter of time alone: so take it, until it has succeeded.
     guarded = status()["Seccomp"] == "2"
-    known, until = set(processes()), time.time() + (seconds if guarded else 5 * seconds)
-    while time.time() < until:
+    known, until = set(processes()), time.time() + (seconds if guarded else 15 * seconds)
+    while time.time() < until and not successes:
         for pid in processes():
-            if pid not in known:
+            if pid not in known and not successes:
                 yield pid
 
 

