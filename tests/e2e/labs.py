@@ -208,18 +208,31 @@ def greeting(page: str) -> str:
 
 
 def in_pods(owner: str) -> list[int]:
-    """The processes of those users of the machine that a lab's pods have for their own."""
+    """The processes of those users of the machine that a lab's pods have for their own.
+
+    One lab in a thousand has the same users (`kernel/userns.py`): what descends from a process
+    with the mark of another lab is that lab's.
+    """
     ids = userns.id_range(owner)
-    found = []
-    for pid in process.ids():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            place = Path(f"/proc/{pid}")
-            user = place.stat().st_uid
-            # One that has ended and is yet to be collected has no command line any more.
-            if (
-                ids
-                and ids.first <= user < ids.first + ids.size
-                and (place / "cmdline").read_bytes()
-            ):
-                found.append(pid)
-    return found
+    found = [pid for pid in process.ids() if ids and _runs_as(pid, ids)]
+    others = {pid for pid, mark in process.marks().items() if mark != owner} if found else set()
+    return [pid for pid in found if not others.intersection((pid, *_ancestors(pid)))]
+
+
+def _runs_as(pid: int, ids: userns.IdRange) -> bool:
+    place = Path(f"/proc/{pid}")
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        # One that has ended and is yet to be collected has no command line any more.
+        if 0 <= place.stat().st_uid - ids.first < ids.size:
+            return bool((place / "cmdline").read_bytes())
+    return False
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    """Its parent, that one's parent, and so on; of one that has ended, nobody."""
+    while pid > 1:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return
+        yield (pid := int(fields[1]))
