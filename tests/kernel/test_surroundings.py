@@ -48,14 +48,19 @@ def test_overlays_that_leave_no_room_for_one_more() -> None:
     ids=["sleep", "shell", "ignoring"],
 )
 def test_who_collects_orphans(argv: list[str], collects: bool) -> None:
+    named = f", {argv[0].replace('env', 'sleep')},"
     with subprocess.Popen(argv) as first:
         try:
             status = Path(f"/proc/{first.pid}/status")
-            eventually(lambda: surroundings.init(status).ok == collects)
+            # Until it is the program itself, and has said what it heeds.
+            eventually(
+                lambda: (
+                    named in (found := surroundings.init(status)).detail and found.ok == collects
+                )
+            )
             finding = surroundings.init(status)
         finally:
             first.kill()
-    assert argv[0].replace("env", "sleep") in finding.detail
     assert not finding.required
     assert bool(finding.fix) == (not collects)
 
