@@ -234,6 +234,7 @@ def test_half_open_connections_are_in_nobodys_way(door: Door) -> None:
         assert time.monotonic() - start < SOON
 
 
+@pytest.mark.slow
 def test_a_thousand_watchers_that_never_read(door: Door) -> None:
     context, before = door.context(), door.memory("VmRSS")
     with contextlib.ExitStack() as open_:

@@ -63,7 +63,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield opened
 
 
-@pytest.fixture(params=installed() or ["none: sudo scripts/setup --dev"])
+RELEASES = [*installed()] or ["none: sudo scripts/setup --dev"]
+# What lies between the oldest and the newest has the wire of either.
+BETWEEN = [pytest.param(release, marks=pytest.mark.slow) for release in RELEASES[1:-1]]
+
+
+@pytest.fixture(params=[RELEASES[0], *BETWEEN, *RELEASES[1:][-1:]])
 def kubectl(lab: Shell, request: pytest.FixtureRequest) -> Shell:
     """The lab's shell with one of the kubectls."""
     lab.use(installed()[request.param])

@@ -121,7 +121,7 @@ def test_an_informer_of_the_official_client_is_right_again(lab: Shell) -> None:
 
 
 # That of 1.20 gives up with the connection, whichever server it is.
-@pytest.mark.parametrize("release", ["1.28", "1.33"])
+@pytest.mark.parametrize("release", [pytest.param("1.28", marks=pytest.mark.slow), "1.33"])
 def test_kubectl_goes_on_waiting(lab: Shell, release: str) -> None:
     """`kubectl wait` lists again and watches on, whichever controller answers."""
     lab.use(installed()[release])
