@@ -153,7 +153,7 @@ def user_namespaces() -> Finding:
     if userns.available():
         return Finding("user namespaces", True, "root in a pod is nobody outside")
     detail = "none with ids of their own: what holds a pod's root are capabilities and seccomp"
-    fix = "sysctl user.max_user_namespaces=10000, or a container with more ids"
+    fix = "sysctl user.max_user_namespaces=10000, a container with more ids, or no chroot"
     return Finding("user namespaces", False, detail, fix, required=False)
 
 
