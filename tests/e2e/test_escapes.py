@@ -194,7 +194,7 @@ def tried_without_guard(machine: Disposable, attempt: Attempt) -> Outcome:
     wanted = {"pod": pod, "objects": attempt.objects(machine.facts)}
     file = machine.write(f"/srv/{attempt.name}.json", json.dumps(wanted))
     # What takes chance, and more on a busy machine, ends as soon as it has succeeded.
-    patience = ["50"] if attempt.entered or attempt.races else []
+    patience = ["50"] if attempt.entered or attempt.races else ["20"]
     done = machine.run(sys.executable, str(UNGUARDED), file, *patience, timeout=100)
     return outcome(machine, attempt, done.stdout + done.stderr)
 

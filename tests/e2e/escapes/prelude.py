@@ -1,5 +1,5 @@
 # What the scripts of attempts begin with. They run in a pod, so they are sent there as text.
-# ruff: noqa: F401, PTH123, PTH208, SIM115
+# ruff: noqa: F401, PTH110, PTH123, PTH208, SIM115
 import ctypes
 import os
 import socket
@@ -55,11 +55,20 @@ def processes():
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
 
 
+def patience(seconds):
+    # Where nothing guards, it is a matter of time alone: so take it, until it has succeeded.
+    return seconds if status()["Seccomp"] == "2" else 15 * seconds
+
+
+def wait_for(path, seconds):
+    until = time.time() + patience(seconds)
+    while time.time() < until and not os.path.exists(path):
+        time.sleep(0.05)
+
+
 def newcomers(seconds):
     """Processes that were not there before, each until it is gone, as fast as can be."""
-    # Where nothing guards, it is a matter of time alone: so take it, until it has succeeded.
-    guarded = status()["Seccomp"] == "2"
-    known, until = set(processes()), time.time() + (seconds if guarded else 15 * seconds)
+    known, until = set(processes()), time.time() + patience(seconds)
     while time.time() < until and not successes:
         for pid in processes():
             if pid not in known and not successes:

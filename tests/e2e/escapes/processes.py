@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2e.escapes.attempt import PRELUDE, Attempt, adding, shell
+from e2e.escapes.attempt import PRELUDE, Attempt, adding
 
 CAPS = adding("SYS_PTRACE")
 SECONDS = 3
@@ -132,7 +132,7 @@ def _inside(name: str, holds: str, kind: str) -> Attempt:
     }[kind]
     mount = {"volumeMounts": [{"name": "v", "mountPath": "/data"}]}
     return Attempt(
-        f"{kind}-{name}", "time.sleep(3)\nshow('/data/proof')\nprint()\n" + PROOF,
+        f"{kind}-{name}", "wait_for('/data/proof', 3)\nshow('/data/proof')\nprint()\n" + PROOF,
         {**entering, **mount}, {"volumes": [{"name": "v", "emptyDir": {}}]},
     )  # fmt: skip
 
@@ -159,6 +159,8 @@ for path in glob.glob("/dev/pts/*") + ["/dev/console", "/dev/tty1", "/dev/ttyS0"
         print(path, error)
 """
 
+TELL_PROOF = "wait_for('/data/proof', 3)\nprint(open('/data/proof').read())"
+
 ATTEMPTS = [
     _entering("enter-root", ROOT, CAPS),
     _entering("enter-root-by-default", ROOT, None),
@@ -171,12 +173,11 @@ ATTEMPTS = [
     _entering("enter-namespaces", NAMESPACES, CAPS),
     _hook("postStart"),
     _hook("preStop", livenessProbe={**DIES, "initialDelaySeconds": 1}),
-    Attempt("hook-rights", "time.sleep(3)", {"lifecycle": {"postStart": {"exec": {"command": [
+    Attempt("hook-rights", TELL_PROOF, {"lifecycle": {"postStart": {"exec": {"command": [
         "python3", "-c", PRELUDE + """
 if int(status()["CapBnd"], 16) & 1 << 21 or os.path.exists("/proc/self/root/../srv/marker"):
     open("/data/proof", "w").write("got out\\n")
-"""]}}}, "volumeMounts": [{"name": "v", "mountPath": "/data"}],
-        "command": shell("sleep 3; cat /data/proof")},
+"""]}}}, "volumeMounts": [{"name": "v", "mountPath": "/data"}]},
         {"volumes": [{"name": "v", "emptyDir": {}}]}),
     Attempt("see-outside", """
 for pid in processes():
@@ -229,10 +230,9 @@ for pid in processes():
 show("/srv/marker")
 """),
     Attempt("mark-of-the-lab", "if [name for name in os.environ if 'NETLAB' in name]: got_out()"),
-    Attempt("mark-of-an-entering", "time.sleep(3)\nshow('/data/proof')", {
+    Attempt("mark-of-an-entering", TELL_PROOF, {
         "readinessProbe": {"periodSeconds": 1, "exec": {
             "command": ["sh", "-c", "env | grep -q NETLAB && echo got out >/data/proof"]}},
-        "command": shell("sleep 3; cat /data/proof"),
         "volumeMounts": [{"name": "v", "mountPath": "/data"}],
     }, {"volumes": [{"name": "v", "emptyDir": {}}]}),
     *(_inside(name, holds, kind) for name, holds in BOUNDS.items() for kind in ("probe", "hook")),
