@@ -120,6 +120,8 @@ def confine(lab: Path) -> None:
                 mounts.attach(tree, target)
     if (_CGROUPS / "unified").is_mount():
         _hide_hierarchies()
+    elif not _CGROUPS.is_mount():
+        _show_no_hierarchies()
 
 
 def _hide_hierarchies() -> None:
@@ -130,6 +132,12 @@ def _hide_hierarchies() -> None:
         elsewhere.mkdir(mode=0o700)
         with mounts.opened(elsewhere) as target:
             mounts.attach(tree, target)
+        mounts.mount("tmpfs", place, "mode=0755")
+
+
+def _show_no_hierarchies() -> None:
+    """crun refuses to work where there is nothing mounted either, as in a bare `unshare`."""
+    with mounts.opened(_CGROUPS) as place:
         mounts.mount("tmpfs", place, "mode=0755")
 
 
