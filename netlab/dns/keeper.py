@@ -66,6 +66,7 @@ class NamesKeeper:
         self._coming = coming
         self._entries: dict[str, Any] = {}
         self._changed: set[str] = set()
+        self._telling = False
         self._told: Json = {}
         self._sockets: list[socket.socket] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,7 +77,7 @@ class NamesKeeper:
     @property
     def idle(self) -> bool:
         """Whether the process knows all that was set."""
-        return not (self._up and self._changed)
+        return not (self._up and (self._changed or self._telling))
 
     def set(self, key: str, entry: Any) -> None:
         """There is now such an entry, or (None) none."""
@@ -194,8 +195,10 @@ class NamesKeeper:
             if self._up and self._changed:
                 changed = {key: self._entries.get(key) for key in self._changed}
                 self._changed.clear()
+                self._telling = True
                 with contextlib.suppress(Gone):  # the next one is told everything
                     await self._send(changed, replace=False)
+                self._telling = False
 
     async def _send(self, entries: Mapping[str, Any], *, replace: bool) -> None:
         encoded = {

@@ -14,6 +14,7 @@ from netlab.client.http import HttpApi
 from netlab.client.protocol import Api
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable
 from netlab.errors import Conflict, NotFound
+from netlab.store.store import LOG_KEPT
 
 
 def pod(name: str, **labels: str) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def test_a_watch_goes_on_from_a_list(server: Any) -> None:
 def test_an_expired_watch_tells_so_as_an_event(server: Any) -> None:
     def churn() -> None:
         server.registry.create(pod("a"))
-        for number in range(5000):
+        for number in range(LOG_KEPT + 100):
             change = {"metadata": {"labels": {"n": str(number)}}}
             server.registry.patch("Pod", "default", "a", change)
 

@@ -14,7 +14,9 @@ from netlab.agents import dns
 from netlab.agents.dns import DnsAgent
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.dns.server import DnsServer
+from netlab.dns import upstream
+from netlab.dns.server import DnsServer, names_keeper
+from netlab.dns.upstream import InternetDns
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
@@ -44,10 +46,12 @@ def test_what_could_not_be_published_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def scene() -> None:
-        server = DnsServer(tmp_path, str(uuid.uuid4()), "cluster.local")
-        agent = DnsAgent(
-            server, Informers(InProcessApi(Registry(Store(None), lab_from_object(LAB))))
-        )
+        owner, log = str(uuid.uuid4()), tmp_path / "log"
+        names = names_keeper(tmp_path / "names", owner, log)  # never started: files are what counts
+        server = DnsServer(tmp_path, owner, names, "cluster.local")
+        internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
+        api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
+        agent = DnsAgent(server, internet, Informers(api))
         with monkeypatch.context() as full:
             full.setattr(Path, "write_text", _full)
             for number in range(3):
