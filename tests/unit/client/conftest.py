@@ -40,17 +40,17 @@ class Server:
         async def on_loop() -> Any:
             return function()
 
-        return asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result(5)
+        return asyncio.run_coroutine_threadsafe(on_loop(), self.loop).result(60)
 
     def stop(self) -> None:
         """End the server; its connections break."""
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self.loop).result(5)
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self.loop).result(60)
 
     def start_again(self) -> None:
         """Serve the same registry again."""
         app = build_app(self.registry, self.streams)
         starting = asyncio.run_coroutine_threadsafe(serve_unix(app, self.socket), self.loop)
-        self._runner = starting.result(5)
+        self._runner = starting.result(60)
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ def test_a_watch_goes_on_from_a_list(server: Any) -> None:
 def test_an_expired_watch_tells_so_as_an_event(server: Any) -> None:
     def churn() -> None:
         server.registry.create(pod("a"))
-        for number in range(LOG_KEPT + 100):
+        for number in range(2 * LOG_KEPT):
             change = {"metadata": {"labels": {"n": str(number)}}}
             server.registry.patch("Pod", "default", "a", change)
 
