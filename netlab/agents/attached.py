@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from netlab.network.session import Session
 @dataclass(frozen=True)
 class Station:
     """A pod on its wire: its node's namespace, its own and a descriptor of that, its port's index,
-    the number by which the node knows the namespace, its addresses and hardware address."""
+    the number by which the node knows the namespace, its addresses and hardware address, and since
+    when (seconds, monotonic)."""
 
     node: str
     name: str
@@ -31,6 +33,7 @@ class Station:
     number: int
     ips: tuple[str, ...]
     mac: str
+    since: float
 
 
 class Attached:
@@ -55,6 +58,16 @@ class Attached:
             station = self._stations.pop(uid, None)
             if station is not None:
                 os.close(station.descriptor)
+
+    @contextlib.contextmanager
+    def free(self) -> Iterator[bool]:
+        """Have the turn, unless pods are being attached or taken away, which may take seconds."""
+        has = self.turn.acquire(timeout=0.02)
+        try:
+            yield has
+        finally:
+            if has:
+                self.turn.release()
 
     def close(self) -> None:
         """Let go of all namespaces."""
@@ -96,4 +109,6 @@ def _station(pod: PodLink, session: Session, lab_dir: Path) -> Station:
         raise
     mac = pod.stations[0][0]
     ips = tuple(ip for _, ip in pod.stations)
-    return Station(pod.node, pod.name, descriptor, pod.port.index, number, ips, mac)
+    return Station(
+        pod.node, pod.name, descriptor, pod.port.index, number, ips, mac, time.monotonic()
+    )

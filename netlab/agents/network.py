@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from netlab.agents.wiring import PodWiring
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
+from netlab.kernel.sysctl import Kept
 from netlab.network import diff, findings, mend, plan
 from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import Operation
@@ -43,10 +45,14 @@ RETRY_FIRST, RETRY_CAP = 0.5, 5.0
 """Seconds before what could not be mended is tried again, and the most, after doubling."""
 
 SLOW = 1.5
-"""Seconds between looks at what nobody tells of; each takes half of the pods."""
+"""Seconds between looks at what nobody tells of."""
 
 TOGETHER = 128
 """Pods that are looked at together."""
+
+YOUNG, AT_LEISURE = 3.0, 16
+"""Seconds after which a pod's link is taken for settled; so many that were not then are looked at
+in each slow turn: there may be a thousand."""
 
 FLOOD_FIRST, FLOOD_CAP = 0.05, 2.0
 """Seconds that a node's notices wait when they come faster than they are read."""
@@ -75,12 +81,17 @@ class NetworkAgent:
         self._ears: dict[str, Notices] = {}
         self._floods: dict[str, float] = {}
         self._mounts: MountNotices | None = None
-        self._cluster = self._names = False
+        self._cluster = self._sysctls = self._names = False
+        self._suspects: set[str] = set()
+        """The pods whose sysctls may have been set."""
+        self._young: dict[str, None] = {}
+        """The pods that are to be looked at when there is time."""
+        self._kept: dict[str, Kept] = {}
+        """The sysctls that nobody tells of, by pod, and all of each machine."""
         self._pods = Patience()
         self._places: dict[tuple[str, int], str] = {}
         self._quiet = mend.quiet_sysctls(plan.pod_sysctls(lab))
         self._retry = RETRY_FIRST
-        self._turn = 0
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -117,7 +128,9 @@ class NetworkAgent:
         for each in opened:
             loop.remove_reader(each.fileno())
             each.close()
-        self._ears = {}
+        for kept in self._kept.values():
+            kept.close()
+        self._ears, self._kept = {}, {}
         self._attached.close()
 
     # -- hearing ---------------------------------------------------------------------------
@@ -148,23 +161,34 @@ class NetworkAgent:
             if number == OWN:
                 ports = {index for index in heard.indexes if index >= FIRST_POD_PORT_INDEX}
                 self._cluster |= heard.others or bool(heard.indexes - ports)
-                self._touch((name, index) for index in ports)
+                self._sysctls |= heard.others
+                self._touch(((name, index) for index in ports), sysctls=False)
             else:
-                self._touch([(name, number)])
+                self._touch([(name, number)], sysctls=heard.others)
         if notes.lost:
-            self._cluster = True
-            self._touch(place for place in self._places if place[0] == name)
+            self._cluster = self._sysctls = True
+            self._touch((place for place in self._places if place[0] == name), sysctls=True)
         if notes.more:
             self._pause(name)
         else:
             self._floods.pop(name, None)
         self._wake_if_due()
 
-    def _touch(self, places: Iterable[tuple[str, int]]) -> None:
+    def _touch(self, places: Iterable[tuple[str, int]], *, sysctls: bool) -> None:
         """Of a pod that is being attached or taken away nothing is known."""
         for place in places:
             if (uid := self._places.get(place)) is not None:
+                if sysctls:
+                    self._suspects.add(uid)
+                elif self._is_young(uid):
+                    self._young[uid] = None
+                    continue
                 self._pods.touch(uid)
+
+    def _is_young(self, uid: str) -> bool:
+        """The kernel goes on telling of a link for a while after it was made."""
+        station = self._attached.get(uid)
+        return station is not None and time.monotonic() - station.since < YOUNG
 
     def _wake_if_due(self) -> None:
         wait = self._pods.wait()
@@ -212,12 +236,13 @@ class NetworkAgent:
         """Look at whatever something happened to; True when something was amiss."""
         names, self._names = self._names, False
         cluster, self._cluster = self._cluster, False
+        sysctls, self._sysctls = self._sysctls, False
         found = False
         try:
             if names:
                 found |= await self._put_names_back()
             if cluster:
-                found |= await self._mend_cluster()
+                found |= await self._mend_cluster(sysctls)
             if pods := self._pods.due(TOGETHER):
                 found |= await self._mend_pods(pods)
         except Exception as error:
@@ -243,14 +268,15 @@ class NetworkAgent:
             for each in descriptors.values():
                 stack.callback(os.close, each)
             machines = mend.put_back(descriptors, self._directory)
-        with self._attached.turn:
-            names = self._attached.names()
+        with self._attached.free() as free:
+            names = self._attached.names() if free else {}
+            self._names |= not free
             descriptors = {name: descriptor for name, (_, descriptor) in names.items()}
             pods = mend.put_back(descriptors, self._directory)
         return machines, {name: names[name][0] for name in pods}
 
-    async def _mend_cluster(self) -> bool:
-        damage = await asyncio.to_thread(self._damage)
+    async def _mend_cluster(self, sysctls: bool) -> bool:
+        damage = await asyncio.to_thread(self._damage, sysctls)
         was_sound, refused = not damage, []
         if damage:
             await self._nodes.found(findings.by_namespace(self._network, damage))
@@ -258,7 +284,7 @@ class NetworkAgent:
             if not damage:
                 break
             refused = await asyncio.to_thread(mend.mend, damage, self._directory)
-            damage = await asyncio.to_thread(self._damage)
+            damage = await asyncio.to_thread(self._damage, True)
         self._listen()
         if damage:
             await self._nodes.remains(findings.by_namespace(self._network, damage), refused)
@@ -268,8 +294,9 @@ class NetworkAgent:
             self._retry = RETRY_FIRST
         return not was_sound
 
-    def _damage(self) -> tuple[Operation, ...]:
-        return mend.cluster_damage(self._network, self._directory, self._attached.macs())
+    def _damage(self, sysctls: bool) -> tuple[Operation, ...]:
+        macs = self._attached.macs()
+        return mend.cluster_damage(self._network, self._directory, macs, sysctls=sysctls)
 
     def _again(self) -> None:
         """Try again later what could not be done."""
@@ -277,7 +304,7 @@ class NetworkAgent:
         self._retry = min(self._retry * 2, RETRY_CAP)
 
     def _look_at_cluster(self) -> None:
-        self._cluster = True
+        self._cluster = self._sysctls = True
         self._wake.set()
 
     async def _mend_pods(self, uids: list[str]) -> bool:
@@ -285,7 +312,8 @@ class NetworkAgent:
         for uid, damage in found.items():
             self._tell_of_pod(uid, findings.summary(damage))
             self._pods.touch(uid)  # there may be more to it
-        return bool(found)
+            self._suspects.add(uid)
+        return any(found.values())
 
     def _tell_of_pod(self, uid: str, text: str) -> None:
         run = self._wiring.run(uid)
@@ -295,50 +323,65 @@ class NetworkAgent:
 
     def _pods_mended(self, uids: list[str]) -> dict[str, list[Operation]]:
         known = {**diff.stations(self._network), **self._attached.macs()}
-        with self._attached.turn:
-            found = mend.pod_damage(self._wiring.links(uids), self._directory, known)
+        with self._attached.free() as free:
+            if not free:
+                return {uid: [] for uid in uids}
+            suspects = self._suspects.intersection(uids)
+            self._suspects -= suspects
+            links = self._wiring.links(uids)
+            found = mend.pod_damage(links, self._directory, known, suspects)
             for uid, damage in found.items():
                 for error in mend.mend(damage, self._directory):
                     log.info("pod %s: %s", uid, error)
         return found
+
+    # -- what nobody tells of --------------------------------------------------------------
 
     async def _look_slowly(self) -> None:
         """At what nobody tells of; and once, after the start, at everything."""
         await asyncio.sleep(SLOW)
         self._look_at_cluster()
         while True:
-            self._turn += 1
             try:
-                changed = await asyncio.to_thread(self._quietly_changed)
+                for uid in await asyncio.to_thread(self._look_quietly):
+                    self._suspects.add(uid)
+                    self._pods.touch(uid)
             except (NetlabError, OSError) as error:  # a namespace that is gone: others tell of it
                 log.debug("not looked at: %s", error)
-                changed = []
-            self._cluster |= None in changed
-            for uid in changed:
-                if uid is not None:
-                    self._pods.touch(uid)
+            for uid in list(self._young)[:AT_LEISURE]:
+                del self._young[uid]
+                self._pods.touch(uid)
             self._pods.keep(self._attached.get)
             self._wake_if_due()
             await asyncio.sleep(SLOW)
 
-    def _quietly_changed(self) -> list[str | None]:
-        """The pods whose sysctls somebody has set, and None for a node, or another machine."""
-        found: list[str | None] = []
+    def _look_quietly(self) -> list[str]:
+        """Look at names and sysctls; the pods that differ."""
         names = [*self._ears, *self._attached.names()]
         self._names |= not mend.names().issuperset(names)
         for name, ear in self._ears.items():
-            descriptor = ear.namespace()
-            try:
-                if mend.differ(descriptor, self._network.namespace(name).sysctls):
-                    found.append(None)
-            finally:
+            wanted = self._network.namespace(name).sysctls
+            if name not in self._kept:
+                descriptor = ear.namespace()
+                self._kept[name] = Kept(descriptor, [entry.name for entry in wanted])
                 os.close(descriptor)
-        with self._attached.turn:
-            for uid in self._attached.uids()[self._turn % 2 :: 2]:
-                station = self._attached.get(uid)
-                if station is not None and mend.differ(station.descriptor, self._quiet):
-                    found.append(uid)
-        return found
+            if mend.differ(self._kept[name].read(), wanted):
+                self._cluster = self._sysctls = True
+        with self._attached.free() as free:
+            return self._quietly_changed() if free else []
+
+    def _quietly_changed(self) -> list[str]:
+        """The pods whose sysctls differ. Files that were not opened yet are, some at a time."""
+        for uid in [uid for uid in self._kept if uid not in self._ears]:
+            if self._attached.get(uid) is None:
+                self._kept.pop(uid).close()
+        missing = [uid for uid in self._attached.uids() if uid not in self._kept]
+        for uid in missing[:TOGETHER]:
+            if (station := self._attached.get(uid)) is not None:
+                names = [entry.name for entry in self._quiet]
+                self._kept[uid] = Kept(station.descriptor, names)
+        pods = [uid for uid in self._kept if uid not in self._ears]
+        return [uid for uid in pods if mend.differ(self._kept[uid].read(), self._quiet)]
 
     def _later(self, delay: float, function: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay, function)

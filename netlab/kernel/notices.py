@@ -41,7 +41,7 @@ _SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
 
 _TYPE, _SUBSYSTEM, _FLAGS, _BODY = 4, 5, 6, 16  # where things are in a message
 _INDEX = struct.Struct("=i")
-_AT_INDEX = _BODY + 4  # in those about links, addresses, neighbours and traffic control alike
+_AT_INDEX = _BODY + 4  # in those about links, neighbours and traffic control alike
 _AT_FLAGS = _AT_STATE = _BODY + 8  # of a link; of a neighbour
 _AT_NETCONF_INDEX = _BODY + 8  # of a link, or negative: all, or those to come
 _RTM_NEWNETCONF, _RTM_GETNSID = 80, 90
@@ -50,7 +50,7 @@ _IFF_LOWER_UP = 0x10000
 _OF_PORTS = 0x40  # in the highest byte of an index: it is a pod's port
 _ABOUT_NEIGHBOURS = frozenset((bridgeport.RTM_NEWNEIGH, messages.RTM_DELNEIGH))
 _INDEXED = _ABOUT_NEIGHBOURS | frozenset(
-    (messages.RTM_NEWLINK, messages.RTM_DELLINK, messages.RTM_NEWADDR, messages.RTM_DELADDR)
+    (messages.RTM_NEWLINK, messages.RTM_DELLINK)
     + (bridgeport.RTM_NEWQDISC, bridgeport.RTM_DELQDISC)
     + (bridgeport.RTM_NEWTFILTER, bridgeport.RTM_DELTFILTER)
 )
@@ -67,7 +67,7 @@ OWN = -1
 @dataclass
 class Heard:
     """What a namespace told of: the indexes of links that something happened to; `others` when it
-    was about something else."""
+    was about something else: addresses, routes, sysctls."""
 
     indexes: set[int] = field(default_factory=set)
     others: bool = False

@@ -5,11 +5,11 @@ Unlike in `apply`, what cannot be mended undoes nothing of what can. Rules are n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from netlab.errors import KernelRefused, NetlabError
-from netlab.kernel import netns, paths, sysctl
+from netlab.errors import NetlabError
+from netlab.kernel import netns, paths
 from netlab.network import diff, read
 from netlab.network.diff import Stations
 from netlab.network.model import Network, PodLink, Sysctl
@@ -18,21 +18,31 @@ from netlab.network.session import Session
 from netlab.network.sysctls import is_told
 
 
-def cluster_damage(network: Network, lab_dir: Path, pods: Stations) -> tuple[Operation, ...]:
+def cluster_damage(
+    network: Network, lab_dir: Path, pods: Stations, *, sysctls: bool = True
+) -> tuple[Operation, ...]:
     """What there is to mend of the network that stands before any pod."""
-    return diff.diff(network, read.state(network, lab_dir, rules=False), pods)
+    return diff.diff(network, read.state(network, lab_dir, rules=False, sysctls=sysctls), pods)
 
 
 def pod_damage(
-    pods: Sequence[PodLink], lab_dir: Path, known: Stations
+    pods: Sequence[PodLink],
+    lab_dir: Path,
+    known: Stations,
+    sysctls_of: Container[str] | None = None,
 ) -> dict[str, list[Operation]]:
     """What there is to mend of attached pods, by uid; those whose namespace or node is gone are
-    left out. `known` are the stations of the whole lab."""
+    left out.
+
+    `known` are the stations of the whole lab, `sysctls_of` the uids of pods whose sysctls are to
+    be read as well (None: of all).
+    """
     found: dict[str, list[Operation]] = {}
     with Session(lab_dir) as session:
         for pod in pods:
+            sysctls = sysctls_of is None or pod.uid in sysctls_of
             try:
-                damage = _of_pod(session, pod, lab_dir, known)
+                damage = _of_pod(session, pod, known, sysctls=sysctls)
             except (NetlabError, OSError):  # it goes, or its node does
                 continue
             if damage:
@@ -41,13 +51,9 @@ def pod_damage(
 
 
 def _of_pod(
-    session: Session, pod: PodLink, lab_dir: Path, known: Stations
+    session: Session, pod: PodLink, known: Stations, *, sysctls: bool
 ) -> tuple[Operation, ...]:
-    path = paths.namespace(lab_dir, pod.name)
-    if not netns.exists(path):
-        raise KernelRefused(f"there is no namespace {pod.name}", 2)
-    sysctls = [entry.name for entry in pod.inside.sysctls]
-    inside = read.namespace(session.descriptor(pod.name), pod.name, sysctls)
+    inside = read.as_planned(session.descriptor(pod.name), pod.inside, sysctls=sysctls)
     masters = {pod.master_index: pod.port.master or ""}
     port = read.port(session.socket(pod.node), pod.port.index, masters)
     return diff.pod_repairs(pod, inside, port, known)
@@ -64,11 +70,9 @@ def quiet_sysctls(sysctls: Iterable[Sysctl]) -> tuple[Sysctl, ...]:
     return tuple(entry for entry in sysctls if entry.enforced and not is_told(entry.name))
 
 
-def differ(descriptor: int, wanted: Sequence[Sysctl]) -> bool:
-    """Whether a sysctl of a namespace is not as wanted. Some 10 µs each."""
-    with netns.entered(descriptor):
-        found = {entry.name: sysctl.read(entry.name) for entry in wanted}
-    return any(diff.sysctl_differs(found[entry.name], entry) for entry in wanted)
+def differ(found: Mapping[str, str], wanted: Iterable[Sysctl]) -> bool:
+    """Whether a sysctl is not as wanted, by the values found."""
+    return any(diff.sysctl_differs(found.get(entry.name), entry) for entry in wanted)
 
 
 def names() -> set[str]:

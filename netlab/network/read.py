@@ -33,23 +33,34 @@ from netlab.network.operations import AddMasquerade
 _IFF_UP = 0x1
 _PROTOCOL_STATIC = 4
 _TABLE_MAIN = 254
+_AT_TABLE = 16 + 4  # in a message about a route; 252 for those whose number is too large
 _KINDS = ("bridge", "veth")
 _LINK_LOCAL = ipaddress.ip_network("fe80::/10")
 
 
-def state(wanted: Network, lab_dir: Path, *, rules: bool = True) -> dict[str, Namespace]:
+def state(
+    wanted: Network, lab_dir: Path, *, rules: bool = True, sysctls: bool = True
+) -> dict[str, Namespace]:
     """The namespaces of `wanted` that exist, with what of them the plan speaks about.
 
-    Without `rules` masquerading is taken to be as planned: looking takes a process each.
+    Without `rules` masquerading is taken to be as planned, since looking takes a process each; so
+    are sysctls without `sysctls`: with many namespaces, finding their files takes longest of all.
     """
     found = {}
     for planned in wanted.namespaces:
         path = paths.namespace(lab_dir, planned.name)
         if netns.exists(path):
-            actual = namespace(path, planned.name, [entry.name for entry in planned.sysctls])
+            actual = as_planned(path, planned, sysctls=sysctls)
             present = _masquerades(planned, wanted, lab_dir) if rules else planned.masquerades
             found[planned.name] = replace(actual, masquerades=present)
     return found
+
+
+def as_planned(path: Path | int, planned: Namespace, *, sysctls: bool) -> Namespace:
+    """What is in the namespace of a plan; without `sysctls` these are taken to be as planned."""
+    if sysctls:
+        return namespace(path, planned.name, [entry.name for entry in planned.sysctls])
+    return replace(namespace(path, planned.name), sysctls=planned.sysctls)
 
 
 def _masquerades(planned: Namespace, wanted: Network, lab_dir: Path) -> tuple[Masquerade, ...]:
@@ -66,9 +77,10 @@ def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Names
     with netns.entered(path):
         values = [(entry, sysctl.read(entry)) for entry in sysctls]
         with NetlinkSocket() as socket:
-            found = links(socket, below=FIRST_POD_PORT_INDEX)
+            table = _main_table(socket)
+            found = links(socket, below=FIRST_POD_PORT_INDEX, table=table)
             names = {link.index: link.name for link in found}
-            ours, told = routes(socket, names), neighbours(socket, names)
+            ours, told = _static(table, names), neighbours(socket, names)
     return Namespace(
         name=name,
         links=found,
@@ -78,13 +90,19 @@ def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Names
     )
 
 
-def links(socket: NetlinkSocket, *, below: int = 1 << 31) -> tuple[Link, ...]:
-    """The links of a namespace whose index is `below` that, with their addresses, in order."""
+def links(
+    socket: NetlinkSocket, *, below: int = 1 << 31, table: Sequence[Any] | None = None
+) -> tuple[Link, ...]:
+    """The links of a namespace whose index is `below` that, with their addresses, in order.
+
+    `table` is the main table, if it is known.
+    """
     body = _link_request(0)
     replies = socket.dump(messages.RTM_GETLINK, body)
     entries = [_decode(ifinfmsg, reply.data) for reply in replies if _index(reply) < below]
     names = {entry["index"]: entry.get_attr("IFLA_IFNAME") for entry in entries}
-    addresses, on_link = _addresses(socket), _on_link(socket)
+    addresses = _addresses(socket)
+    on_link = _on_link(_main_table(socket) if table is None else table)
     found = [_link(entry, names, addresses[entry["index"]], on_link) for entry in entries]
     return tuple(sorted((link for link in found if link), key=lambda link: link.index))
 
@@ -155,11 +173,11 @@ def guarded(socket: NetlinkSocket, found: Iterable[Link], index: int = 0) -> Ite
         yield replace(link, as_port=port)
 
 
-def _on_link(socket: NetlinkSocket) -> set[tuple[str, int]]:
+def _on_link(table: Iterable[Any]) -> set[tuple[str, int]]:
     """(range, link's index) of what is reached without a gateway."""
     return {
         (_destination(entry), entry.get_attr("RTA_OIF"))
-        for entry in _main_table(socket)
+        for entry in table
         if entry.get_attr("RTA_GATEWAY") is None
     }
 
@@ -191,11 +209,11 @@ def _addresses(socket: NetlinkSocket, index: int = 0) -> dict[int, list[str]]:
     return found
 
 
-def routes(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Route, ...]:
+def _static(table: Iterable[Any], names: Mapping[int, str]) -> tuple[Route, ...]:
     """The main table's routes of protocol `static`, which are those that netlab adds."""
     return tuple(
         _route(entry, names)
-        for entry in _main_table(socket)
+        for entry in table
         if entry["proto"] == _PROTOCOL_STATIC and entry.get_attr("RTA_OIF") in names
     )
 
@@ -208,8 +226,8 @@ def neighbours(socket: NetlinkSocket, names: Mapping[int, str]) -> tuple[Neighbo
 
 def _main_table(socket: NetlinkSocket) -> list[Any]:
     body = struct.pack("=BBBBBBBBI", 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    entries = [_decode(rtmsg, reply.data) for reply in socket.dump(messages.RTM_GETROUTE, body)]
-    return [entry for entry in entries if entry.get_attr("RTA_TABLE") == _TABLE_MAIN]
+    replies = socket.dump(messages.RTM_GETROUTE, body)
+    return [_decode(rtmsg, reply.data) for reply in replies if reply.data[_AT_TABLE] == _TABLE_MAIN]
 
 
 def _route(entry: Any, names: Mapping[int, str]) -> Route:

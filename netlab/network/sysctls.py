@@ -69,8 +69,9 @@ NODE = (
 
 
 def is_told(name: str) -> bool:
-    """Whether the kernel tells who listens (netconf) that a sysctl was set."""
-    return name.rpartition(".")[2] in ("ip_forward", "forwarding", "rp_filter")
+    """Whether the kernel tells who listens that a sysctl was set: by netconf, or by the addresses
+    that come and go with it."""
+    return name.rpartition(".")[2] in ("ip_forward", "forwarding", "rp_filter", "disable_ipv6")
 
 
 def families(*, v6: bool, forwarding: bool = False) -> tuple[Sysctl, ...]:

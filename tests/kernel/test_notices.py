@@ -41,7 +41,7 @@ def heard(ear, seconds=2.0):
 SAID = {
     "link": ("ip link set eth0 down", {2}, None),
     "mtu": ("ip link set eth1 mtu 576", {3}, None),
-    "address": ("ip addr del 10.10.11.11/24 dev eth0", {2}, None),
+    "address": ("ip addr del 10.10.11.11/24 dev eth0", set(), True),
     "route gone": ("ip route del default", set(), True),
     "route replaced": ("ip route replace default via 172.16.110.100", set(), True),
     "forwarding": ("sysctl -qw net.ipv4.ip_forward=0", set(), True),
