@@ -105,7 +105,8 @@ class PodAgent:
 
         `left` are those that a former controller may have run; some may be gone by now.
         """
-        self._left = {meta.key(pod): pod for pod in left}
+        placed = (pod for pod in left if meta.spec(pod).get("nodeName") in self._nodes)
+        self._left = {meta.key(pod): pod for pod in placed}
         self._reserve_known_addresses()
         self._departure.start()
         self._pods.add_listener(self._on_pod)
@@ -189,11 +190,10 @@ class PodAgent:
     def _left_run(self, key: str, pod: Object | None) -> PodRun | None:
         """What a former controller left of a pod that was removed before we took it over."""
         left = self._left.get(key)
-        node = meta.spec(left).get("nodeName") if left is not None else None
-        if left is None or node not in self._nodes or (pod and meta.uid(pod) == meta.uid(left)):
+        if left is None or (pod is not None and meta.uid(pod) == meta.uid(left)):
             return None
         del self._left[key]
-        self.runs[key] = self._new_run(left, str(node), _ips(left))
+        self.runs[key] = self._new_run(left, str(meta.spec(left)["nodeName"]), _ips(left))
         return self.runs[key]
 
     # -- starting --------------------------------------------------------------------------

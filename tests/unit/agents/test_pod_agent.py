@@ -283,6 +283,7 @@ def test_what_was_removed_before_it_was_taken_over_is_taken_away():
     async def go():
         world = World()
         world.left = [world.create(name) for name in ("gone", "again", "stays")]
+        world.left += [world.create(name, node=node) for name, node in (("a", ""), ("b", "no"))]
         world.registry.delete("Pod", "default", "gone", grace_period=0)
         world.registry.delete("Pod", "default", "again", grace_period=0)
         successor = world.create("again")
