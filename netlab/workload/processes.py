@@ -295,6 +295,7 @@ class ContainerProcess(Running):
         self._wanted.set()
         self.name = name
         self._log = LogWriter(log)
+        self._writing = 0
         self._crun: Crun | None = None
         self._bounding: Bounding | None = None
         self._oom_kills = 0
@@ -326,12 +327,22 @@ class ContainerProcess(Running):
             raise
 
     async def _spread(self, stream: Stream, data: bytes) -> None:
-        for at in range(0, len(data), _PIECE):
-            async with self._turn:
-                if self._log.write(stream, data[at : at + _PIECE]):
-                    self._tell_watchers()
-                await asyncio.sleep(0)  # whatever else there is to do comes first
+        self._writing += 1
+        try:
+            for at in range(0, len(data), _PIECE):
+                async with self._turn:
+                    if self._log.write(stream, data[at : at + _PIECE]):
+                        self._tell_watchers()
+                    await asyncio.sleep(0)  # whatever else there is to do comes first
+        finally:
+            self._writing -= 1
         await super()._spread(stream, data)
+
+    async def _drain(self) -> None:
+        """What waits for its turn at the log is waited for, however many others there are."""
+        while (await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS))[1]:
+            if not self._writing:
+                return
 
     def _over(self, returncode: int) -> None:
         super()._over(returncode)
