@@ -115,9 +115,13 @@ def _made_at(path: Path) -> int:
 def _made_for(ids: IdRange, path: Path, holders: Holders | None) -> int:
     one = holders.one if holders else userns.holder
     with one(ids, syscalls.CLONE_NEWNET) as pid:
-        made = f"/proc/{pid}/ns/net"
-        syscalls.mount(made, path, flags=syscalls.MS_BIND)
-        return open_(Path(made))
+        descriptor = open_(Path(f"/proc/{pid}/ns/net"))
+    try:  # on a busy machine a mount can wait longer than the process lives
+        syscalls.mount(f"/proc/thread-self/fd/{descriptor}", path, flags=syscalls.MS_BIND)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def create(path: Path, ids: IdRange | None = None) -> int:

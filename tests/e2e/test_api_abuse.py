@@ -20,6 +20,7 @@ import pytest
 from e2e.kubectls import Shell, installed, shell
 from e2e.labs import eventually
 
+from netlab.agents import network
 from netlab.api.identity import Identity
 from netlab.client.sync import Client
 from netlab.kernel import paths
@@ -84,6 +85,13 @@ class Door:
             time.sleep(0.3)
         return now
 
+    def is_at_rest(self) -> bool:
+        """Whether all that is looked at regularly is open by now, and nothing more is opened."""
+        before = self.descriptors()
+        time.sleep(2 * network.SLOW)
+        opened = [str(entry.readlink()) for entry in (self.controller / "fd").iterdir()]
+        return len(opened) == before and any(name.startswith("/proc/sys/") for name in opened)
+
     def forget_peak(self) -> None:
         """VmHWM starts anew (proc(5), clear_refs)."""
         (self.controller / "clear_refs").write_text("5")
@@ -113,7 +121,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     with shell(tmp_path_factory.mktemp("abuse"), LAB) as opened:
         opened("kubectl wait --for=condition=Ready pod/box pod/page")
         opened("kubectl exec page -- true")  # a pod's first command begins its sandbox, which stays
-        yield Door(opened)
+        door = Door(opened)
+        eventually(lambda: door.is_at_rest(), SOON)
+        yield door
 
 
 @pytest.fixture

@@ -345,7 +345,8 @@ def test_a_lab_is_as_open_as_it_must_be(tmp_path, mask):
         os.umask(before)
         mount.teardown()
     private = {
-        f"run/m/{name}": 0o700 for name in ("netns", "locks", "processes", "pods", "disks", "tls")
+        f"run/m/{name}": 0o700
+        for name in ("netns", "addresses", "locks", "processes", "pods", "disks", "tls")
     }
     notes = {"run/.made": 0o600, "run/.lock": 0o600, "run/m/owner": 0o600}
     public = {"run": 0o755, "netns": 0o755, "run/m": 0o711, "run/m/dns": 0o755}
