@@ -58,9 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     if not files:
         raise UsageError("which lab?", hint="netlab up topologies/quickstart.yaml")
     loaded = manifest.load(files)
+    _refuse_other_lab(arguments.lab, loaded)
     options.warn_of_left_out(loaded)
     if arguments.dry_run:
-        return _dry_run(loaded)
+        return _dry_run(loaded, arguments)
     timeout = None if arguments.no_wait else options.duration(arguments.timeout)
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
@@ -82,6 +83,17 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.flush()
         options.complain(_not_ready(loaded.lab.name, seconds, brought))
     return int(bool(brought.troubles))
+
+
+def _refuse_other_lab(named: str | None, loaded: Manifest) -> None:
+    """`--lab` chooses among labs that run; the one to bring up is named by its file."""
+    from netlab.errors import UsageError
+
+    if named and loaded.lab and named != loaded.lab.name:
+        raise UsageError(
+            f"the files hold lab {loaded.lab.name}, not {named}",
+            hint=f"leave --lab out, or write metadata: {{name: {named}}} in the Lab",
+        )
 
 
 def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
@@ -119,20 +131,36 @@ def _say_what_next(loaded: Manifest) -> None:
 
     width = terminal.width()
     if width is not None and loaded.lab is not None:
-        sudo = "SUDO_USER" in os.environ
-        checks = bool(loaded.checks)
-        found = list(next_steps(loaded.lab, loaded.objects, checks=checks, sudo=sudo))
+        found = list(
+            next_steps(
+                loaded.lab,
+                loaded.objects,
+                checks=bool(loaded.checks),
+                sudo="SUDO_USER" in os.environ,
+                named=_must_be_named(loaded.lab.name),
+            )
+        )
         steps = align([["", *step] for step in found]).split("\n")
         if max(map(len, steps)) > width:  # then the purpose goes below the command
             steps = [f"   {command}\n       {purpose}" for command, purpose in found]
         print("\nnext:\n" + "\n".join(steps))
 
 
-def _dry_run(loaded: Manifest) -> int:
+def _must_be_named(name: str) -> bool:
+    """Whether commands that say no --lab are about another lab, or about none."""
+    from netlab import lab
+
+    return lab.names() != [name] or os.environ.get("NETLAB_LAB", name) != name
+
+
+def _dry_run(loaded: Manifest, arguments: argparse.Namespace) -> int:
     from netlab.errors import UsageError
-    from netlab.view.plan import describe
+    from netlab.view import plan
 
     if loaded.lab is None:
         raise UsageError("the files hold no `kind: Lab` object", hint="netlab apply --dry-run")
-    print("\n".join(describe(loaded.lab, loaded.objects)))
+    if arguments.output == "json":
+        print(json.dumps(plan.as_json(loaded.lab, loaded.objects), indent=2))
+    elif not arguments.quiet:
+        print("\n".join(plan.describe(loaded.lab, loaded.objects)))
     return 0

@@ -10,22 +10,26 @@ from netlab.objects.meta import Object
 
 
 def next_steps(
-    lab: Lab, objects: Iterable[Object], *, checks: bool, sudo: bool
+    lab: Lab, objects: Iterable[Object], *, checks: bool, sudo: bool, named: bool
 ) -> Iterator[tuple[str, str]]:
-    """(command, what it is for). `checks`: there are PathChecks; `sudo`: commands need it."""
+    """(command, what it is for).
+
+    `checks`: there are PathChecks; `sudo`: commands need it; `named`: they must say which lab.
+    """
     root = "sudo " if sudo else ""
+    netlab = f"{root}netlab --lab {lab.name}" if named else f"{root}netlab"
     for kind, command, purpose in (
-        ("", "netlab get pods,svc -o wide", "what runs, and where"),
-        ("Pod", "netlab exec -it {} -- sh", "into a pod"),
-        ("Service", "netlab rules svc/{}", "the rules that make a Service"),
+        ("", "get pods,svc -o wide", "what runs, and where"),
+        ("Pod", "exec -it {} -- sh", "into a pod"),
+        ("Service", "rules svc/{}", "the rules that make a Service"),
     ):
         name = _first(objects, kind)
         if name is not None:
-            yield root + command.format(name), purpose
+            yield f"{netlab} {command.format(name)}", purpose
     if checks:
-        yield root + "netlab check", "prove packet paths, hop by hop"
+        yield f"{netlab} check", "prove packet paths, hop by hop"
     yield f"{root}ip netns exec {lab.name}.{lab.nodes[-1].name} bash", "into a node"
-    yield root + "netlab down", "leave nothing of it"
+    yield f"{netlab} down", "leave nothing of it"
 
 
 def _first(objects: Iterable[Object], kind: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,33 @@ def test_what_follows_two_dashes_is_left_alone(monkeypatch: pytest.MonkeyPatch) 
     assert run("exec", "-it", "pod", "--", "ls", "-n", "--", "x") == 0
     assert seen[0].command_words == ["ls", "-n", "--", "x"]
     assert seen[0].namespace == "default"
+
+
+LAB = """apiVersion: netlab/v1
+kind: Lab
+metadata: {name: mine}
+spec: {nodes: 1}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {containers: [{name: c, image: nginx}]}
+"""
+
+
+def test_up_brings_up_no_lab_but_the_one_that_is_named(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(LAB)
+    assert run("up", str(file), "--lab", "other") == 2
+    assert "the files hold lab mine, not other\n  hint: leave --lab out" in capsys.readouterr().err
+    assert run("up", str(file), "--lab", "mine", "--dry-run") == 0
+
+
+def test_a_dry_run_can_be_read_by_programs(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "lab.yaml"
+    file.write_text(LAB)
+    assert run("up", str(file), "--dry-run", "-o", "json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lab"] == "mine"
+    assert "ip netns add mine.master001" in found["commands"]
+    assert found["objects"] == [{"resource": "pod", "name": "p", "namespace": "default"}]

@@ -12,15 +12,24 @@ def test_names_what_the_lab_has() -> None:
         {"kind": "Pod", "metadata": {"name": "client"}},
         {"kind": "Pod", "metadata": {"name": "other"}},
     ]
-    commands = [command for command, _ in next_steps(LAB, objects, checks=True, sudo=True)]
+    commands = [
+        command for command, _ in next_steps(LAB, objects, checks=True, sudo=True, named=False)
+    ]
     assert "sudo netlab exec -it client -- sh" in commands
     assert "sudo netlab rules svc/web -n shop" in commands
     assert "sudo netlab check" in commands
 
 
 def test_leaves_out_what_it_lacks() -> None:
-    text = str([*next_steps(LAB, [], checks=False, sudo=False)])
+    text = str([*next_steps(LAB, [], checks=False, sudo=False, named=False)])
     assert "exec -it" not in text
     assert "rules" not in text
     assert "check" not in text
     assert "sudo" not in text
+
+
+def test_says_which_lab_is_meant_where_there_are_several() -> None:
+    objects = [{"kind": "Pod", "metadata": {"name": "client"}}]
+    steps = [step for step, _ in next_steps(LAB, objects, checks=True, sudo=False, named=True)]
+    assert "netlab --lab l exec -it client -- sh" in steps
+    assert all(step.startswith(("netlab --lab l ", "ip netns exec l.")) for step in steps)
