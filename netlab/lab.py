@@ -186,7 +186,8 @@ def choose(name: str | None) -> str:
     if wanted:
         if wanted not in labs:
             have = f"running: {', '.join(labs)}" if labs else "no lab is running"
-            raise NetlabError(f"there is no lab named {wanted}", hint=have)
+            who = "" if name else ", which NETLAB_LAB says"
+            raise NetlabError(f"there is no lab named {wanted}{who}", hint=have)
         return wanted
     if not labs:
         raise NetlabError("no lab is running", hint="sudo netlab up topologies/quickstart.yaml")

@@ -17,6 +17,7 @@ def add_arguments(
 ) -> None:
     """Targets, files, labels, `--all`."""
     options.add_targets(parser, examples)
+    parser.set_defaults(such_as=examples)
     options.add_files(parser)
     options.add_namespace(parser)
     options.add_selector(parser)
@@ -30,7 +31,7 @@ def objects(
     if arguments.filename:
         return [_live(client, obj) for obj in options.load(arguments).objects]
     found: list[Object] = []
-    for target in options.parse_targets(arguments.targets):
+    for target in options.parse_targets(arguments.targets, arguments.such_as):
         found += _of_target(client, target, arguments, kind_alone)
     return found
 

@@ -27,8 +27,18 @@ class Parser(argparse.ArgumentParser):
         hint = f"{self.prog} --help"
         if message.startswith("the following arguments are required"):
             hint = f"such as: {_first_example(self.epilog or '') or hint}"
+        elif meant := self._meant_by(message):
+            hint = f"did you mean {meant}?"
         sys.stderr.write(f"error: {message}\n  hint: {hint}\n")
         sys.exit(2)
+
+    def _meant_by(self, message: str) -> str | None:
+        """The flag that an unknown one most likely means."""
+        from netlab.objects.problems import did_you_mean
+
+        found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
+        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        return did_you_mean(found[1], known) if found else None
 
 
 def _first_example(text: str) -> str:
@@ -98,7 +108,7 @@ def _dispatch(words: list[str]) -> int:
     before, words = _options_before_verb(words)
     verb = VERBS.get(words[0]) if words else None
     if verb is None:
-        return _unknown(words[0] if words else "")
+        return _unknown(words[0]) if words else _no_verb(before)
     if verb.verbatim:
         return _run_verbatim(verb, before, words[1:])
     verb, words = resolve(verb, words[1:])
@@ -165,6 +175,9 @@ def parser_of(verb: Verb) -> Parser:
     module.add_arguments(parser)
     parser.add_argument("--lab", metavar="LAB", help="which lab, if several run")
     parser.add_argument("-h", "--help", action="help", help="show this help")
+    if verb.parts:
+        own = parser.format_usage().partition(": ")[2].strip()
+        parser.usage = f"netlab {verb.name} WHAT [ARGUMENTS]\n       {own}"
     return parser
 
 
@@ -253,18 +266,37 @@ def _help_of(verb: Verb) -> None:
 
 def _unknown(word: str, known: Iterable[str] = VERBS, first: str = "") -> int:
     """Refuse a verb, or (behind the verb `first`) a part of one."""
-    import difflib
+    from netlab.objects.problems import did_you_mean
 
-    if not word:
-        raise UsageError("which verb?", hint="netlab --help lists them")
-    near = next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
-    near = near if first else _OTHER_NAMES.get(word, near)
+    near = did_you_mean(word, known) or _anagram(word, known)
+    if not first:
+        near = f"up {word}" if word.endswith(_MANIFESTS) else _OTHER_NAMES.get(word, near)
     raise UsageError(
         f"there is no verb '{first}{word}'",
         hint=f"did you mean 'netlab {first}{near}'?"
         if near
         else f"netlab {first}--help lists the verbs",
     )
+
+
+_MANIFESTS = (".yaml", ".yml", ".json")
+
+
+def _anagram(word: str, known: Iterable[str]) -> str | None:
+    """`pu` has no letter where `up` has it, and yet is near."""
+    return next((other for other in known if sorted(other) == sorted(word)), None)
+
+
+def _no_verb(before: list[str]) -> int:
+    """Refuse a command line of flags alone."""
+    from netlab.objects.problems import did_you_mean
+
+    flag = before[0] if before else ""
+    if flag.startswith("--") and not flag.startswith(GLOBAL_WITH_VALUE):
+        meant = did_you_mean(flag, ("--help", "--version", "--lab", "--namespace"))
+        hint = f"did you mean {meant}?" if meant else "netlab --help"
+        raise UsageError(f"there is no flag {flag} without a verb", hint=hint)
+    raise UsageError("which verb?", hint="netlab --help lists them")
 
 
 _OTHER_NAMES = {

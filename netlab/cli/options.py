@@ -109,10 +109,11 @@ def warn(text: str) -> None:
     sys.stderr.write(f"Warning: {text}\n")
 
 
-def parse_targets(words: list[str]) -> list[Target]:
+def parse_targets(words: list[str], such_as: str = "") -> list[Target]:
     """`pods`, `pod NAME…`, `pod/NAME svc/NAME`, `svc,rs` → (kind, name or "")."""
     if not words:
-        raise UsageError("which objects?", hint=f"name a kind: {_KIND_WORDS}")
+        hint = f"such as {such_as}" if such_as else f"name a kind: {_KIND_WORDS}"
+        raise UsageError("which objects?", hint=hint)
     if any("/" in word for word in words):
         return [slashed(word) for word in words]
     kinds = [kind for word in words[0].split(",") if word for kind in kinds_of(word)]

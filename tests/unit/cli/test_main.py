@@ -87,6 +87,7 @@ def test_unknown_verbs_get_a_guess(word: str, near: str, capsys: Capture) -> Non
         (("delete",), "which objects?"),
         (("completion", "fish"), "invalid choice: 'fish'"),
         (("-n",), "which verb?"),
+        (("--halp",), "there is no flag --halp without a verb"),
     ],
 )
 def test_mistakes_are_named_with_a_hint(
@@ -188,3 +189,41 @@ def test_a_dry_run_can_be_read_by_programs(tmp_path: Path, capsys: Capture) -> N
     assert found["lab"] == "mine"
     assert "ip netns add mine.master001" in found["commands"]
     assert found["objects"] == [{"resource": "pod", "name": "p", "namespace": "default"}]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("pu",), "did you mean 'netlab up'?"),
+        (("my/lab.yaml",), "did you mean 'netlab up my/lab.yaml'?"),
+        (("up", "x.yaml", "--dryrun"), "did you mean --dry-run?"),
+        (("get", "pods", "--namspace=x"), "did you mean --namespace?"),
+        (("--halp",), "did you mean --help?"),
+        (("--verison",), "did you mean --version?"),
+        (("up", "x.yaml", "--zzz"), "netlab up --help"),
+    ],
+)
+def test_hints_name_what_was_most_likely_meant(
+    words: tuple[str, ...], hint: str, capsys: Capture
+) -> None:
+    assert run(*words) == 2
+    assert capsys.readouterr().err.endswith(f"  hint: {hint}\n")
+
+
+@pytest.mark.parametrize("verb", ["rollout", "set", "create"])
+def test_the_usage_of_verbs_in_two_words_has_place_for_the_second(
+    verb: str, capsys: Capture
+) -> None:
+    assert run(verb, "--help") == 0
+    assert capsys.readouterr().out.startswith(f"usage: netlab {verb} WHAT [ARGUMENTS]\n")
+
+
+def test_a_lab_named_by_the_environment_is_said_to_be(
+    no_labs: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (no_labs / "a").mkdir()
+    monkeypatch.setenv("NETLAB_LAB", "gone")
+    assert run("get", "pods") == 1
+    assert capsys.readouterr().err == (
+        "error: there is no lab named gone, which NETLAB_LAB says\n  hint: running: a\n"
+    )

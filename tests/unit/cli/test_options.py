@@ -98,3 +98,9 @@ def test_what_is_not_there_comes_with_the_way_to_what_is(
     assert capsys.readouterr().err == (
         'error: pods "x" not found\n  hint: netlab get pods -A lists those there are\n'
     )
+
+
+def test_no_objects_where_few_kinds_will_do_gets_an_example() -> None:
+    with pytest.raises(UsageError) as refused:
+        options.parse_targets([], "deploy/NAME …")
+    assert refused.value.hint == "such as deploy/NAME …"
