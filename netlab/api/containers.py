@@ -28,7 +28,8 @@ def _named(pod: Object, wanted: str) -> str:
     if not wanted:
         raise BadRequest(
             f"a container name must be specified for pod {name(pod)}, "
-            f"choose one of: [{' '.join(every)}]"
+            f"choose one of: [{' '.join(every)}]",
+            hint=f"such as -c {every[0]}",
         )
     if wanted not in every:
         raise BadRequest(

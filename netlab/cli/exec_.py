@@ -46,4 +46,5 @@ def run(arguments: argparse.Namespace) -> int:
     pod = options.pod_of(arguments)
     tty = arguments.tty and sys.stdin.isatty()
     join = Join(arguments.namespace, pod, arguments.container, arguments.stdin, tty)
-    return exec_(options.socket_path(arguments), join, argv)
+    with options.looked_into(arguments.namespace, pod):
+        return exec_(options.socket_path(arguments), join, argv)

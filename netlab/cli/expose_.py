@@ -88,7 +88,8 @@ def _selector(owner: Object) -> dict[str, str]:
         selector = found.get("matchLabels", found)
     if not selector:
         raise UsageError(
-            f"{owner['kind'].lower()} {meta.name(owner)} has no labels to select its pods by"
+            f"{owner['kind'].lower()} {meta.name(owner)} has no labels to select its pods by",
+            hint=f"netlab label {owner['kind'].lower()} {meta.name(owner)} app={meta.name(owner)}",
         )
     return dict(selector)
 

@@ -45,7 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.since:
         query["sinceSeconds"] = options.seconds(arguments.since)
     pod = options.pod_of(arguments)
-    with options.client(arguments) as client:
+    looked_into = options.looked_into(arguments.namespace, pod)
+    with options.client(arguments) as client, looked_into:
         wanted = {name: value for name, value in query.items() if value or name == "tailLines"}
         for chunk in client.logs(arguments.namespace, pod, query=wanted):
             sys.stdout.buffer.write(chunk)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.client.sync import Client
-from netlab.errors import NetlabError, NotFound, UsageError
+from netlab.errors import ApiError, NetlabError, NotFound, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
 from netlab.objects.meta import Object
@@ -223,6 +224,18 @@ def pod_of(arguments: argparse.Namespace) -> str:
     if not running:
         raise NetlabError(f"no pod of {word} is running", hint=f"netlab get pods -l {selector}")
     return meta.name(running[0])
+
+
+@contextlib.contextmanager
+def looked_into(namespace: str, pod: str) -> Iterator[None]:
+    """What the server refuses of a pod, without saying what to do, gets the way to its reasons."""
+    try:
+        yield
+    except ApiError as error:
+        if error.hint is None and not isinstance(error, NotFound):
+            where = "" if namespace == "default" else f" -n {namespace}"
+            error.hint = f"netlab describe pod {pod}{where}"
+        raise
 
 
 def selector_of(owner: Object) -> str:

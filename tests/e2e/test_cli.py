@@ -180,6 +180,18 @@ def test_exec_passes_input_output_and_exit_codes(lab: Machine) -> None:
     assert typed.stdout == b"ABC"
 
 
+@pytest.mark.parametrize("argv", [("exec", "nowhere", "--", "ls"), ("logs", "nowhere")])
+def test_of_a_pod_that_does_not_run_it_says_where_the_reason_is(
+    lab: Machine, argv: tuple[str, ...]
+) -> None:
+    pod = "{nodeSelector: {disk: ssd}, containers: [{name: c, image: nginx}]}"
+    text = f"{{apiVersion: v1, kind: Pod, metadata: {{name: nowhere}}, spec: {pod}}}"
+    lab.netlab("apply", "-f", lab.lab_file(text, "nowhere.yaml"))
+    refused = lab.netlab(*argv, code=1).stderr
+    assert refused.endswith("\n  hint: netlab describe pod nowhere\n")
+    lab.netlab("delete", "pod", "nowhere")
+
+
 def test_logs(lab: Machine) -> None:
     assert lines(lab, "logs", "client") == ["started"]
     assert lines(lab, "logs", "client", "--tail=0") == []
