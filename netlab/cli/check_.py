@@ -76,6 +76,7 @@ def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
     from netlab import lab, manifest
 
     files = arguments.files + arguments.filename
+    _refuse_names(files)
     if not files:
         files = lab.sources(lab.choose(arguments.lab))
     checks = manifest.load(files).checks
@@ -92,6 +93,15 @@ def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
             hint="see topologies/quickstart.yaml for some",
         )
     return chosen
+
+
+def _refuse_names(files: Sequence[str]) -> None:
+    """`netlab check web-answers` is meant for a check, and a file is looked for."""
+    for word in files:
+        if not Path(word).suffix and os.sep not in word and word != "-" and not Path(word).exists():
+            raise UsageError(
+                f"{word}: there is no such file", hint=f"for the check of that name: --only {word}"
+            )
 
 
 def _world(arguments: argparse.Namespace, directory: Path) -> World:
@@ -156,7 +166,13 @@ def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> No
         return
     for result in results:
         _print(result)
-    failed = sum(not result.passed for result in results)
     sys.stdout.flush()
-    verdict = f"{failed} of {len(results)} failed" if failed else f"all {len(results)} passed"
-    sys.stderr.write(f"{verdict}\n")
+    sys.stderr.write(f"{_verdict([result.status for result in results])}\n")
+
+
+def _verdict(statuses: Sequence[str]) -> str:
+    """`1 of 3 failed, 1 of 3 could not run`, or that all is well."""
+    words = {"fail": "failed", "error": "could not run"}
+    counts = [(statuses.count(status), what) for status, what in words.items()]
+    said = [f"{count} of {len(statuses)} {what}" for count, what in counts if count]
+    return ", ".join(said) or f"all {len(statuses)} passed"

@@ -121,10 +121,20 @@ def _dispatch(words: list[str]) -> int:
 def parse(verb: Verb, words: list[str], command: list[str]) -> argparse.Namespace:
     """The verb's arguments; `command` is what stands behind `--`."""
     parser = parser_of(verb)
+    _refuse_unknown(parser, words)
     return parser.parse_intermixed_args(
         [_with_value(parser, word) for word in words],
         argparse.Namespace(lab=None, command_words=command),
     )
+
+
+def _refuse_unknown(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """argparse takes `--flag=a b` for no flag, as it has a space, and would pass it on."""
+    for word in words:
+        flag, equals, _ = word.partition("=")
+        looks_like_one = equals and re.fullmatch(r"--[a-z-]+", flag) and " " in word
+        if looks_like_one and flag not in parser._option_string_actions:
+            parser.error(f"unrecognized arguments: {word}")
 
 
 def _with_value(parser: argparse.ArgumentParser, word: str) -> str:

@@ -113,7 +113,10 @@ def _sender(check: PathCheck, world: World) -> Place:
         pods = pods_of(sender.name, sender.namespace, world)
         ready = [key for key in pods if key in world.places and meta.is_ready(world.pods[key])]
         if not ready:
-            raise CannotRun(f"Deployment {sender.namespace}/{sender.name} has no ready pod")
+            raise CannotRun(
+                f"Deployment {sender.namespace}/{sender.name} has no ready pod",
+                hint=f"see `netlab get pods -n {sender.namespace}`",
+            )
         return world.places[sorted(ready)[0]]
     name = f"{sender.namespace}/{sender.name}" if sender.kind == "pod" else sender.name
     return _place(world, name, sender.kind)
@@ -122,7 +125,8 @@ def _sender(check: PathCheck, world: World) -> Place:
 def _place(world: World, name: str, kind: str) -> Place:
     place = world.places.get(name)
     if place is None or place.role != kind:
-        raise CannotRun(f"there is no running {kind} {name}", hint="see `netlab status`")
+        where = "netlab get pods -A" if kind == "pod" else "netlab status"
+        raise CannotRun(f"there is no running {kind} {name}", hint=f"see `{where}`")
     return place
 
 

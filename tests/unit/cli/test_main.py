@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from netlab.cli import check_
 from netlab.cli import main as entry
 from netlab.cli.verbs import HIDDEN, VERBS
+from netlab.errors import UsageError
 from netlab.kernel import paths
 
 Capture = pytest.CaptureFixture[str]
@@ -70,6 +72,7 @@ def test_unknown_verbs_get_a_guess(word: str, near: str, capsys: Capture) -> Non
         (("get", "pod", "x", "-A"), "cannot be retrieved by name across all namespaces"),
         (("get", "pods,svc", "-w"), "watch shows the table of one kind"),
         (("get", "--bogus"), "unrecognized arguments: --bogus"),
+        (("run", "x", "--image=i", "--bogus={a: b}"), "unrecognized arguments: --bogus={a: b}"),
         (("up",), "which lab?"),
         (("up", "/nonexistent.yaml"), "there is no such file"),
         (("apply",), "required: -f/--filename"),
@@ -227,3 +230,25 @@ def test_a_lab_named_by_the_environment_is_said_to_be(
     assert capsys.readouterr().err == (
         "error: there is no lab named gone, which NETLAB_LAB says\n  hint: running: a\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("statuses", "verdict"),
+    [
+        (["pass", "pass"], "all 2 passed"),
+        (["pass", "fail"], "1 of 2 failed"),
+        (["error", "error"], "2 of 2 could not run"),
+        (["fail", "error", "pass"], "1 of 3 failed, 1 of 3 could not run"),
+    ],
+)
+def test_what_could_not_run_has_not_failed(statuses: list[str], verdict: str) -> None:
+    assert check_._verdict(statuses) == verdict
+
+
+def test_the_name_of_a_check_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "checks").touch()
+    check_._refuse_names(["checks", "-", "none.yaml", "no/file"])
+    with pytest.raises(UsageError) as refused:
+        check_._refuse_names(["to-web"])
+    assert refused.value.hint == "for the check of that name: --only to-web"
