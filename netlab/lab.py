@@ -171,7 +171,11 @@ def down(name: str, *, progress: Progress) -> None:
     directory = paths.lab_dir(name)
     with lablock.held(directory, "netlab down", tell=progress):
         progress(f"taking {name} down")
-        teardown.teardown(directory)
+        try:
+            teardown.teardown(directory)
+        except KeyboardInterrupt:
+            rest = f"netlab down {name} does the rest"
+            raise KeyboardInterrupt(f"lab {name} is down half-way; {rest}") from None
 
 
 def names() -> list[str]:
