@@ -52,17 +52,25 @@ OPTIONAL_TOOLS = {
 
 def checks() -> list[Finding]:
     """Everything `netlab doctor` says of this machine."""
+    able = privileges()
     return [
-        privileges(),
+        able,
         *tools(),
         *optional_tools(),
-        *kernel_features(),
-        user_namespaces(),
+        *(_tries() if able.ok else ()),
         open_files(),
-        *bounds(cgroups.detect()),
-        *surroundings.findings(),
+        surroundings.modules(),
+        surroundings.init(),
         *leftovers(),
     ]
+
+
+def _tries() -> Iterator[Finding]:
+    """What is found out by trying: without privileges all would fail, whatever the machine is."""
+    yield from kernel_features()
+    yield user_namespaces()
+    yield from bounds(cgroups.detect())
+    yield surroundings.overlays()
 
 
 def require_tools() -> None:
@@ -80,7 +88,11 @@ def privileges() -> Finding:
     wanted = {12: "CAP_NET_ADMIN", 21: "CAP_SYS_ADMIN"}
     effective = _effective_capabilities()
     lacking = [name for bit, name in wanted.items() if not effective >> bit & 1]
-    detail = f"lacks {', '.join(lacking)}" if lacking else "may make namespaces and mounts"
+    detail = (
+        f"lacks {', '.join(lacking)}: the kernel's features are not tried"
+        if lacking
+        else "may make namespaces and mounts"
+    )
     return Finding("privileges", not lacking, detail, "run it with sudo" if lacking else "")
 
 

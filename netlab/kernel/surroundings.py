@@ -1,4 +1,4 @@
-"""What a container keeps from the labs in it, each thing looked at: modules, an init, overlays.
+"""What a container keeps from the labs in it: modules, an init, overlays. `netlab doctor` says it.
 
 Most privileged CI runs in one. None of this keeps a lab from standing up; what it costs is said.
 """
@@ -21,11 +21,6 @@ mount -t tmpfs none /tmp
 mkdir /tmp/more
 mount -t overlay -o lowerdir=/tmp/more:/usr none /usr
 """
-
-
-def findings() -> list[Finding]:
-    """What `netlab doctor` says of what is around the labs."""
-    return [modules(), init(), overlays()]
 
 
 def modules_can_be_loaded() -> bool:

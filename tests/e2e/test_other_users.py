@@ -273,6 +273,11 @@ def test_labs_side_by_side_are_each_its_users_own(
     assert "lab t: running" in said
     assert "lab u: another user's" in said
     assert "leads nowhere" not in said
+    # Whatever the machine is, she may not try: that is all there is to say of it.
+    assert "the kernel's features are not tried" in said
+    assert not {"network namespaces", "overlays", "memory bound"} & {
+        line[6:].partition(":")[0] for line in said.splitlines()
+    }
 
 
 def test_others_are_refused_with_a_hint(imported: Machine) -> None:
