@@ -14,6 +14,7 @@ from netlab.objects import podwarnings
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.store.deletion import Propagation, is_over
 from netlab.store.registry import PatchType
+from netlab.workload import unknown
 
 APPLY: PatchType = "application/apply-patch+yaml"
 MERGE: PatchType = "application/merge-patch+json"
@@ -52,7 +53,7 @@ async def update(call: Call) -> web.Response:
 def _warn(call: Call, obj: Object, *, created: bool) -> None:
     """Of what a template asks for, or a pod when it is created, which settles it for good."""
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
-        call.warnings += podwarnings.warnings(obj)
+        call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
 
 
 async def _body(call: Call) -> Object:
