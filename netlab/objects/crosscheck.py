@@ -40,12 +40,15 @@ Found = Iterator[tuple[Entry, FieldProblem]]
 
 def cross_problems(entries: list[Entry]) -> Found:
     """Everything wrong between the objects of an input."""
+    labs = [entry for entry in entries if entry.intake.kind == "Lab"]
+    if len(labs) > 1:  # whose objects are whose cannot be told: all else would be guessed
+        yield from _second_labs(labs)
+        return
     yield from _duplicates(entries)
-    yield from _second_labs([entry for entry in entries if entry.intake.kind == "Lab"])
     services = [entry for entry in entries if entry.intake.kind == "Service"]
     yield from _node_ports(services)
     yield from _cluster_ips(services)
-    lab = next((entry.intake.lab for entry in entries if entry.intake.lab), None)
+    lab = labs[0].intake.lab if labs else None
     if lab is not None:
         for entry in entries:
             yield from ((entry, problem) for problem in _in_lab(entry.intake, lab))
@@ -82,7 +85,8 @@ def _identity(taken: Intake) -> tuple[str, str, str] | None:
 def _second_labs(labs: list[Entry]) -> Found:
     for entry in labs[1:]:
         message = "a second Lab: one input describes one lab"
-        yield entry, FieldProblem(("kind",), message, f"the first is at {labs[0]}")
+        hint = f"the first is at {labs[0]}: bring each up by itself"
+        yield entry, FieldProblem(("kind",), message, hint)
 
 
 def _node_ports(services: list[Entry]) -> Found:
@@ -197,5 +201,5 @@ def _known(path: Path, what: str, name: str, lab: Lab) -> Iterator[FieldProblem]
     have = nodes if what == "node" else [client.name for client in lab.external.clients]
     if name not in have:
         meant = did_you_mean(name, have)
-        hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(have) or 'none'}"
+        hint = f'did you mean "{meant}"?' if meant else f"it has: {', '.join(have) or 'none'}"
         yield invalid(path, name, f"the lab has no {what} of that name", hint)
