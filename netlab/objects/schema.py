@@ -217,8 +217,9 @@ def _walk_mapping(
 
 def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
     wanted = " or ".join(_WORDS[name] for name in schema.types)
+    hint = _known_fields(schema, "its fields are") if not isinstance(value, dict | list) else None
     return FieldProblem(
-        path, f"must be {wanted}, not {_describe(value, schema)}", None, "FieldValueTypeInvalid"
+        path, f"must be {wanted}, not {_describe(value, schema)}", hint, "FieldValueTypeInvalid"
     )
 
 
@@ -264,9 +265,9 @@ def _fits(value: Any, schema: Schema | None) -> bool:
     return value is None or not schema.python_types or type(value) in schema.python_types
 
 
-def _known_fields(schema: Schema) -> str | None:
+def _known_fields(schema: Schema, words: str = "there are") -> str | None:
     """A hint with all fields there are, where they are few enough to read."""
-    return f"there are {', '.join(schema.fields)}" if 0 < len(schema.fields) <= 12 else None
+    return f"{words} {', '.join(schema.fields)}" if 0 < len(schema.fields) <= 12 else None
 
 
 def _misplaced(value: dict[str, Any], schema: Schema) -> dict[str, Path]:
