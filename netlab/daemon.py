@@ -350,7 +350,7 @@ class Daemon:
         path = paths.namespace(self._directory, plan.internet_name(self.lab))
         await self._internet.start(path)
         self._stack.push_async_callback(self._internet.detach)
-        addresses = plan.public_ips(self.lab)
+        addresses = plan.web_ips(self.lab)
         listeners = (Listener(80, "http", "internet"), Listener(443, "http", "internet"))
         container = ServedContainer("internet", listeners, {})
         pages = ServedPod("internet", str(path), addresses, (container,))

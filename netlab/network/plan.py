@@ -165,9 +165,9 @@ def client(lab: Lab, entry: Client) -> Namespace:
 
 
 def internet(lab: Lab) -> Namespace:
-    """Everything else there is: the gateway, which forwards nothing, and a public address."""
+    """Everything else there is: the gateway, which forwards nothing, and public addresses."""
     name = internet_name(lab)
-    public = tuple(a for a in PUBLIC_ADDRESSES if _v6(lab) or ":" not in a)
+    public = tuple(str(ipaddress.ip_interface(ip)) for ip in web_ips(lab))
     link = _uplink(name, names.NODE_LINK, lab.external.gateway_ips, lab.external.cidrs)
     return Namespace(
         name=name,
@@ -179,6 +179,27 @@ def internet(lab: Lab) -> Namespace:
 def public_ips(lab: Lab) -> tuple[str, ...]:
     """What the internet's own names have for addresses, bare."""
     return tuple(a.split("/")[0] for a in PUBLIC_ADDRESSES if _v6(lab) or ":" not in a)
+
+
+def web_ips(lab: Lab) -> tuple[str, ...]:
+    """Where the internet has web pages: its own addresses, and those the Lab gives to names.
+
+    An address out of the lab's own ranges, say a node's, stays that of whom it belongs to.
+    """
+    given = [ip for ips in lab.external.names.values() for ip in ips]
+    return tuple(dict.fromkeys((*public_ips(lab), *(ip for ip in given if _is_outside(lab, ip)))))
+
+
+def _is_outside(lab: Lab, text: str) -> bool:
+    address = ipaddress.ip_address(text)
+    ranges = (*lab.pod_cidrs, *lab.service_cidrs, *lab.node_network, *lab.external.cidrs)
+    special = address.is_loopback or address.is_multicast or address.is_unspecified
+    return not (
+        special
+        or address.is_link_local
+        or (address.version == 6 and not _v6(lab))
+        or any(address in ipaddress.ip_network(cidr) for cidr in ranges)
+    )
 
 
 def pod_link(

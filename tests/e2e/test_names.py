@@ -164,6 +164,12 @@ def test_names_of_the_internet(lab: Machine) -> None:
     assert (reply.header.rcode, reply.rr) == (RCODE.NOERROR, [])
 
 
+def test_each_name_of_the_internet_has_a_page(lab: Machine) -> None:
+    for name in ("example.com", "db.partner.io", "shop.example", "api.example.org"):
+        page = lab.netlab("exec", "client", "--", "curl", "-sS", "--max-time", "5", name)
+        assert page.stdout.startswith(f"you reached {name} on the lab's internet\n")
+
+
 def test_they_are_found_through_the_search_domains(lab: Machine) -> None:
     for name in ("example.com", "kubernetes.default", "outside"):
         lab.netlab("exec", "client", "--", "getent", "hosts", name)

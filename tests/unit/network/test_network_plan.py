@@ -159,3 +159,14 @@ def test_pod_address_outside_its_nodes_range_is_refused():
     entry = lab().nodes[1]
     with pytest.raises(ValueError, match=r"10\.244\.9\.9 lies in none of 10\.244\.1\.0/24"):
         plan.pod_link(lab(), entry, "default", "web", "u", ["10.244.9.9"])
+
+
+def test_the_internet_has_the_addresses_that_names_are_given_unless_they_are_the_labs():
+    given = ["203.0.113.10", "198.51.100.1", "2001:db8::9", "127.0.0.1"]
+    inside = ["10.10.11.10", "10.244.1.2", "10.96.0.1", "172.16.110.200"]
+    names_ = {"a.example": given, "b.example": inside, "c.example": "203.0.113.10"}
+    made = lab(external={"names": names_})
+    assert plan.web_ips(made) == ("198.51.100.1", "203.0.113.10")
+    loopback = plan.internet(made).link("lo")
+    assert loopback.addresses == ("198.51.100.1/32", "203.0.113.10/32")
+    assert plan.public_ips(made) == ("198.51.100.1",)
