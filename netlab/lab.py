@@ -350,9 +350,13 @@ def _keep_lab_file(lab: Lab, directory: Path) -> bool:
     """Note what the lab is to be; True if that is something else than it was."""
     file = paths.lab_file(directory)
     before = read_lab(directory) if file.exists() else lab
-    if replace(before, load_balancer_pools=lab.load_balancer_pools) != lab:
+    as_before = replace(before, load_balancer_pools=lab.load_balancer_pools)
+    if as_before != lab:
+        was, is_to_be = as_before.to_object()["spec"], lab.to_object()["spec"]
+        others = ", ".join(name for name in is_to_be if was[name] != is_to_be[name])
         raise UsageError(
-            f"lab {lab.name} is up with other nodes, networks or settings than this file's",
+            f"lab {lab.name} is up with other nodes, networks or settings than this file's: "
+            f"{others} would change",
             hint=f"sudo netlab down --lab {lab.name}, then up again; "
             "objects and loadBalancer alone may change",
         )
