@@ -6,6 +6,9 @@
     sudo netlab check --junit report.xml
 
 Exit code: 0 all passed, 1 one failed, 2 one could not be run.
+
+-o json: {checks: [CHECK]}, with name, description, status (pass, fail, error), passed, outcome,
+reasons, causes, path, hops, dnat, masquerade, sourceSeen, endpoints, resolved, said, seconds.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Looks at this machine and says what is missing, what is left over, and what mends it.
 
 Exit code: 0 labs can run here, 3 something they need is missing.
+
+-o json: [{name, ok, detail, fix, required}]
 """
 
 from __future__ import annotations

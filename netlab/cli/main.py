@@ -33,9 +33,11 @@ class Parser(argparse.ArgumentParser):
         sys.exit(2)
 
     def _meant_by(self, message: str) -> str | None:
-        """The flag that an unknown one most likely means."""
+        """The flag, or the one of a few values, that an unknown one most likely means."""
         from netlab.objects.problems import did_you_mean
 
+        if choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
+            return did_you_mean(choice[1], re.findall(r"'(.*?)'", choice[2]))
         found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
         known = [flag for flag in self._option_string_actions if flag.startswith("--")]
         return did_you_mean(found[1], known) if found else None

@@ -11,6 +11,8 @@ render and diff need neither root nor a lab. What cannot be used in the objects 
 out, as kube-proxy does. In nftables mode --save takes the output of nft list ruleset.
 The settings file has kube-proxy's own names: mode, nodeName, nodeIPs, clusterCIDR, masqueradeAll …
 
+-o json, of diff: [{kind, table, chain, service, wanted, found}]
+
 Exit code: 0 done, or no difference; 1 a difference, or a failure; 2 unreadable input; 3 no root.
 """
 

@@ -5,6 +5,8 @@
     sudo netlab rules web -o json
 
 Reads the rules that are in force in the node's namespace, with their counters.
+
+-o json: [{node, family, causes, rules: [{table, chain, rule, words, packets, share, rules}]}]
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Shows what a lab consists of and how to reach it. Exit code 1 if something does not work yet."""
+"""Shows what a lab consists of and how to reach it. Exit code 1 if something does not work yet.
+
+-o json: {lab, running, waitingFor: [TEXT], pods: [POD]}; of several labs {NAME: the same}.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         return _list(labs, arguments)
     if arguments.output == "json":
-        print(json.dumps({"lab": spec.to_object(), **state}, indent=2))
+        print(json.dumps(_json(spec, state), indent=2))
     else:
         print(options.unsudoed(_folded("\n".join(overview(spec, state)))))
     return int(bool(state["waitingFor"]))
+
+
+def _json(spec: Lab, state: dict[str, Any]) -> dict[str, Any]:
+    return {"lab": spec.to_object(), **state}
 
 
 def _folded(text: str) -> str:
@@ -54,7 +61,7 @@ def _list(labs: list[str], arguments: argparse.Namespace) -> int:
 
     states = {name: found for name in labs if (found := _status(name))}
     if arguments.output == "json":
-        print(json.dumps({name: state for name, (_, state) in states.items()}, indent=2))
+        print(json.dumps({name: _json(*found) for name, found in states.items()}, indent=2))
     else:
         print(
             align([["LAB", "STATE", "NODES"], *([name, *_row(states.get(name))] for name in labs)])

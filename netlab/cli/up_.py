@@ -10,6 +10,9 @@ missing), and on one that has crashed three times. The lab stays up then.
 
 Exit code: 0 all is ready, 1 something is not, and is named with the reason; 2 a file is wrong, and
 nothing was touched.
+
+-o json: {lab, seconds, applied: [{resource, name, result, warnings}], waitingFor: [TEXT]}; with
+--dry-run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
 """
 
 from __future__ import annotations

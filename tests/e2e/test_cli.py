@@ -245,6 +245,16 @@ def test_rules_count_what_passes(lab: Machine) -> None:
     assert "DNS alone" in lab.netlab("rules", "headless", code=1).stderr
 
 
+@pytest.mark.parametrize("words", [("status",), ("rules", "web"), ("check",), ("doctor",)])
+def test_help_names_the_fields_of_what_is_for_programs(lab: Machine, words: tuple[str]) -> None:
+    file = [lab.lab_file(CHECK, "check.yaml")] if words == ("check",) else []
+    done = lab.netlab(*words, *file, "-o", "json")
+    found = json.loads(done.stdout)
+    entries = found.get("checks", [found]) if isinstance(found, dict) else found
+    said = set(re.findall(r"\w+", lab.netlab(words[0], "--help").stdout))
+    assert set(entries[0]) <= said
+
+
 def test_status_and_kubeconfig(lab: Machine) -> None:
     assert lines(lab, "status")[0] == "lab cli: running"
     state = json.loads(lab.netlab("status", "-o", "json").stdout)

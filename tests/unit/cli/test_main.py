@@ -202,6 +202,7 @@ def test_a_dry_run_can_be_read_by_programs(tmp_path: Path, capsys: Capture) -> N
         (("up", "x.yaml", "--dryrun"), "did you mean --dry-run?"),
         (("get", "pods", "--namspace=x"), "did you mean --namespace?"),
         (("--halp",), "did you mean --help?"),
+        (("proxy", "rendr", "-f", "x"), "did you mean render?"),
         (("--verison",), "did you mean --version?"),
         (("up", "x.yaml", "--zzz"), "netlab up --help"),
     ],
