@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from netlab.objects import meta
 from netlab.workload import crilog
 from netlab.workload.client import ResponderClient
 from netlab.workload.sandbox import SandboxProcess
+
+_PATIENCE = 0.5
+"""Seconds until one who follows the log of a silent container hears that it has ended."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,15 @@ async def of_server(
     )
     async for seconds, text in lines:
         yield Line(_rfc3339(seconds), text.encode() + b"\n")
+
+
+async def of_silent(run: PodRun, container: str, wanted: Wanted) -> AsyncIterator[Line]:
+    """Nothing, of what has no process and serves nothing (`pause`), for as long as it runs."""
+    while wanted.follow and run.state(container).running:
+        await asyncio.sleep(_PATIENCE)
+    nothing: tuple[Line, ...] = ()
+    for line in nothing:
+        yield line
 
 
 async def rendered(lines: AsyncIterator[Line], wanted: Wanted) -> AsyncIterator[bytes]:

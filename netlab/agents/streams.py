@@ -13,6 +13,7 @@ from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
 from netlab.kernel import netns
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.workload.behaviour import behaviour
 from netlab.workload.session import AttachSession, ExecSession
 
 
@@ -75,7 +76,7 @@ class LabStreams:
         timestamps: bool,
         previous: bool,
     ) -> AsyncGenerator[bytes, None]:
-        """What the container wrote; for a built-in server, its access log."""
+        """What the container wrote; for a built-in server, its access log; of `pause`, nothing."""
         kubelet, run = self._ready(), self._run(pod)
         wanted = containerlogs.Wanted(follow, tail_lines, since, timestamps)
         known = await kubelet.commands.process(run, container)
@@ -83,6 +84,8 @@ class LabStreams:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
+        elif behaviour(run.spec_of(container)).kind != "server":
+            entries = containerlogs.of_silent(run, container, wanted)
         else:
             entries = containerlogs.of_server(kubelet.keeper.client, run, container, wanted)
         async for chunk in containerlogs.rendered(entries, wanted):

@@ -197,6 +197,14 @@ def test_logs(lab: Machine) -> None:
     assert lines(lab, "logs", "client", "--tail=0") == []
 
 
+def test_what_writes_nothing_has_an_empty_log(lab: Machine) -> None:
+    assert lines(lab, "logs", "deploy/dnsmasq", "-n", "kube-system") == []
+    lab.netlab("run", "silent", "--image=registry.k8s.io/pause")
+    lab.netlab("wait", "--for=condition=Ready", "pod/silent")
+    assert lines(lab, "logs", "silent") == []
+    lab.netlab("delete", "pod", "silent", "--now")
+
+
 def test_run_expose_scale_delete(lab: Machine) -> None:
     made = lines(lab, "run", "hello", "--image=nginx", "--port=80", "--expose")
     assert made == ["pod/hello created", "service/hello created"]
