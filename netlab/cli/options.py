@@ -293,6 +293,9 @@ def _where_else(error: NotFound) -> str | None:
     if spaces and kind.namespaced:
         found = ", ".join(f"{space}/{name}" for space in spaces)
         return f"there is {found}: -n {spaces[0]}"
+    other = find(name)
+    if other is not None and other is not kind:
+        return f"to list both: netlab get {kind.plural},{other.plural}"
     meant = did_you_mean(name, sorted({other for _, other in there}))
     if meant:
         return f"did you mean {meant}?"

@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         return _dry_run(loaded, arguments)
     timeout = None if arguments.no_wait else options.duration(arguments.timeout)
+    if timeout is not None and timeout < 0:
+        raise UsageError("no time can be less than none", hint="--no-wait does not wait")
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
         brought = lab.up(loaded, files, progress=progress, timeout=timeout)

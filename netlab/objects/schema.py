@@ -217,7 +217,7 @@ def _walk_mapping(
 
 def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
     wanted = " or ".join(_WORDS[name] for name in schema.types)
-    hint = _known_fields(schema, "its fields are") if not isinstance(value, dict | list) else None
+    hint = _known_fields(schema, "its fields:") if not isinstance(value, dict | list) else None
     return FieldProblem(
         path, f"must be {wanted}, not {_describe(value, schema)}", hint, "FieldValueTypeInvalid"
     )
