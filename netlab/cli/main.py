@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
             hint = f"such as: {_first_example(self.epilog or '') or hint}"
         elif meant := self._meant_by(message):
             hint = f"did you mean {meant}?"
-        sys.stderr.write(f"error: {message}\n  hint: {hint}\n")
+        _complain(UsageError(message, hint=hint))
         sys.exit(2)
 
     def _meant_by(self, message: str) -> str | None:

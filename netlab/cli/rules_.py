@@ -140,7 +140,7 @@ def _service_name(word: str) -> str:
         return word
     kind, name = options.slashed(word)
     if kind.kind != "Service":
-        raise UsageError(f"{word} is no Service", hint="netlab rules svc/NAME")
+        raise UsageError(f"{word} is no Service", hint="sudo netlab rules svc/NAME")
     return name
 
 

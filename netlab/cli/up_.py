@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     files = arguments.files + arguments.filename
     if not files:
-        raise UsageError("which lab?", hint="netlab up topologies/quickstart.yaml")
+        raise UsageError("which lab?", hint="sudo netlab up topologies/quickstart.yaml")
     loaded = manifest.load(files)
     _refuse_other_lab(arguments.lab, loaded)
     options.warn_of_left_out(loaded)

@@ -110,6 +110,20 @@ def test_a_missing_argument_gets_an_example(capsys: Capture) -> None:
     assert capsys.readouterr().err.endswith("hint: such as: netlab apply -f web.yaml\n")
 
 
+def test_who_is_root_without_sudo_is_not_told_to_use_it(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    hints = {"rules": "netlab rules svc/web", "up": "netlab up topologies/quickstart.yaml"}
+    for verb, hint in hints.items():
+        monkeypatch.setenv("SUDO_USER", "her")
+        run(verb)
+        assert f": sudo {hint}\n" in capsys.readouterr().err
+        monkeypatch.delenv("SUDO_USER")
+        run(verb)
+        assert f": {hint}\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words", [("get", "pods"), ("describe", "svc/x"), ("logs", "x"), ("exec", "x", "--", "y")]
 )
