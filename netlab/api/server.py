@@ -36,7 +36,7 @@ from netlab.api.encoding import Encoder
 from netlab.api.negotiation import media_types, negotiate
 from netlab.api.paths import MethodNotAllowed, no_such_path
 from netlab.api.streams import PodStreams
-from netlab.errors import ApiError, BadRequest
+from netlab.errors import ApiError, BadRequest, NetlabError
 from netlab.kernel import caller
 from netlab.store.registry import Registry
 
@@ -193,7 +193,8 @@ def _failure(request: web.Request, error: Exception) -> ApiError:
     if isinstance(error, RecursionError):
         return BadRequest("the body of the request is nested too deeply")
     log.error("%s %s", request.method, request.path, exc_info=error)
-    return ApiError(f"Internal error occurred: {error!r}")
+    what = error.message if isinstance(error, NetlabError) else repr(error)
+    return ApiError(f"Internal error occurred: {what}")
 
 
 def _status_answer(error: ApiError) -> web.Response:
