@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from netlab.agents.podrun import PodRun, hostname
 from netlab.agents.volumes import Volumes
-from netlab.dns.config import resolv_conf
+from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
 from netlab.workload import podfiles
 from netlab.workload.bounds import bounds
@@ -46,22 +45,12 @@ def pod_resolv_conf(run: PodRun, names: Names) -> str:
     spec = meta.spec(run.pod)
     policy = spec.get("dnsPolicy") or "ClusterFirst"
     if policy == "Default" or (policy == "ClusterFirst" and run.host_network):
-        text = "".join(f"nameserver {address}\n" for address in names.upstreams)
+        given = ResolvConf(nameservers=names.upstreams)
     elif policy == "None":
-        text = ""
+        given = ResolvConf()
     else:
-        text = resolv_conf(meta.namespace(run.pod), names.dns, names.domain)
-    return text + _dns_config(spec.get("dnsConfig") or {})
-
-
-def _dns_config(config: dict[str, Any]) -> str:
-    lines = [f"nameserver {address}" for address in config.get("nameservers") or ()]
-    if config.get("searches"):
-        lines.append("search " + " ".join(str(domain) for domain in config["searches"]))
-    for option in config.get("options") or ():
-        value = f":{option['value']}" if option.get("value") else ""
-        lines.append(f"options {option.get('name')}{value}")
-    return "".join(f"{line}\n" for line in lines)
+        given = cluster_first(meta.namespace(run.pod), names.dns, names.domain)
+    return given.with_config(spec.get("dnsConfig") or {}).text()
 
 
 def host_aliases(run: PodRun) -> str:

@@ -78,12 +78,6 @@ class ClusterDns:
         return f"127.0.0.1#{self.responder_port}"
 
 
-def resolv_conf(namespace: str, dns_ip: str, domain: str) -> str:
-    """A pod's /etc/resolv.conf under dnsPolicy ClusterFirst, line by line as kubelet writes it."""
-    search = f"{namespace}.svc.{domain} svc.{domain} {domain}"
-    return f"search {search}\nnameserver {dns_ip}\noptions ndots:5\n"
-
-
 def reverse_zones(cidr: str) -> list[str]:
     """The zones below in-addr.arpa or ip6.arpa that make up a network.
 

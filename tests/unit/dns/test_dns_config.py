@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netlab.dns.config import ClusterDns, resolv_conf, reverse_zones
+from netlab.dns.config import ClusterDns, reverse_zones
 
 
 def test_nothing_of_the_machine_is_read() -> None:
@@ -33,11 +33,3 @@ def test_reverse_zones() -> None:
     assert reverse_zones("10.96.0.0/12")[-1] == "111.10.in-addr.arpa"
     assert reverse_zones("fd00:10::/32") == ["0.1.0.0.0.0.d.f.ip6.arpa"]
     assert len(reverse_zones("fd00:10::/31")) == 2
-
-
-def test_resolv_conf_as_kubelet_writes_it() -> None:
-    assert resolv_conf("default", "10.96.0.10", "cluster.local") == (
-        "search default.svc.cluster.local svc.cluster.local cluster.local\n"
-        "nameserver 10.96.0.10\n"
-        "options ndots:5\n"
-    )
