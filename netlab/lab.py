@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from netlab import waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
-from netlab.client.wire import BrokenAnswer, ControllerUnreachable
+from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
 from netlab.kernel import (
     caller,
@@ -44,6 +44,9 @@ Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
 
 START_TIMEOUT = 15.0
+
+STATUS_TIMEOUT = 8.0
+"""Seconds after which `status` says that the controller does not answer."""
 
 ROUNDS = 3
 """How often a controller that dies meanwhile is started again."""
@@ -416,9 +419,15 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     directory = running(name)
     spec = read_lab(directory)
     try:
-        with Client(paths.api_socket(directory)) as client:
+        with Client(paths.api_socket(directory), timeout=STATUS_TIMEOUT) as client:
             troubles = waiting.troubles(client, waiting.look(client))
             pods = client.list("Pod")
+    except Unanswered as error:
+        return spec, {
+            "running": True,
+            "waitingFor": [f"{error.message} ({_pid(directory)})"],
+            "pods": [],
+        }
     except _LOST:
         return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
     return spec, {"running": True, "waitingFor": troubles, "pods": list(pods)}

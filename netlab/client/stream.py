@@ -25,7 +25,7 @@ from netlab.client.websocket import (
     frame,
     upgrade_headers,
 )
-from netlab.client.wire import BrokenAnswer, connect, read_response, request_bytes
+from netlab.client.wire import BrokenAnswer, connect, read_response, request_bytes, send
 from netlab.errors import ApiError
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
@@ -94,9 +94,9 @@ def _run(
 
 def _open(socket_path: str, request_target: str) -> tuple[socket.socket, str]:
     """A websocket to the server, and the protocol that it chose."""
-    sock = connect(socket_path, timeout=10)
+    sock = connect(socket_path)
     try:
-        sock.sendall(request_bytes("GET", request_target, upgrade_headers(_PROTOCOLS), b""))
+        send(sock, request_bytes("GET", request_target, upgrade_headers(_PROTOCOLS), b""))
         with sock.makefile("rb", buffering=0) as stream:  # unbuffered: frames may follow at once
             response = read_response(stream)  # type: ignore[arg-type]
             if response.code != 101:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from netlab.client.wire import (
+    ANSWER_SECONDS,
     BrokenAnswer,
     Response,
+    Unanswered,
     connect,
     read_response,
     request_bytes,
@@ -31,10 +33,11 @@ class Client:
 
     What the server warns of (unknown fields, say) goes to `warn`, which keeps it in `warnings`
     as long as nobody puts another in its place.
-    Raises the `ApiError` that the server's Status stands for, and `ControllerUnreachable`.
+    Raises the `ApiError` that the server's Status stands for, `ControllerUnreachable`, and
+    `Unanswered` when nothing comes for `timeout` seconds.
     """
 
-    def __init__(self, socket_path: str | Path, *, timeout: float = 10.0) -> None:
+    def __init__(self, socket_path: str | Path, *, timeout: float = ANSWER_SECONDS) -> None:
         self._path = str(socket_path)
         self._timeout = timeout
         self._sock: socket.socket | None = None
@@ -90,8 +93,12 @@ class Client:
         if content:
             headers["Content-Type"] = content_type
         message = request_bytes(method, target(path, query), headers, content)
-        response = self._exchange(message)
-        data = response.read()
+        try:
+            response = self._exchange(message)
+            data = response.read()
+        except Unanswered:  # what comes later answers this request, not the next one
+            self.close()
+            raise
         if not response.keeps_alive:
             self.close()
         for text in _warnings(response):
@@ -107,6 +114,7 @@ class Client:
             response = read_response(stream)
             if response.code >= 300:
                 _checked(response, response.read())
+            sock.settimeout(None)
         except BaseException:
             stream.close()
             sock.close()

@@ -16,6 +16,10 @@ from netlab.errors import EnvironmentLacks, NetlabError
 
 _LINE = 64 * 1024
 
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 60.0
+"""After so long a controller without a word counts as hung, also on a busy machine."""
+
 
 class ControllerUnreachable(NetlabError):
     """Nobody answers on the lab's API socket."""
@@ -28,16 +32,33 @@ class BrokenAnswer(NetlabError):
         super().__init__(what, hint="netlab status shows whether the lab's controller still runs")
 
 
-def connect(path: str, timeout: float | None = None) -> socket.socket:
-    """A connection to the unix socket at `path`; `timeout` in seconds is for connecting alone."""
+class Unanswered(NetlabError):
+    """The controller took the request, or is there at least, and says nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the lab's controller runs, but does not answer: it is stopped, or hangs",
+            hint="netlab status; if it does not come back, end it (kill -9) and "
+            "`sudo netlab up FILE` starts another: pods go on meanwhile",
+        )
+
+
+def connect(path: str, answer_within: float = ANSWER_SECONDS) -> socket.socket:
+    """A connection to the unix socket at `path`.
+
+    Whatever is sent or awaited on it may take `answer_within` seconds, then it is `Unanswered`.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(timeout)
+    sock.settimeout(min(CONNECT_SECONDS, answer_within))
     try:
         sock.connect(path)
+    except TimeoutError:
+        sock.close()
+        raise Unanswered from None
     except OSError as error:
         sock.close()
         raise _unreachable(path, error) from None
-    sock.settimeout(None)
+    sock.settimeout(answer_within)
     return sock
 
 
@@ -135,6 +156,8 @@ def send(sock: socket.socket, message: bytes) -> None:
 def _broken_if_lost() -> Iterator[None]:
     try:
         yield
+    except TimeoutError:
+        raise Unanswered from None
     except ConnectionError:
         raise BrokenAnswer from None
 

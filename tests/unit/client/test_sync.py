@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.client.sync import Client, quote, target
-from netlab.client.wire import BrokenAnswer, ControllerUnreachable
+from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import AlreadyExists, ApiError, BadRequest, Expired, Invalid, NotFound
 
 
@@ -191,3 +191,15 @@ def test_logs(server: Any) -> None:
         server.call(lambda: server.streams.lines.append((2.0, "three")))
         assert next(following) == b"three\n"
         following.close()
+
+
+def test_a_controller_that_stands_still_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "api.sock"))
+        listening.listen()  # and never accept: as when it is stopped
+        client = Client(tmp_path / "api.sock", timeout=0.2)
+        with pytest.raises(Unanswered, match="does not answer"):
+            client.list("Pod")
+        with pytest.raises(Unanswered, match="does not answer"):
+            client.stream("/api/v1/pods")
+        client.close()
