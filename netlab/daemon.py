@@ -25,6 +25,7 @@ from aiohttp import web
 
 from netlab import lab as labs
 from netlab import waiting
+from netlab.agents import vigil
 from netlab.agents.announcer import Announcer
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
@@ -38,6 +39,7 @@ from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder import ResponderKeeper
 from netlab.agents.streams import LabStreams
+from netlab.agents.vigil import Vigil
 from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
@@ -79,7 +81,9 @@ class Daemon:
         self._api = InProcessApi(self.registry)
         self._informers = Informers(self._api)
         self._internet = self._internet_dns()
-        self._dns = DnsAgent(self._dns_server(), self._internet, self._informers)
+        names = self._dns_server()
+        self._dns = DnsAgent(names, self._internet, self._informers)
+        self._vigil = Vigil(vigil.processes(directory, names.dnsmasqs))
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
@@ -96,6 +100,8 @@ class Daemon:
         self._stack.callback(self._store.close)
         async with self._stack:
             self._create_initial_objects()
+            self._vigil.start()
+            self._stack.push_async_callback(self._vigil.stop)
             responder = asyncio.create_task(self._start_responder())
             runner = await self._serve_api()
             log.info("the API answers")
@@ -145,6 +151,7 @@ class Daemon:
     def _lacking(self) -> Iterator[str]:
         """What else will not work without somebody doing something, a line each."""
         yield from self._unsaved()
+        yield from self._vigil.silent()
         yield from self._network_agent.waiting_for() if self._network_agent else ()
         yield from self._announcer.waiting_for() if self._announcer else ()
 

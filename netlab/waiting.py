@@ -62,9 +62,10 @@ def look(client: Client, seconds: float = 0.0) -> State:
 def started(client: Client, timeout: float) -> None:
     """Wait until the nodes are there; the API answers before."""
     deadline = time.monotonic() + timeout
-    while STARTING in look(client).at_work:
+    while STARTING in (state := look(client)).at_work:
         if time.monotonic() > deadline:
-            raise NetlabError("the lab is still starting", hint="netlab status")
+            why = f": {state.lacking[0]}" if state.lacking else ""
+            raise NetlabError(f"the lab is still starting{why}", hint="netlab status")
         time.sleep(0.02)
 
 
@@ -82,6 +83,8 @@ def settle(client: Client, timeout: float, tell: Tell) -> State:
 def _awaited(client: Client, state: State) -> str:
     """`waiting for 2 of 7 pods, such as web-1: container …`."""
     names = [key for key, stuck in state.unready.items() if not stuck] or list(state.unready)
+    if state.lacking:
+        return f"waiting, but {state.lacking[0]}"
     if not names:
         return f"waiting: {state.at_work[0]}"
     reason = next(iter(reasons(client, names[:1])), names[0])

@@ -24,6 +24,7 @@ from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
 
 _READY_SECONDS = 5.0
+_ANSWER_SECONDS = 0.5
 _RESTART_SECONDS = (0.05, 5.0)  # the first wait, doubled up to the second
 # A reload reads every file again, so many at once are made one.
 _RELOAD_SECONDS = 0.05
@@ -147,20 +148,34 @@ class Dnsmasq:
         # It may have read its files before the last change, and was not yet able to be told.
         self._reload_now()
 
+    async def answers(self) -> None:
+        """Return once it has answered a question, at once while it is being started.
+
+        `OSError` when nobody is there to answer.
+        """
+        while self._ready:
+            with contextlib.suppress(TimeoutError):
+                await self._asked()
+                break
+
     async def _answering(self, child: process.Process) -> None:
-        """Ask for `version.bind`, which dnsmasq answers by itself, until it does."""
-        loop = asyncio.get_running_loop()
+        """Ask until it answers."""
         while child.poll() is None:
-            with namespaces.entered(self._netns):
-                sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-            with sock, contextlib.suppress(OSError):  # refused: not listening yet
-                sock.connect(("127.0.0.1", self.port))
-                sock.send(_VERSION)
-                async with asyncio.timeout(0.5):
-                    await loop.sock_recv(sock, 512)
+            with contextlib.suppress(OSError):  # refused: not listening yet
+                await self._asked()
                 return
             await asyncio.sleep(0.002)
         raise ChildProcessError
+
+    async def _asked(self) -> None:
+        """Ask for `version.bind`, which dnsmasq answers by itself, and wait a while for that."""
+        with namespaces.entered(self._netns):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        with sock:
+            sock.connect(("127.0.0.1", self.port))
+            sock.send(_VERSION)
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                await asyncio.get_running_loop().sock_recv(sock, 512)
 
     async def _restart_forever(self) -> None:
         """Wait for its end, however it comes, and start it again."""

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import json
 import socket
+import struct
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ _LINE_LIMIT = 64 * 1024 * 1024
 _FRAMES_LIMIT = 64 * 1024
 _START_SECONDS = 10.0
 _HAND_OVER_SECONDS = 30.0
+_CREDENTIALS = struct.Struct("=iII")  # struct ucred: process, user, group
 
 
 class Gone(NetlabError):
@@ -41,6 +43,17 @@ class Calls:
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
         self._connecting = asyncio.Lock()
+
+    @property
+    def peer(self) -> int | None:
+        """The process's id; None while there is no connection."""
+        if self._writer is None:
+            return None
+        connection = self._writer.get_extra_info("socket")
+        credentials = connection.getsockopt(
+            socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size
+        )
+        return int(_CREDENTIALS.unpack(credentials)[0])
 
     async def ensure(self, start: Callable[[], Process], log: Path) -> None:
         """Connect, having the process started unless it answers; `log` is where it complains."""
