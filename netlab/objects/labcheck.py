@@ -128,10 +128,14 @@ def _dns(dns: Mapping[str, Any]) -> Iterator[FieldProblem]:
 
 def _internet(spec: Spec) -> Iterator[FieldProblem]:
     """The names that the internet's DNS is to know, and whom it is to ask for others."""
+    domain = str((spec.get("dns") or {}).get("domain") or "cluster.local")
     for group, field in NAME_FIELDS:
         for name, addresses in ((spec.get(group) or {}).get(field) or {}).items():
             where: Path = ("spec", group, field, name)
             yield from fields.dns_subdomain(where, name.rstrip("."))
+            if f".{name.rstrip('.')}".endswith(f".{domain}"):
+                refusal = f"lies in {domain}, where the cluster's own DNS alone answers"
+                yield invalid(where, name, refusal)
             for text in split(addresses):
                 yield from fields.address(where, text)
     path: Path = ("spec", "external", "upstream")

@@ -209,6 +209,11 @@ def test_no_clients_when_the_list_is_empty():
             "RFC 1123 subdomain",
         ),
         (
+            {"nodes": 1, "external": {"names": {"web.default.svc.cluster.local": []}}},
+            "spec.external.names[web.default.svc.cluster.local]",
+            "where the cluster's own DNS alone answers",
+        ),
+        (
             {"nodes": 1, "external": {"upstream": "ns.example.com"}},
             "spec.external.upstream",
             "must be the address of a name server",
