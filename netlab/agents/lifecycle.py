@@ -54,8 +54,11 @@ class Lifecycle:
         known = known_status(run, container) if adopted else {}
         state.begin(at, container_id(run, container))
         state.started = bool(known.get("started")) or not has_probe(spec, "Startup")
-        state.ready = state.started and (
-            bool(known.get("ready")) or not has_probe(spec, "Readiness")
+        # An init container is ready by having ended well.
+        state.ready = (
+            state.started
+            and not run.is_ordinary_init(container)
+            and (bool(known.get("ready")) or not has_probe(spec, "Readiness"))
         )
         if not adopted:
             self.events.started(run, container)
@@ -76,8 +79,7 @@ class Lifecycle:
         state = run.state(container)
         self._prober.forget(run, container)
         state.end(at, code)
-        is_init = container in run.inits and not run.is_sidecar(container)
-        state.ready = is_init and code == 0
+        state.ready = run.is_ordinary_init(container) and code == 0
         state.reason, state.message = reason or state.reason, message
         run.changed()
 

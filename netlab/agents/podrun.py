@@ -83,6 +83,10 @@ class PodRun:
         part = "initContainers" if container in self.inits else "containers"
         return next(entry for entry in meta.spec(self.pod)[part] if entry["name"] == container)
 
+    def is_ordinary_init(self, container: str) -> bool:
+        """Whether a container is one that has to end before those after it start."""
+        return container in self.inits and not self.is_sidecar(container)
+
     def is_sidecar(self, container: str) -> bool:
         """True for an init container that is to go on running beside the others."""
         return container in self.inits and self.spec_of(container).get("restartPolicy") == "Always"
@@ -149,12 +153,13 @@ def with_addresses(run: PodRun) -> Object:
 
 def _states(pod: Object, part: str, statuses: str) -> dict[str, ContainerState]:
     known = {entry["name"]: entry for entry in meta.status(pod).get(statuses) or []}
+    waiting = "PodInitializing" if meta.spec(pod).get("initContainers") else "ContainerCreating"
     return {
         spec["name"]: ContainerState(
             spec["name"],
             str(spec.get("image") or ""),
             restarts=int(known.get(spec["name"], {}).get("restartCount") or 0),
-            waiting="ContainerCreating" if part == "containers" else "PodInitializing",
+            waiting=waiting,
         )
         for spec in meta.spec(pod).get(part) or []
     }

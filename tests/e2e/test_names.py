@@ -196,6 +196,9 @@ def test_who_waits_for_a_name_waits_until_it_is_there(lab: Machine) -> None:
     lab.netlab("apply", "-f", lab.lab_file(WAITING, "waiting.yaml"))
     eventually(lambda: "NXDOMAIN" in lab.netlab("logs", "waits", "-c", "i").stdout, 10)
     assert phase() == "Pending"
+    assert "Init:0/1" in lab.netlab("get", "pod", "waits").stdout
+    status = " ".join(lab.netlab("status", code=1).stdout.split())
+    assert "pod default/waits: init container i has not ended yet" in status
     lab.netlab("apply", "-f", lab.lab_file(PROD, "prod.yaml"))
     eventually(lambda: phase() == "Running", 10)
     assert "10.96.0.99" in lab.netlab("logs", "waits", "-c", "i").stdout
