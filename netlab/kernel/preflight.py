@@ -21,6 +21,7 @@ from netlab.kernel import (
     lock,
     netns,
     paths,
+    process,
     run,
     surroundings,
     syscalls,
@@ -277,7 +278,7 @@ def _abandoned_labs() -> Iterator[Finding]:
             yield Finding(name, True, "another user's", required=False)
             continue
         if runs:
-            yield from _rooms(name, directory)
+            yield from _troubles(name, directory)
         elif busy := lablock.holder(directory):
             yield Finding(name, True, f"{busy} is at work on it", required=False)
         else:
@@ -285,15 +286,26 @@ def _abandoned_labs() -> Iterator[Finding]:
             yield Finding(name, False, "stands without its controller", fix, required=False)
 
 
-def _rooms(name: str, directory: Path) -> Iterator[Finding]:
-    """Of a lab that runs, which of its file systems are full."""
+def _troubles(name: str, directory: Path) -> Iterator[Finding]:
+    """Of a lab that runs, which of its file systems are full, and which processes are stopped."""
     full = [place for place in netns.file_systems(directory) if free_bytes(place) < LITTLE]
-    if not full:
+    stopped = _stopped(directory)
+    if not full and not stopped:
         yield Finding(name, True, "running", required=False)
+    for pid in stopped:
+        what = f"its process {pid} is stopped, and what that does for the lab hangs"
+        yield Finding(name, False, what, f"kill -CONT {pid}", required=False)
     for place in full:
         what = "nothing can be saved" if place == directory else "what pods write fails"
         fix = f"make room in {place} (du -x {place}); the lab then goes on by itself"
         yield Finding(name, False, f"{place} is full: {what}", fix, required=False)
+
+
+def _stopped(directory: Path) -> list[int]:
+    try:
+        return process.stopped(netns.owner(directory) or "")
+    except PermissionError:  # root's to see
+        return []
 
 
 def free_bytes(place: Path) -> int:

@@ -148,6 +148,15 @@ def marks() -> dict[int, str]:
     return {pid: mark for pid, mark in found.items() if mark}
 
 
+def stopped(owner: str) -> list[int]:
+    """The lab's own processes that a signal keeps from running (`kill -STOP`), not its pods'."""
+    return [pid for pid in owned(owner) if _is_stopped(pid) and _mark_in_environment(pid) == owner]
+
+
+def _is_stopped(pid: int) -> bool:
+    return _read(Path(f"/proc/{pid}/stat")).rpartition(b") ")[2][:1] == b"T"
+
+
 def ids() -> list[int]:
     """The ids of all processes there are."""
     return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208

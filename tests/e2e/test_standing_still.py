@@ -83,7 +83,10 @@ def test_a_controller_that_stands_still_is_named(lab: Machine) -> None:
     os.kill(controller, signal.SIGSTOP)
     try:
         said = " ".join(lab.netlab("status", code=1).stdout.split())
+        found = " ".join(lab.netlab("doctor").stdout.split())
     finally:
         os.kill(controller, signal.SIGCONT)
     assert f"runs, but does not answer: it is stopped, or hangs (process {controller}" in said
+    assert f"its process {controller} is stopped" in found
+    assert f"fix: kill -CONT {controller}" in found
     lab.netlab("status")
