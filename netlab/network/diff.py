@@ -379,7 +379,12 @@ def _link_settings(pair: _Pair, link: Link, found: Link | None) -> Iterator[Oper
         for address in found.unrouted:  # the kernel adds an on-link route only with its address
             yield DeleteAddress(namespace.name, name, index, address)
         have = _without(have, found.unrouted)
-    for address in _without(link.addresses, have):
+    lacking = _without(link.addresses, have)
+    if found is not None and any(":" in address for address in lacking):
+        # They went, perhaps, because this was set; nothing can be given then.
+        switch = Sysctl(f"net.ipv6.conf.{name}.disable_ipv6", "0", required=False, enforced=False)
+        yield SetSysctl(namespace.name, switch)
+    for address in lacking:
         yield AddAddress(namespace.name, name, index, address)
 
 

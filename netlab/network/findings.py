@@ -89,7 +89,7 @@ def _differs(operation: Operation) -> str:
             return f"{name} lacks {address}"
         case DeleteAddress(_, name, _, address):
             return f"{address} of {name} is not as planned"
-        case SetSysctl(_, sysctl):
+        case SetSysctl(_, sysctl) if sysctl.enforced:
             return f"{sysctl.name} is not {sysctl.value}"
         case SetPort(_, name, _, _) | AddStation(_, name, _, _):
             return f"the bridge treats {name} otherwise"

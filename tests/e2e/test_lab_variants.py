@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.labs import TOPOLOGIES, Machine, greeting, machine
+from e2e.labs import TOPOLOGIES, Machine, eventually, greeting, machine
 
 pytestmark = pytest.mark.root
 
@@ -86,6 +86,12 @@ def test_each_topology_passes_its_checks(here: Machine, topology: str) -> None:
     here.netlab("down")
 
 
+def addresses(here: Machine, place: str) -> set[str]:
+    """The IPv6 addresses that were given to eth0."""
+    shown = here.run_in(place, "ip", "-6", "-o", "addr", "show", "dev", "eth0").stdout
+    return set(re.findall(r"inet6 (fd[0-9a-f:/]+)", shown))
+
+
 def test_two_families(here: Machine) -> None:
     """Names, ClusterIPs and nodePorts answer by IPv4 and by IPv6."""
     here.netlab("up", here.lab_file(DUAL_STACK))
@@ -103,6 +109,11 @@ def test_two_families(here: Machine) -> None:
     assert outside, nodes
     assert greeting(here.curl("dual.client", f"[{outside[1]}]:30080")).startswith("web-")
     assert "PASS by-name" in here.netlab("check").stdout
+    for place in ("dual.default.shell", "dual.worker001"):  # no addresses can be given meanwhile
+        off = ["sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=1"]
+        had = addresses(here, place)
+        here.run_in(place, *off)
+        eventually(lambda place=place, had=had: addresses(here, place) == had, 10)
     here.netlab("down")
 
 
