@@ -16,7 +16,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
@@ -256,7 +256,7 @@ class NetworkAgent:
         for name in machines:
             await self._nodes.found({name: f"the name {name} was gone (ip netns delete?)"})
         for name, uid in pods.items():
-            self._tell_of_pod(uid, f"the name {name} was gone (ip netns delete?)")
+            self._tell_of_pod(uid, f"the name {name} was gone (ip netns delete?)", ())
         if machines:
             await self._nodes.sound()
         return bool(machines or pods)
@@ -309,31 +309,35 @@ class NetworkAgent:
 
     async def _mend_pods(self, uids: list[str]) -> bool:
         found = await asyncio.to_thread(self._pods_mended, uids)
-        for uid, damage in found.items():
-            self._tell_of_pod(uid, findings.summary(damage))
+        for uid, (damage, errors) in found.items():
+            self._tell_of_pod(uid, findings.summary(damage), errors)
             self._pods.touch(uid)  # there may be more to it
             self._suspects.add(uid)
-        return any(found.values())
+        return any(damage for damage, _ in found.values())
 
-    def _tell_of_pod(self, uid: str, text: str) -> None:
+    def _tell_of_pod(self, uid: str, damage: str, errors: Sequence[Exception]) -> None:
         run = self._wiring.run(uid)
-        if run is not None and text:
-            log.warning("network of pod %s, changed by hand, put back: %s", run.key, text)
-            self._recorder.warning(run.pod, CHANGED, f"changed by hand, put back: {text}")
+        if run is not None and damage:
+            outcome = f"not put back ({errors[0]})" if errors else "put back"
+            text = f"changed by hand, {outcome}: {damage}"
+            log.warning("network of pod %s, %s", run.key, text)
+            self._recorder.warning(run.pod, CHANGED, text)
 
-    def _pods_mended(self, uids: list[str]) -> dict[str, list[Operation]]:
+    def _pods_mended(
+        self, uids: list[str]
+    ) -> dict[str, tuple[Sequence[Operation], Sequence[Exception]]]:
+        """What differed, of each pod that was looked at, and what could not be put right."""
         known = {**diff.stations(self._network), **self._attached.macs()}
         with self._attached.free() as free:
             if not free:
-                return {uid: [] for uid in uids}
+                return {uid: ([], []) for uid in uids}
             suspects = self._suspects.intersection(uids)
             self._suspects -= suspects
             links = self._wiring.links(uids)
             found = mend.pod_damage(links, self._directory, known, suspects)
-            for uid, damage in found.items():
-                for error in mend.mend(damage, self._directory):
-                    log.info("pod %s: %s", uid, error)
-        return found
+            return {
+                uid: (damage, mend.mend(damage, self._directory)) for uid, damage in found.items()
+            }
 
     # -- what nobody tells of --------------------------------------------------------------
 

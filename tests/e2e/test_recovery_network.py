@@ -259,6 +259,22 @@ def test_what_cannot_be_put_right_is_told_while_it_lasts(heal: Heal) -> None:
     heal.here.netlab("status")
 
 
+def test_of_a_pod_too_is_told_what_cannot_be_put_right(heal: Heal) -> None:
+    link = heal.links[1]
+    number = link.inside.link("eth0").index
+    heal.break_("POD", f"ip link delete eth0 && ip link add mine index {number} type vxlan id 7 "
+                "dstport 4789", link)  # fmt: skip
+    name = link.name.rpartition(".")[2]
+
+    def said() -> list[str]:
+        return [text for who, text in heal.events("NetworkChanged") if who == name]
+
+    eventually(lambda: any("hand, not put back (cannot " in text for text in said()), SECONDS)
+    heal.here.run_in(link.name, "ip", "link", "delete", "mine")
+    eventually(heal.is_sound, SECONDS)
+    assert any("hand, put back: " in text for text in said())
+
+
 def kill_controller(heal: Heal) -> None:
     pid = int(paths.controller_pid(heal.directory).read_text())
     descriptor = os.pidfd_open(pid)
