@@ -8,6 +8,7 @@ kernel takes their links apart within about a second; nobody can reach them any 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
 
     # First of all: if this is killed half-way, nobody takes what is left for a lab.
     attempt(lambda: paths.lab_file(lab_dir).unlink(missing_ok=True))
+    attempt(lambda: end_controller(lab_dir, grace))
     attempt(lambda: ask_processes(lab_dir, grace))
     remove_groups()
     attempt(lambda: end_processes(lab_dir, grace))
@@ -46,6 +48,14 @@ def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
     attempt(netns.LabMount(lab_dir).teardown)
     if errors:
         raise TeardownFailed(errors)
+
+
+def end_controller(lab_dir: Path, grace: float = GRACE) -> None:
+    """End the controller before what it would start again."""
+    with contextlib.suppress(FileNotFoundError, ValueError):  # there is none, or it has just begun
+        pid = int(paths.controller_pid(lab_dir).read_text())
+        if process.mark_of(pid) == netns.owner(lab_dir) is not None:
+            process.end([pid], grace)
 
 
 def ask_processes(lab_dir: Path, grace: float = GRACE) -> None:
