@@ -30,9 +30,8 @@ from netlab.kernel import (
     modules,
     netns,
     paths,
-    preflight,
     process,
-    teardown,
+    tools,
 )
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
@@ -84,7 +83,7 @@ def up(
             hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
         )
     need_root("up")
-    preflight.require_tools()
+    tools.require()
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
     with _taken_down_if_it_fails(directory, progress) as keeper:
@@ -125,7 +124,7 @@ def _taken_down_if_it_fails(directory: Path, progress: Progress) -> Iterator[_Ke
                 contextlib.suppress(TeardownFailed),
                 lablock.held(directory, "netlab up, taking it down again", tell=progress),
             ):
-                teardown.teardown(directory)
+                _tear_down(directory)
         if isinstance(error, KeyboardInterrupt):
             became = "is taken down again" if keeper.fresh else "stays as far as it has come"
             raise KeyboardInterrupt(f"lab {directory.name} {became}") from None
@@ -175,7 +174,7 @@ def down(name: str, *, progress: Progress) -> None:
     with lablock.held(directory, "netlab down", tell=progress):
         progress(f"taking {name} down")
         try:
-            teardown.teardown(directory)
+            _tear_down(directory)
         except KeyboardInterrupt:
             rest = f"netlab down {name} does the rest"
             raise KeyboardInterrupt(f"lab {name} is down half-way; {rest}") from None
@@ -303,6 +302,12 @@ def _sources_file(directory: Path) -> Path:
     return directory / "sources.json"
 
 
+def _tear_down(directory: Path) -> None:
+    from netlab.kernel import teardown  # what is seldom needed makes nobody wait
+
+    teardown.teardown(directory)
+
+
 def need_root(verb: str) -> None:
     """Namespaces are root's to make."""
     if os.geteuid() != 0:
@@ -318,7 +323,7 @@ def _ensure_lab(lab: Lab, directory: Path, progress: Progress) -> Client:
     """Have the lab's controller run, as the lab is to be now."""
     if directory.exists() and not paths.lab_file(directory).exists():
         progress("taking away what is left of a lab that was made or taken down half-way")
-        teardown.teardown(directory)
+        _tear_down(directory)
     netns.LabMount(directory).ensure(tell=progress)
     changed = _keep_lab_file(lab, directory)
     if changed and is_running(directory):

@@ -26,29 +26,17 @@ from netlab.kernel import (
     surroundings,
     syscalls,
     sysctl,
+    tools,
     userns,
 )
 from netlab.kernel.finding import Finding
 from netlab.kernel.hierarchies import Found, Lacking, Place
 from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.run import find, install_hint
 
 LITTLE = 64 << 10
 """Bytes: a file system with less than this is full, as far as a lab goes."""
 
 _DROPS_ALL = ((0x06, 0, 0, 2),)  # return TC_ACT_SHOT
-
-# Without these no lab stands up.
-TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "crun")
-# Without these some labs, or some commands, do not work.
-OPTIONAL_TOOLS = {
-    "nft": "proxyMode: nftables, and traces",
-    "conntrack": "forgetting UDP flows of endpoints that went away",
-    "ip6tables-restore": "dual-stack labs",
-    "iptables-nft-restore": "iptables: nft",
-    "iptables-legacy-restore": "iptables: legacy and libiptc",
-    "openssl": "kubectl, which talks TLS to the lab",
-}
 
 
 def checks() -> list[Finding]:
@@ -56,8 +44,8 @@ def checks() -> list[Finding]:
     able = privileges()
     return [
         able,
-        *tools(),
-        *optional_tools(),
+        *tools.required(),
+        *tools.optional(),
         *(_tries() if able.ok else ()),
         open_files(),
         surroundings.modules(),
@@ -72,16 +60,6 @@ def _tries() -> Iterator[Finding]:
     yield user_namespaces()
     yield from bounds(cgroups.detect())
     yield surroundings.overlays()
-
-
-def require_tools() -> None:
-    """Raise `EnvironmentLacks`, naming all that is missing, unless a lab can stand up here."""
-    missing = [finding for finding in tools() if not finding.ok]
-    if missing:
-        packages = sorted({finding.fix.rpartition(" ")[2] for finding in missing})
-        names = ", ".join(finding.name for finding in missing)
-        hint = f"apt-get install {' '.join(packages)}"
-        raise EnvironmentLacks(f"these programs are missing: {names}", hint=hint)
 
 
 def privileges() -> Finding:
@@ -102,25 +80,6 @@ def _effective_capabilities() -> int:
         if line.startswith("CapEff:"):
             return int(line.split()[1], 16)
     return 0
-
-
-def tools() -> list[Finding]:
-    """The programs without which no lab stands up."""
-    return [_tool(program) for program in TOOLS]
-
-
-def optional_tools() -> list[Finding]:
-    """The programs that some labs or commands want."""
-    return [_tool(program, purpose) for program, purpose in OPTIONAL_TOOLS.items()]
-
-
-def _tool(program: str, purpose: str = "") -> Finding:
-    required = not purpose
-    try:
-        return Finding(program, True, find(program), required=required)
-    except EnvironmentLacks:
-        detail = f"not installed; wanted for {purpose}" if purpose else "not installed"
-        return Finding(program, False, detail, install_hint(program), required)
 
 
 def kernel_features() -> list[Finding]:

@@ -14,7 +14,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +114,8 @@ def _confined(
     So there is nothing in between that would have to be trusted, or waited for. The thread is born
     in the namespace that the caller is in.
     """
+    from concurrent.futures import ThreadPoolExecutor  # `up`, which confines nobody, waits for it
+
     user = confinement.uid
     identity = {"user": user, "group": user, "extra_groups": ()} if user != os.geteuid() else {}
 
