@@ -167,23 +167,15 @@ def _servers(listed: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:
     return [(str(host), int(port)) for host, port in listed]
 
 
-def run(path: Path, owner: str) -> None:
-    """Serve until TERM or INT. For a process of one thread."""
-    control.raise_open_file_limit()
-    asyncio.run(control.serve(Names(owner).control, control.listen(path)))
+def run(path: Path) -> None:
+    """Serve until TERM or INT, the lab that marks us. For a process of one thread."""
+    names = Names(os.environ[process.OWNER_VARIABLE])
+    asyncio.run(control.serve(names.control, control.listen(path)))
 
 
 def main(argv: list[str]) -> int:
     """The command line: one argument, the path of the control socket."""
-    if len(argv) != 1:
-        print("usage: python -m netlab.dns.process SOCKET", file=sys.stderr)
-        return 2
-    try:
-        run(Path(argv[0]), os.environ[process.OWNER_VARIABLE])
-    except NetlabError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return control.command_line(argv, "netlab.dns.process", "SOCKET", run)
 
 
 if __name__ == "__main__":

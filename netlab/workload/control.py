@@ -121,6 +121,23 @@ class Calling:
         self.close = callback
 
 
+def command_line(argv: list[str], module: str, argument: str, run: Callable[[Path], None]) -> int:
+    """`python -m MODULE ARGUMENT`, for a process that is controlled; returns the exit code.
+
+    `run` serves until TERM or INT; ARGUMENT is a path.
+    """
+    if len(argv) != 1:
+        print(f"usage: python -m {module} {argument}", file=sys.stderr)
+        return 2
+    raise_open_file_limit()
+    try:
+        run(Path(argv[0]))
+    except NetlabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
 def raise_open_file_limit() -> None:
     """Each port and each connection is a descriptor: allow as many as the machine does."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -80,28 +80,19 @@ class Responder:
             await session.until_closed()
 
 
-def run(path: Path, owner: str) -> None:
-    """Serve until TERM or INT, as the responder of the lab `owner` (its uid).
+def run(path: Path) -> None:
+    """Serve until TERM or INT, as the responder of the lab that marks us.
 
     For a process of one thread. The socket's file stays behind, and is no hindrance.
     """
-    control.raise_open_file_limit()
     listening = control.listen(path)
-    give_up_rights(userns.daemon_id(owner, userns.RESPONDER))
+    give_up_rights(userns.daemon_id(os.environ[process.OWNER_VARIABLE], userns.RESPONDER))
     asyncio.run(control.serve(Responder().control, listening))
 
 
 def main(argv: list[str]) -> int:
     """The command line: one argument, the path of the control socket."""
-    if len(argv) != 1:
-        print("usage: python -m netlab.workload.responder SOCKET", file=sys.stderr)
-        return 2
-    try:
-        run(Path(argv[0]), os.environ[process.OWNER_VARIABLE])
-    except NetlabError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return control.command_line(argv, "netlab.workload.responder", "SOCKET", run)
 
 
 if __name__ == "__main__":

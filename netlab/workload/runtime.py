@@ -27,7 +27,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.errors import KernelRefused, NetlabError
+from netlab.errors import KernelRefused
 from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
 from netlab.workload.bounding import Bounding
@@ -166,19 +166,15 @@ async def serve(lab: Path) -> None:
     await control.serve(Runtime(processes).control, listening)
 
 
+def run(lab: Path) -> None:
+    """Serve until TERM or INT."""
+    os.umask(0o022)
+    asyncio.run(serve(lab))
+
+
 def main(argv: list[str]) -> int:
     """The command line: one argument, the lab's directory."""
-    if len(argv) != 1:
-        print("usage: python -m netlab.workload.runtime LAB", file=sys.stderr)
-        return 2
-    os.umask(0o022)
-    control.raise_open_file_limit()
-    try:
-        asyncio.run(serve(Path(argv[0])))
-    except NetlabError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+    return control.command_line(argv, "netlab.workload.runtime", "LAB", run)
 
 
 if __name__ == "__main__":
