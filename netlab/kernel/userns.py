@@ -17,7 +17,6 @@ import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 from netlab.errors import NetlabError
 from netlab.kernel import files, syscalls
@@ -154,17 +153,6 @@ class Holders:
     def __init__(self) -> None:
         self._ended: dict[int, ctypes.Array[ctypes.c_char]] = {}
 
-    def __enter__(self) -> Holders:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     @contextlib.contextmanager
     def one(self, ids: IdRange, kinds: int = 0) -> Iterator[int]:
         """The id of a process in a new user namespace, and in new ones of `kinds`.
@@ -196,7 +184,7 @@ class Holders:
 @contextlib.contextmanager
 def holder(ids: IdRange, kinds: int = 0) -> Iterator[int]:
     """One of `Holders` alone, gone afterwards."""
-    with Holders() as holders, holders.one(ids, kinds) as pid:
+    with contextlib.closing(Holders()) as holders, holders.one(ids, kinds) as pid:
         yield pid
 
 
