@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netlab import waiting
+from netlab import supervision, waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
@@ -30,7 +29,6 @@ from netlab.kernel import (
     modules,
     netns,
     paths,
-    process,
     tools,
 )
 from netlab.objects.lab import Lab, lab_from_object
@@ -41,8 +39,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
-
-START_TIMEOUT = 15.0
 
 STATUS_TIMEOUT = 8.0
 """Seconds after which `status` says that the controller does not answer."""
@@ -148,7 +144,7 @@ def _settled(
                     ) from None
                 if not left:
                     raise
-                _ensure_controller(directory, progress)
+                supervision.ensure_controller(directory, progress)
     raise AssertionError("the last round returns or raises")
 
 
@@ -160,7 +156,7 @@ def _apply(client: Client, obj: Object, directory: Path, progress: Progress) -> 
         except _LOST:
             if not left:
                 raise
-            _ensure_controller(directory, progress)
+            supervision.ensure_controller(directory, progress)
     raise AssertionError("the last round returns or raises")
 
 
@@ -213,7 +209,7 @@ def running(name: str | None) -> Path:
     began, told = time.monotonic(), False
     while not _answers(directory) and (holder := lablock.holder(directory)):
         waited = time.monotonic() - began
-        if waited > START_TIMEOUT:
+        if waited > supervision.START_TIMEOUT:
             raise NetlabError(f"{holder} is still busy with lab {directory.name}")
         if waited > lock.QUIET and not told:
             sys.stderr.write(f"note: waiting for {holder}, which holds lab {directory.name}\n")
@@ -229,7 +225,7 @@ def in_use(name: str | None) -> Iterator[Path]:
     """`running`, for who looks into namespaces: they are there, or it is said who took them."""
     directory = running(name)
     with Client(paths.api_socket(directory)) as client:
-        waiting.started(client, START_TIMEOUT)
+        waiting.started(client, supervision.START_TIMEOUT)
     try:
         yield directory
     except (NetlabError, OSError):
@@ -328,30 +324,9 @@ def _ensure_lab(lab: Lab, directory: Path, progress: Progress) -> Client:
     changed = _keep_lab_file(lab, directory)
     if changed and is_running(directory):
         progress("telling the controller of other addresses for load balancers")
-        _end_controller(directory)
-    _ensure_controller(directory, progress)
+        supervision.end_controller(directory)
+    supervision.ensure_controller(directory, progress)
     return Client(paths.api_socket(directory))
-
-
-def _ensure_controller(directory: Path, progress: Progress) -> None:
-    """Have a controller that answers: one that is about to start or to end is waited for."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while not lock.answers(directory):
-        if not is_running(directory):
-            progress("starting the controller")
-            _start_controller(directory)
-        elif time.monotonic() > deadline:
-            raise NetlabError(
-                f"the lab's controller does not answer, and does not end ({_pid(directory)})",
-                hint=f"see {paths.controller_log(directory)}",
-            )
-        else:
-            progress(f"waiting for the lab's controller to answer or end ({_pid(directory)})")
-            time.sleep(0.02)
-
-
-def _pid(directory: Path) -> str:
-    return lock.holder(paths.controller_pid(directory)) or "just now gone"
 
 
 def _keep_lab_file(lab: Lab, directory: Path) -> bool:
@@ -372,50 +347,6 @@ def _keep_lab_file(lab: Lab, directory: Path) -> bool:
     return before != lab
 
 
-def _end_controller(directory: Path) -> None:
-    """End the controller in good order: pods, rules and names go on without one."""
-    pid = int(paths.controller_pid(directory).read_text())
-    process.end([pid], grace=START_TIMEOUT)
-
-
-def _start_controller(directory: Path) -> None:
-    """Start the controller and wait until its API answers; its last words are in the error.
-
-    Returns as well when another one runs by then: an `up` that was killed has started it.
-    """
-    ready, theirs = os.pipe()
-    owner = netns.owner(directory) or ""
-    log = paths.controller_log(directory)
-    argv = [sys.executable, "-m", "netlab.boot", str(directory), str(theirs)]
-    try:
-        # `python -m` looks for modules in the working directory first: let that be our own
-        home = Path(__file__).parents[1]
-        controller = process.spawn(argv, owner=owner, log=log, cwd=home, pass_fds=(theirs,))
-    finally:
-        os.close(theirs)
-    try:
-        answered, _, _ = select.select([ready], [], [], START_TIMEOUT)
-        if not answered:
-            raise NetlabError("the lab's controller does not start", hint=f"see {log}")
-        if not os.read(ready, 1):  # closed without a word: it died
-            code = controller.wait(START_TIMEOUT)
-            if is_running(directory):
-                return
-            raise NetlabError(
-                f"the lab's controller ended at once (exit code {code})", hint=_last_words(log)
-            )
-    finally:
-        os.close(ready)
-
-
-def _last_words(log: Path) -> str:
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except FileNotFoundError:  # somebody takes the lab down
-        lines = []
-    return lines[-1] if lines else "it left no message"
-
-
 def status(name: str) -> tuple[Lab, dict[str, Any]]:
     """A lab as it was described, and its state: `running`, `waitingFor` (lines), `pods`.
 
@@ -430,7 +361,7 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     except Unanswered as error:
         return spec, {
             "running": True,
-            "waitingFor": [f"{error.message} ({_pid(directory)})"],
+            "waitingFor": [f"{error.message} ({supervision.controller_name(directory)})"],
             "pods": [],
         }
     except _LOST:
