@@ -12,10 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import netns, notices, paths
+from netlab.kernel import notices
 from netlab.network.model import PodLink
 from netlab.network.session import Session
 
@@ -44,12 +43,11 @@ class Attached:
         self.on_change: Callable[[], None] = lambda: None
         self._stations: dict[str, Station] = {}
 
-    def add(self, pods: Iterable[PodLink], lab_dir: Path) -> None:
-        """These pods are attached; one that has gone since is not."""
-        with Session(lab_dir) as session:
-            for pod in pods:
-                with contextlib.suppress(NetlabError, OSError):
-                    self._stations[pod.uid] = _station(pod, session, lab_dir)
+    def add(self, session: Session, pods: Iterable[PodLink]) -> None:
+        """These pods are attached, in this session; one that has gone since is not."""
+        for pod in pods:
+            with contextlib.suppress(NetlabError, OSError):
+                self._stations[pod.uid] = _station(pod, session)
         self.on_change()
 
     def remove(self, uids: Iterable[str]) -> None:
@@ -100,8 +98,8 @@ class Attached:
         return {each.name: (uid, each.descriptor) for uid, each in pods}
 
 
-def _station(pod: PodLink, session: Session, lab_dir: Path) -> Station:
-    descriptor = netns.open_(paths.namespace(lab_dir, pod.name))
+def _station(pod: PodLink, session: Session) -> Station:
+    descriptor = os.dup(session.descriptor(pod.name))
     try:
         number = notices.number_of(session.socket(pod.node), descriptor)
     except (NetlabError, OSError):

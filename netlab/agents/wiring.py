@@ -46,8 +46,7 @@ class PodWiring:
         links = [self._link(run) for run in runs]
         with self._attached.turn:
             self._attached.remove([run.uid for run in runs])
-            failed = apply.attach_pods(links, self._directory)
-            self._attached.add([link for link in links if link.uid not in failed], self._directory)
+            failed = apply.attach_pods(links, self._directory, self._attached.add)
         for run in runs:
             self._runs[run.uid] = run
             run.renewed = before[run.uid] is None or _inode(run.netns) != before[run.uid]

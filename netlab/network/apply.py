@@ -58,8 +58,14 @@ def ensure_cluster(network: Network, lab_dir: Path) -> tuple[Operation, ...]:
     return done
 
 
-def attach_pods(pods: Sequence[PodLink], lab_dir: Path) -> dict[str, Exception]:
+def attach_pods(
+    pods: Sequence[PodLink],
+    lab_dir: Path,
+    then: Callable[[Session, Sequence[PodLink]], None] = lambda _, __: None,
+) -> dict[str, Exception]:
     """Give each pod its namespace and its port; returns what failed, by the pod's uid.
+
+    `then` is told of those that stand, some at a time, while their namespaces are still open.
 
     Idempotent: a pod that stands as planned is adopted, one that does not is made anew. Of a pod
     that failed nothing is left. Nodes must stand (`ensure_cluster`). A pod whose addresses others
@@ -70,7 +76,9 @@ def attach_pods(pods: Sequence[PodLink], lab_dir: Path) -> dict[str, Exception]:
         portion = pods[start : start + _PORTION]
         with Session(lab_dir) as session:
             refused = _Attachment(session, lab_dir).run(portion)
-            _announce(session, [pod for pod in portion if pod.uid not in refused])
+            standing = [pod for pod in portion if pod.uid not in refused]
+            _announce(session, standing)
+            then(session, standing)
             failed |= refused
     return failed
 
