@@ -2,7 +2,7 @@
 
 Every message is a channel's number and data: 0 stdin, 1 stdout, 2 stderr, 3 the final Status,
 4 terminal sizes; in v5, 255 followed by a channel's number closes that channel. Over a websocket
-the number is the message's first byte; over SPDY (kubectl before 1.30) each channel is a stream.
+the number is the message's first byte; over SPDY (kubectl before 1.34) each channel is a stream.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -38,6 +39,10 @@ _LARGEST_OUTPUT = 32 * 1024
 _PING_SECONDS = 10.0
 # How long a client may take to open its SPDY streams.
 _OPEN_SECONDS = 30.0
+# Kubernetes' own clients before 1.34 read a websocket while they still make the streams for what
+# they read, and drop what comes too soon (kubernetes#131189): 1 of 50 of a command's outputs here,
+# on a busy machine. Refused, they turn to SPDY by themselves, where a stream is made to be used.
+_DROPS_FIRST_OUTPUT = re.compile(r"[^ /]+/v1\.(29|3[0-3])\.\S* .*kubernetes/")
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ def refuse_other_protocols(request: web.Request) -> None:
     if upgrade == SPDY.lower():
         refuse_unless_common(spdy_protocols(request), (_SPDY_PROTOCOL,))
     elif upgrade == "websocket":
+        if _DROPS_FIRST_OUTPUT.match(request.headers.get("User-Agent", "")):
+            raise BadRequest("unable to upgrade: this client is served over SPDY")
         refuse_unless_common(request.headers.get("Sec-WebSocket-Protocol", ""), PROTOCOLS)
     else:
         raise BadRequest("Upgrade request required")

@@ -24,12 +24,21 @@ def pod(name: str = "web", *, node: str = "node1", containers: int = 1) -> dict[
 
 
 @asynccontextmanager
-async def joined(lab: Any, verb: str = "exec", protocol: str = "v5.channel.k8s.io", **query: Any):
+async def joined(
+    lab: Any,
+    verb: str = "exec",
+    protocol: str = "v5.channel.k8s.io",
+    agent: str = "test",
+    **query: Any,
+):
     """A websocket to a process."""
     parameters = {"stdout": "true", "stderr": "true", **query}
     pairs = [(key, one) for key, v in parameters.items() for one in (v if type(v) is list else [v])]
     url = f"http://lab{POD}/{verb}"
-    async with lab.http.ws_connect(url, params=pairs, protocols=(protocol,)) as socket:
+    headers = {"User-Agent": agent}
+    async with lab.http.ws_connect(
+        url, params=pairs, protocols=(protocol,), headers=headers
+    ) as socket:
         assert socket.protocol == protocol
         yield socket
 
@@ -217,6 +226,46 @@ def test_only_known_protocols_are_spoken(in_lab: Any) -> None:
                 pass
         assert caught.value.status == 400
         assert lab.streams.processes == []
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize("verb", ["exec", "attach"])
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "kubectl/v1.30.13 (linux/amd64) kubernetes/60a317e",
+        "kubectl.1.33/v1.33.1 (linux/amd64) kubernetes/8adc0f0",
+        "kubectl/v1.32.4-dispatcher (linux/amd64) kubernetes/59526cd",
+    ],
+)
+def test_who_would_drop_the_first_output_is_sent_to_spdy(
+    in_lab: Any, agent: str, verb: str
+) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.create(pod())
+        with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+            async with joined(lab, verb, agent=agent, command="echo"):
+                pass
+        assert caught.value.status == 400
+        assert lab.streams.processes == []
+
+    in_lab(story)
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "kubectl/v1.34.0 (linux/amd64) kubernetes/f28b4c9",
+        "kubectl/v1.3.0 (linux/amd64) kubernetes/f28b4c9",
+        "OpenAPI-Generator/31.0.0/python",
+    ],
+)
+def test_who_keeps_all_output_has_its_websocket(in_lab: Any, agent: str) -> None:
+    async def story(lab: Any) -> None:
+        lab.registry.create(pod())
+        async with joined(lab, agent=agent, command=["echo", "hi"]) as socket:
+            assert (await told(socket))[1] == b"hi\n"
 
     in_lab(story)
 
