@@ -16,12 +16,12 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from msgspec.structs import asdict
 
 from netlab import lab as labs
 from netlab import waiting

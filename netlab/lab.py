@@ -12,9 +12,11 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab import supervision, waiting
 from netlab.client.apply import Applied, apply
@@ -49,8 +51,7 @@ ROUNDS = 3
 _LOST = (ControllerUnreachable, BrokenAnswer)
 
 
-@dataclass(frozen=True)
-class Brought:
+class Brought(Struct, frozen=True):
     """What `up` did: what was applied, and a line for each thing that does not work. `settled`
     says that waiting longer would not help."""
 

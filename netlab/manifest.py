@@ -10,9 +10,10 @@ from __future__ import annotations
 import stat
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
@@ -33,8 +34,7 @@ STDIN = "-"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-@dataclass
-class Manifest:
+class Manifest(Struct):
     """What the files hold: at most one lab, objects as they are to be applied, checks.
 
     `left_out` has a line for each object of a kind that Kubernetes has and a lab has not.

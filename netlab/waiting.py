@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound
@@ -31,8 +32,7 @@ SHOWN = 20
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class State:
+class State(Struct, frozen=True):
     """A lab at one moment: what is being done, which pods are not ready (True: and will not be by
     waiting), and what else only somebody can change."""
 

@@ -11,7 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import notices
@@ -19,8 +20,7 @@ from netlab.network.model import PodLink
 from netlab.network.session import Session
 
 
-@dataclass(frozen=True)
-class Station:
+class Station(Struct, frozen=True):
     """A pod on its wire: its node's namespace, its own and a descriptor of that, its port's index,
     the number by which the node knows the namespace, its addresses and hardware address, and since
     when (seconds, monotonic)."""

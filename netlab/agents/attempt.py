@@ -11,8 +11,9 @@ import contextlib
 import os
 import socket
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.agents.probe import HttpGet, TcpSocket, bracketed, request
 from netlab.errors import NetlabError
@@ -22,8 +23,7 @@ from netlab.objects.fields import parse_address
 _LINE_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What came of an attempt; `message` says why it was not good."""
 
     good: bool

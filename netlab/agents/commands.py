@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.agents.configuration import Configuration
 from netlab.agents.places import Places
@@ -26,8 +27,7 @@ OUTPUT_LIMIT = 10 * 1024
 """Bytes of a probe's output that are kept, as the kubelet does."""
 
 
-@dataclass(frozen=True)
-class Ran:
+class Ran(Struct, frozen=True):
     """How a command ended, and what it said on both outputs."""
 
     code: int

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.agents.podrun import PodRun
 from netlab.agents.servers import served_uid
@@ -21,8 +22,7 @@ _PATIENCE = 0.5
 """Seconds until one who follows the log of a silent container hears that it has ended."""
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which part of a log; `since` is Unix time, None for all."""
 
     follow: bool
@@ -31,8 +31,7 @@ class Wanted:
     timestamps: bool
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """One line, its end included if it has one, and when it was written (RFC 3339)."""
 
     time: str

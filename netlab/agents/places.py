@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netlab.agents.podrun import PodRun, hostname
 from netlab.agents.volumes import Volumes
@@ -13,8 +13,7 @@ from netlab.workload.bounds import bounds
 from netlab.workload.sandbox import Place
 
 
-@dataclass(frozen=True)
-class Names:
+class Names(Struct, frozen=True):
     """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
 
     dns: str

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.agents.podstatus import ContainerState
 from netlab.objects import meta
@@ -19,8 +20,7 @@ def _nobody(run: PodRun) -> None:
     del run
 
 
-@dataclass
-class PodRun:
+class PodRun(Struct):
     """What an agent knows of a pod it runs.
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is

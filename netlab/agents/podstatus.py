@@ -6,15 +6,15 @@ Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
 
-@dataclass
-class ContainerState:
+class ContainerState(Struct):
     """One container's life so far. Times are RFC 3339 strings, "" for never.
 
     `started` is False while a startup probe has not had its answer.

@@ -6,9 +6,10 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import quote
+
+from msgspec import Struct, field
 
 from netlab.errors import NetlabError
 
@@ -26,8 +27,7 @@ _FIELDS: tuple[tuple[ProbeKind, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """One probe of a container. Times are seconds; `grace` is how long its victim may take to end.
 
     `action` is the spec's own: `httpGet`, `tcpSocket`, `exec` or `grpc`.
@@ -67,8 +67,7 @@ def _probe(kind: ProbeKind, spec: Mapping[str, Any]) -> Probe:
     )
 
 
-@dataclass
-class Tally:
+class Tally(Struct):
     """Counts equal answers in a row until there are enough of them to count."""
 
     successes: int
@@ -84,8 +83,7 @@ class Tally:
         return good if self._run >= enough else None
 
 
-@dataclass(frozen=True)
-class HttpGet:
+class HttpGet(Struct, frozen=True):
     """Good with a status from 200 to 399; redirects are not followed."""
 
     host: str
@@ -101,16 +99,14 @@ class HttpGet:
         return f"{scheme}://{bracketed(self.host)}:{self.port}{self.path}"
 
 
-@dataclass(frozen=True)
-class TcpSocket:
+class TcpSocket(Struct, frozen=True):
     """Good when a connection is accepted."""
 
     host: str
     port: int
 
 
-@dataclass(frozen=True)
-class Exec:
+class Exec(Struct, frozen=True):
     """Good when the command, run in the container, exits with 0."""
 
     argv: tuple[str, ...]

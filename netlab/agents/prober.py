@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.agents.actions import Actions
 from netlab.agents.podevents import PodEvents
@@ -19,8 +20,7 @@ Kill = Callable[[PodRun, str, str, float | None], None]
 """Ends a container to be started anew: pod, container, why, the probe's own grace in seconds."""
 
 
-@dataclass
-class _Watch:
+class _Watch(Struct):
     """The probes of one container while it runs; `started` holds all but the startup probe back."""
 
     started: asyncio.Event = field(default_factory=asyncio.Event)

@@ -11,9 +11,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.dns.dnsmasq import Dnsmasq
 from netlab.errors import NetlabError
@@ -29,8 +30,7 @@ PATIENCE = 5.0
 """Seconds without an answer after which a process counts as silent."""
 
 
-@dataclass(frozen=True)
-class Watched:
+class Watched(Struct, frozen=True):
     """A process: `ask` returns once it has answered, however long that takes, `pid` knows its id
     as soon as somebody does."""
 

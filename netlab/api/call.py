@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from msgspec import Struct, field
 
 from netlab.api import eventviews
 from netlab.api.encoding import Encoder, to_json
@@ -26,8 +26,7 @@ _FALSE = frozenset({"", "0", "f", "F", "false", "FALSE", "False"})
 _WARNING, _WARNINGS = 256, 4096
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(Struct, frozen=True):
     """What stands behind the HTTP server; `now` gives epoch seconds."""
 
     registry: Registry
@@ -36,8 +35,7 @@ class Backend:
     now: Callable[[], float]
 
 
-@dataclass
-class Call:
+class Call(Struct):
     """A request for a kind; `warnings` become Warning headers of the answer."""
 
     backend: Backend

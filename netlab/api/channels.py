@@ -12,10 +12,10 @@ import contextlib
 import json
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from aiohttp import WSMsgType, web
+from msgspec import Struct
 
 from netlab.api.encoding import to_json
 from netlab.api.multiplex import Connection, Stream
@@ -45,8 +45,7 @@ _OPEN_SECONDS = 30.0
 _DROPS_FIRST_OUTPUT = re.compile(r"[^ /]+/v1\.(29|3[0-3])\.\S* .*kubernetes/")
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """Which ends of the process the client asked for."""
 
     stdin: bool

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+from msgspec import Struct, field
 
 from netlab.api.streams import ProcessStream
 from netlab.errors import BadRequest
@@ -110,8 +111,7 @@ PROGRAMS: dict[str, Program] = {
 }  # fmt: skip
 
 
-@dataclass
-class FakeStreams:
+class FakeStreams(Struct):
     """`PodStreams` of pods that can run `PROGRAMS`; attach joins the program `main`.
 
     `lines` are the log of every container, as (epoch seconds, text).

@@ -8,8 +8,9 @@ likely to be kept. Whoever holds the client's key is root in the lab's pods: key
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.kernel.run import run
 
@@ -18,8 +19,7 @@ _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 _NO_CA = "basicConstraints=critical,CA:FALSE"
 
 
-@dataclass(frozen=True)
-class Identity:
+class Identity(Struct, frozen=True):
     """The files of a lab's certificates, all in one directory of mode 0700."""
 
     directory: Path

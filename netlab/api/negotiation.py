@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from netlab.errors import ApiError
 
@@ -20,8 +21,7 @@ _JSON = frozenset({"application/json", "application/*", "*/*"})
 _YAML = frozenset({"application/yaml", "text/yaml"})
 
 
-@dataclass(frozen=True)
-class Form:
+class Form(Struct, frozen=True):
     """How an answer is written; `include` is what each Table row carries as its object."""
 
     shape: Shape = "object"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netlab.api import eventviews
 from netlab.errors import ApiError, NotFound
@@ -19,8 +19,7 @@ class MethodNotAllowed(ApiError):
         super().__init__("the server does not allow this method on the requested resource")
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """A collection (`name` is ""), an object, or a subresource of it.
 
     `namespace` is None for cluster-scoped kinds and for a collection across all namespaces.

@@ -13,11 +13,12 @@ import base64
 import json
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects.meta import Object
 
@@ -34,8 +35,7 @@ class Malformed(ValueError):
     """Bytes that are no protobuf, or none that the table can make sense of."""
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct, frozen=True):
     """One field: its JSON name, its type (a scalar's or a message's name) and its marks.
 
     `*` repeated, `?` a pointer in Go, `<` embedded (its fields are the parent's), `%` a map.

@@ -7,9 +7,9 @@ import binascii
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from aiohttp import web
+from msgspec import Struct
 
 from netlab.api import eventviews
 from netlab.api.call import Call
@@ -38,8 +38,7 @@ def list_(call: Call) -> web.Response:
     return call.answer_bytes(_encode(call, page))
 
 
-@dataclass(frozen=True)
-class _Page:
+class _Page(Struct, frozen=True):
     items: Sequence[Object]
     metadata: dict[str, object]
 

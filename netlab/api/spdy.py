@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.errors import NetlabError
 
@@ -61,8 +62,7 @@ class Broken(NetlabError):
     """The other side does not speak SPDY/3.1."""
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """One frame: `type` 0 is data; `headers` (names in lower case) come with some types only."""
 
     type: int

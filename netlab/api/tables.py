@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.api.printing import cluster, networking, pods, workloads
 from netlab.api.printing.cells import AGE, NAME, Cell, Column, Printer, Since, age
@@ -47,8 +48,7 @@ def cells(obj: Object, now: float) -> list[str | int]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class RowTemplate:
+class RowTemplate(Struct, frozen=True):
     """A Table row as JSON with gaps: `pieces[0] + sinces[0] + pieces[1] + …`."""
 
     pieces: tuple[bytes, ...]

@@ -12,8 +12,9 @@ import io
 import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb, resolve
 
@@ -25,8 +26,7 @@ FILES = ":files"
 _WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
-@dataclass
-class Line:
+class Line(Struct):
     """A command line as far as it has been typed."""
 
     verb: Verb

@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import json
 
+from msgspec.structs import asdict
+
 from netlab.cli import options, terminal
 
 
@@ -24,7 +26,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     findings = preflight.checks()
     if arguments.output == "json":
-        print(json.dumps([vars(finding) for finding in findings], indent=2))
+        print(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:
         for finding in findings:
             mark = "ok  " if finding.ok else "MISS" if finding.required else "note"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.cli import changes, chosen, options, results
 from netlab.errors import NetlabError, UsageError
 from netlab.objects.meta import Object
 
 
-@dataclass(frozen=True)
-class Sort:
+class Sort(Struct, frozen=True):
     """What is set, and how kubectl speaks of it."""
 
     field: str

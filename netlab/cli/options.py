@@ -8,9 +8,10 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound, UsageError
@@ -50,8 +51,7 @@ def add_selector(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-l", "--selector", metavar="LABELS", help="those with app=web,tier!=db")
 
 
-@dataclass(frozen=True)
-class Formats:
+class Formats(Struct, frozen=True):
     """The values that `-o` takes; one that ends in `=` wants a template behind it."""
 
     known: tuple[str, ...]

@@ -22,8 +22,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from netlab.cli import options
 from netlab.cli.progress import Progress
@@ -62,8 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_output(parser, "json")
 
 
-@dataclass
-class _Done:
+class _Done(Struct):
     """What to print, and the exit code."""
 
     text: str
@@ -129,7 +130,7 @@ def _diff(given: Input, arguments: argparse.Namespace) -> _Done:
         else _iptables_differences(given, arguments, text)
     )
     if arguments.output == "json":
-        listed = json.dumps([vars(difference) for difference in differences], indent=2)
+        listed = json.dumps([asdict(difference) for difference in differences], indent=2)
         return _Done(f"{listed}\n", int(bool(differences)))
     count = len(differences)
     total = f"{count} difference{'s' * (count > 1)}" if count else "no difference"

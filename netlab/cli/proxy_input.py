@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netlab.errors import InputError, Problem, UsageError
 from netlab.objects import meta
@@ -18,8 +20,7 @@ from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.services import Complaint
 
 
-@dataclass
-class Input:
+class Input(Struct):
     """All that is read, and what there is to say about it."""
 
     dump: Dump

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Struct, frozen=True):
     """A line about a rollout, and whether it is over."""
 
     line: str

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.cli import changes, chosen, options, results
 from netlab.errors import NetlabError
@@ -14,8 +15,7 @@ from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """A change to a workload, what is said when it is done, and kubectl's refusals."""
 
     patch: dict[str, Any]

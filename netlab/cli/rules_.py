@@ -15,9 +15,10 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from netlab.cli import options
 from netlab.client.sync import Client
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from netlab.view.rules import Branch
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """One node's rules for the Service in one family, and why they lead nowhere if they do."""
 
     node: str

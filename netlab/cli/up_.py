@@ -24,6 +24,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import asdict
+
 from netlab.cli import options, terminal
 from netlab.cli.progress import Progress
 
@@ -105,7 +107,7 @@ def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
     return {
         "lab": name,
         "seconds": round(seconds, 3),
-        "applied": [vars(entry) for entry in brought.applied],
+        "applied": [asdict(entry) for entry in brought.applied],
         "waitingFor": brought.troubles,
     }
 

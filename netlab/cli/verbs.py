@@ -5,11 +5,10 @@ Kept as data, so that help and completion need not import the verbs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True)
-class Verb:
+class Verb(Struct, frozen=True):
     """A verb's name, the group it is listed under, and its line in `netlab --help`."""
 
     name: str

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.cli import chosen, options, results, watching
 from netlab.cli.whynot import whynot
@@ -24,8 +25,7 @@ from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 
 
-@dataclass(frozen=True)
-class Awaited:
+class Awaited(Struct, frozen=True):
     """What is waited for: a test of an object (None once it is gone), and how to speak of it."""
 
     holds: Callable[[Object | None], bool]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from netlab.client.sync import Client
 from netlab.errors import NotFound
@@ -24,8 +25,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What applying one object came to; prints as kubectl's line.
 
     `warnings` are the server's, where somebody has gathered them.

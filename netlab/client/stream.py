@@ -11,8 +11,9 @@ import os
 import selectors
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from netlab.client import terminal
 from netlab.client.sync import error_from, target
@@ -36,8 +37,7 @@ _CHUNK = 32 * 1024
 _HIGH_WATER = 128 * 1024
 
 
-@dataclass(frozen=True)
-class Terminals:
+class Terminals(Struct, frozen=True):
     """The local descriptors that the remote process is joined to."""
 
     stdin: int = 0
@@ -45,8 +45,7 @@ class Terminals:
     stderr: int = 2
 
 
-@dataclass(frozen=True)
-class Join:
+class Join(Struct, frozen=True):
     """What to join: the pod's container, and whether with input and as a terminal."""
 
     namespace: str

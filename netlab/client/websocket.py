@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from binascii import b2a_base64
 from collections.abc import Iterator
-from dataclasses import dataclass
 from os import urandom
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 
@@ -38,8 +39,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """One message: `opcode` is BINARY for anything that carries data."""
 
     opcode: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from netlab.errors import EnvironmentLacks, NetlabError
 
@@ -83,8 +84,7 @@ def request_bytes(method: str, target: str, headers: Mapping[str, str], body: by
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-@dataclass
-class Response:
+class Response(Struct):
     """Status and headers (names in lower case), with the body still to be read.
 
     A header that comes several times is kept once, its values joined by line feeds.

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.controllers import placement
 from netlab.controllers import pods as podlib
@@ -25,8 +26,7 @@ Rule = Mapping[str, Any]
 """A PodAffinityTerm or a TopologySpreadConstraint: a selector of pods, and a topology key."""
 
 
-@dataclass(frozen=True)
-class Others:
+class Others(Struct, frozen=True):
     """The pods there are, bound or not; those of them that `repel`; the namespaces' labels."""
 
     pods: Collection[Object]
@@ -158,8 +158,7 @@ class Company:
         )
 
 
-@dataclass(frozen=True)
-class _Tally:
+class _Tally(Struct, frozen=True):
     """How many pods each domain of a topology key has."""
 
     key: str
@@ -171,8 +170,7 @@ class _Tally:
         return self.counts[value] if value is not None else 0
 
 
-@dataclass(frozen=True)
-class _Spread:
+class _Spread(Struct, frozen=True):
     """A constraint: no domain may have more than `max_skew` pods above the one with the fewest."""
 
     tally: _Tally

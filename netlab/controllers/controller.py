@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
+
+from msgspec import Struct
 
 from netlab.client.informer import Informer, Informers
 from netlab.client.workqueue import WorkQueue
@@ -19,8 +20,7 @@ Keys = Callable[[Object | None, Object | None], Iterable[str]]
 """`keys(old, new)`: what to reconcile after a change; None before it was, and after it went."""
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(Struct, frozen=True):
     """A kind whose changes concern a controller, and the keys that each change concerns.
 
     `delay`: seconds that such a key waits for further changes before it is reconciled.
@@ -31,8 +31,7 @@ class Watch:
     delay: float = 0.0
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(Struct, frozen=True):
     """What every controller is given: the shared cache, the recorder of Events, the time.
 
     `load_balancer_pools` are the addresses for Services of type LoadBalancer.

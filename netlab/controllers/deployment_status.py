@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.controllers import rollout
 from netlab.controllers.conditions import Condition, conditions_with, find
@@ -18,8 +19,7 @@ TIMED_OUT = "ProgressDeadlineExceeded"
 PAUSED = "DeploymentPaused"
 
 
-@dataclass(frozen=True)
-class Rollout:
+class Rollout(Struct, frozen=True):
     """A Deployment, its ReplicaSet of the present template (if any), the older ones, the time."""
 
     deployment: Object

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.controllers import pods as podlib
 from netlab.objects import meta
@@ -17,8 +18,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 
-@dataclass(frozen=True)
-class PortSet:
+class PortSet(Struct, frozen=True):
     """The ports that a slice's endpoints share, hashable: (name, protocol, port, appProtocol)."""
 
     ports: tuple[tuple[str, str, int, str], ...]

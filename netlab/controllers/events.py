@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotSaved
@@ -32,8 +33,7 @@ ROOM = 1.0
 _COMBINED = "(combined from similar events): "
 
 
-@dataclass
-class _Entry:
+class _Entry(Struct):
     """An event: its place in the API, its count, and what is still to be written of it.
 
     What has been written is not kept: there may be thousands of them.
@@ -156,8 +156,7 @@ class EventRecorder:
         }
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """Records events in the name of one component."""
 
     recorder: EventRecorder

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
@@ -62,8 +63,7 @@ _REST, _REST_CAP = 2.0, 0.1
 """How many times as long as it took a key rests, and at most how many seconds."""
 
 
-@dataclass
-class Running:
+class Running(Struct):
     """Controllers at work. `stop` ends them; `wait_idle` tells when there is nothing to do."""
 
     controllers: Sequence[Controller]

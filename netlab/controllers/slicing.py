@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.controllers.endpoints_of import Endpoint, PortSet, port_set
 from netlab.objects import meta
@@ -14,8 +15,7 @@ MAX_ENDPOINTS = 100
 """Endpoints in one slice, kube-controller-manager's default."""
 
 
-@dataclass
-class Changes:
+class Changes(Struct):
     """What makes the existing slices the wanted ones."""
 
     create: list[Object] = field(default_factory=list)

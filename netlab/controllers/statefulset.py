@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.controllers import history
 from netlab.controllers import pods as podlib
@@ -26,8 +27,7 @@ INDEX_LABEL = "apps.kubernetes.io/pod-index"
 Numbered = dict[int, Object]
 
 
-@dataclass(frozen=True)
-class Revisions:
+class Revisions(Struct, frozen=True):
     """The revision that held before the present template did, and the present one's."""
 
     current: Object

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -13,8 +15,7 @@ from netlab.objects.meta import Object
 SERVICE_NAME = "kubernetes.io/service-name"
 
 
-@dataclass(frozen=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """One reason why packets for a Service do not arrive.
 
     `reason` is its kind, in CamelCase, for programs; `message` the line for people. `port` is the
@@ -38,8 +39,7 @@ class Cause:
         return {key: value for key, value in asdict(self).items() if value} | {"line": str(self)}
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """One socket that a pod listens on; `address` is where: `0.0.0.0`, `::`, `127.0.0.1`."""
 
     protocol: Literal["TCP", "UDP"]
@@ -55,8 +55,7 @@ def unknown(_pod: Object) -> None:
     """The listeners of pods that nobody looked into."""
 
 
-@dataclass(frozen=True)
-class Facts:
+class Facts(Struct, frozen=True):
     """The lab as causes see it: all its objects, of every namespace.
 
     `events` are the Warnings; `node_port_addresses` the addresses that each node answers nodePorts
@@ -104,8 +103,7 @@ class Facts:
         return next((node for node in self.nodes if meta.name(node) == name), None)
 
 
-@dataclass(frozen=True)
-class Way:
+class Way(Struct, frozen=True):
     """The way that a packet takes; what is not said may be any.
 
     `port` is an entry of the Service's `ports`; `node` the one whose rules the packet meets, by

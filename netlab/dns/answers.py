@@ -6,8 +6,6 @@ NODATA for a name that exists without such a record, NXDOMAIN for one that does 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from dnslib import (
     AAAA,
     CLASS,
@@ -26,6 +24,8 @@ from dnslib import (
     DNSHeader,
     DNSRecord,
 )
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.dns.zone import Zone
 
@@ -42,16 +42,14 @@ _HEADER = 12
 _ALIASES = 8
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """The reply to a query; `outside` names a CNAME target whose records are still missing."""
 
     record: DNSRecord
     outside: str | None = None
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(Struct, frozen=True):
     answers: tuple[RR, ...] = ()
     additional: tuple[RR, ...] = ()
     rcode: int = RCODE.NOERROR

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 RESPONDER_PORT = 10053
 DNSMASQ_PORTS = (10531, 10532)
@@ -32,8 +33,7 @@ _ALONE = (
 )
 
 
-@dataclass(frozen=True)
-class ClusterDns:
+class ClusterDns(Struct, frozen=True):
     """What a dnsmasq of the cluster must know: its zone, its files, whom it asks."""
 
     domain: str

@@ -14,8 +14,9 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
+
+from msgspec import Struct
 
 from netlab.dns import tcp
 from netlab.kernel.mailbox import Mailbox
@@ -33,8 +34,7 @@ _TCP_TRIES, _TCP_RETRY = 100, 0.05
 _TCP_AT_ONCE = 16  # dnsmasq makes a process for each connection, at most 20
 
 
-@dataclass
-class _Query:
+class _Query(Struct):
     """One that is being answered: the slot it is in, its packet, and who was asked when."""
 
     slot: int

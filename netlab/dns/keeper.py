@@ -13,9 +13,10 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.dns.life import ended
 from netlab.errors import NetlabError
@@ -34,8 +35,7 @@ _END_SECONDS = 0.5
 _SO_RCVBUFFORCE, _ROOM = 33, 4 << 20
 
 
-@dataclass(frozen=True)
-class Door:
+class Door(Struct, frozen=True):
     """Where queries come in, over UDP and over TCP: a port of the namespace, on all its addresses
     or on its loopback's alone."""
 

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -24,16 +25,14 @@ Json = dict[str, Any]
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-@dataclass(frozen=True, order=True)
-class Host:
+class Host(Struct, frozen=True, order=True):
     """One address with its names; the first name is what the address resolves back to."""
 
     address: str
     names: tuple[str, ...]
 
 
-@dataclass(frozen=True, order=True)
-class Srv:
+class Srv(Struct, frozen=True, order=True):
     """The data of one SRV record; the priority is always 0."""
 
     target: str
@@ -41,8 +40,7 @@ class Srv:
     weight: int
 
 
-@dataclass(frozen=True)
-class ServiceRecords:
+class ServiceRecords(Struct, frozen=True):
     """Everything one Service contributes to the zone."""
 
     hosts: tuple[Host, ...] = ()
@@ -57,8 +55,7 @@ class ServiceRecords:
 NO_RECORDS = ServiceRecords()
 
 
-@dataclass(frozen=True)
-class _Endpoint:
+class _Endpoint(Struct, frozen=True):
     """A ready endpoint of a headless Service, once per slice it is in."""
 
     address: str

@@ -6,12 +6,12 @@ Merged as kubelet does (pkg/kubelet/network/dns): a resolver heeds the last `sea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True)
-class ResolvConf:
+
+class ResolvConf(Struct, frozen=True):
     """Search domains, name servers, and options with their values ("" for those that have none)."""
 
     searches: tuple[str, ...] = ()

@@ -22,8 +22,9 @@ import re
 import subprocess
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files, groupfiles, hierarchies
@@ -36,8 +37,7 @@ _LEAST_MEMORY = 64 << 20
 _MOST_PROCESSES = 16384
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a group and all in it may have: bytes of memory, swap included, and processes."""
 
     memory: int
@@ -48,8 +48,7 @@ class Limits:
         return {"memory": self.memory, "pids": self.pids}.get(place.controller)
 
 
-@dataclass(frozen=True)
-class Events:
+class Events(Struct, frozen=True):
     """What the limits of a pod have done so far.
 
     `oom_kills` counts processes killed for want of memory, `forks_refused` those not started.
@@ -59,8 +58,7 @@ class Events:
     forks_refused: int = 0
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(Struct, frozen=True):
     """Bytes of memory and processes that a pod has now; None where no controller counts them."""
 
     memory: int | None = None

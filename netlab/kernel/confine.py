@@ -15,8 +15,9 @@ import ctypes
 import errno
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.kernel import mounts, syscalls
 
@@ -37,8 +38,7 @@ _BESIDES = ("/etc/ld.so.cache", "/dev/null", "/dev/urandom")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-@dataclass(frozen=True)
-class View:
+class View(Struct, frozen=True):
     """What is seen of the machine's files, each at its own place, if it is there at all.
 
     `read` cannot be written, `write` can by whom the owners of the files let; `empty` are
@@ -50,8 +50,7 @@ class View:
     empty: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True)
-class Confinement:
+class Confinement(Struct, frozen=True):
     """How a program is run: as whom, and what it sees. It has no capability, nor ever gets one."""
 
     uid: int

@@ -14,14 +14,14 @@ Source: Documentation/admin-guide/cgroup-v1 and cgroup-v2.rst; proc_pid_mountinf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 CONTROLLERS = ("memory", "pids", "cpu")
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A mounted hierarchy: `words` are its options, among them v1's controllers.
 
     `root` is the group that lies at `top`, as seen from this process's own cgroup namespace.
@@ -34,16 +34,14 @@ class Mount:
     root: str = "/"
 
 
-@dataclass(frozen=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """The top of a v2 tree: which controllers it has, and which of them its children have."""
 
     available: frozenset[str]
     handed_on: frozenset[str]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where groups can be made that bound, or share out, what `controller` counts."""
 
     controller: str
@@ -54,8 +52,7 @@ class Place:
         return f"the {self.controller} controller of cgroup v{self.version} at {self.top}"
 
 
-@dataclass(frozen=True)
-class Lacking:
+class Lacking(Struct, frozen=True):
     """Why a controller bounds nothing here, and what would change that (empty: nothing known)."""
 
     controller: str

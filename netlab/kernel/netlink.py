@@ -12,9 +12,10 @@ import os
 import socket
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused
 from netlab.kernel import netns as namespaces
@@ -49,8 +50,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 _SEND_LIMIT = 64 * 1024
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(Struct, frozen=True):
     """One request: what it is for (in an error's words), its type, flags and body.
 
     `body` is everything after the netlink header. Errors in `tolerate` count as success.
@@ -59,16 +59,15 @@ class Message:
     what: str
     kind: int
     flags: int
-    body: bytes = field(repr=False)
+    body: bytes
     tolerate: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(Struct, frozen=True):
     """One message of a dump: its type, and all of it with its header, as pyroute2 decodes it."""
 
     kind: int
-    data: bytes = field(repr=False)
+    data: bytes
 
 
 class NetlinkSocket:

@@ -10,8 +10,9 @@ import contextlib
 import os
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files, lock, paths, syscalls, userns
@@ -193,8 +194,7 @@ def links_into(directory: Path) -> list[Path]:
     return [entry for entry in entries if entry.is_symlink() and entry.readlink().parent == inside]
 
 
-@dataclass(frozen=True)
-class LabMount:
+class LabMount(Struct, frozen=True):
     """The tmpfs at `directory` that holds everything a lab owns.
 
     Its mounts are private, so what is mounted inside stays invisible to other mount namespaces

@@ -16,9 +16,10 @@ import socket
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from netlab import bpf
 from netlab.kernel import bridgeport, messages
@@ -64,8 +65,7 @@ OWN = -1
 """The number of a socket's own namespace in what it heard."""
 
 
-@dataclass
-class Heard:
+class Heard(Struct):
     """What a namespace told of: the indexes of links that something happened to; `others` when it
     was about something else: addresses, routes, sysctls."""
 
@@ -73,8 +73,7 @@ class Heard:
     others: bool = False
 
 
-@dataclass
-class Notes:
+class Notes(Struct):
     """What was heard, by the number of the namespace that told.
 
     `more` when there is more to take already, `lost` when it was too much to be kept.

@@ -6,8 +6,9 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import CommandFailed, EnvironmentLacks
 from netlab.kernel import netns as namespaces
@@ -35,8 +36,7 @@ PACKAGES: dict[str, str] = {
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
-@dataclass(frozen=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """What a program said, and its exit code."""
 
     stdout: str

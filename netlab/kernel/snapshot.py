@@ -11,9 +11,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.errors import EnvironmentLacks
 from netlab.kernel import cgroups, paths, process
@@ -33,8 +34,7 @@ _ETC = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """The machine's own network, mounts and files, by section: what → how it is."""
 
     sections: Mapping[str, Section]

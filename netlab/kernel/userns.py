@@ -15,8 +15,10 @@ import os
 import signal
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.kernel import files, syscalls
@@ -43,8 +45,7 @@ NOBODY = 65534
 """Who daemons are where labs have no ids of their own."""
 
 
-@dataclass(frozen=True)
-class IdRange:
+class IdRange(Struct, frozen=True):
     """The machine's ids of one lab. Users and groups have the same numbers.
 
     `further` are ids that a pod has beside the first 65536, as some clusters number their users.

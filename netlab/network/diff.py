@@ -9,8 +9,10 @@ that is there beside what netlab gave it: it may be the pod's own doing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.network.model import Link, Namespace, Network, PodLink, Port, Sysctl
 from netlab.network.names import EXTERNAL_LINK, NODE_LINK, NODE_LINK_INDEX
@@ -196,8 +198,7 @@ def _port_settings(pod: PodLink, found: Link) -> Iterator[Operation]:
     yield from _port(node, wanted, found.as_port)
 
 
-@dataclass(frozen=True)
-class _Pair:
+class _Pair(Struct, frozen=True):
     """A namespace as planned, and as it was found (None: not there).
 
     One that `is_others` may have more than what was planned.

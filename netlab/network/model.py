@@ -5,8 +5,9 @@ Every link's index and hardware address is part of the plan, so that applying it
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from netlab.bpf import Instruction
 
@@ -14,8 +15,7 @@ LinkKind = Literal["loopback", "bridge", "veth"]
 Rules = Literal["auto", "nft", "legacy", "nftables"]
 
 
-@dataclass(frozen=True)
-class Sysctl:
+class Sysctl(Struct, frozen=True):
     """One network sysctl.
 
     One that is not `required` may be missing from the kernel; one that is not `enforced` is set
@@ -28,8 +28,7 @@ class Sysctl:
     enforced: bool = True
 
 
-@dataclass(frozen=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """The other end of a veth pair, in another namespace."""
 
     namespace: str
@@ -38,8 +37,7 @@ class Peer:
     mac: str
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Struct, frozen=True):
     """How a bridge treats one of its ports.
 
     `hairpin` lets it send a frame back to where it came from. `learning` and `flood` are how a
@@ -54,8 +52,7 @@ class Port:
     guard: tuple[Instruction, ...] = ()
 
 
-@dataclass(frozen=True)
-class Link:
+class Link(Struct, frozen=True):
     """An interface, with its addresses (`10.244.1.7/24`) and the largest packet it takes (bytes).
 
     A veth pair is planned at one end: that one names its `peer`. `master` is the bridge it is a
@@ -79,8 +76,7 @@ class Link:
     mtu: int = 1500
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(Struct, frozen=True):
     """A route of the main table: to `destination` by a gateway, or (None) on the link itself."""
 
     destination: str
@@ -88,8 +84,7 @@ class Route:
     gateway: str | None = None
 
 
-@dataclass(frozen=True)
-class Neighbour:
+class Neighbour(Struct, frozen=True):
     """Where somebody said for good that an address is found on a link; never planned."""
 
     ip: str
@@ -97,8 +92,7 @@ class Neighbour:
     mac: str
 
 
-@dataclass(frozen=True)
-class Masquerade:
+class Masquerade(Struct, frozen=True):
     """Packets from `source` that leave by `link` take that link's address."""
 
     source: str
@@ -106,8 +100,7 @@ class Masquerade:
     comment: str
 
 
-@dataclass(frozen=True)
-class Namespace:
+class Namespace(Struct, frozen=True):
     """One network namespace and everything in it."""
 
     name: str
@@ -129,8 +122,7 @@ class Namespace:
         return next((link for link in self.links if link.name == name), None)
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     """The namespaces that stand before any pod: fabric, nodes, clients, internet.
 
     `rules` is how masquerading is written: by the machine's own iptables, one of its two
@@ -149,8 +141,7 @@ class Network:
         raise KeyError(f"the network has no namespace {name}")
 
 
-@dataclass(frozen=True)
-class PodLink:
+class PodLink(Struct, frozen=True):
     """A pod's namespace, and the port on its node's bridge that leads there.
 
     `node` is the node's namespace; `master_index` the index of the bridge named by

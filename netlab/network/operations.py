@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.network.guard import Program, bytecode
 from netlab.network.model import Link, Masquerade, Neighbour, Port, Route, Rules, Sysctl
@@ -15,8 +16,7 @@ NFT_TABLE = "netlab"
 _PROGRAMS: dict[Rules, str] = {"auto": "", "nft": "-nft", "legacy": "-legacy"}
 
 
-@dataclass(frozen=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """A change in one namespace."""
 
     namespace: str
@@ -35,8 +35,7 @@ class Operation:
         return shlex.join(["tc", "-n", self.namespace, *words])
 
 
-@dataclass(frozen=True)
-class CreateNamespace(Operation):
+class CreateNamespace(Operation, frozen=True):
     """Make the namespace."""
 
     def describe(self) -> str:
@@ -44,8 +43,7 @@ class CreateNamespace(Operation):
         return f"ip netns add {self.namespace}"
 
 
-@dataclass(frozen=True)
-class RemoveNamespace(Operation):
+class RemoveNamespace(Operation, frozen=True):
     """Let go of the namespace and everything in it."""
 
     def describe(self) -> str:
@@ -53,8 +51,7 @@ class RemoveNamespace(Operation):
         return f"ip netns delete {self.namespace}"
 
 
-@dataclass(frozen=True)
-class SetSysctl(Operation):
+class SetSysctl(Operation, frozen=True):
     """Set a network sysctl."""
 
     sysctl: Sysctl
@@ -66,8 +63,7 @@ class SetSysctl(Operation):
         return f"ip netns exec {self.namespace} sysctl {flags} {setting}"
 
 
-@dataclass(frozen=True)
-class AddBridge(Operation):
+class AddBridge(Operation, frozen=True):
     """Make a bridge and bring it up."""
 
     link: Link
@@ -80,8 +76,7 @@ class AddBridge(Operation):
         return self._ip(*words, *options, "stp_state", "0", "mcast_snooping", "0")
 
 
-@dataclass(frozen=True)
-class AddVeth(Operation):
+class AddVeth(Operation, frozen=True):
     """Make a veth pair: this end a port of a bridge and up, the peer in its own namespace."""
 
     link: Link
@@ -99,8 +94,7 @@ class AddVeth(Operation):
         return self._ip(*words, "address", peer.mac, "netns", peer.namespace)
 
 
-@dataclass(frozen=True)
-class DeleteLink(Operation):
+class DeleteLink(Operation, frozen=True):
     """Delete a link; with a veth, its peer too."""
 
     name: str
@@ -111,8 +105,7 @@ class DeleteLink(Operation):
         return self._ip("link", "delete", self.name)
 
 
-@dataclass(frozen=True)
-class SetUp(Operation):
+class SetUp(Operation, frozen=True):
     """Bring a link up."""
 
     name: str
@@ -123,8 +116,7 @@ class SetUp(Operation):
         return self._ip("link", "set", self.name, "up")
 
 
-@dataclass(frozen=True)
-class SetMaster(Operation):
+class SetMaster(Operation, frozen=True):
     """Make a link a port of a bridge."""
 
     name: str
@@ -137,8 +129,7 @@ class SetMaster(Operation):
         return self._ip("link", "set", self.name, "master", self.master)
 
 
-@dataclass(frozen=True)
-class SetMac(Operation):
+class SetMac(Operation, frozen=True):
     """Give a link its hardware address."""
 
     name: str
@@ -150,8 +141,7 @@ class SetMac(Operation):
         return self._ip("link", "set", self.name, "address", self.mac)
 
 
-@dataclass(frozen=True)
-class SetMtu(Operation):
+class SetMtu(Operation, frozen=True):
     """Set the largest packet that a link takes, in bytes."""
 
     name: str
@@ -163,8 +153,7 @@ class SetMtu(Operation):
         return self._ip("link", "set", self.name, "mtu", str(self.mtu))
 
 
-@dataclass(frozen=True)
-class Rename(Operation):
+class Rename(Operation, frozen=True):
     """Bring a link down, since no other can be renamed everywhere, and give it its name."""
 
     name: str
@@ -176,8 +165,7 @@ class Rename(Operation):
         return self._ip("link", "set", self.name, "down", "name", self.wanted)
 
 
-@dataclass(frozen=True)
-class DeleteNeighbour(Operation):
+class DeleteNeighbour(Operation, frozen=True):
     """Have a namespace ask again where an address is found."""
 
     neighbour: Neighbour
@@ -188,8 +176,7 @@ class DeleteNeighbour(Operation):
         return self._ip("neigh", "delete", self.neighbour.ip, "dev", self.neighbour.link)
 
 
-@dataclass(frozen=True)
-class SetPort(Operation):
+class SetPort(Operation, frozen=True):
     """Set how a bridge treats a port: its three switches."""
 
     name: str
@@ -204,8 +191,7 @@ class SetPort(Operation):
         return self._bridge("link", "set", "dev", self.name, *words)
 
 
-@dataclass(frozen=True)
-class AddStation(Operation):
+class AddStation(Operation, frozen=True):
     """Have the bridge know for good that a hardware address is behind a port."""
 
     name: str
@@ -217,8 +203,7 @@ class AddStation(Operation):
         return self._bridge("fdb", "replace", self.mac, "dev", self.name, "master", "static")
 
 
-@dataclass(frozen=True)
-class AddIngress(Operation):
+class AddIngress(Operation, frozen=True):
     """Give a link the place where its guard stands."""
 
     name: str
@@ -229,8 +214,7 @@ class AddIngress(Operation):
         return self._tc("qdisc", "add", "dev", self.name, "ingress")
 
 
-@dataclass(frozen=True)
-class DeleteIngress(Operation):
+class DeleteIngress(Operation, frozen=True):
     """Take that place away, and whoever stands there."""
 
     name: str
@@ -241,8 +225,7 @@ class DeleteIngress(Operation):
         return self._tc("qdisc", "delete", "dev", self.name, "ingress")
 
 
-@dataclass(frozen=True)
-class AddGuard(Operation):
+class AddGuard(Operation, frozen=True):
     """Have a port let in its own station's frames alone: the program of a `Port`."""
 
     name: str
@@ -255,8 +238,7 @@ class AddGuard(Operation):
         return self._tc(*where, "bpf", "direct-action", "bytecode", bytecode(self.program))
 
 
-@dataclass(frozen=True)
-class DisablePort(Operation):
+class DisablePort(Operation, frozen=True):
     """Let a bridge port pass nothing any more; the link goes with its peer's namespace."""
 
     name: str
@@ -267,8 +249,7 @@ class DisablePort(Operation):
         return self._bridge("link", "set", "dev", self.name, "state", "0")
 
 
-@dataclass(frozen=True)
-class AddAddress(Operation):
+class AddAddress(Operation, frozen=True):
     """Give a link an address; one that is `announced` is answered for, and no packet's source."""
 
     name: str
@@ -283,8 +264,7 @@ class AddAddress(Operation):
         return self._ip("addr", "add", self.address, "dev", self.name, *nodad, *passive)
 
 
-@dataclass(frozen=True)
-class DeleteAddress(Operation):
+class DeleteAddress(Operation, frozen=True):
     """Take an address from a link."""
 
     name: str
@@ -296,8 +276,7 @@ class DeleteAddress(Operation):
         return self._ip("addr", "delete", self.address, "dev", self.name)
 
 
-@dataclass(frozen=True)
-class Announce(Operation):
+class Announce(Operation, frozen=True):
     """Tell everybody on a link's wire that an address is to be found here from now on."""
 
     name: str
@@ -312,8 +291,7 @@ class Announce(Operation):
         return shlex.join(["ip", "netns", "exec", self.namespace, *words])
 
 
-@dataclass(frozen=True)
-class AddRoute(Operation):
+class AddRoute(Operation, frozen=True):
     """Add a route to the main table, in the place of another one to the same destination."""
 
     route: Route
@@ -324,8 +302,7 @@ class AddRoute(Operation):
         return self._ip("route", "replace", *_route_words(self.route))
 
 
-@dataclass(frozen=True)
-class DeleteRoute(Operation):
+class DeleteRoute(Operation, frozen=True):
     """Take a route from the main table."""
 
     route: Route
@@ -336,8 +313,7 @@ class DeleteRoute(Operation):
         return self._ip("route", "delete", *_route_words(self.route))
 
 
-@dataclass(frozen=True)
-class AddMasquerade(Operation):
+class AddMasquerade(Operation, frozen=True):
     """Add the rule that gives packets leaving the cluster their node's address."""
 
     masquerade: Masquerade

@@ -6,10 +6,11 @@ import ipaddress
 import struct
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from socket import AF_INET
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from netlab.kernel import bridgeport, messages, netns, paths, sysctl
 from netlab.kernel import neighbours as kernel_neighbours

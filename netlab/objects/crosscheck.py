@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.objects.intake import Intake
 from netlab.objects.kinds import BY_KIND
@@ -17,8 +18,7 @@ from netlab.objects.yamltext import Document
 _TAKEN = ((1, "default/kubernetes"), (10, "kube-system/kube-dns"))
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One object of the input: what became of it, and where it stands."""
 
     file: str

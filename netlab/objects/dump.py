@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import kinds, meta, names, schema
@@ -22,8 +23,7 @@ KINDS = {"Node": "v1", "Service": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
 """The kinds that decide about rules; all others are passed over."""
 
 
-@dataclass
-class _Text:
+class _Text(Struct):
     """One file's text; JSON is parsed with its positions only when somebody asks for a line."""
 
     file: str
@@ -40,8 +40,7 @@ class _Text:
         return self.document.line(path)
 
 
-@dataclass
-class Dump:
+class Dump(Struct):
     """The objects of some texts, by kind and key, and where each one stands."""
 
     left_out: list[Problem] = field(default_factory=list)

@@ -7,8 +7,9 @@ of the wrong type is reported and left out. What remains is sound: later checks 
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.objects import schema
 from netlab.objects.meta import Object
@@ -16,8 +17,7 @@ from netlab.objects.problems import FieldProblem, Path
 from netlab.objects.schema import Schema
 
 
-@dataclass
-class Examination:
+class Examination(Struct):
     """What `examine` found. Problems' paths are those of the sound copy."""
 
     sound: Object

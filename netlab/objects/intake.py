@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netlab.objects import examination, labcheck, validation
 from netlab.objects.defaults import apply_defaults
@@ -32,8 +34,7 @@ _KUBERNETES_ONLY = {
 }  # fmt: skip
 
 
-@dataclass
-class Intake:
+class Intake(Struct):
     """What became of one object. Without problems exactly one of `lab`, `check`, `sound` counts.
 
     `defaulted` is what the API would make of the object, for checks across objects. Problems'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from netlab.objects import fields
 from netlab.objects.labcheck import NAME_FIELDS, lab_problems
@@ -44,8 +45,7 @@ ProxyMode = Literal["iptables", "nftables"]
 IptablesBackend = Literal["auto", "nft", "legacy", "libiptc"]
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """One machine of the lab: a network namespace with a foot on each of two networks.
 
     Addresses are bare (`10.10.11.10`), `pod_cidrs` are ranges; one of each IP family, in the
@@ -62,16 +62,14 @@ class Node:
     taints: tuple[dict[str, str], ...] = ()
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(Struct, frozen=True):
     """A machine outside the cluster, on the external network alone."""
 
     name: str
     ips: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class External:
+class External(Struct, frozen=True):
     """The network outside: the nodes' external addresses, the clients, the way to the internet.
 
     `gateway_ips` (the first address of each range) belong to the internet's stand-in. Its DNS
@@ -86,15 +84,13 @@ class External:
     upstream: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Dns:
+class Dns(Struct, frozen=True):
     """The cluster's own DNS."""
 
     domain: str = "cluster.local"
 
 
-@dataclass(frozen=True)
-class Proxy:
+class Proxy(Struct, frozen=True):
     """kube-proxy's own settings, with its defaults; `node_port_addresses` () means every address.
 
     An entry is a range, or `primary` for the node's internal address.
@@ -105,8 +101,7 @@ class Proxy:
     node_port_addresses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Lab:
+class Lab(Struct, frozen=True):
     """A whole lab. Ranges come one per IP family, in the order of `ip_families`.
 
     `load_balancer_pools` are what Services of type LoadBalancer get their addresses from; ()

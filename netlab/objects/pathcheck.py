@@ -7,8 +7,9 @@ endpoints all, masquerade at worker001.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
+
+from msgspec import Struct, field
 
 from netlab.objects.meta import Object
 
@@ -19,8 +20,7 @@ AT_SENDER = "sender"
 AT_ANNOUNCER = "announcer"
 
 
-@dataclass(frozen=True)
-class Sender:
+class Sender(Struct, frozen=True):
     """Who sends. `namespace` counts for pods and Deployments only."""
 
     kind: SenderKind
@@ -36,8 +36,7 @@ class Sender:
         return f"{self.kind} {self.name}"
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """What is addressed; exactly one of these shapes has its fields set:
 
     `service` (its ClusterIP, or its load balancer's address) · `service` and `node` (its nodePort
@@ -67,16 +66,14 @@ class Target:
         return f"{kind} {self.node or self.pod or self.address}{port}"
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(Struct, frozen=True):
     """How many connections to make, and how many of them each endpoint must get."""
 
     tries: int
     at_least: int = 1
 
 
-@dataclass(frozen=True)
-class Expectation:
+class Expectation(Struct, frozen=True):
     """What must be seen; None means that the check does not care.
 
     `endpoints`: "all", a number of different ones, or names of pods or Deployments or addresses.
@@ -92,8 +89,7 @@ class Expectation:
     masquerade_at: str | None = None
 
 
-@dataclass(frozen=True)
-class PathCheck:
+class PathCheck(Struct, frozen=True):
     """One check: from, to, expect."""
 
     name: str

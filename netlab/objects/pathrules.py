@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Literal, get_args
+
+from msgspec.structs import replace
 
 from netlab.objects import fields, schema
 from netlab.objects.examination import Examination, examine

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects.ranges import (
     FIRST_CLIENT,
@@ -33,8 +34,7 @@ NONE = "none"
 _CUSTOMARY: dict[int, tuple[int, int]] = {4: (200, 250), 6: (0x200, 0x250)}
 
 
-@dataclass(frozen=True)
-class AddressRange:
+class AddressRange(Struct, frozen=True):
     """Addresses from `first` to `last`, both included, of one IP family."""
 
     first: Address

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Path = tuple[str | int, ...]
 
@@ -23,8 +24,7 @@ Reason = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class FieldProblem:
+class FieldProblem(Struct, frozen=True):
     """What is wrong at one field: `path` leads to it, `reason` is the Status cause's reason.
 
     `UnknownField` is netlab's own: Kubernetes reports those as a 400, without a cause.
@@ -36,7 +36,7 @@ class FieldProblem:
     message: str
     hint: str | None = None
     reason: Reason = "FieldValueInvalid"
-    meant: Path | str | None = field(default=None, compare=False)
+    meant: Path | str | None = None
 
     @property
     def field(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from netlab.errors import BadRequest
 from netlab.objects.meta import Object
@@ -13,8 +14,7 @@ from netlab.objects.meta import Object
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 
 
-@dataclass(frozen=True)
-class Requirement:
+class Requirement(Struct, frozen=True):
     """One condition on one label. NotIn holds, as in Kubernetes, when the label is absent."""
 
     key: str
@@ -56,8 +56,7 @@ class Requirement:
                 return f"{self.key}{'>' if self.operator == 'Gt' else '<'}{values[0]}"
 
 
-@dataclass(frozen=True)
-class Selector:
+class Selector(Struct, frozen=True):
     """All its requirements together; without any it matches everything."""
 
     requirements: tuple[Requirement, ...] = ()
@@ -156,8 +155,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
 
 
-@dataclass(frozen=True)
-class FieldSelector:
+class FieldSelector(Struct, frozen=True):
     """Equalities and inequalities on fields: (path, value, wanted)."""
 
     terms: tuple[tuple[tuple[str, ...], str, bool], ...] = ()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from netlab.objects.meta import Object
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Struct, frozen=True):
     """One line of a watch: what happened to an object, and the object afterwards.
 
     For DELETED `object` is the last state. For ERROR it is a Status (code 410: list again).
@@ -21,8 +21,7 @@ class Event:
     object: Object
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectList:
+class ObjectList(Struct, frozen=True):
     """What a list returned, and the revision from which a watch continues it."""
 
     items: list[Object]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import pairwise
 from math import isinf
 from typing import Any
 
 import yaml
+from msgspec import Struct, field
 
 from netlab.objects.problems import Path
 
@@ -52,8 +52,7 @@ class Node:
         self.kind, self.value, self.line, self.plain, self.tag = kind, value, line, plain, tag
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """A mistake in the text itself: the line (from 1), the field if known, words, a hint."""
 
     line: int
@@ -62,8 +61,7 @@ class Trouble:
     path: Path = ()
 
 
-@dataclass
-class Document:
+class Document(Struct):
     """One YAML document: its value, and where everything in it stands."""
 
     root: Node
@@ -119,7 +117,9 @@ def read(text: str) -> tuple[list[Document], list[Trouble]]:
 
 
 _SEPARATOR = re.compile(r"^---(?=\s|$)", re.M)
-_SURROGATES = re.compile(r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.I)
+_SURROGATES = re.compile(
+    r"\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})"  # re.I costs 17 ms a start
+)
 
 
 def _chunks(text: str) -> Iterator[tuple[int, str]]:

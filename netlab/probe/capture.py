@@ -17,9 +17,10 @@ import struct
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns as namespaces
@@ -48,8 +49,7 @@ class InstrumentError(NetlabError):
     exit_code = 2
 
 
-@dataclass
-class _Tap:
+class _Tap(Struct):
     place: str
     socket: socket.socket
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.errors import NetlabError
 from netlab.objects.pathcheck import PathCheck
@@ -31,8 +32,7 @@ _TALK_SECONDS = 1.0
 _BATCH = 32
 
 
-@dataclass
-class _Run:
+class _Run(Struct):
     """A check on its way to its result."""
 
     check: PathCheck

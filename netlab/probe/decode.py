@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import socket
 import struct
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Proto = Literal["tcp", "udp", "icmp"]
 
@@ -24,8 +25,7 @@ _ERRORS = {4: {3, 11, 12}, 6: {1, 2, 3, 4}}
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(Struct, frozen=True):
     """What a probe's life needs of a packet; ports are 0 and `quoted` None where there is none.
 
     `key` is the probe this packet is, `answers` the probe it replies to (or quotes).
@@ -59,8 +59,7 @@ class Packet:
         return self.icmp == _PORT_UNREACHABLE[self.version]
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(Struct, frozen=True):
     """One packet passing one interface: where, in which direction, when (ns since 1970)."""
 
     place: str

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 # Below the range from which kernels pick ports, above the well-known servers.
 _PORTS = range(10240, 29952)
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(Struct, frozen=True):
     """One packet to send: from a place and address, to an address and port."""
 
     key: int
@@ -23,8 +23,7 @@ class Probe:
     ip_id: int
 
 
-@dataclass
-class ProbeNumbers:
+class ProbeNumbers(Struct):
     """Keys, source ports and IP ids that no other probe of this run has.
 
     They start at random, so that a run does not meet conntrack's memory of the one before.

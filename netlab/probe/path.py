@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
+
+from msgspec import Struct, field
 
 from netlab.probe.decode import RST, Observation, Packet, endpoint
 from netlab.probe.packets import Probe
@@ -19,8 +20,7 @@ Outcome = Literal["reachable", "refused", "unreachable", "timeout"]
 Addresses = Mapping[str, frozenset[str]]
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(Struct, frozen=True):
     """The probe at one interface; `source` and `destination` are `address:port` there."""
 
     place: str
@@ -29,8 +29,7 @@ class Hop:
     destination: str
 
 
-@dataclass(frozen=True)
-class Rewrite:
+class Rewrite(Struct, frozen=True):
     """An `address:port` changed by NAT, and the place where that happened."""
 
     place: str
@@ -38,8 +37,7 @@ class Rewrite:
     after: str
 
 
-@dataclass(frozen=True)
-class Journey:
+class Journey(Struct, frozen=True):
     """What became of one probe.
 
     `delivered` is the `address:port` at which it arrived, at the place `delivered_at`, coming
@@ -63,8 +61,7 @@ class Journey:
         return f"{self.hops[-1].place} {self.hops[-1].ifname}" if self.hops else "nowhere"
 
 
-@dataclass
-class Sightings:
+class Sightings(Struct):
     """Observations, sorted by what they can tell: copies of a probe, and answers to it."""
 
     _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))

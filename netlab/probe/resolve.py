@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 import socket
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
+from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
 
@@ -16,8 +16,7 @@ _SECONDS = 1.0
 _NDOTS = 5
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a look-up found: the name that had the addresses, or why none has."""
 
     name: str

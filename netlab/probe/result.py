@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from netlab.diagnosis.facts import Cause
 from netlab.probe.path import Journey, describe
@@ -11,8 +13,7 @@ from netlab.probe.path import Journey, describe
 Status = Literal["pass", "fail", "error"]
 
 
-@dataclass(frozen=True)
-class CheckResult:
+class CheckResult(Struct, frozen=True):
     """One check's end.
 
     `status` "error" means that it could not run: neither passed nor failed. `journey` is the one

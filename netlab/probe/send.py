@@ -7,9 +7,10 @@ import os
 import socket
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
 from netlab.probe.decode import endpoint
@@ -72,8 +73,7 @@ def source_address(netns: Path | int, dst: str, dport: int) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Talk:
+class Talk(Struct, frozen=True):
     """A real TCP connection: whether it came about, and what a web server then said first."""
 
     connected: bool

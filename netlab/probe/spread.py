@@ -15,7 +15,8 @@ with probability at most E = 1e-9, split in two halves:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 FALSE_ALARM = 1e-9
 # Beyond this many tries a check would take longer than it is worth; only more than 90 endpoints
@@ -23,8 +24,7 @@ FALSE_ALARM = 1e-9
 MOST = 2400
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How many of `tries` may fall on one endpoint when the choice is fair."""
 
     tries: int

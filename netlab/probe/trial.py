@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -31,8 +33,7 @@ class NothingToAddress(NetlabError):
     """Nothing can be sent, because the Service does not work: the check has failed."""
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Struct, frozen=True):
     """What to send, and what must come of it.
 
     `targets` are the `(address, port)` pairs to try in turn; while `name` is set they stand for

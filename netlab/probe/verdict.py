@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.objects.pathcheck import AT_SENDER, NOWHERE
 from netlab.probe import spread
@@ -14,8 +15,7 @@ from netlab.probe.trial import Trial
 from netlab.probe.world import World
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """Passed when there are no `reasons` against it; `outcome` is what was seen."""
 
     outcome: str

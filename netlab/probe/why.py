@@ -6,8 +6,10 @@ The captures say where a packet was lost; this says which field of which object 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts, Way, listed, ports, protocol_of
 from netlab.diagnosis.pods import not_ready, why_not_ready
@@ -36,8 +38,7 @@ def explained(check: PathCheck, result: CheckResult, world: World, facts: Facts)
     return replace(result, causes=tuple(dict.fromkeys(found)))
 
 
-@dataclass(frozen=True)
-class _Search:
+class _Search(Struct, frozen=True):
     """One check that did not pass."""
 
     check: PathCheck

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.lab import Lab
@@ -18,8 +19,7 @@ Role = Literal["pod", "node", "client", "internet"]
 _SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """A namespace of the lab; `name` is `worker001`, `client`, or a pod's `namespace/name`.
 
     `addresses` are all it owns; `external` those of a node that machines outside may use. `node`
@@ -34,8 +34,7 @@ class Place:
     node: str = ""
 
 
-@dataclass(frozen=True)
-class World:
+class World(Struct, frozen=True):
     """The lab as checks see it; Services and pods by `namespace/name`."""
 
     places: Mapping[str, Place]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 
 DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"]
 
 
-@dataclass(frozen=True)
-class ProxyConfig:
+class ProxyConfig(Struct, frozen=True):
     """kube-proxy's settings; every default is kube-proxy's.
 
     `interface_addresses` maps an interface's name to its addresses with prefix length; None
@@ -48,8 +48,7 @@ class ProxyConfig:
 _NOT_RULES = frozenset({"recordedWith", "kind", "apiVersion", "metadata"})
 
 
-@dataclass
-class _Reader:
+class _Reader(Struct):
     """Reads one mapping field by field and collects what is wrong with it."""
 
     mapping: Mapping[str, Any]

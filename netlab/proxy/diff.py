@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
+
+from msgspec import Struct
 
 from netlab.proxy import chains, owners
 from netlab.proxy.carry import target
@@ -20,8 +21,7 @@ from netlab.proxy.rule import Condition, parse_rule
 Kind = Literal["missing", "stale", "altered", "order"]
 
 
-@dataclass(frozen=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """One difference: `wanted` is what should be there, `found` what is; either may be "".
 
     `service` is the service port (`ns/name:port`) behind it, None for the common rules.

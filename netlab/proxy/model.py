@@ -9,8 +9,9 @@ are 110,000 rules, and they have to fit in memory and be compared in a moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from msgspec import Struct, field
 
 Family = Literal["ipv4", "ipv6"]
 
@@ -37,8 +38,7 @@ class Chain(NamedTuple):
     policy_counters: Counters = (0, 0)
 
 
-@dataclass(slots=True)
-class Table:
+class Table(Struct):
     """One table: its chains by name."""
 
     name: str
@@ -58,8 +58,7 @@ class Table:
         return self.builtin() + sorted(self.own(), key=lambda chain: chain.name)
 
 
-@dataclass(slots=True)
-class Ruleset:
+class Ruleset(Struct):
     """All tables of one address family in one network namespace."""
 
     tables: dict[str, Table] = field(default_factory=dict)
@@ -77,8 +76,7 @@ class Ruleset:
                     yield table.name, chain.name, rule
 
 
-@dataclass(slots=True)
-class Change:
+class Change(Struct):
     """Chains to replace, by (table, chain): their rules before and after, None for no chain.
 
     Only chains that are not built in; `before` undoes what `after` does.

@@ -15,7 +15,8 @@ in a set of its own, and is looked up there first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -44,8 +45,7 @@ from netlab.proxy.view import NodeView
 _LONGEST = 240
 
 
-@dataclass(slots=True)
-class NftServiceRules:
+class NftServiceRules(Struct):
     """Everything one Service adds to the table; see `service_rules.ServiceRules`."""
 
     key: str

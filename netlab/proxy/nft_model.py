@@ -7,8 +7,9 @@ through, so that a packet finds it by one look-up however many Services there ar
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
+
+from msgspec import Struct, field
 
 from netlab.proxy.model import Family
 
@@ -43,8 +44,7 @@ Element = tuple[str, str]
 """A set's name and the element's key."""
 
 
-@dataclass(slots=True)
-class NftTable:
+class NftTable(Struct):
     """kube-proxy's table in one family. Elements: (set, key) → what follows the key (`: drop`,
     `comment "…" : goto …`), "" in a plain set."""
 
@@ -54,8 +54,7 @@ class NftTable:
     elements: dict[Element, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class NftChange:
+class NftChange(Struct):
     """What to replace: each name with what it was and what it is to be, None for nothing."""
 
     family: Family

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 _TOKEN = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
 
@@ -22,8 +23,7 @@ _SPELLINGS = {
 _BASIC = frozenset({"-s", "-d", "-i", "-o", "-p"})
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One thing a rule asks: `module` is "" for what iptables itself knows (-s, -d, -i, -o, -p)."""
 
     module: str
@@ -36,8 +36,7 @@ class Condition:
         return " ".join([*words, self.option, *self.values])
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule taken apart. `modules` are its `-m`, also those that ask nothing; `target` is ""
     for a rule that only counts; `goto` when the target chain does not return here."""
 

@@ -39,8 +39,9 @@ What a packet to a Service meets (`web` on nodePort 30080 and load balancer 203.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import cache
+
+from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -60,8 +61,7 @@ FILTER_NODEPORTS = (FILTER, chains.NODEPORTS)
 FILTER_FIREWALL = (FILTER, chains.PROXY_FIREWALL)
 
 
-@dataclass(slots=True)
-class ServiceRules:
+class ServiceRules(Struct):
     """Everything one Service adds to a node's rules.
 
     `chains` are its own chains in the nat table; `shared` its rules in the shared chains;

@@ -7,8 +7,9 @@ labelled for another proxy, a Service without an address of the family.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -25,8 +26,7 @@ _DEFAULT_AFFINITY_SECONDS = 10800
 _LONGEST_AFFINITY_SECONDS = 86400
 
 
-@dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(Struct, frozen=True):
     """Something in an object that could not be used: which object, which field, why."""
 
     kind: str
@@ -38,8 +38,7 @@ class Complaint:
         return f"{self.kind} {self.key}: {self.field}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class ServicePort:
+class ServicePort(Struct, frozen=True):
     """One port of a Service as the rules need it.
 
     `name` is `ns/name[:port]`, as comments show it; `affinity_seconds` is 0 without affinity;

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.proxy.match import Packet, matches
@@ -36,8 +38,7 @@ class Hit(NamedTuple):
         return f"{self.table}: -A {self.chain} {self.rule}"
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """One end the packet can come to.
 
     `verdict` is ACCEPT, DROP or REJECT, given at `hook`; an accepted packet was `delivered` to

@@ -8,9 +8,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.objects.meta import Object
@@ -27,8 +28,7 @@ from netlab.proxy.udp import UdpPort
 from netlab.proxy.view import NodeView, view
 
 
-@dataclass(frozen=True)
-class SyncReport:
+class SyncReport(Struct, frozen=True):
     """What a sync did: `full` or only the `changed` Services (`ns/name`), in how many seconds;
     `complaints` are about what in those objects could not be used."""
 
@@ -38,8 +38,7 @@ class SyncReport:
     complaints: tuple[Complaint, ...] = ()
 
 
-@dataclass(frozen=True)
-class HealthCheck:
+class HealthCheck(Struct, frozen=True):
     """What a healthCheckNodePort answers: 200 with local endpoints, else 503."""
 
     service: str

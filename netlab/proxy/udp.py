@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from netlab.proxy.categorize import Choice
 from netlab.proxy.services import ServicePort
 
 
-@dataclass(slots=True)
-class UdpPort:
+class UdpPort(Struct):
     """Where a UDP service port is reached (address, port; "" for any of the node's) and who
     answers: conntrack entries that lead elsewhere are stale."""
 

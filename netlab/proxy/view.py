@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -14,8 +15,7 @@ from netlab.proxy.model import Family
 ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
-@dataclass(frozen=True)
-class NodeView:
+class NodeView(Struct, frozen=True):
     """The node and the settings, boiled down to what differs in the rules of one family.
 
     `pods_source` (`-s 10.244.0.0/16`) or `pods_device` (`-i cni0`) matches traffic of this

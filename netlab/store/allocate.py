@@ -10,8 +10,9 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.errors import ApiError
 from netlab.objects import meta
@@ -26,8 +27,7 @@ NODE_PORTS = range(30000, 32768)
 _DRAWS = 64
 
 
-@dataclass(frozen=True)
-class Pool:
+class Pool(Struct, frozen=True):
     """A range of whole numbers, of which the first `reserved` are not chosen while others last."""
 
     numbers: range
@@ -58,24 +58,21 @@ def _band(size: int, *, step: int, most: int) -> int:
     return 0 if size <= 16 else min(max(16, size // step), most)
 
 
-@dataclass(frozen=True)
-class Holding:
+class Holding(Struct, frozen=True):
     """What one Service has: addresses and ports."""
 
     addresses: frozenset[str] = frozenset()
     ports: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """What a Service gives back and takes when its write succeeds."""
 
     before: Holding
     after: Holding
 
 
-@dataclass
-class _Draft:
+class _Draft(Struct):
     """A claim in the making: taken so far, and what went wrong."""
 
     before: Holding

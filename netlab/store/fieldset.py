@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.objects.schema import ANYTHING, Schema
 
@@ -18,8 +19,7 @@ from netlab.objects.schema import ANYTHING, Schema
 _KEY_DEFAULTS = {"protocol": "TCP"}
 
 
-@dataclass(frozen=True)
-class FieldSet:
+class FieldSet(Struct, frozen=True):
     """Some of the fields at and below one place of an object; false when there are none.
 
     `itself`: whether the place as a whole is among them.

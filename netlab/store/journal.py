@@ -20,8 +20,9 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -42,8 +43,7 @@ ROOM = 64 << 10
 _Objects = dict[tuple[str, str, str], Object]
 
 
-@dataclass(frozen=True)
-class Saved:
+class Saved(Struct, frozen=True):
     """What a journal holds; `floor` is the revision up to which changes are missing."""
 
     revision: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from netlab.objects.meta import Object
 
@@ -13,8 +14,7 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 CHANGE_TYPES: tuple[ChangeType, ...] = ("ADDED", "MODIFIED", "DELETED")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """One write: the object afterwards (for DELETED its last state) and the one it replaced."""
 
     revision: int

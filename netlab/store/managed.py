@@ -10,8 +10,10 @@ Source: kubernetes.io/docs/reference/using-api/server-side-apply.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import ApiError
 from netlab.objects import meta
@@ -44,8 +46,7 @@ _UNMANAGED_METADATA = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One manager's fields, changed by one operation through the object or a subresource."""
 
     manager: str

@@ -10,8 +10,10 @@ import builtins
 import copy
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta
@@ -39,8 +41,7 @@ __all__ = ["PatchType", "Propagation", "Registry"]
 NAME_ATTEMPTS = 8
 
 
-@dataclass(frozen=True)
-class _Change:
+class _Change(Struct, frozen=True):
     """How something is changed: through which subresource, by whom, in earnest or not.
 
     `managers` are an apply's own; after any other change they follow from what it changed.

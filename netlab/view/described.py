@@ -6,9 +6,10 @@ Lines carry tabs between their columns; `tabs.align` spaces them out at the very
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -20,8 +21,7 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 WIDEST_ANNOTATION = 140
 
 
-@dataclass(frozen=True)
-class Related:
+class Related(Struct, frozen=True):
     """What a description tells besides the object itself.
 
     `events` are those about the object; `objects` its EndpointSlices (of a Service), ReplicaSets

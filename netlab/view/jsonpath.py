@@ -11,8 +11,9 @@ import json
 import operator
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.errors import UsageError
 
@@ -33,8 +34,7 @@ _COMPARE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Node:
+class Node(Struct, frozen=True):
     """A piece of a template: text, a path, or (with `body`) a loop over what a path finds."""
 
     text: str = ""

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.proxy.addresses import with_port
 from netlab.proxy.nft_fixed import (
@@ -82,8 +83,7 @@ def _address(key: str) -> str:
     return key.partition(" . ")[0]
 
 
-@dataclass(frozen=True)
-class _Growth:
+class _Growth(Struct, frozen=True):
     """What branches are made from."""
 
     table: NftTable

@@ -12,8 +12,9 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.proxy.chains import is_of_service
 from netlab.proxy.model import Chain, Ruleset
@@ -41,8 +42,7 @@ _NOBODY = re.compile(r"has no (?:local )?endpoints")
 MARK_MASQUERADE = "KUBE-MARK-MASQ"
 
 
-@dataclass
-class Branch:
+class Branch(Struct):
     """One rule and what lies behind it.
 
     `packets` is None where nobody counted. `share` is the part of its chain's packets that the
@@ -93,8 +93,7 @@ def _entries(chain: Chain, service: str) -> Iterator[int]:
             yield index
 
 
-@dataclass(frozen=True)
-class _Growth:
+class _Growth(Struct, frozen=True):
     """What branches are made from."""
 
     ruleset: Ruleset
@@ -174,8 +173,7 @@ def _host(destination: str) -> str:
 # -- lines ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(Struct, frozen=True):
     """How to show a tree: `syntax` with each rule's own text, which `dim` may colour; lines no
     longer than `width` characters, where that is given."""
 
@@ -184,7 +182,11 @@ class Look:
     width: int | None = None
 
 
-def render(branches: Sequence[Branch], look: Look = Look()) -> Iterator[str]:
+PLAIN = Look()
+"""The whole tree in one colour, lines as long as they are."""
+
+
+def render(branches: Sequence[Branch], look: Look = PLAIN) -> Iterator[str]:
     """The tree as lines, packets on the left where somebody counted.
 
     A chain shown before is only named again.
@@ -203,8 +205,7 @@ def render(branches: Sequence[Branch], look: Look = Look()) -> Iterator[str]:
         yield from drawing.lines(branch, "", is_last=branch is siblings[-1])
 
 
-@dataclass(frozen=True)
-class _Drawing:
+class _Drawing(Struct, frozen=True):
     look: Look
     count: int
     shown: set[tuple[str, str]]

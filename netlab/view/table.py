@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.view.escape import escape_line, first_line
 
 GAP = "   "
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(Struct, frozen=True):
     """Which columns to show besides the usual ones; `prefix` is put before names."""
 
     wide: bool = False

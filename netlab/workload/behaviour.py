@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
+from msgspec import Struct, field
+
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.workload.catalogue import Catalogue, Port, Program, catalogue
+from netlab.workload.catalogue import Catalogue, Port, Program, catalogue, env_named_in
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -23,8 +24,7 @@ _PORT_NUMBER = re.compile(r"(?:^|:)([0-9]{1,5})\Z")
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
-@dataclass(frozen=True)
-class Behaviour:
+class Behaviour(Struct, frozen=True):
     """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
 
     `dnsmasq`: the node agent starts the lab's DNS. `flags` are what a server's arguments said.
@@ -183,7 +183,7 @@ def _served_container(
     """
     image = catalogue().image(container["image"])
     spec = meta.spec(pod)
-    named = {name for one in found.listeners for name in catalogue().env_named_in(one.site)}
+    named = {name for one in found.listeners for name in env_named_in(one.site)}
     variables = {
         "hostname": spec.get("hostname") or meta.name(pod),
         "pod": meta.name(pod),

@@ -17,8 +17,9 @@ Documentation/filesystems/tmpfs.rst.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.objects import quantity
 
@@ -53,8 +54,7 @@ _MOST = 1 << 50
 _BYTES_PER_INODE = 4096
 
 
-@dataclass(frozen=True)
-class Tmpfs:
+class Tmpfs(Struct, frozen=True):
     """How much one tmpfs holds: bytes, and files with directories."""
 
     size: int
@@ -70,8 +70,7 @@ class Tmpfs:
         return f"size={self.size},nr_inodes={self.inodes}"
 
 
-@dataclass(frozen=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """What one pod may use: bytes of memory, swap included, and processes, threads counted.
 
     `containers` says for each container, by name, how large each place is that it may write to
@@ -145,8 +144,7 @@ def _tmpfs(asked: int, usual: int, ceiling: int) -> Tmpfs:
     return Tmpfs(max(min(asked or usual, ceiling), _BYTES_PER_INODE))
 
 
-@dataclass(frozen=True)
-class _Effective:
+class _Effective(Struct, frozen=True):
     amount: int
     complete: bool
 

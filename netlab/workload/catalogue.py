@@ -6,12 +6,12 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, cast
 
 import yaml
+from msgspec import Struct, field
 
 ProgramKind = Literal["server", "toolbox", "pause", "dnsmasq"]
 _KINDS = ("server", "toolbox", "pause", "dnsmasq")
@@ -22,8 +22,7 @@ class CatalogueError(ValueError):
     """catalogue.yaml contradicts its own description; a mistake of ours, found by the tests."""
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(Struct, frozen=True):
     """A port of a built-in server, and what flag or variable of the real one may move it."""
 
     port: int
@@ -35,8 +34,7 @@ class Port:
     unless_flags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Program:
+class Program(Struct, frozen=True):
     """What the catalogue says of an image. The field names are explained in catalogue.yaml."""
 
     match: tuple[str, ...]
@@ -52,8 +50,7 @@ class Program:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True):
     """An image reference taken apart: `docker.io/library/nginx:1.27` → nginx, 1.27."""
 
     reference: str
@@ -61,25 +58,13 @@ class Image:
     tag: str
 
 
-@dataclass(frozen=True)
-class Catalogue:
+class Catalogue(Struct, frozen=True):
     """The whole file."""
 
     registries: Mapping[str, str]
     programs: tuple[Program, ...]
     sites: Mapping[str, Mapping[str, Any]]
     tools: Mapping[str, str]
-
-    @functools.cached_property
-    def _env(self) -> dict[str, frozenset[str]]:
-        return {
-            name: frozenset(_ENV_NAMED.findall(json.dumps(site)))
-            for name, site in self.sites.items()
-        }
-
-    def env_named_in(self, site: str) -> frozenset[str]:
-        """The environment variables that a site's texts name."""
-        return self._env[site]
 
     def image(self, reference: str) -> Image:
         """Repository and tag (`latest` when none is given) as the catalogue names them."""
@@ -130,6 +115,12 @@ def load(path: Path) -> Catalogue:
     sites = {name: site or {} for name, site in data["sites"].items()}
     programs = tuple(_program(entry, sites) for entry in data["programs"])
     return Catalogue(data["registries"], programs, sites, data["tools"])
+
+
+@functools.cache
+def env_named_in(site: str) -> frozenset[str]:
+    """The environment variables that a site's texts name."""
+    return frozenset(_ENV_NAMED.findall(json.dumps(catalogue().sites[site])))
 
 
 _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")

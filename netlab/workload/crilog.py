@@ -10,9 +10,10 @@ import contextlib
 import os
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
+
+from msgspec import Struct
 
 MAX_PART = 16 * 1024
 MAX_FILE = 8 * 1024 * 1024
@@ -97,8 +98,7 @@ def _entries(stream: Stream, text: bytes) -> tuple[list[bytes], bytes]:
             return entries, text[at:]
 
 
-@dataclass(frozen=True)
-class LogEntry:
+class LogEntry(Struct, frozen=True):
     """One entry: when (RFC 3339), on which stream, and the bytes, a line end included for F."""
 
     time: str

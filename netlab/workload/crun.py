@@ -18,9 +18,10 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import process as processes
@@ -43,8 +44,7 @@ class StartFailed(NetlabError):
         self.code = code
 
 
-@dataclass
-class Started:
+class Started(Struct):
     """A process that runs, and our ends of its input and outputs."""
 
     child: Child

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct, field
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns
@@ -24,8 +25,7 @@ Port = tuple[str, Listener]
 """The name of a container, and what it listens on."""
 
 
-@dataclass
-class Place:
+class Place(Struct):
     """Where ports are opened: the namespace mounted at a path, for a pod of these addresses."""
 
     path: str
@@ -37,8 +37,7 @@ class Place:
         return any(":" in ip for ip in self.ips)
 
 
-@dataclass
-class _Open:
+class _Open(Struct):
     """What is open for one uid, in which namespace that is."""
 
     namespace: int

@@ -18,8 +18,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import mounts, syscalls
@@ -51,8 +52,7 @@ _LINKS = {
 _READ_ONLY = ("ro", "nosuid", "nodev")
 
 
-@dataclass(frozen=True)
-class Root:
+class Root(Struct, frozen=True):
     """What a container's root is made of.
 
     `directory` is where its parts lie (the runtime's own, empty), `pod` the directory with the
@@ -81,8 +81,7 @@ class Root:
         return self.ids.first if self.ids else 0
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Struct, frozen=True):
     """A volume's directory or file, opened, and where it goes."""
 
     place: int
@@ -179,8 +178,7 @@ def _show_devices(top: int) -> None:
 # -- room for what is to be mounted where the machine has no such place -----------------------
 
 
-@dataclass
-class _Overlay:
+class _Overlay(Struct):
     """A directory of the machine's that gets further entries, which lie in `skeleton`."""
 
     path: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
+
+from msgspec import Struct, field
 
 from netlab.objects.capabilities import DEFAULT_CAPABILITIES, GRANTABLE, plain
 from netlab.workload import crilog, oci
@@ -28,8 +29,7 @@ IDLE = ""
 """The name of the container that stands in where a pod has no process to enter."""
 
 
-@dataclass(frozen=True)
-class Privileges:
+class Privileges(Struct, frozen=True):
     """Who a command runs as, inside the pod, and what it may ever do."""
 
     user: int = 0
@@ -62,8 +62,7 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
 _USUAL = bounds_of({})
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
     `directory` holds the files written by `podfiles.write_pod_files`; `volumes` are what each
@@ -82,8 +81,7 @@ class Place:
         return self.directory / "containers" / (name or "idle")
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """What runs: the words, the whole environment, and how it is connected."""
 
     argv: tuple[str, ...]
@@ -95,8 +93,7 @@ class Command:
     privileges: Privileges = Privileges()
 
 
-@dataclass(frozen=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """How a process ended: the exit code as Kubernetes counts (128 + signal), and its reason.
 
     `reason` is Completed, Error, OOMKilled, or StartError (`message` says why it never ran). Times

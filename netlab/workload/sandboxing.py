@@ -6,8 +6,9 @@ import contextlib
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import mounts, syscalls, userns
@@ -19,8 +20,7 @@ _REACHING = ("CAP_NET_ADMIN",)
 """What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
 
 
-@dataclass(frozen=True)
-class Prepared:
+class Prepared(Struct, frozen=True):
     """A bundle: its directory, and what its config.json is to say."""
 
     directory: Path

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(Struct, frozen=True):
     """One port that a built-in program answers on.
 
     `site` names an entry of the catalogue's `sites`; `serve` says how it is spoken.
@@ -26,8 +26,7 @@ class Listener:
         return "UDP" if self.serve == "udp" else "TCP"
 
 
-@dataclass(frozen=True)
-class ServedContainer:
+class ServedContainer(Struct, frozen=True):
     """A container whose image is built in: its ports, and what its texts may mention."""
 
     name: str
@@ -35,8 +34,7 @@ class ServedContainer:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class ServedPod:
+class ServedPod(Struct, frozen=True):
     """The built-in containers of a pod, served in the namespace mounted at `netns`.
 
     `ips` are the pod's addresses: with an IPv6 one among them its ports listen on both families.
@@ -89,8 +87,7 @@ class ServedPod:
         )
 
 
-@dataclass(frozen=True)
-class HealthAnswer:
+class HealthAnswer(Struct, frozen=True):
     """What a healthCheckNodePort says: 200 while the node has endpoints of its own, else 503."""
 
     status: int

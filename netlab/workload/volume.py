@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from msgspec import Struct, to_builtins
 
 Made = Literal["directory", "file", ""]
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A path inside a volume, and what is made there where nothing is ("": it is an error)."""
 
     path: str
     make: Made = "directory"
 
 
-@dataclass(frozen=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A volume, or a part of it, that a container sees at `target` (absolute).
 
     `source` is its directory, below the lab's own: `pods/UID/volumes/NAME`. `parts` lead further:
@@ -34,4 +33,4 @@ class Mount:
 
     def to_json(self) -> dict[str, Any]:
         """For the control protocol."""
-        return asdict(self)
+        return dict(to_builtins(self))

@@ -6,12 +6,13 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import needs
 import pytest
 from kernel import sandboxes
+from msgspec.structs import replace
 
 from netlab.errors import TeardownFailed
 from netlab.kernel import netns, paths, snapshot, teardown

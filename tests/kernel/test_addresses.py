@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.network import apply
 

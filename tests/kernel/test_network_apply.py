@@ -8,10 +8,10 @@ import subprocess
 import sys
 import textwrap
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.errors import KernelRefused
 from netlab.kernel import netns, paths, process, teardown

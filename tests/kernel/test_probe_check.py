@@ -9,10 +9,11 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.dns.server import DnsServer, names_keeper
 from netlab.kernel import netns, process, sysctl

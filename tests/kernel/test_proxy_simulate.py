@@ -4,7 +4,7 @@ import functools
 import itertools
 import math
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import needs
 import pytest
@@ -24,6 +24,7 @@ from kernel.wires import (
     Try,
     Wires,
 )
+from msgspec.structs import replace
 
 from netlab.kernel.run import run
 from netlab.proxy import addresses

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from netlab.objects.meta import Object
 from netlab.view.ages import human_duration, parse_time
@@ -14,8 +15,7 @@ UNKNOWN = "<unknown>"
 UNSET = "<unset>"
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of a Table; `priority` 1 and more shows with `-o wide` only."""
 
     name: str
@@ -33,8 +33,7 @@ class Column:
         }
 
 
-@dataclass(frozen=True)
-class Since:
+class Since(Struct, frozen=True):
     """A cell that says how long ago `moment` (epoch seconds) was, within some fixed text."""
 
     moment: float
@@ -49,8 +48,7 @@ class Since:
 Cell = str | int | Since
 
 
-@dataclass(frozen=True)
-class Printer:
+class Printer(Struct, frozen=True):
     """How one kind prints: its columns, and the cells of one object in their order."""
 
     columns: tuple[Column, ...]

@@ -690,7 +690,9 @@ def test_stopping_does_not_wait_for_streams(tmp_path: Any, caplog: Any) -> None:
     assert not caplog.records
 
 
-def test_an_answer_that_fails_half_way_breaks_off(in_lab: Any) -> None:
+def test_an_answer_that_fails_half_way_breaks_off(
+    in_lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def story(lab: Any) -> None:
         lab.registry.create({**pod(node="node1"), "metadata": {"name": "web"}})
 
@@ -699,7 +701,7 @@ def test_an_answer_that_fails_half_way_breaks_off(in_lab: Any) -> None:
             await asyncio.sleep(0.01)
             raise BadRequest("the container is gone")
 
-        lab.streams.logs = logs
+        monkeypatch.setattr(type(lab.streams), "logs", logs)
         with pytest.raises(aiohttp.ClientPayloadError):
             await lab.ask("GET", f"{PODS}/web/log")
         assert (await lab.ask("GET", "/healthz")).code == 200

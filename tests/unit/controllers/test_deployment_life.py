@@ -1,5 +1,7 @@
 import re
 
+from msgspec.structs import replace
+
 from netlab.controllers import rollout
 from netlab.objects import meta, names
 
@@ -217,7 +219,7 @@ def test_a_rollout_that_makes_no_progress_in_time_is_told(in_cluster, make):
         await c.settle()
         later = [c.running.recorder._clock() + 10]
         for controller in c.running.controllers:
-            object.__setattr__(controller.context, "clock", lambda: later[0])
+            controller.context = replace(controller.context, clock=lambda: later[0])
         c.running.controllers[0].queue.add("default/web")
         await c.settle()
         condition = progressing(await c.get("Deployment", "web"))

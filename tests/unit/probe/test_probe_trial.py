@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.objects.lab import lab_from_object
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target

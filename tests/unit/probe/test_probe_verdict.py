@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target

@@ -1,6 +1,7 @@
 """The pure parts of the proxy room one by one: names, settings, objects, text."""
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.errors import InputError
 from netlab.proxy import addresses, chains, owners
@@ -236,8 +237,7 @@ def choose(hosts, *, zone="", **more):
     port = ServicePort(
         "town/web", "", "tcp", "10.96.0.5", 80, 0, (), (), (), 0, False, False, 0
     )  # fmt: skip
-    for name, value in more.items():
-        object.__setattr__(port, name, value)
+    port = replace(port, **more)
     found = endpoints([endpoint_slice(*hosts)], "ipv4", "alpha", [])
     return categorize(found.get(("", "tcp"), ()), port, "alpha", zone)
 

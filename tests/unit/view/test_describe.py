@@ -6,11 +6,11 @@ tests/golden/describe/<case>/ holds the object with what belongs to it, and kube
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.view.describe import describe
 from netlab.view.described import Related
