@@ -1,9 +1,10 @@
 """The first moments of a lab's controller: what need not wait for its imports begins before them.
 
-    python -m netlab.boot DIRECTORY READY_FD
+    python -m netlab.boot READY_FD
 
-Importing the controller's modules is by far the most of its start. Meanwhile the responder comes
-up in a process of its own, and a thread has the kernel build the network.
+Importing the controller's modules is by far the most of its start. Meanwhile a thread reads from
+standard input which lab it is (its directory, a line), starts the responder in a process of its
+own, and has the kernel build the network. When whoever started us ends without a word, so do we.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ import os
 import resource
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from msgspec import Struct
+
 from netlab import lab as labs
-from netlab.kernel import lock, netns, paths, syscalls
+from netlab.kernel import files, lock, netns, paths, syscalls
+from netlab.kernel.process import Process
 from netlab.view.escape import escape
 from netlab.workload import launch
 
@@ -36,35 +40,61 @@ class Entries(logging.Formatter):
         return escape(super().format(record)).replace("\n", "\n    ")
 
 
+class Begun(Struct, frozen=True):
+    """What has begun without the controller: `responder`, where one had to be started, and
+    `network`, which ends when the nodes are connected."""
+
+    directory: Path
+    responder: Process | None
+    network: Future[None]
+
+
 def main(arguments: list[str]) -> int:
     """Run the controller until it is told to end (SIGTERM)."""
-    directory, ready = Path(arguments[0]), int(arguments[1])
+    ready = int(arguments[0])
     os.umask(0o022)  # that of the shell it was started from must not show in a lab
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Entries("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     _raise_file_limit()
     syscalls.give_back_freed_memory(64 << 10)  # rules of 1,000 Services are 10 MB of text at a time
-    with lock.held(paths.controller_pid(directory)) as is_ours:
-        if not is_ours:
-            sys.stderr.write("another controller runs this lab\n")
-            return 1
-        _run(directory, ready)
-    return 0
-
-
-def _run(directory: Path, ready: int) -> None:
-    log.info("the controller starts")
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
-    responder = launch.ensure_started(directory, owner=netns.owner(directory) or "")
-    with ThreadPoolExecutor(1, thread_name_prefix="network") as thread:
-        network = thread.submit(_ensure_network, directory)
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(1, "network") as thread:
+        beginning = thread.submit(_begin, stack, thread)
         with _without_certificates():
             from netlab import daemon
         log.info("the controller's modules are imported")
         gc.freeze()
         gc.enable()
-        daemon.run(directory, ready, responder, network)
+        begun = beginning.result()
+        if begun is None:
+            return 1
+        daemon.run(begun.directory, ready, begun.responder, begun.network)
+    return 0
+
+
+def _begin(stack: contextlib.ExitStack, thread: ThreadPoolExecutor) -> Begun | None:
+    """Begin what needs the lab alone; None if another controller runs it."""
+    directory = _told()
+    if not stack.enter_context(lock.held(paths.controller_pid(directory))):
+        sys.stderr.write("another controller runs this lab\n")
+        return None
+    log.info("the controller starts")
+    responder = launch.ensure_started(directory, owner=netns.owner(directory) or "")
+    return Begun(directory, responder, thread.submit(_ensure_network, directory))
+
+
+def _told() -> Path:
+    """The lab's directory, once it is known; from then on, what we say is in the lab's log."""
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(0)
+    directory = Path(line.rstrip("\n"))
+    descriptor = files.opened(paths.controller_log(directory), os.O_WRONLY | os.O_APPEND)
+    for ours in (sys.stdout, sys.stderr):
+        os.dup2(descriptor, ours.fileno())
+    os.close(descriptor)
+    return directory
 
 
 @contextlib.contextmanager

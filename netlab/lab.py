@@ -66,13 +66,14 @@ def up(
     *,
     progress: Progress,
     timeout: float | None = waiting.TIMEOUT,
+    newborn: supervision.Newborn | None = None,
 ) -> Brought:
     """Bring up the lab that `manifest` describes, or make the running one match it.
 
     `files` is where the manifest came from, kept for `netlab check`. Waits so many seconds until
     all is ready, with None not at all. A lab that fails to come up for the first time is taken
     down again; one of which a part does not work stays. Who else brings the same lab up or takes
-    it down is waited for.
+    it down is waited for. A lab that has no controller can have the `newborn` one.
     """
     if manifest.lab is None:
         raise UsageError(
@@ -86,7 +87,7 @@ def up(
     with _taken_down_if_it_fails(directory, progress) as keeper:
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()
-            client = _ensure_lab(manifest.lab, directory, progress)
+            client = _ensure_lab(manifest.lab, directory, progress, newborn)
             progress("applying objects")
             applied = [_apply(client, obj, directory, progress) for obj in manifest.objects]
             _keep_sources(directory, files)
@@ -316,17 +317,20 @@ def is_running(directory: Path) -> bool:
     return lock.controller_runs(directory)
 
 
-def _ensure_lab(lab: Lab, directory: Path, progress: Progress) -> Client:
+def _ensure_lab(
+    lab: Lab, directory: Path, progress: Progress, newborn: supervision.Newborn | None
+) -> Client:
     """Have the lab's controller run, as the lab is to be now."""
     if directory.exists() and not paths.lab_file(directory).exists():
         progress("taking away what is left of a lab that was made or taken down half-way")
         _tear_down(directory)
-    netns.LabMount(directory).ensure(tell=progress)
+    uid = newborn.owner if newborn else None
+    netns.LabMount(directory).ensure(uid=uid, tell=progress)
     changed = _keep_lab_file(lab, directory)
     if changed and is_running(directory):
         progress("telling the controller of other addresses for load balancers")
         supervision.end_controller(directory)
-    supervision.ensure_controller(directory, progress)
+    supervision.ensure_controller(directory, progress, newborn)
     return Client(paths.api_socket(directory))
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netlab.errors import NetlabError
     from netlab.lab import Brought
     from netlab.manifest import Manifest
+    from netlab.supervision import Newborn
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,23 +57,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Bring the lab up; print what was applied and how long it took."""
-    from netlab import lab, manifest
+    from netlab import supervision
     from netlab.errors import UsageError
 
     files = arguments.files + arguments.filename
     if not files:
         raise UsageError("which lab?", hint="sudo netlab up topologies/quickstart.yaml")
+    if arguments.dry_run:
+        return _dry_run(_load(files, arguments), arguments)
+    with supervision.head_start() as newborn:
+        return _bring_up(files, arguments, newborn)
+
+
+def _load(files: list[str], arguments: argparse.Namespace) -> Manifest:
+    from netlab import manifest
+
     loaded = manifest.load(files)
     _refuse_other_lab(arguments.lab, loaded)
     options.warn_of_left_out(loaded)
-    if arguments.dry_run:
-        return _dry_run(loaded, arguments)
+    return loaded
+
+
+def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn | None) -> int:
+    from netlab import lab
+    from netlab.errors import UsageError
+
+    loaded = _load(files, arguments)
     timeout = None if arguments.no_wait else options.duration(arguments.timeout)
     if timeout is not None and timeout < 0:
         raise UsageError("no time can be less than none", hint="--no-wait does not wait")
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
-        brought = lab.up(loaded, files, progress=progress, timeout=timeout)
+        brought = lab.up(loaded, files, progress=progress, timeout=timeout, newborn=newborn)
     seconds = time.monotonic() - began
     assert loaded.lab is not None
     for entry in brought.applied:

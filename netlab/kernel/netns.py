@@ -203,11 +203,11 @@ class LabMount(Struct, frozen=True):
 
     directory: Path
 
-    def ensure(self, *, tell: lock.Tell | None = None) -> str:
+    def ensure(self, *, uid: str | None = None, tell: lock.Tell | None = None) -> str:
         """Mount it unless it is mounted; returns the lab's uid (`NETLAB_OWNER`), old or new.
 
-        Idempotent: a running lab is adopted with everything in it. `tell` hears of a wait for
-        other labs that come and go.
+        Idempotent: a running lab is adopted with everything in it. A new one has the `uid` given,
+        or one made up. `tell` hears of a wait for other labs that come and go.
         """
         with base_locked(self.directory.parent, tell):
             if not self.directory.is_mount():
@@ -218,7 +218,7 @@ class LabMount(Struct, frozen=True):
                 files.directory(part, files.PRIVATE)
             # Names and addresses, no more; who reads them for the lab need not be root.
             files.directory(paths.dns(self.directory), files.PUBLIC)
-        return self._ensure_owner()
+        return self._ensure_owner(uid or str(uuid.uuid4()))
 
     def _mount(self) -> None:
         files.directory(self.directory, files.PRIVATE)
@@ -234,8 +234,8 @@ class LabMount(Struct, frozen=True):
             flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
             syscalls.mount(_SOURCE, part, "tmpfs", flags, "mode=0700,size=25%,nr_inodes=1000000")
 
-    def _ensure_owner(self) -> str:
-        uid = owner(self.directory) or str(uuid.uuid4())
+    def _ensure_owner(self, new: str) -> str:
+        uid = owner(self.directory) or new
         files.write(paths.owner(self.directory), f"{uid}\n")
         return uid
 

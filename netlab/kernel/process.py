@@ -70,12 +70,14 @@ def spawn(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     pass_fds: Collection[int] = (),
+    stdin: int | None = None,
     confinement: Confinement | None = None,
 ) -> Process:
     """Start a long-lived process of the lab `owner` (its uid) in a namespace.
 
-    Its output is appended to `log` (None: thrown away). `env` is its whole environment (None:
-    ours); the mark is added to either. With a `confinement` it has no rights, and sees little.
+    It reads `stdin` (None: nothing); its output is appended to `log` (None: thrown away). `env` is
+    its whole environment (None: ours); the mark is added to either. With a `confinement` it has no
+    rights, and sees little.
     """
     reap()
     environment = {**(os.environ if env is None else env), OWNER_VARIABLE: owner}
@@ -90,7 +92,8 @@ def spawn(
         def start(**identity: Any) -> subprocess.Popen[bytes]:
             return subprocess.Popen(
                 [program, *argv[1:]],
-                stdin=nothing,  # not DEVNULL: that is looked for where the program will be
+                # not DEVNULL: that is looked for where the program will be
+                stdin=nothing if stdin is None else stdin,
                 stdout=output,
                 stderr=output,
                 cwd=cwd,

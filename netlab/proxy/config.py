@@ -1,4 +1,4 @@
-"""The settings of kube-proxy that decide about rules: `proxy.yaml` as a dataclass.
+"""The settings of kube-proxy that decide about rules: `proxy.yaml` as a struct.
 
 The keys are kube-proxy's own where it has them; `nodeIPs` and `interfaceAddresses` stand for
 what kube-proxy asks the node's kernel.

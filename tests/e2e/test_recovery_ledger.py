@@ -73,16 +73,20 @@ def kill_controller(lab: Machine) -> None:
 def start_controller(lab: Machine) -> None:
     """As `up` does, without asking whether the lab has settled; returns once the API answers."""
     ready, theirs = os.pipe()
+    told, tell = os.pipe()
     place = directory(lab)
+    os.write(tell, f"{place}\n".encode())
     process.spawn(
-        [sys.executable, "-m", "netlab.boot", str(place), str(theirs)],
+        [sys.executable, "-m", "netlab.boot", str(theirs)],
+        stdin=told,
         owner=netns.owner(place) or "",
         log=paths.controller_log(place),
         cwd=ROOT,
         env=lab.environment,
         pass_fds=(theirs,),
     )
-    os.close(theirs)
+    for descriptor in (theirs, told, tell):
+        os.close(descriptor)
     answered, _, _ = select.select([ready], [], [], 30)
     assert answered and os.read(ready, 1), paths.controller_log(place).read_text()[-2000:]
     os.close(ready)
