@@ -26,7 +26,6 @@ from msgspec.structs import asdict
 from netlab import lab as labs
 from netlab import waiting
 from netlab.agents import vigil
-from netlab.agents.announcer import Announcer
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.health import HealthPorts
@@ -38,6 +37,7 @@ from netlab.agents.podevents import Recorder
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder import ResponderKeeper
+from netlab.agents.speaker import Speaker
 from netlab.agents.streams import LabStreams
 from netlab.agents.vigil import Vigil
 from netlab.api.secure import SecureListener
@@ -91,7 +91,7 @@ class Daemon:
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
         self._controllers: Running | None = None
-        self._announcer: Announcer | None = None
+        self._speaker: Speaker | None = None
         self._network_agent: NetworkAgent | None = None
         self.streams = LabStreams()
 
@@ -131,7 +131,7 @@ class Daemon:
             yield "controllers are at work"
         if not (self._pods.idle and self._dns.idle):
             yield "pods and names are being set up"
-        if self._announcer is not None and not self._announcer.idle:
+        if self._speaker is not None and not self._speaker.idle:
             yield "addresses of load balancers are being announced"
         if not all(stuck for _, stuck in self._pods.waiting_for()):
             yield "pods are getting ready"
@@ -153,7 +153,7 @@ class Daemon:
         yield from self._unsaved()
         yield from self._vigil.silent()
         yield from self._network_agent.waiting_for() if self._network_agent else ()
-        yield from self._announcer.waiting_for() if self._announcer else ()
+        yield from self._speaker.waiting_for() if self._speaker else ()
 
     def _unsaved(self) -> Iterator[str]:
         if refusal := self._store.refusal():
@@ -251,7 +251,7 @@ class Daemon:
             self._start_internet(keeper),
             self._start_pods(keeper, self._controllers),
             self._start_proxies(keeper, self._controllers),
-            self._start_announcer(self._controllers),
+            self._start_speaker(self._controllers),
         )
         leases = Leases(
             self._api, [node.name for node in self.lab.nodes], lambda: micro_time(time.time())
@@ -282,8 +282,8 @@ class Daemon:
     async def _start_network(self, kubelet: Kubelet, controllers: Running) -> NetworkAgent:
         recorder = controllers.recorder.source("network")
         status = NodeStatus(self.lab, self._informers, recorder, _now)
-        wiring, attached = kubelet.wiring, kubelet.attached
-        agent = NetworkAgent(self.lab, self._directory, wiring, attached, status, recorder)
+        pod_network, attached = kubelet.pod_network, kubelet.attached
+        agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status, recorder)
         self._stack.push_async_callback(agent.stop)
         await agent.start()
         return agent
@@ -304,16 +304,16 @@ class Daemon:
             self._stack.push_async_callback(proxy.stop)
         self._draining.follow(self._proxies)
 
-    async def _start_announcer(self, controllers: Running) -> None:
-        self._announcer = Announcer(
+    async def _start_speaker(self, controllers: Running) -> None:
+        self._speaker = Speaker(
             self.lab,
             self._directory,
             self._informers,
             self._draining,
             controllers.recorder.source("metallb-speaker"),
         )
-        self._stack.push_async_callback(self._announcer.stop)
-        await self._announcer.start()
+        self._stack.push_async_callback(self._speaker.stop)
+        await self._speaker.start()
 
     def _proxied(self, health: HealthPorts, proxy: ProxyAgent) -> None:
         """A node's rules are in force: so may others go by them."""

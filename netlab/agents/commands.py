@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from msgspec import Struct
 
 from netlab.agents.configuration import Configuration
-from netlab.agents.places import Places
+from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun, hostname
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from netlab.agents.actions import Actions
 from netlab.agents.attached import Attached
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
@@ -15,16 +14,17 @@ from netlab.agents.containers import PodContainers
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
-from netlab.agents.places import Names, Places
+from netlab.agents.pod_files import Names, Places
+from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podrun import PodRun
 from netlab.agents.pods import PodAgent, waiting_for
-from netlab.agents.prober import Prober
+from netlab.agents.probes.actions import Actions
+from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder import ResponderKeeper
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.agents.volumes import Volumes
-from netlab.agents.wiring import PodWiring
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.kernel import userns
@@ -54,7 +54,7 @@ class Kubelet:
         self.keeper = keeper
         self._informers = informers
         self.attached = Attached()
-        self.wiring = self._wiring = PodWiring(lab, directory, self.attached)
+        self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
         events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)
@@ -62,7 +62,7 @@ class Kubelet:
         self._runtime = RuntimeKeeper(directory, owner)
         places, sandboxes = Places(names, volumes), Sandboxes(self._runtime.calls)
         self.commands = Commands(sandboxes, self._runtime, places, configuration)
-        actions = Actions(self.commands, self._wiring.node_netns)
+        actions = Actions(self.commands, self._pod_network.node_netns)
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
         processes = PodProcesses(sandboxes, self._runtime, places, lifecycle)
@@ -74,12 +74,12 @@ class Kubelet:
         self._pods = PodAgent(
             lab,
             informers,
-            self._wiring,
+            self._pod_network,
             self._containers,
             events,
-            paths_of=self._wiring.paths_of,
+            paths_of=self._pod_network.paths_of,
             now=now,
-            book=self._wiring.book,
+            book=self._pod_network.book,
         )
 
     @property
@@ -102,7 +102,7 @@ class Kubelet:
         """Take over what a former controller left, end what it had no time to end, and go on."""
         pods = list(self._informers["Pod"].items())
         await self._containers.adopt({meta.uid(pod) for pod in pods})
-        for name in await asyncio.to_thread(self._wiring.sweep, pods):
+        for name in await asyncio.to_thread(self._pod_network.sweep, pods):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
         await self._pods.start(pods)
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.agents.actions import Actions
 from netlab.agents.podevents import PodEvents, full_name
 from netlab.agents.podrun import PodRun, container_id, known_status
 from netlab.agents.podstatus import ContainerState, restart_policy
-from netlab.agents.probe import has_probe
-from netlab.agents.prober import Kill, Prober
+from netlab.agents.probes.actions import Actions
+from netlab.agents.probes.probe import has_probe
+from netlab.agents.probes.prober import Kill, Prober
 from netlab.errors import NetlabError
 from netlab.objects import meta
 

@@ -22,8 +22,8 @@ from pathlib import Path
 from netlab.agents.attached import Attached
 from netlab.agents.nodestatus import CHANGED, NodeStatus
 from netlab.agents.patience import Patience
+from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import Recorder
-from netlab.agents.wiring import PodWiring
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
@@ -62,13 +62,13 @@ PASSES = 4
 
 
 class NetworkAgent:
-    """Mends the network of one lab. `wiring` knows its pods."""
+    """Mends the network of one lab. `pod_network` knows its pods."""
 
     def __init__(
         self,
         lab: Lab,
         directory: Path,
-        wiring: PodWiring,
+        pod_network: PodNetwork,
         attached: Attached,
         nodes: NodeStatus,
         recorder: Recorder,
@@ -76,7 +76,7 @@ class NetworkAgent:
         self._network = plan.cluster(lab)
         self._hosts = {plan.node_name(lab, node.name) for node in lab.nodes}
         self._directory = directory
-        self._wiring, self._attached = wiring, attached
+        self._pod_network, self._attached = pod_network, attached
         self._nodes, self._recorder = nodes, recorder
         self._ears: dict[str, Notices] = {}
         self._floods: dict[str, float] = {}
@@ -316,7 +316,7 @@ class NetworkAgent:
         return any(damage for damage, _ in found.values())
 
     def _tell_of_pod(self, uid: str, damage: str, errors: Sequence[Exception]) -> None:
-        run = self._wiring.run(uid)
+        run = self._pod_network.run(uid)
         if run is not None and damage:
             outcome = f"not put back ({errors[0]})" if errors else "put back"
             text = f"changed by hand, {outcome}: {damage}"
@@ -333,7 +333,7 @@ class NetworkAgent:
                 return {uid: ([], []) for uid in uids}
             suspects = self._suspects.intersection(uids)
             self._suspects -= suspects
-            links = self._wiring.links(uids)
+            links = self._pod_network.links(uids)
             found = mend.pod_damage(links, self._directory, known, suspects)
             return {
                 uid: (damage, mend.mend(damage, self._directory)) for uid, damage in found.items()

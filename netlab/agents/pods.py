@@ -16,11 +16,11 @@ from typing import Protocol
 
 from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
-from netlab.agents.departure import Departure
 from netlab.agents.lifecycle import restarts
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
+from netlab.agents.termination import Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
@@ -39,7 +39,7 @@ TOGETHER = 8
 """Status writes between two looks at what else the event loop has to do."""
 
 
-class Wiring(Protocol):
+class Attaching(Protocol):
     """Gives pods their namespaces and links; both calls are blocking and run in a thread."""
 
     def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
@@ -67,7 +67,7 @@ class PodAgent:
         self,
         lab: Lab,
         informers: Informers,
-        wiring: Wiring,
+        pod_network: Attaching,
         containers: Containers,
         events: PodEvents,
         *,
@@ -80,7 +80,7 @@ class PodAgent:
         self._addresses = {node.name: NodeAddresses(node.pod_cidrs, book) for node in lab.nodes}
         self._informers = informers
         self._pods = informers["Pod"]
-        self._wiring = wiring
+        self._pod_network = pod_network
         self._containers = containers
         self._events = events
         self._paths_of = paths_of
@@ -88,7 +88,7 @@ class PodAgent:
         self._left: dict[str, Object] = {}
         self._keys: dict[str, None] = {}
         self._wake = asyncio.Event()
-        self._departure = Departure(informers, wiring, containers, self._gone)
+        self._termination = Termination(informers, pod_network, containers, self._gone)
         self._deadlines = Deadlines(events, self._expire)
         self._dirty: dict[str, PodRun] = {}
         self._failures: dict[str, tuple[int, str]] = {}
@@ -98,7 +98,7 @@ class PodAgent:
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
-        return not (self._busy or self._keys or self._dirty) and self._departure.idle
+        return not (self._busy or self._keys or self._dirty) and self._termination.idle
 
     async def start(self, left: Iterable[Object] = ()) -> None:
         """Take over the pods that ran before, then follow the API.
@@ -108,7 +108,7 @@ class PodAgent:
         placed = (pod for pod in left if meta.spec(pod).get("nodeName") in self._nodes)
         self._left = {meta.key(pod): pod for pod in placed}
         self._reserve_known_addresses()
-        self._departure.start()
+        self._termination.start()
         self._pods.add_listener(self._on_pod)
         for key in self._left:
             self._enqueue(key)
@@ -120,7 +120,7 @@ class PodAgent:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._departure.stop()
+        await self._termination.stop()
 
     def container_changed(self, run: PodRun) -> None:
         """A container started, ended or became ready: its pod's status is to be written."""
@@ -178,7 +178,7 @@ class PodAgent:
             pod = self._pods.get(key)
             run = self.runs.get(key) or self._left_run(key, pod)
             if run is not None and (pod is None or meta.uid(pod) != run.uid):
-                self._departure.begin(run)
+                self._termination.begin(run)
             elif pod is not None and meta.is_terminating(pod):
                 self._end(pod, run)
             elif pod is not None and run is None and _is_to_run(pod):
@@ -221,7 +221,7 @@ class PodAgent:
         if not runs:
             return {}
         try:
-            return await asyncio.to_thread(self._wiring.attach, runs)
+            return await asyncio.to_thread(self._pod_network.attach, runs)
         except (NetlabError, OSError) as error:
             return {run.uid: error for run in runs}
         except Exception as error:
@@ -270,7 +270,9 @@ class PodAgent:
 
     def _end(self, pod: Object, run: PodRun | None) -> None:
         """End a pod. One that this controller never ran may have been run by the one before."""
-        self._departure.begin(run or self._new_run(pod, str(meta.spec(pod)["nodeName"]), _ips(pod)))
+        self._termination.begin(
+            run or self._new_run(pod, str(meta.spec(pod)["nodeName"]), _ips(pod))
+        )
 
     def _gone(self, run: PodRun) -> None:
         """Nothing is left of a pod; a successor of the same name may be waiting."""

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
-from netlab.agents.places import Places
+from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError

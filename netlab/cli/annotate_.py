@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import marks
+from netlab.cli import metadata
 
-ANNOTATIONS = marks.Sort("annotations", "annotation", "annotated")
+ANNOTATIONS = metadata.Sort("annotations", "annotation", "annotated")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    marks.add_arguments(parser, ANNOTATIONS)
+    metadata.add_arguments(parser, ANNOTATIONS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Set and remove annotations."""
-    return marks.run(arguments, ANNOTATIONS)
+    return metadata.run(arguments, ANNOTATIONS)

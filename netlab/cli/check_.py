@@ -28,8 +28,8 @@ from netlab.view.escape import escape
 
 if TYPE_CHECKING:
     from netlab.objects.pathcheck import PathCheck
-    from netlab.probe.result import CheckResult
-    from netlab.probe.world import World
+    from netlab.pathcheck.result import CheckResult
+    from netlab.pathcheck.world import World
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,8 +46,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks all at once; a line each."""
     from netlab import lab
-    from netlab.probe.check import run_checks
-    from netlab.probe.result import exit_code
+    from netlab.pathcheck.check import run_checks
+    from netlab.pathcheck.result import exit_code
 
     lab.need_root("check")
     if arguments.junit:
@@ -111,7 +111,7 @@ def _world(arguments: argparse.Namespace, directory: Path) -> World:
     from netlab import lab
     from netlab.kernel import paths
     from netlab.network import names
-    from netlab.probe.world import world_of
+    from netlab.pathcheck.world import world_of
 
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
@@ -137,7 +137,7 @@ def _explained(
     from netlab import lab
     from netlab.cli import diagnosing
     from netlab.kernel import paths
-    from netlab.probe.why import explained
+    from netlab.pathcheck.why import explained
 
     directory = paths.lab_dir(lab.choose(arguments.lab))
     with options.client(arguments) as client:
@@ -161,7 +161,7 @@ def _print(result: CheckResult) -> None:
 
 def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
     if arguments.junit:
-        from netlab.probe.junit import junit
+        from netlab.pathcheck.junit import junit
 
         Path(arguments.junit).write_text(junit(results))
     if arguments.output == "json":

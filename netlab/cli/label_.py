@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import marks
+from netlab.cli import metadata
 
-LABELS = marks.Sort("labels", "label", "labeled")
+LABELS = metadata.Sort("labels", "label", "labeled")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    marks.add_arguments(parser, LABELS)
+    metadata.add_arguments(parser, LABELS)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Set and remove labels."""
-    return marks.run(arguments, LABELS)
+    return metadata.run(arguments, LABELS)

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from netlab.cli import changes, chosen, options, results
+from netlab.cli import changes, options, results, selection
 from netlab.errors import UsageError
 
 TYPES = {"strategic": changes.STRATEGIC, "merge": changes.MERGE, "json": changes.JSON}
@@ -21,7 +21,7 @@ TYPES = {"strategic": changes.STRATEGIC, "merge": changes.MERGE, "json": changes
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser)
+    selection.add_arguments(parser)
     parser.add_argument("-p", "--patch", metavar="PATCH", help="the patch, as JSON or YAML")
     parser.add_argument("--patch-file", metavar="FILE", help="a file with the patch; - is stdin")
     parser.add_argument(
@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Patch each object."""
     patch = decoded(_text(arguments), arguments.type)
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments):
+        for obj in selection.objects(client, arguments):
             now = changes.change(
                 client, obj, patch, arguments, TYPES[arguments.type], arguments.subresource
             )

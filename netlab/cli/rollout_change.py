@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.cli import changes, chosen, options, results
+from netlab.cli import changes, options, results, selection
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
@@ -30,7 +30,7 @@ class Step(Struct, frozen=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/NAME …")
+    selection.add_arguments(parser, "deploy/NAME …")
     results.add_arguments(parser)
 
 
@@ -38,7 +38,7 @@ def take(arguments: argparse.Namespace, step: Step) -> int:
     """Take the step with each object; exit code 1 if one was refused."""
     failed = False
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments, kind_alone=True):
+        for obj in selection.objects(client, arguments, kind_alone=True):
             try:
                 check(obj, step)
                 now = changes.change(client, obj, step.patch, arguments)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import chosen, options, results, revisions
+from netlab.cli import options, results, revisions, selection
 from netlab.cli.revisions import Revisions
 from netlab.errors import UsageError
 from netlab.objects import meta
@@ -21,7 +21,7 @@ from netlab.objects.meta import Object
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/NAME, sts/NAME, ds/NAME")
+    selection.add_arguments(parser, "deploy/NAME, sts/NAME, ds/NAME")
     parser.add_argument("--revision", type=int, default=0, metavar="N", help="this one in full")
     options.add_output(parser, "yaml", "json", "name")
 
@@ -31,7 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.revision < 0:
         raise UsageError(f"revision must be a positive integer: {arguments.revision}")
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments, kind_alone=True):
+        for obj in selection.objects(client, arguments, kind_alone=True):
             history = revisions.of(client, obj)
             if arguments.output:
                 _show(obj, picked(history, arguments.revision), arguments.output)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import chosen, options, rolling, watching
+from netlab.cli import options, rolling, selection, watching
 from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.controllers.rollout import revision
@@ -23,7 +23,7 @@ from netlab.objects.meta import Object
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/NAME …")
+    selection.add_arguments(parser, "deploy/NAME …")
     parser.add_argument(
         "-w",
         "--watch",
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print how far each rollout is until it is done."""
     seconds = options.duration(arguments.timeout) or watching.FOREVER
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments, kind_alone=True):
+        for obj in selection.objects(client, arguments, kind_alone=True):
             _follow(client, obj, seconds if arguments.watch == "true" else 0.0, arguments)
     return 0
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import changes, chosen, options, results, revisions
+from netlab.cli import changes, options, results, revisions, selection
 from netlab.cli.revisions import Revisions
 from netlab.client.sync import Client
 from netlab.errors import NetlabError
@@ -28,7 +28,7 @@ _KEPT = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/NAME, sts/NAME, ds/NAME …")
+    selection.add_arguments(parser, "deploy/NAME, sts/NAME, ds/NAME …")
     parser.add_argument(
         "--to-revision", type=int, default=0, metavar="N", help="which one (the one before)"
     )
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Give each workload the template it had."""
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments, kind_alone=True):
+        for obj in selection.objects(client, arguments, kind_alone=True):
             _undo(client, obj, arguments)
     return 0
 

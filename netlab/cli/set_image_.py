@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.cli import changes, chosen, marks, options, results
+from netlab.cli import changes, metadata, options, results, selection
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -19,20 +19,20 @@ from netlab.objects.meta import Object
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "deploy/web CONTAINER=IMAGE …")
+    selection.add_arguments(parser, "deploy/web CONTAINER=IMAGE …")
     results.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Set the images of each workload."""
-    arguments.targets, words = marks.split(arguments.targets)
+    arguments.targets, words = metadata.split(arguments.targets)
     images = dict(map(results.pair, words))
     if not images:
         raise UsageError(
             "at least one image update is required", hint="netlab set image deploy/web web=nginx:2"
         )
     with options.client(arguments) as client:
-        for obj in chosen.objects(client, arguments):
+        for obj in selection.objects(client, arguments):
             patch = image_patch(obj, images)
             if patch or arguments.output:
                 now = changes.change(client, obj, patch, arguments)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from netlab.cli import chosen, options, results, watching
+from netlab.cli import options, results, selection, watching
 from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.errors import NetlabError, NotFound, UsageError
@@ -35,7 +35,7 @@ class Awaited(Struct, frozen=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
-    chosen.add_arguments(parser, "pod/NAME, deploy/web …")
+    selection.add_arguments(parser, "pod/NAME, deploy/web …")
     parser.add_argument(
         "--for",
         dest="awaited",
@@ -79,7 +79,7 @@ def _targets(client: Client, arguments: argparse.Namespace, awaited: Awaited) ->
                 for space in [options.space(kind, arguments)]
             ]
     try:
-        found = chosen.objects(client, arguments)
+        found = selection.objects(client, arguments)
     except NotFound:
         if awaited.holds(None):  # what is to be deleted is not there
             return []

@@ -136,14 +136,14 @@ def host_ports(pod: Object) -> list[tuple[str, int]]:
 
 
 def rank(
-    pod: Object, node: Object, of_owner: int, of_all: int, by_company: tuple[int, int] = (0, 0)
+    pod: Object, node: Object, of_owner: int, of_all: int, by_affinity: tuple[int, int] = (0, 0)
 ) -> tuple[object, ...]:
     """Sorts fitting nodes, the best first; the name decides between equals.
 
     `of_owner`, `of_all`: pods of the same owner, and of any, that the node has.
     """
     disliked = len(untolerated(pod, node, ("PreferNoSchedule",)))
-    return disliked, -_preference(pod, node), *by_company, of_owner, of_all, meta.name(node)
+    return disliked, -_preference(pod, node), *by_affinity, of_owner, of_all, meta.name(node)
 
 
 def _preference(pod: Object, node: Object) -> int:
@@ -164,8 +164,8 @@ def explain(total: int, refusals: Counter[str]) -> str:
     return f"0/{total} nodes are available: {', '.join(reasons)}."
 
 
-class Company(Protocol):
-    """What other pods have to say about where a pod may go (see `company`)."""
+class Affinity(Protocol):
+    """What other pods have to say about where a pod may go (see `interpod_affinity`)."""
 
     def refusal(self, node: Object) -> str | None:
         """Why the pod cannot go to the node, or None."""
@@ -178,23 +178,23 @@ def place(
     pod: Object,
     nodes: Iterable[Object],
     load: Callable[[str], tuple[int, int, list[tuple[str, int]]]],
-    company: Company | None = None,
+    affinity: Affinity | None = None,
 ) -> tuple[str | None, str]:
     """(node name, "") for the best node, or (None, why not).
 
     `load(node name)` gives the pods of the same owner there, of all, and the hostPorts in use.
-    `company` None: no other pod has a say.
+    `affinity` None: no other pod has a say.
     """
     fitting: list[tuple[object, ...]] = []
     refusals: Counter[str] = Counter()
     for node in nodes:
         of_owner, of_all, used_ports = load(meta.name(node))
-        why = refusal(pod, node, used_ports) or (company.refusal(node) if company else None)
+        why = refusal(pod, node, used_ports) or (affinity.refusal(node) if affinity else None)
         if why is not None:
             refusals[why] += 1
             continue
-        by_company = company.rank(node) if company else (0, 0)
-        fitting.append(rank(pod, node, of_owner, of_all, by_company))
+        by_affinity = affinity.rank(node) if affinity else (0, 0)
+        fitting.append(rank(pod, node, of_owner, of_all, by_affinity))
     if fitting:
         return str(min(fitting)[-1]), ""
     return None, explain(refusals.total(), refusals)

@@ -7,9 +7,9 @@ from typing import Any
 
 from netlab.controllers import placement
 from netlab.controllers import pods as podlib
-from netlab.controllers.company import Company, Others, is_choosy, repels
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -62,7 +62,7 @@ class Scheduler(Controller):
         if pod is None or not _is_unscheduled(pod) or self.informers["Pod"].is_going(pod):
             return None
         nodes = self.informers["Node"].items()
-        node, why = placement.place(pod, nodes, self._load(pod), self._company(pod))
+        node, why = placement.place(pod, nodes, self._load(pod), self._affinity(pod))
         if node is None:
             await self._refuse(pod, why)
         else:
@@ -83,7 +83,7 @@ class Scheduler(Controller):
 
         return load
 
-    def _company(self, pod: Object) -> Company | None:
+    def _affinity(self, pod: Object) -> InterPodAffinity | None:
         """The other pods' say; None when there is none, as for most pods."""
         pods = self.informers["Pod"]
         repelling = pods.by_index("repelling", "yes")
@@ -92,7 +92,7 @@ class Scheduler(Controller):
         spaces = self.informers["Namespace"].items()
         namespaces = {meta.name(space): meta.labels(space) for space in spaces}
         others = Others(pods.items(), repelling, namespaces)
-        return Company(pod, self.informers["Node"].items(), others)
+        return InterPodAffinity(pod, self.informers["Node"].items(), others)
 
     async def _bind(self, pod: Object, node: str) -> None:
         try:

@@ -154,9 +154,9 @@ def _in_lab(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
         if node:
             yield from _known(("spec", "nodeName"), "node", node, lab)
     elif taken.kind == "PathCheck":
-        from netlab.objects import pathrules
+        from netlab.objects import validate_pathcheck
 
-        for path, name, what in pathrules.places(taken.sound):
+        for path, name, what in validate_pathcheck.places(taken.sound):
             yield from _known(path, what, name, lab)
 
 

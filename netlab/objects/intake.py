@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netlab.objects import examination, labcheck, validation
+from netlab.objects import examination, validate_lab, validation
 from netlab.objects.defaults import apply_defaults
 from netlab.objects.examination import Examination
 from netlab.objects.kinds import BY_KIND, KINDS
@@ -90,13 +90,16 @@ def _no_object(value: Any) -> FieldProblem:
 
 def _validate(taken: Intake, found: Examination) -> None:
     if taken.kind == "Lab":
-        taken.problems += labcheck.lab_rules(found)
+        taken.problems += validate_lab.lab_rules(found)
         taken.lab = None if taken.problems else lab_from_object(found.sound)
     elif taken.kind == "PathCheck":
-        from netlab.objects import pathcheck, pathrules  # many inputs have none: 3 ms saved
+        from netlab.objects import (  # many inputs have none: 3 ms saved
+            pathcheck,
+            validate_pathcheck,
+        )
 
-        taken.problems = list(map(pathrules.with_hint, taken.problems))
-        taken.problems += pathrules.check_rules(found)
+        taken.problems = list(map(validate_pathcheck.with_hint, taken.problems))
+        taken.problems += validate_pathcheck.check_rules(found)
         taken.check = None if taken.problems else pathcheck.check_from_object(found.sound)
     else:
         taken.defaulted = deepcopy(found.sound)

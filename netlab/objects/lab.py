@@ -8,7 +8,6 @@ from typing import Any, Literal
 from msgspec import Struct, field
 
 from netlab.objects import fields
-from netlab.objects.labcheck import NAME_FIELDS, lab_problems
 from netlab.objects.meta import Object
 from netlab.objects.pools import NONE, AddressRange, external_ips, load_balancer_pools
 from netlab.objects.ranges import (
@@ -24,6 +23,7 @@ from netlab.objects.ranges import (
     ranges,
     split,
 )
+from netlab.objects.validate_lab import NAME_FIELDS, lab_problems
 
 __all__ = [
     "API_VERSION",

@@ -103,7 +103,7 @@ class PathCheck(Struct, frozen=True):
 
 
 def check_from_object(obj: Object) -> PathCheck:
-    """The PathCheck that an object without `pathrules.check_problems` describes."""
+    """The PathCheck that an object without `validate_pathcheck.check_problems` describes."""
     spec: Mapping[str, Any] = obj["spec"]
     sender = _sender(spec["from"])
     return PathCheck(

@@ -12,11 +12,11 @@ from typing import Any
 
 from netlab.objects import (
     fields,
-    networkrules,
-    podrules,
-    servicerules,
-    updaterules,
-    workloadrules,
+    validate_network,
+    validate_pod,
+    validate_service,
+    validate_updates,
+    validate_workload,
 )
 from netlab.objects.examination import Examination, examine
 from netlab.objects.kinds import BY_KIND
@@ -51,7 +51,7 @@ def rule_problems(found: Examination) -> list[FieldProblem]:
 
 def validate_update(new: Object, old: Object) -> list[FieldProblem]:
     """What may not change: immutable fields of `new` that differ from the stored `old`."""
-    return unique(updaterules.update(new, old))
+    return unique(validate_updates.update(new, old))
 
 
 def unique(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
@@ -157,17 +157,17 @@ _NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {
 
 _BY_KIND: dict[str, _Rules] = {
     "ConfigMap": _config,
-    "ControllerRevision": workloadrules.controller_revision,
-    "DaemonSet": workloadrules.daemon_set,
-    "Deployment": workloadrules.deployment,
-    "EndpointSlice": networkrules.endpoint_slice,
-    "Endpoints": networkrules.endpoints,
-    "Ingress": networkrules.ingress,
+    "ControllerRevision": validate_workload.controller_revision,
+    "DaemonSet": validate_workload.daemon_set,
+    "Deployment": validate_workload.deployment,
+    "EndpointSlice": validate_network.endpoint_slice,
+    "Endpoints": validate_network.endpoints,
+    "Ingress": validate_network.ingress,
     "Node": _node,
-    "Pod": podrules.pod,
-    "ReplicaSet": workloadrules.replica_set,
+    "Pod": validate_pod.pod,
+    "ReplicaSet": validate_workload.replica_set,
     "Secret": _config,
-    "Service": servicerules.service,
-    "ServiceCIDR": networkrules.service_cidr,
-    "StatefulSet": workloadrules.stateful_set,
+    "Service": validate_service.service,
+    "ServiceCIDR": validate_network.service_cidr,
+    "StatefulSet": validate_workload.stateful_set,
 }

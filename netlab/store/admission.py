@@ -11,7 +11,7 @@ from netlab.objects.defaults import apply_defaults
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, forbidden
-from netlab.objects.statusrules import status
+from netlab.objects.validate_status import status
 from netlab.objects.validation import unique, validate, validate_update
 from netlab.store import failures, service
 

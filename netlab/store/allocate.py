@@ -18,7 +18,7 @@ from netlab.errors import ApiError
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, invalid
-from netlab.store import families
+from netlab.store import ip_families
 from netlab.store.service import needs_cluster_ip, needs_health_check_port, needs_node_ports
 
 NODE_PORTS = range(30000, 32768)
@@ -120,8 +120,10 @@ class ServiceAllocator:
         spec, before = new["spec"], holding(old)
         draft = _Draft(before)
         if needs_cluster_ip(spec):
-            draft.problems += families.fill(spec, meta.spec(old) if old else None, self._families)
-            if not draft.problems and not families.is_headless(spec):
+            draft.problems += ip_families.fill(
+                spec, meta.spec(old) if old else None, self._families
+            )
+            if not draft.problems and not ip_families.is_headless(spec):
                 self._claim_addresses(spec, draft)
         if needs_node_ports(spec):
             self._claim_ports(spec, draft)
@@ -147,7 +149,10 @@ class ServiceAllocator:
     def _refuse_address(self, address: str, family: str, draft: _Draft) -> str | None:
         """Why a given address cannot be had."""
         parsed = ipaddress.ip_address(address)
-        if int(parsed) not in self._pools[family].numbers or families.family_of(address) != family:
+        if (
+            int(parsed) not in self._pools[family].numbers
+            or ip_families.family_of(address) != family
+        ):
             return (
                 f"failed to allocate IP {address}: the provided IP ({address}) is not in the valid "
                 f"range. The range of valid IPs is {self._cidrs[family]}"

@@ -1,4 +1,4 @@
-"""Patches: each takes the object and returns another. (Apply patches are `managed`'s.)"""
+"""Patches: each takes the object and returns another. (Apply patches are `managed_fields`'.)"""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ from netlab.objects.numbers import whole
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
-from netlab.store import admission, binding, deletion, failures, identity, managed, strategy
+from netlab.store import admission, binding, deletion, failures, identity, managed_fields, strategy
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator
 from netlab.store.deletion import Propagation
 from netlab.store.log import FellBehind
-from netlab.store.managed import Managers
+from netlab.store.managed_fields import Managers
 from netlab.store.patch import APPLY, PatchType, patched
 from netlab.store.retention import EventRetention
 from netlab.store.store import Store
@@ -216,7 +216,7 @@ class Registry:
         if subresource not in ("", "finalize", *kind.subresources):
             raise failures.unknown_kind()
         identity.check_version(kind, new, old)
-        said = managed.take(new)
+        said = managed_fields.take(new)
         strategy.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
@@ -227,7 +227,7 @@ class Registry:
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
         if change.managers is None:
-            new = managed.updated(new, old, said, change.by, subresource, self._now())
+            new = managed_fields.updated(new, old, said, change.by, subresource, self._now())
         elif change.managers:
             new["metadata"]["managedFields"] = change.managers
         if new == old:
@@ -274,13 +274,15 @@ class Registry:
         if not isinstance(config, Mapping):
             raise BadRequest("the applied configuration must be a mapping")
         live = old or _unborn(kind, namespace, name)
-        managed.check(config, live)
+        managed_fields.check(config, live)
         said = admission.decoded(kind, {**_type_of(live), **config})
         identity.check_same(kind, {**said, "metadata": live["metadata"] | said["metadata"]}, live)
         new = copy.deepcopy(
-            managed.applied(live, said, change.by, change.subresource, self._now(), force=force)
+            managed_fields.applied(
+                live, said, change.by, change.subresource, self._now(), force=force
+            )
         )
-        managers = managed.take(new)
+        managers = managed_fields.take(new)
         if old is None:
             return self._create(kind, new, change.dry_run, managers)
         return self._update(kind, new, old, replace(change, managers=managers))

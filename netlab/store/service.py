@@ -6,8 +6,8 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.objects.servicerules import EXTERNAL_TYPES
-from netlab.store.families import gather_cluster_ips
+from netlab.objects.validate_service import EXTERNAL_TYPES
+from netlab.store.ip_families import gather_cluster_ips
 
 Spec = dict[str, Any]
 

@@ -25,9 +25,9 @@ from msgspec import Struct
 from netlab.errors import NetlabError
 from netlab.kernel import mounts, syscalls
 from netlab.kernel.userns import IdRange
-from netlab.workload import hidden
+from netlab.workload import masked_paths
+from netlab.workload.etc_files import POD_FILES
 from netlab.workload.oci import DEVICES
-from netlab.workload.podfiles import POD_FILES
 
 # What of the machine's `/` a pod shares, where it is there: a link stays a link.
 _SHARED = (
@@ -261,7 +261,7 @@ def _show_pod_files(root: Root, top: int) -> None:
         with _closing(target), mounts.opened(root.pod / name) as source:
             mounts.bind(source, target, "nosuid", "nodev", "noexec")
     shadow = root.directory / "shadow"
-    shadow.write_text(hidden.shadow(Path("/etc/passwd").read_text()))
+    shadow.write_text(masked_paths.shadow(Path("/etc/passwd").read_text()))
     shadow.chmod(0o640)
     os.chown(shadow, root.owner, root.owner)
     with (
@@ -275,7 +275,7 @@ def _show_pod_files(root: Root, top: int) -> None:
 def _hide_secrets(top: int) -> None:
     """Without a user namespace the pod's root is the machine's, whom no file mode holds back."""
     with mounts.opened("/dev/null") as nothing:
-        for path in hidden.secrets([Path("/", name) for name in ("etc", "opt", "usr/local")]):
+        for path in masked_paths.secrets([Path("/", name) for name in ("etc", "opt", "usr/local")]):
             if path == Path("/etc/shadow"):
                 continue
             with mounts.resolved(top, str(path)) as target:

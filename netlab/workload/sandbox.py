@@ -65,7 +65,7 @@ _USUAL = bounds_of({})
 class Place(Struct, frozen=True):
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
-    `directory` holds the files written by `podfiles.write_pod_files`; `volumes` are what each
+    `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
     container has mounted, `bounds` what the pod may use.
     """
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.objects import schema
-from netlab.store.fieldset import FieldSet, changes, fields_of, overlaid, without
+from netlab.store.fields_v1 import FieldSet, changes, fields_of, overlaid, without
 
 DEPLOYMENT = schema.of("apps/v1", "Deployment") or schema.ANYTHING
 

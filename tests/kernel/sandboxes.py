@@ -14,7 +14,7 @@ from typing import Any
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.kernel import netns, paths, process, run, teardown, userns
 from netlab.kernel.userns import IdRange
-from netlab.workload import crilog, podfiles
+from netlab.workload import crilog, etc_files
 from netlab.workload.sandbox import (
     Command,
     Ended,
@@ -70,8 +70,8 @@ class Lab:
         return str(path.relative_to(self.directory))
 
     def place(self, name: str = "debug", *mounts: Mount) -> Place:
-        hosts = podfiles.hosts_file(name, ("10.244.1.7",))
-        podfiles.write_pod_files(
+        hosts = etc_files.hosts_file(name, ("10.244.1.7",))
+        etc_files.write_pod_files(
             self.pod(name), hostname=name, hosts=hosts, resolv_conf=RESOLV_CONF
         )
         volumes = {"main": mounts, "other": mounts}

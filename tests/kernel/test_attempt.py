@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.agents import attempt
-from netlab.agents.attempt import GOOD
-from netlab.agents.probe import HttpGet, TcpSocket
+from netlab.agents.probes import attempt
+from netlab.agents.probes.attempt import GOOD
+from netlab.agents.probes.probe import HttpGet, TcpSocket
 
 pytestmark = pytest.mark.root
 

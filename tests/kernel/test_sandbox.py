@@ -25,8 +25,8 @@ from kernel.sandboxes import (
 
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.errors import NetlabError
-from netlab.workload import crilog, hidden, oci
-from netlab.workload.podfiles import POD_FILES
+from netlab.workload import crilog, masked_paths, oci
+from netlab.workload.etc_files import POD_FILES
 from netlab.workload.sandbox import (
     Command,
     Place,
@@ -79,7 +79,7 @@ def test_the_labs_state_and_the_machines_places_are_out_of_sight(lab: Lab) -> No
 def test_what_not_everybody_may_read_here_nobody_may_read_there(lab: Lab, users: bool) -> None:
     """With a user namespace its root is nobody here; without, what it could read is hidden."""
     shared = [Path(place) for place in ("/etc", "/opt", "/usr/local")]
-    secrets = [*hidden.secrets(shared)]
+    secrets = [*masked_paths.secrets(shared)]
     directories = [path for path in secrets if path.is_dir()]
     directories += map(Path, ("/home", "/root", "/srv", "/var/log", "/var/lib", "/var/cache"))
     own = [Path("/etc", name) for name in POD_FILES]  # whatever becomes of the machine's

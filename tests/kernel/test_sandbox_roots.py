@@ -15,7 +15,7 @@ from kernel.sandboxes import Lab, executed, play
 from netlab.agents.volumes import Owner, write_files
 from netlab.errors import NetlabError
 from netlab.kernel import mounts
-from netlab.workload import podfiles, root
+from netlab.workload import etc_files, root
 from netlab.workload.bounds import DISK, Tmpfs
 from netlab.workload.sandbox import privileges
 from netlab.workload.volume import Mount, Part
@@ -357,7 +357,7 @@ def build_over_overlays(base: Path) -> None:
             with mounts.opened(place) as target:
                 mounts.mount("overlay", target, f"lowerdir={base}/more:{place}")
         assert is_overlay(place)
-    podfiles.write_pod_files(base / "pod", hostname="web", hosts="", resolv_conf="")
+    etc_files.write_pod_files(base / "pod", hostname="web", hosts="", resolv_conf="")
     (base / "volume").mkdir()
     (base / "volume/f").write_text("here")
     made = root.Root(base / "made", base / "pod", None, "size=16m")

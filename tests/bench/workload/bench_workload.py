@@ -19,7 +19,7 @@ from pathlib import Path
 
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.kernel import netns, paths, run, syscalls, teardown, userns
-from netlab.workload import podfiles
+from netlab.workload import etc_files
 from netlab.workload.behaviour import served_pod
 from netlab.workload.client import ResponderClient, ensure_responder
 from netlab.workload.sandbox import Command, Place, Sandboxes, base_environment
@@ -124,7 +124,7 @@ async def bench_processes(directory: Path, owner: str) -> None:
     made = paths.namespace(directory, "bench.pod")
     os.close(netns.create(made, userns.id_range(owner)))
     pod_directory = paths.pod(directory, "uid-p")
-    podfiles.write_pod_files(
+    etc_files.write_pod_files(
         pod_directory, hostname="web-0", hosts="127.0.0.1 localhost\n", resolv_conf="\n"
     )
     place = Place("uid-p", pod_directory, made, "web-0")

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from netlab.agents import departure
 from netlab.agents import pods as pods_module
+from netlab.agents import termination
 from netlab.agents.podevents import PodEvents
 from netlab.agents.pods import PodAgent
 from netlab.client.informer import Informers
@@ -21,7 +21,7 @@ LAB = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
 NODE = LAB.nodes[1].name
 
 
-class Wiring:
+class PodNetwork:
     """Notes what is asked of it; refuses each pod as often as it is told to."""
 
     def __init__(self):
@@ -86,14 +86,14 @@ class World:
         for obj in bootstrap.initial_objects(LAB):
             self.registry.create(obj)
         self.informers = Informers(InProcessApi(self.registry))
-        self.wiring, self.containers, self.recorder = Wiring(), Containers(), Recorder()
+        self.pod_network, self.containers, self.recorder = PodNetwork(), Containers(), Recorder()
         _ = self.informers["Pod"]
         self.left = []
 
     async def __aenter__(self):
         await self.informers.start()
         self.agent = PodAgent(
-            LAB, self.informers, self.wiring, self.containers, PodEvents(self.recorder),
+            LAB, self.informers, self.pod_network, self.containers, PodEvents(self.recorder),
             paths_of=lambda _: (Path("/none"), Path("/none")),
             now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
@@ -130,7 +130,7 @@ def test_pods_that_come_together_are_attached_together_each_with_its_address():
                 world.create(f"p{number}")
             await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
             assert len({pod["status"]["podIP"] for pod in world.pods().values()}) == 30
-            assert len(world.wiring.attached) <= 2
+            assert len(world.pod_network.attached) <= 2
 
     asyncio.run(go())
 
@@ -140,12 +140,12 @@ def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatc
 
     async def go():
         async with World() as world:
-            world.wiring.refusals["default/p"] = 3
+            world.pod_network.refusals["default/p"] = 3
             world.create("p")
             await world.until(lambda: list(world.agent.not_started()))
             assert list(world.agent.not_started()) == ["default/p"]
             await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
-            assert len(world.wiring.attached) == 4
+            assert len(world.pod_network.attached) == 4
             assert list(world.agent.not_started()) == []
             wanted = "FailedCreatePodSandBox: Failed to create pod sandbox: no room"
             assert world.recorder.warnings == [wanted] * 3
@@ -158,12 +158,12 @@ def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
 
     async def go():
         async with World() as world:
-            world.wiring.stuck.add("default/p1")
+            world.pod_network.stuck.add("default/p1")
             for number in range(3):
                 world.create(f"p{number}")
             await world.until(lambda: len(world.agent.runs) == 2)
             assert list(world.agent.not_started()) == ["default/p1"]
-            world.wiring.stuck.clear()
+            world.pod_network.stuck.clear()
             await world.until(lambda: len(world.agent.runs) == 3)
 
     asyncio.run(asyncio.wait_for(go(), 30))
@@ -178,8 +178,8 @@ def test_many_pods_go_in_few_batches():
             for name in world.pods():
                 world.registry.delete("Pod", "default", name, grace_period=5)
             await world.until(lambda: not world.pods())
-            assert len(world.wiring.detached) <= 4
-            assert sum(map(len, world.wiring.detached)) == 50
+            assert len(world.pod_network.detached) <= 4
+            assert sum(map(len, world.pod_network.detached)) == 50
             assert set(world.containers.graces) == {5.0}
             assert world.agent.runs == {}
 
@@ -187,14 +187,14 @@ def test_many_pods_go_in_few_batches():
 
 
 def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
-    monkeypatch.setattr(departure, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(termination, "RETRY_FIRST", 0.01)
 
     async def go():
         async with World() as world:
             for number in range(3):
                 world.create(f"p{number}")
             await world.until(lambda: len(world.agent.runs) == 3)
-            world.wiring.stuck.add("default/p1")
+            world.pod_network.stuck.add("default/p1")
             for name in world.pods():
                 world.registry.delete("Pod", "default", name, grace_period=5)
             while list(world.pods()) != ["p1"]:
@@ -205,7 +205,7 @@ def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monk
             world.registry.delete("Pod", "default", "p2", grace_period=5)
             while list(world.pods()) != ["p1"]:
                 await asyncio.sleep(0.002)
-            world.wiring.stuck.clear()
+            world.pod_network.stuck.clear()
             await world.until(lambda: not world.pods())
             assert world.agent.runs == {}
 
@@ -242,7 +242,7 @@ def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
             assert first["metadata"]["uid"] != second["metadata"]["uid"]
             await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
             assert world.agent.runs["default/p"].uid == second["metadata"]["uid"]
-            assert world.wiring.detached == [["default/p"]]
+            assert world.pod_network.detached == [["default/p"]]
 
     asyncio.run(go())
 
@@ -255,7 +255,7 @@ def test_a_pod_on_the_host_network_takes_no_address():
             await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
             pods = world.pods()
             assert pods["host"]["status"]["podIP"] == LAB.nodes[1].internal_ips[0]
-            assert world.wiring.attached == [["default/own"]]
+            assert world.pod_network.attached == [["default/own"]]
 
     asyncio.run(go())
 
@@ -271,8 +271,8 @@ def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
         world.registry.delete("Pod", "default", "old", grace_period=grace or 1)
         async with world:
             await world.until(lambda: not world.pods())
-            assert list(itertools.chain(*world.wiring.detached)) == ["default/old"]
-            assert world.wiring.attached == []
+            assert list(itertools.chain(*world.pod_network.detached)) == ["default/old"]
+            assert world.pod_network.attached == []
 
     asyncio.run(go())
 
@@ -289,7 +289,7 @@ def test_what_was_removed_before_it_was_taken_over_is_taken_away():
         successor = world.create("again")
         async with world:
             await world.until(lambda: len(world.agent.runs) == 2)
-            detached = [key for batch in world.wiring.detached for key in batch]
+            detached = [key for batch in world.pod_network.detached for key in batch]
             assert sorted(detached) == ["default/again", "default/gone"]
             assert world.agent.runs["default/again"].uid == successor["metadata"]["uid"]
 
@@ -305,8 +305,8 @@ def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
         async with world:
             await world.until(lambda: True)
             world.registry.delete("Pod", "default", "done")
-            await world.until(lambda: world.wiring.detached)
-            assert world.wiring.detached == [["default/done"]]
+            await world.until(lambda: world.pod_network.detached)
+            assert world.pod_network.detached == [["default/done"]]
             await world.until(lambda: world.agent.runs == {})
 
     asyncio.run(go())

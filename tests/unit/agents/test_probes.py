@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.agents.attempt import Outcome
 from netlab.agents.podrun import new_run
-from netlab.agents.probe import (
+from netlab.agents.probes.attempt import Outcome
+from netlab.agents.probes.probe import (
     Exec,
     HttpGet,
     Tally,
@@ -17,7 +17,7 @@ from netlab.agents.probe import (
     request,
     target,
 )
-from netlab.agents.prober import Prober
+from netlab.agents.probes.prober import Prober
 from netlab.errors import NetlabError
 
 CONTAINER = {"name": "c", "ports": [{"name": "web", "containerPort": 8080}]}

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import edit_, marks, options, patch_, set_image_, wait_
+from netlab.cli import edit_, metadata, options, patch_, set_image_, wait_
 from netlab.cli.annotate_ import ANNOTATIONS
 from netlab.cli.label_ import LABELS
 from netlab.errors import InputError, NetlabError, UsageError
 
 
 def test_words_are_objects_first_then_marks() -> None:
-    assert marks.split(["pods", "x", "a=b", "c-"]) == (["pods", "x"], ["a=b", "c-"])
-    assert marks.split(["pods"]) == (["pods"], [])
-    assert marks.parse(["a=b", "c-", "d="], LABELS) == {"a": "b", "c": None, "d": ""}
+    assert metadata.split(["pods", "x", "a=b", "c-"]) == (["pods", "x"], ["a=b", "c-"])
+    assert metadata.split(["pods"]) == (["pods"], [])
+    assert metadata.parse(["a=b", "c-", "d="], LABELS) == {"a": "b", "c": None, "d": ""}
 
 
 @pytest.mark.parametrize(
@@ -28,17 +28,17 @@ def test_words_are_objects_first_then_marks() -> None:
 )
 def test_marks_that_make_no_sense(words: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        marks.parse(words, LABELS)
+        metadata.parse(words, LABELS)
 
 
 def test_nothing_is_overwritten_unasked() -> None:
-    marks.refuse_overwriting({"a": "b"}, {"a": "b", "c": "d", "e": None}, LABELS)
-    marks.refuse_overwriting({"e": "f"}, {"e": None}, LABELS)
+    metadata.refuse_overwriting({"a": "b"}, {"a": "b", "c": "d", "e": None}, LABELS)
+    metadata.refuse_overwriting({"e": "f"}, {"e": None}, LABELS)
     with pytest.raises(NetlabError) as error:
-        marks.refuse_overwriting({"a": "b"}, {"a": "c"}, LABELS)
+        metadata.refuse_overwriting({"a": "b"}, {"a": "c"}, LABELS)
     assert error.value.message == "'a' already has a value (b), and --overwrite is false"
     with pytest.raises(NetlabError) as error:
-        marks.refuse_overwriting({"a": "b"}, {"a": "c"}, ANNOTATIONS)
+        metadata.refuse_overwriting({"a": "b"}, {"a": "c"}, ANNOTATIONS)
     assert error.value.message == (
         "--overwrite is false but found the following declared annotation(s): "
         "'a' already has a value (b)"

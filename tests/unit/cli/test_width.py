@@ -14,7 +14,7 @@ from netlab.cli.check_ import _print
 from netlab.cli.verbs import VERBS
 from netlab.errors import InputError, NetlabError, Problem
 from netlab.manifest import load
-from netlab.probe.result import CheckResult
+from netlab.pathcheck.result import CheckResult
 
 TOPOLOGIES = Path(__file__).parents[3] / "topologies"
 

@@ -9,7 +9,7 @@ from netlab.objects.pathcheck import (
     Target,
     check_from_object,
 )
-from netlab.objects.pathrules import check_problems, places
+from netlab.objects.validate_pathcheck import check_problems, places
 
 
 def check(from_, to, **expect):

@@ -11,8 +11,8 @@ import netlab.objects
 from netlab.objects import schema
 from netlab.objects.kinds import KINDS
 from netlab.objects.lab import lab_from_object, lab_problems
-from netlab.objects.pathrules import check_problems
 from netlab.objects.ranges import DEFAULT_RANGES
+from netlab.objects.validate_pathcheck import check_problems
 
 HERE = Path(netlab.objects.__file__).parent
 TOPOLOGIES = sorted((HERE.parent.parent / "topologies").glob("*.yaml"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.workload import hidden
+from netlab.workload import masked_paths
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def machine(tmp_path: Path) -> Path:
 def test_what_not_everybody_may_read_is_secret_however_deep(machine: Path) -> None:
     """The outermost alone: what hides a directory hides what is in it."""
     places = [machine / name for name in ("etc", "opt", "not-there")]
-    assert [str(path.relative_to(machine)) for path in hidden.secrets(places)] == [
+    assert [str(path.relative_to(machine)) for path in masked_paths.secrets(places)] == [
         "etc/app/conf.d/key",
         "etc/shadow",
         "etc/ssl/private",
@@ -36,10 +36,10 @@ def test_a_directory_that_can_be_listed_but_not_entered_is_secret(tmp_path: Path
     for name, mode in (("all", 0o755), ("listed", 0o744), ("entered", 0o711)):
         (tmp_path / name).mkdir()
         (tmp_path / name).chmod(mode)
-    assert [path.name for path in hidden.secrets([tmp_path])] == ["entered", "listed"]
+    assert [path.name for path in masked_paths.secrets([tmp_path])] == ["entered", "listed"]
 
 
 def test_nobody_has_a_password() -> None:
-    assert hidden.shadow("root:x:0:0::/root:/bin/sh\n\nweb:x:33:33::/:/bin/sh\n") == (
+    assert masked_paths.shadow("root:x:0:0::/root:/bin/sh\n\nweb:x:33:33::/:/bin/sh\n") == (
         "root:*:::::::\nweb:*:::::::\n"
     )

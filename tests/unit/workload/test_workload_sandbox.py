@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab.objects.capabilities import DEFAULT_CAPABILITIES
-from netlab.workload import crilog, podfiles, sandbox
+from netlab.workload import crilog, etc_files, sandbox
 from netlab.workload.crilog import MAX_PART, LogFollower, LogWriter
 from netlab.workload.sandbox import (
     Privileges,
@@ -208,10 +208,10 @@ def test_the_environment_begins_as_in_a_container() -> None:
 
 
 def test_a_pods_files_are_for_everybody_to_read(tmp_path: Path) -> None:
-    podfiles.write_pod_files(tmp_path / "a pod", hostname="w", hosts="h\n", resolv_conf="r\n")
-    podfiles.write_pod_files(tmp_path / "a pod", hostname="web-0", hosts="h\n", resolv_conf="r\n")
+    etc_files.write_pod_files(tmp_path / "a pod", hostname="w", hosts="h\n", resolv_conf="r\n")
+    etc_files.write_pod_files(tmp_path / "a pod", hostname="web-0", hosts="h\n", resolv_conf="r\n")
     made = {path.name: path.read_text() for path in (tmp_path / "a pod").iterdir()}
-    assert set(made) == set(podfiles.POD_FILES)
+    assert set(made) == set(etc_files.POD_FILES)
     assert (made["hostname"], made["hosts"], made["resolv.conf"]) == ("web-0\n", "h\n", "r\n")
     assert "hosts: files dns\n" in made["nsswitch.conf"]
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "a pod").iterdir()}
@@ -219,14 +219,14 @@ def test_a_pods_files_are_for_everybody_to_read(tmp_path: Path) -> None:
 
 
 def test_what_containers_have_mounted_is_written_into_in_place(tmp_path: Path) -> None:
-    podfiles.write_pod_files(tmp_path, hostname="w", hosts="old", resolv_conf="")
+    etc_files.write_pod_files(tmp_path, hostname="w", hosts="old", resolv_conf="")
     before = (tmp_path / "hosts").stat().st_ino
-    podfiles.write_pod_files(tmp_path, hostname="w", hosts="new", resolv_conf="")
+    etc_files.write_pod_files(tmp_path, hostname="w", hosts="new", resolv_conf="")
     assert (tmp_path / "hosts").stat().st_ino == before
 
 
 def test_hosts_names_the_pod() -> None:
-    lines = podfiles.hosts_file("web-0", ("10.244.1.7", "fd00::7")).splitlines()
+    lines = etc_files.hosts_file("web-0", ("10.244.1.7", "fd00::7")).splitlines()
     assert lines[-2:] == ["10.244.1.7\tweb-0", "fd00::7\tweb-0"]
 
 

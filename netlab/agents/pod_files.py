@@ -1,0 +1,62 @@
+"""Where a pod's commands run: its directory, its files under /etc, its volumes."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.volumes import Volumes
+from netlab.dns.resolvconf import ResolvConf, cluster_first
+from netlab.objects import meta
+from netlab.workload import etc_files
+from netlab.workload.bounds import bounds
+from netlab.workload.sandbox import Place
+
+
+class Names(Struct, frozen=True):
+    """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
+
+    dns: str
+    domain: str
+    upstreams: tuple[str, ...]
+
+
+class Places:
+    """Lays out the directories of pods."""
+
+    def __init__(self, names: Names, volumes: Volumes) -> None:
+        self._names = names
+        self._volumes = volumes
+
+    def place(self, run: PodRun) -> Place:
+        """Where the pod's commands run; writes the files its containers share, and its volumes."""
+        name = hostname(run.pod)
+        hosts = etc_files.hosts_file(name, run.ips) + host_aliases(run)
+        resolv = pod_resolv_conf(run, self._names)
+        etc_files.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
+        self._volumes.prepare(run)
+        mounts = self._volumes.mounts(run)
+        return Place(run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod)))
+
+
+def pod_resolv_conf(run: PodRun, names: Names) -> str:
+    """A pod's /etc/resolv.conf, by its dnsPolicy and dnsConfig."""
+    spec = meta.spec(run.pod)
+    policy = spec.get("dnsPolicy") or "ClusterFirst"
+    if policy == "Default" or (policy == "ClusterFirst" and run.host_network):
+        given = ResolvConf(nameservers=names.upstreams)
+    elif policy == "None":
+        given = ResolvConf()
+    else:
+        given = cluster_first(meta.namespace(run.pod), names.dns, names.domain)
+    return given.with_config(spec.get("dnsConfig") or {}).text()
+
+
+def host_aliases(run: PodRun) -> str:
+    """The lines of /etc/hosts that `spec.hostAliases` asks for."""
+    aliases = meta.spec(run.pod).get("hostAliases") or []
+    return "".join(
+        f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n"
+        for alias in aliases
+        if alias.get("hostnames")
+    )

@@ -1,0 +1,1 @@
+"""Probes and lifecycle hooks: what they ask, when their answers count, and who asks."""

@@ -1,0 +1,41 @@
+"""Carries out what a probe or a hook asks for: from the pod's node, or in its container."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from netlab.agents.commands import Commands
+from netlab.agents.podrun import PodRun
+from netlab.agents.probes import attempt
+from netlab.agents.probes.attempt import GOOD, Outcome
+from netlab.agents.probes.probe import Exec, HttpGet, target
+
+
+class Actions:
+    """`node_netns` gives the namespace of a node by its name."""
+
+    def __init__(self, commands: Commands, node_netns: Callable[[str], Path]) -> None:
+        self._commands = commands
+        self._node_netns = node_netns
+
+    async def attempt(
+        self, run: PodRun, container: str, action: Mapping[str, Any], timeout: float
+    ) -> Outcome:
+        """Do it once; `NetlabError` when it cannot even be tried."""
+        wanted = target(action, run.spec_of(container), run.ips[0])
+        if isinstance(wanted, Exec):
+            return await self._exec(run, container, wanted, timeout)
+        netns = self._node_netns(run.node)
+        if isinstance(wanted, HttpGet):
+            return await attempt.http(netns, wanted, timeout)
+        return await attempt.tcp(netns, wanted, timeout)
+
+    async def _exec(self, run: PodRun, container: str, wanted: Exec, timeout: float) -> Outcome:
+        try:
+            ran = await self._commands.run(run, container, wanted.argv, timeout)
+        except TimeoutError:
+            words = " ".join(wanted.argv)
+            return Outcome(False, f'command timed out: "{words}" timed out after {timeout:g}s')
+        return GOOD if ran.code == 0 else Outcome(False, ran.output)

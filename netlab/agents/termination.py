@@ -1,0 +1,142 @@
+"""How pods go: containers end, each in its own time; namespaces are then taken away together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from netlab.agents.podrun import PodRun
+from netlab.client.informer import Informers
+from netlab.errors import Conflict, NetlabError, NotFound, NotSaved
+
+log = logging.getLogger(__name__)
+
+TOGETHER = 8
+"""Deletions between two looks at what else the event loop has to do."""
+
+RETRY_FIRST, RETRY_CAP = 1.0, 300.0
+"""Seconds before what could not be detached is tried again, and the most, after doubling."""
+
+
+class Detaching(Protocol):
+    """Takes pods' namespaces away; blocking."""
+
+    def detach(self, runs: Sequence[PodRun]) -> None:
+        """Take namespaces, links and files away; what is gone already is no error."""
+
+
+class Stopping(Protocol):
+    """Ends what runs in pods."""
+
+    async def stop(self, run: PodRun, grace: float) -> None:
+        """End everything the pod runs, killing what is left after `grace` seconds."""
+
+
+class Termination:
+    """The last way of every pod; `gone` is called when nothing is left of one."""
+
+    def __init__(
+        self,
+        informers: Informers,
+        pod_network: Detaching,
+        containers: Stopping,
+        gone: Callable[[PodRun], None],
+    ) -> None:
+        self._informers = informers
+        self._pod_network = pod_network
+        self._containers = containers
+        self._gone = gone
+        self._stops: dict[str, asyncio.Task[None]] = {}
+        self._silent: list[PodRun] = []
+        self._failures: dict[str, int] = {}
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """True when no pod is on its way out."""
+        return not self._stops
+
+    def start(self) -> None:
+        """Begin to detach what has ended."""
+        self._task = asyncio.create_task(self._detach_forever(), name="termination")
+
+    async def stop(self) -> None:
+        """Leave everything as it stands; the next controller goes on."""
+        tasks = [*self._stops.values(), *([self._task] if self._task else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def begin(self, run: PodRun) -> None:
+        """End a pod; nothing happens if that is under way already."""
+        grace = _grace(run)
+        if not run.stopping and run.uid not in self._stops:
+            run.stopping = True
+            task = asyncio.create_task(self._end(run, grace), name=f"stop {run.key}")
+            self._stops[run.uid] = task
+
+    async def _end(self, run: PodRun, grace: float) -> None:
+        try:
+            await self._containers.stop(run, grace)
+        except (NetlabError, OSError) as error:
+            log.error("pod %s: %s", run.key, error)
+        except Exception:
+            log.exception("pod %s: not everything was ended", run.key)
+        self._ended(run)
+
+    def _ended(self, run: PodRun) -> None:
+        self._silent.append(run)
+        self._wake.set()
+
+    async def _detach_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            runs, self._silent = self._silent, []
+            for number, run in enumerate(await self._detach(runs)):
+                await self._remove(run)
+                if number % TOGETHER == TOGETHER - 1:
+                    await asyncio.sleep(0)
+
+    async def _detach(self, runs: Sequence[PodRun]) -> list[PodRun]:
+        """All at once; if that fails one by one, so that only the pod in question suffers.
+
+        Returns those that are gone; the others are tried again later.
+        """
+        try:
+            await asyncio.to_thread(self._pod_network.detach, runs)
+        except Exception:
+            if len(runs) == 1:
+                log.exception("pod %s: not taken away", runs[0].key)
+                self._try_again(runs[0])
+                return []
+            return [gone for run in runs for gone in await self._detach([run])]
+        return list(runs)
+
+    def _try_again(self, run: PodRun) -> None:
+        count = self._failures[run.uid] = self._failures.get(run.uid, 0) + 1
+        delay = min(RETRY_FIRST * 2.0 ** min(count - 1, 10), RETRY_CAP)
+        asyncio.get_running_loop().call_later(delay, self._ended, run)
+
+    async def _remove(self, run: PodRun) -> None:
+        """The namespace is gone: so may the object be."""
+        try:
+            with contextlib.suppress(NotFound, Conflict):
+                await self._informers.delete(run.pod, grace_period=0)
+        except NotSaved:  # the store says so
+            asyncio.get_running_loop().call_later(RETRY_FIRST, self._ended, run)
+            return
+        except Exception:
+            log.exception("pod %s: not removed", run.key)
+        self._stops.pop(run.uid, None)
+        self._failures.pop(run.uid, None)
+        self._gone(run)
+
+
+def _grace(run: PodRun) -> float:
+    """What the deletion allows; a pod that was removed by force has no time left."""
+    return float(run.pod["metadata"].get("deletionGracePeriodSeconds") or 0)

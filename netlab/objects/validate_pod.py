@@ -1,0 +1,175 @@
+"""What a pod's spec may say, in a Pod or in a template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from netlab.objects import (
+    fields,
+    names,
+    validate_container,
+    validate_security_context,
+    validate_volumes,
+)
+from netlab.objects.meta import Object
+from netlab.objects.problems import FieldProblem, Path, invalid, required
+
+Mapping = dict[str, Any]
+
+CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
+_HOW = ("required", "preferred")
+_MAX_CONTAINERS = 128
+"""Of all kinds together."""
+_MAX_NAMESERVERS = 3
+_MAX_SEARCHES = 32
+_MAX_SEARCH_CHARACTERS = 2048
+_NAMES_OF_OTHERS = ("nodeName", "priorityClassName", "runtimeClassName", "serviceAccountName")
+
+
+def pod(obj: Object) -> Iterator[FieldProblem]:
+    """A Pod."""
+    yield from pod_spec(("spec",), obj.get("spec") or {})
+
+
+def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    """A pod's spec at `path`."""
+    if not spec.get("containers"):
+        yield required((*path, "containers"))
+    yield from _containers(path, spec)
+    known = {volume.get("name") for volume in spec.get("volumes") or []} - {None}
+    taken: set[str] = set()
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(spec.get(field) or []):
+            yield from validate_container.container((*path, field, index), container, taken, known)
+    yield from validate_volumes.volumes((*path, "volumes"), spec.get("volumes") or [], taken)
+    yield from validate_security_context.of_pod(
+        (*path, "securityContext"), spec.get("securityContext") or {}
+    )
+    yield from _placement(path, spec)
+    yield from _names(path, spec)
+    yield from _dns(path, spec)
+    yield from _seconds(path, spec)
+    yield from fields.texts_without_nul(path, spec)
+
+
+def _containers(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    every = [one for field in CONTAINER_FIELDS for one in spec.get(field) or []]
+    yield from fields.at_most((*path, "containers"), every, _MAX_CONTAINERS)
+
+
+def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    yield from fields.labels((*path, "nodeSelector"), spec.get("nodeSelector") or {})
+    for index, toleration in enumerate(spec.get("tolerations") or []):
+        yield from _toleration((*path, "tolerations", index), toleration)
+    for index, rule in enumerate(spec.get("topologySpreadConstraints") or []):
+        yield from _spread((*path, "topologySpreadConstraints", index), rule)
+    for field in ("podAffinity", "podAntiAffinity"):
+        rules = (spec.get("affinity") or {}).get(field) or {}
+        yield from _neighbours((*path, "affinity", field), rules)
+
+
+def _spread(path: Path, rule: Mapping) -> Iterator[FieldProblem]:
+    if rule.get("maxSkew", 1) < 1:
+        yield invalid((*path, "maxSkew"), rule["maxSkew"], "must be greater than zero")
+    if rule.get("topologyKey") == "":
+        yield required((*path, "topologyKey"), "can not be empty")
+    if rule.get("minDomains") is not None and rule.get("whenUnsatisfiable") == "ScheduleAnyway":
+        yield invalid(
+            (*path, "minDomains"),
+            rule["minDomains"],
+            "can only use minDomains if whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway",
+        )
+
+
+def _neighbours(path: Path, rules: Mapping) -> Iterator[FieldProblem]:
+    """podAffinity or podAntiAffinity."""
+    required_, preferred = (f"{how}DuringSchedulingIgnoredDuringExecution" for how in _HOW)
+    terms = [((*path, required_, i), term) for i, term in enumerate(rules.get(required_) or [])]
+    for index, one in enumerate(rules.get(preferred) or []):
+        where: Path = (*path, preferred, index)
+        terms.append(((*where, "podAffinityTerm"), one.get("podAffinityTerm") or {}))
+        if not 1 <= (one.get("weight") or 0) <= 100:
+            yield invalid((*where, "weight"), one.get("weight"), "must be in the range 1-100")
+    for where, term in terms:
+        if term.get("topologyKey") == "":
+            yield required((*where, "topologyKey"), "can not be empty")
+
+
+def _toleration(path: Path, toleration: Mapping) -> Iterator[FieldProblem]:
+    operator = toleration.get("operator") or "Equal"
+    if toleration.get("key"):
+        yield from fields.qualified_name((*path, "key"), toleration["key"])
+    elif operator != "Exists":
+        yield invalid(
+            (*path, "operator"), operator, "operator must be Exists when `key` is empty, which "
+            "means \"match all values and all keys\"",
+        )  # fmt: skip
+    if operator == "Exists" and toleration.get("value"):
+        yield invalid(
+            (*path, "operator"), operator, "value must be empty when `operator` is 'Exists'"
+        )
+
+
+def _names(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    for field in _NAMES_OF_OTHERS:
+        if spec.get(field):
+            yield from fields.dns_subdomain((*path, field), spec[field])
+    for field in ("hostname", "subdomain"):
+        if spec.get(field):
+            yield from fields.dns_label((*path, field), spec[field])
+    for index, alias in enumerate(spec.get("hostAliases") or []):
+        where: Path = (*path, "hostAliases", index)
+        yield from fields.address((*where, "ip"), alias.get("ip") or "")
+        for position, name in enumerate(alias.get("hostnames") or []):
+            yield from fields.dns_subdomain((*where, "hostnames", position), name)
+
+
+def _dns(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    config = spec.get("dnsConfig") or {}
+    where: Path = (*path, "dnsConfig")
+    servers = config.get("nameservers") or []
+    if spec.get("dnsPolicy") == "None" and not servers:
+        yield required(
+            (*where, "nameservers"),
+            "must provide at least one DNS nameserver when `dnsPolicy` is None",
+        )
+    if len(servers) > _MAX_NAMESERVERS:
+        detail = f"must not have more than {_MAX_NAMESERVERS} nameservers"
+        yield invalid((*where, "nameservers"), servers, detail)
+    for index, server in enumerate(servers):
+        yield from fields.address((*where, "nameservers", index), server)
+    yield from _searches((*where, "searches"), config.get("searches") or [])
+    for index, option in enumerate(config.get("options") or []):
+        yield from _resolver_option((*where, "options", index), option)
+
+
+def _searches(path: Path, searches: list[str]) -> Iterator[FieldProblem]:
+    if len(searches) > _MAX_SEARCHES:
+        yield invalid(path, searches, f"must not have more than {_MAX_SEARCHES} search paths")
+    if len(" ".join(searches)) > _MAX_SEARCH_CHARACTERS:
+        detail = (
+            f"must not have more than {_MAX_SEARCH_CHARACTERS} characters (including spaces) in "
+            "the search list"
+        )
+        yield invalid(path, searches, detail)
+    for index, search in enumerate(searches):
+        if not names.is_dns_search(search):
+            yield invalid((*path, index), search, names.DNS_SUBDOMAIN_RULE)
+
+
+def _resolver_option(path: Path, option: Mapping) -> Iterator[FieldProblem]:
+    """An option stands on a line of resolv.conf, whatever it is."""
+    if not option.get("name"):
+        yield required(path, "must not be empty")
+    for field in ("name", "value"):
+        text = option.get(field) or ""
+        if not all(sign.isprintable() and sign != " " for sign in text):
+            yield invalid((*path, field), text, "must be a word: without spaces and line breaks")
+
+
+def _seconds(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
+    field = "terminationGracePeriodSeconds"
+    yield from fields.non_negative((*path, field), spec.get(field))
+    deadline = "activeDeadlineSeconds"
+    yield from fields.in_range((*path, deadline), spec.get(deadline), 1, 2**31 - 1)

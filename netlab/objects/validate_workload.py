@@ -1,0 +1,175 @@
+"""What Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions may say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from netlab.objects import fields, selectors, validate_pod
+from netlab.objects.meta import Object
+from netlab.objects.problems import (
+    FieldProblem,
+    Path,
+    forbidden,
+    invalid,
+    not_supported,
+    required,
+)
+
+Mapping = dict[str, Any]
+
+_PERCENT = re.compile(r"[0-9]{1,9}%")
+_PERCENT_RULE = (
+    "a valid percent string must be a numeric string followed by an ending '%' "
+    "(e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+)
+
+
+def deployment(obj: Object) -> Iterator[FieldProblem]:
+    """A Deployment."""
+    spec: Mapping = obj.get("spec") or {}
+    yield from _pods_of(spec, "deployment")
+    for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+        yield from fields.non_negative(("spec", field), spec.get(field))
+    yield from _strategy(spec.get("strategy") or {})
+    deadline, ready = spec.get("progressDeadlineSeconds"), spec.get("minReadySeconds") or 0
+    if deadline is not None and deadline <= ready:
+        yield invalid(
+            ("spec", "progressDeadlineSeconds"), deadline, "must be greater than minReadySeconds"
+        )
+
+
+def replica_set(obj: Object) -> Iterator[FieldProblem]:
+    """A ReplicaSet."""
+    spec: Mapping = obj.get("spec") or {}
+    yield from _pods_of(spec, "replicaset")
+    for field in ("replicas", "minReadySeconds"):
+        yield from fields.non_negative(("spec", field), spec.get(field))
+
+
+def stateful_set(obj: Object) -> Iterator[FieldProblem]:
+    """A StatefulSet."""
+    spec: Mapping = obj.get("spec") or {}
+    yield from _pods_of(spec, "statefulset")
+    for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
+        yield from fields.non_negative(("spec", field), spec.get(field))
+
+
+def daemon_set(obj: Object) -> Iterator[FieldProblem]:
+    """A DaemonSet."""
+    spec: Mapping = obj.get("spec") or {}
+    yield from _pods_of(spec, "daemonset")
+    yield from _rolling(("spec", "updateStrategy"), spec.get("updateStrategy") or {})
+
+
+def controller_revision(obj: Object) -> Iterator[FieldProblem]:
+    """A ControllerRevision: what it holds is opaque, but must be there."""
+    if obj.get("data") is None:
+        yield required(("data",), "data is mandatory")
+    yield from fields.non_negative(("revision",), obj.get("revision"))
+
+
+def _pods_of(spec: Mapping, kind: str) -> Iterator[FieldProblem]:
+    """The selector, the template, and that the one selects the other."""
+    selector, template = spec.get("selector"), spec.get("template")
+    for field, value in (("selector", selector), ("template", template)):
+        if value is None:
+            yield required(("spec", field))
+    if selector is not None:
+        yield from _selector(("spec", "selector"), selector, kind)
+    if template is not None:
+        yield from _template(template)
+    if selector and template is not None:
+        yield from _selects(selector, template)
+
+
+def _selector(path: Path, selector: Mapping, kind: str) -> Iterator[FieldProblem]:
+    pairs, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
+    if not pairs and not expressions:
+        yield invalid(path, selector, f"empty selector is invalid for {kind}")
+    yield from fields.labels((*path, "matchLabels"), pairs)
+    for index, expression in enumerate(expressions):
+        yield from _expression((*path, "matchExpressions", index), expression)
+
+
+def _expression(path: Path, expression: Mapping) -> Iterator[FieldProblem]:
+    operator, values = expression.get("operator"), expression.get("values") or []
+    if expression.get("key"):
+        yield from fields.qualified_name((*path, "key"), expression["key"])
+    if operator in ("In", "NotIn") and not values:
+        yield required((*path, "values"), "must be specified when `operator` is 'In' or 'NotIn'")
+    if operator in ("Exists", "DoesNotExist") and values:
+        yield forbidden(
+            (*path, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+        )
+    for index, value in enumerate(values):
+        yield from fields.label_value((*path, "values", index), value)
+
+
+def _selects(selector: Mapping, template: Mapping) -> Iterator[FieldProblem]:
+    expressions = selector.get("matchExpressions") or []
+    if not all(one.get("key") and one.get("operator") for one in expressions):
+        return  # the schema has said so
+    labels = (template.get("metadata") or {}).get("labels") or {}
+    if not selectors.from_label_selector(selector).matches(labels):
+        wanted = str(selectors.from_label_selector(selector))
+        yield invalid(
+            ("spec", "template", "metadata", "labels"),
+            labels,
+            "`selector` does not match template `labels`",
+            f"the selector asks for {wanted}: give the template these labels",
+        )
+
+
+def _template(template: Mapping) -> Iterator[FieldProblem]:
+    path: Path = ("spec", "template")
+    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+    yield from fields.labels((*path, "metadata", "labels"), metadata.get("labels") or {})
+    yield from validate_pod.pod_spec((*path, "spec"), spec)
+    policy = spec.get("restartPolicy", "Always")
+    if policy != "Always":
+        yield not_supported((*path, "spec", "restartPolicy"), policy, ["Always"])
+    if spec.get("activeDeadlineSeconds") is not None:
+        yield forbidden((*path, "spec", "activeDeadlineSeconds"), "activeDeadlineSeconds in "
+                        "ReplicaSet is not Supported")  # fmt: skip
+
+
+def _strategy(strategy: Mapping) -> Iterator[FieldProblem]:
+    type_ = strategy.get("type", "RollingUpdate")
+    if type_ != "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        yield forbidden(
+            ("spec", "strategy", "rollingUpdate"),
+            f"may not be specified when strategy `type` is '{type_}'",
+        )
+    else:
+        yield from _rolling(("spec", "strategy"), strategy)
+
+
+def _rolling(parent: Path, strategy: Mapping) -> Iterator[FieldProblem]:
+    path: Path = (*parent, "rollingUpdate")
+    rolling = strategy.get("rollingUpdate") or {}
+    bad = list(_amounts(path, rolling))
+    yield from bad
+    stuck = _is_zero(rolling.get("maxSurge", 1)) and _is_zero(rolling.get("maxUnavailable", 1))
+    if stuck and not bad:
+        yield invalid(
+            (*path, "maxUnavailable"),
+            rolling["maxUnavailable"],
+            "may not be 0 when `maxSurge` is 0",
+        )
+
+
+def _amounts(path: Path, rolling: Mapping) -> Iterator[FieldProblem]:
+    for field in ("maxSurge", "maxUnavailable"):
+        amount = rolling.get(field)
+        if isinstance(amount, int):
+            yield from fields.non_negative((*path, field), amount)
+        elif isinstance(amount, str) and not _PERCENT.fullmatch(amount):
+            yield invalid((*path, field), amount, _PERCENT_RULE)
+        elif field == "maxUnavailable" and isinstance(amount, str) and int(amount[:-1]) > 100:
+            yield invalid((*path, field), amount, "must not be greater than 100%")
+
+
+def _is_zero(amount: int | str) -> bool:
+    return amount in (0, "0%")

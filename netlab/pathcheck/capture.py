@@ -1,0 +1,200 @@
+"""Captures: one AF_PACKET socket in each namespace, opened before the probe leaves.
+
+A socket that is bound to no interface hears all of its namespace, in the order in which packets
+passed, and says at which interface. A filter in the kernel lets through what can be a probe or
+its answer, so that a busy lab does not overrun it.
+
+Silence proves nothing until the instrument is known to work: `prove` sends a canary over each
+namespace's loopback and raises `InstrumentError` unless every capture shows its own.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import select
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from msgspec import Struct
+
+from netlab.errors import NetlabError
+from netlab.kernel import netns as namespaces
+from netlab.pathcheck import bpf
+from netlab.pathcheck.decode import Observation, decode
+
+_ETH_P_ALL = 0x0003
+_SO_ATTACH_FILTER = 26
+_SO_TIMESTAMPNS = 35
+_SO_RCVBUFFORCE = 33
+_SOL_PACKET = 263
+_PACKET_STATISTICS = 6
+_PACKET_OTHERHOST = 3
+_PACKET_OUTGOING = 4
+_BRIDGE_PORT = "veth"  # how the names of pods' ports begin
+_BUFFER = 4 << 20
+_CANARY = 0xCA4A51E5
+_CANARY_SECONDS = 1.0
+_CANARY_PAUSE = 0.001
+_DISCARD = 9
+
+
+class InstrumentError(NetlabError):
+    """The captures cannot be trusted, so a check can neither pass nor fail: could not run."""
+
+    exit_code = 2
+
+
+class _Tap(Struct):
+    place: str
+    socket: socket.socket
+
+
+class Capture:
+    """Captures in the namespaces of `places` (name → path or descriptor); a context manager."""
+
+    def __init__(self, places: Mapping[str, Path | int]) -> None:
+        self._places = dict(places)
+        self._taps: dict[int, _Tap] = {}
+        self._epoll: select.epoll | None = None
+
+    def __enter__(self) -> Capture:
+        self._epoll = select.epoll()
+        try:
+            for place, netns in self._places.items():
+                tap = _tap(place, netns)
+                self._taps[tap.socket.fileno()] = tap
+                self._epoll.register(tap.socket, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all. Idempotent."""
+        for tap in self._taps.values():
+            tap.socket.close()
+        self._taps.clear()
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
+
+    def collect(self, seconds: float) -> list[Observation]:
+        """Wait until something passes, at most `seconds`; everything there is to see then."""
+        assert self._epoll is not None, "use it in a with statement"
+        seen: list[Observation] = []
+        for descriptor, _ in self._epoll.poll(max(0.0, seconds)):
+            _drain(self._taps[descriptor], seen)
+        return seen
+
+    def prove(self) -> None:
+        """Raise `InstrumentError` unless every capture shows a canary sent in its namespace.
+
+        It must also bear the time at which it passed. The kernel begins to stamp packets a moment
+        after the first socket asks for it; until then they get the time at which they are read,
+        which tells nothing of their order.
+        """
+        missing = set(self._places)
+        deadline = time.monotonic() + _CANARY_SECONDS
+        while missing and time.monotonic() < deadline:
+            for place in missing:
+                _send_canary(self._places[place])
+            sent = time.time_ns()
+            time.sleep(_CANARY_PAUSE)
+            missing -= {
+                seen.place
+                for seen in self.collect(0)
+                if seen.packet.key == _CANARY and seen.time <= sent
+            }
+        if missing:
+            raise InstrumentError(
+                f"the capture does not see a packet sent to 127.0.0.1 in {_listed(missing)}",
+                hint="is its loopback up (`ip -n NAME link set lo up`), and does the namespace "
+                "still belong to the lab? `netlab doctor` tells",
+            )
+
+    def require_complete(self) -> None:
+        """Raise `InstrumentError` if a capture lost packets since the last time of asking."""
+        lost = {tap.place for tap in self._taps.values() if _dropped(tap.socket)}
+        if lost:
+            raise InstrumentError(
+                f"the capture lost packets in {_listed(lost)}",
+                hint="run the check again while the lab carries less traffic",
+            )
+
+
+def _tap(place: str, netns: Path | int) -> _Tap:
+    with namespaces.entered(netns):
+        # It hears all at once; what comes before the filter is in place is merely not a probe.
+        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+        sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
+    try:
+        program = ctypes.create_string_buffer(bpf.assembled())
+        fprog = struct.pack("HP", bpf.instructions(), ctypes.addressof(program))
+        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+        sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        _enlarge(sock)
+    except BaseException:
+        sock.close()
+        raise
+    return _Tap(place, sock)
+
+
+def _enlarge(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    with suppress(PermissionError):  # in a user namespace the machine's limit stays
+        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+
+
+def _drain(tap: _Tap, seen: list[Observation]) -> None:
+    while True:
+        try:
+            data, ancillary, _, address = tap.socket.recvmsg(bpf.SNAP, 64)
+        except BlockingIOError:
+            return
+        ifname, kind = address[0], address[2]
+        # A switch that does not know a frame's receiver shows it to everybody. (To a port of a
+        # bridge, all that it passes on is somebody else's.)
+        if kind == _PACKET_OTHERHOST and not ifname.startswith(_BRIDGE_PORT):
+            continue
+        packet = decode(data)
+        if packet is not None:
+            outgoing = kind == _PACKET_OUTGOING
+            seen.append(Observation(tap.place, ifname, outgoing, _stamp(ancillary), packet))
+
+
+def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
+    for level, kind, data in ancillary:
+        if (level, kind) == (socket.SOL_SOCKET, _SO_TIMESTAMPNS):
+            seconds, nanoseconds = struct.unpack("qq", data[:16])
+            return int(seconds) * 1_000_000_000 + int(nanoseconds)
+    return time.time_ns()
+
+
+def _dropped(sock: socket.socket) -> int:
+    _, drops = struct.unpack("II", sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+    return int(drops)
+
+
+def _send_canary(netns: Path | int) -> None:
+    with namespaces.entered(netns):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sock, suppress(OSError):  # unreachable: then it is not seen, which is what counts
+        sock.sendto(f"netlab-{_CANARY:08x}".encode(), ("127.0.0.1", _DISCARD))
+
+
+def _listed(places: set[str]) -> str:
+    names = sorted(places)
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

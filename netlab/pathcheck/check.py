@@ -1,0 +1,287 @@
+"""`netlab check`: all checks together, under one set of captures.
+
+plan → captures open → canaries seen → names looked up → a first probe each → the other tries
+and a real connection → verdicts
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from msgspec import Struct, field
+
+from netlab.errors import NetlabError
+from netlab.objects.pathcheck import PathCheck
+from netlab.pathcheck.capture import Capture, InstrumentError
+from netlab.pathcheck.packets import Probe, ProbeNumbers
+from netlab.pathcheck.path import Journey, Sightings, journey
+from netlab.pathcheck.resolve import resolve
+from netlab.pathcheck.result import CheckResult, Status
+from netlab.pathcheck.send import Senders, Talk, source_address, talk
+from netlab.pathcheck.trial import NothingToAddress, Trial, plan
+from netlab.pathcheck.verdict import counts, judge, shortfall
+from netlab.pathcheck.world import World
+
+# A packet crosses the lab in well under a millisecond; these are for a machine that is busy.
+_ANSWER_SECONDS = 1.0
+_SILENCE_SECONDS = 0.5
+_UDP_SECONDS = 0.3
+_TALK_SECONDS = 1.0
+_BATCH = 32
+
+
+class _Run(Struct):
+    """A check on its way to its result."""
+
+    check: PathCheck
+    trial: Trial | None = None
+    probes: list[Probe] = field(default_factory=list)
+    journeys: list[Journey] = field(default_factory=list)
+    talk: Future[Talk] | None = None
+    name_found: str = ""
+    problem: str = ""
+    error: NetlabError | None = None
+    seconds: float = 0.0
+    """From its packets, and its question for a name, to its answers. Checks run side by side, and
+    none has the time in which others are waited for."""
+    _since: float = 0.0
+    _before: float = 0.0
+
+    @property
+    def open(self) -> bool:
+        """True while it is neither failed for lack of an address nor impossible."""
+        return self.trial is not None and not self.problem and self.error is None
+
+    def ask(self) -> None:
+        """Something is asked for it from now on."""
+        self._since, self._before = time.monotonic(), self.seconds
+
+    def know(self) -> None:
+        """Something of what was asked for has come, or did not come in its time."""
+        self.seconds = self._before + time.monotonic() - self._since
+
+
+def run_check(check: PathCheck, world: World) -> CheckResult:
+    """Prove or refute one check."""
+    return run_checks([check], world)[0]
+
+
+def run_checks(checks: Sequence[PathCheck], world: World) -> list[CheckResult]:
+    """Prove or refute checks, all at once; results in their order.
+
+    Nothing is raised for a check that cannot run or instruments that do not work: its result has
+    the status "error" then.
+    """
+    runs = [_planned(check, world) for check in checks]
+    if any(run.open for run in runs):
+        try:
+            with (
+                Capture({name: place.netns for name, place in world.places.items()}) as capture,
+                Senders() as senders,
+                ThreadPoolExecutor(max_workers=16) as threads,
+            ):
+                capture.prove()
+                _Session(world, capture, senders, threads).run([run for run in runs if run.open])
+                capture.require_complete()
+        except (NetlabError, OSError) as error:
+            _spoil(runs, error)
+    return [_result(run, world) for run in runs]
+
+
+def _planned(check: PathCheck, world: World) -> _Run:
+    try:
+        return _Run(check, plan(check, world))
+    except NothingToAddress as error:
+        return _Run(check, problem=error.message)
+    except NetlabError as error:
+        return _Run(check, error=error)
+
+
+def _spoil(runs: list[_Run], error: Exception) -> None:
+    """No verdict is to be trusted once the instruments failed."""
+    cause = error if isinstance(error, NetlabError) else InstrumentError(str(error))
+    for run in runs:
+        run.error = run.error or cause
+
+
+class _Session:
+    """One round of checks under open captures."""
+
+    def __init__(
+        self, world: World, capture: Capture, senders: Senders, threads: ThreadPoolExecutor
+    ) -> None:
+        self._world = world
+        self._capture = capture
+        self._senders = senders
+        self._threads = threads
+        self._numbers = ProbeNumbers()
+        self._sightings = Sightings()
+        self._addresses = world.addresses()
+
+    def run(self, runs: list[_Run]) -> None:
+        """Send, watch and look again until nothing more can be learnt."""
+        self._look_up(runs)
+        # The first probe teaches ARP on the way, and shows whether more would be of use.
+        self._try({id(run): 1 for run in runs if run.open}, runs)
+        for run in runs:
+            self._talk(run)
+        self._try({id(run): _more(run, first=True) for run in runs if run.open}, runs)
+        self._try({id(run): _more(run, first=False) for run in runs if run.open}, runs)
+        for run in runs:
+            if run.talk is not None:
+                run.talk.result()
+
+    def _look_up(self, runs: list[_Run]) -> None:
+        list(self._threads.map(self._look_up_one, [run for run in runs if _trial(run).name]))
+
+    def _look_up_one(self, run: _Run) -> None:
+        run.ask()
+        self._resolve(run)
+        run.know()
+
+    def _resolve(self, run: _Run) -> None:
+        trial = _trial(run)
+        found = resolve(
+            trial.place.netns,
+            trial.name_server,
+            trial.name,
+            namespace=run.check.sender.namespace,
+            domain=self._world.domain,
+            version=trial.version,
+        )
+        known = {address for address, _ in trial.targets if address}
+        if found.error:
+            run.problem = found.error
+        elif known and set(found.addresses) != known:
+            run.problem = (
+                f"{found.name} resolves to {', '.join(sorted(found.addresses))}, "
+                f"but the Service has {', '.join(sorted(known))}"
+            )
+        else:
+            run.trial = trial.resolved(found.addresses)
+            run.name_found = found.name
+
+    def _talk(self, run: _Run) -> None:
+        """Besides the probes, a connection that carries data: does the endpoint answer it?"""
+        if not run.open or run.check.expect.outcome != "reachable" or not _all_reachable(run):
+            return
+        trial = _trial(run)
+        if trial.proto == "tcp":
+            address, port = trial.targets[0]
+            run.ask()
+            run.talk = self._threads.submit(talk, trial.place.netns, address, port, _TALK_SECONDS)
+            run.talk.add_done_callback(lambda _: run.know())
+
+    def _try(self, wanted: dict[int, int], runs: list[_Run]) -> None:
+        """Send so many more probes for each run, in turn, and wait for what comes of them."""
+        sent: list[tuple[_Run, Probe]] = []
+        for round_ in range(max(wanted.values(), default=0)):
+            for run in runs:
+                if run.open and round_ < wanted.get(id(run), 0):
+                    if round_ == 0:
+                        run.ask()
+                    self._send(run, sent)
+                    if len(sent) % _BATCH == 0:
+                        self._sightings.add(self._capture.collect(0))
+        self._wait(sent)
+        for run, probe in sent:
+            place = _trial(run).place.name
+            run.journeys.append(journey(probe, place, self._sightings, self._addresses))
+
+    def _send(self, run: _Run, sent: list[tuple[_Run, Probe]]) -> None:
+        trial = _trial(run)
+        address, port = trial.targets[len(run.probes) % len(trial.targets)]
+        source = source_address(trial.place.netns, address, port)
+        if source is None:
+            run.problem = f"{trial.place.name} has no route to {address}"
+            return
+        probe = self._numbers.probe(trial.proto, source, address, port)
+        refusal = self._senders.send(trial.place.netns, probe)
+        if refusal:
+            run.problem = f"{trial.place.name} cannot send to {address}: {refusal}"
+            return
+        run.probes.append(probe)
+        sent.append((run, probe))
+
+    def _wait(self, sent: list[tuple[_Run, Probe]]) -> None:
+        """Collect until every probe is answered or its time is over."""
+        start = time.monotonic()
+        waiting = [(start + _patience(run), run, probe) for run, probe in sent]
+        while waiting:
+            now = time.monotonic()
+            left = []
+            for each in waiting:
+                deadline, run, probe = each
+                place = _trial(run).place.name
+                if deadline <= now or self._sightings.answer(probe, place) is not None:
+                    run.know()
+                else:
+                    left.append(each)
+            waiting = left
+            if waiting:
+                latest = max(deadline for deadline, _, _ in waiting)
+                self._sightings.add(self._capture.collect(latest - now))
+        self._sightings.add(self._capture.collect(0))
+
+
+def _trial(run: _Run) -> Trial:
+    assert run.trial is not None
+    return run.trial
+
+
+def _patience(run: _Run) -> float:
+    if run.check.expect.outcome == "timeout":
+        return _SILENCE_SECONDS
+    return _UDP_SECONDS if _trial(run).proto == "udp" else _ANSWER_SECONDS
+
+
+def _all_reachable(run: _Run) -> bool:
+    return all(each.outcome == "reachable" for each in run.journeys)
+
+
+def _more(run: _Run, *, first: bool) -> int:
+    """How many more tries: those the check asks for, then those that rule chance out."""
+    if not _all_reachable(run):
+        return 0
+    trial = _trial(run)
+    if first:
+        return trial.tries() - len(run.journeys)
+    return trial.most_tries() - len(run.journeys) if shortfall(trial, run.journeys) else 0
+
+
+def _result(run: _Run, world: World) -> CheckResult:
+    check = run.check
+    if run.error is not None:
+        reasons, hint = (run.error.message,), run.error.hint or ""
+        return CheckResult(check.name, str(check), "error", reasons=reasons, hint=hint)
+    if run.problem:
+        return CheckResult(
+            check.name, str(check), "fail", reasons=(run.problem,), seconds=run.seconds
+        )
+    trial = _trial(run)
+    said = run.talk.result() if run.talk is not None else None
+    verdict = judge(trial, run.journeys, world, said)
+    status: Status = "pass" if verdict.passed else "fail"
+    return CheckResult(
+        name=check.name,
+        description=str(check),
+        status=status,
+        outcome=verdict.outcome,
+        reasons=verdict.reasons,
+        journey=_shown(run, verdict.outcome),
+        counts=dict(sorted(counts(run.journeys).items())),
+        places={
+            each.delivered: each.delivered_at
+            for each in run.journeys
+            if each.delivered is not None and each.delivered_at is not None
+        },
+        name_found=run.name_found,
+        said=said.said if said is not None else "",
+        seconds=run.seconds,
+    )
+
+
+def _shown(run: _Run, outcome: str) -> Journey:
+    return next(each for each in run.journeys if each.outcome == outcome)

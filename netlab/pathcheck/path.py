@@ -1,0 +1,234 @@
+"""From what the captures saw to what became of each probe: its hops, its rewrites, its end. Pure.
+
+A capture sees an arriving packet before NAT and a leaving one after it, so an address that
+changed between two observations at one place was changed at that place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import Literal
+
+from msgspec import Struct, field
+
+from netlab.pathcheck.decode import RST, Observation, Packet, endpoint
+from netlab.pathcheck.packets import Probe
+
+Outcome = Literal["reachable", "refused", "unreachable", "timeout"]
+Addresses = Mapping[str, frozenset[str]]
+
+
+class Hop(Struct, frozen=True):
+    """The probe at one interface; `source` and `destination` are `address:port` there."""
+
+    place: str
+    ifname: str
+    source: str
+    destination: str
+
+
+class Rewrite(Struct, frozen=True):
+    """An `address:port` changed by NAT, and the place where that happened."""
+
+    place: str
+    before: str
+    after: str
+
+
+class Journey(Struct, frozen=True):
+    """What became of one probe.
+
+    `delivered` is the `address:port` at which it arrived, at the place `delivered_at`, coming
+    from the address `seen_source`; all None when it arrived nowhere. `note` explains the outcome
+    where that needs it.
+    """
+
+    probe: Probe
+    outcome: Outcome
+    hops: tuple[Hop, ...] = ()
+    dnats: tuple[Rewrite, ...] = ()
+    snats: tuple[Rewrite, ...] = ()
+    delivered: str | None = None
+    delivered_at: str | None = None
+    seen_source: str | None = None
+    note: str = ""
+
+    @property
+    def last(self) -> str:
+        """Where the probe was seen last: `worker001 eth0`."""
+        return f"{self.hops[-1].place} {self.hops[-1].ifname}" if self.hops else "nowhere"
+
+
+class Sightings(Struct):
+    """Observations, sorted by what they can tell: copies of a probe, and answers to it."""
+
+    _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
+    _about: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
+    _incoming: dict[tuple[str, str, str], Packet] = field(default_factory=dict)
+
+    def add(self, observations: Iterable[Observation]) -> None:
+        """Take in what a capture saw."""
+        for seen in observations:
+            packet = seen.packet
+            if packet.key is not None:
+                self._copies[packet.key].append(seen)
+            if packet.answers is not None:
+                self._about[packet.answers].append(seen)
+            incoming = not seen.outgoing or seen.ifname == "lo"
+            if incoming and (packet.key is None or packet.proto == "udp"):
+                self._incoming[seen.place, packet.source, packet.destination] = packet
+
+    def copies(self, probe: Probe) -> list[Observation]:
+        """The probe on its way, in the order in which it passed."""
+        return _without_replies(sorted(self._copies.get(probe.key, ()), key=lambda o: o.time))
+
+    def answer(self, probe: Probe, place: str) -> Packet | None:
+        """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an ICMP error.
+
+        A sender that itself did NAT gets the answer in the rewritten addresses.
+        """
+        for source, destination in self._sent_as(probe, place):
+            packet = self._incoming.get((place, destination, source))
+            if packet is not None and (packet.proto == "udp" or packet.answers == probe.key):
+                return packet
+        for seen in self._about.get(probe.key, ()):
+            if seen.place == place and seen.packet.icmp and seen.packet.dst == probe.src:
+                return seen.packet
+        return None
+
+    def stray_answer(self, probe: Probe, place: str) -> Packet | None:
+        """An answer that reached the sender from an address it never asked."""
+        for seen in self._about.get(probe.key, ()):
+            if seen.place == place and not seen.outgoing and seen.packet.proto == "tcp":
+                return seen.packet
+        return None
+
+    def _sent_as(self, probe: Probe, place: str) -> set[tuple[str, str]]:
+        here = {
+            (seen.packet.source, seen.packet.destination)
+            for seen in self._copies.get(probe.key, ())
+            if seen.place == place and seen.outgoing
+        }
+        own = (endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport))
+        return {*here, own}
+
+
+def _without_replies(seen: list[Observation]) -> list[Observation]:
+    """Leave out answers that repeat a UDP probe's token: they go from where it went to."""
+    sources: set[str] = set()
+    destinations: set[str] = set()
+    forward = []
+    for each in seen:
+        packet = each.packet
+        if packet.source in destinations and packet.destination in sources:
+            continue
+        sources.add(packet.source)
+        destinations.add(packet.destination)
+        forward.append(each)
+    return forward
+
+
+def journey(probe: Probe, place: str, sightings: Sightings, addresses: Addresses) -> Journey:
+    """The journey of a probe sent at `place`; `addresses` are those that each place owns."""
+    copies = sightings.copies(probe)
+    arrival = _arrival(copies, addresses)
+    outcome, note = _outcome(probe, place, sightings, arrived=arrival is not None)
+    hops = _hops(copies)
+    start = Hop(place, "", endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport))
+    return Journey(
+        probe=probe,
+        outcome=outcome,
+        hops=hops,
+        dnats=_rewrites((start, *hops), lambda hop: hop.destination),
+        snats=_rewrites((start, *hops), lambda hop: hop.source),
+        delivered=arrival.packet.destination if arrival else None,
+        delivered_at=arrival.place if arrival else None,
+        seen_source=arrival.packet.src if arrival else None,
+        note=note,
+    )
+
+
+def _outcome(
+    probe: Probe, place: str, sightings: Sightings, *, arrived: bool
+) -> tuple[Outcome, str]:
+    answer = sightings.answer(probe, place)
+    if answer is None:
+        return _silence(probe, place, sightings, arrived=arrived)
+    if answer.icmp is not None:
+        outcome: Outcome = "refused" if answer.port_unreachable else "unreachable"
+        return outcome, f"ICMP type {answer.icmp[0]} code {answer.icmp[1]} from {answer.src}"
+    if answer.flags & RST:
+        return "refused", f"RST from {answer.source}"
+    return "reachable", ""
+
+
+def _silence(
+    probe: Probe, place: str, sightings: Sightings, *, arrived: bool
+) -> tuple[Outcome, str]:
+    stray = sightings.stray_answer(probe, place)
+    if stray is not None:
+        asked = endpoint(probe.dst, probe.dport)
+        return "timeout", f"the answer came from {stray.source} instead of {asked}"
+    if arrived and probe.proto == "udp":
+        # A datagram needs no answer; that nobody refused it at its destination is success.
+        return "reachable", "no answer, as UDP may"
+    return "timeout", ""
+
+
+def describe(journey: Journey) -> str:
+    """The path in one line.
+
+    `default/box eth0 → worker001 vethab12 → DNAT to 10.244.2.5:80 → cni0 → eth0 → …`: a place
+    is named when the packet enters it; a rewrite stands where it happened.
+    """
+    probe = journey.probe
+    words: list[str] = []
+    place = ""
+    source, destination = endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport)
+    for hop in journey.hops:
+        changes = []
+        if hop.destination != destination:
+            changes.append(f"DNAT to {hop.destination}")
+        if hop.source != source:
+            changes.append(f"masquerade as {_address(hop.source)}")
+        # The sender's own NAT comes before its first interface.
+        named = hop.ifname if hop.place == place or changes else f"{hop.place} {hop.ifname}"
+        if changes and hop.place != place:
+            changes[0] = f"{hop.place} {changes[0]}"
+        words += [*changes, named]
+        place, source, destination = hop.place, hop.source, hop.destination
+    return " → ".join(words)
+
+
+def _address(both: str) -> str:
+    return both.rpartition(":")[0].strip("[]")
+
+
+def _hops(copies: Sequence[Observation]) -> tuple[Hop, ...]:
+    hops: list[Hop] = []
+    for seen in copies:
+        hop = Hop(seen.place, seen.ifname, seen.packet.source, seen.packet.destination)
+        if not hops or hops[-1] != hop:  # a loopback shows the packet twice
+            hops.append(hop)
+    return tuple(hops)
+
+
+def _rewrites(hops: Sequence[Hop], value: Callable[[Hop], str]) -> tuple[Rewrite, ...]:
+    return tuple(
+        Rewrite(after.place, value(before), value(after))
+        for before, after in pairwise(hops)
+        if value(before) != value(after)
+    )
+
+
+def _arrival(copies: Sequence[Observation], addresses: Addresses) -> Observation | None:
+    """Where the probe came in last, if its destination lives there and it was not sent on."""
+    for seen in reversed(copies):
+        if seen.packet.destination != copies[-1].packet.destination:
+            return None  # a node with its nodePort: what came in there was rewritten, and left
+        incoming = not seen.outgoing or seen.ifname == "lo"
+        if incoming and seen.packet.dst in addresses.get(seen.place, ()):
+            return seen
+    return None

@@ -1,0 +1,309 @@
+"""A PathCheck made concrete: from which namespace, to which addresses, who should answer. Pure.
+
+`plan` raises `CannotRun` for what is not there to be checked: that is neither pass nor fail; and
+`NothingToAddress` for what is there and cannot work.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.loadbalancing import ingress_ips
+from netlab.objects.meta import Object
+from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
+from netlab.pathcheck import spread
+from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.world import Place, World
+
+
+class CannotRun(NetlabError):
+    """The check cannot be made: something it names is not in the lab."""
+
+    exit_code = 2
+
+
+class NothingToAddress(NetlabError):
+    """Nothing can be sent, because the Service does not work: the check has failed."""
+
+
+class Trial(Struct, frozen=True):
+    """What to send, and what must come of it.
+
+    `targets` are the `(address, port)` pairs to try in turn; while `name` is set they stand for
+    what a look-up of it must give. `endpoints` are those there are (`address:port` → place),
+    None when the target is no Service; `wanted` those that must answer, None for whichever.
+    `announcer` is the node that answers for the load balancer's address.
+    """
+
+    check: PathCheck
+    place: Place
+    proto: Literal["tcp", "udp"]
+    targets: tuple[tuple[str, int], ...]
+    name: str = ""
+    name_server: str = ""
+    endpoints: Mapping[str, str] | None = None
+    wanted: frozenset[str] | None = None
+    affinity: bool = False
+    announcer: str = ""
+
+    @property
+    def node(self) -> str:
+        """The node that the sender runs on, or is."""
+        return self.place.node or self.place.name
+
+    def node_of(self, at: str) -> str:
+        """The place that a check's `dnat.at` or `masquerade.at` means."""
+        return {AT_SENDER: self.node, AT_ANNOUNCER: self.announcer}.get(at, at)
+
+    @property
+    def version(self) -> int:
+        """The IP version of the targets."""
+        return 6 if self.targets and ":" in self.targets[0][0] else 4
+
+    def tries(self) -> int:
+        """How many tries it takes at first."""
+        expect = self.check.expect
+        if expect.outcome != "reachable":
+            return 1
+        if expect.spread is not None:
+            return expect.spread.tries
+        if expect.endpoints is None or self.endpoints is None:
+            return 1
+        return min(spread.MOST, max(len(self.targets), spread.tries_for(len(self.endpoints))))
+
+    def most_tries(self) -> int:
+        """How many tries it takes until nobody's missing can be chance."""
+        expect = self.check.expect
+        each = expect.spread.at_least if expect.spread is not None else 1
+        count = len(self.endpoints or ())
+        if count < 2 or (expect.spread is None and expect.endpoints is None):
+            return self.tries()
+        return max(self.tries(), min(spread.MOST, spread.tries_for(count, each)))
+
+    def resolved(self, addresses: tuple[str, ...]) -> Trial:
+        """The trial with the addresses that the name's look-up gave."""
+        port = self.targets[0][1]
+        ports = dict(self.targets)
+        return replace(self, targets=tuple((each, ports.get(each, port)) for each in addresses))
+
+
+def plan(check: PathCheck, world: World) -> Trial:
+    """What to send for a check, in the world as it is."""
+    place = _sender(check, world)
+    target = check.target
+    if target.service:
+        return _to_service(check, place, world)
+    if target.node:
+        return _to_node_port(check, place, world)
+    if target.pod:
+        owner = _place(world, f"{target.namespace}/{target.pod}", "pod")
+        return _direct(check, place, owner.addresses[0])
+    return _to_address(check, place, world)
+
+
+def _sender(check: PathCheck, world: World) -> Place:
+    sender = check.sender
+    if sender.kind == "deployment":
+        pods = pods_of(sender.name, sender.namespace, world)
+        ready = [key for key in pods if key in world.places and meta.is_ready(world.pods[key])]
+        if not ready:
+            raise CannotRun(
+                f"Deployment {sender.namespace}/{sender.name} has no ready pod",
+                hint=f"see `netlab get pods -n {sender.namespace}`",
+            )
+        return world.places[sorted(ready)[0]]
+    name = f"{sender.namespace}/{sender.name}" if sender.kind == "pod" else sender.name
+    return _place(world, name, sender.kind)
+
+
+def _place(world: World, name: str, kind: str) -> Place:
+    place = world.places.get(name)
+    if place is None or place.role != kind:
+        where = "netlab get pods -A" if kind == "pod" else "netlab status"
+        raise CannotRun(f"there is no running {kind} {name}", hint=f"see `{where}`")
+    return place
+
+
+def _direct(check: PathCheck, place: Place, address: str) -> Trial:
+    port = int(check.target.port or 0)
+    return Trial(check, place, _proto(check), ((address, port),))
+
+
+def _to_address(check: PathCheck, place: Place, world: World) -> Trial:
+    address = check.target.address
+    try:
+        return _direct(check, place, str(ipaddress.ip_address(address)))
+    except ValueError:
+        trial = _direct(check, place, "")
+        return replace(trial, name=address, name_server=_name_server(place, world))
+
+
+def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
+    target = check.target
+    key = f"{target.namespace}/{target.service}"
+    service = world.services.get(key)
+    if service is None:
+        raise CannotRun(f"there is no Service {key}", hint="see `netlab get services -A`")
+    port = _port(key, service, check)
+    proto: Literal["tcp", "udp"] = "udp" if port.get("protocol") == "UDP" else "tcp"
+    spec = meta.spec(service)
+    trial = Trial(check, place, proto, (), affinity=spec.get("sessionAffinity") == "ClientIP")
+    if target.node:
+        return _at_node(trial, key, port, world)
+    if target.by == "loadBalancer":
+        return _at_load_balancer(trial, key, port, world)
+    addresses = [each for each in spec.get("clusterIPs") or [spec.get("clusterIP")] if each]
+    if addresses and addresses[0] != "None":
+        targets = ((addresses[0], int(port["port"])),)
+        trial = _with_endpoints(replace(trial, targets=targets), key, port, world)
+    elif spec.get("type") == "ExternalName":
+        trial = replace(trial, targets=(("", int(port["port"])),))
+    else:
+        trial = _headless(trial, key, port, world)
+    return _by_name(trial, world) if target.by == "name" else trial
+
+
+def _by_name(trial: Trial, world: World) -> Trial:
+    target, sender = trial.check.target, trial.check.sender
+    here = sender.namespace == target.namespace
+    name = target.service if here else f"{target.service}.{target.namespace}"
+    return replace(trial, name=name, name_server=_name_server(trial.place, world))
+
+
+def _headless(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+    for version in (4, 6):
+        endpoints = world.endpoints(key, port, version)
+        if endpoints:
+            split = (each.rpartition(":") for each in endpoints)
+            targets = tuple((address.strip("[]"), int(number)) for address, _, number in split)
+            trial = replace(trial, targets=targets)
+            return _with_endpoints(trial, key, port, world)
+    if trial.check.target.by == "name":  # DNS will say that it has none
+        return _with_endpoints(replace(trial, targets=(("", int(port["port"])),)), key, port, world)
+    raise NothingToAddress(f"the headless Service {key} has no ready endpoint to address")
+
+
+def _at_node(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+    if not port.get("nodePort"):
+        raise CannotRun(f"the Service {key} has no nodePort", hint="its type must be NodePort")
+    address = _node_address(trial.check, world)
+    trial = replace(trial, targets=((address, int(port["nodePort"])),))
+    return _with_endpoints(trial, key, port, world)
+
+
+def _at_load_balancer(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+    addresses, announcer = ingress_ips(world.services[key]), world.announcer(key)
+    if not addresses:
+        raise CannotRun(
+            f"the Service {key} has no load balancer's address",
+            hint="its type must be LoadBalancer; its events say what else it lacks",
+        )
+    expect = trial.check.expect
+    if announcer is None and AT_ANNOUNCER in (expect.dnat_at, expect.masquerade_at):
+        raise CannotRun(f"no node answers for {addresses[0]} of the Service {key}")
+    targets = ((addresses[0], int(port["port"])),)
+    trial = replace(trial, targets=targets, announcer=announcer or "")
+    return _with_endpoints(trial, key, port, world)
+
+
+def _to_node_port(check: PathCheck, place: Place, world: World) -> Trial:
+    number = check.target.node_port
+    address = _node_address(check, world)
+    trial = Trial(check, place, _proto(check), ((address, number),))
+    for key, service in world.services.items():
+        for port in meta.spec(service).get("ports") or []:
+            if port.get("nodePort") == number:
+                return _with_endpoints(trial, key, port, world)
+    return trial
+
+
+def _node_address(check: PathCheck, world: World) -> str:
+    node = _place(world, check.target.node, "node")
+    if check.target.node_address == "external":
+        if not node.external:
+            raise CannotRun(f"node {node.name} has no external address")
+        return node.external[0]
+    return node.addresses[0]
+
+
+def _with_endpoints(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+    endpoints = world.endpoints(key, port, trial.version)
+    expected = trial.check.expect.endpoints
+    wanted: frozenset[str] | None = None
+    if expected == "all":
+        wanted = frozenset(endpoints)
+    elif isinstance(expected, tuple):
+        names = (_named(name, trial, endpoints, world) for name in expected)
+        wanted = frozenset(each for found in names for each in found)
+    return replace(trial, endpoints=endpoints, wanted=wanted)
+
+
+def _named(name: str, trial: Trial, endpoints: Mapping[str, str], world: World) -> dict[str, str]:
+    """The endpoints that a name in a check's list means: an address, a pod or a Deployment."""
+    namespace = trial.check.target.namespace
+    places = {f"{namespace}/{name}", *pods_of(name, namespace, world)}
+    found = {
+        each: place
+        for each, place in endpoints.items()
+        if place in places or each.rpartition(":")[0].strip("[]") == name
+    }
+    if found:
+        return found
+    # Not an endpoint now: then nobody will be seen there, and the check fails saying so.
+    owned = [world.places[place].addresses[0] for place in places if place in world.places]
+    ports = {int(each.rpartition(":")[2]) for each in endpoints} or {trial.targets[0][1]}
+    return {endpoint(each, port): name for each in owned or [name] for port in ports}
+
+
+def pods_of(deployment: str, namespace: str, world: World) -> set[str]:
+    """The keys of a Deployment's pods: those whose ReplicaSet is called after it."""
+    found = set()
+    for key, pod in world.pods.items():
+        owner = meta.controller_of(pod)
+        if meta.namespace(pod) == namespace and owner and owner.get("kind") == "ReplicaSet":
+            suffix = meta.labels(pod).get("pod-template-hash", "")
+            if owner["name"] == f"{deployment}-{suffix}":
+                found.add(key)
+    return found
+
+
+def _port(key: str, service: Object, check: PathCheck) -> dict[str, Any]:
+    """The Service's port that is meant; one it does not have is asked for as it stands."""
+    wanted, protocol = check.target.port, check.target.protocol
+    ports: list[dict[str, Any]] = list(meta.spec(service).get("ports") or [])
+    if wanted is None and len(ports) == 1:
+        return ports[0]
+    same = [port for port in ports if (port.get("protocol") or "TCP") == protocol]
+    if wanted is None:
+        if len(same) == 1:
+            return same[0]
+        raise CannotRun(f"the Service {key} has {len(ports)} ports", hint="write to.port: which")
+    matching = [port for port in same if wanted in (port.get("name"), port.get("port"))]
+    if matching:
+        return matching[0]
+    if isinstance(wanted, str):
+        raise CannotRun(f"the Service {key} has no {protocol} port {wanted}")
+    return {"port": wanted, "protocol": protocol}
+
+
+def _proto(check: PathCheck) -> Literal["tcp", "udp"]:
+    return "udp" if check.target.protocol == "UDP" else "tcp"
+
+
+def _name_server(place: Place, world: World) -> str:
+    """Pods ask the cluster's DNS; machines ask the internet's."""
+    if place.role == "pod":
+        if not world.dns_address:
+            raise CannotRun("there is no Service kube-system/kube-dns to ask for names")
+        return world.dns_address
+    internet = world.places.get("internet")
+    if internet is None:
+        raise CannotRun("there is no internet in this lab to ask for names")
+    return internet.addresses[0]

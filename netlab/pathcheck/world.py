@@ -1,0 +1,147 @@
+"""What a check knows of the lab: its namespaces, their addresses, and its objects. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from msgspec import Struct, field
+
+from netlab.objects import meta
+from netlab.objects.lab import Lab
+from netlab.objects.loadbalancing import announcing_node
+from netlab.objects.meta import Object
+from netlab.objects.ranges import nth_address
+from netlab.pathcheck.decode import endpoint
+
+Role = Literal["pod", "node", "client", "internet"]
+_SERVICE_NAME_LABEL = "kubernetes.io/service-name"
+
+
+class Place(Struct, frozen=True):
+    """A namespace of the lab; `name` is `worker001`, `client`, or a pod's `namespace/name`.
+
+    `addresses` are all it owns; `external` those of a node that machines outside may use. `node`
+    is the node that a pod runs on.
+    """
+
+    name: str
+    role: Role
+    netns: Path | int
+    addresses: tuple[str, ...]
+    external: tuple[str, ...] = ()
+    node: str = ""
+
+
+class World(Struct, frozen=True):
+    """The lab as checks see it; Services and pods by `namespace/name`."""
+
+    places: Mapping[str, Place]
+    services: Mapping[str, Object] = field(default_factory=dict)
+    slices: tuple[Object, ...] = ()
+    pods: Mapping[str, Object] = field(default_factory=dict)
+    nodes: tuple[Object, ...] = ()
+    domain: str = "cluster.local"
+    dns_address: str | None = None
+
+    def addresses(self) -> dict[str, frozenset[str]]:
+        """The addresses each place owns."""
+        return {name: frozenset(place.addresses) for name, place in self.places.items()}
+
+    def owner(self, address: str) -> str | None:
+        """The place that owns an address."""
+        owners = (name for name, place in self.places.items() if address in place.addresses)
+        return next(owners, None)
+
+    def announcer(self, service: str) -> str | None:
+        """The node that is to answer for a Service's load balancer, if one may."""
+        slices = [slice_ for slice_ in self.slices if _service_of(slice_) == service]
+        return announcing_node(self.services[service], self.nodes, slices)
+
+    def endpoints(self, service: str, port: Mapping[str, Any], version: int) -> dict[str, str]:
+        """The ready endpoints of a Service's port: `address:port` → the name of the place."""
+        found: dict[str, str] = {}
+        for slice_ in self.slices:
+            family = slice_.get("addressType") == ("IPv6" if version == 6 else "IPv4")
+            if family and _service_of(slice_) == service:
+                for number in _port_numbers(slice_, port):
+                    for address in _ready_addresses(slice_):
+                        found[endpoint(address, number)] = self.owner(address) or address
+        return found
+
+
+def _service_of(slice_: Object) -> str:
+    return f"{meta.namespace(slice_)}/{meta.labels(slice_).get(_SERVICE_NAME_LABEL)}"
+
+
+def _port_numbers(slice_: Object, port: Mapping[str, Any]) -> list[int]:
+    wanted = (port.get("name") or "", port.get("protocol") or "TCP")
+    return [
+        int(each["port"])
+        for each in slice_.get("ports") or []
+        if (each.get("name") or "", each.get("protocol") or "TCP") == wanted and each.get("port")
+    ]
+
+
+def _ready_addresses(slice_: Object) -> list[str]:
+    return [
+        address
+        for each in slice_.get("endpoints") or []
+        if (each.get("conditions") or {}).get("ready") is not False
+        for address in each.get("addresses") or []
+    ]
+
+
+def world_of(
+    lab: Lab,
+    *,
+    services: Iterable[Object],
+    slices: Iterable[Object],
+    pods: Iterable[Object],
+    nodes: Iterable[Object],
+    netns: Callable[[str], Path],
+) -> World:
+    """The world of a running lab.
+
+    `netns` gives the namespace of a place by its parts joined with dots: `worker001`, `client`,
+    `internet`, `default.web-0`.
+    """
+    by_key = {meta.key(pod): pod for pod in pods}
+    services_by_key = {meta.key(service): service for service in services}
+    places = [*_machines(lab, netns), *_pods(by_key, netns)]
+    dns = meta.spec(services_by_key.get("kube-system/kube-dns", {"metadata": {}}))
+    return World(
+        places={place.name: place for place in places},
+        services=services_by_key,
+        slices=tuple(slices),
+        pods=by_key,
+        nodes=tuple(nodes),
+        domain=lab.dns.domain,
+        dns_address=dns.get("clusterIP"),
+    )
+
+
+def _machines(lab: Lab, netns: Callable[[str], Path]) -> list[Place]:
+    places = [Place("internet", "internet", netns("internet"), lab.external.gateway_ips)]
+    for client in lab.external.clients:
+        places.append(Place(client.name, "client", netns(client.name), client.ips))
+    for node in lab.nodes:
+        bridge = tuple(nth_address(cidr, 1) for cidr in node.pod_cidrs)
+        addresses = (*node.internal_ips, *node.external_ips, *bridge)
+        place = Place(node.name, "node", netns(node.name), addresses, node.external_ips)
+        places.append(place)
+    return places
+
+
+def _pods(pods: Mapping[str, Object], netns: Callable[[str], Path]) -> list[Place]:
+    """Pods that have a namespace of their own; one on the host's network is its node."""
+    places = []
+    for key, pod in pods.items():
+        addresses = tuple(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
+        running = meta.status(pod).get("phase") not in ("Succeeded", "Failed")
+        if addresses and running and not meta.spec(pod).get("hostNetwork"):
+            namespace = netns(key.replace("/", ".", 1))
+            node = str(meta.spec(pod).get("nodeName") or "")
+            places.append(Place(key, "pod", namespace, addresses, node=node))
+    return places
