@@ -254,7 +254,7 @@ def _help(words: list[str]) -> int:
     lines = ["netlab: Kubernetes-style service routing made of Linux network namespaces\n"]
     lines.append("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
     for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
-        lines.append(f"\n{group}:")
+        lines.append(f"\n{group.title}:")
         lines += [f"  {verb.name:<12}{verb.summary}" for verb in verbs]
     lines.append("\nStart with:  sudo netlab up topologies/quickstart.yaml")
     lines.append("More:        netlab VERB --help")

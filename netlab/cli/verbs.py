@@ -8,11 +8,18 @@ from __future__ import annotations
 from msgspec import Struct
 
 
+class Group(Struct, frozen=True):
+    """The package of `netlab.cli` that a group of verbs is in, and its title in `netlab --help`."""
+
+    package: str
+    title: str
+
+
 class Verb(Struct, frozen=True):
     """A verb's name, the group it is listed under, and its line in `netlab --help`."""
 
     name: str
-    group: str
+    group: Group
     summary: str
     verbatim: bool = False
     """True when all that follows is another program's: the verb has `run_words`, and no parser."""
@@ -25,8 +32,8 @@ class Verb(Struct, frozen=True):
 
     @property
     def module(self) -> str:
-        """The module that implements it: `rollout_status_` for `rollout status`."""
-        return f"netlab.cli.{self.name.strip('_').replace(' ', '_')}_"
+        """The module that implements it: `changes.rollout_status_` for `rollout status`."""
+        return f"netlab.cli.{self.group.package}.{self.name.strip('_').replace(' ', '_')}_"
 
     @property
     def word(self) -> str:
@@ -38,21 +45,20 @@ class Verb(Struct, frozen=True):
         return next((one for one in self.parts if word in (one.word, *one.aliases)), None)
 
 
-LAB, OBJECTS, CHANGES, PODS, SIGHT = (
-    "The lab",
-    "Objects, as kubectl has them",
-    "Changes to objects, as kubectl makes them",
-    "Inside pods",
-    "Rules and packets",
-)
+LAB = Group("lab", "The lab")
+OBJECTS = Group("objects", "Objects, as kubectl has them")
+CHANGES = Group("changes", "Changes to objects, as kubectl makes them")
+PODS = Group("pods", "Inside pods")
+RULES = Group("packets", "Rules and packets")
 
 
-def _parts(*parts: tuple[str, str] | tuple[str, str, str]) -> tuple[Verb, ...]:
+def _parts(group: Group, *parts: tuple[str, str] | tuple[str, str, str]) -> tuple[Verb, ...]:
     """Parts from (name, summary, alias)."""
-    return tuple(Verb(name, "", summary, aliases=tuple(more)) for name, summary, *more in parts)
+    return tuple(Verb(name, group, summary, aliases=tuple(more)) for name, summary, *more in parts)
 
 
 _CREATE = _parts(
+    OBJECTS,
     ("create deployment", "make a Deployment of an image", "deploy"),
     ("create service", "make a Service: clusterip, nodeport, loadbalancer, externalname", "svc"),
     ("create namespace", "make a Namespace", "ns"),
@@ -60,6 +66,7 @@ _CREATE = _parts(
     ("create secret", "make a Secret from files and literal values"),
 )
 _ROLLOUT = _parts(
+    CHANGES,
     ("rollout status", "wait until a rollout is done, saying how far it is"),
     ("rollout history", "list the revisions of a workload"),
     ("rollout undo", "go back to an earlier revision"),
@@ -67,7 +74,7 @@ _ROLLOUT = _parts(
     ("rollout pause", "hold a rollout; changes are kept until it is resumed"),
     ("rollout resume", "go on with a rollout that was paused"),
 )
-_SET = _parts(("set image", "change the images of containers"))
+_SET = _parts(CHANGES, ("set image", "change the images of containers"))
 
 VERBS: dict[str, Verb] = {
     verb.name: verb
@@ -96,13 +103,13 @@ VERBS: dict[str, Verb] = {
         Verb("run", PODS, "create and run one pod"),
         Verb("exec", PODS, "run a command in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
-        Verb("rules", SIGHT, "show a Service's rules on a node as a tree, with counters"),
-        Verb("proxy", SIGHT, "render, compare or program kube-proxy's rules from objects in files"),
-        Verb("check", SIGHT, "prove packet paths with probes and captures at each hop"),
+        Verb("rules", RULES, "show a Service's rules on a node as a tree, with counters"),
+        Verb("proxy", RULES, "render, compare or program kube-proxy's rules from objects in files"),
+        Verb("check", RULES, "prove packet paths with probes and captures at each hop"),
     )
 }
 
-HIDDEN = Verb("__complete", "", "what the completion scripts ask")
+HIDDEN = Verb("__complete", LAB, "what the completion scripts ask")
 
 GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
 """Options that may stand before the verb as well."""

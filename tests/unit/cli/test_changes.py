@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import edit_, metadata, options, patch_, set_image_, wait_
-from netlab.cli.annotate_ import ANNOTATIONS
-from netlab.cli.label_ import LABELS
+from netlab.cli import options
+from netlab.cli.changes import edit_, metadata, patch_, set_image_
+from netlab.cli.changes.annotate_ import ANNOTATIONS
+from netlab.cli.changes.label_ import LABELS
+from netlab.cli.objects import wait_
 from netlab.errors import InputError, NetlabError, UsageError
 
 

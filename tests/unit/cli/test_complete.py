@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from netlab.cli import complete_, completion_
-from netlab.cli.complete_ import Line, candidates
+from netlab.cli.lab import complete_, completion_
+from netlab.cli.lab.complete_ import Line, candidates
 from netlab.cli.verbs import HIDDEN, VERBS
 
 NAMES = {

@@ -10,9 +10,14 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import create_configmap_, create_deployment_, create_secret_, create_service_
 from netlab.cli import main as entry
 from netlab.cli.main import parse, split_command
+from netlab.cli.objects import (
+    create_configmap_,
+    create_deployment_,
+    create_secret_,
+    create_service_,
+)
 from netlab.cli.verbs import VERBS, resolve
 from netlab.errors import UsageError
 from netlab.objects import defaults, validation

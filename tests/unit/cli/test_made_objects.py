@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import expose_, run_
 from netlab.cli.main import parser_of, split_command
+from netlab.cli.objects import expose_
+from netlab.cli.pods import run_
 from netlab.cli.verbs import VERBS
 from netlab.errors import UsageError
 from netlab.objects import defaults, validation

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from netlab.cli import check_
+import netlab.cli.objects.get_
+import netlab.cli.pods.exec_
 from netlab.cli import main as entry
+from netlab.cli.packets import check_
 from netlab.cli.verbs import HIDDEN, VERBS
 from netlab.errors import UsageError
 from netlab.kernel import paths
@@ -158,10 +160,11 @@ def test_with_several_labs_one_must_be_named(no_labs: Path, capsys: Capture) -> 
     ],
 )
 def test_flags_stand_where_they_like(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from netlab.cli import get_
 
     seen = []
-    monkeypatch.setattr(get_, "run", lambda arguments: seen.append(arguments) or 0)
+    monkeypatch.setattr(
+        netlab.cli.objects.get_, "run", lambda arguments: seen.append(arguments) or 0
+    )
     assert run(*words) == 0
     (found,) = seen
     assert found.targets == ["pods", "x"]
@@ -169,10 +172,9 @@ def test_flags_stand_where_they_like(words: list[str], monkeypatch: pytest.Monke
 
 
 def test_what_follows_two_dashes_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from netlab.cli import exec_
 
     seen = []
-    monkeypatch.setattr(exec_, "run", lambda arguments: seen.append(arguments) or 0)
+    monkeypatch.setattr(netlab.cli.pods.exec_, "run", lambda arguments: seen.append(arguments) or 0)
     assert run("exec", "-it", "pod", "--", "ls", "-n", "--", "x") == 0
     assert seen[0].command_words == ["ls", "-n", "--", "x"]
     assert seen[0].namespace == "default"

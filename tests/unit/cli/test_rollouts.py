@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import changes, revisions, rollout_change, rollout_history_, rollout_undo_
-from netlab.cli.revisions import CAUSE
-from netlab.cli.rolling import Progress, progress
-from netlab.cli.rollout_pause_ import STEP as PAUSE
-from netlab.cli.rollout_restart_ import step as restart
-from netlab.cli.rollout_resume_ import STEP as RESUME
+from netlab.cli.changes import patching, revisions, rollout_change, rollout_history_, rollout_undo_
+from netlab.cli.changes.revisions import CAUSE
+from netlab.cli.changes.rolling import Progress, progress
+from netlab.cli.changes.rollout_pause_ import STEP as PAUSE
+from netlab.cli.changes.rollout_restart_ import step as restart
+from netlab.cli.changes.rollout_resume_ import STEP as RESUME
 from netlab.controllers import history
 from netlab.errors import NetlabError, UsageError
 
@@ -236,7 +236,7 @@ def test_going_back_brings_the_template_without_its_hash() -> None:
     }
     patch, content_type = rollout_undo_.undo_patch(now, HISTORY[2])
     template, annotations = (operation["value"] for operation in patch)
-    assert content_type == changes.JSON
+    assert content_type == patching.JSON
     assert template == {
         "metadata": {"labels": {"app": "web"}},
         "spec": {"containers": [{"name": "web", "image": "b"}]},
@@ -250,7 +250,7 @@ def test_going_back_brings_the_template_without_its_hash() -> None:
 
 def test_a_controller_revision_is_itself_the_patch() -> None:
     patch, content_type = rollout_undo_.undo_patch(stateful_set("c"), KEPT[1])
-    assert (patch, content_type) == (KEPT[1]["data"], changes.STRATEGIC)
+    assert (patch, content_type) == (KEPT[1]["data"], patching.STRATEGIC)
 
 
 def test_going_back_to_where_one_is() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from netlab.cli import rules_
+from netlab.cli.packets import rules_
 from netlab.errors import NetlabError, UsageError
 from netlab.objects.lab import Lab, lab_from_object
 

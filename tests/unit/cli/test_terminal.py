@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from netlab.boot import Entries
-from netlab.cli import complete_, edit_, results, terminal
 from netlab.cli import main as entry
-from netlab.cli.complete_ import Line, candidates
+from netlab.cli import results, terminal
+from netlab.cli.changes import edit_
+from netlab.cli.lab import complete_
+from netlab.cli.lab.complete_ import Line, candidates
 from netlab.cli.progress import Progress
 from netlab.errors import NetlabError
 from netlab.kernel import paths
@@ -28,7 +30,7 @@ Patch = pytest.MonkeyPatch
 
 def verb(monkeypatch: Patch, does: Any) -> None:
     """Let `netlab get pods` do that."""
-    monkeypatch.setattr("netlab.cli.get_.run", does)
+    monkeypatch.setattr("netlab.cli.objects.get_.run", does)
 
 
 def test_what_verbs_print_is_escaped(monkeypatch: Patch, capsys: Capture) -> None:

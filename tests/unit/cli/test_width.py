@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from netlab.cli import main as entry
-from netlab.cli import terminal, up_
-from netlab.cli.check_ import _print
+from netlab.cli import terminal
+from netlab.cli.lab import up_
+from netlab.cli.packets.check_ import _print
 from netlab.cli.verbs import VERBS
 from netlab.errors import InputError, NetlabError, Problem
 from netlab.manifest import load
@@ -91,7 +92,7 @@ def test_errors_break_no_word(width: int, monkeypatch: Patch) -> None:
     def does(_: object) -> int:
         raise NetlabError(f"{LONG} because of this and that", hint="write something else " * 5)
 
-    monkeypatch.setattr("netlab.cli.get_.run", does)
+    monkeypatch.setattr("netlab.cli.objects.get_.run", does)
     assert entry.main(["get", "pods"]) == 1
     said = screen.getvalue()
     words = set(f"error: {LONG} because of this and that hint: write something else".split())
@@ -106,7 +107,7 @@ def test_errors_in_a_log_stay_in_one_line(monkeypatch: Patch, capsys: Capture) -
     def does(_: object) -> int:
         raise NetlabError(LONG * 3)
 
-    monkeypatch.setattr("netlab.cli.get_.run", does)
+    monkeypatch.setattr("netlab.cli.objects.get_.run", does)
     entry.main(["get", "pods"])
     assert capsys.readouterr().err == f"error: {LONG * 3}\n"
 
@@ -154,7 +155,7 @@ def test_advice_is_for_who_reads_it(monkeypatch: Patch, capsys: Capture) -> None
     def does(_: object) -> int:
         raise NetlabError("no", hint="sudo netlab up FILE, or sudo ip netns exec x")
 
-    monkeypatch.setattr("netlab.cli.get_.run", does)
+    monkeypatch.setattr("netlab.cli.objects.get_.run", does)
     monkeypatch.delenv("SUDO_USER", raising=False)
     monkeypatch.setattr("os.geteuid", lambda: 0)
     entry.main(["get", "pods"])
@@ -184,7 +185,7 @@ def test_ctrl_c_is_answered(monkeypatch: Patch, capsys: Capture) -> None:
     def does(_: object) -> int:
         raise KeyboardInterrupt("lab web is taken down again")
 
-    monkeypatch.setattr("netlab.cli.get_.run", does)
+    monkeypatch.setattr("netlab.cli.objects.get_.run", does)
     assert entry.main(["get", "pods"]) == 130
     assert capsys.readouterr().err == "interrupted: lab web is taken down again\n"
 
@@ -192,7 +193,7 @@ def test_ctrl_c_is_answered(monkeypatch: Patch, capsys: Capture) -> None:
 def test_kubectl_knows_which_lab(monkeypatch: Patch) -> None:
     seen = list[tuple[str | None, list[str]]]()
     monkeypatch.setattr(
-        "netlab.cli.kubectl_.run_words", lambda lab, words: seen.append((lab, words)) or 0
+        "netlab.cli.lab.kubectl_.run_words", lambda lab, words: seen.append((lab, words)) or 0
     )
     for words in (
         ["kubectl", "--lab", "a", "get", "pods", "-n", "x"],

@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import changes, options, results, revisions, selection
-from netlab.cli.revisions import Revisions
+from netlab.cli import options, results, selection
+from netlab.cli.changes import patching, revisions
+from netlab.cli.changes.revisions import Revisions
 from netlab.client.sync import Client
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -59,7 +60,7 @@ def _undo(client: Client, obj: Object, arguments: argparse.Namespace) -> None:
         results.report(obj, text, arguments)
         return
     patch, content_type = undo_patch(obj, one)
-    now = changes.change(client, obj, patch, arguments, content_type)
+    now = patching.change(client, obj, patch, arguments, content_type)
     results.report(now, "rolled back", arguments)
 
 
@@ -91,7 +92,7 @@ def foretold(obj: Object, one: Object) -> str:
 def undo_patch(obj: Object, one: Object) -> tuple[Any, str]:
     """The patch that brings the revision's template back, and its content type."""
     if obj["kind"] != "Deployment":
-        return one["data"], changes.STRATEGIC
+        return one["data"], patching.STRATEGIC
     own, old = meta.annotations(obj), meta.annotations(one)
     kept = {key: value for key, value in own.items() if key in _KEPT}
     annotations = {key: value for key, value in old.items() if key not in _KEPT} | kept
@@ -99,4 +100,4 @@ def undo_patch(obj: Object, one: Object) -> tuple[Any, str]:
         {"op": "replace", "path": "/spec/template", "value": revisions.template_of(one)},
         {"op": "add", "path": "/metadata/annotations", "value": annotations},
     ]
-    return patch, changes.JSON
+    return patch, patching.JSON

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import creation, options, results
+from netlab.cli import options, results
+from netlab.cli.objects import creation
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import base64
 
-from netlab.cli import creation, options, results, sources
+from netlab.cli import options, results
+from netlab.cli.objects import creation, sources
 from netlab.objects.meta import Object
 
 

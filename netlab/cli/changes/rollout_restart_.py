@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import time
 
-from netlab.cli import rollout_change
-from netlab.cli.rollout_change import Step
+from netlab.cli.changes import rollout_change
+from netlab.cli.changes.rollout_change import Step
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 

@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from netlab.cli import changes, options, results, selection
+from netlab.cli import options, results, selection
+from netlab.cli.changes import patching
 from netlab.errors import UsageError
 
-TYPES = {"strategic": changes.STRATEGIC, "merge": changes.MERGE, "json": changes.JSON}
+TYPES = {"strategic": patching.STRATEGIC, "merge": patching.MERGE, "json": patching.JSON}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     patch = decoded(_text(arguments), arguments.type)
     with options.client(arguments) as client:
         for obj in selection.objects(client, arguments):
-            now = changes.change(
+            now = patching.change(
                 client, obj, patch, arguments, TYPES[arguments.type], arguments.subresource
             )
             done = "patched (no change)" if now == obj else "patched"

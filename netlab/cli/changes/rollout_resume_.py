@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import rollout_change
-from netlab.cli.rollout_change import Step
+from netlab.cli.changes import rollout_change
+from netlab.cli.changes.rollout_change import Step
 
 STEP = Step(
     patch={"spec": {"paused": None}},

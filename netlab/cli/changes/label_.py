@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import metadata
+from netlab.cli.changes import metadata
 
 LABELS = metadata.Sort("labels", "label", "labeled")
 

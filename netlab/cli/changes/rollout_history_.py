@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import options, results, revisions, selection
-from netlab.cli.revisions import Revisions
+from netlab.cli import options, results, selection
+from netlab.cli.changes import revisions
+from netlab.cli.changes.revisions import Revisions
 from netlab.errors import UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object

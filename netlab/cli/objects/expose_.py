@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import creation, options, results
+from netlab.cli import options, results
+from netlab.cli.objects import creation
 from netlab.errors import UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object

@@ -32,7 +32,7 @@ from netlab.cli.progress import Progress
 from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
-    from netlab.cli.proxy_input import Input
+    from netlab.cli.packets.proxy_input import Input
     from netlab.proxy.diff import Difference
     from netlab.proxy.model import Family, Ruleset
     from netlab.proxy.nft_model import NftTable
@@ -73,7 +73,7 @@ class _Done(Struct):
 
 def run(arguments: argparse.Namespace) -> int:
     """Render, compare, or program."""
-    from netlab.cli.proxy_input import read_input
+    from netlab.cli.packets.proxy_input import read_input
 
     _check(arguments)
     actions = {"render": _render, "diff": _diff, "sync": _sync}
@@ -121,7 +121,7 @@ def _render(given: Input, arguments: argparse.Namespace) -> _Done:
 
 
 def _diff(given: Input, arguments: argparse.Namespace) -> _Done:
-    from netlab.cli.proxy_input import read_text
+    from netlab.cli.packets.proxy_input import read_text
 
     text = read_text(arguments.save)
     differences = (

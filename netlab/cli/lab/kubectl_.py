@@ -16,7 +16,7 @@ from netlab.errors import EnvironmentLacks
 def run_words(lab: str | None, words: Sequence[str]) -> int:
     """Become kubectl; returns only by raising."""
     from netlab import lab as labs
-    from netlab.cli.kubeconfig_ import find
+    from netlab.cli.lab.kubeconfig_ import find
 
     program = shutil.which("kubectl")
     if program is None:

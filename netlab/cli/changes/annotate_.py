@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import metadata
+from netlab.cli.changes import metadata
 
 ANNOTATIONS = metadata.Sort("annotations", "annotation", "annotated")
 

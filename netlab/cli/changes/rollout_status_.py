@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import argparse
 
-from netlab.cli import options, rolling, selection, watching
+from netlab.cli import options, selection, watching
+from netlab.cli.changes import rolling
 from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.controllers.rollout import revision

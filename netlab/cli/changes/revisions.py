@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from netlab.cli.rolling import HINT
+from netlab.cli.changes.rolling import HINT
 from netlab.client.sync import Client
 from netlab.controllers import history, rollout
 from netlab.errors import NetlabError, UsageError

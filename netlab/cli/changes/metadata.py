@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from netlab.cli import changes, options, results, selection
+from netlab.cli import options, results, selection
+from netlab.cli.changes import patching
 from netlab.errors import NetlabError, UsageError
 from netlab.objects.meta import Object
 
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, sort: Sort) -> int:
             now = obj
             if marks:
                 patch = {"metadata": {sort.field: marks}}
-                now = changes.change(client, obj, patch, arguments, changes.MERGE)
+                now = patching.change(client, obj, patch, arguments, patching.MERGE)
                 results.report(now, _done(before, _of(now, sort), marks, sort), arguments)
             if arguments.list:
                 print(*(f"{k}={v}" for k, v in sorted(_of(now, sort).items())), sep="\n")

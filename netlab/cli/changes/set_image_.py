@@ -11,7 +11,8 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
-from netlab.cli import changes, metadata, options, results, selection
+from netlab.cli import options, results, selection
+from netlab.cli.changes import metadata, patching
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -35,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
         for obj in selection.objects(client, arguments):
             patch = image_patch(obj, images)
             if patch or arguments.output:
-                now = changes.change(client, obj, patch, arguments)
+                now = patching.change(client, obj, patch, arguments)
                 results.report(now, "image updated", arguments)
     return 0
 

@@ -17,7 +17,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from netlab.cli import changes, options, results
+from netlab.cli import options, results
+from netlab.cli.changes import patching
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
 from netlab.objects import meta
@@ -100,7 +101,7 @@ def _apply(client: Client, live: Object, text: str, arguments: argparse.Namespac
     if not patch:
         print("Edit cancelled, no changes made.")
         return 0
-    results.report(changes.change(client, live, patch, arguments), "edited", arguments)
+    results.report(patching.change(client, live, patch, arguments), "edited", arguments)
     return 0
 
 

@@ -12,7 +12,8 @@ import argparse
 import re
 from typing import Any
 
-from netlab.cli import creation, options, results
+from netlab.cli import options, results
+from netlab.cli.objects import creation
 from netlab.errors import UsageError
 from netlab.objects.meta import Object
 

@@ -11,7 +11,8 @@ import argparse
 import sys
 from typing import Any
 
-from netlab.cli import creation, options, results
+from netlab.cli import options, results
+from netlab.cli.objects import creation
 from netlab.client.sync import Client
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta

@@ -8,7 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.cli import changes, options, results, selection
+from netlab.cli import options, results, selection
+from netlab.cli.changes import patching
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
@@ -41,7 +42,7 @@ def take(arguments: argparse.Namespace, step: Step) -> int:
         for obj in selection.objects(client, arguments, kind_alone=True):
             try:
                 check(obj, step)
-                now = changes.change(client, obj, step.patch, arguments)
+                now = patching.change(client, obj, step.patch, arguments)
                 results.report(now, step.done, arguments)
             except NetlabError as error:
                 options.complain(error)

@@ -1,0 +1,1 @@
+"""Verbs that change objects, as kubectl makes the changes."""

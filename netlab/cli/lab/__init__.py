@@ -1,0 +1,1 @@
+"""The lab: brought up, taken down, looked at."""

@@ -1,0 +1,1 @@
+"""Verbs about objects, as kubectl has them."""
