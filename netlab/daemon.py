@@ -36,7 +36,7 @@ from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.podevents import Recorder
 from netlab.agents.proxies import proxier
 from netlab.agents.proxy import ProxyAgent
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Speaker
 from netlab.agents.streams import LabStreams
 from netlab.agents.vigil import Vigil
@@ -44,7 +44,7 @@ from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.runtime import Running, start_controllers
+from netlab.controllers.runtime import RunningControllers, start_controllers
 from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
@@ -90,7 +90,7 @@ class Daemon:
         self._started = False
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
-        self._controllers: Running | None = None
+        self._controllers: RunningControllers | None = None
         self._speaker: Speaker | None = None
         self._network_agent: NetworkAgent | None = None
         self.streams = LabStreams()
@@ -261,7 +261,7 @@ class Daemon:
         self._started = True
         log.info("the nodes' agents are at work")
 
-    async def _start_pods(self, keeper: ResponderKeeper, controllers: Running) -> None:
+    async def _start_pods(self, keeper: ResponderKeeper, controllers: RunningControllers) -> None:
         kubelet = Kubelet(
             self.lab,
             self._directory,
@@ -279,7 +279,9 @@ class Daemon:
         self._pods = kubelet
         self.streams.connect(kubelet)
 
-    async def _start_network(self, kubelet: Kubelet, controllers: Running) -> NetworkAgent:
+    async def _start_network(
+        self, kubelet: Kubelet, controllers: RunningControllers
+    ) -> NetworkAgent:
         recorder = controllers.recorder.source("network")
         status = NodeStatus(self.lab, self._informers, recorder, _now)
         pod_network, attached = kubelet.pod_network, kubelet.attached
@@ -288,7 +290,9 @@ class Daemon:
         await agent.start()
         return agent
 
-    async def _start_proxies(self, keeper: ResponderKeeper, controllers: Running) -> None:
+    async def _start_proxies(
+        self, keeper: ResponderKeeper, controllers: RunningControllers
+    ) -> None:
         recorder = controllers.recorder.source("kube-proxy")
         for node in self.lab.nodes:
             netns = paths.namespace(self._directory, plan.node_name(self.lab, node.name))
@@ -304,7 +308,7 @@ class Daemon:
             self._stack.push_async_callback(proxy.stop)
         self._draining.follow(self._proxies)
 
-    async def _start_speaker(self, controllers: Running) -> None:
+    async def _start_speaker(self, controllers: RunningControllers) -> None:
         self._speaker = Speaker(
             self.lab,
             self._directory,

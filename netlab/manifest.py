@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
-from netlab.objects.crosscheck import Entry, cross_problems
+from netlab.objects.crosscheck import InputObject, cross_problems
 from netlab.objects.intake import Intake, take_in
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -64,7 +64,7 @@ def load(paths: Sequence[Path | str], *, strict: bool = True) -> Manifest:
     instead of complaining about them.
     """
     problems: list[Problem] = []
-    entries: list[Entry] = []
+    entries: list[InputObject] = []
     for path in _files(paths, problems):
         text = _text(path, problems)
         if text is not None:
@@ -78,7 +78,7 @@ def loads(text: str, *, name: str = "<text>", strict: bool = True) -> Manifest:
     return _assemble(_entries(text, name, problems, strict), problems)
 
 
-def _assemble(entries: list[Entry], problems: list[Problem]) -> Manifest:
+def _assemble(entries: list[InputObject], problems: list[Problem]) -> Manifest:
     problems += [
         Problem(entry.file, entry.line(found.path), found.field, found.message, found.hint)
         for entry, found in cross_problems(entries)
@@ -94,7 +94,7 @@ def _in_order(problems: list[Problem]) -> list[Problem]:
     return sorted(dict.fromkeys(problems), key=lambda problem: (order[problem.file], problem.line))
 
 
-def _manifest(entries: list[Entry]) -> Manifest:
+def _manifest(entries: list[InputObject]) -> Manifest:
     manifest = Manifest()
     for entry in entries:
         taken = entry.intake
@@ -220,17 +220,19 @@ def _junk(data: bytes) -> tuple[int, str, str, str | None] | None:
 # Documents
 
 
-def _entries(text: str, file: str, problems: list[Problem], strict: bool) -> list[Entry]:
+def _entries(text: str, file: str, problems: list[Problem], strict: bool) -> list[InputObject]:
     documents, troubles = read(text)
     problems += [_told(file, trouble) for trouble in troubles]
-    entries: list[Entry] = []
+    entries: list[InputObject] = []
     empty = not troubles
     for document in documents:
         problems += [_told(file, trouble) for trouble in document.troubles]
         empty = empty and not document.troubles
         for start, value in _objects(document):
             empty = False
-            entry = Entry(file, document, start, take_in(value, document, start, strict=strict))
+            entry = InputObject(
+                file, document, start, take_in(value, document, start, strict=strict)
+            )
             problems += _complaints(entry)
             entries.append(entry)
     if empty:
@@ -254,7 +256,7 @@ def _objects(document: Document) -> Iterator[tuple[tuple[str | int, ...], Any]]:
         yield (), value
 
 
-def _complaints(entry: Entry) -> list[Problem]:
+def _complaints(entry: InputObject) -> list[Problem]:
     taken: Intake = entry.intake
     return [
         Problem(entry.file, entry.line(found.path), found.field, found.message, found.hint)

@@ -22,7 +22,7 @@ _PATIENCE = 0.5
 """Seconds until one who follows the log of a silent container hears that it has ended."""
 
 
-class Wanted(Struct, frozen=True):
+class LogOptions(Struct, frozen=True):
     """Which part of a log; `since` is Unix time, None for all."""
 
     follow: bool
@@ -31,14 +31,14 @@ class Wanted(Struct, frozen=True):
     timestamps: bool
 
 
-class Line(Struct, frozen=True):
+class LogLine(Struct, frozen=True):
     """One line, its end included if it has one, and when it was written (RFC 3339)."""
 
     time: str
     data: bytes
 
 
-async def of_process(process: SandboxProcess, wanted: Wanted) -> AsyncIterator[Line]:
+async def of_process(process: SandboxProcess, wanted: LogOptions) -> AsyncIterator[LogLine]:
     """What a process wrote, and (following) goes on to write until it ends."""
     past = list(crilog.read(process.log))
     for line in _tail(_entry_lines(past), wanted.tail):
@@ -49,10 +49,10 @@ async def of_process(process: SandboxProcess, wanted: Wanted) -> AsyncIterator[L
     async for entry in process.follow_log():
         seen += 1
         if seen > len(past):
-            yield Line(entry.time, entry.data)
+            yield LogLine(entry.time, entry.data)
 
 
-async def of_previous(run: PodRun, container: str) -> AsyncIterator[Line]:
+async def of_previous(run: PodRun, container: str) -> AsyncIterator[LogLine]:
     """The log of the container's life before this one."""
     attempt = run.state(container).restarts - 1
     path = run.directory / "containers" / container / f"{attempt}.log"
@@ -65,26 +65,26 @@ async def of_previous(run: PodRun, container: str) -> AsyncIterator[Line]:
 
 
 async def of_server(
-    responder: ResponderClient, run: PodRun, container: str, wanted: Wanted
-) -> AsyncIterator[Line]:
+    responder: ResponderClient, run: PodRun, container: str, wanted: LogOptions
+) -> AsyncIterator[LogLine]:
     """A built-in server's access log."""
     lines = responder.logs(
         served_uid(run, container), container, follow=wanted.follow, tail=wanted.tail
     )
     async for seconds, text in lines:
-        yield Line(_rfc3339(seconds), text.encode() + b"\n")
+        yield LogLine(_rfc3339(seconds), text.encode() + b"\n")
 
 
-async def of_silent(run: PodRun, container: str, wanted: Wanted) -> AsyncIterator[Line]:
+async def of_silent(run: PodRun, container: str, wanted: LogOptions) -> AsyncIterator[LogLine]:
     """Nothing, of what has no process and serves nothing (`pause`), for as long as it runs."""
     while wanted.follow and run.state(container).running:
         await asyncio.sleep(_PATIENCE)
-    nothing: tuple[Line, ...] = ()
+    nothing: tuple[LogLine, ...] = ()
     for line in nothing:
         yield line
 
 
-async def rendered(lines: AsyncIterator[Line], wanted: Wanted) -> AsyncIterator[bytes]:
+async def rendered(lines: AsyncIterator[LogLine], wanted: LogOptions) -> AsyncIterator[bytes]:
     """The lines as they go to the client."""
     since = _rfc3339(wanted.since) if wanted.since is not None else ""
     async for line in lines:
@@ -92,12 +92,12 @@ async def rendered(lines: AsyncIterator[Line], wanted: Wanted) -> AsyncIterator[
             yield line.time.encode() + b" " + line.data if wanted.timestamps else line.data
 
 
-def _tail(lines: Iterable[Line], count: int | None) -> Iterable[Line]:
+def _tail(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
     return lines if count is None else deque(lines, maxlen=count)
 
 
-def _entry_lines(entries: Iterable[crilog.LogEntry]) -> Iterable[Line]:
-    return (Line(entry.time, entry.data) for entry in entries)
+def _entry_lines(entries: Iterable[crilog.LogEntry]) -> Iterable[LogLine]:
+    return (LogLine(entry.time, entry.data) for entry in entries)
 
 
 def _rfc3339(seconds: float) -> str:

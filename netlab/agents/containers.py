@@ -17,7 +17,7 @@ from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.processes import PodProcesses
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError

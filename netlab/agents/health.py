@@ -11,7 +11,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.proxy.syncer import HealthCheck

@@ -14,7 +14,7 @@ from netlab.agents.containers import PodContainers
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
-from netlab.agents.pod_files import Names, Places
+from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podrun import PodRun
@@ -22,7 +22,7 @@ from netlab.agents.pods import PodAgent, waiting_for
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime import RuntimeKeeper
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
@@ -57,7 +57,9 @@ class Kubelet:
         self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
         events = PodEvents(recorder)
         configuration = Configuration(informers)
-        names = Names(bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips)
+        names = ResolverNames(
+            bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips
+        )
         volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
         self._runtime = RuntimeKeeper(directory, owner)
         places, sandboxes = Places(names, volumes), Sandboxes(self._runtime.calls)

@@ -10,10 +10,10 @@ from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
 from netlab.workload import etc_files
 from netlab.workload.bounds import bounds
-from netlab.workload.sandbox import Place
+from netlab.workload.sandbox import ContainerPlace
 
 
-class Names(Struct, frozen=True):
+class ResolverNames(Struct, frozen=True):
     """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
 
     dns: str
@@ -24,11 +24,11 @@ class Names(Struct, frozen=True):
 class Places:
     """Lays out the directories of pods."""
 
-    def __init__(self, names: Names, volumes: Volumes) -> None:
+    def __init__(self, names: ResolverNames, volumes: Volumes) -> None:
         self._names = names
         self._volumes = volumes
 
-    def place(self, run: PodRun) -> Place:
+    def place(self, run: PodRun) -> ContainerPlace:
         """Where the pod's commands run; writes the files its containers share, and its volumes."""
         name = hostname(run.pod)
         hosts = etc_files.hosts_file(name, run.ips) + host_aliases(run)
@@ -36,10 +36,12 @@ class Places:
         etc_files.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run)
         mounts = self._volumes.mounts(run)
-        return Place(run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod)))
+        return ContainerPlace(
+            run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod))
+        )
 
 
-def pod_resolv_conf(run: PodRun, names: Names) -> str:
+def pod_resolv_conf(run: PodRun, names: ResolverNames) -> str:
     """A pod's /etc/resolv.conf, by its dnsPolicy and dnsConfig."""
     spec = meta.spec(run.pod)
     policy = spec.get("dnsPolicy") or "ClusterFirst"

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podrun import PodRun, known_status
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
 from netlab.workload.behaviour import served_pod

@@ -78,7 +78,7 @@ class LabStreams:
     ) -> AsyncGenerator[bytes, None]:
         """What the container wrote; for a built-in server, its access log; of `pause`, nothing."""
         kubelet, run = self._ready(), self._run(pod)
-        wanted = containerlogs.Wanted(follow, tail_lines, since, timestamps)
+        wanted = containerlogs.LogOptions(follow, tail_lines, since, timestamps)
         known = await kubelet.commands.process(run, container)
         if previous:
             entries = containerlogs.of_previous(run, container)

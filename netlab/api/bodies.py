@@ -92,7 +92,7 @@ async def decode(body: bytes, media_type: str, wanted: str) -> Any:
 def _from_protobuf(body: bytes, wanted: str) -> Any:
     try:
         return protobuf.decode(body)
-    except protobuf.Malformed as error:
+    except protobuf.MalformedProtobuf as error:
         raise _unrecognized(wanted, str(error)) from None
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from netlab.api import eventviews
 from netlab.api.encoding import Encoder, to_json
 from netlab.api.negotiation import Form
-from netlab.api.paths import Target
+from netlab.api.paths import RequestInfo
 from netlab.api.streams import PodStreams
 from netlab.errors import BadRequest
 from netlab.objects import yamlout
@@ -40,7 +40,7 @@ class Call(Struct):
 
     backend: Backend
     request: web.Request
-    target: Target
+    target: RequestInfo
     form: Form
     warnings: list[str] = field(default_factory=list)
 

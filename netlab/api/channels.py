@@ -45,7 +45,7 @@ _OPEN_SECONDS = 30.0
 _DROPS_FIRST_OUTPUT = re.compile(r"[^ /]+/v1\.(29|3[0-3])\.\S* .*kubernetes/")
 
 
-class Wanted(Struct, frozen=True):
+class StreamOptions(Struct, frozen=True):
     """Which ends of the process the client asked for."""
 
     stdin: bool
@@ -81,7 +81,9 @@ def refuse_unless_common(asked: str, accepted: tuple[str, ...]) -> None:
         )
 
 
-async def serve(request: web.Request, process: ProcessStream, wanted: Wanted) -> web.StreamResponse:
+async def serve(
+    request: web.Request, process: ProcessStream, wanted: StreamOptions
+) -> web.StreamResponse:
     """Join a process to the client until either ends; then nothing of the process is left."""
     try:
         ends = await _open(request, wanted)
@@ -93,7 +95,7 @@ async def serve(request: web.Request, process: ProcessStream, wanted: Wanted) ->
     return ends.response
 
 
-async def _open(request: web.Request, wanted: Wanted) -> Ends:
+async def _open(request: web.Request, wanted: StreamOptions) -> Ends:
     """The client's side of the process, over what it asked for."""
     if request.headers["Upgrade"].lower() == "websocket":
         return await SocketEnds.open(request, STDOUT if wanted.stdout else ERROR)
@@ -161,7 +163,7 @@ class SocketEnds:
 class SpdyEnds:
     """Channels as SPDY streams, which the client opens, each named by its `streamType`."""
 
-    def __init__(self, pipe: RawPipe, wanted: Wanted) -> None:
+    def __init__(self, pipe: RawPipe, wanted: StreamOptions) -> None:
         self._pipe = pipe
         self.response = pipe.response
         self._connection = Connection(pipe)
@@ -171,7 +173,7 @@ class SpdyEnds:
         self._expected = {channel for channel, flag in enumerate(flags) if flag}
 
     @staticmethod
-    async def open(request: web.Request, wanted: Wanted) -> SpdyEnds:
+    async def open(request: web.Request, wanted: StreamOptions) -> SpdyEnds:
         """Switch protocols, and wait until the client has opened all that it asked for."""
         headers = {"Upgrade": SPDY, "X-Stream-Protocol-Version": _SPDY_PROTOCOL}
         ends = SpdyEnds(await RawPipe.open(request, headers), wanted)
@@ -222,7 +224,7 @@ class SpdyEnds:
 
 
 class _Session:
-    def __init__(self, ends: Ends, process: ProcessStream, wanted: Wanted) -> None:
+    def __init__(self, ends: Ends, process: ProcessStream, wanted: StreamOptions) -> None:
         self._ends = ends
         self._process = process
         self._wanted = wanted

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from netlab.api import channels, containers
 from netlab.api.call import Call
-from netlab.api.channels import Wanted
+from netlab.api.channels import StreamOptions
 from netlab.errors import BadRequest
 
 
@@ -36,9 +36,9 @@ async def attach(call: Call) -> web.StreamResponse:
     return await channels.serve(call.request, process, wanted)
 
 
-def _wanted(call: Call) -> Wanted:
+def _wanted(call: Call) -> StreamOptions:
     tty = call.flag("tty")
-    wanted = Wanted(
+    wanted = StreamOptions(
         stdin=call.flag("stdin"),
         stdout=call.flag("stdout"),
         stderr=call.flag("stderr") and not tty,  # a terminal has one output

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 from netlab.api import spdy
 from netlab.api.pipes import Pipe
-from netlab.api.spdy import FIN, FrameReader, FrameWriter
+from netlab.api.spdy import FIN, FrameWriter, SpdyFrameReader
 
 _MOST_STREAMS = 1000
 _LARGEST_DATA = 32 * 1024
@@ -59,7 +59,7 @@ class Connection:
 
     def __init__(self, pipe: Pipe) -> None:
         self._pipe = pipe
-        self._reader = FrameReader()
+        self._reader = SpdyFrameReader()
         self._writer = FrameWriter()
         self._streams: dict[int, Stream] = {}
         self._pings = 0

@@ -19,7 +19,7 @@ class MethodNotAllowed(ApiError):
         super().__init__("the server does not allow this method on the requested resource")
 
 
-class Target(Struct, frozen=True):
+class RequestInfo(Struct, frozen=True):
     """A collection (`name` is ""), an object, or a subresource of it.
 
     `namespace` is None for cluster-scoped kinds and for a collection across all namespaces.
@@ -36,7 +36,7 @@ def no_such_path() -> NotFound:
     return NotFound("the server could not find the requested resource")
 
 
-def parse(path: str) -> Target:
+def parse(path: str) -> RequestInfo:
     """`/apis/apps/v1/namespaces/default/deployments/web/scale` → Target; `NotFound` if nothing."""
     group, version, rest = _group_version(path)
     namespace: str | None = None
@@ -50,7 +50,7 @@ def parse(path: str) -> Target:
     name, subresource = (*rest[1:], "", "")[:2]
     if subresource and subresource not in kind.subresources:
         raise no_such_path()
-    return Target(kind, namespace, name, subresource)
+    return RequestInfo(kind, namespace, name, subresource)
 
 
 def _at_path(group: str, version: str, plural: str) -> Kind | None:

@@ -31,7 +31,7 @@ _OPTIONS = "meta.k8s.io/v1/DeleteOptions"
 Value = int | bytes
 
 
-class Malformed(ValueError):
+class MalformedProtobuf(ValueError):
     """Bytes that are no protobuf, or none that the table can make sense of."""
 
 
@@ -68,7 +68,7 @@ def decode(body: bytes) -> Object:
     A kind that is not in the table comes without content, to be refused by its name.
     """
     if not body.startswith(_MAGIC):
-        raise Malformed("provided data does not appear to be a protobuf message")
+        raise MalformedProtobuf("provided data does not appear to be a protobuf message")
     envelope = dict(fields_of(body[len(_MAGIC) :]))
     type_meta = dict(fields_of(_bytes(envelope.get(1, b""))))
     api_version = _text(_bytes(type_meta.get(1, b"")))
@@ -93,9 +93,9 @@ def fields_of(data: bytes) -> Iterator[tuple[int, Value]]:
         if wire == 2:
             size, at = _varint(data, at)
         elif not size:
-            raise Malformed(f"proto: illegal wireType {wire}")
+            raise MalformedProtobuf(f"proto: illegal wireType {wire}")
         if at + size > len(data):
-            raise Malformed("unexpected EOF")
+            raise MalformedProtobuf("unexpected EOF")
         yield number, data[at : at + size]
         at += size
 
@@ -104,7 +104,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data):
-            raise Malformed("unexpected EOF")
+            raise MalformedProtobuf("unexpected EOF")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift
@@ -112,13 +112,13 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             return value & 0xFFFFFFFFFFFFFFFF, at
         shift += 7
         if shift > 63:
-            raise Malformed("proto: integer overflow")
+            raise MalformedProtobuf("proto: integer overflow")
 
 
 def _message(data: bytes, name: str, depth: int) -> Any:
     """A message as JSON has it; None when nothing of it was given."""
     if depth > _DEEPEST:
-        raise Malformed("proto: nested too deeply")
+        raise MalformedProtobuf("proto: nested too deeply")
     special = _SPECIAL.get(name)
     if special is not None:
         return special(dict(fields_of(data)))
@@ -159,20 +159,20 @@ def _one(value: Value, kind: str, depth: int) -> Any:
 
 def _bytes(value: Value) -> bytes:
     if isinstance(value, int):
-        raise Malformed("proto: wrong wireType")
+        raise MalformedProtobuf("proto: wrong wireType")
     return value
 
 
 def _number(value: Value) -> int:
     if not isinstance(value, int):
-        raise Malformed("proto: wrong wireType")
+        raise MalformedProtobuf("proto: wrong wireType")
     return value - (1 << 64) if value >> 63 else value
 
 
 def _double(value: Value) -> float:
     data = _bytes(value)
     if len(data) != 8:
-        raise Malformed("proto: wrong wireType")
+        raise MalformedProtobuf("proto: wrong wireType")
     found: float = struct.unpack("<d", data)[0]
     return found
 
@@ -181,7 +181,7 @@ def _text(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        raise Malformed("proto: a string is not UTF-8") from None
+        raise MalformedProtobuf("proto: a string is not UTF-8") from None
 
 
 _SCALARS: dict[str, Callable[[Value], Any]] = {
@@ -214,7 +214,7 @@ def _time(fields: dict[int, Value], timespec: str = "seconds") -> str | None:
     try:
         moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=nanos // 1000)
     except (ValueError, OverflowError, OSError):
-        raise Malformed(f"proto: {seconds} seconds are no time") from None
+        raise MalformedProtobuf(f"proto: {seconds} seconds are no time") from None
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
@@ -223,7 +223,7 @@ def _raw_json(fields: dict[int, Value]) -> Any:
     try:
         return json.loads(data) if data else None
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"json parse error: {error}") from None
+        raise MalformedProtobuf(f"json parse error: {error}") from None
 
 
 _SPECIAL: dict[str, Callable[[dict[int, Value]], Any]] = {

@@ -77,7 +77,7 @@ class Frame(Struct, frozen=True):
         return bool(self.flags & FIN)
 
 
-class FrameReader:
+class SpdyFrameReader:
     """Takes bytes as they arrive and gives the frames that are complete."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.client.sync import Client
-from netlab.diagnosis.facts import Cause, Facts, Listener, Listeners
+from netlab.diagnosis.facts import Cause, Facts, Listeners, ListeningSocket
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.lab import Lab
@@ -45,9 +45,9 @@ def _seen(lab: Lab, directory: Path) -> Listeners:
     from netlab.kernel import paths, sockets
     from netlab.network import names, plan
 
-    known: dict[Path, Collection[Listener] | None] = {}
+    known: dict[Path, Collection[ListeningSocket] | None] = {}
 
-    def look(pod: Object) -> Collection[Listener] | None:
+    def look(pod: Object) -> Collection[ListeningSocket] | None:
         node = str(meta.spec(pod).get("nodeName") or "")
         name = names.namespace(lab.name, meta.namespace(pod), meta.name(pod))
         if meta.spec(pod).get("hostNetwork"):
@@ -56,7 +56,9 @@ def _seen(lab: Lab, directory: Path) -> Listeners:
         if place not in known:
             try:
                 found = sockets.listening(place)
-                known[place] = [Listener(one.protocol, one.port, one.address) for one in found]
+                known[place] = [
+                    ListeningSocket(one.protocol, one.port, one.address) for one in found
+                ]
             except NetlabError:  # a pod on its way, or a kernel without sock_diag
                 known[place] = _built_in(pod)
         return known[place]
@@ -64,7 +66,7 @@ def _seen(lab: Lab, directory: Path) -> Listeners:
     return look
 
 
-def _built_in(pod: Object) -> Collection[Listener] | None:
+def _built_in(pod: Object) -> Collection[ListeningSocket] | None:
     """What the catalogue's programs listen on; None for a pod that runs a command of its own."""
     from netlab.workload.behaviour import behaviour
 
@@ -74,7 +76,7 @@ def _built_in(pod: Object) -> Collection[Listener] | None:
     kinds = [behaviour(container, _written_environment(container)) for container in containers]
     if any(one.kind not in ("server", "idle") for one in kinds):
         return None
-    return [Listener(each.protocol, each.port) for one in kinds for each in one.listeners]
+    return [ListeningSocket(each.protocol, each.port) for one in kinds for each in one.listeners]
 
 
 def _written_environment(container: Object) -> dict[str, str]:

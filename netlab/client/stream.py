@@ -22,7 +22,7 @@ from netlab.client.websocket import (
     CLOSE,
     PING,
     PONG,
-    FrameReader,
+    WebSocketFrameReader,
     frame,
     upgrade_headers,
 )
@@ -130,7 +130,7 @@ class _Session:
         self._join = join
         self._resized = resized
         self._can_close = can_close
-        self._frames = FrameReader()
+        self._frames = WebSocketFrameReader()
         self._unsent = bytearray()
         self._status: Object | None = None
         self._closed = False

@@ -39,31 +39,31 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return head + b"\0\0\0\0" + payload
 
 
-class Message(Struct, frozen=True):
+class WebSocketMessage(Struct, frozen=True):
     """One message: `opcode` is BINARY for anything that carries data."""
 
     opcode: int
     payload: bytes
 
 
-class FrameReader:
+class WebSocketFrameReader:
     """Takes bytes as they arrive and gives the messages that are complete."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._parts: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[Message]:
+    def feed(self, data: bytes) -> Iterator[WebSocketMessage]:
         """Add what arrived; yields each message that it completes, fragments joined."""
         self._buffer += data
         while (found := self._take()) is not None:
             final, opcode, payload = found
             if opcode >= CLOSE:
-                yield Message(opcode, payload)
+                yield WebSocketMessage(opcode, payload)
                 continue
             self._parts.append(payload)
             if final:
-                yield Message(BINARY, b"".join(self._parts))
+                yield WebSocketMessage(BINARY, b"".join(self._parts))
                 self._parts.clear()
 
     def _take(self) -> tuple[bool, int, bytes] | None:

@@ -20,7 +20,7 @@ Keys = Callable[[Object | None, Object | None], Iterable[str]]
 """`keys(old, new)`: what to reconcile after a change; None before it was, and after it went."""
 
 
-class Watch(Struct, frozen=True):
+class WatchedKind(Struct, frozen=True):
     """A kind whose changes concern a controller, and the keys that each change concerns.
 
     `delay`: seconds that such a key waits for further changes before it is reconciled.
@@ -65,7 +65,7 @@ class Controller(ABC):
         self.queue = WorkQueue()
 
     @abstractmethod
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """The kinds this controller watches; called once, before any event."""
 
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 from netlab.controllers import history, placement, rollout
 from netlab.controllers import pods as podlib
-from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.controllers.controller import Controller, WatchedKind, own_key
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -32,13 +32,13 @@ class DaemonSets(Controller):
 
     name = "daemonset-controller"
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """DaemonSets, their pods and revisions, and nodes."""
         return (
-            Watch("DaemonSet", own_key),
+            WatchedKind("DaemonSet", own_key),
             claims(self.informers, "DaemonSet", "Pod"),
             claims(self.informers, "DaemonSet", history.KIND),
-            Watch("Node", self._node_keys),
+            WatchedKind("Node", self._node_keys),
         )
 
     def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:

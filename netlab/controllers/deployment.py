@@ -15,7 +15,7 @@ from netlab.controllers import rollout
 from netlab.controllers.controller import (
     Context,
     Controller,
-    Watch,
+    WatchedKind,
     index_by_controller,
     own_key,
     owner_keys,
@@ -50,12 +50,12 @@ class Deployments(Controller):
         super().__init__(context)
         index_by_controller(self.informers["Pod"])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Deployments, their ReplicaSets, and the going of pods, which Recreate waits for."""
         return (
-            Watch("Deployment", own_key),
+            WatchedKind("Deployment", own_key),
             claims(self.informers, "Deployment", "ReplicaSet"),
-            Watch("Pod", self._pod_keys),
+            WatchedKind("Pod", self._pod_keys),
         )
 
     def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netlab.controllers import endpoints_of
-from netlab.controllers.controller import Context, Controller, Watch, own_key
+from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.controllers.endpoints_of import PortSet
 from netlab.controllers.endpointslice import ServicesOfPods
 from netlab.errors import NotFound
@@ -33,12 +33,12 @@ class EndpointsObjects(Controller):
         self._selection = ServicesOfPods(context)
         self._endpoints = self.informers["Endpoints"]
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Services and their Endpoints at once; pods after a moment for more to come."""
         return (
-            Watch("Service", own_key),
-            Watch("Pod", self._selection.keys, delay=SETTLE),
-            Watch("Endpoints", self._own_keys),
+            WatchedKind("Service", own_key),
+            WatchedKind("Pod", self._selection.keys, delay=SETTLE),
+            WatchedKind("Endpoints", self._own_keys),
         )
 
     def _own_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, slicing
-from netlab.controllers.controller import Context, Controller, Watch, own_key
+from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
@@ -79,13 +79,13 @@ class EndpointSlices(Controller):
         self._selection = ServicesOfPods(context)
         index_by_service(self.informers["EndpointSlice"])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Services, the pods they select, slices changed by others, and nodes for their zones."""
         return (
-            Watch("Service", own_key),
-            Watch("Pod", self._selection.keys),
-            Watch("EndpointSlice", self._slice_keys),
-            Watch("Node", self._node_keys),
+            WatchedKind("Service", own_key),
+            WatchedKind("Pod", self._selection.keys),
+            WatchedKind("EndpointSlice", self._slice_keys),
+            WatchedKind("Node", self._node_keys),
         )
 
     def _slice_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:

@@ -62,9 +62,9 @@ class EventRecorder:
         self._task: asyncio.Task[None] | None = None
         self._serial = 0
 
-    def source(self, component: str) -> Source:
+    def source(self, component: str) -> EventSource:
         """The recorder of one component's events."""
-        return Source(self, component)
+        return EventSource(self, component)
 
     def record(
         self, component: str, obj: Object, type_: EventKind, reason: str, message: str
@@ -156,7 +156,7 @@ class EventRecorder:
         }
 
 
-class Source(Struct, frozen=True):
+class EventSource(Struct, frozen=True):
     """Records events in the name of one component."""
 
     recorder: EventRecorder

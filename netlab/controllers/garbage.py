@@ -12,7 +12,7 @@ from typing import Any
 
 from netlab.client.informer import Informer
 from netlab.client.protocol import Propagation
-from netlab.controllers.controller import Context, Controller, Keys, Watch
+from netlab.controllers.controller import Context, Controller, Keys, WatchedKind
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
@@ -37,9 +37,9 @@ class GarbageCollector(Controller):
         for kind in COLLECTED:
             index_by_owner(self.informers[kind])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Everything, but only what concerns ownership leads to a key."""
-        return tuple(Watch(kind, self._keys_of(kind)) for kind in COLLECTED)
+        return tuple(WatchedKind(kind, self._keys_of(kind)) for kind in COLLECTED)
 
     def _keys_of(self, kind: str) -> Keys:
         def keys(old: Object | None, new: Object | None) -> Iterable[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Controller, Watch
+from netlab.controllers.controller import Controller, WatchedKind
 from netlab.controllers.endpoints_of import families
 from netlab.controllers.endpointslice import SERVICE_NAME
 from netlab.objects import bootstrap, meta
@@ -20,13 +20,13 @@ class KubernetesService(Controller):
 
     name = "kubernetes-service-controller"
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Nodes, the three objects of that name, and the range that its address is from."""
         named = ("Service", "Endpoints", "EndpointSlice")
         return (
-            Watch("Node", _if_addressed),
-            Watch("ServiceCIDR", lambda _old, _new: (KEY,)),
-            *(Watch(kind, _if_named) for kind in named),
+            WatchedKind("Node", _if_addressed),
+            WatchedKind("ServiceCIDR", lambda _old, _new: (KEY,)),
+            *(WatchedKind(kind, _if_named) for kind in named),
         )
 
     async def reconcile(self, key: str) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.endpoints_of import families
 from netlab.objects import meta
 from netlab.objects.fields import parse_address
@@ -39,9 +39,9 @@ class LoadBalancers(Controller):
         self._services.add_index(_INDEX, ingress_ips)
         self._waiting: set[str] = set()
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Services that are balanced, or were; without a pool, none."""
-        return (Watch("Service", self._keys),) if self.context.load_balancer_pools else ()
+        return (WatchedKind("Service", self._keys),) if self.context.load_balancer_pools else ()
 
     def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         versions = [obj for obj in (old, new) if obj is not None]

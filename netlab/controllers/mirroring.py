@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from netlab.controllers import endpoints_of, slicing
-from netlab.controllers.controller import Context, Controller, Watch, own_key
+from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.controllers.endpoints_of import Endpoint, PortSet
 from netlab.controllers.endpointslice import (
     MANAGED_BY,
@@ -34,12 +34,12 @@ class Mirroring(Controller):
         super().__init__(context)
         index_by_service(self.informers["EndpointSlice"])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Services, Endpoints, and the slices written here."""
         return (
-            Watch("Service", own_key),
-            Watch("Endpoints", own_key),
-            Watch("EndpointSlice", self._slice_keys),
+            WatchedKind("Service", own_key),
+            WatchedKind("Endpoints", own_key),
+            WatchedKind("EndpointSlice", self._slice_keys),
         )
 
     def _slice_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Context, Controller, Watch, index_by_namespace, own_key
+from netlab.controllers.controller import (
+    Context,
+    Controller,
+    WatchedKind,
+    index_by_namespace,
+    own_key,
+)
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
@@ -25,9 +31,12 @@ class Namespaces(Controller):
         for kind in CONTENT:
             index_by_namespace(self.informers[kind])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Namespaces, and what goes from, or arrives late in, those that are to go."""
-        return (Watch("Namespace", own_key), *(Watch(kind, self._keys) for kind in CONTENT))
+        return (
+            WatchedKind("Namespace", own_key),
+            *(WatchedKind(kind, self._keys) for kind in CONTENT),
+        )
 
     def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         name = meta.namespace(new or old or {})
@@ -72,9 +81,12 @@ class ServiceAccounts(Controller):
 
     name = "serviceaccount-controller"
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Namespaces, and ServiceAccounts that somebody deletes."""
-        return (Watch("Namespace", own_key), Watch("ServiceAccount", self._account_keys))
+        return (
+            WatchedKind("Namespace", own_key),
+            WatchedKind("ServiceAccount", self._account_keys),
+        )
 
     def _account_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         return (meta.namespace(old),) if old is not None and new is None else ()

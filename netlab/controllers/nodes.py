@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from netlab.controllers.conditions import conditions_with
-from netlab.controllers.controller import Context, Controller, Watch, own_key
+from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
 from netlab.errors import NotFound
@@ -26,9 +26,9 @@ class Nodes(Controller):
         self._due: dict[str, dict[str, float]] = {}
         """By node and pod uid: when a pod has to leave a tainted node."""
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Nodes, and pods bound to a node that is not there, not ready or evicts."""
-        return (Watch("Node", own_key), Watch("Pod", self._pod_keys))
+        return (WatchedKind("Node", own_key), WatchedKind("Pod", self._pod_keys))
 
     def _pod_keys(self, _old: Object | None, new: Object | None) -> Iterable[str]:
         name = meta.spec(new).get("nodeName") if new is not None else None

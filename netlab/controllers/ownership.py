@@ -6,7 +6,12 @@ import contextlib
 from collections.abc import Iterable
 
 from netlab.client.informer import Informers
-from netlab.controllers.controller import Watch, index_by_controller, index_by_namespace, owner_keys
+from netlab.controllers.controller import (
+    WatchedKind,
+    index_by_controller,
+    index_by_namespace,
+    owner_keys,
+)
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
@@ -57,7 +62,7 @@ def _references(obj: Object, references: list[dict[str, object]]) -> dict[str, o
     return {"metadata": {"ownerReferences": references or None, "resourceVersion": version}}
 
 
-def claims(informers: Informers, owner_kind: str, kind: str) -> Watch:
+def claims(informers: Informers, owner_kind: str, kind: str) -> WatchedKind:
     """The watch of what owners of a kind `claim`: the key of its owner, and of those who could be.
 
     Adds the indexes that this and `claim` need.
@@ -72,7 +77,7 @@ def claims(informers: Informers, owner_kind: str, kind: str) -> Watch:
             found.update(_selecting(informers, owner_kind, new))
         return found
 
-    return Watch(kind, keys)
+    return WatchedKind(kind, keys)
 
 
 def _selecting(informers: Informers, owner_kind: str, orphan: Object) -> list[str]:

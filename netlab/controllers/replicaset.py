@@ -13,7 +13,7 @@ from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import (
     Context,
     Controller,
-    Watch,
+    WatchedKind,
     index_by_controller,
     own_key,
 )
@@ -37,9 +37,9 @@ class ReplicaSets(Controller):
         super().__init__(context)
         index_by_controller(self.informers["ReplicaSet"])
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """ReplicaSets, and pods for those who own them or could."""
-        return (Watch("ReplicaSet", own_key), claims(self.informers, "ReplicaSet", "Pod"))
+        return (WatchedKind("ReplicaSet", own_key), claims(self.informers, "ReplicaSet", "Pod"))
 
     async def reconcile(self, key: str) -> float | None:
         """Create or delete pods until `replicas` are active, and report it in the status."""

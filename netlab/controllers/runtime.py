@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
-from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.daemonset import DaemonSets
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
@@ -63,7 +63,7 @@ _REST, _REST_CAP = 2.0, 0.1
 """How many times as long as it took a key rests, and at most how many seconds."""
 
 
-class Running(Struct):
+class RunningControllers(Struct):
     """Controllers at work. `stop` ends them; `wait_idle` tells when there is nothing to do."""
 
     controllers: Sequence[Controller]
@@ -111,7 +111,7 @@ async def start_controllers(
     clock: Callable[[], float] = time.time,
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     load_balancer_pools: Sequence[AddressRange] = (),
-) -> Running:
+) -> RunningControllers:
     """Start the controllers on shared informers; returns once these have synced.
 
     `clock` gives seconds since the epoch. Pass `informers` to share them with node agents.
@@ -133,11 +133,11 @@ async def start_controllers(
         for controller in made
         for number in range(controller.workers)
     ]
-    return Running(made, shared, recorder, tasks)
+    return RunningControllers(made, shared, recorder, tasks)
 
 
 def _listener(
-    controller: Controller, watch: Watch
+    controller: Controller, watch: WatchedKind
 ) -> Callable[[Object | None, Object | None], None]:
     def listen(old: Object | None, new: Object | None) -> None:
         for key in watch.keys(old, new):

@@ -8,7 +8,7 @@ from typing import Any
 from netlab.controllers import placement
 from netlab.controllers import pods as podlib
 from netlab.controllers.conditions import conditions_with
-from netlab.controllers.controller import Context, Controller, Watch
+from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta
@@ -32,9 +32,9 @@ class Scheduler(Controller):
         pods.add_index("refused", _refused)
         pods.add_index("repelling", _repelling)
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """Pods without a node; and those of them that a change of nodes or pods may help."""
-        return (Watch("Pod", self._pod_keys), Watch("Node", self._node_keys))
+        return (WatchedKind("Pod", self._pod_keys), WatchedKind("Node", self._node_keys))
 
     def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):

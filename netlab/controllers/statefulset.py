@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from netlab.controllers import history
 from netlab.controllers import pods as podlib
-from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.controllers.controller import Controller, WatchedKind, own_key
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -44,10 +44,10 @@ class StatefulSets(Controller):
 
     name = "statefulset-controller"
 
-    def watches(self) -> Sequence[Watch]:
+    def watches(self) -> Sequence[WatchedKind]:
         """StatefulSets, and pods and revisions for those who own them or could."""
         return (
-            Watch("StatefulSet", own_key),
+            WatchedKind("StatefulSet", own_key),
             claims(self.informers, "StatefulSet", "Pod"),
             claims(self.informers, "StatefulSet", history.KIND),
         )

@@ -39,7 +39,7 @@ class Cause(Struct, frozen=True):
         return {key: value for key, value in asdict(self).items() if value} | {"line": str(self)}
 
 
-class Listener(Struct, frozen=True):
+class ListeningSocket(Struct, frozen=True):
     """One socket that a pod listens on; `address` is where: `0.0.0.0`, `::`, `127.0.0.1`."""
 
     protocol: Literal["TCP", "UDP"]
@@ -47,7 +47,7 @@ class Listener(Struct, frozen=True):
     address: str = "::"
 
 
-Listeners = Callable[[Object], Collection[Listener] | None]
+Listeners = Callable[[Object], Collection[ListeningSocket] | None]
 """What a pod listens on; None when that cannot be known."""
 
 

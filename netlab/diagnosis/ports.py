@@ -8,7 +8,7 @@ from typing import Any
 from netlab.diagnosis.facts import (
     Cause,
     Facts,
-    Listener,
+    ListeningSocket,
     count,
     label,
     listed,
@@ -95,7 +95,7 @@ def unheard(
 
 
 def nobody_listens(
-    protocol: str, number: int, address: str | None, found: Collection[Listener]
+    protocol: str, number: int, address: str | None, found: Collection[ListeningSocket]
 ) -> str:
     """`nothing listens on 8080 (but on 80)`; "" when something does at that address, or for None.
 
@@ -115,11 +115,11 @@ def nobody_listens(
     return f"nothing listens on {mine}" + (f" (but on {listed(but)})" if but else "")
 
 
-def _public(one: Listener) -> bool:
+def _public(one: ListeningSocket) -> bool:
     return not one.address.startswith("127.") and one.address != "::1"
 
 
-def _hears(one: Listener, protocol: str, number: int, address: str) -> bool:
+def _hears(one: ListeningSocket, protocol: str, number: int, address: str) -> bool:
     """`::` hears IPv4 as well, unless a program forbids it."""
     everywhere = one.address == "::" or (one.address == "0.0.0.0" and ":" not in address)
     return (one.protocol, one.port) == (protocol, number) and (everywhere or one.address == address)

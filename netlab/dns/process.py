@@ -21,16 +21,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from netlab.dns.front import Front
+from netlab.dns.nameserver import ClusterReplies, InternetReplies, NameServer
 from netlab.dns.outside import Outside
 from netlab.dns.records import NO_RECORDS, from_json
-from netlab.dns.responder import ClusterReplies, InternetReplies, Responder
 from netlab.dns.zone import Zone
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, syscalls, userns
 from netlab.kernel.mailbox import Mailbox
 from netlab.workload import control, handover
 from netlab.workload.confined import give_up_rights
-from netlab.workload.control import Control, Json, Session
+from netlab.workload.control import Control, ControlSession, Json
 
 
 class Role(Protocol):
@@ -59,7 +59,7 @@ class Cluster:
         udp, tcp, *behind = sockets
         self._zone = Zone(told["domain"])
         replies = ClusterReplies(self._zone, _servers(told["upstreams"]))
-        self._responder = Responder(replies, *behind)
+        self._responder = NameServer(replies, *behind)
         box = Mailbox(Path(told["mailbox"]))
         self._front = Front(box, udp, tcp, _servers(told["dnsmasqs"]))
 
@@ -88,7 +88,7 @@ class Internet:
     def __init__(self, told: Json, sockets: Sequence[socket.socket]) -> None:
         self._outside = Outside(told["addresses"])
         replies = InternetReplies(self._outside, _servers(told["upstreams"]))
-        self._responder = Responder(replies, *sockets)
+        self._responder = NameServer(replies, *sockets)
 
     async def open(self) -> None:
         """See `Role`."""
@@ -140,7 +140,7 @@ class Names:
     async def _what_was_told(self, _: Json) -> Json | None:
         return self._told
 
-    async def _serve(self, request: Json, session: Session) -> None:
+    async def _serve(self, request: Json, session: ControlSession) -> None:
         """Answer as `told`: {role, namespace, asks, …}, see `keeper`."""
         if self._told is not None:
             raise NetlabError("names are served already")
@@ -156,7 +156,7 @@ class Names:
         self._role, self._told = role, told
         session.send({"result": None})
 
-    async def _give_back(self, _: Json, session: Session) -> None:
+    async def _give_back(self, _: Json, session: ControlSession) -> None:
         """The sockets, for whoever is to keep them from now on."""
         with session.writer.get_extra_info("socket").dup() as connection:
             connection.setblocking(True)

@@ -14,7 +14,13 @@ from functools import lru_cache
 
 from netlab import bpf
 from netlab.kernel import nlattr
-from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message, NetlinkSocket
+from netlab.kernel.netlink import (
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    NetlinkMessage,
+    NetlinkSocket,
+)
 from netlab.kernel.nlattr import NESTED, number, packed, split
 
 RTM_SETLINK = 19
@@ -43,14 +49,16 @@ _EVERY_PROTOCOL = socket.htons(3)
 _FIRST = 1 << 16 | _EVERY_PROTOCOL  # preference and protocol, as a filter's `info`
 
 
-def set_port(what: str, index: int, *, hairpin: bool, learning: bool, flood: bool) -> Message:
+def set_port(
+    what: str, index: int, *, hairpin: bool, learning: bool, flood: bool
+) -> NetlinkMessage:
     """How the bridge treats a port.
 
     `hairpin` sends a frame back to where it came from, as a pod needs that reaches itself through
     a Service; `learning` believes source addresses; `flood` sends what nobody is known to have.
     """
     body = _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0) + _manners(hairpin, learning, flood)
-    return Message(what, RTM_SETLINK, 0, body)
+    return NetlinkMessage(what, RTM_SETLINK, 0, body)
 
 
 @lru_cache(maxsize=8)
@@ -66,38 +74,38 @@ def _manners(hairpin: bool, learning: bool, flood: bool) -> bytes:
     )
 
 
-def disable_port(what: str, index: int) -> Message:
+def disable_port(what: str, index: int) -> NetlinkMessage:
     """Let a bridge port pass nothing any more; fine when there is none.
 
     Takes no time, whereas deleting a link waits until no processor can still be using it.
     """
     state = packed(_IFLA_PROTINFO | NESTED, packed(_BRPORT_STATE, b"\0"))
     body = _LINK.pack(socket.AF_BRIDGE, 0, index, 0, 0) + state
-    return Message(what, RTM_SETLINK, 0, body, frozenset({errno.ENODEV, errno.EINVAL}))
+    return NetlinkMessage(what, RTM_SETLINK, 0, body, frozenset({errno.ENODEV, errno.EINVAL}))
 
 
-def add_station(what: str, index: int, mac: str) -> Message:
+def add_station(what: str, index: int, mac: str) -> NetlinkMessage:
     """Have the bridge know for good that `mac` is behind that port, wherever it was before."""
     head = _NEIGHBOUR.pack(socket.AF_BRIDGE, index, NUD_NOARP, _NTF_MASTER, 0)
     flags = NLM_F_CREATE | NLM_F_REPLACE
-    return Message(what, RTM_NEWNEIGH, flags, head + packed(_NDA_LLADDR, nlattr.mac(mac)))
+    return NetlinkMessage(what, RTM_NEWNEIGH, flags, head + packed(_NDA_LLADDR, nlattr.mac(mac)))
 
 
-def add_ingress(what: str, index: int) -> Message:
+def add_ingress(what: str, index: int) -> NetlinkMessage:
     """Give a link the place where filters see what comes in."""
     head = _TRAFFIC.pack(0, index, _INGRESS_HANDLE, _INGRESS, 0)
     body = head + packed(_TCA_KIND, b"ingress\0")
-    return Message(what, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body)
+    return NetlinkMessage(what, RTM_NEWQDISC, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
-def delete_ingress(what: str, index: int) -> Message:
+def delete_ingress(what: str, index: int) -> NetlinkMessage:
     """Take that place away, with all filters; fine when there is none."""
     gone = frozenset({errno.ENOENT, errno.EINVAL})
     body = _TRAFFIC.pack(0, index, _INGRESS_HANDLE, _INGRESS, 0)
-    return Message(what, RTM_DELQDISC, 0, body, gone)
+    return NetlinkMessage(what, RTM_DELQDISC, 0, body, gone)
 
 
-def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> Message:
+def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> NetlinkMessage:
     """Have a program say of each frame that comes in what becomes of it, before all other filters.
 
     It returns a verdict of traffic control: TC_ACT_SHOT (2) drops, TC_ACT_UNSPEC (-1) has no say.
@@ -110,7 +118,7 @@ def add_filter(what: str, index: int, program: Sequence[bpf.Instruction]) -> Mes
     )
     head = _TRAFFIC.pack(0, index, 0, _INGRESS_FILTERS, _FIRST)
     body = head + packed(_TCA_KIND, b"bpf\0") + packed(_TCA_OPTIONS, options)
-    return Message(what, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, body)
+    return NetlinkMessage(what, RTM_NEWTFILTER, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def stations(socket_: NetlinkSocket, index: int = 0) -> dict[int, tuple[str, ...]]:

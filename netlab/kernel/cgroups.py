@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files, groupfiles, hierarchies
-from netlab.kernel.hierarchies import Found, Lacking, Mount, Place, Tree
+from netlab.kernel.hierarchies import Found, GroupHome, HierarchyMount, Lacking, Tree
 
 # A name that is one word: neither a way out of the directory nor a file of the kernel's.
 _WORD = re.compile(r"[A-Za-z0-9-]{1,200}")
@@ -43,7 +43,7 @@ class Limits(Struct, frozen=True):
     memory: int
     pids: int
 
-    def of(self, place: Place) -> int | None:
+    def of(self, place: GroupHome) -> int | None:
         """The limit that this controller holds; None: it shares out."""
         return {"memory": self.memory, "pids": self.pids}.get(place.controller)
 
@@ -70,13 +70,13 @@ def detect() -> Found:
     return hierarchies.found(_mounts(), _tree, lambda top: os.access(top, os.W_OK))
 
 
-def _mounts() -> list[Mount]:
+def _mounts() -> list[HierarchyMount]:
     """The hierarchies that can be seen: what another mount covers is left out."""
     text = Path("/proc/thread-self/mountinfo").read_text()
     return [mount for mount in hierarchies.mounts(text) if _is_seen(mount)]
 
 
-def _is_seen(mount: Mount) -> bool:
+def _is_seen(mount: HierarchyMount) -> bool:
     try:
         return mount.top.stat().st_dev == os.makedev(*mount.device)
     except OSError:
@@ -120,7 +120,7 @@ class Groups:
                 reason = f"{place} refuses a group: {error.strerror}"
                 self._found[place.controller] = Lacking(place.controller, reason)
 
-    def _ensure_lab(self, place: Place, limits: Limits) -> None:
+    def _ensure_lab(self, place: GroupHome, limits: Limits) -> None:
         group = _lab(place.top, self._owner)
         group.mkdir(exist_ok=True)
         hierarchical = group / "memory.use_hierarchy"
@@ -148,7 +148,7 @@ class Groups:
                 raise KernelRefused(what, error.errno or 0) from error
         return [group / "cgroup.procs" for group in self._of_pod(uid)]
 
-    def _limit(self, place: Place, group: Path, limits: Limits) -> None:
+    def _limit(self, place: GroupHome, group: Path, limits: Limits) -> None:
         value = limits.of(place)
         if value is not None:
             groupfiles.set_limit(place, group, value)
@@ -186,15 +186,15 @@ class Groups:
         }
         return Usage(now.get("memory"), now.get("pids"))
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[GroupHome]:
         """The processes' first: what starts more and more is stopped there, and then ended."""
-        places = [place for place in self._found.values() if isinstance(place, Place)]
+        places = [place for place in self._found.values() if isinstance(place, GroupHome)]
         return sorted(places, key=lambda place: place.controller != "pids")
 
     def _of_pod(self, uid: str) -> list[Path]:
         return list(dict.fromkeys(self._pod(place, uid) for place in self._places()))
 
-    def _pod(self, place: Place, uid: str) -> Path:
+    def _pod(self, place: GroupHome, uid: str) -> Path:
         return _lab(place.top, self._owner) / f"pod{_word(uid)}"
 
 
@@ -206,7 +206,7 @@ def lab_limits(found: Found | None = None) -> Limits:
     """
     memory, pids = _free_memory(), _possible_processes()
     for place in (detect() if found is None else found).values():
-        if isinstance(place, Place):
+        if isinstance(place, GroupHome):
             left = groupfiles.limit(place, place.top) - (groupfiles.usage(place, place.top) or 0)
             memory = min(memory, left) if place.controller == "memory" else memory
             pids = min(pids, left) if place.controller == "pids" else pids
@@ -222,7 +222,7 @@ def _possible_processes() -> int:
     return min(int(Path("/proc/sys/kernel", name).read_text()) for name in names)
 
 
-def trial(place: Place) -> str:
+def trial(place: GroupHome) -> str:
     """Try a group of its own with a process in it, and remove both; why it fails, or nothing."""
     groups = Groups(str(uuid.uuid4()), {place.controller: place})
     limits = Limits(memory=64 << 20, pids=16)
@@ -256,7 +256,7 @@ def crowded_groups(owner: str) -> list[Path]:
     """
     found = []
     for group in lab_groups(owner):
-        place = Place("pids", 2, group)  # its files have the same names in v1
+        place = GroupHome("pids", 2, group)  # its files have the same names in v1
         pods = [entry for entry in sorted(group.iterdir()) if entry.is_dir()]
         found += [
             each

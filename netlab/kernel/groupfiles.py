@@ -15,7 +15,7 @@ from pathlib import Path
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files
-from netlab.kernel.hierarchies import Place
+from netlab.kernel.hierarchies import GroupHome
 
 UNLIMITED = 1 << 62
 """This or more stands for no limit."""
@@ -37,14 +37,14 @@ _EVENTS = {
 }  # fmt: skip
 
 
-def limit(place: Place, group: Path) -> int:
+def limit(place: GroupHome, group: Path) -> int:
     """What a group may have; `UNLIMITED` or more when nobody has said."""
     file = _LIMITS.get((place.controller, place.version))
     text = read(group / file) if file else None
     return UNLIMITED if text is None or text == "max" else int(text)
 
 
-def set_limit(place: Place, group: Path, value: int) -> None:
+def set_limit(place: GroupHome, group: Path, value: int) -> None:
     """Limit a group, and what it may swap out along with it; raises `OSError`.
 
     In v1 the buffers of TCP connections are counted by themselves, and only where they are limited.
@@ -66,14 +66,14 @@ def set_limit(place: Place, group: Path, value: int) -> None:
         files.tell(swap_alone, "0")
 
 
-def usage(place: Place, group: Path) -> int | None:
+def usage(place: GroupHome, group: Path) -> int | None:
     """What a group has now; None where nothing counts it."""
     file = _USAGE.get((place.controller, place.version))
     text = read(group / file) if file else None
     return int(text) if text else None
 
 
-def events(place: Place, group: Path) -> int:
+def events(place: GroupHome, group: Path) -> int:
     """How often the group's processes were killed, or not started, for a limit."""
     file, key = _EVENTS.get((place.controller, place.version), ("", ""))
     return fields(group / file).get(key, 0)

@@ -21,7 +21,7 @@ from msgspec import Struct
 CONTROLLERS = ("memory", "pids", "cpu")
 
 
-class Mount(Struct, frozen=True):
+class HierarchyMount(Struct, frozen=True):
     """A mounted hierarchy: `words` are its options, among them v1's controllers.
 
     `root` is the group that lies at `top`, as seen from this process's own cgroup namespace.
@@ -41,7 +41,7 @@ class Tree(Struct, frozen=True):
     handed_on: frozenset[str]
 
 
-class Place(Struct, frozen=True):
+class GroupHome(Struct, frozen=True):
     """Where groups can be made that bound, or share out, what `controller` counts."""
 
     controller: str
@@ -63,15 +63,15 @@ class Lacking(Struct, frozen=True):
         return self.reason
 
 
-Found = Mapping[str, Place | Lacking]
+Found = Mapping[str, GroupHome | Lacking]
 
 
-def mounts(mountinfo: str) -> list[Mount]:
+def mounts(mountinfo: str) -> list[HierarchyMount]:
     """The hierarchies in the text of /proc/PID/mountinfo, in its order."""
     return list(_mounts(mountinfo))
 
 
-def _mounts(mountinfo: str) -> Iterator[Mount]:
+def _mounts(mountinfo: str) -> Iterator[HierarchyMount]:
     for line in mountinfo.splitlines():
         if " - cgroup" not in line:
             continue
@@ -81,11 +81,15 @@ def _mounts(mountinfo: str) -> Iterator[Mount]:
             major, minor = map(int, fields[2].split(":"))
             top = Path(fields[4].encode("latin-1").decode("unicode_escape"))
             words = frozenset((*fields[5].split(","), *options.split(",")))
-            yield Mount(top, 2 if kind == "cgroup2" else 1, words, (major, minor), fields[3])
+            yield HierarchyMount(
+                top, 2 if kind == "cgroup2" else 1, words, (major, minor), fields[3]
+            )
 
 
 def found(
-    mounted: Sequence[Mount], tree: Callable[[Path], Tree], writable: Callable[[Path], bool]
+    mounted: Sequence[HierarchyMount],
+    tree: Callable[[Path], Tree],
+    writable: Callable[[Path], bool],
 ) -> Found:
     """Where each of `CONTROLLERS` can be had, or why not.
 
@@ -96,10 +100,10 @@ def found(
 
 def _place(
     name: str,
-    mounted: Sequence[Mount],
+    mounted: Sequence[HierarchyMount],
     tree: Callable[[Path], Tree],
     writable: Callable[[Path], bool],
-) -> Place | Lacking:
+) -> GroupHome | Lacking:
     lacking = Lacking(name, f"no mounted control groups have the {name} controller")
     for mount in mounted:
         if name not in (mount.words if mount.version == 1 else tree(mount.top).available):
@@ -112,7 +116,7 @@ def _place(
         elif mount.version == 2 and name not in tree(mount.top).handed_on:
             lacking = _not_handed_on(name, mount.top / "cgroup.subtree_control")
         else:
-            return Place(name, mount.version, mount.top)
+            return GroupHome(name, mount.version, mount.top)
     return lacking
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from netlab.kernel import nlattr
-from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message
+from netlab.kernel.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NetlinkMessage
 from netlab.kernel.nlattr import packed
 from netlab.kernel.rtnetlink import ifinfmsg
 
@@ -45,7 +45,7 @@ _ROUTE_HEAD = struct.Struct("=BBBBBBBBI")
 Attributes = list[tuple[Any, ...]]
 
 
-def add_bridge(what: str, name: str, index: int, mac: str) -> Message:
+def add_bridge(what: str, name: str, index: int, mac: str) -> NetlinkMessage:
     """A bridge, up, without spanning tree and multicast snooping (both only cost time here)."""
     data: Attributes = [("IFLA_BR_STP_STATE", 0), ("IFLA_BR_MCAST_SNOOPING", 0)]
     attributes = [
@@ -67,7 +67,7 @@ def add_veth(
     peer_index: int,
     peer_mac: str,
     peer_netns: int,
-) -> Message:
+) -> NetlinkMessage:
     """A veth pair: this end here and up, a port of bridge `master`; the other in `peer_netns`.
 
     `peer_netns` is a descriptor of ours, read by the kernel when the message is sent. The kernel
@@ -88,16 +88,16 @@ def add_veth(
         + (packed(_IFLA_MASTER, nlattr.number(master)) if master is not None else b"")
         + packed(_IFLA_LINKINFO, packed(_IFLA_INFO_KIND, nlattr.text("veth")) + data)
     )
-    return Message(what, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
+    return NetlinkMessage(what, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body)
 
 
 def _link_head(index: int, flags: int = 0) -> bytes:
     return struct.pack("=BxHiII", 0, 0, index, flags, flags)
 
 
-def set_up(what: str, index: int) -> Message:
+def set_up(what: str, index: int) -> NetlinkMessage:
     """Bring a link up."""
-    return Message(what, RTM_NEWLINK, 0, _up_body(index))
+    return NetlinkMessage(what, RTM_NEWLINK, 0, _up_body(index))
 
 
 @lru_cache(maxsize=64)  # each pod has its lo and its eth0 brought up: the same two bodies
@@ -105,35 +105,35 @@ def _up_body(index: int) -> bytes:
     return _link("", RTM_NEWLINK, index, [], up=True).body
 
 
-def set_master(what: str, index: int, master: int) -> Message:
+def set_master(what: str, index: int, master: int) -> NetlinkMessage:
     """Make a link a port of the bridge `master` (0: of none)."""
     return _link(what, RTM_NEWLINK, index, [("IFLA_MASTER", master)])
 
 
-def set_mac(what: str, index: int, mac: str) -> Message:
+def set_mac(what: str, index: int, mac: str) -> NetlinkMessage:
     """Give a link its hardware address."""
     return _link(what, RTM_NEWLINK, index, [("IFLA_ADDRESS", mac)])
 
 
-def set_mtu(what: str, index: int, mtu: int) -> Message:
+def set_mtu(what: str, index: int, mtu: int) -> NetlinkMessage:
     """Set the largest packet that a link takes, in bytes."""
     return _link(what, RTM_NEWLINK, index, [("IFLA_MTU", mtu)])
 
 
-def rename(what: str, index: int, name: str) -> Message:
+def rename(what: str, index: int, name: str) -> NetlinkMessage:
     """Bring a link down and call it `name`; before Linux 6.2 one that is up keeps its name."""
     body = struct.pack("=BxHiII", 0, 0, index, 0, IFF_UP) + packed(_IFLA_IFNAME, nlattr.text(name))
-    return Message(what, RTM_NEWLINK, 0, body)
+    return NetlinkMessage(what, RTM_NEWLINK, 0, body)
 
 
-def delete_neighbour(what: str, index: int, ip: str) -> Message:
+def delete_neighbour(what: str, index: int, ip: str) -> NetlinkMessage:
     """Forget where `ip` is found on a link; fine when nobody knew."""
     family, content = _ip(ip)
     body = struct.pack("=BxxxiHBB", family, index, 0, 0, 0) + packed(_NDA_DST, content)
-    return Message(what, RTM_DELNEIGH, 0, body, frozenset({errno.ENOENT}))
+    return NetlinkMessage(what, RTM_DELNEIGH, 0, body, frozenset({errno.ENOENT}))
 
 
-def delete_link(what: str, index: int) -> Message:
+def delete_link(what: str, index: int) -> NetlinkMessage:
     """Delete a link, and with a veth its peer; fine when there is none."""
     gone = frozenset({errno.ENODEV})
     return _link(what, RTM_DELLINK, index, [], tolerate=gone)
@@ -141,7 +141,7 @@ def delete_link(what: str, index: int) -> Message:
 
 def add_address(
     what: str, index: int, address: str, *, flags: int = NLM_F_CREATE, passive: bool = False
-) -> Message:
+) -> NetlinkMessage:
     """`address` with its prefix length, on a link; an IPv6 one is usable at once (nodad).
 
     A `passive` one is answered for, but not chosen as a packet's source while there is another.
@@ -150,12 +150,12 @@ def add_address(
     return _address(what, RTM_NEWADDR, index, address, flags, tolerate, passive=passive)
 
 
-def delete_address(what: str, index: int, address: str) -> Message:
+def delete_address(what: str, index: int, address: str) -> NetlinkMessage:
     """Take an address from a link; fine when it has none such."""
     return _address(what, RTM_DELADDR, index, address, 0, frozenset({errno.EADDRNOTAVAIL}))
 
 
-def add_route(what: str, destination: str, index: int, gateway: str | None) -> Message:
+def add_route(what: str, destination: str, index: int, gateway: str | None) -> NetlinkMessage:
     """A route in the main table; `gateway` None is a route to what is on the link itself.
 
     It takes the place of another one to the same destination.
@@ -164,7 +164,7 @@ def add_route(what: str, destination: str, index: int, gateway: str | None) -> M
     return _route(what, RTM_NEWROUTE, destination, index, gateway, flags, frozenset())
 
 
-def delete_route(what: str, destination: str, index: int, gateway: str | None) -> Message:
+def delete_route(what: str, destination: str, index: int, gateway: str | None) -> NetlinkMessage:
     """Take a route from the main table; fine when there is none such."""
     return _route(
         what, RTM_DELROUTE, destination, index, gateway, 0, frozenset({errno.ESRCH, errno.ENODEV})
@@ -184,7 +184,7 @@ def _link(
     up: bool = False,
     flags: int = 0,
     tolerate: frozenset[int] = frozenset(),
-) -> Message:
+) -> NetlinkMessage:
     message = ifinfmsg()
     message["index"] = index
     if up:
@@ -202,7 +202,7 @@ def _address(
     tolerate: frozenset[int],
     *,
     passive: bool = False,
-) -> Message:
+) -> NetlinkMessage:
     # By hand, and not by pyroute2, as the routes are: there are some for each pod.
     ip, _, length = address.partition("/")
     family, content = _ip(ip)
@@ -214,7 +214,7 @@ def _address(
         # IPv6 avoids what is no longer preferred. IPv4 takes the address that the gateway's range
         # belongs to, else the first: a narrower scope would put this one there.
         body += packed(_IFA_CACHEINFO, struct.pack("=IIII", 0, _FOREVER, 0, 0))
-    return Message(what, kind, flags, body, tolerate)
+    return NetlinkMessage(what, kind, flags, body, tolerate)
 
 
 def _route(
@@ -225,7 +225,7 @@ def _route(
     gateway: str | None,
     flags: int,
     tolerate: frozenset[int],
-) -> Message:
+) -> NetlinkMessage:
     network, _, length = destination.partition("/")
     family, content = _ip(network)
     scope = _RT_SCOPE_UNIVERSE if gateway or family == socket.AF_INET6 else _RT_SCOPE_LINK
@@ -235,7 +235,7 @@ def _route(
         body += packed(_RTA_DST, content)
     if gateway:
         body += packed(_RTA_GATEWAY, _ip(gateway)[1])
-    return Message(what, kind, flags, body, tolerate)
+    return NetlinkMessage(what, kind, flags, body, tolerate)
 
 
 def _ip(text: str) -> tuple[int, bytes]:
@@ -246,7 +246,7 @@ def _ip(text: str) -> tuple[int, bytes]:
 
 def _encoded(
     what: str, kind: int, flags: int, message: Any, tolerate: frozenset[int] = frozenset()
-) -> Message:
+) -> NetlinkMessage:
     message["header"]["type"] = kind
     message.encode()
-    return Message(what, kind, flags, bytes(message.data[_HEADER_SIZE:]), tolerate)
+    return NetlinkMessage(what, kind, flags, bytes(message.data[_HEADER_SIZE:]), tolerate)

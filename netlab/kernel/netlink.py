@@ -50,7 +50,7 @@ _ATTRIBUTE = struct.Struct("=HH")
 _SEND_LIMIT = 64 * 1024
 
 
-class Message(Struct, frozen=True):
+class NetlinkMessage(Struct, frozen=True):
     """One request: what it is for (in an error's words), its type, flags and body.
 
     `body` is everything after the netlink header. Errors in `tolerate` count as success.
@@ -63,7 +63,7 @@ class Message(Struct, frozen=True):
     tolerate: frozenset[int] = frozenset()
 
 
-class Reply(Struct, frozen=True):
+class NetlinkReply(Struct, frozen=True):
     """One message of a dump: its type, and all of it with its header, as pyroute2 decodes it."""
 
     kind: int
@@ -100,13 +100,13 @@ class NetlinkSocket:
     ) -> None:
         self.close()
 
-    def request(self, messages: Sequence[Message]) -> None:
+    def request(self, messages: Sequence[NetlinkMessage]) -> None:
         """Send and wait; raises for the first message that was refused."""
         for _, error in self.attempt(messages):
             raise error
 
     def attempt(
-        self, messages: Sequence[Message]
+        self, messages: Sequence[NetlinkMessage]
     ) -> list[tuple[int, KernelRefused | EnvironmentLacks]]:
         """Send and wait; the refusals, each with its message's position.
 
@@ -122,7 +122,7 @@ class NetlinkSocket:
                     refusals.append((start + sequence - base, _refusal(message, code, detail)))
         return refusals
 
-    def _encode(self, messages: Sequence[Message]) -> bytes:
+    def _encode(self, messages: Sequence[NetlinkMessage]) -> bytes:
         out = bytearray()
         for message in messages:
             self._sequence += 1
@@ -145,14 +145,14 @@ class NetlinkSocket:
                 if sequence == last:
                     return
 
-    def dump(self, kind: int, body: bytes) -> list[Reply]:
+    def dump(self, kind: int, body: bytes) -> list[NetlinkReply]:
         """Ask for everything of a kind (an RTM_GET type with its fixed header as `body`).
 
         A dump that changes while it is read is read again by the kernel's own rules; the little
         that could be missed is caught by the next reading.
         """
         self._ask(kind, NLM_F_DUMP, body)
-        replies: list[Reply] = []
+        replies: list[NetlinkReply] = []
         while True:
             for reply, flags, sequence, content in _split(self._socket.recv(1 << 20)):
                 if sequence != self._sequence:
@@ -161,10 +161,12 @@ class NetlinkSocket:
                     return replies
                 if reply == _NLMSG_ERROR:
                     code = -_ERROR.unpack_from(content)[0]
-                    raise _refusal(Message("list", kind, 0, b""), code, _extended(flags, content))
+                    raise _refusal(
+                        NetlinkMessage("list", kind, 0, b""), code, _extended(flags, content)
+                    )
                 replies.append(_whole(reply, flags, sequence, content))
 
-    def get(self, kind: int, body: bytes) -> Reply | None:
+    def get(self, kind: int, body: bytes) -> NetlinkReply | None:
         """Ask for one thing of a kind; None when there is none such."""
         self._ask(kind, 0, body)
         while True:
@@ -176,7 +178,7 @@ class NetlinkSocket:
                 code = -_ERROR.unpack_from(content)[0]
                 if code in (errno.ENODEV, errno.ENOENT):
                     return None
-                raise _refusal(Message("get", kind, 0, b""), code, _extended(flags, content))
+                raise _refusal(NetlinkMessage("get", kind, 0, b""), code, _extended(flags, content))
 
     def _ask(self, kind: int, flags: int, body: bytes) -> None:
         self._sequence += 1
@@ -185,7 +187,7 @@ class NetlinkSocket:
         self._socket.send(head + body)
 
 
-def _portions(messages: Sequence[Message]) -> Iterator[tuple[int, int]]:
+def _portions(messages: Sequence[NetlinkMessage]) -> Iterator[tuple[int, int]]:
     """(start, count) of runs that fit one send."""
     start, size = 0, 0
     for position, message in enumerate(messages):
@@ -207,9 +209,9 @@ def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _whole(reply: int, flags: int, sequence: int, content: bytes) -> Reply:
+def _whole(reply: int, flags: int, sequence: int, content: bytes) -> NetlinkReply:
     header = _HEADER.pack(_HEADER.size + len(content), reply, flags, sequence, 0)
-    return Reply(reply, header + content)
+    return NetlinkReply(reply, header + content)
 
 
 def _extended(flags: int, body: bytes) -> str:
@@ -226,7 +228,7 @@ def _extended(flags: int, body: bytes) -> str:
     return ""
 
 
-def _refusal(message: Message, code: int, detail: str) -> KernelRefused | EnvironmentLacks:
+def _refusal(message: NetlinkMessage, code: int, detail: str) -> KernelRefused | EnvironmentLacks:
     text = f"cannot {message.what}: {os.strerror(code)}" + (f" ({detail})" if detail else "")
     if code in (errno.EPERM, errno.EACCES):
         return EnvironmentLacks(text, hint="run netlab with sudo")

@@ -30,7 +30,7 @@ from netlab.kernel import (
     userns,
 )
 from netlab.kernel.finding import Finding
-from netlab.kernel.hierarchies import Found, Lacking, Place
+from netlab.kernel.hierarchies import Found, GroupHome, Lacking
 from netlab.kernel.netlink import NetlinkSocket
 
 LITTLE = 64 << 10
@@ -212,9 +212,9 @@ def bounds(found: Found) -> list[Finding]:
     ]
 
 
-def _bound(controller: str, place: Place | Lacking) -> Finding:
+def _bound(controller: str, place: GroupHome | Lacking) -> Finding:
     name = f"{controller} bound"
-    if isinstance(place, Place):
+    if isinstance(place, GroupHome):
         reason = cgroups.trial(place)
         if not reason:
             return Finding(name, True, f"each pod and the lab, by {place}", required=False)

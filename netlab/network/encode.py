@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netlab.kernel import bridgeport, messages
-from netlab.kernel.netlink import Message
+from netlab.kernel.netlink import NetlinkMessage
 from netlab.network.operations import (
     AddAddress,
     AddBridge,
@@ -53,7 +53,7 @@ NETLINK = (
 """The operations that are netlink messages; the others are made otherwise."""
 
 
-def message(operation: Operation, descriptor: Callable[[str], int]) -> Message:
+def message(operation: Operation, descriptor: Callable[[str], int]) -> NetlinkMessage:
     """The message for one of `NETLINK`; `descriptor` opens the namespace a peer goes to."""
     match operation:
         case AddVeth():
@@ -75,7 +75,7 @@ def message(operation: Operation, descriptor: Callable[[str], int]) -> Message:
             return _change(operation)
 
 
-def _add_veth(operation: AddVeth, descriptor: Callable[[str], int]) -> Message:
+def _add_veth(operation: AddVeth, descriptor: Callable[[str], int]) -> NetlinkMessage:
     link, peer = operation.link, operation.link.peer
     if peer is None:
         raise ValueError(f"{link.name} is planned at its other end")
@@ -92,7 +92,7 @@ def _add_veth(operation: AddVeth, descriptor: Callable[[str], int]) -> Message:
     )
 
 
-def _port(operation: Operation) -> Message:
+def _port(operation: Operation) -> NetlinkMessage:
     match operation:
         case SetPort(where, name, index, port):
             return bridgeport.set_port(
@@ -117,7 +117,7 @@ def _port(operation: Operation) -> Message:
             raise TypeError(f"{type(operation).__name__} is not about a port")
 
 
-def _change(operation: Operation) -> Message:
+def _change(operation: Operation) -> NetlinkMessage:
     match operation:
         case SetMaster(where, name, index, master, master_index):
             what = f"make {name} in {where} a port of {master}"

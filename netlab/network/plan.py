@@ -34,7 +34,7 @@ from netlab.network.model import (
     Sysctl,
 )
 from netlab.network.sysctls import CLIENT, FABRIC, INTERNET, NODE, POD, families
-from netlab.objects.lab import Client, Lab, Node
+from netlab.objects.lab import ExternalClient, Lab, Node
 
 # What the world outside answers by: addresses set aside for documentation.
 PUBLIC_ADDRESSES = ("198.51.100.1/32", "2001:db8:6464::1/128")
@@ -152,7 +152,7 @@ def announced(ip: str) -> str:
     return f"{ip}/{ipaddress.ip_address(ip).max_prefixlen}"
 
 
-def client(lab: Lab, entry: Client) -> Namespace:
+def client(lab: Lab, entry: ExternalClient) -> Namespace:
     """A machine outside, on the external network alone."""
     name = node_name(lab, entry.name)
     link = _uplink(name, names.NODE_LINK, entry.ips, lab.external.cidrs)

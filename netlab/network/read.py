@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from netlab.kernel import bridgeport, messages, netns, paths, sysctl
 from netlab.kernel import neighbours as kernel_neighbours
-from netlab.kernel.netlink import NetlinkSocket, Reply
+from netlab.kernel.netlink import NetlinkReply, NetlinkSocket
 from netlab.kernel.rtnetlink import ifaddrmsg, ifinfmsg, rtmsg
 from netlab.network import masquerade
 from netlab.network.model import (
@@ -122,7 +122,7 @@ def _link_request(index: int) -> bytes:
     return struct.pack("=BxHiII", 0, 0, index, 0, 0)
 
 
-def _index(reply: Reply) -> int:
+def _index(reply: NetlinkReply) -> int:
     return int(struct.unpack_from("=i", reply.data, 16 + 4)[0])
 
 

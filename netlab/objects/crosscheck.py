@@ -18,7 +18,7 @@ from netlab.objects.yamltext import Document
 _TAKEN = ((1, "default/kubernetes"), (10, "kube-system/kube-dns"))
 
 
-class Entry(Struct, frozen=True):
+class InputObject(Struct, frozen=True):
     """One object of the input: what became of it, and where it stands."""
 
     file: str
@@ -35,10 +35,10 @@ class Entry(Struct, frozen=True):
         return f"{self.file}:{self.line(('metadata', 'name'))}"
 
 
-Found = Iterator[tuple[Entry, FieldProblem]]
+Found = Iterator[tuple[InputObject, FieldProblem]]
 
 
-def cross_problems(entries: list[Entry]) -> Found:
+def cross_problems(entries: list[InputObject]) -> Found:
     """Everything wrong between the objects of an input."""
     labs = [entry for entry in entries if entry.intake.kind == "Lab"]
     if len(labs) > 1:  # whose objects are whose cannot be told: all else would be guessed
@@ -54,8 +54,8 @@ def cross_problems(entries: list[Entry]) -> Found:
             yield from ((entry, problem) for problem in _in_lab(entry.intake, lab))
 
 
-def _duplicates(entries: list[Entry]) -> Found:
-    seen: dict[tuple[str, str, str], Entry] = {}
+def _duplicates(entries: list[InputObject]) -> Found:
+    seen: dict[tuple[str, str, str], InputObject] = {}
     for entry in entries:
         identity = _identity(entry.intake)
         if identity is None or entry.intake.kind == "Lab":
@@ -82,15 +82,15 @@ def _identity(taken: Intake) -> tuple[str, str, str] | None:
     return taken.kind, str(space), str(name)
 
 
-def _second_labs(labs: list[Entry]) -> Found:
+def _second_labs(labs: list[InputObject]) -> Found:
     for entry in labs[1:]:
         message = "a second Lab: one input describes one lab"
         hint = f"the first is at {labs[0]}: bring each up by itself"
         yield entry, FieldProblem(("kind",), message, hint)
 
 
-def _node_ports(services: list[Entry]) -> Found:
-    taken: dict[tuple[str, int], Entry] = {}
+def _node_ports(services: list[InputObject]) -> Found:
+    taken: dict[tuple[str, int], InputObject] = {}
     for entry in services:
         for path, protocol, number in _ports_of(entry.intake):
             first = taken.setdefault((protocol, number), entry)
@@ -110,13 +110,13 @@ def _ports_of(taken: Intake) -> Iterator[tuple[Path, str, int]]:
             yield ("spec", "ports", index, "nodePort"), port["protocol"], port["nodePort"]
 
 
-def _taker(entry: Entry) -> str:
+def _taker(entry: InputObject) -> str:
     name = (entry.intake.sound.get("metadata") or {}).get("name")
     return f"Service {name} has it, at {entry}"
 
 
-def _cluster_ips(services: list[Entry]) -> Found:
-    taken: dict[str, Entry] = {}
+def _cluster_ips(services: list[InputObject]) -> Found:
+    taken: dict[str, InputObject] = {}
     for entry in services:
         for path, text in _addresses_of(entry.intake):
             first = taken.setdefault(text, entry)

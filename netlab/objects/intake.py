@@ -15,7 +15,7 @@ from netlab.objects.kinds import BY_KIND, KINDS
 from netlab.objects.lab import API_VERSION, Lab, lab_from_object
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, did_you_mean, invalid, quote, required
-from netlab.objects.yamltext import Document, Node
+from netlab.objects.yamltext import Document, YamlNode
 
 if TYPE_CHECKING:
     from netlab.objects.pathcheck import PathCheck
@@ -198,7 +198,7 @@ def _shape_hint(message: str) -> str | None:
     return None
 
 
-def _scalar_hint(message: str, node: Node) -> str | None:
+def _scalar_hint(message: str, node: YamlNode) -> str | None:
     text = str(node.value)
     if message.startswith("must be a string") and node.plain:
         return f'write it in quotes: "{text}"' if text else None

@@ -12,8 +12,8 @@ from netlab.objects.meta import Object
 from netlab.objects.pools import NONE, AddressRange, external_ips, load_balancer_pools
 from netlab.objects.ranges import (
     FIRST_NODE,
+    AddressPool,
     Family,
-    Pool,
     addresses,
     client_entries,
     families,
@@ -27,9 +27,9 @@ from netlab.objects.validate_lab import NAME_FIELDS, lab_problems
 
 __all__ = [
     "API_VERSION",
-    "Client",
     "Dns",
     "External",
+    "ExternalClient",
     "Lab",
     "Node",
     "Proxy",
@@ -62,7 +62,7 @@ class Node(Struct, frozen=True):
     taints: tuple[dict[str, str], ...] = ()
 
 
-class Client(Struct, frozen=True):
+class ExternalClient(Struct, frozen=True):
     """A machine outside the cluster, on the external network alone."""
 
     name: str
@@ -78,7 +78,7 @@ class External(Struct, frozen=True):
     """
 
     cidrs: tuple[str, ...]
-    clients: tuple[Client, ...]
+    clients: tuple[ExternalClient, ...]
     gateway_ips: tuple[str, ...]
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     upstream: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ def _nodes(
 ) -> tuple[Node, ...]:
     internal = [split(entry.get("internalIP")) for entry in written]
     taken = [address for row in internal for address in row]
-    pools = [Pool(cidr, taken) for cidr in ranges(spec, "nodeNetwork")]
+    pools = [AddressPool(cidr, taken) for cidr in ranges(spec, "nodeNetwork")]
     internal_ips = addresses(internal, pools, FIRST_NODE)
     pod_cidrs = _pod_cidrs(ranges(spec, "podCIDR"), written)
     only_control_planes = all(entry.get("role") == "control-plane" for entry in written)
@@ -246,7 +246,8 @@ def _external(spec: Mapping[str, Any], client_ips: list[tuple[str, ...]]) -> Ext
     return External(
         cidrs=cidrs,
         clients=tuple(
-            Client(client["name"], ips) for client, ips in zip(clients, client_ips, strict=True)
+            ExternalClient(client["name"], ips)
+            for client, ips in zip(clients, client_ips, strict=True)
         ),
         gateway_ips=tuple(nth_address(cidr, 1) for cidr in cidrs),
         names=_names(spec),

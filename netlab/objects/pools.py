@@ -15,9 +15,9 @@ from msgspec import Struct
 from netlab.objects.ranges import (
     FIRST_CLIENT,
     FIRST_NODE,
+    AddressPool,
     Family,
     Network,
-    Pool,
     addresses,
     client_entries,
     node_entries,
@@ -94,7 +94,7 @@ def external_ips(
     clients = [split(one.get("ip")) for one in client_entries(spec.get("external") or {})]
     nodes = [split(one.get("externalIP")) for one in node_entries(spec.get("nodes"))]
     taken = [address for row in (*clients, *nodes) for address in row]
-    free = [Pool(cidr, taken) for cidr in ranges(spec, "external.cidr")]
+    free = [AddressPool(cidr, taken) for cidr in ranges(spec, "external.cidr")]
     clients = addresses(clients, free, FIRST_CLIENT)
     return clients, addresses(nodes, free, FIRST_NODE)
 

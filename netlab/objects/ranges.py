@@ -71,7 +71,7 @@ def nth_address(cidr: str, n: int) -> str:
     return str(ipaddress.ip_network(cidr)[n])
 
 
-class Pool:
+class AddressPool:
     """The addresses of one range that are still free; `take` gives the next, None when out."""
 
     def __init__(self, cidr: str, taken: Iterable[str]) -> None:
@@ -94,13 +94,13 @@ def _same(address: str, cidr: str) -> bool:
 
 
 def addresses(
-    written: Iterable[tuple[str, ...]], pools: Iterable[Pool], first: Mapping[int, int]
+    written: Iterable[tuple[str, ...]], pools: Iterable[AddressPool], first: Mapping[int, int]
 ) -> list[tuple[str, ...]]:
     """For each row of written addresses the full row: one of every pool's family.
 
     A family that the row lacks is taken from its pool (left out when the pool is exhausted).
     """
-    by_family: dict[Family, Pool] = {
+    by_family: dict[Family, AddressPool] = {
         ("IPv6" if pool.network.version == 6 else "IPv4"): pool for pool in pools
     }
     full: list[tuple[str, ...]] = []

@@ -43,7 +43,7 @@ _COLLECTION_TAGS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!")
 _MAX_DIGITS = 1000
 
 
-class Node:
+class YamlNode:
     """One value as it stands in the text: `value` is a str, a list of nodes, or pairs of nodes."""
 
     __slots__ = ("kind", "line", "plain", "tag", "value")
@@ -64,7 +64,7 @@ class Trouble(Struct, frozen=True):
 class Document(Struct):
     """One YAML document: its value, and where everything in it stands."""
 
-    root: Node
+    root: YamlNode
     value: Any = None
     troubles: list[Trouble] = field(default_factory=list)
 
@@ -72,12 +72,12 @@ class Document(Struct):
         """The line of a field; of the deepest part of the path that exists, if it does not."""
         return self._find(path)[1]
 
-    def scalar(self, path: Path) -> Node | None:
+    def scalar(self, path: Path) -> YamlNode | None:
         """The scalar at exactly this path, to see how it was written."""
         node, _, missing = self._find(path)
         return node if not missing and node.kind == "scalar" else None
 
-    def _find(self, path: Path) -> tuple[Node, int, bool]:
+    def _find(self, path: Path) -> tuple[YamlNode, int, bool]:
         node, line = self.root, self.root.line
         for part in path:
             step = _step(node, part)
@@ -87,7 +87,7 @@ class Document(Struct):
         return node, line, False
 
 
-def _step(node: Node, part: str | int) -> tuple[Node, int] | None:
+def _step(node: YamlNode, part: str | int) -> tuple[YamlNode, int] | None:
     if node.kind == "mapping":
         for key, value in node.value:
             if key.kind == "scalar" and key.value == part:
@@ -159,10 +159,10 @@ class _Composer:
     def __init__(self, chunk: str, first_line: int) -> None:
         self._events = yaml.parse(chunk, Loader=_LOADER)
         self._first_line = first_line
-        self._anchors: dict[str, Node] = {}
-        self._open: list[Node] = []
+        self._anchors: dict[str, YamlNode] = {}
+        self._open: list[YamlNode] = []
 
-    def documents(self) -> Iterator[Node]:
+    def documents(self) -> Iterator[YamlNode]:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 self._anchors = {}
@@ -175,7 +175,7 @@ class _Composer:
             elif isinstance(event, yaml.NodeEvent) and (root := self._node(event)):
                 yield root
 
-    def _node(self, event: Any) -> Node | None:
+    def _node(self, event: Any) -> YamlNode | None:
         """Hang the event's node into the open collection; return it when it is a whole document."""
         line = self._first_line + event.start_mark.line
         if isinstance(event, yaml.AliasEvent):
@@ -193,7 +193,7 @@ class _Composer:
             return None
         return None if self._open else node
 
-    def _alias(self, name: str, line: int) -> Node:
+    def _alias(self, name: str, line: int) -> YamlNode:
         node = self._anchors.get(name)
         if node is None:
             hint = "quote a value that begins with *"
@@ -203,11 +203,11 @@ class _Composer:
         return node
 
 
-def _node_of(event: Any, line: int) -> Node:
+def _node_of(event: Any, line: int) -> YamlNode:
     if isinstance(event, yaml.ScalarEvent):
-        return Node("scalar", event.value, line, bool(event.implicit[0]), event.tag)
+        return YamlNode("scalar", event.value, line, bool(event.implicit[0]), event.tag)
     kind = "mapping" if isinstance(event, yaml.MappingStartEvent) else "sequence"
-    return Node(kind, [], line, False, event.tag)
+    return YamlNode(kind, [], line, False, event.tag)
 
 
 def _syntax_trouble(error: yaml.YAMLError, chunk: str, first_line: int) -> Trouble:
@@ -243,7 +243,7 @@ def _syntax_hint(words: str, line: str) -> str:
 # Nodes to values
 
 
-def _construct(root: Node) -> Document:
+def _construct(root: YamlNode) -> Document:
     document = Document(root)
     builder = _Builder(document.troubles)
     try:
@@ -264,7 +264,7 @@ class _Builder:
         self._troubles = troubles
         self._count = 0
 
-    def value(self, node: Node, path: Path) -> Any:
+    def value(self, node: YamlNode, path: Path) -> Any:
         self._count += 1
         if self._count > MAX_VALUES:
             raise _Refused(Trouble(node.line, f"holds more than {MAX_VALUES} values"))
@@ -278,13 +278,13 @@ class _Builder:
             return [self.value(one, (*path, index)) for index, one in enumerate(node.value)]
         return self._mapping(node, path)
 
-    def _complain(self, node: Node, path: Path, message: str, hint: str | None = None) -> None:
+    def _complain(self, node: YamlNode, path: Path, message: str, hint: str | None = None) -> None:
         self._troubles.append(Trouble(node.line, message, hint, path))
 
-    def _mapping(self, node: Node, path: Path) -> dict[str, Any]:
+    def _mapping(self, node: YamlNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
         lines: dict[str, int] = {}
-        merged: list[Node] = []
+        merged: list[YamlNode] = []
         for key, value in node.value:
             if key.kind != "scalar":
                 self._complain(key, path, "a field's name must be plain text", _key_hint(key))
@@ -300,7 +300,7 @@ class _Builder:
             self._merge(mapping, other, path)
         return mapping
 
-    def _merge(self, mapping: dict[str, Any], other: Node, path: Path) -> None:
+    def _merge(self, mapping: dict[str, Any], other: YamlNode, path: Path) -> None:
         """`<<: *base`: what the mapping itself does not say."""
         sources = other.value if other.kind == "sequence" else [other]
         for source in sources:
@@ -310,7 +310,7 @@ class _Builder:
             for name, value in self._mapping(source, path).items():
                 mapping.setdefault(name, value)
 
-    def _scalar(self, node: Node, path: Path) -> Any:
+    def _scalar(self, node: YamlNode, path: Path) -> Any:
         tag = node.tag
         if tag is not None and tag not in _PLAIN_TAGS:
             self._complain(node, path, f"the tag {tag} means nothing in a manifest")
@@ -321,7 +321,7 @@ class _Builder:
             self._octal_port(node, value, path)
         return value
 
-    def _octal_port(self, node: Node, value: int, path: Path) -> None:
+    def _octal_port(self, node: YamlNode, value: int, path: Path) -> None:
         digits = node.value.lstrip("0")
         if node.value.startswith("0") and digits.isdigit():
             self._complain(
@@ -332,7 +332,7 @@ class _Builder:
             )
 
 
-def _key_hint(key: Node) -> str | None:
+def _key_hint(key: YamlNode) -> str | None:
     if key.kind == "mapping":
         return "if this is a template ({{ … }}), render it first; if it is text, quote it"
     return None

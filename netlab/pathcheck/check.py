@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from netlab.errors import NetlabError
 from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.capture import Capture, InstrumentError
-from netlab.pathcheck.packets import Probe, ProbeNumbers
+from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.resolve import resolve
 from netlab.pathcheck.result import CheckResult, Status
@@ -37,7 +37,7 @@ class _Run(Struct):
 
     check: PathCheck
     trial: Trial | None = None
-    probes: list[Probe] = field(default_factory=list)
+    probes: list[ProbePacket] = field(default_factory=list)
     journeys: list[Journey] = field(default_factory=list)
     talk: Future[Talk] | None = None
     name_found: str = ""
@@ -176,7 +176,7 @@ class _Session:
 
     def _try(self, wanted: dict[int, int], runs: list[_Run]) -> None:
         """Send so many more probes for each run, in turn, and wait for what comes of them."""
-        sent: list[tuple[_Run, Probe]] = []
+        sent: list[tuple[_Run, ProbePacket]] = []
         for round_ in range(max(wanted.values(), default=0)):
             for run in runs:
                 if run.open and round_ < wanted.get(id(run), 0):
@@ -190,7 +190,7 @@ class _Session:
             place = _trial(run).place.name
             run.journeys.append(journey(probe, place, self._sightings, self._addresses))
 
-    def _send(self, run: _Run, sent: list[tuple[_Run, Probe]]) -> None:
+    def _send(self, run: _Run, sent: list[tuple[_Run, ProbePacket]]) -> None:
         trial = _trial(run)
         address, port = trial.targets[len(run.probes) % len(trial.targets)]
         source = source_address(trial.place.netns, address, port)
@@ -205,7 +205,7 @@ class _Session:
         run.probes.append(probe)
         sent.append((run, probe))
 
-    def _wait(self, sent: list[tuple[_Run, Probe]]) -> None:
+    def _wait(self, sent: list[tuple[_Run, ProbePacket]]) -> None:
         """Collect until every probe is answered or its time is over."""
         start = time.monotonic()
         waiting = [(start + _patience(run), run, probe) for run, probe in sent]

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 _PORTS = range(10240, 29952)
 
 
-class Probe(Struct, frozen=True):
+class ProbePacket(Struct, frozen=True):
     """One packet to send: from a place and address, to an address and port."""
 
     key: int
@@ -33,16 +33,16 @@ class ProbeNumbers(Struct):
     _port: int = field(default_factory=lambda: secrets.choice(_PORTS))
     _next: int = 0
 
-    def probe(self, proto: Literal["tcp", "udp"], src: str, dst: str, dport: int) -> Probe:
+    def probe(self, proto: Literal["tcp", "udp"], src: str, dst: str, dport: int) -> ProbePacket:
         """The next probe of this run."""
         number = self._next = self._next + 1
         sport = _PORTS[(self._port + number) % len(_PORTS)]
         # IP id 0 would be filled in by the kernel.
         ip_id = (number - 1) % 0xFFFF + 1
-        return Probe(self._prefix + number % 2**16, proto, src, sport, dst, dport, ip_id)
+        return ProbePacket(self._prefix + number % 2**16, proto, src, sport, dst, dport, ip_id)
 
 
-def build(probe: Probe) -> bytes:
+def build(probe: ProbePacket) -> bytes:
     """The probe as bytes from its IP header on, with checksums."""
     # Imported late: it takes 0.2 s, which only `netlab check` should pay.
     from scapy.layers.inet import IP, TCP, UDP
@@ -59,7 +59,7 @@ def build(probe: Probe) -> bytes:
     return bytes(head / UDP(sport=probe.sport, dport=probe.dport) / payload(probe))
 
 
-def payload(probe: Probe) -> bytes:
+def payload(probe: ProbePacket) -> bytes:
     """The text that carries a UDP probe's key; for DNS servers as a question they can answer."""
     token = f"netlab-{probe.key:08x}"
     if probe.dport != 53:

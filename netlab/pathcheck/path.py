@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from netlab.pathcheck.decode import RST, Observation, Packet, endpoint
-from netlab.pathcheck.packets import Probe
+from netlab.pathcheck.packets import ProbePacket
 
 Outcome = Literal["reachable", "refused", "unreachable", "timeout"]
 Addresses = Mapping[str, frozenset[str]]
@@ -45,7 +45,7 @@ class Journey(Struct, frozen=True):
     where that needs it.
     """
 
-    probe: Probe
+    probe: ProbePacket
     outcome: Outcome
     hops: tuple[Hop, ...] = ()
     dnats: tuple[Rewrite, ...] = ()
@@ -80,11 +80,11 @@ class Sightings(Struct):
             if incoming and (packet.key is None or packet.proto == "udp"):
                 self._incoming[seen.place, packet.source, packet.destination] = packet
 
-    def copies(self, probe: Probe) -> list[Observation]:
+    def copies(self, probe: ProbePacket) -> list[Observation]:
         """The probe on its way, in the order in which it passed."""
         return _without_replies(sorted(self._copies.get(probe.key, ()), key=lambda o: o.time))
 
-    def answer(self, probe: Probe, place: str) -> Packet | None:
+    def answer(self, probe: ProbePacket, place: str) -> Packet | None:
         """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an ICMP error.
 
         A sender that itself did NAT gets the answer in the rewritten addresses.
@@ -98,14 +98,14 @@ class Sightings(Struct):
                 return seen.packet
         return None
 
-    def stray_answer(self, probe: Probe, place: str) -> Packet | None:
+    def stray_answer(self, probe: ProbePacket, place: str) -> Packet | None:
         """An answer that reached the sender from an address it never asked."""
         for seen in self._about.get(probe.key, ()):
             if seen.place == place and not seen.outgoing and seen.packet.proto == "tcp":
                 return seen.packet
         return None
 
-    def _sent_as(self, probe: Probe, place: str) -> set[tuple[str, str]]:
+    def _sent_as(self, probe: ProbePacket, place: str) -> set[tuple[str, str]]:
         here = {
             (seen.packet.source, seen.packet.destination)
             for seen in self._copies.get(probe.key, ())
@@ -130,7 +130,7 @@ def _without_replies(seen: list[Observation]) -> list[Observation]:
     return forward
 
 
-def journey(probe: Probe, place: str, sightings: Sightings, addresses: Addresses) -> Journey:
+def journey(probe: ProbePacket, place: str, sightings: Sightings, addresses: Addresses) -> Journey:
     """The journey of a probe sent at `place`; `addresses` are those that each place owns."""
     copies = sightings.copies(probe)
     arrival = _arrival(copies, addresses)
@@ -151,7 +151,7 @@ def journey(probe: Probe, place: str, sightings: Sightings, addresses: Addresses
 
 
 def _outcome(
-    probe: Probe, place: str, sightings: Sightings, *, arrived: bool
+    probe: ProbePacket, place: str, sightings: Sightings, *, arrived: bool
 ) -> tuple[Outcome, str]:
     answer = sightings.answer(probe, place)
     if answer is None:
@@ -165,7 +165,7 @@ def _outcome(
 
 
 def _silence(
-    probe: Probe, place: str, sightings: Sightings, *, arrived: bool
+    probe: ProbePacket, place: str, sightings: Sightings, *, arrived: bool
 ) -> tuple[Outcome, str]:
     stray = sightings.stray_answer(probe, place)
     if stray is not None:

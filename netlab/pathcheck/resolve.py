@@ -16,7 +16,7 @@ _SECONDS = 1.0
 _NDOTS = 5
 
 
-class Found(Struct, frozen=True):
+class Resolved(Struct, frozen=True):
     """What a look-up found: the name that had the addresses, or why none has."""
 
     name: str
@@ -35,7 +35,7 @@ def candidates(name: str, namespace: str, domain: str) -> list[str]:
 
 def resolve(
     netns: Path | int, server: str, name: str, *, namespace: str, domain: str, version: int = 4
-) -> Found:
+) -> Resolved:
     """Look a name up from inside a namespace; the first candidate with an address counts."""
     start = time.monotonic()
     said: list[str] = []
@@ -43,15 +43,15 @@ def resolve(
         try:
             reply = _ask(netns, server, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
         except TimeoutError:
-            return Found(name, error=f"no answer from the DNS server {server} in {_SECONDS:g} s")
+            return Resolved(name, error=f"no answer from the DNS server {server} in {_SECONDS:g} s")
         except OSError as error:
-            return Found(name, error=f"the DNS server {server}: {error.strerror}")
+            return Resolved(name, error=f"the DNS server {server}: {error.strerror}")
         addresses = [str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA)]
         if addresses:
             took = (time.monotonic() - start) * 1000
-            return Found(candidate, tuple(addresses), took)
+            return Resolved(candidate, tuple(addresses), took)
         said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
-    return Found(name, error=f"the name does not resolve: {', '.join(said)}")
+    return Resolved(name, error=f"the name does not resolve: {', '.join(said)}")
 
 
 def _ask(netns: Path | int, server: str, name: str, qtype: int) -> DNSRecord:

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
 from netlab.pathcheck.decode import endpoint
-from netlab.pathcheck.packets import Probe, build
+from netlab.pathcheck.packets import ProbePacket, build
 
 _LONGEST_REPLY = 4096
 
@@ -41,7 +41,7 @@ class Senders:
         for sock in self._sockets.values():
             sock.close()
 
-    def send(self, netns: Path | int, probe: Probe) -> str:
+    def send(self, netns: Path | int, probe: ProbePacket) -> str:
         """Send a probe; "" or why the kernel would not.
 
         A packet that a rule drops in OUTPUT gives EPERM: that is no error but a silence, since
@@ -53,7 +53,7 @@ class Senders:
             return "" if error.errno == errno.EPERM else os.strerror(error.errno or 0)
         return ""
 
-    def _socket(self, netns: Path | int, probe: Probe) -> socket.socket:
+    def _socket(self, netns: Path | int, probe: ProbePacket) -> socket.socket:
         family = _family(probe.dst)
         key = (netns, family)
         if key not in self._sockets:

@@ -24,7 +24,7 @@ FALSE_ALARM = 1e-9
 MOST = 2400
 
 
-class Bounds(Struct, frozen=True):
+class FairBounds(Struct, frozen=True):
     """How many of `tries` may fall on one endpoint when the choice is fair."""
 
     tries: int
@@ -50,13 +50,13 @@ def _suffices(tries: int, endpoints: int, each: int) -> bool:
     return endpoints * missed <= FALSE_ALARM / 2
 
 
-def bounds(tries: int, endpoints: int) -> Bounds:
+def bounds(tries: int, endpoints: int) -> FairBounds:
     """The widest counts that a fair choice gives, by the computation above."""
     if endpoints < 2:
-        return Bounds(tries, tries, tries)
+        return FairBounds(tries, tries, tries)
     chances = [_chance(count, tries, endpoints) for count in range(tries + 1)]
     tail = FALSE_ALARM / (4 * endpoints)
-    return Bounds(tries, _reached(chances, tail), tries - _reached(chances[::-1], tail))
+    return FairBounds(tries, _reached(chances, tail), tries - _reached(chances[::-1], tail))
 
 
 def _reached(chances: list[float], tail: float) -> int:

@@ -27,7 +27,7 @@ NODE_PORTS = range(30000, 32768)
 _DRAWS = 64
 
 
-class Pool(Struct, frozen=True):
+class NumberPool(Struct, frozen=True):
     """A range of whole numbers, of which the first `reserved` are not chosen while others last."""
 
     numbers: range
@@ -44,13 +44,13 @@ class Pool(Struct, frozen=True):
         return next((n for part in (upper, lower) for n in part if not is_taken(n)), None)
 
 
-def _address_pool(cidr: str) -> Pool:
+def _address_pool(cidr: str) -> NumberPool:
     """All of a range but its first address (the network) and, for IPv4, its last (broadcast)."""
     network = ipaddress.ip_network(cidr)
     first = int(network.network_address) + 1
     # range() measures its length in a C integer: 2**62 addresses of an IPv6 range are enough.
     size = min(network.num_addresses - (2 if network.version == 4 else 1), 2**62)
-    return Pool(range(first, first + size), _band(size, step=16, most=256))
+    return NumberPool(range(first, first + size), _band(size, step=16, most=256))
 
 
 def _band(size: int, *, step: int, most: int) -> int:
@@ -95,7 +95,7 @@ class ServiceAllocator:
         self._families = tuple(ip_families)
         self._cidrs = dict(zip(ip_families, cidrs, strict=True))
         self._pools = {family: _address_pool(cidr) for family, cidr in self._cidrs.items()}
-        self._node_ports = Pool(node_ports, _band(len(node_ports), step=32, most=128))
+        self._node_ports = NumberPool(node_ports, _band(len(node_ports), step=32, most=128))
         self._addresses: set[str] = set()
         self._ports: set[int] = set()
         self._dice = dice or random.Random()

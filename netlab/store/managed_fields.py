@@ -46,7 +46,7 @@ _UNMANAGED_METADATA = frozenset(
 )  # fmt: skip
 
 
-class Entry(Struct, frozen=True):
+class ManagedFieldsEntry(Struct, frozen=True):
     """One manager's fields, changed by one operation through the object or a subresource."""
 
     manager: str
@@ -80,10 +80,10 @@ class Entry(Struct, frozen=True):
         return f'"{self.manager}"{place}{since}'
 
 
-def entries_of(obj: Object) -> list[Entry]:
+def entries_of(obj: Object) -> list[ManagedFieldsEntry]:
     """The managers that an object knows; none before the first apply."""
     return [
-        Entry(
+        ManagedFieldsEntry(
             entry["manager"],
             entry["operation"],
             FieldSet.from_v1(entry["fieldsV1"]),
@@ -134,7 +134,7 @@ def applied(
     schema = _schema_of(live)
     said = _within(config, subresource)
     fields = fields_of(_manageable(said, subresource), schema) if said else NOTHING
-    mine = Entry(manager, "Apply", fields, now, live["apiVersion"], subresource)
+    mine = ManagedFieldsEntry(manager, "Apply", fields, now, live["apiVersion"], subresource)
     known = entries_of(live)
     before = next((entry.fields for entry in known if entry.whose == mine.whose), NOTHING)
     others = [entry for entry in known if entry.whose != mine.whose]
@@ -163,14 +163,14 @@ def updated(
     if subresource == "status":
         return _with_managers(new, known, old)
     changed, gone = changes(_manageable(old), _manageable(new), _schema_of(old))
-    mine = Entry(manager, "Update", changed, now, old["apiVersion"], subresource)
+    mine = ManagedFieldsEntry(manager, "Update", changed, now, old["apiVersion"], subresource)
     left = [_without_taken(entry, mine, gone) for entry in known]
     if mine.whose not in {entry.whose for entry in left}:
         left.append(mine)
     return _with_managers(new, left, old)
 
 
-def _told(said: Managers, old: Object) -> list[Entry]:
+def _told(said: Managers, old: Object) -> list[ManagedFieldsEntry]:
     """The managers that a client wrote; those that there were, if it wrote none or nonsense."""
     if said == [{}]:
         return []
@@ -183,7 +183,9 @@ def _told(said: Managers, old: Object) -> list[Entry]:
     return found or entries_of(old)
 
 
-def _without_taken(entry: Entry, mine: Entry, gone: FieldSet) -> Entry:
+def _without_taken(
+    entry: ManagedFieldsEntry, mine: ManagedFieldsEntry, gone: FieldSet
+) -> ManagedFieldsEntry:
     """What is left of an entry after somebody's change, which may have been its own manager's."""
     if entry.whose == mine.whose:
         return replace(entry, fields=(entry.fields - gone) | mine.fields, time=mine.time)
@@ -211,14 +213,14 @@ def _manageable(obj: Object, subresource: str = "") -> Object:
     return {name: value for name, value in found.items() if value != {} or name != "metadata"}
 
 
-def _union(entries: Iterable[Entry]) -> FieldSet:
+def _union(entries: Iterable[ManagedFieldsEntry]) -> FieldSet:
     found = NOTHING
     for entry in entries:
         found |= entry.fields
     return found
 
 
-def _with_managers(obj: Object, entries: Iterable[Entry], old: Object) -> Object:
+def _with_managers(obj: Object, entries: Iterable[ManagedFieldsEntry], old: Object) -> Object:
     """An object with these managers; one whose fields stay as they were keeps its time."""
     before = {entry.whose: entry for entry in entries_of(old)}
     found = [
@@ -231,7 +233,7 @@ def _with_managers(obj: Object, entries: Iterable[Entry], old: Object) -> Object
     return {**obj, "metadata": {**metadata, "managedFields": found} if found else metadata}
 
 
-def _refuse_conflicts(others: Iterable[Entry], changed: FieldSet) -> None:
+def _refuse_conflicts(others: Iterable[ManagedFieldsEntry], changed: FieldSet) -> None:
     conflicts = [(entry, path) for entry in others for path in (entry.fields & changed).paths()]
     if conflicts:
         raise ApiError(
@@ -251,7 +253,7 @@ def _refuse_conflicts(others: Iterable[Entry], changed: FieldSet) -> None:
         )
 
 
-def _conflict_text(conflicts: list[tuple[Entry, str]]) -> str:
+def _conflict_text(conflicts: list[tuple[ManagedFieldsEntry, str]]) -> str:
     if len(conflicts) == 1:
         entry, path = conflicts[0]
         return f"Apply failed with 1 conflict: conflict with {entry}: {path}"

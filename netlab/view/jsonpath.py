@@ -34,12 +34,12 @@ _COMPARE = {
 }  # fmt: skip
 
 
-class Node(Struct, frozen=True):
+class TemplateNode(Struct, frozen=True):
     """A piece of a template: text, a path, or (with `body`) a loop over what a path finds."""
 
     text: str = ""
     path: tuple[Step, ...] | None = None
-    body: tuple[Node, ...] | None = None
+    body: tuple[TemplateNode, ...] | None = None
 
 
 def render(template: str, value: object) -> str:
@@ -55,7 +55,7 @@ def find(path: str, value: object) -> list[Any]:
     return _follow(_steps(bare), value)
 
 
-def _rendered(nodes: Sequence[Node], value: object) -> Iterator[str]:
+def _rendered(nodes: Sequence[TemplateNode], value: object) -> Iterator[str]:
     for node in nodes:
         if node.path is None:
             yield node.text
@@ -81,9 +81,9 @@ def _follow(path: Sequence[Step], value: object) -> list[Any]:
 # -- templates -----------------------------------------------------------------------------
 
 
-def parse(template: str) -> tuple[Node, ...]:
+def parse(template: str) -> tuple[TemplateNode, ...]:
     """A template taken apart."""
-    pieces: list[Node | str] = []
+    pieces: list[TemplateNode | str] = []
     end = 0
     for action in _ACTION.finditer(template):
         pieces.append(_plain(template[end : action.start()], template))
@@ -96,13 +96,13 @@ def parse(template: str) -> tuple[Node, ...]:
     return nodes
 
 
-def _plain(part: str, template: str) -> Node:
+def _plain(part: str, template: str) -> TemplateNode:
     if "{" in part:
         raise _broken(template, "unclosed action")
-    return Node(part)
+    return TemplateNode(part)
 
 
-def _action(content: str, template: str) -> Iterator[Node | str]:
+def _action(content: str, template: str) -> Iterator[TemplateNode | str]:
     """The nodes of what stands in one pair of braces; `range` and `end` as words."""
     at = 0
     while content[at:].strip():
@@ -110,31 +110,31 @@ def _action(content: str, template: str) -> Iterator[Node | str]:
         if not word:
             raise _broken(template, f"unrecognized character in action: {content[at:].strip()!r}")
         if word[3]:
-            yield Node(_unquoted(word[3]))
+            yield TemplateNode(_unquoted(word[3]))
         elif word[4]:
-            yield Node(path=_steps(word[4]))
+            yield TemplateNode(path=_steps(word[4]))
         else:
             yield word[1] or word[2]
         at = word.end()
 
 
 def _nested(
-    pieces: Sequence[Node | str], template: str, *, inside: bool = False
-) -> tuple[tuple[Node, ...], Sequence[Node | str]]:
+    pieces: Sequence[TemplateNode | str], template: str, *, inside: bool = False
+) -> tuple[tuple[TemplateNode, ...], Sequence[TemplateNode | str]]:
     """The nodes up to an `end`, loops with their bodies; and the pieces behind it."""
-    nodes: list[Node] = []
+    nodes: list[TemplateNode] = []
     while pieces:
         piece, pieces = pieces[0], pieces[1:]
-        if isinstance(piece, Node):
+        if isinstance(piece, TemplateNode):
             nodes.append(piece)
         elif piece == "end":
             return tuple(nodes), pieces if inside else ["end"]
         else:
-            if not pieces or not isinstance(pieces[0], Node) or pieces[0].path is None:
+            if not pieces or not isinstance(pieces[0], TemplateNode) or pieces[0].path is None:
                 raise _broken(template, "range without a path")
             over = pieces[0].path
             body, pieces = _nested(pieces[1:], template, inside=True)
-            nodes.append(Node(path=over, body=body))
+            nodes.append(TemplateNode(path=over, body=body))
     if inside:
         raise _broken(template, "not enough `end`s")
     return tuple(nodes), ()

@@ -17,13 +17,13 @@ from netlab.workload.frames import (
     frame,
     read_frame,
 )
-from netlab.workload.processes import Running
+from netlab.workload.processes import RunningProcess
 
 _CHANNELS: dict[Stream, int] = {"stdout": STDOUT, "stderr": STDERR}
 
 
 async def serve(
-    process: Running, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    process: RunningProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
     """Attach one client to a process until either ends; a client that dawdles holds it back.
 
@@ -52,7 +52,7 @@ async def serve(
         await process.detach(send)
 
 
-async def _take_input(process: Running, reader: asyncio.StreamReader) -> None:
+async def _take_input(process: RunningProcess, reader: asyncio.StreamReader) -> None:
     while (received := await read_frame(reader)) is not None:
         channel, data = received
         if channel == INPUT:

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.workload.catalogue import Catalogue, Port, Program, catalogue, env_named_in
+from netlab.workload.catalogue import Catalogue, ImagePort, Program, catalogue, env_named_in
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -115,7 +115,7 @@ def _server(
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
 
 
-def _wanted(port: Port, flags: Mapping[str, str]) -> bool:
+def _wanted(port: ImagePort, flags: Mapping[str, str]) -> bool:
     if port.if_flag:
         return _is_on(flags, port.if_flag)
     return not any(_is_on(flags, flag) for flag in port.unless_flags) or _is_on(flags, "http")
@@ -125,7 +125,7 @@ def _is_on(flags: Mapping[str, str], name: str) -> bool:
     return flags.get(name, "false") not in ("false", "0")
 
 
-def _number(port: Port, flags: Mapping[str, str], env: Mapping[str, str]) -> int:
+def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:
     """The port after flags (`--port=81`, `-listen=:81`) and environment, if they give a number."""
     for text in (flags.get(port.flag, ""), env.get(port.env, "")):
         found = _PORT_NUMBER.search(text)

@@ -22,7 +22,7 @@ class CatalogueError(ValueError):
     """catalogue.yaml contradicts its own description; a mistake of ours, found by the tests."""
 
 
-class Port(Struct, frozen=True):
+class ImagePort(Struct, frozen=True):
     """A port of a built-in server, and what flag or variable of the real one may move it."""
 
     port: int
@@ -39,7 +39,7 @@ class Program(Struct, frozen=True):
 
     match: tuple[str, ...]
     kind: ProgramKind = "server"
-    listen: tuple[Port, ...] = ()
+    listen: tuple[ImagePort, ...] = ()
     declared_ports: bool = False
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
@@ -156,13 +156,13 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Program:
     )
 
 
-def _port(name: str, entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Port:
+def _port(name: str, entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImagePort:
     _no_unknown(name, entry, _PORT_FIELDS)
     if entry["serve"] not in _SPOKEN:
         raise CatalogueError(f"{name}: serve is one of {', '.join(_SPOKEN)}")
     if entry["site"] not in sites:
         raise CatalogueError(f"{name}: there is no site {entry['site']}")
-    return Port(
+    return ImagePort(
         int(entry["port"]),
         entry["serve"],
         entry["site"],

@@ -61,7 +61,7 @@ class Flow(asyncio.Protocol):
         await self._ready.wait()
 
 
-class Input:
+class StdinPipe:
     """A process's standard input, from our side; a terminal's input also has the terminal."""
 
     def __init__(
@@ -73,11 +73,11 @@ class Input:
         self._tty = tty
 
     @staticmethod
-    async def of(descriptor: int, *, tty: bool) -> Input:
+    async def of(descriptor: int, *, tty: bool) -> StdinPipe:
         """Take over a descriptor (a pipe's end, or a terminal)."""
         file = os.fdopen(descriptor, "wb", buffering=0)
         transport, flow = await asyncio.get_running_loop().connect_write_pipe(Flow, file)
-        return Input(file, transport, flow, tty=tty)
+        return StdinPipe(file, transport, flow, tty=tty)
 
     async def write(self, data: bytes) -> None:
         """Write, waiting while the process does not read; dropped when it never will."""
@@ -139,7 +139,7 @@ class Output:
         self._transport.close()
 
 
-class Ends:
+class StdioEnds:
     """Our end and the process's end of its input and outputs; its ends are closed by `close`.
 
     All are the process's own: nothing of the machine's, not even /dev/null, as its inode would be

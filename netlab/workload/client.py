@@ -13,7 +13,7 @@ from netlab.kernel import process
 from netlab.workload import launch
 from netlab.workload.behaviour import sites_of
 from netlab.workload.calls import Calls
-from netlab.workload.ports import Place, Port, Ports
+from netlab.workload.ports import ListeningPlace, Port, Ports
 from netlab.workload.served import HealthAnswer, Json, Listener, ServedPod
 
 LogLine = tuple[float, str]
@@ -68,7 +68,7 @@ class ResponderClient(Calls):
         entries: list[Json] = []
         problems: dict[str, Problems] = {}
         for pod in pods:
-            opened, found = self._ports.open(pod.uid, Place(pod.netns, pod.ips), pod.ports)
+            opened, found = self._ports.open(pod.uid, ListeningPlace(pod.netns, pod.ips), pod.ports)
             if found:
                 problems[pod.uid] = found
             places = dict(zip(opened, itertools.count(len(sockets)), strict=False))
@@ -110,7 +110,7 @@ class ResponderClient(Calls):
             self._ports.close_others(uid, [_health_port(port) for port in answers])
             lacking = await self.call("health", uid=uid, answers=answers)
             opened, problems = self._ports.open(
-                uid, Place(netns, tuple(ips)), [_health_port(port) for port in lacking]
+                uid, ListeningPlace(netns, tuple(ips)), [_health_port(port) for port in lacking]
             )
             if opened:
                 new = {listener.port: answers[listener.port] for _, listener in opened}

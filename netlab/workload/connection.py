@@ -28,7 +28,7 @@ def plain_peer(name: object) -> Peer:
     return host.removeprefix("::ffff:") if "." in host else host, int(name[1])
 
 
-class Deadlines:
+class ConnectionDeadlines:
     """Closes connections that keep us waiting: one timer for all, as timers cost per request."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class HttpConnection(asyncio.Protocol):
     """One client's connection to a built-in web server."""
 
     def __init__(
-        self, site: Site, log: AccessLog, connections: Connections, deadlines: Deadlines
+        self, site: Site, log: AccessLog, connections: Connections, deadlines: ConnectionDeadlines
     ) -> None:
         self._site = site
         self._log = log

@@ -31,7 +31,7 @@ _REFUSED = (NetlabError, KeyError, OSError, ValueError, TypeError)
 """How a request fails that makes no sense, or that cannot be fulfilled."""
 
 
-class Session:
+class ControlSession:
     """One connection of a controller."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +58,7 @@ class Session:
 
 
 Operation = Callable[[Json], Awaitable[Any]]
-Stream = Callable[[Json, Session], Awaitable[None]]
+Stream = Callable[[Json, ControlSession], Awaitable[None]]
 
 
 class Control:
@@ -73,7 +73,7 @@ class Control:
 
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one controller until it goes; requests that wait do not hold up others."""
-        session = Session(reader, writer)
+        session = ControlSession(reader, writer)
         tasks: set[asyncio.Task[None]] = set()
         try:
             while line := await reader.readline():
@@ -90,7 +90,7 @@ class Control:
         finally:
             writer.close()
 
-    async def _answer(self, request: Json, session: Session) -> None:
+    async def _answer(self, request: Json, session: ControlSession) -> None:
         number = request.get("id")
         try:
             result = await self._operations[request["op"]](request)
@@ -98,7 +98,7 @@ class Control:
         except Exception as error:  # whatever it is, the caller waits for an answer
             session.send({"id": number, "error": refusal(error)})
 
-    async def _stream(self, request: Json, session: Session) -> None:
+    async def _stream(self, request: Json, session: ControlSession) -> None:
         try:
             await self._streams[request["op"]](request, session)
         except Exception as error:

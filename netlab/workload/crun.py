@@ -27,7 +27,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import process as processes
 from netlab.kernel.run import find
 from netlab.kernel.userns import IdRange
-from netlab.workload.child import Ends
+from netlab.workload.child import StdioEnds
 from netlab.workload.reaper import Child, Reaper
 
 _START_SECONDS = 30.0
@@ -48,7 +48,7 @@ class Started(Struct):
     """A process that runs, and our ends of its input and outputs."""
 
     child: Child
-    ends: Ends
+    ends: StdioEnds
 
 
 class Crun:
@@ -107,7 +107,7 @@ class Crun:
         stdin: bool,
         groups: Sequence[Path],
     ) -> Started:
-        ends = Ends(tty=process["terminal"], stdin=stdin)
+        ends = StdioEnds(tty=process["terminal"], stdin=stdin)
         ends.give_to(*self._owner_of(process["user"]))
         program = process["args"][0]
         try:
@@ -132,7 +132,12 @@ class Crun:
         return outside(user["uid"]), outside(user["gid"])
 
     async def _to_its_end(
-        self, argv: Sequence[str], place: Path, ends: Ends, groups: Sequence[Path], program: str
+        self,
+        argv: Sequence[str],
+        place: Path,
+        ends: StdioEnds,
+        groups: Sequence[Path],
+        program: str,
     ) -> None:
         log = place / "log"
         code = await self._ended(self._spawn(argv, log, ends, groups), _START_SECONDS)
@@ -143,7 +148,7 @@ class Crun:
         self,
         argv: Sequence[str],
         log: Path | None = None,
-        ends: Ends | None = None,
+        ends: StdioEnds | None = None,
         groups: Sequence[Path] = (),
     ) -> Child:
         state = str(self._directory / "state")

@@ -23,7 +23,7 @@ _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]*)?\Z")
 
 
-class Malformed(Exception):
+class MalformedRequest(Exception):
     """The bytes are no acceptable request: answer `status` and close."""
 
     def __init__(self, status: int) -> None:
@@ -162,7 +162,7 @@ class RequestParser:
         try:
             while (request := self._next()) is not None:
                 complete.append(request)
-        except Malformed as error:
+        except MalformedRequest as error:
             self.malformed = error.status
         return complete
 
@@ -185,7 +185,7 @@ class RequestParser:
         end = _HEAD_END.search(self._buffer, 0, MAX_HEAD)
         if end is None:
             if len(self._buffer) >= MAX_HEAD:
-                raise Malformed(431)
+                raise MalformedRequest(431)
             return None
         head = bytes(self._buffer[: end.start()])
         del self._buffer[: end.end()]
@@ -222,15 +222,15 @@ def parse_head(head: bytes) -> Request:
     lines = head.decode("utf-8", "surrogateescape").split("\n")
     request = _request_line(lines[0].removesuffix("\r"))
     if len(lines) > MAX_HEADERS:
-        raise Malformed(431)
+        raise MalformedRequest(431)
     for line in lines[1:]:
         name, colon, value = line.removesuffix("\r").partition(":")
         if not colon or not _TOKEN.match(name) or _CONTROL.search(value):
-            raise Malformed(400)
+            raise MalformedRequest(400)
         request.headers.append((name, value.strip(" \t")))
     hosts = sum(1 for name, _ in request.headers if name.lower() == "host")
     if hosts > 1 or (hosts == 0 and request.version == "HTTP/1.1"):
-        raise Malformed(400)
+        raise MalformedRequest(400)
     return request
 
 
@@ -238,34 +238,34 @@ def _request_line(line: str) -> Request:
     method, _, rest = line.partition(" ")
     target, _, version = rest.rpartition(" ")
     if not _TOKEN.match(method) or not _VERSION.match(version):
-        raise Malformed(400)
+        raise MalformedRequest(400)
     if version not in ("HTTP/1.1", "HTTP/1.0"):
-        raise Malformed(505)
+        raise MalformedRequest(505)
     if target[:1] not in ("/", "*"):
         absolute = _ABSOLUTE.match(target)
         if absolute is None:
-            raise Malformed(400)
+            raise MalformedRequest(400)
         target = target[absolute.end() :] or "/"
         target = target if target.startswith("/") else "/" + target
     if " " in target or _CONTROL.search(target):
-        raise Malformed(400)
+        raise MalformedRequest(400)
     return Request(method, target, version)
 
 
 def _content_length(values: set[str]) -> int:
     value = values.pop()
     if values or not value.isascii() or not value.isdigit():
-        raise Malformed(400)
+        raise MalformedRequest(400)
     if len(value) > 12 or int(value) > MAX_BODY:
-        raise Malformed(413)
+        raise MalformedRequest(413)
     return int(value)
 
 
 def _chunked(codings: list[str], lengths: set[str]) -> _Chunks:
     if lengths:  # two framings of one body are how requests get smuggled
-        raise Malformed(400)
+        raise MalformedRequest(400)
     if [coding.lower() for coding in codings] != ["chunked"]:
-        raise Malformed(501)
+        raise MalformedRequest(501)
     return _Chunks()
 
 
@@ -291,7 +291,7 @@ class _Chunks:
         end = buffer.find(b"\n")
         if end < 0:
             if len(buffer) > MAX_HEAD:
-                raise Malformed(400)
+                raise MalformedRequest(400)
             return False
         line = bytes(buffer[:end]).removesuffix(b"\r")
         del buffer[: end + 1]
@@ -302,15 +302,15 @@ class _Chunks:
         if self._in_trailer:
             self._trailer_size += len(line)
             if self._trailer_size > MAX_HEAD:
-                raise Malformed(431)
+                raise MalformedRequest(431)
             self.is_complete = not line
             return
         size = _CHUNK_SIZE.match(line)
         if size is None:
-            raise Malformed(400)
+            raise MalformedRequest(400)
         length = int(size[1], 16)
         if len(self._body) + length > MAX_BODY:
-            raise Malformed(413)
+            raise MalformedRequest(413)
         self._in_trailer = length == 0
         self._left = length + 2 if length else 0  # the line end after the data counts too
 
@@ -319,7 +319,7 @@ class _Chunks:
             return False
         data, end = buffer[: self._left - 2], bytes(buffer[self._left - 2 : self._left])
         if end != b"\r\n":
-            raise Malformed(400)
+            raise MalformedRequest(400)
         self._body += data
         del buffer[: self._left]
         self._left = 0

@@ -25,7 +25,7 @@ Port = tuple[str, Listener]
 """The name of a container, and what it listens on."""
 
 
-class Place(Struct):
+class ListeningPlace(Struct):
     """Where ports are opened: the namespace mounted at a path, for a pod of these addresses."""
 
     path: str
@@ -56,7 +56,7 @@ class Ports:
         self._open: dict[str, _Open] = {}
 
     def open(
-        self, uid: str, place: Place, wanted: Iterable[Port]
+        self, uid: str, place: ListeningPlace, wanted: Iterable[Port]
     ) -> tuple[dict[Port, socket.socket], list[str]]:
         """A socket for each port, the one that is open already if there is one.
 

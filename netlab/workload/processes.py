@@ -18,7 +18,7 @@ from pathlib import Path
 from netlab.errors import NetlabError
 from netlab.kernel.process import ignores_term
 from netlab.workload.bounding import Bounding
-from netlab.workload.child import Input, Output, kill_session
+from netlab.workload.child import Output, StdinPipe, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
 from netlab.workload.crun import NOT_FOUND, NOT_STARTED, Crun, Started, StartFailed
@@ -102,7 +102,7 @@ class Processes:
             self._bounding.forget(uid)
 
 
-class Running:
+class RunningProcess:
     """A process in a pod with its input and outputs, from its start until it has ended.
 
     Output goes to whoever is attached; what nobody sees yet is held for who comes first.
@@ -111,7 +111,7 @@ class Running:
     def __init__(self, request: Json) -> None:
         self._request = request
         self._child: Child | None = None
-        self._stdin: Input | None = None
+        self._stdin: StdinPipe | None = None
         self._tty = False
         self._pumps: list[asyncio.Task[None]] = []
         self._wanted = asyncio.Event()
@@ -156,7 +156,7 @@ class Running:
             output = await Output.of(descriptor)
             self._pumps.append(asyncio.create_task(self._pump(stream, output)))
         if started.ends.input is not None:
-            self._stdin = await Input.of(started.ends.input, tty=self._tty)
+            self._stdin = await StdinPipe.of(started.ends.input, tty=self._tty)
         self._finish = asyncio.create_task(self._until_ended(started.child))
         self._begun.set()
 
@@ -259,7 +259,7 @@ class Running:
             self._stdin.resize(columns, rows)
 
 
-class Executed(Running):
+class Executed(RunningProcess):
     """A command beside a container's own: read as far as who asked for it reads, and no longer."""
 
     async def _drain(self) -> None:
@@ -282,7 +282,7 @@ class Executed(Running):
         return await self.wait()
 
 
-class ContainerProcess(Running):
+class ContainerProcess(RunningProcess):
     """One container's command, from its start until it is forgotten; `name` is crun's for it.
 
     Its output is read whether anybody is attached or not; `kubectl run -it` comes too late. All

@@ -21,11 +21,11 @@ from netlab.kernel import process, userns
 from netlab.workload import control
 from netlab.workload.access_log import AccessLog
 from netlab.workload.confined import give_up_rights
-from netlab.workload.control import Calling, Control, Json, Session
+from netlab.workload.control import Calling, Control, ControlSession, Json
 from netlab.workload.serving import Pods
 
 
-class Responder:
+class PodServer:
     """What a controller may ask for."""
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Responder:
             },
         )
 
-    async def _serve(self, request: Json, session: Session) -> None:
+    async def _serve(self, request: Json, session: ControlSession) -> None:
         sockets = await session.sockets(request["sockets"])
         problems = await self._pods.serve(request["sites"], request["pods"], sockets)
         session.send({"result": problems})
@@ -67,12 +67,12 @@ class Responder:
     async def _health(self, request: Json) -> list[int]:
         return self._pods.health(request["uid"], request["answers"])
 
-    async def _open_health(self, request: Json, session: Session) -> None:
+    async def _open_health(self, request: Json, session: ControlSession) -> None:
         sockets = await session.sockets(request["sockets"])
         await self._pods.open_health(request["uid"], request["answers"], sockets)
         session.send({"result": None})
 
-    async def _follow(self, request: Json, session: Session) -> None:
+    async def _follow(self, request: Json, session: ControlSession) -> None:
         log = self._log(request)
         for timestamp, line in log.lines(request.get("tail")):
             session.send({"line": [timestamp, line]})
@@ -87,7 +87,7 @@ def run(path: Path) -> None:
     """
     listening = control.listen(path)
     give_up_rights(userns.daemon_id(os.environ[process.OWNER_VARIABLE], userns.RESPONDER))
-    asyncio.run(control.serve(Responder().control, listening))
+    asyncio.run(control.serve(PodServer().control, listening))
 
 
 def main(argv: list[str]) -> int:

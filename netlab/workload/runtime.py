@@ -31,7 +31,7 @@ from netlab.errors import KernelRefused
 from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
 from netlab.workload.bounding import Bounding
-from netlab.workload.control import Calling, Control, Json, Session
+from netlab.workload.control import Calling, Control, ControlSession, Json
 from netlab.workload.crun import Crun
 from netlab.workload.processes import Processes
 from netlab.workload.reaper import Reaper
@@ -69,7 +69,7 @@ class Runtime:
     async def _remove(self, request: Json) -> None:
         await self._processes.remove(request["uid"])
 
-    async def _watch(self, request: Json, session: Session) -> None:
+    async def _watch(self, request: Json, session: ControlSession) -> None:
         container = self._processes.find(request)
 
         def tell() -> None:
@@ -79,12 +79,12 @@ class Runtime:
             tell()
             await session.until_closed()
 
-    async def _attach(self, request: Json, session: Session) -> None:
+    async def _attach(self, request: Json, session: ControlSession) -> None:
         with _refusing(session):
             running = self._processes.find(request)
             await attach.serve(running, session.reader, session.writer)
 
-    async def _exec(self, request: Json, session: Session) -> None:
+    async def _exec(self, request: Json, session: ControlSession) -> None:
         with _refusing(session):
             executed = await self._processes.execute(request)
             try:
@@ -94,7 +94,7 @@ class Runtime:
 
 
 @contextlib.contextmanager
-def _refusing(session: Session) -> Iterator[None]:
+def _refusing(session: ControlSession) -> Iterator[None]:
     """Say in a frame why a stream of frames does not begin."""
     try:
         yield

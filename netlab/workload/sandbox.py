@@ -62,7 +62,7 @@ def privileges(pod_spec: Mapping[str, Any], container: Mapping[str, Any]) -> Pri
 _USUAL = bounds_of({})
 
 
-class Place(Struct, frozen=True):
+class ContainerPlace(Struct, frozen=True):
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
@@ -122,7 +122,7 @@ class Sandboxes:
         self._idling: dict[str, asyncio.Lock] = {}
 
     async def start(
-        self, place: Place, container: str, command: Command, *, attempt: int = 0
+        self, place: ContainerPlace, container: str, command: Command, *, attempt: int = 0
     ) -> SandboxProcess:
         """Start a container's command; returns once it runs, or has failed to (see `ended`).
 
@@ -147,7 +147,7 @@ class Sandboxes:
         )
         return SandboxProcess(self._runtime, state)
 
-    async def idle(self, place: Place) -> SandboxProcess:
+    async def idle(self, place: ContainerPlace) -> SandboxProcess:
         """The process that stands in for a pod's built-in servers, started when first needed."""
         async with self._idling.setdefault(place.uid, asyncio.Lock()):
             known = (await self.processes()).get((place.uid, IDLE))

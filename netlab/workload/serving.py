@@ -12,8 +12,8 @@ from typing import Any
 
 from netlab.workload.access_log import AccessLog
 from netlab.workload.connection import (
+    ConnectionDeadlines,
     Connections,
-    Deadlines,
     HttpConnection,
     TcpConnection,
     UdpService,
@@ -32,8 +32,8 @@ class Pods:
 
     def __init__(self) -> None:
         self._pods: dict[str, Pod] = {}
-        self._health: dict[str, HealthPorts] = {}
-        self._deadlines = Deadlines()
+        self._health: dict[str, ServedHealthPorts] = {}
+        self._deadlines = ConnectionDeadlines()
 
     async def serve(
         self, sites: Mapping[str, Json], pods: list[Json], sockets: Sequence[socket.socket]
@@ -84,8 +84,8 @@ class Pods:
         for (port, answer), opened in zip(answers.items(), sockets, strict=True):
             await self._health_ports(uid).open(int(port), answer, opened)
 
-    def _health_ports(self, uid: str) -> HealthPorts:
-        return self._health.setdefault(uid, HealthPorts(self._deadlines))
+    def _health_ports(self, uid: str) -> ServedHealthPorts:
+        return self._health.setdefault(uid, ServedHealthPorts(self._deadlines))
 
 
 def _inodes(sockets: Sequence[socket.socket | None]) -> list[int]:
@@ -109,7 +109,7 @@ class Pod:
         self,
         sites: Mapping[str, Json],
         sockets: Sequence[socket.socket | None],
-        deadlines: Deadlines,
+        deadlines: ConnectionDeadlines,
     ) -> Problems:
         """Serve each port that has a socket; what cannot be is returned as text."""
         containers = {container.name: container for container in self.served.containers}
@@ -125,7 +125,7 @@ class Pod:
         container: ServedContainer,
         listener: Listener,
         sites: Mapping[str, Json],
-        deadlines: Deadlines,
+        deadlines: ConnectionDeadlines,
     ) -> Problems:
         variables = {**container.variables, "port": str(listener.port)}
         log = self.logs[container.name]
@@ -163,10 +163,10 @@ async def attach(opened: socket.socket, factory: Callable[[], Any]) -> Closer:
     return server.close
 
 
-class HealthPorts:
+class ServedHealthPorts:
     """The healthCheckNodePorts of one node: what they say changes while they stay open."""
 
-    def __init__(self, deadlines: Deadlines) -> None:
+    def __init__(self, deadlines: ConnectionDeadlines) -> None:
         self._deadlines = deadlines
         self._log = AccessLog()
         self._connections = Connections()

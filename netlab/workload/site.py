@@ -18,7 +18,7 @@ _READING = ("GET", "HEAD")
 _NO_BODY = (204, 304)
 
 
-class Answer:
+class SiteAnswer:
     """One response as a site gives it: status, head lines, and its body as a template."""
 
     def __init__(self, data: Mapping[str, Any], server: str, variables: Mapping[str, str]) -> None:
@@ -58,7 +58,7 @@ def headers_of(data: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 class _Route:
-    def __init__(self, data: Mapping[str, Any], answer: Answer) -> None:
+    def __init__(self, data: Mapping[str, Any], answer: SiteAnswer) -> None:
         path = str(data.get("path", "/*"))
         self._prefix = path[:-1] if path.endswith("*") else None
         self._path = path
@@ -80,11 +80,11 @@ class Site:
         self._error_page: Mapping[str, Any] = data.get("errors", {})
         self._variables = variables
         self._routes = [
-            _Route(route, Answer(route, self._server, variables)) for route in data["routes"]
+            _Route(route, SiteAnswer(route, self._server, variables)) for route in data["routes"]
         ]
-        self._errors: dict[int, Answer] = {}
+        self._errors: dict[int, SiteAnswer] = {}
 
-    def answer(self, request: Request) -> Answer:
+    def answer(self, request: Request) -> SiteAnswer:
         """The first route that takes the request's path, or 404, or 405 for its method."""
         path = request.path
         for route in self._routes:
@@ -92,7 +92,7 @@ class Site:
                 return route.answer if route.allows(request.method) else self.error(405)
         return self.error(404)
 
-    def error(self, status: int) -> Answer:
+    def error(self, status: int) -> SiteAnswer:
         """The server's own page for an error."""
         if status not in self._errors:
             variables = {
@@ -104,7 +104,7 @@ class Site:
             page = {"body": "{{status}} {{reason}}\n", **self._error_page, "status": status}
             if status == 405:
                 page["headers"] = {"Allow": ", ".join(_READING)}
-            self._errors[status] = Answer(page, self._server, variables)
+            self._errors[status] = SiteAnswer(page, self._server, variables)
         return self._errors[status]
 
 

@@ -15,7 +15,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 
-class Request(Protocol):
+class TemplateRequest(Protocol):
     """What a template may ask of the request being answered."""
 
     headers: list[tuple[str, str]]
@@ -44,7 +44,7 @@ _FILTERS: dict[str, Filter] = {
 }
 _VARIABLE = re.compile(r"\{\{([^{}]+)\}\}")
 
-Part = str | Callable[[Request], str]
+Part = str | Callable[[TemplateRequest], str]
 
 
 class TemplateError(ValueError):
@@ -69,7 +69,7 @@ class Template:
         only_text = all(isinstance(part, str) for part in self._parts)
         self.static = "".join(map(str, self._parts)) if only_text else None
 
-    def fill(self, request: Request) -> str:
+    def fill(self, request: TemplateRequest) -> str:
         """The text for this request."""
         if self.static is not None:
             return self.static
@@ -130,7 +130,7 @@ def _headers(filters: list[str]) -> Part:
     chain = [_filter(text) for text in filters[1:]]
     form = form.replace("\\t", "\t")
 
-    def lines(request: Request) -> str:
+    def lines(request: TemplateRequest) -> str:
         text = "\n".join(
             form.replace("%n", name).replace("%l", name.lower()).replace("%v", value)
             for name, value in request.headers

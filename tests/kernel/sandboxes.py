@@ -17,8 +17,8 @@ from netlab.kernel.userns import IdRange
 from netlab.workload import crilog, etc_files
 from netlab.workload.sandbox import (
     Command,
+    ContainerPlace,
     Ended,
-    Place,
     Sandboxes,
     SandboxProcess,
     base_environment,
@@ -69,13 +69,13 @@ class Lab:
         """A volume's directory as a Mount has it."""
         return str(path.relative_to(self.directory))
 
-    def place(self, name: str = "debug", *mounts: Mount) -> Place:
+    def place(self, name: str = "debug", *mounts: Mount) -> ContainerPlace:
         hosts = etc_files.hosts_file(name, ("10.244.1.7",))
         etc_files.write_pod_files(
             self.pod(name), hostname=name, hosts=hosts, resolv_conf=RESOLV_CONF
         )
         volumes = {"main": mounts, "other": mounts}
-        return Place(f"uid-{name}", self.pod(name), self.netns, name, volumes)
+        return ContainerPlace(f"uid-{name}", self.pod(name), self.netns, name, volumes)
 
     async def start(
         self,

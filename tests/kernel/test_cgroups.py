@@ -22,7 +22,7 @@ from e2e.labs import eventually
 from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, netns, paths, preflight, process, snapshot, teardown
 from netlab.kernel.cgroups import Groups, Limits
-from netlab.kernel.hierarchies import Place
+from netlab.kernel.hierarchies import GroupHome
 from netlab.workload.bounds import Bounds, Tmpfs, rlimits
 
 pytestmark = pytest.mark.root
@@ -307,7 +307,7 @@ def test_removing_ends_what_runs_there_and_works_twice(groups, owner):
 
 
 def test_groups_half_made_go_too(owner):
-    places = [each for each in cgroups.detect().values() if isinstance(each, Place)]
+    places = [each for each in cgroups.detect().values() if isinstance(each, GroupHome)]
     (places[-1].top / f"netlab-{owner}").mkdir()
     Groups(owner).remove()
     groups = Groups(owner)

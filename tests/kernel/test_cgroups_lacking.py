@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import cgroups, preflight
-from netlab.kernel.hierarchies import Place
+from netlab.kernel.hierarchies import GroupHome
 
 pytestmark = pytest.mark.root
 
 
 def test_a_place_that_refuses_is_found_out(tmp_path):
     """A controller that is there by all looks, and where no group can be made after all."""
-    place = Place("memory", 2, tmp_path / "gone")
+    place = GroupHome("memory", 2, tmp_path / "gone")
     assert "refuses a group" in cgroups.trial(place)
     finding, _ = preflight.bounds({"memory": place})
     assert (finding.ok, finding.required) == (False, False)
@@ -73,7 +73,7 @@ def test_the_v2_tree_alone_bounds_what_it_has_been_given():
     alone = f"{UNMOUNT}; mount -t cgroup2 none /sys/fs/cgroup"
     found = cgroups.detect()
     expected = [
-        "Place" if isinstance(each, Place) and each.version == 2 else "Lacking"
+        "Place" if isinstance(each, GroupHome) and each.version == 2 else "Lacking"
         for each in found.values()
     ]
     lines = look(alone)

@@ -29,7 +29,7 @@ from netlab.workload import crilog, masked_paths, oci
 from netlab.workload.etc_files import POD_FILES
 from netlab.workload.sandbox import (
     Command,
-    Place,
+    ContainerPlace,
     Privileges,
     Sandboxes,
     base_environment,
@@ -580,7 +580,7 @@ def test_what_runs_dies_with_the_lab_and_not_with_the_runtime(lab: Lab) -> None:
 def test_starting_fails_plainly_without_a_namespace(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         place = lab.place()
-        place = Place(place.uid, place.directory, Path("/nowhere"), place.hostname)
+        place = ContainerPlace(place.uid, place.directory, Path("/nowhere"), place.hostname)
         with pytest.raises(NetlabError, match="no network namespace nowhere"):
             await lab.sandboxes.start(place, "main", Command(("true",), {}))
         assert await lab.sandboxes.processes() == {}

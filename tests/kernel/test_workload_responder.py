@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process, run, syscalls, userns
 from netlab.workload.behaviour import served_pod

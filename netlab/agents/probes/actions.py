@@ -9,7 +9,7 @@ from typing import Any
 from netlab.agents.commands import Commands
 from netlab.agents.podrun import PodRun
 from netlab.agents.probes import attempt
-from netlab.agents.probes.attempt import GOOD, Outcome
+from netlab.agents.probes.attempt import GOOD, ProbeOutcome
 from netlab.agents.probes.probe import Exec, HttpGet, target
 
 
@@ -22,7 +22,7 @@ class Actions:
 
     async def attempt(
         self, run: PodRun, container: str, action: Mapping[str, Any], timeout: float
-    ) -> Outcome:
+    ) -> ProbeOutcome:
         """Do it once; `NetlabError` when it cannot even be tried."""
         wanted = target(action, run.spec_of(container), run.ips[0])
         if isinstance(wanted, Exec):
@@ -32,10 +32,12 @@ class Actions:
             return await attempt.http(netns, wanted, timeout)
         return await attempt.tcp(netns, wanted, timeout)
 
-    async def _exec(self, run: PodRun, container: str, wanted: Exec, timeout: float) -> Outcome:
+    async def _exec(
+        self, run: PodRun, container: str, wanted: Exec, timeout: float
+    ) -> ProbeOutcome:
         try:
             ran = await self._commands.run(run, container, wanted.argv, timeout)
         except TimeoutError:
             words = " ".join(wanted.argv)
-            return Outcome(False, f'command timed out: "{words}" timed out after {timeout:g}s')
-        return GOOD if ran.code == 0 else Outcome(False, ran.output)
+            return ProbeOutcome(False, f'command timed out: "{words}" timed out after {timeout:g}s')
+        return GOOD if ran.code == 0 else ProbeOutcome(False, ran.output)

@@ -23,51 +23,53 @@ from netlab.objects.fields import parse_address
 _LINE_LIMIT = 64 * 1024
 
 
-class Outcome(Struct, frozen=True):
+class ProbeOutcome(Struct, frozen=True):
     """What came of an attempt; `message` says why it was not good."""
 
     good: bool
     message: str = ""
 
 
-GOOD = Outcome(True)
+GOOD = ProbeOutcome(True)
 
 
 class _NoSuchHost(NetlabError):
     """Of a host that is no address."""
 
 
-async def tcp(netns: Path, wanted: TcpSocket, timeout: float) -> Outcome:
+async def tcp(netns: Path, wanted: TcpSocket, timeout: float) -> ProbeOutcome:
     """Connect, and close again."""
     try:
         async with asyncio.timeout(timeout):
             opened = await _connected(netns, wanted.host, wanted.port)
     except TimeoutError:
-        return Outcome(False, f"{_dial(wanted.host, wanted.port)}: i/o timeout")
+        return ProbeOutcome(False, f"{_dial(wanted.host, wanted.port)}: i/o timeout")
     except (OSError, NetlabError) as error:
-        return Outcome(False, _refusal(wanted.host, wanted.port, error))
+        return ProbeOutcome(False, _refusal(wanted.host, wanted.port, error))
     opened.close()
     return GOOD
 
 
-async def http(netns: Path, wanted: HttpGet, timeout: float) -> Outcome:
+async def http(netns: Path, wanted: HttpGet, timeout: float) -> ProbeOutcome:
     """Ask, and judge by the status."""
     try:
         async with asyncio.timeout(timeout):
             status = await _status(netns, wanted)
     except TimeoutError:
-        return Outcome(
+        return ProbeOutcome(
             False,
             f'Get "{wanted.url}": context deadline exceeded '
             "(Client.Timeout exceeded while awaiting headers)",
         )
     except (ValueError, EOFError):
-        return Outcome(False, f'Get "{wanted.url}": malformed HTTP response')
+        return ProbeOutcome(False, f'Get "{wanted.url}": malformed HTTP response')
     except (OSError, NetlabError) as error:
-        return Outcome(False, f'Get "{wanted.url}": {_refusal(wanted.host, wanted.port, error)}')
+        return ProbeOutcome(
+            False, f'Get "{wanted.url}": {_refusal(wanted.host, wanted.port, error)}'
+        )
     if 200 <= status < 400:
         return GOOD
-    return Outcome(False, f"HTTP probe failed with statuscode: {status}")
+    return ProbeOutcome(False, f"HTTP probe failed with statuscode: {status}")
 
 
 async def _status(netns: Path, wanted: HttpGet) -> int:

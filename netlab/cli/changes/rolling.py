@@ -11,14 +11,14 @@ from netlab.objects import meta
 from netlab.objects.meta import Object
 
 
-class Progress(Struct, frozen=True):
+class RolloutProgress(Struct, frozen=True):
     """A line about a rollout, and whether it is over."""
 
     line: str
     done: bool = False
 
 
-def progress(obj: Object) -> Progress:
+def progress(obj: Object) -> RolloutProgress:
     """How far it is. `NetlabError` for one that has failed, or that cannot be told."""
     match obj["kind"]:
         case "Deployment":
@@ -34,64 +34,70 @@ def progress(obj: Object) -> Progress:
 HINT = "Deployments, DaemonSets and StatefulSets have rollouts"
 
 
-def _deployment(obj: Object) -> Progress:
+def _deployment(obj: Object) -> RolloutProgress:
     name = f'deployment "{meta.name(obj)}"'
     if not _is_observed(obj):
-        return Progress("Waiting for deployment spec update to be observed...")
+        return RolloutProgress("Waiting for deployment spec update to be observed...")
     if (meta.condition(obj, "Progressing") or {}).get("reason") == "ProgressDeadlineExceeded":
         raise NetlabError(f"{name} exceeded its progress deadline", hint="netlab get pods")
     waiting = f"Waiting for {name} rollout to finish:"
     wanted, updated = _wanted(obj), _count(obj, "updatedReplicas")
     total, available = _count(obj, "replicas"), _count(obj, "availableReplicas")
     if updated < wanted:
-        return Progress(f"{waiting} {updated} out of {wanted} new replicas have been updated...")
+        return RolloutProgress(
+            f"{waiting} {updated} out of {wanted} new replicas have been updated..."
+        )
     if total > updated:
-        return Progress(f"{waiting} {total - updated} old replicas are pending termination...")
+        return RolloutProgress(
+            f"{waiting} {total - updated} old replicas are pending termination..."
+        )
     if available < updated:
-        return Progress(f"{waiting} {available} of {updated} updated replicas are available...")
-    return Progress(f"{name} successfully rolled out", done=True)
+        return RolloutProgress(
+            f"{waiting} {available} of {updated} updated replicas are available..."
+        )
+    return RolloutProgress(f"{name} successfully rolled out", done=True)
 
 
-def _daemon_set(obj: Object) -> Progress:
+def _daemon_set(obj: Object) -> RolloutProgress:
     _need_rolling(obj)
     name = f'daemon set "{meta.name(obj)}"'
     if not _is_observed(obj):
-        return Progress("Waiting for daemon set spec update to be observed...")
+        return RolloutProgress("Waiting for daemon set spec update to be observed...")
     wanted = _count(obj, "desiredNumberScheduled")
     updated, available = _count(obj, "updatedNumberScheduled"), _count(obj, "numberAvailable")
     waiting = f"Waiting for {name} rollout to finish:"
     if updated < wanted:
-        return Progress(f"{waiting} {updated} out of {wanted} new pods have been updated...")
+        return RolloutProgress(f"{waiting} {updated} out of {wanted} new pods have been updated...")
     if available < wanted:
-        return Progress(f"{waiting} {available} of {wanted} updated pods are available...")
-    return Progress(f"{name} successfully rolled out", done=True)
+        return RolloutProgress(f"{waiting} {available} of {wanted} updated pods are available...")
+    return RolloutProgress(f"{name} successfully rolled out", done=True)
 
 
-def _stateful_set(obj: Object) -> Progress:
+def _stateful_set(obj: Object) -> RolloutProgress:
     strategy = _need_rolling(obj)
     if not _is_observed(obj) or not _count(obj, "observedGeneration"):
-        return Progress("Waiting for statefulset spec update to be observed...")
+        return RolloutProgress("Waiting for statefulset spec update to be observed...")
     wanted, ready = _wanted(obj), _count(obj, "readyReplicas")
     if ready < wanted:
-        return Progress(f"Waiting for {wanted - ready} pods to be ready...")
+        return RolloutProgress(f"Waiting for {wanted - ready} pods to be ready...")
     updated, status = _count(obj, "updatedReplicas"), meta.status(obj)
     partition = (strategy.get("rollingUpdate") or {}).get("partition")
     if partition is not None:
         text = "new pods have been updated..."
         if updated < wanted - partition:
-            return Progress(
+            return RolloutProgress(
                 "Waiting for partitioned roll out to finish: "
                 f"{updated} out of {wanted - partition} {text}"
             )
-        return Progress(f"partitioned roll out complete: {updated} {text}", done=True)
+        return RolloutProgress(f"partitioned roll out complete: {updated} {text}", done=True)
     newest, current = status.get("updateRevision"), status.get("currentRevision")
     if newest != current:
-        return Progress(
+        return RolloutProgress(
             f"waiting for statefulset rolling update to complete {updated} pods at revision "
             f"{newest}..."
         )
     count = _count(obj, "currentReplicas")
-    return Progress(
+    return RolloutProgress(
         f"statefulset rolling update complete {count} pods at revision {current}...", done=True
     )
 

@@ -26,7 +26,7 @@ FILES = ":files"
 _WORD = re.compile(r"[\w@%+=:,./-]+")
 
 
-class Line(Struct):
+class TypedLine(Struct):
     """A command line as far as it has been typed."""
 
     verb: Verb
@@ -78,7 +78,7 @@ def candidates(words: Sequence[str]) -> list[str]:
 def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[str]) -> list[str]:
     from netlab.cli.main import parser_of
 
-    line = Line(verb, parser_of(verb), current)
+    line = TypedLine(verb, parser_of(verb), current)
     _read(line, [*leading, *before])
     if line.waiting is not None:
         return _matching(_values(line, line.waiting), current)
@@ -92,7 +92,7 @@ def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[
     return _matching(_values(line, action), current) if action else []
 
 
-def _read(line: Line, words: Iterable[str]) -> None:
+def _read(line: TypedLine, words: Iterable[str]) -> None:
     known = line.parser._option_string_actions
     for word in words:
         name, equals, value = word.partition("=")
@@ -108,21 +108,21 @@ def _read(line: Line, words: Iterable[str]) -> None:
             line.words.append(word)
 
 
-def _after_equals(line: Line) -> list[str]:
+def _after_equals(line: TypedLine) -> list[str]:
     name, _, typed = line.current.partition("=")
     action = line.parser._option_string_actions.get(name)
     found = _matching(_values(line, action), typed) if action else []
     return [f"{name}={value}" for value in found if value != FILES]
 
 
-def _options(line: Line) -> Iterator[str]:
+def _options(line: TypedLine) -> Iterator[str]:
     for action in line.parser._actions:
         for option in action.option_strings:
             if option.startswith("--") or line.current == "-":
                 yield f"{option}\t{action.help or ''}"
 
 
-def _positional(line: Line) -> argparse.Action | None:
+def _positional(line: TypedLine) -> argparse.Action | None:
     """The positional argument that the current word belongs to."""
     actions = [action for action in line.parser._actions if not action.option_strings]
     if len(line.words) < len(actions):
@@ -147,7 +147,7 @@ def _is_word(candidate: str) -> bool:
 # -- what a value may be -------------------------------------------------------------------
 
 
-def _values(line: Line, action: argparse.Action) -> Iterable[str]:
+def _values(line: TypedLine, action: argparse.Action) -> Iterable[str]:
     from netlab.cli.options import Formats
 
     if action.choices is not None:
@@ -158,13 +158,13 @@ def _values(line: Line, action: argparse.Action) -> Iterable[str]:
     return source(line) if source else ()
 
 
-def _labs(_: Line | None = None) -> list[str]:
+def _labs(_: TypedLine | None = None) -> list[str]:
     from netlab import lab
 
     return lab.names()
 
 
-def _targets(line: Line) -> Iterable[str]:
+def _targets(line: TypedLine) -> Iterable[str]:
     """Kinds first, then names of that kind; `KIND/NAME` wherever a slash is typed."""
     if "/" in line.current or any("/" in word for word in line.words):
         return _slashed(line)
@@ -173,7 +173,7 @@ def _targets(line: Line) -> Iterable[str]:
     return _kinds(line)
 
 
-def _kinds(line: Line) -> Iterable[str]:
+def _kinds(line: TypedLine) -> Iterable[str]:
     from netlab.objects.kinds import KINDS
 
     *first, last = line.current.split(",")
@@ -184,26 +184,26 @@ def _kinds(line: Line) -> Iterable[str]:
     return [before + word for word in words]
 
 
-def _slashed(line: Line) -> Iterable[str]:
+def _slashed(line: TypedLine) -> Iterable[str]:
     kind, slash, _ = line.current.partition("/")
     return [f"{kind}/{name}" for name in _names(line, kind)] if slash else ()
 
 
-def _workloads(line: Line) -> Iterable[str]:
+def _workloads(line: TypedLine) -> Iterable[str]:
     if "/" in line.current:
         return _slashed(line)
     return [f"deployment/{name}" for name in _names(line, "deployments")]
 
 
-def _pods(line: Line) -> Iterable[str]:
+def _pods(line: TypedLine) -> Iterable[str]:
     return _slashed(line) if "/" in line.current else _names(line, "pods")
 
 
-def _services(line: Line) -> Iterable[str]:
+def _services(line: TypedLine) -> Iterable[str]:
     return _slashed(line) if "/" in line.current else _names(line, "services")
 
 
-def _names(line: Line, word: str) -> list[str]:
+def _names(line: TypedLine, word: str) -> list[str]:
     """The names of the objects of that kind in the namespace that was typed."""
     from netlab.lab import client_of
     from netlab.objects.kinds import find
@@ -217,11 +217,11 @@ def _names(line: Line, word: str) -> list[str]:
     return [row["object"]["metadata"]["name"] for row in table["rows"]]
 
 
-def _files(_: Line) -> Iterable[str]:
+def _files(_: TypedLine) -> Iterable[str]:
     return [FILES]
 
 
-def _containers(line: Line) -> Iterable[str]:
+def _containers(line: TypedLine) -> Iterable[str]:
     """Those of the pod that was typed, or of the pods behind `deploy/NAME`."""
     from netlab.lab import client_of
     from netlab.objects import meta
@@ -237,7 +237,7 @@ def _containers(line: Line) -> Iterable[str]:
     return [one["name"] for one in [*spec["containers"], *(spec.get("initContainers") or [])]]
 
 
-def _checks(line: Line) -> Iterable[str]:
+def _checks(line: TypedLine) -> Iterable[str]:
     """Those of the files that were typed, or of those the lab was brought up from."""
     from netlab import lab, manifest
 
@@ -245,7 +245,7 @@ def _checks(line: Line) -> Iterable[str]:
     return [check.name for check in manifest.load(files).checks]
 
 
-_SOURCES: dict[str, Callable[[Line], Any]] = {
+_SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "CHECK": _checks,
     "CONTAINER": _containers,
     "FILE": _files,

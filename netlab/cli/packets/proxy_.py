@@ -32,7 +32,7 @@ from netlab.cli.progress import Progress
 from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
-    from netlab.cli.packets.proxy_input import Input
+    from netlab.cli.packets.proxy_input import ProxyInput
     from netlab.proxy.diff import Difference
     from netlab.proxy.model import Family, Ruleset
     from netlab.proxy.nft_model import NftTable
@@ -109,7 +109,7 @@ def _check(arguments: argparse.Namespace) -> None:
         lab.need_root("proxy sync")
 
 
-def _render(given: Input, arguments: argparse.Namespace) -> _Done:
+def _render(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     if given.config.mode == "nftables":
         from netlab.proxy.nft_render import render_table
 
@@ -120,7 +120,7 @@ def _render(given: Input, arguments: argparse.Namespace) -> _Done:
     return _Done(render(_ruleset(given, arguments.family or "ipv4")))
 
 
-def _diff(given: Input, arguments: argparse.Namespace) -> _Done:
+def _diff(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     from netlab.cli.packets.proxy_input import read_text
 
     text = read_text(arguments.save)
@@ -138,7 +138,7 @@ def _diff(given: Input, arguments: argparse.Namespace) -> _Done:
 
 
 def _iptables_differences(
-    given: Input, arguments: argparse.Namespace, text: str
+    given: ProxyInput, arguments: argparse.Namespace, text: str
 ) -> Sequence[Difference]:
     from netlab.proxy.diff import diff
     from netlab.proxy.parse import parse
@@ -156,7 +156,7 @@ def _iptables_differences(
 
 
 def _nftables_differences(
-    given: Input, arguments: argparse.Namespace, text: str
+    given: ProxyInput, arguments: argparse.Namespace, text: str
 ) -> Sequence[Difference]:
     from netlab.proxy.nft_diff import nft_diff, parse_listing
 
@@ -169,7 +169,7 @@ def _nftables_differences(
     ]
 
 
-def _sync(given: Input, arguments: argparse.Namespace) -> _Done:
+def _sync(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.objects import meta
@@ -199,7 +199,7 @@ def _families(arguments: argparse.Namespace) -> list[Family]:
     return [arguments.family] if arguments.family else ["ipv4", "ipv6"]
 
 
-def _ruleset(given: Input, family: Family) -> Ruleset:
+def _ruleset(given: ProxyInput, family: Family) -> Ruleset:
     from netlab.proxy.compile import assemble, compile_all
     from netlab.proxy.view import view
 
@@ -209,7 +209,7 @@ def _ruleset(given: Input, family: Family) -> Ruleset:
     return assemble(compiled, seen)
 
 
-def _table(given: Input, family: Family) -> NftTable:
+def _table(given: ProxyInput, family: Family) -> NftTable:
     from netlab.proxy.nft_compile import nft_assemble, nft_compile_all
     from netlab.proxy.view import view
 

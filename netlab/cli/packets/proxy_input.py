@@ -20,7 +20,7 @@ from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.services import Complaint
 
 
-class Input(Struct):
+class ProxyInput(Struct):
     """All that is read, and what there is to say about it."""
 
     dump: Dump
@@ -36,7 +36,7 @@ class Input(Struct):
                 self.notes.append(note)
 
 
-def read_input(arguments: argparse.Namespace) -> Input:
+def read_input(arguments: argparse.Namespace) -> ProxyInput:
     """Everything the command line names; `InputError` for what cannot be read."""
     dump = read_dump((file, read_text(file)) for file in _files(arguments.filename))
     config = _config(arguments)
@@ -45,7 +45,7 @@ def read_input(arguments: argparse.Namespace) -> Input:
     notes = [f"{problem}: left out" for problem in dump.left_out]
     if not arguments.config:
         notes.append(_assumed(config, node))
-    return Input(dump, config, node, notes)
+    return ProxyInput(dump, config, node, notes)
 
 
 def read_text(file: str) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from netlab.view.rules import Branch
 
 
-class Found(Struct, frozen=True):
+class FoundRules(Struct, frozen=True):
     """One node's rules for the Service in one family, and why they lead nowhere if they do."""
 
     node: str
@@ -83,7 +83,7 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
     key = meta.key(service)
     nodes = _nodes(spec, arguments.node)
     found = [
-        Found(node, family, tree, causes(service, facts, _way(node, family)))
+        FoundRules(node, family, tree, causes(service, facts, _way(node, family)))
         for node, family, tree in _trees(spec, directory, key, nodes, places)
     ]
     if arguments.output == "json":
@@ -163,7 +163,7 @@ def _trees(
             yield name, family, tree(found, key, places)
 
 
-def _print(found: Sequence[Found], key: str, *, words_only: bool) -> None:
+def _print(found: Sequence[FoundRules], key: str, *, words_only: bool) -> None:
     from netlab.cli import diagnosing, terminal
     from netlab.view.rules import Look, render
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from netlab.kernel import netns, paths, syscalls, sysctl, teardown
-from netlab.kernel.netlink import Message, NetlinkSocket
+from netlab.kernel.netlink import NetlinkMessage, NetlinkSocket
 from netlab.network import apply, diff, plan
 from netlab.network.encode import message
 from netlab.network.model import PodLink
@@ -107,7 +107,7 @@ def bare_attach(pods: list[PodLink], directory: Path) -> float:
     made = [bare_namespace(target, home) for target in targets]
     made_seconds = time.perf_counter() - started
     # A descriptor's number is part of the message, so these are encoded now, off the clock.
-    ports: dict[str, list[Message]] = {name: [] for name in nodes}
+    ports: dict[str, list[NetlinkMessage]] = {name: [] for name in nodes}
     for pod, (descriptor, _) in zip(pods, made, strict=True):
         ports[pod.node] += [message(op, lambda _, d=descriptor: d) for op in diff.pod_port(pod)]
     started = time.perf_counter()

@@ -22,7 +22,7 @@ from netlab.kernel import netns, paths, run, syscalls, teardown, userns
 from netlab.workload import etc_files
 from netlab.workload.behaviour import served_pod
 from netlab.workload.client import ResponderClient, ensure_responder
-from netlab.workload.sandbox import Command, Place, Sandboxes, base_environment
+from netlab.workload.sandbox import Command, ContainerPlace, Sandboxes, base_environment
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: web\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
 SECONDS = 2.0
@@ -127,7 +127,7 @@ async def bench_processes(directory: Path, owner: str) -> None:
     etc_files.write_pod_files(
         pod_directory, hostname="web-0", hosts="127.0.0.1 localhost\n", resolv_conf="\n"
     )
-    place = Place("uid-p", pod_directory, made, "web-0")
+    place = ContainerPlace("uid-p", pod_directory, made, "web-0")
     keeper = RuntimeKeeper(directory, owner)
     before = time.perf_counter()
     await keeper.reached(lambda: keeper.calls.call("pid"))

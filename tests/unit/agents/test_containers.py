@@ -7,7 +7,7 @@ from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import new_run
-from netlab.agents.responder import ResponderKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.agents.podrun import new_run
-from netlab.agents.probes.attempt import Outcome
+from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.probes.probe import (
     Exec,
     HttpGet,
@@ -83,7 +83,7 @@ class Answers:
         self.asked.append(name)
         answers = self.by_action[name]
         good = answers.pop(0) if len(answers) > 1 else answers[0]
-        return Outcome(good, "" if good else "no")
+        return ProbeOutcome(good, "" if good else "no")
 
 
 class Said:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from netlab.agents import containerlogs
-from netlab.agents.containerlogs import Wanted
+from netlab.agents.containerlogs import LogOptions
 
 
 @pytest.mark.parametrize("follow", [False, True])
@@ -18,7 +18,7 @@ def test_a_silent_log_is_empty_and_followed_ends_with_its_container(follow):
 
     async def read():
         asyncio.get_running_loop().call_later(0.1, lambda: setattr(state, "running", False))
-        lines = containerlogs.of_silent(run, "c", Wanted(follow, None, None, timestamps=False))
+        lines = containerlogs.of_silent(run, "c", LogOptions(follow, None, None, timestamps=False))
         return [line async for line in lines]
 
     assert asyncio.run(read()) == []

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.api import protobuf
-from netlab.api.protobuf import Malformed
+from netlab.api.protobuf import MalformedProtobuf
 from netlab.objects import schema
 from netlab.objects.kinds import KINDS
 from netlab.objects.meta import Object
@@ -161,7 +161,7 @@ def test_a_kind_that_is_not_known_is_told_by_its_name() -> None:
     ],
 )
 def test_nonsense_is_malformed(body: bytes) -> None:
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedProtobuf):
         protobuf.decode(body)
 
 
@@ -169,7 +169,7 @@ def test_nonsense_is_malformed(body: bytes) -> None:
 def test_no_bytes_do_worse_than_malformed(kind: Any, content: bytes) -> None:
     try:
         found = protobuf.decode(request(kind.api_version, kind.kind, content))
-    except Malformed:
+    except MalformedProtobuf:
         return
     assert found["kind"] == kind.kind
 

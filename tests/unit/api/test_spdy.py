@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.api import spdy
-from netlab.api.spdy import Broken, FrameReader, FrameWriter
+from netlab.api.spdy import Broken, FrameWriter, SpdyFrameReader
 
 
 def test_the_dictionary_is_the_one_that_everybody_has() -> None:
@@ -29,7 +29,7 @@ def test_frames_arrive_whole_however_they_are_cut(cuts: list[int]) -> None:
             spdy.reset(3, 5),
         )
     )
-    reader, frames = FrameReader(), []
+    reader, frames = SpdyFrameReader(), []
     for cut in [*cuts, len(raw)]:
         frames += reader.feed(raw[:cut])
         raw = raw[cut:]
@@ -52,17 +52,17 @@ def test_frames_arrive_whole_however_they_are_cut(cuts: list[int]) -> None:
 )
 def test_what_is_no_spdy_is_refused(raw: bytes) -> None:
     with pytest.raises(Broken):
-        list(FrameReader().feed(raw))
+        list(SpdyFrameReader().feed(raw))
 
 
 def test_headers_cannot_grow_without_bounds() -> None:
     bomb = FrameWriter().syn_stream(1, {"x": "y" * 1_000_000})
     assert len(bomb) < 5000
     with pytest.raises(Broken, match="too large"):
-        list(FrameReader().feed(bomb))
+        list(SpdyFrameReader().feed(bomb))
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_do_worse_than_broken(data: bytes) -> None:
     with contextlib.suppress(Broken):
-        list(FrameReader().feed(data))
+        list(SpdyFrameReader().feed(data))

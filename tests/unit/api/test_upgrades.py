@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from netlab.api import spdy
-from netlab.api.spdy import FIN, FrameReader, FrameWriter
+from netlab.api.spdy import FIN, FrameWriter, SpdyFrameReader
 
 POD = "/api/v1/namespaces/default/pods/web"
 EXEC = "v4.channel.k8s.io"
@@ -30,7 +30,7 @@ class Peer:
 
     def __init__(self, send: Any, receive: Any) -> None:
         self._send, self._receive = send, receive
-        self._reader, self._writer = FrameReader(), FrameWriter()
+        self._reader, self._writer = SpdyFrameReader(), FrameWriter()
         self.data: dict[int, bytes] = {}
         self.ended: set[int] = set()
         self.frames: list[spdy.Frame] = []

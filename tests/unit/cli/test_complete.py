@@ -9,7 +9,7 @@ import time
 import pytest
 
 from netlab.cli.lab import complete_, completion_
-from netlab.cli.lab.complete_ import Line, candidates
+from netlab.cli.lab.complete_ import TypedLine, candidates
 from netlab.cli.verbs import HIDDEN, VERBS
 
 NAMES = {
@@ -26,7 +26,7 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
     from netlab import lab
     from netlab.objects.kinds import find
 
-    def names(line: Line, word: str) -> list[str]:
+    def names(line: TypedLine, word: str) -> list[str]:
         kind = find(word)
         if kind is None or line.values.get("namespace", "default") == "empty":
             return []

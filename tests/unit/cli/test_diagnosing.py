@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netlab.cli import diagnosing
-from netlab.diagnosis.facts import Cause, Listener
+from netlab.diagnosis.facts import Cause, ListeningSocket
 from netlab.objects.lab import lab_from_object
 
 CAUSE = Cause(
@@ -40,13 +40,14 @@ AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.47"
 @pytest.mark.parametrize(
     ("container", "found"),
     [
-        ({}, [Listener("TCP", 80)]),
+        ({}, [ListeningSocket("TCP", 80)]),
         ({"image": "registry.k8s.io/pause:3.9"}, []),
         ({"command": ["sleep", "1"]}, None),
         ({"image": AGNHOST, "args": ["netexec", "--http-port=81"]},
-         [Listener("TCP", 81), Listener("UDP", 8081)]),
+         [ListeningSocket("TCP", 81), ListeningSocket("UDP", 8081)]),
         ({"image": AGNHOST, "args": ["netexec", "--http-port=$(P)"],
-          "env": [{"name": "P", "value": "82"}]}, [Listener("TCP", 82), Listener("UDP", 8081)]),
+          "env": [{"name": "P", "value": "82"}]},
+         [ListeningSocket("TCP", 82), ListeningSocket("UDP", 8081)]),
         ({"env": [{"name": "P", "valueFrom": {}}], "envFrom": [{"configMapRef": {}}]}, None),
     ],
 )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 
 from netlab.cli.changes import patching, revisions, rollout_change, rollout_history_, rollout_undo_
 from netlab.cli.changes.revisions import CAUSE
-from netlab.cli.changes.rolling import Progress, progress
+from netlab.cli.changes.rolling import RolloutProgress, progress
 from netlab.cli.changes.rollout_pause_ import STEP as PAUSE
 from netlab.cli.changes.rollout_restart_ import step as restart
 from netlab.cli.changes.rollout_resume_ import STEP as RESUME
@@ -46,11 +46,11 @@ WAITING = 'Waiting for deployment "x" rollout to finish: '
     ],
 )
 def test_a_deployment_on_its_way(obj: dict[str, Any], line: str) -> None:
-    assert progress(obj) == Progress(line, done=False)
+    assert progress(obj) == RolloutProgress(line, done=False)
 
 
 def test_a_deployment_that_is_done_or_failed() -> None:
-    assert progress(deployment(3, 3, 3)) == Progress(
+    assert progress(deployment(3, 3, 3)) == RolloutProgress(
         'deployment "x" successfully rolled out', done=True
     )
     late = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded", "status": "False"}]
@@ -101,7 +101,7 @@ REVISIONS = {"currentRevision": "x-1", "updateRevision": "x-2"}
     ],
 )  # fmt: skip
 def test_other_workloads(obj: dict[str, Any], line: str, done: bool) -> None:
-    assert progress(obj) == Progress(line, done)
+    assert progress(obj) == RolloutProgress(line, done)
 
 
 def test_partitions() -> None:
@@ -114,10 +114,14 @@ def test_partitions() -> None:
         "Waiting for partitioned roll out to finish: 1 out of 2 new pods have been updated..."
     )
     over = progress(other("StatefulSet", spec, readyReplicas=3, updatedReplicas=2))
-    assert over == Progress("partitioned roll out complete: 2 new pods have been updated...", True)
+    assert over == RolloutProgress(
+        "partitioned roll out complete: 2 new pods have been updated...", True
+    )
     spec["updateStrategy"] = {"type": "RollingUpdate", "rollingUpdate": {"partition": 0}}
     over = progress(other("StatefulSet", spec, readyReplicas=3, updatedReplicas=3))
-    assert over == Progress("partitioned roll out complete: 3 new pods have been updated...", True)
+    assert over == RolloutProgress(
+        "partitioned roll out complete: 3 new pods have been updated...", True
+    )
 
 
 def test_what_has_no_rollout() -> None:

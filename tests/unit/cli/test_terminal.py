@@ -16,7 +16,7 @@ from netlab.cli import main as entry
 from netlab.cli import results, terminal
 from netlab.cli.changes import edit_
 from netlab.cli.lab import complete_
-from netlab.cli.lab.complete_ import Line, candidates
+from netlab.cli.lab.complete_ import TypedLine, candidates
 from netlab.cli.progress import Progress
 from netlab.errors import NetlabError
 from netlab.kernel import paths
@@ -92,7 +92,7 @@ def test_progress_moves_the_cursor_itself(monkeypatch: Patch) -> None:
     "name", [f"a{RED}", "a\n:files", "a b", "a;b", "a$(b)", "a\\", "'a", "a\u202e"]
 )
 def test_no_shell_is_offered_more_than_a_word(name: str, monkeypatch: Patch) -> None:
-    def names(_line: Line, _word: str) -> list[str]:
+    def names(_line: TypedLine, _word: str) -> list[str]:
         return ["fine", name]
 
     monkeypatch.setattr(complete_, "_names", names)

@@ -18,7 +18,14 @@ import pytest
 
 from netlab.client import terminal
 from netlab.client.stream import Join, Terminals, attach, exec_, exit_code
-from netlab.client.websocket import BINARY, CLOSE, PING, FrameReader, Message, frame
+from netlab.client.websocket import (
+    BINARY,
+    CLOSE,
+    PING,
+    WebSocketFrameReader,
+    WebSocketMessage,
+    frame,
+)
 from netlab.client.wire import ControllerUnreachable
 from netlab.errors import ApiError, BadRequest
 
@@ -258,18 +265,19 @@ def test_frames_are_read_in_any_pieces() -> None:
         + server_frame(0x88, b"")
     )  # fmt: skip
     expected = [
-        Message(BINARY, b"one"), Message(PING, b"ping"), Message(BINARY, b"two"),
-        Message(BINARY, b"x" * 200), Message(CLOSE, b""),
+        WebSocketMessage(BINARY, b"one"), WebSocketMessage(PING, b"ping"),
+        WebSocketMessage(BINARY, b"two"),
+        WebSocketMessage(BINARY, b"x" * 200), WebSocketMessage(CLOSE, b""),
     ]  # fmt: skip
     for step in (1, 3, 1000):
-        reader = FrameReader()
+        reader = WebSocketFrameReader()
         pieces = [whole[i : i + step] for i in range(0, len(whole), step)]
         assert [message for piece in pieces for message in reader.feed(piece)] == expected
 
 
 def test_a_frame_too_large_is_refused() -> None:
     with pytest.raises(Exception, match="too large"):
-        list(FrameReader().feed(b"\x82\x7f" + (1 << 40).to_bytes(8, "big")))
+        list(WebSocketFrameReader().feed(b"\x82\x7f" + (1 << 40).to_bytes(8, "big")))
 
 
 def test_sizes_are_json_with_capitals(pod: Any, tty: Any) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.controller import Context, Controller, Watch, own_key
-from netlab.controllers.runtime import CONTROLLERS, Running, start_controllers
+from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.runtime import CONTROLLERS, RunningControllers, start_controllers
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
@@ -42,8 +42,8 @@ class Kubelet(Controller):
         self.undying: Callable[[Object], bool] = _never
         self._addresses = itertools.count(2)
 
-    def watches(self) -> Sequence[Watch]:
-        return (Watch("Pod", own_key),)
+    def watches(self) -> Sequence[WatchedKind]:
+        return (WatchedKind("Pod", own_key),)
 
     def look_again(self) -> None:
         for pod in self.informers["Pod"].items():
@@ -80,7 +80,7 @@ class Kubelet(Controller):
 class Cluster:
     """What a test talks to: `apply`, `get`, `list`, `settle`."""
 
-    def __init__(self, registry: Registry, running: Running) -> None:
+    def __init__(self, registry: Registry, running: RunningControllers) -> None:
         self.registry = registry
         self.running = running
         self.api = running.informers.api

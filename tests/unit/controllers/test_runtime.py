@@ -2,7 +2,7 @@ import asyncio
 import errno
 import logging
 
-from netlab.controllers.controller import Controller, Watch, own_key
+from netlab.controllers.controller import Controller, WatchedKind, own_key
 from netlab.controllers.runtime import start_controllers
 from netlab.errors import Conflict
 from netlab.objects import meta
@@ -24,7 +24,7 @@ class Failing(Controller):
         self.overlaps = 0
 
     def watches(self):
-        return (Watch("Node", own_key),)
+        return (WatchedKind("Node", own_key),)
 
     async def reconcile(self, key):
         self.overlaps += key in self.active

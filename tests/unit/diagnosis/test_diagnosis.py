@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from netlab.agents.podstatus import ContainerState
-from netlab.diagnosis.facts import Cause, Facts, Listener, Way
+from netlab.diagnosis.facts import Cause, Facts, ListeningSocket, Way
 from netlab.diagnosis.policy import nearest_node_port
 from netlab.diagnosis.service import causes, no_such_port, partial
 
@@ -132,7 +132,7 @@ def facts(*pods: Object, **more: Any) -> Facts:
     return Facts(pods=pods, **{"nodes": [node()], **more})
 
 
-def heard(*listeners: Listener, **more: Any) -> Facts:
+def heard(*listeners: ListeningSocket, **more: Any) -> Facts:
     return Facts(
         pods=[pod()],
         slices=[slice_(endpoint())],
@@ -483,20 +483,24 @@ case(
 case(
     "nobody listens",
     service(ports=[{"port": 80, "targetPort": 8080}]),
-    heard(Listener("TCP", 80), Listener("TCP", 9000, "127.0.0.1"), Listener("UDP", 53)),
+    heard(
+        ListeningSocket("TCP", 80),
+        ListeningSocket("TCP", 9000, "127.0.0.1"),
+        ListeningSocket("UDP", 53),
+    ),
     "nothing listens on 8080 (but on 80) in pod web-1",
 )
 case("nobody listens on anything", service(), heard(), "nothing listens on 80 in pod web-1")
 case(
     "listens on loopback alone",
     service(),
-    heard(Listener("TCP", 80, "127.0.0.1")),
+    heard(ListeningSocket("TCP", 80, "127.0.0.1")),
     "nothing listens on 80 (but on 127.0.0.1:80) in pod web-1",
 )
 case(
     "listens on the other protocol",
     service(ports=[{"port": 80, "protocol": "TCP"}]),
-    heard(Listener("UDP", 80)),
+    heard(ListeningSocket("UDP", 80)),
     "nothing listens on 80/TCP (but on 80/UDP) in pod web-1",
 )
 case(
@@ -506,7 +510,7 @@ case(
         pods=[pod(status={"podIPs": [{"ip": IP}, {"ip": "fd00::3"}]})],
         slices=[slice_(endpoint()), slice_(endpoint("fd00::3"), family="IPv6")],
         nodes=[node()],
-        listeners=lambda _pod: [Listener("TCP", 80, "0.0.0.0")],
+        listeners=lambda _pod: [ListeningSocket("TCP", 80, "0.0.0.0")],
     ),
     "nothing listens on 80 (but on 0.0.0.0:80) in pod web-1",
 )
@@ -517,10 +521,10 @@ case(
         pods=[pod(status={"podIPs": [{"ip": IP}, {"ip": "fd00::3"}]})],
         slices=[slice_(endpoint())],
         nodes=[node()],
-        listeners=lambda _pod: [Listener("TCP", 80, "0.0.0.0")],
+        listeners=lambda _pod: [ListeningSocket("TCP", 80, "0.0.0.0")],
     ),
 )
-case("listens", service(), heard(Listener("TCP", 80, "0.0.0.0")))
+case("listens", service(), heard(ListeningSocket("TCP", 80, "0.0.0.0")))
 case(
     "one of two pods does not listen",
     service(),
@@ -529,7 +533,7 @@ case(
         slices=[slice_(endpoint())],
         nodes=[node()],
         listeners=lambda one: (
-            [Listener("TCP", 80)] if one["metadata"]["name"] == "a" else []
+            [ListeningSocket("TCP", 80)] if one["metadata"]["name"] == "a" else []
         ),
     ),
     "nothing listens on 80 in 1 of 2 pods: b",

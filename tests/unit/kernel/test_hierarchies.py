@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import hierarchies
-from netlab.kernel.hierarchies import Lacking, Place, Tree
+from netlab.kernel.hierarchies import GroupHome, Lacking, Tree
 
 TOP = Path("/sys/fs/cgroup")
 ALL = "cpuset cpu io memory hugetlb pids rdma misc"
@@ -56,8 +56,8 @@ def found(mountinfo: str, available: str = "", handed_on: str = "", writable: bo
     return hierarchies.found(mounts, lambda _: tree, lambda _: writable)
 
 
-def places(version: int, **tops: Path) -> dict[str, Place]:
-    return {name: Place(name, version, top) for name, top in tops.items()}
+def places(version: int, **tops: Path) -> dict[str, GroupHome]:
+    return {name: GroupHome(name, version, top) for name, top in tops.items()}
 
 
 V2 = places(2, memory=TOP, pids=TOP, cpu=TOP)
@@ -105,7 +105,7 @@ def test_where_controllers_are_lacking_and_why(mountinfo, available, handed_on, 
 
 def test_one_controller_may_be_had_without_the_other():
     mixed = found(DEBIAN, ALL, "pids")
-    assert mixed["pids"] == Place("pids", 2, TOP)
+    assert mixed["pids"] == GroupHome("pids", 2, TOP)
     assert isinstance(mixed["memory"], Lacking)
     assert isinstance(mixed["cpu"], Lacking)
 
@@ -114,8 +114,8 @@ def test_one_in_each_version():
     """A kernel started with cgroup_no_v1=memory, say."""
     lines = [line for line in SPLIT.splitlines() if "/memory " not in line]
     where = found("\n".join(lines), "memory hugetlb", "memory")
-    assert where["memory"] == Place("memory", 2, TOP / "unified")
-    assert where["pids"] == Place("pids", 1, TOP / "pids")
+    assert where["memory"] == GroupHome("memory", 2, TOP / "unified")
+    assert where["pids"] == GroupHome("pids", 1, TOP / "pids")
 
 
 def test_a_directory_that_refuses_writing_is_no_place():
@@ -128,4 +128,4 @@ def test_a_second_mount_of_the_same_hierarchy_is_tried_too():
     again = SPLIT.replace("memory rw,relatime", "memory ro,relatime") + SPLIT.replace(
         "/sys/fs/cgroup", "/mnt/groups"
     )
-    assert found(again)["memory"] == Place("memory", 1, Path("/mnt/groups/memory"))
+    assert found(again)["memory"] == GroupHome("memory", 1, Path("/mnt/groups/memory"))

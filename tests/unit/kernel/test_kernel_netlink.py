@@ -7,12 +7,12 @@ import struct
 
 from netlab.errors import EnvironmentLacks, KernelRefused
 from netlab.kernel import bridgeport, messages, netlink
-from netlab.kernel.netlink import Message
+from netlab.kernel.netlink import NetlinkMessage
 from netlab.kernel.rtnetlink import ifinfmsg
 
 
 def message(size):
-    return Message("x", 16, 0, bytes(size))
+    return NetlinkMessage("x", 16, 0, bytes(size))
 
 
 def test_portions_cover_everything_once_and_fit():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.pathcheck.decode import ACK, RST, SYN, Observation, Packet
-from netlab.pathcheck.packets import Probe
+from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, describe, journey
 
 KEY = 77
@@ -43,7 +43,7 @@ class Film:
     def journey(self, src: str = f"{CLIENT}:4000", dst: str = "172.16.110.11:30080") -> Journey:
         (source, sport), (target, dport) = (side.rsplit(":", 1) for side in (src, dst))
         proto = "udp" if self.proto == "udp" else "tcp"
-        probe = Probe(KEY, proto, source, int(sport), target, int(dport), 1)
+        probe = ProbePacket(KEY, proto, source, int(sport), target, int(dport), 1)
         return journey(probe, "client", self.sightings, ADDRESSES)
 
 

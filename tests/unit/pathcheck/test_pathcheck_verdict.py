@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from netlab.diagnosis.facts import Cause
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
 from netlab.pathcheck.junit import junit
-from netlab.pathcheck.packets import Probe
+from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Rewrite
 from netlab.pathcheck.result import CheckResult, exit_code
 from netlab.pathcheck.send import Talk
@@ -20,7 +20,7 @@ BOX = Place("default/box", "pod", Path("/x"), ("10.244.1.7",), node="n1")
 NODE = Place("n1", "node", Path("/y"), ("10.0.0.1", "10.244.1.1"))
 WORLD = World({"default/box": BOX, "n1": NODE})
 ENDPOINTS = {"10.244.1.5:80": "default/a", "10.244.1.6:80": "default/b"}
-PROBE = Probe(1, "tcp", "10.244.1.7", 4000, "10.96.0.7", 80, 1)
+PROBE = ProbePacket(1, "tcp", "10.244.1.7", 4000, "10.96.0.7", 80, 1)
 
 
 def trial(**expect: object) -> Trial:

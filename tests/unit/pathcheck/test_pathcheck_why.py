@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from netlab.diagnosis.facts import Facts, Listener
+from netlab.diagnosis.facts import Facts, ListeningSocket
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Target
-from netlab.pathcheck.packets import Probe
+from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.why import explained
@@ -97,8 +97,8 @@ def why(
 
 
 def journey(outcome: Any, delivered: str | None = None, **probe: Any) -> Journey:
-    sent = Probe(**{"key": 1, "proto": "tcp", "src": CLIENT, "sport": 4000, "dst": "10.96.0.7",
-                    "dport": 80, "ip_id": 1, **probe})  # fmt: skip
+    sent = ProbePacket(**{"key": 1, "proto": "tcp", "src": CLIENT, "sport": 4000,
+                    "dst": "10.96.0.7", "dport": 80, "ip_id": 1, **probe})  # fmt: skip
     place = "default/web" if delivered else None
     return Journey(sent, outcome, delivered=delivered, delivered_at=place)
 
@@ -126,7 +126,7 @@ def test_a_check_that_passed_has_no_cause() -> None:
 
 def test_who_refused_is_named_once() -> None:
     at = journey("refused", f"{IP}:8080")
-    heard = worlds(service(), listeners=lambda _: [Listener("TCP", 80)])
+    heard = worlds(service(), listeners=lambda _: [ListeningSocket("TCP", 80)])
     refused, ports = f"connection refused by {IP}", "the container's ports: 80"
     said = f"{refused}: nothing listens on 8080 (but on 80); {ports}"
     assert why(Target(service="web"), heard, journey=at) == [said]

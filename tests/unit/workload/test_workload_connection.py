@@ -12,8 +12,8 @@ import pytest
 from netlab.workload import connection
 from netlab.workload.access_log import AccessLog
 from netlab.workload.connection import (
+    ConnectionDeadlines,
     Connections,
-    Deadlines,
     HttpConnection,
     TcpConnection,
     UdpService,
@@ -35,7 +35,7 @@ Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def with_server(play: Play, factory: Callable[[], asyncio.Protocol] | None = None) -> AccessLog:
     """Play a client against one connection; returns the server's log."""
-    log, connections, deadlines = AccessLog(), Connections(), Deadlines()
+    log, connections, deadlines = AccessLog(), Connections(), ConnectionDeadlines()
 
     def http() -> asyncio.Protocol:
         return HttpConnection(SITE, log, connections, deadlines)

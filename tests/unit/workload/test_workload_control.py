@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.workload.control import Control, Session
+from netlab.workload.control import Control, ControlSession
 
 
-async def fail(request: dict[str, Any], _: Session | None = None) -> None:
+async def fail(request: dict[str, Any], _: ControlSession | None = None) -> None:
     raise {"deep": RecursionError("too deep"), "known": NetlabError("it is not there")}[
         request["how"]
     ]

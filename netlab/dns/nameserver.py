@@ -34,7 +34,7 @@ class Replies(Protocol):
         """The reply to one query; what is no query gets none."""
 
 
-class Responder:
+class NameServer:
     """Answers what comes to a UDP and to a listening TCP socket."""
 
     def __init__(self, replies: Replies, udp: socket.socket, listening: socket.socket) -> None:
