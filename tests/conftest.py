@@ -1,4 +1,5 @@
-"""What holds for every run: how wide its terminal is to the tests, and its last word."""
+"""What holds for every run: how wide its terminal is to the tests, how slow the machine may be, and
+its last word."""
 
 from __future__ import annotations
 
@@ -6,8 +7,13 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 NOT_SLOW = "not slow"
+
+# An example takes as long as it does: a busy machine is nobody's mistake.
+settings.register_profile("netlab")
+settings.load_profile("netlab")
 
 
 class LeftOut:

@@ -162,7 +162,7 @@ async def scenario(steps):
         await check_endpoints(c)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(actions, max_size=25))
 def test_any_sequence_of_changes_converges(steps):
     asyncio.run(scenario(steps))

@@ -106,7 +106,7 @@ def owner_of(kind):
     return made
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["StatefulSet", "DaemonSet"]), st.lists(actions, max_size=20))
 def test_history_holds_what_pods_are_made_of(kind, steps):
     async def scenario(c):

@@ -88,7 +88,7 @@ def assert_fair(services):
             assert ingress_ips(one) or set(held) == set(POOL)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(actions, min_size=1, max_size=5), min_size=1, max_size=6))
 def test_addresses_are_shared_out(bursts):
     asyncio.run(scenario(bursts))

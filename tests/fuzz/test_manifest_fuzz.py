@@ -65,7 +65,7 @@ def test_mutated_manifests(tmp_path, seed, chance, times):
     survives(path)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.sampled_from(SEEDS), st.randoms(use_true_random=False), st.data())
 def test_manifests_with_values_exchanged(seed, chance, data):
     """Well-formed YAML whose structure is wrong: subtrees swapped, dropped, replaced."""
@@ -101,7 +101,7 @@ def _has(container, key):
     return key in container if isinstance(container, dict) else key < len(container)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.text(max_size=80))
 def test_any_text(text):
     survives(text)

@@ -73,7 +73,7 @@ def file(tmp_path_factory):
     return tmp_path_factory.mktemp("spoilt") / "objects.json"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(spoilt(), min_size=1, max_size=3), st.sampled_from(["iptables", "nftables"]))
 def test_no_object_makes_it_fall_over(file, objects, mode):
     file.write_text(json.dumps({"kind": "List", "items": objects}))

@@ -48,7 +48,7 @@ def _attempt(registry: Registry, dice: random.Random) -> None:
             registry.delete(body["kind"], "default", "web")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32))
 def test_nonsense_is_refused_and_leaves_sound_objects(seed: int) -> None:
     dice, registry = random.Random(seed), _registry()

@@ -215,7 +215,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestStore.settings = settings(max_examples=40, stateful_step_count=30)
 
 
 PORTS = st.lists(st.sampled_from([80, 81, 82]), min_size=1, max_size=3, unique=True)
@@ -291,7 +291,7 @@ class ServiceMachine(RuleBasedStateMachine):
 
 
 TestServices = ServiceMachine.TestCase
-TestServices.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestServices.settings = settings(max_examples=60, stateful_step_count=20)
 
 JSON = st.recursive(
     st.booleans() | st.integers(-2, 2) | st.text("ab/~", max_size=2),

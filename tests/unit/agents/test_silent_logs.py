@@ -17,7 +17,8 @@ def test_a_silent_log_is_empty_and_followed_ends_with_its_container(follow):
     run = SimpleNamespace(state=lambda _: state)
 
     async def read():
-        asyncio.get_running_loop().call_later(0.1, lambda: setattr(state, "running", False))
+        if follow:
+            asyncio.get_running_loop().call_later(0.1, lambda: setattr(state, "running", False))
         lines = containerlogs.of_silent(run, "c", LogOptions(follow, None, None, timestamps=False))
         return [line async for line in lines]
 

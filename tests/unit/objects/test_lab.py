@@ -268,7 +268,7 @@ def _specs(draw):
     return {"nodes": nodes, "ipFamilies": families, "external": {"clients": clients}}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_specs())
 def test_every_address_is_given_once_and_inside_its_range(spec):
     made = read(spec)
@@ -287,7 +287,7 @@ def test_every_address_is_given_once_and_inside_its_range(spec):
         )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(_specs())
 def test_a_lab_reads_back_from_its_own_object(spec):
     made = read(spec)
@@ -324,7 +324,7 @@ _SPEC_FIELDS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.recursive(
         _JSON | st.sampled_from(["10.0.0.0/8", "fd00::/64", "10.10.11.3", "a,b", ",", "::/0"]),

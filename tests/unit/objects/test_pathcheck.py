@@ -191,7 +191,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(_JSON)
 def test_any_json_is_either_complained_about_or_a_check(spec):
     obj = {"kind": "PathCheck", "metadata": {"name": "x"}, "spec": spec}

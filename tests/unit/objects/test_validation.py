@@ -510,7 +510,7 @@ _JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(_WORDS), _JSON, max_size=5))
 def test_validation_never_raises(kind, content):
     obj = {"apiVersion": kind.api_version, "kind": kind.kind, **content}
