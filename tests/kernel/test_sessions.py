@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from netlab.workload.child import kill_session
@@ -25,15 +26,20 @@ def alive(session: int) -> list[int]:
     return found
 
 
+def soon(session: int, holds: Callable[[list[int]], bool]) -> bool:
+    deadline = time.monotonic() + 5
+    while not (held := holds(alive(session))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
+
+
 def test_what_is_being_forked_is_killed_as_well() -> None:
     for _ in range(10):
         leader = subprocess.Popen(["sh", "-c", FORKING], start_new_session=True)
-        time.sleep(0.03)
-        assert len(alive(leader.pid)) > 3
+        assert soon(leader.pid, lambda found: len(found) > 3)
         kill_session(leader.pid)
-        time.sleep(0.05)
-        left = alive(leader.pid)
-        for pid in left:
+        gone = soon(leader.pid, lambda found: not found)  # what was missed would fork on
+        for pid in alive(leader.pid):
             os.kill(pid, 9)
         leader.wait()
-        assert not left
+        assert gone

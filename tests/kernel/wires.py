@@ -13,7 +13,8 @@ import os
 import socket
 import threading
 import time
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from netlab.kernel import netns, sysctl
 from netlab.kernel.run import run
@@ -71,8 +72,7 @@ ENDS = {
 """Each namespace's address on its link, its gateway, its other addresses."""
 
 
-@dataclass(frozen=True)
-class Try:
+class Try(Struct, frozen=True):
     """A packet to send; `must_answer` when somebody is expected to."""
 
     source: str
