@@ -1,0 +1,40 @@
+"""What the documents name is there."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "netlab").rglob("*.md"))
+
+_LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
+_FILE = re.compile(r"`([\w./-]+\.(?:py|md|yaml|json|txt|lock))`")
+
+OF_A_LAB = ("lab.json", "config.json")
+"""Files that a lab makes."""
+
+
+def of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = [target for target in _LINK.findall(page.read_text()) if "://" not in target]
+    assert [one for one in targets if not (page.parent / one.partition("#")[0]).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=of)
+def test_files_that_are_named_exist(page: Path) -> None:
+    """By their path, or by their name where it is said in which room they are."""
+    named = [name for name in _FILE.findall(page.read_text()) if name not in OF_A_LAB]
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in files())] == []
+
+
+@cache
+def files() -> list[str]:
+    rooms = ("netlab", "scripts", "tests", "topologies")
+    found = [path for room in rooms for path in (ROOT / room).rglob("*.*")]
+    return [f"/{path.relative_to(ROOT)}" for path in [*found, *ROOT.glob("*.*")]]
