@@ -10,7 +10,6 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from itertools import groupby
 from typing import NoReturn
 
 from netlab import __version__
@@ -100,8 +99,8 @@ def _about_file(error: OSError) -> NetlabError:
 
 
 def _dispatch(words: list[str]) -> int:
-    if not words or words[0] in ("-h", "--help", "help"):
-        return _help(words[1:])
+    if not words or words[0] in ("-h", "--help"):
+        words = ["help", *words[1:]]
     if words[0] in ("--version", "version"):
         print(f"netlab {__version__}")
         return 0
@@ -197,10 +196,10 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     """argparse's, whose texts fit the terminal as well."""
 
     def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return indent + _fitted(text, width)
+        return indent + fitted(text, width)
 
 
-def _fitted(text: str, width: int) -> str:
+def fitted(text: str, width: int) -> str:
     """The text with paragraphs filled; the note behind an example goes below it if need be."""
     import textwrap
 
@@ -245,50 +244,35 @@ def _run(verb: Verb, arguments: argparse.Namespace) -> int:
         raise
 
 
-def _help(words: list[str]) -> int:
-    if words:
-        if words[0] not in VERBS:
-            return _unknown(words[0])
-        _help_of(resolve(VERBS[words[0]], words[1:])[0])
-        return 0
-    lines = ["netlab: Kubernetes-style service routing made of Linux network namespaces\n"]
-    lines.append("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
-    for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
-        lines.append(f"\n{group.title}:")
-        lines += [f"  {verb.name:<12}{verb.summary}" for verb in verbs]
-    lines.append("\nStart with:  sudo netlab up topologies/quickstart.yaml")
-    lines.append("More:        netlab VERB --help")
-    print(terminal.folded("\n".join(lines), _width(), " " * 12))
-    return 0
-
-
-def _width() -> int:
-    """How wide help may be: what argparse goes by."""
-    import shutil
-
-    return shutil.get_terminal_size().columns
-
-
-def _help_of(verb: Verb) -> None:
-    if verb.verbatim:
-        print(_fitted(importlib.import_module(verb.module).__doc__ or "", _width()))
-    else:
-        parser_of(verb).print_help()
-
-
 def _unknown(word: str, known: Iterable[str] = VERBS, first: str = "") -> int:
     """Refuse a verb, or (behind the verb `first`) a part of one."""
-    from netlab.objects.problems import did_you_mean
+    from netlab.cli.topics import topics
 
-    near = did_you_mean(word, known) or _anagram(word, known)
-    if not first:
-        near = f"up {word}" if word.endswith(_MANIFESTS) else _OTHER_NAMES.get(word, near)
+    if first:
+        near = _near(word, known)
+    elif word.endswith(_MANIFESTS):
+        near = f"up {word}"
+    elif word in topics():
+        near = f"help {word}"
+    else:
+        near = meant_by(word, known)
     raise UsageError(
         f"there is no verb '{first}{word}'",
         hint=f"did you mean 'netlab {first}{near}'?"
         if near
         else f"netlab {first}--help lists the verbs",
     )
+
+
+def meant_by(word: str, known: Iterable[str] = VERBS) -> str | None:
+    """The verb that a mistyped word means, or that does what is called so elsewhere."""
+    return _OTHER_NAMES.get(word) or _near(word, known)
+
+
+def _near(word: str, known: Iterable[str]) -> str | None:
+    from netlab.objects.problems import did_you_mean
+
+    return did_you_mean(word, known) or _anagram(word, known)
 
 
 _MANIFESTS = (".yaml", ".yml", ".json")

@@ -86,6 +86,7 @@ VERBS: dict[str, Verb] = {
         Verb("kubeconfig", LAB, "print how Kubernetes clients reach the lab's API"),
         Verb("kubectl", LAB, "run this machine's kubectl against the lab", verbatim=True),
         Verb("completion", LAB, "print the completion script for bash or zsh"),
+        Verb("help", LAB, "explain a verb, or a topic such as architecture"),
         Verb("get", OBJECTS, "list objects, or show them as YAML or JSON"),
         Verb("describe", OBJECTS, "show objects in full, with their events"),
         Verb("apply", OBJECTS, "create objects from files, or change them to match"),

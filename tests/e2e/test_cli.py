@@ -386,12 +386,14 @@ tab 'netlab get svc '
 tab 'netlab exec cl'
 tab 'netlab rules web --node=w'
 tab 'netlab get pods/cl'
+tab 'netlab help arch'
 """
 
 
 def test_bash_completes(lab: Machine, tmp_path: Path) -> None:
     assert shell(lab, tmp_path, ["bash", "--norc", "-c"], BASH).splitlines() == [
         "describe", "headless kubernetes web", "client", "worker001 worker002", "pods/client",
+        "architecture",
     ]  # fmt: skip
 
 
@@ -415,12 +417,12 @@ type $'netlab desc\t'; until_seen 'describe'
 type $'po\t'; until_seen 'pods'
 type $'cl\t'; until_seen 'client'
 type $'\x15netlab rules web --node=ma\t'; until_seen '--node=master001'
+type $'\x15netlab help arch\t'; until_seen 'architecture'
 zpty -d shell
 """
 
 
 def test_zsh_completes(lab: Machine, tmp_path: Path) -> None:
     seen = shell(lab, tmp_path, ["zsh", "-f", "-c"], ZSH).splitlines()
-    assert seen == [
-        f"seen: {word}" for word in ("ready", "describe", "pods", "client", "--node=master001")
-    ]
+    words = ("ready", "describe", "pods", "client", "--node=master001", "architecture")
+    assert seen == [f"seen: {word}" for word in words]

@@ -245,6 +245,17 @@ def _checks(line: TypedLine) -> Iterable[str]:
     return [check.name for check in manifest.load(files).checks]
 
 
+def _helped(line: TypedLine) -> Iterable[str]:
+    """Verbs and topics, or the second word of a verb that has one."""
+    from netlab.cli.topics import topics
+
+    if line.words:
+        verb = VERBS.get(line.words[0])
+        return [f"{part.word}\t{part.summary}" for part in verb.parts] if verb else ()
+    verbs = [f"{verb.name}\t{verb.summary}" for verb in VERBS.values()]
+    return verbs + [f"{topic.name}\t{topic.summary}" for topic in topics().values()]
+
+
 _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "CHECK": _checks,
     "CONTAINER": _containers,
@@ -256,5 +267,6 @@ _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "NS": lambda line: _names(line, "namespaces"),
     "POD": _pods,
     "SERVICE": _services,
+    "TOPIC": _helped,
 }
 """What stands for an argument's values, by the word that the help has for it."""

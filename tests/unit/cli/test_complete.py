@@ -79,6 +79,11 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         (["create", "svc", "n"], ["nodeport"]),
         (["set", "image", "deployments", ""], ["web"]),
         (["patch", "--type", "m"], ["merge"]),
+        (["he"], ["help"]),
+        (["help", "kube"], ["kubeconfig", "kubectl", "kube-proxy", "kubernetes-api"]),
+        (["help", "arch"], ["architecture"]),
+        (["help", "rollout", "re"], ["restart", "resume"]),
+        (["help", "architecture", ""], []),
     ],
 )
 def test_offers(words: list[str], offered: list[str]) -> None:

@@ -72,11 +72,11 @@ def test_examples_stand_apart_in_all_helps(verb: str, capsys: Capture) -> None:
 
 def test_a_note_that_does_not_fit_goes_below_its_example() -> None:
     text = "Examples:\n\n    netlab get pods    which is what one types first of all\n"
-    assert entry._fitted(text, 50) == (
+    assert entry.fitted(text, 50) == (
         "Examples:\n\n    netlab get pods\n        which is what one types first of all\n"
     )
     long = "Examples:\n\n    netlab get pods --namespace kube-system\n"
-    assert entry._fitted(long, 40) == (
+    assert entry.fitted(long, 40) == (
         "Examples:\n\n    netlab get pods \\\n        --namespace kube-system\n"
     )
 
