@@ -84,7 +84,7 @@ def _edited(file: Path, text: str) -> str:
     command = os.environ.get("KUBE_EDITOR") or os.environ.get("EDITOR") or "vi"
     try:
         code = subprocess.run([*shlex.split(command), str(file)], check=False).returncode
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # a quote in it that does not end
         raise EnvironmentLacks(
             f"there is no editor {command}", hint="set EDITOR, such as EDITOR=nano"
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from netlab.cli.changes import edit_, metadata, patch_, set_image_
 from netlab.cli.changes.annotate_ import ANNOTATIONS
 from netlab.cli.changes.label_ import LABELS
 from netlab.cli.objects import wait_
-from netlab.errors import InputError, NetlabError, UsageError
+from netlab.errors import EnvironmentLacks, InputError, NetlabError, UsageError
 
 
 def test_words_are_objects_first_then_marks() -> None:
@@ -192,3 +193,12 @@ def test_what_may_not_be_edited(before: str, after: str, message: str) -> None:
     with pytest.raises((UsageError, InputError)) as error:
         edit_.parse(TEXT.replace(before, after), LIVE)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("editor", ["/nonexistent/editor", "vi 'unfinished"])
+def test_an_editor_that_cannot_be_started(
+    editor: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBE_EDITOR", editor)
+    with pytest.raises(EnvironmentLacks, match=f"there is no editor {editor}"):
+        edit_._edited(tmp_path / "x.yaml", "a: b\n")
