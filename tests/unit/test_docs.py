@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "netlab").rglob("*.md"))
+PAGES = sorted([*(ROOT / "netlab").rglob("*.md"), *ROOT.glob("*.md")])
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
 _FILE = re.compile(r"`([\w./-]+\.(?:py|md|yaml|json|txt|lock))`")
