@@ -1,10 +1,12 @@
 """Linters are tests: style, types, layers and shell scripts are held like any other promise."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(
@@ -21,24 +23,30 @@ def run(*argv: str) -> None:
         pytest.fail(f"{' '.join(argv)}:\n{found.stdout}{found.stderr}", pytrace=False)
 
 
-def tool(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
+LINTERS = {
+    "ruff": ("ruff", "check", "."),
+    "ruff-format": ("ruff", "format", "--check", "."),
+    "mypy": ("mypy",),
+    "import-linter": ("lint-imports", "--no-cache"),
+}
 
 
-def test_ruff():
-    run(tool("ruff"), "check", ".")
+@pytest.mark.parametrize("linter", LINTERS)
+def test_linter(linter):
+    program, *arguments = LINTERS[linter]
+    run(str(Path(sys.executable).with_name(program)), *arguments)
 
 
-def test_format():
-    run(tool("ruff"), "format", "--check", ".")
-
-
-def test_types():
-    run(tool("mypy"))
-
-
-def test_layers():
-    run(tool("lint-imports"), "--no-cache")
+def test_pre_commit_has_the_same_ones():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = {hook["id"]: hook for hook in repository["hooks"]}
+    shellcheck = hooks.pop("shellcheck")
+    ours = {name: " ".join((f".venv/bin/{tool}", *rest)) for name, (tool, *rest) in LINTERS.items()}
+    assert {name: hook["entry"] for name, hook in hooks.items()} == ours
+    assert not any(hook["pass_filenames"] for hook in hooks.values())
+    scripts = [str(path.relative_to(ROOT)) for path in SCRIPTS]
+    assert shellcheck["entry"] == "shellcheck"
+    assert all(re.match(shellcheck["files"], script) for script in scripts)
 
 
 def test_there_are_shell_scripts():
