@@ -1,10 +1,13 @@
 """What the documents name is there."""
 
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from netlab import __version__
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "netlab").rglob("*.md"), *ROOT.glob("*.md")])
@@ -38,3 +41,19 @@ def files() -> list[str]:
     rooms = ("netlab", "scripts", "tests", "topologies")
     found = [path for room in rooms for path in (ROOT / room).rglob("*.*")]
     return [f"/{path.relative_to(ROOT)}" for path in [*found, *ROOT.glob("*.*")]]
+
+
+def test_the_version_stands_in_one_place() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert settings["project"]["dynamic"] == ["version"]
+    assert settings["tool"]["hatch"]["version"]["path"] == "netlab/__init__.py"
+    sources = [path for path in files() if path.endswith((".py", ".toml", ".md", ".yaml"))]
+    said = re.compile(rf"""["'v ]{re.escape(__version__)}["' ]""")
+    assert [one for one in sources if said.search((ROOT / one[1:]).read_text())] == [
+        "/netlab/__init__.py"
+    ]
+
+
+def test_the_changelog_has_a_place_for_what_comes() -> None:
+    headings = re.findall(r"(?m)^## (.*)$", (ROOT / "CHANGELOG.md").read_text())
+    assert headings[0] == "[Unreleased]"
