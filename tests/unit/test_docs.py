@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from netlab import __version__
+from netlab.objects.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
+API = ROOT / "netlab" / "docs" / "kubernetes-api.md"
 PAGES = sorted([*(ROOT / "netlab").rglob("*.md"), *ROOT.glob("*.md")])
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
@@ -57,3 +59,11 @@ def test_the_version_stands_in_one_place() -> None:
 def test_the_changelog_has_a_place_for_what_comes() -> None:
     headings = re.findall(r"(?m)^## (.*)$", (ROOT / "CHANGELOG.md").read_text())
     assert headings[0] == "[Unreleased]"
+
+
+def test_the_page_about_the_api_names_every_kind_that_is_served() -> None:
+    rows = re.findall(r"(?m)^\| ([a-z0-9.]+) \| ([A-Z][\w, ]+) \|$", API.read_text())
+    assert dict(rows) == {
+        group or "core": ", ".join(kind.kind for kind in KINDS if kind.group == group)
+        for group in dict.fromkeys(kind.group for kind in KINDS)
+    }
