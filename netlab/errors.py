@@ -18,6 +18,8 @@ class NetlabError(Exception):
     """Something went wrong that the user can read about; `hint` says what to do next."""
 
     exit_code = 1
+    can_retry = True
+    """False when nothing will change until somebody acts."""
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -47,6 +49,7 @@ class InputError(NetlabError):
     """The user's input is wrong: every problem found in it, at once. Nothing was touched."""
 
     exit_code = 2
+    can_retry = False
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(map(str, _without_echoes(problems))))
@@ -70,12 +73,14 @@ class UsageError(NetlabError):
     """The command line itself makes no sense."""
 
     exit_code = 2
+    can_retry = False
 
 
 class EnvironmentLacks(NetlabError):
     """The machine lacks a tool, a privilege or a kernel feature; the hint says how to get it."""
 
     exit_code = 3
+    can_retry = False
 
 
 class CommandFailed(NetlabError):

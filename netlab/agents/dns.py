@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from netlab.agents.loop import Loop, Retry
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.objects import meta
 from netlab.objects.meta import Object
 
-log = logging.getLogger(__name__)
-
-RETRY = 1.0
-"""Seconds until records are published for which there was no room."""
+RETRY = Retry(1.0, 1.0)
+"""Of records for which there was no room."""
 
 
 class DnsAgent:
@@ -27,19 +25,20 @@ class DnsAgent:
         self._internet = internet
         self._informers = informers
         self._pod = ""
-        self._scheduled = False
+        self._loop = Loop("dns", self._publish, retry=RETRY)
         self._turn = asyncio.Lock()
 
     @property
     def idle(self) -> bool:
         """True when everything known has been published."""
-        return not self._scheduled and self._server.idle and self._internet.idle
+        return self._loop.idle and self._server.idle and self._internet.idle
 
     def follow(self) -> None:
         """Listen to Services and EndpointSlices, whose informers have synced."""
         self._informers["Service"].add_listener(self._listener(self._server.set_service))
         self._informers["Service"].add_listener(self._listener(self._internet.set_service))
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
+        self._loop.start()
 
     async def start(self, pod_uid: str, netns: Path) -> None:
         """Serve in the namespace of a pod; of two pods the one that came last."""
@@ -47,7 +46,10 @@ class DnsAgent:
             if self._pod:
                 await self._server.stop()
             self._pod = pod_uid
-            self._publish()
+            try:
+                self._apply()
+            except OSError:  # the loop says so
+                self._loop.wake()
             await self._server.start(netns)
 
     async def stop(self, pod_uid: str) -> None:
@@ -59,6 +61,7 @@ class DnsAgent:
 
     async def detach(self) -> None:
         """The controller ends; names are answered on."""
+        await self._loop.stop()
         await self._server.detach()
 
     def _listener(
@@ -68,22 +71,13 @@ class DnsAgent:
             either = new if new is not None else old
             assert either is not None
             take(meta.key(either), new)
-            self._schedule()
+            self._loop.wake()
 
         return listen
 
-    def _schedule(self) -> None:
-        """Publish once after all changes that arrive in this turn of the event loop."""
-        if not self._scheduled:
-            self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._publish)
+    async def _publish(self, _: bool) -> None:
+        self._apply()
 
-    def _publish(self) -> None:
-        self._scheduled = False
-        try:
-            self._internet.apply()
-            self._server.apply()
-        except OSError as error:
-            log.error("dns: records cannot be published, trying again: %s", error)
-            self._scheduled = True
-            asyncio.get_running_loop().call_later(RETRY, self._publish)
+    def _apply(self) -> None:
+        self._internet.apply()
+        self._server.apply()

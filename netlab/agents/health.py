@@ -6,13 +6,12 @@ this controller told it last.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from netlab.agents.loop import Loop
 from netlab.agents.responder_keeper import ResponderKeeper
-from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.proxy.syncer import HealthCheck
 from netlab.workload.served import HealthAnswer
@@ -32,34 +31,25 @@ class HealthPorts:
         self._keeper = keeper
         self._answers: dict[int, HealthAnswer] = {}
         self._told: dict[int, HealthAnswer] | None = None
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop(f"health checks of {node}", self._work)
 
     def start(self) -> None:
         """Begin to tell; a responder started anew is told again."""
         self._keeper.on_restart(self._tell)
-        self._task = asyncio.create_task(self._run(), name=f"health checks of {self._node}")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Tell no more; the ports go on saying what they say."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     def update(self, checks: Mapping[int, HealthCheck]) -> None:
         """These ports, and no others, are to be answered."""
         self._answers = {port: answer(check) for port, check in checks.items()}
         if self._answers != self._told:
-            self._wake.set()
+            self._loop.wake()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            try:
-                await self._keeper.reached(self._tell)
-            except NetlabError as error:
-                log.error("health checks of %s: %s", self._node, error)
+    async def _work(self, _: bool) -> None:
+        await self._keeper.reached(self._tell)
 
     async def _tell(self) -> None:
         answers = self._answers

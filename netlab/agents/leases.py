@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from netlab.agents.loop import Loop
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
 from netlab.objects.meta import Object
@@ -31,26 +31,23 @@ class Leases:
         self._api = api
         self._nodes = nodes
         self._now = now
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("leases", self._renew_all, every=lambda: RENEWAL)
 
     def start(self) -> None:
         """Renew now, and from then on."""
-        self._task = asyncio.create_task(self._beat(), name="leases")
+        self._loop.wake()
+        self._loop.start()
 
     async def stop(self) -> None:
         """Renew no more; the leases stay, and run out."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
-    async def _beat(self) -> None:
-        while True:
-            for node in self._nodes:
-                try:
-                    await self._renew(node)
-                except NetlabError as error:
-                    log.warning("the lease of node %s is not renewed: %s", node, error)
-            await asyncio.sleep(RENEWAL)
+    async def _renew_all(self, _: bool) -> None:
+        for node in self._nodes:
+            try:
+                await self._renew(node)
+            except NetlabError as error:
+                log.warning("the lease of node %s is not renewed: %s", node, error)
 
     async def _renew(self, node: str) -> None:
         spec = {"holderIdentity": node, "leaseDurationSeconds": DURATION, "renewTime": self._now()}

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
+from netlab.agents.loop import Loop, Retry
 from netlab.agents.nodestatus import CHANGED, NodeStatus
 from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
@@ -41,8 +42,8 @@ SETTLE = 0.05
 REST_FIRST, REST_CAP = 0.05, 2.0
 """Seconds between two looks, and the most, after doubling while there is nothing to mend."""
 
-RETRY_FIRST, RETRY_CAP = 0.5, 5.0
-"""Seconds before what could not be mended is tried again, and the most, after doubling."""
+RETRY = Retry(0.5, 5.0)
+"""Of what could not be mended."""
 
 SLOW = 1.5
 """Seconds between looks at what nobody tells of."""
@@ -91,9 +92,10 @@ class NetworkAgent:
         self._pods = Patience()
         self._places: dict[tuple[str, int], str] = {}
         self._quiet = mend.quiet_sysctls(plan.pod_sysctls(lab))
-        self._retry = RETRY_FIRST
-        self._wake = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._failures = 0
+        self._rest, self._last = REST_FIRST, 0.0
+        self._loop = Loop("network", self._work, settle=SETTLE)
+        self._slowly = Loop("network, slowly", self._look_slowly, every=lambda: SLOW)
 
     def waiting_for(self) -> Iterator[str]:
         """A line for each node, and each other machine of the lab, whose network is broken."""
@@ -111,16 +113,14 @@ class NetworkAgent:
         self._listen()
         self._mounts = MountNotices()
         loop.add_reader(self._mounts.fileno(), self._on_mount)
-        self._tasks = [
-            asyncio.create_task(self._run(), name="network"),
-            asyncio.create_task(self._look_slowly(), name="network, slowly"),
-        ]
+        self._later(SLOW, self._look_at_cluster)  # once, after the start, at everything
+        self._loop.start()
+        self._slowly.start()
 
     async def stop(self) -> None:
         """Mend no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._loop.stop()
+        await self._slowly.stop()
         self._attached.on_change = lambda: None
         loop = asyncio.get_running_loop()
         opened: list[Notices | MountNotices] = [*self._ears.values()]
@@ -153,7 +153,7 @@ class NetworkAgent:
         assert self._mounts is not None
         self._mounts.take()
         self._names = True
-        self._wake.set()
+        self._loop.wake()
 
     def _on_notice(self, name: str) -> None:
         notes = self._ears[name].take()
@@ -193,9 +193,9 @@ class NetworkAgent:
     def _wake_if_due(self) -> None:
         wait = self._pods.wait()
         if self._cluster or self._names or wait == 0.0:
-            self._wake.set()
+            self._loop.wake()
         elif wait is not None:
-            self._later(wait, self._wake.set)
+            self._later(wait, self._loop.wake)
 
     def _on_attached(self) -> None:
         """Pods came. What was said while they were attached is old."""
@@ -212,25 +212,22 @@ class NetworkAgent:
         loop.call_later(delay, self._resume, name)
 
     def _resume(self, name: str) -> None:
-        if name in self._ears and self._tasks and not self._tasks[0].done():
+        if name in self._ears and self._loop.runs:
             self._attend(name)
 
     # -- looking ---------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        rest, last = REST_FIRST, 0.0
-        clock = asyncio.get_running_loop().time
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            rest = REST_FIRST if clock() - last > REST_CAP else rest
-            await asyncio.sleep(SETTLE)
-            started = clock()
-            found = await self._look()
-            last = clock()
-            rest = REST_FIRST if found else min(rest * 2, REST_CAP)
-            await asyncio.sleep(rest if found else max(rest, last - started))
-            self._wake_if_due()
+    async def _work(self, _: bool) -> None:
+        """Look, and then rest: the longer, the longer nothing was found."""
+        started = time.monotonic()
+        found = await self._look()
+        if found or started - self._last > REST_CAP:
+            self._rest = REST_FIRST
+        if not found:
+            self._rest = min(self._rest * 2, REST_CAP)
+        self._last = time.monotonic()
+        await asyncio.sleep(self._rest if found else max(self._rest, self._last - started))
+        self._wake_if_due()
 
     async def _look(self) -> bool:
         """Look at whatever something happened to; True when something was amiss."""
@@ -291,7 +288,7 @@ class NetworkAgent:
             self._again()
         else:
             await self._nodes.sound()
-            self._retry = RETRY_FIRST
+            self._failures = 0
         return not was_sound
 
     def _damage(self, sysctls: bool) -> tuple[Operation, ...]:
@@ -300,12 +297,12 @@ class NetworkAgent:
 
     def _again(self) -> None:
         """Try again later what could not be done."""
-        self._later(self._retry, self._look_at_cluster)
-        self._retry = min(self._retry * 2, RETRY_CAP)
+        self._failures += 1
+        self._later(RETRY.delay(self._failures), self._look_at_cluster)
 
     def _look_at_cluster(self) -> None:
         self._cluster = self._sysctls = True
-        self._wake.set()
+        self._loop.wake()
 
     async def _mend_pods(self, uids: list[str]) -> bool:
         found = await asyncio.to_thread(self._pods_mended, uids)
@@ -341,23 +338,19 @@ class NetworkAgent:
 
     # -- what nobody tells of --------------------------------------------------------------
 
-    async def _look_slowly(self) -> None:
-        """At what nobody tells of; and once, after the start, at everything."""
-        await asyncio.sleep(SLOW)
-        self._look_at_cluster()
-        while True:
-            try:
-                for uid in await asyncio.to_thread(self._look_quietly):
-                    self._suspects.add(uid)
-                    self._pods.touch(uid)
-            except (NetlabError, OSError) as error:  # a namespace that is gone: others tell of it
-                log.debug("not looked at: %s", error)
-            for uid in list(self._young)[:AT_LEISURE]:
-                del self._young[uid]
+    async def _look_slowly(self, _: bool) -> None:
+        """At what nobody tells of."""
+        try:
+            for uid in await asyncio.to_thread(self._look_quietly):
+                self._suspects.add(uid)
                 self._pods.touch(uid)
-            self._pods.keep(self._attached.get)
-            self._wake_if_due()
-            await asyncio.sleep(SLOW)
+        except (NetlabError, OSError) as error:  # a namespace that is gone: others tell of it
+            log.debug("not looked at: %s", error)
+        for uid in list(self._young)[:AT_LEISURE]:
+            del self._young[uid]
+            self._pods.touch(uid)
+        self._pods.keep(self._attached.get)
+        self._wake_if_due()
 
     def _look_quietly(self) -> list[str]:
         """Look at names and sysctls; the pods that differ."""

@@ -17,6 +17,7 @@ from typing import Protocol
 from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
 from netlab.agents.lifecycle import restarts
+from netlab.agents.loop import Loop, Retry
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
@@ -29,8 +30,8 @@ from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
 
-RETRY_FIRST, RETRY_CAP = 0.5, 30.0
-"""Seconds before a pod that could not be started is tried again, and the most, after doubling."""
+RETRY = Retry(0.5, 30.0)
+"""Of a pod that could not be started."""
 
 ROOM = 1.0
 """Seconds before a status is written again for which there was no room."""
@@ -87,18 +88,16 @@ class PodAgent:
         self._now = now
         self._left: dict[str, Object] = {}
         self._keys: dict[str, None] = {}
-        self._wake = asyncio.Event()
+        self._loop = Loop("pods", self._work)
         self._termination = Termination(informers, pod_network, containers, self._gone)
         self._deadlines = Deadlines(events, self._expire)
         self._dirty: dict[str, PodRun] = {}
         self._failures: dict[str, tuple[int, str]] = {}
-        self._busy = False
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
-        return not (self._busy or self._keys or self._dirty) and self._termination.idle
+        return self._loop.idle and self._termination.idle
 
     async def start(self, left: Iterable[Object] = ()) -> None:
         """Take over the pods that ran before, then follow the API.
@@ -112,20 +111,18 @@ class PodAgent:
         self._pods.add_listener(self._on_pod)
         for key in self._left:
             self._enqueue(key)
-        self._task = asyncio.create_task(self._run(), name="pods")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop following; pods go on running."""
         self._deadlines.stop()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
         await self._termination.stop()
 
     def container_changed(self, run: PodRun) -> None:
         """A container started, ended or became ready: its pod's status is to be written."""
         self._dirty[run.uid] = run
-        self._wake.set()
+        self._loop.wake()
 
     def volume_runs(self) -> list[PodRun]:
         """The running pods that have volumes."""
@@ -158,20 +155,9 @@ class PodAgent:
 
     def _enqueue(self, key: str) -> None:
         self._keys[key] = None
-        self._wake.set()
+        self._loop.wake()
 
-    async def _run(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            self._busy = True
-            try:
-                await self._work()
-            except Exception:
-                log.exception("pods: unexpected error")
-            self._busy = False
-
-    async def _work(self) -> None:
+    async def _work(self, _: bool) -> None:
         keys, self._keys = list(self._keys), {}
         starting: list[Object] = []
         for key in keys:
@@ -259,7 +245,7 @@ class PodAgent:
         self._events.failed_sandbox(pod, error)
         count, _ = self._failures.get(meta.uid(pod), (0, ""))
         self._failures[meta.uid(pod)] = (count + 1, str(error))
-        delay = min(RETRY_FIRST * 2.0 ** min(count, 10), RETRY_CAP)
+        delay = RETRY.delay(count + 1)
         asyncio.get_running_loop().call_later(delay, self._enqueue, meta.key(pod))
 
     def _release(self, run: PodRun) -> None:

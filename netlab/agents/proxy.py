@@ -14,8 +14,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from netlab.agents.loop import Loop, Retry
 from netlab.client.informer import Informers
-from netlab.errors import NetlabError
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -30,8 +30,7 @@ REPAIR_INTERVAL, REPAIR_INTERVAL_DEAF = 1.0, 0.25
 """Seconds between looks at the kernel for rules that somebody deleted by hand: only to be sure
 where it tells of that by itself (nf_tables), and where it does not (legacy tables)."""
 
-RETRY_FIRST, RETRY_CAP = 0.1, 5.0
-"""Seconds before a failed sync is tried again, and the most that the doubling reaches."""
+RETRY = Retry(0.1, 5.0)
 
 REST, REST_CAP = 4.0, 10.0
 """So many times as long as a look takes that found nothing to repair there is no other, and the
@@ -82,7 +81,6 @@ class ProxyAgent:
         on_repair: Callable[[ProxyAgent], None] = lambda _: None,
     ) -> None:
         self.node = node
-        self.error: str | None = None
         self.heard = self.written = 0
         self.health: dict[int, HealthCheck] = {}
         self._health_services: set[str] = set()
@@ -92,49 +90,44 @@ class ProxyAgent:
         self._on_repair = on_repair
         self._notices: Notices | None = None
         self._repaired = False
-        self._rest = 0.0
         self._pending: dict[tuple[str, str], Object | None] = {}
-        self._changed = asyncio.Event()
-        self._woken = asyncio.Event()
-        """That it changed, or that somebody wrote rules."""
-        self._busy = True
+        self._loop = Loop(
+            f"proxy of {node}", self._work, retry=RETRY, every=self._patience, settle=COALESCE
+        )
+        self._loop.wake()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")
-        self._task: asyncio.Task[None] | None = None
 
     @property
     def idle(self) -> bool:
         """True when the kernel has everything that the informers have."""
-        return not self._busy and not self._pending and self.error is None
+        return self._loop.idle
+
+    @property
+    def error(self) -> str | None:
+        """Why the rules could not be written the last time, if they could not."""
+        return self._loop.error
 
     async def start(self) -> None:
         """Listen, and begin with a full sync. Informers must have synced."""
         for kind in KINDS:
             self._informers[kind].add_listener(self._listener(kind))
-        self._wake()
         self._notices = self._programmer.notices()
         if self._notices is not None:
             asyncio.get_running_loop().add_reader(self._notices.fileno(), self._on_notice)
-        self._task = asyncio.create_task(self._run(), name=f"proxy {self.node}")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop; the rules stay in force."""
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._loop.stop()
         self._thread.shutdown(wait=True)
         if self._notices is not None:
             asyncio.get_running_loop().remove_reader(self._notices.fileno())
             self._notices.close()
 
-    def _wake(self) -> None:
-        self._changed.set()
-        self._woken.set()
-
     def _on_notice(self) -> None:
         assert self._notices is not None
         self._notices.take()
-        self._woken.set()
+        self._loop.look()
 
     def _listener(self, kind: str) -> Callable[[Object | None, Object | None], None]:
         def listen(old: Object | None, new: Object | None) -> None:
@@ -146,7 +139,7 @@ class ProxyAgent:
             if kind == "Service":
                 self._note_health_check(meta.key(either), new)
             self.heard += 1
-            self._wake()
+            self._loop.wake()
 
         return listen
 
@@ -157,44 +150,18 @@ class ProxyAgent:
         else:
             self._health_services.discard(key)
 
-    async def _run(self) -> None:
-        delay = RETRY_FIRST
-        while True:
-            work = self._sync_job() if await self._wait_for_change() else self._repair
-            heard = self.written if self._pending else self.heard
-            try:
-                await self._in_thread(work)
-                self.error, delay = None, RETRY_FIRST
-                self.written = heard
-                self._on_sync(self)
-            except (NetlabError, OSError) as error:
-                self.error = str(error)
-                log.error("proxy of %s: %s; trying again in %.1f s", self.node, error, delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_CAP)
-                self._wake()
-            if self._repaired:
-                self._repaired = False
-                self._on_repair(self)
-            self._busy = self._changed.is_set()
+    def _patience(self) -> float:
+        return REPAIR_INTERVAL if self._notices else REPAIR_INTERVAL_DEAF
 
-    async def _wait_for_change(self) -> bool:
-        """True when something changed, False when it is time to look at the kernel."""
-        # asyncio.wait_for would, before Python 3.12, lose a cancellation that comes with the
-        # event, and `stop` wait for ever.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REPAIR_INTERVAL if self._notices else REPAIR_INTERVAL_DEAF):
-                await self._woken.wait()
-        with contextlib.suppress(TimeoutError):  # others' rules may change all the time
-            async with asyncio.timeout(0.0 if self._changed.is_set() else self._rest):
-                await self._changed.wait()
-        self._woken.clear()
-        if not self._changed.is_set():
-            return False
-        self._busy = True
-        await asyncio.sleep(COALESCE)
-        self._changed.clear()
-        return True
+    async def _work(self, changed: bool) -> None:
+        heard = self.heard
+        await self._in_thread(self._sync_job() if changed else self._repair)
+        if changed:
+            self.written = heard
+        self._on_sync(self)
+        if self._repaired:
+            self._repaired = False
+            self._on_repair(self)
 
     async def _in_thread(self, function: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._unheard, function)
@@ -227,7 +194,7 @@ class ProxyAgent:
     def _repair(self) -> None:
         started = time.monotonic()
         repaired = self._programmer.repair()
-        self._rest = 0.0 if repaired else min(REST * (time.monotonic() - started), REST_CAP)
+        self._loop.rest = 0.0 if repaired else min(REST * (time.monotonic() - started), REST_CAP)
         if repaired:
             log.warning("proxy of %s: rules had been changed by hand, repaired", self.node)
             self._repaired = True

@@ -7,15 +7,14 @@ Service's rules, which are the same on every node, do the rest.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.draining import Draining
+from netlab.agents.loop import Loop, Retry
 from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
-from netlab.errors import NetlabError
 from netlab.network import apply, plan
 from netlab.network.operations import Announce, Operation
 from netlab.objects import meta
@@ -34,8 +33,7 @@ log = logging.getLogger(__name__)
 REPAIR_INTERVAL = 1.0
 """Seconds between looks at the kernel for addresses that somebody took away by hand."""
 
-RETRY_FIRST, RETRY_CAP = 0.1, 5.0
-"""Seconds before what failed is tried again, and the most that the doubling reaches."""
+RETRY = Retry(0.1, 5.0)
 
 _BALANCED, _OF_SERVICE = "balanced", "announced service"
 
@@ -65,14 +63,12 @@ class Speaker:
         """By Service, the node that answers for it."""
         self._touched = {plan.node_name(lab, node.name) for node in lab.nodes}
         """The namespaces that may have addresses; at first, any."""
-        self._changed = asyncio.Event()
-        self._busy = False
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("speaker", self._work, retry=RETRY, every=self._patience)
 
     @property
     def idle(self) -> bool:
         """True when every address is where it belongs."""
-        return not self._busy and not self._changed.is_set()
+        return self._loop.idle
 
     def waiting_for(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
@@ -86,56 +82,39 @@ class Speaker:
         self._services.add_listener(self._on_service)
         self._nodes.add_listener(self._on_node)
         self._slices.add_listener(self._on_slice)
-        self._changed.set()
-        self._task = asyncio.create_task(self._run(), name="speaker")
+        self._loop.wake()
+        self._loop.start()
 
     async def stop(self) -> None:
         """Stop; the nodes go on answering."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     # -- what concerns it ------------------------------------------------------------------
 
     def _on_service(self, old: Object | None, new: Object | None) -> None:
         if any(obj is not None and ingress_ips(obj) for obj in (old, new)):
-            self._changed.set()
+            self._loop.wake()
 
     def _on_node(self, old: Object | None, new: Object | None) -> None:
         before, after = (obj is not None and may_announce(obj) for obj in (old, new))
         if before != after:
-            self._changed.set()
+            self._loop.wake()
 
     def _on_slice(self, old: Object | None, new: Object | None) -> None:
         services = (self._services.get(key) for key in _service_keys(new or old or {}))
         if any(service and is_balanced(service) and is_local(service) for service in services):
-            self._changed.set()
+            self._loop.wake()
 
     # -- work ------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        delay = RETRY_FIRST
-        while True:
-            await self._wait()
-            self._busy = self._changed.is_set()
-            try:
-                if self._busy:  # a node without the rules would refuse who comes
-                    await self._draining.caught_up()
-                self._changed.clear()
-                await self._announce()
-                delay = RETRY_FIRST
-            except (NetlabError, OSError) as error:
-                log.error("speaker: %s; trying again in %.1f s", error, delay)
-                await asyncio.sleep(delay)
-                delay = min(delay * 2, RETRY_CAP)
-                self._changed.set()
-            self._busy = False
+    def _patience(self) -> float | None:
+        """Seconds until it is time to look at the kernel, if there is anything to see."""
+        return REPAIR_INTERVAL if self._touched else None
 
-    async def _wait(self) -> None:
-        """Return when something changed, or when it is time to look at the kernel."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REPAIR_INTERVAL if self._touched else None):
-                await self._changed.wait()
+    async def _work(self, changed: bool) -> None:
+        if changed:  # a node without the rules would refuse who comes
+            await self._draining.caught_up()
+        await self._announce()
 
     async def _announce(self) -> None:
         announcers = self._elected()

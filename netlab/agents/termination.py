@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from netlab.agents.loop import Loop, Retry
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.errors import Conflict, NetlabError, NotFound, NotSaved
@@ -17,8 +18,8 @@ log = logging.getLogger(__name__)
 TOGETHER = 8
 """Deletions between two looks at what else the event loop has to do."""
 
-RETRY_FIRST, RETRY_CAP = 1.0, 300.0
-"""Seconds before what could not be detached is tried again, and the most, after doubling."""
+RETRY = Retry(1.0, 300.0)
+"""Of what could not be detached."""
 
 
 class Detaching(Protocol):
@@ -52,8 +53,7 @@ class Termination:
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._silent: list[PodRun] = []
         self._failures: dict[str, int] = {}
-        self._wake = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("termination", self._work)
 
     @property
     def idle(self) -> bool:
@@ -62,14 +62,14 @@ class Termination:
 
     def start(self) -> None:
         """Begin to detach what has ended."""
-        self._task = asyncio.create_task(self._detach_forever(), name="termination")
+        self._loop.start()
 
     async def stop(self) -> None:
         """Leave everything as it stands; the next controller goes on."""
-        tasks = [*self._stops.values(), *([self._task] if self._task else [])]
-        for task in tasks:
+        await self._loop.stop()
+        for task in self._stops.values():
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._stops.values(), return_exceptions=True)
 
     def begin(self, run: PodRun) -> None:
         """End a pod; nothing happens if that is under way already."""
@@ -90,17 +90,14 @@ class Termination:
 
     def _ended(self, run: PodRun) -> None:
         self._silent.append(run)
-        self._wake.set()
+        self._loop.wake()
 
-    async def _detach_forever(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            runs, self._silent = self._silent, []
-            for number, run in enumerate(await self._detach(runs)):
-                await self._remove(run)
-                if number % TOGETHER == TOGETHER - 1:
-                    await asyncio.sleep(0)
+    async def _work(self, _: bool) -> None:
+        runs, self._silent = self._silent, []
+        for number, run in enumerate(await self._detach(runs)):
+            await self._remove(run)
+            if number % TOGETHER == TOGETHER - 1:
+                await asyncio.sleep(0)
 
     async def _detach(self, runs: Sequence[PodRun]) -> list[PodRun]:
         """All at once; if that fails one by one, so that only the pod in question suffers.
@@ -119,8 +116,7 @@ class Termination:
 
     def _try_again(self, run: PodRun) -> None:
         count = self._failures[run.uid] = self._failures.get(run.uid, 0) + 1
-        delay = min(RETRY_FIRST * 2.0 ** min(count - 1, 10), RETRY_CAP)
-        asyncio.get_running_loop().call_later(delay, self._ended, run)
+        asyncio.get_running_loop().call_later(RETRY.delay(count), self._ended, run)
 
     async def _remove(self, run: PodRun) -> None:
         """The namespace is gone: so may the object be."""
@@ -128,7 +124,7 @@ class Termination:
             with contextlib.suppress(NotFound, Conflict):
                 await self._informers.delete(run.pod, grace_period=0)
         except NotSaved:  # the store says so
-            asyncio.get_running_loop().call_later(RETRY_FIRST, self._ended, run)
+            asyncio.get_running_loop().call_later(RETRY.first, self._ended, run)
             return
         except Exception:
             log.exception("pod %s: not removed", run.key)

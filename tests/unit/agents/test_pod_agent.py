@@ -7,6 +7,7 @@ import pytest
 
 from netlab.agents import pods as pods_module
 from netlab.agents import termination
+from netlab.agents.loop import Retry
 from netlab.agents.podevents import PodEvents
 from netlab.agents.pods import PodAgent
 from netlab.client.informer import Informers
@@ -136,7 +137,7 @@ def test_pods_that_come_together_are_attached_together_each_with_its_address():
 
 
 def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatch):
-    monkeypatch.setattr(pods_module, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
 
     async def go():
         async with World() as world:
@@ -154,7 +155,7 @@ def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatc
 
 
 def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
-    monkeypatch.setattr(pods_module, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
 
     async def go():
         async with World() as world:
@@ -187,7 +188,7 @@ def test_many_pods_go_in_few_batches():
 
 
 def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
-    monkeypatch.setattr(termination, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(termination, "RETRY", Retry(0.01))
 
     async def go():
         async with World() as world:

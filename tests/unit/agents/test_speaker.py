@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from netlab.agents import speaker as module
+from netlab.agents.loop import Retry
 from netlab.agents.speaker import Speaker
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -110,7 +111,7 @@ class Scene:
 def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Runs a scenario of `(scene, wire)`; the kernel is looked at 20 times a second."""
     monkeypatch.setattr(module, "REPAIR_INTERVAL", 0.05)
-    monkeypatch.setattr(module, "RETRY_FIRST", 0.01)
+    monkeypatch.setattr(module, "RETRY", Retry(0.01))
 
     def run(scenario: Callable[[Scene, Wire], Awaitable[None]]) -> None:
         async def main() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from netlab.agents import dns
 from netlab.agents.dns import DnsAgent
+from netlab.agents.loop import Retry
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.dns import upstream
@@ -52,13 +53,14 @@ def test_what_could_not_be_published_is_tried_again(
         internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
         api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
         agent = DnsAgent(server, internet, Informers(api))
+        agent.follow()
         with monkeypatch.context() as full:
             full.setattr(Path, "write_text", _full)
             for number in range(3):
                 server.set_service(
                     f"default/s{number}", _service(f"s{number}", f"10.96.0.{10 + number}")
                 )
-            agent._schedule()
+            agent._loop.wake()
             await asyncio.sleep(0.05)
             assert _published(tmp_path) == ""
             assert not agent.idle
@@ -66,6 +68,7 @@ def test_what_could_not_be_published_is_tried_again(
             while not agent.idle:
                 await asyncio.sleep(0.01)
         assert all(f"s{number}.default.svc" in _published(tmp_path) for number in range(3))
+        await agent._loop.stop()
 
-    monkeypatch.setattr(dns, "RETRY", 0.1)
+    monkeypatch.setattr(dns, "RETRY", Retry(0.1))
     asyncio.run(scene())

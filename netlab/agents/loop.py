@@ -1,0 +1,140 @@
+"""What an agent is: a loop. It is woken, works, and works again later when that failed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+
+from msgspec import Struct
+
+from netlab.errors import NetlabError
+
+log = logging.getLogger(__name__)
+
+Work = Callable[[bool], Awaitable[None]]
+"""One turn; told whether something changed (or the last one failed), or it is time to look."""
+
+
+class Retry(Struct, frozen=True):
+    """Seconds until what failed is tried again: at `first`, doubling, at most `cap`."""
+
+    first: float = 0.1
+    cap: float = 5.0
+
+    def delay(self, failures: int) -> float:
+        """After so many failures in a row, from 1."""
+        return float(min(self.first * 2.0 ** min(failures - 1, 30), self.cap))
+
+    def after(self, error: BaseException, failures: int) -> float:
+        """As `delay`; what somebody has to mend is not asked for more often than can be."""
+        lasting = isinstance(error, NetlabError) and not error.can_retry
+        return self.cap if lasting else self.delay(failures)
+
+
+class Loop:
+    """A task that works whenever it is woken, and at the latest `every` so many seconds.
+
+    `every` is asked before each wait; None waits for ever. Once woken it waits `settle` seconds for
+    what else belongs to the change. A turn for the mere look of things waits for `rest` seconds,
+    which its work may set: others may give reason to look all the time.
+
+    What a turn raises is logged, kept in `error` until one succeeds, and tried again as `retry`
+    says, or earlier if something changes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        work: Work,
+        *,
+        retry: Retry | None = None,
+        every: Callable[[], float | None] = lambda: None,
+        settle: float = 0.0,
+    ) -> None:
+        self.error: str | None = None
+        self.rest = 0.0
+        self._name = name
+        self._work = work
+        self._retry = retry or Retry()
+        self._every = every
+        self._settle = settle
+        self._failures = 0
+        self._busy = False
+        self._changed = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """True when everything is done that it was woken for."""
+        return not (self._busy or self._changed.is_set() or self.error)
+
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and not stopped."""
+        return self._task is not None and not self._task.done()
+
+    def wake(self) -> None:
+        """Something changed."""
+        self._changed.set()
+        self._woken.set()
+
+    def look(self) -> None:
+        """Something may have changed."""
+        self._woken.set()
+
+    def wake_in(self, seconds: float) -> asyncio.TimerHandle:
+        """Something is to be done then."""
+        return asyncio.get_running_loop().call_later(seconds, self.wake)
+
+    def start(self) -> None:
+        """Begin; the first turn comes when it is woken, or it is time."""
+        self._task = asyncio.create_task(self._run(), name=self._name)
+
+    async def stop(self) -> None:
+        """End, in the middle of a turn if need be. Idempotent."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wait()
+            self._busy = self._changed.is_set()
+            if self._busy and self._settle:
+                await asyncio.sleep(self._settle)
+            self._changed.clear()
+            self._woken.clear()
+            await self._turn()
+            self._busy = False
+
+    async def _wait(self) -> None:
+        await _set(self._woken, self._every())
+        if self.rest and not self._changed.is_set():
+            await _set(self._changed, self.rest)
+
+    async def _turn(self) -> None:
+        try:
+            await self._work(self._busy or self._failures > 0)
+            self.error, self._failures = None, 0
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        self._failures += 1
+        self.error = str(error) or type(error).__name__
+        delay = self._retry.after(error, self._failures)
+        foreseen = isinstance(error, NetlabError | OSError)
+        text = "%s: %s; trying again in %.1f s"
+        log.error(text, self._name, self.error, delay, exc_info=not foreseen)
+        self.wake_in(delay)
+
+
+async def _set(event: asyncio.Event, seconds: float | None) -> None:
+    """Return once it is set, or after so many seconds."""
+    # asyncio.wait_for would, before Python 3.12, lose a cancellation that comes with the event.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

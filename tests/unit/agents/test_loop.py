@@ -1,0 +1,179 @@
+"""An agent's loop: when it works, how it goes on after a failure, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+
+from netlab.agents.loop import Loop, Retry
+from netlab.errors import EnvironmentLacks, NetlabError
+
+SOON = 5.0
+
+
+class Worker:
+    """Notes its turns; `errors` are what the next ones raise."""
+
+    def __init__(self, **options: Any) -> None:
+        self.turns: list[bool] = []
+        self.errors: list[Exception] = []
+        self.going_on: asyncio.Event | None = None
+        self.loop = Loop("work", self.work, **options)
+
+    async def work(self, changed: bool) -> None:
+        self.turns.append(changed)
+        if self.going_on is not None:
+            await self.going_on.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(SOON):
+            while not holds():
+                await asyncio.sleep(0.001)
+
+
+def play(scenario: Callable[[Worker], Awaitable[None]], **options: Any) -> None:
+    async def scene() -> None:
+        worker = Worker(**options)
+        worker.loop.start()
+        try:
+            await scenario(worker)
+        finally:
+            await worker.loop.stop()
+
+    asyncio.run(scene())
+
+
+def test_it_works_when_woken_and_only_then() -> None:
+    async def scenario(worker: Worker) -> None:
+        await asyncio.sleep(0.02)
+        assert worker.turns == [] and worker.loop.idle
+        worker.loop.wake()
+        assert not worker.loop.idle
+        await worker.until(lambda: worker.loop.idle)
+        assert worker.turns == [True]
+
+    play(scenario)
+
+
+def test_what_comes_while_it_works_is_worked_on_afterwards() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.going_on = asyncio.Event()
+        worker.loop.wake()
+        await worker.until(lambda: len(worker.turns) == 1)
+        worker.loop.wake()
+        worker.loop.wake()
+        worker.going_on.set()
+        await worker.until(lambda: worker.loop.idle)
+        assert worker.turns == [True, True]
+
+    play(scenario)
+
+
+def test_changes_that_belong_together_are_one_turn() -> None:
+    async def scenario(worker: Worker) -> None:
+        for _ in range(5):
+            worker.loop.wake()
+            await asyncio.sleep(0.01)
+        await worker.until(lambda: worker.loop.idle)
+        assert worker.turns == [True]
+
+    play(scenario, settle=0.5)
+
+
+def test_it_looks_by_itself_and_is_idle_meanwhile() -> None:
+    async def scenario(worker: Worker) -> None:
+        await worker.until(lambda: len(worker.turns) > 3)
+        assert not any(worker.turns)
+        assert worker.loop.idle
+
+    play(scenario, every=lambda: 0.005)
+
+
+def test_looks_are_put_off_while_it_rests_and_changes_are_not() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.loop.rest = 60.0
+        worker.loop.look()
+        await asyncio.sleep(0.02)
+        assert worker.turns == []
+        worker.loop.wake()
+        await worker.until(lambda: worker.turns == [True])
+        worker.loop.rest = 0.0
+        worker.loop.look()
+        await worker.until(lambda: worker.turns == [True, False])
+
+    play(scenario)
+
+
+def test_what_failed_is_tried_again_and_said_until_then(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.errors = [NetlabError("no room"), OSError("no room either")]
+        worker.loop.wake()
+        await worker.until(lambda: worker.loop.error == "no room")
+        assert not worker.loop.idle
+        await worker.until(lambda: worker.loop.idle)
+        assert worker.turns == [True, True, True]
+        assert worker.loop.error is None
+
+    play(scenario, retry=Retry(0.01, 0.02))
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        "work: no room; trying again in 0.0 s", "work: no room either; trying again in 0.0 s",
+    ]  # fmt: skip
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_look_after_a_failure_counts_as_a_change() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.errors = [NetlabError("no")]
+        worker.loop.wake()
+        await worker.until(lambda: worker.loop.error is not None)
+        worker.loop.look()
+        await worker.until(lambda: worker.loop.idle)
+        assert worker.turns[:2] == [True, True]
+
+    play(scenario, retry=Retry(60.0, 60.0))
+
+
+def test_a_mistake_of_ours_is_logged_whole_and_does_not_end_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.errors = [ZeroDivisionError()]
+        worker.loop.wake()
+        await worker.until(lambda: worker.turns == [True, True])
+        await worker.until(lambda: worker.loop.idle)
+
+    with caplog.at_level(logging.ERROR):
+        play(scenario, retry=Retry(0.01))
+    assert "ZeroDivisionError" in caplog.text
+
+
+def delays(retry: Retry, error: Exception) -> Iterator[float]:
+    return (retry.after(error, failures) for failures in (1, 2, 3, 9, 10_000))
+
+
+def test_delays_double_up_to_the_cap() -> None:
+    assert list(delays(Retry(0.5, 5.0), NetlabError("x"))) == [0.5, 1.0, 2.0, 5.0, 5.0]
+
+
+def test_what_somebody_must_mend_is_not_hurried() -> None:
+    assert list(delays(Retry(0.5, 5.0), EnvironmentLacks("no crun"))) == [5.0] * 5
+
+
+def test_it_ends_in_the_middle_of_a_turn() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.going_on = asyncio.Event()  # which nobody sets
+        worker.loop.wake()
+        await worker.until(lambda: worker.turns == [True])
+        assert worker.loop.runs
+        await worker.loop.stop()
+        assert not worker.loop.runs
+        await worker.loop.stop()
+
+    play(scenario)
