@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from netlab.agents.draining import Draining
 from netlab.agents.health import HealthPorts
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.leases import Leases
+from netlab.agents.loop import Agent
 from netlab.agents.network import NetworkAgent
 from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.podevents import Recorder
@@ -87,12 +88,11 @@ class Daemon:
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._failure: str | None = None
-        self._started = False
+        self._agents: list[Agent] = []
+        """What the lab waits for, the quickest to ask first; none until all of them have begun."""
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
-        self._controllers: RunningControllers | None = None
-        self._speaker: Speaker | None = None
-        self._network_agent: NetworkAgent | None = None
+        self._lacks: list[Callable[[], Iterable[str]]] = [self._unsaved, self._vigil.silent]
         self.streams = LabStreams()
 
     async def run(self, ready: int) -> None:
@@ -121,20 +121,10 @@ class Daemon:
 
     def _at_work(self) -> Iterator[str]:
         """What is still being done, a line each; what is cheap to know comes first."""
-        if self._pods is None or self._controllers is None or not self._started:
+        if not self._agents:
             yield waiting.STARTING
-            return
-        for proxy in self._proxies:
-            if not proxy.idle:
-                yield f"rules of node {proxy.node}: {proxy.error or 'being written'}"
-        if not self._controllers.is_idle():
-            yield "controllers are at work"
-        if not (self._pods.idle and self._dns.idle):
-            yield "pods and names are being set up"
-        if self._speaker is not None and not self._speaker.idle:
-            yield "addresses of load balancers are being announced"
-        if not all(stuck for _, stuck in self._pods.waiting_for()):
-            yield "pods are getting ready"
+        for agent in self._agents:
+            yield from agent.at_work()
 
     def _unready(self) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
@@ -150,10 +140,8 @@ class Daemon:
 
     def _lacking(self) -> Iterator[str]:
         """What else will not work without somebody doing something, a line each."""
-        yield from self._unsaved()
-        yield from self._vigil.silent()
-        yield from self._network_agent.waiting_for() if self._network_agent else ()
-        yield from self._speaker.waiting_for() if self._speaker else ()
+        for lacks in self._lacks:
+            yield from lacks()
 
     def _unsaved(self) -> Iterator[str]:
         if refusal := self._store.refusal():
@@ -241,27 +229,29 @@ class Daemon:
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
             _ = self._informers[kind]
-        self._controllers = await start_controllers(
+        controllers = await start_controllers(
             self._api, self._informers, load_balancer_pools=self.lab.load_balancer_pools
         )
-        self._stack.push_async_callback(self._controllers.stop)
+        self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        await asyncio.gather(
+        _, pods, _, speaker = await asyncio.gather(
             self._start_internet(keeper),
-            self._start_pods(keeper, self._controllers),
-            self._start_proxies(keeper, self._controllers),
-            self._start_speaker(self._controllers),
+            self._start_pods(keeper, controllers),
+            self._start_proxies(keeper, controllers),
+            self._start_speaker(controllers),
         )
         leases = Leases(
             self._api, [node.name for node in self.lab.nodes], lambda: micro_time(time.time())
         )
         leases.start()
         self._stack.push_async_callback(leases.stop)
-        self._started = True
+        self._agents = [*self._proxies, controllers, self._dns, speaker, pods]
         log.info("the nodes' agents are at work")
 
-    async def _start_pods(self, keeper: ResponderKeeper, controllers: RunningControllers) -> None:
+    async def _start_pods(
+        self, keeper: ResponderKeeper, controllers: RunningControllers
+    ) -> Kubelet:
         kubelet = Kubelet(
             self.lab,
             self._directory,
@@ -274,21 +264,20 @@ class Daemon:
             now=_now,
         )
         self._stack.push_async_callback(kubelet.stop)
-        self._network_agent = await self._start_network(kubelet, controllers)
+        await self._start_network(kubelet, controllers)
         await kubelet.start()
         self._pods = kubelet
         self.streams.connect(kubelet)
+        return kubelet
 
-    async def _start_network(
-        self, kubelet: Kubelet, controllers: RunningControllers
-    ) -> NetworkAgent:
+    async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
         recorder = controllers.recorder.source("network")
         status = NodeStatus(self.lab, self._informers, recorder, _now)
         pod_network, attached = kubelet.pod_network, kubelet.attached
         agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status, recorder)
         self._stack.push_async_callback(agent.stop)
         await agent.start()
-        return agent
+        self._lacks.append(agent.waiting_for)
 
     async def _start_proxies(
         self, keeper: ResponderKeeper, controllers: RunningControllers
@@ -308,16 +297,18 @@ class Daemon:
             self._stack.push_async_callback(proxy.stop)
         self._draining.follow(self._proxies)
 
-    async def _start_speaker(self, controllers: RunningControllers) -> None:
-        self._speaker = Speaker(
+    async def _start_speaker(self, controllers: RunningControllers) -> Speaker:
+        speaker = Speaker(
             self.lab,
             self._directory,
             self._informers,
             self._draining,
             controllers.recorder.source("metallb-speaker"),
         )
-        self._stack.push_async_callback(self._speaker.stop)
-        await self._speaker.start()
+        self._stack.push_async_callback(speaker.stop)
+        await speaker.start()
+        self._lacks.append(speaker.waiting_for)
+        return speaker
 
     def _proxied(self, health: HealthPorts, proxy: ProxyAgent) -> None:
         """A node's rules are in force: so may others go by them."""

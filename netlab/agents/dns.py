@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from netlab.agents.loop import Loop, Retry
@@ -15,6 +15,9 @@ from netlab.objects.meta import Object
 
 RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""
+
+
+PODS_AND_NAMES = "pods and names are being set up"
 
 
 class DnsAgent:
@@ -32,6 +35,11 @@ class DnsAgent:
     def idle(self) -> bool:
         """True when everything known has been published."""
         return self._loop.idle and self._server.idle and self._internet.idle
+
+    def at_work(self) -> Iterator[str]:
+        """As `Agent` says."""
+        if not self.idle:
+            yield PODS_AND_NAMES
 
     def follow(self) -> None:
         """Listen to Services and EndpointSlices, whose informers have synced."""

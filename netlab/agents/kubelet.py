@@ -11,7 +11,7 @@ from netlab.agents.attached import Attached
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
-from netlab.agents.dns import DnsAgent
+from netlab.agents.dns import PODS_AND_NAMES, DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
@@ -99,6 +99,13 @@ class Kubelet:
         yield from waiting_for(self._pods.runs.values())
         for key in self._pods.not_started():
             yield key, True
+
+    def at_work(self) -> Iterator[str]:
+        """As `Agent` says."""
+        if not self.idle:
+            yield PODS_AND_NAMES
+        if not all(stuck for _, stuck in self.waiting_for()):
+            yield "pods are getting ready"
 
     async def start(self) -> None:
         """Take over what a former controller left, end what it had no time to end, and go on."""

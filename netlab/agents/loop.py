@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -15,6 +16,14 @@ log = logging.getLogger(__name__)
 
 Work = Callable[[bool], Awaitable[None]]
 """One turn; told whether something changed (or the last one failed), or it is time to look."""
+
+
+class Agent(Protocol):
+    """What `up` waits for."""
+
+    def at_work(self) -> Iterator[str]:
+        """What it is still doing, a line each; none when all is as it should be, or up to others.
+        What is cheap to know comes first."""
 
 
 class Retry(Struct, frozen=True):

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -106,6 +106,11 @@ class ProxyAgent:
     def error(self) -> str | None:
         """Why the rules could not be written the last time, if they could not."""
         return self._loop.error
+
+    def at_work(self) -> Iterator[str]:
+        """As `Agent` says."""
+        if not self.idle:
+            yield f"rules of node {self.node}: {self.error or 'being written'}"
 
     async def start(self) -> None:
         """Listen, and begin with a full sync. Informers must have synced."""

@@ -70,6 +70,11 @@ class Speaker:
         """True when every address is where it belongs."""
         return self._loop.idle
 
+    def at_work(self) -> Iterator[str]:
+        """As `Agent` says."""
+        if not self.idle:
+            yield "addresses of load balancers are being announced"
+
     def waiting_for(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
         for service in self._services.by_index(_BALANCED, "yes"):

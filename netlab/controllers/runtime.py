@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -75,6 +75,11 @@ class RunningControllers(Struct):
         """No key waits, none is being worked on, and every write of ours has been seen."""
         queues = (controller.queue for controller in self.controllers)
         return not self.informers.is_behind and all(queue.is_idle() for queue in queues)
+
+    def at_work(self) -> Iterator[str]:
+        """A line while there is something to do."""
+        if not self.is_idle():
+            yield "controllers are at work"
 
     async def wait_idle(self) -> None:
         """Return once the controllers have nothing left to do for what the API holds now.

@@ -1,45 +1,22 @@
-"""One dnsmasq in a namespace: started or adopted, watched, and started again when it dies.
-
-It is a process of its own and outlives us. Strangers ask it, so it has no rights, and sees of the
-machine only its program and what it is to read. A file beside its log says which process it is, so
-that the next controller finds it, and leaves it running if it does what would be started now.
-"""
+"""dnsmasq, as a program that a lab runs."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.dns.life import ended
-from netlab.errors import CommandFailed, NetlabError
-from netlab.kernel import netns as namespaces
-from netlab.kernel import process
-from netlab.kernel.confine import Confinement, view_of
-from netlab.kernel.run import find
+from netlab.workload.program import Program
 
-_READY_SECONDS = 5.0
 _ANSWER_SECONDS = 0.5
-_RESTART_SECONDS = (0.05, 5.0)  # the first wait, doubled up to the second
-# A reload reads every file again, so many at once are made one.
-_RELOAD_SECONDS = 0.05
-
 
 # A question for the text of `version.bind` in class CHAOS, with the id 1.
 _VERSION = b"\0\1\1\0\0\1\0\0\0\0\0\0\7version\4bind\0\0\x10\0\3"
 
 
-class Dnsmasq:
-    """The dnsmasq that `arguments` describe, which answers on a `port` of its loopback; its log and
-    its identity lie in `directory`.
-
-    It runs as `uid`, and sees of files only what it is to `read`.
-    """
+class Dnsmasq(Program):
+    """A dnsmasq that answers on a `port` of its loopback; of files it sees what it is to `read`."""
 
     def __init__(
         self,
@@ -50,215 +27,15 @@ class Dnsmasq:
         uid: int,
         read: Sequence[Path] = (),
     ) -> None:
-        self._arguments = list(arguments)
+        super().__init__("dnsmasq", arguments, directory, owner, uid, read)
         self.port = port
-        self._uid = uid
-        self._read = tuple(read)
-        self._directory = directory
-        self._owner = owner
-        self._identity = directory / "dnsmasq.json"
-        self.log = directory / "dnsmasq.log"
-        self.pid: int | None = None
-        self._netns: int | Path | None = None
-        self._pidfd: int | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._ready = False
-        self._reload_wanted = False
-        self._reload_timer: asyncio.TimerHandle | None = None
 
-    async def start(self, netns: int | Path) -> None:
-        """Adopt the one already running in this namespace, or start one, and wait for answers.
-
-        A descriptor must stay open until `stop` or `detach`.
-        """
-        self._netns = netns
-        self._directory.mkdir(parents=True, exist_ok=True)
-        if not self._adopt():
-            await asyncio.to_thread(self._end_stale)
-            await self._spawn()
-        self._watch = asyncio.get_running_loop().create_task(self._restart_forever())
-
-    async def stop(self) -> None:
-        """End it. Idempotent."""
-        await self.detach()
-        await asyncio.to_thread(self._end_stale)
-        self.pid = None
-
-    async def detach(self) -> None:
-        """Watch it no longer and leave it running. Idempotent."""
-        self._ready = False
-        if self._reload_timer is not None:
-            self._reload_timer.cancel()
-            self._reload_timer = None
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
-        self._forget_descriptor()
-
-    def reload(self) -> None:
-        """Make it read all its files again, soon; needed for the servers file alone."""
-        self._reload_wanted = True
-        if self._ready and self._reload_timer is None:
-            self._reload_now()
-
-    def _reload_now(self) -> None:
-        self._reload_timer = None
-        if not (self._reload_wanted and self._ready and self._pidfd is not None):
-            return
-        self._reload_wanted = False
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGHUP)
-        loop = asyncio.get_running_loop()
-        self._reload_timer = loop.call_later(_RELOAD_SECONDS, self._reload_now)
-
-    async def _spawn(self) -> None:
-        log_start = self.log.stat().st_size if self.log.exists() else 0
-        child = process.spawn(
-            self._arguments,
-            owner=self._owner,
-            netns=self._netns,
-            log=self.log,
-            env={},
-            confinement=self._confinement(),
-        )
-        try:
-            self._remember(child.pid)
-        except OSError:  # the next controller would not find it
-            child.end(0.2)
-            raise
-        try:
-            async with asyncio.timeout(_READY_SECONDS):
-                await self._answering(child)
-        except (TimeoutError, ChildProcessError):
-            code = child.poll()
-            child.end(0.2)
-            said = self.log.read_bytes()[log_start:].decode(errors="replace")
-            said = said if code is not None else f"no answer in {_READY_SECONDS:g} s\n{said}"
-            raise CommandFailed(self._arguments, code or -15, said) from None
-        self._became_ready()
-
-    def _confinement(self) -> Confinement:
-        # It closes the descriptors that are listed there, or, without the list, all there could be.
-        listed = Path("/proc/self/fd")
-        return Confinement(self._uid, view_of(find("dnsmasq"), self._read, empty=[listed]))
-
-    def _became_ready(self) -> None:
-        self._ready = True
-        # It may have read its files before the last change, and was not yet able to be told.
-        self._reload_now()
-
-    async def answers(self) -> None:
-        """Return once it has answered a question, at once while it is being started.
-
-        `OSError` when nobody is there to answer.
-        """
-        while self._ready:
-            with contextlib.suppress(TimeoutError):
-                await self._asked()
-                break
-
-    async def _answering(self, child: process.Process) -> None:
-        """Ask until it answers."""
-        while child.poll() is None:
-            with contextlib.suppress(OSError):  # refused: not listening yet
-                await self._asked()
-                return
-            await asyncio.sleep(0.002)
-        raise ChildProcessError
-
-    async def _asked(self) -> None:
-        """Ask for `version.bind`, which dnsmasq answers by itself, and wait a while for that."""
-        with namespaces.entered(self._netns):
+    async def asked(self) -> None:
+        """Ask for `version.bind`, which dnsmasq answers by itself."""
+        with self.entered():
             sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         with sock:
             sock.connect(("127.0.0.1", self.port))
             sock.send(_VERSION)
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_recv(sock, 512)
-
-    async def _restart_forever(self) -> None:
-        """Wait for its end, however it comes, and start it again."""
-        wait, longest = _RESTART_SECONDS
-        while True:
-            if self._pidfd is not None:
-                await ended(os.dup(self._pidfd))
-                self._ready = False
-                self._forget_descriptor()
-                process.reap()
-                wait, _ = _RESTART_SECONDS
-            try:
-                await self._spawn()
-            except (NetlabError, OSError) as error:
-                self._forget_descriptor()
-                self._note(f"starting dnsmasq again failed, next try in {wait:g} s: {error}")
-                await asyncio.sleep(wait)
-                wait = min(2 * wait, longest)
-
-    def _note(self, text: str) -> None:
-        with contextlib.suppress(OSError), self.log.open("a") as log:
-            log.write(f"netlab: {text}\n")
-
-    def _remember(self, pid: int) -> None:
-        identity = {
-            "pid": pid,
-            "started": _started(pid),
-            "netns": _namespace(pid),
-            **self._sort,
-        }
-        temporary = self._identity.with_suffix(".new")
-        temporary.write_text(json.dumps(identity))
-        temporary.replace(self._identity)
-        self.pid, self._pidfd = pid, os.pidfd_open(pid)
-
-    @property
-    def _sort(self) -> dict[str, object]:
-        """What one that runs must be like to be ours."""
-        return {"arguments": self._arguments, "uid": self._uid}
-
-    def _forget_descriptor(self) -> None:
-        if self._pidfd is not None:
-            os.close(self._pidfd)
-            self._pidfd = None
-
-    def _adopt(self) -> bool:
-        """Take over the one that was left running, if it is just what we would start."""
-        identity = self._running()
-        if identity is None or any(identity.get(key) != self._sort[key] for key in self._sort):
-            return False
-        with namespaces.entered(self._netns):
-            here = _namespace("thread-self")
-        if identity["netns"] != here:
-            return False
-        pid = int(str(identity["pid"]))
-        self.pid, self._pidfd = pid, os.pidfd_open(pid)
-        self._became_ready()
-        return True
-
-    def _end_stale(self) -> None:
-        identity = self._running()
-        if identity is not None:
-            process.end([int(str(identity["pid"]))], 0.5)
-        self._identity.unlink(missing_ok=True)
-
-    def _running(self) -> dict[str, object] | None:
-        """The identity on file, if that very process still runs."""
-        try:
-            identity = json.loads(self._identity.read_text())
-            alive = _started(identity["pid"]) == identity["started"]
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return identity if alive else None
-
-
-def _started(pid: int) -> int:
-    """When a process started, in clock ticks since boot; its id and this are never reused both."""
-    text = Path(f"/proc/{pid}/stat").read_text()
-    fields = text.rpartition(")")[2].split()
-    if fields[0] == "Z":
-        raise ProcessLookupError(pid)
-    return int(fields[19])
-
-
-def _namespace(pid: int | str) -> int:
-    return Path(f"/proc/{pid}/ns/net").stat().st_ino

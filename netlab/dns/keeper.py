@@ -18,12 +18,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.dns.life import ended
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process
 from netlab.workload import launch
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.ports import bound
+from netlab.workload.program import ended
 from netlab.workload.served import Listener
 
 log = logging.getLogger(__name__)
