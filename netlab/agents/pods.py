@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -327,6 +328,9 @@ def _is_to_run(pod: Object) -> bool:
 STARTING = ("ContainerCreating", "PodInitializing")
 """What a container waits for that passes by itself."""
 
+STEADY = 1.0
+"""Seconds that a container must run after a crash until it is believed to be ready."""
+
 CRASHES = 3
 """Crashes in a row after which nobody expects a container to do better the next time."""
 
@@ -344,10 +348,15 @@ def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
 def _unready(run: PodRun) -> list[ContainerState]:
     """What of a pod is not as it should be: its next init container, or its containers."""
     for states in (run.inits.values(), run.containers.values()):
-        unready = [state for state in states if not state.ready and not _is_over(run, state)]
+        unready = [state for state in states if not _is_steady(state) and not _is_over(run, state)]
         if unready:
             return unready
     return []
+
+
+def _is_steady(state: ContainerState) -> bool:
+    """Ready, and not just between two crashes."""
+    return state.ready and not (state.crashes and time.monotonic() - state.begun < STEADY)
 
 
 def _passes(state: ContainerState) -> bool:

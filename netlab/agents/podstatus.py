@@ -5,6 +5,7 @@ Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ from netlab.objects.meta import Object
 class ContainerState(Struct):
     """One container's life so far. Times are RFC 3339 strings, "" for never.
 
-    `started` is False while a startup probe has not had its answer.
+    `started` is False while a startup probe has not had its answer; `begun` is when it was started
+    last, in seconds of the monotonic clock.
     """
 
     name: str
@@ -33,6 +35,7 @@ class ContainerState(Struct):
     crashes: int = 0
     ready: bool = False
     started: bool = True
+    begun: float = 0.0
     last: dict[str, Any] | None = None
 
     @property
@@ -42,7 +45,7 @@ class ContainerState(Struct):
 
     def begin(self, now: str, container_id: str) -> None:
         """The container runs from now on."""
-        self.started_at, self.container_id = now, container_id
+        self.started_at, self.container_id, self.begun = now, container_id, time.monotonic()
         self.exit_code, self.waiting, self.message, self.reason = None, "", "", ""
 
     def end(self, now: str, exit_code: int) -> None:

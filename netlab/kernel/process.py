@@ -25,6 +25,9 @@ from netlab.kernel.run import find
 
 OWNER_VARIABLE = "NETLAB_OWNER"
 
+DEATH = 20.0
+"""Seconds that a process may take to die of KILL: one that waits for a disk does not hear it."""
+
 _ENV_END = 51 - 3  # its place among the fields of /proc/PID/stat behind the name, see proc(5)
 _EXEC_TRIES = 100
 _GROUP = re.compile(rb"/netlab-([A-Za-z0-9-]+)(?:/|$)", re.MULTILINE)  # as cgroups names them
@@ -274,7 +277,7 @@ def _end(opened: dict[int, int], grace: float) -> None:
         left = _wait(opened, grace)
         for pid in left:
             _signal(opened[pid], signal.SIGKILL)
-        stuck = _wait({pid: opened[pid] for pid in left}, 5.0)
+        stuck = _wait({pid: opened[pid] for pid in left}, DEATH)
         if stuck:
             raise KernelRefused(
                 f"processes {stuck} do not die", 16, hint="see their /proc/ID/stack"

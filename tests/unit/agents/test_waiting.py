@@ -62,3 +62,15 @@ def test_a_readiness_gate_may_still_be_opened():
     assert list(waiting_for([run])) == []
     run.pod["spec"]["readinessGates"] = [{"conditionType": "example.com/open"}]
     assert list(waiting_for([run])) == [("default/p", False)]
+
+
+@pytest.mark.parametrize(
+    ("crashes", "seconds", "is_waited_for"), [(1, 0.1, True), (1, 1.5, False), (0, 0.1, False)]
+)
+def test_who_has_crashed_is_believed_after_a_while(crashes, seconds, is_waited_for):
+    run = ended("Always", 1)
+    state = run.containers["c"]
+    state.begin(NOW, "id")
+    state.ready, state.crashes = True, crashes
+    state.begun -= seconds
+    assert list(waiting_for([run])) == ([("default/p", False)] if is_waited_for else [])
