@@ -18,9 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from aiohttp import web
 from msgspec.structs import asdict
 
 from netlab import lab as labs
@@ -41,92 +39,92 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Speaker
 from netlab.agents.streams import LabStreams
 from netlab.agents.vigil import Vigil
-from netlab.api.secure import SecureListener
-from netlab.api.server import build_app, serve_unix
 from netlab.client.informer import Informers
-from netlab.client.inprocess import InProcessApi
+from netlab.client.protocol import Api
+from netlab.control_plane import ControlPlane
 from netlab.controllers.runtime import RunningControllers, start_controllers
 from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.errors import NetlabError, NotFound
+from netlab.errors import NotFound
 from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.objects import bootstrap, meta, nameservers
 from netlab.objects.lab import Lab
-from netlab.objects.meta import Object
 from netlab.objects.times import micro_time, timestamp
-from netlab.store.registry import Registry
-from netlab.store.store import Store
+from netlab.settling import Settling
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
 
-CALM_LOOKS = 3
-"""Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
-
 
 class Daemon:
-    """Everything that runs in the controller of one lab."""
+    """The controllers and the nodes of one lab, whose API is `api`. They serve `streams`.
 
-    def __init__(self, directory: Path, responder: Process | None, network: Future[None]) -> None:
-        self.lab: Lab = labs.read_lab(directory)
+    `responder` is the process that was started a moment ago, if it was, and `network` ends when the
+    nodes are connected.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        api: Api,
+        streams: LabStreams,
+        responder: Process | None,
+        network: Future[None],
+    ) -> None:
+        self.lab = lab
+        self.failure: str | None = None
+        """Why the lab could not be built, if it could not."""
         self._directory = directory
+        self._streams = streams
         self._responder = responder
         self._network = network
         self._owner = netns.owner(directory) or ""
-        self._store = Store(paths.store(directory))
-        self.registry = Registry(self._store, self.lab)
-        self._api = InProcessApi(self.registry)
-        self._informers = Informers(self._api)
+        self._api = api
+        self._informers = Informers(api)
         self._internet = self._internet_dns()
         names = self._dns_server()
         self._dns = DnsAgent(names, self._internet, self._informers)
         self._vigil = Vigil(vigil.processes(directory, names.dnsmasqs))
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
-        self._failure: str | None = None
         self._agents: list[Agent] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
         self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
-        self._lacks: list[Callable[[], Iterable[str]]] = [self._unsaved, self._vigil.silent]
-        self.streams = LabStreams()
+        self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.silent]
 
-    async def run(self, ready: int) -> None:
-        """Start everything, say so on `ready`, go on until told to end."""
-        self._stack.callback(self._store.close)
-        async with self._stack:
-            self._create_initial_objects()
-            self._vigil.start()
-            self._stack.push_async_callback(self._vigil.stop)
-            responder = asyncio.create_task(self._start_responder())
-            runner = await self._serve_api()
-            log.info("the API answers")
-            with contextlib.suppress(BrokenPipeError):  # who started us does not live any more
-                os.write(ready, b"1")
-            os.close(ready)
-            try:
-                await asyncio.wrap_future(self._network)
-                await self._start_agents(await responder)
-                await self._listen_for_kubectl(runner)
-            except Exception as error:
-                log.exception("the lab could not be started")
-                self._failure = str(error)
-            await _told_to_end()
+    async def start(self) -> None:
+        """Start everything; what goes wrong is in `failure`."""
+        self._vigil.start()
+        self._stack.push_async_callback(self._vigil.stop)
+        responder = asyncio.create_task(self._start_responder())
+        try:
+            await self._register_nodes()
+            await asyncio.wrap_future(self._network)
+            await self._start_agents(await responder)
+        except Exception as error:
+            log.exception("the lab could not be started")
+            self.failure = str(error)
 
-    # -- what the API says of the lab as a whole --------------------------------------------
+    async def stop(self) -> None:
+        """Let go of everything, which goes on."""
+        await self._stack.aclose()
 
-    def _at_work(self) -> Iterator[str]:
+    # -- how the lab is --------------------------------------------------------------------
+
+    def at_work(self) -> Iterator[str]:
         """What is still being done, a line each; what is cheap to know comes first."""
         if not self._agents:
             yield waiting.STARTING
         for agent in self._agents:
             yield from agent.at_work()
 
-    def _unready(self) -> dict[str, bool]:
+    def unready(self) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
         if self._pods is None:
             return {}
@@ -138,83 +136,24 @@ class Daemon:
                 unready[meta.key(pod)] = True
         return unready
 
-    def _lacking(self) -> Iterator[str]:
+    def lacking(self) -> Iterator[str]:
         """What else will not work without somebody doing something, a line each."""
         for lacks in self._lacks:
             yield from lacks()
 
-    def _unsaved(self) -> Iterator[str]:
-        if refusal := self._store.refusal():
-            yield f"{refusal}: nothing can change until there is room in {self._directory}"
-
-    def _is_settled(self) -> bool:
-        """Without room nothing changes, however long one waits."""
-        stuck = self._store.refused and any(self._unsaved())
-        return stuck or not any(self._at_work())
-
-    async def _settled(self, request: web.Request) -> web.Response:
-        """Wait until nothing changes by itself any more, or for `timeoutSeconds`.
-
-        `atWork` has a line for each thing that is being done, `unreadyPods` says of pods whether
-        they will not become ready by waiting, `lacking` what else only somebody can change.
-        """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + float(request.query.get("timeoutSeconds", "10"))
-        calm = 0
-        while calm < CALM_LOOKS and loop.time() < deadline and self._failure is None:
-            calm = calm + 1 if self._is_settled() else 0
-            await asyncio.sleep(0.002)
-        return web.json_response(
-            {
-                "failed": self._failure,
-                "settled": self._is_settled(),
-                "atWork": list(self._at_work()),
-                "unreadyPods": self._unready(),
-                "lacking": list(self._lacking()),
-            }
-        )
-
     # -- starting --------------------------------------------------------------------------
 
-    def _create_initial_objects(self) -> None:
+    async def _register_nodes(self) -> None:
+        """As kubelets do: a Node that is not there is made, one that is not Ready is reported."""
         facts = machine.facts()
-        for obj in bootstrap.initial_objects(self.lab, facts.architecture):
-            if not self._exists(obj):
-                self.registry.create(obj)
         for node in self.lab.nodes:
-            known = self.registry.get("Node", "", node.name)
+            try:
+                known = await self._api.get("Node", "", node.name)
+            except NotFound:
+                known = await self._api.create(bootstrap.node_object(node, facts.architecture))
             if not meta.is_ready(known):
-                uid = meta.uid(known)
-                self._report(known, bootstrap.node_status(node, uid, **asdict(facts), now=_now()))
-        ranges = self.registry.get("ServiceCIDR", "", "kubernetes")
-        if not meta.is_ready(ranges):
-            self._report(ranges, bootstrap.service_cidr_status(_now()))
-
-    def _report(self, known: Object, status: dict[str, Any]) -> None:
-        self.registry.update({**known, "status": status}, subresource="status")
-
-    def _exists(self, obj: Object) -> bool:
-        try:
-            self.registry.get(obj["kind"], meta.namespace(obj), meta.name(obj))
-        except NotFound:
-            return False
-        return True
-
-    async def _serve_api(self) -> web.AppRunner:
-        routes = [web.get("/netlab/v1/settled", self._settled)]
-        app = build_app(self.registry, self.streams, routes)
-        runner = await serve_unix(app, paths.api_socket(self._directory))
-        self._stack.push_async_callback(runner.cleanup)
-        return runner
-
-    async def _listen_for_kubectl(self, runner: web.AppRunner) -> None:
-        """Last of all: a lab works without it."""
-        listener = SecureListener(runner, self.lab.name, self._directory)
-        try:
-            await listener.start()
-        except (NetlabError, OSError):
-            log.exception("kubectl cannot be served")
-        self._stack.push_async_callback(listener.close)
+                status = bootstrap.node_status(node, meta.uid(known), **asdict(facts), now=_now())
+                await self._api.update({**known, "status": status}, subresource="status")
 
     async def _start_responder(self) -> ResponderKeeper:
         keeper = await ResponderKeeper.start(
@@ -267,7 +206,7 @@ class Daemon:
         await self._start_network(kubelet, controllers)
         await kubelet.start()
         self._pods = kubelet
-        self.streams.connect(kubelet)
+        self._streams.connect(kubelet)
         return kubelet
 
     async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
@@ -382,4 +321,23 @@ def run(directory: Path, ready: int, responder: Process | None, network: Future[
     `ready` is the descriptor on which to say that the API answers, `responder` the process that
     was started a moment ago, if it was, and `network` ends when the nodes are connected.
     """
-    asyncio.run(Daemon(directory, responder, network).run(ready))
+    asyncio.run(_run(directory, ready, responder, network))
+
+
+async def _run(
+    directory: Path, ready: int, responder: Process | None, network: Future[None]
+) -> None:
+    lab, streams = labs.read_lab(directory), LabStreams()
+    control_plane = ControlPlane(lab, directory, streams)
+    daemon = Daemon(lab, directory, control_plane.api(), streams, responder, network)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(control_plane.close)
+        stack.push_async_callback(daemon.stop)
+        await control_plane.start(Settling(control_plane, daemon).routes())
+        log.info("the API answers")
+        with contextlib.suppress(BrokenPipeError):  # who started us does not live any more
+            os.write(ready, b"1")
+        os.close(ready)
+        await daemon.start()
+        await control_plane.listen_for_kubectl()  # last of all: a lab works without it
+        await _told_to_end()

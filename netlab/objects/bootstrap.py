@@ -14,14 +14,15 @@ DNS_IMAGE = "netlab/dnsmasq"
 KUBELET_VERSION = "v1.33.0"
 
 
-def initial_objects(lab: Lab, architecture: str = "amd64") -> list[Object]:
-    """Everything the lab's control plane creates for itself, in the order of creation.
+def initial_objects(lab: Lab) -> list[Object]:
+    """All that is in the API before somebody puts something there, nodes included."""
+    return [*control_plane_objects(lab), *(node_object(node) for node in lab.nodes)]
 
-    `architecture` is the machine's, in Go's word.
-    """
+
+def control_plane_objects(lab: Lab) -> list[Object]:
+    """What the control plane creates for itself, in the order of creation."""
     return [
         *(_namespace(name) for name in NAMESPACES),
-        *(_node(node, architecture) for node in lab.nodes),
         _service_cidr(lab),
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
@@ -42,7 +43,8 @@ def _namespace(name: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def _node(node: Node, architecture: str) -> Object:
+def node_object(node: Node, architecture: str = "amd64") -> Object:
+    """As a kubelet registers its node; `architecture` is the machine's, in Go's word."""
     role = {"node-role.kubernetes.io/control-plane": ""} if node.role == "control-plane" else {}
     return {
         "apiVersion": "v1",

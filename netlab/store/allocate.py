@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec import Struct, field
 
@@ -79,6 +79,18 @@ class _Draft(Struct):
     addresses: set[str] = field(default_factory=set)
     ports: set[int] = field(default_factory=set)
     problems: list[FieldProblem] = field(default_factory=list)
+
+
+class ServiceRanges(Protocol):
+    """Where Services have their addresses, such as a Lab says it."""
+
+    @property
+    def service_cidrs(self) -> Sequence[str]:
+        """One range for each family."""
+
+    @property
+    def ip_families(self) -> Sequence[str]:
+        """`IPv4` and `IPv6`, in the order of `service_cidrs`."""
 
 
 class ServiceAllocator:

@@ -18,7 +18,6 @@ from msgspec.structs import replace
 from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
-from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 from netlab.objects.selectors import matcher, parse_fields
@@ -26,7 +25,7 @@ from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
 from netlab.store import admission, binding, deletion, failures, identity, managed_fields, strategy
 from netlab.store.admission import kind_named, kind_of
-from netlab.store.allocate import Claim, ServiceAllocator
+from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges
 from netlab.store.deletion import Propagation
 from netlab.store.log import FellBehind
 from netlab.store.managed_fields import Managers
@@ -59,12 +58,15 @@ class _Change(Struct, frozen=True):
 
 
 class Registry:
-    """The storage side of an API server. `clock` gives seconds since 1970."""
+    """The storage side of an API server; Services have addresses in `ranges`. `clock` gives seconds
+    since 1970."""
 
-    def __init__(self, store: Store, lab: Lab, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, store: Store, ranges: ServiceRanges, *, clock: Callable[[], float] = time.time
+    ) -> None:
         self.store = store
         self._clock = clock
-        self._services = ServiceAllocator(lab.service_cidrs, lab.ip_families)
+        self._services = ServiceAllocator(ranges.service_cidrs, ranges.ip_families)
         for service in store.each("Service"):
             self._services.adopt(service)
         self._events = EventRetention(store, clock)

@@ -1,0 +1,105 @@
+"""The control plane of one lab: its objects, saved in its directory and served as the API."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from aiohttp import web
+
+from netlab.api.secure import SecureListener
+from netlab.api.server import build_app, serve_unix
+from netlab.api.streams import PodStreams
+from netlab.client.inprocess import InProcessApi
+from netlab.client.protocol import Api
+from netlab.errors import NetlabError, NotFound
+from netlab.kernel import paths
+from netlab.objects import bootstrap, meta
+from netlab.objects.lab import Lab
+from netlab.objects.meta import Object
+from netlab.objects.times import timestamp
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+log = logging.getLogger("netlab")
+
+VARIABLE = "NETLAB_API"
+"""With the value `http`, controllers and agents talk to the API over its socket, as they would to
+one that is elsewhere."""
+
+
+class ControlPlane:
+    """Serves the API until closed; `streams` are the nodes, as far as it asks them."""
+
+    def __init__(self, lab: Lab, directory: Path, streams: PodStreams) -> None:
+        self._lab = lab
+        self._directory = directory
+        self._streams = streams
+        self._store = Store(paths.store(directory))
+        self._registry = Registry(self._store, lab)
+        self._stack = contextlib.AsyncExitStack()
+        self._stack.callback(self._store.close)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, routes: Iterable[web.RouteDef]) -> None:
+        """Make what every cluster begins with, and serve on the lab's socket."""
+        for obj in bootstrap.control_plane_objects(self._lab):
+            if not self._exists(obj):
+                self._registry.create(obj)
+        ranges = self._registry.get("ServiceCIDR", "", "kubernetes")
+        if not meta.is_ready(ranges):
+            status = bootstrap.service_cidr_status(timestamp(time.time()))
+            self._registry.update({**ranges, "status": status}, subresource="status")
+        app = build_app(self._registry, self._streams, routes)
+        self._runner = await serve_unix(app, paths.api_socket(self._directory))
+        self._stack.push_async_callback(self._runner.cleanup)
+
+    async def close(self) -> None:
+        """Serve no more; what was acknowledged is saved."""
+        await self._stack.aclose()
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether `api` goes over the socket."""
+        return os.environ.get(VARIABLE) == "http"
+
+    def api(self) -> Api:
+        """The API, for the controllers and nodes of the lab; once it is served."""
+        if not self.is_remote:
+            return InProcessApi(self._registry)
+        from netlab.client.http import HttpApi
+
+        api = HttpApi(socket_path=paths.api_socket(self._directory))
+        self._stack.push_async_callback(api.close)
+        return api
+
+    async def listen_for_kubectl(self) -> None:
+        """Serve over TLS as well; a lab works without."""
+        assert self._runner is not None
+        listener = SecureListener(self._runner, self._lab.name, self._directory)
+        try:
+            await listener.start()
+        except (NetlabError, OSError):
+            log.exception("kubectl cannot be served")
+        self._stack.push_async_callback(listener.close)
+
+    def unsaved(self) -> Iterator[str]:
+        """A line if no change can be saved."""
+        if refusal := self._store.refusal():
+            yield f"{refusal}: nothing can change until there is room in {self._directory}"
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing changes, however long one waits."""
+        return bool(self._store.refused) and any(self.unsaved())
+
+    def _exists(self, obj: Object) -> bool:
+        try:
+            self._registry.get(obj["kind"], meta.namespace(obj), meta.name(obj))
+        except NotFound:
+            return False
+        return True

@@ -1,0 +1,72 @@
+"""What the API says of a lab as a whole: whether it has settled, and what it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Protocol
+
+from aiohttp import web
+
+from netlab.control_plane import ControlPlane
+
+CALM_LOOKS, CALM_LOOKS_REMOTE = 3, 50
+"""Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
+
+
+class Cluster(Protocol):
+    """The controllers and nodes."""
+
+    @property
+    def failure(self) -> str | None:
+        """Why the lab could not be built, if it could not."""
+
+    def at_work(self) -> Iterator[str]:
+        """What is still being done, a line each."""
+
+    def unready(self) -> dict[str, bool]:
+        """The pods that should be ready and are not; True if waiting will not make them so."""
+
+    def lacking(self) -> Iterator[str]:
+        """What else will not work without somebody doing something, a line each."""
+
+
+class Settling:
+    """Answers `/netlab/v1/settled`."""
+
+    def __init__(self, control_plane: ControlPlane, cluster: Cluster) -> None:
+        self._control_plane = control_plane
+        self._cluster = cluster
+
+    def routes(self) -> list[web.RouteDef]:
+        """What the API answers beside Kubernetes' own paths."""
+        return [web.get("/netlab/v1/settled", self._settled)]
+
+    def _is_settled(self) -> bool:
+        return self._control_plane.is_stuck or not any(self._cluster.at_work())
+
+    async def _settled(self, request: web.Request) -> web.Response:
+        """Wait until nothing changes by itself any more, or for `timeoutSeconds`.
+
+        `atWork` has a line for each thing that is being done, `unreadyPods` says of pods whether
+        they will not become ready by waiting, `lacking` what else only somebody can change.
+        """
+        await self._wait(float(request.query.get("timeoutSeconds", "10")))
+        lacking = [*self._control_plane.unsaved(), *self._cluster.lacking()]
+        return web.json_response(
+            {
+                "failed": self._cluster.failure,
+                "settled": self._is_settled(),
+                "atWork": list(self._cluster.at_work()),
+                "unreadyPods": self._cluster.unready(),
+                "lacking": lacking,
+            }
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline, calm = loop.time() + seconds, 0
+        enough = CALM_LOOKS_REMOTE if self._control_plane.is_remote else CALM_LOOKS
+        while calm < enough and loop.time() < deadline and self._cluster.failure is None:
+            calm = calm + 1 if self._is_settled() else 0
+            await asyncio.sleep(0.002)
