@@ -16,7 +16,6 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from functools import partial
 from pathlib import Path
 
 from msgspec.structs import asdict
@@ -26,15 +25,12 @@ from netlab import waiting
 from netlab.agents import vigil
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
-from netlab.agents.health import HealthPorts
 from netlab.agents.kubelet import Kubelet
-from netlab.agents.leases import Leases
 from netlab.agents.loop import Agent
 from netlab.agents.network import NetworkAgent
+from netlab.agents.node import NodeAgent
 from netlab.agents.nodestatus import NodeStatus
-from netlab.agents.podevents import Recorder
 from netlab.agents.proxies import proxier
-from netlab.agents.proxy import ProxyAgent
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Speaker
 from netlab.agents.streams import LabStreams
@@ -52,7 +48,7 @@ from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.objects import bootstrap, meta, nameservers
-from netlab.objects.lab import Lab
+from netlab.objects.lab import Lab, Node
 from netlab.objects.times import micro_time, timestamp
 from netlab.settling import Settling
 from netlab.workload.served import Listener, ServedContainer, ServedPod
@@ -94,7 +90,6 @@ class Daemon:
         self._stack = contextlib.AsyncExitStack()
         self._agents: list[Agent] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
-        self._proxies: list[ProxyAgent] = []
         self._pods: Kubelet | None = None
         self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.silent]
 
@@ -174,18 +169,13 @@ class Daemon:
         self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        _, pods, _, speaker = await asyncio.gather(
+        _, pods, nodes, speaker = await asyncio.gather(
             self._start_internet(keeper),
             self._start_pods(keeper, controllers),
-            self._start_proxies(keeper, controllers),
+            self._start_nodes(keeper, controllers),
             self._start_speaker(controllers),
         )
-        leases = Leases(
-            self._api, [node.name for node in self.lab.nodes], lambda: micro_time(time.time())
-        )
-        leases.start()
-        self._stack.push_async_callback(leases.stop)
-        self._agents = [*self._proxies, controllers, self._dns, speaker, pods]
+        self._agents = [*nodes, controllers, self._dns, speaker, pods]
         log.info("the nodes' agents are at work")
 
     async def _start_pods(
@@ -218,23 +208,30 @@ class Daemon:
         await agent.start()
         self._lacks.append(agent.waiting_for)
 
-    async def _start_proxies(
+    async def _start_nodes(
         self, keeper: ResponderKeeper, controllers: RunningControllers
-    ) -> None:
-        recorder = controllers.recorder.source("kube-proxy")
-        for node in self.lab.nodes:
-            netns = paths.namespace(self._directory, plan.node_name(self.lab, node.name))
-            health = HealthPorts(node.name, netns, node.internal_ips, keeper)
-            health.start()
-            self._stack.push_async_callback(health.stop)
-            programmer = proxier(self.lab, node, self._directory)
-            done = partial(self._proxied, health)
-            repaired = partial(self._repaired, recorder)
-            proxy = ProxyAgent(node.name, programmer, self._informers, done, repaired)
-            self._proxies.append(proxy)
-            await proxy.start()
-            self._stack.push_async_callback(proxy.stop)
-        self._draining.follow(self._proxies)
+    ) -> list[NodeAgent]:
+        nodes = [self._node(node, keeper, controllers) for node in self.lab.nodes]
+        for node in nodes:
+            await node.start()
+            self._stack.push_async_callback(node.stop)
+        self._draining.follow([node.proxy for node in nodes])
+        return nodes
+
+    def _node(
+        self, node: Node, keeper: ResponderKeeper, controllers: RunningControllers
+    ) -> NodeAgent:
+        return NodeAgent(
+            node,
+            paths.namespace(self._directory, plan.node_name(self.lab, node.name)),
+            self._api,
+            self._informers,
+            proxier(self.lab, node, self._directory),
+            keeper,
+            controllers.recorder.source("kube-proxy"),
+            now=lambda: micro_time(time.time()),
+            on_rules=self._draining.progressed,
+        )
 
     async def _start_speaker(self, controllers: RunningControllers) -> Speaker:
         speaker = Speaker(
@@ -248,17 +245,6 @@ class Daemon:
         await speaker.start()
         self._lacks.append(speaker.waiting_for)
         return speaker
-
-    def _proxied(self, health: HealthPorts, proxy: ProxyAgent) -> None:
-        """A node's rules are in force: so may others go by them."""
-        health.update(proxy.health)
-        self._draining.progressed()
-
-    def _repaired(self, recorder: Recorder, proxy: ProxyAgent) -> None:
-        node = self._informers["Node"].get(proxy.node)
-        if node is not None:
-            text = "the node's rules had been changed by hand, and are put back"
-            recorder.warning(node, "RulesChanged", text)
 
     # -- names and the internet ------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from netlab.agents.loop import Loop, Retry
-from netlab.client.informer import Informers
+from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -88,6 +88,7 @@ class ProxyAgent:
         self._informers = informers
         self._on_sync = on_sync
         self._on_repair = on_repair
+        self._listeners: dict[str, Listener] = {}
         self._notices: Notices | None = None
         self._repaired = False
         self._pending: dict[tuple[str, str], Object | None] = {}
@@ -115,7 +116,8 @@ class ProxyAgent:
     async def start(self) -> None:
         """Listen, and begin with a full sync. Informers must have synced."""
         for kind in KINDS:
-            self._informers[kind].add_listener(self._listener(kind))
+            listener = self._listeners[kind] = self._listener(kind)
+            self._informers[kind].add_listener(listener)
         self._notices = self._programmer.notices()
         if self._notices is not None:
             asyncio.get_running_loop().add_reader(self._notices.fileno(), self._on_notice)
@@ -123,6 +125,9 @@ class ProxyAgent:
 
     async def stop(self) -> None:
         """Stop; the rules stay in force."""
+        while self._listeners:
+            kind, listener = self._listeners.popitem()
+            self._informers[kind].remove_listener(listener)
         await self._loop.stop()
         self._thread.shutdown(wait=True)
         if self._notices is not None:
@@ -134,7 +139,7 @@ class ProxyAgent:
         self._notices.take()
         self._loop.look()
 
-    def _listener(self, kind: str) -> Callable[[Object | None, Object | None], None]:
+    def _listener(self, kind: str) -> Listener:
         def listen(old: Object | None, new: Object | None) -> None:
             either = new if new is not None else old
             assert either is not None

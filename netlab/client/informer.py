@@ -97,6 +97,10 @@ class Informer:
         for obj in list(self._objects.values()):
             self._tell(listener, None, obj)
 
+    def remove_listener(self, listener: Listener) -> None:
+        """Call it no more."""
+        self._listeners.remove(listener)
+
     async def start(self) -> None:
         """Begin to list and watch; returns once the first list is in. Idempotent."""
         if self._task is None:

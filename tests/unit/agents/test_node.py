@@ -1,0 +1,214 @@
+"""One node's agents alone, over an API in memory: made and unmade while that goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from netlab.agents import leases
+from netlab.agents.node import NodeAgent
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.objects import bootstrap
+from netlab.objects.lab import lab_from_object
+from netlab.objects.meta import Object
+from netlab.proxy.syncer import HealthCheck
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+from netlab.workload.served import HealthAnswer
+
+LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
+NODE = LAB.nodes[1]
+NOW = "2026-01-31T12:00:00.000000Z"
+
+
+class Rules:
+    """Notes what it is told; the rules can be had in `written`."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Object | None] = {}
+        self.written: set[str] = set()
+        self.changed_by_hand = False
+        self.refused = False
+
+    def set_node(self, node: Object) -> None:
+        self.told["node"] = node
+
+    def set_service(self, key: str, service: Object | None) -> None:
+        self.told[key] = service
+
+    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+        self.told[key] = endpoint_slice
+
+    def sync(self) -> None:
+        if self.refused:
+            raise OSError("no room")
+        self.written = {key for key, obj in self.told.items() if obj is not None}
+
+    def health_checks(self) -> dict[int, HealthCheck]:
+        return {30123: HealthCheck("default/web", 2)}
+
+    def repair(self) -> bool:
+        changed, self.changed_by_hand = self.changed_by_hand, False
+        return changed
+
+    def notices(self) -> None:
+        return None
+
+
+class Responder:
+    """What the node has it say at its health ports."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.answers: dict[int, HealthAnswer] = {}
+
+    def on_restart(self, serve: Callable[[], Awaitable[None]]) -> None:
+        pass
+
+    async def reached(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        return await call()
+
+    async def health(self, _uid: str, _netns: str, _ips: Any, answers: Any) -> list[str]:
+        self.answers = answers
+        return []
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str]] = []
+
+    def warning(self, obj: Object, reason: str, _message: str) -> None:
+        self.events.append((obj["metadata"]["name"], reason))
+
+    normal = warning
+
+
+class World:
+    def __init__(self) -> None:
+        self.registry = Registry(Store(None), LAB)
+        for obj in bootstrap.initial_objects(LAB):
+            self.registry.create(obj)
+        self.api = InProcessApi(self.registry)
+        self.informers = Informers(self.api)
+        self.rules, self.responder, self.recorder = Rules(), Responder(), Recorder()
+        self.in_force = 0
+        self.node = self.make()
+
+    def make(self) -> NodeAgent:
+        return NodeAgent(
+            NODE, Path("/nowhere"), self.api, self.informers,
+            self.rules, self.responder, self.recorder,
+            now=lambda: NOW, on_rules=self._on_rules,
+        )  # fmt: skip
+
+    def _on_rules(self) -> None:
+        self.in_force += 1
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        async with asyncio.timeout(10):
+            while not holds():
+                await asyncio.sleep(0.002)
+
+    @property
+    def idle(self) -> bool:
+        return not list(self.node.at_work())
+
+
+def play(scenario: Callable[[World], Awaitable[None]]) -> World:
+    async def scene() -> World:
+        world = World()
+        for kind in ("Node", "Service", "EndpointSlice"):
+            _ = world.informers[kind]
+        await world.informers.start()
+        await world.node.start()
+        try:
+            await scenario(world)
+        finally:
+            await world.node.stop()
+            await world.informers.stop()
+        return world
+
+    return asyncio.run(scene())
+
+
+def service(**spec: Any) -> Object:
+    ports = [{"port": 80, "protocol": "TCP"}]
+    metadata = {"name": "web", "namespace": "default"}
+    spec = {"ports": ports, "selector": {"app": "web"}, **spec}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
+
+
+def test_its_rules_follow_services() -> None:
+    async def scenario(world: World) -> None:
+        assert list(world.node.at_work()) == ["rules of node worker001: being written"]
+        await world.until(lambda: world.idle)
+        assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
+        assert world.rules.told["node"]["metadata"]["name"] == NODE.name
+        world.registry.create(service())
+        await world.until(lambda: "default/web" in world.rules.written and world.idle)
+        world.registry.delete("Service", "default", "web")
+        await world.until(lambda: "default/web" not in world.rules.written)
+        assert world.in_force >= 3
+
+    play(scenario)
+
+
+def test_it_says_why_its_rules_are_not_in_force() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        world.rules.refused = True
+        world.registry.create(service())
+        why = ["rules of node worker001: no room"]
+        await world.until(lambda: list(world.node.at_work()) == why)
+        world.rules.refused = False
+        await world.until(lambda: world.idle)
+
+    play(scenario)
+
+
+def test_load_balancers_are_told_of_its_endpoints() -> None:
+    async def scenario(world: World) -> None:
+        world.registry.create(
+            service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30123)
+        )
+        await world.until(lambda: world.responder.answers)
+        assert world.responder.answers[30123].status == 200
+
+    play(scenario)
+
+
+def test_rules_that_were_changed_by_hand_are_an_event_of_the_node() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        world.rules.changed_by_hand = True
+        await world.until(lambda: world.recorder.events)
+        assert world.recorder.events == [("worker001", "RulesChanged")]
+
+    play(scenario)
+
+
+def test_its_lease_is_its_own_and_ends_with_it() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.registry.list("Lease", leases.NAMESPACE).items)
+        names = [lease["metadata"]["name"] for lease in world.registry.list("Lease").items]
+        assert names == [NODE.name]
+
+    play(scenario)
+
+
+def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        await world.node.stop()
+        heard = world.node.proxy.heard
+        world.registry.create(service())
+        await world.until(lambda: world.informers["Service"].get("default/web"))
+        assert world.node.proxy.heard == heard
+        world.node = world.make()
+        await world.node.start()
+        await world.until(lambda: "default/web" in world.rules.written)
+
+    play(scenario)
