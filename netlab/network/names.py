@@ -22,7 +22,8 @@ LOOPBACK_INDEX, NODE_LINK_INDEX, EXTERNAL_LINK_INDEX, POD_BRIDGE_INDEX = 1, 2, 3
 # Bridges of the fabric, and where the indexes of its ports begin.
 NODES_BRIDGE, EXTERNAL_BRIDGE = "nodes", "external"
 NODES_BRIDGE_INDEX, EXTERNAL_BRIDGE_INDEX = 2, 3
-FIRST_PORT_INDEX = 10
+# A node more, or a client more, renumbers nobody's port: there is room for the nodes between.
+INTERNET_PORT_INDEX, FIRST_NODE_PORT_INDEX, FIRST_CLIENT_PORT_INDEX = 4, 10, 1 << 20
 
 # And those of pods' ports.
 FIRST_POD_PORT_INDEX = 1 << 30

@@ -91,15 +91,15 @@ def fabric(lab: Lab) -> Namespace:
 
 
 def _fabric_ports(lab: Lab) -> Iterable[Link]:
-    """Ports in the order nodes, internet, clients: adding a client renumbers nothing."""
-    wanted = []
-    for entry in lab.nodes:
-        wanted.append((entry.name, names.NODE_LINK, names.NODES_BRIDGE))
-        wanted.append((entry.name, names.EXTERNAL_LINK, names.EXTERNAL_BRIDGE))
-    wanted.append((names.INTERNET, names.NODE_LINK, names.EXTERNAL_BRIDGE))
-    wanted += [(c.name, names.NODE_LINK, names.EXTERNAL_BRIDGE) for c in lab.external.clients]
-    for index, (owner, link, bridge) in enumerate(wanted, names.FIRST_PORT_INDEX):
-        yield _fabric_port(lab, owner, link, bridge, index)
+    """The internet's port, each node's two, each client's; numbered as if there were no others."""
+    inner, outer = names.NODES_BRIDGE, names.EXTERNAL_BRIDGE
+    yield _fabric_port(lab, names.INTERNET, names.NODE_LINK, outer, names.INTERNET_PORT_INDEX)
+    for number, entry in enumerate(lab.nodes):
+        index = names.FIRST_NODE_PORT_INDEX + 2 * number
+        yield _fabric_port(lab, entry.name, names.NODE_LINK, inner, index)
+        yield _fabric_port(lab, entry.name, names.EXTERNAL_LINK, outer, index + 1)
+    for index, client in enumerate(lab.external.clients, names.FIRST_CLIENT_PORT_INDEX):
+        yield _fabric_port(lab, client.name, names.NODE_LINK, outer, index)
 
 
 def _fabric_port(lab: Lab, owner: str, link: str, bridge: str, index: int) -> Link:

@@ -62,6 +62,18 @@ def test_internet_has_no_way_back_and_fabric_no_address():
     assert values["net.ipv4.ip_forward"] == "0"
 
 
+def test_a_node_more_or_a_client_more_changes_nobody_elses_port():
+    def ports(nodes, clients):
+        spec = {"nodes": nodes, "external": {"clients": [{"name": name} for name in clients]}}
+        lab = lab_from_object({"metadata": {"name": "t"}, "spec": spec})
+        return {link.name: link for link in plan.fabric(lab).links if link.peer}
+
+    few, more = ports(2, ["client"]), ports(5, ["client", "another"])
+    assert len(more) == len(few) + 2 * 3 + 1
+    assert {name: more[name] for name in few} == few
+    assert len({link.index for link in more.values()}) == len(more)
+
+
 def test_every_fabric_port_leads_to_a_planned_link_with_the_same_index_and_mac():
     network = plan.cluster(lab(ipFamilies=["IPv4", "IPv6"]))
     ports = [link for link in network.namespace("demo.fabric").links if link.peer]
