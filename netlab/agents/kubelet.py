@@ -1,4 +1,4 @@
-"""All of the kubelet, put together: pods, their containers, probes, hooks and Events."""
+"""The kubelets of a lab's nodes, and what they share: containers, probes, hooks and Events."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.together import Together
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
@@ -73,32 +74,37 @@ class Kubelet:
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None
-        self._pods = PodAgent(
-            lab,
-            informers,
-            self._pod_network,
-            self._containers,
-            events,
-            paths_of=self._pod_network.paths_of,
-            now=now,
-            book=self._pod_network.book,
-        )
+        together = Together(self._pod_network)
+        self._pods = [
+            PodAgent(
+                node,
+                informers,
+                together,
+                self._containers,
+                events,
+                paths_of=self._pod_network.paths_of,
+                now=now,
+                book=self._pod_network.book,
+            )
+            for node in lab.nodes
+        ]
 
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
-        return self._pods.idle
+        return all(pods.idle for pods in self._pods)
 
     def run_of(self, key: str) -> PodRun | None:
         """The pod that runs under that `namespace/name`."""
-        return self._pods.runs.get(key)
+        return next((pods.runs[key] for pods in self._pods if key in pods.runs), None)
 
     def waiting_for(self) -> Iterator[tuple[str, bool]]:
         """The `namespace/name` of each pod that should be ready and is not; True if waiting will
         not help."""
-        yield from waiting_for(self._pods.runs.values())
-        for key in self._pods.not_started():
-            yield key, True
+        for pods in self._pods:
+            yield from waiting_for(pods.runs.values())
+            for key in pods.not_started():
+                yield key, True
 
     def at_work(self) -> Iterator[str]:
         """As `Agent` says."""
@@ -113,14 +119,15 @@ class Kubelet:
         await self._containers.adopt({meta.uid(pod) for pod in pods})
         for name in await asyncio.to_thread(self._pod_network.sweep, pods):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
-        await self._pods.start(pods)
+        for each in self._pods:
+            await each.start(pods)
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
 
     async def _refresh_volumes(self) -> None:
         """Files of ConfigMaps and Secrets follow their objects while pods run."""
         while True:
             await self._configuration.changed()
-            for run in self._pods.volume_runs():
+            for run in [run for pods in self._pods for run in pods.volume_runs()]:
                 try:
                     self._volumes.prepare(run)
                 except (NetlabError, OSError) as error:
@@ -133,7 +140,8 @@ class Kubelet:
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        await self._pods.stop()
+        for pods in self._pods:
+            await pods.stop()
         self._prober.stop()
         await self._containers.detach()
         await self._runtime.close()

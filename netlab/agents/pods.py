@@ -1,4 +1,4 @@
-"""The kubelet's part, for all nodes of the lab at once: makes scheduled pods real.
+"""The kubelet's part on one node: makes the pods real that were scheduled to it.
 
 A pod that the scheduler placed gets addresses and a namespace, then its containers; a pod that
 is to be deleted loses them and is then removed from the API. Pods that arrive together are
@@ -26,7 +26,7 @@ from netlab.agents.termination import Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
-from netlab.objects.lab import Lab
+from netlab.objects.lab import Node
 from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
@@ -42,12 +42,12 @@ TOGETHER = 8
 
 
 class Attaching(Protocol):
-    """Gives pods their namespaces and links; both calls are blocking and run in a thread."""
+    """Gives pods their namespaces and links."""
 
-    def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
+    async def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Make namespaces and links; what exists already is adopted. Failures by the pod's uid."""
 
-    def detach(self, runs: Sequence[PodRun]) -> None:
+    async def detach(self, runs: Sequence[PodRun]) -> None:
         """Take namespaces, links and files away; what is gone already is no error."""
 
 
@@ -62,12 +62,12 @@ class Containers(Protocol):
 
 
 class PodAgent:
-    """Runs the pods of all nodes. `paths_of` gives a pod's namespace and directory, `book` what is
+    """Runs the pods of `node`. `paths_of` gives a pod's namespace and directory, `book` what is
     remembered of a podCIDR."""
 
     def __init__(
         self,
-        lab: Lab,
+        node: Node,
         informers: Informers,
         pod_network: Attaching,
         containers: Containers,
@@ -78,8 +78,8 @@ class PodAgent:
         book: Callable[[str], Book] = lambda _: NoBook(),
     ) -> None:
         self.runs: dict[str, PodRun] = {}
-        self._nodes = {node.name: node for node in lab.nodes}
-        self._addresses = {node.name: NodeAddresses(node.pod_cidrs, book) for node in lab.nodes}
+        self._node = node
+        self._addresses = NodeAddresses(node.pod_cidrs, book)
         self._informers = informers
         self._pods = informers["Pod"]
         self._pod_network = pod_network
@@ -89,7 +89,7 @@ class PodAgent:
         self._now = now
         self._left: dict[str, Object] = {}
         self._keys: dict[str, None] = {}
-        self._loop = Loop("pods", self._work)
+        self._loop = Loop(f"pods of {node.name}", self._work)
         self._termination = Termination(informers, pod_network, containers, self._gone)
         self._deadlines = Deadlines(events, self._expire)
         self._dirty: dict[str, PodRun] = {}
@@ -105,8 +105,7 @@ class PodAgent:
 
         `left` are those that a former controller may have run; some may be gone by now.
         """
-        placed = (pod for pod in left if meta.spec(pod).get("nodeName") in self._nodes)
-        self._left = {meta.key(pod): pod for pod in placed}
+        self._left = {meta.key(pod): pod for pod in left if self._is_ours(pod)}
         self._reserve_known_addresses()
         self._termination.start()
         self._pods.add_listener(self._on_pod)
@@ -116,6 +115,7 @@ class PodAgent:
 
     async def stop(self) -> None:
         """Stop following; pods go on running."""
+        self._pods.remove_listener(self._on_pod)
         self._deadlines.stop()
         await self._loop.stop()
         await self._termination.stop()
@@ -131,19 +131,23 @@ class PodAgent:
 
     def not_started(self) -> Iterator[str]:
         """Each pod that could not be given a namespace so far; its Events say why."""
-        for pod in self._pods.items():
+        for pod in self._pods.items() if self._failures else ():
             if meta.uid(pod) in self._failures:
                 yield meta.key(pod)
 
+    def _is_ours(self, pod: Object) -> bool:
+        return meta.spec(pod).get("nodeName") == self._node.name
+
     def _reserve_known_addresses(self) -> None:
         for pod in (*self._left.values(), *self._pods.items()):
-            node = self._addresses.get(str(meta.spec(pod).get("nodeName")))
-            if node is not None and not meta.spec(pod).get("hostNetwork"):
-                node.reserve(_ips(pod))
+            if self._is_ours(pod) and not meta.spec(pod).get("hostNetwork"):
+                self._addresses.reserve(_ips(pod))
 
     def _on_pod(self, old: Object | None, new: Object | None) -> None:
         either = new if new is not None else old
         assert either is not None
+        if not self._is_ours(either):
+            return
         run = self.runs.get(meta.key(either))
         if new is not None and run is not None and run.uid == meta.uid(new):
             before, run.pod = run.pod, new
@@ -151,8 +155,7 @@ class PodAgent:
                 if _gates(before) != _gates(new):
                     self.container_changed(run)
                 return
-        if meta.spec(either).get("nodeName") in self._nodes:
-            self._enqueue(meta.key(either))
+        self._enqueue(meta.key(either))
 
     def _enqueue(self, key: str) -> None:
         self._keys[key] = None
@@ -180,7 +183,7 @@ class PodAgent:
         if left is None or (pod is not None and meta.uid(pod) == meta.uid(left)):
             return None
         del self._left[key]
-        self.runs[key] = self._new_run(left, str(meta.spec(left)["nodeName"]), _ips(left))
+        self.runs[key] = self._new_run(left, _ips(left))
         return self.runs[key]
 
     # -- starting --------------------------------------------------------------------------
@@ -208,7 +211,7 @@ class PodAgent:
         if not runs:
             return {}
         try:
-            return await asyncio.to_thread(self._pod_network.attach, runs)
+            return await self._pod_network.attach(runs)
         except (NetlabError, OSError) as error:
             return {run.uid: error for run in runs}
         except Exception as error:
@@ -220,22 +223,21 @@ class PodAgent:
 
     def _admit(self, pod: Object) -> PodRun | None:
         """Give the pod its addresses: those it had, new ones, or on hostNetwork its node's."""
-        node = str(meta.spec(pod)["nodeName"])
         try:
             if meta.spec(pod).get("hostNetwork"):
-                ips: tuple[str, ...] = self._nodes[node].internal_ips
+                ips: tuple[str, ...] = self._node.internal_ips
             else:
-                ips = _ips(pod) or self._addresses[node].take()
+                ips = _ips(pod) or self._addresses.take()
         except NetlabError as error:
             self._failed(pod, error)
             return None
-        run = self._new_run(pod, node, ips)
-        run.reused = not run.host_network and self._addresses[node].reused(ips)
+        run = self._new_run(pod, ips)
+        run.reused = not run.host_network and self._addresses.reused(ips)
         return run
 
-    def _new_run(self, pod: Object, node: str, ips: tuple[str, ...]) -> PodRun:
+    def _new_run(self, pod: Object, ips: tuple[str, ...]) -> PodRun:
         netns, directory = self._paths_of(pod)
-        run = new_run(pod, node, ips, netns, directory)
+        run = new_run(pod, self._node.name, ips, netns, directory)
         run.on_change = self.container_changed
         run.renewed = not run.host_network
         return run
@@ -251,15 +253,13 @@ class PodAgent:
 
     def _release(self, run: PodRun) -> None:
         if not run.host_network:
-            self._addresses[run.node].release(run.ips)
+            self._addresses.release(run.ips)
 
     # -- stopping --------------------------------------------------------------------------
 
     def _end(self, pod: Object, run: PodRun | None) -> None:
         """End a pod. One that this controller never ran may have been run by the one before."""
-        self._termination.begin(
-            run or self._new_run(pod, str(meta.spec(pod)["nodeName"]), _ips(pod))
-        )
+        self._termination.begin(run or self._new_run(pod, _ips(pod)))
 
     def _gone(self, run: PodRun) -> None:
         """Nothing is left of a pod; a successor of the same name may be waiting."""
@@ -296,7 +296,7 @@ class PodAgent:
             run.pod,
             list(run.containers.values()),
             list(run.inits.values()),
-            host_ips=self._nodes[run.node].internal_ips,
+            host_ips=self._node.internal_ips,
             pod_ips=run.ips,
             now=self._now(),
             failure=run.failure,

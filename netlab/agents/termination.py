@@ -23,9 +23,9 @@ RETRY = Retry(1.0, 300.0)
 
 
 class Detaching(Protocol):
-    """Takes pods' namespaces away; blocking."""
+    """Takes pods' namespaces away."""
 
-    def detach(self, runs: Sequence[PodRun]) -> None:
+    async def detach(self, runs: Sequence[PodRun]) -> None:
         """Take namespaces, links and files away; what is gone already is no error."""
 
 
@@ -105,7 +105,7 @@ class Termination:
         Returns those that are gone; the others are tried again later.
         """
         try:
-            await asyncio.to_thread(self._pod_network.detach, runs)
+            await self._pod_network.detach(runs)
         except Exception:
             if len(runs) == 1:
                 log.exception("pod %s: not taken away", runs[0].key)

@@ -10,6 +10,7 @@ from netlab.agents import termination
 from netlab.agents.loop import Retry
 from netlab.agents.podevents import PodEvents
 from netlab.agents.pods import PodAgent
+from netlab.agents.together import Together
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import KernelRefused
@@ -94,7 +95,8 @@ class World:
     async def __aenter__(self):
         await self.informers.start()
         self.agent = PodAgent(
-            LAB, self.informers, self.pod_network, self.containers, PodEvents(self.recorder),
+            LAB.nodes[1], self.informers, Together(self.pod_network), self.containers,
+            PodEvents(self.recorder),
             paths_of=lambda _: (Path("/none"), Path("/none")),
             now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
