@@ -154,7 +154,8 @@ class PodContainers:
         """The container's environment, as soon as it can be made."""
         while (env := self._environment(run, name)) is None:
             with contextlib.suppress(TimeoutError):  # a full disk gets room again untold
-                await asyncio.wait_for(self._configuration.changed(), RETRY)
+                async with asyncio.timeout(RETRY):
+                    await self._configuration.changed()
         return env
 
     async def _start_configured(self, run: PodRun, name: str) -> None:

@@ -175,7 +175,8 @@ class Front:
             for attempt in range(_TCP_TRIES):
                 server = self._servers[(self._first + attempt) % len(self._servers)]
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-                    return await asyncio.wait_for(tcp.exchange(query, *server), _PATIENCE)
+                    async with asyncio.timeout(_PATIENCE):
+                        return await tcp.exchange(query, *server)
                 if attempt % len(self._servers):
                     await asyncio.sleep(_TCP_RETRY)
         return None

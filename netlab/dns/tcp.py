@@ -39,7 +39,7 @@ class TcpDoor:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._tasks.add(task)
         try:
-            while query := await asyncio.wait_for(read(reader), _IDLE_SECONDS):
+            while query := await _next(reader):
                 reply = await self._answer(query)
                 if reply is None:
                     break
@@ -50,6 +50,12 @@ class TcpDoor:
         finally:
             self._tasks.discard(task)
             writer.close()
+
+
+async def _next(reader: asyncio.StreamReader) -> bytes:
+    """The next query of a connection; `TimeoutError` for one that stays silent."""
+    async with asyncio.timeout(_IDLE_SECONDS):
+        return await read(reader)
 
 
 async def exchange(query: bytes, host: str, port: int) -> bytes:

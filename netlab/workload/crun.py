@@ -168,7 +168,8 @@ class Crun:
 
     async def _ended(self, child: Child, seconds: float) -> int:
         try:
-            return await asyncio.wait_for(child.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                return await child.wait()
         except TimeoutError:
             raise StartFailed(f"crun did not end within {seconds:g} s", NOT_STARTED) from None
         finally:

@@ -380,7 +380,8 @@ class ContainerProcess(RunningProcess):
             if grace > 0 and not ignores_term(self._child.pid):
                 self._child.send(signal.SIGTERM)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._ended.wait(), grace)
+                    async with asyncio.timeout(grace):
+                        await self._ended.wait()
             self._child.send(signal.SIGKILL)
         return await self.wait()
 
