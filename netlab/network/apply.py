@@ -141,11 +141,6 @@ def describe_cluster(network: Network) -> list[str]:
     return describe(diff.diff(network, {}))
 
 
-def describe_pods(pods: Iterable[PodLink]) -> list[str]:
-    """What `attach_pods` would do for pods of which nothing stands."""
-    return [line for pod in pods for line in describe(diff.attach(pod))]
-
-
 class _Attachment:
     """One portion of pods on their way; a failure takes only its own pod out."""
 

@@ -118,11 +118,6 @@ def is_port_name(text: str) -> bool:
     )
 
 
-def is_config_key(text: str) -> bool:
-    """A key of a ConfigMap or Secret: a file's name that leads out of no directory."""
-    return config_key_fault(text) is None
-
-
 def config_key_fault(text: str) -> str | None:
     """Why a text is no key of a ConfigMap or Secret; None when it is one."""
     if not _CONFIG_KEY.fullmatch(text):

@@ -63,11 +63,6 @@ class _Run(Struct):
         self.seconds = self._before + time.monotonic() - self._since
 
 
-def run_check(check: PathCheck, world: World) -> CheckResult:
-    """Prove or refute one check."""
-    return run_checks([check], world)[0]
-
-
 def run_checks(checks: Sequence[PathCheck], world: World) -> list[CheckResult]:
     """Prove or refute checks, all at once; results in their order.
 

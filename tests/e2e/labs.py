@@ -20,9 +20,10 @@ from pathlib import Path
 
 import needs
 import pytest
+import snapshot
 from dnslib import DNSRecord
 
-from netlab.kernel import netns, paths, process, snapshot, userns
+from netlab.kernel import netns, paths, process, userns
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ROOT / "topologies"

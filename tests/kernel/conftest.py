@@ -11,11 +11,12 @@ from pathlib import Path
 
 import needs
 import pytest
+import snapshot
 from kernel import sandboxes
 from msgspec.structs import replace
 
 from netlab.errors import TeardownFailed
-from netlab.kernel import netns, paths, snapshot, teardown
+from netlab.kernel import netns, paths, teardown
 from netlab.network import apply, plan
 from netlab.network.model import Network, PodLink
 from netlab.objects.lab import Lab, lab_from_object

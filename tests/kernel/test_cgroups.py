@@ -17,10 +17,11 @@ from pathlib import Path
 
 import needs
 import pytest
+import snapshot
 from e2e.labs import eventually
 
 from netlab.errors import KernelRefused
-from netlab.kernel import cgroups, netns, paths, preflight, process, snapshot, teardown
+from netlab.kernel import cgroups, netns, paths, preflight, process, teardown
 from netlab.kernel.cgroups import Groups, Limits
 from netlab.kernel.hierarchies import GroupHome
 from netlab.workload.bounds import Bounds, Tmpfs, rlimits

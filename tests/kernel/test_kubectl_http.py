@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from e2e.labs import KUBECTLS
+from fake_streams import FakeStreams
 
-from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app
 from netlab.client.inprocess import InProcessApi
 from netlab.controllers.runtime import start_controllers

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from fake_streams import FakeStreams
 
-from netlab.api.fake import FakeStreams
 from netlab.api.identity import Identity
 from netlab.api.secure import SecureListener
 from netlab.api.server import build_app, serve_unix

@@ -19,7 +19,7 @@ from netlab.dns.server import DnsServer, names_keeper
 from netlab.kernel import netns, process, sysctl
 from netlab.kernel.run import run
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
-from netlab.pathcheck.check import run_check, run_checks
+from netlab.pathcheck.check import run_checks
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.world import Place, World
 
@@ -48,6 +48,11 @@ COMMIT
 -A OUTPUT -d 10.96.0.9/32 -j DROP
 COMMIT
 """
+
+
+def run_check(check: PathCheck, world: World) -> CheckResult:
+    """Prove or refute one check."""
+    return run_checks([check], world)[0]
 
 
 @dataclass

@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import snapshot
 
 from netlab.errors import CommandFailed, EnvironmentLacks, TeardownFailed
-from netlab.kernel import lock, netns, paths, preflight, process, snapshot, teardown
+from netlab.kernel import lock, netns, paths, preflight, process, teardown
 from netlab.kernel.run import _environment, run
 from netlab.network import apply, plan
 

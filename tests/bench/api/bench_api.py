@@ -11,18 +11,21 @@ import gc
 import json
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app, serve_unix
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from fake_streams import FakeStreams
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 LAB = {

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from fake_streams import FakeStreams
 
-from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app, serve_unix
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object

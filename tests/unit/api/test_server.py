@@ -10,8 +10,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from fake_streams import FakeStreams
 
-from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app, serve_unix
 from netlab.errors import BadRequest
 from netlab.objects.bootstrap import initial_objects

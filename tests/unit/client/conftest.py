@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_streams import FakeStreams
 
-from netlab.api.fake import FakeStreams
 from netlab.api.server import build_app, serve_unix
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object

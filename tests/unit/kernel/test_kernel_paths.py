@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snapshot import Snapshot
+
 from netlab.kernel import paths, sysctl
 from netlab.kernel.run import install_hint, search_path
-from netlab.kernel.snapshot import Snapshot
 
 
 def test_defaults(monkeypatch):
