@@ -29,14 +29,18 @@ class Pipe(Protocol):
         """End the connection."""
 
 
-class RawPipe:
+class RawPipe(asyncio.Protocol):
     """The connection itself, after `101 Switching Protocols`.
 
-    aiohttp hands what arrives to a parser (`feed_data`, `feed_eof`), as it does for websockets.
+    asyncio tells it what arrives, instead of aiohttp, which goes on to be told of the connection's
+    end and of a client that does not read: what it writes is held back by that.
     """
 
-    def __init__(self, request: web.Request, response: web.StreamResponse) -> None:
-        self._request = request
+    def __init__(
+        self, http: asyncio.Protocol, transport: asyncio.Transport, response: web.StreamResponse
+    ) -> None:
+        self._http = http
+        self._transport = transport
         self.response = response
         self._chunks: deque[bytes] = deque()
         self._size = 0
@@ -50,24 +54,34 @@ class RawPipe:
         response = web.StreamResponse(status=101, headers={"Connection": "Upgrade", **headers})
         response.force_close()
         await response.prepare(request)
-        pipe = RawPipe(request, response)
-        request.protocol.set_parser(pipe)  # type: ignore[arg-type]  # any parser will do
+        if request.transport is None:
+            raise ConnectionResetError("the client went before its connection was taken over")
+        pipe = RawPipe(request.protocol, request.transport, response)
+        request.transport.set_protocol(pipe)
         return pipe
 
-    def feed_data(self, data: bytes) -> tuple[bool, bytes]:
-        """Called by aiohttp with what arrived."""
+    def data_received(self, data: bytes) -> None:
+        """As asyncio says."""
         self._chunks.append(data)
         self._size += len(data)
-        if self._size > _HIGH and not self._paused and self._request.transport is not None:
-            self._request.transport.pause_reading()
+        if self._size > _HIGH and not self._paused:
+            self._transport.pause_reading()
             self._paused = True
         self._arrived.set()
-        return False, b""
 
-    def feed_eof(self) -> None:
-        """Called by aiohttp when the connection is lost."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio says."""
         self._ended = True
         self._arrived.set()
+        self._http.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """As asyncio says."""
+        self._http.pause_writing()
+
+    def resume_writing(self) -> None:
+        """As asyncio says."""
+        self._http.resume_writing()
 
     async def send(self, data: bytes) -> None:
         """As `Pipe` says."""
@@ -82,15 +96,14 @@ class RawPipe:
             await self._arrived.wait()
         data = self._chunks.popleft()
         self._size -= len(data)
-        if self._paused and self._size < _LOW and self._request.transport is not None:
-            self._request.transport.resume_reading()
+        if self._paused and self._size < _LOW:
+            self._transport.resume_reading()
             self._paused = False
         return data
 
     async def close(self) -> None:
         """As `Pipe` says."""
-        if self._request.transport is not None:
-            self._request.transport.close()
+        self._transport.close()
 
 
 class SocketPipe:

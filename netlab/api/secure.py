@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from asyncio.sslproto import SSLProtocol
 from pathlib import Path
 
 from aiohttp import web
 
-from netlab.api import kubeconfig
+from netlab.api import kubeconfig, undocumented
 from netlab.api.identity import Identity
 from netlab.errors import NetlabError
 from netlab.kernel import caller, files, paths
@@ -17,8 +16,6 @@ from netlab.kernel import caller, files, paths
 _HANDSHAKE_SECONDS = 5.0
 _SEND_BUFFER = 128 * 1024
 """Bytes in the kernel for each connection; by itself it takes megabytes for who never reads."""
-_READ_BUFFER = 32 * 1024
-"""Bytes; a TLS record has 16 KiB at most, and asyncio's 256 KiB are too much for every watcher."""
 
 
 class SecureListener:
@@ -43,7 +40,7 @@ class SecureListener:
         files.write(paths.api_port(self._directory), f"{port}\n")
         protocol = self._runner.server
         assert protocol is not None
-        SSLProtocol.max_size = _READ_BUFFER
+        undocumented.bound_tls_buffers()
         self._server = await asyncio.get_running_loop().create_server(
             protocol,
             sock=sock,

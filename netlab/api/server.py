@@ -14,7 +14,6 @@ from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http import HttpProcessingError
 
 from netlab.api import (
     bodies,
@@ -28,6 +27,7 @@ from netlab.api import (
     reviews,
     subresources,
     swagger,
+    undocumented,
     watches,
     writes,
 )
@@ -49,7 +49,7 @@ class _ClientsMistakes(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """False for what the client got wrong."""
         error = record.exc_info[1] if record.exc_info else None
-        return not isinstance(error, HttpProcessingError)
+        return not undocumented.is_no_http(error)
 
 
 http_log = logging.getLogger(f"{__name__}.http")

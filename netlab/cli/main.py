@@ -10,7 +10,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from netlab import __version__
 from netlab.cli import terminal
@@ -19,7 +19,31 @@ from netlab.errors import NetlabError, UsageError
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with netlab's way of saying what is wrong with a command line."""
+    """argparse, with netlab's way of saying what is wrong with a command line.
+
+    `arguments` are those it was given, in their order; `flags` those of them by each name.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self.arguments: list[argparse.Action] = []
+        self.flags: dict[str, argparse.Action] = {}
+        super().__init__(**settings)
+
+    def add_argument(self, *names: Any, **settings: Any) -> argparse.Action:
+        """As argparse's, which keeps what it has made to itself."""
+        action = super().add_argument(*names, **settings)
+        self.arguments.append(action)
+        self.flags |= dict.fromkeys(action.option_strings, action)
+        return action
+
+    def format_help(self) -> str:
+        """As argparse's, whose own texts alone fit the terminal."""
+        import shutil
+
+        width = shutil.get_terminal_size().columns - 2  # as argparse has it
+        self.description = fitted(self.description or "", width)
+        self.epilog = fitted(self.epilog or "", width)
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and where to read on, or an example; exit code 2."""
@@ -38,7 +62,7 @@ class Parser(argparse.ArgumentParser):
         if choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
             return did_you_mean(choice[1], re.findall(r"'(.*?)'", choice[2]))
         found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
-        known = [flag for flag in self._option_string_actions if flag.startswith("--")]
+        known = [flag for flag in self.flags if flag.startswith("--")]
         return did_you_mean(found[1], known) if found else None
 
 
@@ -129,18 +153,18 @@ def parse(verb: Verb, words: list[str], command: list[str]) -> argparse.Namespac
     )
 
 
-def _refuse_unknown(parser: argparse.ArgumentParser, words: list[str]) -> None:
+def _refuse_unknown(parser: Parser, words: list[str]) -> None:
     """argparse takes `--flag=a b` for no flag, as it has a space, and would pass it on."""
     for word in words:
         flag, equals, _ = word.partition("=")
         looks_like_one = equals and re.fullmatch(r"--[a-z-]+", flag) and " " in word
-        if looks_like_one and flag not in parser._option_string_actions:
+        if looks_like_one and flag not in parser.flags:
             parser.error(f"unrecognized arguments: {word}")
 
 
-def _with_value(parser: argparse.ArgumentParser, word: str) -> str:
+def _with_value(parser: Parser, word: str) -> str:
     """`--dry-run` → `--dry-run=client`: an optional value stands behind =, never a word on."""
-    action = parser._option_string_actions.get(word)
+    action = parser.flags.get(word)
     return f"{word}={action.const}" if action and action.nargs == "?" else word
 
 
@@ -179,7 +203,7 @@ def parser_of(verb: Verb) -> Parser:
         prog=f"netlab {verb.name}",
         description=verb.summary[0].upper() + verb.summary[1:] + ".",
         epilog=_parts_of(verb) + (module.__doc__ or ""),
-        formatter_class=_Help,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
         add_help=False,
     )
@@ -190,13 +214,6 @@ def parser_of(verb: Verb) -> Parser:
         own = parser.format_usage().partition(": ")[2].strip()
         parser.usage = f"netlab {verb.name} WHAT [ARGUMENTS]\n       {own}"
     return parser
-
-
-class _Help(argparse.RawDescriptionHelpFormatter):
-    """argparse's, whose texts fit the terminal as well."""
-
-    def _fill_text(self, text: str, width: int, indent: str) -> str:
-        return indent + fitted(text, width)
 
 
 def fitted(text: str, width: int) -> str:

@@ -57,7 +57,8 @@ class Dump(Struct):
         line = text.line((*path, *split_field(field_name)))
         return Problem(text.file, line, f"{kind} {key}: {field_name}", message)
 
-    def _add(self, obj: Object, text: _Text, path: Path) -> None:
+    def add(self, obj: Object, text: _Text, path: Path) -> None:
+        """Take in an object that stands at `path` of a document."""
         kind = str(obj["kind"])
         if kinds.BY_KIND[kind].namespaced:
             obj["metadata"].setdefault("namespace", "default")
@@ -94,7 +95,7 @@ def read_dump(texts: Iterable[tuple[str, str]]) -> Dump:
                 if problem := _shapeless(obj, text, path):
                     problems.append(problem)
                 elif obj["kind"] in KINDS:
-                    dump._add(obj, text, path)
+                    dump.add(obj, text, path)
             found = found or _is_list(value)
         if not found and len(problems) == before:
             problems.append(Problem(file, 0, "", "holds no objects", _EXPECTED))

@@ -100,6 +100,10 @@ class Schema:
             found = self._children[name] = _compile(raw, self._defs)
         return found
 
+    def with_words(self, raw: dict[str, Any]) -> Schema:
+        """This schema with the patch words that stand beside a reference to it."""
+        return Schema({**self.raw, **{k: v for k, v in raw.items() if k != "$ref"}}, self._defs)
+
     def at(self, path: Path) -> Schema | None:
         """The schema that a path leads to; whole numbers step into list elements."""
         here: Schema | None = self
@@ -124,12 +128,8 @@ def _compile(raw: dict[str, Any], defs: dict[str, Any]) -> Schema:
     target = defs[name]
     if isinstance(target, dict):
         target = defs[name] = Schema(target, defs)
-    return _with_merge(target, raw) if len(raw) > 1 else target
-
-
-def _with_merge(target: Schema, raw: dict[str, Any]) -> Schema:
-    """The referred schema with the patch words that stand beside the reference."""
-    return Schema({**target.raw, **{k: v for k, v in raw.items() if k != "$ref"}}, target._defs)
+    schema: Schema = target.with_words(raw) if len(raw) > 1 else target
+    return schema
 
 
 ANYTHING = Schema({}, {})

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 import stat
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,27 @@ def test_the_labs_certificate_opens_and_nothing_else_does(namespace: int, tmp_pa
         assert await asked(port, other_labs) == b""
         # The server's own certificate is signed by the same CA, and is still no client's.
         assert await asked(port, client_context(tmp_path, "server")) == b""
+
+    told(namespace, tmp_path, story)
+
+
+def test_a_connection_holds_little(namespace: int, tmp_path: Path) -> None:
+    """asyncio would give 256 KiB to each end of each."""
+
+    async def story(port: int) -> None:
+        context = client_context(tmp_path)
+        tracemalloc.start()
+        try:
+            opened = [
+                await asyncio.open_connection("127.0.0.1", port, ssl=context) for _ in range(10)
+            ]
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        for _, writer in opened:
+            writer.close()
+            await writer.wait_closed()
+        assert held < 20 * 128 * 1024
 
     told(namespace, tmp_path, story)
 

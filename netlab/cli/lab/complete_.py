@@ -12,11 +12,14 @@ import io
 import re
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct, field
 
 from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb, resolve
+
+if TYPE_CHECKING:
+    from netlab.cli.main import Parser
 
 PATIENCE = 1.0
 """Seconds after which no answer is the better one."""
@@ -30,7 +33,7 @@ class TypedLine(Struct):
     """A command line as far as it has been typed."""
 
     verb: Verb
-    parser: argparse.ArgumentParser
+    parser: Parser
     current: str
     words: list[str] = field(default_factory=list)
     """The words that are no options, up to the current one."""
@@ -93,7 +96,7 @@ def _of_verb(verb: Verb, before: Sequence[str], current: str, leading: Sequence[
 
 
 def _read(line: TypedLine, words: Iterable[str]) -> None:
-    known = line.parser._option_string_actions
+    known = line.parser.flags
     for word in words:
         name, equals, value = word.partition("=")
         if line.waiting is not None:
@@ -110,13 +113,13 @@ def _read(line: TypedLine, words: Iterable[str]) -> None:
 
 def _after_equals(line: TypedLine) -> list[str]:
     name, _, typed = line.current.partition("=")
-    action = line.parser._option_string_actions.get(name)
+    action = line.parser.flags.get(name)
     found = _matching(_values(line, action), typed) if action else []
     return [f"{name}={value}" for value in found if value != FILES]
 
 
 def _options(line: TypedLine) -> Iterator[str]:
-    for action in line.parser._actions:
+    for action in line.parser.arguments:
         for option in action.option_strings:
             if option.startswith("--") or line.current == "-":
                 yield f"{option}\t{action.help or ''}"
@@ -124,7 +127,7 @@ def _options(line: TypedLine) -> Iterator[str]:
 
 def _positional(line: TypedLine) -> argparse.Action | None:
     """The positional argument that the current word belongs to."""
-    actions = [action for action in line.parser._actions if not action.option_strings]
+    actions = [action for action in line.parser.arguments if not action.option_strings]
     if len(line.words) < len(actions):
         return actions[len(line.words)]
     return actions[-1] if actions and actions[-1].nargs in ("*", "+") else None
