@@ -8,7 +8,7 @@ from typing import Any
 
 from netlab.errors import UsageError
 from netlab.objects.meta import Object
-from netlab.view import jsonpath
+from netlab.view import gotext, jsonpath
 from netlab.view.ages import parse_time
 from netlab.view.table import align
 
@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
         return "[" + " ".join(map(_text, value)) + "]"
     if value is None:
         return "<nil>"
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return gotext.text(value)
 
 
 def sort_key(path: str) -> Callable[[Object], tuple[Any, ...]]:

@@ -1,37 +1,34 @@
 """kubectl's JSONPath templates: `{range .items[*]}{.metadata.name}{"\\n"}{end}`. Pure.
 
-What stands outside of braces is text; inside are paths, quoted text, `range PATH` and `end`. In
-a path: `.name`, `..name`, `['name']`, `[0]`, `[-1]`, `[0:2]`, `[*]`, `.*`, `[?(@.a=="b")]`.
-A field that is not there gives nothing. Source: kubectl's reference, "JSONPath Support".
+What stands outside of braces is text. Inside stand, one after the other, the steps of one path:
+`.name`, `..name`, `['name']`, `[0]`, `[-1]`, `[0:2]`, `[*]`, `.*`, `[?(@.a=="b")]`, unions such as
+`['a','b']`, quoted text; and `range PATH` and `end`. Read as client-go's util/jsonpath/parser.go
+does; a property test holds both against each other.
 """
 
 from __future__ import annotations
 
-import json
-import operator
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from netlab.errors import UsageError
+from netlab.errors import NetlabError, UsageError
+from netlab.view import gotext, jsonsteps
+from netlab.view.jsonsteps import Failed, Step, follow
 
-Step = Callable[[Any], Iterator[Any]]
-"""From one value to those a step further."""
-
-_ACTION = re.compile(r"""\{((?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^{}"'])*)\}""")
-_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
-_NAME = r"(?:\\.|[^\s.\[\](){}'\"\\,=<>!|&])+"
-_BRACKET = rf"\[(?:{_QUOTED}|\[[^\]]*\]|[^\[\]'\"])*\]"
-_PATH = re.compile(rf"(?:[$@]|\.\.?{_NAME}|\.|{_BRACKET}|(?<![.\w]){_NAME})+")
-_WORD = re.compile(rf"\s*(?:(range)(?=\s)|(end)\b|({_QUOTED})|({_PATH.pattern}))")
-_STEP = re.compile(rf"([$@])|(\.\.)({_NAME})?|\.?({_BRACKET})|\.?({_NAME})|(\.)")
-_FILTER = re.compile(r"(.+?)\s*(==|!=|<=|>=|<|>)\s*(.+)", re.DOTALL)
-_COMPARE = {
-    "==": operator.eq, "!=": operator.ne, "<": operator.lt,
-    "<=": operator.le, ">": operator.gt, ">=": operator.ge,
-}  # fmt: skip
+_ENDS = r" \t\r\n.,\[\]$@{}"
+_FIELD = re.compile(rf"(?:\\.|[^\\{_ENDS}])*", re.DOTALL)
+_IDENTIFIER = re.compile(rf"[^{_ENDS}]+")
+_NUMBER = re.compile(r"[+-]?[\d.]*")
+_SLICE = re.compile(r"(-?\d*)(:-?\d*)?(:-?\d*)?")
+_KEY = re.compile(r"'([^']*)'")
+_FILTER = re.compile(r"([^!<>=]+)([!<>=]+)(.+)")
+_ESCAPE = re.compile(
+    r"\\(?:([abfnrtv\\'\"])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.?))"
+)
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 
 
 class TemplateNode(Struct, frozen=True):
@@ -42,17 +39,48 @@ class TemplateNode(Struct, frozen=True):
     body: tuple[TemplateNode, ...] | None = None
 
 
+class _Action(Struct, frozen=True):
+    """What stands in a pair of braces: a path, and whether a range begins or ends there."""
+
+    path: tuple[Step, ...] = ()
+    word: str = ""
+
+
+class _Broken(Exception):
+    """Why a template makes no sense."""
+
+
 def render(template: str, value: object) -> str:
-    """The template filled in. `UsageError` for one that makes no sense."""
-    return "".join(_rendered(parse(template), value))
+    """The template filled in.
+
+    `UsageError` for one that makes no sense, `NetlabError` for one that does not fit the value.
+    """
+    nodes = parse(template)
+    try:
+        return "".join(_rendered(nodes, value))
+    except Failed as failure:
+        raise NetlabError(f'error executing jsonpath "{template}": {failure}') from None
 
 
 def find(path: str, value: object) -> list[Any]:
-    """What `path` (with or without braces and leading dot) finds in `value`."""
+    """What `path` (with or without braces and leading dot) finds in `value`, if it fits at all."""
     bare = path.strip().removeprefix("{").removesuffix("}").strip()
     if not bare.startswith((".", "[", "$", "@")):
         bare = f".{bare}"
-    return _follow(_steps(bare), value)
+    try:
+        return follow(_read(f"{bare}}}", path).path, [value])
+    except Failed:
+        return []
+
+
+def text(value: object) -> str:
+    """A value as it is printed: text as it is, all else as JSON."""
+    match value:
+        case dict() | list():
+            return gotext.as_json(value)
+        case None:
+            return "null"
+    return gotext.text(value)
 
 
 def _rendered(nodes: Sequence[TemplateNode], value: object) -> Iterator[str]:
@@ -60,22 +88,10 @@ def _rendered(nodes: Sequence[TemplateNode], value: object) -> Iterator[str]:
         if node.path is None:
             yield node.text
         elif node.body is None:
-            yield " ".join(text(found) for found in _follow(node.path, value))
+            yield " ".join(text(found) for found in follow(node.path, [value]))
         else:
-            for found in _follow(node.path, value):
+            for found in follow(node.path, [value]):
                 yield from _rendered(node.body, found)
-
-
-def text(value: object) -> str:
-    """A value as it is printed: text as it is, all else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-
-
-def _follow(path: Sequence[Step], value: object) -> list[Any]:
-    values = [value]
-    for step in path:
-        values = [found for one in values for found in step(one)]
-    return values
 
 
 # -- templates -----------------------------------------------------------------------------
@@ -83,173 +99,201 @@ def _follow(path: Sequence[Step], value: object) -> list[Any]:
 
 def parse(template: str) -> tuple[TemplateNode, ...]:
     """A template taken apart."""
-    pieces: list[TemplateNode | str] = []
-    end = 0
-    for action in _ACTION.finditer(template):
-        pieces.append(_plain(template[end : action.start()], template))
-        pieces += _action(action[1], template)
-        end = action.end()
-    pieces.append(_plain(template[end:], template))
-    nodes, rest = _nested(pieces, template)
-    if rest:
-        raise _broken(template, "end without range")
-    return nodes
+    pieces: list[str | _Action] = []
+    rest = template
+    while rest:
+        plain, brace, rest = rest.partition("{")
+        pieces.append(plain)
+        if brace:
+            reader = _Reader(rest)
+            pieces.append(_read(reader, template))
+            rest = reader.rest
+    return _nested(iter(pieces))
 
 
-def _plain(part: str, template: str) -> TemplateNode:
-    if "{" in part:
-        raise _broken(template, "unclosed action")
-    return TemplateNode(part)
-
-
-def _action(content: str, template: str) -> Iterator[TemplateNode | str]:
-    """The nodes of what stands in one pair of braces; `range` and `end` as words."""
-    at = 0
-    while content[at:].strip():
-        word = _WORD.match(content, at)
-        if not word:
-            raise _broken(template, f"unrecognized character in action: {content[at:].strip()!r}")
-        if word[3]:
-            yield TemplateNode(_unquoted(word[3]))
-        elif word[4]:
-            yield TemplateNode(path=_steps(word[4]))
-        else:
-            yield word[1] or word[2]
-        at = word.end()
-
-
-def _nested(
-    pieces: Sequence[TemplateNode | str], template: str, *, inside: bool = False
-) -> tuple[tuple[TemplateNode, ...], Sequence[TemplateNode | str]]:
-    """The nodes up to an `end`, loops with their bodies; and the pieces behind it."""
+def _nested(pieces: Iterator[str | _Action], *, inside: bool = False) -> tuple[TemplateNode, ...]:
+    """The nodes up to an `end`, loops with their bodies."""
     nodes: list[TemplateNode] = []
-    while pieces:
-        piece, pieces = pieces[0], pieces[1:]
-        if isinstance(piece, TemplateNode):
-            nodes.append(piece)
-        elif piece == "end":
-            return tuple(nodes), pieces if inside else ["end"]
+    for piece in pieces:
+        if isinstance(piece, str):
+            nodes.append(TemplateNode(piece))
+        elif piece.word == "range":
+            nodes.append(TemplateNode(path=piece.path, body=_nested(pieces, inside=True)))
+        elif piece.word == "end" and inside:
+            return tuple(nodes)
+        elif piece.word == "end":
+            nodes.append(TemplateNode(path=(_nothing_to_end,)))
         else:
-            if not pieces or not isinstance(pieces[0], TemplateNode) or pieces[0].path is None:
-                raise _broken(template, "range without a path")
-            over = pieces[0].path
-            body, pieces = _nested(pieces[1:], template, inside=True)
-            nodes.append(TemplateNode(path=over, body=body))
-    if inside:
-        raise _broken(template, "not enough `end`s")
-    return tuple(nodes), ()
+            nodes.append(TemplateNode(path=piece.path))
+    return tuple(nodes)
 
 
-def _broken(template: str, why: str) -> UsageError:
-    return UsageError(
-        f"error parsing jsonpath {template}, {why}",
-        hint="such as -o jsonpath='{.items[*].metadata.name}', in quotes for the shell",
-    )
+def _nothing_to_end(_values: list[Any]) -> list[Any]:
+    raise Failed("not in range, nothing to end")
 
 
-def _unquoted(quoted: str) -> str:
-    escapes = {"n": "\n", "t": "\t", "r": "\r"}
-    return re.sub(r"\\(.)", lambda found: escapes.get(found[1], found[1]), quoted[1:-1])
+def _read(source: str | _Reader, template: str) -> _Action:
+    """The action up to the next closing brace; `UsageError` naming the whole template."""
+    reader = _Reader(source) if isinstance(source, str) else source
+    try:
+        return reader.action()
+    except _Broken as broken:
+        raise UsageError(
+            f"error parsing jsonpath {template}, {broken}",
+            hint="such as -o jsonpath='{.items[*].metadata.name}', in quotes for the shell",
+        ) from None
 
 
-# -- paths ---------------------------------------------------------------------------------
+# -- actions -------------------------------------------------------------------------------
 
 
-def _steps(path: str) -> tuple[Step, ...]:
-    steps: list[Step] = []
-    at = 0
-    while at < len(path):
-        part = _STEP.match(path, at)
-        if not part:
-            raise _broken("{" + path + "}", f"cannot read {path[at:]!r}")
-        if part[2]:
-            steps.append(_descend)
-        if name := part[3] or part[5]:
-            steps.append(_child(re.sub(r"\\(.)", r"\1", name)))
-        elif part[4]:
-            steps.append(_bracket(part[4][1:-1].strip(), path))
-        at = part.end()
-    return tuple(steps)
+class _Reader:
+    """Reads what follows an opening brace; `rest` is what stands behind the closing one."""
+
+    def __init__(self, rest: str) -> None:
+        self.rest = rest
+
+    def action(self) -> _Action:
+        """The steps up to the closing brace."""
+        steps: list[Step] = []
+        word = ""
+        while not self._skip("}"):
+            if identifier := self._identifier():
+                if identifier in ("range", "end"):
+                    word = identifier
+                else:
+                    steps.append(_meant_by(identifier))
+            else:
+                steps += self._steps(after_recursive=steps[-1:] == [jsonsteps.recursive])
+        return _Action(tuple(steps), word)
+
+    def _steps(self, *, after_recursive: bool) -> Sequence[Step]:
+        if not self.rest or self.rest[0] in "\r\n":
+            raise _Broken("unclosed action")
+        if self._skip("[?("):
+            return [self._filter()]
+        if self._skip(".."):
+            if after_recursive:
+                raise _Broken("invalid multiple recursive descent")
+            return [jsonsteps.recursive, *([self._field()] if _is_word(self.rest[:1]) else [])]
+        if self._skip(" ") or self._skip("@") or self._skip("$"):
+            return []
+        if self._skip("["):
+            return _array(self._up_to("]", "unterminated array"))
+        if self.rest[0] in "\"'":
+            return [jsonsteps.quoted(self._quoted())]
+        if self._skip("."):
+            return [self._field()]
+        if self.rest[0] in "+-" or self.rest[0].isdigit():
+            return [jsonsteps.constant(_number(self._take(_NUMBER)))]
+        raise _Broken(f"unrecognized character in action: {self.rest[0]!r}")
+
+    def _skip(self, start: str) -> bool:
+        found = self.rest.startswith(start)
+        self.rest = self.rest.removeprefix(start)
+        return found
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        found = pattern.match(self.rest)
+        taken = found[0] if found else ""
+        self.rest = self.rest[len(taken) :]
+        return taken
+
+    def _up_to(self, end: str, otherwise: str) -> str:
+        taken, found, rest = self.rest.partition(end)
+        if not found or "\n" in taken:
+            raise _Broken(otherwise)
+        self.rest = rest
+        return taken
+
+    def _identifier(self) -> str:
+        first = self.rest[:1]
+        return self._take(_IDENTIFIER) if _is_word(first) and not first.isdigit() else ""
+
+    def _field(self) -> Step:
+        name = self._take(_FIELD)
+        return jsonsteps.wildcard if name == "*" else jsonsteps.field(name.replace("\\", ""))
+
+    def _quoted(self) -> str:
+        quote = self.rest[0]
+        found = re.match(rf"{quote}([^\n]*?)(?<!\\){quote}", self.rest)
+        if not found:
+            raise _Broken("unterminated quoted string")
+        self.rest = self.rest[found.end() :]
+        return _unquoted(found[1], quote)
+
+    def _filter(self) -> Step:
+        condition = self._condition()
+        found = _FILTER.fullmatch(condition)
+        if not found:
+            return jsonsteps.existing(_path(condition))
+        return jsonsteps.comparing(_path(found[1]), found[2], _path(found[3]))
+
+    def _condition(self) -> str:
+        """Up to the parenthesis that is in no quotes; only the first quoted text counts."""
+        quote, closed = "", False
+        for at, character in enumerate(self.rest):
+            if character == "\n":
+                break
+            if character in "\"'" and not quote:
+                quote = character
+            elif character == quote and self.rest[at - 1] != "\\":
+                closed = True
+            elif character == ")" and bool(quote) == closed:
+                condition, self.rest = self.rest[:at], self.rest[at + 1 :]
+                if not self._skip("]"):
+                    raise _Broken("unclosed array expect ]")
+                return condition
+        raise _Broken("unterminated filter")
 
 
-def _child(name: str) -> Step:
-    def step(value: Any) -> Iterator[Any]:
-        if name == "*":
-            yield from _children(value)
-        elif isinstance(value, dict) and name in value:
-            yield value[name]
-
-    return step
+def _path(source: str) -> tuple[Step, ...]:
+    return _Reader(f"{source}}}").action().path
 
 
-def _children(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value.values()
-    elif isinstance(value, list):
-        yield from value
+def _is_word(character: str) -> bool:
+    return character == "_" or character.isalnum()
 
 
-def _descend(value: Any) -> Iterator[Any]:
-    yield value
-    for child in _children(value):
-        yield from _descend(child)
+def _meant_by(identifier: str) -> Step:
+    if identifier in ("true", "false"):
+        return jsonsteps.constant(identifier == "true")
+    return jsonsteps.unknown(identifier)
 
 
-def _bracket(content: str, path: str) -> Step:
-    if content == "*":
-        return _child("*")
-    if content.startswith("?(") and content.endswith(")"):
-        return _filter(content[2:-1].strip())
-    if re.fullmatch(rf"{_QUOTED}(?:\s*,\s*{_QUOTED})*", content):
-        names = [_child(_unquoted(quoted)) for quoted in re.findall(_QUOTED, content)]
-        return lambda value: (found for child in names for found in child(value))
-    if re.fullmatch(r"-?\d+(?:\s*,\s*-?\d+)*", content):
-        return _indexes([int(number) for number in content.split(",")])
-    if re.fullmatch(r"-?\d*:-?\d*(?::\d+)?", content):
-        return _slice(slice(*(int(part) if part else None for part in content.split(":"))))
-    raise _broken("{" + path + "}", f"invalid array index [{content}]")
-
-
-def _indexes(indexes: Sequence[int]) -> Step:
-    def step(value: Any) -> Iterator[Any]:
-        for index in indexes:
-            if isinstance(value, list) and -len(value) <= index < len(value):
-                yield value[index]
-
-    return step
-
-
-def _slice(which: slice) -> Step:
-    return lambda value: iter(value[which] if isinstance(value, list) else ())
-
-
-def _filter(condition: str) -> Step:
-    found = _FILTER.fullmatch(condition)
-    left = _steps(found[1] if found else condition)
-    right = _operand(found[3]) if found else None
-    compare = _COMPARE[found[2]] if found else None
-
-    def holds(value: Any) -> bool:
-        have = _follow(left, value)
-        if compare is None or right is None:
-            return bool(have)
+def _number(text_: str) -> int | float:
+    for kind in (int, float):
         try:
-            return any(compare(one, other) for one in have for other in right(value))
-        except TypeError:  # text is neither less nor more than a number
-            return False
-
-    return lambda value: (one for one in _children(value) if holds(one))
-
-
-def _operand(text_: str) -> Callable[[Any], list[Any]]:
-    if text_.startswith(("@", "$")):
-        steps = _steps(text_)
-        return lambda value: _follow(steps, value)
-    if re.fullmatch(_QUOTED, text_):
-        constant: Any = _unquoted(text_)
-    else:
-        try:
-            constant = json.loads(text_)
+            return kind(text_)
         except ValueError:
-            constant = text_
-    return lambda _: [constant]
+            continue
+    raise _Broken(f"cannot parse number {text_}")
+
+
+def _unquoted(inside: str, quote: str) -> str:
+    """Quoted text, with Go's escapes."""
+
+    def character(escape: re.Match[str]) -> str:
+        plain, *codes, octal, other = escape.groups()
+        if other is not None or (plain in ("'", '"') and plain != quote):
+            raise _Broken(f"unquote string {quote}{inside}{quote} error invalid syntax")
+        if plain:
+            return _ESCAPES.get(plain, plain)
+        return chr(int(octal, 8) if octal else int(next(filter(None, codes)), 16))
+
+    return _ESCAPE.sub(character, inside)
+
+
+def _array(inside: str) -> Sequence[Step]:
+    """The steps of what stands in brackets."""
+    if "," in inside:
+        return [jsonsteps.union([_path(f"[{one.strip(' ')}]") for one in inside.split(",")])]
+    if key := _KEY.fullmatch(inside):
+        return _path(f".{key[1]}")
+    found = _SLICE.fullmatch(":" if inside == "*" else inside)
+    if not found or found[1] == "-":
+        raise _Broken(f"invalid array index {inside}")
+    first, end, stride = (part and part.lstrip(":") for part in found.groups())
+    if found[2] is None:
+        return [jsonsteps.index(int(first or 0))]
+    return [jsonsteps.elements(*(int(part) if part else None for part in (first, end, stride)))]
