@@ -81,7 +81,7 @@ def up(
             hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
         )
     need_root("up")
-    tools.require()
+    _require(manifest.lab)
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
     with _taken_down_if_it_fails(directory, progress) as keeper:
@@ -95,6 +95,30 @@ def up(
             return Brought(applied, [])
         progress("waiting for pods, rules and names")
         return _settled(client, directory, applied, timeout, progress)
+
+
+_RULES_BY = {
+    "auto": "iptables-restore",
+    "nft": "iptables-nft-restore",
+    "legacy": "iptables-legacy-restore",
+    "libiptc": "iptables-legacy-restore",
+}
+"""The program that each `iptables:` of a lab file asks for, in IPv4."""
+
+
+def _require(lab: Lab) -> None:
+    """Raise `EnvironmentLacks` for what the machine lacks of what this lab asks for."""
+    if lab.proxy_mode == "nftables":
+        tools.require("nft")
+        return
+    programs = [_RULES_BY[lab.iptables]]
+    if "IPv6" in lab.ip_families:
+        programs += [program.replace("ip", "ip6", 1) for program in programs]
+    tools.require(*programs)
+    if lab.iptables == "libiptc":
+        from netlab.proxy import libiptc
+
+        libiptc.load()
 
 
 class _Keeper:

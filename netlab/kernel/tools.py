@@ -22,9 +22,13 @@ OPTIONAL_TOOLS = {
 }
 
 
-def require() -> None:
-    """Raise `EnvironmentLacks`, naming all that is missing, unless a lab can stand up here."""
-    missing = [finding for finding in required() if not finding.ok]
+def require(*more: str) -> None:
+    """Raise `EnvironmentLacks`, naming all that is missing, unless a lab can stand up here.
+
+    `more` are the programs that this one wants beside those that all do.
+    """
+    wanted = [*required(), *map(_tool, more)]
+    missing = [finding for finding in wanted if not finding.ok]
     if missing:
         packages = sorted({finding.fix.rpartition(" ")[2] for finding in missing})
         names = ", ".join(finding.name for finding in missing)

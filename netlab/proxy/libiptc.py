@@ -38,14 +38,23 @@ def _claim(family: Family) -> bool:
         return _used_for[0] == family
 
 
-def _iptc() -> Any:
-    """The library, imported when first used: it loads shared objects of the machine's."""
+def load() -> Any:
+    """The library, imported when first used: it loads shared objects of the machine's.
+
+    It is an extra, as it comes as source only. `EnvironmentLacks` where it is not installed.
+    """
     try:
         import iptc
+    except ModuleNotFoundError as error:
+        raise EnvironmentLacks(
+            "python-iptables, which libiptc is used through, is not installed",
+            hint="pip install 'netlab-k8s[libiptc]' (it needs gcc and Python's headers), or "
+            "choose auto instead of libiptc",
+        ) from error
     except (ImportError, OSError) as error:
         raise EnvironmentLacks(
             f"python-iptables does not load: {error}",
-            hint="apt-get install libxtables12 iptables, or say `iptables: auto` in the lab file",
+            hint="apt-get install libxtables12 iptables, or choose auto instead of libiptc",
         ) from error
     return iptc
 
@@ -111,7 +120,7 @@ class LibiptcApplier:
     @contextmanager
     def _tables(self, names: set[str] | None = None) -> Iterator[dict[str, Any]]:
         """The tables, opened afresh in the namespace; closed without a trace afterwards."""
-        iptc = _iptc()
+        iptc = load()
         kind = iptc.Table if self.family == "ipv4" else iptc.Table6
         opened = [name for name in ORDER if names is None or name in names]
         with _LOCK, namespaces.entered(self.netns):
@@ -151,7 +160,7 @@ def _change_chains(tables: Mapping[str, Any], change: Change, family: Family) ->
 
 
 def _chain(table: Any, name: str) -> Any:
-    return _iptc().Chain(table, name)
+    return load().Chain(table, name)
 
 
 def _rewrite(table: Any, name: str, rules: tuple[str, ...], family: Family) -> None:
@@ -175,7 +184,7 @@ def _refusals(line: str, service: str | None = None) -> Iterator[None]:
 
 def build(rule: Rule, family: Family) -> Any:
     """A python-iptables rule of a parsed one."""
-    iptc = _iptc()
+    iptc = load()
     built = iptc.Rule() if family == "ipv4" else iptc.Rule6()
     for condition in rule.conditions:
         if condition.module == "":

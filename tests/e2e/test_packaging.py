@@ -18,6 +18,8 @@ from pathlib import Path
 import needs
 import pytest
 
+from netlab.kernel import paths
+
 ROOT = Path(__file__).parents[2]
 SETUP = ROOT / "scripts" / "setup"
 VENV = Path(sys.prefix)
@@ -165,6 +167,30 @@ class TestSetup:
         assert "left out" not in done.stdout
 
 
+DUAL = 'podCIDR: "10.244.0.0/16,fd00:1::/56", serviceCIDR: "10.96.0.0/12,fd00:2::/112"'
+
+
+@pytest.mark.root
+def test_up_asks_for_what_this_lab_wants(run: Run, tmp_path: Path) -> None:
+    lab = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: odd}\nspec: "
+    specs = {
+        "{nodes: 1, proxyMode: nftables}": "nft",
+        "{nodes: 1, iptables: legacy}": "iptables-legacy-restore",
+        f"{{nodes: 1, {DUAL}}}": "ip6tables-restore",
+    }
+    script = "rm $(command -v nft iptables-legacy-restore ip6tables-restore);"
+    for spec in specs:
+        file = tmp_path / "lab.yaml"
+        script += f"printf %s {shlex.quote(lab + spec)} >{file};"
+        script += f"{sys.executable} -m netlab up --timeout=1s {file} || echo code $?;"
+    script += f"ls {tmp_path}/run || echo nothing; {sys.executable} -m netlab down --all >&2"
+    labs = {paths.RUN_VARIABLE: f"{tmp_path}/run", paths.NETNS_DIR_VARIABLE: f"{tmp_path}/netns"}
+    done = run(script, **labs)
+    assert done.stdout == "code 3\n" * len(specs) + "nothing\n", done.stdout + done.stderr
+    wanted = [f"these programs are missing: {program}\n" for program in specs.values()]
+    assert [words for words in wanted if words not in done.stderr] == []
+
+
 def provisioning() -> str:
     """The script inside the Vagrantfile."""
     text = (ROOT / "Vagrantfile").read_text()
@@ -194,8 +220,9 @@ class TestPackage:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())
         extras = project["project"]["optional-dependencies"]
         asked = project["project"]["dependencies"] + project["build-system"]["requires"]
-        self.pins("requirements.lock", asked + extras["source"])
-        self.pins("requirements-dev.lock", asked + extras["source"] + extras["dev"])
+        asked += extras["libiptc"] + extras["source"]
+        self.pins("requirements.lock", asked)
+        self.pins("requirements-dev.lock", asked + extras["dev"])
 
     @staticmethod
     def pins(lock: str, asked: list[str]) -> None:
