@@ -19,6 +19,7 @@ from netlab.kernel import (
     cgroups,
     lablock,
     lock,
+    namesakes,
     netns,
     paths,
     process,
@@ -50,6 +51,7 @@ def checks() -> list[Finding]:
         open_files(),
         surroundings.modules(),
         surroundings.init(),
+        *namesakes.findings(),
         *leftovers(),
     ]
 
