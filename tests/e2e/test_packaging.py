@@ -63,6 +63,9 @@ export NETLAB_VENV={VENV}
 """
 
 
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "", "PIP_CONFIG_FILE": os.devnull}
+
+
 def program(path: str, body: str) -> str:
     """Commands that put a program of our own at `path`."""
     return f"printf '%s\\n' '#!/bin/sh' {shlex.quote(body)} >{path}; chmod +x {path};"
@@ -113,10 +116,19 @@ class TestSetup:
     def test_remakes_a_venv_that_was_interrupted(self, run: Run) -> None:
         again = f"{SETUP} || echo code $?"
         script = f"{MADE} rm {VENV}/.stamp; {again}; test ! -e {VENV}/.stamp; {again}"
-        done = run(script, PIP_NO_INDEX="1", PIP_FIND_LINKS="", PIP_CONFIG_FILE=os.devnull)
+        done = run(script, **OFFLINE)
         assert done.stdout.count(f"making {VENV}") == 2
         assert done.stdout.count("code 3") == 2
         assert "Python packages could not be installed" in done.stderr
+
+    def test_keeps_the_venv_that_it_cannot_replace(self, run: Run) -> None:
+        old = f"echo older >{VENV}/.stamp; mkdir /etc/fetched"
+        after = f"{VENV}/bin/netlab --version; cat {VENV}/.stamp; ls -A /etc/fetched"
+        done = run(
+            f"{MADE} {old}; {SETUP} || echo code $?; {after}", TMPDIR="/etc/fetched", **OFFLINE
+        )
+        assert f"making {VENV}\ncode 3\nnetlab " in done.stdout, done.stderr
+        assert done.stdout.endswith("\nolder\n"), "and leaves nothing of what it fetched"
 
     def test_without_apt_names_the_packages(self, run: Run) -> None:
         done = run(f"{MADE} rm /usr/sbin/dnsmasq /usr/bin/dig; {SETUP}")
