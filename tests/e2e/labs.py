@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,6 +42,7 @@ class Machine:
     """The machine as one user of `netlab` sees it, whose labs lie below `base`."""
 
     base: Path
+    command: Sequence[str | Path] = (sys.executable, "-m", "netlab")
     owners: set[str] = field(default_factory=set)
 
     @property
@@ -57,7 +58,7 @@ class Machine:
     def start(self, *argv: str) -> subprocess.Popen[str]:
         """Begin a `netlab` command."""
         return subprocess.Popen(
-            [sys.executable, "-m", "netlab", *argv],
+            [*self.command, *argv],
             env=self.environment,
             cwd=ROOT,
             text=True,
@@ -167,10 +168,10 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def machine(base: Path) -> Iterator[Machine]:
+def machine(base: Path, command: Sequence[str | Path] = Machine.command) -> Iterator[Machine]:
     """A user of the machine who leaves it as it was; takes down what a failed test left."""
     needs.root()
-    here = Machine(base)
+    here = Machine(base, command)
     changes = here.mark()
     try:
         yield here

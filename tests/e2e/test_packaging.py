@@ -7,16 +7,19 @@ memory: programs may be taken away, links made, and nothing of it is left. Nothi
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import needs
 import pytest
+from e2e.labs import TOPOLOGIES, Machine, greeting, machine
 
 from netlab.kernel import paths
 
@@ -253,6 +256,57 @@ class TestPackage:
         read = {str(path.relative_to(ROOT)) for path in files if "__pycache__" not in path.parts}
         assert "netlab/py.typed" in read
         assert read - held == set()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A venv with our wheel and what it asks for, as pipx makes one: without python-iptables."""
+    base = tmp_path_factory.mktemp("installed")
+    build = ["hatchling", "build", "-t", "wheel", "-d", str(base)]
+    subprocess.run([sys.executable, "-m", *build], cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = base.iterdir()
+    venv = base / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(venv)}))
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if not re.match(r"_?netlab|iptc|libxtwrapper|python_iptables|__pycache__", path.name):
+            (packages / path.name).symlink_to(path)
+    pip = [sys.executable, "-m", "pip", "--python", venv / "bin" / "python"]
+    subprocess.run([*pip, "install", "--no-index", "--no-deps", wheel], check=True)
+    subprocess.run([*pip, "check"], check=True)
+    where = [venv / "bin" / "python", "-P", "-c", "import netlab; print(netlab.__path__[0])"]
+    environment = {"PATH": PATH}
+    found = subprocess.run(where, env=environment, check=True, capture_output=True, text=True)
+    assert Path(found.stdout.strip()) == packages / "netlab", "not the clone's"
+    return venv / "bin" / "netlab"
+
+
+@pytest.mark.root
+class TestInstalledWheel:
+    @pytest.fixture
+    def here(self, installed: Path, tmp_path: Path) -> Iterator[Machine]:
+        with machine(tmp_path, ("env", "-C", tmp_path, "-u", "PYTHONPATH", installed)) as here:
+            yield here
+
+    def test_brings_a_lab_up(self, here: Machine) -> None:
+        here.lab_file((TOPOLOGIES / "quickstart.yaml").read_text())
+        here.netlab("up", "lab.yaml")
+        page = here.netlab("exec", "client-pod", "--", "curl", "-s", "hostname-svc-clusterip:8080")
+        assert greeting(page.stdout).startswith("hostname-deployment-")
+        here.netlab("check")
+        here.netlab("down")
+
+    def test_needs_no_libiptc_unless_a_lab_asks_for_it(self, here: Machine) -> None:
+        lab = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: odd}\nspec: "
+        here.lab_file(f"{lab}{{nodes: 1, iptables: libiptc}}\n")
+        refused = here.netlab("up", "lab.yaml", code=3)
+        assert "python-iptables, which libiptc is used through, is not installed" in refused.stderr
+        assert "hint: pip install 'netlab-k8s[libiptc]'" in refused.stderr
+        assert not (here.base / "run").exists()
+        here.lab_file(f"{lab}{{nodes: 1, iptables: legacy}}\n")
+        here.netlab("up", "lab.yaml")
+        assert "python-iptables" not in here.netlab("doctor").stdout
+        here.netlab("down")
 
 
 @pytest.mark.root
