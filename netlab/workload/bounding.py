@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import resource
 from pathlib import Path
 
 from netlab.kernel.cgroups import Groups, Limits, lab_limits
@@ -36,8 +38,8 @@ class Bounding:
     def limited(self, uid: str, process: Json) -> Json:
         """A process of the pod's with limits that stand in for what no controller bounds."""
         limits = self._known[uid]
-        held = self._groups.held
-        return oci.limited(process, bounds.rlimits(limits["memory"], limits["pids"], held))
+        wanted = bounds.rlimits(limits["memory"], limits["pids"], self._groups.held)
+        return oci.limited(process, {name: granted(name, most) for name, most in wanted.items()})
 
     def oom_kills(self, uid: str) -> int:
         """How many of the pod's processes the kernel has killed for want of memory so far."""
@@ -47,3 +49,18 @@ class Bounding:
         """A pod is no more, and its group goes, with whatever still runs in it."""
         if self._known.pop(uid, None) is not None:
             self._groups.remove_pod(uid)
+
+
+def granted(name: str, wanted: int) -> int:
+    """As much of a limit as a process of ours may have: a pod's root can raise none.
+
+    Ours may be less, as sudo starts what it starts with no core; then it is raised, if we may.
+    """
+    limit = getattr(resource, name)
+    soft, hard = resource.getrlimit(limit)
+    if hard == resource.RLIM_INFINITY or hard >= wanted:
+        return wanted
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(limit, (soft, wanted))
+        return wanted
+    return hard

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -295,3 +296,24 @@ def test_a_lab_without_controller_is_seen_by_its_user(imported: Machine) -> None
     imported.netlab("wait", "pod/keeper", "--for=condition=Ready", code=1)
     code, said = as_user(HERS, command_of("status"))
     assert (code, "its controller does not run" in said) == (1, True), said
+
+
+@pytest.mark.parametrize("without", [(), ("setpriv", "--bounding-set=-sys_resource")])
+def test_limits_that_the_caller_has(tmp_path: Path, without: tuple[str, ...]) -> None:
+    """sudo starts what it starts with no core; who may not raise that gives pods no more."""
+    raised = not without and _may_raise_limits()
+    core, files = ("1", "4096") if raised else ("0", "3000")
+    limited = ("prlimit", "--core=0:0", "--nofile=1024:3000", *without)
+    with machine(tmp_path, (*limited, sys.executable, "-m", "netlab")) as here:
+        here.netlab("up", here.lab_file(LAB))
+        limits = here.netlab("exec", "keeper", "--", "cat", "/proc/self/limits").stdout
+        rows = {row[:25].strip(): row[25:].split()[:2] for row in limits.splitlines()}
+        assert rows["Max core file size"] == [core, core]
+        assert rows["Max open files"] == [files, files]
+        here.netlab("down")
+
+
+def _may_raise_limits() -> bool:
+    """Whether root has CAP_SYS_RESOURCE here, as it has on most machines."""
+    found = re.search(r"CapEff:\s*(\w+)", Path("/proc/self/status").read_text())
+    return found is not None and bool(int(found[1], 16) >> 24 & 1)
