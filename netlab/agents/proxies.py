@@ -10,9 +10,10 @@ from netlab.kernel.notices import Notices, of_rules
 from netlab.network import apply, plan
 from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
 from netlab.proxy import read
-from netlab.proxy.apply import AnyApplier, RestoreApplier
+from netlab.proxy.addresses import Family
+from netlab.proxy.appliers import AnyApplier
+from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.model import Family
 from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.syncer import Proxier
 

@@ -92,7 +92,7 @@ def _is_configured_elsewhere(container: Object) -> bool:
 
 def _node_port_addresses(lab: Lab) -> dict[str, tuple[str, ...]]:
     from netlab.agents.proxies import proxy_config
-    from netlab.proxy.model import Family
+    from netlab.proxy.addresses import Family
     from netlab.proxy.view import view
 
     families: list[Family] = ["ipv4", "ipv6"]

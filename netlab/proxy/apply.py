@@ -1,4 +1,4 @@
-"""Rulesets → the kernel: the appliers' protocol, and the one that runs iptables-restore.
+"""Rulesets → the kernel, by iptables-restore.
 
 A whole ruleset is restored without --noflush, since with it the time grows with the square of
 the new chains; what others put into the tables is read first and written back along with it.
@@ -10,15 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
 
-from netlab.errors import CommandFailed, NetlabError
+from netlab.errors import CommandFailed
 from netlab.kernel.run import run
 from netlab.proxy import owners
+from netlab.proxy.addresses import Family
+from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.carry import builtin_difference, carry, difference
 from netlab.proxy.chains import FILTER, MANGLE, NAT
-from netlab.proxy.model import Chain, Change, Family, Ruleset, Table
-from netlab.proxy.read import Variant, legacy_layout, nft_generation, program, read
+from netlab.proxy.generation import nft_generation
+from netlab.proxy.model import Chain, Change, Ruleset, Table
+from netlab.proxy.read import Variant, legacy_layout, program, read
 from netlab.proxy.render import render, render_change, render_restore
 
 # nat first: nearly all that can fail is there, and each table is committed on its own.
@@ -28,52 +30,6 @@ ORDER = (NAT, FILTER, MANGLE)
 _FEW = 500
 
 _TIMEOUT = 300.0
-
-
-class RestoreFailed(NetlabError):
-    """The kernel or iptables-restore refused a rule; what was in force before still is.
-
-    `line` is the refused line's text, "" when nobody could tell; `service` is the service port
-    (`ns/name:port`) it belongs to.
-    """
-
-    def __init__(self, message: str, line: str, service: str | None) -> None:
-        owner = f" (of Service {owners.service_of(service)})" if service else ""
-        super().__init__(
-            f"{message}{owner}" + (f"\n  {line}" if line else ""),
-            hint="the rules that were in force before still are; the next sync tries again",
-        )
-        self.line = line
-        self.service = service
-
-
-_Rules = TypeVar("_Rules")
-_Changes = TypeVar("_Changes", contravariant=True)
-
-
-class Applier(Protocol[_Rules, _Changes]):
-    """Brings rules into one namespace for one family. Blocking; for one thread at a time.
-
-    The rules are a `Ruleset` and the changes a `Change`; in nftables mode the table and its own.
-    """
-
-    family: Family
-
-    def read(self) -> _Rules:
-        """What the namespace has now."""
-
-    def replace(self, desired: _Rules) -> bool:
-        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent; True
-        when anything had to change."""
-
-    def change(self, change: _Changes) -> None:
-        """Replace and delete single chains; all other rules stay."""
-
-    def fingerprint(self) -> object:
-        """A value that changes when somebody changes the rules; cheap at any size."""
-
-
-AnyApplier = Applier[Any, Any]
 
 
 class RestoreApplier:

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.proxy.addresses import Family
 from netlab.proxy.chains import NAT, SHARED, Place
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.endpoints import service_key
 from netlab.proxy.fixed import JUMPS, TABLES, builtin_chains, fixed_rules
-from netlab.proxy.model import Chain, Family, Ruleset, Table
+from netlab.proxy.model import Chain, Ruleset, Table
 from netlab.proxy.service_rules import ServiceRules, compile_service
 from netlab.proxy.view import NodeView, view
 

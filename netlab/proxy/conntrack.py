@@ -1,4 +1,4 @@
-"""Which UDP conntrack entries lead nowhere after a change, and their removal.
+"""Which UDP conntrack entries lead nowhere after a change. Pure.
 
 UDP has no end of a connection: a client that keeps its port keeps the entry alive, and with it
 the translation to an endpoint that is gone. TCP clients notice by themselves.
@@ -7,12 +7,29 @@ the translation to an endpoint that is gone. TCP clients notice by themselves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Protocol
 
-from netlab.kernel.run import run
-from netlab.proxy.model import Family
-from netlab.proxy.udp import UdpPort
+from msgspec import Struct
+
+from netlab.proxy.categorize import Choice
+from netlab.proxy.services import ServicePort
+
+
+class UdpPort(Struct):
+    """Where a UDP service port is reached (address, port; "" for any of the node's) and who
+    answers: conntrack entries that lead elsewhere are stale."""
+
+    frontends: tuple[tuple[str, int], ...]
+    endpoints: frozenset[tuple[str, int]]
+
+
+def udp_port(port: ServicePort, choice: Choice) -> UdpPort:
+    """What conntrack must know of a UDP service port, to forget the rest."""
+    ips = (port.cluster_ip, *port.external_ips, *port.load_balancer_ips)
+    nodes = (("", port.node_port),) if port.node_port else ()
+    frontends = (*((ip, port.port) for ip in ips), *nodes)
+    return UdpPort(frontends, frozenset((ep.ip, ep.port) for ep in choice.reachable))
+
 
 _NOTHING = UdpPort((), frozenset())
 
@@ -58,10 +75,3 @@ def _untranslated(front: tuple[str, int]) -> Entry:
     ip, port = front
     address = ("--reply-src", ip) if ip else ()
     return (*address, "--reply-port-src", str(port))
-
-
-def forget(netns: int | Path | None, family: Family, entries: Iterable[Entry]) -> None:
-    """Delete those entries; it is no error when there are none."""
-    for entry in entries:
-        argv = ["conntrack", "-D", "-f", family, "-p", "udp", *entry]
-        run(argv, netns=netns, check=False)

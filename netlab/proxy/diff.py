@@ -6,46 +6,14 @@ Services in the chains they share. Everything that is not kube-proxy's is left a
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from typing import Literal
-
-from msgspec import Struct
 
 from netlab.proxy import chains, owners
 from netlab.proxy.carry import target
+from netlab.proxy.difference import Difference, Kind, beyond
 from netlab.proxy.model import HOOKS, Ruleset, Table
 from netlab.proxy.rule import Condition, parse_rule
-
-Kind = Literal["missing", "stale", "altered", "order"]
-
-
-class Difference(Struct, frozen=True):
-    """One difference: `wanted` is what should be there, `found` what is; either may be "".
-
-    `service` is the service port (`ns/name:port`) behind it, None for the common rules.
-    """
-
-    kind: Kind
-    table: str
-    chain: str
-    service: str | None
-    wanted: str = ""
-    found: str = ""
-
-    def __str__(self) -> str:
-        who = f"Service {self.service}" if self.service else "common rules"
-        what = {
-            "missing": "missing",
-            "stale": "should not be there",
-            "altered": "altered",
-            "order": "in the wrong order",
-        }[self.kind]
-        lines = [f"{who}: {self.table} {self.chain}: {what}"]
-        lines += [f"  - {self.wanted}"] if self.wanted else []
-        lines += [f"  + {self.found}"] if self.found else []
-        return "\n".join(lines)
 
 
 def diff(wanted: Ruleset, found: Ruleset) -> list[Difference]:
@@ -126,7 +94,7 @@ class _Tables:
     def _rules(
         self, name: str, wanted: Sequence[str], found: Sequence[str]
     ) -> Iterator[Difference]:
-        missing, extra = beyond(wanted, found), beyond(found, wanted)
+        missing, extra = beyond(wanted, found, meaning), beyond(found, wanted, meaning)
         if not missing and not extra:
             yield from self._order(name, wanted, found)
             return
@@ -166,20 +134,6 @@ class _Tables:
     def _of(self, chain: str, rule: str = "") -> str | None:
         owner = owners.owner(self.wanted, chain, rule)
         return owner or owners.owner(self.found, chain, rule)
-
-
-def beyond(
-    rules: Iterable[str], others: Iterable[str], meaning: Callable[[str], Hashable] = meaning
-) -> list[str]:
-    """The rules that the others do not have, counting repetitions."""
-    there = Counter(meaning(rule) for rule in others)
-    found = []
-    for rule in rules:
-        if there[meaning(rule)]:
-            there[meaning(rule)] -= 1
-        else:
-            found.append(rule)
-    return found
 
 
 def _by_packets(rules: Iterable[str]) -> dict[str, list[str]]:

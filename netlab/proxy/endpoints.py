@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
 from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, unfit, valid_port
 
 SERVICE_LABEL = "kubernetes.io/service-name"

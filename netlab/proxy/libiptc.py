@@ -17,10 +17,12 @@ from typing import Any
 from netlab.errors import EnvironmentLacks
 from netlab.kernel import netns as namespaces
 from netlab.proxy import owners
-from netlab.proxy.apply import ORDER, RestoreApplier, RestoreFailed
+from netlab.proxy.addresses import Family
+from netlab.proxy.appliers import RestoreFailed
+from netlab.proxy.apply import ORDER, RestoreApplier
 from netlab.proxy.carry import builtin_difference, carry, difference
 from netlab.proxy.chains import is_of_service
-from netlab.proxy.model import Change, Family, Ruleset
+from netlab.proxy.model import Change, Ruleset
 from netlab.proxy.read import Variant
 from netlab.proxy.rule import Condition, Rule, parse_rule
 

@@ -9,11 +9,9 @@ are 110,000 rules, and they have to fit in memory and be compared in a moment.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct, field
-
-Family = Literal["ipv4", "ipv6"]
 
 Counters = tuple[int, int]
 """Packets and bytes."""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from netlab.errors import CommandFailed
 from netlab.kernel.run import run
-from netlab.proxy.apply import RestoreFailed
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
+from netlab.proxy.appliers import RestoreFailed
+from netlab.proxy.generation import nft_generation
 from netlab.proxy.nft_model import (
     NFT_FAMILY,
     TABLE,
@@ -21,10 +22,9 @@ from netlab.proxy.nft_model import (
     NftTable,
     nft_difference,
 )
+from netlab.proxy.nft_owners import nft_service_port
 from netlab.proxy.nft_parse import parse_table
 from netlab.proxy.nft_render import render_nft_change, render_replacement
-from netlab.proxy.owners import nft_service_port
-from netlab.proxy.read import nft_generation
 
 _TIMEOUT = 300.0
 

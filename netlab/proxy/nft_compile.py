@@ -20,10 +20,12 @@ from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy import addresses, chains
+from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.compile import each_service
+from netlab.proxy.conntrack import UdpPort, udp_port
 from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
+from netlab.proxy.names import hashed
 from netlab.proxy.nft_fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
@@ -39,7 +41,6 @@ from netlab.proxy.nft_fixed import (
 )
 from netlab.proxy.nft_model import NFT_FAMILY, Element, NftChain, NftSet, NftTable
 from netlab.proxy.services import Complaint, ServicePort, service_ports
-from netlab.proxy.udp import UdpPort, udp_port
 from netlab.proxy.view import NodeView
 
 _LONGEST = 240
@@ -99,7 +100,7 @@ def nft_compile_service(
 
 def _hashed(name: str) -> str:
     """The name with its hash in front; shortened, it still is one of a kind."""
-    named = f"{chains.hashed(name)[:8]}-{name}"
+    named = f"{hashed(name)[:8]}-{name}"
     return named if len(named) <= _LONGEST else named[: _LONGEST - 3] + "..."
 
 

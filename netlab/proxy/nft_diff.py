@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
-from netlab.proxy.diff import Difference, beyond
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
+from netlab.proxy.difference import Difference, beyond
 from netlab.proxy.nft_model import TABLE, NftChain, NftTable
+from netlab.proxy.nft_owners import nft_service_port
 from netlab.proxy.nft_parse import parse_table
-from netlab.proxy.owners import nft_service_port
 
 
 def parse_listing(text: str, family: Family, *, file: str = "-") -> NftTable:

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 
 from msgspec import Struct, field
 
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
 
 TABLE = "kube-proxy"
 

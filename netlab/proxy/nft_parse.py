@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
 from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
 
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")

@@ -9,7 +9,7 @@ from netlab.proxy.compile import no_collection
 from netlab.proxy.nft_compile import NftServiceRules, nft_assemble, nft_compile_service
 from netlab.proxy.nft_fixed import fixed_table
 from netlab.proxy.nft_model import Element, NftChange, NftTable
-from netlab.proxy.rulebook import Objects
+from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.view import NodeView
 
 
@@ -17,7 +17,7 @@ class NftRuleBook:
     """As `rulebook.RuleBook`, for verdict maps. Two Services may want the same element (a pod
     behind both): it stays as long as one of them does."""
 
-    def __init__(self, node: NodeView, objects: Objects) -> None:
+    def __init__(self, node: NodeView, objects: ObjectCache) -> None:
         self.node = node
         self.objects = objects
         self._services: dict[str, NftServiceRules] = {}

@@ -10,7 +10,8 @@ from typing import Literal
 
 from netlab.kernel import netns as namespaces
 from netlab.kernel.run import run
-from netlab.proxy.model import Family, Ruleset
+from netlab.proxy.addresses import Family
+from netlab.proxy.model import Ruleset
 from netlab.proxy.parse import parse
 
 Variant = Literal["nft", "legacy"]
@@ -36,13 +37,6 @@ def read(
     return parse(run(argv, netns=netns, timeout=300).stdout, file=argv[0])
 
 
-# linux/netfilter/nfnetlink.h, nf_tables.h
-_NETLINK_NETFILTER = 12
-_GET_GENERATION = (10 << 8) | 16
-_REQUEST = 1
-_HEADER = struct.Struct("=IHHII")
-_GENERATION_ID = 1
-
 # linux/netfilter_ipv4/ip_tables.h, linux/netfilter_ipv6/ip6_tables.h
 _GET_INFO = 64
 _INFO = struct.Struct("=32sI5I5III")
@@ -50,22 +44,6 @@ _RAW_SOCKET: dict[Family, tuple[int, int]] = {
     "ipv4": (socket.AF_INET, socket.IPPROTO_IP),
     "ipv6": (socket.AF_INET6, socket.IPPROTO_IPV6),
 }
-
-
-def nft_generation(netns: int | Path | None) -> int:
-    """nf_tables' generation number: it grows by one with every commit of anybody's."""
-    with namespaces.entered(netns):
-        asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
-    with asking:
-        asking.settimeout(5)
-        length = _HEADER.size + 4
-        asking.send(_HEADER.pack(length, _GET_GENERATION, _REQUEST, 1, 0) + bytes(4))
-        answer = asking.recv(4096)
-    at = _HEADER.size + 4
-    size, kind = struct.unpack_from("=HH", answer, at)
-    if (size, kind) != (8, _GENERATION_ID):
-        raise OSError("nf_tables does not tell its generation")
-    return int(struct.unpack_from(">I", answer, at + 4)[0])
 
 
 def legacy_layout(

@@ -8,34 +8,20 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol
 
-from netlab.objects.meta import Object
 from netlab.proxy.chains import NAT, SHARED, Place
 from netlab.proxy.compile import assemble, no_collection
 from netlab.proxy.fixed import fixed_rules
 from netlab.proxy.model import Change, Ruleset
+from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.service_rules import ServiceRules, compile_service
 from netlab.proxy.view import NodeView
-
-
-class Objects(Protocol):
-    """Where the objects are."""
-
-    def service(self, key: str) -> Object | None:
-        """The Service of that key."""
-
-    def slices(self, key: str) -> Iterable[Object]:
-        """The EndpointSlices of the Service of that key, in a stable order."""
-
-    def keys(self) -> Iterable[str]:
-        """The keys of all Services."""
 
 
 class RuleBook:
     """Every Service's rules, in the order of the Services' keys."""
 
-    def __init__(self, node: NodeView, objects: Objects) -> None:
+    def __init__(self, node: NodeView, objects: ObjectCache) -> None:
         self.node = node
         self.objects = objects
         self._services: dict[str, ServiceRules] = {}

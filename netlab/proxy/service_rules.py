@@ -48,9 +48,10 @@ from netlab.objects.meta import Object
 from netlab.proxy import addresses, chains
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.chains import FILTER, NAT, Place
+from netlab.proxy.conntrack import UdpPort, udp_port
 from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
+from netlab.proxy.names import hashed
 from netlab.proxy.services import Complaint, ServicePort, service_ports
-from netlab.proxy.udp import UdpPort, udp_port
 from netlab.proxy.view import NodeView
 
 NAT_SERVICES = (NAT, chains.SERVICES)
@@ -115,7 +116,7 @@ class _PortRules:
     ) -> None:
         self.port, self.choice, self.node, self.out = port, choice, node, out
         self.text = port.name + port.protocol
-        self.hash = chains.hashed(self.text)
+        self.hash = hashed(self.text)
         self.svc, self.svl = f"KUBE-SVC-{self.hash}", f"KUBE-SVL-{self.hash}"
         self.ext = f"KUBE-EXT-{self.hash}"
 
@@ -229,7 +230,7 @@ class _PortRules:
     # The Service's own chains
 
     def _own_chains(self) -> None:
-        names = {ep.text: chains.hashed(self.text + ep.text) for ep in self.choice.reachable}
+        names = {ep.text: hashed(self.text + ep.text) for ep in self.choice.reachable}
         if self.choice.cluster and self.port.uses_cluster_endpoints:
             self._policy_chain(self.svc, self.choice.cluster, names, not self.port.internal_local)
         if self.choice.local and self.port.uses_local_endpoints:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses
-from netlab.proxy.model import Family
+from netlab.proxy.addresses import Family
 
 PROXY_NAME_LABEL = "service.kubernetes.io/service-proxy-name"
 HEADLESS_LABEL = "service.kubernetes.io/headless"

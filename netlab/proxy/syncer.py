@@ -5,7 +5,6 @@ Blocking. `set_*` may be called from any thread; `sync` and `repair` from one wo
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,17 +13,19 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from netlab.errors import NetlabError
+from netlab.kernel.run import run
 from netlab.objects.meta import Object
 from netlab.proxy import conntrack
-from netlab.proxy.apply import AnyApplier
+from netlab.proxy.addresses import Family
+from netlab.proxy.appliers import AnyApplier
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.endpoints import service_key
-from netlab.proxy.model import Family
+from netlab.proxy.conntrack import UdpPort
+from netlab.proxy.healthcheck import HealthCheck
 from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.nft_rulebook import NftRuleBook
+from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.services import Complaint
-from netlab.proxy.udp import UdpPort
 from netlab.proxy.view import NodeView, view
 
 
@@ -36,66 +37,6 @@ class SyncReport(Struct, frozen=True):
     seconds: float
     changed: tuple[str, ...]
     complaints: tuple[Complaint, ...] = ()
-
-
-class HealthCheck(Struct, frozen=True):
-    """What a healthCheckNodePort answers: 200 with local endpoints, else 503."""
-
-    service: str
-    local_endpoints: int
-
-
-class ObjectCache:
-    """The objects as they are now, and which Services were touched since somebody asked."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._services: dict[str, Object] = {}
-        self._slices: dict[str, dict[str, Object]] = {}
-        self._service_of_slice: dict[str, str] = {}
-        self._touched: set[str] = set()
-
-    def set_service(self, key: str, service: Object | None) -> None:
-        """Keep a Service under `ns/name`; None forgets it."""
-        with self._lock:
-            if service is None:
-                self._services.pop(key, None)
-            else:
-                self._services[key] = service
-            self._touched.add(key)
-
-    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
-        """Keep an EndpointSlice under `ns/name`; None forgets it."""
-        now = service_key(endpoint_slice) if endpoint_slice else None
-        with self._lock:
-            before = self._service_of_slice.pop(key, None)
-            if before:
-                self._slices[before].pop(key, None)
-                self._touched.add(before)
-            if endpoint_slice is not None and now:
-                self._slices.setdefault(now, {})[key] = endpoint_slice
-                self._service_of_slice[key] = now
-                self._touched.add(now)
-
-    def take_touched(self) -> list[str]:
-        """The Services touched since the last call, in order."""
-        with self._lock:
-            touched, self._touched = sorted(self._touched), set()
-        return touched
-
-    def service(self, key: str) -> Object | None:
-        """The Service of that key."""
-        return self._services.get(key)
-
-    def slices(self, key: str) -> Sequence[Object]:
-        """Its EndpointSlices, in the order of their keys."""
-        with self._lock:
-            return [one for _, one in sorted(self._slices.get(key, {}).items())]
-
-    def keys(self) -> list[str]:
-        """All Services' keys."""
-        with self._lock:
-            return list(self._services)
 
 
 class _Rules(Protocol):
@@ -278,7 +219,7 @@ class _FamilySync:
         replaced, self._replaced = self._replaced, {}
         for key, old in replaced.items():
             entries = conntrack.stale_entries(old, self.book.get(key))
-            conntrack.forget(netns, self.applier.family, entries)
+            _forget_entries(netns, self.applier.family, entries)
 
     def repair(self, thorough: bool) -> bool:
         if not self._in_force:
@@ -286,3 +227,11 @@ class _FamilySync:
         if self.applier.fingerprint() == self._fingerprint and not (thorough or self._suspect):
             return False
         return self._write_all()
+
+
+def _forget_entries(
+    netns: int | Path | None, family: Family, entries: Iterable[conntrack.Entry]
+) -> None:
+    """Delete conntrack entries; it is no error when there are none."""
+    for entry in entries:
+        run(["conntrack", "-D", "-f", family, "-p", "udp", *entry], netns=netns, check=False)

@@ -9,8 +9,8 @@ from msgspec import Struct
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses
+from netlab.proxy.addresses import Family
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.model import Family
 
 ZONE_LABEL = "topology.kubernetes.io/zone"
 

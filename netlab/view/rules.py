@@ -18,7 +18,8 @@ from msgspec import Struct, field
 
 from netlab.proxy.chains import is_of_service
 from netlab.proxy.model import Chain, Ruleset
-from netlab.proxy.owners import service_of, service_port
+from netlab.proxy.names import service_of
+from netlab.proxy.owners import service_port
 from netlab.proxy.rule import Condition, Rule, parse_rule
 from netlab.view.escape import escape_line
 

@@ -9,13 +9,14 @@ import yaml
 
 from netlab.kernel import netns
 from netlab.kernel.run import run
-from netlab.proxy.apply import RestoreApplier, RestoreFailed
+from netlab.proxy.appliers import RestoreFailed
+from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
 from netlab.proxy.diff import diff
 from netlab.proxy.libiptc import LibiptcApplier
 from netlab.proxy.model import Chain, Change, Ruleset, Table
-from netlab.proxy.owners import service_of
+from netlab.proxy.names import service_of
 
 pytestmark = pytest.mark.root
 

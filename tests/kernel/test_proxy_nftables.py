@@ -10,7 +10,7 @@ import yaml
 from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
-from netlab.proxy.apply import RestoreFailed
+from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.config import from_mapping
 from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.nft_compile import nft_compile

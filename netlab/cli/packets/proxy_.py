@@ -33,8 +33,9 @@ from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.proxy_input import ProxyInput
-    from netlab.proxy.diff import Difference
-    from netlab.proxy.model import Family, Ruleset
+    from netlab.proxy.addresses import Family
+    from netlab.proxy.difference import Difference
+    from netlab.proxy.model import Ruleset
     from netlab.proxy.nft_model import NftTable
 
 

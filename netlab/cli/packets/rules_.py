@@ -151,7 +151,7 @@ def _trees(
     from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.network import plan
-    from netlab.proxy.model import Family
+    from netlab.proxy.addresses import Family
     from netlab.view import nft_rules, rules
 
     tree = nft_rules.tree if lab.proxy_mode == "nftables" else rules.tree

@@ -23,7 +23,8 @@ from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy.apply import AnyApplier, RestoreApplier
+from netlab.proxy.appliers import AnyApplier
+from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.libiptc import LibiptcApplier

@@ -23,7 +23,8 @@ from pathlib import Path
 from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
-from netlab.proxy.apply import AnyApplier, RestoreApplier
+from netlab.proxy.appliers import AnyApplier
+from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.nft_apply import NftApplier
 from netlab.proxy.syncer import Proxier
 

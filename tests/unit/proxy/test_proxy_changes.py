@@ -10,10 +10,11 @@ from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.conntrack import stale_entries
 from netlab.proxy.diff import diff
+from netlab.proxy.healthcheck import HealthCheck
 from netlab.proxy.model import Chain, Change, Ruleset, Table
 from netlab.proxy.parse import parse
 from netlab.proxy.render import edits, render, render_change
-from netlab.proxy.syncer import HealthCheck, Proxier
+from netlab.proxy.syncer import Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
 

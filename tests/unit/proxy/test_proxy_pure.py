@@ -8,6 +8,7 @@ from netlab.proxy import addresses, chains, owners
 from netlab.proxy.categorize import categorize
 from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.endpoints import endpoints
+from netlab.proxy.names import hashed
 from netlab.proxy.parse import parse
 from netlab.proxy.render import render, render_restore
 from netlab.proxy.rule import parse_rule, tokens
@@ -48,9 +49,9 @@ def ports_of(spec, family="ipv4", **status):
 
 
 def test_worked_examples_of_chain_names():
-    assert chains.hashed("ns1/threetcp") == "CYJJNRDIWBDS7HGJ"
-    assert chains.hashed("ns1/threetcp10.180.0.1:8080") == "OBXQLKML6L65UP2R"
-    assert chains.hashed("default/kubernetes:httpstcp") == "NPX46M4PTMTKRN6Y"
+    assert hashed("ns1/threetcp") == "CYJJNRDIWBDS7HGJ"
+    assert hashed("ns1/threetcp10.180.0.1:8080") == "OBXQLKML6L65UP2R"
+    assert hashed("default/kubernetes:httpstcp") == "NPX46M4PTMTKRN6Y"
 
 
 def test_which_chains_are_ours():

@@ -1,0 +1,55 @@
+"""What brings rules into a namespace: the protocol that every applier follows."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, TypeVar
+
+from netlab.errors import NetlabError
+from netlab.proxy.addresses import Family
+from netlab.proxy.names import service_of
+
+
+class RestoreFailed(NetlabError):
+    """The kernel or iptables-restore refused a rule; what was in force before still is.
+
+    `line` is the refused line's text, "" when nobody could tell; `service` is the service port
+    (`ns/name:port`) it belongs to.
+    """
+
+    def __init__(self, message: str, line: str, service: str | None) -> None:
+        owner = f" (of Service {service_of(service)})" if service else ""
+        super().__init__(
+            f"{message}{owner}" + (f"\n  {line}" if line else ""),
+            hint="the rules that were in force before still are; the next sync tries again",
+        )
+        self.line = line
+        self.service = service
+
+
+_Rules = TypeVar("_Rules")
+_Changes = TypeVar("_Changes", contravariant=True)
+
+
+class Applier(Protocol[_Rules, _Changes]):
+    """Brings rules into one namespace for one family. Blocking; for one thread at a time.
+
+    The rules are a `Ruleset` and the changes a `Change`; in nftables mode the table and its own.
+    """
+
+    family: Family
+
+    def read(self) -> _Rules:
+        """What the namespace has now."""
+
+    def replace(self, desired: _Rules) -> bool:
+        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent; True
+        when anything had to change."""
+
+    def change(self, change: _Changes) -> None:
+        """Replace and delete single chains; all other rules stay."""
+
+    def fingerprint(self) -> object:
+        """A value that changes when somebody changes the rules; cheap at any size."""
+
+
+AnyApplier = Applier[Any, Any]
