@@ -9,12 +9,12 @@ from netlab.kernel import paths
 from netlab.kernel.notices import Notices, of_rules
 from netlab.network import apply, plan
 from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
-from netlab.proxy import read
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
-from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.nft_apply import NftApplier
+from netlab.proxy.iptables import read
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.syncer import Proxier
 
 
@@ -87,7 +87,9 @@ def applier(mode: ProxyMode, backend: IptablesBackend, family: Family, netns: Pa
     if mode == "nftables":
         return NftApplier(family, netns)
     if backend == "libiptc":
-        from netlab.proxy.libiptc import LibiptcApplier  # python-iptables takes 0.1 s to import
+        from netlab.proxy.iptables.libiptc import (
+            LibiptcApplier,  # python-iptables takes 0.1 s to import
+        )
 
         return LibiptcApplier(family, netns)
     variant = read.host_variant() if backend == "auto" else backend

@@ -93,12 +93,12 @@ def _is_configured_elsewhere(container: Object) -> bool:
 def _node_port_addresses(lab: Lab) -> dict[str, tuple[str, ...]]:
     from netlab.agents.proxies import proxy_config
     from netlab.proxy.addresses import Family
-    from netlab.proxy.view import view
+    from netlab.proxy.node_view import node_view
 
     families: list[Family] = ["ipv4", "ipv6"]
     found = {}
     for node in lab.nodes:
-        views = [view(None, proxy_config(lab, node), family) for family in families]
+        views = [node_view(None, proxy_config(lab, node), family) for family in families]
         if all(one.node_port_ips is not None for one in views[: len(lab.ip_families)]):
             found[node.name] = tuple(ip for one in views for ip in one.node_port_ips or ())
     return found

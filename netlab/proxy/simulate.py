@@ -16,9 +16,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.rule import Rule, parse_rule
 from netlab.proxy.match import Packet, matches
-from netlab.proxy.model import Ruleset
-from netlab.proxy.rule import Rule, parse_rule
 
 Entry = Literal["PREROUTING", "OUTPUT"]
 

@@ -21,12 +21,12 @@ from netlab.proxy.appliers import AnyApplier
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.conntrack import UdpPort
 from netlab.proxy.healthcheck import HealthCheck
-from netlab.proxy.nft_apply import NftApplier
-from netlab.proxy.nft_rulebook import NftRuleBook
+from netlab.proxy.iptables.book import RuleBook
+from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.nftables.book import NftRuleBook
+from netlab.proxy.node_view import NodeView, node_view
 from netlab.proxy.object_cache import ObjectCache
-from netlab.proxy.rulebook import RuleBook
 from netlab.proxy.services import Complaint
-from netlab.proxy.view import NodeView, view
 
 
 class SyncReport(Struct, frozen=True):
@@ -83,7 +83,9 @@ class Proxier:
         self._node = node
         self._node_changed = False
         self._families = [
-            _FamilySync(_book(applier, view(node, config, applier.family), self.objects), applier)
+            _FamilySync(
+                _book(applier, node_view(node, config, applier.family), self.objects), applier
+            )
             for applier in appliers
         ]
 
@@ -174,7 +176,7 @@ class _FamilySync:
         self._replaced: dict[str, _Rules | None] = {}
 
     def look_again(self, node: Object | None, config: ProxyConfig) -> None:
-        seen = view(node, config, self.applier.family)
+        seen = node_view(node, config, self.applier.family)
         if seen != self.book.node:
             self.book.look_again(seen)
             self._in_force = False

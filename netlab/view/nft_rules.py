@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import Struct
 
 from netlab.proxy.addresses import with_port
-from netlab.proxy.nft_fixed import (
+from netlab.proxy.nftables.fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
     HAIRPIN,
@@ -26,7 +26,7 @@ from netlab.proxy.nft_fixed import (
     SERVICE_IPS,
     SERVICE_NODE_PORTS,
 )
-from netlab.proxy.nft_model import TABLE, NftTable
+from netlab.proxy.nftables.model import TABLE, NftTable
 from netlab.view.rules import Branch, share_words
 
 MAPS = (

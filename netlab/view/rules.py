@@ -16,11 +16,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from netlab.proxy.chains import is_of_service
-from netlab.proxy.model import Chain, Ruleset
+from netlab.proxy.iptables.chains import is_of_service
+from netlab.proxy.iptables.model import Chain, Ruleset
+from netlab.proxy.iptables.owners import service_port
+from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 from netlab.proxy.names import service_of
-from netlab.proxy.owners import service_port
-from netlab.proxy.rule import Condition, Rule, parse_rule
 from netlab.view.escape import escape_line
 
 ENTRIES = (

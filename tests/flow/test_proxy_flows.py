@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
-from netlab.proxy.parse import parse
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.parse import parse
 from netlab.proxy.simulate import DanglingJump, Packet, simulate
 
 TESTS = Path(__file__).parents[1]

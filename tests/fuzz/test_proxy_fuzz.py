@@ -3,20 +3,20 @@
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from netlab.proxy.compile import assemble, compile, compile_all
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.diff import diff
-from netlab.proxy.model import Chain, Ruleset, Table
-from netlab.proxy.parse import parse
-from netlab.proxy.render import edits, render
-from netlab.proxy.rule import parse_rule
-from netlab.proxy.rulebook import RuleBook
-from netlab.proxy.service_rules import compile_service
+from netlab.proxy.iptables.book import RuleBook
+from netlab.proxy.iptables.compile import assemble, compile, compile_all
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.model import Chain, Ruleset, Table
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import edits, render
+from netlab.proxy.iptables.rule import parse_rule
+from netlab.proxy.iptables.service_rules import compile_service
+from netlab.proxy.node_view import node_view
 from netlab.proxy.simulate import Packet, simulate
-from netlab.proxy.view import view
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
-NODE = view(None, CONFIG, "ipv4")
+NODE = node_view(None, CONFIG, "ipv4")
 
 conditions = st.fixed_dictionaries(
     {}, optional={key: st.booleans() for key in ("ready", "serving", "terminating")}

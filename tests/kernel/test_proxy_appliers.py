@@ -10,12 +10,12 @@ import yaml
 from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.apply import RestoreApplier
-from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
-from netlab.proxy.diff import diff
-from netlab.proxy.libiptc import LibiptcApplier
-from netlab.proxy.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.libiptc import LibiptcApplier
+from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
 from netlab.proxy.names import service_of
 
 pytestmark = pytest.mark.root

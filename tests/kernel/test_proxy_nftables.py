@@ -12,11 +12,11 @@ from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.config import from_mapping
-from netlab.proxy.nft_apply import NftApplier
-from netlab.proxy.nft_compile import nft_compile
-from netlab.proxy.nft_model import NftChain
+from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.model import NftChain
+from netlab.proxy.node_view import node_view
 from netlab.proxy.syncer import Proxier
-from netlab.proxy.view import view
 
 pytestmark = pytest.mark.root
 
@@ -50,7 +50,7 @@ def compiled(name, family="ipv4"):
     node = next((obj for obj in objects if obj["kind"] == "Node"), None)
     services = [obj for obj in objects if obj["kind"] == "Service"]
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-    return nft_compile(services, slices, view(node, config, family))
+    return nft_compile(services, slices, node_view(node, config, family))
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])

@@ -28,13 +28,13 @@ from msgspec.structs import replace
 
 from netlab.kernel.run import run
 from netlab.proxy import addresses
-from netlab.proxy.apply import RestoreApplier
-from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.nft_apply import NftApplier
-from netlab.proxy.nft_compile import nft_compile
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.node_view import node_view
 from netlab.proxy.simulate import Packet, simulate
-from netlab.proxy.view import view
 
 pytestmark = pytest.mark.root
 
@@ -162,7 +162,7 @@ class World:
 
     def program(self, node):
         if self.mode == "nftables":
-            seen = view(None, replace(self.config, mode="nftables"), "ipv4")
+            seen = node_view(None, replace(self.config, mode="nftables"), "ipv4")
             table = nft_compile([self.service], [self.endpoint_slice], seen)
             NftApplier("ipv4", node).replace(table)
         else:

@@ -12,10 +12,10 @@ import yaml
 from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
-from netlab.proxy.apply import RestoreApplier
 from netlab.proxy.config import from_mapping
-from netlab.proxy.diff import diff
-from netlab.proxy.libiptc import LibiptcApplier
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.libiptc import LibiptcApplier
 from netlab.proxy.syncer import Proxier
 
 pytestmark = pytest.mark.root

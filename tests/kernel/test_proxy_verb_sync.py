@@ -9,8 +9,8 @@ from netlab.cli import main as entry
 from netlab.kernel import netns, paths
 from netlab.kernel.run import run
 from netlab.proxy.generation import nft_generation
-from netlab.proxy.parse import parse
-from netlab.proxy.read import read
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.read import read
 
 pytestmark = pytest.mark.root
 

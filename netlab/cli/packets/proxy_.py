@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from netlab.cli.packets.proxy_input import ProxyInput
     from netlab.proxy.addresses import Family
     from netlab.proxy.difference import Difference
-    from netlab.proxy.model import Ruleset
-    from netlab.proxy.nft_model import NftTable
+    from netlab.proxy.iptables.model import Ruleset
+    from netlab.proxy.nftables.model import NftTable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -112,11 +112,11 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _render(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     if given.config.mode == "nftables":
-        from netlab.proxy.nft_render import render_table
+        from netlab.proxy.nftables.render import render_table
 
         families = _families(arguments)
         return _Done("".join(render_table(_table(given, family)) for family in families))
-    from netlab.proxy.render import render
+    from netlab.proxy.iptables.render import render
 
     return _Done(render(_ruleset(given, arguments.family or "ipv4")))
 
@@ -141,8 +141,8 @@ def _diff(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
 def _iptables_differences(
     given: ProxyInput, arguments: argparse.Namespace, text: str
 ) -> Sequence[Difference]:
-    from netlab.proxy.diff import diff
-    from netlab.proxy.parse import parse
+    from netlab.proxy.iptables.diff import diff
+    from netlab.proxy.iptables.parse import parse
 
     found = parse(text, file=arguments.save)
     if not any(
@@ -159,7 +159,7 @@ def _iptables_differences(
 def _nftables_differences(
     given: ProxyInput, arguments: argparse.Namespace, text: str
 ) -> Sequence[Difference]:
-    from netlab.proxy.nft_diff import nft_diff, parse_listing
+    from netlab.proxy.nftables.diff import nft_diff, parse_listing
 
     return [
         difference
@@ -201,20 +201,20 @@ def _families(arguments: argparse.Namespace) -> list[Family]:
 
 
 def _ruleset(given: ProxyInput, family: Family) -> Ruleset:
-    from netlab.proxy.compile import assemble, compile_all
-    from netlab.proxy.view import view
+    from netlab.proxy.iptables.compile import assemble, compile_all
+    from netlab.proxy.node_view import node_view
 
-    seen = view(given.node, given.config, family)
+    seen = node_view(given.node, given.config, family)
     compiled = compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
     given.complain([complaint for rules in compiled for complaint in rules.complaints])
     return assemble(compiled, seen)
 
 
 def _table(given: ProxyInput, family: Family) -> NftTable:
-    from netlab.proxy.nft_compile import nft_assemble, nft_compile_all
-    from netlab.proxy.view import view
+    from netlab.proxy.nftables.compile import nft_assemble, nft_compile_all
+    from netlab.proxy.node_view import node_view
 
-    seen = view(given.node, given.config, family)
+    seen = node_view(given.node, given.config, family)
     compiled = nft_compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
     given.complain([complaint for rules in compiled for complaint in rules.complaints])
     return nft_assemble(compiled, seen)

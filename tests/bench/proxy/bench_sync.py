@@ -24,17 +24,17 @@ from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy.appliers import AnyApplier
-from netlab.proxy.apply import RestoreApplier
-from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.libiptc import LibiptcApplier
-from netlab.proxy.nft_apply import NftApplier
-from netlab.proxy.nft_compile import nft_compile
-from netlab.proxy.nft_render import render_replacement
-from netlab.proxy.read import Variant, program
-from netlab.proxy.render import render_restore
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.libiptc import LibiptcApplier
+from netlab.proxy.iptables.read import Variant, program
+from netlab.proxy.iptables.render import render_restore
+from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.render import render_replacement
+from netlab.proxy.node_view import node_view
 from netlab.proxy.syncer import Proxier
-from netlab.proxy.view import view
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
 
@@ -146,7 +146,7 @@ DAMAGE = {
 
 def bare_nft(count: int) -> float:
     """`nft -f` of the same table."""
-    text = render_replacement(nft_compile(*world(count), view(None, CONFIG, "ipv4")))
+    text = render_replacement(nft_compile(*world(count), node_view(None, CONFIG, "ipv4")))
     with namespace() as descriptor:
         argv = ["nft", "-f", "-"]
         return seconds(lambda: run(argv, input=text, netns=descriptor, timeout=300))

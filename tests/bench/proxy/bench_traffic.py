@@ -24,8 +24,8 @@ from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.proxy.appliers import AnyApplier
-from netlab.proxy.apply import RestoreApplier
-from netlab.proxy.nft_apply import NftApplier
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.syncer import Proxier
 
 sys.path.insert(0, str(Path(__file__).parent))

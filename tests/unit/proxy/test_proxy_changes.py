@@ -5,15 +5,15 @@ import copy
 import pytest
 
 from netlab.errors import NetlabError
-from netlab.proxy.carry import carry, difference
-from netlab.proxy.compile import compile
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.conntrack import stale_entries
-from netlab.proxy.diff import diff
 from netlab.proxy.healthcheck import HealthCheck
-from netlab.proxy.model import Chain, Change, Ruleset, Table
-from netlab.proxy.parse import parse
-from netlab.proxy.render import edits, render, render_change
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.foreign_rules import difference, with_foreign_rules
+from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import edits, render, render_change
 from netlab.proxy.syncer import Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
@@ -52,7 +52,7 @@ class RememberingApplier:
 
     def replace(self, desired):
         self._write()
-        wanted = carry(desired, self.ruleset)
+        wanted = with_foreign_rules(desired, self.ruleset)
         changed = wanted != self.ruleset
         self.ruleset = wanted
         return changed
@@ -227,7 +227,7 @@ def test_jumps_are_put_back_where_the_first_stood():
         f"[1:1] -A INPUT -i a -j ACCEPT\n[2:2] -A INPUT {jumps[1]}\n[3:3] -A INPUT -i b -j DROP\n"
         "COMMIT\n"
     )
-    chain = carry(desired, existing).chain("filter", "INPUT")
+    chain = with_foreign_rules(desired, existing).chain("filter", "INPUT")
     assert chain.rules == ("-i a -j ACCEPT", *jumps, "-i b -j DROP")
     assert chain.counters == ((1, 1), *[(0, 0)] * 4, (3, 3))
     assert (chain.policy, chain.policy_counters) == ("DROP", (7, 9))
@@ -237,12 +237,12 @@ def test_jumps_are_put_back_where_the_first_stood():
 
 
 def rules(*ips, **spec):
-    from netlab.proxy.service_rules import compile_service
-    from netlab.proxy.view import view
+    from netlab.proxy.iptables.service_rules import compile_service
+    from netlab.proxy.node_view import node_view
 
     udp = service("dns", 10, protocol="UDP", **spec)
     slices = [endpoint_slice("dns", *ips, protocol="UDP")]
-    return compile_service(udp, slices, view(None, CONFIG, "ipv4"))
+    return compile_service(udp, slices, node_view(None, CONFIG, "ipv4"))
 
 
 def test_entries_of_a_vanished_endpoint_are_stale():

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
-from netlab.proxy.nft_compile import nft_compile
-from netlab.proxy.nft_parse import parse_table
-from netlab.proxy.nft_render import render_table
-from netlab.proxy.parse import parse
-from netlab.proxy.render import render
-from netlab.proxy.view import view
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import render
+from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.render import render_table
+from netlab.proxy.node_view import node_view
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "proxy"
 
@@ -38,7 +38,7 @@ def compiled_nft(case):
     node = next((obj for obj in objects if obj["kind"] == "Node"), None)
     services = [obj for obj in objects if obj["kind"] == "Service"]
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-    seen = [view(node, config, family) for family in ("ipv4", "ipv6")]
+    seen = [node_view(node, config, family) for family in ("ipv4", "ipv6")]
     return [nft_compile(services, slices, one) for one in seen]
 
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from netlab.proxy.compile import compile
 from netlab.proxy.config import from_mapping
-from netlab.proxy.diff import diff
-from netlab.proxy.nft_compile import nft_compile
-from netlab.proxy.nft_parse import parse_table
-from netlab.proxy.nft_render import render_table
-from netlab.proxy.parse import parse
-from netlab.proxy.render import render
-from netlab.proxy.view import view
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import render
+from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.render import render_table
+from netlab.proxy.node_view import node_view
 
 ORACLE = Path(__file__).parents[4] / "shared" / "oracle"
 CASES = sorted((ORACLE / "visible").iterdir()) if ORACLE.is_dir() else []
@@ -71,7 +71,7 @@ def test_our_own_comparison_finds_no_difference_either(case, family, extension):
 @pytest.mark.parametrize("nft_case", NFT_CASES, ids=lambda case: case.name)
 def test_the_nftables_table_is_kube_proxys(nft_case, differences):
     services, slices, node, config = read(nft_case)
-    seen = [view(node, config, family) for family in ("ipv4", "ipv6")]
+    seen = [node_view(node, config, family) for family in ("ipv4", "ipv6")]
     text = "".join(render_table(nft_compile(services, slices, one)) for one in seen)
     assert differences(text, (nft_case / "expected.nft").read_text()) == []
 
@@ -81,5 +81,5 @@ def test_their_listing_is_read_as_what_is_compiled(nft_case):
     services, slices, node, config = read(nft_case)
     text = (nft_case / "expected.nft").read_text()
     for family in ("ipv4", "ipv6"):
-        expected = nft_compile(services, slices, view(node, config, family))
+        expected = nft_compile(services, slices, node_view(node, config, family))
         assert parse_table(text, family) == expected

@@ -4,19 +4,20 @@ import pytest
 from msgspec.structs import replace
 
 from netlab.errors import InputError
-from netlab.proxy import addresses, chains, owners
+from netlab.proxy import addresses
 from netlab.proxy.categorize import categorize
 from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.endpoints import endpoints
+from netlab.proxy.iptables import chains, owners
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import render, render_restore
+from netlab.proxy.iptables.rule import parse_rule, tokens
+from netlab.proxy.iptables.service_rules import compile_service, probability
 from netlab.proxy.names import hashed
-from netlab.proxy.parse import parse
-from netlab.proxy.render import render, render_restore
-from netlab.proxy.rule import parse_rule, tokens
-from netlab.proxy.service_rules import compile_service, probability
+from netlab.proxy.node_view import node_view
 from netlab.proxy.services import ServicePort, service_ports
-from netlab.proxy.view import view
 
-NODE = view(None, ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",)), "ipv4")
+NODE = node_view(None, ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",)), "ipv4")
 
 
 def service(spec, **status):
@@ -129,13 +130,13 @@ def test_settings_that_are_no_mapping():
 )
 def test_node_port_addresses(wanted, localhost, ips):
     config = ProxyConfig(node_ips=("10.10.11.20", "fd00::20"), node_port_addresses=wanted)
-    seen = view(None, config, "ipv4")
+    seen = node_view(None, config, "ipv4")
     assert (seen.localhost_node_ports, seen.node_port_ips) == (localhost, ips)
 
 
 def test_node_ports_never_answer_on_ipv6_loopback():
     config = ProxyConfig(node_port_addresses=("::1/128",))
-    assert not view(None, config, "ipv6").localhost_node_ports
+    assert not node_view(None, config, "ipv6").localhost_node_ports
 
 
 @pytest.mark.parametrize(
@@ -154,14 +155,14 @@ def test_node_ports_never_answer_on_ipv6_loopback():
 )
 def test_how_pods_are_told_from_strangers(config, source, device):
     node = {"metadata": {"name": "alpha"}, "spec": {"podCIDR": "10.244.3.0/24"}}
-    seen = view(node, config, "ipv4")
+    seen = node_view(node, config, "ipv4")
     assert (seen.pods_source, seen.pods_device) == (source, device)
 
 
 def test_strangers_by_device_stand_where_the_kernel_shows_them():
     config = ProxyConfig(detect_local_mode="BridgeInterface", bridge_interface="cni0")
     rules = compile_service(
-        service({}), [endpoint_slice(host("10.244.0.1"))], view(None, config, "ipv4")
+        service({}), [endpoint_slice(host("10.244.0.1"))], node_view(None, config, "ipv4")
     )
     svc = next(rules.chains[name] for name in rules.chains if name.startswith("KUBE-SVC"))
     assert svc[0].startswith("-d 10.96.0.5/32 ! -i cni0 -p tcp -m comment")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netlab.proxy.nft_parse import parse_table
+from netlab.proxy.nftables.parse import parse_table
 from netlab.view.nft_rules import tree
 from netlab.view.rules import Look, render
 

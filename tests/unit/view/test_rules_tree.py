@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.proxy.model import Ruleset
-from netlab.proxy.parse import parse
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.parse import parse
 from netlab.view.rules import Branch, Look, render, tree
 
 SVC = "KUBE-SVC-LOLE4ISW44XBNF3G"

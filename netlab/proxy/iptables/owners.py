@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from netlab.proxy.chains import is_of_service
-from netlab.proxy.model import Table
+from netlab.proxy.iptables.chains import is_of_service
+from netlab.proxy.iptables.model import Table
 
 # Every comment names the service port: alone, first, or after "for" or "to".
 _NAME = r"([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"

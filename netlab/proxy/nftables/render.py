@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChange, NftTable
+from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChange, NftTable
 
 
 def render_table(table: NftTable) -> str:

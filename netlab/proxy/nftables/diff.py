@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
 from netlab.proxy.difference import Difference, beyond
-from netlab.proxy.nft_model import TABLE, NftChain, NftTable
-from netlab.proxy.nft_owners import nft_service_port
-from netlab.proxy.nft_parse import parse_table
+from netlab.proxy.nftables.model import TABLE, NftChain, NftTable
+from netlab.proxy.nftables.owners import nft_service_port
+from netlab.proxy.nftables.parse import parse_table
 
 
 def parse_listing(text: str, family: Family, *, file: str = "-") -> NftTable:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
-from netlab.proxy import chains, owners
-from netlab.proxy.carry import target
 from netlab.proxy.difference import Difference, Kind, beyond
-from netlab.proxy.model import HOOKS, Ruleset, Table
-from netlab.proxy.rule import Condition, parse_rule
+from netlab.proxy.iptables import chains, owners
+from netlab.proxy.iptables.foreign_rules import target
+from netlab.proxy.iptables.model import HOOKS, Ruleset, Table
+from netlab.proxy.iptables.rule import Condition, parse_rule
 
 
 def diff(wanted: Ruleset, found: Ruleset) -> list[Difference]:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from netlab.errors import CommandFailed
 from netlab.kernel.run import run
-from netlab.proxy import owners
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.carry import builtin_difference, carry, difference
-from netlab.proxy.chains import FILTER, MANGLE, NAT
 from netlab.proxy.generation import nft_generation
-from netlab.proxy.model import Chain, Change, Ruleset, Table
-from netlab.proxy.read import Variant, legacy_layout, program, read
-from netlab.proxy.render import render, render_change, render_restore
+from netlab.proxy.iptables import owners
+from netlab.proxy.iptables.chains import FILTER, MANGLE, NAT
+from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
+from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.read import Variant, legacy_layout, program, read
+from netlab.proxy.iptables.render import render, render_change, render_restore
 
 # nat first: nearly all that can fail is there, and each table is committed on its own.
 ORDER = (NAT, FILTER, MANGLE)
@@ -48,7 +48,7 @@ class RestoreApplier:
         """Nothing when all is so already, a change when a few chains differ, else one restore
         of whole tables; if a later table fails, the earlier ones are put back."""
         existing = self.read()
-        wanted = _in_order(carry(desired, existing))
+        wanted = _in_order(with_foreign_rules(desired, existing))
         if not builtin_difference(existing, wanted):
             change = difference(existing, wanted)
             if len(change.after) <= _FEW:

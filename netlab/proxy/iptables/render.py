@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from netlab.proxy.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
 
 
 def render(ruleset: Ruleset) -> str:

@@ -16,15 +16,15 @@ from typing import Any
 
 from netlab.errors import EnvironmentLacks
 from netlab.kernel import netns as namespaces
-from netlab.proxy import owners
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.apply import ORDER, RestoreApplier
-from netlab.proxy.carry import builtin_difference, carry, difference
-from netlab.proxy.chains import is_of_service
-from netlab.proxy.model import Change, Ruleset
-from netlab.proxy.read import Variant
-from netlab.proxy.rule import Condition, Rule, parse_rule
+from netlab.proxy.iptables import owners
+from netlab.proxy.iptables.apply import ORDER, RestoreApplier
+from netlab.proxy.iptables.chains import is_of_service
+from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
+from netlab.proxy.iptables.model import Change, Ruleset
+from netlab.proxy.iptables.read import Variant
+from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 
 _LOCK = threading.Lock()
 
@@ -88,7 +88,7 @@ class LibiptcApplier:
         if not _claim(self.family):
             return self._restore.replace(desired)
         existing = self.read()
-        wanted = carry(desired, existing)
+        wanted = with_foreign_rules(desired, existing)
         builtin = builtin_difference(existing, wanted)
         change = difference(existing, wanted)
         if not change and not builtin:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
-from netlab.proxy.nft_model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
+from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
 
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
 _QUOTED = re.compile(r'"[^"]*"')

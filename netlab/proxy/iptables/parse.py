@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from netlab.errors import InputError, Problem
-from netlab.proxy.model import Chain, Counters, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Counters, Ruleset, Table
 
 _CHAIN = re.compile(r":(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
 _RULE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+)(?: (.*))?$")

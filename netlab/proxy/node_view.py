@@ -47,7 +47,7 @@ class NodeView(Struct, frozen=True):
         return self.pods_source or self.pods_device
 
 
-def view(node: Object | None, config: ProxyConfig, family: Family) -> NodeView:
+def node_view(node: Object | None, config: ProxyConfig, family: Family) -> NodeView:
     """The view of `node` (None: nothing is known but the settings) in one address family."""
     ips = config.node_ips or _internal_ips(node)
     wanted = config.node_port_addresses

@@ -10,8 +10,8 @@ nat postrouting          -> masquerading: what is marked, and pods that reach th
 from __future__ import annotations
 
 from netlab.proxy import addresses
-from netlab.proxy.nft_model import NFT_FAMILY, NftChain, NftSet, NftTable
-from netlab.proxy.view import NodeView
+from netlab.proxy.nftables.model import NFT_FAMILY, NftChain, NftSet, NftTable
+from netlab.proxy.node_view import NodeView
 
 HAIRPIN = "hairpin-connections"
 CLUSTER_IPS = "cluster-ips"

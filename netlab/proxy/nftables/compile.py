@@ -26,7 +26,7 @@ from netlab.proxy.compile import each_service
 from netlab.proxy.conntrack import UdpPort, udp_port
 from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
 from netlab.proxy.names import hashed
-from netlab.proxy.nft_fixed import (
+from netlab.proxy.nftables.fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
     HAIRPIN,
@@ -39,9 +39,9 @@ from netlab.proxy.nft_fixed import (
     one_or_set,
     pods,
 )
-from netlab.proxy.nft_model import NFT_FAMILY, Element, NftChain, NftSet, NftTable
+from netlab.proxy.nftables.model import NFT_FAMILY, Element, NftChain, NftSet, NftTable
+from netlab.proxy.node_view import NodeView
 from netlab.proxy.services import Complaint, ServicePort, service_ports
-from netlab.proxy.view import NodeView
 
 _LONGEST = 240
 

@@ -6,15 +6,15 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 
 from netlab.proxy.compile import no_collection
-from netlab.proxy.nft_compile import NftServiceRules, nft_assemble, nft_compile_service
-from netlab.proxy.nft_fixed import fixed_table
-from netlab.proxy.nft_model import Element, NftChange, NftTable
+from netlab.proxy.nftables.compile import NftServiceRules, nft_assemble, nft_compile_service
+from netlab.proxy.nftables.fixed import fixed_table
+from netlab.proxy.nftables.model import Element, NftChange, NftTable
+from netlab.proxy.node_view import NodeView
 from netlab.proxy.object_cache import ObjectCache
-from netlab.proxy.view import NodeView
 
 
 class NftRuleBook:
-    """As `rulebook.RuleBook`, for verdict maps. Two Services may want the same element (a pod
+    """As iptables' `RuleBook`, for verdict maps. Two Services may want the same element (a pod
     behind both): it stays as long as one of them does."""
 
     def __init__(self, node: NodeView, objects: ObjectCache) -> None:

@@ -45,14 +45,15 @@ from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy import addresses, chains
+from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice, categorize
-from netlab.proxy.chains import FILTER, NAT, Place
 from netlab.proxy.conntrack import UdpPort, udp_port
 from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
+from netlab.proxy.iptables import chains
+from netlab.proxy.iptables.chains import FILTER, NAT, Place
 from netlab.proxy.names import hashed
+from netlab.proxy.node_view import NodeView
 from netlab.proxy.services import Complaint, ServicePort, service_ports
-from netlab.proxy.view import NodeView
 
 NAT_SERVICES = (NAT, chains.SERVICES)
 NAT_NODEPORTS = (NAT, chains.NODEPORTS)

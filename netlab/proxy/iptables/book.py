@@ -9,13 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping
 
-from netlab.proxy.chains import NAT, SHARED, Place
-from netlab.proxy.compile import assemble, no_collection
-from netlab.proxy.fixed import fixed_rules
-from netlab.proxy.model import Change, Ruleset
+from netlab.proxy.compile import no_collection
+from netlab.proxy.iptables.chains import NAT, SHARED, Place
+from netlab.proxy.iptables.compile import assemble
+from netlab.proxy.iptables.fixed import fixed_rules
+from netlab.proxy.iptables.model import Change, Ruleset
+from netlab.proxy.iptables.service_rules import ServiceRules, compile_service
+from netlab.proxy.node_view import NodeView
 from netlab.proxy.object_cache import ObjectCache
-from netlab.proxy.service_rules import ServiceRules, compile_service
-from netlab.proxy.view import NodeView
 
 
 class RuleBook:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from netlab.proxy import chains
-from netlab.proxy.model import HOOKS, Chain, Change, Counters, Ruleset, Table
+from netlab.proxy.iptables import chains
+from netlab.proxy.iptables.model import HOOKS, Chain, Change, Counters, Ruleset, Table
 
 _JUMPED_TO = frozenset().union(*chains.FIXED.values()) - {chains.MARK_MASQ, chains.CANARY}
 
 
-def carry(desired: Ruleset, existing: Ruleset) -> Ruleset:
+def with_foreign_rules(desired: Ruleset, existing: Ruleset) -> Ruleset:
     """`desired` with every chain and rule of `existing` that is not kube-proxy's, with their
     counters and policies. Tables that `desired` does not name are left out: nobody touches them.
 
@@ -80,8 +80,8 @@ def _rules(ruleset: Ruleset, table: str, chain: str) -> tuple[str, ...]:
 
 
 def difference(existing: Ruleset, wanted: Ruleset) -> Change:
-    """The chains to change so that `existing` becomes `wanted` (which `carry` made of it),
-    built-in ones apart."""
+    """The chains to change so that `existing` becomes `wanted` (made of it by
+    `with_foreign_rules`), built-in ones apart."""
     change = Change()
     for name, table in wanted.tables.items():
         old = existing.tables.get(name) or Table(name)

@@ -14,7 +14,7 @@ from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.generation import nft_generation
-from netlab.proxy.nft_model import (
+from netlab.proxy.nftables.model import (
     NFT_FAMILY,
     TABLE,
     NftChain,
@@ -22,9 +22,9 @@ from netlab.proxy.nft_model import (
     NftTable,
     nft_difference,
 )
-from netlab.proxy.nft_owners import nft_service_port
-from netlab.proxy.nft_parse import parse_table
-from netlab.proxy.nft_render import render_nft_change, render_replacement
+from netlab.proxy.nftables.owners import nft_service_port
+from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.render import render_nft_change, render_replacement
 
 _TIMEOUT = 300.0
 

@@ -11,8 +11,8 @@ from typing import Literal
 from netlab.kernel import netns as namespaces
 from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
-from netlab.proxy.model import Ruleset
-from netlab.proxy.parse import parse
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.parse import parse
 
 Variant = Literal["nft", "legacy"]
 

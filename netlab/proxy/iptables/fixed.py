@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from netlab.proxy import addresses, chains
-from netlab.proxy.chains import FILTER, MANGLE, NAT, Place
-from netlab.proxy.model import HOOKS
-from netlab.proxy.view import NodeView
+from netlab.proxy import addresses
+from netlab.proxy.iptables import chains
+from netlab.proxy.iptables.chains import FILTER, MANGLE, NAT, Place
+from netlab.proxy.iptables.model import HOOKS
+from netlab.proxy.node_view import NodeView
 
 # Only the first packet of a connection can be refused; the rest has a conntrack entry already.
 _NEW = "-m conntrack --ctstate NEW "
