@@ -9,7 +9,8 @@ import yaml
 from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
-from netlab.proxy.simulate import DanglingJump, Packet, simulate
+from netlab.simulation.iptables import DanglingJump, simulate
+from netlab.simulation.packet import Packet
 
 TESTS = Path(__file__).parents[1]
 ORACLE = TESTS.parents[1] / "shared" / "oracle"

@@ -13,7 +13,8 @@ from netlab.proxy.iptables.render import edits, render
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.proxy.iptables.service_rules import compile_service
 from netlab.proxy.node_view import node_view
-from netlab.proxy.simulate import Packet, simulate
+from netlab.simulation.iptables import simulate
+from netlab.simulation.packet import Packet
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
 NODE = node_view(None, CONFIG, "ipv4")

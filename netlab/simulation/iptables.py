@@ -12,53 +12,18 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.rule import Rule, parse_rule
-from netlab.proxy.match import Packet, matches
+from netlab.simulation.match import matches
+from netlab.simulation.packet import Hit, Outcome, Packet
 
 Entry = Literal["PREROUTING", "OUTPUT"]
 
 _TABLES = ("raw", "mangle", "nat", "filter", "security")
 _DEEPEST = 100
-
-
-class Hit(NamedTuple):
-    """A rule that matched: its table, chain, number from 1, text."""
-
-    table: str
-    chain: str
-    number: int
-    rule: str
-
-    def __str__(self) -> str:
-        return f"{self.table}: -A {self.chain} {self.rule}"
-
-
-class Outcome(Struct, frozen=True):
-    """One end the packet can come to.
-
-    `verdict` is ACCEPT, DROP or REJECT, given at `hook`; an accepted packet was `delivered` to
-    the node itself or sent on. `packet` is it as it left: destination and port after DNAT, its
-    mark; `masqueraded` when its source became an address of the node's.
-    """
-
-    verdict: Literal["ACCEPT", "DROP", "REJECT"]
-    hook: str
-    delivered: bool
-    masqueraded: bool
-    packet: Packet
-    probability: float
-    rules: tuple[Hit, ...]
-    unknown: tuple[str, ...]
-
-    @property
-    def endpoint(self) -> tuple[str, int] | None:
-        """Address and port it was translated to; None when it was not."""
-        return (self.packet.destination, self.packet.dport) if self.packet.dnat else None
 
 
 class DanglingJump(NetlabError):

@@ -34,7 +34,8 @@ from netlab.proxy.iptables.compile import compile
 from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.nftables.compile import nft_compile
 from netlab.proxy.node_view import node_view
-from netlab.proxy.simulate import Packet, simulate
+from netlab.simulation.iptables import simulate
+from netlab.simulation.packet import Packet
 
 pytestmark = pytest.mark.root
 

@@ -8,47 +8,20 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from netlab.proxy.iptables.rule import Condition
+from netlab.simulation.packet import Packet
 
 _PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
 
 
-class Packet(Struct, frozen=True):
-    """The first packet of a connection, or a later one if `ctstate` says so.
-
-    `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`
-    that know its source; `dnat`/`snat` whether it was translated already.
-    """
-
-    source: str
-    destination: str
-    protocol: str = "tcp"
-    dport: int = 0
-    sport: int = 40000
-    in_interface: str = ""
-    out_interface: str = ""
-    mark: int = 0
-    ctstate: str = "NEW"
-    local: frozenset[str] = frozenset()
-    recent: frozenset[str] = frozenset()
-    dnat: bool = False
-    snat: bool = False
-
-    def is_local(self, address: str) -> bool:
-        """True for the node's own addresses."""
-        return address in self.local or ipaddress.ip_address(address).is_loopback
-
-
-class Answer(NamedTuple):
+class Match(NamedTuple):
     """The probability that a rule matches, and the conditions nobody here understands."""
 
     probability: float
     unknown: tuple[str, ...] = ()
 
 
-def matches(conditions: tuple[Condition, ...], packet: Packet) -> Answer:
+def matches(conditions: tuple[Condition, ...], packet: Packet) -> Match:
     """All conditions together. One that is not known counts as not met, and is reported unless
     the rule would not match anyway."""
     known = 1.0
@@ -66,8 +39,8 @@ def matches(conditions: tuple[Condition, ...], packet: Packet) -> Answer:
             chance = float(test(packet, condition))
         known *= 1.0 - chance if condition.negated else chance
         if not known:
-            return Answer(0.0)
-    return Answer(0.0, tuple(unknown)) if unknown else Answer(known)
+            return Match(0.0)
+    return Match(0.0, tuple(unknown)) if unknown else Match(known)
 
 
 def _list_name(conditions: tuple[Condition, ...]) -> str:

@@ -1,0 +1,69 @@
+"""A packet, and what becomes of it: the rules it met, and the end it came to."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Literal, NamedTuple
+
+from msgspec import Struct
+
+
+class Packet(Struct, frozen=True):
+    """The first packet of a connection, or a later one if `ctstate` says so.
+
+    `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`
+    that know its source; `dnat`/`snat` whether it was translated already.
+    """
+
+    source: str
+    destination: str
+    protocol: str = "tcp"
+    dport: int = 0
+    sport: int = 40000
+    in_interface: str = ""
+    out_interface: str = ""
+    mark: int = 0
+    ctstate: str = "NEW"
+    local: frozenset[str] = frozenset()
+    recent: frozenset[str] = frozenset()
+    dnat: bool = False
+    snat: bool = False
+
+    def is_local(self, address: str) -> bool:
+        """True for the node's own addresses."""
+        return address in self.local or ipaddress.ip_address(address).is_loopback
+
+
+class Hit(NamedTuple):
+    """A rule that matched: its table, chain, number from 1, text."""
+
+    table: str
+    chain: str
+    number: int
+    rule: str
+
+    def __str__(self) -> str:
+        return f"{self.table}: -A {self.chain} {self.rule}"
+
+
+class Outcome(Struct, frozen=True):
+    """One end the packet can come to.
+
+    `verdict` is ACCEPT, DROP or REJECT, given at `hook`; an accepted packet was `delivered` to
+    the node itself or sent on. `packet` is it as it left: destination and port after DNAT, its
+    mark; `masqueraded` when its source became an address of the node's.
+    """
+
+    verdict: Literal["ACCEPT", "DROP", "REJECT"]
+    hook: str
+    delivered: bool
+    masqueraded: bool
+    packet: Packet
+    probability: float
+    rules: tuple[Hit, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """Address and port it was translated to; None when it was not."""
+        return (self.packet.destination, self.packet.dport) if self.packet.dnat else None
