@@ -13,7 +13,7 @@ from pathlib import Path
 from netlab.agents.loop import Loop
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.objects import meta
-from netlab.proxy.healthcheck import HealthCheck
+from netlab.proxy.syncer import HealthCheck
 from netlab.workload.served import HealthAnswer
 
 log = logging.getLogger(__name__)

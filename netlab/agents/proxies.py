@@ -8,13 +8,12 @@ from pathlib import Path
 from netlab.kernel import paths
 from netlab.kernel.notices import Notices, of_rules
 from netlab.network import apply, plan
-from netlab.objects.lab import IptablesBackend, Lab, Node, ProxyMode
+from netlab.objects.lab import Lab, Node
+from netlab.proxy import modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.iptables import read
-from netlab.proxy.iptables.apply import RestoreApplier
-from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.iptables import mode as _usual  # noqa: F401  # while nothing waits for it yet
 from netlab.proxy.syncer import Proxier
 
 
@@ -78,19 +77,6 @@ def proxier(lab: Lab, node: Node, directory: Path) -> NodeProxier:
     """What programs one node's rules, in the mode and the variant that the lab asks for."""
     netns = _netns(lab, node, directory)
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
-    appliers = [applier(lab.proxy_mode, lab.iptables, family, netns) for family in families]
+    mode = modes.of(lab.proxy_mode)
+    appliers = [mode.applier(lab.iptables, family, netns) for family in families]
     return NodeProxier(lab, node, directory, appliers)
-
-
-def applier(mode: ProxyMode, backend: IptablesBackend, family: Family, netns: Path) -> AnyApplier:
-    """What writes one family's rules into a namespace; `backend` counts in iptables mode alone."""
-    if mode == "nftables":
-        return NftApplier(family, netns)
-    if backend == "libiptc":
-        from netlab.proxy.iptables.libiptc import (
-            LibiptcApplier,  # python-iptables takes 0.1 s to import
-        )
-
-        return LibiptcApplier(family, netns)
-    variant = read.host_variant() if backend == "auto" else backend
-    return RestoreApplier(variant, family, netns)

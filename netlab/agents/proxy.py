@@ -19,7 +19,7 @@ from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy.healthcheck import HealthCheck
+from netlab.proxy.syncer import HealthCheck
 
 log = logging.getLogger(__name__)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from netlab.errors import NetlabError
 from netlab.proxy.addresses import Family
 from netlab.proxy.names import service_of
+
+Backend = Literal["auto", "nft", "legacy", "libiptc"]
+"""What writes iptables' rules; `auto` is what this machine's own iptables is."""
 
 
 class RestoreFailed(NetlabError):
@@ -33,7 +36,7 @@ _Changes = TypeVar("_Changes", contravariant=True)
 class Applier(Protocol[_Rules, _Changes]):
     """Brings rules into one namespace for one family. Blocking; for one thread at a time.
 
-    The rules are a `Ruleset` and the changes a `Change`; in nftables mode the table and its own.
+    Rules and changes are those of its mode: a `Ruleset` and its changes, an `NftTable` and its.
     """
 
     family: Family

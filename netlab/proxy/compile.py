@@ -1,4 +1,7 @@
-"""Services and EndpointSlices, one Service after another: what both modes' compilers begin with."""
+"""Services and EndpointSlices, one Service after another: what the compilers of both modes share.
+
+A Service is compiled alone, so that a change costs what changed.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,56 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+from msgspec import Struct, field
+
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.proxy.endpoints import service_key
+from netlab.proxy.categorize import Choice, categorize
+from netlab.proxy.conntrack import UdpPort, udp_port
+from netlab.proxy.endpoints import endpoints, ready_here, service_key
+from netlab.proxy.node_view import NodeView
+from netlab.proxy.services import Complaint, ServicePort, service_ports
 
+
+class ServiceRules(Struct):
+    """What one Service adds to a node's rules; its mode adds the rules themselves.
+
+    `key` is `ns/name`; `health` the local endpoints behind its healthCheckNodePort, by that port;
+    `udp` what conntrack must know, by the service port's name.
+    """
+
+    key: str
+    health: dict[int, int] = field(default_factory=dict)
+    udp: dict[str, UdpPort] = field(default_factory=dict)
+    complaints: list[Complaint] = field(default_factory=list)
+
+
+_Rules = TypeVar("_Rules", bound=ServiceRules)
 _T = TypeVar("_T")
+
+
+def fill(
+    out: _Rules,
+    service: Object,
+    slices: Iterable[Object],
+    node: NodeView,
+    write: Callable[[ServicePort, Choice, NodeView, _Rules], None],
+) -> _Rules:
+    """Read one Service and have `write` put the rules of each of its ports into `out`, which is
+    returned. Depends on nothing else than what it is given."""
+    ports = service_ports(service, node.family, out.complaints)
+    if not ports:
+        return out
+    by_port = endpoints(slices, node.family, node.name, out.complaints)
+    for port in ports:
+        found = by_port.get((port.port_name, port.protocol), ())
+        choice = categorize(found, port, node.name, node.zone)
+        write(port, choice, node, out)
+        if port.protocol == "udp":
+            out.udp[port.name] = udp_port(port, choice)
+    if health := ports[0].health_check_node_port:
+        out.health[health] = ready_here(by_port)
+    return out
 
 
 def each_service(

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 
+ModeName = Literal["iptables", "nftables"]
 DetectLocalMode = Literal["ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"]
 
 
@@ -24,7 +25,7 @@ class ProxyConfig(Struct, frozen=True):
     when nobody asked the node. `node_port_addresses` are prefixes, or the word `primary`.
     """
 
-    mode: Literal["iptables", "nftables"] = "iptables"
+    mode: ModeName = "iptables"
     node_name: str = ""
     node_ips: tuple[str, ...] = ()
     interface_addresses: Mapping[str, tuple[str, ...]] | None = None

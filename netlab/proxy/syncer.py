@@ -6,25 +6,22 @@ Blocking. `set_*` may be called from any thread; `sync` and `repair` from one wo
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel.run import run
 from netlab.objects.meta import Object
-from netlab.proxy import conntrack
+from netlab.proxy import conntrack, modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
+from netlab.proxy.book import AnyBook
+from netlab.proxy.compile import ServiceRules
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.conntrack import UdpPort
-from netlab.proxy.healthcheck import HealthCheck
-from netlab.proxy.iptables.book import RuleBook
-from netlab.proxy.nftables.apply import NftApplier
-from netlab.proxy.nftables.book import NftRuleBook
-from netlab.proxy.node_view import NodeView, node_view
+from netlab.proxy.node_view import node_view
 from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.services import Complaint
 
@@ -39,31 +36,11 @@ class SyncReport(Struct, frozen=True):
     complaints: tuple[Complaint, ...] = ()
 
 
-class _Rules(Protocol):
-    """What the syncer needs to know of a Service's rules, in either mode."""
+class HealthCheck(Struct, frozen=True):
+    """What a healthCheckNodePort answers: 200 with local endpoints, else 503."""
 
-    key: str
-    health: dict[int, int]
-    udp: dict[str, UdpPort]
-    complaints: list[Complaint]
-
-
-class _Book(Protocol):
-    """A RuleBook or an NftRuleBook."""
-
-    node: NodeView
-
-    def look_again(self, node: NodeView) -> None: ...
-    def __iter__(self) -> Iterator[_Rules]: ...
-    def get(self, key: str) -> _Rules | None: ...
-    def ruleset(self) -> Any: ...
-    def update(self, keys: Iterable[str]) -> tuple[Any, Mapping[str, _Rules | None]]: ...
-
-
-def _book(applier: AnyApplier, node: NodeView, objects: ObjectCache) -> _Book:
-    if isinstance(applier, NftApplier):
-        return NftRuleBook(node, objects)
-    return RuleBook(node, objects)
+    service: str
+    local_endpoints: int
 
 
 class Proxier:
@@ -82,11 +59,10 @@ class Proxier:
         self._netns = netns
         self._node = node
         self._node_changed = False
+        book = modes.of(config.mode).book
         self._families = [
-            _FamilySync(
-                _book(applier, node_view(node, config, applier.family), self.objects), applier
-            )
-            for applier in appliers
+            _FamilySync(book(node_view(node, config, one.family), self.objects), one)
+            for one in appliers
         ]
 
     def set_node(self, node: Object | None) -> None:
@@ -167,13 +143,13 @@ class Proxier:
 class _FamilySync:
     """The sync of one address family: what should be there, and how it gets there."""
 
-    def __init__(self, book: _Book, applier: AnyApplier) -> None:
+    def __init__(self, book: AnyBook, applier: AnyApplier) -> None:
         self.book = book
         self.applier = applier
         self._in_force = False
         self._fingerprint: object = None
         self._suspect = False
-        self._replaced: dict[str, _Rules | None] = {}
+        self._replaced: dict[str, ServiceRules | None] = {}
 
     def look_again(self, node: Object | None, config: ProxyConfig) -> None:
         seen = node_view(node, config, self.applier.family)

@@ -9,6 +9,7 @@ import yaml
 from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
+from netlab.proxy.node_view import node_view
 from netlab.simulation.iptables import DanglingJump, simulate
 from netlab.simulation.packet import Packet
 
@@ -27,7 +28,7 @@ def golden():
         config = from_mapping(yaml.safe_load((case / "proxy.yaml").read_text()))
         services = [obj for obj in objects if obj["kind"] == "Service"]
         slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-        return compile(services, slices, None, config, "ipv4")
+        return compile(services, slices, node_view(None, config, "ipv4"))
 
     return ruleset
 

@@ -4,14 +4,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.iptables.book import RuleBook
-from netlab.proxy.iptables.compile import assemble, compile, compile_all
+from netlab.proxy.iptables.book import IptablesBook
+from netlab.proxy.iptables.compile import assemble, compile, compile_services
 from netlab.proxy.iptables.diff import diff
 from netlab.proxy.iptables.model import Chain, Ruleset, Table
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.render import edits, render
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.proxy.iptables.service_rules import compile_service
+from netlab.proxy.nftables.book import NftBook
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
@@ -79,7 +81,7 @@ def worlds(draw):
 
 def compiled(world):
     services, slices = world
-    return compile(services.values(), slices.values(), None, CONFIG, "ipv4")
+    return compile(services.values(), slices.values(), NODE)
 
 
 @given(worlds())
@@ -137,7 +139,7 @@ def test_nothing_differs_from_itself(world):
 @given(worlds())
 def test_a_service_is_compiled_the_same_alone(world):
     services, slices = world
-    together = compile_all(services.values(), slices.values(), NODE)
+    together = compile_services(services.values(), slices.values(), NODE)
     alone = [compile_service(services[key], [slices[key]], NODE) for key in sorted(services)]
     assert render(assemble(together, NODE)) == render(assemble(alone, NODE))
 
@@ -166,7 +168,7 @@ def test_edits_make_of_one_chain_the_other(data):
 
 
 class World:
-    """Where a RuleBook finds its objects."""
+    """Where a book finds its objects."""
 
     def __init__(self, world):
         self.services, self.known_slices = dict(world[0]), dict(world[1])
@@ -186,7 +188,7 @@ class World:
 def test_changes_lead_where_a_fresh_start_does(before, after):
     """Applying only the change to the old chains gives the new ruleset, chain by chain."""
     world = World(before)
-    book = RuleBook(NODE, world)
+    book = IptablesBook(NODE, world)
     book.update(())
     have = {(t.name, c.name): c.rules for t in book.ruleset().tables.values() for c in t.own()}
     world.services, world.known_slices = dict(after[0]), dict(after[1])
@@ -198,3 +200,23 @@ def test_changes_lead_where_a_fresh_start_does(before, after):
             have[place] = new
     fresh = compiled(after)
     assert have == {(t.name, c.name): c.rules for t in fresh.tables.values() for c in t.own()}
+
+
+@settings(max_examples=50)
+@given(worlds(), worlds())
+def test_changes_of_the_table_lead_where_a_fresh_start_does(before, after):
+    """The same in nftables mode, where two Services may want one element."""
+    world = World(before)
+    book = NftBook(NODE, world)
+    book.update(())
+    have = book.ruleset()
+    world.services, world.known_slices = dict(after[0]), dict(after[1])
+    change, _ = book.update(sorted({*before[0], *after[0]}))
+    for part in ("chains", "sets", "elements"):
+        there = getattr(have, part)
+        for name, (old, new) in getattr(change, part).items():
+            assert there.get(name) == old
+            there.pop(name, None)
+            if new is not None:
+                there[name] = new
+    assert have == book.ruleset() == nft_compile(after[0].values(), after[1].values(), NODE)

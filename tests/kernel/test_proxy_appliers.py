@@ -15,8 +15,9 @@ from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.diff import diff
 from netlab.proxy.iptables.libiptc import LibiptcApplier
-from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 from netlab.proxy.names import service_of
+from netlab.proxy.node_view import node_view
 
 pytestmark = pytest.mark.root
 
@@ -46,7 +47,7 @@ def compiled(name, family):
     node = next((obj for obj in objects if obj["kind"] == "Node"), None)
     services = [obj for obj in objects if obj["kind"] == "Service"]
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-    return compile(services, slices, node, config, family)
+    return compile(services, slices, node_view(node, config, family))
 
 
 def rules_of(ruleset, *tables):
@@ -121,7 +122,7 @@ def test_a_change_makes_what_a_whole_write_would(applier):
     old, new = compiled("node-port", "ipv4"), compiled("load-balancer", "ipv4")
     applier.replace(old)
     was, is_to_be = rules_of(old), rules_of(new)
-    change = Change()
+    change = RulesetChange()
     for place in sorted(was.keys() | is_to_be.keys()):
         change.note(place, was.get(place), is_to_be.get(place))
     applier.change(change)
@@ -164,7 +165,7 @@ def test_a_refusal_in_a_later_table_takes_the_earlier_ones_back(applier):
 def test_a_refused_change_leaves_the_old_rules(applier):
     applier.replace(compiled("cluster-ip", "ipv4"))
     before = rules_of(applier.read())
-    change = Change()
+    change = RulesetChange()
     change.note(("nat", "KUBE-MARK-MASQ"), before["nat", "KUBE-MARK-MASQ"], ())
     change.note(("filter", "KUBE-FORWARD"), before["filter", "KUBE-FORWARD"], ("-j NOT-THERE",))
     with pytest.raises(RestoreFailed):

@@ -13,7 +13,7 @@ from netlab.objects import meta
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.config import from_mapping
 from netlab.proxy.nftables.apply import NftApplier
-from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.compile import compile
 from netlab.proxy.nftables.model import NftChain
 from netlab.proxy.node_view import node_view
 from netlab.proxy.syncer import Proxier
@@ -50,7 +50,7 @@ def compiled(name, family="ipv4"):
     node = next((obj for obj in objects if obj["kind"] == "Node"), None)
     services = [obj for obj in objects if obj["kind"] == "Service"]
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-    return nft_compile(services, slices, node_view(node, config, family))
+    return compile(services, slices, node_view(node, config, family))
 
 
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])

@@ -7,8 +7,8 @@ import pytest
 
 from netlab.cli import main as entry
 from netlab.kernel import netns, paths
+from netlab.kernel.notices import rules_generation
 from netlab.kernel.run import run
-from netlab.proxy.generation import nft_generation
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.read import read
 
@@ -65,11 +65,11 @@ def test_stale_chains_go_and_foreign_rules_stay(node, backend, capsys):
 def test_twice_changes_nothing(node, mode):
     words = ("cluster-ip", "--mode", mode, "--backend", "nft")
     assert sync(*words) == 0
-    before = nft_generation(node)
+    before = rules_generation(node)
     assert sync(*words) == 0
-    assert nft_generation(node) == before
+    assert rules_generation(node) == before
     assert sync("load-balancer", *words[1:]) == 0
-    assert nft_generation(node) != before
+    assert rules_generation(node) != before
 
 
 def test_bad_objects_are_named_and_never_half_programmed(node, tmp_path, capsys):
@@ -83,7 +83,7 @@ def test_bad_objects_are_named_and_never_half_programmed(node, tmp_path, capsys)
 
 def test_unreadable_objects_change_nothing(node, tmp_path):
     assert sync("cluster-ip") == 0
-    before = nft_generation(node)
+    before = rules_generation(node)
     (tmp_path / "objects.yaml").write_text("")
     assert entry.main(["proxy", "sync", "-f", str(tmp_path), "--netns", "a-node"]) == 2
-    assert nft_generation(node) == before
+    assert rules_generation(node) == before

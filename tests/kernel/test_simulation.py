@@ -32,7 +32,7 @@ from netlab.proxy.config import ProxyConfig
 from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.nftables.apply import NftApplier
-from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
@@ -152,7 +152,8 @@ class World:
     config: ProxyConfig
 
     def __post_init__(self):
-        self.ruleset = compile([self.service], [self.endpoint_slice], None, self.config, "ipv4")
+        seen = node_view(None, self.config, "ipv4")
+        self.ruleset = compile([self.service], [self.endpoint_slice], seen)
         ingress = (self.service["status"].get("loadBalancer") or {}).get("ingress", [])
         self.outside = {*self.service["spec"]["externalIPs"], *(entry["ip"] for entry in ingress)}
 

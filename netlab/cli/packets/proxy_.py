@@ -21,8 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import asdict
@@ -34,9 +33,7 @@ from netlab.errors import NetlabError, UsageError
 if TYPE_CHECKING:
     from netlab.cli.packets.proxy_input import ProxyInput
     from netlab.proxy.addresses import Family
-    from netlab.proxy.difference import Difference
-    from netlab.proxy.iptables.model import Ruleset
-    from netlab.proxy.nftables.model import NftTable
+    from netlab.proxy.modes import Mode
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -111,25 +108,23 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _render(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
-    if given.config.mode == "nftables":
-        from netlab.proxy.nftables.render import render_table
+    from netlab.proxy import modes
 
-        families = _families(arguments)
-        return _Done("".join(render_table(_table(given, family)) for family in families))
-    from netlab.proxy.iptables.render import render
-
-    return _Done(render(_ruleset(given, arguments.family or "ipv4")))
+    mode = modes.of(given.config.mode)
+    families = _families(arguments) or mode.families("")
+    return _Done("".join(mode.render(_rules(mode, given, family)) for family in families))
 
 
 def _diff(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     from netlab.cli.packets.proxy_input import read_text
+    from netlab.proxy import modes
 
-    text = read_text(arguments.save)
-    differences = (
-        _nftables_differences(given, arguments, text)
-        if given.config.mode == "nftables"
-        else _iptables_differences(given, arguments, text)
-    )
+    mode, text = modes.of(given.config.mode), read_text(arguments.save)
+    differences = []
+    for family in _families(arguments) or mode.families(text):
+        found = mode.parse(text, family, file=arguments.save)
+        _note_foreign(given, found, arguments.save)
+        differences += mode.diff(_rules(mode, given, family), found)
     if arguments.output == "json":
         listed = json.dumps([asdict(difference) for difference in differences], indent=2)
         return _Done(f"{listed}\n", int(bool(differences)))
@@ -138,54 +133,26 @@ def _diff(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     return _Done("".join(f"{line}\n" for line in (*differences, total)), int(bool(differences)))
 
 
-def _iptables_differences(
-    given: ProxyInput, arguments: argparse.Namespace, text: str
-) -> Sequence[Difference]:
-    from netlab.proxy.iptables.diff import diff
-    from netlab.proxy.iptables.parse import parse
-
-    found = parse(text, file=arguments.save)
-    if not any(
+def _note_foreign(given: ProxyInput, found: Any, file: str) -> None:
+    """Say so when there is nothing of the mode in an iptables-save; a listing may well be empty."""
+    if given.config.mode == "iptables" and not any(
         chain.startswith("KUBE-") for table in found.tables.values() for chain in table.chains
     ):
-        given.notes.append(
-            f"{arguments.save} has no chain of kube-proxy's: is the node in nftables mode?"
-        )
-    # iptables-save says which one it was, in its first line.
-    family: Family = arguments.family or ("ipv6" if "ip6tables-save" in text[:100] else "ipv4")
-    return diff(_ruleset(given, family), found)
-
-
-def _nftables_differences(
-    given: ProxyInput, arguments: argparse.Namespace, text: str
-) -> Sequence[Difference]:
-    from netlab.proxy.nftables.diff import nft_diff, parse_listing
-
-    return [
-        difference
-        for family in _families(arguments)
-        for difference in nft_diff(
-            _table(given, family), parse_listing(text, family, file=arguments.save)
-        )
-    ]
+        given.notes.append(f"{file} has no chain of kube-proxy's: is the node in nftables mode?")
 
 
 def _sync(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
-    from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.objects import meta
+    from netlab.proxy import modes
     from netlab.proxy.syncer import Proxier
 
     netns = paths.netns_link(arguments.netns)
     if not netns.exists():
         raise NetlabError(f"there is no namespace {arguments.netns}", hint="ip netns list")
-    config = given.config
-    proxier = Proxier(
-        config,
-        [applier(config.mode, arguments.backend, one, netns) for one in _families(arguments)],
-        netns=netns,
-        node=given.node,
-    )
+    mode, families = modes.of(given.config.mode), _families(arguments) or ["ipv4", "ipv6"]
+    appliers = [mode.applier(arguments.backend, family, netns) for family in families]
+    proxier = Proxier(given.config, appliers, netns=netns, node=given.node)
     services = given.dump.of("Service")
     for service in services:
         proxier.set_service(meta.key(service), service)
@@ -197,24 +164,15 @@ def _sync(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
 
 
 def _families(arguments: argparse.Namespace) -> list[Family]:
-    return [arguments.family] if arguments.family else ["ipv4", "ipv6"]
+    """The family asked for; none when it is the mode's to say."""
+    return [arguments.family] if arguments.family else []
 
 
-def _ruleset(given: ProxyInput, family: Family) -> Ruleset:
-    from netlab.proxy.iptables.compile import assemble, compile_all
+def _rules(mode: Mode, given: ProxyInput, family: Family) -> Any:
+    """All rules of the node, in its mode's own terms."""
     from netlab.proxy.node_view import node_view
 
     seen = node_view(given.node, given.config, family)
-    compiled = compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
+    compiled = mode.compile_services(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
     given.complain([complaint for rules in compiled for complaint in rules.complaints])
-    return assemble(compiled, seen)
-
-
-def _table(given: ProxyInput, family: Family) -> NftTable:
-    from netlab.proxy.nftables.compile import nft_assemble, nft_compile_all
-    from netlab.proxy.node_view import node_view
-
-    seen = node_view(given.node, given.config, family)
-    compiled = nft_compile_all(given.dump.of("Service"), given.dump.of("EndpointSlice"), seen)
-    given.complain([complaint for rules in compiled for complaint in rules.complaints])
-    return nft_assemble(compiled, seen)
+    return mode.assemble(compiled, seen)

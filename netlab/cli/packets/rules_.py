@@ -148,18 +148,19 @@ def _trees(
     lab: Lab, directory: Path, key: str, nodes: Sequence[str], places: dict[str, str]
 ) -> Iterator[tuple[str, str, list[Branch]]]:
     """(node, family, tree) for each of the nodes and each family of the lab."""
-    from netlab.agents.proxies import applier
     from netlab.kernel import paths
     from netlab.network import plan
+    from netlab.proxy import modes
     from netlab.proxy.addresses import Family
     from netlab.view import nft_rules, rules
 
+    mode = modes.of(lab.proxy_mode)
     tree = nft_rules.tree if lab.proxy_mode == "nftables" else rules.tree
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
     for name in nodes:
         netns = paths.namespace(directory, plan.node_name(lab, name))
         for family in families:
-            found = applier(lab.proxy_mode, lab.iptables, family, netns).read()
+            found = mode.applier(lab.iptables, family, netns).read()
             yield name, family, tree(found, key, places)
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from netlab.errors import CommandFailed
+from netlab.kernel.notices import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.generation import nft_generation
 from netlab.proxy.iptables import owners
 from netlab.proxy.iptables.chains import FILTER, MANGLE, NAT
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
-from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 from netlab.proxy.iptables.read import Variant, legacy_layout, program, read
 from netlab.proxy.iptables.render import render, render_change, render_restore
 
@@ -62,9 +62,9 @@ class RestoreApplier:
             raise _explained(refused, text, desired.tables.get(NAT)) from None
         return True
 
-    def change(self, change: Change) -> None:
+    def change(self, change: RulesetChange) -> None:
         """One restore with --noflush; if a later table fails, the earlier ones are put back."""
-        ordered = Change()
+        ordered = RulesetChange()
         for place in sorted(change.after, key=lambda place: ORDER.index(place[0])):
             ordered.note(place, change.before[place], change.after[place])
         text = render_change(ordered)
@@ -81,7 +81,7 @@ class RestoreApplier:
     def fingerprint(self) -> object:
         """nf_tables' generation; for legacy tables the offsets of their parts."""
         if self.variant == "nft":
-            return nft_generation(self.netns)
+            return rules_generation(self.netns)
         return legacy_layout(self.netns, self.family, ORDER)
 
     def put_back(self, existing: Ruleset, tables: Iterable[str]) -> None:
@@ -144,7 +144,7 @@ def _explained(refused: _Refused, text: str, nat: Table | None) -> RestoreFailed
     return RestoreFailed(f"iptables-restore: {refused.words}", line, service)
 
 
-def _nat_chains(change: Change) -> Table:
+def _nat_chains(change: RulesetChange) -> Table:
     """The chains of the nat table that a change writes, to tell whose a rule is."""
     written = {name: rules or () for (table, name), rules in change.after.items() if table == NAT}
     return Table(NAT, {name: Chain(name, rules) for name, rules in written.items()})

@@ -1,7 +1,6 @@
 """Services and EndpointSlices → all rules of one node: the fixed ones, and each Service's.
 
-A Service is compiled alone (`service_rules` has the chains in a picture), so that a change costs
-what changed. Here its part is put together with all others'.
+`service_rules` has the chains in a picture. Here a Service's part is put together with all others'.
 """
 
 from __future__ import annotations
@@ -9,36 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.objects.meta import Object
-from netlab.proxy.addresses import Family
 from netlab.proxy.compile import each_service
-from netlab.proxy.config import ProxyConfig
 from netlab.proxy.iptables.chains import NAT, SHARED, Place
 from netlab.proxy.iptables.fixed import JUMPS, TABLES, builtin_chains, fixed_rules
 from netlab.proxy.iptables.model import Chain, Ruleset, Table
-from netlab.proxy.iptables.service_rules import ServiceRules, compile_service
-from netlab.proxy.node_view import NodeView, node_view
+from netlab.proxy.iptables.service_rules import IptablesServiceRules, compile_service
+from netlab.proxy.node_view import NodeView
 
 
-def compile(
-    services: Iterable[Object],
-    slices: Iterable[Object],
-    node: Object | None,
-    config: ProxyConfig,
-    family: Family,
-) -> Ruleset:
-    """All rules of one node in one family; `node` is its Node object, None if there is none."""
-    seen = node_view(node, config, family)
-    return assemble(compile_all(services, slices, seen), seen)
+def compile(services: Iterable[Object], slices: Iterable[Object], node: NodeView) -> Ruleset:
+    """All rules of one node in one family."""
+    return assemble(compile_services(services, slices, node), node)
 
 
-def compile_all(
+def compile_services(
     services: Iterable[Object], slices: Iterable[Object], node: NodeView
-) -> list[ServiceRules]:
+) -> list[IptablesServiceRules]:
     """The rules of each Service, in the order of their keys."""
     return each_service(services, slices, lambda one, its: compile_service(one, its, node))
 
 
-def assemble(services: Iterable[ServiceRules], node: NodeView) -> Ruleset:
+def assemble(services: Iterable[IptablesServiceRules], node: NodeView) -> Ruleset:
     """One ruleset of the fixed rules and all Services' rules, in the order given."""
     fixed = fixed_rules(node)
     shared: dict[Place, list[str]] = {place: [] for place in SHARED}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netlab.proxy.iptables import chains
-from netlab.proxy.iptables.model import HOOKS, Chain, Change, Counters, Ruleset, Table
+from netlab.proxy.iptables.model import HOOKS, Chain, Counters, Ruleset, RulesetChange, Table
 
 _JUMPED_TO = frozenset().union(*chains.FIXED.values()) - {chains.MARK_MASQ, chains.CANARY}
 
@@ -79,10 +79,10 @@ def _rules(ruleset: Ruleset, table: str, chain: str) -> tuple[str, ...]:
     return found.rules if found else ()
 
 
-def difference(existing: Ruleset, wanted: Ruleset) -> Change:
+def difference(existing: Ruleset, wanted: Ruleset) -> RulesetChange:
     """The chains to change so that `existing` becomes `wanted` (made of it by
     `with_foreign_rules`), built-in ones apart."""
-    change = Change()
+    change = RulesetChange()
     for name, table in wanted.tables.items():
         old = existing.tables.get(name) or Table(name)
         for chain in old.chains.keys() | table.chains.keys():

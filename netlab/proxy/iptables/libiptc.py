@@ -22,7 +22,7 @@ from netlab.proxy.iptables import owners
 from netlab.proxy.iptables.apply import ORDER, RestoreApplier
 from netlab.proxy.iptables.chains import is_of_service
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
-from netlab.proxy.iptables.model import Change, Ruleset
+from netlab.proxy.iptables.model import Ruleset, RulesetChange
 from netlab.proxy.iptables.read import Variant
 from netlab.proxy.iptables.rule import Condition, Rule, parse_rule
 
@@ -104,7 +104,7 @@ class LibiptcApplier:
                 raise
         return True
 
-    def change(self, change: Change) -> None:
+    def change(self, change: RulesetChange) -> None:
         """Rewrite and delete single chains; all tables are built before the first is committed."""
         if not change:
             return
@@ -144,7 +144,7 @@ def _commit(tables: Mapping[str, Any]) -> None:
             table.commit()
 
 
-def _change_chains(tables: Mapping[str, Any], change: Change, family: Family) -> None:
+def _change_chains(tables: Mapping[str, Any], change: RulesetChange, family: Family) -> None:
     """Chains first, so that rules may jump to them; deletions last, when nothing jumps there."""
     for (table, chain), rules in change.after.items():
         with _refusals(f"-N {chain}"):

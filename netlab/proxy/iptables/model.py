@@ -74,7 +74,7 @@ class Ruleset(Struct):
                     yield table.name, chain.name, rule
 
 
-class Change(Struct):
+class RulesetChange(Struct):
     """Chains to replace, by (table, chain): their rules before and after, None for no chain.
 
     Only chains that are not built in; `before` undoes what `after` does.
@@ -93,9 +93,9 @@ class Change(Struct):
         if old != new:
             self.before[place], self.after[place] = old, new
 
-    def undone(self, tables: Iterable[str]) -> Change:
+    def undone(self, tables: Iterable[str]) -> RulesetChange:
         """The change back, in those tables only."""
-        back = Change()
+        back = RulesetChange()
         for place, new in self.after.items():
             if place[0] in tables:
                 back.note(place, new, self.before[place])

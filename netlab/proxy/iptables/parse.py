@@ -28,7 +28,7 @@ class _Draft:
         return Chain(self.name, tuple(self.rules), self.policy, counters, self.policy_counters)
 
 
-class _Parser:
+class _SaveParser:
     def __init__(self, file: str) -> None:
         self.file = file
         self.ruleset = Ruleset()
@@ -90,7 +90,7 @@ def parse(text: str, *, file: str = "-") -> Ruleset:
     Raises InputError naming `file` and the line that is none of its. A chain's counters are
     empty when the text has none.
     """
-    parser = _Parser(file)
+    parser = _SaveParser(file)
     number = 0
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip()

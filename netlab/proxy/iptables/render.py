@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from operator import attrgetter
 
-from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 
 
 def render(ruleset: Ruleset) -> str:
@@ -53,7 +53,7 @@ def rule_lines(chain: Chain) -> list[str]:
     return [f"[{packets}:{size}] {line}" for (packets, size), line in counted]
 
 
-def render_change(change: Change) -> str:
+def render_change(change: RulesetChange) -> str:
     """What `iptables-restore --noflush` needs: touched chains emptied and filled, stale ones
     deleted; long chains of which little changes are edited. The tables stand in the order the
     change names them.

@@ -41,19 +41,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cache
 
-from msgspec import Struct, field
+from msgspec import field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy import addresses
-from netlab.proxy.categorize import Choice, categorize
-from netlab.proxy.conntrack import UdpPort, udp_port
-from netlab.proxy.endpoints import Endpoint, endpoints, ready_here
+from netlab.proxy.categorize import Choice
+from netlab.proxy.compile import ServiceRules, fill
+from netlab.proxy.endpoints import Endpoint
 from netlab.proxy.iptables import chains
 from netlab.proxy.iptables.chains import FILTER, NAT, Place
 from netlab.proxy.names import hashed
 from netlab.proxy.node_view import NodeView
-from netlab.proxy.services import Complaint, ServicePort, service_ports
+from netlab.proxy.services import ServicePort
 
 NAT_SERVICES = (NAT, chains.SERVICES)
 NAT_NODEPORTS = (NAT, chains.NODEPORTS)
@@ -63,38 +63,27 @@ FILTER_NODEPORTS = (FILTER, chains.NODEPORTS)
 FILTER_FIREWALL = (FILTER, chains.PROXY_FIREWALL)
 
 
-class ServiceRules(Struct):
-    """Everything one Service adds to a node's rules.
+class IptablesServiceRules(ServiceRules):
+    """`chains` are the Service's own chains in the nat table; `shared` its rules in the shared
+    chains."""
 
-    `chains` are its own chains in the nat table; `shared` its rules in the shared chains;
-    `health` the local endpoints behind its healthCheckNodePort, by that port.
-    """
-
-    key: str
     chains: dict[str, tuple[str, ...]] = field(default_factory=dict)
     shared: dict[Place, list[str]] = field(default_factory=dict)
-    health: dict[int, int] = field(default_factory=dict)
-    udp: dict[str, UdpPort] = field(default_factory=dict)
-    complaints: list[Complaint] = field(default_factory=list)
 
     def share(self, place: Place, rule: str) -> None:
         """Add a rule to a shared chain."""
         self.shared.setdefault(place, []).append(rule)
 
 
-def compile_service(service: Object, slices: Iterable[Object], node: NodeView) -> ServiceRules:
-    """The rules of one Service. Depends on nothing else than what it is given."""
-    out = ServiceRules(meta.key(service))
-    ports = service_ports(service, node.family, out.complaints)
-    if not ports:
-        return out
-    by_port = endpoints(slices, node.family, node.name, out.complaints)
-    for port in ports:
-        found = by_port.get((port.port_name, port.protocol), ())
-        _PortRules(port, categorize(found, port, node.name, node.zone), node, out).write()
-    if health := ports[0].health_check_node_port:
-        out.health[health] = ready_here(by_port)
-    return out
+def compile_service(
+    service: Object, slices: Iterable[Object], node: NodeView
+) -> IptablesServiceRules:
+    """The rules of one Service."""
+    return fill(IptablesServiceRules(meta.key(service)), service, slices, node, _write)
+
+
+def _write(port: ServicePort, choice: Choice, node: NodeView, out: IptablesServiceRules) -> None:
+    _PortRules(port, choice, node, out).write()
 
 
 @cache
@@ -108,12 +97,12 @@ def _comment(text: str) -> str:
 
 
 class _PortRules:
-    """Writes the rules of one service port into its Service's `ServiceRules`."""
+    """Writes the rules of one service port into what its Service adds."""
 
     __slots__ = ("choice", "ext", "hash", "node", "out", "port", "svc", "svl", "text")
 
     def __init__(
-        self, port: ServicePort, choice: Choice, node: NodeView, out: ServiceRules
+        self, port: ServicePort, choice: Choice, node: NodeView, out: IptablesServiceRules
     ) -> None:
         self.port, self.choice, self.node, self.out = port, choice, node, out
         self.text = port.name + port.protocol
@@ -130,8 +119,6 @@ class _PortRules:
         self._health_check()
         if self.choice.anywhere:
             self._own_chains()
-        if self.port.protocol == "udp":
-            self.out.udp[self.port.name] = udp_port(self.port, self.choice)
 
     # What matches
 

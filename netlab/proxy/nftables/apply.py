@@ -10,21 +10,21 @@ import re
 from pathlib import Path
 
 from netlab.errors import CommandFailed
+from netlab.kernel.notices import rules_generation
 from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.generation import nft_generation
 from netlab.proxy.nftables.model import (
     NFT_FAMILY,
     TABLE,
     NftChain,
     NftChange,
     NftTable,
-    nft_difference,
+    difference,
 )
-from netlab.proxy.nftables.owners import nft_service_port
+from netlab.proxy.nftables.owners import service_port
 from netlab.proxy.nftables.parse import parse_table
-from netlab.proxy.nftables.render import render_nft_change, render_replacement
+from netlab.proxy.nftables.render import render_change, render_replacement
 
 _TIMEOUT = 300.0
 
@@ -52,7 +52,7 @@ class NftApplier:
         A few differences are changed one by one, which keeps the clients that affinity knows.
         """
         existing = self.read()
-        change = nft_difference(existing, desired)
+        change = difference(existing, desired)
         if existing.chains and len(change) <= _FEW and not _redefines(change):
             self.change(change)
             return bool(change)
@@ -62,11 +62,11 @@ class NftApplier:
     def change(self, change: NftChange) -> None:
         """Replace and delete single chains, sets and elements, in one transaction."""
         if change:
-            self._run(render_nft_change(change))
+            self._run(render_change(change))
 
     def fingerprint(self) -> object:
         """nf_tables' generation."""
-        return nft_generation(self.netns)
+        return rules_generation(self.netns)
 
     def _run(self, script: str) -> None:
         try:
@@ -98,5 +98,5 @@ def _explained(failed: CommandFailed, script: str) -> RestoreFailed:
         (text for text in reversed(lines[:number]) if text.lstrip().startswith(("chain", "map"))),
         "",
     )
-    service = nft_service_port(line) or nft_service_port(chain)
+    service = service_port(line) or service_port(chain)
     return RestoreFailed(f"nft: {match.group(2)}", line, service)

@@ -1,6 +1,6 @@
 """Two of kube-proxy's nftables tables compared, with the Service behind every difference.
 
-As in `diff`, comments mean nothing to a packet. Elements have no order; rules of a chain do.
+As in iptables mode, comments mean nothing to a packet. Elements have no order; rules of a chain do.
 """
 
 from __future__ import annotations
@@ -8,26 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netlab.errors import InputError, Problem
-from netlab.proxy.addresses import Family
 from netlab.proxy.difference import Difference, beyond
 from netlab.proxy.nftables.model import TABLE, NftChain, NftTable
-from netlab.proxy.nftables.owners import nft_service_port
-from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.owners import service_port
 
 
-def parse_listing(text: str, family: Family, *, file: str = "-") -> NftTable:
-    """kube-proxy's table in the text of `nft list ruleset`; an empty one when it has none.
-
-    Raises InputError for text that lists no tables.
-    """
-    if not re.search(r"^table \w+ \S+ \{", text, re.MULTILINE):
-        message, hint = "lists no nftables table", "expected the output of nft list ruleset"
-        raise InputError([Problem(file, 1, "", message, hint)])
-    return parse_table(text, family, file=file) or NftTable(family)
-
-
-def nft_diff(wanted: NftTable, found: NftTable) -> list[Difference]:
+def diff(wanted: NftTable, found: NftTable) -> list[Difference]:
     """What of the table differs in `found` from what is `wanted`: chains, sets, elements."""
     return [*_chains(wanted, found), *_sets(wanted, found), *_elements(wanted, found)]
 
@@ -44,7 +30,7 @@ def _difference(where: str, wanted: str, found: str, service: str | None) -> Dif
 def _chains(wanted: NftTable, found: NftTable) -> Iterator[Difference]:
     for name in sorted(wanted.chains.keys() | found.chains.keys()):
         before, after = wanted.chains.get(name), found.chains.get(name)
-        service = nft_service_port(name)
+        service = service_port(name)
         if before is None:
             yield Difference("stale", TABLE, name, service)
         elif after is None:
@@ -63,9 +49,9 @@ def _chain(
     for rule in missing:
         # One rule gone and one come: that is what became of it.
         other = extra.pop(0) if len(extra) == len(missing) == 1 else ""
-        yield _difference(name, rule, other, service or nft_service_port(rule))
+        yield _difference(name, rule, other, service or service_port(rule))
     for rule in extra:
-        yield _difference(name, "", rule, service or nft_service_port(rule))
+        yield _difference(name, "", rule, service or service_port(rule))
     if not missing and not extra:
         for rule, other in zip(wanted.rules, found.rules, strict=False):
             if _meaning(rule) != _meaning(other):
@@ -78,7 +64,7 @@ def _sets(wanted: NftTable, found: NftTable) -> Iterator[Difference]:
         before, after = (table.sets.get(name) for table in (wanted, found))
         one, two = ("; ".join(of.header) if of else "" for of in (before, after))
         if _meaning(one) != _meaning(two) or (before is None) != (after is None):
-            yield _difference(name, one, two, nft_service_port(name))
+            yield _difference(name, one, two, service_port(name))
 
 
 def _elements(wanted: NftTable, found: NftTable) -> Iterator[Difference]:
@@ -88,7 +74,7 @@ def _elements(wanted: NftTable, found: NftTable) -> Iterator[Difference]:
         if before is None or after is None or _meaning(before) != _meaning(after):
             name, key = place
             one, two = (f"{key} {of}".strip() if of is not None else "" for of in (before, after))
-            service = nft_service_port(one) or nft_service_port(two)
+            service = service_port(one) or service_port(two)
             if service is None:
                 owners = owners if owners is not None else _owners(found) | _owners(wanted)
                 service = owners.get(_without_source(key))
@@ -103,10 +89,10 @@ def _owners(table: NftTable) -> dict[str, str]:
     maps lead to from there, a hairpin to that of the chain with the endpoint."""
     owners = {}
     for (_, key), value in table.elements.items():
-        if service := nft_service_port(value):
+        if service := service_port(value):
             owners[key.partition(" . ")[0]] = service
     for name, chain in table.chains.items():
-        if service := nft_service_port(name):
+        if service := service_port(name):
             for end in _END.finditer(" ".join(chain.rules)):
                 plain = end[1] or f"{end[2].strip('[]')} . {end[3]}"
                 owners[plain] = service

@@ -15,7 +15,7 @@ from netlab.proxy.addresses import Family
 
 TABLE = "kube-proxy"
 
-_K = TypeVar("_K")
+_K = TypeVar("_K", str, tuple[str, str])
 _V = TypeVar("_V")
 
 NFT_FAMILY: dict[Family, str] = {"ipv4": "ip", "ipv6": "ip6"}
@@ -68,20 +68,23 @@ class NftChange(Struct):
     def __len__(self) -> int:
         return len(self.chains) + len(self.sets) + len(self.elements)
 
+    def note(self, element: Element, old: str | None, new: str | None) -> None:
+        """Record one element, unless nothing changes."""
+        if old != new:
+            self.elements[element] = (old, new)
 
-def nft_difference(old: NftTable, new: NftTable) -> NftChange:
+
+def difference(old: NftTable, new: NftTable) -> NftChange:
     """What to change so that `old` becomes `new`."""
     return NftChange(
         new.family,
-        _changed(old.chains, new.chains),
-        _changed(old.sets, new.sets),
-        _changed(old.elements, new.elements),
+        changed(old.chains, new.chains),
+        changed(old.sets, new.sets),
+        changed(old.elements, new.elements),
     )
 
 
-def _changed(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> dict[_K, tuple[_V | None, _V | None]]:
-    return {
-        name: (old.get(name), new.get(name))
-        for name in old.keys() | new.keys()
-        if old.get(name) != new.get(name)
-    }
+def changed(old: Mapping[_K, _V], new: Mapping[_K, _V]) -> dict[_K, tuple[_V | None, _V | None]]:
+    """What differs, by its name and in the order of names: what it was and what it is to be."""
+    names = [name for name in old.keys() | new.keys() if old.get(name) != new.get(name)]
+    return {name: (old.get(name), new.get(name)) for name in sorted(names)}

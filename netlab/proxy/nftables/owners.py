@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-# In nftables mode chains are named after the service port, and refusing elements have a comment.
-_NFT_CHAIN = re.compile(r"[A-Z2-7]{8}-([a-z0-9.-]+/[a-z0-9.-]+)/(?:tcp|udp|sctp)/([A-Za-z0-9-]*)")
-_NFT_COMMENT = re.compile(r'comment "([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"')
+# Chains are named after the service port, and refusing elements have a comment.
+_CHAIN = re.compile(r"[A-Z2-7]{8}-([a-z0-9.-]+/[a-z0-9.-]+)/(?:tcp|udp|sctp)/([A-Za-z0-9-]*)")
+_COMMENT = re.compile(r'comment "([a-z0-9.-]+/[a-z0-9.-]+(?::[A-Za-z0-9-]+)?)"')
 
 
-def nft_service_port(text: str) -> str | None:
+def service_port(text: str) -> str | None:
     """`ns/name[:port]` of a chain's name, or of what refers to one."""
-    if match := _NFT_CHAIN.search(text):
+    if match := _CHAIN.search(text):
         return f"{match.group(1)}:{match.group(2)}" if match.group(2) else match.group(1)
-    comment = _NFT_COMMENT.search(text)
+    comment = _COMMENT.search(text)
     return comment.group(1) if comment else None

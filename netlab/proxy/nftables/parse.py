@@ -21,6 +21,17 @@ def _as_number(name: re.Match[str]) -> str:
     return str(-100 - int(name[1] or 0))
 
 
+def parse(text: str, family: Family, *, file: str = "-") -> NftTable:
+    """kube-proxy's table in the text of `nft list ruleset`; an empty one when it has none.
+
+    Raises InputError for text that lists no tables.
+    """
+    if not re.search(r"^table \w+ \S+ \{", text, re.MULTILINE):
+        message, hint = "lists no nftables table", "expected the output of nft list ruleset"
+        raise InputError([Problem(file, 1, "", message, hint)])
+    return parse_table(text, family, file=file) or NftTable(family)
+
+
 def parse_table(text: str, family: Family, *, file: str = "-") -> NftTable | None:
     """kube-proxy's table of that family in the text of `nft list ruleset` or `list table`.
 
@@ -31,10 +42,10 @@ def parse_table(text: str, family: Family, *, file: str = "-") -> NftTable | Non
     found = next((at for at, (_, line) in enumerate(lines) if line == start), None)
     if found is None:
         return None
-    return _Parser(NftTable(family), file).table(lines[found + 1 :])
+    return _TableParser(NftTable(family), file).table(lines[found + 1 :])
 
 
-class _Parser:
+class _TableParser:
     def __init__(self, table: NftTable, file: str) -> None:
         self.into = table
         self.file = file

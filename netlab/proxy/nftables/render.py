@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChange, NftTable
 
 
-def render_table(table: NftTable) -> str:
+def render(table: NftTable) -> str:
     """The table as `nft list table` shows it."""
     by_set: dict[str, list[str]] = {name: [] for name in table.sets}
     for (name, key), value in table.elements.items():
@@ -29,10 +29,10 @@ def render_table(table: NftTable) -> str:
 def render_replacement(table: NftTable) -> str:
     """Commands that put this table in the place of the one there, or of none, at once."""
     name = f"{NFT_FAMILY[table.family]} {TABLE}"
-    return f"add table {name}\ndelete table {name}\n{render_table(table)}"
+    return f"add table {name}\ndelete table {name}\n{render(table)}"
 
 
-def render_nft_change(change: NftChange) -> str:
+def render_change(change: NftChange) -> str:
     """Commands of a change, in an order in which nothing refers to what is not there."""
     return "".join(f"{line}\n" for line in _commands(change))
 

@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from netlab.kernel import netns
 from netlab.kernel.run import run
 from netlab.objects import meta
@@ -31,12 +33,18 @@ from netlab.proxy.iptables.libiptc import LibiptcApplier
 from netlab.proxy.iptables.read import Variant, program
 from netlab.proxy.iptables.render import render_restore
 from netlab.proxy.nftables.apply import NftApplier
-from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.nftables.render import render_replacement
 from netlab.proxy.node_view import node_view
 from netlab.proxy.syncer import Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
+NODE = node_view(None, CONFIG, "ipv4")
+
+
+def config(variant: str) -> ProxyConfig:
+    """The settings for that variant, of which `nftables` is the mode."""
+    return replace(CONFIG, mode="nftables") if variant == "nftables" else CONFIG
 
 
 def world(count: int) -> tuple[list[Object], list[Object]]:
@@ -93,12 +101,9 @@ def bench_compile(count: int) -> None:
     """Compile and render, and what it needs in memory."""
     services, slices = world(count)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    once = seconds(lambda: render_restore(compile(services, slices, None, CONFIG, "ipv4")))
+    once = seconds(lambda: render_restore(compile(services, slices, NODE)))
     more = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    runs = [
-        seconds(lambda: render_restore(compile(services, slices, None, CONFIG, "ipv4")))
-        for _ in range(3)
-    ]
+    runs = [seconds(lambda: render_restore(compile(services, slices, NODE))) for _ in range(3)]
     say(f"compile + render {count} services", statistics.median([once, *runs]))
     print(f"{'  memory':48} {more:8.1f} MB")
 
@@ -107,7 +112,7 @@ def bench_applier(name: str, applier: AnyApplier, count: int, bare: float) -> No
     """First sync, changes and repair through one applier."""
     services, slices = world(count)
     netns_fd: int = applier.netns  # type: ignore[attr-defined]
-    proxier = Proxier(CONFIG, [applier], netns=netns_fd)
+    proxier = Proxier(config(name), [applier], netns=netns_fd)
     for obj in services:
         proxier.set_service(meta.key(obj), obj)
     for obj in slices:
@@ -146,7 +151,7 @@ DAMAGE = {
 
 def bare_nft(count: int) -> float:
     """`nft -f` of the same table."""
-    text = render_replacement(nft_compile(*world(count), node_view(None, CONFIG, "ipv4")))
+    text = render_replacement(nft_compile(*world(count), NODE))
     with namespace() as descriptor:
         argv = ["nft", "-f", "-"]
         return seconds(lambda: run(argv, input=text, netns=descriptor, timeout=300))
@@ -154,7 +159,7 @@ def bare_nft(count: int) -> float:
 
 def bare_restore(variant: Variant, count: int) -> float:
     """The restore of the same text without --noflush, in a namespace of its own."""
-    text = render_restore(compile(*world(count), None, CONFIG, "ipv4"))
+    text = render_restore(compile(*world(count), NODE))
     with namespace() as descriptor:
         argv = [program("ipv4", variant, "restore")]
         return seconds(lambda: run(argv, input=text, netns=descriptor, timeout=300))

@@ -29,7 +29,7 @@ from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.syncer import Proxier
 
 sys.path.insert(0, str(Path(__file__).parent))
-from bench_sync import CONFIG, endpoint_slice, namespace, service
+from bench_sync import config, endpoint_slice, namespace, service
 
 TARGET = 0.5
 
@@ -55,7 +55,7 @@ def to_traffic(count: int, variant: str) -> tuple[float, float]:
         with netns.entered(descriptor):
             server = stack.enter_context(socket.create_server((endpoint, 8080)))
             client = stack.enter_context(socket.socket())
-        proxier = Proxier(CONFIG, [APPLIERS[variant](descriptor)], netns=descriptor)
+        proxier = Proxier(config(variant), [APPLIERS[variant](descriptor)], netns=descriptor)
         services = [service(i) for i in range(count)]
         slices = [endpoint_slice(i) for i in range(count - 1)] + [endpoint_slice(count - 1, 1)]
         began = time.perf_counter()

@@ -7,16 +7,18 @@ import pytest
 from netlab.errors import NetlabError
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.conntrack import stale_entries
-from netlab.proxy.healthcheck import HealthCheck
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.diff import diff
 from netlab.proxy.iptables.foreign_rules import difference, with_foreign_rules
-from netlab.proxy.iptables.model import Chain, Change, Ruleset, Table
+from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.render import edits, render, render_change
-from netlab.proxy.syncer import Proxier
+from netlab.proxy.iptables.service_rules import compile_service
+from netlab.proxy.node_view import node_view
+from netlab.proxy.syncer import HealthCheck, Proxier
 
 CONFIG = ProxyConfig(node_name="alpha", node_ips=("10.10.11.20",), cluster_cidr=("10.244.0.0/16",))
+NODE = node_view(None, CONFIG, "ipv4")
 
 
 def service(name, number, **spec):
@@ -176,8 +178,8 @@ def test_complaints_come_with_the_report(proxier):
 
 
 def test_a_change_as_text():
-    old = compile([service("one", 1)], [endpoint_slice("one", "10.244.0.1")], None, CONFIG, "ipv4")
-    new = compile([service("one", 1)], [], None, CONFIG, "ipv4")
+    old = compile([service("one", 1)], [endpoint_slice("one", "10.244.0.1")], NODE)
+    new = compile([service("one", 1)], [], NODE)
     lines = render_change(difference(old, new)).splitlines()
     assert [line for line in lines if line.startswith("-X")] == sorted(
         line for line in lines if line.startswith("-X")
@@ -193,7 +195,7 @@ CHAIN = tuple(f"-d 10.96.0.{number}/32 -j X" for number in range(200))
 def test_a_long_chain_of_which_little_changes_is_edited():
     after = (*CHAIN[:5], "new", *CHAIN[6:], "last")
     assert edits("C", CHAIN, after) == [f"-D C {CHAIN[5]}", "-I C 6 new", "-A C last"]
-    change = Change()
+    change = RulesetChange()
     change.note(("nat", "C"), CHAIN, after)
     lines = render_change(change).splitlines()
     assert lines == ["*nat", f"-D C {CHAIN[5]}", "-I C 6 new", "-A C last", "COMMIT"]
@@ -220,7 +222,7 @@ def test_other_chains_are_written_anew(before, after):
 
 
 def test_jumps_are_put_back_where_the_first_stood():
-    desired = compile([], [], None, CONFIG, "ipv4")
+    desired = compile([], [], NODE)
     jumps = desired.chain("filter", "INPUT").rules
     existing = parse(
         "*filter\n:INPUT DROP [7:9]\n"
@@ -237,12 +239,9 @@ def test_jumps_are_put_back_where_the_first_stood():
 
 
 def rules(*ips, **spec):
-    from netlab.proxy.iptables.service_rules import compile_service
-    from netlab.proxy.node_view import node_view
-
     udp = service("dns", 10, protocol="UDP", **spec)
     slices = [endpoint_slice("dns", *ips, protocol="UDP")]
-    return compile_service(udp, slices, node_view(None, CONFIG, "ipv4"))
+    return compile_service(udp, slices, NODE)
 
 
 def test_entries_of_a_vanished_endpoint_are_stale():
@@ -277,7 +276,7 @@ def test_nothing_is_stale_when_endpoints_only_come():
 def pair():
     services = [service("one", 1), service("two", 2)]
     slices = [endpoint_slice(name, "10.244.0.1", "10.244.0.2") for name in ("one", "two")]
-    return [compile(services, slices, None, CONFIG, "ipv4") for _ in range(2)]
+    return [compile(services, slices, NODE) for _ in range(2)]
 
 
 def edit(ruleset, table, chain, change):

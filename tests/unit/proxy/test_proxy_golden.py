@@ -14,9 +14,9 @@ from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.render import render
-from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.nftables.parse import parse_table
-from netlab.proxy.nftables.render import render_table
+from netlab.proxy.nftables.render import render as nft_render
 from netlab.proxy.node_view import node_view
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "proxy"
@@ -28,7 +28,7 @@ def compiled(case, family):
     by_kind = {kind: [o for o in objects if o["kind"] == kind] for kind in ("Node", "Service")}
     slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
     node = next(iter(by_kind["Node"]), None)
-    return compile(by_kind["Service"], slices, node, config, family)
+    return compile(by_kind["Service"], slices, node_view(node, config, family))
 
 
 def compiled_nft(case):
@@ -45,7 +45,7 @@ def compiled_nft(case):
 @pytest.mark.parametrize("case", sorted(GOLDEN.iterdir()), ids=lambda case: case.name)
 def test_objects_become_exactly_this_nftables_table(case):
     tables = compiled_nft(case)
-    text = "".join(render_table(table) for table in tables)
+    text = "".join(nft_render(table) for table in tables)
     expected = case / "expected.nft"
     if os.environ.get("NETLAB_UPDATE_GOLDEN"):
         expected.write_text(text)

@@ -14,9 +14,9 @@ from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.diff import diff
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.iptables.render import render
-from netlab.proxy.nftables.compile import nft_compile
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.nftables.parse import parse_table
-from netlab.proxy.nftables.render import render_table
+from netlab.proxy.nftables.render import render as nft_render
 from netlab.proxy.node_view import node_view
 
 ORACLE = Path(__file__).parents[4] / "shared" / "oracle"
@@ -53,7 +53,8 @@ def read(case):
 
 
 def compiled(case, family):
-    return compile(*read(case), family)
+    services, slices, node, config = read(case)
+    return compile(services, slices, node_view(node, config, family))
 
 
 @pytest.mark.parametrize("family, extension", [("ipv4", "v4"), ("ipv6", "v6")])
@@ -72,7 +73,7 @@ def test_our_own_comparison_finds_no_difference_either(case, family, extension):
 def test_the_nftables_table_is_kube_proxys(nft_case, differences):
     services, slices, node, config = read(nft_case)
     seen = [node_view(node, config, family) for family in ("ipv4", "ipv6")]
-    text = "".join(render_table(nft_compile(services, slices, one)) for one in seen)
+    text = "".join(nft_render(nft_compile(services, slices, one)) for one in seen)
     assert differences(text, (nft_case / "expected.nft").read_text()) == []
 
 

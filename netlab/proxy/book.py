@@ -1,0 +1,114 @@
+"""The rules of one node in one family, kept up to date Service by Service. Pure.
+
+What a change costs grows with what changed: only the Services named are compiled again, and
+the resulting change holds only what differs.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from netlab.objects.meta import Object
+from netlab.proxy.compile import ServiceRules, no_collection
+from netlab.proxy.node_view import NodeView
+from netlab.proxy.object_cache import ObjectCache
+
+_Service = TypeVar("_Service", bound=ServiceRules)
+_Ruleset = TypeVar("_Ruleset")
+
+
+class Changes(Protocol):
+    """What to change in the kernel, in a mode's own terms."""
+
+    def note(self, place: tuple[str, str], old: Any, new: Any) -> None:
+        """Record what stands at one place, unless nothing changes; None for nothing."""
+
+
+_Changes = TypeVar("_Changes", bound=Changes)
+
+Pair = tuple[_Service | None, _Service | None]
+"""A Service's rules before and after; None for no such Service."""
+
+
+class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
+    """Every Service's rules, in the order of the Services' keys.
+
+    A mode says how a Service is compiled, and what becomes of the places to which several
+    Services add: a chain that all share, an element that two of them want.
+    """
+
+    def __init__(self, node: NodeView, objects: ObjectCache) -> None:
+        self.node = node
+        self.objects = objects
+        self._services: dict[str, _Service] = {}
+        self._order: list[str] = []
+        self._begun = False
+
+    @abstractmethod
+    def ruleset(self) -> _Ruleset:
+        """Everything, for a full sync."""
+
+    @abstractmethod
+    def _compile(self, service: Object, slices: Iterable[Object]) -> _Service:
+        """The rules of one Service."""
+
+    @abstractmethod
+    def _changes(self, pairs: Iterable[Pair[_Service]]) -> _Changes:
+        """What changes of that which belongs to these Services alone."""
+
+    @abstractmethod
+    def _common(self, pairs: Iterable[Pair[_Service]]) -> set[tuple[str, str]]:
+        """The places shared with others that may change with these Services."""
+
+    @abstractmethod
+    def _value(self, place: tuple[str, str]) -> Any:
+        """What stands at a shared place, by all Services as they are now; None for nothing."""
+
+    def look_again(self, node: NodeView) -> None:
+        """Compile everything anew, for a node that is no longer what it was."""
+        self.node, self._begun = node, True
+        with no_collection():
+            fresh = ((key, self._fresh(key)) for key in sorted(self.objects.keys()))
+            self._services = {key: rules for key, rules in fresh if rules is not None}
+        self._order = list(self._services)
+
+    def __iter__(self) -> Iterator[_Service]:
+        return (self._services[key] for key in self._order)
+
+    def get(self, key: str) -> _Service | None:
+        """The rules of one Service."""
+        return self._services.get(key)
+
+    def update(self, keys: Sequence[str]) -> tuple[_Changes, Mapping[str, _Service | None]]:
+        """Compile these Services again. Returns what changes in the kernel, and the rules the
+        Services had before. The first time, when nothing is in force yet, it compiles all."""
+        if not self._begun:
+            self.look_again(self.node)
+            return self._changes(()), {}
+        pairs = {key: (self.get(key), self._fresh(key)) for key in keys}
+        changes, common = self._changes(pairs.values()), self._common(pairs.values())
+        before = {place: self._value(place) for place in common}
+        for key, (old, new) in pairs.items():
+            self._replace(key, old, new)
+        for place in sorted(common):
+            changes.note(place, before[place], self._value(place))
+        return changes, {key: old for key, (old, _) in pairs.items()}
+
+    def _fresh(self, key: str) -> _Service | None:
+        service = self.objects.service(key)
+        return None if service is None else self._compile(service, self.objects.slices(key))
+
+    def _replace(self, key: str, old: _Service | None, new: _Service | None) -> None:
+        if new is not None:
+            self._services[key] = new
+            if old is None:
+                insort(self._order, key)
+        elif old is not None:
+            del self._services[key]
+            del self._order[bisect_left(self._order, key)]
+
+
+AnyBook = RuleBook[Any, Any, Any]
