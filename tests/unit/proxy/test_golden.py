@@ -1,7 +1,7 @@
 """Each folder of tests/golden/proxy: objects beside the rules they must become, to the letter.
 
 The expected texts were read back from a kernel (tests/kernel/test_proxy_appliers.py still does).
-After a wanted change: NETLAB_UPDATE_GOLDEN=1 pytest tests/unit/proxy/test_proxy_golden.py
+After a wanted change: NETLAB_UPDATE_GOLDEN=1 pytest tests/unit/proxy/test_golden.py
 """
 
 import os

@@ -1,0 +1,148 @@
+"""What is written when something changes: single Services, the node, after a refusal."""
+
+import copy
+
+import pytest
+from unit.proxy.objects import CONFIG, endpoint_slice, service
+
+from netlab.errors import NetlabError
+from netlab.proxy.iptables.foreign_rules import with_foreign_rules
+from netlab.proxy.iptables.model import Chain, Ruleset
+from netlab.proxy.iptables.render import render
+from netlab.proxy.syncer import HealthCheck, Proxier
+
+
+class RememberingApplier:
+    """An applier whose kernel is a variable; refuses the next writes when told to."""
+
+    family = "ipv4"
+
+    def __init__(self):
+        self.ruleset = Ruleset()
+        self.changes = []
+        self.refuse = 0
+        self.generation = 0
+
+    def read(self):
+        return self.ruleset
+
+    def replace(self, desired):
+        self._write()
+        wanted = with_foreign_rules(desired, self.ruleset)
+        changed = wanted != self.ruleset
+        self.ruleset = wanted
+        return changed
+
+    def change(self, change):
+        self._write()
+        self.changes.append(change)
+        for (table, chain), rules in change.after.items():
+            if rules is None:
+                del self.ruleset.tables[table].chains[chain]
+            else:
+                self.ruleset.tables[table].chains[chain] = Chain(chain, rules)
+
+    def _write(self):
+        if self.refuse:
+            self.refuse -= 1
+            raise NetlabError("refused")
+        self.generation += 1
+
+    def fingerprint(self):
+        return self.generation
+
+
+@pytest.fixture
+def applier():
+    return RememberingApplier()
+
+
+@pytest.fixture
+def proxier(applier):
+    proxier = Proxier(CONFIG, [applier])
+    for number, name in enumerate(("one", "three", "two"), 1):
+        proxier.set_service(f"town/{name}", service(name, number))
+        proxier.set_slice(f"town/{name}-a", endpoint_slice(name, "10.244.0.1", "10.244.0.2"))
+    proxier.sync()
+    return proxier
+
+
+def test_one_endpoint_less_touches_one_service_only(proxier, applier):
+    proxier.set_slice("town/two-a", endpoint_slice("two", "10.244.0.1"))
+    report = proxier.sync()
+    (change,) = applier.changes
+    assert (report.full, report.changed) == (False, ("town/two",))
+    assert sorted(name[:9] for _, name in change.after) == ["KUBE-SEP-", "KUBE-SVC-"]
+    assert render(proxier.rulesets()["ipv4"]) == render(applier.ruleset)
+
+
+def test_several_changes_are_one(proxier, applier):
+    for name in ("one", "two"):
+        proxier.set_slice(f"town/{name}-a", endpoint_slice(name))
+    proxier.set_service("town/three", None)
+    proxier.set_service("town/zero", service("zero", 9))
+    proxier.sync()
+    assert len(applier.changes) == 1
+    assert render(proxier.rulesets()["ipv4"]) == render(applier.ruleset)
+
+
+def test_the_order_of_services_does_not_depend_on_when_they_came(proxier, applier):
+    proxier.set_service("town/one", None)
+    proxier.sync()
+    proxier.set_service("town/one", service("one", 1))
+    proxier.sync()
+    rules = applier.ruleset.chain("nat", "KUBE-SERVICES").rules
+    names = [rule.split('"')[1].split()[0] for rule in rules]
+    assert names == ["town/one:p", "town/three:p", "town/two:p", "kubernetes"]
+
+
+def test_a_slice_that_moves_to_another_service_changes_both(proxier):
+    moved = endpoint_slice("two", "10.244.0.1")
+    moved["metadata"]["name"] = "one-a"
+    proxier.set_slice("town/one-a", moved)
+    assert proxier.sync().changed == ("town/one", "town/two")
+
+
+def test_a_refused_change_becomes_a_full_sync(proxier, applier):
+    proxier.set_slice("town/two-a", None)
+    applier.refuse = 1
+    assert proxier.sync().full
+    assert render(proxier.rulesets()["ipv4"]) == render(applier.ruleset)
+
+
+def test_a_refused_full_sync_is_tried_again(proxier, applier):
+    proxier.set_slice("town/two-a", None)
+    applier.refuse = 2
+    with pytest.raises(NetlabError):
+        proxier.sync()
+    assert not proxier.repair()
+    assert proxier.sync().full
+    assert not proxier.sync().full
+
+
+def test_another_zone_is_another_node(proxier, applier):
+    node = {"metadata": {"name": "alpha", "labels": {"topology.kubernetes.io/zone": "a"}}}
+    proxier.set_node(node)
+    assert proxier.sync().full
+    proxier.set_node(copy.deepcopy(node))
+    assert not proxier.sync().full
+
+
+def test_health_checks_count_local_endpoints(proxier):
+    balanced = service(
+        "lb", 9, type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=32000
+    )
+    proxier.set_service("town/lb", balanced)
+    proxier.set_slice("town/lb-a", endpoint_slice("lb", "10.244.0.1", "10.244.0.2"))
+    proxier.sync()
+    assert proxier.health_checks() == {32000: HealthCheck("town/lb", 2)}
+
+
+def test_complaints_come_with_the_report(proxier):
+    proxier.set_service("town/bad", service("bad", 9, clusterIP="nonsense"))
+    (complaint,) = proxier.sync().complaints
+    assert (complaint.kind, complaint.key, complaint.field) == (
+        "Service",
+        "town/bad",
+        "spec.clusterIP",
+    )
