@@ -20,14 +20,14 @@ _Service = TypeVar("_Service", bound=ServiceRules)
 _Ruleset = TypeVar("_Ruleset")
 
 
-class Changes(Protocol):
+class RuleChanges(Protocol):
     """What to change in the kernel, in a mode's own terms."""
 
     def note(self, place: tuple[str, str], old: Any, new: Any) -> None:
         """Record what stands at one place, unless nothing changes; None for nothing."""
 
 
-_Changes = TypeVar("_Changes", bound=Changes)
+_Changes = TypeVar("_Changes", bound=RuleChanges)
 
 Pair = tuple[_Service | None, _Service | None]
 """A Service's rules before and after; None for no such Service."""

@@ -20,7 +20,7 @@ from netlab.proxy.iptables.rule import Rule, parse_rule
 from netlab.simulation.match import matches
 from netlab.simulation.packet import Hit, Outcome, Packet
 
-Entry = Literal["PREROUTING", "OUTPUT"]
+EntryHook = Literal["PREROUTING", "OUTPUT"]
 
 _TABLES = ("raw", "mangle", "nat", "filter", "security")
 _DEEPEST = 100
@@ -42,7 +42,7 @@ _Result = tuple[str, _State]
 """A verdict (ACCEPT, DROP, REJECT, or RETURN when a chain was left) and the state it came to."""
 
 
-def simulate(ruleset: Ruleset, packet: Packet, *, entry: Entry = "PREROUTING") -> list[Outcome]:
+def simulate(ruleset: Ruleset, packet: Packet, *, entry: EntryHook = "PREROUTING") -> list[Outcome]:
     """Every outcome of that packet, the likeliest first; their probabilities add up to 1.
 
     `entry` is PREROUTING for what comes in from outside or from a pod, OUTPUT for the node's own.
@@ -63,7 +63,7 @@ def simulate(ruleset: Ruleset, packet: Packet, *, entry: Entry = "PREROUTING") -
 _LOOP = ("POSTROUTING", "PREROUTING", "INPUT")
 
 
-def _rest_of_the_way(packet: Packet, entry: Entry) -> tuple[str, ...]:
+def _rest_of_the_way(packet: Packet, entry: EntryHook) -> tuple[str, ...]:
     """The hooks after the routing decision."""
     if packet.is_local(packet.destination):
         return _LOOP if entry == "OUTPUT" else ("INPUT",)
@@ -101,7 +101,7 @@ def _merged(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 class _Walk:
-    def __init__(self, ruleset: Ruleset, entry: Entry) -> None:
+    def __init__(self, ruleset: Ruleset, entry: EntryHook) -> None:
         self.ruleset = ruleset
         # A connection is translated once each way: one that began here not when it comes in.
         self.untranslated = ("PREROUTING", "INPUT") if entry == "OUTPUT" else ()

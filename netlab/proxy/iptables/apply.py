@@ -57,7 +57,7 @@ class RestoreApplier:
         text = render_restore(wanted)
         try:
             self._restore(text)
-        except _Refused as refused:
+        except _RestoreRefused as refused:
             self.put_back(existing, _committed(text, refused.number))
             raise _explained(refused, text, desired.tables.get(NAT)) from None
         return True
@@ -72,7 +72,7 @@ class RestoreApplier:
             return
         try:
             self._restore(text, "--noflush")
-        except _Refused as refused:
+        except _RestoreRefused as refused:
             back = render_change(ordered.undone(_committed(text, refused.number)))
             if back:
                 self._restore(back, "--noflush")
@@ -97,14 +97,14 @@ class RestoreApplier:
         try:
             run(argv, input=text, netns=self.netns, timeout=_TIMEOUT)
         except CommandFailed as failed:
-            raise _Refused(failed) from None
+            raise _RestoreRefused(failed) from None
 
 
 def _in_order(ruleset: Ruleset) -> Ruleset:
     return Ruleset({name: ruleset.tables[name] for name in ORDER if name in ruleset.tables})
 
 
-class _Refused(Exception):
+class _RestoreRefused(Exception):
     """iptables-restore's own words, and the line number in them (0 when there is none)."""
 
     def __init__(self, failed: CommandFailed) -> None:
@@ -133,7 +133,7 @@ def _committed(text: str, failing: int) -> list[str]:
     return done
 
 
-def _explained(refused: _Refused, text: str, nat: Table | None) -> RestoreFailed:
+def _explained(refused: _RestoreRefused, text: str, nat: Table | None) -> RestoreFailed:
     """The refusal with the rule and the Service it is about."""
     lines = text.splitlines()
     line = lines[refused.number - 1] if 0 < refused.number <= len(lines) else ""

@@ -58,7 +58,7 @@ def compile_service(service: Object, slices: Iterable[Object], node: NodeView) -
 
 
 def _write(port: ServicePort, choice: Choice, node: NodeView, out: NftServiceRules) -> None:
-    _PortRules(port, choice, node, out).write()
+    _NftPortRules(port, choice, node, out).write()
 
 
 def _hashed(name: str) -> str:
@@ -76,7 +76,7 @@ def duration(seconds: int) -> str:
     return text
 
 
-class _PortRules:
+class _NftPortRules:
     """Writes the part of one service port."""
 
     def __init__(
