@@ -13,7 +13,10 @@ from netlab.proxy import modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
 from netlab.proxy.config import ProxyConfig
-from netlab.proxy.iptables import mode as _usual  # noqa: F401  # while nothing waits for it yet
+
+# Most labs' mode, imported while a controller has not yet heard of a lab.
+from netlab.proxy.iptables import apply as _apply  # noqa: F401
+from netlab.proxy.iptables import mode as _mode  # noqa: F401
 from netlab.proxy.syncer import Proxier
 
 

@@ -1,4 +1,4 @@
-"""The iptables mode as `modes` gives it."""
+"""The iptables mode as `modes` gives it; without an applier it needs nothing of the kernel."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier, Backend
-from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.book import IptablesBook as book
 from netlab.proxy.iptables.compile import assemble, compile_services
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.parse import parse as parse_save
-from netlab.proxy.iptables.read import host_variant
 from netlab.proxy.iptables.render import render
 
 if TYPE_CHECKING:
@@ -44,4 +42,7 @@ def applier(backend: Backend, family: Family, netns: int | Path | None) -> AnyAp
         from netlab.proxy.iptables.libiptc import LibiptcApplier  # takes 0.1 s to import
 
         return LibiptcApplier(family, netns)
+    from netlab.proxy.iptables.apply import RestoreApplier  # the kernel's side
+    from netlab.proxy.iptables.read import host_variant
+
     return RestoreApplier(host_variant() if backend == "auto" else backend, family, netns)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier, Backend
-from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.nftables.book import NftBook as book
 from netlab.proxy.nftables.compile import assemble, compile_services
 from netlab.proxy.nftables.model import NftTable
@@ -34,4 +33,6 @@ def diff(wanted: NftTable, found: NftTable) -> list[Difference]:
 
 def applier(_: Backend, family: Family, netns: int | Path | None) -> AnyApplier:
     """`nft -f`; the backend is iptables' affair."""
+    from netlab.proxy.nftables.apply import NftApplier  # the kernel's side
+
     return NftApplier(family, netns)
