@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import socket
 import struct
 from collections.abc import Iterable
@@ -24,6 +25,7 @@ def program(family: Family, variant: Variant, what: str) -> str:
     return f"{_PREFIX[family]}-{variant}-{what}"
 
 
+@functools.cache
 def host_variant() -> Variant:
     """The variant this machine's own `iptables` is; both may be installed, one is in use."""
     return "legacy" if "legacy" in run(["iptables", "--version"]).stdout else "nft"
