@@ -14,7 +14,7 @@ from netlab.simulation.iptables import DanglingJump, simulate
 from netlab.simulation.packet import Packet
 
 TESTS = Path(__file__).parents[1]
-ORACLE = TESTS.parents[1] / "shared" / "oracle"
+ORACLE = TESTS / "oracle"
 NODE_IP = "10.10.11.20"
 
 
@@ -166,16 +166,11 @@ def test_jumps_into_nothing_and_in_circles_are_errors():
             simulate(parse(text.format(missing)), packet("192.0.2.1", NODE_IP, 80))
 
 
-# The 355 connections somebody made through a real kube-proxy's rules.
-
-RECORDED = ORACLE / "flows.jsonl"
-
-
-@pytest.mark.skipif(not RECORDED.exists(), reason=f"no recordings in {ORACLE}")
 def test_recorded_connections():
-    case = ORACLE / "visible" / "21-everything-together"
+    """The 355 connections somebody made through a real kube-proxy's rules."""
+    case = ORACLE / "iptables" / "21-everything-together"
     ruleset = parse((case / "expected.v4").read_text())
-    flows = [json.loads(line) for line in RECORDED.read_text().splitlines()]
+    flows = [json.loads(line) for line in (ORACLE / "flows.jsonl").read_text().splitlines()]
     wrong = [flow for flow in flows if not _agrees(ruleset, flow)]
     assert len(flows) == 355 and wrong == []
 
