@@ -13,32 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import ROOT, Machine, eventually, machine
 
 pytestmark = pytest.mark.root
 
-LAB = """\
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: cli}
-spec: {nodes: 3}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-      - {name: web, image: nginx, ports: [{containerPort: 80}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
+LAB = (
+    manifests.lab("cli", nodes=3)
+    + manifests.web()
+    + manifests.service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+    + """\
 ---
 apiVersion: v1
 kind: Service
@@ -52,6 +36,7 @@ spec:
   containers:
   - {name: client, image: curlimages/curl, command: [sh, -c, "echo started; sleep infinity"]}
 """
+)
 
 CHECK = """\
 apiVersion: netlab/v1

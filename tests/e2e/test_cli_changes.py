@@ -12,16 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import ROOT, Machine, machine
 
 pytestmark = pytest.mark.root
 
-LAB = """\
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: changes}
-spec: {nodes: 2}
-"""
+LAB = manifests.lab("changes")
 
 
 @pytest.fixture(scope="module")

@@ -8,25 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import ROOT, Machine, machine
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: job}
-spec: {nodes: 2}
+LAB = (
+    manifests.lab("job")
+    + """\
 ---
 {apiVersion: v1, kind: Pod, metadata: {name: web, labels: {app: web}},
  spec: {containers: [{name: c, image: nginx}]}}
----
-{apiVersion: v1, kind: Service, metadata: {name: web},
- spec: {selector: {app: web}, ports: [{port: 80}]}}
----
-{apiVersion: v1, kind: Pod, metadata: {name: box},
- spec: {containers: [{name: c, image: busybox, command: [sleep, infinity]}]}}
 """
+    + manifests.service()
+    + manifests.box("box")
+)
 # In namespaces of its own, where the shell is process 1. `$0` is the lab's file.
 JOB = """
 netlab() { "$PYTHON" -m netlab "$@"; }

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import TOPOLOGIES, Machine, eventually, greeting, machine
 
 from netlab.kernel import netns, paths
@@ -182,9 +183,7 @@ def test_two_labs_side_by_side(here: Machine, changes: Changes) -> None:
 
 def test_down_all(here: Machine, changes: Changes) -> None:
     for name in ("one", "two"):
-        file = here.lab_file(
-            f"apiVersion: netlab/v1\nkind: Lab\nmetadata: {{name: {name}}}\nspec: {{nodes: 1}}\n"
-        )
+        file = here.lab_file(manifests.lab(name, nodes=1))
         here.netlab("up", file)
         file.unlink()
     done = here.netlab("down", "--all")

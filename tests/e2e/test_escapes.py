@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.escapes import files, kernel, mounts, networks, processes, shadows, volumes
 from e2e.escapes.attempt import NAMESPACE, TRYING, Attempt, Json
 from e2e.escapes.disposable import Disposable, disposable
@@ -25,7 +26,7 @@ from netlab.errors import ApiError
 
 pytestmark = pytest.mark.root
 
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: escapes}, spec: {nodes: 2}}"
+LAB = manifests.lab("escapes")
 ATTEMPTS = [
     *files.ATTEMPTS,
     *mounts.ATTEMPTS,

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.escapes.attempt import GOT_OUT, Attempt, Json, config, pod
 from e2e.escapes.disposable import Disposable, disposable
 from e2e.escapes.shadows import compiled
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.root
 
 UNGUARDED = Path(__file__).parent / "escapes" / "unguarded.py"
 PODS = "/api/v1/namespaces/default/pods"
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: bounds}, spec: {nodes: 2}}"
+LAB = manifests.lab("bounds")
 LIMITED = {"resources": {"limits": {"memory": "128Mi"}}}
 MEMORY = """
 held = []

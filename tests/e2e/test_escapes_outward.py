@@ -17,6 +17,7 @@ import tty
 from collections.abc import Iterator
 
 import pytest
+from e2e import manifests
 from e2e.escapes.attempt import PRELUDE, Json, config, pod
 from e2e.escapes.disposable import Disposable, disposable
 from e2e.labs import KUBECTLS, eventually
@@ -25,7 +26,6 @@ from netlab.client.sync import Client
 
 pytestmark = pytest.mark.root
 
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: %s}, spec: {nodes: 2}}"
 PODS = "/api/v1/namespaces/default/pods"
 IDLE = {"command": ["sleep", "infinity"]}
 
@@ -34,7 +34,7 @@ IDLE = {"command": ["sleep", "infinity"]}
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Disposable]:
     with disposable(tmp_path_factory.mktemp("outward")) as machine:
         for name in ("first", "second"):
-            machine.netlab("up", machine.write(f"/srv/{name}.yaml", LAB % name))
+            machine.netlab("up", machine.write(f"/srv/{name}.yaml", manifests.lab(name)))
         yield machine
 
 
@@ -395,7 +395,7 @@ def remaining(machine: Disposable, word: str) -> list[int]:
 
 
 def test_nothing_of_a_pod_outlives_its_lab_and_no_other_lab_is_hit(machine: Disposable) -> None:
-    machine.netlab("up", machine.write("/srv/third.yaml", LAB % "third"))
+    machine.netlab("up", machine.write("/srv/third.yaml", manifests.lab("third")))
     other = machine.path(f"{machine.lab_dir('second')}/owner").read_text().strip()
     with machine.client("second") as client:
         run(client, "neighbour", {"command": ["sh", "-c", "exec sleep 987654"]})
@@ -412,7 +412,7 @@ def test_nothing_of_a_pod_outlives_its_lab_and_no_other_lab_is_hit(machine: Disp
 
 
 def test_without_guard_it_would_outlive_its_lab(machine: Disposable) -> None:
-    machine.netlab("up", machine.write("/srv/third.yaml", LAB % "third"))
+    machine.netlab("up", machine.write("/srv/third.yaml", manifests.lab("third")))
     script = STAY.replace("UNIQUE", "stays-outside").replace("OTHER", "'x'")
     with machine.start(sys.executable, "-c", script) as started:
         eventually(lambda: len(remaining(machine, "stays-outside")) == 16)
@@ -422,7 +422,7 @@ def test_without_guard_it_would_outlive_its_lab(machine: Disposable) -> None:
 
 
 def test_a_hook_does_not_hold_up_the_end(machine: Disposable) -> None:
-    machine.netlab("up", machine.write("/srv/third.yaml", LAB % "third"))
+    machine.netlab("up", machine.write("/srv/third.yaml", manifests.lab("third")))
     hook = {"lifecycle": {"preStop": {"exec": {"command": ["sleep", "1000"]}}}}
     with machine.client("third") as client:
         run(client, "slow", {**IDLE, **hook}, terminationGracePeriodSeconds=1000)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
 from netlab.client.sync import Client
@@ -20,26 +21,10 @@ from netlab.kernel import paths
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: full}
-spec: {nodes: 2}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: "alicek106/rr-test:echo-hostname"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, clusterIP: 10.96.7.7, ports: [{port: 80}]}
+OBJECTS = (
+    manifests.web(image=manifests.GREETER)
+    + manifests.service(clusterIP="10.96.7.7")
+    + """\
 ---
 apiVersion: v1
 kind: Pod
@@ -60,6 +45,8 @@ kind: ConfigMap
 metadata: {name: known}
 data: {a: "1"}
 """
+)
+LAB = manifests.lab("full") + OBJECTS
 CONFIGS = "/api/v1/namespaces/default/configmaps"
 SHELL = "/api/v1/namespaces/default/pods/shell"
 DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/web"
@@ -219,8 +206,8 @@ def test_a_controller_that_starts_on_a_full_disk_takes_everything_over(lab: Mach
 def test_a_file_that_has_no_room_is_named(lab: Machine) -> None:
     """Nothing half written is left, and what was there stays."""
     fill(lab)
-    changed = LAB.replace("spec: {nodes: 2}", "spec: {nodes: 2, loadBalancer: {pool: %s}}")
-    file = lab.lab_file(changed % "172.16.110.220-172.16.110.230", "changed.yaml")
+    pool = {"pool": "172.16.110.220-172.16.110.230"}
+    file = lab.lab_file(manifests.lab("full", loadBalancer=pool) + OBJECTS, "changed.yaml")
     place = directory(lab)
     before = {entry.name for entry in place.iterdir()}, (place / "lab.json").read_bytes()
     said = lab.netlab("up", file, code=1).stderr

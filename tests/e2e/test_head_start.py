@@ -10,13 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
 from netlab.kernel import netns, paths, process
 
 pytestmark = pytest.mark.root
-
-LAB = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: NAME}\nspec: {nodes: 1}\n"
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def controllers(here: Machine) -> set[int]:
 
 
 def lab_file(here: Machine, name: str) -> Path:
-    return here.lab_file(LAB.replace("NAME", name), f"{name}.yaml")
+    return here.lab_file(manifests.lab(name, nodes=1), f"{name}.yaml")
 
 
 def begun(here: Machine, *argv: str) -> tuple[subprocess.Popen[str], int]:
@@ -91,7 +90,7 @@ def test_one_that_is_killed_is_not_missed(here: Machine) -> None:
     os.mkfifo(file)
     command, early = begun(here, "up", str(file))
     os.kill(early, signal.SIGKILL)
-    file.write_text(LAB.replace("NAME", "one"))
+    file.write_text(manifests.lab("one", nodes=1))
     out, err = command.communicate(timeout=60)
     here.note_owners()
     assert command.returncode == 0, out + err

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.kubectls import Shell, shell
 from e2e.labs import eventually
 
@@ -17,7 +18,7 @@ from netlab.kernel import paths
 
 pytestmark = pytest.mark.root
 
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: tutorial}, spec: {nodes: 1}}"
+LAB = manifests.lab("tutorial", nodes=1)
 SOMEBODY = 54321
 
 

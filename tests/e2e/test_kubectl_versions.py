@@ -8,35 +8,15 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from e2e import manifests
 from e2e.kubectls import Shell, installed, shell
 from e2e.labs import eventually
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: tutorial}
-spec: {nodes: 2}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: box}
-spec:
-  containers: [{name: box, image: busybox, command: [sleep, infinity]}]
-"""
+LAB = manifests.lab("tutorial") + manifests.box("box")
 
-WEB = """
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: nginx, ports: [{containerPort: 80}]}]}
-"""
+WEB = manifests.web()
 
 KEEPERS = "".join(
     f"""

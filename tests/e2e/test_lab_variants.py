@@ -8,42 +8,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import TOPOLOGIES, Machine, eventually, greeting, machine
 
 pytestmark = pytest.mark.root
 
-DUAL_STACK = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: dual}
-spec:
-  nodes: 3
-  podCIDR: 10.244.0.0/16,fd00:10:244::/56
-  serviceCIDR: 10.96.0.0/12,fd00:10:96::/112
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 2
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "alicek106/rr-test:echo-hostname"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  type: NodePort
-  ipFamilyPolicy: RequireDualStack
-  selector: {app: web}
-  ports: [{port: 80, nodePort: 30080}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shell}
-spec: {containers: [{name: shell, image: curlimages/curl, command: [sleep, infinity]}]}
+DUAL_STACK = (
+    manifests.lab(
+        "dual",
+        nodes=3,
+        podCIDR="10.244.0.0/16,fd00:10:244::/56",
+        serviceCIDR="10.96.0.0/12,fd00:10:96::/112",
+    )
+    + manifests.web(image=manifests.GREETER)
+    + manifests.service(
+        type="NodePort",
+        ipFamilyPolicy="RequireDualStack",
+        ports=[{"port": 80, "nodePort": 30080}],
+    )
+    + manifests.box("shell")
+    + """\
 ---
 apiVersion: netlab/v1
 kind: PathCheck
@@ -53,6 +37,7 @@ spec:
   to: {service: web, port: 80, by: name}
   expect: {endpoints: all, dnat: {at: sender}, masquerade: {at: none}}
 """
+)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, answering, eventually, in_pods, machine
 
 from netlab.client.sync import Client
@@ -18,18 +19,7 @@ from netlab.kernel import netns, paths
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: life}
-spec: {nodes: 2}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec:
-  containers: [{name: main, image: curlimages/curl, command: [sleep, infinity]}]
-"""
+LAB = manifests.lab("life") + manifests.box("client")
 
 Json = dict[str, Any]
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, machine
 
 from netlab.cli import main as command
@@ -261,8 +262,7 @@ def test_labs_side_by_side_are_each_its_users_own(
 ) -> None:
     for variable in ("SUDO_UID", "SUDO_GID"):
         monkeypatch.setenv(variable, str(HERS + 1))
-    text = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: u}, spec: {nodes: 1}}"
-    imported.netlab("up", imported.lab_file(text, "u.yaml"))
+    imported.netlab("up", imported.lab_file(manifests.lab("u", nodes=1), "u.yaml"))
     command.main(["doctor"])
     _, said = as_user(HERS, command_of("status"))
     assert [line.split() for line in said.splitlines()[1:3]] == [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
 from netlab.client.sync import Client
@@ -26,26 +27,11 @@ ROUNDS = 8
 SECONDS = 25.0
 """Rounds are as many as fit; on a slow machine fewer."""
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: tough}
-spec: {nodes: 2}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 20
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: "alicek106/rr-test:echo-hostname"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80}]}
+LAB = (
+    manifests.lab("tough")
+    + manifests.web(replicas=20, image=manifests.GREETER)
+    + manifests.service()
+    + """\
 ---
 apiVersion: apps/v1
 kind: StatefulSet
@@ -61,6 +47,7 @@ spec:
       terminationGracePeriodSeconds: 0
       containers: [{name: c, image: busybox, command: [sleep, infinity]}]
 """
+)
 
 Json = dict[str, Any]
 

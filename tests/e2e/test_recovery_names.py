@@ -15,22 +15,17 @@ from pathlib import Path
 
 import pytest
 from dnslib import RCODE, DNSRecord
+from e2e import manifests
 from e2e.labs import KUBE_DNS, Machine, answering, eventually, machine
 
 from netlab.kernel import netns, paths
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: asked}
-spec: {nodes: 2}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {containers: [{name: c, image: busybox, command: [sleep, infinity]}]}
+LAB = (
+    manifests.lab("asked")
+    + manifests.box("client")
+    + """\
 ---
 apiVersion: v1
 kind: Service
@@ -42,6 +37,7 @@ kind: Service
 metadata: {name: outside}
 spec: {type: ExternalName, externalName: db.partner.io}
 """
+)
 PATIENCE = 4.5
 """Seconds for an answer; a resolver asks again after 5."""
 

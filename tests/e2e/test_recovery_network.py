@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
 from netlab import lab as labs
@@ -19,27 +20,11 @@ from netlab.network.model import PodLink
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: heal}
-spec: {nodes: 3}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 6
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: "alicek106/rr-test:echo-hostname"}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {type: NodePort, selector: {app: web}, ports: [{port: 80, nodePort: 30080}]}
-"""
+LAB = (
+    manifests.lab("heal", nodes=3)
+    + manifests.web(replicas=6, image=manifests.GREETER)
+    + manifests.service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}])
+)
 
 SECONDS = 10.0
 """Within five it is put right; the machine that runs the tests may be busy."""

@@ -12,29 +12,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, answering, eventually, machine
 
 from netlab.kernel import netns, paths
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: served}
-spec: {nodes: 2}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 5
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec:
-      containers:
-      - {name: c, image: nginx, readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}}
+LAB = (
+    manifests.lab("served")
+    + manifests.web(replicas=5, readinessProbe={"tcpSocket": {"port": 80}, "periodSeconds": 1})
+    + manifests.service(clusterIP="10.96.0.77")
+    + manifests.box("client")
+    + """\
 ---
 apiVersion: v1
 kind: Pod
@@ -44,19 +34,10 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: web}
-spec: {clusterIP: 10.96.0.77, selector: {app: web}, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Service
 metadata: {name: echo}
 spec: {clusterIP: 10.96.0.78, selector: {app: echo}, ports: [{port: 7, protocol: UDP}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: client}
-spec: {containers: [{name: c, image: busybox, command: [sleep, infinity]}]}
 """
+)
 INTERNET = "198.51.100.1"
 KILLS = 3
 REQUEST = b"GET / HTTP/1.0\r\n\r\n"

@@ -19,6 +19,7 @@ import httpx2
 import kubernetes
 import lightkube
 import pytest
+from e2e import manifests
 from e2e.kubectls import Shell, installed, shell
 from e2e.labs import eventually
 from kubernetes.informer import SharedInformer
@@ -29,7 +30,7 @@ from netlab.kernel import paths
 
 pytestmark = pytest.mark.root
 
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: tutorial}, spec: {nodes: 1}}"
+LAB = manifests.lab("tutorial", nodes=1)
 ENDS = [signal.SIGKILL, signal.SIGTERM]
 LAST = ("ADDED", "the last")
 

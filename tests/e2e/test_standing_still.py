@@ -9,23 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import KUBE_DNS, Machine, eventually, machine
 
 from netlab.kernel import paths, process
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: still}
-spec: {nodes: 1}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shell}
-spec: {containers: [{name: c, image: busybox, command: [sleep, infinity]}]}
-"""
+LAB = manifests.lab("still", nodes=1) + manifests.box("shell")
 
 SECONDS = 30.0
 

@@ -7,11 +7,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from e2e import manifests
 from e2e.kubectls import Shell, installed, shell
 
 pytestmark = pytest.mark.root
 
-LAB = "{apiVersion: netlab/v1, kind: Lab, metadata: {name: tutorial}, spec: {nodes: 1}}"
+LAB = manifests.lab("tutorial", nodes=1)
 EVIL = "\x1b]0;owned\x07 \x1b[31m\rred"
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -18,29 +18,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from e2e import manifests
 from e2e.escapes.disposable import Disposable, disposable
 
 pytestmark = pytest.mark.root
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: tools}
-spec: {nodes: 2}
+LAB = (
+    manifests.lab("tools")
+    + """\
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: web, labels: {app: web}}
 spec:
   containers: [{name: web, image: nginx}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec:
-  selector: {app: web}
-  ports: [{port: 80}]
 """
+    + manifests.service()
+)
 POD = """
 ---
 apiVersion: v1

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
 from netlab.kernel import lablock, paths
@@ -26,32 +27,18 @@ SEED = 20261129
 SECONDS = 8.0
 """Rounds are as many as fit."""
 
-LAB = """
-apiVersion: netlab/v1
-kind: Lab
-metadata: {name: shared}
-spec: {nodes: 2}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web}
-spec:
-  replicas: 4
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: c, image: nginx}]}
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80}]}
+LAB = (
+    manifests.lab("shared")
+    + manifests.web(replicas=4)
+    + manifests.service()
+    + """\
 ---
 apiVersion: netlab/v1
 kind: PathCheck
 metadata: {name: node-to-web}
 spec: {from: {node: worker001}, to: {service: web, port: 80}}
 """
+)
 
 # What no command may say for lack of looking: the raw words of the system, or of Python.
 CONFUSED = re.compile(r"Traceback|JSONDecodeError|No such file|another controller runs")

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e import manifests
 from e2e.labs import ROOT, Machine, machine
 
 pytestmark = pytest.mark.root
 
-LAB = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: slow}\nspec: {nodes: 2}\n"
+LAB = manifests.lab("slow")
 POD = "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: %s\n"
 
 GOOD = POD % ("good", "{containers: [{name: c, image: nginx}]}")
