@@ -60,7 +60,8 @@ class Parser(argparse.ArgumentParser):
         from netlab.objects.problems import did_you_mean
 
         if choice := re.search(r"invalid choice: '(.*)' \(choose from (.*)\)", message):
-            return did_you_mean(choice[1], re.findall(r"'(.*?)'", choice[2]))
+            # Quoted before Python 3.13.
+            return did_you_mean(choice[1], re.findall(r"[^\s',]+", choice[2]))
         found = re.match(r"unrecognized arguments: (--[^\s=]+)", message)
         known = [flag for flag in self.flags if flag.startswith("--")]
         return did_you_mean(found[1], known) if found else None
