@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from oracle import iptables, nft
+from oracle import iptables_save, nft_list
 
 
 def differences(ours: str, theirs: str) -> list[str]:
@@ -21,10 +21,10 @@ def differences(ours: str, theirs: str) -> list[str]:
     Raises ValueError for what is no such listing.
     """
     if theirs.lstrip().startswith("{"):
-        return nft.differences(nft.load_json(ours), nft.load_json(theirs))
+        return nft_list.differences(nft_list.load_json(ours), nft_list.load_json(theirs))
     if theirs.lstrip().startswith("table "):
-        return nft.differences(nft.load(ours), nft.load(theirs))
-    return iptables.differences(iptables.load(ours), iptables.load(theirs))
+        return nft_list.differences(nft_list.load(ours), nft_list.load(theirs))
+    return iptables_save.differences(iptables_save.load(ours), iptables_save.load(theirs))
 
 
 def main(files: list[str]) -> int:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from oracle.iptables import changed
+from oracle.iptables_save import changed
 
 Listing = dict[str, list[str]]
 """`chain ip kube-proxy services` → its rules; the same for sets, maps and tables."""
