@@ -1,7 +1,8 @@
 """What `nft list ruleset` tells, as text or as JSON, in a form that compares by its meaning.
 
 Tables, sets, maps, chains and the elements of a set may come in any order; the order of rules
-says something. Handles, counters, and what the kernel put into a set by itself do not.
+says something. Handles, counters, and what the kernel put into a set by itself do not; neither does
+what some releases of nft spell otherwise, or leave out: 1.0.6, 1.0.9, 1.1.3 and 1.1.7 compare.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ def load(text: str) -> Listing:
     for table, body in _TABLE.findall(text):
         found[f"table {table}"] = [*_whole(_OBJECT.sub("", body))]
         for kind, name, content in _OBJECT.findall(body):
-            lines = [_sorted_braces(_uncounted(line)) for line in _whole(content)]
+            lines = [_sorted_braces(_plain_line(line)) for line in _whole(content)]
             found[f"{kind} {table} {name}"] = _set(lines) if kind in ("set", "map") else lines
     _nothing(_TABLE.sub("", text))
     return found
@@ -61,8 +62,14 @@ def _whole(text: str) -> Iterator[str]:
     _nothing(line)
 
 
-def _uncounted(line: str) -> str:
-    return re.sub(r"packets \d+ bytes \d+", "packets 0 bytes 0", line)
+def _plain_line(line: str) -> str:
+    """Without counts; the priority of a hook as a number, as nft before 1.0.9 knew it in OUTPUT."""
+    line = re.sub(r"packets \d+ bytes \d+", "packets 0 bytes 0", line)
+    return re.sub(r"priority dstnat(?: - (\d+))?;", _priority, line)
+
+
+def _priority(found: re.Match[str]) -> str:
+    return f"priority {-100 - int(found[1] or 0)};"
 
 
 def _sorted_braces(line: str) -> str:
@@ -89,8 +96,10 @@ def _add(found: Listing, kind: str, value: dict[str, Any]) -> None:
         rule = {key: value[key] for key in value.keys() - {"family", "table", "chain"}}
         found.setdefault(f"chain {table} {value['chain']}", []).append(_text(rule))
         return
+    if kind in ("table", "chain"):
+        value.pop("comment", None)  # told since 1.0.9
     elements = value.pop("elem", [])
-    if "dynamic" in value.get("flags", []):
+    if "timeout" in value.get("flags", []):
         elements = []
     name = f"{kind} {table}" if kind == "table" else f"{kind} {table} {value['name']}"
     found.setdefault(name, []).extend([_text(value), *sorted(map(_text, elements))])
@@ -105,6 +114,9 @@ def _plain(value: Any) -> Any:
     told = {key: _plain(value[key]) for key in value.keys() - {"handle", "index", "expires"}}
     if {"packets", "bytes"} <= told.keys():
         told |= {"packets": 0, "bytes": 0}
+    if "flags" in told:  # one was not a list before 1.1.7; "dynamic" is told since 1.0.9
+        flags = told["flags"]
+        told["flags"] = sorted({flags} if isinstance(flags, str) else {*flags} - {"dynamic"})
     if isinstance(told.get("set"), list):
         told["set"] = sorted(told["set"], key=_text)
     return told

@@ -33,6 +33,7 @@ table ip kube-proxy {
 	}
 
 	chain services {
+		type nat hook output priority -100; policy accept;
 		ip daddr . meta l4proto . th dport vmap @service-ips
 		ct state { new, related } jump firewall-check comment "b, {a"
 	}
@@ -66,6 +67,9 @@ def lines(text, first, second):
         (NFT, NFT.replace("10.96.0.1, 10.96.0.2", "10.96.0.2,\n10.96.0.1")),
         (NFT, NFT.replace("new, related", "related,\n\t\t\tnew")),
         (NFT, NFT.replace("timeout\n", "timeout\n\t\telements = { 10.0.0.9 expires 3h }\n")),
+        (NFT, NFT.replace("-100", "dstnat")),
+        (NFT.replace("-100", "-110"), NFT.replace("-100", "dstnat - 10")),
+        (JSON, JSON.replace('"kube-proxy", "handle": 1', '"kube-proxy", "comment": "rules"')),
         (JSON, JSON.replace('"handle": 2', '"handle": 7').replace("1, 2", "2, 1")),
     ],
 )  # fmt: skip
@@ -89,7 +93,8 @@ def test_what_says_nothing(one, other):
         (NFT, NFT.replace("10.96.0.3", "10.96.0.4")),
         (NFT, NFT.replace("related", "invalid")),
         (NFT, NFT.replace("dynamic,", "")),
-        (NFT, lines(NFT, 15, 16)),
+        (NFT, NFT.replace("-100", "dstnat - 10")),
+        (NFT, lines(NFT, 16, 17)),
         (JSON, JSON.replace("1, 2", "1, 3")),
         (JSON, lines(JSON, 4, 5)),
         (JSON, JSON.replace("drop", "accept")),
