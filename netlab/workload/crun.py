@@ -275,9 +275,14 @@ class _Console:
 
 # -- what went wrong, in the words of the runtime that most clusters have ---------------------
 
-_NOT_FOUND = re.compile(r"executable file `.*` not found in \$PATH", re.DOTALL)
-_CHDIR = re.compile(r"chdir `(?P<name>.*)`: (?P<why>.*)", re.DOTALL)
-_NO_EXEC = re.compile(r"(?:exec container process `.*`|exec|open executable): (?P<why>.*)")
+# As crun 1.8 (Debian 12) and 1.21 (Debian 13) write it.
+_NOT_FOUND = re.compile(r"executable file `.*` not found|cannot find `.*` in \$PATH", re.DOTALL)
+_CHDIR = re.compile(r"chdir (?:to )?`(?P<name>.*)`: (?P<why>.*)", re.DOTALL)
+_NOT_ALLOWED = re.compile(r"the path `.*` exists but it is not executable", re.DOTALL)
+_NO_EXEC = re.compile(
+    r"(?:exec container process `.*`|exec|open executable|cannot open `.*`"
+    r"|the path `.*` is not a regular file): (?P<why>.*)"
+)
 
 
 def failure(log: str, code: int, program: str) -> StartFailed:
@@ -287,6 +292,8 @@ def failure(log: str, code: int, program: str) -> StartFailed:
     if found := _CHDIR.search(log):
         reason = found["why"].strip().lower()
         return StartFailed(f'chdir to cwd ("{found["name"]}") failed: {reason}', NOT_STARTED)
+    if _NOT_ALLOWED.search(log):
+        return _unusable(program, "permission denied")
     if found := _NO_EXEC.search(log):
         return _unusable(program, found["why"].strip().lower())
     lines = [line for line in log.splitlines() if line]

@@ -47,6 +47,34 @@ from netlab.workload.reaper import Reaper
             'exec: "": executable file not found in $PATH', NOT_FOUND,
         ),
         (
+            "executable file `/no/x` not found: No such file or directory\n", "/no/x",
+            'exec: "/no/x": stat /no/x: no such file or directory', NOT_FOUND,
+        ),
+        (
+            "the path `/etc/hosts` exists but it is not executable: Operation not permitted\n",
+            "/etc/hosts", 'exec: "/etc/hosts": permission denied', NOT_EXECUTABLE,
+        ),
+        (
+            "the path `hosts` exists but it is not executable: Operation not permitted\n",
+            "hosts", 'exec: "hosts": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "the path `/./etc` is not a regular file: Operation not permitted\n", "./etc",
+            'exec: "./etc": is a directory', NOT_EXECUTABLE,
+        ),
+        (
+            "cannot open `/bin/sh/`: Not a directory\n", "/bin/sh/",
+            'exec: "/bin/sh/": stat /bin/sh/: not a directory', NOT_EXECUTABLE,
+        ),
+        (
+            "cannot find `` in $PATH: No such file or directory\n", "",
+            'exec: "": executable file not found in $PATH', NOT_FOUND,
+        ),
+        (
+            "chdir to `/no/such`: No such file or directory\n", "sh",
+            'chdir to cwd ("/no/such") failed: no such file or directory', NOT_STARTED,
+        ),
+        (
             "chdir `/no/such`: No such file or directory\n", "sh",
             'chdir to cwd ("/no/such") failed: no such file or directory', NOT_STARTED,
         ),
