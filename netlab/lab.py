@@ -116,7 +116,7 @@ def _require(lab: Lab) -> None:
         programs += [program.replace("ip", "ip6", 1) for program in programs]
     tools.require(*programs)
     if lab.iptables == "libiptc":
-        from netlab.proxy import libiptc
+        from netlab.proxy.iptables import libiptc
 
         libiptc.load()
 

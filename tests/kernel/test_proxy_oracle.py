@@ -9,9 +9,9 @@ from oracle.compare import differences
 
 from netlab.kernel import netns
 from netlab.kernel.run import run
-from netlab.proxy.apply import RestoreApplier
-from netlab.proxy.nft_apply import NftApplier
-from netlab.proxy.read import program
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.read import program
+from netlab.proxy.nftables.apply import NftApplier
 
 pytestmark = pytest.mark.root
 

@@ -5,12 +5,13 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from netlab.proxy.compile import compile
+from netlab.proxy.addresses import Family
 from netlab.proxy.config import ProxyConfig, from_mapping
-from netlab.proxy.model import Family, Ruleset
-from netlab.proxy.nft_compile import nft_compile
-from netlab.proxy.nft_model import NftTable
-from netlab.proxy.view import view
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.nftables.compile import compile as nft_compile
+from netlab.proxy.nftables.model import NftTable
+from netlab.proxy.node_view import node_view
 
 HERE = Path(__file__).parent
 IPTABLES = sorted((HERE / "iptables").iterdir())
@@ -43,10 +44,13 @@ def read(folder: Path) -> World:
 
 def ruleset(folder: Path, family: Family) -> Ruleset:
     """What netlab makes of it in iptables mode."""
-    return compile(*read(folder), family)
+    world = read(folder)
+    seen = node_view(world.node, world.config, family)
+    return compile(world.services, world.slices, seen)
 
 
 def table(folder: Path, family: Family) -> NftTable:
     """What netlab makes of it in nftables mode."""
     world = read(folder)
-    return nft_compile(world.services, world.slices, view(world.node, world.config, family))
+    seen = node_view(world.node, world.config, family)
+    return nft_compile(world.services, world.slices, seen)

@@ -4,11 +4,11 @@ import pytest
 from oracle import worlds
 from oracle.compare import differences
 
-from netlab.proxy.diff import diff
-from netlab.proxy.nft_parse import parse_table
-from netlab.proxy.nft_render import render_table
-from netlab.proxy.parse import parse
-from netlab.proxy.render import render
+from netlab.proxy.iptables.diff import diff
+from netlab.proxy.iptables.parse import parse
+from netlab.proxy.iptables.render import render
+from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.render import render as render_table
 
 families = pytest.mark.parametrize("family", worlds.FAMILIES)
 iptables = pytest.mark.parametrize("world", worlds.IPTABLES, ids=lambda world: world.name)
