@@ -116,9 +116,9 @@ def _require(lab: Lab) -> None:
         programs += [program.replace("ip", "ip6", 1) for program in programs]
     tools.require(*programs)
     if lab.iptables == "libiptc":
-        from netlab.proxy.iptables import libiptc
+        from netlab.proxy import modes  # much of the house, for who asks for it alone
 
-        libiptc.load()
+        modes.require_libiptc()
 
 
 class _Keeper:

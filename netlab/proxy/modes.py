@@ -63,3 +63,10 @@ def of(name: ModeName) -> Mode:
     from netlab.proxy.iptables import mode as iptables
 
     return iptables
+
+
+def require_libiptc() -> None:
+    """Raise `EnvironmentLacks` where a lab cannot have its tables written by libiptc."""
+    from netlab.proxy.iptables import libiptc
+
+    libiptc.load()
