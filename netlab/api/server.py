@@ -62,11 +62,6 @@ STREAMING: web.AppKey[set[asyncio.Task[Any]]] = web.AppKey("streaming", set)
 _UNREAD = 64 * 1024
 """Bytes of a stream that wait for a client to read, until the stream waits as well."""
 
-# Kinds that an API server of this version warns of, whatever is done to them.
-_DEPRECATED = {
-    "Endpoints": ("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",)
-}
-
 _STARTED = web.RequestKey("started", web.StreamResponse)
 
 Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
@@ -269,7 +264,8 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
         return found
     target = paths.parse(request.path)
     form = negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
-    warnings = list(_DEPRECATED.get(target.kind.kind, ()))
+    deprecated = target.kind.deprecated
+    warnings = [deprecated] if deprecated else []
     call = Call(request.app[BACKEND], request, target, form, warnings)
     verb = _verb(call)
     if verb in _STREAMS:

@@ -26,8 +26,6 @@ PATCHES: tuple[PatchType, ...] = (
 )
 PROPAGATIONS: tuple[Propagation, ...] = ("Background", "Foreground", "Orphan")
 
-_DELETED_IS_RETURNED = ("Pod", "Service", "ServiceAccount")
-
 
 async def create(call: Call) -> web.Response:
     """A new object in a collection."""
@@ -165,7 +163,7 @@ async def delete(call: Call) -> web.Response:
     options = Deletion(await bodies.read_options(call.request), call)
     obj = delete_object(call, options)
     lingers = is_terminating(obj) and not is_over(obj)
-    if lingers or call.target.kind.kind in _DELETED_IS_RETURNED:
+    if lingers or call.target.kind.answers_deletion:
         return call.answer(obj, stored=not options.dry_run)
     return call.answer_bytes(to_json(_deleted(call, obj)))
 

@@ -20,7 +20,7 @@ from netlab.objects.meta import Object
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
-COLLECTED = tuple(kind.kind for kind in KINDS if kind.kind != "Event")
+COLLECTED = tuple(kind.kind for kind in KINDS if kind.collected)
 """The kinds that may own or be owned."""
 
 Reference = dict[str, Any]

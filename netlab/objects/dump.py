@@ -15,11 +15,13 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import kinds, meta, names, schema
+from netlab.objects.kinds.cluster import NODE
+from netlab.objects.kinds.networking import ENDPOINT_SLICE, SERVICE
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path
 from netlab.objects.yamltext import Document, read
 
-KINDS = {"Node": "v1", "Service": "v1", "EndpointSlice": "discovery.k8s.io/v1"}
+KINDS = (NODE.kind, SERVICE.kind, ENDPOINT_SLICE.kind)
 """The kinds that decide about rules; all others are passed over."""
 
 
@@ -77,8 +79,8 @@ class Dump(Struct):
 
 def _mistyped(obj: Object) -> list[tuple[str, str]]:
     """Fields that hold another type of value than the API has there, and what to say."""
-    kind = schema.of(KINDS[str(obj["kind"])], str(obj["kind"]))
-    problems = schema.check(obj, kind)
+    kind = kinds.BY_KIND[str(obj["kind"])]
+    problems = schema.check(obj, schema.of(kind.api_version, kind.kind))
     return [(p.field, p.message) for p in problems if p.reason == "FieldValueTypeInvalid"]
 
 

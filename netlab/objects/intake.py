@@ -9,29 +9,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netlab.objects import examination, validate_lab, validation
-from netlab.objects.defaults import apply_defaults
 from netlab.objects.examination import Examination
-from netlab.objects.kinds import BY_KIND, KINDS
-from netlab.objects.lab import API_VERSION, Lab, lab_from_object
+from netlab.objects.kinds import BY_KIND, OWN
+from netlab.objects.kinds.own import LAB, PATH_CHECK, UNSERVED
+from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, did_you_mean, invalid, quote, required
+from netlab.objects.strategies import apply_defaults
 from netlab.objects.yamltext import Document, YamlNode
 
 if TYPE_CHECKING:
     from netlab.objects.pathcheck import PathCheck
 
-OWN_KINDS = ("Lab", "PathCheck")
 
-# Kinds that Kubernetes has and this lab does not: to say so, not "unknown".
-_KUBERNETES_ONLY = {
-    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
-    "ControllerRevision", "CronJob", "CSIDriver", "CustomResourceDefinition", "Gateway",
-    "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "Job", "LimitRange",
-    "MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim",
-    "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ReplicationController",
-    "ResourceQuota", "Role", "RoleBinding", "RuntimeClass", "StorageClass",
-    "ValidatingWebhookConfiguration", "VolumeAttachment",
-}  # fmt: skip
+_KNOWN = {**OWN, **BY_KIND}
 
 
 class Intake(Struct):
@@ -61,7 +52,7 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
     if not isinstance(value, dict):
         return Intake({}, [_no_object(value)])
     kind = value.get("kind")
-    if isinstance(kind, str) and kind in _KUBERNETES_ONLY:
+    if isinstance(kind, str) and _is_unserved(kind):
         return Intake({}, unserved=kind)
     obj, problems, origins = _identified(value)
     if any(problem.reason != "UnknownField" and not problem.meant for problem in problems):
@@ -78,6 +69,10 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
     return taken
 
 
+def _is_unserved(kind: str) -> bool:
+    return kind in UNSERVED or (kind in BY_KIND and not BY_KIND[kind].in_files)
+
+
 def _no_object(value: Any) -> FieldProblem:
     what = "a list" if isinstance(value, list) else f"plain text ({quote(value)[:40]})"
     return FieldProblem(
@@ -89,10 +84,10 @@ def _no_object(value: Any) -> FieldProblem:
 
 
 def _validate(taken: Intake, found: Examination) -> None:
-    if taken.kind == "Lab":
+    if taken.kind == LAB.kind:
         taken.problems += validate_lab.lab_rules(found)
         taken.lab = None if taken.problems else lab_from_object(found.sound)
-    elif taken.kind == "PathCheck":
+    elif taken.kind == PATH_CHECK.kind:
         from netlab.objects import (  # many inputs have none: 3 ms saved
             pathcheck,
             validate_pathcheck,
@@ -129,10 +124,10 @@ def _identified(value: Object) -> tuple[Object, list[FieldProblem], dict[Path, P
     if not isinstance(kind, str) or not kind:
         problems.append(required(("kind",), "every object says what it is", _kind_hint()))
         return obj, problems, origins
-    if kind not in BY_KIND and kind not in OWN_KINDS:
+    if kind not in _KNOWN:
         problems.append(_unknown_kind(kind))
         obj["kind"] = problems[-1].meant or kind
-    if obj["kind"] in BY_KIND or obj["kind"] in OWN_KINDS:
+    if obj["kind"] in _KNOWN:
         _put_version(obj, problems)
     return obj, problems, origins
 
@@ -155,11 +150,11 @@ def _respelled(
 
 
 def _kind_hint() -> str:
-    return "kinds are " + ", ".join((*OWN_KINDS, *(kind.kind for kind in KINDS)))
+    return "kinds are " + ", ".join(_KNOWN)
 
 
 def _unknown_kind(kind: str) -> FieldProblem:
-    meant = did_you_mean(kind, (*OWN_KINDS, *BY_KIND))
+    meant = did_you_mean(kind, tuple(_KNOWN))
     hint = f'did you mean "{meant}"?' if meant else _kind_hint()
     return FieldProblem(("kind",), f"unknown kind {quote(kind)}", hint, meant=meant)
 
@@ -167,10 +162,10 @@ def _unknown_kind(kind: str) -> FieldProblem:
 def _put_version(obj: Object, problems: list[FieldProblem]) -> None:
     """The kind's own apiVersion; another one is a mistake. Lab and PathCheck may leave it out."""
     kind, written = obj["kind"], obj.get("apiVersion")
-    right = API_VERSION if kind in OWN_KINDS else BY_KIND[kind].api_version
+    right = _KNOWN[kind].api_version
     obj["apiVersion"] = right
     hint = f"write apiVersion: {right}"
-    if written is None and kind not in OWN_KINDS:
+    if written is None and kind not in OWN:
         problems.append(replace(required(("apiVersion",), "", hint), meant=right))
     elif written is not None and written != right:
         detail = f"{kind} is served in {right} only"

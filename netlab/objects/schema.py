@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path as FilePath
 from typing import Any
 
+from netlab.objects.kinds import OWN
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, did_you_mean, not_supported, required
 
@@ -33,10 +34,6 @@ _WORDS = {
     "array": "a list",
 }
 _INT32, _INT64 = 2**31, 2**63
-_NETLAB_SCHEMAS = {
-    "Lab": "lab.schema.json",
-    "PathCheck": "pathcheck.schema.json",
-}
 
 
 class Schema:
@@ -145,7 +142,7 @@ def _kubernetes() -> dict[str, Schema]:
 
 @cache
 def _netlab(kind: str) -> Schema:
-    content = _read(_NETLAB_SCHEMAS[kind])
+    content = _read(OWN[kind].schema)
     return Schema(content, content.get("$defs", {}))
 
 
@@ -161,7 +158,7 @@ def definitions() -> dict[str, Any]:
 
 def of(api_version: str, kind: str) -> Schema | None:
     """The schema of a kind; None when netlab does not know it."""
-    if kind in _NETLAB_SCHEMAS:
+    if kind in OWN:
         return _netlab(kind)
     return _kubernetes().get(f"{api_version}/{kind}")
 

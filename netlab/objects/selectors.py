@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from netlab.errors import BadRequest
+from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
@@ -135,23 +136,7 @@ def _requirement(part: str, text: str) -> Requirement:
     )
 
 
-# Field selectors: the fields the API server offers, for each kind besides name and namespace.
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "Pod": (
-        "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-        "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
-    ),
-    "Node": ("spec.unschedulable",),
-    "Namespace": ("status.phase",),
-    "Service": ("spec.clusterIP", "spec.type"),
-    "Secret": ("type",),
-    "ReplicaSet": ("status.replicas",),
-    "Event": (
-        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
-        "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
-        "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
-    ),
-}  # fmt: skip
+# Field selectors: what every kind offers; more its record names.
 _COMMON_FIELDS = ("metadata.name", "metadata.namespace")
 
 
@@ -183,7 +168,8 @@ def _term(part: str, kind: str) -> tuple[tuple[str, ...], str, bool]:
     field, operator, value = re.match(r"([^!=]*)(==|=|!=)?(.*)", part, re.S).groups()  # type: ignore[union-attr]
     if operator is None:
         raise BadRequest(f"invalid field selector {part!r}", hint="write field=value")
-    offered = (*_COMMON_FIELDS, *_FIELDS.get(kind, ()))
+    known = BY_KIND.get(kind)
+    offered = (*_COMMON_FIELDS, *(known.selectable if known else ()))
     if field not in offered:
         raise BadRequest(
             f'field label not supported: "{field}"', hint=f"{kind} offers {', '.join(offered)}"

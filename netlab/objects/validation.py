@@ -1,35 +1,25 @@
 """Whether an object is allowed, in the API server's own words and with its field paths.
 
-`validate` is for defaulted objects (see `defaults`), `validate_update` compares with what is
-stored. Both return every problem; neither raises, whatever JSON it is given.
+What all kinds have in common; what each has of its own its strategy says. `validate` is for
+defaulted objects, `validate_update` compares with what is stored. Both return every problem;
+neither raises, whatever JSON it is given.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from netlab.objects import (
-    fields,
-    validate_network,
-    validate_pod,
-    validate_service,
-    validate_updates,
-    validate_workload,
-)
+from netlab.objects import fields, strategies
 from netlab.objects.examination import Examination, examine
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, forbidden, invalid, required
-
-_Rules = Callable[[Object], Iterator[FieldProblem]]
+from netlab.objects.strategies.strategy import IMMUTABLE, Strategy
 
 # Structure that the API server checks after decoding: 422, not 400.
 _CHECKED_HERE = ("FieldValueNotSupported", "FieldValueRequired")
 _ANNOTATIONS_MAX = 256 * 1024
-_CONFIG_MAX = 1024 * 1024
-_NO_LINE_BREAKS = str.maketrans("", "", "\r\n")
 
 
 def validate(obj: Object) -> list[FieldProblem]:
@@ -51,7 +41,20 @@ def rule_problems(found: Examination) -> list[FieldProblem]:
 
 def validate_update(new: Object, old: Object) -> list[FieldProblem]:
     """What may not change: immutable fields of `new` that differ from the stored `old`."""
-    return unique(validate_updates.update(new, old))
+    return unique([*_identity(new, old), *strategies.of(old).validate_update(new, old)])
+
+
+def _identity(new: Object, old: Object) -> Iterator[FieldProblem]:
+    before, after = old.get("metadata") or {}, new.get("metadata") or {}
+    for field in ("name", "namespace", "uid", "creationTimestamp"):
+        was, wanted = before.get(field), after.get(field)
+        if wanted is not None and was is not None and wanted != was:
+            yield invalid(("metadata", field), wanted, IMMUTABLE)
+
+
+def validate_status(obj: Object) -> list[FieldProblem]:
+    """What is wrong with a status; what controllers and kubelets leave out of it is no problem."""
+    return list(strategies.of(obj).validate_status(("status",), obj.get("status") or {}))
 
 
 def unique(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
@@ -63,20 +66,18 @@ def unique(problems: Iterable[FieldProblem]) -> list[FieldProblem]:
 
 
 def _rules(obj: Object) -> Iterator[FieldProblem]:
-    kind = str(obj.get("kind"))
-    yield from _metadata(kind, obj.get("metadata") or {})
-    rules = _BY_KIND.get(kind)
-    if rules is not None:
-        yield from rules(obj)
+    strategy = strategies.of(obj)
+    yield from _metadata(str(obj.get("kind")), obj.get("metadata") or {}, strategy)
+    yield from strategy.validate(obj)
 
 
-def _metadata(kind: str, metadata: dict[str, Any]) -> Iterator[FieldProblem]:
+def _metadata(kind: str, metadata: dict[str, Any], strategy: Strategy) -> Iterator[FieldProblem]:
     path: Path = ("metadata",)
     name = metadata.get("name") or ""
     if not name and not metadata.get("generateName"):
         yield required((*path, "name"), "name or generateName is required")
     elif name:
-        yield from _NAME_RULES.get(kind, fields.dns_subdomain)((*path, "name"), name)
+        yield from strategy.validate_name((*path, "name"), name)
     yield from _namespace(kind, metadata.get("namespace") or "")
     yield from fields.labels((*path, "labels"), metadata.get("labels") or {})
     yield from _annotations((*path, "annotations"), metadata.get("annotations") or {})
@@ -111,63 +112,3 @@ def _one_controller(path: Path, references: list[dict[str, Any]]) -> Iterator[Fi
             "Only one reference can have Controller set to true. "
             f'Found "true" in references for {found[0]} and {other}',
         )
-
-
-def _node(obj: Object) -> Iterator[FieldProblem]:
-    spec = obj.get("spec") or {}
-    if spec.get("podCIDR"):
-        yield from fields.cidr(("spec", "podCIDR"), spec["podCIDR"])
-    for index, text in enumerate(spec.get("podCIDRs") or []):
-        yield from fields.cidr(("spec", "podCIDRs", index), text)
-    for index, taint in enumerate(spec.get("taints") or []):
-        path: Path = ("spec", "taints", index)
-        yield from fields.qualified_name((*path, "key"), taint.get("key") or "key")
-        yield from fields.label_value((*path, "value"), taint.get("value") or "")
-
-
-def _config(obj: Object) -> Iterator[FieldProblem]:
-    """Keys of a ConfigMap or Secret, which become file names, and the size of it all."""
-    size = 0
-    for field in ("data", "binaryData"):
-        for key, value in (obj.get(field) or {}).items():
-            size += len(value.encode())
-            yield from fields.config_key((field, key), key)
-            if field == "binaryData" or obj["kind"] == "Secret":
-                yield from _base64((field, key), value)
-    for key in (obj.get("data") or {}).keys() & (obj.get("binaryData") or {}).keys():
-        yield invalid(("data", key), key, "duplicate of key present in binaryData")
-    if size > _CONFIG_MAX:
-        text = f"Too long: may not be more than {_CONFIG_MAX} bytes"
-        yield FieldProblem(("data",), text, None, "FieldValueTooLong")
-
-
-def _base64(path: Path, text: str) -> Iterator[FieldProblem]:
-    """Bytes as JSON has them; line breaks may stand anywhere in them."""
-    try:
-        base64.b64decode(text.translate(_NO_LINE_BREAKS), validate=True)
-    except ValueError:
-        hint = "write plain text in stringData" if path[0] == "data" else None
-        yield invalid(path, text, "illegal base64 data", hint)
-
-
-_NAME_RULES: dict[str, Callable[[Path, str], Iterator[FieldProblem]]] = {
-    "Namespace": fields.dns_label,
-    "Service": fields.dns_1035_label,
-}
-
-_BY_KIND: dict[str, _Rules] = {
-    "ConfigMap": _config,
-    "ControllerRevision": validate_workload.controller_revision,
-    "DaemonSet": validate_workload.daemon_set,
-    "Deployment": validate_workload.deployment,
-    "EndpointSlice": validate_network.endpoint_slice,
-    "Endpoints": validate_network.endpoints,
-    "Ingress": validate_network.ingress,
-    "Node": _node,
-    "Pod": validate_pod.pod,
-    "ReplicaSet": validate_workload.replica_set,
-    "Secret": _config,
-    "Service": validate_service.service,
-    "ServiceCIDR": validate_network.service_cidr,
-    "StatefulSet": validate_workload.stateful_set,
-}

@@ -6,14 +6,12 @@ import copy
 from collections.abc import Iterator, Sequence
 
 from netlab.errors import BadRequest
-from netlab.objects import meta, schema
-from netlab.objects.defaults import apply_defaults
+from netlab.objects import meta, schema, strategies
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, forbidden
-from netlab.objects.validate_status import status
-from netlab.objects.validation import unique, validate, validate_update
-from netlab.store import failures, service
+from netlab.objects.validation import unique, validate, validate_status, validate_update
+from netlab.store import failures
 
 # An API server does not tell an empty one from none; kubectl diff sends some that are empty.
 _OMITTED_IF_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -41,8 +39,7 @@ def kind_named(name: str) -> Kind:
 def decoded(kind: Kind, obj: Object) -> Object:
     """The caller's object as a copy of our own: no nulls, no unknown fields, sound types.
 
-    Nulls stay within the data of a ControllerRevision, which is opaque here: a client compares
-    it with its own byte for byte.
+    Nulls stay within a field that is opaque here, as the data of a ControllerRevision is.
     """
     obj = {**obj, "metadata": obj.get("metadata", {})}
     if not isinstance(obj["metadata"], dict):
@@ -56,16 +53,17 @@ def decoded(kind: Kind, obj: Object) -> Object:
     for field in _OMITTED_IF_EMPTY:
         if not own["metadata"].get(field, True):
             del own["metadata"][field]
-    if kind.kind == "ControllerRevision" and obj.get("data") is not None:
-        own["data"] = copy.deepcopy(obj["data"])
+    for field in kind.opaque:
+        if obj.get(field) is not None:
+            own[field] = copy.deepcopy(obj[field])
     return own
 
 
-def default(kind: Kind, new: Object, old: Object | None) -> None:
+def default(new: Object, old: Object | None) -> None:
     """Fill, in place, what the client left out."""
-    apply_defaults(new)
-    if kind.kind == "Service":
-        service.inherit(new, old)
+    strategy = strategies.of(new)
+    strategy.default(new)
+    strategy.settle(new, old)
 
 
 def refuse(kind: Kind, obj: Object, problems: Sequence[FieldProblem]) -> None:
@@ -86,7 +84,7 @@ def check(kind: Kind, new: Object, old: Object | None) -> None:
 
 def check_status(kind: Kind, new: Object) -> None:
     """Raise `Invalid` with all that is wrong with a status."""
-    refuse(kind, new, list(status(new)))
+    refuse(kind, new, validate_status(new))
 
 
 def _late_finalizers(new: Object, old: Object) -> Iterator[FieldProblem]:

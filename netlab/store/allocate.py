@@ -18,8 +18,12 @@ from netlab.errors import ApiError
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, invalid
+from netlab.objects.service_updates import (
+    needs_cluster_ip,
+    needs_health_check_port,
+    needs_node_ports,
+)
 from netlab.store import ip_families
-from netlab.store.service import needs_cluster_ip, needs_health_check_port, needs_node_ports
 
 NODE_PORTS = range(30000, 32768)
 

@@ -28,23 +28,6 @@ def is_headless(spec: Spec) -> bool:
     return bool(spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [""])[0] == "None")
 
 
-def gather_cluster_ips(spec: Spec, old: Spec) -> None:
-    """Make `clusterIPs` and `clusterIP` agree where a client wrote only one of them.
-
-    `old` is the spec that is being replaced, {} on create.
-    """
-    several = [address for address in spec.pop("clusterIPs", None) or [] if address]
-    if several:
-        spec["clusterIPs"] = several
-    single = spec.get("clusterIP")
-    if several and several != old.get("clusterIPs"):
-        spec.setdefault("clusterIP", several[0])
-    elif single != old.get("clusterIP"):
-        spec.pop("clusterIPs", None)
-        if single:
-            spec["clusterIPs"] = [single]
-
-
 def fill(spec: Spec, old: Spec | None, configured: Sequence[str]) -> list[FieldProblem]:
     """Fill policy and families, in place; `configured` are the cluster's, the default first."""
     if old is not None and _is_settled(spec, old):

@@ -23,7 +23,15 @@ from netlab.objects.numbers import whole
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
 from netlab.objects.watch import Event, ObjectList
-from netlab.store import admission, binding, deletion, failures, identity, managed_fields, strategy
+from netlab.store import (
+    admission,
+    binding,
+    deletion,
+    failures,
+    identity,
+    managed_fields,
+    preparation,
+)
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges
 from netlab.store.deletion import Propagation
@@ -168,10 +176,10 @@ class Registry:
         self, kind: Kind, obj: Object, dry_run: bool, managers: Managers | None = None
     ) -> Object:
         new = admission.decoded(kind, obj)
-        strategy.prepare_create(kind, new, self._now())
+        preparation.prepare_create(kind, new, self._now())
         if managers:
             new["metadata"]["managedFields"] = managers
-        admission.default(kind, new, None)
+        admission.default(new, None)
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
         claim = self._claim(kind, new, None)
@@ -219,13 +227,13 @@ class Registry:
             raise failures.unknown_kind()
         identity.check_version(kind, new, old)
         said = managed_fields.take(new)
-        strategy.prepare_update(kind, new, old, subresource)
+        preparation.prepare_update(kind, new, old, subresource)
         if subresource == "binding":
             binding.bind(new, old, self._now())
         elif subresource == "status":
             admission.check_status(kind, new)
         else:
-            admission.default(kind, new, old)
+            admission.default(new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
         if change.managers is None:
@@ -234,7 +242,7 @@ class Registry:
             new["metadata"]["managedFields"] = change.managers
         if new == old:
             return old
-        strategy.count_generation(kind, new, old, subresource)
+        preparation.count_generation(kind, new, old, subresource)
         if change.dry_run:
             return new
         return self._write_or_end(new, old, claim)

@@ -20,7 +20,7 @@ from netlab.cli.objects import (
 )
 from netlab.cli.verbs import VERBS, resolve
 from netlab.errors import UsageError
-from netlab.objects import defaults, validation
+from netlab.objects import strategies, validation
 from netlab.objects.meta import Object
 
 Capture = pytest.CaptureFixture[str]
@@ -36,7 +36,7 @@ def sound(make: Callable[[argparse.Namespace], Object], line: str) -> dict[str, 
     """The object, of which a server would approve."""
     made = make(parsed(line))
     whole = copy.deepcopy(made)
-    defaults.apply_defaults(whole)
+    strategies.apply_defaults(whole)
     assert validation.validate(whole) == []
     return made
 

@@ -13,7 +13,7 @@ from netlab.cli.objects import expose_
 from netlab.cli.pods import run_
 from netlab.cli.verbs import VERBS
 from netlab.errors import UsageError
-from netlab.objects import defaults, validation
+from netlab.objects import strategies, validation
 
 
 def parsed(verb: str, line: str) -> argparse.Namespace:
@@ -25,7 +25,7 @@ def parsed(verb: str, line: str) -> argparse.Namespace:
 def pod(line: str) -> dict[str, Any]:
     made = run_.pod_object(parsed("run", line))
     whole = copy.deepcopy(made)
-    defaults.apply_defaults(whole)
+    strategies.apply_defaults(whole)
     assert validation.validate(whole) == []
     return made
 

@@ -2,7 +2,7 @@ from copy import deepcopy
 
 import pytest
 
-from netlab.objects.defaults import apply_defaults
+from netlab.objects.strategies import apply_defaults
 
 
 def filled(kind, spec=None, **fields):

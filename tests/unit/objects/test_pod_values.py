@@ -2,7 +2,7 @@
 
 import pytest
 
-from netlab.objects.defaults import apply_defaults
+from netlab.objects.strategies import apply_defaults
 from netlab.objects.validation import validate
 
 CONTAINER = {"name": "c", "image": "i"}

@@ -1,6 +1,6 @@
 import pytest
 
-from netlab.objects.validate_status import status
+from netlab.objects.validation import validate_status as status
 
 
 def ingress(**entry):

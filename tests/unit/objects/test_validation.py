@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netlab.objects.defaults import apply_defaults
 from netlab.objects.kinds import KINDS
+from netlab.objects.strategies import apply_defaults
 from netlab.objects.validation import validate, validate_update
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.validate_service import EXTERNAL_TYPES
-from netlab.store.ip_families import gather_cluster_ips
 
 Spec = dict[str, Any]
 
@@ -35,7 +34,7 @@ def inherit(new: Object, old: Object | None) -> None:
     if old is not None:
         _keep_allocated(spec, before)
         _drop_unneeded(spec, before)
-    gather_cluster_ips(spec, before)
+    _gather_cluster_ips(spec, before)
 
 
 def _keep_allocated(spec: Spec, old: Spec) -> None:
@@ -90,3 +89,17 @@ def _same_node_ports(spec: Spec, old: Spec) -> bool:
 
 def _node_ports(spec: Spec) -> set[int]:
     return {port["nodePort"] for port in spec.get("ports") or [] if port.get("nodePort")}
+
+
+def _gather_cluster_ips(spec: Spec, old: Spec) -> None:
+    """Make `clusterIPs` and `clusterIP` agree where a client wrote only one of them."""
+    several = [address for address in spec.pop("clusterIPs", None) or [] if address]
+    if several:
+        spec["clusterIPs"] = several
+    single = spec.get("clusterIP")
+    if several and several != old.get("clusterIPs"):
+        spec.setdefault("clusterIP", several[0])
+    elif single != old.get("clusterIP"):
+        spec.pop("clusterIPs", None)
+        if single:
+            spec["clusterIPs"] = [single]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import uuid
 from typing import Any
 
 from netlab.errors import BadRequest
-from netlab.objects import meta, names
+from netlab.objects import names, strategies
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.objects.schema import strip_nulls
@@ -15,21 +16,6 @@ from netlab.objects.schema import strip_nulls
 SUFFIX_LENGTH = 5
 _BASE_MAX = names.DNS_LABEL_MAX - SUFFIX_LENGTH
 
-# Kinds whose metadata.generation counts changes of spec. Services and Nodes have none.
-_GENERATION = frozenset(
-    ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Ingress", "EndpointSlice", "Pod")
-)
-_FIRST_STATUS: dict[str, dict[str, Any]] = {
-    "Namespace": {"phase": "Active"},
-    "Service": {"loadBalancer": {}},
-    "Ingress": {"loadBalancer": {}},
-    "ReplicaSet": {"replicas": 0},
-    "StatefulSet": {"replicas": 0},
-    "DaemonSet": {
-        "currentNumberScheduled": 0, "desiredNumberScheduled": 0,
-        "numberMisscheduled": 0, "numberReady": 0,
-    },
-}  # fmt: skip
 # What a client can neither set nor change.
 _SYSTEM_FIELDS = (
     "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
@@ -47,9 +33,10 @@ def prepare_create(kind: Kind, obj: Object, now: str) -> None:
     _name(metadata)
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = now
-    if kind.kind in _GENERATION:
+    if kind.counts_generation:
         metadata["generation"] = 1
     _first_status(kind, obj)
+    strategies.of(obj).prepare_create(obj)
 
 
 def _check_scope(kind: Kind, metadata: dict[str, Any]) -> None:
@@ -65,32 +52,12 @@ def _name(metadata: dict[str, Any]) -> None:
 
 
 def _first_status(kind: Kind, obj: Object) -> None:
-    if kind.kind == "Pod":
-        obj["status"] = {"phase": "Pending", "qosClass": qos_class(meta.spec(obj))}
-    elif kind.kind == "Node":
-        obj.setdefault("status", {})  # a kubelet registers its node with a status
-    elif "status" in kind.subresources:
-        obj["status"] = strip_nulls(_FIRST_STATUS.get(kind.kind, {}))
-    if kind.kind == "Namespace":
-        obj.setdefault("spec", {})["finalizers"] = ["kubernetes"]
-        labels = obj["metadata"].setdefault("labels", {})
-        labels.setdefault("kubernetes.io/metadata.name", obj["metadata"].get("name"))
-
-
-def qos_class(spec: dict[str, Any]) -> str:
-    """`BestEffort`, `Burstable` or `Guaranteed`, by the containers' requests and limits."""
-    resources = [c.get("resources") or {} for c in spec.get("containers") or []]
-    if not any(one.get("requests") or one.get("limits") for one in resources):
-        return "BestEffort"
-    return "Guaranteed" if all(_is_guaranteed(one) for one in resources) else "Burstable"
-
-
-def _is_guaranteed(resources: dict[str, Any]) -> bool:
-    limits = resources.get("limits") or {}
-    requests = resources.get("requests") or limits
-    return all(
-        limits.get(what) and limits[what] == requests.get(what) for what in ("cpu", "memory")
-    )
+    if "status" not in kind.subresources:
+        return
+    if kind.first_status is None:
+        obj.setdefault("status", {})
+    else:
+        obj["status"] = copy.deepcopy(dict(kind.first_status))
 
 
 def prepare_update(kind: Kind, new: Object, old: Object, subresource: str) -> None:
@@ -99,7 +66,7 @@ def prepare_update(kind: Kind, new: Object, old: Object, subresource: str) -> No
         _keep_all_but(new, old, _SUBRESOURCES[subresource])
     elif "status" in kind.subresources:
         _keep(new, old, ("status",))
-    if kind.kind == "Namespace" and subresource != "finalize":
+    if "finalize" in kind.subresources and subresource != "finalize":
         _keep(new, old, ("spec",))
     for field in ("selfLink", "managedFields"):
         new["metadata"].pop(field, None)
@@ -142,7 +109,7 @@ def count_generation(kind: Kind, new: Object, old: Object, subresource: str) -> 
 
     That is anything but metadata and status; binding a pod is not meant either.
     """
-    if kind.kind in _GENERATION and subresource != "binding" and _desired(new) != _desired(old):
+    if kind.counts_generation and subresource != "binding" and _desired(new) != _desired(old):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
 
 

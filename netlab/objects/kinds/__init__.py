@@ -1,0 +1,76 @@
+"""The kinds that a lab knows: what discovery lists, what paths and short names mean.
+
+A kind is a record. What everybody has to know of it is data and stands here, a module for each
+family; what one room alone does with it is a record in that room's module of the same family,
+under this one. So a client that looks a word up imports no validation, and the controller no
+descriptions; kubectl, kube-apiserver's `strategy.go` and `printers.go` are cut in the same places.
+
+To add a kind:
+
+1. Here: its `Kind` in the module of its family, in that module's `KINDS`; in `GROUPS` its group if
+   that is new; out of `own.UNSERVED` if it is there. Then `scripts/generate-schema` and
+   `scripts/generate-protobuf`, which take the structure of all kinds from Kubernetes.
+2. `objects/strategies/`: its `Strategy`: defaults, names, what is valid, what an update may change.
+   If what the schema allows is allowed, it goes among `PLAIN`.
+3. `api/printing/`: its columns. `view/describing/`: its description, and what else is to be
+   fetched for it; a kind that kubectl describes field by field goes among `PLAIN`.
+4. `tests/golden/describe/<kind>/`: an object, and what kubectl says of it.
+5. `controllers/`: who makes it true; in `runtime.CONTROLLERS`. What has rollouts also has them in
+   `cli/changes/rollouts.py`.
+
+Nothing else lists kinds. `tests/unit/objects/test_kinds.py` asks every kind for all of these.
+"""
+
+from __future__ import annotations
+
+from netlab.objects.kinds import (
+    cluster,
+    configuration,
+    events,
+    networking,
+    own,
+    pods,
+    workloads,
+)
+from netlab.objects.kinds.kind import Kind
+
+__all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find"]
+
+GROUPS = ("", "apps", "discovery.k8s.io", "networking.k8s.io", "coordination.k8s.io")
+"""The order in which discovery lists them."""
+
+_FAMILIES = (cluster, pods, networking, configuration, events, workloads)
+
+KINDS: tuple[Kind, ...] = tuple(
+    sorted(
+        (kind for family in _FAMILIES for kind in family.KINDS),
+        key=lambda kind: GROUPS.index(kind.group),
+    )
+)
+"""The kinds that are served."""
+
+BY_KIND: dict[str, Kind] = {kind.kind: kind for kind in KINDS}
+
+OWN: dict[str, Kind] = {kind.kind: kind for kind in own.KINDS}
+"""netlab's own kinds by their names."""
+
+_BY_WORD: dict[str, Kind] = {
+    word: kind
+    for kind in KINDS
+    for name in (kind.plural, kind.singular, *kind.short_names)
+    for word in (name, f"{name}.{kind.group}".rstrip("."))
+}
+
+_BY_PATH: dict[tuple[str, str, str], Kind] = {
+    (kind.group, kind.version, kind.plural): kind for kind in KINDS
+}
+
+
+def find(word: str) -> Kind | None:
+    """The kind that a user's word means: `svc`, `services`, `Service`, `deployment.apps`."""
+    return _BY_WORD.get(word.lower())
+
+
+def at_path(group: str, version: str, plural: str) -> Kind | None:
+    """The kind served at `/apis/group/version/plural` (group "" is the core group)."""
+    return _BY_PATH.get((group, version, plural))

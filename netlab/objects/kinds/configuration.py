@@ -1,0 +1,13 @@
+"""What pods are given to know, and as whom they run."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import Kind
+
+CONFIG_MAP = Kind("ConfigMap", "configmaps", short_names=("cm",))
+SECRET = Kind("Secret", "secrets", selectable=("type",))
+SERVICE_ACCOUNT = Kind(
+    "ServiceAccount", "serviceaccounts", short_names=("sa",), answers_deletion=True
+)
+
+KINDS = (CONFIG_MAP, SECRET, SERVICE_ACCOUNT)

@@ -1,0 +1,19 @@
+"""What is told of all others."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import Kind
+
+EVENT = Kind(
+    "Event",
+    "events",
+    short_names=("ev",),
+    selectable=(
+        "involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
+        "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
+        "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
+    ),
+    collected=False,
+)  # fmt: skip
+
+KINDS = (EVENT,)

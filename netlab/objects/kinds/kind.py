@@ -1,0 +1,81 @@
+"""The record that every kind has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+
+class Kind(Struct, frozen=True, eq=False):
+    """One resource of the Kubernetes API: its names, its group and version, its scope.
+
+    Two records are two kinds, however alike they are.
+    """
+
+    kind: str
+    plural: str
+    group: str = ""
+    version: str = "v1"
+    namespaced: bool = True
+    short_names: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+
+    selectable: tuple[str, ...] = ()
+    """What field selectors may ask for, besides name and namespace."""
+
+    first_status: Mapping[str, Any] | None = {}
+    """The status that a new object has, whatever its client wrote; None: the one it wrote."""
+
+    counts_generation: bool = False
+    """Whether metadata.generation counts the changes of what is desired."""
+
+    makes_pods: bool = False
+    """Whether `spec.template` is that of a pod, and `spec.selector` selects what is made of it."""
+
+    collected: bool = True
+    """Whether its objects may own or be owned."""
+
+    opaque: tuple[str, ...] = ()
+    """Fields that are kept byte for byte, null included."""
+
+    in_files: bool = True
+    """Whether somebody may write one into a file, rather than leave it to a controller."""
+
+    answers_deletion: bool = False
+    """Whether a deletion is answered with the object that there was, not with a Status."""
+
+    deprecated: str = ""
+    """The warning with which everything about it is answered."""
+
+    schema: str = "schema.json"
+    """The file, beside `objects/schema.py`, that has its structure."""
+
+    @property
+    def api_version(self) -> str:
+        """`v1` for the core group, else `group/version`."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def singular(self) -> str:
+        """The name in commands and in results: `service`."""
+        return self.kind.lower()
+
+    @property
+    def resource(self) -> str:
+        """`services` or `deployments.apps`: the resource as messages name it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, an object, or a subresource of it."""
+        parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        return "/".join(parts + [part for part in (name, subresource) if part])
+
+
+ALL = ("all",)
+"""The category of what `get all` lists."""

@@ -1,0 +1,42 @@
+"""Services, what stands behind them and what leads to them."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import ALL, Kind
+
+SERVICE = Kind(
+    "Service",
+    "services",
+    short_names=("svc",),
+    categories=ALL,
+    subresources=("status",),
+    selectable=("spec.clusterIP", "spec.type"),
+    first_status={"loadBalancer": {}},
+    answers_deletion=True,
+)
+ENDPOINTS = Kind(
+    "Endpoints",
+    "endpoints",
+    short_names=("ep",),
+    deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+)
+ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io", counts_generation=True)
+INGRESS = Kind(
+    "Ingress",
+    "ingresses",
+    "networking.k8s.io",
+    short_names=("ing",),
+    subresources=("status",),
+    first_status={"loadBalancer": {}},
+    counts_generation=True,
+)
+INGRESS_CLASS = Kind("IngressClass", "ingressclasses", "networking.k8s.io", namespaced=False)
+SERVICE_CIDR = Kind(
+    "ServiceCIDR",
+    "servicecidrs",
+    "networking.k8s.io",
+    namespaced=False,
+    subresources=("status",),
+)
+
+KINDS = (SERVICE, ENDPOINTS, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SERVICE_CIDR)

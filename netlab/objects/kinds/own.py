@@ -1,0 +1,23 @@
+"""netlab's own kinds, which stand in files and are in no API; and those that it has not."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import Kind
+
+LAB = Kind("Lab", "labs", "netlab", namespaced=False, schema="lab.schema.json")
+PATH_CHECK = Kind(
+    "PathCheck", "pathchecks", "netlab", namespaced=False, schema="pathcheck.schema.json"
+)
+
+KINDS = (LAB, PATH_CHECK)
+
+UNSERVED = frozenset({
+    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
+    "CronJob", "CSIDriver", "CustomResourceDefinition", "Gateway", "GatewayClass",
+    "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "Job", "LimitRange",
+    "MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim",
+    "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ReplicationController",
+    "ResourceQuota", "Role", "RoleBinding", "RuntimeClass", "StorageClass",
+    "ValidatingWebhookConfiguration", "VolumeAttachment",
+})  # fmt: skip
+"""Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

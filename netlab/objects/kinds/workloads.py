@@ -1,0 +1,64 @@
+"""What makes pods, and the revisions that it had."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import ALL, Kind
+
+DEPLOYMENT = Kind(
+    "Deployment",
+    "deployments",
+    "apps",
+    short_names=("deploy",),
+    categories=ALL,
+    subresources=("status", "scale"),
+    counts_generation=True,
+    makes_pods=True,
+)
+REPLICA_SET = Kind(
+    "ReplicaSet",
+    "replicasets",
+    "apps",
+    short_names=("rs",),
+    categories=ALL,
+    subresources=("status", "scale"),
+    selectable=("status.replicas",),
+    first_status={"replicas": 0},
+    counts_generation=True,
+    makes_pods=True,
+)
+STATEFUL_SET = Kind(
+    "StatefulSet",
+    "statefulsets",
+    "apps",
+    short_names=("sts",),
+    categories=ALL,
+    subresources=("status", "scale"),
+    first_status={"replicas": 0},
+    counts_generation=True,
+    makes_pods=True,
+)
+DAEMON_SET = Kind(
+    "DaemonSet",
+    "daemonsets",
+    "apps",
+    short_names=("ds",),
+    categories=ALL,
+    subresources=("status",),
+    first_status={
+        "currentNumberScheduled": 0,
+        "desiredNumberScheduled": 0,
+        "numberMisscheduled": 0,
+        "numberReady": 0,
+    },
+    counts_generation=True,
+    makes_pods=True,
+)
+CONTROLLER_REVISION = Kind(
+    "ControllerRevision",
+    "controllerrevisions",
+    "apps",
+    opaque=("data",),  # a client compares it with its own byte for byte
+    in_files=False,
+)
+
+KINDS = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION)

@@ -1,0 +1,21 @@
+"""Quality of service: which pods would go first if a node ran out of memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def qos_class(spec: dict[str, Any]) -> str:
+    """`BestEffort`, `Burstable` or `Guaranteed`, by the containers' requests and limits."""
+    resources = [c.get("resources") or {} for c in spec.get("containers") or []]
+    if not any(one.get("requests") or one.get("limits") for one in resources):
+        return "BestEffort"
+    return "Guaranteed" if all(_is_guaranteed(one) for one in resources) else "Burstable"
+
+
+def _is_guaranteed(resources: dict[str, Any]) -> bool:
+    limits = resources.get("limits") or {}
+    requests = resources.get("requests") or limits
+    return all(
+        limits.get(what) and limits[what] == requests.get(what) for what in ("cpu", "memory")
+    )

@@ -1,0 +1,184 @@
+"""How Pods are stored; what a template leaves out is filled in here as well."""
+
+from __future__ import annotations
+
+from netlab.objects import fields, meta, qos, validate_pod
+from netlab.objects.kinds.pods import POD
+from netlab.objects.meta import Object
+from netlab.objects.problems import Path, forbidden
+from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, spec_of
+
+# What an API server fills in.
+
+
+def _pod(obj: Object) -> None:
+    spec = spec_of(obj)
+    default_pod_spec(spec)
+    for container in spec.get("containers") or []:
+        resources = container["resources"]
+        if resources.get("limits"):  # what is limited but not requested is requested as limited
+            resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+
+
+def default_pod_spec(spec: Mapping) -> None:
+    """Fill what a Pod's or a template's spec leaves out."""
+    fill(
+        spec,
+        restartPolicy="Always",
+        dnsPolicy="ClusterFirst",
+        schedulerName="default-scheduler",
+        securityContext={},
+    )
+    if spec.get("terminationGracePeriodSeconds") is None:
+        spec["terminationGracePeriodSeconds"] = 30
+    if spec.get("enableServiceLinks") is None:
+        spec["enableServiceLinks"] = True
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(field) or []:
+            _container(container, bool(spec.get("hostNetwork")))
+    for volume in spec.get("volumes") or []:
+        _volume(volume)
+
+
+def _container(container: Mapping, host_network: bool) -> None:
+    fill(
+        container,
+        terminationMessagePath="/dev/termination-log",
+        terminationMessagePolicy="File",
+        imagePullPolicy=_pull_policy(container.get("image") or ""),
+        resources={},
+    )
+    for port in container.get("ports") or []:
+        fill(port, protocol="TCP")
+        if host_network and not port.get("hostPort") and "containerPort" in port:
+            port["hostPort"] = port["containerPort"]
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if container.get(name):
+            _probe(container[name])
+    for hook in (container.get("lifecycle") or {}).values():
+        _http_get(hook)
+    for variable in container.get("env") or []:
+        reference = (variable.get("valueFrom") or {}).get("fieldRef")
+        if reference:
+            fill(reference, apiVersion="v1")
+
+
+def _pull_policy(image: str) -> str:
+    """Always for the tag latest, spelled out or not; a digest or another tag need no new pull."""
+    name = image.rpartition("/")[2]
+    if "@" in name:
+        return "IfNotPresent"
+    tag = name.partition(":")[2] or "latest"
+    return "Always" if tag == "latest" else "IfNotPresent"
+
+
+def _probe(probe: Mapping) -> None:
+    for name, value in (
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ):
+        if not probe.get(name):
+            probe[name] = value
+    _http_get(probe)
+    if probe.get("grpc"):
+        probe["grpc"].setdefault("service", "")
+
+
+def _http_get(action: Mapping) -> None:
+    if action.get("httpGet"):
+        fill(action["httpGet"], path="/", scheme="HTTP")
+
+
+_MODE = 0o644
+# Volume sources with a defaultMode of their own.
+_WITH_MODE = ("configMap", "secret", "projected", "downwardAPI")
+
+
+def _volume(volume: Mapping) -> None:
+    if all(name == "name" for name in volume):
+        volume["emptyDir"] = {}
+    for name in _WITH_MODE:
+        if volume.get(name) is not None and volume[name].get("defaultMode") is None:
+            volume[name]["defaultMode"] = _MODE
+    if volume.get("hostPath"):
+        volume["hostPath"].setdefault("type", "")
+    for source in (volume.get("projected") or {}).get("sources") or []:
+        token = source.get("serviceAccountToken")
+        if token and not token.get("expirationSeconds"):
+            token["expirationSeconds"] = 3600
+
+
+# What it makes of a new one, and what it lets change.
+
+
+def _prepare(obj: Object) -> None:
+    obj["status"] = {"phase": "Pending", "qosClass": qos.qos_class(meta.spec(obj))}
+
+
+_POD_RULE = (
+    "pod updates may not change fields other than `spec.containers[*].image`,"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
+    "(only additions to existing tolerations),`spec.terminationGracePeriodSeconds` "
+    "(allow it to be set to 1 if it was previously negative)"
+)
+
+
+def _update(new: Object, old: Object) -> Problems:
+    before, after = _mutable_apart(meta.spec(old)), _mutable_apart(meta.spec(new))
+    if not before.get("nodeName"):  # the binding is an update here
+        before.pop("nodeName", None)
+        after.pop("nodeName", None)
+    if before != after:
+        yield forbidden(
+            ("spec",), _POD_RULE, f"changed: {', '.join(_changed(before, after))}; delete the pod "
+            "and create it anew"
+        )  # fmt: skip
+        return
+    kept = meta.spec(new).get("tolerations") or []
+    if any(one not in kept for one in meta.spec(old).get("tolerations") or []):
+        yield forbidden(("spec", "tolerations"), "existing toleration can not be modified except "
+                        "its tolerationSeconds")  # fmt: skip
+
+
+def _mutable_apart(spec: Mapping) -> Mapping:
+    """The spec without what an update may change."""
+    left = dict(spec)
+    for field in ("activeDeadlineSeconds", "tolerations", "ephemeralContainers"):
+        left.pop(field, None)
+    if (left.get("terminationGracePeriodSeconds") or 0) < 0:
+        left["terminationGracePeriodSeconds"] = 1
+    for field in ("containers", "initContainers"):
+        if left.get(field):
+            left[field] = [{**container, "image": ""} for container in left[field]]
+    return left
+
+
+def _changed(before: Mapping, after: Mapping) -> list[str]:
+    return sorted(
+        f"spec.{name}" for name in {*before, *after} if before.get(name) != after.get(name)
+    )
+
+
+def _status(path: Path, found: Mapping) -> Problems:
+    """Addresses and containers, which a kubelet that restarts goes on with."""
+    for field in ("hostIP", "podIP"):
+        if found.get(field):
+            yield from fields.address((*path, field), found[field])
+        for index, entry in enumerate(found.get(f"{field}s") or []):
+            yield from fields.address((*path, f"{field}s", index), entry.get("ip") or "")
+    for field in ("initContainerStatuses", "containerStatuses"):
+        for index, entry in enumerate(found.get(field) or []):
+            yield from fields.given((*path, field, index), entry, "name")
+
+
+STRATEGIES = {
+    POD: Strategy(
+        default=_pod,
+        prepare_create=_prepare,
+        validate=validate_pod.pod,
+        validate_update=_update,
+        validate_status=_status,
+    ),
+}

@@ -1,0 +1,123 @@
+"""How Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions are stored."""
+
+from __future__ import annotations
+
+from netlab.objects import meta, validate_workload
+from netlab.objects.kinds.workloads import (
+    CONTROLLER_REVISION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
+from netlab.objects.meta import Object
+from netlab.objects.problems import forbidden
+from netlab.objects.strategies.pods import default_pod_spec
+from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, keeps, spec_of
+
+_STATEFUL_SET_FIELDS = (
+    "replicas",
+    "ordinals",
+    "template",
+    "updateStrategy",
+    "revisionHistoryLimit",
+    "persistentVolumeClaimRetentionPolicy",
+    "minReadySeconds",
+)
+_STATEFUL_SET_RULE = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+    "'minReadySeconds' are forbidden"
+)
+
+
+def _template(spec: Mapping) -> None:
+    template = spec.get("template")
+    if template:
+        default_pod_spec(spec_of(template))
+
+
+def _replicas(spec: Mapping) -> None:
+    if spec.get("replicas") is None:
+        spec["replicas"] = 1
+
+
+def _replica_set(obj: Object) -> None:
+    spec = spec_of(obj)
+    _replicas(spec)
+    _template(spec)
+
+
+def _deployment(obj: Object) -> None:
+    spec = spec_of(obj)
+    _replicas(spec)
+    _template(spec)
+    fill(spec, strategy={})
+    fill(spec["strategy"], type="RollingUpdate")
+    if spec["strategy"]["type"] == "RollingUpdate":
+        fill(spec["strategy"], rollingUpdate={})
+        fill(spec["strategy"]["rollingUpdate"], maxSurge="25%", maxUnavailable="25%")
+    fill(spec, revisionHistoryLimit=10, progressDeadlineSeconds=600)
+
+
+def _stateful_set(obj: Object) -> None:
+    spec = spec_of(obj)
+    _replicas(spec)
+    _template(spec)
+    fill(spec, podManagementPolicy="OrderedReady", updateStrategy={}, revisionHistoryLimit=10)
+    fill(spec["updateStrategy"], type="RollingUpdate")
+    if spec["updateStrategy"]["type"] == "RollingUpdate":
+        fill(spec["updateStrategy"], rollingUpdate={"partition": 0})
+    fill(spec, persistentVolumeClaimRetentionPolicy={})
+    fill(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
+
+
+def _stateful_set_update(new: Object, old: Object) -> Problems:
+    was, wanted = meta.spec(old), meta.spec(new)
+    fixed = {*wanted, *was}.difference(_STATEFUL_SET_FIELDS)
+    if any(wanted.get(name) != was.get(name) for name in fixed):
+        yield forbidden(("spec",), _STATEFUL_SET_RULE)
+
+
+def _daemon_set(obj: Object) -> None:
+    spec = spec_of(obj)
+    _template(spec)
+    fill(spec, updateStrategy={}, revisionHistoryLimit=10)
+    fill(spec["updateStrategy"], type="RollingUpdate")
+    if spec["updateStrategy"]["type"] == "RollingUpdate":
+        fill(spec["updateStrategy"], rollingUpdate={})
+        fill(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
+
+
+def _controller_revision(obj: Object) -> None:
+    if obj.get("revision") is None:
+        obj["revision"] = 0
+
+
+STRATEGIES = {
+    DEPLOYMENT: Strategy(
+        default=_deployment,
+        validate=validate_workload.deployment,
+        validate_update=keeps("spec", "selector"),
+    ),
+    REPLICA_SET: Strategy(
+        default=_replica_set,
+        validate=validate_workload.replica_set,
+        validate_update=keeps("spec", "selector"),
+    ),
+    STATEFUL_SET: Strategy(
+        default=_stateful_set,
+        validate=validate_workload.stateful_set,
+        validate_update=_stateful_set_update,
+    ),
+    DAEMON_SET: Strategy(
+        default=_daemon_set,
+        validate=validate_workload.daemon_set,
+        validate_update=keeps("spec", "selector"),
+    ),
+    CONTROLLER_REVISION: Strategy(
+        default=_controller_revision,
+        validate=validate_workload.controller_revision,
+        validate_update=keeps("data"),
+    ),
+}
