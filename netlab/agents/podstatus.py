@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.qos import qos_class
 
 
 class ContainerState(Struct):
@@ -185,7 +186,7 @@ def compute(
         "startTime": meta.status(pod).get("startTime") or now,
         "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
-        "qosClass": qos_class(pod),
+        "qosClass": qos_class(meta.spec(pod)),
     }
 
 
@@ -206,19 +207,6 @@ def _gates_unmet(gates: Sequence[str]) -> dict[str, str]:
         f'corresponding condition of pod readiness gate "{gate}" does not exist.' for gate in gates
     )
     return {"reason": "ReadinessGatesNotReady", "message": text}
-
-
-def qos_class(pod: Object) -> str:
-    """Guaranteed when every container's limits equal its requests, BestEffort without any."""
-    resources = [c.get("resources") or {} for c in meta.spec(pod).get("containers") or []]
-    if not any(r.get("limits") or r.get("requests") for r in resources):
-        return "BestEffort"
-    whole = all(
-        {"cpu", "memory"} <= set(r.get("limits") or {})
-        and (r.get("requests") or r["limits"]) == r["limits"]
-        for r in resources
-    )
-    return "Guaranteed" if whole else "Burstable"
 
 
 def _uninitialized(names: Sequence[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 import pytest
 
-from netlab.agents.podstatus import ContainerState, compute, phase, qos_class
+from netlab.agents.podstatus import ContainerState, compute, phase
+from netlab.objects.qos import qos_class
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z"
 
@@ -75,7 +76,7 @@ def test_a_crash_loop_remembers_how_it_ended():
 
 def test_qos_classes():
     def of(resources):
-        return qos_class({"spec": {"containers": [{"resources": resources}]}})
+        return qos_class({"containers": [{"resources": resources}]})
 
     both = {"cpu": "1", "memory": "1Gi"}
     assert of({}) == "BestEffort"
