@@ -12,7 +12,7 @@ from hypothesis import settings
 NOT_SLOW = "not slow"
 
 # An example takes as long as it does: a busy machine is nobody's mistake.
-settings.register_profile("netlab")
+settings.register_profile("netlab", deadline=None)
 settings.load_profile("netlab")
 
 
