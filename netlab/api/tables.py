@@ -11,28 +11,19 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from netlab.api.printing import cluster, networking, pods, workloads
-from netlab.api.printing.cells import AGE, NAME, Cell, Column, Printer, Since, age
-from netlab.objects.meta import Object, name
-
-
-def _name_and_age(obj: Object) -> list[Cell]:
-    return [name(obj), age(obj)]
-
-
-_FALLBACK = Printer((NAME, AGE), _name_and_age)
+from netlab.api.printing import PRINTERS, workloads
+from netlab.api.printing.cells import Cell, Column, Printer, Since
+from netlab.objects.meta import Object
 
 _PRINTERS: dict[str, Printer] = {
-    "Pod": pods.POD,
-    **workloads.PRINTERS,
-    **networking.PRINTERS,
-    **cluster.PRINTERS,
+    **{kind.kind: printer for kind, printer in PRINTERS.items()},
+    "Scale": workloads.SCALE,
 }
 
 
 def printer(kind: str) -> Printer:
-    """How objects of a kind print; NAME and AGE for a kind that has no columns of its own."""
-    return _PRINTERS.get(kind, _FALLBACK)
+    """How objects of a kind print."""
+    return _PRINTERS[kind]
 
 
 def columns(kind: str) -> tuple[Column, ...]:

@@ -19,6 +19,14 @@ from netlab.api.printing.cells import (
     host_port,
     wide,
 )
+from netlab.objects.kinds.networking import (
+    ENDPOINT_SLICE,
+    ENDPOINTS,
+    INGRESS,
+    INGRESS_CLASS,
+    SERVICE,
+    SERVICE_CIDR,
+)
 from netlab.objects.meta import Object, name, spec, status
 
 
@@ -123,24 +131,24 @@ def servicecidr_cells(obj: Object) -> list[Cell]:
 
 
 PRINTERS = {
-    "Service": Printer(
+    SERVICE: Printer(
         (
             NAME, Column("Type"), Column("Cluster-IP"), Column("External-IP"), Column("Port(s)"),
             AGE, wide("Selector"),
         ),
         service_cells,
     ),
-    "Endpoints": Printer((NAME, Column("Endpoints"), AGE), endpoints_cells),
-    "EndpointSlice": Printer(
+    ENDPOINTS: Printer((NAME, Column("Endpoints"), AGE), endpoints_cells),
+    ENDPOINT_SLICE: Printer(
         (NAME, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE),
         endpointslice_cells,
     ),
-    "Ingress": Printer(
+    INGRESS: Printer(
         (NAME, Column("Class"), Column("Hosts"), Column("Address"), Column("Ports"), AGE),
         ingress_cells,
     ),
-    "IngressClass": Printer(
+    INGRESS_CLASS: Printer(
         (NAME, Column("Controller"), Column("Parameters"), AGE), ingressclass_cells
     ),
-    "ServiceCIDR": Printer((NAME, Column("CIDRs"), AGE), servicecidr_cells),
+    SERVICE_CIDR: Printer((NAME, Column("CIDRs"), AGE), servicecidr_cells),
 }  # fmt: skip

@@ -19,6 +19,7 @@ from netlab.api.printing.cells import (
     age,
     wide,
 )
+from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object, condition, is_ready, is_terminating, spec, status
 from netlab.view.ages import parse_time
 
@@ -39,22 +40,6 @@ def pod_cells(pod: Object) -> list[Cell]:
         status(pod).get("nominatedNodeName") or NONE,
         _readiness_gates(pod),
     ]
-
-
-POD = Printer(
-    (
-        NAME,
-        Column("Ready"),
-        Column("Status"),
-        Column("Restarts"),
-        AGE,
-        wide("IP"),
-        wide("Node"),
-        wide("Nominated Node"),
-        wide("Readiness Gates"),
-    ),
-    pod_cells,
-)
 
 
 def pod_status(pod: Object) -> str:
@@ -188,3 +173,21 @@ def _readiness_gates(pod: Object) -> str:
         if (condition(pod, gate.get("conditionType", "")) or {}).get("status") == "True"
     )
     return f"{met}/{len(gates)}"
+
+
+PRINTERS = {
+    POD: Printer(
+        (
+            NAME,
+            Column("Ready"),
+            Column("Status"),
+            Column("Restarts"),
+            AGE,
+            wide("IP"),
+            wide("Node"),
+            wide("Nominated Node"),
+            wide("Readiness Gates"),
+        ),
+        pod_cells,
+    ),
+}

@@ -17,6 +17,13 @@ from netlab.api.printing.cells import (
     format_labels,
     wide,
 )
+from netlab.objects.kinds.workloads import (
+    CONTROLLER_REVISION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
 from netlab.objects.meta import Object, controller_of, name, spec, status
 
 
@@ -110,31 +117,32 @@ def _controller(obj: Object) -> str:
 
 _TEMPLATE = (wide("Containers"), wide("Images"))
 
+SCALE = Printer((NAME, count("Desired"), count("Available"), AGE), scale_cells)
+
 PRINTERS = {
-    "Deployment": Printer(
+    DEPLOYMENT: Printer(
         (
             NAME, Column("Ready"), count("Up-to-date"), count("Available"), AGE,
             *_TEMPLATE, wide("Selector"),
         ),
         deployment_cells,
     ),
-    "ReplicaSet": Printer(
+    REPLICA_SET: Printer(
         (
             NAME, count("Desired"), count("Current"), count("Ready"), AGE,
             *_TEMPLATE, wide("Selector"),
         ),
         replicaset_cells,
     ),
-    "Scale": Printer((NAME, count("Desired"), count("Available"), AGE), scale_cells),
-    "StatefulSet": Printer((NAME, Column("Ready"), AGE, *_TEMPLATE), statefulset_cells),
-    "DaemonSet": Printer(
+    STATEFUL_SET: Printer((NAME, Column("Ready"), AGE, *_TEMPLATE), statefulset_cells),
+    DAEMON_SET: Printer(
         (
             NAME, count("Desired"), count("Current"), count("Ready"), count("Up-to-date"),
             count("Available"), Column("Node Selector"), AGE, *_TEMPLATE, wide("Selector"),
         ),
         daemonset_cells,
     ),
-    "ControllerRevision": Printer(
+    CONTROLLER_REVISION: Printer(
         (NAME, Column("Controller"), Column("Revision"), AGE), controllerrevision_cells
     ),
 }  # fmt: skip

@@ -82,10 +82,6 @@ def test_a_scale_tells_what_is_wanted_and_what_is_there() -> None:
     assert cells(scale, NOW) == ["web", 3, 2, "67s"]
 
 
-def test_a_kind_without_columns_prints_name_and_age() -> None:
-    assert cells(obj("Widget"), NOW) == ["web", "67s"]
-
-
 # -- pods ----------------------------------------------------------------------------------
 
 TWO = {"containers": [{"name": "a"}, {"name": "b"}], "nodeName": "worker001"}
