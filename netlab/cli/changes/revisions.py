@@ -100,6 +100,6 @@ def with_cause(one: Object) -> dict[str, Any]:
 
 def template_text(of: dict[str, Any]) -> str:
     """A pod template as `describe` shows it, in kubectl's form with tabs."""
-    from netlab.view.describe_pod import template
+    from netlab.view.describing.pods import template
 
     return "\n".join(template(of))

@@ -21,8 +21,11 @@ from netlab.diagnosis.facts import Facts
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
+from netlab.objects.kinds.events import EVENT
+from netlab.objects.kinds.networking import SERVICE
 from netlab.objects.meta import Object
-from netlab.view.described import Related
+from netlab.view.describing import belonging
+from netlab.view.describing.described import Related
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Describe each object; exit 1 if something named is not there."""
-    from netlab.view.describe import describe
+    from netlab.view.describing import describe
 
     targets = options.parse_targets(arguments.targets)
     shown = failed = 0
@@ -76,9 +79,14 @@ def _objects(
 def related(client: Client, obj: Object, arguments: argparse.Namespace) -> Related:
     """What the description of `obj` tells besides it: its events, and what belongs to it."""
     about = f"involvedObject.name={meta.name(obj)},involvedObject.uid={meta.uid(obj)}"
-    events = client.list("Event", meta.namespace(obj) or None, query={"fieldSelector": about})
-    causes = _causes(client, obj, arguments) if obj["kind"] == "Service" else ()
-    return Related(time.time(), events, _belonging(client, obj), causes)
+    events = client.list(EVENT.kind, meta.namespace(obj) or None, query={"fieldSelector": about})
+    causes = _causes(client, obj, arguments) if obj["kind"] == SERVICE.kind else ()
+    beside = [
+        other
+        for wanted in belonging(obj)
+        for other in client.list(wanted.kind.kind, wanted.namespace, query=wanted.query or None)
+    ]
+    return Related(time.time(), events, beside, causes)
 
 
 def _causes(client: Client, service: Object, arguments: argparse.Namespace) -> Sequence[str]:
@@ -100,25 +108,3 @@ def _facts(client: Client, name: str | None) -> Facts:
 
     directory = paths.lab_dir(lab.choose(name))
     return diagnosing.facts(client, lab.read_lab(directory), directory)
-
-
-def _belonging(client: Client, obj: Object) -> Sequence[Object]:
-    namespace = meta.namespace(obj)
-    match obj["kind"]:
-        case "Service":
-            query = {"labelSelector": f"kubernetes.io/service-name={meta.name(obj)}"}
-            return client.list("EndpointSlice", namespace, query=query)
-        case "Node":
-            query = {"fieldSelector": f"spec.nodeName={meta.name(obj)}"}
-            return [*client.list("Pod", query=query), *_lease_of(client, obj)]
-        case "Deployment":
-            return client.list("ReplicaSet", namespace)
-        case "ReplicaSet" | "StatefulSet" | "DaemonSet":
-            return client.list("Pod", namespace)
-        case _:
-            return ()
-
-
-def _lease_of(client: Client, node: Object) -> Sequence[Object]:
-    query = {"fieldSelector": f"metadata.name={meta.name(node)}"}
-    return client.list("Lease", "kube-node-lease", query=query)

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from netlab.view.describe import describe
-from netlab.view.described import Related
+from netlab.view.describing import describe
+from netlab.view.describing.described import Related
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "describe"
 CASES = sorted(path.name for path in GOLDEN.iterdir())

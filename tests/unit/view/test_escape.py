@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from netlab.view.columns import custom_columns
-from netlab.view.describe import describe
-from netlab.view.described import Related
+from netlab.view.describing import describe
+from netlab.view.describing.described import Related
 from netlab.view.escape import escape, escape_json, escape_line, first_line
 from netlab.view.rules import Branch, Look
 from netlab.view.rules import render as tree_lines

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.objects import meta
+from netlab.objects.kinds.pods import POD
+from netlab.objects.kinds.workloads import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
 from netlab.objects.meta import Object
-from netlab.view import described
-from netlab.view.describe_pod import template
-from netlab.view.described import Lines, Related
+from netlab.view.describing import described
+from netlab.view.describing.described import Belonging, Description, Lines, Related
+from netlab.view.describing.pods import template
 
 REVISION = "deployment.kubernetes.io/revision"
 
@@ -170,3 +172,19 @@ def _phases(obj: Object, pods: Sequence[Object]) -> str:
 
 def _phase(pod: Object) -> Any:
     return meta.status(pod).get("phase")
+
+
+def _sets_beside(obj: Object) -> tuple[Belonging, ...]:
+    return (Belonging(REPLICA_SET, meta.namespace(obj)),)
+
+
+def _pods_beside(obj: Object) -> tuple[Belonging, ...]:
+    return (Belonging(POD, meta.namespace(obj)),)
+
+
+DESCRIPTIONS = {
+    DEPLOYMENT: Description(deployment, _sets_beside),
+    REPLICA_SET: Description(replica_set, _pods_beside),
+    STATEFUL_SET: Description(stateful_set, _pods_beside),
+    DAEMON_SET: Description(daemon_set, _pods_beside),
+}

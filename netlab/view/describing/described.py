@@ -5,13 +5,14 @@ Lines carry tabs between their columns; `tabs.align` spaces them out at the very
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
 
 from netlab.objects import meta
+from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.view.ages import human_duration, parse_time
 
@@ -24,8 +25,7 @@ WIDEST_ANNOTATION = 140
 class Related(Struct, frozen=True):
     """What a description tells besides the object itself.
 
-    `events` are those about the object; `objects` its EndpointSlices (of a Service), ReplicaSets
-    (of a Deployment) or Pods (of another workload, or of a Node with its Lease); `now` is
+    `events` are those about the object; `objects` those that its `Description` asks for; `now` is
     seconds since the epoch; `causes` a line for each reason why a Service fails.
     """
 
@@ -33,6 +33,21 @@ class Related(Struct, frozen=True):
     events: Sequence[Object] = ()
     objects: Sequence[Object] = ()
     causes: Sequence[str] = ()
+
+
+class Belonging(Struct, frozen=True):
+    """What to list besides an object: which kind, in which namespace (None: all), by what query."""
+
+    kind: Kind
+    namespace: str | None
+    query: dict[str, str] = {}
+
+
+class Description(Struct, frozen=True):
+    """How one kind is described: the lines, and what else of the lab they tell of."""
+
+    lines: Callable[[Object, Related], Lines]
+    belonging: Callable[[Object], Sequence[Belonging]] = lambda _: ()
 
 
 def name_lines(obj: Object) -> Lines:

@@ -1,4 +1,4 @@
-"""Services, EndpointSlices and Endpoints as `kubectl describe` shows them. Pure."""
+"""Services and what belongs to them as `kubectl describe` shows it. Pure."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlab.objects import meta
+from netlab.objects.kinds.networking import ENDPOINT_SLICE, ENDPOINTS, SERVICE, SERVICE_CIDR
 from netlab.objects.meta import Object
-from netlab.view import described
-from netlab.view.described import Lines, Related
+from netlab.view.describing import described
+from netlab.view.describing.described import Belonging, Description, Lines, Related
 
 SHOWN = 3
 """How many endpoints of a port are named before the others are only counted."""
@@ -163,3 +164,32 @@ def _subset(subset: Mapping[str, Any]) -> Lines:
         for port in ports:
             name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
             yield f"    {name}\t{port['port']}\t{protocol}"
+
+
+def service_cidr(obj: Object, related: Related) -> Lines:
+    """A range of ClusterIPs, and whether it is in use."""
+    yield from described.head(obj)
+    yield f"CIDRs:\t{', '.join(meta.spec(obj).get('cidrs') or [])}"
+    conditions = meta.status(obj).get("conditions") or []
+    if conditions:
+        yield from ("Status:", "Conditions:")
+        yield "  Type\tStatus\tLastTransitionTime\tReason\tMessage"
+        yield "  ----\t------\t------------------\t------\t-------"
+    for entry in conditions:
+        changed = described.moment(entry.get("lastTransitionTime"))
+        why = f"{entry.get('reason', '')}\t{entry.get('message', '')}"
+        yield f"  {entry['type']}\t{entry['status']}\t{changed}\t{why}"
+    yield from described.events(related)
+
+
+def _slices(service: Object) -> tuple[Belonging, ...]:
+    query = {"labelSelector": f"kubernetes.io/service-name={meta.name(service)}"}
+    return (Belonging(ENDPOINT_SLICE, meta.namespace(service), query),)
+
+
+DESCRIPTIONS = {
+    SERVICE: Description(service, _slices),
+    ENDPOINTS: Description(endpoints_object),
+    ENDPOINT_SLICE: Description(endpoint_slice),
+    SERVICE_CIDR: Description(service_cidr),
+}

@@ -8,7 +8,7 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.view.described import Lines, moment
+from netlab.view.describing.described import Lines, moment
 
 Fields = Mapping[str, Any]
 

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from netlab.objects import meta
+from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
-from netlab.view import described
-from netlab.view.describe_container import containers, volumes
-from netlab.view.described import Lines, Related
+from netlab.objects.qos import qos_class
+from netlab.view.describing import described
+from netlab.view.describing.containers import containers, volumes
+from netlab.view.describing.described import Description, Lines, Related
 
 
 def pod(obj: Object, related: Related) -> Lines:
@@ -27,7 +29,7 @@ def pod(obj: Object, related: Related) -> Lines:
     yield from containers("Containers", spec["containers"], pod=obj)
     yield from _conditions(obj)
     yield from volumes(spec.get("volumes") or [])
-    yield f"QoS Class:\t{meta.status(obj).get('qosClass') or _quality(spec)}"
+    yield f"QoS Class:\t{meta.status(obj).get('qosClass') or qos_class(spec)}"
     yield from described.pairs("Node-Selectors", spec.get("nodeSelector") or {})
     yield from described.tolerations(spec.get("tolerations") or [])
     yield from described.events(related)
@@ -77,20 +79,6 @@ def _conditions(obj: Object) -> Lines:
         yield from (f"  {entry['type']} \t{entry['status']} " for entry in found)
 
 
-def _quality(spec: Mapping[str, Any]) -> str:
-    """The QoS class of a pod that no node has taken yet."""
-    asked = [container.get("resources") or {} for container in spec["containers"]]
-    if not any(entry.get("limits") or entry.get("requests") for entry in asked):
-        return "BestEffort"
-    wanted = {"cpu", "memory"}
-    guaranteed = all(
-        wanted <= set(entry.get("limits") or {})
-        and entry["limits"] == {**entry["limits"], **(entry.get("requests") or {})}
-        for entry in asked
-    )
-    return "Guaranteed" if guaranteed else "Burstable"
-
-
 def template(of: Mapping[str, Any]) -> Lines:
     """The pod template of a workload."""
     spec, metadata = of.get("spec") or {}, of.get("metadata") or {}
@@ -108,3 +96,6 @@ def template(of: Mapping[str, Any]) -> Lines:
         yield f"  Priority Class Name:\t{spec['priorityClassName']}"
     yield from described.pairs("  Node-Selectors", spec.get("nodeSelector") or {})
     yield from described.tolerations(spec.get("tolerations") or [], "  Tolerations")
+
+
+DESCRIPTIONS = {POD: Description(pod)}

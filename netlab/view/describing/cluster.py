@@ -1,13 +1,16 @@
-"""Nodes, Namespaces and ServiceCIDRs as `kubectl describe` shows them. Pure."""
+"""Nodes and Namespaces as `kubectl describe` shows them. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from netlab.objects import meta, quantity
+from netlab.objects.kinds import Kind
+from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
+from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
-from netlab.view import described
-from netlab.view.described import Lines, Related
+from netlab.view.describing import described
+from netlab.view.describing.described import Belonging, Description, Lines, Related
 
 ROLE = "node-role.kubernetes.io/"
 
@@ -30,22 +33,6 @@ def namespace(obj: Object, related: Related) -> Lines:
     del related
     yield from described.head(obj)
     yield f"Status:\t{meta.status(obj).get('phase', '')}"
-
-
-def service_cidr(obj: Object, related: Related) -> Lines:
-    """A range of ClusterIPs, and whether it is in use."""
-    yield from described.head(obj)
-    yield f"CIDRs:\t{', '.join(meta.spec(obj).get('cidrs') or [])}"
-    conditions = meta.status(obj).get("conditions") or []
-    if conditions:
-        yield from ("Status:", "Conditions:")
-        yield "  Type\tStatus\tLastTransitionTime\tReason\tMessage"
-        yield "  ----\t------\t------------------\t------\t-------"
-    for entry in conditions:
-        changed = described.moment(entry.get("lastTransitionTime"))
-        why = f"{entry.get('reason', '')}\t{entry.get('message', '')}"
-        yield f"  {entry['type']}\t{entry['status']}\t{changed}\t{why}"
-    yield from described.events(related)
 
 
 def node(obj: Object, related: Related) -> Lines:
@@ -81,7 +68,7 @@ def _taints(obj: Object) -> Iterator[str]:
 
 
 def _lease(related: Related) -> Lines:
-    for lease in _of_kind("Lease", related):
+    for lease in _of_kind(LEASE, related):
         spec = meta.spec(lease)
         yield "Lease:"
         yield f"  HolderIdentity:\t{spec.get('holderIdentity') or '<unset>'}"
@@ -89,8 +76,8 @@ def _lease(related: Related) -> Lines:
             yield f"  {title}:\t{described.moment(spec[field]) if field in spec else '<unset>'}"
 
 
-def _of_kind(kind: str, related: Related) -> list[Object]:
-    return [obj for obj in related.objects if obj["kind"] == kind]
+def _of_kind(kind: Kind, related: Related) -> list[Object]:
+    return [obj for obj in related.objects if obj["kind"] == kind.kind]
 
 
 def _conditions(obj: Object) -> Lines:
@@ -134,7 +121,7 @@ _COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("li
 
 def _pods(obj: Object, related: Related) -> Lines:
     over = ("Succeeded", "Failed")
-    there = _of_kind("Pod", related)
+    there = _of_kind(POD, related)
     pods = [pod for pod in there if meta.status(pod).get("phase") not in over]
     whole = meta.status(obj).get("allocatable") or {}
     yield f"Non-terminated Pods:\t({len(pods)} in total)"
@@ -168,3 +155,17 @@ def _share(pods: Sequence[Object], what: str, name: str, whole: Mapping[str, obj
         if name in (asked := (container.get("resources") or {}).get(what) or {})
     )
     return f"{amount} ({quantity.per_cent(amount, whole.get(name))}%)"
+
+
+def _of_node(node: Object) -> tuple[Belonging, ...]:
+    name = meta.name(node)
+    return (
+        Belonging(POD, None, {"fieldSelector": f"spec.nodeName={name}"}),
+        Belonging(LEASE, "kube-node-lease", {"fieldSelector": f"metadata.name={name}"}),
+    )
+
+
+DESCRIPTIONS = {
+    NAMESPACE: Description(namespace),
+    NODE: Description(node, _of_node),
+}

@@ -1,56 +1,17 @@
-"""What holds data, and a plain view of every kind that has none of its own. Pure."""
+"""A view of any object, field by field, as `kubectl describe` shows the kinds it does not know."""
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from netlab.objects.meta import Object
-from netlab.view import described
-from netlab.view.described import Lines, Related
+from netlab.view.describing import described
+from netlab.view.describing.described import Lines, Related
 
 _ACRONYMS = frozenset({"api", "url", "uid", "osb", "guid"})
 _SHOWN_ABOVE = frozenset({"name", "namespace", "labels", "annotations", "managedFields"})
-
-
-def config_map(obj: Object, related: Related) -> Lines:
-    """A ConfigMap with all it holds."""
-    yield from described.head(obj)
-    yield from ("", "Data", "====")
-    for name, value in sorted((obj.get("data") or {}).items()):
-        yield from (f"{name}:", "----", *str(value).split("\n"), "")
-    yield from ("", "BinaryData", "====")
-    for name, value in sorted((obj.get("binaryData") or {}).items()):
-        yield f"{name}: {_size(value)} bytes"
-    yield ""
-    yield from described.events(related)
-
-
-def secret(obj: Object, related: Related) -> Lines:
-    """A Secret: how much it holds, not what."""
-    del related
-    yield from described.head(obj)
-    yield from ("", f"Type:\t{obj.get('type', 'Opaque')}", "", "Data", "====")
-    for name, value in sorted((obj.get("data") or {}).items()):
-        yield f"{name}:\t{_size(value)} bytes"
-
-
-def service_account(obj: Object, related: Related) -> Lines:
-    """A ServiceAccount; tokens are made when asked for, and listed nowhere."""
-    yield from described.head(obj)
-    for heading, field in (
-        ("Image pull secrets", "imagePullSecrets"),
-        ("Mountable secrets", "secrets"),
-    ):
-        yield from described.listed(heading, [one["name"] for one in obj.get(field) or []])
-    yield "Tokens:\t<none>"
-    yield from described.events(related)
-
-
-def _size(encoded: str) -> int:
-    return len(base64.b64decode(encoded))
 
 
 def anything(obj: Object, related: Related) -> Lines:

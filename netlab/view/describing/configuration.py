@@ -1,0 +1,55 @@
+"""ConfigMaps, Secrets and ServiceAccounts as `kubectl describe` shows them. Pure."""
+
+from __future__ import annotations
+
+import base64
+
+from netlab.objects.kinds.configuration import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
+from netlab.objects.meta import Object
+from netlab.view.describing import described
+from netlab.view.describing.described import Description, Lines, Related
+
+
+def config_map(obj: Object, related: Related) -> Lines:
+    """A ConfigMap with all it holds."""
+    yield from described.head(obj)
+    yield from ("", "Data", "====")
+    for name, value in sorted((obj.get("data") or {}).items()):
+        yield from (f"{name}:", "----", *str(value).split("\n"), "")
+    yield from ("", "BinaryData", "====")
+    for name, value in sorted((obj.get("binaryData") or {}).items()):
+        yield f"{name}: {_size(value)} bytes"
+    yield ""
+    yield from described.events(related)
+
+
+def secret(obj: Object, related: Related) -> Lines:
+    """A Secret: how much it holds, not what."""
+    del related
+    yield from described.head(obj)
+    yield from ("", f"Type:\t{obj.get('type', 'Opaque')}", "", "Data", "====")
+    for name, value in sorted((obj.get("data") or {}).items()):
+        yield f"{name}:\t{_size(value)} bytes"
+
+
+def service_account(obj: Object, related: Related) -> Lines:
+    """A ServiceAccount; tokens are made when asked for, and listed nowhere."""
+    yield from described.head(obj)
+    for heading, field in (
+        ("Image pull secrets", "imagePullSecrets"),
+        ("Mountable secrets", "secrets"),
+    ):
+        yield from described.listed(heading, [one["name"] for one in obj.get(field) or []])
+    yield "Tokens:\t<none>"
+    yield from described.events(related)
+
+
+def _size(encoded: str) -> int:
+    return len(base64.b64decode(encoded))
+
+
+DESCRIPTIONS = {
+    CONFIG_MAP: Description(config_map),
+    SECRET: Description(secret),
+    SERVICE_ACCOUNT: Description(service_account),
+}
