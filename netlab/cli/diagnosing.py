@@ -11,10 +11,11 @@ from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Facts, Listeners, ListeningSocket
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.kinds import KINDS
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 
-_WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+_WORKLOADS = tuple(kind.kind for kind in KINDS if kind.makes_pods)
 NARROWEST = 40
 
 
@@ -25,7 +26,9 @@ def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False
         pods=client.list("Pod"),
         slices=client.list("EndpointSlice"),
         nodes=client.list("Node"),
-        workloads=[obj for kind in _WORKLOADS for obj in _with_kind(client, kind)],
+        workloads=[
+            obj for kind in KINDS if kind.makes_pods for obj in _with_kind(client, kind.kind)
+        ],
         events=client.list("Event", query={"fieldSelector": "type=Warning"}),
         listeners=_seen(lab, directory) if os.geteuid() == 0 else _built_in,
         has_pool=bool(lab.load_balancer_pools),

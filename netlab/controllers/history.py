@@ -13,10 +13,11 @@ from typing import Any
 from netlab.client.informer import Informers
 from netlab.errors import AlreadyExists, NotFound
 from netlab.objects import meta, names
+from netlab.objects.kinds.workloads import CONTROLLER_REVISION
 from netlab.objects.meta import Object
 from netlab.objects.schema import strip_nulls
 
-KIND = "ControllerRevision"
+KIND = CONTROLLER_REVISION.kind
 LABEL = "controller-revision-hash"
 """On pods: which revision's template they were made from. DaemonSets' revisions have it too."""
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.kinds.workloads import REPLICA_SET
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.meta import Object
 from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
@@ -267,7 +268,7 @@ def pods_of(deployment: str, namespace: str, world: World) -> set[str]:
     found = set()
     for key, pod in world.pods.items():
         owner = meta.controller_of(pod)
-        if meta.namespace(pod) == namespace and owner and owner.get("kind") == "ReplicaSet":
+        if meta.namespace(pod) == namespace and owner and owner.get("kind") == REPLICA_SET.kind:
             suffix = meta.labels(pod).get("pod-template-hash", "")
             if owner["name"] == f"{deployment}-{suffix}":
                 found.add(key)

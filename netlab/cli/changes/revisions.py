@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from netlab.cli.changes.rolling import HINT
+from netlab.cli.changes.rollouts import HINT, ROLLOUTS
 from netlab.client.sync import Client
 from netlab.controllers import history, rollout
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
+from netlab.objects.kinds.workloads import REPLICA_SET
 from netlab.objects.meta import Object
 
 CAUSE = "kubernetes.io/change-cause"
@@ -21,22 +22,17 @@ CAUSE = "kubernetes.io/change-cause"
 Revisions = dict[int, Object]
 """What keeps each revision, by its number, the oldest first."""
 
-_KEPT_BY = {
-    "Deployment": "ReplicaSet",
-    "DaemonSet": history.KIND,
-    "StatefulSet": history.KIND,
-}
-
 
 def of(client: Client, obj: Object, refusal: str = "no history viewer") -> Revisions:
     """The revisions of a workload; `UsageError` (`refusal` …) for a kind that has none."""
     kind = BY_KIND[obj["kind"]]
-    kept_by = _KEPT_BY.get(kind.kind)
-    if kept_by is None:
+    rollout = ROLLOUTS.get(kind)
+    if rollout is None:
         subject = f"{kind.kind}.{kind.group}".rstrip(".")
         raise UsageError(f'{refusal} has been implemented for "{subject}"', hint=HINT)
-    owned = client.list(kept_by, meta.namespace(obj))
-    named = {"apiVersion": BY_KIND[kept_by].api_version, "kind": kept_by}
+    kept_by = rollout.kept_by
+    owned = client.list(kept_by.kind, meta.namespace(obj))
+    named = {"apiVersion": kept_by.api_version, "kind": kept_by.kind}
     uid = meta.uid(obj)
     return by_number(
         {**named, **one} for one in owned if (meta.controller_of(one) or {}).get("uid") == uid
@@ -55,7 +51,7 @@ def number_of(one: Object) -> int:
 
 
 def _is_set(one: Object) -> bool:
-    return bool(one["kind"] == "ReplicaSet")
+    return bool(one["kind"] == REPLICA_SET.kind)
 
 
 def find(revisions: Revisions, number: int, refusal: str) -> Object:

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from netlab.cli import options, results, selection
 from netlab.cli.changes import patching
+from netlab.cli.changes.rollouts import PAUSABLE
 from netlab.errors import NetlabError
 from netlab.objects import meta
-from netlab.objects.kinds import BY_KIND
+from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 
 
@@ -21,9 +22,9 @@ class Step(Struct, frozen=True):
 
     patch: dict[str, Any]
     done: str
-    kinds: Sequence[str]
+    kinds: Sequence[Kind]
     if_paused: bool
-    """Refused of a Deployment that is paused (True) or that is not (False)."""
+    """Refused of what is paused (True) or of what is not (False)."""
 
     refusal: str
     gerund: str
@@ -52,8 +53,9 @@ def take(arguments: argparse.Namespace, step: Step) -> int:
 
 def check(obj: Object, step: Step) -> None:
     """Raise if the step makes no sense for the object as it is."""
-    subject = f'{BY_KIND[obj["kind"]].resource} "{meta.name(obj)}"'
-    if obj["kind"] not in step.kinds:
+    kind = BY_KIND[obj["kind"]]
+    subject = f'{kind.resource} "{meta.name(obj)}"'
+    if kind not in step.kinds:
         raise NetlabError(f"{subject} {step.gerund} is not supported")
-    if obj["kind"] == "Deployment" and bool(meta.spec(obj).get("paused")) == step.if_paused:
+    if kind in PAUSABLE and bool(meta.spec(obj).get("paused")) == step.if_paused:
         raise NetlabError(f"{subject} {step.refusal}")

@@ -11,6 +11,7 @@ import time
 
 from netlab.cli.changes import rollout_change
 from netlab.cli.changes.rollout_change import Step
+from netlab.cli.changes.rollouts import ROLLOUTS
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 
@@ -32,7 +33,7 @@ def step(now: str) -> Step:
     return Step(
         patch={"spec": {"template": {"metadata": metadata}}},
         done="restarted",
-        kinds=("Deployment", "StatefulSet", "DaemonSet"),
+        kinds=tuple(ROLLOUTS),
         if_paused=True,
         refusal="can't restart paused deployment (run rollout resume first)",
         gerund="restarting",

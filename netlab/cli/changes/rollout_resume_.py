@@ -9,11 +9,12 @@ import argparse
 
 from netlab.cli.changes import rollout_change
 from netlab.cli.changes.rollout_change import Step
+from netlab.cli.changes.rollouts import PAUSABLE
 
 STEP = Step(
     patch={"spec": {"paused": None}},
     done="resumed",
-    kinds=("Deployment",),
+    kinds=PAUSABLE,
     if_paused=False,
     refusal="is not paused",
     gerund="resuming",

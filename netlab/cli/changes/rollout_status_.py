@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 from netlab.cli import options, selection, watching
-from netlab.cli.changes import rolling
+from netlab.cli.changes import rollouts
 from netlab.cli.whynot import whynot
 from netlab.client.sync import Client
 from netlab.controllers.rollout import revision
@@ -57,7 +57,7 @@ def _follow(client: Client, obj: Object, seconds: float, arguments: argparse.Nam
         if arguments.revision:
             _check_revision(now, arguments.revision)
         try:
-            state = rolling.progress(now)
+            state = rollouts.progress(now)
         except UsageError:
             raise
         except NetlabError as error:

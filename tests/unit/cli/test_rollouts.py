@@ -9,10 +9,10 @@ import pytest
 
 from netlab.cli.changes import patching, revisions, rollout_change, rollout_history_, rollout_undo_
 from netlab.cli.changes.revisions import CAUSE
-from netlab.cli.changes.rolling import RolloutProgress, progress
 from netlab.cli.changes.rollout_pause_ import STEP as PAUSE
 from netlab.cli.changes.rollout_restart_ import step as restart
 from netlab.cli.changes.rollout_resume_ import STEP as RESUME
+from netlab.cli.changes.rollouts import RolloutProgress, progress
 from netlab.controllers import history
 from netlab.errors import NetlabError, UsageError
 

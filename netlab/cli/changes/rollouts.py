@@ -1,13 +1,22 @@
-"""How far a rollout is: kubectl's words, without asking anybody."""
+"""What has rollouts, and how far one is: kubectl's words, without asking anybody."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
 
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND, Kind
+from netlab.objects.kinds.workloads import (
+    CONTROLLER_REVISION,
+    DAEMON_SET,
+    DEPLOYMENT,
+    REPLICA_SET,
+    STATEFUL_SET,
+)
 from netlab.objects.meta import Object
 
 
@@ -18,20 +27,14 @@ class RolloutProgress(Struct, frozen=True):
     done: bool = False
 
 
-def progress(obj: Object) -> RolloutProgress:
-    """How far it is. `NetlabError` for one that has failed, or that cannot be told."""
-    match obj["kind"]:
-        case "Deployment":
-            return _deployment(obj)
-        case "DaemonSet":
-            return _daemon_set(obj)
-        case "StatefulSet":
-            return _stateful_set(obj)
-        case kind:
-            raise UsageError(f"no status viewer has been implemented for {kind}", hint=HINT)
+class Rollout(Struct, frozen=True):
+    """What rollouts of one kind are to `netlab rollout`: kubectl's polymorphic helpers."""
 
+    progress: Callable[[Object], RolloutProgress]
+    kept_by: Kind
+    """The kind whose objects keep the revisions there were."""
 
-HINT = "Deployments, DaemonSets and StatefulSets have rollouts"
+    can_pause: bool = False
 
 
 def _deployment(obj: Object) -> RolloutProgress:
@@ -119,3 +122,23 @@ def _wanted(obj: Object) -> int:
 
 def _count(obj: Object, field: str) -> int:
     return int(meta.status(obj).get(field) or 0)
+
+
+ROLLOUTS = {
+    DEPLOYMENT: Rollout(_deployment, REPLICA_SET, can_pause=True),
+    DAEMON_SET: Rollout(_daemon_set, CONTROLLER_REVISION),
+    STATEFUL_SET: Rollout(_stateful_set, CONTROLLER_REVISION),
+}
+"""The kinds that have rollouts; all of them can be restarted."""
+
+PAUSABLE = tuple(kind for kind, rollout in ROLLOUTS.items() if rollout.can_pause)
+
+HINT = "Deployments, DaemonSets and StatefulSets have rollouts"
+
+
+def progress(obj: Object) -> RolloutProgress:
+    """How far it is. `NetlabError` for one that has failed, or that cannot be told."""
+    rollout = ROLLOUTS.get(BY_KIND[obj["kind"]])
+    if rollout is None:
+        raise UsageError(f"no status viewer has been implemented for {obj['kind']}", hint=HINT)
+    return rollout.progress(obj)
