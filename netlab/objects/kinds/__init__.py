@@ -18,7 +18,7 @@ To add a kind:
 5. `controllers/`: who makes it true; in `runtime.CONTROLLERS`. What has rollouts also has them in
    `cli/changes/rollouts.py`.
 
-Nothing else lists kinds. `tests/unit/objects/test_kinds.py` asks every kind for all of these.
+Nothing else lists kinds. `tests/unit/test_kinds.py` asks every kind for all of these.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from netlab.objects.kinds import Kind
 from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.events import EVENT
-from netlab.objects.kinds.networking import INGRESS, INGRESS_CLASS
 from netlab.objects.kinds.workloads import CONTROLLER_REVISION
 from netlab.objects.meta import Object
 from netlab.view import tabs
@@ -15,8 +14,8 @@ from netlab.view.describing import cluster, configuration, networking, plain, po
 from netlab.view.describing.described import Belonging, Description, Related
 from netlab.view.escape import escape
 
-PLAIN = (CONTROLLER_REVISION, EVENT, INGRESS, INGRESS_CLASS, LEASE)
-"""Kinds that are shown field by field."""
+PLAIN = (CONTROLLER_REVISION, EVENT, LEASE)
+"""Kinds that kubectl shows field by field."""
 
 DESCRIPTIONS: dict[Kind, Description] = {
     **dict.fromkeys(PLAIN, Description(plain.anything)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from netlab.objects import meta, quantity
-from netlab.objects.kinds import Kind
 from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
@@ -68,16 +67,12 @@ def _taints(obj: Object) -> Iterator[str]:
 
 
 def _lease(related: Related) -> Lines:
-    for lease in _of_kind(LEASE, related):
+    for lease in described.of_kind(LEASE, related):
         spec = meta.spec(lease)
         yield "Lease:"
         yield f"  HolderIdentity:\t{spec.get('holderIdentity') or '<unset>'}"
         for title, field in (("AcquireTime", "acquireTime"), ("RenewTime", "renewTime")):
             yield f"  {title}:\t{described.moment(spec[field]) if field in spec else '<unset>'}"
-
-
-def _of_kind(kind: Kind, related: Related) -> list[Object]:
-    return [obj for obj in related.objects if obj["kind"] == kind.kind]
 
 
 def _conditions(obj: Object) -> Lines:
@@ -121,7 +116,7 @@ _COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("li
 
 def _pods(obj: Object, related: Related) -> Lines:
     over = ("Succeeded", "Failed")
-    there = _of_kind(POD, related)
+    there = described.of_kind(POD, related)
     pods = [pod for pod in there if meta.status(pod).get("phase") not in over]
     whole = meta.status(obj).get("allocatable") or {}
     yield f"Non-terminated Pods:\t({len(pods)} in total)"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 
+from netlab.objects import meta
 from netlab.objects.kinds.configuration import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
 from netlab.objects.meta import Object
 from netlab.view.describing import described
-from netlab.view.describing.described import Description, Lines, Related
+from netlab.view.describing.described import Belonging, Description, Lines, Related
 
 
 def config_map(obj: Object, related: Related) -> Lines:
@@ -35,11 +36,14 @@ def secret(obj: Object, related: Related) -> Lines:
 def service_account(obj: Object, related: Related) -> Lines:
     """A ServiceAccount; tokens are made when asked for, and listed nowhere."""
     yield from described.head(obj)
+    there = {meta.name(one) for one in described.of_kind(SECRET, related)}
     for heading, field in (
         ("Image pull secrets", "imagePullSecrets"),
         ("Mountable secrets", "secrets"),
     ):
-        yield from described.listed(heading, [one["name"] for one in obj.get(field) or []])
+        names = [one["name"] for one in obj.get(field) or []]
+        entries = [name if name in there else f"{name} (not found)" for name in names]
+        yield from described.listed(heading, entries)
     yield "Tokens:\t<none>"
     yield from described.events(related)
 
@@ -48,8 +52,12 @@ def _size(encoded: str) -> int:
     return len(base64.b64decode(encoded))
 
 
+def _secrets(account: Object) -> tuple[Belonging, ...]:
+    return (Belonging(SECRET, meta.namespace(account)),)
+
+
 DESCRIPTIONS = {
     CONFIG_MAP: Description(config_map),
     SECRET: Description(secret),
-    SERVICE_ACCOUNT: Description(service_account),
+    SERVICE_ACCOUNT: Description(service_account, _secrets),
 }

@@ -50,6 +50,11 @@ class Description(Struct, frozen=True):
     belonging: Callable[[Object], Sequence[Belonging]] = lambda _: ()
 
 
+def of_kind(kind: Kind, related: Related) -> list[Object]:
+    """Those of the related objects that are of a kind."""
+    return [obj for obj in related.objects if obj["kind"] == kind.kind]
+
+
 def name_lines(obj: Object) -> Lines:
     """Name and, where there is one, namespace."""
     yield f"Name:\t{meta.name(obj)}"
