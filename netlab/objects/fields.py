@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -17,6 +18,14 @@ FILE_NAME_MAX = 255
 DEPTH_MAX = 64
 """Components of a path; each is made, mounted in and taken away again, and costs a while."""
 CIDR_RULE = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+QUANTITY = re.compile(
+    r"[+-]?([0-9]{1,32}\.?[0-9]{0,32}|\.[0-9]{1,32})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?"
+)
+"""An amount in a manifest: none needs more digits."""
+QUANTITY_RULE = (
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+)
 
 
 def dns_label(path: Path, text: str) -> Iterator[FieldProblem]:
@@ -200,3 +209,9 @@ def given(path: Path, mapping: Mapping[str, Any], field: str) -> Iterator[FieldP
     """`Required value` unless the field is there and not empty."""
     if mapping.get(field) in (None, ""):
         yield required((*path, field))
+
+
+def quantity(path: Path, value: Any) -> Iterator[FieldProblem]:
+    """An amount of cpu or memory, as a number or in Kubernetes' notation."""
+    if not QUANTITY.fullmatch(str(value)):
+        yield invalid(path, value, QUANTITY_RULE)

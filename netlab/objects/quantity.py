@@ -6,11 +6,8 @@ Source: k8s.io/apimachinery/pkg/api/resource, the suffixes and their canonical f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from fractions import Fraction
-from typing import Any
-
-from netlab.objects.problems import FieldProblem, Path, invalid
 
 _DECIMAL = {
     suffix: Fraction(10) ** power
@@ -22,19 +19,6 @@ _BINARY = {f"{letter}i": Fraction(1024) ** power for power, letter in enumerate(
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+))?([A-Za-z]*)")
 # Far beyond anything there is, and near enough to be counted with: 1e999999999 fills the memory.
 _LONGEST = 64
-# What a manifest may say: no amount needs more digits.
-VALID = re.compile(
-    r"[+-]?([0-9]{1,32}\.?[0-9]{0,32}|\.[0-9]{1,32})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?"
-)
-_RULE = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)
-
-
-def problems(path: Path, value: Any) -> Iterator[FieldProblem]:
-    """What is wrong with an amount in a manifest."""
-    if not VALID.fullmatch(str(value)):
-        yield invalid(path, value, _RULE)
 
 
 def parse(text: object) -> Fraction:

@@ -9,7 +9,6 @@ from netlab.objects import (
     downward,
     fields,
     names,
-    quantity,
     validate_security_context,
     validate_volumes,
 )
@@ -223,4 +222,4 @@ def _headers(path: Path, action: Mapping) -> Iterator[FieldProblem]:
 def _resources(path: Path, resources: Mapping) -> Iterator[FieldProblem]:
     for field in ("limits", "requests"):
         for name, amount in (resources.get(field) or {}).items():
-            yield from quantity.problems((*path, field, name), amount)
+            yield from fields.quantity((*path, field, name), amount)

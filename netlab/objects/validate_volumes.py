@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from netlab.objects import downward, fields, quantity
+from netlab.objects import downward, fields
 from netlab.objects.problems import (
     FieldProblem,
     Path,
@@ -83,7 +83,7 @@ def _empty_dir(path: Path, source: Mapping, _: Collection[str]) -> Iterator[Fiel
     if medium not in _MEDIA and not medium.startswith("HugePages-"):
         yield not_supported((*path, "medium"), medium, _MEDIA)
     if limit is not None:
-        yield from quantity.problems((*path, "sizeLimit"), limit)
+        yield from fields.quantity((*path, "sizeLimit"), limit)
         if str(limit).startswith("-"):
             yield forbidden(
                 (*path, "sizeLimit"), "SizeLimit field must be a valid resource quantity"

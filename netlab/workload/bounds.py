@@ -21,8 +21,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.objects import quantity
-
 MEMORY = 1 << 30
 """Bytes for a pod whose containers do not all have a limit."""
 
@@ -173,4 +171,8 @@ def _amount(holder: Mapping[str, Any], field: str, resource: str) -> int:
 
 def _bytes(asked: object) -> int:
     """A quantity as a number of bytes; 0 for none, as for one of zero or less."""
-    return max(0, min(int(quantity.parse(asked)), _MOST)) if asked is not None else 0
+    if asked is None:
+        return 0
+    from netlab.objects import quantity  # its fractions are slow to import, and few pods ask
+
+    return max(0, min(int(quantity.parse(asked)), _MOST))

@@ -1,7 +1,7 @@
 import pytest
 
+from netlab.objects.fields import QUANTITY
 from netlab.objects.numbers import whole
-from netlab.objects.quantity import VALID
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ def test_other_text(text):
 
 @pytest.mark.parametrize("text", ["1", "0.5", ".5", "1.", "+1k", "100m", "64Mi", "1e3", "1E-3"])
 def test_quantities(text):
-    assert VALID.fullmatch(text)
+    assert QUANTITY.fullmatch(text)
 
 
 @pytest.mark.parametrize(
     "text", ["", ".", "1 ", "1mi", "1e", "1e999", "٣", "9" * 5000, "0." + "0" * 99]
 )
 def test_what_is_no_quantity(text):
-    assert not VALID.fullmatch(text)
+    assert not QUANTITY.fullmatch(text)
