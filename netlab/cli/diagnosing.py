@@ -15,7 +15,6 @@ from netlab.objects.kinds import KINDS
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 
-_WORKLOADS = tuple(kind.kind for kind in KINDS if kind.makes_pods)
 NARROWEST = 40
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import capabilities
+from netlab.objects import capabilities, meta
+from netlab.objects.kinds import pod_of
 from netlab.objects.meta import Object
 
 Mapping = dict[str, Any]
@@ -23,10 +24,7 @@ _SERVED_VOLUMES = (
 
 def warnings(obj: Object) -> list[str]:
     """The lines about a Pod, or about the template of what makes pods; none about other kinds."""
-    spec: Mapping = obj.get("spec") or {}
-    if obj.get("kind") != "Pod":
-        spec = (spec.get("template") or {}).get("spec") or {}
-    return list(_of_pod(spec))
+    return list(_of_pod(meta.spec(pod_of(obj))))
 
 
 def _of_pod(spec: Mapping) -> Iterator[str]:

@@ -10,6 +10,8 @@ import functools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from netlab.objects import meta
+from netlab.objects.kinds import pod_of
 from netlab.objects.meta import Object
 from netlab.workload.catalogue import Catalogue, catalogue
 
@@ -19,9 +21,7 @@ _ALIKE = 0.8
 
 def warnings(obj: Object) -> list[str]:
     """The lines about a Pod, or about the template of what makes pods; none about other kinds."""
-    spec = obj.get("spec") or {}
-    if obj.get("kind") != "Pod":
-        spec = (spec.get("template") or {}).get("spec") or {}
+    spec = meta.spec(pod_of(obj))
     containers = (spec.get("initContainers") or []) + (spec.get("containers") or [])
     return [line for container in containers for line in _of(container, catalogue())]
 

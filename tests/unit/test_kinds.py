@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from netlab.api.printing import PRINTERS
 from netlab.objects import schema, strategies
-from netlab.objects.kinds import BY_KIND, GROUPS, KINDS, OWN, Kind
+from netlab.objects.kinds import BY_KIND, GROUPS, KINDS, OWN, Kind, pod_of
 from netlab.objects.kinds.own import UNSERVED
 from netlab.objects.strategies.strategy import Strategy
 from netlab.view import describing
@@ -75,12 +76,23 @@ def test_what_is_selectable_is_in_the_structure(kind: Kind) -> None:
 
 
 @every_kind
-def test_what_makes_pods_has_a_template(kind: Kind) -> None:
+def test_its_pods_are_where_it_says(kind: Kind) -> None:
     structure = schema.of(kind.api_version, kind.kind)
     assert structure is not None
-    found = structure.at(("spec", "template", "spec", "containers"))
-    has_template = found is not None and bool(structure.child("spec").fields)  # type: ignore[union-attr]
-    assert has_template is kind.makes_pods
+    makes_pods = structure.at(("spec", "template", "spec", "containers"))
+    assert (makes_pods is not None and makes_pods is not schema.ANYTHING) is kind.makes_pods
+    if kind.pod_path is not None:
+        assert structure.at((*kind.pod_path, "spec", "containers")) is not None
+
+
+@every_kind
+def test_its_pods_are_found(kind: Kind) -> None:
+    spec: dict[str, Any] = {"containers": []}
+    obj: dict[str, Any] = {"spec": spec}
+    for part in reversed(kind.pod_path or ()):
+        obj = {part: obj}
+    found = pod_of({**obj, "kind": kind.kind})
+    assert found.get("spec") is (None if kind.pod_path is None else spec)
 
 
 @pytest.mark.parametrize("kind", OWN.values(), ids=lambda kind: kind.kind)

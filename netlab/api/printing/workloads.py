@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from netlab.api.printing.cells import (
     AGE,
     NAME,
@@ -17,6 +15,7 @@ from netlab.api.printing.cells import (
     format_labels,
     wide,
 )
+from netlab.objects.kinds import pod_of
 from netlab.objects.kinds.workloads import (
     CONTROLLER_REVISION,
     DAEMON_SET,
@@ -27,13 +26,8 @@ from netlab.objects.kinds.workloads import (
 from netlab.objects.meta import Object, controller_of, name, spec, status
 
 
-def _pod_spec(obj: Object) -> dict[str, Any]:
-    template = spec(obj).get("template") or {}
-    return template.get("spec") or {}
-
-
 def _containers_and_images(obj: Object) -> list[Cell]:
-    containers = _pod_spec(obj).get("containers") or []
+    containers = spec(pod_of(obj)).get("containers") or []
     names = ",".join(str(c.get("name", "")) for c in containers)
     return [names, ",".join(str(c.get("image", "")) for c in containers)]
 
@@ -93,7 +87,7 @@ def daemonset_cells(obj: Object) -> list[Cell]:
         _number(obj, "numberReady"),
         _number(obj, "updatedNumberScheduled"),
         _number(obj, "numberAvailable"),
-        format_labels(_pod_spec(obj).get("nodeSelector")),
+        format_labels(spec(pod_of(obj)).get("nodeSelector")),
         age(obj),
         *_containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),

@@ -15,6 +15,7 @@ from netlab.cli import options, results, selection
 from netlab.cli.changes import metadata, patching
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
+from netlab.objects.kinds import BY_KIND, pod_of
 from netlab.objects.meta import Object
 
 
@@ -43,8 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def image_patch(obj: Object, images: Mapping[str, str]) -> dict[str, Any]:
     """The strategic merge patch; {} when the images are those already."""
-    pod = meta.spec(obj).get("template") or obj
-    spec = meta.spec(pod)
+    spec = meta.spec(pod_of(obj))
     names = {c["name"] for field in _FIELDS for c in spec.get(field) or []}
     for name in images:
         if name != "*" and name not in names:
@@ -56,7 +56,10 @@ def image_patch(obj: Object, images: Mapping[str, str]) -> dict[str, Any]:
     change = {field: containers for field, containers in change.items() if containers}
     if not change:
         return {}
-    return {"spec": change} if pod is obj else {"spec": {"template": {"spec": change}}}
+    patch: dict[str, Any] = {"spec": change}
+    for part in reversed(BY_KIND[obj["kind"]].pod_path or ()):
+        patch = {part: patch}
+    return patch
 
 
 _FIELDS = ("containers", "initContainers")

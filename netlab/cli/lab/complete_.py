@@ -228,7 +228,7 @@ def _containers(line: TypedLine) -> Iterable[str]:
     """Those of the pod that was typed, or of the pods behind `deploy/NAME`."""
     from netlab.lab import client_of
     from netlab.objects import meta
-    from netlab.objects.kinds import find
+    from netlab.objects.kinds import find, pod_of
 
     word, slash, name = (line.words or [""])[0].partition("/")
     kind = find(word if slash else "pod")
@@ -236,8 +236,9 @@ def _containers(line: TypedLine) -> Iterable[str]:
         return []
     with client_of(line.values.get("lab")) as client:
         obj = client.get(kind.kind, line.values.get("namespace") or "default", name or word)
-    spec = meta.spec(meta.spec(obj).get("template") or obj)
-    return [one["name"] for one in [*spec["containers"], *(spec.get("initContainers") or [])]]
+    spec = meta.spec(pod_of(obj))
+    fields = ("containers", "initContainers")
+    return [one["name"] for where in fields for one in spec.get(where) or []]
 
 
 def _checks(line: TypedLine) -> Iterable[str]:

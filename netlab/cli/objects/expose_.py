@@ -13,6 +13,7 @@ from netlab.cli import options, results
 from netlab.cli.objects import creation
 from netlab.errors import UsageError
 from netlab.objects import meta
+from netlab.objects.kinds import pod_of
 from netlab.objects.meta import Object
 
 
@@ -120,9 +121,8 @@ def _declared_ports(owner: Object) -> list[dict[str, Any]]:
             {"port": port["port"], "protocol": port.get("protocol", "TCP")}
             for port in meta.spec(owner).get("ports") or []
         ]
-    pod = meta.spec(owner).get("template") or owner
     return [
         {"port": port["containerPort"], "protocol": port.get("protocol", "TCP")}
-        for container in meta.spec(pod).get("containers") or []
+        for container in meta.spec(pod_of(owner)).get("containers") or []
         for port in container.get("ports") or []
     ]

@@ -33,8 +33,9 @@ from netlab.objects.kinds import (
     workloads,
 )
 from netlab.objects.kinds.kind import Kind
+from netlab.objects.meta import Object
 
-__all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find"]
+__all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
 
 GROUPS = ("", "apps", "discovery.k8s.io", "networking.k8s.io", "coordination.k8s.io")
 """The order in which discovery lists them."""
@@ -74,3 +75,14 @@ def find(word: str) -> Kind | None:
 def at_path(group: str, version: str, plural: str) -> Kind | None:
     """The kind served at `/apis/group/version/plural` (group "" is the core group)."""
     return _BY_PATH.get((group, version, plural))
+
+
+def pod_of(obj: Object) -> Object:
+    """The pod that an object is, or the template of those that it makes; {} for other kinds."""
+    kind = BY_KIND.get(str(obj.get("kind")))
+    if kind is None or kind.pod_path is None:
+        return {}
+    found = obj
+    for part in kind.pod_path:
+        found = found.get(part) or {}
+    return found

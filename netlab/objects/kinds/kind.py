@@ -32,8 +32,8 @@ class Kind(Struct, frozen=True, eq=False):
     counts_generation: bool = False
     """Whether metadata.generation counts the changes of what is desired."""
 
-    makes_pods: bool = False
-    """Whether `spec.template` is that of a pod, and `spec.selector` selects what is made of it."""
+    pod_path: tuple[str, ...] | None = None
+    """Where an object says what its pods are: () is the object itself, None nowhere."""
 
     collected: bool = True
     """Whether its objects may own or be owned."""
@@ -59,6 +59,11 @@ class Kind(Struct, frozen=True, eq=False):
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def makes_pods(self) -> bool:
+        """Whether its objects have a template of pods."""
+        return bool(self.pod_path)
+
+    @property
     def singular(self) -> str:
         """The name in commands and in results: `service`."""
         return self.kind.lower()
@@ -79,3 +84,5 @@ class Kind(Struct, frozen=True, eq=False):
 
 ALL = ("all",)
 """The category of what `get all` lists."""
+TEMPLATE = ("spec", "template")
+"""Where most of what makes pods has their template."""

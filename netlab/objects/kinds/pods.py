@@ -15,6 +15,7 @@ POD = Kind(
         "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
     ),
     counts_generation=True,
+    pod_path=(),
     answers_deletion=True,
 )  # fmt: skip
 

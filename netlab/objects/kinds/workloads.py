@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import ALL, Kind
+from netlab.objects.kinds.kind import ALL, TEMPLATE, Kind
 
 DEPLOYMENT = Kind(
     "Deployment",
@@ -12,7 +12,7 @@ DEPLOYMENT = Kind(
     categories=ALL,
     subresources=("status", "scale"),
     counts_generation=True,
-    makes_pods=True,
+    pod_path=TEMPLATE,
 )
 REPLICA_SET = Kind(
     "ReplicaSet",
@@ -24,7 +24,7 @@ REPLICA_SET = Kind(
     selectable=("status.replicas",),
     first_status={"replicas": 0},
     counts_generation=True,
-    makes_pods=True,
+    pod_path=TEMPLATE,
 )
 STATEFUL_SET = Kind(
     "StatefulSet",
@@ -35,7 +35,7 @@ STATEFUL_SET = Kind(
     subresources=("status", "scale"),
     first_status={"replicas": 0},
     counts_generation=True,
-    makes_pods=True,
+    pod_path=TEMPLATE,
 )
 DAEMON_SET = Kind(
     "DaemonSet",
@@ -51,7 +51,7 @@ DAEMON_SET = Kind(
         "numberReady": 0,
     },
     counts_generation=True,
-    makes_pods=True,
+    pod_path=TEMPLATE,
 )
 CONTROLLER_REVISION = Kind(
     "ControllerRevision",

@@ -143,7 +143,7 @@ def stateful_set(obj: Object, related: Related) -> Lines:
 def daemon_set(obj: Object, related: Related) -> Lines:
     """A DaemonSet."""
     status = meta.status(obj)
-    node_selector = (meta.spec(obj)["template"].get("spec") or {}).get("nodeSelector") or {}
+    node_selector = meta.spec(meta.spec(obj)["template"]).get("nodeSelector") or {}
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
     yield f"Node-Selector:\t{described.comma_pairs(node_selector)}"
