@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from netlab.objects import meta
-from netlab.objects.kinds import Kind
+from netlab.objects import meta, strategies
 from netlab.objects.meta import Object
+from netlab.objects.strategies.strategy import Strategy
 from netlab.objects.times import timestamp
 
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
-DEFAULT_GRACE = 30
 LONGEST_GRACE = 2**31
 """Seconds (68 years): a deletionTimestamp much later than that is no date any more."""
 
@@ -25,19 +24,17 @@ IMMORTAL = ("default", "kube-public", "kube-system")
 _FINALIZERS: dict[str, str] = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 
 
-def begin(
-    kind: Kind, old: Object, *, grace: int | None, propagation: Propagation, now: float
-) -> Object:
+def begin(old: Object, *, grace: int | None, propagation: Propagation, now: float) -> Object:
     """The object once deletion is asked for; `is_over` says whether that already was the end."""
     metadata = dict(old["metadata"])
     new: Object = {**old, "metadata": metadata}
-    seconds = _grace(kind, old, grace)
+    strategy = strategies.of(old)
+    seconds = _grace(strategy, old, grace)
     if "deletionTimestamp" not in metadata or seconds < metadata["deletionGracePeriodSeconds"]:
         metadata["deletionTimestamp"] = timestamp(now + seconds)
         metadata["deletionGracePeriodSeconds"] = seconds
     _finalize_by(metadata, propagation)
-    if kind.kind == "Namespace":
-        new["status"] = {**meta.status(old), "phase": "Terminating"}
+    strategy.prepare_delete(new)
     if "generation" in metadata and not meta.is_terminating(old):
         metadata["generation"] += 1
     return new
@@ -50,19 +47,16 @@ def is_over(obj: Object) -> bool:
         "deletionTimestamp" in metadata
         and not metadata.get("deletionGracePeriodSeconds")
         and not metadata.get("finalizers")
-        and not (obj["kind"] == "Namespace" and meta.spec(obj).get("finalizers"))
+        and not meta.spec(obj).get("finalizers")  # a Namespace alone has some there
     )
 
 
-def _grace(kind: Kind, old: Object, asked: int | None) -> int:
-    """Seconds of grace: none but for a pod that runs on a node."""
-    if kind.kind != "Pod" or not meta.spec(old).get("nodeName"):
+def _grace(strategy: Strategy, old: Object, asked: int | None) -> int:
+    """Seconds of grace: none where the strategy allows none."""
+    usual = strategy.grace(old)
+    if usual is None:
         return 0
-    if meta.status(old).get("phase") in ("Succeeded", "Failed"):
-        return 0
-    if asked is None:
-        asked = meta.spec(old).get("terminationGracePeriodSeconds", DEFAULT_GRACE)
-    return min(max(int(asked), 0), LONGEST_GRACE)
+    return min(max(int(usual if asked is None else asked), 0), LONGEST_GRACE)
 
 
 def _finalize_by(metadata: dict[str, Any], propagation: Propagation) -> None:

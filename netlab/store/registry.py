@@ -321,9 +321,7 @@ class Registry:
             raise failures.wrong_uid(of, name, uid, meta.uid(old))
         if kind == "Namespace" and name in deletion.IMMORTAL:
             raise failures.immortal(of, name)
-        new = deletion.begin(
-            of, old, grace=grace_period, propagation=propagation, now=self._clock()
-        )
+        new = deletion.begin(old, grace=grace_period, propagation=propagation, now=self._clock())
         if dry_run or new == old:
             return new
         return self._write_or_end(new, old, None)

@@ -15,6 +15,10 @@ def _namespace(obj: Object) -> None:
     labels.setdefault("kubernetes.io/metadata.name", obj["metadata"].get("name"))
 
 
+def _terminate(obj: Object) -> None:
+    obj["status"] = {**meta.status(obj), "phase": "Terminating"}
+
+
 def _node(obj: Object) -> Problems:
     spec = meta.spec(obj)
     if spec.get("podCIDR"):
@@ -36,6 +40,8 @@ def _node_update(new: Object, old: Object) -> Problems:
 
 
 STRATEGIES = {
-    NAMESPACE: Strategy(prepare_create=_namespace, validate_name=fields.dns_label),
+    NAMESPACE: Strategy(
+        prepare_create=_namespace, prepare_delete=_terminate, validate_name=fields.dns_label
+    ),
     NODE: Strategy(validate=_node, validate_update=_node_update),
 }

@@ -8,6 +8,9 @@ from netlab.objects.meta import Object
 from netlab.objects.problems import Path, forbidden
 from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, spec_of
 
+_DEFAULT_GRACE = 30
+
+
 # What an API server fills in.
 
 
@@ -30,7 +33,7 @@ def default_pod_spec(spec: Mapping) -> None:
         securityContext={},
     )
     if spec.get("terminationGracePeriodSeconds") is None:
-        spec["terminationGracePeriodSeconds"] = 30
+        spec["terminationGracePeriodSeconds"] = _DEFAULT_GRACE
     if spec.get("enableServiceLinks") is None:
         spec["enableServiceLinks"] = True
     for field in ("initContainers", "containers", "ephemeralContainers"):
@@ -117,6 +120,14 @@ def _prepare(obj: Object) -> None:
     obj["status"] = {"phase": "Pending", "qosClass": qos.qos_class(meta.spec(obj))}
 
 
+def _grace(obj: Object) -> int | None:
+    """A pod lingers that runs on a node."""
+    spec, phase = meta.spec(obj), meta.status(obj).get("phase")
+    if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+        return None
+    return int(spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE))
+
+
 _POD_RULE = (
     "pod updates may not change fields other than `spec.containers[*].image`,"
     "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` "
@@ -177,6 +188,7 @@ STRATEGIES = {
     POD: Strategy(
         default=_pod,
         prepare_create=_prepare,
+        grace=_grace,
         validate=validate_pod.pod,
         validate_update=_update,
         validate_status=_status,

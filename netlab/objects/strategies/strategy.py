@@ -42,6 +42,12 @@ class Strategy(Struct, frozen=True):
     settle: Callable[[Object, Object | None], None] = _leave
     """Takes over from the stored object, in place, what the server gave it (None: it is new)."""
 
+    prepare_delete: Callable[[Object], None] = _leave
+    """Says in its status, of a copy that shares its fields, that an object is being deleted."""
+
+    grace: Callable[[Object], int | None] = _leave
+    """How many seconds it lingers if it is not said how many; None: it cannot linger."""
+
     validate: Callable[[Object], Problems] = _allow
     validate_name: Callable[[Path, str], Problems] = fields.dns_subdomain
     validate_update: Callable[[Object, Object], Problems] = _allow
