@@ -1,24 +1,24 @@
 """The kinds that a lab knows: what discovery lists, what paths and short names mean.
 
 A kind is a record. What everybody has to know of it is data and stands here, a module for each
-family; what one room alone does with it is a record in that room's module of the same family,
-under this one. So a client that looks a word up imports no validation, and the controller no
-descriptions; kubectl, kube-apiserver's `strategy.go` and `printers.go` are cut in the same places.
+family. What one room alone does with it is another record under this one, in that room's module
+of the same family, and not here: a client that looks a word up imports no validation, and the
+controller no descriptions. Kubernetes is cut in the same places: types and names, `strategy.go` in
+the registry, `printers.go`, and kubectl's `describe.go`.
 
 To add a kind:
 
-1. Here: its `Kind` in the module of its family, in that module's `KINDS`; in `GROUPS` its group if
-   that is new; out of `own.UNSERVED` if it is there. Then `scripts/generate-schema` and
-   `scripts/generate-protobuf`, which take the structure of all kinds from Kubernetes.
-2. `objects/strategies/`: its `Strategy`: defaults, names, what is valid, what an update may change.
-   If what the schema allows is allowed, it goes among `PLAIN`.
-3. `api/printing/`: its columns. `view/describing/`: its description, and what else is to be
-   fetched for it; a kind that kubectl describes field by field goes among `PLAIN`.
-4. `tests/golden/describe/<kind>/`: an object, and what kubectl says of it.
-5. `controllers/`: who makes it true; in `runtime.CONTROLLERS`. What has rollouts also has them in
-   `cli/changes/rollouts.py`.
+1. Here its `Kind`, in `KINDS` of its family; a new group in `GROUPS`; out of `own.UNSERVED`.
+2. `scripts/generate-schema` and `scripts/generate-protobuf`, which take its structure from
+   Kubernetes.
+3. `objects/strategies/`: its `Strategy`, or `PLAIN`.
+4. `api/printing/`: its columns.
+5. `view/describing/`: its description, or `PLAIN`; `tests/golden/describe/`: an object, and what
+   kubectl says of it.
+6. `controllers/`: who makes it true, in `runtime.CONTROLLERS`.
+7. `cli/changes/rollouts.py`, if it has rollouts.
 
-Nothing else lists kinds. `tests/unit/test_kinds.py` asks every kind for all of these.
+`tests/unit/test_kinds.py` asks every kind for these; CONTRIBUTING.md says more of each.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an API server does with objects: a strategy for every kind, in the module of its family.
 
-As Kubernetes' `strategy.go`, with the defaults and the validation that stand elsewhere there. It
-is data about the kinds (`objects/kinds/`) no more but what is done by them, so only those import
-it who store objects or read them from files.
+As Kubernetes' `strategy.go`, with the defaults and the validation that stand elsewhere there.
+Whoever stores objects or reads them from files imports it; to know a kind, `objects/kinds/` is
+enough.
 """
 
 from __future__ import annotations
