@@ -240,11 +240,12 @@ def looked_into(namespace: str, pod: str) -> Iterator[None]:
 
 def selector_of(owner: Object) -> str:
     """The label selector of a Service or a workload, as text."""
-    selector = meta.spec(owner).get("selector") or {}
-    labels = selector.get("matchLabels", selector)
-    if not isinstance(labels, dict) or not labels:
+    from netlab.objects import selectors
+
+    selected = selectors.of_pods(owner)
+    if not selected.requirements:
         raise UsageError(f"{owner['kind'].lower()}/{meta.name(owner)} selects no pods")
-    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+    return str(selected)
 
 
 def seconds(text: str) -> int:

@@ -102,6 +102,14 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     return Selector(tuple(requirements))
 
 
+def of_pods(owner: Object) -> Selector:
+    """Which pods an object selects: by a LabelSelector what makes some, by pairs a Service."""
+    selector = (owner.get("spec") or {}).get("selector")
+    kind = BY_KIND.get(str(owner.get("kind")))
+    makes_pods = kind is not None and kind.makes_pods
+    return from_label_selector(selector) if makes_pods else from_map(selector)
+
+
 _SET = re.compile(r"(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARED = re.compile(r"(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)")
 _BARE = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s!=<>,()]+)")

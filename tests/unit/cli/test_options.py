@@ -85,8 +85,10 @@ def test_selector_of_services_and_workloads() -> None:
         "spec": {"selector": {"b": "2", "a": "1"}},
     }
     assert options.selector_of(service) == "a=1,b=2"
-    owner = {**service, "spec": {"selector": {"matchLabels": {"a": "1"}}}}
-    assert options.selector_of(owner) == "a=1"
+    expression = {"key": "tier", "operator": "In", "values": ["x", "y"]}
+    selector = {"matchLabels": {"a": "1"}, "matchExpressions": [expression]}
+    owner = {**service, "kind": "Deployment", "spec": {"selector": selector}}
+    assert options.selector_of(owner) == "a=1,tier in (x,y)"
     with pytest.raises(UsageError, match="service/s selects no pods"):
         options.selector_of({**service, "spec": {}})
 
