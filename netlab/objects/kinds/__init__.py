@@ -17,6 +17,7 @@ To add a kind:
    kubectl says of it.
 6. `controllers/`: who makes it true, in `runtime.CONTROLLERS`.
 7. `cli/changes/rollouts.py`, if it has rollouts.
+8. `docs/kubernetes-api.md` names it.
 
 `tests/unit/test_kinds.py` asks every kind for these; CONTRIBUTING.md says more of each.
 """
