@@ -18,12 +18,16 @@ class Bounding:
         self._owner = owner
         self._made: Groups | None = None
         self._known: dict[str, Json] = {}
+        self._most = 0
+        """Processes that a pod may have: where a lab has few, others need some of them."""
 
     @property
     def _groups(self) -> Groups:
         if self._made is None:
             self._made = Groups(self._owner)
-            self._made.ensure_lab(lab_limits(self._made.found))
+            limits = lab_limits(self._made.found)
+            self._made.ensure_lab(limits)
+            self._most = max(limits.pids // 2, 1)
         return self._made
 
     def bound(self, uid: str, limits: Json) -> None:
@@ -32,8 +36,9 @@ class Bounding:
 
     def places(self, uid: str) -> list[Path]:
         """What each process of the pod must write "0" into before it is the pod's."""
-        limits = self._known[uid]
-        return self._groups.ensure_pod(uid, Limits(limits["memory"], limits["pids"]))
+        groups, limits = self._groups, self._known[uid]
+        pids = min(limits["pids"], self._most)
+        return groups.ensure_pod(uid, Limits(limits["memory"], pids))
 
     def limited(self, uid: str, process: Json) -> Json:
         """A process of the pod's with limits that stand in for what no controller bounds."""

@@ -9,6 +9,9 @@ import logging
 from typing import Any
 
 import pytest
+from aiohttp import web
+
+from netlab.api import bodies
 
 SERVICES = "/api/v1/namespaces/default/services"
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
@@ -106,12 +109,20 @@ def test_what_is_no_http_is_refused_and_not_logged(in_lab: Any, caplog: Any, sen
 def test_a_body_that_does_not_end_is_waited_for_so_long(
     in_lab: Any, monkeypatch: Any, begun: bytes
 ) -> None:
-    monkeypatch.setattr("netlab.api.bodies._READ_SECONDS", 0.1)
+    reads = asyncio.Event()
+
+    async def read(request: web.Request) -> bytes:
+        reads.set()
+        return await bodies_read(request)
+
+    bodies_read = bodies.read
+    monkeypatch.setattr(bodies, "_READ_SECONDS", 0.1)
+    monkeypatch.setattr(bodies, "read", read)
 
     async def story(lab: Any) -> None:
         reader, writer = await asyncio.open_unix_connection(str(lab.socket))
         writer.write(_CHUNKED)
-        await asyncio.sleep(0.02)
+        await asyncio.wait_for(reads.wait(), 5)  # it has parsed what came, and no more
         writer.write(begun)
         answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
         writer.close()
