@@ -35,6 +35,7 @@ def _of_pod(spec: Mapping) -> Iterator[str]:
     yield from _unmasked(spec, containers)
     yield from _sysctls(_context(spec).get("sysctls") or [])
     yield from _volumes(spec.get("volumes") or [])
+    yield from _probes(containers)
 
 
 def _host_namespaces(spec: Mapping) -> Iterator[str]:
@@ -121,6 +122,22 @@ def _volumes(volumes: Sequence[Mapping]) -> Iterator[str]:
         for source in volume:
             if source not in ("name", "hostPath", *_SERVED_VOLUMES):
                 yield f'volume types (volume "{volume.get("name")}" uses {source}): it is empty'
+
+
+def _probes(containers: Sequence[Mapping]) -> Iterator[str]:
+    asking = [
+        str(one.get("name"))
+        for one in containers
+        if any((one.get(field) or {}).get("grpc") for field in _PROBES)
+    ]
+    if asking:
+        yield (
+            f"grpc probes ({_who(asking)} {_verb(asking, 'ask')} by grpc): nobody asks, so a "
+            "readiness or startup probe never succeeds, and a liveness probe never fails"
+        )
+
+
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
 
 def _those(containers: Sequence[Mapping], test: Callable[[Mapping], Any]) -> list[str]:

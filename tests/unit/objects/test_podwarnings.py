@@ -51,6 +51,11 @@ UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
          "the namespace that name it share a directory"),
         (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
          'volume types (volume "v" uses nfs): it is empty'),
+        ({"kind": "Pod", "spec": {"containers": [
+            {"name": "a", "image": "i", "readinessProbe": {"grpc": {"port": 1}}},
+            {"name": "b", "image": "i", "livenessProbe": {"tcpSocket": {"port": 1}}}]}},
+         'grpc probes (container "a" asks by grpc): nobody asks, so a readiness or startup probe '
+         "never succeeds, and a liveness probe never fails"),
     ],
 )  # fmt: skip
 def test_what_is_warned_of(obj, line):
