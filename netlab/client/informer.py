@@ -235,15 +235,20 @@ class Informers:
     def __init__(self, api: Api) -> None:
         self.api = api
         self._informers: dict[str, Informer] = {}
+        self._started = False
 
     def __getitem__(self, kind: str) -> Informer:
-        """The informer of that kind, made on first use; `start` starts it."""
+        """The informer of that kind, made on first use; `start` starts it, so it is to be asked for
+        before that: one that nobody starts would be empty for ever."""
         if kind not in self._informers:
+            if self._started:
+                raise RuntimeError(f"{kind}: informers have started, and nobody asked for this one")
             self._informers[kind] = Informer(self.api, kind)
         return self._informers[kind]
 
     async def start(self) -> None:
         """Start every informer asked for so far; returns when all have synced. Idempotent."""
+        self._started = True
         await asyncio.gather(*(informer.start() for informer in self._informers.values()))
 
     async def stop(self) -> None:
