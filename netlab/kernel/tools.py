@@ -13,7 +13,7 @@ from netlab.kernel.run import find, install_hint
 TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "crun")
 # Without these some labs, or some commands, do not work.
 OPTIONAL_TOOLS = {
-    "nft": "proxyMode: nftables, and traces",
+    "nft": "proxyMode: nftables",
     "conntrack": "forgetting UDP flows of endpoints that went away",
     "ip6tables-restore": "dual-stack labs",
     "iptables-nft-restore": "iptables: nft",
