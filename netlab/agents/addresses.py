@@ -47,7 +47,7 @@ class NoBook:
         """Nobody notes it."""
 
 
-class AddressPool:
+class PodAddressPool:
     """The addresses of one node's podCIDR; .0 is the network, .1 the bridge, the last broadcast."""
 
     def __init__(self, cidr: str, book: Book | None = None) -> None:
@@ -121,7 +121,7 @@ class NodeAddresses:
     def __init__(
         self, cidrs: Iterable[str], book: Callable[[str], Book] = lambda _: NoBook()
     ) -> None:
-        self._pools = [AddressPool(cidr, book(cidr)) for cidr in cidrs]
+        self._pools = [PodAddressPool(cidr, book(cidr)) for cidr in cidrs]
 
     def take(self) -> tuple[str, ...]:
         """One address of each family, or none at all."""
@@ -148,6 +148,6 @@ class NodeAddresses:
         """Whether one of a pod's addresses belonged to another before."""
         return any(self._pool_of(address).is_reused(address) for address in addresses)
 
-    def _pool_of(self, address: str) -> AddressPool:
+    def _pool_of(self, address: str) -> PodAddressPool:
         version = ipaddress.ip_address(address).version
         return next(pool for pool in self._pools if pool.network.version == version)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.diagnosis import pods as podlib
-from netlab.diagnosis import policy, selection, slices
 from netlab.diagnosis import ports as portlib
+from netlab.diagnosis import selection, slices, traffic_policy
 from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
 from netlab.objects import meta
 from netlab.objects.meta import Object
@@ -30,7 +30,10 @@ def causes(service: Object, facts: Facts, way: Way = EVERY_WAY) -> tuple[Cause, 
         return tuple(_external_name(service, facts))
     found = [*_not_proxied(service), *_behind(service, facts, way)]
     if not any(cause.reason in _HOPELESS for cause in found):
-        found += [*policy.load_balancer(service, facts, way), *policy.node_port(facts, way)]
+        found += [
+            *traffic_policy.load_balancer(service, facts, way),
+            *traffic_policy.node_port(facts, way),
+        ]
     return tuple(dict.fromkeys(found))
 
 
@@ -77,7 +80,7 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
             if not found:
                 yield from _nobody(service, port, family, facts)
                 continue
-            yield from policy.local(service, port, found, facts, way)
+            yield from traffic_policy.local(service, port, found, facts, way)
             if not selector(service):
                 yield from slices.strangers(mine, facts)
             else:

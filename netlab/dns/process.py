@@ -46,7 +46,7 @@ class Role(Protocol):
         """Begin with the rest: all entries are told."""
 
 
-class Cluster:
+class ClusterNames:
     """Entries are what Services contribute, by the Services' keys.
 
     It is told `domain`, where the `dnsmasqs` are, the `upstreams` for other names, and the
@@ -76,7 +76,7 @@ class Cluster:
         await self._responder.open()
 
 
-class Internet:
+class InternetNames:
     """Entries are the addresses of names, [] being the internet's own.
 
     It is told `addresses`, which those are, and the `upstreams` for names that it does not know.
@@ -105,7 +105,10 @@ class Internet:
         await self._responder.open()
 
 
-ROLES: dict[str, type[Cluster] | type[Internet]] = {"cluster": Cluster, "internet": Internet}
+ROLES: dict[str, type[ClusterNames] | type[InternetNames]] = {
+    "cluster": ClusterNames,
+    "internet": InternetNames,
+}
 
 
 class Names:

@@ -20,7 +20,7 @@ from netlab.network.operations import (
     AddAddress,
     AddBridge,
     AddGuard,
-    AddIngress,
+    AddIngressQdisc,
     AddMasquerade,
     AddRoute,
     AddStation,
@@ -28,7 +28,7 @@ from netlab.network.operations import (
     Announce,
     CreateNamespace,
     DeleteAddress,
-    DeleteIngress,
+    DeleteIngressQdisc,
     DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
@@ -335,8 +335,8 @@ def _port(namespace: str, link: Link, found: Port | None = None) -> Iterator[Ope
         yield AddStation(namespace, name, index, mac)
     if wanted.guard != have.guard:
         if found is not None:  # whatever stands there, it is not what shall
-            yield DeleteIngress(namespace, name, index)
-        yield AddIngress(namespace, name, index)
+            yield DeleteIngressQdisc(namespace, name, index)
+        yield AddIngressQdisc(namespace, name, index)
         yield AddGuard(namespace, name, index, wanted.guard)
 
 

@@ -10,12 +10,12 @@ from netlab.network.operations import (
     AddAddress,
     AddBridge,
     AddGuard,
-    AddIngress,
+    AddIngressQdisc,
     AddRoute,
     AddStation,
     AddVeth,
     DeleteAddress,
-    DeleteIngress,
+    DeleteIngressQdisc,
     DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
@@ -33,12 +33,12 @@ NETLINK = (
     AddAddress,
     AddBridge,
     AddGuard,
-    AddIngress,
+    AddIngressQdisc,
     AddRoute,
     AddStation,
     AddVeth,
     DeleteAddress,
-    DeleteIngress,
+    DeleteIngressQdisc,
     DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
@@ -69,7 +69,14 @@ def message(operation: Operation, descriptor: Callable[[str], int]) -> NetlinkMe
         case AddBridge(where, link):
             what = f"add the bridge {link.name} in {where}"
             return messages.add_bridge(what, link.name, link.index, link.mac)
-        case SetPort() | AddStation() | AddIngress() | DeleteIngress() | AddGuard() | DisablePort():
+        case (
+            SetPort()
+            | AddStation()
+            | AddIngressQdisc()
+            | DeleteIngressQdisc()
+            | AddGuard()
+            | DisablePort()
+        ):
             return _port(operation)
         case _:
             return _change(operation)
@@ -105,9 +112,9 @@ def _port(operation: Operation) -> NetlinkMessage:
         case AddStation(where, name, index, mac):
             what = f"tell the bridge in {where} that {mac} is behind {name}"
             return bridgeport.add_station(what, index, mac)
-        case AddIngress(where, name, index):
+        case AddIngressQdisc(where, name, index):
             return bridgeport.add_ingress(f"make room for a guard at {name} in {where}", index)
-        case DeleteIngress(where, name, index):
+        case DeleteIngressQdisc(where, name, index):
             return bridgeport.delete_ingress(f"take the guard from {name} in {where}", index)
         case AddGuard(where, name, index, program):
             return bridgeport.add_filter(f"guard {name} in {where}", index, program)

@@ -203,7 +203,7 @@ class AddStation(Operation, frozen=True):
         return self._bridge("fdb", "replace", self.mac, "dev", self.name, "master", "static")
 
 
-class AddIngress(Operation, frozen=True):
+class AddIngressQdisc(Operation, frozen=True):
     """Give a link the place where its guard stands."""
 
     name: str
@@ -214,7 +214,7 @@ class AddIngress(Operation, frozen=True):
         return self._tc("qdisc", "add", "dev", self.name, "ingress")
 
 
-class DeleteIngress(Operation, frozen=True):
+class DeleteIngressQdisc(Operation, frozen=True):
     """Take that place away, and whoever stands there."""
 
     name: str

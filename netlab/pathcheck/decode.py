@@ -25,7 +25,7 @@ _ERRORS = {4: {3, 11, 12}, 6: {1, 2, 3, 4}}
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 
 
-class Packet(Struct, frozen=True):
+class CapturedPacket(Struct, frozen=True):
     """What a probe's life needs of a packet; ports are 0 and `quoted` None where there is none.
 
     `key` is the probe this packet is, `answers` the probe it replies to (or quotes).
@@ -66,7 +66,7 @@ class Observation(Struct, frozen=True):
     ifname: str
     outgoing: bool
     time: int
-    packet: Packet
+    packet: CapturedPacket
 
 
 def endpoint(address: str, port: int) -> str:
@@ -74,7 +74,7 @@ def endpoint(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def decode(data: bytes) -> Packet | None:
+def decode(data: bytes) -> CapturedPacket | None:
     """The packet that starts with this IP header; None for a fragment, noise, another protocol."""
     try:
         return _decode_v4(data) if data[0] >> 4 == 4 else _decode_v6(data)
@@ -82,7 +82,7 @@ def decode(data: bytes) -> Packet | None:
         return None
 
 
-def _decode_v4(data: bytes) -> Packet | None:
+def _decode_v4(data: bytes) -> CapturedPacket | None:
     ip_id, fragment = struct.unpack_from("!HH", data, 4)
     proto = _PROTOCOLS.get(data[9])
     if proto is None or fragment & 0x1FFF:
@@ -91,7 +91,7 @@ def _decode_v4(data: bytes) -> Packet | None:
     return _transport(4, src, dst, proto, data[(data[0] & 0xF) * 4 :], ip_id)
 
 
-def _decode_v6(data: bytes) -> Packet | None:
+def _decode_v6(data: bytes) -> CapturedPacket | None:
     proto = _PROTOCOLS.get(data[6])
     if data[0] >> 4 != 6 or proto is None:
         return None
@@ -102,7 +102,7 @@ def _decode_v6(data: bytes) -> Packet | None:
 
 def _transport(
     version: int, src: str, dst: str, proto: Proto, data: bytes, ip_id: int
-) -> Packet | None:
+) -> CapturedPacket | None:
     if proto == "icmp":
         return _icmp(version, src, dst, data, ip_id)
     sport, dport = struct.unpack_from("!HH", data)
@@ -110,19 +110,19 @@ def _transport(
         found = TOKEN.search(data, 8)
         key = int(found[1], 16) if found else None
         # An answer that repeats the token looks like the probe; the ports tell them apart.
-        return Packet(version, src, dst, proto, sport, dport, 0, ip_id, key, key)
+        return CapturedPacket(version, src, dst, proto, sport, dport, 0, ip_id, key, key)
     (seq,) = struct.unpack_from("!I", data, 4)
     if len(data) < 14:  # quoted in an ICMP error that carries no more than 8 bytes
-        return Packet(version, src, dst, proto, sport, dport, SYN, ip_id, seq)
+        return CapturedPacket(version, src, dst, proto, sport, dport, SYN, ip_id, seq)
     (ack,) = struct.unpack_from("!I", data, 8)
     flags = data[13]
     answers = (ack - 1) % 2**32 if flags & ACK else None
     key = seq if flags & (SYN | ACK) == SYN else None
-    return Packet(version, src, dst, proto, sport, dport, flags, ip_id, key, answers)
+    return CapturedPacket(version, src, dst, proto, sport, dport, flags, ip_id, key, answers)
 
 
-def _icmp(version: int, src: str, dst: str, data: bytes, ip_id: int) -> Packet:
+def _icmp(version: int, src: str, dst: str, data: bytes, ip_id: int) -> CapturedPacket:
     kind = (data[0], data[1])
     quoted = decode(data[8:]) if kind[0] in _ERRORS[version] and len(data) > 8 else None
     about = quoted.key if quoted is not None else None
-    return Packet(version, src, dst, "icmp", ip_id=ip_id, answers=about, icmp=kind)
+    return CapturedPacket(version, src, dst, "icmp", ip_id=ip_id, answers=about, icmp=kind)

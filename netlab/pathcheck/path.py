@@ -13,7 +13,7 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from netlab.pathcheck.decode import RST, Observation, Packet, endpoint
+from netlab.pathcheck.decode import RST, CapturedPacket, Observation, endpoint
 from netlab.pathcheck.packets import ProbePacket
 
 Outcome = Literal["reachable", "refused", "unreachable", "timeout"]
@@ -66,7 +66,7 @@ class Sightings(Struct):
 
     _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _about: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
-    _incoming: dict[tuple[str, str, str], Packet] = field(default_factory=dict)
+    _incoming: dict[tuple[str, str, str], CapturedPacket] = field(default_factory=dict)
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take in what a capture saw."""
@@ -84,7 +84,7 @@ class Sightings(Struct):
         """The probe on its way, in the order in which it passed."""
         return _without_replies(sorted(self._copies.get(probe.key, ()), key=lambda o: o.time))
 
-    def answer(self, probe: ProbePacket, place: str) -> Packet | None:
+    def answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
         """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an ICMP error.
 
         A sender that itself did NAT gets the answer in the rewritten addresses.
@@ -98,7 +98,7 @@ class Sightings(Struct):
                 return seen.packet
         return None
 
-    def stray_answer(self, probe: ProbePacket, place: str) -> Packet | None:
+    def stray_answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
         """An answer that reached the sender from an address it never asked."""
         for seen in self._about.get(probe.key, ()):
             if seen.place == place and not seen.outgoing and seen.packet.proto == "tcp":

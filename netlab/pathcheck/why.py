@@ -13,9 +13,9 @@ from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts, Way, listed, ports, protocol_of
 from netlab.diagnosis.pods import not_ready, why_not_ready
-from netlab.diagnosis.policy import nearest_node_port
 from netlab.diagnosis.ports import declared, nobody_listens
 from netlab.diagnosis.service import causes, no_such_port, partial
+from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.meta import Object

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.workload.catalogue import Catalogue, ImagePort, Program, catalogue, env_named_in
+from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -82,11 +82,11 @@ def expand_text(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
-def _is_own_binary(program: Program, word: str) -> bool:
+def _is_own_binary(program: ImageProgram, word: str) -> bool:
     return PurePosixPath(word).name in program.binaries
 
 
-def _is_foreign(program: Program, word: str, is_installed: Callable[[str], bool]) -> bool:
+def _is_foreign(program: ImageProgram, word: str, is_installed: Callable[[str], bool]) -> bool:
     """True when args that begin with `word` are a command, as `kubectl run x --image=y -- sh`."""
     if word.startswith("-") or _is_own_binary(program, word):
         return False
@@ -96,7 +96,7 @@ def _is_foreign(program: Program, word: str, is_installed: Callable[[str], bool]
 
 
 def _server(
-    program: Program, args: tuple[str, ...], container: Object, env: Mapping[str, str]
+    program: ImageProgram, args: tuple[str, ...], container: Object, env: Mapping[str, str]
 ) -> Behaviour:
     if program.subcommands:
         word, *rest = args or program.default

@@ -34,7 +34,7 @@ class ImagePort(Struct, frozen=True):
     unless_flags: tuple[str, ...] = ()
 
 
-class Program(Struct, frozen=True):
+class ImageProgram(Struct, frozen=True):
     """What the catalogue says of an image. The field names are explained in catalogue.yaml."""
 
     match: tuple[str, ...]
@@ -46,7 +46,7 @@ class Program(Struct, frozen=True):
     binaries: frozenset[str] = frozenset()
     default: tuple[str, ...] = ()
     flags: bool = False
-    subcommands: Mapping[str, Program] = field(default_factory=dict)
+    subcommands: Mapping[str, ImageProgram] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -62,7 +62,7 @@ class Catalogue(Struct, frozen=True):
     """The whole file."""
 
     registries: Mapping[str, str]
-    programs: tuple[Program, ...]
+    programs: tuple[ImageProgram, ...]
     sites: Mapping[str, Mapping[str, Any]]
     tools: Mapping[str, str]
 
@@ -78,7 +78,7 @@ class Catalogue(Struct, frozen=True):
                 break
         return Image(reference, head, tag)
 
-    def lookup(self, reference: str) -> Program:
+    def lookup(self, reference: str) -> ImageProgram:
         """The program for an image: the first entry that matches; there is always one."""
         image = self.image(reference)
         for program in self.programs:
@@ -97,7 +97,7 @@ def _matches(pattern: str, image: Image) -> bool:
     return fnmatchcase(image.repository, pattern)
 
 
-def lookup(reference: str) -> Program:
+def lookup(reference: str) -> ImageProgram:
     """The program that stands in for an image reference."""
     return catalogue().lookup(reference)
 
@@ -133,13 +133,13 @@ _FIELDS = frozenset(
 _PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env", "if", "unless"))
 
 
-def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Program:
+def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram:
     name = ", ".join(entry.get("match", ("a subcommand",)))
     _no_unknown(name, entry, _FIELDS)
     kind = entry.get("kind", "server")
     if kind not in _KINDS:
         raise CatalogueError(f"{name}: unknown kind {kind}")
-    return Program(
+    return ImageProgram(
         match=tuple(entry.get("match", ())),
         kind=kind,
         listen=tuple(_port(name, port, sites) for port in entry.get("listen", ())),

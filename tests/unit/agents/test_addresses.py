@@ -5,16 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.agents.addressbook import AddressBook
-from netlab.agents.addresses import AddressPool, NodeAddresses
+from netlab.agents.addresses import NodeAddresses, PodAddressPool
 from netlab.errors import NetlabError
 
 
 def test_the_first_pod_gets_the_address_after_the_bridge():
-    assert AddressPool("10.244.1.0/24").take() == "10.244.1.2"
+    assert PodAddressPool("10.244.1.0/24").take() == "10.244.1.2"
 
 
 def test_a_released_address_is_used_again_last():
-    pool = AddressPool("10.244.1.0/29")  # .2 to .6
+    pool = PodAddressPool("10.244.1.0/29")  # .2 to .6
     first = [pool.take() for _ in range(3)]
     pool.release(first[0])
     assert pool.take() == "10.244.1.5"
@@ -23,14 +23,14 @@ def test_a_released_address_is_used_again_last():
 
 
 def test_a_full_range_says_so():
-    pool = AddressPool("10.244.1.0/30")
+    pool = PodAddressPool("10.244.1.0/30")
     assert pool.take() == "10.244.1.2"
     with pytest.raises(NetlabError, match="no free pod address"):
         pool.take()
 
 
 def test_reserved_addresses_are_not_given_out():
-    pool = AddressPool("10.244.1.0/29")
+    pool = PodAddressPool("10.244.1.0/29")
     pool.reserve("10.244.1.3")
     assert [pool.take() for _ in range(4)] == [
         "10.244.1.4", "10.244.1.5", "10.244.1.6", "10.244.1.2",
@@ -48,7 +48,7 @@ def test_dual_stack_takes_one_of_each_or_none():
 
 @given(st.lists(st.booleans(), max_size=60))
 def test_no_address_is_ever_given_out_twice(steps):
-    pool = AddressPool("10.244.1.0/27")
+    pool = PodAddressPool("10.244.1.0/27")
     held: list[str] = []
     for take in steps:
         if take and len(held) < 29:
@@ -61,7 +61,7 @@ def test_no_address_is_ever_given_out_twice(steps):
 
 
 def test_addresses_are_used_again_in_the_order_they_were_given_back():
-    pool = AddressPool("10.244.1.0/29")  # .2 to .6
+    pool = PodAddressPool("10.244.1.0/29")  # .2 to .6
     taken = [pool.take() for _ in range(5)]
     order = [taken[2], taken[0], taken[4]]
     for address in order:
@@ -80,13 +80,13 @@ def test_one_that_another_had_is_known_for_that():
 def test_addresses_rest_beyond_the_end_of_a_controller(tmp_path):
     """Whatever it came to: said that one was given back, or not even that."""
     book = AddressBook(tmp_path / "10.244.1.0-29")
-    pool = AddressPool("10.244.1.0/29", book)
+    pool = PodAddressPool("10.244.1.0/29", book)
     two, three, four = (pool.take() for _ in range(3))
     pool.release(three)
     pool.release(two)
-    again = AddressPool("10.244.1.0/29", book)  # `four` ended with the controller
+    again = PodAddressPool("10.244.1.0/29", book)  # `four` ended with the controller
     assert [again.take() for _ in range(5)] == ["10.244.1.5", "10.244.1.6", three, two, four]
-    third = AddressPool("10.244.1.0/29", book)
+    third = PodAddressPool("10.244.1.0/29", book)
     for address in (two, four):
         third.reserve(address)
     assert third.take() == three
@@ -94,7 +94,7 @@ def test_addresses_rest_beyond_the_end_of_a_controller(tmp_path):
 
 
 def test_the_book_takes_no_more_than_it_holds(tmp_path):
-    pool = AddressPool("fd00:1::/64", AddressBook(tmp_path / "book"))
+    pool = PodAddressPool("fd00:1::/64", AddressBook(tmp_path / "book"))
     assert pool.take() == "fd00:1::2"
     pool.reserve("fd00:1::ffff")
     assert pool.take() == "fd00:1::3", "behind the last come those that rest"
@@ -102,6 +102,6 @@ def test_the_book_takes_no_more_than_it_holds(tmp_path):
 
 
 def test_a_book_that_cannot_be_written_stops_nobody(tmp_path):
-    pool = AddressPool("10.244.1.0/29", AddressBook(tmp_path / "missing" / "book"))
+    pool = PodAddressPool("10.244.1.0/29", AddressBook(tmp_path / "missing" / "book"))
     assert pool.take() == "10.244.1.2"
     pool.release("10.244.1.2")

@@ -8,8 +8,8 @@ import pytest
 
 from netlab.agents.podstatus import ContainerState
 from netlab.diagnosis.facts import Cause, Facts, ListeningSocket, Way
-from netlab.diagnosis.policy import nearest_node_port
 from netlab.diagnosis.service import causes, no_such_port, partial
+from netlab.diagnosis.traffic_policy import nearest_node_port
 
 Object = dict[str, Any]
 

@@ -19,7 +19,7 @@ from netlab.network.model import Link, Neighbour, Port, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
     AddGuard,
-    AddIngress,
+    AddIngressQdisc,
     AddMasquerade,
     AddRoute,
     AddStation,
@@ -27,7 +27,7 @@ from netlab.network.operations import (
     Announce,
     CreateNamespace,
     DeleteAddress,
-    DeleteIngress,
+    DeleteIngressQdisc,
     DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
@@ -233,7 +233,7 @@ def test_half_made_pods_differ():
 def test_attaching_a_pod_in_order():
     kinds = [type(operation) for operation in attach(pod())]
     kinds = [kind for kind in kinds if kind is not SetSysctl]
-    port = [AddVeth, SetPort, AddStation, AddIngress, AddGuard]
+    port = [AddVeth, SetPort, AddStation, AddIngressQdisc, AddGuard]
     assert kinds == [CreateNamespace, *port, SetUp, SetUp, AddAddress, AddRoute]
 
 
@@ -280,8 +280,8 @@ def test_a_pods_port_is_mended_where_it_differs():
     assert repairs(stations=()) == (AddStation(node, name, index, wanted.stations[0]),)
     assert repairs(stations=("02:00:00:00:00:09", *wanted.stations)) == ()
     assert repairs(guard=()) == (
-        DeleteIngress(node, name, index),
-        AddIngress(node, name, index),
+        DeleteIngressQdisc(node, name, index),
+        AddIngressQdisc(node, name, index),
         AddGuard(node, name, index, wanted.guard),
     )
 
@@ -356,7 +356,7 @@ def test_what_a_pod_was_given_is_put_back(fields, kinds, words):
 def test_a_pod_without_its_link_gets_a_new_one():
     link = pod()
     alone = replace(link.inside, links=link.inside.links[:1], routes=())
-    port = [AddVeth, SetPort, AddStation, AddIngress, AddGuard]
+    port = [AddVeth, SetPort, AddStation, AddIngressQdisc, AddGuard]
     rest = [SetUp, AddAddress, AddRoute]
     assert [type(each) for each in repairs(alone, None)] == [*port, *rest]
     found = [type(each) for each in repairs(alone, port_of(link))]
@@ -366,7 +366,7 @@ def test_a_pod_without_its_link_gets_a_new_one():
 def test_a_port_that_left_its_bridge_lost_how_it_was_treated():
     link = pod()
     found = repairs(port=replace(link.port, peer=None, master=None, as_port=Port()))
-    kinds = [SetMaster, SetPort, AddStation, DeleteIngress, AddIngress, AddGuard]
+    kinds = [SetMaster, SetPort, AddStation, DeleteIngressQdisc, AddIngressQdisc, AddGuard]
     assert [type(each) for each in found] == kinds
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.pathcheck.decode import ACK, RST, SYN, Observation, Packet
+from netlab.pathcheck.decode import ACK, RST, SYN, CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, describe, journey
 
@@ -34,7 +34,7 @@ class Film:
     ) -> None:
         self._time += 1
         sides = [side.rsplit(":", 1) for side in (src, dst)]
-        packet = Packet(
+        packet = CapturedPacket(
             4, sides[0][0], sides[1][0], "icmp" if icmp else self.proto,  # type: ignore[arg-type]
             int(sides[0][1]), int(sides[1][1]), flags, 1, key, answers, icmp,
         )  # fmt: skip

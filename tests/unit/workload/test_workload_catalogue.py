@@ -13,7 +13,7 @@ from netlab.workload.behaviour import (
     served_pod,
     sites_of,
 )
-from netlab.workload.catalogue import CatalogueError, ImagePort, Program, catalogue, load
+from netlab.workload.catalogue import CatalogueError, ImagePort, ImageProgram, catalogue, load
 from netlab.workload.http1 import RequestParser
 from netlab.workload.site import Site
 
@@ -21,7 +21,7 @@ HELLO = "gcr.io/google-samples/hello-app:1.0"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.53"
 
 
-def all_ports(programs: Any = None) -> list[tuple[Program, ImagePort]]:
+def all_ports(programs: Any = None) -> list[tuple[ImageProgram, ImagePort]]:
     found = []
     for program in programs or catalogue().programs:
         found += [(program, port) for port in program.listen]
