@@ -117,13 +117,15 @@ class Speaker:
         return REPAIR_INTERVAL if self._touched else None
 
     async def _work(self, changed: bool) -> None:
-        if changed:  # a node without the rules would refuse who comes
-            await self._draining.caught_up()
-        await self._announce()
-
-    async def _announce(self) -> None:
         announcers = self._elected()
         wanted = self._wanted(announcers)
+        if changed:  # a node without the rules for what is known by now would refuse who comes
+            await self._draining.caught_up()
+        await self._announce(announcers, wanted)
+
+    async def _announce(
+        self, announcers: dict[str, str], wanted: Mapping[str, Sequence[str]]
+    ) -> None:
         self._touched |= wanted.keys()
         places = {name: wanted.get(name, ()) for name in sorted(self._touched)}
         done = await asyncio.to_thread(

@@ -183,6 +183,31 @@ def test_rules_come_first(play: Any) -> None:
     play(scenario)
 
 
+def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
+    play: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = "172.16.110.201"
+
+    async def scenario(scene: Scene, wire: Wire) -> None:
+        written = [asyncio.Event(), asyncio.Event()]
+        waits = iter(written)
+        monkeypatch.setattr(wire, "caught_up", lambda: next(waits).wait())
+        await scene.give(VIP)
+        await asyncio.sleep(0.02)
+        await scene.give(VIP, second)  # no node has rules for it yet
+        written[0].set()
+        async with asyncio.timeout(5):
+            while not wire.holders:
+                await asyncio.sleep(0.005)
+        assert not any(f"{second}/32" in addresses for addresses in wire.addresses.values())
+        written[1].set()
+        await scene.until(
+            lambda: any(f"{second}/32" in addresses for addresses in wire.addresses.values())
+        )
+
+    play(scenario)
+
+
 def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
     async def scenario(scene: Scene, wire: Wire) -> None:
         wire.refusals = 3
