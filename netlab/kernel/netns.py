@@ -316,19 +316,24 @@ def base_locked(base: Path, tell: lock.Tell | None = None) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         while True:
             with contextlib.suppress(FileNotFoundError):  # the last lab takes it along right now
-                _make(base, base)
+                is_ours = _make(base, base)
                 stack.enter_context(lock.awaited(base / _LOCK, tell=tell))
                 break
+        if is_ours and base not in _made(base):  # a lab went between our making it and our note
+            _note_made(base, base)
         _make(base, paths.netns_dir())
         if base in _made(base):
             base.chmod(files.PUBLIC)
         yield
 
 
-def _make(base: Path, directory: Path) -> None:
-    if not directory.exists():
+def _make(base: Path, directory: Path) -> bool:
+    """Whether it was not there, and we have made it."""
+    is_ours = not directory.exists()
+    if is_ours:
         files.directory(directory, files.PUBLIC)
         _note_made(base, directory)
+    return is_ours
 
 
 def _note_made(base: Path, directory: Path) -> None:

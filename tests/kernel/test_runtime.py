@@ -445,7 +445,7 @@ def nested_in(users: str) -> subprocess.Popen[bytes]:
     argv = ["nsenter", f"--user={users}", "unshare", "--user", "--net", "sleep", "1001"]
     nested = subprocess.Popen(argv)
     for _ in range(500):
-        if b"sleep\0001001" in Path(f"/proc/{nested.pid}/cmdline").read_bytes():
+        if Path(f"/proc/{nested.pid}/cmdline").read_bytes().startswith(b"sleep\0"):
             break
         subprocess.run(["sleep", "0.01"], check=True)
     return nested
