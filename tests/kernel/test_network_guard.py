@@ -266,11 +266,23 @@ def test_what_a_pod_may_send_arrives(scene, token):
 def sniff(s: Scene, token: bytes) -> bool:
     """Listen to what two others say to each other when the bridge has forgotten where they are."""
     if not s.guarded:
+        learn(s, "off")  # nor may it learn anew from what the victim happens to say
         run(["bridge", "fdb", "flush", "dev", "cni0"], netns=s.path("worker001"), check=False)
     frame = Ether(src=s.third.mac, dst=s.victim.mac) / IP(src=s.third.ip, dst=s.victim.ip) / UDP()
-    with s.ear("attacker") as heard:
-        s.send(frame / Raw(token), "third")
-        return heard(token)
+    try:
+        with s.ear("attacker") as heard:
+            s.send(frame / Raw(token), "third")
+            return heard(token)
+    finally:
+        if not s.guarded:
+            learn(s, "on")
+
+
+def learn(s: Scene, word: str) -> None:
+    """Whether the bridge notes who is behind which port: "on" or "off"."""
+    ports = "ip -o link show master cni0 | cut -d: -f2 | cut -d@ -f1"
+    each = f"for port in $({ports}); do bridge link set dev $port learning {word}; done"
+    run(["sh", "-ec", each], netns=s.path("worker001"))
 
 
 def flood_the_bridge(s: Scene, _: bytes) -> bool:

@@ -63,7 +63,7 @@ def test_changes_of_a_node_are_heard(running, node, what):
 
 
 def test_what_the_kernel_finds_out_about_neighbours_is_not(running, node):
-    while heard(node, 0.3):  # of its own links, which are young
+    while heard(node, 1.2):  # of its own links: the kernel tells of carriers once a second
         pass
     with running.listen("worker002", "10.10.11.12", 1000):
         running.connect("worker001", "10.10.11.12", 1000)
