@@ -73,6 +73,7 @@ class Loop:
         self._busy = False
         self._changed = asyncio.Event()
         self._woken = asyncio.Event()
+        self._again: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -104,6 +105,7 @@ class Loop:
 
     async def stop(self) -> None:
         """End, in the middle of a turn if need be. Idempotent."""
+        self._forget_retry()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -125,6 +127,7 @@ class Loop:
             await _set(self._changed, self.rest)
 
     async def _turn(self) -> None:
+        self._forget_retry()  # this is it: one for each failure would become more and more
         try:
             await self._work(self._busy or self._failures > 0)
             self.error, self._failures = None, 0
@@ -138,7 +141,12 @@ class Loop:
         foreseen = isinstance(error, NetlabError | OSError)
         text = "%s: %s; trying again in %.1f s"
         log.error(text, self._name, self.error, delay, exc_info=not foreseen)
-        self.wake_in(delay)
+        self._again = self.wake_in(delay)
+
+    def _forget_retry(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
 
 
 async def _set(event: asyncio.Event, seconds: float | None) -> None:

@@ -195,7 +195,7 @@ class NetworkAgent:
         if self._cluster or self._names or wait == 0.0:
             self._loop.wake()
         elif wait is not None:
-            self._later(wait, self._loop.wake)
+            self._loop.wake_in(wait)
 
     def _on_attached(self) -> None:
         """Pods came. What was said while they were attached is old."""

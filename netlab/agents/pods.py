@@ -22,7 +22,7 @@ from netlab.agents.loop import Loop, Retry
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
-from netlab.agents.termination import Termination
+from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
@@ -41,24 +41,18 @@ TOGETHER = 8
 """Status writes between two looks at what else the event loop has to do."""
 
 
-class Attaching(Protocol):
-    """Gives pods their namespaces and links."""
+class Attaching(Detaching, Protocol):
+    """Gives pods their namespaces and links, and takes them away."""
 
     async def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Make namespaces and links; what exists already is adopted. Failures by the pod's uid."""
 
-    async def detach(self, runs: Sequence[PodRun]) -> None:
-        """Take namespaces, links and files away; what is gone already is no error."""
 
-
-class Containers(Protocol):
-    """Runs what is in pods."""
+class Containers(Stopping, Protocol):
+    """Runs what is in pods, and ends it."""
 
     async def start(self, runs: Sequence[PodRun]) -> None:
         """Start the containers, updating their states; a run is told of each change."""
-
-    async def stop(self, run: PodRun, grace: float) -> None:
-        """End everything the pod runs, killing what is left after `grace` seconds."""
 
 
 class PodAgent:

@@ -98,8 +98,9 @@ class Informer:
             self._tell(listener, None, obj)
 
     def remove_listener(self, listener: Listener) -> None:
-        """Call it no more."""
-        self._listeners.remove(listener)
+        """Call it no more. Idempotent: who stops may never have begun."""
+        with contextlib.suppress(ValueError):
+            self._listeners.remove(listener)
 
     async def start(self) -> None:
         """Begin to list and watch; returns once the first list is in. Idempotent."""

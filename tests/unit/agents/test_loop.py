@@ -128,6 +128,21 @@ def test_what_failed_is_tried_again_and_said_until_then(caplog: pytest.LogCaptur
     assert not any(record.exc_info for record in caplog.records)
 
 
+def test_failures_one_after_the_other_leave_one_retry() -> None:
+    async def scenario(worker: Worker) -> None:
+        worker.errors = [NetlabError("no")] * 20
+        for _ in range(20):
+            before = len(worker.turns)
+            worker.loop.wake()
+            await worker.until(lambda: len(worker.turns) > before)  # noqa: B023
+        await worker.until(lambda: worker.loop.idle)
+        assert len(worker.turns) == 21
+        await asyncio.sleep(0.3)
+        assert len(worker.turns) == 21
+
+    play(scenario, retry=Retry(0.2, 0.2))
+
+
 def test_a_look_after_a_failure_counts_as_a_change() -> None:
     async def scenario(worker: Worker) -> None:
         worker.errors = [NetlabError("no")]
