@@ -6,7 +6,6 @@ from aiohttp import web
 
 from netlab.api import bodies
 from netlab.api.call import Call, plain_answer
-from netlab.api.printing.cells import format_label_selector
 from netlab.api.writes import (
     MERGE,
     Deletion,
@@ -16,6 +15,7 @@ from netlab.api.writes import (
     success,
 )
 from netlab.objects.meta import Object, spec, status
+from netlab.objects.selectors import format_label_selector
 
 _SCALE = ("autoscaling/v1", "Scale")
 

@@ -110,6 +110,26 @@ def of_pods(owner: Object) -> Selector:
     return from_label_selector(selector) if makes_pods else from_map(selector)
 
 
+def format_label_selector(selector: Mapping[str, Any] | None) -> str:
+    """A LabelSelector in the words of `kubectl -l`: `app=web,tier in (a,b),!old`."""
+    if not selector:
+        return "<none>"
+    terms = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
+    for expression in selector.get("matchExpressions") or []:
+        terms.append((expression["key"], _expression(expression)))
+    return ",".join(text for _, text in sorted(terms)) or "<none>"
+
+
+def _expression(expression: Mapping[str, Any]) -> str:
+    key, operator = expression["key"], expression.get("operator")
+    if operator == "Exists":
+        return str(key)
+    if operator == "DoesNotExist":
+        return f"!{key}"
+    word = "in" if operator == "In" else "notin"
+    return f"{key} {word} ({','.join(sorted(expression.get('values') or []))})"
+
+
 _SET = re.compile(r"(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARED = re.compile(r"(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)")
 _BARE = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s!=<>,()]+)")

@@ -23,6 +23,7 @@ from netlab.objects.service_updates import (
     needs_health_check_port,
     needs_node_ports,
 )
+from netlab.objects.validate_service import is_headless
 from netlab.store import ip_families
 
 NODE_PORTS = range(30000, 32768)
@@ -139,7 +140,7 @@ class ServiceAllocator:
             draft.problems += ip_families.fill(
                 spec, meta.spec(old) if old else None, self._families
             )
-            if not draft.problems and not ip_families.is_headless(spec):
+            if not draft.problems and not is_headless(spec):
                 self._claim_addresses(spec, draft)
         if needs_node_ports(spec):
             self._claim_ports(spec, draft)

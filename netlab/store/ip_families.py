@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from netlab.objects.problems import FieldProblem, invalid
+from netlab.objects.validate_service import is_headless
 
 Spec = dict[str, Any]
 
@@ -21,11 +22,6 @@ _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
 def family_of(address: str) -> str:
     """`IPv4` or `IPv6`."""
     return f"IPv{ipaddress.ip_address(address).version}"
-
-
-def is_headless(spec: Spec) -> bool:
-    """A Service that asked for no address: clusterIP None."""
-    return bool(spec.get("clusterIP") == "None" or (spec.get("clusterIPs") or [""])[0] == "None")
 
 
 def fill(spec: Spec, old: Spec | None, configured: Sequence[str]) -> list[FieldProblem]:

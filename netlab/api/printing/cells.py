@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -83,26 +83,6 @@ def age(obj: Object) -> Cell:
 def format_labels(labels: Mapping[str, str] | None) -> str:
     """`a=b,c=d` in order of the keys; `<none>` when there are none."""
     return ",".join(f"{key}={value}" for key, value in sorted((labels or {}).items())) or NONE
-
-
-def format_label_selector(selector: Mapping[str, Any] | None) -> str:
-    """A LabelSelector in the words of `kubectl -l`: `app=web,tier in (a,b),!old`."""
-    if not selector:
-        return NONE
-    terms = [(key, f"{key}={value}") for key, value in (selector.get("matchLabels") or {}).items()]
-    for expression in selector.get("matchExpressions") or []:
-        terms.append((expression["key"], _expression(expression)))
-    return ",".join(text for _, text in sorted(terms)) or NONE
-
-
-def _expression(expression: Mapping[str, Any]) -> str:
-    key, operator = expression["key"], expression.get("operator")
-    if operator == "Exists":
-        return str(key)
-    if operator == "DoesNotExist":
-        return f"!{key}"
-    word = "in" if operator == "In" else "notin"
-    return f"{key} {word} ({','.join(sorted(expression.get('values') or []))})"
 
 
 def first_three(items: Iterable[str], *, nothing: str) -> str:

@@ -11,7 +11,6 @@ from netlab.api.printing.cells import (
     Printer,
     age,
     count,
-    format_label_selector,
     format_labels,
     wide,
 )
@@ -24,6 +23,7 @@ from netlab.objects.kinds.workloads import (
     STATEFUL_SET,
 )
 from netlab.objects.meta import Object, controller_of, name, spec, status
+from netlab.objects.selectors import format_label_selector
 
 
 def _containers_and_images(obj: Object) -> list[Cell]:

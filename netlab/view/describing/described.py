@@ -14,6 +14,7 @@ from msgspec import Struct
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
+from netlab.objects.selectors import format_label_selector
 from netlab.view.ages import human_duration, parse_time
 
 Lines = Iterator[str]
@@ -113,30 +114,13 @@ def selector(obj: Object) -> str:
     """A workload's or a Service's selector on one line."""
     found = meta.spec(obj).get("selector") or {}
     if "matchLabels" in found or "matchExpressions" in found:
-        return _label_selector(found)
+        return format_label_selector(found)
     return comma_pairs(found)
 
 
 def comma_pairs(values: Mapping[str, str]) -> str:
     """`a=1,b=2`, or `<none>`."""
     return ",".join(f"{name}={values[name]}" for name in sorted(values)) or "<none>"
-
-
-def _label_selector(found: Mapping[str, Any]) -> str:
-    wanted = {name: f"{name}={value}" for name, value in (found.get("matchLabels") or {}).items()}
-    for entry in found.get("matchExpressions") or []:
-        wanted[entry["key"]] = _expression(entry)
-    return ",".join(wanted[name] for name in sorted(wanted)) or "<none>"
-
-
-def _expression(entry: Mapping[str, Any]) -> str:
-    key, values = str(entry["key"]), ",".join(sorted(entry.get("values") or []))
-    texts: dict[str, str] = {
-        "In": f"{key} in ({values})",
-        "NotIn": f"{key} notin ({values})",
-        "Exists": key,
-    }
-    return texts.get(str(entry["operator"]), f"!{key}")
 
 
 def controlled_by(obj: Object) -> Lines:
