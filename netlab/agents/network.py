@@ -26,10 +26,11 @@ from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import Recorder
 from netlab.errors import NetlabError
-from netlab.kernel import paths
+from netlab.kernel import paths, sysctl
 from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
 from netlab.kernel.sysctl import Kept
 from netlab.network import diff, findings, mend, plan
+from netlab.network.model import Sysctl
 from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import Operation
 from netlab.objects.lab import Lab
@@ -359,13 +360,19 @@ class NetworkAgent:
         for name, ear in self._ears.items():
             wanted = self._network.namespace(name).sysctls
             if name not in self._kept:
-                descriptor = ear.namespace()
-                self._kept[name] = Kept(descriptor, [entry.name for entry in wanted])
-                os.close(descriptor)
+                self._keep(name, ear, wanted)
             if mend.differ(self._kept[name].read(), wanted):
                 self._cluster = self._sysctls = True
         with self._attached.free() as free:
             return self._quietly_changed() if free else []
+
+    def _keep(self, name: str, ear: Notices, sysctls: Iterable[Sysctl]) -> None:
+        descriptor = ear.namespace()
+        try:
+            with sysctl.tree() as tree:
+                self._kept[name] = Kept(descriptor, [entry.name for entry in sysctls], tree)
+        finally:
+            os.close(descriptor)
 
     def _quietly_changed(self) -> list[str]:
         """The pods whose sysctls differ. Files that were not opened yet are, some at a time."""
@@ -373,10 +380,11 @@ class NetworkAgent:
             if self._attached.get(uid) is None:
                 self._kept.pop(uid).close()
         missing = [uid for uid in self._attached.uids() if uid not in self._kept]
-        for uid in missing[:TOGETHER]:
-            if (station := self._attached.get(uid)) is not None:
-                names = [entry.name for entry in self._quiet]
-                self._kept[uid] = Kept(station.descriptor, names)
+        names = [entry.name for entry in self._quiet]
+        with sysctl.tree() as tree:
+            for uid in missing[:TOGETHER]:
+                if (station := self._attached.get(uid)) is not None:
+                    self._kept[uid] = Kept(station.descriptor, names, tree)
         pods = [uid for uid in self._kept if uid not in self._ears]
         return [uid for uid in pods if mend.differ(self._kept[uid].read(), self._quiet)]
 

@@ -18,12 +18,14 @@ from pathlib import Path
 from netlab.kernel import syscalls
 
 # The same numbers on every architecture: these calls are younger than the unified table.
-_OPENAT2 = 437
+_FSOPEN, _FSCONFIG, _FSMOUNT, _OPENAT2 = 430, 431, 432, 437
 
 _AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1
+_FSOPEN_CLOEXEC = _FSMOUNT_CLOEXEC = 1
+_FSCONFIG_CREATE = 6
 _MOVE_MOUNT_EMPTY_PATHS = 0x4 | 0x40
 _MOUNT_ATTR = {"ro": 0x1, "nosuid": 0x2, "nodev": 0x4, "noexec": 0x8}
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x2, 0x10
@@ -162,6 +164,29 @@ def attach(tree: int, target: int) -> None:
     """Let what was `taken` appear at the place that a descriptor names."""
     if _libc.move_mount(tree, b"", target, b"", ctypes.c_uint(_MOVE_MOUNT_EMPTY_PATHS)) != 0:
         raise syscalls.refused("attach a mount", ctypes.get_errno())
+
+
+@contextlib.contextmanager
+def fresh(kind: str) -> Iterator[int]:
+    """A new file system of a kind, with nothing to execute, attached nowhere: its root."""
+    descriptor = _call(_FSOPEN, os.fsencode(kind), _FSOPEN_CLOEXEC)
+    try:
+        _call(_FSCONFIG, descriptor, _FSCONFIG_CREATE, None, None, 0)
+        restrictions = _MOUNT_ATTR["nosuid"] | _MOUNT_ATTR["nodev"] | _MOUNT_ATTR["noexec"]
+        root = _call(_FSMOUNT, descriptor, _FSMOUNT_CLOEXEC, restrictions)
+    finally:
+        os.close(descriptor)
+    try:
+        yield root
+    finally:
+        os.close(root)
+
+
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    outcome: int = _libc.syscall(number, *arguments)
+    if outcome < 0:
+        raise syscalls.refused("make a file system", ctypes.get_errno())
+    return outcome
 
 
 def mount(kind: str, target: int, options: str, flags: int = 0) -> None:

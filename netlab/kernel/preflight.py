@@ -117,7 +117,7 @@ def _features() -> Iterator[Finding]:
     yield _rules("iptables", ["-m", "statistic", "--mode", "random", "--probability", "0.5"])
     yield _rules("conntrack match", ["-m", "conntrack", "--ctstate", "NEW"])
     yield _rules("recent match", ["-m", "recent", "--name", "x", "--rcheck"], "session affinity")
-    ipv6 = sysctl.read("net.ipv6.conf.all.disable_ipv6") is not None
+    ipv6 = sysctl.get(None, "net.ipv6.conf.all.disable_ipv6") is not None
     detail = "available" if ipv6 else "switched off at boot; wanted for dual-stack labs"
     yield Finding("IPv6", ipv6, detail, "" if ipv6 else "boot without ipv6.disable=1", False)
 
@@ -167,7 +167,7 @@ def _tried(name: str, argv: Sequence[str], fix: str, purpose: str = "") -> Findi
 
 
 def _sysctl(name: str, entry: str, module: str, purpose: str) -> Finding:
-    if sysctl.read(entry) is not None:
+    if sysctl.get(None, entry) is not None:
         return Finding(name, True, f"{entry} is there")
     if _loadable(module):
         detail = f"the module {module} is not loaded yet; netlab up does that"

@@ -45,7 +45,7 @@ def state(
     """The namespaces of `wanted` that exist, with what of them the plan speaks about.
 
     Without `rules` masquerading is taken to be as planned, since looking takes a process each; so
-    are sysctls without `sysctls`: with many namespaces, finding their files takes longest of all.
+    are sysctls without `sysctls`: reading them takes longest of all.
     """
     found = {}
     for planned in wanted.namespaces:
@@ -76,7 +76,7 @@ def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Names
     of which there may be a thousand, are left out.
     """
     with netns.entered(path):
-        values = [(entry, sysctl.read(entry)) for entry in sysctls]
+        values = _values(list(sysctls))
         with NetlinkSocket() as socket:
             table = _main_table(socket)
             found = links(socket, below=FIRST_POD_PORT_INDEX, table=table)
@@ -86,9 +86,17 @@ def namespace(path: Path | int, name: str, sysctls: Iterable[str] = ()) -> Names
         name=name,
         links=found,
         routes=ours,
-        sysctls=tuple(Sysctl(entry, value) for entry, value in values if value is not None),
+        sysctls=values,
         neighbours=told,
     )
+
+
+def _values(names: Sequence[str]) -> tuple[Sysctl, ...]:
+    if not names:
+        return ()
+    with sysctl.tree() as tree:
+        found = [(name, tree.read(name)) for name in names]
+    return tuple(Sysctl(name, value) for name, value in found if value is not None)
 
 
 def links(

@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from netlab.errors import KernelRefused, NetlabError
-from netlab.kernel import neighbours, netns, paths, sysctl, userns
+from netlab.kernel import neighbours, netns, paths, userns
 from netlab.kernel.netlink import NetlinkSocket
+from netlab.kernel.sysctl import Tree
 from netlab.kernel.userns import Holders, IdRange
 from netlab.network import masquerade
 from netlab.network.encode import NETLINK, message
@@ -45,6 +46,7 @@ class Session:
         self._descriptors: dict[str, int] = {}
         self._sockets: dict[str, NetlinkSocket] = {}
         self._holders = Holders()
+        self._sysctls: Tree | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -60,6 +62,8 @@ class Session:
     def close(self) -> None:
         """Let go of every namespace."""
         self._holders.close()
+        if self._sysctls is not None:
+            self._sysctls.close()
         for name in list(self._descriptors):
             self._forget(name)
 
@@ -75,6 +79,13 @@ class Session:
         if namespace not in self._sockets:
             self._sockets[namespace] = NetlinkSocket(self.descriptor(namespace))
         return self._sockets[namespace]
+
+    @property
+    def sysctls(self) -> Tree:
+        """Where to read and write sysctls; the session closes it."""
+        if self._sysctls is None:
+            self._sysctls = Tree()
+        return self._sysctls
 
     def execute(self, operations: Sequence[Operation]) -> None:
         """Carry them out in order; on any failure undo what was done, then raise."""
@@ -141,7 +152,7 @@ class Session:
                 self.remove(name)
             case SetSysctl(name, entry):
                 with netns.entered(self.descriptor(name)):
-                    _write(entry)
+                    self._write(entry)
             case AddMasquerade():
                 masquerade.ensure(operation, self._lab_dir)
             case Announce(name, link, index, mac, address):
@@ -160,7 +171,7 @@ class Session:
         ids = self._ids.beyond(users) if self._ids else None
         with netns.created(path, ids, self._holders) as descriptor:
             for entry in sysctls:
-                _write(entry)
+                self._write(entry)
             socket = NetlinkSocket()
         self._descriptors[name], self._sockets[name] = descriptor, socket
         netns.link_name(name, path)
@@ -171,6 +182,13 @@ class Session:
         self._forget(name)
         netns.unlink_name(name, path)
         netns.remove(path)
+
+    def _write(self, entry: Sysctl) -> None:
+        try:
+            self.sysctls.write(entry.name, entry.value, missing_ok=not entry.required)
+        except KernelRefused:
+            if entry.enforced:
+                raise
 
     def _forget(self, name: str) -> None:
         with contextlib.suppress(KeyError):
@@ -183,14 +201,6 @@ def _ids(lab_dir: Path) -> IdRange | None:
     """The ids of the lab's user namespaces: nothing of its network is the machine's root's."""
     owner = netns.owner(lab_dir)
     return userns.id_range(owner) if owner else None
-
-
-def _write(entry: Sysctl) -> None:
-    try:
-        sysctl.write(entry.name, entry.value, missing_ok=not entry.required)
-    except KernelRefused:
-        if entry.enforced:
-            raise
 
 
 def runs(operations: Iterable[Operation]) -> Iterator[list[Operation]]:

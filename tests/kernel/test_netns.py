@@ -204,6 +204,34 @@ def test_sysctls_are_the_namespaces_own(namespace):
     assert sysctl.get(None, name) == before
 
 
+def test_one_tree_of_sysctls_shows_each_thread_its_own_namespace(namespace):
+    name = "net.ipv4.ip_default_ttl"
+    with sysctl.tree() as tree:
+        before = tree.read(name)
+        with netns.entered(namespace):
+            tree.write(name, "34")
+            assert tree.read(name) == "34"
+            with os.fdopen(tree.open(name)) as file:
+                assert os.fstat(file.fileno()).st_dev != sysctl.file_of(name).stat().st_dev
+        assert tree.read(name) == before
+    assert sysctl.get(namespace, name) == "34"
+
+
+def test_kept_sysctls_outlive_the_tree_they_were_found_in(namespace):
+    names = ("net.ipv4.ip_default_ttl", "net.nothing.here")
+    with sysctl.tree() as tree:
+        kept = sysctl.Kept(namespace, names, tree)
+    sysctl.set(namespace, {"net.ipv4.ip_default_ttl": "35"})
+    assert kept.read() == {"net.ipv4.ip_default_ttl": "35"}
+    kept.close()
+
+
+def test_sysctls_are_read_where_no_procfs_can_be_had():
+    code = "from netlab.kernel import sysctl; print(sysctl.get(None, 'net.ipv4.ip_forward'))"
+    words = ["unshare", "--user", "--map-root-user", "--net", sys.executable, "-c", code]
+    assert run(words).stdout.strip() in ("0", "1")
+
+
 def test_missing_sysctls(namespace):
     sysctl.set(namespace, {"net.nothing.here": "1"}, missing_ok=True)
     with pytest.raises(EnvironmentLacks, match=r"the kernel has no net\.nothing\.here"):
