@@ -36,12 +36,27 @@ class Station(Struct, frozen=True):
 
 
 class Attached:
-    """The stations of a lab's pods, by the pod's uid. `on_change` is called by whatever thread."""
+    """The stations of a lab's pods, by the pod's uid.
+
+    `on_turn` is told, by whatever thread, when somebody begins to attach or take away pods (True)
+    and when he has ended (False); `on_change`, that there are others now.
+    """
 
     def __init__(self) -> None:
-        self.turn = threading.Lock()
+        self.on_turn: Callable[[bool], None] = lambda _: None
         self.on_change: Callable[[], None] = lambda: None
+        self._turn = threading.Lock()
         self._stations: dict[str, Station] = {}
+
+    @contextlib.contextmanager
+    def turn(self) -> Iterator[None]:
+        """The right to attach pods and to take them away."""
+        with self._turn:
+            self.on_turn(True)
+            try:
+                yield
+            finally:
+                self.on_turn(False)
 
     def add(self, session: Session, pods: Iterable[PodLink]) -> None:
         """These pods are attached, in this session; one that has gone since is not."""
@@ -60,16 +75,16 @@ class Attached:
     @contextlib.contextmanager
     def free(self) -> Iterator[bool]:
         """Have the turn, unless pods are being attached or taken away, which may take seconds."""
-        has = self.turn.acquire(timeout=0.02)
+        has = self._turn.acquire(timeout=0.02)
         try:
             yield has
         finally:
             if has:
-                self.turn.release()
+                self._turn.release()
 
     def close(self) -> None:
         """Let go of all namespaces."""
-        with self.turn:
+        with self._turn:
             self.remove(self.uids())
 
     def places(self) -> dict[tuple[str, int], str]:

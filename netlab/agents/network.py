@@ -83,6 +83,7 @@ class NetworkAgent:
         self._ears: dict[str, Notices] = {}
         self._floods: dict[str, float] = {}
         self._mounts: MountNotices | None = None
+        self._is_busy = False
         self._cluster = self._sysctls = self._names = False
         self._suspects: set[str] = set()
         """The pods whose sysctls may have been set."""
@@ -107,13 +108,16 @@ class NetworkAgent:
         """Listen. The nodes stand; pods are attached from now on."""
         loop = asyncio.get_running_loop()
 
+        def on_turn(is_busy: bool) -> None:
+            loop.call_soon_threadsafe(self._on_turn, is_busy)
+
         def on_change() -> None:
             loop.call_soon_threadsafe(self._on_attached)
 
-        self._attached.on_change = on_change
-        self._listen()
+        self._attached.on_turn, self._attached.on_change = on_turn, on_change
         self._mounts = MountNotices()
-        loop.add_reader(self._mounts.fileno(), self._on_mount)
+        self._listen()
+        self._attend_all()
         self._later(SLOW, self._look_at_cluster)  # once, after the start, at everything
         self._loop.start()
         self._slowly.start()
@@ -122,13 +126,12 @@ class NetworkAgent:
         """Mend no more."""
         await self._loop.stop()
         await self._slowly.stop()
-        self._attached.on_change = lambda: None
+        self._attached.on_turn, self._attached.on_change = lambda _: None, lambda: None
         loop = asyncio.get_running_loop()
-        opened: list[Notices | MountNotices] = [*self._ears.values()]
-        opened += [self._mounts] if self._mounts else []
-        for each in opened:
+        for each in self._opened():
             loop.remove_reader(each.fileno())
             each.close()
+        self._mounts = None
         for kept in self._kept.values():
             kept.close()
         self._ears, self._kept = {}, {}
@@ -148,11 +151,33 @@ class NetworkAgent:
                     self._attend(namespace.name)
 
     def _attend(self, name: str) -> None:
-        asyncio.get_running_loop().add_reader(self._ears[name].fileno(), self._on_notice, name)
+        if not self._is_busy:
+            asyncio.get_running_loop().add_reader(self._ears[name].fileno(), self._on_notice, name)
 
-    def _on_mount(self) -> None:
-        assert self._mounts is not None
-        self._mounts.take()
+    def _attend_all(self) -> None:
+        for name in self._ears:
+            self._attend(name)
+        if self._mounts is not None:
+            loop = asyncio.get_running_loop()
+            loop.add_reader(self._mounts.fileno(), self._on_mount, self._mounts)
+
+    def _on_turn(self, is_busy: bool) -> None:
+        """Pods are being attached or taken away. Each makes a dozen notices, and to look up at each
+        of them would hold up those who do it; what they say is heard afterwards."""
+        self._is_busy = is_busy
+        if not is_busy:
+            self._on_attached()
+            self._attend_all()
+            return
+        loop = asyncio.get_running_loop()
+        for each in self._opened():
+            loop.remove_reader(each.fileno())
+
+    def _opened(self) -> list[Notices | MountNotices]:
+        return [*self._ears.values(), *([self._mounts] if self._mounts else [])]
+
+    def _on_mount(self, mounts: MountNotices) -> None:
+        mounts.take()
         self._names = True
         self._loop.wake()
 

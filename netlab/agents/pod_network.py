@@ -45,7 +45,7 @@ class PodNetwork:
             run.directory.mkdir(parents=True, exist_ok=True)
         before = {run.uid: _inode(run.netns) for run in runs}
         links = [self._link(run) for run in runs]
-        with self._attached.turn:
+        with self._attached.turn():
             self._attached.remove([run.uid for run in runs])
             failed = apply.attach_pods(links, self._directory, self._attached.add)
         for run in runs:
@@ -56,7 +56,7 @@ class PodNetwork:
     def detach(self, runs: Sequence[PodRun]) -> None:
         """Take away what is there: ports, namespaces and files."""
         own = [run for run in runs if not run.host_network]
-        with self._attached.turn:
+        with self._attached.turn():
             self._attached.remove([run.uid for run in own])
             apply.detach_pods([self._link(run) for run in own if run.ips], self._directory)
             # A controller that ended may have attached them without coming to say with which
