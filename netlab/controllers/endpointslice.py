@@ -8,7 +8,7 @@ from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, slicing
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.errors import NotFound
-from netlab.objects import meta, selectors
+from netlab.objects import meta
 from netlab.objects.meta import Object
 
 SERVICE_NAME = "kubernetes.io/service-name"
@@ -43,12 +43,12 @@ class ServicesOfPods:
 
     def pods(self, service: Object) -> list[Object]:
         """The pods that the Service selects."""
-        matches = selectors.from_map(_selector(service)).matches
+        selector = _selector(service)
         # The pair that fewest pods carry, rather than every pod of the namespace.
-        pairs = _pairs(service, _selector(service))
+        pairs = _pairs(service, selector)
         rarest = min(pairs, key=lambda pair: self._pods.count("label", pair))
         candidates = self._pods.by_index("label", rarest)
-        return [pod for pod in candidates if matches(meta.labels(pod))]
+        return [pod for pod in candidates if selector.items() <= meta.labels(pod).items()]
 
 
 def _selector(service: Object) -> dict[str, str]:

@@ -8,6 +8,7 @@ Kubernetes' recorder does it.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
@@ -28,6 +29,8 @@ EventKind = Literal["Normal", "Warning"]
 SIMILAR = 10
 """Distinct messages of one object and reason before they are combined."""
 REMEMBERED = 4096
+TOGETHER = 8
+"""Events written between two looks at what else the event loop has to do."""
 ROOM = 1.0
 """Seconds after which events are written again for which there was no room."""
 _COMBINED = "(combined from similar events): "
@@ -93,7 +96,9 @@ class EventRecorder:
 
         What it has no room for stays, to be written another time.
         """
-        while self._dirty:
+        for number in itertools.count(1):
+            if not self._dirty:
+                return
             key, entry = next(iter(self._dirty.items()))
             del self._dirty[key]
             try:
@@ -104,7 +109,8 @@ class EventRecorder:
             except (NetlabError, OSError) as error:
                 log.debug("event %s: %s", key, error)
                 self._entries.pop(key, None)
-            await asyncio.sleep(0)
+            if number % TOGETHER == 0:
+                await asyncio.sleep(0)
 
     async def stop(self) -> None:
         """Write what is left, then stop."""

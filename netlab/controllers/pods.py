@@ -50,8 +50,10 @@ def ready_since(pod: Object) -> float | None:
 
 def is_available(pod: Object, min_ready_seconds: int, now: float) -> bool:
     """Ready, and for at least that long."""
+    if not min_ready_seconds:
+        return meta.is_ready(pod)
     since = ready_since(pod)
-    return since is not None and (not min_ready_seconds or since + min_ready_seconds <= now)
+    return since is not None and since + min_ready_seconds <= now
 
 
 def seconds_to_available(

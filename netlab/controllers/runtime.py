@@ -59,7 +59,7 @@ ROOM = 1.0
 _LONG = 0.01
 """Seconds of work on a key from which on it rests afterwards."""
 
-_REST, _REST_CAP = 2.0, 0.1
+_REST, _REST_CAP = 8.0, 0.4
 """How many times as long as it took a key rests, and at most how many seconds."""
 
 

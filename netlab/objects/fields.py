@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from netlab.objects import names
@@ -13,6 +14,7 @@ from netlab.objects.problems import FieldProblem, Path, invalid, required, too_l
 PORT_RULE = "must be between 1 and 65535, inclusive"
 IP_RULE = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 MODE_RULE = "must be a number between 0 and 0777 (octal), both inclusive"
+ADDRESS_MAX = len("0000:0000:0000:0000:0000:0000:255.255.255.255")
 FILE_NAME_MAX = 255
 """Bytes that Linux takes for one component of a path."""
 DEPTH_MAX = 64
@@ -123,8 +125,13 @@ def _compressed(text: str) -> str:
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address, or None when the text is none (or carries a zone)."""
+    return None if "%" in text or len(text) > ADDRESS_MAX else _parsed(text)
+
+
+@lru_cache(maxsize=4096)  # the endpoints of a big Service are looked at again with each change
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return None if "%" in text else ipaddress.ip_address(text)
+        return ipaddress.ip_address(text)
     except ValueError:
         return None
 

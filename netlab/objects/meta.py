@@ -87,5 +87,7 @@ def condition(obj: Object, type_: str) -> dict[str, Any] | None:
 
 def is_ready(obj: Object) -> bool:
     """True when the object's Ready condition is True (Pods and Nodes)."""
-    entry = condition(obj, "Ready")
-    return entry is not None and entry.get("status") == "True"
+    for entry in status(obj).get("conditions") or ():  # asked of a thousand pods at a time: no copy
+        if entry.get("type") == "Ready":
+            return bool(entry.get("status") == "True")
+    return False

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from netlab.errors import NetlabError
@@ -198,7 +199,14 @@ def _key(obj: Object) -> tuple[str, str, str]:
 
 
 def _line(word: str, obj: Object) -> bytes:
-    return f"{word} {json.dumps(obj, separators=(',', ':'))}\n".encode()
+    return b"%s %s\n" % (word.encode(), _encoded(obj))
+
+
+def _encoded(obj: Object) -> bytes:
+    try:
+        return msgspec.json.encode(obj)
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say
+        return json.dumps(obj, separators=(",", ":")).encode()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
