@@ -16,7 +16,7 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel import neighbours, netns, occupants, paths
-from netlab.network import diff, masquerade, read
+from netlab.network import diff, masquerade, pod_diff, read
 from netlab.network.encode import message
 from netlab.network.model import Link, Neighbour, Network, PodLink
 from netlab.network.names import EXTERNAL_LINK_INDEX
@@ -186,10 +186,10 @@ class _Attachment:
         path = paths.namespace(self._lab_dir, pod.name)
         inside = read.namespace(path, pod.name, [entry.name for entry in pod.inside.sysctls])
         port = ports.get(pod.port.name)
-        if port is None or diff.pod_differs(pod, inside, port):
+        if port is None or pod_diff.differs(pod, inside, port):
             return False
         try:
-            self._session.execute(diff.pod_port_repairs(pod, port))
+            self._session.execute(pod_diff.port_repairs(pod, port))
         except NetlabError:  # made anew, it says what is amiss
             return False
         netns.link_name(pod.name, path)
@@ -217,7 +217,7 @@ class _Attachment:
 
     def _try_to_connect(self, node: str, pods: Sequence[PodLink]) -> dict[str, Exception]:
         """Make the veth pairs in one send; what was refused, by the pod's uid."""
-        operations = [(pod, operation) for pod in pods for operation in diff.pod_port(pod)]
+        operations = [(pod, operation) for pod in pods for operation in pod_diff.veth(pod)]
         encoded = [message(operation, self._session.descriptor) for _, operation in operations]
         refused: dict[str, Exception] = {}
         self._connected |= {pod.uid for pod in pods}
@@ -244,7 +244,7 @@ class _Attachment:
         return own
 
     def _configure(self, pod: PodLink) -> None:
-        self._session.execute(diff.pod_inside(pod))
+        self._session.execute(pod_diff.inside(pod))
 
     def _undo(self, pods: Sequence[PodLink]) -> None:
         for pod in pods:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns, paths
-from netlab.network import diff, read
-from netlab.network.diff import Stations
+from netlab.network import diff, pod_diff, read, settings
 from netlab.network.model import Network, PodLink, Sysctl
 from netlab.network.operations import Operation
 from netlab.network.session import Session
+from netlab.network.settings import Stations
 from netlab.network.sysctls import is_told
 
 
@@ -56,7 +56,7 @@ def _of_pod(
     inside = read.as_planned(session.descriptor(pod.name), pod.inside, sysctls=sysctls)
     masters = {pod.master_index: pod.port.master or ""}
     port = read.port(session.socket(pod.node), pod.port.index, masters)
-    return diff.pod_repairs(pod, inside, port, known)
+    return pod_diff.repairs(pod, inside, port, known)
 
 
 def mend(operations: Iterable[Operation], lab_dir: Path) -> list[NetlabError | OSError]:
@@ -72,7 +72,7 @@ def quiet_sysctls(sysctls: Iterable[Sysctl]) -> tuple[Sysctl, ...]:
 
 def differ(found: Mapping[str, str], wanted: Iterable[Sysctl]) -> bool:
     """Whether a sysctl is not as wanted, by the values found."""
-    return any(diff.sysctl_differs(found.get(entry.name), entry) for entry in wanted)
+    return any(settings.sysctl_differs(found.get(entry.name), entry) for entry in wanted)
 
 
 def names() -> set[str]:

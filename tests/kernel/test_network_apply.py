@@ -17,7 +17,7 @@ from netlab.errors import KernelRefused
 from netlab.kernel import netns, paths, process, teardown
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import run
-from netlab.network import apply, diff, plan, read
+from netlab.network import apply, diff, plan, pod_diff, read
 from netlab.network.model import Link, Namespace
 from netlab.network.operations import AddVeth, CreateNamespace, SetUp
 from netlab.network.session import Session
@@ -157,7 +157,7 @@ def test_dry_run_prints_exactly_what_apply_does(running, tmp_path):
     """The printed commands, run by hand on an empty machine, build the same."""
     pod = running.pod("worker001", "web", 2)
     running.attach(pod)
-    commands = apply.describe_cluster(running.network) + apply.describe(diff.attach(pod))
+    commands = apply.describe_cluster(running.network) + apply.describe(pod_diff.attach(pod))
     # Not enforced: under a user namespace the kernel does not have it.
     commands = [f"{line} || true" if "ping_group_range" in line else line for line in commands]
     script = "\n".join(["mount -t tmpfs none /run", *commands, "echo done", "exec sleep 100"])

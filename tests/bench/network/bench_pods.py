@@ -22,7 +22,7 @@ from pathlib import Path
 
 from netlab.kernel import netns, paths, syscalls, sysctl, teardown
 from netlab.kernel.netlink import NetlinkMessage, NetlinkSocket
-from netlab.network import apply, diff, plan
+from netlab.network import apply, plan, pod_diff
 from netlab.network.encode import message
 from netlab.network.model import PodLink
 from netlab.objects.lab import Lab, lab_from_object
@@ -100,7 +100,7 @@ def bare_attach(pods: list[PodLink], directory: Path) -> float:
     """The same links from messages encoded beforehand; only system calls are timed."""
     nodes = {pod.node: netns.open_(paths.namespace(directory, pod.node)) for pod in pods}
     sockets = {name: NetlinkSocket(descriptor) for name, descriptor in nodes.items()}
-    inside = [[message(op, _no_peer) for op in diff.pod_inside(pod)] for pod in pods]
+    inside = [[message(op, _no_peer) for op in pod_diff.inside(pod)] for pod in pods]
     targets = [paths.namespace(directory, pod.name) for pod in pods]
     home = netns.current()
     started = time.perf_counter()
@@ -109,7 +109,7 @@ def bare_attach(pods: list[PodLink], directory: Path) -> float:
     # A descriptor's number is part of the message, so these are encoded now, off the clock.
     ports: dict[str, list[NetlinkMessage]] = {name: [] for name in nodes}
     for pod, (descriptor, _) in zip(pods, made, strict=True):
-        ports[pod.node] += [message(op, lambda _, d=descriptor: d) for op in diff.pod_port(pod)]
+        ports[pod.node] += [message(op, lambda _, d=descriptor: d) for op in pod_diff.veth(pod)]
     started = time.perf_counter()
     for name, messages in ports.items():
         sockets[name].request(messages)

@@ -5,16 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from netlab.network import findings, plan
-from netlab.network.diff import (
-    announcements,
-    attach,
-    diff,
-    pod_differs,
-    pod_port_repairs,
-    pod_repairs,
-    stations,
-)
+from netlab.network import findings, plan, pod_diff
+from netlab.network.diff import announcements, diff, stations
 from netlab.network.model import Link, Neighbour, Port, Route, Sysctl
 from netlab.network.operations import (
     AddAddress,
@@ -133,7 +125,7 @@ def test_sysctl_values_are_compared_by_words():
     tabbed = tuple(
         replace(entry, value=entry.value.replace(" ", "\t")) for entry in link.inside.sysctls
     )
-    assert not pod_differs(link, replace(link.inside, sysctls=tabbed), port_of(link))
+    assert not pod_diff.differs(link, replace(link.inside, sysctls=tabbed), port_of(link))
 
 
 def test_port_that_left_its_bridge_comes_back():
@@ -215,7 +207,7 @@ def port_of(link):
 
 def test_pod_as_planned_does_not_differ():
     link = pod()
-    assert not pod_differs(link, link.inside, port_of(link))
+    assert not pod_diff.differs(link, link.inside, port_of(link))
 
 
 def test_half_made_pods_differ():
@@ -223,15 +215,15 @@ def test_half_made_pods_differ():
     eth0 = link.inside.link("eth0")
     no_eth0 = replace(link.inside, links=link.inside.links[:1])
     no_address = replace(link.inside, links=(link.inside.links[0], replace(eth0, addresses=())))
-    assert pod_differs(link, link.inside, None)
-    assert pod_differs(link, link.inside, replace(port_of(link), master=None))
-    assert pod_differs(link, no_eth0, port_of(link))
-    assert pod_differs(link, no_address, port_of(link))
-    assert pod_differs(link, replace(link.inside, routes=()), port_of(link))
+    assert pod_diff.differs(link, link.inside, None)
+    assert pod_diff.differs(link, link.inside, replace(port_of(link), master=None))
+    assert pod_diff.differs(link, no_eth0, port_of(link))
+    assert pod_diff.differs(link, no_address, port_of(link))
+    assert pod_diff.differs(link, replace(link.inside, routes=()), port_of(link))
 
 
 def test_attaching_a_pod_in_order():
-    kinds = [type(operation) for operation in attach(pod())]
+    kinds = [type(operation) for operation in pod_diff.attach(pod())]
     kinds = [kind for kind in kinds if kind is not SetSysctl]
     port = [AddVeth, SetPort, AddStation, AddIngressQdisc, AddGuard]
     assert kinds == [CreateNamespace, *port, SetUp, SetUp, AddAddress, AddRoute]
@@ -271,7 +263,7 @@ def test_a_pods_port_is_mended_where_it_differs():
     def repairs(**fields):
         port = port_of(link)
         found = replace(port, as_port=replace(port.as_port, **fields))
-        return pod_port_repairs(link, found)
+        return pod_diff.port_repairs(link, found)
 
     link = pod()
     node, name, index, wanted = link.node, link.port.name, link.port.index, link.port.as_port
@@ -323,7 +315,7 @@ def repairs(inside=None, port="as planned", **eth0):
     inside = inside or link.inside
     links = [replace(e, **eth0) if e.name == "eth0" else e for e in inside.links]
     found = port_of(link) if port == "as planned" else port
-    return pod_repairs(link, replace(inside, links=tuple(links)), found, stations(WANTED))
+    return pod_diff.repairs(link, replace(inside, links=tuple(links)), found, stations(WANTED))
 
 
 def test_a_pod_as_planned_is_left_alone_with_all_it_did_beside():

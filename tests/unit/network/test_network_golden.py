@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from netlab.network import plan
-from netlab.network.diff import attach, diff
+from netlab.network.diff import diff
+from netlab.network.pod_diff import attach
 from netlab.objects.lab import lab_from_object
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "network"
