@@ -49,7 +49,7 @@ LAB = Group("lab", "The lab")
 OBJECTS = Group("objects", "Objects, as kubectl has them")
 CHANGES = Group("changes", "Changes to objects, as kubectl makes them")
 PODS = Group("pods", "Inside pods")
-RULES = Group("packets", "Rules and packets")
+PACKETS = Group("packets", "Rules and packets")
 
 
 def _parts(group: Group, *parts: tuple[str, str] | tuple[str, str, str]) -> tuple[Verb, ...]:
@@ -104,9 +104,11 @@ VERBS: dict[str, Verb] = {
         Verb("run", PODS, "create and run one pod"),
         Verb("exec", PODS, "run a command in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
-        Verb("rules", RULES, "show a Service's rules on a node as a tree, with counters"),
-        Verb("proxy", RULES, "render, compare or program kube-proxy's rules from objects in files"),
-        Verb("check", RULES, "prove packet paths with probes and captures at each hop"),
+        Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
+        Verb(
+            "proxy", PACKETS, "render, compare or program kube-proxy's rules from objects in files"
+        ),
+        Verb("check", PACKETS, "prove packet paths with probes and captures at each hop"),
     )
 }
 

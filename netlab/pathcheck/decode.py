@@ -28,7 +28,8 @@ _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 class CapturedPacket(Struct, frozen=True):
     """What a probe's life needs of a packet; ports are 0 and `quoted` None where there is none.
 
-    `key` is the probe this packet is, `answers` the probe it replies to (or quotes).
+    `key` is the probe this packet is, `answers` the probe it replies to (or quotes),
+    `icmp_error` the type and code by which an ICMP message tells of one that did not arrive.
     """
 
     version: int
@@ -41,7 +42,7 @@ class CapturedPacket(Struct, frozen=True):
     ip_id: int = 0
     key: int | None = None
     answers: int | None = None
-    icmp: tuple[int, int] | None = None
+    icmp_error: tuple[int, int] | None = None
 
     @property
     def source(self) -> str:
@@ -56,7 +57,7 @@ class CapturedPacket(Struct, frozen=True):
     @property
     def port_unreachable(self) -> bool:
         """True for the ICMP error by which nobody at all refuses: no listener, or a REJECT."""
-        return self.icmp == _PORT_UNREACHABLE[self.version]
+        return self.icmp_error == _PORT_UNREACHABLE[self.version]
 
 
 class Observation(Struct, frozen=True):
@@ -122,7 +123,8 @@ def _transport(
 
 
 def _icmp(version: int, src: str, dst: str, data: bytes, ip_id: int) -> CapturedPacket:
-    kind = (data[0], data[1])
-    quoted = decode(data[8:]) if kind[0] in _ERRORS[version] and len(data) > 8 else None
+    is_error = data[0] in _ERRORS[version]
+    quoted = decode(data[8:]) if is_error and len(data) > 8 else None
     about = quoted.key if quoted is not None else None
-    return CapturedPacket(version, src, dst, "icmp", ip_id=ip_id, answers=about, icmp=kind)
+    error = (data[0], data[1]) if is_error else None
+    return CapturedPacket(version, src, dst, "icmp", ip_id=ip_id, answers=about, icmp_error=error)

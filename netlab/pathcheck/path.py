@@ -94,7 +94,7 @@ class Sightings(Struct):
             if packet is not None and (packet.proto == "udp" or packet.answers == probe.key):
                 return packet
         for seen in self._about.get(probe.key, ()):
-            if seen.place == place and seen.packet.icmp and seen.packet.dst == probe.src:
+            if seen.place == place and seen.packet.icmp_error and seen.packet.dst == probe.src:
                 return seen.packet
         return None
 
@@ -156,9 +156,10 @@ def _outcome(
     answer = sightings.answer(probe, place)
     if answer is None:
         return _silence(probe, place, sightings, arrived=arrived)
-    if answer.icmp is not None:
+    if answer.icmp_error is not None:
         outcome: Outcome = "refused" if answer.port_unreachable else "unreachable"
-        return outcome, f"ICMP type {answer.icmp[0]} code {answer.icmp[1]} from {answer.src}"
+        kind, code = answer.icmp_error
+        return outcome, f"ICMP type {kind} code {code} from {answer.src}"
     if answer.flags & RST:
         return "refused", f"RST from {answer.source}"
     return "reachable", ""

@@ -55,9 +55,10 @@ def test_an_icmp_error_is_about_the_probe_it_quotes() -> None:
         assert packet is not None
         assert packet.answers == probe.key
         assert packet.port_unreachable
+        assert packet.icmp_error == (3, 3)
     echo = decode(ipv4(ICMP, bytes([8, 0]) + bytes(6) + build(probe)))
     assert echo is not None
-    assert echo.answers is None
+    assert (echo.answers, echo.icmp_error) == (None, None)
 
 
 def test_fragments_are_not_read() -> None:
