@@ -8,10 +8,23 @@ from typing import Protocol
 
 from aiohttp import web
 
-from netlab.control_plane import ControlPlane
-
 CALM_LOOKS, CALM_LOOKS_REMOTE = 3, 50
 """Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
+
+
+class Saving(Protocol):
+    """What keeps the objects."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the controllers and nodes hear of a change only when it has come over a wire."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing changes, however long one waits."""
+
+    def unsaved(self) -> Iterator[str]:
+        """A line if no change can be saved."""
 
 
 class Cluster(Protocol):
@@ -34,8 +47,8 @@ class Cluster(Protocol):
 class Settling:
     """Answers `/netlab/v1/settled`."""
 
-    def __init__(self, control_plane: ControlPlane, cluster: Cluster) -> None:
-        self._control_plane = control_plane
+    def __init__(self, saving: Saving, cluster: Cluster) -> None:
+        self._saving = saving
         self._cluster = cluster
 
     def routes(self) -> list[web.RouteDef]:
@@ -43,7 +56,7 @@ class Settling:
         return [web.get("/netlab/v1/settled", self._settled)]
 
     def _is_settled(self) -> bool:
-        return self._control_plane.is_stuck or not any(self._cluster.at_work())
+        return self._saving.is_stuck or not any(self._cluster.at_work())
 
     async def _settled(self, request: web.Request) -> web.Response:
         """Wait until nothing changes by itself any more, or for `timeoutSeconds`.
@@ -52,7 +65,7 @@ class Settling:
         they will not become ready by waiting, `lacking` what else only somebody can change.
         """
         await self._wait(float(request.query.get("timeoutSeconds", "10")))
-        lacking = [*self._control_plane.unsaved(), *self._cluster.lacking()]
+        lacking = [*self._saving.unsaved(), *self._cluster.lacking()]
         return web.json_response(
             {
                 "failed": self._cluster.failure,
@@ -66,7 +79,7 @@ class Settling:
     async def _wait(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         deadline, calm = loop.time() + seconds, 0
-        enough = CALM_LOOKS_REMOTE if self._control_plane.is_remote else CALM_LOOKS
+        enough = CALM_LOOKS_REMOTE if self._saving.is_remote else CALM_LOOKS
         while calm < enough and loop.time() < deadline and self._cluster.failure is None:
             calm = calm + 1 if self._is_settled() else 0
             await asyncio.sleep(0.002)
