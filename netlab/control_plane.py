@@ -12,33 +12,34 @@ from pathlib import Path
 from aiohttp import web
 
 from netlab.api.secure import SecureListener
-from netlab.api.server import build_app, serve_unix
-from netlab.api.streams import PodStreams
+from netlab.api.server import build_app
 from netlab.client.inprocess import InProcessApi
+from netlab.client.kubelets import Kubelets
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
-from netlab.kernel import paths
+from netlab.kernel import caller, paths
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.times import timestamp
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
 log = logging.getLogger("netlab")
 
 VARIABLE = "NETLAB_API"
-"""With the value `http`, controllers and agents talk to the API over its socket, as they would to
-one that is elsewhere."""
+"""With the value `http`, controllers and agents talk to the API over its socket, and the API to
+kubelets over theirs, as they would to such that are elsewhere."""
 
 
 class ControlPlane:
-    """Serves the API until closed; `streams` are the nodes, as far as it asks them."""
+    """Serves the API until closed; `kubelets` are those of this process."""
 
-    def __init__(self, lab: Lab, directory: Path, streams: PodStreams) -> None:
+    def __init__(self, lab: Lab, directory: Path, kubelets: Kubelets) -> None:
         self._lab = lab
         self._directory = directory
-        self._streams = streams
+        self._kubelets = kubelets
         self._store = Store(paths.store(directory))
         self._registry = Registry(self._store, lab)
         self._stack = contextlib.AsyncExitStack()
@@ -46,7 +47,12 @@ class ControlPlane:
         self._runner: web.AppRunner | None = None
 
     async def start(self, routes: Iterable[web.RouteDef]) -> None:
-        """Make what every cluster begins with, and serve on the lab's socket."""
+        """Make what every cluster begins with, and serve on the lab's socket.
+
+        That is its owner's: who called sudo to start us, if anybody did. What may be asked of a lab
+        needs no second sudo. That gives nothing away, for whoever starts labs decides what runs in
+        them.
+        """
         for obj in bootstrap.control_plane_objects(self._lab):
             if not self._exists(obj):
                 self._registry.create(obj)
@@ -54,8 +60,9 @@ class ControlPlane:
         if not meta.is_ready(ranges):
             status = bootstrap.service_cidr_status(timestamp(time.time()))
             self._registry.update({**ranges, "status": status}, subresource="status")
-        app = build_app(self._registry, self._streams, routes)
-        self._runner = await serve_unix(app, paths.api_socket(self._directory))
+        app = build_app(self._registry, self._reached(), routes)
+        socket = paths.api_socket(self._directory)
+        self._runner = await serve_unix(app, socket, owner=caller.uid())
         self._stack.push_async_callback(self._runner.cleanup)
 
     async def close(self) -> None:
@@ -64,7 +71,7 @@ class ControlPlane:
 
     @property
     def is_remote(self) -> bool:
-        """Whether `api` goes over the socket."""
+        """Whether `api` and kubelets are reached over sockets."""
         return os.environ.get(VARIABLE) == "http"
 
     def api(self) -> Api:
@@ -76,6 +83,16 @@ class ControlPlane:
         api = HttpApi(socket_path=paths.api_socket(self._directory))
         self._stack.push_async_callback(api.close)
         return api
+
+    def _reached(self) -> Kubelets:
+        """The kubelets, as the API server reaches them."""
+        if not self.is_remote:
+            return self._kubelets
+        from netlab.client.kubelet_http import HttpKubelets
+
+        kubelets = HttpKubelets(paths.kubelet_socket(self._directory))
+        self._stack.push_async_callback(kubelets.close)
+        return kubelets
 
     async def listen_for_kubectl(self) -> None:
         """Serve over TLS as well; a lab works without."""

@@ -33,9 +33,10 @@ from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.proxies import proxier
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Speaker
-from netlab.agents.streams import LabStreams
+from netlab.agents.streams import KubeletStreams
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
+from netlab.client.kubelets import LocalKubelets
 from netlab.client.protocol import Api
 from netlab.control_plane import ControlPlane
 from netlab.controllers.runtime import RunningControllers, start_controllers
@@ -57,7 +58,7 @@ log = logging.getLogger("netlab")
 
 
 class Daemon:
-    """The controllers and the nodes of one lab, whose API is `api`. They serve `streams`.
+    """The controllers and the nodes of one lab, whose API is `api`. Its server asks `kubelets`.
 
     `responder` is the process that was started a moment ago, if it was, and `network` ends when the
     nodes are connected.
@@ -68,7 +69,7 @@ class Daemon:
         lab: Lab,
         directory: Path,
         api: Api,
-        streams: LabStreams,
+        kubelets: LocalKubelets,
         responder: Process | None,
         network: Future[None],
     ) -> None:
@@ -76,7 +77,7 @@ class Daemon:
         self.failure: str | None = None
         """Why the lab could not be built, if it could not."""
         self._directory = directory
-        self._streams = streams
+        self._kubelets = kubelets
         self._responder = responder
         self._network = network
         self._owner = netns.owner(directory) or ""
@@ -196,7 +197,8 @@ class Daemon:
         await self._start_network(kubelet, controllers)
         await kubelet.start()
         self._pods = kubelet
-        self._streams.connect(kubelet)
+        for node in self.lab.nodes:
+            self._kubelets.connect(node.name, KubeletStreams(kubelet))
         return kubelet
 
     async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
@@ -313,12 +315,14 @@ def run(directory: Path, ready: int, responder: Process | None, network: Future[
 async def _run(
     directory: Path, ready: int, responder: Process | None, network: Future[None]
 ) -> None:
-    lab, streams = labs.read_lab(directory), LabStreams()
-    control_plane = ControlPlane(lab, directory, streams)
-    daemon = Daemon(lab, directory, control_plane.api(), streams, responder, network)
+    lab, kubelets = labs.read_lab(directory), LocalKubelets()
+    control_plane = ControlPlane(lab, directory, kubelets)
+    daemon = Daemon(lab, directory, control_plane.api(), kubelets, responder, network)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(control_plane.close)
         stack.push_async_callback(daemon.stop)
+        if control_plane.is_remote:
+            await _serve_kubelets(kubelets, directory, stack)
         await control_plane.start(Settling(control_plane, daemon).routes())
         log.info("the API answers")
         with contextlib.suppress(BrokenPipeError):  # who started us does not live any more
@@ -327,3 +331,13 @@ async def _run(
         await daemon.start()
         await control_plane.listen_for_kubectl()  # last of all: a lab works without it
         await _told_to_end()
+
+
+async def _serve_kubelets(
+    kubelets: LocalKubelets, directory: Path, stack: contextlib.AsyncExitStack
+) -> None:
+    from netlab.agents import kubelet_server
+    from netlab.serving.http import serve_unix
+
+    runner = await serve_unix(kubelet_server.build_app(kubelets), paths.kubelet_socket(directory))
+    stack.push_async_callback(runner.cleanup)

@@ -135,7 +135,8 @@ class ApiError(NetlabError):
         self.details = details or {}
 
     def status(self) -> dict[str, object]:
-        """The `v1.Status` object that stands for this error on the wire."""
+        """The `v1.Status` object that stands for this error on the wire; its hint is a detail."""
+        details = {**self.details, "hint": self.hint} if self.hint else self.details
         return {
             "kind": "Status",
             "apiVersion": "v1",
@@ -143,7 +144,7 @@ class ApiError(NetlabError):
             "status": "Failure",
             "message": self.message,
             "reason": self.reason,
-            "details": self.details,
+            "details": details,
             "code": self.code,
         }
 
@@ -153,11 +154,13 @@ class ApiError(NetlabError):
         reason = str(status.get("reason") or "Unknown")
         code = status.get("code")
         details = status.get("details")
+        hint = details.get("hint") if isinstance(details, dict) else None
         return _BY_REASON.get(reason, ApiError)(
             str(status.get("message") or reason),
             code=code if isinstance(code, int) else 500,
             reason=reason,
             details=details if isinstance(details, dict) else None,
+            hint=hint if isinstance(hint, str) else None,
         )
 
 

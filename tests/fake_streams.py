@@ -9,9 +9,16 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from netlab.api.streams import ProcessStream
-from netlab.errors import BadRequest
-from netlab.objects.meta import Object
+from netlab.agents.streams import Connection
+from netlab.client.kubelets import (
+    ContainerRef,
+    LogOptions,
+    PodConnection,
+    PodRef,
+    PodStreams,
+    ProcessStream,
+)
+from netlab.errors import ApiError, BadRequest
 
 Program = Callable[["FakeProcess"], Awaitable[int]]
 
@@ -58,7 +65,7 @@ class FakeProcess:
         while chunk := await self.errors.get():
             yield chunk
 
-    def resize(self, columns: int, rows: int) -> None:
+    async def resize(self, columns: int, rows: int) -> None:
         """Remembered, and told to a program that waits for it."""
         self.sizes.append((columns, rows))
         self.resized.set()
@@ -123,54 +130,46 @@ class FakeStreams(Struct):
     logs_open: int = 0
     connections: list[asyncio.Task[None]] = field(default_factory=list)
 
+    def of(self, node: str) -> PodStreams:
+        """They are on every node."""
+        del node
+        return self
+
     async def exec(
-        self, pod: Object, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
+        self, at: ContainerRef, argv: Sequence[str], *, stdin: bool, tty: bool
     ) -> ProcessStream:
         """Start the program that argv names."""
-        del pod, container, stdin, tty
+        del at, stdin, tty
         if argv[0] not in PROGRAMS:
             raise BadRequest(f'exec: "{argv[0]}": executable file not found in $PATH')
         self.processes.append(FakeProcess(argv, PROGRAMS[argv[0]]))
         return self.processes[-1]
 
-    async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> ProcessStream:
+    async def attach(self, at: ContainerRef, *, stdin: bool, tty: bool) -> ProcessStream:
         """Start `main` as if it had been running."""
-        return await self.exec(pod, container, [self.main, "attached"], stdin=stdin, tty=tty)
+        return await self.exec(at, [self.main, "attached"], stdin=stdin, tty=tty)
 
-    async def dial(
-        self, pod: Object, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(self, pod: PodRef, port: int) -> PodConnection:
         """Port 7 echoes until the end of what it gets; nobody listens on the others."""
         del pod
         if port != 7:
-            raise ConnectionRefusedError(111, "Connection refused")
+            raise ApiError("connect: connection refused")
         ours, theirs = socket.socketpair()
         self.connections.append(asyncio.create_task(_echo(theirs)))
-        return await asyncio.open_connection(sock=ours)
+        return Connection(*await asyncio.open_connection(sock=ours))
 
-    async def logs(
-        self,
-        pod: Object,
-        container: str,
-        *,
-        follow: bool,
-        tail_lines: int | None,
-        since: float | None,
-        timestamps: bool,
-        previous: bool,
-    ) -> AsyncGenerator[bytes, None]:
+    async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """The lines, and with `follow` those appended later."""
-        if previous:
+        if wanted.previous:
             raise BadRequest(
-                f'previous terminated container "{container}" in pod '
-                f'"{pod["metadata"]["name"]}" not found'
+                f'previous terminated container "{at.container}" in pod "{at.pod.name}" not found'
             )
         self.logs_open += 1
         try:
-            first = 0 if tail_lines is None else max(len(self.lines) - tail_lines, 0)
-            async for when, text in self._from(first, follow=follow):
-                if since is None or when >= since:
-                    yield _line(when, text, timestamps=timestamps)
+            first = 0 if wanted.tail is None else max(len(self.lines) - wanted.tail, 0)
+            async for when, text in self._from(first, follow=wanted.follow):
+                if wanted.since is None or when >= wanted.since:
+                    yield _line(when, text, timestamps=wanted.timestamps)
         finally:
             self.logs_open -= 1
 

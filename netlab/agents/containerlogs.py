@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from netlab.agents.podrun import PodRun
 from netlab.agents.servers import served_uid
+from netlab.client.kubelets import LogOptions
 from netlab.errors import BadRequest
 from netlab.objects import meta
 from netlab.workload import crilog
@@ -20,15 +21,6 @@ from netlab.workload.sandbox import SandboxProcess
 
 _PATIENCE = 0.5
 """Seconds until one who follows the log of a silent container hears that it has ended."""
-
-
-class LogOptions(Struct, frozen=True):
-    """Which part of a log; `since` is Unix time, None for all."""
-
-    follow: bool
-    tail: int | None
-    since: float | None
-    timestamps: bool
 
 
 class LogLine(Struct, frozen=True):

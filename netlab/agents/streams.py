@@ -1,4 +1,4 @@
-"""exec, attach, logs and connections: what clients of the API may reach inside the lab's pods."""
+"""exec, attach, logs and connections: what clients of the API may reach inside a node's pods."""
 
 from __future__ import annotations
 
@@ -9,95 +9,107 @@ from collections.abc import AsyncGenerator, Sequence
 from netlab.agents import containerlogs
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.podrun import PodRun
+from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
 from netlab.kernel import netns
-from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.workload.behaviour import behaviour
 from netlab.workload.session import AttachSession, ExecSession
 
+_CHUNK = 32 * 1024
 
-class LabStreams:
-    """Implements `api.streams.PodStreams`; answers once the agents are there (`connect`)."""
 
-    def __init__(self) -> None:
-        self._kubelet: Kubelet | None = None
+class KubeletStreams:
+    """Implements `client.kubelets.PodStreams` for the pods of a kubelet."""
 
-    def connect(self, kubelet: Kubelet) -> None:
-        """From now on, these are the pods."""
+    def __init__(self, kubelet: Kubelet) -> None:
         self._kubelet = kubelet
 
     async def exec(
-        self, pod: Object, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
+        self, at: ContainerRef, argv: Sequence[str], *, stdin: bool, tty: bool
     ) -> ExecSession:
         """Run a command beside what the container runs."""
-        run = self._run(pod)
+        run = self._run(at.pod)
         try:
-            return await self._ready().commands.start(run, container, argv, stdin=stdin, tty=tty)
+            return await self._kubelet.commands.start(run, at.container, argv, stdin=stdin, tty=tty)
         except ApiError:
             raise
         except NetlabError as error:
             raise ApiError(error.message, hint=error.hint) from error
 
-    async def attach(self, pod: Object, container: str, *, stdin: bool, tty: bool) -> AttachSession:
+    async def attach(self, at: ContainerRef, *, stdin: bool, tty: bool) -> AttachSession:
         """Join the container's own process; a built-in server has none to join."""
         del stdin, tty  # the process has what its container's spec gave it
-        run = self._run(pod)
-        known = await self._ready().commands.process(run, container)
+        known = await self._kubelet.commands.process(self._run(at.pod), at.container)
         if known is None:
+            name = at.pod.name
             raise BadRequest(
-                f"container {container} is a built-in server: there is no process to attach to",
-                hint=f"netlab exec -it {meta.name(pod)} -- sh, or netlab logs -f {meta.name(pod)}",
+                f"container {at.container} is a built-in server: there is no process to attach to",
+                hint=f"netlab exec -it {name} -- sh, or netlab logs -f {name}",
             )
         return await known.attach()
 
-    async def dial(
-        self, pod: Object, port: int
-    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def dial(self, pod: PodRef, port: int) -> Connection:
         """A TCP connection to a port on the pod's own loopback."""
         with netns.entered(self._run(pod).netns):
             sock = socket.socket()  # it stays in that namespace
         try:
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-            return await asyncio.open_connection(sock=sock)
+            return Connection(*await asyncio.open_connection(sock=sock))
+        except OSError as error:
+            sock.close()
+            raise _not_connected(error) from error
         except BaseException:
             sock.close()
             raise
 
-    async def logs(
-        self,
-        pod: Object,
-        container: str,
-        *,
-        follow: bool,
-        tail_lines: int | None,
-        since: float | None,
-        timestamps: bool,
-        previous: bool,
-    ) -> AsyncGenerator[bytes, None]:
+    async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """What the container wrote; for a built-in server, its access log; of `pause`, nothing."""
-        kubelet, run = self._ready(), self._run(pod)
-        wanted = containerlogs.LogOptions(follow, tail_lines, since, timestamps)
-        known = await kubelet.commands.process(run, container)
-        if previous:
+        run, container = self._run(at.pod), at.container
+        known = await self._kubelet.commands.process(run, container)
+        if wanted.previous:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
         elif behaviour(run.spec_of(container)).kind != "server":
             entries = containerlogs.of_silent(run, container, wanted)
         else:
-            entries = containerlogs.of_server(kubelet.keeper.client, run, container, wanted)
+            entries = containerlogs.of_server(self._kubelet.keeper.client, run, container, wanted)
         async for chunk in containerlogs.rendered(entries, wanted):
             yield chunk
 
-    def _ready(self) -> Kubelet:
-        if self._kubelet is None:
-            raise ApiError("the lab is starting", code=503, reason="ServiceUnavailable")
-        return self._kubelet
-
-    def _run(self, pod: Object) -> PodRun:
-        run = self._ready().run_of(meta.key(pod))
-        if run is None or run.uid != meta.uid(pod):
-            raise NotFound(f'pod "{meta.name(pod)}" does not run')
+    def _run(self, pod: PodRef) -> PodRun:
+        run = self._kubelet.run_of(pod.key)
+        if run is None or run.uid != pod.uid:
+            raise NotFound(f'pod "{pod.name}" does not run')
         return run
+
+
+class Connection:
+    """Implements `client.kubelets.PodConnection`."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        """As the protocol says."""
+        return await self._reader.read(_CHUNK)
+
+    async def write(self, data: bytes) -> None:
+        """As the protocol says."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def end(self) -> None:
+        """As the protocol says."""
+        self._writer.write_eof()
+
+    async def close(self) -> None:
+        """As the protocol says."""
+        self._writer.close()
+
+
+def _not_connected(error: OSError) -> ApiError:
+    refused = isinstance(error, ConnectionRefusedError)
+    return ApiError("connect: connection refused" if refused else error.strerror or str(error))

@@ -10,10 +10,10 @@ from aiohttp import web
 from msgspec import Struct, field
 
 from netlab.api import eventviews
-from netlab.api.encoding import Encoder, to_json
+from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form
 from netlab.api.paths import RequestInfo
-from netlab.api.streams import PodStreams
+from netlab.client.kubelets import Kubelets
 from netlab.errors import BadRequest
 from netlab.objects import yamlout
 from netlab.objects.meta import Object
@@ -30,7 +30,7 @@ class Backend(Struct, frozen=True):
     """What stands behind the HTTP server; `now` gives epoch seconds."""
 
     registry: Registry
-    streams: PodStreams
+    kubelets: Kubelets
     encoder: Encoder
     now: Callable[[], float]
 
@@ -133,11 +133,6 @@ def is_dry_run(values: Sequence[Any]) -> bool:
     if any(value != "All" for value in wanted):
         raise BadRequest(f'Invalid value: {wanted}: supported values: "All"')
     return bool(wanted)
-
-
-def plain_answer(document: object, code: int = 200) -> web.Response:
-    """A JSON document that is no object of the store."""
-    return web.Response(body=to_json(document), status=code, content_type="application/json")
 
 
 def _as_yaml(body: bytes) -> bytes:

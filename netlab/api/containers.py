@@ -1,8 +1,9 @@
-"""Which container of a pod a request means, and whether it can be reached at all."""
+"""Which container of a pod a request means, whether it can be reached at all, and through whom."""
 
 from __future__ import annotations
 
 from netlab.api.call import Call
+from netlab.client.kubelets import ContainerRef, PodRef, PodStreams
 from netlab.errors import BadRequest
 from netlab.objects import meta
 from netlab.objects.meta import Object, name, spec, status
@@ -10,13 +11,23 @@ from netlab.objects.meta import Object, name, spec, status
 _DEFAULT = "kubectl.kubernetes.io/default-container"
 
 
-def find(call: Call) -> tuple[Object, str]:
-    """(the pod, the container's name); refuses as kube-apiserver does when one is in doubt."""
+def find(call: Call) -> tuple[Object, ContainerRef]:
+    """(the pod, its container); refuses as kube-apiserver does when one is in doubt."""
     pod = call.registry.get("Pod", call.target.namespace or "", call.target.name)
     container = _named(pod, call.query("container"))
     if not spec(pod).get("nodeName"):
         raise BadRequest(f"pod {name(pod)} does not have a host assigned")
-    return pod, container
+    return pod, ContainerRef(ref(pod), container)
+
+
+def ref(pod: Object) -> PodRef:
+    """The pod, as its kubelet is told of it."""
+    return PodRef(meta.namespace(pod), name(pod), meta.uid(pod))
+
+
+def kubelet_of(call: Call, pod: Object) -> PodStreams:
+    """Who runs the pod."""
+    return call.backend.kubelets.of(spec(pod)["nodeName"])
 
 
 def _named(pod: Object, wanted: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -10,24 +9,9 @@ from typing import Generic, TypeVar
 from netlab.api.negotiation import Form, Include
 from netlab.api.tables import RowTemplate, row_template, table
 from netlab.objects.meta import Object
-
-_dumps = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+from netlab.serving.answers import to_json
 
 V = TypeVar("V")
-
-
-_GO_ESCAPES = tuple((c, f"\\u{ord(c):04x}") for c in "<>&\u2028\u2029")
-
-
-def to_json(value: object) -> bytes:
-    """Compact JSON in UTF-8, its strings written as Go writes them.
-
-    kubectl compares a ControllerRevision's data with what its own encoder makes of a template.
-    """
-    text = _dumps(value)
-    for character, escape in _GO_ESCAPES:  # outside of strings JSON has none of these
-        text = text.replace(character, escape)
-    return text.encode("utf-8", "backslashreplace")
 
 
 def partial_object(obj: Object) -> Object:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from netlab.api import channels, containers
+from netlab.api import containers
 from netlab.api.call import Call
-from netlab.api.channels import StreamOptions
 from netlab.errors import BadRequest
+from netlab.serving import channels
+from netlab.serving.channels import StreamOptions
 
 
 async def exec_(call: Call) -> web.StreamResponse:
@@ -18,21 +19,21 @@ async def exec_(call: Call) -> web.StreamResponse:
         raise BadRequest("you must specify at least one command for the container")
     if any("\0" in word for word in argv):
         raise BadRequest("a command's words must not contain a NUL character")
-    pod, container = containers.find(call)
+    pod, at = containers.find(call)
     containers.refuse_completed(pod, "exec into")
     channels.refuse_other_protocols(call.request)
-    process = await call.backend.streams.exec(
-        pod, container, argv, stdin=wanted.stdin, tty=wanted.tty
-    )
+    kubelet = containers.kubelet_of(call, pod)
+    process = await kubelet.exec(at, argv, stdin=wanted.stdin, tty=wanted.tty)
     return await channels.serve(call.request, process, wanted)
 
 
 async def attach(call: Call) -> web.StreamResponse:
     """Join the main process of a container of the pod."""
     wanted = _wanted(call)
-    pod, container = containers.find(call)
+    pod, at = containers.find(call)
     channels.refuse_other_protocols(call.request)
-    process = await call.backend.streams.attach(pod, container, stdin=wanted.stdin, tty=wanted.tty)
+    kubelet = containers.kubelet_of(call, pod)
+    process = await kubelet.attach(at, stdin=wanted.stdin, tty=wanted.tty)
     return await channels.serve(call.request, process, wanted)
 
 

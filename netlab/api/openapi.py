@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from netlab.api.encoding import to_json
 from netlab.objects import schema
 from netlab.objects.bootstrap import KUBELET_VERSION
 from netlab.objects.kinds import KINDS, Kind
+from netlab.serving.answers import to_json
 
 Document = dict[str, Any]
 

@@ -13,22 +13,23 @@ from typing import Protocol
 
 from aiohttp import WSMsgType, web
 
+from netlab.api import containers
 from netlab.api.call import Call
-from netlab.api.channels import SPDY, refuse_unless_common, spdy_protocols
-from netlab.api.multiplex import Connection, Received, Stream
-from netlab.api.pipes import Pipe, RawPipe, SocketPipe
+from netlab.client.kubelets import PodConnection
 from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import name, spec, status, uid
 from netlab.objects.numbers import whole
+from netlab.serving.channels import SPDY, refuse_unless_common, spdy_protocols
+from netlab.serving.multiplex import Connection, Received, Stream
+from netlab.serving.pipes import Pipe, RawPipe, SocketPipe
 
 _PROTOCOL = "portforward.k8s.io"
 _TUNNEL = f"{SPDY}+{_PROTOCOL}"
 _CHANNELS = "v4.channel.k8s.io"
 _QUEUE = 16
-_CHUNK = 32 * 1024
 _PING_SECONDS = 10.0
 
-Dial = Callable[[int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+Dial = Callable[[int], Awaitable[PodConnection]]
 
 
 class Sink(Protocol):
@@ -49,8 +50,8 @@ async def forward(call: Call) -> web.StreamResponse:
     if status(pod).get("phase") != "Running":
         raise BadRequest(f"pod {name(pod)} is not running")
 
-    async def dial(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await call.backend.streams.dial(pod, port)
+    async def dial(port: int) -> PodConnection:
+        return await containers.kubelet_of(call, pod).dial(containers.ref(pod), port)
 
     request = call.request
     upgrade = request.headers.get("Upgrade", "").lower()
@@ -86,11 +87,11 @@ class Forwarded:
     async def run(self, dial: Dial) -> None:
         """Connect and copy in both directions until the pod has said everything."""
         try:
-            reader, writer = await dial(self._port)
-        except (OSError, ApiError) as error:
+            connection = await dial(self._port)
+        except ApiError as error:
             await self._errors.write(self._refusal(error).encode())
         else:
-            await self._copy(reader, writer)
+            await self._copy(connection)
         finally:
             self._over = True
             while not self._input.empty():  # lets go of who waits to feed
@@ -99,32 +100,27 @@ class Forwarded:
                 await self._data.end()
                 await self._errors.end()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inward = asyncio.create_task(self._to_pod(writer))
+    async def _copy(self, connection: PodConnection) -> None:
+        inward = asyncio.create_task(self._to_pod(connection))
         try:
-            while data := await reader.read(_CHUNK):
+            while data := await connection.read():
                 await self._data.write(data)
         except ConnectionError:
             pass  # by the pod, or by the client: either way it is over
         finally:
             inward.cancel()
-            writer.close()
             await asyncio.gather(inward, return_exceptions=True)
+            await asyncio.shield(connection.close())
 
-    async def _to_pod(self, writer: asyncio.StreamWriter) -> None:
+    async def _to_pod(self, connection: PodConnection) -> None:
         while data := await self._input.get():
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
-        await asyncio.Event().wait()  # the answer may still come
+            await connection.write(data)
+        await connection.end()
 
-    def _refusal(self, error: Exception) -> str:
-        text = error.message if isinstance(error, ApiError) else "connect: connection refused"
-        if isinstance(error, OSError) and not isinstance(error, ConnectionRefusedError):
-            text = error.strerror or str(error)
+    def _refusal(self, error: ApiError) -> str:
         return (
             f"error forwarding port {self._port} to pod {self._pod_uid}: "
-            f"dial tcp4 127.0.0.1:{self._port}: {text}"
+            f"dial tcp4 127.0.0.1:{self._port}: {error.message}"
         )
 
 

@@ -13,10 +13,11 @@ from msgspec import Struct
 
 from netlab.api import eventviews
 from netlab.api.call import Call
-from netlab.api.encoding import partial_object, to_json
+from netlab.api.encoding import partial_object
 from netlab.api.tables import table
 from netlab.errors import BadRequest
 from netlab.objects.meta import Object, name, namespace
+from netlab.serving.answers import to_json
 
 
 def get(call: Call) -> web.Response:

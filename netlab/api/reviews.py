@@ -10,10 +10,10 @@ from collections.abc import Callable
 from aiohttp import web
 
 from netlab.api import bodies
-from netlab.api.call import plain_answer
 from netlab.api.paths import MethodNotAllowed
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
+from netlab.serving.answers import plain_answer
 
 USER = {
     "username": "netlab-admin",

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from netlab.api import kubeconfig, undocumented
+from netlab.api import kubeconfig
 from netlab.api.identity import Identity
 from netlab.errors import NetlabError
 from netlab.kernel import caller, files, paths
+from netlab.serving import undocumented
 
 _HANDSHAKE_SECONDS = 5.0
 _SEND_BUFFER = 128 * 1024

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from netlab.api import bodies
-from netlab.api.call import Call, plain_answer
+from netlab.api.call import Call
 from netlab.api.writes import (
     MERGE,
     Deletion,
@@ -16,6 +16,7 @@ from netlab.api.writes import (
 )
 from netlab.objects.meta import Object, spec, status
 from netlab.objects.selectors import format_label_selector
+from netlab.serving.answers import plain_answer
 
 _SCALE = ("autoscaling/v1", "Scale")
 

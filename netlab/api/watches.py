@@ -8,10 +8,11 @@ from aiohttp import web
 
 from netlab.api import eventviews
 from netlab.api.call import Call, add_warnings
-from netlab.api.encoding import Encoder, to_json
+from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form
 from netlab.errors import Expired
 from netlab.objects.watch import Event
+from netlab.serving.answers import to_json
 from netlab.store.watch import Watch
 
 _BATCH = 16 * 1024

@@ -8,10 +8,10 @@ from aiohttp import web
 
 from netlab.api import bodies, eventviews, fields
 from netlab.api.call import Call, is_dry_run, query_number
-from netlab.api.encoding import to_json
 from netlab.errors import BadRequest, Invalid, NotFound
 from netlab.objects import podwarnings
 from netlab.objects.meta import Object, is_terminating, uid
+from netlab.serving.answers import to_json
 from netlab.store.deletion import Propagation, is_over
 from netlab.store.registry import PatchType
 from netlab.workload import unknown

@@ -309,13 +309,6 @@ def error_from(code: int, data: bytes) -> ApiError:
     except ValueError:
         status = None
     if isinstance(status, dict) and status.get("kind") == "Status":
-        return _with_hint(ApiError.from_status(status))
+        return ApiError.from_status(status)
     text = data.decode("utf-8", "replace").strip()[:500]
     return ApiError(text or f"the server answered {code}", code=code, reason="Unknown")
-
-
-def _with_hint(error: ApiError) -> ApiError:
-    """This lab's server puts its hint into the details of a Status."""
-    hint = error.details.get("hint")
-    error.hint = hint if isinstance(hint, str) else None
-    return error

@@ -9,7 +9,7 @@ else is root's alone.
         owner                     the lab's uid, which marks its processes
         lab.json store.journal    what the lab is
         api.sock responder.sock   where its processes listen
-        runtime.sock cluster.sock internet.sock
+        runtime.sock cluster.sock internet.sock kubelet.sock
         api.port tls/ kubeconfig  for kubectl: TLS on 127.0.0.1
         controller.pid .log
         netns/<name>              the namespaces, bind-mounted
@@ -119,6 +119,11 @@ def store(directory: Path) -> Path:
 def api_socket(directory: Path) -> Path:
     """The unix socket of the lab's Kubernetes API."""
     return directory / "api.sock"
+
+
+def kubelet_socket(directory: Path) -> Path:
+    """The unix socket of the lab's kubelets, where the API server is not of their process."""
+    return directory / "kubelet.sock"
 
 
 def api_port(directory: Path) -> Path:

@@ -88,10 +88,9 @@ class AttachSession:
         while data := await self._queues[channel].get():
             yield data
 
-    def resize(self, columns: int, rows: int) -> None:
+    async def resize(self, columns: int, rows: int) -> None:
         """Set the terminal's size, if there is one."""
-        if not self._writer.is_closing():
-            self._writer.write(frames.frame(frames.RESIZE, json.dumps([columns, rows]).encode()))
+        await self._send(frames.RESIZE, json.dumps([columns, rows]).encode())
 
     async def wait(self) -> int:
         """The exit code of the process; 137 when the responder died with it."""

@@ -314,8 +314,9 @@ def test_the_callers_of_sudo_may_use_their_labs(run: Run, tmp_path: Path) -> Non
     """The API's socket belongs to the user, and is closed to the rest."""
     program = (
         "import asyncio, sys; from pathlib import Path; from aiohttp import web;"
-        "from netlab.api.server import serve_unix;"
-        "asyncio.run(serve_unix(web.Application(), Path(sys.argv[1])))"
+        "from netlab.kernel import caller; from netlab.serving.http import serve_unix;"
+        "app, path = web.Application(), Path(sys.argv[1]);"
+        "asyncio.run(serve_unix(app, path, owner=caller.uid()))"
     )
     sock = tmp_path / "api.sock"
     done = run(f"{sys.executable} -c '{program}' {sock}; stat -c '%u %a' {sock}", SUDO_UID="1234")

@@ -9,7 +9,7 @@ from fuzz.api_bodies import mutated
 from fuzz.api_requests import Request, dice, requests
 from hypothesis import strategies as st
 
-from netlab.api import spdy
+from netlab.serving import spdy
 
 _POD = "/api/v1/namespaces/default/pods/web"
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")

@@ -28,10 +28,10 @@ from unit.api.conftest import Lab, running_lab
 from yarl import URL
 
 from netlab.api import protobuf
-from netlab.api.server import STREAMING
 from netlab.objects import schema
 from netlab.objects.kinds import KINDS
 from netlab.objects.validation import validate
+from netlab.serving.http import STREAMING
 
 TIMES = int(os.environ.get("NETLAB_FUZZ", "1"))
 LONG = 10.0

@@ -18,10 +18,11 @@ from fake_streams import FakeStreams
 
 from netlab.api.identity import Identity
 from netlab.api.secure import SecureListener
-from netlab.api.server import build_app, serve_unix
+from netlab.api.server import build_app
 from netlab.kernel import netns, paths
 from netlab.kernel.run import run
 from netlab.objects.lab import lab_from_object
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 

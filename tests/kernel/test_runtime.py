@@ -322,14 +322,14 @@ def test_terminals_have_the_size_they_are_given(lab: Lab) -> None:
         screen = session.stdout()
         await read_until(session, "up", screen)
         for columns, rows in ((80, 24), (132, 43), (1, 1), (500, 200)):
-            session.resize(columns, rows)
+            await session.resize(columns, rows)
             await read_until(session, f"{rows} {columns}\r\n", screen)
         await session.kill()
         shell = await lab.start("sh", "-c", script, container="other", tty=True, stdin=True)
         attached = await shell.attach()
         screen = attached.stdout()
         await read_until(attached, "up", screen)
-        attached.resize(100, 30)
+        await attached.resize(100, 30)
         await read_until(attached, "30 100\r\n", screen)
         await attached.kill()
         assert lives(shell.init), "who attached is gone, what was attached to is not"

@@ -434,7 +434,7 @@ def test_a_terminal_has_size_job_control_and_a_name_in_the_pod(lab: Lab) -> None
             main, Command(("sh", "-i"), env, tty=True, stdin=True)
         )
         screen = session.stdout()
-        session.resize(132, 43)
+        await session.resize(132, 43)
         await session.write(b"stty size; tty; echo $((20+22))\n")
         seen = await read_until(session, "42\r\n", screen)
         assert "43 132\r\n/dev/pts/0\r\n" in seen
@@ -508,7 +508,7 @@ def test_output_waits_for_who_attaches_late(lab: Lab) -> None:
         shell = await lab.start("sh", name="shell", tty=True, stdin=True, stdin_once=True)
         session = await shell.attach()
         screen = session.stdout()
-        session.resize(100, 30)
+        await session.resize(100, 30)
         await session.write(b"stty size; exit 5\n")
         assert "30 100\r\n" in await read_until(session, "30 100", screen)
         assert await asyncio.wait_for(session.wait(), 5) == 5

@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from msgspec import Struct
 
-from netlab.api.server import serve_unix
+from netlab.serving.http import serve_unix
 from netlab.settling import Settling
 
 

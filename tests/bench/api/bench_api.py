@@ -18,9 +18,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from netlab.api.server import build_app, serve_unix
+from netlab.api.server import build_app
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 

@@ -7,7 +7,7 @@ import io
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,13 @@ import pytest
 from aiohttp import web
 from fake_streams import FakeStreams
 
-from netlab.api.server import build_app, serve_unix
+from netlab.agents import kubelet_server
+from netlab.api.server import build_app
+from netlab.client.kubelet_http import HttpKubelets
+from netlab.client.kubelets import Kubelets
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -95,21 +99,31 @@ class Lab:
 
 
 @asynccontextmanager
-async def running_lab(directory: Path, lab: Any = None) -> AsyncIterator[Lab]:
+async def running_lab(directory: Path, lab: Any = None, *, far: bool = False) -> AsyncIterator[Lab]:
+    """A server, whose kubelets are in its process or `far` away."""
     lab = lab_from_object(lab or LAB)
     registry = Registry(Store(None), lab)
     for obj in initial_objects(lab):
         registry.create(obj)
     streams = FakeStreams()
     socket = directory / f"{uuid.uuid4().hex[:8]}.sock"
-    app = build_app(registry, streams)
-    runner = await serve_unix(app, socket)
-    try:
+    async with AsyncExitStack() as stack:
+        reached = await far_away(streams, directory, stack) if far else streams
+        app = build_app(registry, reached)
+        stack.push_async_callback((await serve_unix(app, socket)).cleanup)
         connector = aiohttp.UnixConnector(str(socket), limit=0)
-        async with aiohttp.ClientSession(connector=connector) as http:
-            yield Lab(registry, streams, http, socket, app)
-    finally:
-        await runner.cleanup()
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        yield Lab(registry, streams, http, socket, app)
+
+
+async def far_away(streams: FakeStreams, directory: Path, stack: AsyncExitStack) -> Kubelets:
+    """The same kubelets, at the other end of a wire."""
+    socket = directory / f"{uuid.uuid4().hex[:8]}.kubelet"
+    runner = await serve_unix(kubelet_server.build_app(streams), socket)
+    stack.push_async_callback(runner.cleanup)
+    kubelets = HttpKubelets(socket)
+    stack.push_async_callback(kubelets.close)
+    return kubelets
 
 
 LAB = {
@@ -121,12 +135,20 @@ LAB = {
 
 
 @pytest.fixture
-def in_lab(tmp_path: Path) -> Callable[[Callable[[Lab], Coroutine[Any, Any, None]]], None]:
+def far() -> bool:
+    """Whether kubelets are reached over a wire."""
+    return False
+
+
+@pytest.fixture
+def in_lab(
+    tmp_path: Path, far: bool
+) -> Callable[[Callable[[Lab], Coroutine[Any, Any, None]]], None]:
     """Runs a coroutine function with a fresh server."""
 
     def run(story: Callable[[Lab], Coroutine[Any, Any, None]]) -> None:
         async def whole() -> None:
-            async with running_lab(tmp_path) as lab:
+            async with running_lab(tmp_path, far=far) as lab:
                 await asyncio.wait_for(story(lab), 20)
 
         asyncio.run(whole())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.api.encoding import to_json
+from netlab.serving.answers import to_json
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

@@ -12,10 +12,11 @@ import aiohttp
 import pytest
 from fake_streams import FakeStreams
 
-from netlab.api.server import build_app, serve_unix
+from netlab.api.server import build_app
 from netlab.errors import BadRequest
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 

@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+pytestmark = pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
+
 POD = "/api/v1/namespaces/default/pods/web"
 
 
@@ -149,7 +151,7 @@ def test_a_client_that_goes_takes_the_command_along(in_lab: Any) -> None:
 def test_a_client_that_goes_while_its_input_is_stuck_is_noticed(
     in_lab: Any, monkeypatch: Any
 ) -> None:
-    from netlab.api import channels
+    from netlab.serving import channels
 
     monkeypatch.setattr(channels, "_PING_SECONDS", 0.05)
 

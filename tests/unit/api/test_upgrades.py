@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from netlab.api import spdy
-from netlab.api.spdy import FIN, FrameWriter, SpdyFrameReader
+from netlab.serving import spdy
+from netlab.serving.spdy import FIN, FrameWriter, SpdyFrameReader
+
+pytestmark = pytest.mark.parametrize("far", [False, True], ids=["near", "far"])
 
 POD = "/api/v1/namespaces/default/pods/web"
 EXEC = "v4.channel.k8s.io"
@@ -227,7 +229,8 @@ def test_nonsense_after_the_upgrade_ends_the_connection(in_lab: Any) -> None:
             await peer.raw(b"GET / HTTP/1.1\r\n\r\n")
             with pytest.raises(AssertionError):
                 await peer.until(lambda: False)
-        assert lab.streams.processes[0].killed
+        while not lab.streams.processes[0].killed:
+            await asyncio.sleep(0.01)
 
     in_lab(story)
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from fake_streams import FakeStreams
 
-from netlab.api.server import build_app, serve_unix
+from netlab.api.server import build_app
 from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
+from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 

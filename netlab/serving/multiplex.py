@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
-from netlab.api import spdy
-from netlab.api.pipes import Pipe
-from netlab.api.spdy import FIN, FrameWriter, SpdyFrameReader
+from netlab.serving import spdy
+from netlab.serving.pipes import Pipe
+from netlab.serving.spdy import FIN, FrameWriter, SpdyFrameReader
 
 _MOST_STREAMS = 1000
 _LARGEST_DATA = 32 * 1024

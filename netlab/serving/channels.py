@@ -17,11 +17,11 @@ from typing import Protocol
 from aiohttp import WSMsgType, web
 from msgspec import Struct
 
-from netlab.api.encoding import to_json
-from netlab.api.multiplex import Connection, Stream
-from netlab.api.pipes import RawPipe
-from netlab.api.streams import ProcessStream
+from netlab.client.kubelets import ProcessStream
 from netlab.errors import BadRequest
+from netlab.serving.answers import to_json
+from netlab.serving.multiplex import Connection, Stream
+from netlab.serving.pipes import RawPipe
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 
@@ -87,6 +87,15 @@ async def serve(
     """Join a process to the client until either ends; then nothing of the process is left."""
     try:
         ends = await _open(request, wanted)
+    except BaseException:
+        await asyncio.shield(process.kill())
+        raise
+    return await join(ends, process, wanted)
+
+
+async def join(ends: Ends, process: ProcessStream, wanted: StreamOptions) -> web.StreamResponse:
+    """The same, with a client whose side is open."""
+    try:
         await _Session(ends, process, wanted).run()
     finally:
         await asyncio.shield(process.kill())
@@ -98,7 +107,9 @@ async def serve(
 async def _open(request: web.Request, wanted: StreamOptions) -> Ends:
     """The client's side of the process, over what it asked for."""
     if request.headers["Upgrade"].lower() == "websocket":
-        return await SocketEnds.open(request, STDOUT if wanted.stdout else ERROR)
+        ends = await SocketEnds.open(request)
+        await ends.send(STDOUT if wanted.stdout else ERROR, b"")  # all is there
+        return ends
     return await SpdyEnds.open(request, wanted)
 
 
@@ -130,11 +141,14 @@ class SocketEnds:
         self.response = socket
 
     @staticmethod
-    async def open(request: web.Request, first: int) -> SocketEnds:
-        """Accept the websocket; an empty message on the first channel says that all is there."""
-        socket = web.WebSocketResponse(protocols=PROTOCOLS, max_msg_size=_LARGEST_MESSAGE)
+    async def open(request: web.Request) -> SocketEnds:
+        """Accept the websocket."""
+        socket = web.WebSocketResponse(
+            protocols=PROTOCOLS,
+            max_msg_size=_LARGEST_MESSAGE,
+            autoclose=False,  # a client that closes hears of it when nothing is left
+        )
         await socket.prepare(request)
-        await socket.send_bytes(bytes([first]))
         return SocketEnds(socket)
 
     async def send(self, channel: int, data: bytes) -> None:
@@ -270,18 +284,18 @@ class _Session:
         if channel == STDIN and data and self._stdin_open:
             await self._process.write(data)
         elif channel == RESIZE and self._wanted.tty:
-            self._resize(data)
+            await self._resize(data)
         elif channel == CLOSE and data == bytes([STDIN]) and self._stdin_open:
             self._stdin_open = False
             await self._process.close_stdin()
 
-    def _resize(self, data: bytes) -> None:
+    async def _resize(self, data: bytes) -> None:
         """`{"Width": 80, "Height": 24}`; what makes no sense is passed over."""
         with contextlib.suppress(ValueError, TypeError, LookupError, OverflowError, RecursionError):
             size = json.loads(data.splitlines()[-1])  # several may have come at once
             columns, rows = int(size["Width"]), int(size["Height"])
             if 0 < columns < 65536 and 0 < rows < 65536:
-                self._process.resize(columns, rows)
+                await self._process.resize(columns, rows)
 
 
 def exit_status(code: int) -> dict[str, object]:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netlab.api import spdy
-from netlab.api.spdy import Broken, FrameWriter, SpdyFrameReader
+from netlab.serving import spdy
+from netlab.serving.spdy import Broken, FrameWriter, SpdyFrameReader
 
 
 def test_the_dictionary_is_the_one_that_everybody_has() -> None:

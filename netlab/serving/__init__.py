@@ -1,0 +1,2 @@
+"""What HTTP servers of a lab stand on: failures as Statuses, answers without end, processes over
+channels."""
