@@ -155,7 +155,7 @@ class Informer:
         self._revision = max(self._revision, int(listed.resource_version or 0))
         for key in [key for key in self._objects if key not in fresh]:
             self._drop(key)
-        for obj in fresh.values():
+        for obj in sorted(fresh.values(), key=_revision):  # in the order a watch would have told
             self._put(obj)
         self._synced.set()
 

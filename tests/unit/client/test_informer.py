@@ -264,3 +264,14 @@ def test_a_patch_meant_for_an_object_does_not_hit_its_successor():
         await informers.stop()
 
     run(scenario)
+
+
+def test_what_was_there_is_told_oldest_first():
+    async def scenario(api, informer):
+        for name in "cab":
+            await api.create(config(name))
+        heard = heard_by(informer)
+        await informer.start()
+        assert heard == [("c", "+"), ("a", "+"), ("b", "+")]
+
+    run(scenario)
