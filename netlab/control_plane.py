@@ -80,7 +80,7 @@ class ControlPlane:
             return InProcessApi(self._registry)
         from netlab.client.http import HttpApi
 
-        api = HttpApi(socket_path=paths.api_socket(self._directory))
+        api = HttpApi(paths.api_socket(self._directory))
         self._stack.push_async_callback(api.close)
         return api
 

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from netlab import supervision, waiting
 from netlab.client.apply import Applied, apply
+from netlab.client.endpoint import Endpoint
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
@@ -250,7 +251,7 @@ def running(name: str | None) -> Path:
 def in_use(name: str | None) -> Iterator[Path]:
     """`running`, for who looks into namespaces: they are there, or it is said who took them."""
     directory = running(name)
-    with Client(paths.api_socket(directory)) as client:
+    with Client(endpoint(directory)) as client:
         waiting.started(client, supervision.START_TIMEOUT)
     try:
         yield directory
@@ -269,9 +270,14 @@ def _answers(directory: Path) -> bool:
         return True
 
 
+def endpoint(directory: Path) -> Endpoint:
+    """Where the API server of the lab listens that a directory belongs to."""
+    return Endpoint(socket=str(paths.api_socket(directory)))
+
+
 def client_of(name: str | None) -> Client:
     """A client of the API of the lab that a command means."""
-    return Client(paths.api_socket(running(name)))
+    return Client(endpoint(running(name)))
 
 
 def read_lab(directory: Path) -> Lab:
@@ -355,7 +361,7 @@ def _ensure_lab(
         progress("telling the controller of other addresses for load balancers")
         supervision.end_controller(directory)
     supervision.ensure_controller(directory, progress, newborn)
-    return Client(paths.api_socket(directory))
+    return Client(endpoint(directory))
 
 
 def _keep_lab_file(lab: Lab, directory: Path) -> bool:
@@ -384,7 +390,7 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     directory = running(name)
     spec = read_lab(directory)
     try:
-        with Client(paths.api_socket(directory), timeout=STATUS_TIMEOUT) as client:
+        with Client(endpoint(directory), timeout=STATUS_TIMEOUT) as client:
             troubles = waiting.troubles(client, waiting.look(client))
             pods = client.list("Pod")
     except Unanswered as error:

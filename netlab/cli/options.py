@@ -8,11 +8,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from netlab.client.endpoint import Endpoint
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound, UsageError
 from netlab.objects import meta
@@ -196,14 +196,13 @@ def warn_of_left_out(loaded: Manifest) -> None:
         warn(line)
 
 
-def socket_path(arguments: argparse.Namespace) -> Path:
-    """The API socket of the lab that the command line means."""
-    from netlab.kernel import paths
-    from netlab.lab import running
+def endpoint(arguments: argparse.Namespace) -> Endpoint:
+    """The API server of the lab that the command line means."""
+    from netlab import lab
 
-    path = paths.api_socket(running(arguments.lab))
-    _asked[:] = [Client(path)]
-    return path
+    server = lab.endpoint(lab.running(arguments.lab))
+    _asked[:] = [Client(server)]
+    return server
 
 
 def pod_of(arguments: argparse.Namespace) -> str:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from netlab.client import tcp
+from netlab.client.endpoint import Endpoint, Where, endpoint
 from netlab.client.protocol import Propagation
 from netlab.client.sync import error_from
-from netlab.client.wire import BrokenAnswer, ControllerUnreachable
+from netlab.client.wire import BrokenAnswer, unreachable
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 from netlab.objects.watch import Event, ObjectList
@@ -30,23 +30,11 @@ class HttpApi:
     A broken connection raises a `NetlabError` (or ends the watch): whoever watches lists again.
     """
 
-    def __init__(
-        self,
-        *,
-        socket_path: str | Path | None = None,
-        url: str = "http://netlab",
-        headers: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        """With `socket_path` the URL's host is only a name; `headers` may carry a bearer token."""
-        self._url = url.rstrip("/")
-        self._where = str(socket_path or url)
-        connector: aiohttp.BaseConnector
-        if socket_path is not None:
-            connector = aiohttp.UnixConnector(str(socket_path), limit=0)
-        else:
-            connector = aiohttp.TCPConnector(limit=0, ssl=tls or True)
-        self._session = aiohttp.ClientSession(connector=connector, headers=headers)
+    def __init__(self, where: Where) -> None:
+        self._endpoint = endpoint(where)
+        self._session = aiohttp.ClientSession(
+            connector=_connector(self._endpoint), headers=self._endpoint.headers
+        )
 
     async def close(self) -> None:
         """Close all connections; watches still open end with an error."""
@@ -188,18 +176,27 @@ class HttpApi:
             data = json.dumps(body, separators=(",", ":")).encode()
         try:
             async with self._session.request(
-                method, self._url + path, params=query, data=data, headers=headers, timeout=timeout
+                method,
+                self._endpoint.url + path,
+                params=query,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                server_hostname=self._endpoint.server_name or None,
             ) as response:
                 if response.status >= 300:
                     raise error_from(response.status, await response.read())
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise ControllerUnreachable(
-                f"no API server answers at {self._where}: {error.strerror or error}",
-                hint="netlab status shows which labs run",
-            ) from None
+            raise unreachable(self._endpoint, error) from None
         except (aiohttp.ClientError, ConnectionError):
-            raise BrokenAnswer(f"the connection to {self._where} was lost") from None
+            raise BrokenAnswer(f"the connection to {self._endpoint.where} was lost") from None
+
+
+def _connector(server: Endpoint) -> aiohttp.BaseConnector:
+    if server.socket:
+        return aiohttp.UnixConnector(server.socket, limit=0)
+    return aiohttp.TCPConnector(limit=0, ssl=tcp.context(server))
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

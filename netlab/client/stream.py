@@ -11,11 +11,11 @@ import os
 import selectors
 import socket
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec import Struct, field
 
 from netlab.client import terminal
+from netlab.client.endpoint import Endpoint, Where, endpoint
 from netlab.client.sync import error_from, target
 from netlab.client.websocket import (
     BINARY,
@@ -66,24 +66,24 @@ class Join(Struct, frozen=True):
         return {**query, "container": self.container} if self.container else query
 
 
-def exec_(socket_path: str | Path, join: Join, argv: Sequence[str]) -> int:
+def exec_(where: Where, join: Join, argv: Sequence[str]) -> int:
     """Run a command in a container and return its exit code."""
-    return _run(socket_path, "exec", join, {**join.query(), "command": list(argv)})
+    return _run(where, "exec", join, {**join.query(), "command": list(argv)})
 
 
-def attach(socket_path: str | Path, join: Join) -> int:
+def attach(where: Where, join: Join) -> int:
     """Join a container's main process until it ends; returns its exit code."""
-    return _run(socket_path, "attach", join, join.query())
+    return _run(where, "attach", join, join.query())
 
 
 def _run(
-    socket_path: str | Path,
+    where: Where,
     verb: str,
     join: Join,
     query: dict[str, str | bool | Sequence[str]],
 ) -> int:
     path = BY_KIND["Pod"].path(join.namespace, join.pod, verb)
-    sock, protocol = _open(str(socket_path), target(path, query))
+    sock, protocol = _open(endpoint(where), target(path, query))
     local = join.terminals.stdin
     with contextlib.closing(sock), terminal.resizes() as resized:
         session = _Session(sock, join, resized, can_close=protocol.startswith("v5"))
@@ -91,11 +91,11 @@ def _run(
             return exit_code(session.run())
 
 
-def _open(socket_path: str, request_target: str) -> tuple[socket.socket, str]:
+def _open(server: Endpoint, request_target: str) -> tuple[socket.socket, str]:
     """A websocket to the server, and the protocol that it chose."""
-    sock = connect(socket_path)
+    sock = connect(server)
     try:
-        send(sock, request_bytes("GET", request_target, upgrade_headers(_PROTOCOLS), b""))
+        send(sock, request_bytes(server, "GET", request_target, upgrade_headers(_PROTOCOLS), b""))
         with sock.makefile("rb", buffering=0) as stream:  # unbuffered: frames may follow at once
             response = read_response(stream)  # type: ignore[arg-type]
             if response.code != 101:
@@ -198,6 +198,7 @@ class _Session:
             self._send(CLOSE_CHANNEL, bytes([STDIN]))
 
     def _receive(self) -> None:
+        """Take what has come: more than a record of TLS has, or the rest would not wake us."""
         try:
             data = self._sock.recv(256 * 1024)
         except BlockingIOError:

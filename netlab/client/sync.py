@@ -1,13 +1,13 @@
-"""The CLI's client: blocking, over the lab's unix socket, and quick to import."""
+"""The CLI's client: blocking, for a lab's socket or any API server, and quick to import."""
 
 from __future__ import annotations
 
 import json
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
+from netlab.client.endpoint import Where, endpoint
 from netlab.client.wire import (
     ANSWER_SECONDS,
     BrokenAnswer,
@@ -29,7 +29,7 @@ _SAFE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class Client:
-    """One lab's API. Keeps its connection for the next request; usable as a context manager.
+    """One API server's. Keeps its connection for the next request; usable as a context manager.
 
     What the server warns of (unknown fields, say) goes to `warn`, which keeps it in `warnings`
     as long as nobody puts another in its place.
@@ -37,8 +37,8 @@ class Client:
     `Unanswered` when nothing comes for `timeout` seconds.
     """
 
-    def __init__(self, socket_path: str | Path, *, timeout: float = ANSWER_SECONDS) -> None:
-        self._path = str(socket_path)
+    def __init__(self, where: Where, *, timeout: float = ANSWER_SECONDS) -> None:
+        self._endpoint = endpoint(where)
         self._timeout = timeout
         self._sock: socket.socket | None = None
         self._stream: BinaryIO | None = None
@@ -92,7 +92,7 @@ class Client:
         headers = {"Accept": accept}
         if content:
             headers["Content-Type"] = content_type
-        message = request_bytes(method, target(path, query), headers, content)
+        message = request_bytes(self._endpoint, method, target(path, query), headers, content)
         try:
             response = self._exchange(message)
             data = response.read()
@@ -107,10 +107,10 @@ class Client:
 
     def stream(self, path: str, *, query: Query | None = None, accept: str = "*/*") -> Chunks:
         """A GET whose answer keeps coming, on a connection of its own."""
-        sock = connect(self._path, self._timeout)
+        sock = connect(self._endpoint, self._timeout)
         stream = sock.makefile("rb")
         try:
-            send(sock, request_bytes("GET", target(path, query), {"Accept": accept}, b""))
+            send(sock, self._get(path, query, accept))
             response = read_response(stream)
             if response.code >= 300:
                 _checked(response, response.read())
@@ -120,6 +120,9 @@ class Client:
             sock.close()
             raise
         return Chunks(sock, stream, response)
+
+    def _get(self, path: str, query: Query | None, accept: str) -> bytes:
+        return request_bytes(self._endpoint, "GET", target(path, query), {"Accept": accept}, b"")
 
     def _exchange(self, message: bytes) -> Response:
         """Send on the kept connection; once more on a fresh one if the server had closed it."""
@@ -134,7 +137,7 @@ class Client:
 
     def _send(self, message: bytes) -> Response:
         if self._sock is None or self._stream is None:
-            self._sock = connect(self._path, self._timeout)
+            self._sock = connect(self._endpoint, self._timeout)
             self._stream = self._sock.makefile("rb")
         send(self._sock, message)
         return read_response(self._stream)

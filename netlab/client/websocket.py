@@ -28,7 +28,7 @@ def upgrade_headers(protocols: str) -> dict[str, str]:
 
 
 def frame(opcode: int, payload: bytes) -> bytes:
-    """One whole frame. The mask is zero: it guards proxies, and a unix socket has none."""
+    """One whole frame. The mask is zero: it guards proxies, and unix sockets and TLS have none."""
     size = len(payload)
     if size < 126:
         head = struct.pack("!BB", 0x80 | opcode, 0x80 | size)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over a unix socket, by hand and no more of it than this API's clients need.
+"""HTTP/1.1 over a unix socket or TLS, by hand and no more of it than this API's clients need.
 
 The CLI starts in a tenth of a second; `http.client` alone would cost it 30 ms to import.
 """
@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
+from netlab.client.endpoint import Endpoint
 from netlab.errors import EnvironmentLacks, NetlabError
 
 _LINE = 64 * 1024
@@ -23,7 +24,7 @@ ANSWER_SECONDS = 60.0
 
 
 class ControllerUnreachable(NetlabError):
-    """Nobody answers on the lab's API socket."""
+    """No API server answers where it should."""
 
 
 class BrokenAnswer(NetlabError):
@@ -44,26 +45,43 @@ class Unanswered(NetlabError):
         )
 
 
-def connect(path: str, answer_within: float = ANSWER_SECONDS) -> socket.socket:
-    """A connection to the unix socket at `path`.
+def connect(endpoint: Endpoint, answer_within: float = ANSWER_SECONDS) -> socket.socket:
+    """A connection to an API server.
 
     Whatever is sent or awaited on it may take `answer_within` seconds, then it is `Unanswered`.
     """
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    sock.settimeout(min(CONNECT_SECONDS, answer_within))
+    seconds = min(CONNECT_SECONDS, answer_within)
     try:
-        sock.connect(path)
+        sock = _local(endpoint.socket, seconds) if endpoint.socket else _far(endpoint, seconds)
     except TimeoutError:
-        sock.close()
         raise Unanswered from None
     except OSError as error:
-        sock.close()
-        raise _unreachable(path, error) from None
+        raise _unreachable(endpoint, error) from None
     sock.settimeout(answer_within)
     return sock
 
 
-def _unreachable(path: str, error: OSError) -> NetlabError:
+def _local(path: str, seconds: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(seconds)
+    try:
+        sock.connect(path)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _far(endpoint: Endpoint, seconds: float) -> socket.socket:
+    from netlab.client import tcp
+
+    return tcp.connect(endpoint, seconds)
+
+
+def _unreachable(endpoint: Endpoint, error: OSError) -> NetlabError:
+    path = endpoint.socket
+    if not path:
+        return unreachable(endpoint, error)
     if isinstance(error, PermissionError):
         return EnvironmentLacks(f"no permission to use {path}", hint="run it with sudo")
     gone = isinstance(error, FileNotFoundError | ConnectionRefusedError)
@@ -75,10 +93,20 @@ def _unreachable(path: str, error: OSError) -> NetlabError:
     )
 
 
-def request_bytes(method: str, target: str, headers: Mapping[str, str], body: bytes) -> bytes:
+def unreachable(endpoint: Endpoint, error: OSError) -> ControllerUnreachable:
+    """Nobody answers at a URL."""
+    return ControllerUnreachable(
+        f"no API server answers at {endpoint.where}: {error.strerror or error}",
+        hint="netlab status shows which labs run",
+    )
+
+
+def request_bytes(
+    endpoint: Endpoint, method: str, target: str, headers: Mapping[str, str], body: bytes
+) -> bytes:
     """A request as it goes over the wire; `target` is path and query, already quoted."""
-    lines = [f"{method} {target} HTTP/1.1", "Host: netlab"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines = [f"{method} {endpoint.prefix}{target} HTTP/1.1", f"Host: {endpoint.host}"]
+    lines += [f"{name}: {value}" for name, value in {**endpoint.headers, **headers}.items()]
     if body or method in ("POST", "PUT", "PATCH"):
         lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode() + body
@@ -160,6 +188,8 @@ def _broken_if_lost() -> Iterator[None]:
         raise Unanswered from None
     except ConnectionError:
         raise BrokenAnswer from None
+    except OSError as error:  # of TLS: this may be when the server says whom it does not admit
+        raise BrokenAnswer(f"the connection was refused: {error.strerror or error}") from None
 
 
 def _line(stream: BinaryIO) -> bytes:

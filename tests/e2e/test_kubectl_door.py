@@ -14,6 +14,9 @@ from e2e import manifests
 from e2e.kubectls import Shell, shell
 from e2e.labs import eventually
 
+from netlab.client import kubeconfig
+from netlab.client.stream import Join, Terminals, exec_
+from netlab.client.sync import Client
 from netlab.kernel import paths
 
 pytestmark = pytest.mark.root
@@ -42,6 +45,28 @@ def test_the_kubeconfig_is_the_users_own(lab: Shell) -> None:
     line = lab.here.netlab("kubeconfig", "--export").stdout
     assert line == f"export KUBECONFIG={shlex.quote(str(path))}\n"
     assert "node/master001" in lab(f"unset KUBECONFIG; {line.strip()}; kubectl get node -o name")
+
+
+def test_our_own_clients_take_it_as_well(lab: Shell) -> None:
+    """Whoever has a kubeconfig can be a client, of this API server or another."""
+    server = kubeconfig.read(paths.kubeconfig(directory(lab)))
+    assert server.url.startswith("https://127.0.0.1:")
+    lab("kubectl run web --image=nginx; kubectl wait --for=condition=Ready pod/web --timeout=20s")
+    lab("kubectl exec web -- true")
+    with Client(server) as client:
+        assert [pod["metadata"]["name"] for pod in client.list("Pod", "default")] == ["web"]
+        client.patch("Pod", "default", "web", {"metadata": {"labels": {"seen": "true"}}})
+        assert lab("kubectl get pod -l seen -o name") == "pod/web\n"
+        next(event for event in client.watch("Pod", "default"))
+        ip = client.get("Pod", "default", "web")["status"]["podIP"]
+        lab(f"kubectl exec web -- curl -s {ip}")
+        assert b"GET / HTTP/1.1" in b"".join(client.logs("default", "web"))
+    (reading, writing) = os.pipe()
+    join = Join("default", "web", terminals=Terminals(stdout=writing))
+    assert exec_(server, join, ["sh", "-c", "hostname; exit 3"]) == 3
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        assert said.read() == "web\n"
 
 
 def test_netlab_kubectl_passes_everything_on(lab: Shell) -> None:

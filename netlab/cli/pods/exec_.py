@@ -47,4 +47,4 @@ def run(arguments: argparse.Namespace) -> int:
     tty = arguments.tty and sys.stdin.isatty()
     join = Join(arguments.namespace, pod, arguments.container, arguments.stdin, tty)
     with options.looked_into(arguments.namespace, pod):
-        return exec_(options.socket_path(arguments), join, argv)
+        return exec_(options.endpoint(arguments), join, argv)

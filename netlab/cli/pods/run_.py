@@ -134,7 +134,7 @@ def _join(client: Client, arguments: argparse.Namespace) -> int:
     if tty:
         sys.stderr.write("If you don't see a command prompt, try pressing enter.\n")
     join = Join(arguments.namespace, arguments.name, "", arguments.stdin, tty)
-    return attach(options.socket_path(arguments), join)
+    return attach(options.endpoint(arguments), join)
 
 
 def _wait_until_started(client: Client, arguments: argparse.Namespace) -> str:

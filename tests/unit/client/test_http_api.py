@@ -25,7 +25,7 @@ def pod(name: str, **labels: str) -> dict[str, Any]:
 
 def run(server: Any, story: Callable[[HttpApi], Coroutine[Any, Any, None]]) -> None:
     async def whole() -> None:
-        async with HttpApi(socket_path=server.socket) as api:
+        async with HttpApi(server.socket) as api:
             _protocol: Api = api
             await asyncio.wait_for(story(api), 10)
 
@@ -125,7 +125,7 @@ def test_a_watch_whose_server_goes_ends(server: Any) -> None:
 
 def test_no_server_is_an_error_with_a_hint(tmp_path: Path) -> None:
     async def story() -> None:
-        async with HttpApi(socket_path=tmp_path / "none.sock") as api:
+        async with HttpApi(tmp_path / "none.sock") as api:
             with pytest.raises(ControllerUnreachable) as caught:
                 await api.list("Pod")
             assert "none.sock" in caught.value.message

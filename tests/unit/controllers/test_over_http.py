@@ -32,7 +32,7 @@ async def over_http(c, socket):
     )
     await runner.setup()
     await web.UnixSite(runner, str(socket)).start()
-    async with HttpApi(socket_path=socket) as api:
+    async with HttpApi(socket) as api:
         running = await start_controllers(api, controllers=(*CONTROLLERS, type(c.kubelet)))
         yield api, running
         await running.stop()
