@@ -199,6 +199,7 @@ class Daemon:
         self._pods = kubelet
         for node in self.lab.nodes:
             self._kubelets.connect(node.name, KubeletStreams(kubelet))
+            self._stack.callback(self._kubelets.disconnect, node.name)
         return kubelet
 
     async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
