@@ -104,7 +104,7 @@ async def _attach(kubelet: PodStreams, request: web.Request) -> web.StreamRespon
 
 
 async def _joined(request: web.Request, start: Starting) -> web.StreamResponse:
-    """A process, joined to the websocket once it runs."""
+    """A process, joined to a websocket, whose first message says that it runs."""
     stdin, tty = "input" in request.query, "tty" in request.query
     ends = await SocketEnds.open(request)
     process = await _had(request, ends, start(stdin=stdin, tty=tty))
@@ -121,6 +121,7 @@ async def _port_forward(kubelet: PodStreams, request: web.Request) -> web.Stream
     connection = await _had(request, ends, kubelet.dial(_pod(request), port))
     if connection is not None:
         try:
+            await ends.begin(STDOUT)
             await splice(SocketConnection(ends.response), connection)
         finally:
             await connection.close()
@@ -129,15 +130,13 @@ async def _port_forward(kubelet: PodStreams, request: web.Request) -> web.Stream
 
 
 async def _had(request: web.Request, ends: SocketEnds, opening: Awaitable[T]) -> T | None:
-    """What was asked for, and the other end is told; None if it is told why there is none."""
+    """What was asked for; None if there is none, and the other end is told why."""
     try:
-        opened = await opening
+        return await opening
     except Exception as error:
         await ends.send(ERROR, to_json(http.failure(request, error).status()))
         await ends.close()
         return None
-    await ends.send(STDOUT, b"")
-    return opened
 
 
 async def splice(asking: PodConnection, pod: PodConnection) -> None:

@@ -107,9 +107,7 @@ async def join(ends: Ends, process: ProcessStream, wanted: StreamOptions) -> web
 async def _open(request: web.Request, wanted: StreamOptions) -> Ends:
     """The client's side of the process, over what it asked for."""
     if request.headers["Upgrade"].lower() == "websocket":
-        ends = await SocketEnds.open(request)
-        await ends.send(STDOUT if wanted.stdout else ERROR, b"")  # all is there
-        return ends
+        return await SocketEnds.open(request)
     return await SpdyEnds.open(request, wanted)
 
 
@@ -119,6 +117,9 @@ class Ends(Protocol):
     @property
     def response(self) -> web.StreamResponse:
         """What the verb returns when all is over."""
+
+    async def begin(self, channel: int) -> None:
+        """Say that all is there, in a channel that the client listens to."""
 
     async def send(self, channel: int, data: bytes) -> None:
         """Pass output on; waits while the client does not read."""
@@ -150,6 +151,10 @@ class SocketEnds:
         )
         await socket.prepare(request)
         return SocketEnds(socket)
+
+    async def begin(self, channel: int) -> None:
+        """As `Ends` says, in an empty message."""
+        await self.send(channel, b"")
 
     async def send(self, channel: int, data: bytes) -> None:
         """As `Ends` says."""
@@ -207,6 +212,9 @@ class SpdyEnds:
             if entry.is_new and channel is not None:
                 self._streams[channel] = entry.stream
 
+    async def begin(self, channel: int) -> None:
+        """As `Ends` says: that all streams are answered has said it."""
+
     async def send(self, channel: int, data: bytes) -> None:
         """As `Ends` says."""
         stream = self._streams.get(channel)
@@ -246,6 +254,7 @@ class _Session:
 
     async def run(self) -> None:
         """Until the process has ended and said everything, or the client has gone."""
+        await self._ends.begin(STDOUT if self._wanted.stdout else ERROR)
         parts = (self._outgoing(), self._incoming(), self._pings())
         tasks = {asyncio.create_task(part) for part in parts}
         try:
