@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.retry import Retry
 
 RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""

@@ -15,11 +15,12 @@ from netlab.agents.probes.probe import has_probe
 from netlab.agents.probes.prober import Kill, Prober
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 
-BACK_OFF_FIRST, BACK_OFF_CAP = 10.0, 300.0
-"""Seconds before the second restart of a crashing container, and the most; the first is at once."""
+BACK_OFF = Retry(10.0, 300.0)
+"""Of a crashing container from its second restart on; the first is at once."""
 
 CALM = 600.0
 """Seconds of running after which a container's crashes are forgotten."""
@@ -118,7 +119,7 @@ class Lifecycle:
     async def post_start(self, run: PodRun, container: str) -> bool:
         """Run the container's postStart hook, if it has one; False when that failed."""
         hook = _hook(run, container, "postStart")
-        if not hook or await self._run_hook(run, container, hook, BACK_OFF_CAP):
+        if not hook or await self._run_hook(run, container, hook, BACK_OFF.cap):
             return True
         self.events.failed_hook(run, "PostStart")
         return False
@@ -141,9 +142,7 @@ def crash_delay(state: ContainerState, ran_for: float) -> float:
     if ran_for > CALM:
         state.crashes = 0
     state.crashes += 1
-    if state.crashes == 1:
-        return 0.0
-    return float(min(BACK_OFF_FIRST * 2.0 ** min(state.crashes - 2, 10), BACK_OFF_CAP))
+    return BACK_OFF.delay(state.crashes - 1) if state.crashes > 1 else 0.0
 
 
 def restarts(run: PodRun, container: str, code: int) -> bool:

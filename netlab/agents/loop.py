@@ -8,9 +8,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
-from msgspec import Struct
-
 from netlab.errors import NetlabError
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -24,22 +23,6 @@ class Agent(Protocol):
     def at_work(self) -> Iterator[str]:
         """What it is still doing, a line each; none when all is as it should be, or up to others.
         What is cheap to know comes first."""
-
-
-class Retry(Struct, frozen=True):
-    """Seconds until what failed is tried again: at `first`, doubling, at most `cap`."""
-
-    first: float = 0.1
-    cap: float = 5.0
-
-    def delay(self, failures: int) -> float:
-        """After so many failures in a row, from 1."""
-        return float(min(self.first * 2.0 ** min(failures - 1, 30), self.cap))
-
-    def after(self, error: BaseException, failures: int) -> float:
-        """As `delay`; what somebody has to mend is not asked for more often than can be."""
-        lasting = isinstance(error, NetlabError) and not error.can_retry
-        return self.cap if lasting else self.delay(failures)
 
 
 class Loop:

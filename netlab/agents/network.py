@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.agents.nodestatus import CHANGED, NodeStatus
 from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
@@ -34,6 +34,7 @@ from netlab.network.model import Sysctl
 from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import Operation
 from netlab.objects.lab import Lab
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ YOUNG, AT_LEISURE = 3.0, 16
 """Seconds after which a pod's link is taken for settled; so many that were not then are looked at
 in each slow turn: there may be a thousand."""
 
-FLOOD_FIRST, FLOOD_CAP = 0.05, 2.0
+FLOOD = Retry(0.05, 2.0)
 """Seconds that a node's notices wait when they come faster than they are read."""
 
 PASSES = 4
@@ -81,7 +82,7 @@ class NetworkAgent:
         self._pod_network, self._attached = pod_network, attached
         self._nodes, self._recorder = nodes, recorder
         self._ears: dict[str, Notices] = {}
-        self._floods: dict[str, float] = {}
+        self._floods: dict[str, int] = {}
         self._mounts: MountNotices | None = None
         self._is_busy = False
         self._cluster = self._sysctls = self._names = False
@@ -233,9 +234,8 @@ class NetworkAgent:
         """Somebody makes more notices than we care for: what does not fit is lost."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._ears[name].fileno())
-        delay = self._floods.get(name, FLOOD_FIRST)
-        self._floods[name] = min(delay * 2, FLOOD_CAP)
-        loop.call_later(delay, self._resume, name)
+        self._floods[name] = self._floods.get(name, 0) + 1
+        loop.call_later(FLOOD.delay(self._floods[name]), self._resume, name)
 
     def _resume(self, name: str) -> None:
         if name in self._ears and self._loop.runs:

@@ -18,7 +18,7 @@ from typing import Protocol
 from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
 from netlab.agents.lifecycle import restarts
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
@@ -28,6 +28,7 @@ from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
 from netlab.objects.lab import Node
 from netlab.objects.meta import Object
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 

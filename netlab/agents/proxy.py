@@ -14,12 +14,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.proxy.syncer import HealthCheck
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.draining import Draining
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
 from netlab.network import apply, plan
@@ -27,6 +27,7 @@ from netlab.objects.loadbalancing import (
     may_announce,
 )
 from netlab.objects.meta import Object
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 

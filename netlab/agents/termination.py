@@ -8,10 +8,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from netlab.agents.loop import Loop, Retry
+from netlab.agents.loop import Loop
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.errors import Conflict, NetlabError, NotFound, NotSaved
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 

@@ -17,11 +17,14 @@ from netlab.client.protocol import Api, Event, Propagation
 from netlab.errors import ApiError, Expired, NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 
 IndexFunction = Callable[[Object], Iterable[str]]
 Listener = Callable[[Object | None, Object | None], None]
+
+RETRY = Retry(0.05, 10.0)
 
 _LOST = (NetlabError, OSError, TimeoutError, asyncio.IncompleteReadError)
 
@@ -29,17 +32,13 @@ _LOST = (NetlabError, OSError, TimeoutError, asyncio.IncompleteReadError)
 class Informer:
     """All objects of one kind, by key and by index; listeners hear of every change.
 
-    `backoff` and `backoff_cap` are the seconds before the first, and at most before any,
-    attempt to list again after a failure.
+    `retry` says when to list again after a failure.
     """
 
-    def __init__(
-        self, api: Api, kind: str, *, backoff: float = 0.05, backoff_cap: float = 10.0
-    ) -> None:
+    def __init__(self, api: Api, kind: str, *, retry: Retry = RETRY) -> None:
         self.kind = kind
         self._api = api
-        self._backoff = backoff
-        self._backoff_cap = backoff_cap
+        self._retry = retry
         self._objects: dict[str, Object] = {}
         self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Object]]]] = {}
         self._listeners: list[Listener] = []
@@ -135,7 +134,7 @@ class Informer:
     # -- list and watch --------------------------------------------------------------------
 
     async def _run(self) -> None:
-        failures = 0
+        failures = 1
         while True:
             began = self._revision
             try:
@@ -146,8 +145,8 @@ class Informer:
                 log.info("%s: watch expired, listing again", self.kind)
             except _LOST as error:
                 log.warning("%s: %s; listing again", self.kind, error)
-            failures = 0 if self._revision > began else failures + 1
-            await asyncio.sleep(min(self._backoff * 2.0 ** min(failures, 20), self._backoff_cap))
+            failures = 1 if self._revision > began else failures + 1
+            await asyncio.sleep(self._retry.delay(failures))
 
     async def _list(self) -> None:
         listed = await self._api.list(self.kind)
@@ -168,7 +167,7 @@ class Informer:
                 async for event in events:
                     self._take(event)
             if before == self._revision:
-                await asyncio.sleep(self._backoff)
+                await asyncio.sleep(self._retry.first)
 
     def _take(self, event: Event) -> None:
         if event.type == "ERROR":

@@ -11,6 +11,10 @@ import heapq
 from collections import deque
 from collections.abc import Callable
 
+from netlab.retry import Retry
+
+RETRY = Retry(0.005, 30.0)
+
 SOON = 1.0
 """Seconds: a delayed key due within this still counts as work to be done (see `is_idle`)."""
 
@@ -21,19 +25,11 @@ _EARLY = 1e-4
 class WorkQueue:
     """Keys waiting for a worker, on the event loop; not thread safe.
 
-    `base` and `cap` are seconds: the first retry of a key comes after `base`, each further one
-    after twice as long, never longer than `cap`.
+    `retry` says when a key that failed comes again.
     """
 
-    def __init__(
-        self,
-        *,
-        base: float = 0.005,
-        cap: float = 30.0,
-        clock: Callable[[], float] | None = None,
-    ) -> None:
-        self._base = base
-        self._cap = cap
+    def __init__(self, *, retry: Retry = RETRY, clock: Callable[[], float] | None = None) -> None:
+        self._retry = retry
         self._clock = clock
         self._ready: deque[str] = deque()
         self._waiting: set[str] = set()
@@ -82,9 +78,10 @@ class WorkQueue:
 
         `cap` is the most they may be this time.
         """
-        failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        seconds = min(self._base * 2.0 ** min(failures, 60), self._cap if cap is None else cap)
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        seconds = self._retry.delay(failures)
+        if cap is not None:
+            seconds = min(seconds, cap)
         self.add_after(key, seconds)
         return seconds
 

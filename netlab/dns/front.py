@@ -20,13 +20,14 @@ from msgspec import Struct
 
 from netlab.dns import tcp
 from netlab.kernel.mailbox import Mailbox
+from netlab.retry import Retry
 
 Server = tuple[str, int]
 """Address and port."""
 
 _HEADER = 12
 _BATCH = 64  # datagrams in a row, before others have their turn
-_SILENCE = 0.05  # seconds until the other is asked too, doubled each time
+_SILENCE = Retry(0.05, 1.0)  # until the other is asked too
 _LOOK = 0.02
 _PATIENCE = 8.0  # seconds after which nobody waits for an answer any more
 _HURRY = 1.0  # the same while others wait behind
@@ -137,7 +138,7 @@ class Front:
         for number, query in list(self._queries.items()):
             if now - query.came > (_HURRY if self._box.full else _PATIENCE):
                 self._give_up(number)
-            elif now - query.asked > min(_SILENCE * 2 ** (query.times - 1), 1.0):
+            elif now - query.asked > _SILENCE.delay(query.times):
                 self._ask_other(number)
         self._looking = self._loop.call_later(_LOOK, self._look) if self._queries else None
 

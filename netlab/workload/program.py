@@ -21,9 +21,10 @@ from netlab.kernel import netns as namespaces
 from netlab.kernel import process
 from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
+from netlab.retry import Retry
 
 _READY_SECONDS = 5.0
-_RESTART_SECONDS = (0.05, 5.0)  # the first wait, doubled up to the second
+_RETRY = Retry(0.05, 5.0)
 # A reload reads every file again, so many at once are made one.
 _RELOAD_SECONDS = 0.05
 
@@ -173,21 +174,22 @@ class Program(ABC):
 
     async def _restart_forever(self) -> None:
         """Wait for its end, however it comes, and start it again."""
-        wait, longest = _RESTART_SECONDS
+        failures = 0
         while True:
             if self._pidfd is not None:
                 await ended(os.dup(self._pidfd))
                 self._ready = False
                 self._forget_descriptor()
                 process.reap()
-                wait, _ = _RESTART_SECONDS
+                failures = 0
             try:
                 await self._spawn()
             except (NetlabError, OSError) as error:
                 self._forget_descriptor()
+                failures += 1
+                wait = _RETRY.after(error, failures)
                 self._note(f"starting {self.name} again failed, next try in {wait:g} s: {error}")
                 await asyncio.sleep(wait)
-                wait = min(2 * wait, longest)
 
     def _note(self, text: str) -> None:
         with contextlib.suppress(OSError), self.log.open("a") as log:

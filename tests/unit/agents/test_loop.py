@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from netlab.agents.loop import Loop, Retry
-from netlab.errors import EnvironmentLacks, NetlabError
+from netlab.agents.loop import Loop
+from netlab.errors import NetlabError
+from netlab.retry import Retry
 
 SOON = 5.0
 
@@ -167,18 +168,6 @@ def test_a_mistake_of_ours_is_logged_whole_and_does_not_end_it(
     with caplog.at_level(logging.ERROR):
         play(scenario, retry=Retry(0.01))
     assert "ZeroDivisionError" in caplog.text
-
-
-def delays(retry: Retry, error: Exception) -> Iterator[float]:
-    return (retry.after(error, failures) for failures in (1, 2, 3, 9, 10_000))
-
-
-def test_delays_double_up_to_the_cap() -> None:
-    assert list(delays(Retry(0.5, 5.0), NetlabError("x"))) == [0.5, 1.0, 2.0, 5.0, 5.0]
-
-
-def test_what_somebody_must_mend_is_not_hurried() -> None:
-    assert list(delays(Retry(0.5, 5.0), EnvironmentLacks("no crun"))) == [5.0] * 5
 
 
 def test_it_ends_in_the_middle_of_a_turn() -> None:

@@ -8,6 +8,7 @@ from netlab.client.inprocess import InProcessApi
 from netlab.errors import ApiError, Conflict, Expired
 from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
+from netlab.retry import Retry
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -57,7 +58,7 @@ def run(scenario):
     async def main():
         api = FlakyApi(Registry(Store(None), lab))
         await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
-        informer = Informer(api, "ConfigMap", backoff=0.001)
+        informer = Informer(api, "ConfigMap", retry=Retry(0.001, 10.0))
         try:
             async with asyncio.timeout(5):
                 await scenario(api, informer)

@@ -3,6 +3,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from netlab.client.workqueue import WorkQueue
+from netlab.retry import Retry
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -43,7 +44,7 @@ def test_a_key_added_while_it_is_worked_on_waits_for_the_worker():
 
 def test_retries_back_off_to_a_cap_and_start_anew_after_success():
     async def main() -> None:
-        queue = WorkQueue(base=1, cap=5)
+        queue = WorkQueue(retry=Retry(1, 5))
         assert [queue.retry("a") for _ in range(5)] == [1, 2, 4, 5, 5]
         queue.forget("a")
         assert queue.retry("a") == 1
