@@ -39,7 +39,7 @@ from netlab.client.informer import Informers
 from netlab.client.kubelets import LocalKubelets
 from netlab.client.protocol import Api
 from netlab.control_plane import ControlPlane
-from netlab.controllers.runtime import RunningControllers, start_controllers
+from netlab.controllers.manager import RunningControllers, start_controllers
 from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
@@ -124,7 +124,7 @@ class Daemon:
         """The pods that should be ready and are not; True if waiting will not make them so."""
         if self._pods is None:
             return {}
-        unready = dict(self._pods.waiting_for())
+        unready = dict(self._pods.unready())
         for pod in self._informers["Pod"].items():
             unplaced = not meta.spec(pod).get("nodeName") and meta.condition(pod, "PodScheduled")
             failed = meta.status(pod).get("phase") == "Failed" and not meta.controller_of(pod)
@@ -209,7 +209,7 @@ class Daemon:
         agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status, recorder)
         self._stack.push_async_callback(agent.stop)
         await agent.start()
-        self._lacks.append(agent.waiting_for)
+        self._lacks.append(agent.lacking)
 
     async def _start_nodes(
         self, keeper: ResponderKeeper, controllers: RunningControllers
@@ -246,7 +246,7 @@ class Daemon:
         )
         self._stack.push_async_callback(speaker.stop)
         await speaker.start()
-        self._lacks.append(speaker.waiting_for)
+        self._lacks.append(speaker.lacking)
         return speaker
 
     # -- names and the internet ------------------------------------------------------------

@@ -18,7 +18,7 @@ from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podrun import PodRun
-from netlab.agents.pods import PodAgent, waiting_for
+from netlab.agents.pods import PodAgent, unready
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
@@ -98,11 +98,11 @@ class Kubelet:
         """The pod that runs under that `namespace/name`."""
         return next((pods.runs[key] for pods in self._pods if key in pods.runs), None)
 
-    def waiting_for(self) -> Iterator[tuple[str, bool]]:
+    def unready(self) -> Iterator[tuple[str, bool]]:
         """The `namespace/name` of each pod that should be ready and is not; True if waiting will
         not help."""
         for pods in self._pods:
-            yield from waiting_for(pods.runs.values())
+            yield from unready(pods.runs.values())
             for key in pods.not_started():
                 yield key, True
 
@@ -110,7 +110,7 @@ class Kubelet:
         """As `Agent` says."""
         if not self.idle:
             yield PODS_AND_NAMES
-        if not all(stuck for _, stuck in self.waiting_for()):
+        if not all(stuck for _, stuck in self.unready()):
             yield "pods are getting ready"
 
     async def start(self) -> None:

@@ -100,7 +100,7 @@ class NetworkAgent:
         self._loop = Loop("network", self._work, settle=SETTLE)
         self._slowly = Loop("network, slowly", self._look_slowly, every=lambda: SLOW)
 
-    def waiting_for(self) -> Iterator[str]:
+    def lacking(self) -> Iterator[str]:
         """A line for each node, and each other machine of the lab, whose network is broken."""
         for name, damage in self._nodes.broken.items():
             yield f"network of {name.partition('.')[2]}: {damage}"

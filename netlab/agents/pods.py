@@ -330,17 +330,17 @@ CRASHES = 3
 """Crashes in a row after which nobody expects a container to do better the next time."""
 
 
-def waiting_for(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
+def unready(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
     """The key of each pod that should be ready and is not; True if waiting will not help."""
     for run in runs:
         if run.stopping or not _is_to_run(run.pod):
             continue
-        unready = _unready(run)
-        if unready or unmet_gates(run.pod):
-            yield run.key, any(not _passes(state) for state in unready)
+        states = _unready_states(run)
+        if states or unmet_gates(run.pod):
+            yield run.key, any(not _passes(state) for state in states)
 
 
-def _unready(run: PodRun) -> list[ContainerState]:
+def _unready_states(run: PodRun) -> list[ContainerState]:
     """What of a pod is not as it should be: its next init container, or its containers."""
     for states in (run.inits.values(), run.containers.values()):
         unready = [state for state in states if not _is_steady(state) and not _is_over(run, state)]

@@ -76,7 +76,7 @@ class Speaker:
         if not self.idle:
             yield "addresses of load balancers are being announced"
 
-    def waiting_for(self) -> Iterator[str]:
+    def lacking(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
         for service in self._services.by_index(_BALANCED, "yes"):
             if self._lab.load_balancer_pools and not ingress_ips(service):

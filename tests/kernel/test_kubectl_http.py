@@ -21,7 +21,7 @@ from fake_streams import FakeStreams
 
 from netlab.api.server import build_app
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.runtime import start_controllers
+from netlab.controllers.manager import start_controllers
 from netlab.kernel import netns
 from netlab.kernel.run import Completed, run
 from netlab.objects.bootstrap import initial_objects

@@ -27,7 +27,7 @@ class RolloutProgress(Struct, frozen=True):
     done: bool = False
 
 
-class Rollout(Struct, frozen=True):
+class RolledOutKind(Struct, frozen=True):
     """What rollouts of one kind are to `netlab rollout`: kubectl's polymorphic helpers."""
 
     progress: Callable[[Object], RolloutProgress]
@@ -125,9 +125,9 @@ def _count(obj: Object, field: str) -> int:
 
 
 ROLLOUTS = {
-    DEPLOYMENT: Rollout(_deployment, REPLICA_SET, can_pause=True),
-    DAEMON_SET: Rollout(_daemon_set, CONTROLLER_REVISION),
-    STATEFUL_SET: Rollout(_stateful_set, CONTROLLER_REVISION),
+    DEPLOYMENT: RolledOutKind(_deployment, REPLICA_SET, can_pause=True),
+    DAEMON_SET: RolledOutKind(_daemon_set, CONTROLLER_REVISION),
+    STATEFUL_SET: RolledOutKind(_stateful_set, CONTROLLER_REVISION),
 }
 """The kinds that have rollouts; all of them can be restarted."""
 

@@ -221,10 +221,10 @@ def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
 
 def test_a_service_without_an_address_is_named(play: Any) -> None:
     async def scenario(scene: Scene, wire: Wire) -> None:
-        (line,) = scene.speaker.waiting_for()
+        (line,) = scene.speaker.lacking()
         assert line.startswith("service default/lb: no load balancer address")
         await scene.give(VIP)
         await scene.until(lambda: bool(wire.holders))
-        assert list(scene.speaker.waiting_for()) == []
+        assert list(scene.speaker.lacking()) == []
 
     play(scenario)

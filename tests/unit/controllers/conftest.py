@@ -12,7 +12,7 @@ import pytest
 
 from netlab.client.inprocess import InProcessApi
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
-from netlab.controllers.runtime import CONTROLLERS, RunningControllers, start_controllers
+from netlab.controllers.manager import CONTROLLERS, RunningControllers, start_controllers
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.lab import lab_from_object

@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from netlab.controllers import history
-from netlab.controllers.runtime import start_controllers
+from netlab.controllers.manager import start_controllers
 from netlab.objects import meta, names
 
 OWNERS = ("StatefulSet", "DaemonSet")

@@ -7,7 +7,7 @@ import pytest
 
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.runtime import start_controllers
+from netlab.controllers.manager import start_controllers
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pools import address_range

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from netlab.api.server import build_app
 from netlab.client.http import HttpApi
-from netlab.controllers.runtime import CONTROLLERS, start_controllers
+from netlab.controllers.manager import CONTROLLERS, start_controllers
 from netlab.objects import meta
 
 

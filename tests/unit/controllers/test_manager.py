@@ -3,7 +3,7 @@ import errno
 import logging
 
 from netlab.controllers.controller import Controller, WatchedKind, own_key
-from netlab.controllers.runtime import start_controllers
+from netlab.controllers.manager import start_controllers
 from netlab.errors import Conflict
 from netlab.objects import meta
 from netlab.store import failures

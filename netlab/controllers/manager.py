@@ -1,4 +1,4 @@
-"""Running controllers: events become keys, keys are reconciled, errors come back later."""
+"""The controller manager: events become keys, keys are reconciled, errors come back later."""
 
 from __future__ import annotations
 
