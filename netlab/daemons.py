@@ -6,41 +6,33 @@ All import much the same, which takes longest: so one process does that, and bec
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from netlab.dns import process as names
 from netlab.kernel import paths
-from netlab.workload import launch, responder, runtime
+from netlab.workload import control, launch, responder, runtime
 
 
-def main(argv: list[str]) -> int:
-    """The command line: one argument, the lab's directory."""
-    if len(argv) != 1:
-        print("usage: python -m netlab.daemons LAB", file=sys.stderr)
-        return 2
-    lab = Path(argv[0])
+def run(lab: Path) -> None:
+    """Be one of those that are missing, and have others be the rest, until TERM or INT."""
     missing = launch.missing(lab)
     for each in missing[1:]:
         if _is_detached():
             return _become(each, lab)
-    return _become(missing[0], lab) if missing else 0
+    return _become(missing[0], lab) if missing else None
 
 
-def _become(what: str, lab: Path) -> int:
-    program: Callable[[list[str]], int]
+def _become(what: str, lab: Path) -> None:
     match what:
         case "responder":
-            program, log = responder.main, paths.responder_log(lab)
-            argument = paths.responder_socket(lab)
+            _say_into(paths.responder_log(lab))
+            responder.run(paths.responder_socket(lab))
         case "runtime":
-            program, log, argument = runtime.main, paths.runtime_log(lab), lab
+            _say_into(paths.runtime_log(lab))
+            runtime.run(lab)
         case _:
-            program, log = names.main, paths.names_log(lab)
-            argument = paths.names_socket(lab, what)
-    _say_into(log)
-    return program([str(argument)])
+            _say_into(paths.names_log(lab))
+            names.run(paths.names_socket(lab, what))
 
 
 def _is_detached() -> bool:
@@ -64,4 +56,4 @@ def _say_into(log: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    control.main("netlab.daemons", "LAB", run)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -176,10 +175,5 @@ def run(path: Path) -> None:
     asyncio.run(control.serve(names.control, control.listen(path)))
 
 
-def main(argv: list[str]) -> int:
-    """The command line: one argument, the path of the control socket."""
-    return control.command_line(argv, "netlab.dns.process", "SOCKET", run)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    control.main("netlab.dns.process", "SOCKET", run)

@@ -18,7 +18,7 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 from netlab.errors import NetlabError
 from netlab.workload import handover
@@ -121,21 +121,21 @@ class Calling:
         self.close = callback
 
 
-def command_line(argv: list[str], module: str, argument: str, run: Callable[[Path], None]) -> int:
-    """`python -m MODULE ARGUMENT`, for a process that is controlled; returns the exit code.
+def main(module: str, argument: str, run: Callable[[Path], None]) -> NoReturn:
+    """`python -m MODULE ARGUMENT`, for a process that is controlled.
 
     `run` serves until TERM or INT; ARGUMENT is a path.
     """
-    if len(argv) != 1:
+    if len(sys.argv) != 2:
         print(f"usage: python -m {module} {argument}", file=sys.stderr)
-        return 2
+        sys.exit(2)
     raise_open_file_limit()
     try:
-        run(Path(argv[0]))
+        run(Path(sys.argv[1]))
     except NetlabError as error:
         print(error, file=sys.stderr)
-        return error.exit_code
-    return 0
+        sys.exit(error.exit_code)
+    sys.exit(0)
 
 
 def raise_open_file_limit() -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -90,10 +89,5 @@ def run(path: Path) -> None:
     asyncio.run(control.serve(PodServer().control, listening))
 
 
-def main(argv: list[str]) -> int:
-    """The command line: one argument, the path of the control socket."""
-    return control.command_line(argv, "netlab.workload.responder", "SOCKET", run)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    control.main("netlab.workload.responder", "SOCKET", run)

@@ -23,7 +23,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,10 +171,5 @@ def run(lab: Path) -> None:
     asyncio.run(serve(lab))
 
 
-def main(argv: list[str]) -> int:
-    """The command line: one argument, the lab's directory."""
-    return control.command_line(argv, "netlab.workload.runtime", "LAB", run)
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    control.main("netlab.workload.runtime", "LAB", run)
