@@ -22,7 +22,6 @@ from msgspec.structs import asdict
 
 from netlab import lab as labs
 from netlab import waiting
-from netlab.agents import vigil
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.kubelet import Kubelet
@@ -86,13 +85,14 @@ class Daemon:
         self._internet = self._internet_dns()
         names = self._dns_server()
         self._dns = DnsAgent(names, self._internet, self._informers)
-        self._vigil = Vigil(vigil.processes(directory, names.dnsmasqs))
+        self._keeper = ResponderKeeper(directory, self._owner, responder)
+        self._vigil = Vigil([self._keeper, *names.programs, *self._internet.programs])
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
         self._agents: list[Agent] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
         self._pods: Kubelet | None = None
-        self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.silent]
+        self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.lacking]
 
     async def start(self) -> None:
         """Start everything; what goes wrong is in `failure`."""
@@ -152,14 +152,9 @@ class Daemon:
                 await self._api.update({**known, "status": status}, subresource="status")
 
     async def _start_responder(self) -> ResponderKeeper:
-        keeper = await ResponderKeeper.start(
-            paths.responder_socket(self._directory),
-            self._owner,
-            paths.responder_log(self._directory),
-            self._responder,
-        )
-        self._stack.push_async_callback(keeper.stop)
-        return keeper
+        self._stack.push_async_callback(self._keeper.detach)
+        await self._keeper.keep()
+        return self._keeper
 
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
@@ -194,6 +189,7 @@ class Daemon:
             now=_now,
         )
         self._stack.push_async_callback(kubelet.stop)
+        self._vigil.watch(kubelet.runtime)
         await self._start_network(kubelet, controllers)
         await kubelet.start()
         self._pods = kubelet

@@ -10,7 +10,7 @@ from msgspec import Struct
 from netlab.agents.configuration import Configuration
 from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun, hostname
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound
 from netlab.objects import meta
 from netlab.workload.behaviour import behaviour

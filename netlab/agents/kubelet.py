@@ -23,7 +23,7 @@ from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder_keeper import ResponderKeeper
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
@@ -62,13 +62,13 @@ class Kubelet:
             bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips
         )
         volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
-        self._runtime = RuntimeKeeper(directory, owner)
-        places, sandboxes = Places(names, volumes), Sandboxes(self._runtime.calls)
-        self.commands = Commands(sandboxes, self._runtime, places, configuration)
+        self.runtime = RuntimeKeeper(directory, owner)
+        places, sandboxes = Places(names, volumes), Sandboxes(self.runtime.calls)
+        self.commands = Commands(sandboxes, self.runtime, places, configuration)
         actions = Actions(self.commands, self._pod_network.node_netns)
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
-        processes = PodProcesses(sandboxes, self._runtime, places, lifecycle)
+        processes = PodProcesses(sandboxes, self.runtime, places, lifecycle)
         self._containers = PodContainers(
             keeper, processes, dns, draining, configuration, volumes, lifecycle
         )
@@ -144,4 +144,4 @@ class Kubelet:
             await pods.stop()
         self._prober.stop()
         await self._containers.detach()
-        await self._runtime.close()
+        await self.runtime.detach()

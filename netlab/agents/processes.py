@@ -11,7 +11,7 @@ from collections.abc import Callable
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
 from netlab.workload.calls import Gone

@@ -10,16 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from functools import partial
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-from msgspec import Struct
-
-from netlab.dns.dnsmasq import Dnsmasq
 from netlab.errors import NetlabError
-from netlab.kernel import paths
-from netlab.workload.calls import Calls
+from netlab.workload.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -30,81 +24,65 @@ PATIENCE = 5.0
 """Seconds without an answer after which a process counts as silent."""
 
 
-class Watched(Struct, frozen=True):
-    """A process: `ask` returns once it has answered, however long that takes, `pid` knows its id
-    as soon as somebody does."""
-
-    ask: Callable[[], Awaitable[object]]
-    pid: Callable[[], int | None]
-
-
 class Vigil:
-    """Watches over processes, by what they are called."""
+    """Watches over programs, from `start` on; more may come, and go."""
 
     def __init__(
         self,
-        watched: Mapping[str, Watched],
+        programs: Iterable[Program] = (),
         interval: float = INTERVAL,
         patience: float = PATIENCE,
     ) -> None:
-        self._watched = watched
         self._interval, self._patience = interval, patience
-        self._silent: dict[str, str] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._programs = list(programs)
+        self._silent: dict[Program, str] = {}
+        self._tasks: dict[Program, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Begin to ask."""
-        self._tasks = [
-            asyncio.create_task(self._watch(name), name=f"vigil, {name}") for name in self._watched
-        ]
+        for program in self._programs:
+            self.watch(program)
+
+    def watch(self, program: Program) -> None:
+        """Ask one more. Idempotent."""
+        if program not in self._tasks:
+            work = self._watch(program)
+            self._tasks[program] = asyncio.create_task(work, name=f"vigil, {program.name}")
+
+    async def forget(self, program: Program) -> None:
+        """Ask that one no more. Idempotent."""
+        if (task := self._tasks.pop(program, None)) is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._silent.pop(program, None)
 
     async def stop(self) -> None:
         """Ask no more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for program in list(self._tasks):
+            await self.forget(program)
 
-    def silent(self) -> Iterator[str]:
-        """A line for each process that does not answer."""
+    def lacking(self) -> Iterator[str]:
+        """A line for each program that does not answer, and each that cannot be started again."""
         yield from self._silent.values()
+        for program in self._tasks:
+            if program.error is not None:
+                yield f"{program.name} cannot be started again: {program.error}"
 
-    async def _watch(self, name: str) -> None:
+    async def _watch(self, program: Program) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            timer = loop.call_later(self._patience, self._fell_silent, name)
-            # If it is not there, that is its keeper's business.
-            with contextlib.suppress(NetlabError, OSError):
-                await self._watched[name].ask()
-            timer.cancel()
-            if self._silent.pop(name, None) is not None:
-                log.info("%s answers again, or was started anew", name)
+            timer = loop.call_later(self._patience, self._fell_silent, program)
+            try:
+                # If it is not there, that is its keeper's business.
+                with contextlib.suppress(NetlabError, OSError):
+                    await program.answers()
+            finally:
+                timer.cancel()
+            if self._silent.pop(program, None) is not None:
+                log.info("%s answers again, or was started anew", program.name)
             await asyncio.sleep(self._interval)
 
-    def _fell_silent(self, name: str) -> None:
-        pid = self._watched[name].pid()
-        which = f" (process {pid})" if pid else ""
-        self._silent[name] = f"{name}{which} does not answer: it is stopped, or hangs"
-        log.error("%s", self._silent[name])
-
-
-def processes(directory: Path, dnsmasqs: Iterable[Dnsmasq]) -> dict[str, Watched]:
-    """Those of the lab in `directory`."""
-    sockets = {
-        "the responder, which answers for built-in pods,": paths.responder_socket(directory),
-        "the runtime, which keeps pods' commands,": paths.runtime_socket(directory),
-        "the process for the cluster's names": paths.names_socket(directory, "cluster"),
-        "the process for the internet's names": paths.names_socket(directory, "internet"),
-    }
-    called = {name: _called(Calls(path, name)) for name, path in sockets.items()}
-    return called | {
-        f"dnsmasq on port {each.port}": Watched(each.answers, partial(_pid, each))
-        for each in dnsmasqs
-    }
-
-
-def _pid(dnsmasq: Dnsmasq) -> int | None:
-    return dnsmasq.pid
-
-
-def _called(calls: Calls) -> Watched:
-    return Watched(partial(calls.call, "pid"), lambda: calls.peer)
+    def _fell_silent(self, program: Program) -> None:
+        which = f" (process {program.pid})" if program.pid else ""
+        self._silent[program] = f"{program.name}{which} does not answer: it is stopped, or hangs"
+        log.error("%s", self._silent[program])

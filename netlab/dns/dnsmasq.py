@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from netlab.workload.program import Program
+from netlab.workload.confined_program import ConfinedProgram
 
 _ANSWER_SECONDS = 0.5
 
@@ -15,7 +15,7 @@ _ANSWER_SECONDS = 0.5
 _VERSION = b"\0\1\1\0\0\1\0\0\0\0\0\0\7version\4bind\0\0\x10\0\3"
 
 
-class Dnsmasq(Program):
+class Dnsmasq(ConfinedProgram):
     """A dnsmasq that answers on a `port` of its loopback; of files it sees what it is to `read`."""
 
     def __init__(
@@ -27,7 +27,7 @@ class Dnsmasq(Program):
         uid: int,
         read: Sequence[Path] = (),
     ) -> None:
-        super().__init__("dnsmasq", arguments, directory, owner, uid, read)
+        super().__init__(f"dnsmasq on port {port}", arguments, directory, owner, uid, read)
         self.port = port
 
     async def asked(self) -> None:

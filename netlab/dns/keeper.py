@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,12 @@ from netlab.errors import NetlabError
 from netlab.kernel import netns, process
 from netlab.workload import launch
 from netlab.workload.calls import Calls, Gone
+from netlab.workload.controlled_program import ControlledProgram
 from netlab.workload.ports import bound
-from netlab.workload.program import ended
 from netlab.workload.served import Listener
-
-log = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-_RETRY = 0.02
 _END_SECONDS = 0.5
 _SO_RCVBUFFORCE, _ROOM = 33, 4 << 20
 
@@ -43,8 +40,8 @@ class Door(Struct, frozen=True):
     local: bool = False
 
 
-class NamesKeeper:
-    """One process that answers names; `socket_path` is what it is controlled by.
+class NamesKeeper(ControlledProgram):
+    """One process that answers names, `which` of them; `socket_path` is what it is controlled by.
 
     Entries are what it knows names by, each with a key; it is told of what `set` changes, soon.
     `encode` makes of one what travels. `coming` runs if the process was just started.
@@ -52,32 +49,30 @@ class NamesKeeper:
 
     def __init__(
         self,
+        which: str,
         socket_path: Path,
         owner: str,
         log_file: Path,
         encode: Callable[[Any], Any],
         coming: process.Process | None = None,
     ) -> None:
-        self._calls = Calls(socket_path, "process that answers names")
-        self._socket = socket_path
+        calls = Calls(socket_path, f"process for the {which}'s names")
+        super().__init__(f"the process for the {which}'s names", calls, log_file, coming)
         self._owner = owner
-        self._log_file = log_file
         self._encode = encode
-        self._coming = coming
         self._entries: dict[str, Any] = {}
         self._changed: set[str] = set()
         self._telling = False
         self._told: Json = {}
+        self._doors: tuple[Path, Sequence[Door]] = Path(), ()
         self._sockets: list[socket.socket] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._teller: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
-        self._up = False
-        self.pid: int | None = None
 
     @property
     def idle(self) -> bool:
         """Whether the process knows all that was set."""
-        return not (self._up and (self._changed or self._telling))
+        return not (self.is_up and (self._changed or self._telling))
 
     def set(self, key: str, entry: Any) -> None:
         """There is now such an entry, or (None) none."""
@@ -109,90 +104,76 @@ class NamesKeeper:
         origin = str(asks_from) if asks_from else None
         wanted = {"place": place, "namespace": origin, "asks": asks, **told}
         self._told = json.loads(json.dumps(wanted))  # as it comes back from one that runs
-        coming, self._coming = self._coming, None
-        await self._calls.ensure(lambda: coming or self._start(), self._log_file)
-        known = await self._calls.call("told")
-        if known is not None and known["place"] == place:
-            self._sockets = await self._calls.taken("sockets", 2 * len(doors))
-        if known is not None and _sort(known) != _sort(self._told):
-            await self._end()
-            known = None
-        if not self._sockets:
-            self._sockets = await asyncio.to_thread(_opened, namespace, doors, dual)
-        await (self._begin() if known is None else self._adopt())
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._keep()), loop.create_task(self._tell())]
+        self._doors = namespace, doors
+        await self.keep()
+        self._teller = asyncio.create_task(self._tell_changes(), name=f"{self.name}, told")
 
     async def detach(self) -> None:
         """Leave it running, and watch it no longer. Idempotent."""
-        self._up = False
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        if self._teller is not None:
+            self._teller.cancel()
+            await asyncio.gather(self._teller, return_exceptions=True)
+            self._teller = None
+        await super().detach()
         for each in self._sockets:
             each.close()
         self._sockets = []
-        await self._calls.close()
-
-    async def stop(self) -> None:
-        """End it, if it runs. Idempotent."""
-        pid = self.pid
-        await self.detach()
-        if pid is not None:
-            await asyncio.to_thread(process.end, [pid], _END_SECONDS)
-        self.pid = None
 
     # -- its life --------------------------------------------------------------------------
 
-    def _start(self) -> process.Process:
-        return launch.start_names(self._socket, owner=self._owner, log=self._log_file)
+    def launch(self) -> process.Process:
+        """See `ControlledProgram`."""
+        return launch.start_names(self._calls.path, owner=self._owner, log=self.log)
 
-    async def _begin(self) -> None:
-        """Have a new one serve, and tell it everything."""
-        await self._calls.ensure(self._start, self._log_file)
+    async def begin(self) -> None:
+        """Adopt it if it was told the same, or have a new one serve; tell it everything."""
+        await super().begin()
+        known = await self._calls.call("told")
+        if known is not None:
+            await self._take_back_sockets(known["place"])
+            if _sort(known) != _sort(self._told):
+                await self._replace()
+                known = None
+        if known is None:
+            await self._serve()
+        self._changed.clear()
+        await self._send(self._entries, replace=True)
+
+    async def ensure(self) -> None:
+        """See `Program`."""
+        await super().ensure()
+        self._wake.set()  # something may have been set since it was told everything
+
+    async def _take_back_sockets(self, place: Json) -> None:
+        if not self._sockets and place == self._told["place"]:
+            self._sockets = await self._calls.taken("sockets", 2 * len(self._doors[1]))
+
+    async def _replace(self) -> None:
+        await self._end()
+        await super().begin()
+
+    async def _serve(self) -> None:
+        if not self._sockets:
+            opening = partial(_opened, *self._doors, dual=self._told["place"]["dual"])
+            self._sockets = await asyncio.to_thread(opening)
         try:
             await self._calls.hand_over("serve", self._sockets, told=self._told)
         except NetlabError:  # it may have given up its rights by now, and is of no use
-            with contextlib.suppress(Gone):
-                await self._end()
+            await self._end()
             raise
-        await self._adopt()
-
-    async def _adopt(self) -> None:
-        self.pid = await self._calls.call("pid")
-        self._changed.clear()
-        await self._send(self._entries, replace=True)
-        self._up = True
 
     async def _end(self) -> None:
-        pid = await self._calls.call("pid")
-        await self._calls.close()
-        await asyncio.to_thread(process.end, [pid], _END_SECONDS)
-
-    async def _keep(self) -> None:
-        """Wait for its end, however it comes, and start it again."""
-        while True:
-            assert self.pid is not None
-            await ended(os.pidfd_open(self.pid))
-            self._up = False
-            log.warning("the process that answers names ended; starting it again")
-            process.reap()
-            while not self._up:
-                try:
-                    await self._calls.close()
-                    await self._begin()
-                except (NetlabError, OSError, ValueError) as error:
-                    log.info("names cannot be answered yet: %s", error)
-                    await asyncio.sleep(_RETRY)
+        assert self._pid is not None
+        await self._calls.disconnect()
+        await asyncio.to_thread(process.end, [self._pid], _END_SECONDS)
 
     # -- what it knows ---------------------------------------------------------------------
 
-    async def _tell(self) -> None:
+    async def _tell_changes(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            if self._up and self._changed:
+            if self.is_up and self._changed:
                 changed = {key: self._entries.get(key) for key in self._changed}
                 self._changed.clear()
                 self._telling = True

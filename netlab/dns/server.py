@@ -37,6 +37,7 @@ from netlab.dns.zone import Zone
 from netlab.kernel import process, userns
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.workload.program import Program
 
 # dnsmasq compares each new address with all it has, so a file must be short: 1,024 keep a change
 # among 10,000 Services at 1 ms, where 64 took 12 ms.
@@ -101,9 +102,14 @@ class DnsServer:
         self._forwarded: set[str] = set()
 
     @property
+    def programs(self) -> list[Program]:
+        """What answers: the one that clients talk to, then the dnsmasqs."""
+        return [self._names, *self.dnsmasqs]
+
+    @property
     def pids(self) -> list[int | None]:
-        """The processes: the one that clients talk to, then the dnsmasqs."""
-        return [self._names.pid, *(each.pid for each in self.dnsmasqs)]
+        """The processes of `programs`."""
+        return [each.pid for each in self.programs]
 
     @property
     def idle(self) -> bool:
@@ -275,7 +281,7 @@ def names_keeper(
     socket: Path, owner: str, log: Path, coming: process.Process | None = None
 ) -> NamesKeeper:
     """The keeper of the process that answers for a `DnsServer`; see `NamesKeeper`."""
-    return NamesKeeper(socket, owner, log, to_json, coming)
+    return NamesKeeper("cluster", socket, owner, log, to_json, coming)
 
 
 def _service_key(slice_: Object) -> str | None:

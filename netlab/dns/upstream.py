@@ -15,6 +15,7 @@ from netlab.dns.keeper import Door, NamesKeeper
 from netlab.kernel import process
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.workload.program import Program
 
 
 class InternetDns:
@@ -39,6 +40,11 @@ class InternetDns:
         self._targets: dict[str, str] = {}  # by the key of the Service
         self._known: dict[str, list[str]] = {}
         self.apply()
+
+    @property
+    def programs(self) -> list[Program]:
+        """What answers: one process."""
+        return [self._names]
 
     @property
     def pid(self) -> int | None:
@@ -93,4 +99,4 @@ def names_keeper(
     socket: Path, owner: str, log: Path, coming: process.Process | None = None
 ) -> NamesKeeper:
     """The keeper of the process that answers for the internet; see `NamesKeeper`."""
-    return NamesKeeper(socket, owner, log, lambda addresses: addresses, coming)
+    return NamesKeeper("internet", socket, owner, log, lambda addresses: addresses, coming)

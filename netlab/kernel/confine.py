@@ -62,10 +62,15 @@ class Confinement(Struct, frozen=True):
         drop_privileges()
 
 
-def view_of(program: str, read: Sequence[Path] = (), empty: Sequence[Path] = ()) -> View:
+def view_of(
+    program: str,
+    read: Sequence[Path] = (),
+    write: Sequence[Path] = (),
+    empty: Sequence[Path] = (),
+) -> View:
     """What a program sees that is linked against the machine's libraries, and what it is given."""
     machines = (program, *_LIBRARIES, *_BESIDES)
-    return View((*map(Path, machines), *read), empty=tuple(empty))
+    return View((*map(Path, machines), *read), tuple(write), tuple(empty))
 
 
 def see_only(view: View) -> None:

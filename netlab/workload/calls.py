@@ -36,7 +36,7 @@ class Calls:
     """
 
     def __init__(self, socket_path: Path, what: str) -> None:
-        self._path = socket_path
+        self.path = socket_path
         self._what = what
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
@@ -83,14 +83,18 @@ class Calls:
         self, limit: int = _LINE_LIMIT
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         try:
-            return await asyncio.open_unix_connection(str(self._path), limit=limit)
+            return await asyncio.open_unix_connection(str(self.path), limit=limit)
         except OSError as error:
             raise Gone(
-                f"the {self._what} does not answer on {self._path}: {error.strerror}"
+                f"the {self._what} does not answer on {self.path}: {error.strerror}"
             ) from error
 
     async def close(self) -> None:
-        """Disconnect; the process goes on."""
+        """Be done with it; the process goes on."""
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """End the connection: the next call makes another one, perhaps to another process."""
         if self._writer is not None:
             self._writer.close()
         if self._reading is not None:
@@ -127,7 +131,7 @@ class Calls:
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(_HAND_OVER_SECONDS)
-                connection.connect(str(self._path))
+                connection.connect(str(self.path))
                 answers = connection.makefile("rb")
                 connection.sendall(json.dumps(request).encode() + b"\n")
                 if answers.readline():  # only now nothing but sockets is read there
@@ -146,7 +150,7 @@ class Calls:
         try:
             with socket.socket(socket.AF_UNIX) as connection:
                 connection.settimeout(_HAND_OVER_SECONDS)
-                connection.connect(str(self._path))
+                connection.connect(str(self.path))
                 connection.sendall(json.dumps({"op": op}).encode() + b"\n")
                 return handover.take(connection, count)
         except OSError as error:

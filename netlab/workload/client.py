@@ -1,4 +1,4 @@
-"""The controller's side of the responder: start it, tell it what to serve, read its logs."""
+"""The controller's side of the responder: tell it what to serve, read its logs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 
-from netlab.kernel import process
-from netlab.workload import launch
 from netlab.workload.behaviour import sites_of
 from netlab.workload.calls import Calls
 from netlab.workload.ports import ListeningPlace, Port, Ports
@@ -18,19 +16,6 @@ from netlab.workload.served import HealthAnswer, Json, Listener, ServedPod
 
 LogLine = tuple[float, str]
 Problems = list[str]
-
-
-async def ensure_responder(
-    socket_path: Path, *, owner: str, log: Path, started: process.Process | None = None
-) -> ResponderClient:
-    """A client of the lab's responder, which is started unless it runs or was just `started`."""
-    client = ResponderClient(socket_path)
-
-    def start() -> process.Process:
-        return started or launch.start(socket_path, owner=owner, log=log)
-
-    await client.ensure(start, log)
-    return client
 
 
 class ResponderClient(Calls):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.kernel import netns, paths, process, run, teardown, userns
 from netlab.kernel.userns import IdRange
 from netlab.workload import crilog, etc_files
@@ -136,7 +136,7 @@ def play(lab: Lab, scenario: Scenario, *, seconds: float = 60) -> None:
         try:
             await asyncio.wait_for(scenario(lab), seconds)
         finally:
-            await lab.keeper.close()
+            await lab.keeper.detach()
 
     asyncio.run(played())
     assert paths.runtime_log(lab.directory).read_text() == ""

@@ -22,7 +22,7 @@ from kernel.sandboxes import (
     said,
 )
 
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.kernel import netns, occupants, process, teardown
 from netlab.workload.calls import Gone
 from netlab.workload.crun import Crun, StartFailed
@@ -215,7 +215,7 @@ def test_a_command_ends_with_the_controller_and_a_container_does_not(lab: Lab) -
         await read_until(session, "up", session.stdout())
         assert b"sleep\x001000\0" in command_lines(main.init)
         session._writer.transport.abort()  # as when the controller is killed
-        await lab.keeper.close()
+        await lab.keeper.detach()
         async with asyncio.timeout(5):
             while b"sleep\x001000\0" in command_lines(main.init):
                 await asyncio.sleep(0.01)

@@ -23,7 +23,7 @@ from kernel.sandboxes import (
     text_of,
 )
 
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import NetlabError
 from netlab.workload import crilog, masked_paths, oci
 from netlab.workload.etc_files import POD_FILES
@@ -542,7 +542,7 @@ def test_processes_outlive_the_controller_and_are_adopted(lab: Lab) -> None:
     async def scenario(lab: Lab) -> None:
         await lab.start("sleep", "1000", name="one")
         await (await lab.start("sh", "-c", "exit 4", name="two")).wait()
-        await lab.keeper.close()
+        await lab.keeper.detach()
         lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
         adopted = await Sandboxes(lab.keeper.calls).processes()
         assert adopted[("uid-one", "main")].ended is None

@@ -18,10 +18,10 @@ import pytest
 
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
-from netlab.kernel import netns, process, run, syscalls, userns
+from netlab.kernel import netns, paths, process, run, syscalls, userns
 from netlab.workload.behaviour import served_pod
 from netlab.workload.calls import Gone
-from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.client import ResponderClient
 from netlab.workload.served import HealthAnswer, ServedPod
 
 pytestmark = pytest.mark.root
@@ -56,22 +56,21 @@ def play(tmp_path: Path) -> Iterator[Callable[[Scenario], None]]:
     owner = str(uuid.uuid4())
 
     async def started(scenario: Scenario) -> None:
-        path = tmp_path / "responder.sock"
-        client = await ensure_responder(path, owner=owner, log=tmp_path / "responder.log")
-        async with contextlib.aclosing(Closing(client)):
-            await scenario(client)
+        responder = keeper(tmp_path, owner)
+        await responder.ensure()
+        try:
+            await scenario(responder.client)
+        finally:
+            await responder.detach()
 
     yield lambda scenario: asyncio.run(started(scenario))
     process.end_owned(owner)
     assert process.owned(owner) == []
 
 
-class Closing:
-    def __init__(self, client: ResponderClient) -> None:
-        self._client = client
-
-    async def aclose(self) -> None:
-        await self._client.close()
+def keeper(directory: Path, owner: str) -> ResponderKeeper:
+    paths.processes(directory).mkdir(exist_ok=True)
+    return ResponderKeeper(directory, owner)
 
 
 def netns_path(descriptor: int) -> str:
@@ -183,7 +182,7 @@ def test_a_new_controller_finds_what_the_last_one_asked_for(
         served = pod_of("web", "ethos93/go-httpd:v2", pod)
         await client.serve([served])
         await client.close()
-        again = await ensure_responder(tmp_path / "responder.sock", owner="-", log=tmp_path / "l")
+        again = ResponderClient(paths.responder_socket(tmp_path))
         assert await again.list() == {"uid-web": served}
         assert b"This version is v2 and hostname is web" in await get(pod, 8080)
         await again.close()
@@ -328,12 +327,9 @@ def test_calls_fail_plainly_when_the_responder_is_gone(
             while True:
                 await client.list()
         # its socket file is still there, and does not keep the next one from starting
-        again = await ensure_responder(
-            tmp_path / "responder.sock", owner=str(uuid.uuid4()), log=tmp_path / "log"
-        )
-        pid = await again.call("pid")
-        await again.close()
-        process.end([pid])
+        again = keeper(tmp_path, str(uuid.uuid4()))
+        await again.ensure()
+        await again.stop()
 
     play(scenario)
 
@@ -395,7 +391,7 @@ def test_it_looks_for_no_module_once_it_sees_no_files(
     """Whatever clients do, what Python imports only when it is needed is there by then."""
     monkeypatch.setenv("PYTHONVERBOSE", "2")
     pod = namespaces()
-    said = tmp_path / "responder.log"
+    said = paths.responder_log(tmp_path)
 
     async def scenario(client: ResponderClient) -> None:
         await client.call("pid")  # only now it has certainly begun
@@ -444,21 +440,22 @@ def test_clients_wait_while_it_is_killed_and_another_takes_over(
     answer = HealthAnswer(200, {"localEndpoints": 1})
 
     async def scenario() -> None:
-        keeper = await ResponderKeeper.start(tmp_path / "s", owner, tmp_path / "log")
+        responder = keeper(tmp_path, owner)
+        await responder.keep()
         ports = [{"containerPort": 53, "protocol": "UDP"}]
         pods = [pod_of("web", "nginx", pod), pod_of("echo", "example.com/own:1", pod, ports=ports)]
 
         async def serve() -> None:
-            assert await keeper.client.serve(pods) == {}
+            assert await responder.client.serve(pods) == {}
             assert (
-                await keeper.client.health("n", netns_path(node), ["127.0.0.1"], {31000: answer})
+                await responder.client.health("n", netns_path(node), ["127.0.0.1"], {31000: answer})
                 == []
             )
 
-        keeper.on_restart(serve)
+        responder.on_restart(serve)
         await serve()
         for _ in range(3):
-            pid = await keeper.client.call("pid")
+            pid = await responder.client.call("pid")
             descriptor = os.pidfd_open(pid)
             with connect(pod, 53, socket.SOCK_DGRAM) as sock:
                 os.kill(pid, signal.SIGKILL)
@@ -469,11 +466,11 @@ def test_clients_wait_while_it_is_killed_and_another_takes_over(
                 for answered in await asyncio.gather(*requests):
                     assert answered.startswith(b"HTTP/1.1 200 OK")
                 assert await asyncio.to_thread(sock.recv, 1500) == b"are you there?"
-        await keeper.client.stop(["uid-web", "n"])
+        await responder.client.stop(["uid-web", "n"])
         for place, port in ((pod, 80), (node, 31000)):
             with pytest.raises(ConnectionRefusedError):
                 connect(place, port)
-        await keeper.stop()
+        await responder.detach()
 
     try:
         asyncio.run(scenario())
@@ -491,23 +488,24 @@ def test_a_controller_that_comes_back_opens_anew_what_dies_later(
     well, ill = HealthAnswer(200, {}), HealthAnswer(503, {})
 
     async def controller(health: HealthAnswer, *, kill: bool) -> None:
-        keeper = await ResponderKeeper.start(tmp_path / "s", owner, tmp_path / "log")
+        responder = keeper(tmp_path, owner)
+        await responder.keep()
         served = pod_of("web", "nginx", pod)
         again = asyncio.Event()
 
         async def serve() -> None:
-            await keeper.client.ensure_served(served)
+            await responder.client.ensure_served(served)
             place = netns_path(node), ["127.0.0.1"]
-            assert await keeper.client.health("n", *place, {31000: health}) == []
+            assert await responder.client.health("n", *place, {31000: health}) == []
             again.set()
 
-        keeper.on_restart(serve)
+        responder.on_restart(serve)
         await serve()
         if kill:
             again.clear()
-            os.kill(await keeper.client.call("pid"), signal.SIGKILL)
+            os.kill(await responder.client.call("pid"), signal.SIGKILL)
             await asyncio.wait_for(again.wait(), 30)
-        await keeper.stop()
+        await responder.detach()
 
     try:
         asyncio.run(controller(well, kill=False))

@@ -17,11 +17,12 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from netlab.agents.runtime import RuntimeKeeper
+from netlab.agents.responder_keeper import ResponderKeeper
+from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.kernel import netns, paths, run, syscalls, teardown, userns
 from netlab.workload import etc_files
 from netlab.workload.behaviour import served_pod
-from netlab.workload.client import ResponderClient, ensure_responder
+from netlab.workload.client import ResponderClient
 from netlab.workload.sandbox import Command, ContainerPlace, Sandboxes, base_environment
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: web\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
@@ -101,8 +102,10 @@ print(count / {SECONDS})
 
 async def bench_serving(directory: Path, owner: str) -> ResponderClient:
     before = time.perf_counter()
-    socket = directory / "responder.sock"
-    client = await ensure_responder(socket, owner=owner, log=directory / "log")
+    paths.processes(directory).mkdir(exist_ok=True)
+    responder = ResponderKeeper(directory, owner)
+    await responder.ensure()
+    client = responder.client
     say("responder start", (time.perf_counter() - before) * 1000, "ms")
     descriptors = [namespace() for _ in range(200)]
     say("serve 200 pods, one message", await serve(client, descriptors, "nginx"), "ms")
@@ -159,7 +162,7 @@ async def bench_processes(directory: Path, owner: str) -> None:
 
     spent = await times(30, executed)
     say("exec `true`, start to exit code", spent, "ms", f"{spent / floor:.1f}x")
-    await keeper.close()
+    await keeper.detach()
 
 
 async def main() -> None:

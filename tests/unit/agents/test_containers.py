@@ -56,7 +56,7 @@ def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_path, mo
         lifecycle = Lifecycle(PodEvents(recorder), None, None)
         volumes = Volumes(tmp_path, configuration.lookup, IdRange(os.getuid()))
         agent = PodContainers(
-            ResponderKeeper(None, tmp_path, "", tmp_path),
+            ResponderKeeper(tmp_path, ""),
             processes,
             None,
             None,

@@ -1,6 +1,6 @@
 """Reaches the lab's runtime, which keeps pods' commands; it is started when first needed.
 
-A lab without commands never has one. If it is killed, what it kept is gone: whoever waits for that
+If it is killed, what it kept is gone: whoever waits for that
 is told (`calls.Gone`), and the next command has it started anew.
 """
 
@@ -16,6 +16,7 @@ from netlab.kernel import paths
 from netlab.kernel.process import Process
 from netlab.workload import launch
 from netlab.workload.calls import Calls, Gone
+from netlab.workload.controlled_program import ControlledProgram
 
 log = logging.getLogger(__name__)
 
@@ -24,25 +25,27 @@ T = TypeVar("T")
 _ATTEMPTS = 3
 
 
-class RuntimeKeeper:
-    """The runtime of the lab in `directory`; `calls` stays the same when it is started anew."""
+class RuntimeKeeper(ControlledProgram):
+    """The runtime of the lab in `directory`."""
 
     def __init__(self, directory: Path, owner: str) -> None:
         self.calls = Calls(paths.runtime_socket(directory), "runtime")
+        name = "the runtime, which keeps pods' commands,"
+        super().__init__(name, self.calls, paths.runtime_log(directory))
         self._directory = directory
         self._owner = owner
-        self._log_file = paths.runtime_log(directory)
         self._starting = asyncio.Lock()
 
-    async def close(self) -> None:
-        """Disconnect; the runtime goes on."""
-        await self.calls.close()
+    def launch(self) -> Process:
+        """See `ControlledProgram`."""
+        return launch.start_runtime(self._directory, owner=self._owner, log=self.log)
 
     async def reached(self, call: Callable[[], Awaitable[T]]) -> T:
         """The answer of `call`, made again if the runtime goes away meanwhile."""
         for attempt in range(_ATTEMPTS):
             async with self._starting:
-                await self.calls.ensure(self._start, self._log_file)
+                if self.calls.peer is None:
+                    await self.ensure()
             try:
                 return await call()
             except Gone:
@@ -50,6 +53,3 @@ class RuntimeKeeper:
                     raise
                 log.warning("the runtime ended; starting it again")
         raise AssertionError("unreachable")
-
-    def _start(self) -> Process:
-        return launch.start_runtime(self._directory, owner=self._owner, log=self._log_file)

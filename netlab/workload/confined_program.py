@@ -1,0 +1,273 @@
+"""A program of the machine's, as dnsmasq, that a lab runs in a namespace.
+
+Strangers talk to it, so it has no rights, and sees of the machine only itself and what it is to
+read. A file beside its log says which process it is, so that the next controller finds it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from netlab.errors import CommandFailed
+from netlab.kernel import netns as namespaces
+from netlab.kernel import process
+from netlab.kernel.confine import Confinement, view_of
+from netlab.kernel.run import find
+from netlab.retry import Retry
+from netlab.workload.program import Program
+from netlab.workload.published import Published
+
+_READY_SECONDS = 5.0
+_CHECK_SECONDS = 10.0
+_RETRY = Retry(0.05, 5.0)
+# A reload reads every file again, so many at once are made one.
+_RELOAD_SECONDS = 0.05
+
+
+class ConfinedProgram(Program):
+    """The program that `arguments` describe; its log and its identity lie in `directory`.
+
+    It runs as `uid`, and sees of files only what it is to `read` and may `write`: directories,
+    which are made for it. It goes by the files of `config`, if it has them from us: put into force
+    by `configure`, all together.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        directory: Path,
+        owner: str,
+        uid: int,
+        read: Sequence[Path] = (),
+        write: Sequence[Path] = (),
+        config: Published | None = None,
+    ) -> None:
+        stem = Path(arguments[0]).name
+        super().__init__(name, directory / f"{stem}.log", _RETRY)
+        self._arguments = list(arguments)
+        self._uid = uid
+        self._read = (*read, *([config.directory] if config else []))
+        self._write = tuple(write)
+        self._config = config
+        self._directory = directory
+        self._owner = owner
+        self._identity = directory / f"{stem}.json"
+        self._netns: int | Path | None = None
+        self._reload_wanted = False
+        self._reload_timer: asyncio.TimerHandle | None = None
+
+    def entered(self) -> contextlib.AbstractContextManager[None]:
+        """The namespace that it runs in: for `asked`."""
+        return namespaces.entered(self._netns)
+
+    def check(self, config: Path) -> Sequence[str]:  # noqa: ARG002 - for those that have one
+        """The command that tells whether the files in a directory would do; none by default."""
+        return ()
+
+    async def start(self, netns: int | Path) -> None:
+        """Adopt the one already running in this namespace, or start one, and wait for answers.
+
+        A descriptor must stay open until `stop` or `detach`.
+        """
+        self._netns = netns
+        await self.keep()
+
+    async def stop(self) -> None:
+        """End it, or what a former controller left of it. Idempotent."""
+        await self.detach()
+        await asyncio.to_thread(self._end_stale)
+        self._pid = None
+
+    async def detach(self) -> None:
+        """Watch it no longer and leave it running. Idempotent."""
+        if self._reload_timer is not None:
+            self._reload_timer.cancel()
+            self._reload_timer = None
+        await super().detach()
+
+    # -- its files -------------------------------------------------------------------------
+
+    async def configure(self, files: Mapping[str, str]) -> None:
+        """Have it go by these files, by their names, and no others of its config.
+
+        What its `check` refuses is never in force: `CommandFailed` has its words, and it goes on as
+        it did. While it does not run nobody can check; then starting it tells.
+        """
+        if self._config is None:
+            raise TypeError(f"{self.name} has no config")
+        if files == self._config.files():
+            return
+        prepared = self._config.prepare(files)
+        try:
+            if self.is_up and (command := self.check(prepared)):
+                await self._checked(command)
+        except BaseException:
+            self._config.discard(prepared)
+            raise
+        self._config.publish(prepared)
+        self.reload()
+
+    async def _checked(self, command: Sequence[str]) -> None:
+        """Run a command as it itself is run: it sees and may do the same."""
+        log = self._directory / f"{self._identity.stem}.check"
+        log.unlink(missing_ok=True)
+        child = process.spawn(
+            command,
+            owner=self._owner,
+            netns=self._netns,
+            log=log,
+            env={},
+            confinement=self._confinement(),
+        )
+        try:
+            code = await asyncio.to_thread(child.wait, _CHECK_SECONDS)
+        except TimeoutError:
+            await asyncio.to_thread(child.end, 0.2)
+            code = -int(signal.SIGTERM)
+        if code != 0:
+            raise CommandFailed(command, code, log.read_text(errors="replace"))
+
+    def reload(self) -> None:
+        """Make it read all its files again, soon."""
+        self._reload_wanted = True
+        if self.is_up and self._reload_timer is None:
+            self._reload_now()
+
+    async def ensure(self) -> None:
+        """See `Program`."""
+        await super().ensure()
+        # It may have read its files before the last change, and was not yet able to be told.
+        self._reload_now()
+
+    def _reload_now(self) -> None:
+        self._reload_timer = None
+        if not (self._reload_wanted and self.is_up and self._pidfd is not None):
+            return
+        self._reload_wanted = False
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGHUP)
+        loop = asyncio.get_running_loop()
+        self._reload_timer = loop.call_later(_RELOAD_SECONDS, self._reload_now)
+
+    # -- its life --------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """See `Program`."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for path in self._write:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.chown(path, self._uid, self._uid)
+        if not self._adopt():
+            await asyncio.to_thread(self._end_stale)
+            await self._spawn()
+
+    async def _spawn(self) -> None:
+        log_start = self.log.stat().st_size if self.log.exists() else 0
+        child = process.spawn(
+            self._arguments,
+            owner=self._owner,
+            netns=self._netns,
+            log=self.log,
+            env={},
+            confinement=self._confinement(),
+        )
+        try:
+            self._remember(child.pid)
+        except OSError:  # the next controller would not find it
+            child.end(0.2)
+            raise
+        try:
+            async with asyncio.timeout(_READY_SECONDS):
+                await self._answering(child)
+        except (TimeoutError, ChildProcessError):
+            code = child.poll()
+            child.end(0.2)
+            said = self.log.read_bytes()[log_start:].decode(errors="replace")
+            said = said if code is not None else f"no answer in {_READY_SECONDS:g} s\n{said}"
+            raise CommandFailed(self._arguments, code or -15, said) from None
+
+    def _confinement(self) -> Confinement:
+        # Many close the descriptors listed there, or, without the list, all there could be.
+        listed = Path("/proc/self/fd")
+        view = view_of(find(self._arguments[0]), self._read, self._write, empty=[listed])
+        return Confinement(self._uid, view)
+
+    async def _answering(self, child: process.Process) -> None:
+        """Ask until it answers."""
+        while child.poll() is None:
+            with contextlib.suppress(OSError):  # refused: not listening yet
+                await self.asked()
+                return
+            await asyncio.sleep(0.002)
+        raise ChildProcessError
+
+    # -- finding it again ------------------------------------------------------------------
+
+    def _remember(self, pid: int) -> None:
+        identity = {
+            "pid": pid,
+            "started": _started(pid),
+            "netns": _namespace(pid),
+            **self._sort,
+        }
+        temporary = self._identity.with_suffix(".new")
+        temporary.write_text(json.dumps(identity))
+        temporary.replace(self._identity)
+        self.hold(pid)
+
+    @property
+    def _sort(self) -> dict[str, object]:
+        """What one that runs must be like to be ours."""
+        return {
+            "arguments": self._arguments,
+            "uid": self._uid,
+            "read": [str(path) for path in self._read],
+            "write": [str(path) for path in self._write],
+        }
+
+    def _adopt(self) -> bool:
+        """Take over the one that was left running, if it is just what we would start."""
+        identity = self._running()
+        if identity is None or any(identity.get(key) != self._sort[key] for key in self._sort):
+            return False
+        with self.entered():
+            here = _namespace("thread-self")
+        if identity["netns"] != here:
+            return False
+        self.hold(int(str(identity["pid"])))
+        return True
+
+    def _end_stale(self) -> None:
+        identity = self._running()
+        if identity is not None:
+            process.end([int(str(identity["pid"]))], 0.5)
+        self._identity.unlink(missing_ok=True)
+
+    def _running(self) -> dict[str, object] | None:
+        """The identity on file, if that very process still runs."""
+        try:
+            identity = json.loads(self._identity.read_text())
+            alive = _started(identity["pid"]) == identity["started"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return identity if alive else None
+
+
+def _started(pid: int) -> int:
+    """When a process started, in clock ticks since boot; its id and this are never reused both."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    fields = text.rpartition(")")[2].split()
+    if fields[0] == "Z":
+        raise ProcessLookupError(pid)
+    return int(fields[19])
+
+
+def _namespace(pid: int | str) -> int:
+    return Path(f"/proc/{pid}/ns/net").stat().st_ino
