@@ -182,7 +182,7 @@ class Daemon:
             self._directory,
             keeper,
             self._informers,
-            self._dns,
+            {"dnsmasq": self._dns},
             self._draining,
             controllers.recorder.source("kubelet"),
             owner=self._owner,

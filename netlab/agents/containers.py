@@ -1,27 +1,25 @@
-"""What pods run: built-in servers in the responder, DNS in dnsmasq, commands as processes."""
+"""What pods run: built-in servers in the responder, programs of ours, commands as processes."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
 from netlab.agents.commands import command_of
 from netlab.agents.configuration import Configuration
-from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
-from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.podprograms import PodPrograms
+from netlab.agents.podrun import PodRun
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
-from netlab.objects.times import timestamp
 from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import Command
 
@@ -40,7 +38,7 @@ class PodContainers:
         self,
         keeper: ResponderKeeper,
         processes: PodProcesses,
-        dns: DnsAgent,
+        programs: PodPrograms,
         draining: Draining,
         configuration: Configuration,
         volumes: Volumes,
@@ -48,7 +46,7 @@ class PodContainers:
     ) -> None:
         self._servers = PodServers(keeper, lifecycle, self._start_configured)
         self._processes = processes
-        self._dns = dns
+        self._programs = programs
         self._draining = draining
         self._configuration = configuration
         self._volumes = volumes
@@ -71,6 +69,7 @@ class PodContainers:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._servers.detach()
         await self._processes.detach()
+        await self._programs.detach()
 
     async def start(self, runs: Sequence[PodRun]) -> None:
         """Start every container of these pods; what cannot start says why in its state.
@@ -100,7 +99,7 @@ class PodContainers:
         hooks = (self._lifecycle.pre_stop(run, name, grace) for name in names)
         await asyncio.gather(self._draining.wait(run.uid, grace), *hooks)
         await self._servers.stop(run, names)
-        await self._dns.stop(run.uid)
+        await self._programs.stop(run)
 
     # -- starting --------------------------------------------------------------------------
 
@@ -124,8 +123,8 @@ class PodContainers:
             kind = behaviour(run.spec_of(name), env).kind
             if kind == "process":
                 self._start_process(run, name)
-            elif kind == "dnsmasq":
-                self._background(run, self._start_dns(run, name))
+            elif kind == "program":
+                self._background(run, self._programs.start(run, name))
             else:
                 servers.append((run, name, env))
         await self._servers.start(servers)
@@ -182,7 +181,7 @@ class PodContainers:
         env = await self._configured(run, name)
         if behaviour(run.spec_of(name), env).kind != "process":
             # A server never ends, so nothing after it would start: only a sidecar may be one.
-            await self._servers.start([(run, name, env)])
+            await self._start_all([(run, name)])
             return run.is_sidecar(name)
         task = self._start_process(run, name)
         if run.is_sidecar(name):
@@ -190,28 +189,6 @@ class PodContainers:
         ended = await asyncio.shield(task)
         return ended is not None and ended.code == 0
 
-    async def _start_dns(self, run: PodRun, name: str) -> None:
-        try:
-            await self._dns.start(run.uid, run.netns)
-        except (NetlabError, OSError) as error:
-            log.error("pod %s: %s", run.key, error)
-            run.state(name).wait("CreateContainerError", str(error))
-            self._lifecycle.events.failed(run, str(error))
-            run.changed()
-            return
-        known = (known_status(run, name).get("state") or {}).get("running") or {}
-        adopted = bool(known) and not run.renewed
-        if not adopted:
-            self._lifecycle.events.created(run, name)
-        at = str(known["startedAt"]) if adopted else timestamp(time.time())
-        self._lifecycle.began(run, name, at, _never, adopted=adopted)
-
 
 def _is_process(run: PodRun, name: str) -> bool:
     return behaviour(run.spec_of(name)).kind == "process"
-
-
-def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:
-    """dnsmasq has a watch of its own, which starts it again when it dies; nothing kills it here."""
-    log.warning("pod %s: container %s %s; it is left alone", run.key, container, why)
-    del grace

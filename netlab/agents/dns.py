@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from netlab.agents.loop import Loop
+from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
@@ -49,22 +49,22 @@ class DnsAgent:
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
         self._loop.start()
 
-    async def start(self, pod_uid: str, netns: Path) -> None:
+    async def start(self, run: PodRun, container: str) -> None:  # noqa: ARG002 - see `InPods`
         """Serve in the namespace of a pod; of two pods the one that came last."""
         async with self._turn:
             if self._pod:
                 await self._server.stop()
-            self._pod = pod_uid
+            self._pod = run.uid
             try:
                 self._apply()
             except OSError:  # the loop says so
                 self._loop.wake()
-            await self._server.start(netns)
+            await self._server.start(run.netns)
 
-    async def stop(self, pod_uid: str) -> None:
+    async def stop(self, run: PodRun, container: str) -> None:  # noqa: ARG002 - see `InPods`
         """The pod is going away."""
         async with self._turn:
-            if self._pod == pod_uid:
+            if self._pod == run.uid:
                 self._pod = ""
                 await self._server.stop()
 

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from netlab.agents.attached import Attached
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
-from netlab.agents.dns import PODS_AND_NAMES, DnsAgent
+from netlab.agents.dns import PODS_AND_NAMES
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
+from netlab.agents.podprograms import InPods, PodPrograms
 from netlab.agents.podrun import PodRun
 from netlab.agents.pods import PodAgent, unready
 from netlab.agents.probes.actions import Actions
@@ -45,7 +46,7 @@ class Kubelet:
         directory: Path,
         keeper: ResponderKeeper,
         informers: Informers,
-        dns: DnsAgent,
+        programs: Mapping[str, InPods],
         draining: Draining,
         recorder: Recorder,
         *,
@@ -70,7 +71,13 @@ class Kubelet:
         lifecycle = Lifecycle(events, self._prober, actions)
         processes = PodProcesses(sandboxes, self.runtime, places, lifecycle)
         self._containers = PodContainers(
-            keeper, processes, dns, draining, configuration, volumes, lifecycle
+            keeper,
+            processes,
+            PodPrograms(programs, lifecycle),
+            draining,
+            configuration,
+            volumes,
+            lifecycle,
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None

@@ -27,14 +27,15 @@ _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 class Behaviour(Struct, frozen=True):
     """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
 
-    `dnsmasq`: the node agent starts the lab's DNS. `flags` are what a server's arguments said.
+    `program`: the node agent keeps that one. `flags` are what a server's arguments said.
     """
 
-    kind: Literal["process", "server", "idle", "dnsmasq"]
+    kind: Literal["process", "server", "idle", "program"]
     argv: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
+    program: str = ""
 
 
 def installed(program: str) -> bool:
@@ -103,8 +104,8 @@ def _server(
         if word not in program.subcommands:  # flags alone: the real one prints its help and waits
             return Behaviour("idle")
         return _server(program.subcommands[word], tuple(rest), container, env)
-    if program.kind == "dnsmasq":
-        return Behaviour("dnsmasq")
+    if program.kind == "program":
+        return Behaviour("program", program=program.program)
     if program.kind == "pause":
         return Behaviour("idle")
     flags = parse_flags(args)

@@ -13,8 +13,8 @@ from typing import Any, Literal, cast
 import yaml
 from msgspec import Struct, field
 
-ProgramKind = Literal["server", "toolbox", "pause", "dnsmasq"]
-_KINDS = ("server", "toolbox", "pause", "dnsmasq")
+ProgramKind = Literal["server", "toolbox", "pause", "program"]
+_KINDS = ("server", "toolbox", "pause", "program")
 _SPOKEN = ("http", "tcp", "udp")
 
 
@@ -39,6 +39,7 @@ class ImageProgram(Struct, frozen=True):
 
     match: tuple[str, ...]
     kind: ProgramKind = "server"
+    program: str = ""
     listen: tuple[ImagePort, ...] = ()
     declared_ports: bool = False
     command: tuple[str, ...] = ()
@@ -126,8 +127,8 @@ def env_named_in(site: str) -> frozenset[str]:
 _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
-        "match", "kind", "listen", "ports", "command", "entrypoint", "binaries", "default",
-        "flags", "subcommands", "variables",
+        "match", "kind", "program", "listen", "ports", "command", "entrypoint", "binaries",
+        "default", "flags", "subcommands", "variables",
     )
 )  # fmt: skip
 _PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env", "if", "unless"))
@@ -139,9 +140,12 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
     kind = entry.get("kind", "server")
     if kind not in _KINDS:
         raise CatalogueError(f"{name}: unknown kind {kind}")
+    if bool(entry.get("program")) != (kind == "program"):
+        raise CatalogueError(f"{name}: program names what a program is, and nothing else")
     return ImageProgram(
         match=tuple(entry.get("match", ())),
         kind=kind,
+        program=entry.get("program", ""),
         listen=tuple(_port(name, port, sites) for port in entry.get("listen", ())),
         declared_ports=entry.get("ports") == "declared",
         command=tuple(entry.get("command", ())),

@@ -60,6 +60,7 @@ class ConfinedProgram(Program):
         self._owner = owner
         self._identity = directory / f"{stem}.json"
         self._netns: int | Path | None = None
+        self.reload_signal = signal.SIGHUP
         self._reload_wanted = False
         self._reload_timer: asyncio.TimerHandle | None = None
 
@@ -152,7 +153,7 @@ class ConfinedProgram(Program):
             return
         self._reload_wanted = False
         with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGHUP)
+            signal.pidfd_send_signal(self._pidfd, self.reload_signal)
         loop = asyncio.get_running_loop()
         self._reload_timer = loop.call_later(_RELOAD_SECONDS, self._reload_now)
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 RETRY = Retry(0.01, 5.0)
 """Of one that could not be started again."""
+
+CALM = 10.0
+"""Seconds that it has to run until it is believed that it will: else it is started again later."""
 
 _END_SECONDS = 0.5
 
@@ -41,6 +45,8 @@ class Program(ABC):
         self.error: str | None = None
         self._retry = retry
         self._up = asyncio.Event()
+        self._failures = 0
+        self._since = 0.0
         self._pid: int | None = None
         self._pidfd: int | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -83,6 +89,7 @@ class Program(ABC):
             self._let_go()
             raise
         self.error = None
+        self._since = time.monotonic()
         self._up.set()
 
     async def detach(self) -> None:
@@ -133,19 +140,23 @@ class Program(ABC):
             await ended(os.dup(self._pidfd))
             self._let_go()
             process.reap()
+            if time.monotonic() - self._since > CALM:
+                self._failures = 0
             log.warning("%s ended; starting it again", self.name)
+            if self._failures:
+                await asyncio.sleep(self._retry.delay(self._failures))
+            self._failures += 1
             await self._start_again()
             await asyncio.gather(*(self._tell(listener) for listener in self._listeners))
 
     async def _start_again(self) -> None:
-        failures = 0
         while not self.is_up:
             try:
                 await self.ensure()
             except Exception as error:
-                failures += 1
                 self.error = str(error)
-                delay = self._retry.after(error, failures)
+                delay = self._retry.after(error, self._failures)
+                self._failures += 1
                 text = f"{self.name}: {error}; trying again in {delay:.2f} s"
                 log.error(text, exc_info=not _is_foreseen(error))
                 await asyncio.sleep(delay)

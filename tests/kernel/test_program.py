@@ -155,3 +155,19 @@ def test_one_that_hangs_is_asked_until_it_answers_and_one_that_is_down_is_not() 
         await asking
 
     play(scenario)
+
+
+def test_what_ends_again_and_again_is_started_later_each_time() -> None:
+    async def scenario(sleeper: Sleeper) -> None:
+        sleeper._retry = Retry(0.01, 60.0)
+        await sleeper.keep()
+        loop = asyncio.get_running_loop()
+        began, starts = loop.time(), 8
+        while len(sleeper.children) <= starts:
+            before = len(sleeper.children)
+            kill(sleeper)
+            await until(lambda n=before: len(sleeper.children) > n)  # type: ignore[misc]
+        # the first again at once, then after 0.01, 0.02, … 0.64 s
+        assert loop.time() - began > 1.2
+
+    play(scenario)

@@ -264,7 +264,7 @@ def test_what_is_served_where(
 def test_what_only_waits_and_what_the_agent_starts() -> None:
     for found in (does("registry.k8s.io/pause:3.9"), does(AGNHOST), does(AGNHOST, args=["--help"])):
         assert found.kind == "idle"
-    assert does("netlab/dnsmasq").kind == "dnsmasq"
+    assert does("netlab/dnsmasq") == Behaviour("program", program="dnsmasq")
 
 
 def test_args_of_an_unknown_image_are_its_own_unless_they_are_a_command_here() -> None:

@@ -1,0 +1,136 @@
+"""Containers that are programs of the machine's: the catalogue names which, a table has them.
+
+The lab's DNS is one of them; what is one process a pod is a record (`PodProgram`), which
+`OneInEachPod` runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.vigil import Vigil
+from netlab.errors import NetlabError
+from netlab.objects.times import timestamp
+from netlab.retry import Retry
+from netlab.workload.behaviour import behaviour
+from netlab.workload.pod_program import PodProgram, RunningPodProgram
+
+log = logging.getLogger(__name__)
+
+RETRY = Retry(1.0, 60.0)
+"""Of a program that could not be started."""
+
+
+class InPods(Protocol):
+    """Runs one sort of program in pods; what runs already is adopted."""
+
+    async def start(self, run: PodRun, container: str) -> None:
+        """Have it run as that container; returns once it answers."""
+
+    async def stop(self, run: PodRun, container: str) -> None:
+        """End it, or what a former controller left of it. Idempotent."""
+
+    async def detach(self) -> None:
+        """Watch no longer; everything goes on running."""
+
+
+class PodPrograms:
+    """All containers of the lab that are such programs, by a `table` of their names."""
+
+    def __init__(self, table: Mapping[str, InPods], lifecycle: Lifecycle) -> None:
+        self._table = table
+        self._lifecycle = lifecycle
+
+    async def start(self, run: PodRun, container: str) -> None:
+        """Have the container run; what keeps it from that is said, and tried again."""
+        failures = 0
+        while True:
+            try:
+                await self._table[_name(run, container)].start(run, container)
+            except (NetlabError, OSError) as error:
+                failures += 1
+                self._refused(run, container, error)
+                await asyncio.sleep(RETRY.after(error, failures))
+            else:
+                return self._began(run, container)
+
+    async def stop(self, run: PodRun) -> None:
+        """End those of a pod."""
+        for container in run.names:
+            if name := _name(run, container):
+                await self._table[name].stop(run, container)
+
+    async def detach(self) -> None:
+        """Watch no longer; everything goes on running."""
+        for each in self._table.values():
+            await each.detach()
+
+    def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
+        message = error.message if isinstance(error, NetlabError) else str(error)
+        log.error("pod %s: container %s: %s", run.key, container, message)
+        run.state(container).wait("CreateContainerError", message)
+        self._lifecycle.events.failed(run, message)
+        run.changed()
+
+    def _began(self, run: PodRun, container: str) -> None:
+        known = (known_status(run, container).get("state") or {}).get("running") or {}
+        adopted = bool(known) and not run.renewed
+        if not adopted:
+            self._lifecycle.events.created(run, container)
+        at = str(known["startedAt"]) if adopted else timestamp(time.time())
+        self._lifecycle.began(run, container, at, _never, adopted=adopted)
+
+
+class OneInEachPod:
+    """Runs what a `PodProgram` says. Who has more to tell it, as an agent that makes its files of
+    objects, finds it by `of`, and makes part of his own `start` and `stop`."""
+
+    def __init__(self, entry: PodProgram, owner: str, vigil: Vigil) -> None:
+        self._entry = entry
+        self._owner = owner
+        self._vigil = vigil
+        self._programs: dict[tuple[str, str], RunningPodProgram] = {}
+
+    def of(self, run: PodRun, container: str) -> RunningPodProgram:
+        """The program of a container, running or not."""
+        key = (run.uid, container)
+        if key not in self._programs:
+            directory = run.directory / "programs" / container
+            self._programs[key] = RunningPodProgram(
+                self._entry, run.key, run.ips, directory, self._owner
+            )
+        return self._programs[key]
+
+    async def start(self, run: PodRun, container: str) -> None:
+        """See `InPods`."""
+        program = self.of(run, container)
+        await program.start(run.netns)
+        self._vigil.watch(program)
+
+    async def stop(self, run: PodRun, container: str) -> None:
+        """See `InPods`."""
+        program = self.of(run, container)
+        del self._programs[run.uid, container]
+        await self._vigil.forget(program)
+        await program.stop()
+
+    async def detach(self) -> None:
+        """See `InPods`."""
+        await asyncio.gather(*(program.detach() for program in self._programs.values()))
+
+
+def _name(run: PodRun, container: str) -> str:
+    """Which program a container is; none is "". What runs does not depend on its environment."""
+    return behaviour(run.spec_of(container)).program
+
+
+def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:
+    """Such a program is watched, and started again when it dies; nothing kills it here."""
+    log.warning("pod %s: container %s %s; it is left alone", run.key, container, why)
+    del grace

@@ -1,0 +1,98 @@
+"""A program of the machine's that runs where a pod's image stands for it, as one record.
+
+NGINX = PodProgram(
+    "nginx",
+    port=10246,
+    user=userns.NGINX,
+    arguments=lambda place: ("nginx", "-c", f"{place.config}/nginx.conf"),
+    check=lambda place: ("nginx", "-t", "-c", f"{place.config}/nginx.conf"),
+    files=first_config,
+)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.kernel import userns
+from netlab.workload.confined_program import ConfinedProgram
+from netlab.workload.published import Published
+
+_ANSWER_SECONDS = 0.5
+
+
+class Place(Struct, frozen=True):
+    """Where a program runs: the pod's addresses, `config` (its files, which it reads) and `state`
+    (which it may write)."""
+
+    ips: tuple[str, ...]
+    config: Path
+    state: Path
+
+
+class PodProgram(Struct, frozen=True):
+    """What runs in a pod, and how one deals with it.
+
+    `name` is what the catalogue's `program` says. It is well while it takes connections on a TCP
+    `port` of the pod's loopback. `files` are what it begins with, by their names in `config`;
+    before others are in force `check` is asked, and afterwards `reload` is sent. `user` is which of
+    the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides.
+    """
+
+    name: str
+    port: int
+    user: int
+    arguments: Callable[[Place], Sequence[str]]
+    files: Callable[[Place], Mapping[str, str]] = lambda _: {}
+    check: Callable[[Place], Sequence[str]] = lambda _: ()
+    reload: signal.Signals = signal.SIGHUP
+    read: tuple[Path, ...] = ()
+
+
+class RunningPodProgram(ConfinedProgram):
+    """A `PodProgram` in one pod, which `pod` names in messages; `directory` is its own."""
+
+    def __init__(
+        self, entry: PodProgram, pod: str, ips: Sequence[str], directory: Path, owner: str
+    ) -> None:
+        config = Published(directory / "config")
+        self._place = Place(tuple(ips), config.current, directory / "state")
+        super().__init__(
+            f"{entry.name} of pod {pod}",
+            entry.arguments(self._place),
+            directory,
+            owner,
+            userns.daemon_id(owner, entry.user),
+            read=entry.read,
+            write=[self._place.state],
+            config=config,
+        )
+        self.reload_signal = entry.reload
+        self._entry = entry
+        self._published = config
+
+    async def start(self, netns: int | Path) -> None:
+        """As `ConfinedProgram`; the first time with the files to begin with."""
+        if not self._published.files():
+            await self.configure(self._entry.files(self._place))
+        await super().start(netns)
+
+    def check(self, config: Path) -> Sequence[str]:
+        """See `ConfinedProgram`."""
+        return self._entry.check(replace(self._place, config=config))
+
+    async def asked(self) -> None:
+        """Connect to its port."""
+        with self.entered():
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        with sock:
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                address = ("127.0.0.1", self._entry.port)
+                await asyncio.get_running_loop().sock_connect(sock, address)

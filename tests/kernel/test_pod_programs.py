@@ -1,0 +1,329 @@
+"""A program of the machine's in a pod, by a table: a small web server in a second entry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from netlab.agents.containers import PodContainers
+from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podevents import PodEvents
+from netlab.agents.podprograms import OneInEachPod, PodPrograms
+from netlab.agents.podrun import PodRun, new_run
+from netlab.agents.probes.prober import Prober
+from netlab.agents.vigil import Vigil
+from netlab.errors import CommandFailed
+from netlab.kernel import netns, process, userns
+from netlab.workload import behaviour, catalogue
+from netlab.workload.confined_program import ConfinedProgram
+from netlab.workload.pod_program import Place, PodProgram
+
+pytestmark = pytest.mark.root
+
+PORT = 80
+
+PYTHON = str(Path(sys.executable).resolve())
+
+SCRIPT = """
+import http.server, pathlib, signal, sys
+file, state = (pathlib.Path(word) for word in sys.argv[1:])
+def load(*_):
+    global text
+    text = file.read_text()
+    if "Hello" not in text:
+        sys.exit(f"{file.name}: no greeting in {text!r}")
+load()
+if state.name == "check":
+    sys.exit()
+signal.signal(signal.SIGHUP, load)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(text.encode())
+(state / "began").touch()
+http.server.HTTPServer(("", int(file.with_name("port").read_text())), Handler).serve_forever()
+"""
+
+
+def words(place: Place) -> tuple[str, ...]:
+    return (PYTHON, "-I", "-c", SCRIPT, f"{place.config}/greeting", str(place.state))
+
+
+GREETER = PodProgram(
+    "greeter",
+    port=PORT,
+    user=9,
+    arguments=words,
+    check=lambda place: (*words(place)[:-1], "check"),
+    files=lambda place: {"greeting": f"Hello from {place.ips[0]}", "port": str(PORT)},
+    read=(Path(sys.base_prefix) / "lib",),
+)
+
+POD = {
+    "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+    "spec": {"containers": [{"name": "c", "image": "example.com/greeter:1"}]},
+}
+
+CATALOGUE = """
+registries: {}
+programs:
+  - {match: ["example.com/greeter"], kind: program, program: greeter}
+sites: {}
+tools: {}
+"""
+
+
+class Recorder:
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def normal(self, _obj: object, reason: str, _message: str, **_: object) -> None:
+        self.said.append(reason)
+
+    warning = normal
+
+
+class Nothing:
+    """Stands for what these pods have none of: processes, volumes, built-in servers."""
+
+    def __getattr__(self, name: str) -> Any:
+        async def nothing(*_: object, **__: object) -> None:
+            return None
+
+        def not_adoptable(*_: object, **__: object) -> bool:
+            return False
+
+        return not_adoptable if name in ("is_adoptable", "on_restart", "prepare") else nothing
+
+
+class Configuration(Nothing):
+    def environment(self, _run: PodRun, _name: str) -> dict[str, str]:
+        return {}
+
+
+class Controller:
+    """The part of a node's agent that is tried."""
+
+    def __init__(self, owner: str, entry: PodProgram = GREETER) -> None:
+        self.recorder = Recorder()
+        self.vigil = Vigil()
+        self.greeters = OneInEachPod(entry, owner, self.vigil)
+        events = PodEvents(self.recorder)  # type: ignore[arg-type]
+        nothing: Any = Nothing()
+        lifecycle = Lifecycle(events, Prober(nothing, events), nothing)
+        self.containers = PodContainers(
+            nothing,
+            nothing,
+            PodPrograms({"greeter": self.greeters}, lifecycle),
+            nothing,
+            Configuration(),  # type: ignore[arg-type]
+            nothing,
+            lifecycle,
+        )
+
+
+@pytest.fixture
+def owner() -> Iterator[str]:
+    owner = str(uuid.uuid4())
+    yield owner
+    process.end_owned(owner)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodRun]:
+    """A pod that has its namespace, and whose image the catalogue knows."""
+    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
+    images = catalogue.load(tmp_path / "catalogue.yaml")
+    monkeypatch.setattr(behaviour, "catalogue", lambda: images)
+    place = tmp_path / "pod"
+    os.close(netns.create(place))
+    try:
+        with netns.entered(place):
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            # as pods have it
+            Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").write_text("0")
+        yield new_run(POD, "w1", ("10.244.1.2",), place, tmp_path / "u")
+    finally:
+        netns.remove(place)
+
+
+def play(scenario: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(60):
+            await scenario()
+
+    asyncio.run(bounded())
+
+
+def page(run: PodRun) -> str:
+    with netns.entered(run.netns):
+        sock = socket.socket()
+    with sock:
+        sock.settimeout(10)
+        try:
+            sock.connect(("127.0.0.1", PORT))
+        except ConnectionRefusedError:
+            return ""
+        sock.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        with sock.makefile("rb") as answer:
+            return answer.read().partition(b"\r\n\r\n")[2].decode()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def shows(run: PodRun, text: str) -> None:
+    while await asyncio.to_thread(page, run) != text:
+        await asyncio.sleep(0.01)
+
+
+def test_a_pod_of_its_image_runs_it_until_the_pod_goes(run: PodRun, owner: str) -> None:
+    async def scenario() -> None:
+        here = Controller(owner)
+        await here.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        assert await asyncio.to_thread(page, run) == "Hello from 10.244.1.2"
+        assert here.recorder.said == ["Pulled", "Created", "Started"]
+        program = here.greeters.of(run, "c")
+        assert program.pid is not None
+        status = Path(f"/proc/{program.pid}/status").read_text()
+        assert f"Uid:\t{userns.daemon_id(owner, 9)}\t" in status
+        assert "CapBnd:\t0000000000000000" in status
+        assert list(run.directory.glob("programs/c/state/*")) == [
+            run.directory / "programs/c/state/began"
+        ]
+        await here.containers.stop(run, 0.0)
+        assert page(run) == ""
+        assert process.owned(owner) == []
+
+    play(scenario)
+
+
+def test_it_goes_by_new_files_and_never_by_those_that_its_check_refuses(
+    run: PodRun, owner: str
+) -> None:
+    async def scenario() -> None:
+        here = Controller(owner)
+        await here.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        program = here.greeters.of(run, "c")
+        pid = program.pid
+        files = {"greeting": "Hello again", "port": str(PORT)}
+        await program.configure(files)
+        await shows(run, "Hello again")
+        with pytest.raises(CommandFailed) as refused:
+            await program.configure({**files, "greeting": "Go away"})
+        assert refused.value.stderr.strip() == "greeting: no greeting in 'Go away'"
+        program.reload()
+        await asyncio.sleep(0.1)
+        assert await asyncio.to_thread(page, run) == "Hello again"
+        assert program.pid == pid
+        await here.containers.stop(run, 0.0)
+
+    play(scenario)
+
+
+def test_it_is_adopted_as_it_was_and_started_again_when_it_is_killed(
+    run: PodRun, owner: str
+) -> None:
+    async def scenario() -> None:
+        before = Controller(owner)
+        await before.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        program = before.greeters.of(run, "c")
+        await program.configure({"greeting": "Hello, you", "port": str(PORT)})
+        await shows(run, "Hello, you")
+        await before.containers.detach()
+        here = Controller(owner)
+        again = new_run(POD, run.node, run.ips, run.netns, run.directory)
+        again.renewed = False
+        await here.containers.start([again])
+        await until(lambda: again.state("c").ready)
+        adopted = here.greeters.of(again, "c")
+        assert adopted.pid == program.pid
+        assert await asyncio.to_thread(page, again) == "Hello, you"
+        assert adopted.pid is not None
+        os.kill(adopted.pid, signal.SIGKILL)
+        await until(lambda: adopted.pid != program.pid and adopted.is_up)
+        assert await asyncio.to_thread(page, again) == "Hello, you"
+        await here.containers.stop(again, 0.0)
+        assert process.owned(owner) == []
+
+    play(scenario)
+
+
+def test_what_a_former_controller_left_ends_with_its_pod(run: PodRun, owner: str) -> None:
+    async def scenario() -> None:
+        before = Controller(owner)
+        await before.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        await before.containers.detach()
+        assert len(process.owned(owner)) == 1
+        await Controller(owner).containers.stop(run, 0.0)
+        assert process.owned(owner) == []
+
+    play(scenario)
+
+
+def test_what_keeps_it_from_starting_is_said_in_its_own_words_and_tried_again(
+    run: PodRun, owner: str
+) -> None:
+    async def scenario() -> None:
+        rude = replace(GREETER, files=lambda _: {"greeting": "Go away", "port": str(PORT)})
+        here = Controller(owner, rude)
+        await here.containers.start([run])
+        await until(lambda: bool(run.state("c").message))
+        assert run.state("c").waiting == "CreateContainerError"
+        assert "exited 1: greeting: no greeting in 'Go away'" in run.state("c").message
+        assert here.recorder.said == ["Failed"]
+        program = here.greeters.of(run, "c")
+        await program.configure({"greeting": "Hello at last", "port": str(PORT)})
+        await until(lambda: run.state("c").ready)
+        assert await asyncio.to_thread(page, run) == "Hello at last"
+        await here.containers.stop(run, 0.0)
+
+    play(scenario)
+
+
+def test_one_that_stands_still_is_told_of(run: PodRun, owner: str) -> None:
+    async def scenario() -> None:
+        here = Controller(owner)
+        here.vigil._interval, here.vigil._patience = 0.01, 1.5
+        await here.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        program = here.greeters.of(run, "c")
+        assert program.pid is not None
+        with stopped(program):
+            await until(lambda: bool(list(here.vigil.lacking())))
+            (line,) = here.vigil.lacking()
+            assert line.startswith(f"greeter of pod n/p (process {program.pid}) does not answer")
+        await until(lambda: not list(here.vigil.lacking()))
+        await here.containers.stop(run, 0.0)
+        await here.vigil.stop()
+
+    play(scenario)
+
+
+@contextlib.contextmanager
+def stopped(program: ConfinedProgram) -> Iterator[None]:
+    assert program.pid is not None
+    os.kill(program.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(program.pid, signal.SIGCONT)
