@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from pathlib import Path
 
 from netlab.kernel.process import Process
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.program import Program
+
+_ATTEMPTS, _AGAIN = 500, 0.01  # and seconds
 
 
 class ControlledProgram(Program):
@@ -33,13 +36,29 @@ class ControlledProgram(Program):
 
     async def begin(self) -> None:
         """See `Program`."""
-        await self._calls.disconnect()  # perhaps from the one before
+        for _ in range(_ATTEMPTS):
+            await self._calls.disconnect()  # perhaps from the one before
+            await self._calls.ensure(self._start, self.log)
+            self._coming = None
+            if await self._is_alive():
+                return
+            await asyncio.sleep(_AGAIN)
+        raise Gone(f"{self.name} does not stay", hint=f"see {self.log}")
+
+    def _start(self) -> Process:
         coming, self._coming = self._coming, None
-        await self._calls.ensure(lambda: coming or self.launch(), self.log)
-        if self._calls.peer is None:
-            raise Gone(f"{self.name} went away")
-        self.hold(self._calls.peer)
-        await self._calls.call("pid")  # it lives: its number is nobody else's
+        return coming or self.launch()
+
+    async def _is_alive(self) -> bool:
+        """Hold who answers. The socket of one that dies still takes connections for a moment: only
+        an answer shows that it lives, and that its number is nobody else's."""
+        if (peer := self._calls.peer) is None:
+            return False
+        try:
+            self.hold(peer)
+            return bool(await self._calls.call("pid") == peer)
+        except (Gone, ProcessLookupError):
+            return False
 
     async def asked(self) -> None:
         """See `Program`; the answer is waited for until it ends."""
