@@ -20,6 +20,7 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
+from netlab.tasks import Background
 from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import Command
 
@@ -51,7 +52,7 @@ class PodContainers:
         self._configuration = configuration
         self._volumes = volumes
         self._lifecycle = lifecycle
-        self._starting: dict[str, set[asyncio.Task[None]]] = {}
+        self._starting = Background()
 
     async def adopt(self, known: Collection[str]) -> None:
         """Note what runs already, and end what belongs to none of the pods `known` by uid."""
@@ -63,10 +64,7 @@ class PodContainers:
 
     async def detach(self) -> None:
         """Watch no longer; everything goes on running."""
-        tasks = [task for tasks in self._starting.values() for task in tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._starting.stop_all()
         await self._servers.detach()
         await self._processes.detach()
         await self._programs.detach()
@@ -84,10 +82,7 @@ class PodContainers:
 
     async def stop(self, run: PodRun, grace: float) -> None:
         """End everything of a pod, within `grace` seconds or by force."""
-        starting = self._starting.pop(run.uid, set())
-        for task in starting:
-            task.cancel()
-        await asyncio.gather(*starting, return_exceptions=True)
+        await self._starting.stop(run.uid)
         self._lifecycle.quiet(run)
         for name in run.names:
             if run.state(name).running:
@@ -104,10 +99,7 @@ class PodContainers:
     # -- starting --------------------------------------------------------------------------
 
     def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"start {run.key}")
-        tasks = self._starting.setdefault(run.uid, set())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self._starting.start(run.uid, work, f"start {run.key}")
 
     async def _start_all(self, wanted: Sequence[Wanted]) -> None:
         """Start containers, servers all in one message; who lacks configuration is tried later."""

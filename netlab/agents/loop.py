@@ -10,6 +10,7 @@ from typing import Protocol
 
 from netlab.errors import NetlabError
 from netlab.retry import Retry
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +90,7 @@ class Loop:
     async def stop(self) -> None:
         """End, in the middle of a turn if need be. Idempotent."""
         self._forget_retry()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await cancel(self._task)
 
     async def _run(self) -> None:
         while True:

@@ -14,6 +14,7 @@ from netlab.agents.podrun import PodRun
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
+from netlab.tasks import Background, cancel
 from netlab.workload.calls import Gone
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
@@ -41,7 +42,7 @@ class PodProcesses:
         self._places = places
         self._lifecycle = lifecycle
         self._tasks: dict[str, list[asyncio.Task[Ended | None]]] = {}
-        self._kills: set[asyncio.Task[None]] = set()
+        self._kills = Background()
         self._known: dict[tuple[str, str], SandboxProcess] = {}
 
     async def adopt(self) -> frozenset[str]:
@@ -55,10 +56,8 @@ class PodProcesses:
 
     async def detach(self) -> None:
         """Watch no longer; the processes go on."""
-        tasks = [task for tasks in self._tasks.values() for task in tasks]
-        for task in (*tasks, *self._kills):
-            task.cancel()
-        await asyncio.gather(*tasks, *self._kills, return_exceptions=True)
+        await cancel(*(task for tasks in self._tasks.values() for task in tasks))
+        await self._kills.stop_all()
 
     def start(
         self, run: PodRun, container: str, command: Callable[[], Command]
@@ -76,16 +75,11 @@ class PodProcesses:
     def kill(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
         """End a container's process; its life goes on as the restart policy says."""
         work = self._kill(run, container, why, grace_period(run) if grace is None else grace)
-        task = asyncio.create_task(work, name=f"kill {run.key} {container}")
-        self._kills.add(task)
-        task.add_done_callback(self._kills.discard)
+        self._kills.start(run.uid, work, f"kill {run.key} {container}")
 
     async def stop(self, run: PodRun, grace: float) -> None:
         """TERM all processes of a pod, KILL what is left after `grace` seconds; sidecars last."""
-        tasks = self._tasks.pop(run.uid, [])
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel(*self._tasks.pop(run.uid, []))
         for name in run.names:
             if (known := self._known.pop((run.uid, name), None)) is not None:
                 run.processes.setdefault(name, known)

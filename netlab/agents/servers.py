@@ -19,6 +19,7 @@ from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
+from netlab.tasks import Background
 from netlab.workload.behaviour import served_pod
 from netlab.workload.served import ServedPod
 
@@ -46,7 +47,7 @@ class PodServers:
         self._start_again = start_again
         self._adopted: dict[str, ServedPod] = {}
         self._served: dict[str, dict[str, ServedPod]] = {}
-        self._tasks: dict[str, set[asyncio.Task[None]]] = {}
+        self._tasks = Background()
         keeper.on_restart(self._serve_all)
 
     async def adopt(self) -> frozenset[str]:
@@ -56,10 +57,7 @@ class PodServers:
 
     async def detach(self) -> None:
         """Look after them no longer; they go on answering."""
-        tasks = [task for tasks in self._tasks.values() for task in tasks]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.stop_all()
 
     async def start(self, wanted: Sequence[tuple[PodRun, str, Environment]]) -> None:
         """Let these containers answer, in one message."""
@@ -85,8 +83,7 @@ class PodServers:
 
     async def stop(self, run: PodRun, containers: Iterable[str]) -> None:
         """Close the ports and the connections of these containers."""
-        for task in self._tasks.pop(run.uid, ()):
-            task.cancel()
+        await self._tasks.stop(run.uid)
         served = self._served.pop(run.uid, {})
         uids = [one.uid for one in served.values()]
         uids += [uid for name in containers if (uid := served_uid(run, name)) not in uids]
@@ -117,10 +114,7 @@ class PodServers:
         self._lifecycle.began(run, container, at or timestamp(time.time()), kill, adopted=adopted)
 
     def _background(self, run: PodRun, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name=f"server of {run.key}")
-        tasks = self._tasks.setdefault(run.uid, set())
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        self._tasks.start(run.uid, work, f"server of {run.key}")
 
     async def _post_start(self, run: PodRun, container: str) -> None:
         if not await self._lifecycle.post_start(run, container):

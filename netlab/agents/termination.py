@@ -13,6 +13,7 @@ from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.errors import Conflict, NetlabError, NotFound, NotSaved
 from netlab.retry import Retry
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,7 @@ class Termination:
     async def stop(self) -> None:
         """Leave everything as it stands; the next controller goes on."""
         await self._loop.stop()
-        for task in self._stops.values():
-            task.cancel()
-        await asyncio.gather(*self._stops.values(), return_exceptions=True)
+        await cancel(*self._stops.values())
 
     def begin(self, run: PodRun) -> None:
         """End a pod; nothing happens if that is under way already."""

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator
 
 from netlab.errors import NetlabError
+from netlab.tasks import cancel
 from netlab.workload.program import Program
 
 log = logging.getLogger(__name__)
@@ -51,9 +52,7 @@ class Vigil:
 
     async def forget(self, program: Program) -> None:
         """Ask that one no more. Idempotent."""
-        if (task := self._tasks.pop(program, None)) is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await cancel(self._tasks.pop(program, None))
         self._silent.pop(program, None)
 
     async def stop(self) -> None:

@@ -18,6 +18,7 @@ from netlab.errors import ApiError, Expired, NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.retry import Retry
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +111,7 @@ class Informer:
     async def stop(self) -> None:
         """End the watch. The cache keeps what it has."""
         task, self._task = self._task, None
-        if task:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await cancel(task)
 
     # -- own writes ------------------------------------------------------------------------
 

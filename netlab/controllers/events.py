@@ -21,6 +21,7 @@ from netlab.errors import NetlabError, NotSaved
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.times import timestamp
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -114,9 +115,7 @@ class EventRecorder:
 
     async def stop(self) -> None:
         """Write what is left, then stop."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await cancel(self._task)
         await self.flush()
 
     def _schedule(self) -> None:

@@ -29,6 +29,7 @@ from netlab.controllers.statefulset import StatefulSets
 from netlab.errors import Conflict, NetlabError, NotSaved
 from netlab.objects.meta import Object
 from netlab.objects.pools import AddressRange
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -99,9 +100,7 @@ class RunningControllers(Struct):
         """End all work: keys in hand are finished or cut off, events written, watches ended."""
         for controller in self.controllers:
             controller.queue.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await cancel(*self.tasks)
         await self.recorder.stop()
         await self.informers.stop()
 

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process
+from netlab.tasks import cancel
 from netlab.workload import launch
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.controlled_program import ControlledProgram
@@ -110,10 +111,8 @@ class NamesKeeper(ControlledProgram):
 
     async def detach(self) -> None:
         """Leave it running, and watch it no longer. Idempotent."""
-        if self._teller is not None:
-            self._teller.cancel()
-            await asyncio.gather(self._teller, return_exceptions=True)
-            self._teller = None
+        await cancel(self._teller)
+        self._teller = None
         await super().detach()
         for each in self._sockets:
             each.close()

@@ -37,6 +37,7 @@ from netlab.dns.zone import Zone
 from netlab.kernel import process, userns
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.tasks import together
 from netlab.workload.program import Program
 
 # dnsmasq compares each new address with all it has, so a file must be short: 1,024 keep a change
@@ -123,9 +124,7 @@ class DnsServer:
         """
         self._prepare()
         try:
-            await asyncio.gather(
-                self._start_names(netns), *(each.start(netns) for each in self.dnsmasqs)
-            )
+            await together(self._start_names(netns), *(each.start(netns) for each in self.dnsmasqs))
         except BaseException:
             await self.stop()
             raise

@@ -7,6 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable
 from typing import cast
 
+from netlab.tasks import cancel
+
 _IDLE_SECONDS = 10.0
 
 Answer = Callable[[bytes], Awaitable[bytes | None]]
@@ -30,9 +32,7 @@ class TcpDoor:
         """Close the socket and drop the queries under way."""
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await cancel(*self._tasks)
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: queries until the client has no more."""

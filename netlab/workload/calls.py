@@ -16,6 +16,7 @@ from typing import Any
 
 from netlab.errors import NetlabError
 from netlab.kernel.process import Process
+from netlab.tasks import cancel
 from netlab.workload import handover
 
 _LINE_LIMIT = 64 * 1024 * 1024
@@ -97,9 +98,7 @@ class Calls:
         """End the connection: the next call makes another one, perhaps to another process."""
         if self._writer is not None:
             self._writer.close()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        await cancel(self._reading)
         self._lost()
 
     async def stream(self, op: str, **arguments: Any) -> AsyncGenerator[dict[str, Any], None]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from netlab.errors import NetlabError
 from netlab.kernel import process
 from netlab.retry import Retry
+from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
@@ -94,10 +95,8 @@ class Program(ABC):
 
     async def detach(self) -> None:
         """Watch it no longer and leave it running. Idempotent."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
-            self._watch = None
+        await cancel(self._watch)
+        self._watch = None
         self._let_go()
 
     async def stop(self) -> None:

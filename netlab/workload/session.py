@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from netlab.errors import NetlabError
+from netlab.tasks import cancel
 from netlab.workload import frames
 from netlab.workload.calls import Calls
 
@@ -100,8 +101,7 @@ class AttachSession:
     async def kill(self) -> None:
         """Detach. The process goes on."""
         self._writer.close()
-        self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        await cancel(self._reading)
         for queue in self._queues.values():
             while not queue.empty():
                 queue.get_nowait()

@@ -1,0 +1,52 @@
+"""Tasks that are begun and ended together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+
+async def together(*work: Coroutine[Any, Any, object]) -> None:
+    """Do all of it at once. The first failure ends the rest, and is raised once that has ended."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for each in work:
+                group.create_task(each)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+
+
+async def cancel(*tasks: asyncio.Task[Any] | None) -> None:
+    """End tasks in the middle of what they do; returns once they have ended. None is no task."""
+    running = [task for task in tasks if task is not None]
+    for task in running:
+        task.cancel()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+class Background:
+    """Tasks that nobody waits for, by whom they are for; each is forgotten when it has ended."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
+
+    def start(self, key: str, work: Coroutine[Any, Any, object], name: str) -> None:
+        """Begin one."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.setdefault(key, set()).add(task)
+        task.add_done_callback(lambda ended: self._forget(key, ended))
+
+    async def stop(self, key: str) -> None:
+        """End those of one key."""
+        await cancel(*self._tasks.get(key, ()))
+
+    async def stop_all(self) -> None:
+        """End them all."""
+        await cancel(*(task for tasks in self._tasks.values() for task in tasks))
+
+    def _forget(self, key: str, task: asyncio.Task[Any]) -> None:
+        tasks = self._tasks[key]
+        tasks.discard(task)
+        if not tasks:
+            del self._tasks[key]
