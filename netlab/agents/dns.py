@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 from netlab.agents.loop import Loop
+from netlab.agents.podprograms import Restarted
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
@@ -49,7 +50,12 @@ class DnsAgent:
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
         self._loop.start()
 
-    async def start(self, run: PodRun, container: str) -> None:  # noqa: ARG002 - see `InPods`
+    async def start(
+        self,
+        run: PodRun,
+        container: str,  # noqa: ARG002 - see `InPods`
+        restarted: Restarted,  # noqa: ARG002 - of two dnsmasqs one always answers: none to be seen
+    ) -> None:
         """Serve in the namespace of a pod; of two pods the one that came last."""
         async with self._turn:
             if self._pod:

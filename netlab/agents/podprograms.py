@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
-from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.lifecycle import KILLED, Lifecycle
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.vigil import Vigil
 from netlab.errors import NetlabError
@@ -27,11 +28,15 @@ RETRY = Retry(1.0, 60.0)
 """Of a program that could not be started."""
 
 
+Restarted = Callable[[], None]
+
+
 class InPods(Protocol):
     """Runs one sort of program in pods; what runs already is adopted."""
 
-    async def start(self, run: PodRun, container: str) -> None:
-        """Have it run as that container; returns once it answers."""
+    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+        """Have it run as that container; returns once it answers. Call `restarted` whenever it had
+        to be started again since."""
 
     async def stop(self, run: PodRun, container: str) -> None:
         """End it, or what a former controller left of it. Idempotent."""
@@ -49,10 +54,10 @@ class PodPrograms:
 
     async def start(self, run: PodRun, container: str) -> None:
         """Have the container run; what keeps it from that is said, and tried again."""
-        failures = 0
+        failures, program = 0, self._table[_name(run, container)]
         while True:
             try:
-                await self._table[_name(run, container)].start(run, container)
+                await program.start(run, container, partial(self._restarted, run, container))
             except (NetlabError, OSError) as error:
                 failures += 1
                 self._refused(run, container, error)
@@ -86,6 +91,13 @@ class PodPrograms:
         at = str(known["startedAt"]) if adopted else timestamp(time.time())
         self._lifecycle.began(run, container, at, _never, adopted=adopted)
 
+    def _restarted(self, run: PodRun, container: str) -> None:
+        """It died, of whatever, and runs again: that is how a restart is to be seen in the API."""
+        now = timestamp(time.time())
+        self._lifecycle.ended(run, container, now, KILLED)
+        run.state(container).restarts += 1
+        self._lifecycle.began(run, container, now, _never)
+
 
 class OneInEachPod:
     """Runs what a `PodProgram` says. Who has more to tell it, as an agent that makes its files of
@@ -96,6 +108,7 @@ class OneInEachPod:
         self._owner = owner
         self._vigil = vigil
         self._programs: dict[tuple[str, str], RunningPodProgram] = {}
+        self._restarted: dict[tuple[str, str], Restarted] = {}
 
     def of(self, run: PodRun, container: str) -> RunningPodProgram:
         """The program of a container, running or not."""
@@ -105,10 +118,15 @@ class OneInEachPod:
             self._programs[key] = RunningPodProgram(
                 self._entry, run.key, run.ips, directory, self._owner
             )
+            self._programs[key].on_restart(partial(self._tell, key))
         return self._programs[key]
 
-    async def start(self, run: PodRun, container: str) -> None:
+    async def _tell(self, key: tuple[str, str]) -> None:
+        self._restarted[key]()
+
+    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
         """See `InPods`."""
+        self._restarted[run.uid, container] = restarted
         program = self.of(run, container)
         await program.start(run.netns)
         self._vigil.watch(program)
@@ -117,6 +135,7 @@ class OneInEachPod:
         """See `InPods`."""
         program = self.of(run, container)
         del self._programs[run.uid, container]
+        self._restarted.pop((run.uid, container), None)
         await self._vigil.forget(program)
         await program.stop()
 

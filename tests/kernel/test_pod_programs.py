@@ -259,7 +259,9 @@ def test_it_is_adopted_as_it_was_and_started_again_when_it_is_killed(
         assert await asyncio.to_thread(page, again) == "Hello, you"
         assert adopted.pid is not None
         os.kill(adopted.pid, signal.SIGKILL)
-        await until(lambda: adopted.pid != program.pid and adopted.is_up)
+        await until(lambda: again.state("c").restarts == 1 and again.state("c").ready)
+        assert adopted.pid != program.pid
+        assert here.recorder.said == ["Pulled", "Created", "Started", "Started"]
         assert await asyncio.to_thread(page, again) == "Hello, you"
         await here.containers.stop(again, 0.0)
         assert process.owned(owner) == []
