@@ -19,13 +19,11 @@ from netlab.kernel import netns as namespaces
 from netlab.kernel import process
 from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
-from netlab.retry import Retry
 from netlab.workload.program import Program
 from netlab.workload.published import Published
 
 _READY_SECONDS = 5.0
 _CHECK_SECONDS = 10.0
-_RETRY = Retry(0.05, 5.0)
 # A reload reads every file again, so many at once are made one.
 _RELOAD_SECONDS = 0.05
 
@@ -50,7 +48,7 @@ class ConfinedProgram(Program):
         config: Published | None = None,
     ) -> None:
         stem = Path(arguments[0]).name
-        super().__init__(name, directory / f"{stem}.log", _RETRY)
+        super().__init__(name, directory / f"{stem}.log")
         self._arguments = list(arguments)
         self._uid = uid
         self._read = (*read, *([config.directory] if config else []))

@@ -7,9 +7,12 @@ from abc import abstractmethod
 from pathlib import Path
 
 from netlab.kernel.process import Process
+from netlab.retry import Retry
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.program import Program
 
+# Somebody waits meanwhile, and to start one takes as long as that.
+_RETRY = Retry(0.01, 0.1)
 _ATTEMPTS, _AGAIN = 500, 0.01  # and seconds
 
 
@@ -20,7 +23,7 @@ class ControlledProgram(Program):
     """
 
     def __init__(self, name: str, calls: Calls, log: Path, coming: Process | None = None) -> None:
-        super().__init__(name, log)
+        super().__init__(name, log, _RETRY)
         self._calls = calls
         self._asking = Calls(calls.path, name)  # what `calls` carry may take long
         self._coming = coming

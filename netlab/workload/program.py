@@ -23,10 +23,10 @@ from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
-RETRY = Retry(0.01, 5.0)
+RETRY = Retry(0.05, 5.0)
 """Of one that could not be started again."""
 
-CALM = 10.0
+CALM = 1.0
 """Seconds that it has to run until it is believed that it will: else it is started again later."""
 
 _END_SECONDS = 0.5
