@@ -67,6 +67,24 @@ async def of_server(
         yield LogLine(_rfc3339(seconds), text.encode() + b"\n")
 
 
+async def of_program(
+    log: Path, run: PodRun, container: str, wanted: LogOptions
+) -> AsyncIterator[LogLine]:
+    """What a program of the machine's wrote. It says no times: all is as old as the last of it."""
+
+    def line(data: bytes) -> LogLine:
+        return LogLine(_rfc3339(log.stat().st_mtime), data)
+
+    with log.open("rb") as reading:
+        for past in _tail(map(line, reading.readlines()), wanted.tail):
+            yield past
+        while wanted.follow and run.state(container).running:
+            if data := reading.readline():
+                yield line(data)
+            else:
+                await asyncio.sleep(_PATIENCE)
+
+
 async def of_silent(run: PodRun, container: str, wanted: LogOptions) -> AsyncIterator[LogLine]:
     """Nothing, of what has no process and serves nothing (`pause`), for as long as it runs."""
     while wanted.follow and run.state(container).running:

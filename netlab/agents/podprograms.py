@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.lifecycle import KILLED, Lifecycle
@@ -114,7 +115,7 @@ class OneInEachPod:
         """The program of a container, running or not."""
         key = (run.uid, container)
         if key not in self._programs:
-            directory = run.directory / "programs" / container
+            directory = _directory(run, container)
             self._programs[key] = RunningPodProgram(
                 self._entry, run.key, run.ips, directory, self._owner
             )
@@ -142,6 +143,15 @@ class OneInEachPod:
     async def detach(self) -> None:
         """See `InPods`."""
         await asyncio.gather(*(program.detach() for program in self._programs.values()))
+
+
+def program_log(run: PodRun, container: str) -> Path | None:
+    """What such a program has said, in its own form; None of other containers."""
+    return next(_directory(run, container).glob("*.log"), None)
+
+
+def _directory(run: PodRun, container: str) -> Path:
+    return run.directory / "programs" / container
 
 
 def _name(run: PodRun, container: str) -> str:

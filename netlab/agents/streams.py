@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from netlab.agents import containerlogs
 from netlab.agents.kubelet import Kubelet
+from netlab.agents.podprograms import program_log
 from netlab.agents.podrun import PodRun
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
@@ -71,6 +72,8 @@ class KubeletStreams:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
+        elif (log := program_log(run, container)) is not None:
+            entries = containerlogs.of_program(log, run, container, wanted)
         elif behaviour(run.spec_of(container)).kind != "server":
             entries = containerlogs.of_silent(run, container, wanted)
         else:

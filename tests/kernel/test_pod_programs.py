@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from netlab.agents import containerlogs
+from netlab.agents.containerlogs import LogOptions
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podprograms import OneInEachPod, PodPrograms
+from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun, new_run
 from netlab.agents.probes.prober import Prober
 from netlab.agents.vigil import Vigil
@@ -298,6 +300,29 @@ def test_what_keeps_it_from_starting_is_said_in_its_own_words_and_tried_again(
         await until(lambda: run.state("c").ready)
         assert await asyncio.to_thread(page, run) == "Hello at last"
         await here.containers.stop(run, 0.0)
+
+    play(scenario)
+
+
+def test_its_log_is_what_it_says(run: PodRun, owner: str) -> None:
+    async def scenario() -> None:
+        here = Controller(owner)
+        assert program_log(run, "c") is None
+        await here.containers.start([run])
+        await until(lambda: run.state("c").ready)
+        for _ in range(3):
+            await asyncio.to_thread(page, run)
+        log = program_log(run, "c")
+        assert log is not None
+        await until(lambda: log.read_text().count("GET") == 3)
+        options = LogOptions(follow=True, tail=2, since=None, timestamps=False)
+        lines = containerlogs.of_program(log, run, "c", options)
+        assert [b"GET" in (await anext(lines)).data for _ in range(2)] == [True, True]
+        await asyncio.to_thread(page, run)
+        assert b"GET" in (await anext(lines)).data
+        await here.containers.stop(run, 0.0)
+        run.state("c").end("", 0)
+        assert [line async for line in lines] == []
 
     play(scenario)
 
