@@ -24,6 +24,7 @@ from netlab.client.kubelets import (
     Silent,
 )
 from netlab.errors import ApiError, BadRequest, NotFound
+from netlab.serving.channels import SocketEnds
 from netlab.serving.http import serve_unix
 
 POD = PodRef("default", "web", "a-uid")
@@ -130,6 +131,25 @@ def test_a_process_is_killed_when_who_asked_says_so(over: Any) -> None:
         process = await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
         await process.kill()
         assert wire.asked.processes[0].killed
+
+    over(story)
+
+
+def test_no_process_is_left_to_who_goes_before_he_hears_of_it(
+    over: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_ends: SocketEnds, _channel: int) -> None:
+        raise ConnectionResetError
+
+    monkeypatch.setattr(SocketEnds, "begin", gone)
+
+    async def story(wire: Wire) -> None:
+        with pytest.raises(Silent):
+            await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
+        assert wire.asked.processes[0].killed
+        with pytest.raises(Silent):
+            await wire.kubelet.dial(POD, 7)
+        await asyncio.wait(wire.asked.connections)
 
     over(story)
 
