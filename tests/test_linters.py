@@ -52,6 +52,56 @@ def test_pre_commit_has_the_same_ones():
     assert all(re.match(shellcheck["files"], script) for script in scripts)
 
 
+def test_types_are_those_of_the_schema():
+    run(sys.executable, "scripts/generate-types", "--check")
+
+
+# What is marked is refused, and nothing else.
+TYPED = """
+from netlab.objects import meta
+from netlab.objects.types import Node, Pod, Service
+
+
+def read(pod: Pod, node: Node, service: Service, obj: meta.Object) -> object:
+    pod["spec"]["nodName"]  # refused: has no key "nodName"
+    pod["spec"].get("nodName")  # refused: has no key "nodName"
+    meta.spec(service).get("clusterIPS")  # refused: has no key "clusterIPS"
+    if ready := meta.condition(node, "Ready"):
+        ready["since"]  # refused: has no key "since"
+    print(pod["status"]["phase"] == "Runing")  # refused: Non-overlapping equality check
+    for container in meta.spec(pod)["containers"]:
+        for port in container.get("ports") or []:
+            port["containerport"]  # refused: has no key "containerport"
+    return pod["spec"]["nodeName"], meta.name(pod), meta.spec(obj)["anything"], obj.get("else")
+
+
+def write() -> Pod:
+    return {
+        "apiVersion": "v1",
+        "metadata": {"nam": "web"},  # refused: Extra key "nam"
+        "kind": "Pods",  # refused: Incompatible types
+        "spec": {"containers": [{"image": "web"}]},  # refused: Missing key "name"
+    }
+"""
+
+
+def test_mypy_refuses_a_field_that_is_not_there(tmp_path):
+    snippet = tmp_path / "snippet.py"
+    snippet.write_text(TYPED)
+    mypy = str(Path(sys.executable).with_name("mypy"))
+    cache = f"--cache-dir={tmp_path / 'cache'}"
+    found = subprocess.run([mypy, cache, str(snippet)], cwd=ROOT, capture_output=True, text=True)
+    refused = [line.partition(" error: ") for line in found.stdout.splitlines()]
+    said = {int(at.split(":")[-2]): what for at, error, what in refused if error}
+    marked = {
+        number: mark
+        for number, line in enumerate(TYPED.splitlines(), 1)
+        if (mark := line.partition("# refused: ")[2])
+    }
+    assert said.keys() == marked.keys(), found.stdout
+    assert all(mark in said[number] for number, mark in marked.items()), found.stdout
+
+
 # Foundations of what is to come, held by tests until then: of traces, of other API servers.
 TO_COME = {"netlab.simulation.iptables", "netlab.client.kubeconfig"}
 

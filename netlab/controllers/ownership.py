@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from netlab.client.informer import Informers
 from netlab.controllers.controller import (
@@ -15,6 +15,7 @@ from netlab.controllers.controller import (
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
 from netlab.objects.meta import Object
+from netlab.objects.types import OwnerReference
 
 
 async def claim(informers: Informers, owner: Object, kind: str) -> list[Object]:
@@ -56,7 +57,7 @@ async def _release(informers: Informers, owner: Object, obj: Object) -> None:
         await informers.patch(obj, _references(obj, rest))
 
 
-def _references(obj: Object, references: list[dict[str, object]]) -> dict[str, object]:
+def _references(obj: Object, references: Sequence[OwnerReference]) -> dict[str, object]:
     # The resourceVersion makes it a compare-and-set: a list cannot be merge-patched in part.
     version = obj["metadata"]["resourceVersion"]
     return {"metadata": {"ownerReferences": references or None, "resourceVersion": version}}

@@ -1,21 +1,33 @@
-"""Objects are plain JSON dictionaries in Kubernetes' own shape; these read their metadata."""
+"""Objects are plain JSON dictionaries in Kubernetes' own shape; these read their metadata.
 
-from typing import Any
+Of what kind an object is says its type (`netlab.objects.types`), wherever one kind is meant.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, overload
+
+from netlab.objects.types import HasConditions, HasSpec, HasStatus, OwnerReference
+
+T = TypeVar("T")
 
 Object = dict[str, Any]
+"""An object of any kind, at the edges: as somebody wrote it, as it is stored and sent."""
+
+AnyObject = Mapping[str, Any]
+"""An object of any kind to be read, be its kind known or not."""
 
 
-def name(obj: Object) -> str:
+def name(obj: AnyObject) -> str:
     """`metadata.name`."""
     return str(obj["metadata"]["name"])
 
 
-def namespace(obj: Object) -> str:
+def namespace(obj: AnyObject) -> str:
     """`metadata.namespace`, or "" for a cluster-scoped object."""
     return str(obj["metadata"].get("namespace") or "")
 
 
-def key(obj: Object) -> str:
+def key(obj: AnyObject) -> str:
     """`namespace/name`, or the bare name of a cluster-scoped object: what controllers queue."""
     space = namespace(obj)
     return f"{space}/{name(obj)}" if space else name(obj)
@@ -27,45 +39,57 @@ def split_key(text: str) -> tuple[str, str]:
     return space, rest
 
 
-def uid(obj: Object) -> str:
+def uid(obj: AnyObject) -> str:
     """`metadata.uid`, or "" before the object was created."""
     return str(obj["metadata"].get("uid") or "")
 
 
-def labels(obj: Object) -> dict[str, str]:
+def labels(obj: AnyObject) -> dict[str, str]:
     """`metadata.labels`, never None."""
     return obj["metadata"].get("labels") or {}
 
 
-def annotations(obj: Object) -> dict[str, str]:
+def annotations(obj: AnyObject) -> dict[str, str]:
     """`metadata.annotations`, never None."""
     return obj["metadata"].get("annotations") or {}
 
 
-def spec(obj: Object) -> dict[str, Any]:
+@overload
+def spec(obj: HasSpec[T]) -> T: ...
+@overload
+def spec(obj: Object) -> dict[str, Any]: ...
+def spec(obj: Any) -> Any:
     """`spec`, never None."""
     return obj.get("spec") or {}
 
 
-def status(obj: Object) -> dict[str, Any]:
+@overload
+def status(obj: HasStatus[T]) -> T: ...
+@overload
+def status(obj: Object) -> dict[str, Any]: ...
+def status(obj: Any) -> Any:
     """`status`, never None."""
     return obj.get("status") or {}
 
 
-def is_terminating(obj: Object) -> bool:
+def is_terminating(obj: AnyObject) -> bool:
     """True once deletion was asked for and the object still exists."""
     return bool(obj["metadata"].get("deletionTimestamp"))
 
 
-def controller_of(obj: Object) -> dict[str, Any] | None:
+def controller_of(obj: AnyObject) -> OwnerReference | None:
     """The ownerReference with `controller: true`, if there is one."""
-    for reference in obj["metadata"].get("ownerReferences") or []:
-        if reference.get("controller"):
-            return dict(reference)
-    return None
+    references: list[OwnerReference] = obj["metadata"].get("ownerReferences") or []
+    return next((reference for reference in references if reference.get("controller")), None)
 
 
-def owner_reference(owner: Object) -> dict[str, Any]:
+def controller_uid(obj: AnyObject) -> str:
+    """The uid of the owner that controls the object, "" for an object without one."""
+    owner = controller_of(obj)
+    return owner["uid"] if owner else ""
+
+
+def owner_reference(owner: AnyObject) -> OwnerReference:
     """The controlling ownerReference that makes `owner` the controller of another object."""
     return {
         "apiVersion": owner["apiVersion"],
@@ -77,7 +101,11 @@ def owner_reference(owner: Object) -> dict[str, Any]:
     }
 
 
-def condition(obj: Object, type_: str) -> dict[str, Any] | None:
+@overload
+def condition(obj: HasStatus[HasConditions[T]], type_: str) -> T | None: ...
+@overload
+def condition(obj: AnyObject, type_: str) -> dict[str, Any] | None: ...
+def condition(obj: Any, type_: str) -> Any:
     """The entry of `status.conditions` of that type, if present."""
     for entry in status(obj).get("conditions") or []:
         if entry.get("type") == type_:
@@ -85,9 +113,10 @@ def condition(obj: Object, type_: str) -> dict[str, Any] | None:
     return None
 
 
-def is_ready(obj: Object) -> bool:
+def is_ready(obj: AnyObject) -> bool:
     """True when the object's Ready condition is True (Pods and Nodes)."""
-    for entry in status(obj).get("conditions") or ():  # asked of a thousand pods at a time: no copy
+    # Asked of a thousand pods at a time: no copy.
+    for entry in (obj.get("status") or {}).get("conditions") or ():
         if entry.get("type") == "Ready":
             return bool(entry.get("status") == "True")
     return False

@@ -34,9 +34,7 @@ def of(client: Client, obj: Object, refusal: str = "no history viewer") -> Revis
     owned = client.list(kept_by.kind, meta.namespace(obj))
     named = {"apiVersion": kept_by.api_version, "kind": kept_by.kind}
     uid = meta.uid(obj)
-    return by_number(
-        {**named, **one} for one in owned if (meta.controller_of(one) or {}).get("uid") == uid
-    )
+    return by_number({**named, **one} for one in owned if meta.controller_uid(one) == uid)
 
 
 def by_number(kept: Iterable[Object]) -> Revisions:

@@ -10,7 +10,7 @@ To add a kind:
 
 1. Here its `Kind`, in `KINDS` of its family; a new group in `GROUPS`; out of `own.UNSERVED`.
 2. `scripts/generate-schema` and `scripts/generate-protobuf`, which take its structure from
-   Kubernetes.
+   Kubernetes; `scripts/generate-types`, which takes it from there.
 3. `objects/strategies/`: its `Strategy`, or `PLAIN`.
 4. `api/printing/`: its columns.
 5. `view/describing/`: its description, or `PLAIN`; `tests/golden/describe/`: an object, and what
