@@ -12,13 +12,14 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 from netlab.agents.loop import Loop
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Node, Service
 from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
 
@@ -43,13 +44,13 @@ KINDS = ("Service", "EndpointSlice", "Node")
 class Programmer(Protocol):
     """What programs one node; called by one thread at a time (`proxy.syncer.Proxier`)."""
 
-    def set_node(self, node: Object) -> None:
+    def set_node(self, node: Node) -> None:
         """Take the node's own object: its labels decide about topology hints."""
 
-    def set_service(self, key: str, service: Object | None) -> None:
+    def set_service(self, key: str, service: Service | None) -> None:
         """Take a Service, None when it is gone."""
 
-    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+    def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Take an EndpointSlice, None when it is gone."""
 
     def sync(self) -> object:
@@ -92,7 +93,7 @@ class ProxyAgent:
         self._listeners: dict[str, Listener] = {}
         self._notices: Notices | None = None
         self._repaired = False
-        self._pending: dict[tuple[str, str], Object | None] = {}
+        self._pending: dict[tuple[str, str], Any] = {}
         self._loop = Loop(
             f"proxy of {node}", self._work, retry=RETRY, every=self._patience, settle=COALESCE
         )
@@ -194,7 +195,7 @@ class ProxyAgent:
 
         return sync
 
-    def _take(self, kind: str, key: str, obj: Object | None) -> None:
+    def _take(self, kind: str, key: str, obj: Any) -> None:
         if kind == "Service":
             self._programmer.set_service(key, obj)
         elif kind == "EndpointSlice":

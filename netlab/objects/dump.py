@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -49,8 +50,8 @@ class Dump(Struct):
     _objects: dict[str, dict[str, Object]] = field(default_factory=dict)
     _places: dict[tuple[str, str], tuple[_Text, Path]] = field(default_factory=dict)
 
-    def of(self, kind: str) -> list[Object]:
-        """All objects of a kind, in the order of the texts."""
+    def of(self, kind: str) -> list[Any]:
+        """All objects of a kind, in the order of the texts; who asks knows their type."""
         return list(self._objects.get(kind, {}).values())
 
     def problem(self, kind: str, key: str, field_name: str, message: str) -> Problem:

@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.compile import ServiceRules, no_collection
 from netlab.proxy.node_view import NodeView
 from netlab.proxy.object_cache import ObjectCache
@@ -52,7 +52,7 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
         """Everything, for a full sync."""
 
     @abstractmethod
-    def _compile(self, service: Object, slices: Iterable[Object]) -> _Service:
+    def _compile(self, service: Service, slices: Iterable[EndpointSlice]) -> _Service:
         """The rules of one Service."""
 
     @abstractmethod

@@ -13,7 +13,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.conntrack import UdpPort, udp_port
 from netlab.proxy.endpoints import endpoints, ready_here, service_key
@@ -40,8 +40,8 @@ _T = TypeVar("_T")
 
 def fill(
     out: _Rules,
-    service: Object,
-    slices: Iterable[Object],
+    service: Service,
+    slices: Iterable[EndpointSlice],
     node: NodeView,
     write: Callable[[ServicePort, Choice, NodeView, _Rules], None],
 ) -> _Rules:
@@ -63,12 +63,12 @@ def fill(
 
 
 def each_service(
-    services: Iterable[Object],
-    slices: Iterable[Object],
-    compiled: Callable[[Object, Iterable[Object]], _T],
+    services: Iterable[Service],
+    slices: Iterable[EndpointSlice],
+    compiled: Callable[[Service, Iterable[EndpointSlice]], _T],
 ) -> list[_T]:
     """What `compiled` makes of each Service and its EndpointSlices, in the order of their keys."""
-    by_service: dict[str, list[Object]] = {}
+    by_service: dict[str, list[EndpointSlice]] = {}
     for endpoint_slice in slices:
         if key := service_key(endpoint_slice):
             by_service.setdefault(key, []).append(endpoint_slice)

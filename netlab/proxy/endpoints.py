@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointConditions, EndpointHints, EndpointSlice, ForNode, ForZone
 from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
 from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, unfit, valid_port
@@ -34,14 +34,14 @@ PortKey = tuple[str, str]
 """A port's name and its protocol in lower case; both must agree with the Service's."""
 
 
-def service_key(endpoint_slice: Object) -> str | None:
+def service_key(endpoint_slice: EndpointSlice) -> str | None:
     """`ns/name` of the Service a slice belongs to; None when it says no Service."""
     name = meta.labels(endpoint_slice).get(SERVICE_LABEL)
     return f"{meta.namespace(endpoint_slice)}/{name}" if name else None
 
 
 def endpoints(
-    slices: Iterable[Object], family: Family, node_name: str, complaints: list[Complaint]
+    slices: Iterable[EndpointSlice], family: Family, node_name: str, complaints: list[Complaint]
 ) -> dict[PortKey, list[Endpoint]]:
     """Endpoints of all slices of one Service, in the order of their `ip:port` text."""
     merged: dict[PortKey, dict[str, Endpoint]] = {}
@@ -68,11 +68,11 @@ def ready_here(by_port: Mapping[PortKey, Iterable[Endpoint]]) -> int:
     return len({ep.ip for found in by_port.values() for ep in found if ep.local and ep.ready})
 
 
-def _about(endpoint_slice: Object, field: str, message: str) -> Complaint:
+def _about(endpoint_slice: EndpointSlice, field: str, message: str) -> Complaint:
     return Complaint("EndpointSlice", meta.key(endpoint_slice), field, message)
 
 
-def _ports(endpoint_slice: Object, complaints: list[Complaint]) -> list[tuple[PortKey, int]]:
+def _ports(endpoint_slice: EndpointSlice, complaints: list[Complaint]) -> list[tuple[PortKey, int]]:
     found = []
     for index, port in enumerate(endpoint_slice.get("ports") or ()):
         number = port.get("port")
@@ -85,7 +85,7 @@ def _ports(endpoint_slice: Object, complaints: list[Complaint]) -> list[tuple[Po
                 _about(endpoint_slice, f"ports[{index}].{field}", unfit(wrong, field))
             )
             continue
-        found.append(((str(port.get("name") or ""), protocol), int(number)))
+        found.append(((port.get("name") or "", protocol), number))
     return found
 
 
@@ -93,7 +93,7 @@ _Rest = tuple[bool, bool, bool, bool, tuple[str, ...], tuple[str, ...]]
 
 
 def _hosts(
-    endpoint_slice: Object, family: Family, node_name: str, complaints: list[Complaint]
+    endpoint_slice: EndpointSlice, family: Family, node_name: str, complaints: list[Complaint]
 ) -> list[tuple[str, _Rest]]:
     """Each endpoint's address; whether local, ready, serving, terminating; zone and node hints."""
     found = []
@@ -112,18 +112,18 @@ def _hosts(
     return found
 
 
-def _conditions(conditions: dict[str, bool | None]) -> tuple[bool, bool, bool]:
+def _conditions(conditions: EndpointConditions) -> tuple[bool, bool, bool]:
     """Ready unless denied, serving like ready unless said, terminating only if said."""
     ready = conditions.get("ready") is not False
     serving = conditions.get("serving")
     return ready, ready if serving is None else serving, bool(conditions.get("terminating"))
 
 
-def _hints(hints: dict[str, Any] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _hints(hints: EndpointHints | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not hints:
         return (), ()
     return _names(hints.get("forZones")), _names(hints.get("forNodes"))
 
 
-def _names(hints: Iterable[dict[str, str]] | None) -> tuple[str, ...]:
+def _names(hints: Iterable[ForZone | ForNode] | None) -> tuple[str, ...]:
     return tuple(hint["name"] for hint in hints or () if hint.get("name"))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier, Backend
 from netlab.proxy.book import AnyBook
@@ -28,7 +28,7 @@ class Mode(Protocol):
     """
 
     def compile_services(
-        self, services: Iterable[Object], slices: Iterable[Object], node: NodeView
+        self, services: Iterable[Service], slices: Iterable[EndpointSlice], node: NodeView
     ) -> list[Any]:
         """The rules of each Service, `ServiceRules` of the mode's own, in the order of keys."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Node
 from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
 from netlab.proxy.config import ProxyConfig
@@ -47,7 +47,7 @@ class NodeView(Struct, frozen=True):
         return self.pods_source or self.pods_device
 
 
-def node_view(node: Object | None, config: ProxyConfig, family: Family) -> NodeView:
+def node_view(node: Node | None, config: ProxyConfig, family: Family) -> NodeView:
     """The view of `node` (None: nothing is known but the settings) in one address family."""
     ips = config.node_ips or _internal_ips(node)
     wanted = config.node_port_addresses
@@ -74,12 +74,12 @@ def node_view(node: Object | None, config: ProxyConfig, family: Family) -> NodeV
     )
 
 
-def _internal_ips(node: Object | None) -> tuple[str, ...]:
+def _internal_ips(node: Node | None) -> tuple[str, ...]:
     entries = meta.status(node).get("addresses") or () if node else ()
     return tuple(entry["address"] for entry in entries if entry.get("type") == "InternalIP")
 
 
-def _pods_source(node: Object | None, config: ProxyConfig, family: Family) -> str:
+def _pods_source(node: Node | None, config: ProxyConfig, family: Family) -> str:
     """`-s PREFIX` in the modes that know pods by their addresses."""
     cidrs: Sequence[str] = ()
     if config.detect_local_mode == "ClusterCIDR":

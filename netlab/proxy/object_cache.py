@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.endpoints import service_key
 
 
@@ -14,12 +14,12 @@ class ObjectCache:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._services: dict[str, Object] = {}
-        self._slices: dict[str, dict[str, Object]] = {}
+        self._services: dict[str, Service] = {}
+        self._slices: dict[str, dict[str, EndpointSlice]] = {}
         self._service_of_slice: dict[str, str] = {}
         self._touched: set[str] = set()
 
-    def set_service(self, key: str, service: Object | None) -> None:
+    def set_service(self, key: str, service: Service | None) -> None:
         """Keep a Service under `ns/name`; None forgets it."""
         with self._lock:
             if service is None:
@@ -28,7 +28,7 @@ class ObjectCache:
                 self._services[key] = service
             self._touched.add(key)
 
-    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+    def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Keep an EndpointSlice under `ns/name`; None forgets it."""
         now = service_key(endpoint_slice) if endpoint_slice else None
         with self._lock:
@@ -47,11 +47,11 @@ class ObjectCache:
             touched, self._touched = sorted(self._touched), set()
         return touched
 
-    def service(self, key: str) -> Object | None:
+    def service(self, key: str) -> Service | None:
         """The Service of that key."""
         return self._services.get(key)
 
-    def slices(self, key: str) -> Sequence[Object]:
+    def slices(self, key: str) -> Sequence[EndpointSlice]:
         """Its EndpointSlices, in the order of their keys."""
         with self._lock:
             return [one for _, one in sorted(self._slices.get(key, {}).items())]

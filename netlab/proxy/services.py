@@ -7,12 +7,12 @@ labelled for another proxy, a Service without an address of the family.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TypeGuard
 
 from msgspec import Struct
 
-from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects import meta, types
+from netlab.objects.types import Service, ServiceSpec
 from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
 
@@ -81,7 +81,7 @@ def is_proxied(labels: dict[str, str]) -> bool:
 
 
 def service_ports(
-    service: Object, family: Family, complaints: list[Complaint]
+    service: Service, family: Family, complaints: list[Complaint]
 ) -> list[ServicePort]:
     """The ports of a Service to program in that family, in the object's own order."""
     spec = meta.spec(service)
@@ -101,28 +101,28 @@ def service_ports(
     return _ports(service, spec, cluster_ip, family, complaints)
 
 
-def _about(service: Object, field: str, message: str) -> Complaint:
+def _about(service: Service, field: str, message: str) -> Complaint:
     return Complaint("Service", meta.key(service), field, message)
 
 
-def _cluster_ip(spec: dict[str, Any], family: Family) -> str:
+def _cluster_ip(spec: ServiceSpec, family: Family) -> str:
     """The cluster IP claimed for that family; "" when there is none."""
     first = spec.get("clusterIP") or ""
     if first in ("", "None"):
         return ""
     families = spec.get("ipFamilies")
     if not families:
-        return str(first) if addresses.family_of(str(first)) == family else ""
+        return first if addresses.family_of(first) == family else ""
     claimed = spec.get("clusterIPs") or [first]
     for ip, of in zip(claimed, families, strict=False):
         if _IP_FAMILY.get(of) == family:
-            return str(ip)
+            return ip
     return ""
 
 
 def _ports(
-    service: Object,
-    spec: dict[str, Any],
+    service: Service,
+    spec: ServiceSpec,
     cluster_ip: str,
     family: Family,
     complaints: list[Complaint],
@@ -164,7 +164,7 @@ def _ports(
 
 
 def _checked(
-    port: dict[str, Any], field: str, service: Object, complaints: list[Complaint]
+    port: types.ServicePort, field: str, service: Service, complaints: list[Complaint]
 ) -> tuple[str, str, int, int] | None:
     """Name, protocol, port and nodePort; None (and a complaint) when they cannot be used."""
     name, number, node_port = port.get("name") or "", port.get("port"), port.get("nodePort") or 0
@@ -178,7 +178,7 @@ def _checked(
     elif name and not _NAME.fullmatch(name):
         wrong, why = "name", unfit(name, "name of a port")
     else:
-        return name, protocol, int(number or 0), node_port
+        return name, protocol, number, node_port
     complaints.append(_about(service, f"{field}.{wrong}", why))
     return None
 
@@ -192,20 +192,20 @@ def unfit(value: object, wanted: str) -> str:
     return "is missing" if value is None else f"{value!r} is no {wanted}"
 
 
-def valid_port(value: object) -> bool:
+def valid_port(value: object) -> TypeGuard[int]:
     """True for 1 to 65535."""
     return type(value) is int and 0 < value < 65536
 
 
 def _external_ips(
-    service: Object, spec: dict[str, Any], family: Family, complaints: list[Complaint]
+    service: Service, spec: ServiceSpec, family: Family, complaints: list[Complaint]
 ) -> tuple[str, ...]:
     claimed = {f"spec.externalIPs[{i}]": ip for i, ip in enumerate(spec.get("externalIPs") or ())}
     return _of_family(service, claimed, family, complaints)
 
 
 def _load_balancer_ips(
-    service: Object, family: Family, complaints: list[Complaint]
+    service: Service, family: Family, complaints: list[Complaint]
 ) -> tuple[str, ...]:
     """Only addresses the load balancer delivers packets to: mode Proxy terminates connections."""
     entries = (meta.status(service).get("loadBalancer") or {}).get("ingress") or ()
@@ -218,7 +218,7 @@ def _load_balancer_ips(
 
 
 def _of_family(
-    service: Object, claimed: dict[str, str], family: Family, complaints: list[Complaint]
+    service: Service, claimed: dict[str, str], family: Family, complaints: list[Complaint]
 ) -> tuple[str, ...]:
     """The addresses of that family among those claimed, by field."""
     found = []
@@ -233,12 +233,12 @@ def _of_family(
 
 
 def _source_ranges(
-    service: Object, spec: dict[str, Any], family: Family, complaints: list[Complaint]
+    service: Service, spec: ServiceSpec, family: Family, complaints: list[Complaint]
 ) -> tuple[str, ...]:
     """The ranges of that family; none at all when one of them allows everybody."""
     found = []
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or ()):
-        stripped = str(text).strip()
+        stripped = text.strip()
         if addresses.family_of(stripped) != family:
             continue
         network = addresses.prefix(stripped, family)
@@ -250,13 +250,13 @@ def _source_ranges(
     return () if any(network.endswith("/0") for network in found) else tuple(found)
 
 
-def _affinity_seconds(service: Object, spec: dict[str, Any], complaints: list[Complaint]) -> int:
+def _affinity_seconds(service: Service, spec: ServiceSpec, complaints: list[Complaint]) -> int:
     if spec.get("sessionAffinity") != "ClientIP":
         return 0
     client = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
     seconds = client.get("timeoutSeconds") or _DEFAULT_AFFINITY_SECONDS
     if 0 < seconds <= _LONGEST_AFFINITY_SECONDS:
-        return int(seconds)
+        return seconds
     field = "spec.sessionAffinityConfig.clientIP.timeoutSeconds"
     why = unfit(seconds, f"time from 1 to {_LONGEST_AFFINITY_SECONDS} s")
     complaints.append(_about(service, field, why))
@@ -264,12 +264,12 @@ def _affinity_seconds(service: Object, spec: dict[str, Any], complaints: list[Co
 
 
 def _health_check_node_port(
-    service: Object, spec: dict[str, Any], complaints: list[Complaint]
+    service: Service, spec: ServiceSpec, complaints: list[Complaint]
 ) -> int:
     number = spec.get("healthCheckNodePort") or 0
     if spec.get("type") != "LoadBalancer" or number == 0:
         return 0
     if valid_port(number):
-        return int(number)
+        return number
     complaints.append(_about(service, "spec.healthCheckNodePort", unfit(number, "port")))
     return 0

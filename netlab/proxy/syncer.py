@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel.run import run
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Node, Service
 from netlab.proxy import conntrack, modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
@@ -52,7 +52,7 @@ class Proxier:
         appliers: Sequence[AnyApplier],
         *,
         netns: int | Path | None = None,
-        node: Object | None = None,
+        node: Node | None = None,
     ) -> None:
         self.config = config
         self.objects = ObjectCache()
@@ -65,15 +65,15 @@ class Proxier:
             for one in appliers
         ]
 
-    def set_node(self, node: Object | None) -> None:
+    def set_node(self, node: Node | None) -> None:
         """The Node object of this node: its zone, its addresses."""
         self._node, self._node_changed = node, True
 
-    def set_service(self, key: str, service: Object | None) -> None:
+    def set_service(self, key: str, service: Service | None) -> None:
         """Keep a Service under `ns/name`; None forgets it."""
         self.objects.set_service(key, service)
 
-    def set_slice(self, key: str, endpoint_slice: Object | None) -> None:
+    def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Keep an EndpointSlice under `ns/name`; None forgets it."""
         self.objects.set_slice(key, endpoint_slice)
 
@@ -151,7 +151,7 @@ class _FamilySync:
         self._suspect = False
         self._replaced: dict[str, ServiceRules | None] = {}
 
-    def look_again(self, node: Object | None, config: ProxyConfig) -> None:
+    def look_again(self, node: Node | None, config: ProxyConfig) -> None:
         seen = node_view(node, config, self.applier.family)
         if seen != self.book.node:
             self.book.look_again(seen)

@@ -32,6 +32,7 @@ from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.proxy_input import ProxyInput
+    from netlab.objects.types import EndpointSlice, Service
     from netlab.proxy.addresses import Family
     from netlab.proxy.modes import Mode
 
@@ -153,10 +154,11 @@ def _sync(given: ProxyInput, arguments: argparse.Namespace) -> _Done:
     mode, families = modes.of(given.config.mode), _families(arguments) or ["ipv4", "ipv6"]
     appliers = [mode.applier(arguments.backend, family, netns) for family in families]
     proxier = Proxier(given.config, appliers, netns=netns, node=given.node)
-    services = given.dump.of("Service")
+    services: list[Service] = given.dump.of("Service")
     for service in services:
         proxier.set_service(meta.key(service), service)
-    for endpoint_slice in given.dump.of("EndpointSlice"):
+    slices: list[EndpointSlice] = given.dump.of("EndpointSlice")
+    for endpoint_slice in slices:
         proxier.set_slice(meta.key(endpoint_slice), endpoint_slice)
     report = proxier.sync()
     given.complain(report.complaints)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from netlab.errors import InputError, Problem, UsageError
 from netlab.objects import meta
 from netlab.objects.dump import Dump, read_dump, split_field
-from netlab.objects.meta import Object
+from netlab.objects.types import Node
 from netlab.objects.yamltext import Document, read
 from netlab.proxy.config import ProxyConfig, from_mapping
 from netlab.proxy.services import Complaint
@@ -25,7 +25,7 @@ class ProxyInput(Struct):
 
     dump: Dump
     config: ProxyConfig
-    node: Object | None
+    node: Node | None
     notes: list[str] = field(default_factory=list)
 
     def complain(self, complaints: Sequence[Complaint]) -> None:
@@ -95,9 +95,9 @@ def _placed(problem: Problem, document: Document | None) -> Problem:
     return replace(problem, line=document.line(path)) if document else problem
 
 
-def _node(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> Object | None:
+def _node(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> Node | None:
     """The Node object: the one named, or the only one there is."""
-    nodes = {meta.name(node): node for node in dump.of("Node")}
+    nodes: dict[str, Node] = {meta.name(node): node for node in dump.of("Node")}
     if config.node_name in nodes:
         return nodes[config.node_name]
     names = ", ".join(sorted(nodes))
@@ -110,7 +110,7 @@ def _node(dump: Dump, config: ProxyConfig, arguments: argparse.Namespace) -> Obj
     return next(iter(nodes.values()))
 
 
-def _assumed(config: ProxyConfig, node: Object | None) -> str:
+def _assumed(config: ProxyConfig, node: Node | None) -> str:
     """What stands in for the settings that nobody gave."""
     entries = meta.status(node).get("addresses") or () if node else ()
     ips = [entry.get("address", "") for entry in entries if entry.get("type") == "InternalIP"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.book import Pair, RuleBook
 from netlab.proxy.iptables.chains import NAT, SHARED, Place
 from netlab.proxy.iptables.compile import assemble
@@ -20,7 +20,7 @@ class IptablesBook(RuleBook[IptablesServiceRules, Ruleset, RulesetChange]):
         """Everything, for a full sync."""
         return assemble(self, self.node)
 
-    def _compile(self, service: Object, slices: Iterable[Object]) -> IptablesServiceRules:
+    def _compile(self, service: Service, slices: Iterable[EndpointSlice]) -> IptablesServiceRules:
         return compile_service(service, slices, self.node)
 
     def _changes(self, pairs: Iterable[Pair[IptablesServiceRules]]) -> RulesetChange:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.compile import each_service
 from netlab.proxy.iptables.chains import NAT, SHARED, Place
 from netlab.proxy.iptables.fixed import JUMPS, TABLES, builtin_chains, fixed_rules
@@ -16,13 +16,15 @@ from netlab.proxy.iptables.service_rules import IptablesServiceRules, compile_se
 from netlab.proxy.node_view import NodeView
 
 
-def compile(services: Iterable[Object], slices: Iterable[Object], node: NodeView) -> Ruleset:
+def compile(
+    services: Iterable[Service], slices: Iterable[EndpointSlice], node: NodeView
+) -> Ruleset:
     """All rules of one node in one family."""
     return assemble(compile_services(services, slices, node), node)
 
 
 def compile_services(
-    services: Iterable[Object], slices: Iterable[Object], node: NodeView
+    services: Iterable[Service], slices: Iterable[EndpointSlice], node: NodeView
 ) -> list[IptablesServiceRules]:
     """The rules of each Service, in the order of their keys."""
     return each_service(services, slices, lambda one, its: compile_service(one, its, node))

@@ -44,7 +44,7 @@ from functools import cache
 from msgspec import field
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice
 from netlab.proxy.compile import ServiceRules, fill
@@ -76,7 +76,7 @@ class IptablesServiceRules(ServiceRules):
 
 
 def compile_service(
-    service: Object, slices: Iterable[Object], node: NodeView
+    service: Service, slices: Iterable[EndpointSlice], node: NodeView
 ) -> IptablesServiceRules:
     """The rules of one Service."""
     return fill(IptablesServiceRules(meta.key(service)), service, slices, node, _write)

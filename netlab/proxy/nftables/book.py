@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.book import Pair, RuleBook
 from netlab.proxy.nftables.compile import assemble
 from netlab.proxy.nftables.fixed import fixed_table
@@ -32,7 +32,7 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
         """Everything, for a full sync."""
         return assemble(self, self.node)
 
-    def _compile(self, service: Object, slices: Iterable[Object]) -> NftServiceRules:
+    def _compile(self, service: Service, slices: Iterable[EndpointSlice]) -> NftServiceRules:
         return compile_service(service, slices, self.node)
 
     def _changes(self, pairs: Iterable[Pair[NftServiceRules]]) -> NftChange:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.compile import each_service
 from netlab.proxy.nftables.fixed import fixed_table
 from netlab.proxy.nftables.model import NftTable
@@ -12,13 +12,15 @@ from netlab.proxy.nftables.service_rules import NftServiceRules, compile_service
 from netlab.proxy.node_view import NodeView
 
 
-def compile(services: Iterable[Object], slices: Iterable[Object], node: NodeView) -> NftTable:
+def compile(
+    services: Iterable[Service], slices: Iterable[EndpointSlice], node: NodeView
+) -> NftTable:
     """The whole table of one node in one family."""
     return assemble(compile_services(services, slices, node), node)
 
 
 def compile_services(
-    services: Iterable[Object], slices: Iterable[Object], node: NodeView
+    services: Iterable[Service], slices: Iterable[EndpointSlice], node: NodeView
 ) -> list[NftServiceRules]:
     """The part of each Service, in the order of their keys."""
     return each_service(services, slices, lambda one, its: compile_service(one, its, node))

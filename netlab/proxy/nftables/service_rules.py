@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import field
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice
 from netlab.proxy.compile import ServiceRules, fill
@@ -52,7 +52,9 @@ class NftServiceRules(ServiceRules):
     elements: dict[Element, str] = field(default_factory=dict)
 
 
-def compile_service(service: Object, slices: Iterable[Object], node: NodeView) -> NftServiceRules:
+def compile_service(
+    service: Service, slices: Iterable[EndpointSlice], node: NodeView
+) -> NftServiceRules:
     """The part of one Service."""
     return fill(NftServiceRules(meta.key(service)), service, slices, node, _write)
 
