@@ -20,7 +20,7 @@ from netlab.errors import NetlabError, NotFound
 from netlab.kernel import caller, paths
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 from netlab.objects.times import timestamp
 from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
@@ -114,7 +114,7 @@ class ControlPlane:
         """Whether nothing changes, however long one waits."""
         return bool(self._store.refused) and any(self.unsaved())
 
-    def _exists(self, obj: Object) -> bool:
+    def _exists(self, obj: AnyObject) -> bool:
         try:
             self._registry.get(obj["kind"], meta.namespace(obj), meta.name(obj))
         except NotFound:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from mypy.plugin import MethodContext, Plugin
 from mypy.plugins.default import typed_dict_get_callback
 from mypy.typeops import try_getting_str_literals
-from mypy.types import Type, TypedDictType, get_proper_type
+from mypy.types import Instance, Type, TypedDictType, UnionType, get_proper_type
 
 
 class KnownFields(Plugin):
@@ -24,12 +24,24 @@ class KnownFields(Plugin):
 
 def _get(context: MethodContext) -> Type:
     owner = get_proper_type(context.type)
-    if isinstance(owner, TypedDictType):
-        keys = try_getting_str_literals(context.args[0][0], context.arg_types[0][0])
-        for key in keys or ():
-            if key not in owner.items:
-                context.api.msg.typeddict_key_not_found(owner, key, context.context)
-    return typed_dict_get_callback(context)
+    if not isinstance(owner, TypedDictType):
+        return typed_dict_get_callback(context)
+    (((asked,), *rest), (argument, *_)) = context.arg_types, context.args
+    literal = _literal(asked)
+    for key in try_getting_str_literals(argument[0], literal) or ():
+        if key not in owner.items:
+            context.api.msg.typeddict_key_not_found(owner, key, context.context)
+    return typed_dict_get_callback(context._replace(arg_types=[[literal], *rest]))
+
+
+def _literal(asked: Type) -> Type:
+    """The names that a loop over names has its variable run through."""
+    proper = get_proper_type(asked)
+    if isinstance(proper, UnionType):
+        return UnionType([_literal(item) for item in proper.items])
+    if isinstance(proper, Instance) and proper.last_known_value:
+        return proper.last_known_value
+    return asked
 
 
 def plugin(_version: str) -> type[Plugin]:

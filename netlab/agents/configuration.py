@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from netlab.agents.environment import container_variables, service_variables
+from netlab.agents.environment import SourceKind, container_variables, service_variables
 from netlab.agents.podrun import PodRun, hostname, with_addresses
 from netlab.client.informer import Informers
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind, ConfigMap, Secret, Service
 from netlab.workload.sandbox import base_environment
 
 
@@ -21,8 +21,8 @@ class Configuration:
         self._of_services: dict[str, Mapping[str, str]] = {}
         self._change = asyncio.Event()
         informers["Service"].add_listener(self._on_service)
-        for kind in ("ConfigMap", "Secret"):
-            informers[kind].add_listener(self._on_source)
+        informers["ConfigMap"].add_listener(self._on_source)
+        informers["Secret"].add_listener(self._on_source)
 
     def environment(self, run: PodRun, container: str) -> dict[str, str]:
         """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks."""
@@ -31,7 +31,7 @@ class Configuration:
             base |= self._service_variables(meta.namespace(run.pod))
         return container_variables(with_addresses(run), run.spec_of(container), base, self.lookup)
 
-    def lookup(self, kind: str, namespace: str, name: str) -> Object | None:
+    def lookup(self, kind: SourceKind, namespace: str, name: str) -> ConfigMap | Secret | None:
         """A ConfigMap or Secret, if there is one of that name."""
         return self._informers[kind].get(f"{namespace}/{name}")
 
@@ -46,11 +46,11 @@ class Configuration:
             self._of_services[namespace] = service_variables(services, namespace)
         return self._of_services[namespace]
 
-    def _on_service(self, old: Object | None, new: Object | None) -> None:
+    def _on_service(self, old: Service | None, new: Service | None) -> None:
         del old, new
         self._of_services.clear()
 
-    def _on_source(self, old: Object | None, new: Object | None) -> None:
+    def _on_source(self, old: AnyKind | None, new: AnyKind | None) -> None:
         del old, new
         self._change.set()  # wakes those who wait now; who comes later waits for the next one
         self._change = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from netlab.agents.loop import Loop
 from netlab.agents.podprograms import Restarted
@@ -12,12 +13,14 @@ from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind
 from netlab.retry import Retry
 
 RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""
 
+
+T = TypeVar("T", bound=AnyKind)
 
 PODS_AND_NAMES = "pods and names are being set up"
 
@@ -80,9 +83,9 @@ class DnsAgent:
         await self._server.detach()
 
     def _listener(
-        self, take: Callable[[str, Object | None], None]
-    ) -> Callable[[Object | None, Object | None], None]:
-        def listen(old: Object | None, new: Object | None) -> None:
+        self, take: Callable[[str, T | None], None]
+    ) -> Callable[[T | None, T | None], None]:
+        def listen(old: T | None, new: T | None) -> None:
             either = new if new is not None else old
             assert either is not None
             take(meta.key(either), new)

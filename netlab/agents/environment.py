@@ -10,22 +10,38 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import (
+    ConfigMap,
+    ConfigMapEnvSource,
+    ConfigMapKeySelector,
+    Container,
+    EnvFromSource,
+    EnvVarSource,
+    Pod,
+    Secret,
+    SecretEnvSource,
+    SecretKeySelector,
+    Service,
+    ServicePort,
+)
 from netlab.workload.behaviour import expand_text
+
+Reference = ConfigMapEnvSource | SecretEnvSource | ConfigMapKeySelector | SecretKeySelector
+SourceKind = Literal["ConfigMap", "Secret"]
 
 
 class Lookup(Protocol):
     """Finds the ConfigMap or Secret a variable refers to; None when there is none."""
 
-    def __call__(self, kind: str, namespace: str, name: str) -> Object | None:
+    def __call__(self, kind: SourceKind, namespace: str, name: str) -> ConfigMap | Secret | None:
         """One object from the cache."""
 
 
-def service_variables(services: Iterable[Object], namespace: str) -> dict[str, str]:
+def service_variables(services: Iterable[Service], namespace: str) -> dict[str, str]:
     """`WEB_SERVICE_HOST`, `WEB_PORT_80_TCP_ADDR`… for each Service with an address.
 
     Those of the pod's own namespace, and `kubernetes` from `default`.
@@ -41,11 +57,11 @@ def service_variables(services: Iterable[Object], namespace: str) -> dict[str, s
         address = meta.spec(service).get("clusterIP")
         ports = meta.spec(service).get("ports") or []
         if address and address != "None" and ports:
-            variables |= _of_service(meta.name(service), str(address), ports)
+            variables |= _of_service(meta.name(service), address, ports)
     return variables
 
 
-def _of_service(name: str, address: str, ports: list[dict[str, Any]]) -> dict[str, str]:
+def _of_service(name: str, address: str, ports: list[ServicePort]) -> dict[str, str]:
     prefix = name.upper().replace("-", "_").replace(".", "_")
     first = ports[0]
     variables = {
@@ -58,7 +74,7 @@ def _of_service(name: str, address: str, ports: list[dict[str, Any]]) -> dict[st
             variables[f"{prefix}_SERVICE_PORT_{word}"] = str(port["port"])
     variables[f"{prefix}_PORT"] = _url(first, address)
     for port in ports:
-        protocol = str(port.get("protocol") or "TCP")
+        protocol = port.get("protocol") or "TCP"
         link = f"{prefix}_PORT_{port['port']}_{protocol}"
         variables |= {
             link: _url(port, address),
@@ -69,14 +85,14 @@ def _of_service(name: str, address: str, ports: list[dict[str, Any]]) -> dict[st
     return variables
 
 
-def _url(port: Mapping[str, Any], address: str) -> str:
-    protocol = str(port.get("protocol") or "TCP").lower()
+def _url(port: ServicePort, address: str) -> str:
+    protocol = (port.get("protocol") or "TCP").lower()
     host = f"[{address}]" if ":" in address else address
     return f"{protocol}://{host}:{port['port']}"
 
 
 def container_variables(
-    pod: Object, container: Mapping[str, Any], base: Mapping[str, str], lookup: Lookup
+    pod: Pod, container: Container, base: Mapping[str, str], lookup: Lookup
 ) -> dict[str, str]:
     """The container's whole environment; `NetlabError` names a ConfigMap or Secret it lacks."""
     variables = dict(base)
@@ -86,7 +102,7 @@ def container_variables(
         if entry.get("valueFrom"):
             value = _value_from(pod, container, entry["valueFrom"], lookup)
         else:
-            value = expand_text(str(entry.get("value") or ""), variables)
+            value = expand_text(entry.get("value") or "", variables)
         if value is not None:
             variables[entry["name"]] = value
     for name, value in variables.items():
@@ -95,25 +111,24 @@ def container_variables(
     return variables
 
 
-def _from_source(source: Mapping[str, Any], namespace: str, lookup: Lookup) -> dict[str, str]:
-    reference = source.get("configMapRef") or source.get("secretRef") or {}
-    kind = "ConfigMap" if source.get("configMapRef") else "Secret"
-    data = _data(kind, namespace, reference, lookup)
-    prefix = str(source.get("prefix") or "")
+def _from_source(source: EnvFromSource, namespace: str, lookup: Lookup) -> dict[str, str]:
+    configured = source.get("configMapRef")
+    kind: SourceKind = "ConfigMap" if configured else "Secret"
+    data = _data(kind, namespace, configured or source.get("secretRef") or {}, lookup)
+    prefix = source.get("prefix") or ""
     return {f"{prefix}{name}": value for name, value in data.items()}
 
 
-def _value_from(
-    pod: Object, container: Mapping[str, Any], source: Mapping[str, Any], lookup: Lookup
-) -> str | None:
+def _value_from(pod: Pod, container: Container, source: EnvVarSource, lookup: Lookup) -> str | None:
     if "fieldRef" in source:
-        return field_value(pod, str(source["fieldRef"].get("fieldPath")))
+        return field_value(pod, source["fieldRef"]["fieldPath"])
     if "resourceFieldRef" in source:
-        return resource_value(container, str(source["resourceFieldRef"].get("resource")))
-    kind = "ConfigMap" if "configMapKeyRef" in source else "Secret"
-    reference = source.get("configMapKeyRef") or source.get("secretKeyRef") or {}
+        return resource_value(container, source["resourceFieldRef"]["resource"])
+    configured = source.get("configMapKeyRef")
+    kind: SourceKind = "ConfigMap" if configured else "Secret"
+    reference = configured or source["secretKeyRef"]
     data = _data(kind, meta.namespace(pod), reference, lookup)
-    name = reference.get("key")
+    name = reference["key"]
     if name in data:
         return data[name]
     if reference.get("optional"):
@@ -121,10 +136,8 @@ def _value_from(
     raise NetlabError(f"couldn't find key {name} in {kind} {reference.get('name')}")
 
 
-def _data(
-    kind: str, namespace: str, reference: Mapping[str, Any], lookup: Lookup
-) -> dict[str, str]:
-    found = lookup(kind, namespace, str(reference.get("name")))
+def _data(kind: SourceKind, namespace: str, reference: Reference, lookup: Lookup) -> dict[str, str]:
+    found = lookup(kind, namespace, reference.get("name") or "")
     if found is None:
         if reference.get("optional"):
             return {}
@@ -137,18 +150,19 @@ def _data(
     }
 
 
-def resource_value(container: Mapping[str, Any], resource: str) -> str:
+def resource_value(container: Container, resource: str) -> str:
     """`limits.cpu`, `requests.memory`… as the container's spec gives it, "0" if it does not."""
     section, _, name = resource.partition(".")
-    return str(((container.get("resources") or {}).get(section) or {}).get(name) or "0")
+    resources: Mapping[str, Any] = container.get("resources") or {}
+    return str((resources.get(section) or {}).get(name) or "0")
 
 
-def field_value(pod: Object, path: str) -> str:
+def field_value(pod: Pod, path: str) -> str:
     """The downward API: `metadata.name`, `status.podIP`, `metadata.labels['app']`…"""
     subscript = re.fullmatch(r"metadata\.(labels|annotations)\['([^']*)'\]", path)
     if subscript:
-        values = pod["metadata"].get(subscript.group(1)) or {}
-        return str(values.get(subscript.group(2), ""))
+        values = meta.labels(pod) if subscript[1] == "labels" else meta.annotations(pod)
+        return values.get(subscript[2], "")
     if path == "status.podIPs":
         return ",".join(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
     value: Any = pod

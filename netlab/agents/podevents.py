@@ -6,16 +6,16 @@ from typing import Protocol
 
 from netlab.agents.podrun import PodRun
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind, Pod
 
 
 class Recorder(Protocol):
     """Records events in the name of one component: the kubelet, say."""
 
-    def normal(self, obj: Object, reason: str, message: str) -> None:
+    def normal(self, obj: AnyKind, reason: str, message: str) -> None:
         """Something went as it should."""
 
-    def warning(self, obj: Object, reason: str, message: str) -> None:
+    def warning(self, obj: AnyKind, reason: str, message: str) -> None:
         """Something did not."""
 
 
@@ -74,7 +74,7 @@ class PodEvents:
         """A lifecycle hook (`PreStop`, `PostStart`) failed."""
         self._recorder.warning(run.pod, f"Failed{hook}Hook", f"{hook}Hook failed")
 
-    def failed_sandbox(self, pod: Object, error: Exception) -> None:
+    def failed_sandbox(self, pod: Pod, error: Exception) -> None:
         """The pod has no namespace, address or link."""
         message = f"Failed to create pod sandbox: {error}"
         self._recorder.warning(pod, "FailedCreatePodSandBox", message)

@@ -18,8 +18,7 @@ from netlab.agents.loop import Loop
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
-from netlab.objects.meta import Object
-from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.objects.types import AnyKind, EndpointSlice, Node, Service
 from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
 
@@ -90,7 +89,7 @@ class ProxyAgent:
         self._informers = informers
         self._on_sync = on_sync
         self._on_repair = on_repair
-        self._listeners: dict[str, Listener] = {}
+        self._listeners: dict[str, Listener[Any]] = {}
         self._notices: Notices | None = None
         self._repaired = False
         self._pending: dict[tuple[str, str], Any] = {}
@@ -141,8 +140,8 @@ class ProxyAgent:
         self._notices.take()
         self._loop.look()
 
-    def _listener(self, kind: str) -> Listener:
-        def listen(old: Object | None, new: Object | None) -> None:
+    def _listener(self, kind: str) -> Listener[Any]:
+        def listen(old: AnyKind | None, new: AnyKind | None) -> None:
             either = new if new is not None else old
             assert either is not None
             if kind == "Node" and meta.name(either) != self.node:
@@ -155,7 +154,7 @@ class ProxyAgent:
 
         return listen
 
-    def _note_health_check(self, key: str, service: Object | None) -> None:
+    def _note_health_check(self, key: str, service: Service | None) -> None:
         """Few Services have a health check; only for their sake all are looked through."""
         if service is not None and meta.spec(service).get("healthCheckNodePort"):
             self._health_services.add(key)

@@ -6,6 +6,7 @@ import os
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Facts, Listeners, ListeningSocket
@@ -13,7 +14,7 @@ from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
 from netlab.objects.lab import Lab
-from netlab.objects.meta import Object
+from netlab.objects.types import Container, Pod
 
 NARROWEST = 40
 
@@ -36,7 +37,7 @@ def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False
     )
 
 
-def _with_kind(client: Client, kind: str) -> Iterator[Object]:
+def _with_kind(client: Client, kind: str) -> Iterator[Any]:
     """The objects of a list say of what kind they are, as those of a get do."""
     for obj in client.list(kind):
         yield {**obj, "kind": kind}
@@ -49,7 +50,7 @@ def _seen(lab: Lab, directory: Path) -> Listeners:
 
     known: dict[Path, Collection[ListeningSocket] | None] = {}
 
-    def look(pod: Object) -> Collection[ListeningSocket] | None:
+    def look(pod: Pod) -> Collection[ListeningSocket] | None:
         node = str(meta.spec(pod).get("nodeName") or "")
         name = names.namespace(lab.name, meta.namespace(pod), meta.name(pod))
         if meta.spec(pod).get("hostNetwork"):
@@ -68,7 +69,7 @@ def _seen(lab: Lab, directory: Path) -> Listeners:
     return look
 
 
-def _built_in(pod: Object) -> Collection[ListeningSocket] | None:
+def _built_in(pod: Pod) -> Collection[ListeningSocket] | None:
     """What the catalogue's programs listen on; None for a pod that runs a command of its own."""
     from netlab.workload.behaviour import behaviour
 
@@ -81,11 +82,11 @@ def _built_in(pod: Object) -> Collection[ListeningSocket] | None:
     return [ListeningSocket(each.protocol, each.port) for one in kinds for each in one.listeners]
 
 
-def _written_environment(container: Object) -> dict[str, str]:
+def _written_environment(container: Container) -> dict[str, str]:
     return {one["name"]: str(one.get("value") or "") for one in container.get("env") or []}
 
 
-def _is_configured_elsewhere(container: Object) -> bool:
+def _is_configured_elsewhere(container: Container) -> bool:
     """Whether part of its environment, which may name its port, stands in other objects."""
     return bool(container.get("envFrom")) or any(
         one.get("valueFrom") for one in container.get("env") or []

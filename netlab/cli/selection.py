@@ -37,7 +37,8 @@ def objects(
 
 
 def _live(client: Client, obj: Object) -> Object:
-    return client.get(obj["kind"], meta.namespace(obj), meta.name(obj))
+    live: Object = client.get(obj["kind"], meta.namespace(obj), meta.name(obj))
+    return live
 
 
 def _of_target(

@@ -15,7 +15,7 @@ from netlab.client.protocol import Propagation
 from netlab.client.sync import error_from
 from netlab.client.wire import BrokenAnswer, unreachable
 from netlab.objects.kinds import BY_KIND
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject, Object
 from netlab.objects.watch import Event, ObjectList
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -88,7 +88,7 @@ class HttpApi:
         """One object; `NotFound` if there is none."""
         return await self._json("GET", BY_KIND[kind].path(namespace, name))
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: AnyObject) -> Object:
         """Create; returns it as stored. A Binding binds its pod, and a Status comes back."""
         space = obj["metadata"].get("namespace") or "default"
         if obj["kind"] == "Binding":
@@ -96,7 +96,7 @@ class HttpApi:
             return await self._json("POST", path, obj)
         return await self._json("POST", BY_KIND[obj["kind"]].path(space), obj)
 
-    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+    async def update(self, obj: AnyObject, *, subresource: str = "") -> Object:
         """Replace, `Conflict` unless metadata.resourceVersion is current (or absent)."""
         space = obj["metadata"].get("namespace") or "default"
         path = BY_KIND[obj["kind"]].path(space, obj["metadata"]["name"], subresource)

@@ -11,26 +11,45 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Generic, Literal, TypeVar, overload
 
 from netlab.client.protocol import Api, Event, Propagation
 from netlab.errors import ApiError, Expired, NetlabError
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import (
+    AnyKind,
+    ConfigMap,
+    ControllerRevision,
+    DaemonSet,
+    Deployment,
+    Endpoints,
+    EndpointSlice,
+    Namespace,
+    Node,
+    Pod,
+    ReplicaSet,
+    Secret,
+    Service,
+    ServiceAccount,
+    ServiceCIDR,
+    StatefulSet,
+)
 from netlab.retry import Retry
 from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
-IndexFunction = Callable[[Object], Iterable[str]]
-Listener = Callable[[Object | None, Object | None], None]
+T = TypeVar("T", bound=AnyKind)
+
+IndexFunction = Callable[[T], Iterable[str]]
+Listener = Callable[[T | None, T | None], None]
 
 RETRY = Retry(0.05, 10.0)
 
 _LOST = (NetlabError, OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
-class Informer:
+class Informer(Generic[T]):
     """All objects of one kind, by key and by index; listeners hear of every change.
 
     `retry` says when to list again after a failure.
@@ -40,9 +59,9 @@ class Informer:
         self.kind = kind
         self._api = api
         self._retry = retry
-        self._objects: dict[str, Object] = {}
-        self._indexes: dict[str, tuple[IndexFunction, dict[str, dict[str, Object]]]] = {}
-        self._listeners: list[Listener] = []
+        self._objects: dict[str, T] = {}
+        self._indexes: dict[str, tuple[IndexFunction[T], dict[str, dict[str, T]]]] = {}
+        self._listeners: list[Listener[T]] = []
         self._synced = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._revision = 0
@@ -56,15 +75,15 @@ class Informer:
         """True once the first list has been taken in."""
         return self._synced.is_set()
 
-    def get(self, key: str) -> Object | None:
+    def get(self, key: str) -> T | None:
         """The object of that `namespace/name` (or name), which belongs to the cache."""
         return self._objects.get(key)
 
-    def items(self) -> Collection[Object]:
+    def items(self) -> Collection[T]:
         """Every object; a live view, so do not await while iterating over it."""
         return self._objects.values()
 
-    def by_index(self, index: str, value: str) -> list[Object]:
+    def by_index(self, index: str, value: str) -> list[T]:
         """The objects that the index's function gave `value` for."""
         return list(self._indexes[index][1].get(value, {}).values())
 
@@ -72,7 +91,7 @@ class Informer:
         """How many objects `by_index` would return."""
         return len(self._indexes[index][1].get(value, ()))
 
-    def is_going(self, obj: Object) -> bool:
+    def is_going(self, obj: T) -> bool:
         """True if the object is being deleted, whether or not the watch has said so yet."""
         return meta.is_terminating(obj) or meta.uid(obj) in self._going
 
@@ -83,7 +102,7 @@ class Informer:
 
     # -- wiring ----------------------------------------------------------------------------
 
-    def add_index(self, index: str, function: IndexFunction) -> None:
+    def add_index(self, index: str, function: IndexFunction[T]) -> None:
         """Keep an index named `index`; idempotent. `function` gives an object's values in it."""
         if index in self._indexes:
             return
@@ -91,13 +110,13 @@ class Informer:
         for key, obj in self._objects.items():
             self._index(index, key, None, obj)
 
-    def add_listener(self, listener: Listener) -> None:
+    def add_listener(self, listener: Listener[T]) -> None:
         """Call `listener(old, new)` for every change, and at once for every object known."""
         self._listeners.append(listener)
         for obj in list(self._objects.values()):
             self._tell(listener, None, obj)
 
-    def remove_listener(self, listener: Listener) -> None:
+    def remove_listener(self, listener: Listener[T]) -> None:
         """Call it no more. Idempotent: who stops may never have begun."""
         with contextlib.suppress(ValueError):
             self._listeners.remove(listener)
@@ -115,7 +134,7 @@ class Informer:
 
     # -- own writes ------------------------------------------------------------------------
 
-    def wrote(self, obj: Object) -> None:
+    def wrote(self, obj: T) -> None:
         """Take in what the API answered to a write, unless the watch is already past it."""
         revision = _revision(obj)
         known = self._objects.get(meta.key(obj))
@@ -124,7 +143,7 @@ class Informer:
         self._written = max(self._written, revision)
         self._put(obj)
 
-    def deleted(self, obj: Object) -> None:
+    def deleted(self, obj: T) -> None:
         """Remember that this object's deletion was accepted, until the watch says so."""
         current = self._objects.get(meta.key(obj))
         if current and meta.uid(current) == meta.uid(obj) and not meta.is_terminating(current):
@@ -184,7 +203,7 @@ class Informer:
 
     # -- the cache -------------------------------------------------------------------------
 
-    def _put(self, obj: Object) -> None:
+    def _put(self, obj: T) -> None:
         key = meta.key(obj)
         old = self._objects.get(key)
         if old is not None and _revision(old) == _revision(obj):
@@ -204,24 +223,24 @@ class Informer:
             self._going.discard(meta.uid(old))
             self._changed(key, old, None)
 
-    def _changed(self, key: str, old: Object | None, new: Object | None) -> None:
+    def _changed(self, key: str, old: T | None, new: T | None) -> None:
         for index in self._indexes:
             self._index(index, key, old, new)
         for listener in self._listeners:
             self._tell(listener, old, new)
 
-    def _index(self, index: str, key: str, old: Object | None, new: Object | None) -> None:
+    def _index(self, index: str, key: str, old: T | None, new: T | None) -> None:
         function, values = self._indexes[index]
-        after = set(function(new)) if new is not None else set()
-        for value in set(function(old)) - after if old is not None else ():
+        after = {} if new is None else dict.fromkeys(function(new), new)
+        for value in set(function(old)) - after.keys() if old is not None else ():
             entries = values.get(value, {})
             entries.pop(key, None)
             if not entries:
                 values.pop(value, None)
-        for value in after:
-            values.setdefault(value, {})[key] = cast(Object, new)
+        for value, obj in after.items():
+            values.setdefault(value, {})[key] = obj
 
-    def _tell(self, listener: Listener, old: Object | None, new: Object | None) -> None:
+    def _tell(self, listener: Listener[T], old: T | None, new: T | None) -> None:
         try:
             listener(old, new)
         except Exception:
@@ -233,10 +252,42 @@ class Informers:
 
     def __init__(self, api: Api) -> None:
         self.api = api
-        self._informers: dict[str, Informer] = {}
+        self._informers: dict[str, Informer[Any]] = {}
         self._started = False
 
-    def __getitem__(self, kind: str) -> Informer:
+    @overload
+    def __getitem__(self, kind: Literal["Pod"]) -> Informer[Pod]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Service"]) -> Informer[Service]: ...
+    @overload
+    def __getitem__(self, kind: Literal["EndpointSlice"]) -> Informer[EndpointSlice]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Endpoints"]) -> Informer[Endpoints]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Node"]) -> Informer[Node]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Namespace"]) -> Informer[Namespace]: ...
+    @overload
+    def __getitem__(self, kind: Literal["ServiceAccount"]) -> Informer[ServiceAccount]: ...
+    @overload
+    def __getitem__(self, kind: Literal["ServiceCIDR"]) -> Informer[ServiceCIDR]: ...
+    @overload
+    def __getitem__(self, kind: Literal["ConfigMap"]) -> Informer[ConfigMap]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Secret"]) -> Informer[Secret]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Deployment"]) -> Informer[Deployment]: ...
+    @overload
+    def __getitem__(self, kind: Literal["ReplicaSet"]) -> Informer[ReplicaSet]: ...
+    @overload
+    def __getitem__(self, kind: Literal["StatefulSet"]) -> Informer[StatefulSet]: ...
+    @overload
+    def __getitem__(self, kind: Literal["DaemonSet"]) -> Informer[DaemonSet]: ...
+    @overload
+    def __getitem__(self, kind: Literal["ControllerRevision"]) -> Informer[ControllerRevision]: ...
+    @overload
+    def __getitem__(self, kind: str) -> Informer[Any]: ...
+    def __getitem__(self, kind: str) -> Informer[Any]:
         """The informer of that kind, made on first use; `start` starts it, so it is to be asked for
         before that: one that nobody starts would be empty for ever."""
         if kind not in self._informers:
@@ -254,41 +305,45 @@ class Informers:
         """Stop them all."""
         await asyncio.gather(*(informer.stop() for informer in self._informers.values()))
 
+    def is_going(self, obj: AnyKind) -> bool:
+        """`Informer.is_going`, of the informer of its kind."""
+        return self[str(obj["kind"])].is_going(obj)
+
     @property
     def is_behind(self) -> bool:
         """True while a write of ours has not come back through a watch."""
         return any(informer.is_behind for informer in self._informers.values())
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: T) -> T:
         """`Api.create`, read back at once."""
-        return self._wrote(await self.api.create(obj))
+        created: T = await self.api.create(obj)
+        return self._wrote(created)
 
-    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+    async def update(self, obj: T, *, subresource: str = "") -> T:
         """`Api.update`, read back at once."""
-        return self._wrote(await self.api.update(obj, subresource=subresource))
+        updated: T = await self.api.update(obj, subresource=subresource)
+        return self._wrote(updated)
 
-    async def patch(
-        self, obj: Object, patch: Mapping[str, Any], *, subresource: str = ""
-    ) -> Object:
+    async def patch(self, obj: T, patch: Mapping[str, Any], *, subresource: str = "") -> T:
         """`Api.patch` of exactly the object that `obj` is a copy of, read back at once.
 
         A successor of the same name is not touched: its uid makes it a `Conflict`.
         """
         metadata = {**patch.get("metadata", {}), "uid": meta.uid(obj)}
-        answer = await self.api.patch(
+        patched: T = await self.api.patch(
             obj["kind"],
             meta.namespace(obj),
             meta.name(obj),
             {**patch, "metadata": metadata},
             subresource=subresource,
         )
-        return self._wrote(answer)
+        return self._wrote(patched)
 
-    async def patch_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
+    async def patch_status(self, obj: T, status: Mapping[str, Any]) -> T:
         """Merge-patch the status of exactly the object that `obj` is a copy of, as `patch`."""
         return await self.patch(obj, {"status": status}, subresource="status")
 
-    async def bind(self, pod: Object, node: str) -> Object:
+    async def bind(self, pod: Pod, node: str) -> Pod:
         """Put a pod on a node, as a scheduler does; read back at once."""
         metadata = {field: pod["metadata"][field] for field in ("name", "namespace", "uid")}
         binding = {
@@ -298,13 +353,14 @@ class Informers:
             "target": {"apiVersion": "v1", "kind": "Node", "name": node},
         }
         answer = await self.api.create(binding)
-        if answer.get("kind") != "Pod":
+        if answer["kind"] != "Pod":
             answer = await self.api.get("Pod", metadata["namespace"], metadata["name"])
-        return self._wrote(answer)
+        bound: Pod = answer
+        return self._wrote(bound)
 
     async def delete(
         self,
-        obj: Object,
+        obj: AnyKind,
         *,
         grace_period: int | None = None,
         propagation: Propagation = "Background",
@@ -321,14 +377,14 @@ class Informers:
         if obj["kind"] in self._informers:
             self._informers[obj["kind"]].deleted(obj)
 
-    def _wrote(self, obj: Object) -> Object:
+    def _wrote(self, obj: T) -> T:
         informer = self._informers.get(str(obj.get("kind")))
         if informer is not None:
             informer.wrote(obj)
         return obj
 
 
-def _revision(obj: Object) -> int:
+def _revision(obj: AnyKind) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 

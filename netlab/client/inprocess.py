@@ -7,7 +7,7 @@ from typing import Any
 
 from netlab.client.protocol import Api, ObjectList, Propagation
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject, Object
 from netlab.store.registry import Registry
 from netlab.store.watch import Watch
 
@@ -53,13 +53,13 @@ class InProcessApi:
         """As `Api.get`."""
         return self._registry.get(kind, namespace, name)
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: AnyObject) -> Object:
         """As `Api.create`; a Binding binds its pod."""
         if obj.get("kind") == "Binding":
             return self._bind(obj)
         return self._registry.create(obj)
 
-    def _bind(self, binding: Object) -> Object:
+    def _bind(self, binding: AnyObject) -> Object:
         change: Object = {"spec": {"nodeName": binding["target"]["name"]}}
         if uid := meta.uid(binding):
             change["metadata"] = {"uid": uid}
@@ -67,7 +67,7 @@ class InProcessApi:
             "Pod", meta.namespace(binding), meta.name(binding), change, subresource="binding"
         )
 
-    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+    async def update(self, obj: AnyObject, *, subresource: str = "") -> Object:
         """As `Api.update`."""
         return self._registry.update(obj, subresource=subresource)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal, Protocol
 
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 from netlab.objects.watch import Event, EventType, ObjectList
 
 __all__ = ["Api", "Event", "EventType", "ObjectList", "Propagation"]
@@ -20,8 +20,9 @@ Propagation = Literal["Background", "Foreground", "Orphan"]
 class Api(Protocol):
     """The Kubernetes API, as far as controllers need it.
 
-    `kind` is a kind's name ("Pod"). Objects handed out belong to a shared cache: copy before
-    changing them. Every method raises the `ApiError` family.
+    `kind` is a kind's name ("Pod"). Objects handed out are of the type of that name, as whoever
+    asks declares. They belong to a shared cache: copy before changing them. Every method raises the
+    `ApiError` family.
     """
 
     async def list(
@@ -45,17 +46,17 @@ class Api(Protocol):
     ) -> AsyncIterator[Event]:
         """Every change after `resource_version`, until the caller stops iterating."""
 
-    async def get(self, kind: str, namespace: str, name: str) -> Object:
+    async def get(self, kind: str, namespace: str, name: str) -> Any:
         """One object; `NotFound` if there is none."""
 
-    async def create(self, obj: Object) -> Object:
+    async def create(self, obj: AnyObject) -> Any:
         """Create; returns it as stored (defaults filled, addresses allocated).
 
         A `Binding` puts the pod of its name on the node that its target names, and answers
         with the pod or with a Status.
         """
 
-    async def update(self, obj: Object, *, subresource: str = "") -> Object:
+    async def update(self, obj: AnyObject, *, subresource: str = "") -> Any:
         """Replace, `Conflict` unless metadata.resourceVersion is current (or absent)."""
 
     async def patch(
@@ -66,12 +67,12 @@ class Api(Protocol):
         patch: Mapping[str, Any],
         *,
         subresource: str = "",
-    ) -> Object:
+    ) -> Any:
         """Apply a JSON merge patch (null removes)."""
 
     async def patch_status(
         self, kind: str, namespace: str, name: str, status: Mapping[str, Any]
-    ) -> Object:
+    ) -> Any:
         """Merge-patch `status` alone."""
 
     async def delete(

@@ -144,16 +144,16 @@ class Client:
 
     # -- verbs -----------------------------------------------------------------------------
 
-    def get(self, kind: str, namespace: str, name: str) -> Object:
-        """One object."""
+    def get(self, kind: str, namespace: str, name: str) -> Any:
+        """One object, of the type of that name as whoever asks declares."""
         return self.request("GET", _path(kind, namespace, name))
 
     def list(
         self, kind: str, namespace: str | None = None, *, query: Query | None = None
-    ) -> Sequence[Object]:
+    ) -> Sequence[Any]:
         """All objects of a kind in one namespace, or (None) in all."""
         answer = self.request("GET", _path(kind, namespace), query=query)
-        items: list[Object] = answer["items"]
+        items: list[Any] = answer["items"]
         return items
 
     def table(

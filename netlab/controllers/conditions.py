@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
-Condition = dict[str, Any]
+C = TypeVar("C", bound=Mapping[str, Any])
+"""The condition of some kind of object."""
 
 
-def find(conditions: Iterable[Condition], type_: str) -> Condition | None:
+def find(conditions: Iterable[C], type_: str) -> C | None:
     """The entry of that type."""
     return next((entry for entry in conditions if entry.get("type") == type_), None)
 
 
-def conditions_with(
-    conditions: Iterable[Condition], type_: str, fresh: Condition | None, *, touch: bool = False
-) -> list[Condition]:
-    """The conditions with the one of that type replaced (in its place), added, or (None) removed.
+def conditions_without(conditions: Iterable[C], type_: str) -> list[C]:
+    """The conditions but the one of that type."""
+    return [entry for entry in conditions if entry["type"] != type_]
+
+
+def conditions_with(conditions: Iterable[C], fresh: C, *, touch: bool = False) -> list[C]:
+    """The conditions with `fresh` in the place of the one of its type, or behind the others.
 
     One that says nothing new stays as it is, its times included, unless `touch`; the
     lastTransitionTime moves only with the status.
     """
-    result: list[Condition] = []
-    found = False
-    for entry in conditions:
-        if entry.get("type") != type_:
-            result.append(entry)
-        elif fresh is not None:
-            result.append(_merged(entry, fresh, touch))
-        found = found or entry.get("type") == type_
-    return result if found or fresh is None else [*result, {"type": type_, **fresh}]
+    result = [
+        _merged(entry, fresh, touch) if entry["type"] == fresh["type"] else entry
+        for entry in conditions
+    ]
+    return result if find(result, fresh["type"]) else [*result, fresh]
 
 
-def _merged(old: Condition, fresh: Condition, touch: bool) -> Condition:
+def _merged(old: C, fresh: C, touch: bool) -> C:
     same = all(old.get(field) == fresh.get(field) for field in ("status", "reason", "message"))
     if same and not touch:
         return old
-    merged = {"type": old["type"], **fresh}
+    merged: Any = dict(fresh)
     if old.get("status") == fresh.get("status") and "lastTransitionTime" in old:
         merged["lastTransitionTime"] = old["lastTransitionTime"]
-    return merged
+    kept: C = merged
+    return kept

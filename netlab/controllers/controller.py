@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
 
@@ -12,12 +12,15 @@ from netlab.client.informer import Informer, Informers
 from netlab.client.workqueue import WorkQueue
 from netlab.controllers.events import EventRecorder
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.pools import AddressRange
 from netlab.objects.times import timestamp
+from netlab.objects.types import AnyKind, Workload
 
-Keys = Callable[[Object | None, Object | None], Iterable[str]]
-"""`keys(old, new)`: what to reconcile after a change; None before it was, and after it went."""
+W = TypeVar("W", bound=Workload)
+
+Keys = Callable[[Any, Any], Iterable[str]]
+"""`keys(old, new)`: what to reconcile after a change of an object of the kind that is watched; None
+before it was, and after it went."""
 
 
 class WatchedKind(Struct, frozen=True):
@@ -72,14 +75,20 @@ class Controller(ABC):
     async def reconcile(self, key: str) -> float | None:
         """Do what `key` needs; seconds until it wants to look at that key again, or None."""
 
-    async def write_status(self, obj: Object, status: Mapping[str, Any]) -> Object:
+    async def write_status(self, obj: W, status: Mapping[str, Any]) -> W:
         """Merge-patch the status if that changes it; the object as it then is."""
-        if all(meta.status(obj).get(field) == value for field, value in status.items()):
+        before = meta.status(obj)
+        if all(before.get(field) == value for field, value in status.items()):
             return obj
         return await self.informers.patch_status(obj, status)
 
 
-def own_key(old: Object | None, new: Object | None) -> Iterable[str]:
+def omit_empty(status: Mapping[str, Any], *kept: str) -> dict[str, Any]:
+    """A status as a merge patch: what is 0 or empty is left out, but for `kept`: Go's omitempty."""
+    return {field: value if field in kept else value or None for field, value in status.items()}
+
+
+def own_key(old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
     """The changed object's own key."""
     obj = new or old
     return (meta.key(obj),) if obj else ()
@@ -88,7 +97,7 @@ def own_key(old: Object | None, new: Object | None) -> Iterable[str]:
 def owner_keys(kind: str) -> Keys:
     """The key of the controller of that kind which owns the changed object, before or after."""
 
-    def keys(old: Object | None, new: Object | None) -> Iterable[str]:
+    def keys(old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
         return {
             f"{meta.namespace(obj)}/{owner['name']}"
             for obj in (old, new)
@@ -98,21 +107,21 @@ def owner_keys(kind: str) -> Keys:
     return keys
 
 
-def index_by_controller(informer: Informer) -> None:
+def index_by_controller(informer: Informer[Any]) -> None:
     """Index "controller": the uid of the controlling owner; "orphans": namespace without one."""
     informer.add_index("controller", _controller_uid)
     informer.add_index("orphans", _orphan_namespace)
 
 
-def _controller_uid(obj: Object) -> Iterable[str]:
-    owner = meta.controller_of(obj)
-    return (str(owner["uid"]),) if owner else ()
+def _controller_uid(obj: AnyKind) -> Iterable[str]:
+    uid = meta.controller_uid(obj)
+    return (uid,) if uid else ()
 
 
-def _orphan_namespace(obj: Object) -> Iterable[str]:
+def _orphan_namespace(obj: AnyKind) -> Iterable[str]:
     return () if meta.controller_of(obj) else (meta.namespace(obj),)
 
 
-def index_by_namespace(informer: Informer) -> None:
+def index_by_namespace(informer: Informer[Any]) -> None:
     """Index "namespace"."""
     informer.add_index("namespace", lambda obj: (meta.namespace(obj),))

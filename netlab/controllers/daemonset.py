@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from netlab.controllers import history, placement, rollout
 from netlab.controllers import pods as podlib
-from netlab.controllers.controller import Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, WatchedKind, omit_empty, own_key
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import (
+    ControllerRevision,
+    DaemonSet,
+    DaemonSetStatus,
+    Node,
+    NodeSelector,
+    NodeSelectorRequirement,
+    Pod,
+    Toleration,
+)
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-_TOLERATED = (
-    ("node.kubernetes.io/not-ready", "NoExecute"),
-    ("node.kubernetes.io/unreachable", "NoExecute"),
-    ("node.kubernetes.io/disk-pressure", "NoSchedule"),
-    ("node.kubernetes.io/memory-pressure", "NoSchedule"),
-    ("node.kubernetes.io/pid-pressure", "NoSchedule"),
-    (placement.UNSCHEDULABLE, "NoSchedule"),
+_REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
+_TOLERATED: tuple[Toleration, ...] = (
+    {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute"},
+    {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute"},
+    {"key": "node.kubernetes.io/disk-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/memory-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": "node.kubernetes.io/pid-pressure", "operator": "Exists", "effect": "NoSchedule"},
+    {"key": placement.UNSCHEDULABLE, "operator": "Exists", "effect": "NoSchedule"},
 )
 """What every daemon's pod bears, since it belongs to the node rather than being placed there."""
 
-ByNode = dict[str, list[Object]]
+ByNode = dict[str, list[Pod]]
 
 
 class DaemonSets(Controller):
@@ -41,7 +50,7 @@ class DaemonSets(Controller):
             WatchedKind("Node", self._node_keys),
         )
 
-    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
         if old is not None and new is not None and not placement.differs(old, new):
             return ()
         return [meta.key(owner) for owner in self.informers["DaemonSet"].items()]
@@ -51,7 +60,7 @@ class DaemonSets(Controller):
         owner = self.informers["DaemonSet"].get(key)
         if owner is None or self.informers["DaemonSet"].is_going(owner):
             return None  # of one that is going the history may be gone already
-        everyone = await claim(self.informers, owner, "Pod")
+        everyone = await claim(self.informers, owner, self.informers["Pod"])
         digest = await self._keep_history(owner, everyone)
         if digest is None:
             return None
@@ -62,12 +71,12 @@ class DaemonSets(Controller):
         wait = podlib.min_ready_seconds(owner)
         return podlib.seconds_to_available(everyone, wait, self.context.clock())
 
-    async def _keep_history(self, owner: Object, pods: Iterable[Object]) -> str | None:
+    async def _keep_history(self, owner: DaemonSet, pods: Iterable[Pod]) -> str | None:
         """Keep the present template, forget the oldest.
 
         The hash of the present one, or None if it has to be tried again.
         """
-        kept = await claim(self.informers, owner, history.KIND)
+        kept = await claim(self.informers, owner, self.informers["ControllerRevision"])
         present = await history.present(self.informers, owner, kept, history.LABEL)
         if present is None:
             return None
@@ -77,7 +86,7 @@ class DaemonSets(Controller):
         await history.forget(self.informers, idle[: max(0, len(old) - history.limit(owner))])
         return hash_of(present)
 
-    async def _place(self, owner: Object, pods: ByNode, digest: str) -> None:
+    async def _place(self, owner: DaemonSet, pods: ByNode, digest: str) -> None:
         """Create where one is missing; delete doubles, and those whose node is none for them."""
         nodes = {meta.name(node): node for node in self.informers["Node"].items()}
         for name, node in sorted(nodes.items()):
@@ -93,7 +102,7 @@ class DaemonSets(Controller):
         for name in set(pods) - set(nodes):
             await self._delete_all(owner, pods[name])
 
-    async def _renew(self, owner: Object, pods: ByNode, digest: str) -> None:
+    async def _renew(self, owner: DaemonSet, pods: ByNode, digest: str) -> None:
         """Rolling update: delete pods of older templates while enough are available."""
         strategy = meta.spec(owner).get("updateStrategy") or {}
         if strategy.get("type") == "OnDelete":
@@ -113,29 +122,29 @@ class DaemonSets(Controller):
                 room -= 1
         await self._delete_all(owner, outdated[: max(0, room)])
 
-    def _fitting(self, owner: Object) -> set[str]:
+    def _fitting(self, owner: DaemonSet) -> set[str]:
         """The names of the nodes that are to have a pod."""
         nodes = self.informers["Node"].items()
         return {meta.name(node) for node in nodes if should_run(owner, node)}
 
-    def _alive(self, pods: Iterable[Object]) -> list[Object]:
+    def _alive(self, pods: Iterable[Pod]) -> list[Pod]:
         return podlib.active(self.informers["Pod"], pods)
 
-    def _is_available(self, owner: Object, pod: Object) -> bool:
+    def _is_available(self, owner: DaemonSet, pod: Pod) -> bool:
         wait = podlib.min_ready_seconds(owner)
         return podlib.is_available(pod, wait, self.context.clock())
 
-    async def _create(self, owner: Object, node: str, digest: str) -> None:
+    async def _create(self, owner: DaemonSet, node: str, digest: str) -> None:
         pod = daemon_pod(owner, node)
         pod["metadata"].setdefault("labels", {})[history.LABEL] = digest
         created = await self.informers.create(pod)
         self.recorder.normal(owner, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
 
-    async def _delete_all(self, owner: Object, pods: Iterable[Object]) -> None:
+    async def _delete_all(self, owner: DaemonSet, pods: Iterable[Pod]) -> None:
         for pod in pods:
             await self._delete(owner, pod)
 
-    async def _delete(self, owner: Object, pod: Object) -> None:
+    async def _delete(self, owner: DaemonSet, pod: Pod) -> None:
         if self.informers["Pod"].is_going(pod):
             return
         try:
@@ -153,41 +162,41 @@ class DaemonSets(Controller):
         await self.write_status(owner, status)
 
 
-def _age(pod: Object) -> tuple[str, str]:
+def _age(pod: Pod) -> tuple[str, str]:
     return pod["metadata"]["creationTimestamp"], meta.name(pod)
 
 
-def hash_of(revision: Object) -> str:
+def hash_of(revision: ControllerRevision) -> str:
     """What the label of the revision's pods says: the hash at the end of its name."""
     return meta.labels(revision).get(history.LABEL) or meta.name(revision)
 
 
-def should_run(owner: Object, node: Object) -> bool:
+def should_run(owner: DaemonSet, node: Node) -> bool:
     """Whether the node is to have one of the set's pods."""
     return placement.refusal(daemon_pod(owner, meta.name(node)), node) is None
 
 
-def daemon_pod(owner: Object, node: str) -> Object:
+def daemon_pod(owner: DaemonSet, node: str) -> Pod:
     """A pod of the template that the scheduler can put on that node only."""
     pod = podlib.from_template(meta.spec(owner)["template"], owner)
     spec = pod["spec"]
     spec["tolerations"] = [
         *(spec.get("tolerations") or []),
-        *({"key": key, "operator": "Exists", "effect": effect} for key, effect in _TOLERATED),
+        *_TOLERATED,
     ]
     affinity = spec.setdefault("affinity", {}).setdefault("nodeAffinity", {})
-    affinity[_REQUIRED] = _pinned(affinity.get(_REQUIRED) or {}, node)
+    affinity[_REQUIRED] = _pinned(affinity.get(_REQUIRED), node)
     return pod
 
 
-def _pinned(required: Mapping[str, Any], node: str) -> dict[str, Any]:
+def _pinned(required: NodeSelector | None, node: str) -> NodeSelector:
     """The required terms, each of them for this node alone."""
-    field = {"key": "metadata.name", "operator": "In", "values": [node]}
-    terms = required.get("nodeSelectorTerms") or [{}]
+    field: NodeSelectorRequirement = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = (required["nodeSelectorTerms"] if required else []) or [{}]
     return {"nodeSelectorTerms": [{**term, "matchFields": [field]} for term in terms]}
 
 
-def by_node(pods: Iterable[Object]) -> ByNode:
+def by_node(pods: Iterable[Pod]) -> ByNode:
     """Pods by the node they are on or meant for."""
     result: ByNode = {}
     for pod in pods:
@@ -195,34 +204,40 @@ def by_node(pods: Iterable[Object]) -> ByNode:
     return result
 
 
-def _node_of(pod: Object) -> str:
+def _node_of(pod: Pod) -> str:
     spec = meta.spec(pod)
-    if spec.get("nodeName"):
-        return str(spec["nodeName"])
-    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED) or {}
-    for term in required.get("nodeSelectorTerms") or []:
+    if name := spec.get("nodeName"):
+        return name
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
+    for term in required["nodeSelectorTerms"] if required else []:
         for field in term.get("matchFields") or []:
-            return str(field["values"][0])
+            return field["values"][0]
     return ""
 
 
 def status_of(
-    owner: Object, pods: ByNode, fitting: set[str], digest: str, now: float
+    owner: DaemonSet, pods: ByNode, fitting: set[str], digest: str, now: float
 ) -> dict[str, Any]:
     """The status as a merge patch: the living pods by node, the nodes that want one, the hash."""
     wait = podlib.min_ready_seconds(owner)
     placed = [group for node, group in pods.items() if node in fitting]
     available = sum(any(podlib.is_available(p, wait, now) for p in group) for group in placed)
-    return {
-        "observedGeneration": owner["metadata"].get("generation"),
+    status: DaemonSetStatus = {
+        "observedGeneration": owner["metadata"].get("generation", 0),
         "desiredNumberScheduled": len(fitting),
         "currentNumberScheduled": len(placed),
         "numberMisscheduled": len(pods) - len(placed),
         "numberReady": sum(any(map(meta.is_ready, group)) for group in placed),
         "updatedNumberScheduled": sum(
             any(history.of(pod) == digest for pod in group) for group in placed
-        )
-        or None,
-        "numberAvailable": available or None,
-        "numberUnavailable": len(fitting) - available or None,
+        ),
+        "numberAvailable": available,
+        "numberUnavailable": len(fitting) - available,
     }
+    return omit_empty(
+        status,
+        "desiredNumberScheduled",
+        "currentNumberScheduled",
+        "numberMisscheduled",
+        "numberReady",
+    )

@@ -30,7 +30,7 @@ from netlab.controllers.deployment_status import (
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import AlreadyExists, NotFound
 from netlab.objects import meta, names
-from netlab.objects.meta import Object
+from netlab.objects.types import Deployment, Pod, ReplicaSet
 
 _NOT_INHERITED = {
     "kubectl.kubernetes.io/last-applied-configuration",
@@ -58,7 +58,7 @@ class Deployments(Controller):
             WatchedKind("Pod", self._pod_keys),
         )
 
-    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         if old is None or (new is not None and not podlib.is_finished(new)):
             return ()
         sets = (self.informers["ReplicaSet"].get(key) for key in owner_keys("ReplicaSet")(old, new))
@@ -69,13 +69,13 @@ class Deployments(Controller):
         deployment = self.informers["Deployment"].get(key)
         if deployment is None:
             return None
-        sets = await claim(self.informers, deployment, "ReplicaSet")
+        sets = await claim(self.informers, deployment, self.informers["ReplicaSet"])
         created = False
         if not self.informers["Deployment"].is_going(deployment):
             created = await self._step(deployment, sets)
         return await self._report(key, created)
 
-    async def _step(self, deployment: Object, sets: list[Object]) -> bool:
+    async def _step(self, deployment: Deployment, sets: list[ReplicaSet]) -> bool:
         """One step; True if it created a ReplicaSet."""
         new = rollout.find_new(deployment, sets)
         old = [s for s in sets if s is not new]
@@ -93,7 +93,7 @@ class Deployments(Controller):
             await self._roll(deployment, new, old)
         return created and new is not None
 
-    async def _empty(self, deployment: Object, old: list[Object]) -> bool:
+    async def _empty(self, deployment: Deployment, old: list[ReplicaSet]) -> bool:
         """Recreate: scale the old sets to nothing; True while any pod of theirs is left."""
         await self._resize_all(deployment, [(s, 0) for s in old if rollout.replicas(s)])
         informer = self.informers["Pod"]
@@ -103,7 +103,7 @@ class Deployments(Controller):
             for pod in informer.by_index("controller", meta.uid(s))
         )
 
-    async def _roll(self, deployment: Object, new: Object, old: list[Object]) -> None:
+    async def _roll(self, deployment: Deployment, new: ReplicaSet, old: list[ReplicaSet]) -> None:
         """Grow the new set, or shrink the old ones, as far as may be done now."""
         size = rollout.new_size(deployment, rollout.replicas(new), [new, *old])
         if size != rollout.replicas(new):
@@ -117,7 +117,7 @@ class Deployments(Controller):
 
     # -- ReplicaSets -----------------------------------------------------------------------
 
-    async def _create(self, deployment: Object, old: list[Object]) -> Object | None:
+    async def _create(self, deployment: Deployment, old: list[ReplicaSet]) -> ReplicaSet | None:
         """Create the ReplicaSet of the present template; None when its name is taken."""
         replica_set = new_replica_set(deployment, old)
         try:
@@ -130,7 +130,7 @@ class Deployments(Controller):
             self._tell_scaled(deployment, created, 0, size)
         return await self._refresh(deployment, created, old)
 
-    async def _count_collision(self, deployment: Object, taken: str) -> None:
+    async def _count_collision(self, deployment: Deployment, taken: str) -> None:
         """Another object has the name: hash differently next time, unless it is ours by now."""
         key = f"{meta.namespace(deployment)}/{taken}"
         known = self.informers["ReplicaSet"].get(key)
@@ -140,7 +140,9 @@ class Deployments(Controller):
         count = int(meta.status(deployment).get("collisionCount") or 0) + 1
         await self.informers.patch_status(deployment, {"collisionCount": count})
 
-    async def _refresh(self, deployment: Object, new: Object, old: list[Object]) -> Object:
+    async def _refresh(
+        self, deployment: Deployment, new: ReplicaSet, old: list[ReplicaSet]
+    ) -> ReplicaSet:
         """Number the set as the newest revision; carry annotations and minReadySeconds along."""
         number = max(map(rollout.revision, old), default=0) + 1
         patch = _refreshed(deployment, new, number)
@@ -152,11 +154,11 @@ class Deployments(Controller):
             await self.informers.patch(deployment, {"metadata": {"annotations": annotations}})
         return new
 
-    async def _resize_all(self, deployment: Object, sizes: rollout.Sizes) -> None:
+    async def _resize_all(self, deployment: Deployment, sizes: rollout.Sizes) -> None:
         for replica_set, size in sizes:
             await self._resize(deployment, replica_set, size)
 
-    async def _resize(self, deployment: Object, replica_set: Object, size: int) -> None:
+    async def _resize(self, deployment: Deployment, replica_set: ReplicaSet, size: int) -> None:
         """Give a set its size, and note for what size of the Deployment that was."""
         before = rollout.replicas(replica_set)
         annotations = _size_annotations(deployment)
@@ -167,12 +169,14 @@ class Deployments(Controller):
         if size != before:
             self._tell_scaled(deployment, replica_set, before, size)
 
-    def _tell_scaled(self, deployment: Object, replica_set: Object, before: int, size: int) -> None:
+    def _tell_scaled(
+        self, deployment: Deployment, replica_set: ReplicaSet, before: int, size: int
+    ) -> None:
         way = "up" if size > before else "down"
         text = f"Scaled {way} replica set {meta.name(replica_set)} from {before} to {size}"
         self.recorder.normal(deployment, "ScalingReplicaSet", text)
 
-    async def _forget_history(self, deployment: Object, old: list[Object]) -> None:
+    async def _forget_history(self, deployment: Deployment, old: list[ReplicaSet]) -> None:
         for replica_set in rollout.surplus_history(deployment, old):
             try:
                 await self.informers.delete(replica_set)
@@ -194,7 +198,7 @@ class Deployments(Controller):
         return seconds_to_deadline(await self.write_status(deployment, status), now)
 
 
-def new_replica_set(deployment: Object, old: Sequence[Object]) -> Object:
+def new_replica_set(deployment: Deployment, old: Sequence[ReplicaSet]) -> ReplicaSet:
     """The ReplicaSet for the Deployment's template, as large as a rollout may begin."""
     spec = meta.spec(deployment)
     collisions = int(meta.status(deployment).get("collisionCount") or 0)
@@ -204,7 +208,7 @@ def new_replica_set(deployment: Object, old: Sequence[Object]) -> Object:
     labels[rollout.HASH_LABEL] = digest
     selector = copy.deepcopy(spec["selector"])
     selector.setdefault("matchLabels", {})[rollout.HASH_LABEL] = digest
-    return {
+    replica_set: ReplicaSet = {
         "apiVersion": "apps/v1",
         "kind": "ReplicaSet",
         "metadata": {
@@ -218,22 +222,24 @@ def new_replica_set(deployment: Object, old: Sequence[Object]) -> Object:
             "replicas": rollout.new_size(deployment, 0, old),
             "selector": selector,
             "template": template,
-            **({"minReadySeconds": wait} if (wait := spec.get("minReadySeconds")) else {}),
         },
     }
+    if wait := spec.get("minReadySeconds"):
+        replica_set["spec"]["minReadySeconds"] = wait
+    return replica_set
 
 
-def _inherited(deployment: Object) -> dict[str, str]:
+def _inherited(deployment: Deployment) -> dict[str, str]:
     return {k: v for k, v in meta.annotations(deployment).items() if k not in _NOT_INHERITED}
 
 
-def _size_annotations(deployment: Object) -> dict[str, str]:
+def _size_annotations(deployment: Deployment) -> dict[str, str]:
     wanted = rollout.replicas(deployment)
     most = wanted + rollout.fenceposts(deployment)[0]
     return {rollout.DESIRED_REPLICAS: str(wanted), rollout.MAX_REPLICAS: str(most)}
 
 
-def _refreshed(deployment: Object, new: Object, number: int) -> dict[str, Any]:
+def _refreshed(deployment: Deployment, new: ReplicaSet, number: int) -> dict[str, Any]:
     """The merge patch that makes a set the revision `number`; {} when it is already."""
     present = meta.annotations(new)
     annotations = {k: v for k, v in _inherited(deployment).items() if present.get(k) != v}

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from netlab.controllers import endpoints_of
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
-from netlab.controllers.endpoints_of import PortSet
+from netlab.controllers.endpoints_of import PortSet, Protocol
 from netlab.controllers.endpointslice import ServicesOfPods
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import address_of
+from netlab.objects.types import (
+    EndpointAddress,
+    EndpointPort,
+    Endpoints,
+    EndpointSubset,
+    Pod,
+    Service,
+)
 
 MANAGED_BY = "endpoints.kubernetes.io/managed-by"
 CONTROLLER = "endpoint-controller"
@@ -41,7 +47,7 @@ class EndpointsObjects(Controller):
             WatchedKind("Endpoints", self._own_keys),
         )
 
-    def _own_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _own_keys(self, old: Endpoints | None, new: Endpoints | None) -> Iterable[str]:
         managed = any(_is_ours(obj) for obj in (old, new) if obj)
         return own_key(old, new) if managed else ()
 
@@ -58,7 +64,7 @@ class EndpointsObjects(Controller):
             await self._write(service, present)
         return None
 
-    async def _remove(self, present: Object | None) -> None:
+    async def _remove(self, present: Endpoints | None) -> None:
         if present is None or self._endpoints.is_going(present):
             return
         try:
@@ -66,25 +72,24 @@ class EndpointsObjects(Controller):
         except NotFound:
             return
 
-    async def _write(self, service: Object, present: Object | None) -> None:
+    async def _write(self, service: Service, present: Endpoints | None) -> None:
         wanted = endpoints_object(service, self._selection.pods(service))
         if present is None:
             await self.informers.create(wanted)
         elif _content(present) != _content(wanted):
-            version = present["metadata"]["resourceVersion"]
-            metadata = {**wanted["metadata"], "resourceVersion": version}
-            await self.informers.update({**wanted, "metadata": metadata})
+            wanted["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+            await self.informers.update(wanted)
 
 
-def _is_ours(endpoints: Object) -> bool:
+def _is_ours(endpoints: Endpoints) -> bool:
     return meta.labels(endpoints).get(MANAGED_BY) == CONTROLLER
 
 
-def _content(endpoints: Object) -> tuple[object, ...]:
+def _content(endpoints: Endpoints) -> tuple[object, ...]:
     return meta.labels(endpoints), endpoints.get("subsets") or []
 
 
-def endpoints_object(service: Object, pods: Iterable[Object]) -> Object:
+def endpoints_object(service: Service, pods: Iterable[Pod]) -> Endpoints:
     """The Endpoints object of a Service with these pods, in its first address family."""
     headless = {endpoints_of.HEADLESS_LABEL: ""} if endpoints_of.is_headless(service) else {}
     own = {k: v for k, v in meta.labels(service).items() if k != endpoints_of.HEADLESS_LABEL}
@@ -100,11 +105,11 @@ def endpoints_object(service: Object, pods: Iterable[Object]) -> Object:
     }
 
 
-def _subsets(service: Object, pods: Iterable[Object]) -> list[dict[str, Any]]:
+def _subsets(service: Service, pods: Iterable[Pod]) -> list[EndpointSubset]:
     """One subset for each set of ports that pods serve; terminating pods are left out."""
     regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
     family = endpoints_of.families(service)[0]
-    by_ports: dict[PortSet, dict[bool, list[dict[str, Any]]]] = {}
+    by_ports: dict[PortSet, dict[bool, list[EndpointAddress]]] = {}
     for pod in sorted(pods, key=meta.name):
         ip = address_of(pod, family)
         if ip is None or not endpoints_of.belongs(pod):
@@ -118,30 +123,37 @@ def _subsets(service: Object, pods: Iterable[Object]) -> list[dict[str, Any]]:
 
 
 def _in_order(
-    by_ports: dict[PortSet, dict[bool, list[dict[str, Any]]]],
-) -> list[tuple[PortSet, dict[bool, list[dict[str, Any]]]]]:
+    by_ports: dict[PortSet, dict[bool, list[EndpointAddress]]],
+) -> list[tuple[PortSet, dict[bool, list[EndpointAddress]]]]:
     """In the order of their ports, so that the object does not change by itself."""
     return sorted(by_ports.items(), key=lambda item: item[0].ports)
 
 
 def _subset(
-    ports: PortSet, ready: list[dict[str, Any]], unready: list[dict[str, Any]]
-) -> dict[str, Any]:
-    subset: dict[str, Any] = {}
+    ports: PortSet, ready: list[EndpointAddress], unready: list[EndpointAddress]
+) -> EndpointSubset:
+    subset: EndpointSubset = {}
     if ready:
         subset["addresses"] = sorted(ready, key=lambda one: one["ip"])[:MAX_ADDRESSES]
     room = MAX_ADDRESSES - len(ready)
     if unready and room > 0:
         subset["notReadyAddresses"] = sorted(unready, key=lambda one: one["ip"])[:room]
     if ports.ports:
-        subset["ports"] = [
-            {field: value for field, value in port.items() if value} for port in ports.as_list()
-        ]
+        subset["ports"] = [_port(*port) for port in ports.ports]
     return subset
 
 
-def _address(service: Object, pod: Object, ip: str) -> dict[str, Any]:
-    address: dict[str, Any] = {"ip": ip, "targetRef": endpoints_of.reference(pod)}
+def _port(name: str, protocol: Protocol, number: int, app: str) -> EndpointPort:
+    port: EndpointPort = {"port": number, "protocol": protocol}
+    if name:
+        port["name"] = name
+    if app:
+        port["appProtocol"] = app
+    return port
+
+
+def _address(service: Service, pod: Pod, ip: str) -> EndpointAddress:
+    address: EndpointAddress = {"ip": ip, "targetRef": endpoints_of.reference(pod)}
     if hostname := endpoints_of.hostname_of(service, pod):
         address["hostname"] = hostname
     if node := meta.spec(pod).get("nodeName"):

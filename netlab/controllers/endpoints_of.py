@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Literal
 
 from msgspec import Struct
 
 from netlab.controllers import pods as podlib
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import address_of, addresses, target_port
+from netlab.objects.ranges import Family
+from netlab.objects.types import (
+    DiscoveryEndpointPort,
+    Endpoint,
+    EndpointPort,
+    ObjectReference,
+    Pod,
+    Service,
+)
 
-Endpoint = dict[str, Any]
-Port = dict[str, Any]
+Protocol = Literal["SCTP", "TCP", "UDP"]
 ZONE_LABEL = "topology.kubernetes.io/zone"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 
@@ -21,29 +28,28 @@ HEADLESS_LABEL = "service.kubernetes.io/headless"
 class PortSet(Struct, frozen=True):
     """The ports that a slice's endpoints share, hashable: (name, protocol, port, appProtocol)."""
 
-    ports: tuple[tuple[str, str, int, str], ...]
+    ports: tuple[tuple[str, Protocol, int, str], ...]
 
-    def as_list(self) -> list[Port]:
+    def as_list(self) -> list[DiscoveryEndpointPort]:
         """As an EndpointSlice writes them."""
-        return [
-            {
-                "name": name,
-                "protocol": protocol,
-                "port": port,
-                **({"appProtocol": app} if app else {}),
-            }
-            for name, protocol, port, app in self.ports
-        ]
+        return [_written(*port) for port in self.ports]
 
 
-def port_set(ports: Iterable[Mapping[str, Any]]) -> PortSet:
+def _written(name: str, protocol: Protocol, number: int, app: str) -> DiscoveryEndpointPort:
+    port: DiscoveryEndpointPort = {"name": name, "protocol": protocol, "port": number}
+    if app:
+        port["appProtocol"] = app
+    return port
+
+
+def port_set(ports: Iterable[DiscoveryEndpointPort | EndpointPort]) -> PortSet:
     """The ports as an EndpointSlice or an Endpoints subset lists them."""
     return PortSet(
         tuple(
             (
                 port.get("name") or "",
                 port.get("protocol") or "TCP",
-                int(port["port"]),
+                port["port"],
                 port.get("appProtocol") or "",
             )
             for port in ports
@@ -51,28 +57,28 @@ def port_set(ports: Iterable[Mapping[str, Any]]) -> PortSet:
     )
 
 
-def has_managed_endpoints(service: Object) -> bool:
+def has_managed_endpoints(service: Service) -> bool:
     """True when the endpoints follow a selector rather than being somebody's own."""
     spec = meta.spec(service)
     return bool(spec.get("selector")) and spec.get("type") != "ExternalName"
 
 
-def is_headless(service: Object) -> bool:
+def is_headless(service: Service) -> bool:
     """`clusterIP: None`."""
     return meta.spec(service).get("clusterIP") == "None"
 
 
-def families(service: Object) -> list[str]:
+def families(service: Service) -> list[Family]:
     """The address types of the Service's slices: its ipFamilies, IPv4 when it names none."""
     return list(meta.spec(service).get("ipFamilies") or ["IPv4"])
 
 
-def belongs(pod: Object) -> bool:
+def belongs(pod: Pod) -> bool:
     """Whether a selected pod is an endpoint at all: it has an address and has not ended."""
     return bool(addresses(pod)) and not podlib.is_finished(pod)
 
 
-def ports_of(service: Object, pod: Object) -> PortSet:
+def ports_of(service: Service, pod: Pod) -> PortSet:
     """The Service's ports as this pod serves them; a name its containers lack is left out."""
     ports = []
     for port in meta.spec(service).get("ports") or []:
@@ -84,7 +90,7 @@ def ports_of(service: Object, pod: Object) -> PortSet:
     return PortSet(tuple(ports))
 
 
-def endpoint(service: Object, pod: Object, address: str, zone: str | None) -> Endpoint:
+def endpoint(service: Service, pod: Pod, address: str, zone: str | None) -> Endpoint:
     """One entry of an EndpointSlice."""
     serving, terminating = meta.is_ready(pod), meta.is_terminating(pod)
     regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
@@ -106,15 +112,15 @@ def endpoint(service: Object, pod: Object, address: str, zone: str | None) -> En
     return entry
 
 
-def hostname_of(service: Object, pod: Object) -> str | None:
+def hostname_of(service: Service, pod: Pod) -> str | None:
     """The pod's own DNS label below the Service's name, if its spec asks for one."""
     spec = meta.spec(pod)
     if spec.get("hostname") and spec.get("subdomain") == meta.name(service):
-        return str(spec["hostname"])
+        return spec["hostname"]
     return None
 
 
-def reference(pod: Object) -> dict[str, str]:
+def reference(pod: Pod) -> ObjectReference:
     """The targetRef of an endpoint."""
     return {
         "kind": "Pod",
@@ -125,7 +131,7 @@ def reference(pod: Object) -> dict[str, str]:
 
 
 def grouped(
-    service: Object, pods: Iterable[Object], family: str, zones: Mapping[str, str]
+    service: Service, pods: Iterable[Pod], family: Family, zones: Mapping[str, str]
 ) -> dict[PortSet, list[Endpoint]]:
     """The Service's endpoints of one family by the ports they serve, each group by pod name.
 
@@ -141,14 +147,14 @@ def grouped(
     return groups
 
 
-def concerns_endpoints(old: Object | None, new: Object | None) -> bool:
+def concerns_endpoints(old: Pod | None, new: Pod | None) -> bool:
     """Whether a pod's change can change any Service's endpoints."""
-    if old is None or new is None:
-        return bool(addresses(new or old or {}))
-    return _relevant(old) != _relevant(new)
+    if old is not None and new is not None:
+        return _relevant(old) != _relevant(new)
+    return any(addresses(pod) for pod in (old, new) if pod is not None)
 
 
-def _relevant(pod: Object) -> tuple[object, ...]:
+def _relevant(pod: Pod) -> tuple[object, ...]:
     spec = meta.spec(pod)
     return (
         meta.labels(pod),

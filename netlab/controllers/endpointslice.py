@@ -9,7 +9,7 @@ from netlab.controllers import endpoints_of, slicing
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind, EndpointSlice, Node, ObjectMeta, Pod, Service
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -25,7 +25,7 @@ class ServicesOfPods:
         self._services.add_index("selector", _one_pair)
         self._pods.add_index("label", _label_pairs)
 
-    def keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         """The Services whose endpoints a change of a pod may change."""
         if not endpoints_of.concerns_endpoints(old, new):
             return ()
@@ -41,7 +41,7 @@ class ServicesOfPods:
             if any(_selector(service).items() <= meta.labels(obj).items() for obj in versions)
         ]
 
-    def pods(self, service: Object) -> list[Object]:
+    def pods(self, service: Service) -> list[Pod]:
         """The pods that the Service selects."""
         selector = _selector(service)
         # The pair that fewest pods carry, rather than every pod of the namespace.
@@ -51,20 +51,20 @@ class ServicesOfPods:
         return [pod for pod in candidates if selector.items() <= meta.labels(pod).items()]
 
 
-def _selector(service: Object) -> dict[str, str]:
+def _selector(service: Service) -> dict[str, str]:
     return meta.spec(service).get("selector") or {}
 
 
-def _pairs(obj: Object, labels: Mapping[str, str]) -> list[str]:
+def _pairs(obj: AnyKind, labels: Mapping[str, str]) -> list[str]:
     space = meta.namespace(obj)
     return [f"{space} {key}={value}" for key, value in labels.items()]
 
 
-def _label_pairs(pod: Object) -> Iterable[str]:
+def _label_pairs(pod: Pod) -> Iterable[str]:
     return _pairs(pod, meta.labels(pod))
 
 
-def _one_pair(service: Object) -> Iterable[str]:
+def _one_pair(service: Service) -> Iterable[str]:
     """Any one pair of the selector: a pod that is selected carries them all."""
     return _pairs(service, _selector(service))[:1]
 
@@ -88,13 +88,13 @@ class EndpointSlices(Controller):
             WatchedKind("Node", self._node_keys),
         )
 
-    def _slice_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _slice_keys(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterable[str]:
         managed = [
             obj for obj in (old, new) if obj and meta.labels(obj).get(MANAGED_BY) == CONTROLLER
         ]
         return {key for obj in managed for key in service_key(obj)}
 
-    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
         zones = {
             meta.labels(obj).get(endpoints_of.ZONE_LABEL) if obj else None for obj in (old, new)
         }
@@ -115,17 +115,17 @@ class EndpointSlices(Controller):
         if services.is_going(service) or not endpoints_of.has_managed_endpoints(service):
             return None
         pods, zones = self._selection.pods(service), self._zones()
-        template, families = _template(service), endpoints_of.families(service)
+        metadata, families = _metadata(service), endpoints_of.families(service)
         existing = self._existing(key)
         stale = [one for one in existing if one["addressType"] not in families]
         await write_changes(self.informers, slicing.Changes(delete=stale))
         for family in families:
             groups = endpoints_of.grouped(service, pods, family, zones)
             mine = [one for one in existing if one["addressType"] == family]
-            await write_changes(self.informers, slicing.plan(family, groups, mine, template))
+            await write_changes(self.informers, slicing.plan(family, groups, mine, metadata))
         return None
 
-    def _existing(self, key: str) -> list[Object]:
+    def _existing(self, key: str) -> list[EndpointSlice]:
         slices = self.informers["EndpointSlice"]
         return [
             one
@@ -154,33 +154,29 @@ async def write_changes(informers: Informers, changes: slicing.Changes) -> None:
             continue
 
 
-def index_by_service(informer: Informer) -> None:
+def index_by_service(informer: Informer[EndpointSlice]) -> None:
     """Index "service": the key of the Service whose slice it is."""
     informer.add_index("service", service_key)
 
 
-def service_key(slice_: Object) -> Iterable[str]:
+def service_key(slice_: EndpointSlice) -> Iterable[str]:
     """The key of the Service that a slice names, if it names one."""
     service = meta.labels(slice_).get(SERVICE_NAME)
     return (f"{meta.namespace(slice_)}/{service}",) if service else ()
 
 
-def _template(service: Object) -> Object:
-    """What every slice of the Service starts as."""
+def _metadata(service: Service) -> ObjectMeta:
+    """What every slice of the Service starts with."""
     labels = {k: v for k, v in meta.labels(service).items() if k != endpoints_of.HEADLESS_LABEL}
     headless = {endpoints_of.HEADLESS_LABEL: ""} if endpoints_of.is_headless(service) else {}
     return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "generateName": f"{meta.name(service)}-",
-            "namespace": meta.namespace(service),
-            "labels": {
-                **labels,
-                **headless,
-                SERVICE_NAME: meta.name(service),
-                MANAGED_BY: CONTROLLER,
-            },
-            "ownerReferences": [meta.owner_reference(service)],
+        "generateName": f"{meta.name(service)}-",
+        "namespace": meta.namespace(service),
+        "labels": {
+            **labels,
+            **headless,
+            SERVICE_NAME: meta.name(service),
+            MANAGED_BY: CONTROLLER,
         },
+        "ownerReferences": [meta.owner_reference(service)],
     }

@@ -21,6 +21,7 @@ from netlab.errors import NetlabError, NotSaved
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.objects.times import timestamp
+from netlab.objects.types import AnyKind, Event, ObjectReference
 from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class EventRecorder:
         return EventSource(self, component)
 
     def record(
-        self, component: str, obj: Object, type_: EventKind, reason: str, message: str
+        self, component: str, obj: AnyKind, type_: EventKind, reason: str, message: str
     ) -> None:
         """Note that something happened to `obj`; returns at once."""
         about = (component, obj["kind"], meta.key(obj), meta.uid(obj), type_, reason)
@@ -81,7 +82,7 @@ class EventRecorder:
         entry = self._entries.get(key)
         if entry is None:
             body = self._event(component, obj, type_, reason)
-            entry = _Entry(meta.namespace(body), meta.name(body), body)
+            entry = _Entry(meta.namespace(body), meta.name(body), {**body})
             _remember(self._entries, key, lambda: entry)
         entry.count += 1
         entry.unwritten |= {
@@ -141,7 +142,7 @@ class EventRecorder:
             entry.created, entry.unwritten = created, unwritten | entry.unwritten
             raise
 
-    def _event(self, component: str, obj: Object, type_: EventKind, reason: str) -> Object:
+    def _event(self, component: str, obj: AnyKind, type_: EventKind, reason: str) -> Event:
         self._serial += 1
         now = self._clock()
         unique = f"{int(now * 1e9) + self._serial:x}"
@@ -167,25 +168,27 @@ class EventSource(Struct, frozen=True):
     recorder: EventRecorder
     component: str
 
-    def normal(self, obj: Object, reason: str, message: str) -> None:
+    def normal(self, obj: AnyKind, reason: str, message: str) -> None:
         """Something went as it should."""
         self.recorder.record(self.component, obj, "Normal", reason, message)
 
-    def warning(self, obj: Object, reason: str, message: str) -> None:
+    def warning(self, obj: AnyKind, reason: str, message: str) -> None:
         """Something did not."""
         self.recorder.record(self.component, obj, "Warning", reason, message)
 
 
-def _reference(obj: Object) -> dict[str, Any]:
-    reference = {
+def _reference(obj: AnyKind) -> ObjectReference:
+    reference: ObjectReference = {
         "kind": obj["kind"],
-        "namespace": meta.namespace(obj),
         "name": meta.name(obj),
         "uid": meta.uid(obj),
         "apiVersion": obj["apiVersion"],
-        "resourceVersion": obj["metadata"].get("resourceVersion", ""),
     }
-    return {field: value for field, value in reference.items() if value}
+    if namespace := meta.namespace(obj):
+        reference["namespace"] = namespace
+    if version := obj["metadata"].get("resourceVersion"):
+        reference["resourceVersion"] = version
+    return reference
 
 
 def _remember(

@@ -16,14 +16,12 @@ from netlab.controllers.controller import Context, Controller, Keys, WatchedKind
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind, OwnerReference
 
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 COLLECTED = tuple(kind.kind for kind in KINDS if kind.collected)
 """The kinds that may own or be owned."""
-
-Reference = dict[str, Any]
 
 
 class GarbageCollector(Controller):
@@ -42,9 +40,9 @@ class GarbageCollector(Controller):
         return tuple(WatchedKind(kind, self._keys_of(kind)) for kind in COLLECTED)
 
     def _keys_of(self, kind: str) -> Keys:
-        def keys(old: Object | None, new: Object | None) -> Iterable[str]:
+        def keys(old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
             if new is None:
-                return self._after_deletion(old or {})
+                return self._after_deletion(old) if old is not None else ()
             mine = f"{kind} {meta.key(new)}"
             if finalizer_of(new) or not self._owners_are_known(old, new):
                 return (mine,)
@@ -52,13 +50,13 @@ class GarbageCollector(Controller):
 
         return keys
 
-    def _after_deletion(self, gone: Object) -> list[str]:
+    def _after_deletion(self, gone: AnyKind) -> list[str]:
         """The dependents of what is gone, and the owners that may have waited for it."""
         dependents = [_queue_key(obj) for obj in self._dependents(gone)]
         owners = (self._cached(reference, gone) for reference in _references(gone))
         return dependents + [_queue_key(o) for o in owners if o is not None and finalizer_of(o)]
 
-    def _owners_are_known(self, old: Object | None, new: Object) -> bool:
+    def _owners_are_known(self, old: AnyKind | None, new: AnyKind) -> bool:
         """Whether all the owners are in the cache, staying; no question if nothing changed."""
         references = _references(new)
         if old is not None and _references(old) == references:
@@ -81,13 +79,13 @@ class GarbageCollector(Controller):
             await self._collect(obj)
         return None
 
-    async def _collect(self, obj: Object) -> None:
+    async def _collect(self, obj: AnyKind) -> None:
         """Delete an object none of whose owners exists; drop references to those that do not.
 
         Whether an owner of a kind that is not served exists is unknown: it counts as staying.
         """
         references = _references(obj)
-        if not references or self.informers[obj["kind"]].is_going(obj):
+        if not references or self.informers.is_going(obj):
             return
         owners = [await self._owner(reference, obj) for reference in references]
         staying = [
@@ -105,14 +103,14 @@ class GarbageCollector(Controller):
         else:
             await self._delete(obj, "Background")
 
-    async def _collect_foreground(self, owner: Object) -> None:
+    async def _collect_foreground(self, owner: AnyKind) -> None:
         """Delete the dependents; let the owner go when none is left that blocks."""
         dependents = self._dependents(owner)
         await asyncio.gather(*(self._collect(d) for d in dependents if not meta.is_terminating(d)))
         if not any(_blocks(dependent, owner) for dependent in self._dependents(owner)):
             await self._remove_finalizer(owner, FOREGROUND)
 
-    async def _orphan_dependents(self, owner: Object) -> None:
+    async def _orphan_dependents(self, owner: AnyKind) -> None:
         for dependent in self._dependents(owner):
             rest = [r for r in _references(dependent) if r["uid"] != meta.uid(owner)]
             await self._replace_references(dependent, rest)
@@ -120,11 +118,11 @@ class GarbageCollector(Controller):
 
     # -- who owns whom ---------------------------------------------------------------------
 
-    def _dependents(self, owner: Object) -> list[Object]:
+    def _dependents(self, owner: AnyKind) -> list[AnyKind]:
         uid = meta.uid(owner)
         return [obj for kind in COLLECTED for obj in self.informers[kind].by_index("owner", uid)]
 
-    def _cached(self, reference: Reference, dependent: Object) -> Object | None:
+    def _cached(self, reference: OwnerReference, dependent: AnyKind) -> AnyKind | None:
         """The owner if the cache has it; a kind nobody collects here is never looked for."""
         if reference["kind"] not in COLLECTED:
             return None
@@ -133,7 +131,7 @@ class GarbageCollector(Controller):
         owner = informer.get(namespaced) or informer.get(reference["name"])
         return owner if owner is not None and meta.uid(owner) == reference["uid"] else None
 
-    async def _owner(self, reference: Reference, dependent: Object) -> Object | None:
+    async def _owner(self, reference: OwnerReference, dependent: AnyKind) -> AnyKind | None:
         """The owner, by the cache or else by the API itself, which is never behind; or None."""
         owner = self._cached(reference, dependent)
         if owner is not None:
@@ -148,20 +146,20 @@ class GarbageCollector(Controller):
 
     # -- writes ----------------------------------------------------------------------------
 
-    async def _delete(self, obj: Object, propagation: Propagation) -> None:
+    async def _delete(self, obj: AnyKind, propagation: Propagation) -> None:
         try:
             await self.informers.delete(obj, propagation=propagation)
         except NotFound:
             return
 
-    async def _replace_references(self, obj: Object, references: list[Reference]) -> None:
+    async def _replace_references(self, obj: AnyKind, references: list[OwnerReference]) -> None:
         await self._patch_metadata(obj, {"ownerReferences": references or None})
 
-    async def _remove_finalizer(self, obj: Object, finalizer: str) -> None:
+    async def _remove_finalizer(self, obj: AnyKind, finalizer: str) -> None:
         rest = [one for one in obj["metadata"]["finalizers"] if one != finalizer]
         await self._patch_metadata(obj, {"finalizers": rest or None})
 
-    async def _patch_metadata(self, obj: Object, metadata: dict[str, Any]) -> None:
+    async def _patch_metadata(self, obj: AnyKind, metadata: dict[str, Any]) -> None:
         # The resourceVersion makes it a compare-and-set: lists cannot be merge-patched in part.
         version = obj["metadata"]["resourceVersion"]
         try:
@@ -170,12 +168,12 @@ class GarbageCollector(Controller):
             return
 
 
-def index_by_owner(informer: Informer) -> None:
+def index_by_owner(informer: Informer[Any]) -> None:
     """Index "owner": the uid of every owner, controlling or not."""
     informer.add_index("owner", lambda obj: (str(r["uid"]) for r in _references(obj)))
 
 
-def finalizer_of(obj: Object) -> str:
+def finalizer_of(obj: AnyKind) -> str:
     """The garbage collector's finalizer that holds an object being deleted, or ""."""
     if not meta.is_terminating(obj):
         return ""
@@ -183,15 +181,15 @@ def finalizer_of(obj: Object) -> str:
     return next((one for one in (FOREGROUND, ORPHAN) if one in held), "")
 
 
-def _references(obj: Object) -> list[Reference]:
+def _references(obj: AnyKind) -> list[OwnerReference]:
     return obj.get("metadata", {}).get("ownerReferences") or []
 
 
-def _queue_key(obj: Object) -> str:
+def _queue_key(obj: AnyKind) -> str:
     return f"{obj['kind']} {meta.key(obj)}"
 
 
-def _blocks(dependent: Object, owner: Object) -> bool:
+def _blocks(dependent: AnyKind, owner: AnyKind) -> bool:
     return any(
         reference.get("blockOwnerDeletion") and reference["uid"] == meta.uid(owner)
         for reference in _references(dependent)

@@ -14,10 +14,11 @@ from netlab.client.informer import Informers
 from netlab.errors import AlreadyExists, NotFound
 from netlab.objects import meta, names
 from netlab.objects.kinds.workloads import CONTROLLER_REVISION
-from netlab.objects.meta import Object
 from netlab.objects.schema import strip_nulls
+from netlab.objects.types import ControllerRevision, DaemonSet, Pod, PodTemplateSpec, StatefulSet
 
 KIND = CONTROLLER_REVISION.kind
+Keeper = StatefulSet | DaemonSet
 LABEL = "controller-revision-hash"
 """On pods: which revision's template they were made from. DaemonSets' revisions have it too."""
 
@@ -27,33 +28,33 @@ HASH_LABEL = "controller.kubernetes.io/hash"
 _OWNER_NAME_MAX = 223
 
 
-def of(pod: Object) -> str:
+def of(pod: Pod) -> str:
     """What the pod's label says, "" for a pod without."""
     return meta.labels(pod).get(LABEL, "")
 
 
-def number(revision: Object) -> int:
+def number(revision: ControllerRevision) -> int:
     """`revision`, 0 when unset."""
-    return int(revision.get("revision") or 0)
+    return revision.get("revision") or 0
 
 
-def by_number(revisions: Iterable[Object]) -> list[Object]:
+def by_number(revisions: Iterable[ControllerRevision]) -> list[ControllerRevision]:
     """The oldest first."""
 
-    def place(one: Object) -> tuple[int, str, str]:
+    def place(one: ControllerRevision) -> tuple[int, str, str]:
         return number(one), one["metadata"].get("creationTimestamp") or "", meta.name(one)
 
     return sorted(revisions, key=place)
 
 
-def data_of(owner: Object) -> dict[str, Any]:
+def data_of(owner: Keeper) -> dict[str, Any]:
     """The strategic merge patch that gives an owner the template that this one has.
 
     It is what Go makes of it, null and order of keys included: kubectl compares the two as text.
     (Go would also leave out zeros and write quantities in one way. Where a template has such,
     kubectl does not notice that a rollback changes nothing.)
     """
-    template = meta.spec(owner)["template"]
+    template = owner["spec"]["template"]
     metadata = {"creationTimestamp": None, **(template.get("metadata") or {})}
     return {"spec": {"template": _sorted({**template, "metadata": metadata, "$patch": "replace"})}}
 
@@ -64,22 +65,20 @@ def _sorted(value: Any) -> Any:
     return [_sorted(item) for item in value] if isinstance(value, list) else value
 
 
-def template_of(revision: Object) -> dict[str, Any]:
+def template_of(revision: ControllerRevision) -> PodTemplateSpec:
     """The template that a revision keeps, as a copy; {} if somebody made one without."""
-    template: dict[str, Any] = strip_nulls(
-        (revision["data"].get("spec") or {}).get("template") or {}
-    )
-    template.pop("$patch", None)
+    kept = (revision["data"].get("spec") or {}).get("template") or {}
+    template: PodTemplateSpec = strip_nulls({k: v for k, v in kept.items() if k != "$patch"})
     return template
 
 
-def new_revision(owner: Object, revision: int, label: str) -> Object:
+def new_revision(owner: Keeper, revision: int, label: str) -> ControllerRevision:
     """The owner's present template as its revision of that number, `label` telling its hash."""
-    template = meta.spec(owner)["template"]
+    template = owner["spec"]["template"]
     digest = names.template_hash(template, _collisions(owner))
     return {
         "apiVersion": "apps/v1",
-        "kind": KIND,
+        "kind": "ControllerRevision",
         "metadata": {
             "name": f"{meta.name(owner)[:_OWNER_NAME_MAX]}-{digest}",
             "namespace": meta.namespace(owner),
@@ -92,13 +91,16 @@ def new_revision(owner: Object, revision: int, label: str) -> Object:
     }
 
 
-def _collisions(owner: Object) -> int:
-    return int(meta.status(owner).get("collisionCount") or 0)
+def _collisions(owner: Keeper) -> int:
+    return owner.get("status", {}).get("collisionCount") or 0
 
 
 async def present(
-    informers: Informers, owner: Object, revisions: Sequence[Object], label: str
-) -> Object | None:
+    informers: Informers,
+    owner: Keeper,
+    revisions: Sequence[ControllerRevision],
+    label: str,
+) -> ControllerRevision | None:
     """The revision of the owner's present template: found, numbered anew, or created.
 
     None when another object has its name. The owner's collisionCount was raised then, and that
@@ -115,29 +117,33 @@ async def present(
     return await informers.patch(equal[-1], {"revision": following})
 
 
-async def _create(informers: Informers, owner: Object, wanted: Object) -> Object | None:
+async def _create(
+    informers: Informers, owner: Keeper, wanted: ControllerRevision
+) -> ControllerRevision | None:
     try:
         return await informers.create(wanted)
     except AlreadyExists:
-        taken = await informers.api.get(KIND, meta.namespace(wanted), meta.name(wanted))
+        taken: ControllerRevision = await informers.api.get(
+            KIND, meta.namespace(wanted), meta.name(wanted)
+        )
     if taken["data"] == wanted["data"] and _may_be_of(taken, owner):
         return taken
     await informers.patch_status(owner, {"collisionCount": _collisions(owner) + 1})
     return None
 
 
-def _may_be_of(revision: Object, owner: Object) -> bool:
+def _may_be_of(revision: ControllerRevision, owner: Keeper) -> bool:
     """Whether it is nobody's, the owner's, or was its namesake's, with whom it will go."""
     controller = meta.controller_of(revision)
-    return controller is None or bool(controller["kind"] == owner["kind"])
+    return controller is None or controller["kind"] == owner["kind"]
 
 
-def limit(owner: Object) -> int:
+def limit(owner: Keeper) -> int:
     """How many revisions to keep that are out of use."""
-    return int(meta.spec(owner).get("revisionHistoryLimit", 10))
+    return owner["spec"].get("revisionHistoryLimit", 10)
 
 
-async def forget(informers: Informers, revisions: Iterable[Object]) -> None:
+async def forget(informers: Informers, revisions: Iterable[ControllerRevision]) -> None:
     """Delete revisions; any may be gone already."""
     for revision in revisions:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.controllers.controller import Controller, WatchedKind
 from netlab.controllers.endpoints_of import families
 from netlab.controllers.endpointslice import SERVICE_NAME
 from netlab.objects import bootstrap, meta
-from netlab.objects.meta import Object
+from netlab.objects.ranges import Family
+from netlab.objects.types import AnyKind, Endpoints, EndpointSlice, Node, ObjectMeta, Service
 
 KEY = "default/kubernetes"
 PORT = 6443
@@ -37,41 +38,45 @@ class KubernetesService(Controller):
         family = families(service)[0]
         addresses = self._addresses(family)
         if addresses:
-            await self._write(_endpoints(addresses), "subsets")
-            await self._write(_slice(addresses, family), "endpoints")
+            wanted, present = _endpoints(addresses), self.informers["Endpoints"].get(KEY)
+            await self._write(wanted, present, {"subsets": wanted["subsets"]})
+            listed, known = _slice(addresses, family), self.informers["EndpointSlice"].get(KEY)
+            await self._write(listed, known, {"endpoints": listed["endpoints"]})
         return None
 
-    async def _restored(self) -> Object | None:
+    async def _restored(self) -> Service | None:
         """The Service as it was in the beginning; its address is the first of the ServiceCIDR."""
         ranges = self.informers["ServiceCIDR"].get("kubernetes")
         if ranges is None:
             return None
         return await self.informers.create(bootstrap.kubernetes_service(ranges["spec"]["cidrs"]))
 
-    def _addresses(self, family: str) -> list[str]:
+    def _addresses(self, family: Family) -> list[str]:
         """Of the control plane's nodes; of the first node when none has that role."""
         nodes = sorted(self.informers["Node"].items(), key=meta.name)
         chosen = [node for node in nodes if CONTROL_PLANE_LABEL in meta.labels(node)] or nodes[:1]
         return [address for node in chosen for address in _internal(node, family)]
 
-    async def _write(self, wanted: Object, field: str) -> None:
-        present = self.informers[wanted["kind"]].get(KEY)
+    async def _write(
+        self, wanted: AnyKind, present: AnyKind | None, content: Mapping[str, object]
+    ) -> None:
+        """Create what is missing; else see that it has this content."""
         if present is None:
             await self.informers.create(wanted)
-        elif present.get(field) != wanted[field]:
-            await self.informers.patch(present, {field: wanted[field]})
+        elif any(present.get(field) != value for field, value in content.items()):
+            await self.informers.patch(present, content)
 
 
-def _if_named(old: Object | None, new: Object | None) -> Iterable[str]:
+def _if_named(old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
     return (KEY,) if meta.key(new or old or {}) == KEY else ()
 
 
-def _if_addressed(old: Object | None, new: Object | None) -> Iterable[str]:
+def _if_addressed(old: Node | None, new: Node | None) -> Iterable[str]:
     before, after = (meta.status(obj).get("addresses") if obj else None for obj in (old, new))
     return (KEY,) if before != after else ()
 
 
-def _internal(node: Object, family: str) -> list[str]:
+def _internal(node: Node, family: Family) -> list[str]:
     return [
         entry["address"]
         for entry in meta.status(node).get("addresses") or []
@@ -79,11 +84,11 @@ def _internal(node: Object, family: str) -> list[str]:
     ][:1]
 
 
-def _metadata(labels: dict[str, str]) -> dict[str, object]:
+def _metadata(labels: dict[str, str]) -> ObjectMeta:
     return {"name": "kubernetes", "namespace": "default", "labels": labels}
 
 
-def _endpoints(addresses: list[str]) -> Object:
+def _endpoints(addresses: list[str]) -> Endpoints:
     return {
         "apiVersion": "v1",
         "kind": "Endpoints",
@@ -98,7 +103,7 @@ def _endpoints(addresses: list[str]) -> Object:
     }
 
 
-def _slice(addresses: list[str], family: str) -> Object:
+def _slice(addresses: list[str], family: Family) -> EndpointSlice:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",

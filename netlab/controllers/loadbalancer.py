@@ -14,8 +14,8 @@ from netlab.controllers.endpoints_of import families
 from netlab.objects import meta
 from netlab.objects.fields import parse_address
 from netlab.objects.loadbalancing import ingress_ips, is_balanced, requested_ips
-from netlab.objects.meta import Object
-from netlab.objects.ranges import family
+from netlab.objects.ranges import Family, family
+from netlab.objects.types import Service
 
 _INDEX = "load balancer address"
 
@@ -43,7 +43,7 @@ class LoadBalancers(Controller):
         """Services that are balanced, or were; without a pool, none."""
         return (WatchedKind("Service", self._keys),) if self.context.load_balancer_pools else ()
 
-    def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _keys(self, old: Service | None, new: Service | None) -> Iterable[str]:
         versions = [obj for obj in (old, new) if obj is not None]
         if any(is_balanced(obj) or ingress_ips(obj) for obj in versions):
             yield meta.key(versions[0])
@@ -70,9 +70,9 @@ class LoadBalancers(Controller):
             await self._balance(service)
         return None
 
-    async def _balance(self, service: Object) -> None:
+    async def _balance(self, service: Service) -> None:
         wanted = self._wanted(service)
-        kept: dict[str, str] = {
+        kept: dict[Family, str] = {
             family(ip): ip for ip in ingress_ips(service) if self._may_keep(service, ip)
         }
         try:
@@ -86,7 +86,7 @@ class LoadBalancers(Controller):
         if await self._write(service, chosen):
             self.recorder.normal(service, "IPAllocated", f"Assigned IP {_listed(chosen)}")
 
-    def _wanted(self, service: Object) -> list[str]:
+    def _wanted(self, service: Service) -> list[Family]:
         """The families to give an address of; what is only preferred must be in some pool."""
         every = families(service)
         if meta.spec(service).get("ipFamilyPolicy") != "PreferDualStack":
@@ -94,12 +94,12 @@ class LoadBalancers(Controller):
         pooled = {pool.family for pool in self.context.load_balancer_pools}
         return [one for one in every if one in pooled] or every
 
-    def _may_keep(self, service: Object, ip: str) -> bool:
+    def _may_keep(self, service: Service, ip: str) -> bool:
         asked = [one for one in requested_ips(service) if family(one) == family(ip)]
         first = self._holders(ip)[0]
         return self._is_in_pool(ip) and (not asked or ip in asked) and first is service
 
-    def _choose(self, service: Object, wanted: str) -> str:
+    def _choose(self, service: Service, wanted: Family) -> str:
         """A free address of a family: the one asked for, or the lowest of the pools."""
         asked = requested_ips(service)
         if not asked:
@@ -112,7 +112,7 @@ class LoadBalancers(Controller):
         mine = next((one for one in asked if family(one) == wanted), None)
         return self._lowest_free(wanted) if mine is None else self._checked(service, mine)
 
-    def _checked(self, service: Object, asked: str) -> str:
+    def _checked(self, service: Service, asked: str) -> str:
         ip = str(ipaddress.ip_address(asked))
         if not self._is_in_pool(ip):
             raise _NotAllocated(f"{_listed([ip])} is not allowed in config")
@@ -122,7 +122,7 @@ class LoadBalancers(Controller):
             raise _NotAllocated(f"{sharing}, address also in use by {','.join(others)}")
         return ip
 
-    def _lowest_free(self, wanted: str) -> str:
+    def _lowest_free(self, wanted: Family) -> str:
         for pool in self.context.load_balancer_pools:
             if pool.family == wanted:
                 free = (ip for ip in pool if not self._services.count(_INDEX, ip))
@@ -130,7 +130,7 @@ class LoadBalancers(Controller):
                     return ip
         raise _NotAllocated("no available IPs")
 
-    def _holders(self, ip: str) -> list[Object]:
+    def _holders(self, ip: str) -> list[Service]:
         return sorted(self._services.by_index(_INDEX, ip), key=_age)
 
     def _is_in_pool(self, ip: str) -> bool:
@@ -138,7 +138,7 @@ class LoadBalancers(Controller):
         pools = self.context.load_balancer_pools
         return address is not None and any(address in pool for pool in pools)
 
-    async def _write(self, service: Object, ips: Sequence[str]) -> bool:
+    async def _write(self, service: Service, ips: Sequence[str]) -> bool:
         """Have the status name these addresses; False if it does already."""
         if list(ingress_ips(service)) == list(ips):
             return False
@@ -147,7 +147,7 @@ class LoadBalancers(Controller):
         return True
 
 
-def _age(service: Object) -> tuple[str, str]:
+def _age(service: Service) -> tuple[str, str]:
     return service["metadata"].get("creationTimestamp") or "", meta.key(service)
 
 

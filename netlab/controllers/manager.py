@@ -27,8 +27,8 @@ from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
 from netlab.errors import Conflict, NetlabError, NotSaved
-from netlab.objects.meta import Object
 from netlab.objects.pools import AddressRange
+from netlab.objects.types import AnyKind
 from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
@@ -142,8 +142,8 @@ async def start_controllers(
 
 def _listener(
     controller: Controller, watch: WatchedKind
-) -> Callable[[Object | None, Object | None], None]:
-    def listen(old: Object | None, new: Object | None) -> None:
+) -> Callable[[AnyKind | None, AnyKind | None], None]:
+    def listen(old: AnyKind | None, new: AnyKind | None) -> None:
         for key in watch.keys(old, new):
             controller.queue.add_after(key, watch.delay)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from netlab.controllers import endpoints_of, slicing
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
-from netlab.controllers.endpoints_of import Endpoint, PortSet
+from netlab.controllers.endpoints_of import PortSet
 from netlab.controllers.endpointslice import (
     MANAGED_BY,
     SERVICE_NAME,
@@ -16,12 +15,13 @@ from netlab.controllers.endpointslice import (
     write_changes,
 )
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.ranges import Family, family
+from netlab.objects.types import Endpoint, EndpointAddress, Endpoints, EndpointSlice, ObjectMeta
 
 CONTROLLER = "endpointslicemirroring-controller.k8s.io"
 SKIP = "endpointslice.kubernetes.io/skip-mirror"
 
-Groups = dict[str, dict[PortSet, list[Endpoint]]]
+Groups = dict[Family, dict[PortSet, list[Endpoint]]]
 """By address type, then by ports."""
 
 
@@ -42,7 +42,7 @@ class Mirroring(Controller):
             WatchedKind("EndpointSlice", self._slice_keys),
         )
 
-    def _slice_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _slice_keys(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterable[str]:
         mirrored = [obj for obj in (old, new) if obj is not None and _is_ours(obj)]
         return {key for obj in mirrored for key in service_key(obj)}
 
@@ -55,13 +55,15 @@ class Mirroring(Controller):
         groups = grouped(endpoints) if endpoints is not None else {}
         stale = [one for one in existing if one["addressType"] not in groups]
         await write_changes(self.informers, slicing.Changes(delete=stale))
-        for family, by_ports in groups.items():
-            mine = [one for one in existing if one["addressType"] == family]
-            template = _template(endpoints or {})
-            await write_changes(self.informers, slicing.plan(family, by_ports, mine, template))
+        if endpoints is None:
+            return None
+        for of, by_ports in groups.items():
+            mine = [one for one in existing if one["addressType"] == of]
+            changes = slicing.plan(of, by_ports, mine, _metadata(endpoints))
+            await write_changes(self.informers, changes)
         return None
 
-    def _mirrored(self, key: str) -> Object | None:
+    def _mirrored(self, key: str) -> Endpoints | None:
         """The Endpoints to mirror, if the Service is one of those that have none of their own."""
         service = self.informers["Service"].get(key)
         endpoints = self.informers["Endpoints"].get(key)
@@ -72,42 +74,40 @@ class Mirroring(Controller):
         return None if self.informers["Endpoints"].is_going(endpoints) else endpoints
 
 
-def _is_ours(slice_: Object) -> bool:
+def _is_ours(slice_: EndpointSlice) -> bool:
     return meta.labels(slice_).get(MANAGED_BY) == CONTROLLER
 
 
-def grouped(endpoints: Object) -> Groups:
+def grouped(endpoints: Endpoints) -> Groups:
     """The endpoints of an Endpoints object as slices hold them."""
     groups: Groups = {}
     for subset in endpoints.get("subsets") or []:
         ports = endpoints_of.port_set(subset.get("ports") or [])
-        for field, ready in (("addresses", True), ("notReadyAddresses", False)):
-            for address in subset.get(field) or []:
-                family = "IPv6" if ":" in address["ip"] else "IPv4"
-                entries = groups.setdefault(family, {}).setdefault(ports, [])
-                entries.append(_entry(address, ready))
+        ready = [(address, True) for address in subset.get("addresses") or []]
+        unready = [(address, False) for address in subset.get("notReadyAddresses") or []]
+        for address, is_ready in (*ready, *unready):
+            entries = groups.setdefault(family(address["ip"]), {}).setdefault(ports, [])
+            entries.append(_entry(address, is_ready))
     return groups
 
 
-def _entry(address: Mapping[str, Any], ready: bool) -> Endpoint:
-    optional = {field: address.get(field) for field in ("hostname", "nodeName", "targetRef")}
-    return {
-        "addresses": [address["ip"]],
-        "conditions": {"ready": ready},
-        **{field: value for field, value in optional.items() if value},
-    }
+def _entry(address: EndpointAddress, ready: bool) -> Endpoint:
+    entry: Endpoint = {"addresses": [address["ip"]], "conditions": {"ready": ready}}
+    if hostname := address.get("hostname"):
+        entry["hostname"] = hostname
+    if node := address.get("nodeName"):
+        entry["nodeName"] = node
+    if reference := address.get("targetRef"):
+        entry["targetRef"] = reference
+    return entry
 
 
-def _template(endpoints: Object) -> Object:
+def _metadata(endpoints: Endpoints) -> ObjectMeta:
     name = meta.name(endpoints)
     labels = {**meta.labels(endpoints), SERVICE_NAME: name, MANAGED_BY: CONTROLLER}
     return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "generateName": f"{name}-",
-            "namespace": meta.namespace(endpoints),
-            "labels": labels,
-            "ownerReferences": [meta.owner_reference(endpoints)],
-        },
+        "generateName": f"{name}-",
+        "namespace": meta.namespace(endpoints),
+        "labels": labels,
+        "ownerReferences": [meta.owner_reference(endpoints)],
     }

@@ -15,7 +15,7 @@ from netlab.controllers.controller import (
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
-from netlab.objects.meta import Object
+from netlab.objects.types import AnyKind, Namespace, ServiceAccount
 
 CONTENT = tuple(kind.kind for kind in KINDS if kind.namespaced)
 """The kinds a namespace may contain."""
@@ -38,7 +38,7 @@ class Namespaces(Controller):
             *(WatchedKind(kind, self._keys) for kind in CONTENT),
         )
 
-    def _keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _keys(self, old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
         name = meta.namespace(new or old or {})
         namespace = self.informers["Namespace"].get(name)
         return (name,) if namespace is not None and meta.is_terminating(namespace) else ()
@@ -55,23 +55,23 @@ class Namespaces(Controller):
             await self._finalize(namespace)
         return None
 
-    async def _empty(self, content: Iterable[Object]) -> None:
-        doomed = [obj for obj in content if not self.informers[obj["kind"]].is_going(obj)]
+    async def _empty(self, content: Iterable[AnyKind]) -> None:
+        doomed = [obj for obj in content if not self.informers.is_going(obj)]
         results = await asyncio.gather(*map(self._delete, doomed), return_exceptions=True)
         for result in results:
             if isinstance(result, ApiError):
                 raise result
 
-    async def _delete(self, obj: Object) -> None:
+    async def _delete(self, obj: AnyKind) -> None:
         try:
             await self.informers.delete(obj)
         except NotFound:
             return
 
-    async def _finalize(self, namespace: Object) -> None:
-        spec = {**meta.spec(namespace), "finalizers": []}
+    async def _finalize(self, namespace: Namespace) -> None:
+        final: Namespace = {**namespace, "spec": {**meta.spec(namespace), "finalizers": []}}
         try:
-            await self.informers.update({**namespace, "spec": spec}, subresource="finalize")
+            await self.informers.update(final, subresource="finalize")
         except NotFound:
             return
 
@@ -88,7 +88,9 @@ class ServiceAccounts(Controller):
             WatchedKind("ServiceAccount", self._account_keys),
         )
 
-    def _account_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _account_keys(
+        self, old: ServiceAccount | None, new: ServiceAccount | None
+    ) -> Iterable[str]:
         return (meta.namespace(old),) if old is not None and new is None else ()
 
     async def reconcile(self, key: str) -> float | None:
@@ -97,7 +99,7 @@ class ServiceAccounts(Controller):
         if namespace is None or meta.is_terminating(namespace):
             return None
         if self.informers["ServiceAccount"].get(f"{key}/default") is None:
-            account = {
+            account: ServiceAccount = {
                 "apiVersion": "v1",
                 "kind": "ServiceAccount",
                 "metadata": {"name": "default", "namespace": key},

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import inf
-from typing import Any
 
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
@@ -12,7 +11,7 @@ from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Node, Pod, PodCondition, Taint
 
 
 class Nodes(Controller):
@@ -30,12 +29,12 @@ class Nodes(Controller):
         """Nodes, and pods bound to a node that is not there, not ready or evicts."""
         return (WatchedKind("Node", own_key), WatchedKind("Pod", self._pod_keys))
 
-    def _pod_keys(self, _old: Object | None, new: Object | None) -> Iterable[str]:
-        name = meta.spec(new).get("nodeName") if new is not None else None
-        if not name:
+    def _pod_keys(self, _old: Pod | None, new: Pod | None) -> Iterable[str]:
+        name = new["spec"].get("nodeName") if new is not None else None
+        if new is None or not name:
             return ()
         node = self.informers["Node"].get(name)
-        stays = node is not None and meta.is_ready(node) and seconds_borne(new or {}, node) is None
+        stays = node is not None and meta.is_ready(node) and seconds_borne(new, node) is None
         return () if stays else (name,)
 
     async def reconcile(self, key: str) -> float | None:
@@ -55,7 +54,7 @@ class Nodes(Controller):
                 await self._mark_unready(pod)
         return await self._evict(node, pods)
 
-    async def _evict(self, node: Object, pods: Iterable[Object]) -> float | None:
+    async def _evict(self, node: Node, pods: Iterable[Pod]) -> float | None:
         """Delete pods that do not bear a NoExecute taint (any longer); seconds until the next."""
         now, before = self.context.clock(), self._due.pop(meta.name(node), {})
         due = {
@@ -81,35 +80,38 @@ class Nodes(Controller):
             return False
         return True
 
-    async def _remove(self, pod: Object, grace_period: int | None = None) -> None:
+    async def _remove(self, pod: Pod, grace_period: int | None = None) -> None:
         try:
             await self.informers.delete(pod, grace_period=grace_period)
         except NotFound:
             return
 
-    async def _mark_unready(self, pod: Object) -> None:
+    async def _mark_unready(self, pod: Pod) -> None:
         if not meta.is_ready(pod):
             return
         now = self.context.now()
-        unready = {"status": "False", "reason": "NodeNotReady", "lastTransitionTime": now}
+        unready: PodCondition = {
+            "type": "Ready",
+            "status": "False",
+            "reason": "NodeNotReady",
+            "lastTransitionTime": now,
+        }
         before = meta.status(pod).get("conditions") or []
         try:
-            await self.informers.patch_status(
-                pod, {"conditions": conditions_with(before, "Ready", unready)}
-            )
+            await self.informers.patch_status(pod, {"conditions": conditions_with(before, unready)})
         except NotFound:
             return
         self.recorder.warning(pod, "NodeNotReady", "Node is not ready")
 
 
-def _has_failed(node: Object) -> bool:
+def _has_failed(node: Node) -> bool:
     """It reported once, and is not ready. One that never did may just be starting."""
     return meta.condition(node, "Ready") is not None and not meta.is_ready(node)
 
 
-def wanted_taints(node: Object) -> list[dict[str, Any]]:
+def wanted_taints(node: Node) -> list[Taint]:
     """The node's taints with those for not-ready and unschedulable as its state demands."""
-    present: list[dict[str, Any]] = meta.spec(node).get("taints") or []
+    present = meta.spec(node).get("taints") or []
     wanted = {
         NOT_READY: _has_failed(node),
         UNSCHEDULABLE: bool(meta.spec(node).get("unschedulable")),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
-from netlab.client.informer import Informers
+from netlab.client.informer import Informer, Informers
 from netlab.controllers.controller import (
     WatchedKind,
     index_by_controller,
@@ -14,17 +15,17 @@ from netlab.controllers.controller import (
 )
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
-from netlab.objects.meta import Object
-from netlab.objects.types import OwnerReference
+from netlab.objects.types import AnyKind, OwnerReference, Workload
+
+T = TypeVar("T", bound=AnyKind)
 
 
-async def claim(informers: Informers, owner: Object, kind: str) -> list[Object]:
-    """The objects of that kind the owner controls, after adoption and release; sorted by name.
+async def claim(informers: Informers, owner: Workload, informer: Informer[T]) -> list[T]:
+    """The informer's objects the owner controls, after adoption and release; sorted by name.
 
     The owner's controller watches them through `claims`.
     """
-    informer = informers[kind]
-    selector = selectors.from_label_selector(meta.spec(owner).get("selector"))
+    selector = selectors.from_label_selector(owner["spec"]["selector"])
     if meta.is_terminating(owner):
         return sorted(informer.by_index("controller", meta.uid(owner)), key=meta.name)
     mine = []
@@ -39,7 +40,7 @@ async def claim(informers: Informers, owner: Object, kind: str) -> list[Object]:
     return sorted(mine, key=meta.name)
 
 
-async def _adopt(informers: Informers, owner: Object, obj: Object) -> list[Object]:
+async def _adopt(informers: Informers, owner: Workload, obj: T) -> list[T]:
     """Make the owner the controller of an orphan; [] if it was gone or taken meanwhile."""
     references = obj["metadata"].get("ownerReferences") or []
     patch = _references(obj, [*references, meta.owner_reference(owner)])
@@ -49,7 +50,7 @@ async def _adopt(informers: Informers, owner: Object, obj: Object) -> list[Objec
         return []
 
 
-async def _release(informers: Informers, owner: Object, obj: Object) -> None:
+async def _release(informers: Informers, owner: Workload, obj: AnyKind) -> None:
     """Cease to be the controller of an object."""
     references = obj["metadata"].get("ownerReferences") or []
     rest = [reference for reference in references if reference["uid"] != meta.uid(owner)]
@@ -57,7 +58,7 @@ async def _release(informers: Informers, owner: Object, obj: Object) -> None:
         await informers.patch(obj, _references(obj, rest))
 
 
-def _references(obj: Object, references: Sequence[OwnerReference]) -> dict[str, object]:
+def _references(obj: AnyKind, references: Sequence[OwnerReference]) -> dict[str, object]:
     # The resourceVersion makes it a compare-and-set: a list cannot be merge-patched in part.
     version = obj["metadata"]["resourceVersion"]
     return {"metadata": {"ownerReferences": references or None, "resourceVersion": version}}
@@ -72,7 +73,7 @@ def claims(informers: Informers, owner_kind: str, kind: str) -> WatchedKind:
     index_by_namespace(informers[owner_kind])
     owned = owner_keys(owner_kind)
 
-    def keys(old: Object | None, new: Object | None) -> Iterable[str]:
+    def keys(old: AnyKind | None, new: AnyKind | None) -> Iterable[str]:
         found = set(owned(old, new))
         if new is not None and meta.controller_of(new) is None:
             found.update(_selecting(informers, owner_kind, new))
@@ -81,7 +82,7 @@ def claims(informers: Informers, owner_kind: str, kind: str) -> WatchedKind:
     return WatchedKind(kind, keys)
 
 
-def _selecting(informers: Informers, owner_kind: str, orphan: Object) -> list[str]:
+def _selecting(informers: Informers, owner_kind: str, orphan: AnyKind) -> list[str]:
     """The keys of those owners whose selector matches an object without controller."""
     return [
         meta.key(owner)

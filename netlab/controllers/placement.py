@@ -7,28 +7,26 @@ in its words.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from netlab.objects import meta, selectors
-from netlab.objects.meta import Object
+from netlab.objects.types import Node, NodeAffinity, NodeSelectorTerm, Pod, Taint, Toleration
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 REFUSING = ("NoSchedule", "NoExecute")
 
-Taint = Mapping[str, str]
 
-
-def taints(node: Object) -> list[Taint]:
+def taints(node: Node) -> list[Taint]:
     """The node's taints, with the one its not being Ready amounts to, should that be missing."""
-    given: list[Taint] = list(meta.spec(node).get("taints") or [])
+    given = list(meta.spec(node).get("taints") or [])
     if not meta.is_ready(node) and not any(taint["key"] == NOT_READY for taint in given):
         given.append({"key": NOT_READY, "effect": "NoSchedule"})
     return given
 
 
-def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
+def tolerates(toleration: Toleration, taint: Taint) -> bool:
     """Whether this toleration covers this taint."""
     if toleration.get("effect") and toleration["effect"] != taint.get("effect"):
         return False
@@ -40,7 +38,7 @@ def tolerates(toleration: Mapping[str, Any], taint: Taint) -> bool:
     return bool(toleration.get("key")) and same_value
 
 
-def untolerated(pod: Object, node: Object, effects: tuple[str, ...]) -> list[Taint]:
+def untolerated(pod: Pod, node: Node, effects: tuple[str, ...]) -> list[Taint]:
     """The node's taints of these effects that the pod does not bear."""
     tolerations = meta.spec(pod).get("tolerations") or []
     return [
@@ -50,7 +48,7 @@ def untolerated(pod: Object, node: Object, effects: tuple[str, ...]) -> list[Tai
     ]
 
 
-def refusal(pod: Object, node: Object, used_ports: Iterable[tuple[str, int]] = ()) -> str | None:
+def refusal(pod: Pod, node: Node, used_ports: Iterable[tuple[str, int]] = ()) -> str | None:
     """Why the pod cannot go to the node, or None if it can.
 
     `used_ports`: (protocol, port) of the hostPorts taken on the node.
@@ -67,12 +65,12 @@ def refusal(pod: Object, node: Object, used_ports: Iterable[tuple[str, int]] = (
     return None
 
 
-def _bears_unschedulable(pod: Object) -> bool:
-    taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
+def _bears_unschedulable(pod: Pod) -> bool:
+    taint: Taint = {"key": UNSCHEDULABLE, "effect": "NoSchedule"}
     return any(tolerates(t, taint) for t in meta.spec(pod).get("tolerations") or [])
 
 
-def differs(old: Object, new: Object) -> bool:
+def differs(old: Node, new: Node) -> bool:
     """Whether a node changed in anything that is looked at here."""
     if meta.is_ready(old) != meta.is_ready(new) or meta.labels(old) != meta.labels(new):
         return True
@@ -80,12 +78,12 @@ def differs(old: Object, new: Object) -> bool:
     return any(meta.spec(old).get(field) != meta.spec(new).get(field) for field in fields)
 
 
-def evicts(pod: Object, node: Object) -> bool:
+def evicts(pod: Pod, node: Node) -> bool:
     """Whether the node no longer is one for this pod, though it may run there already."""
     return not matches_affinity(pod, node) or bool(untolerated(pod, node, ("NoExecute",)))
 
 
-def seconds_borne(pod: Object, node: Object) -> float | None:
+def seconds_borne(pod: Pod, node: Node) -> float | None:
     """How long the pod stays in spite of the node's NoExecute taints; None means for ever."""
     limits: list[float] = []
     for taint in taints(node):
@@ -98,7 +96,7 @@ def seconds_borne(pod: Object, node: Object) -> float | None:
     return max(0, min(limits)) if limits else None
 
 
-def matches_affinity(pod: Object, node: Object) -> bool:
+def matches_affinity(pod: Pod, node: Node) -> bool:
     """nodeSelector and the required nodeAffinity both hold."""
     wanted = meta.spec(pod).get("nodeSelector") or {}
     if not wanted.items() <= meta.labels(node).items():
@@ -109,11 +107,11 @@ def matches_affinity(pod: Object, node: Object) -> bool:
     return any(_term_matches(term, node) for term in required.get("nodeSelectorTerms") or [])
 
 
-def _node_affinity(pod: Object) -> dict[str, Any]:
+def _node_affinity(pod: Pod) -> NodeAffinity:
     return (meta.spec(pod).get("affinity") or {}).get("nodeAffinity") or {}
 
 
-def _term_matches(term: Mapping[str, Any], node: Object) -> bool:
+def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
     """A term's expressions and fields together; an empty term matches nothing."""
     expressions, fields = term.get("matchExpressions"), term.get("matchFields")
     if not expressions and not fields:
@@ -125,7 +123,7 @@ def _term_matches(term: Mapping[str, Any], node: Object) -> bool:
     )
 
 
-def host_ports(pod: Object) -> list[tuple[str, int]]:
+def host_ports(pod: Pod) -> list[tuple[str, int]]:
     """(protocol, port) of every hostPort the pod asks for."""
     return [
         (port.get("protocol") or "TCP", int(port["hostPort"]))
@@ -136,7 +134,7 @@ def host_ports(pod: Object) -> list[tuple[str, int]]:
 
 
 def rank(
-    pod: Object, node: Object, of_owner: int, of_all: int, by_affinity: tuple[int, int] = (0, 0)
+    pod: Pod, node: Node, of_owner: int, of_all: int, by_affinity: tuple[int, int] = (0, 0)
 ) -> tuple[object, ...]:
     """Sorts fitting nodes, the best first; the name decides between equals.
 
@@ -146,7 +144,7 @@ def rank(
     return disliked, -_preference(pod, node), *by_affinity, of_owner, of_all, meta.name(node)
 
 
-def _preference(pod: Object, node: Object) -> int:
+def _preference(pod: Pod, node: Node) -> int:
     """The summed weights of the preferred nodeAffinity terms that hold."""
     preferred = _node_affinity(pod).get("preferredDuringSchedulingIgnoredDuringExecution") or []
     return sum(
@@ -167,16 +165,16 @@ def explain(total: int, refusals: Counter[str]) -> str:
 class Affinity(Protocol):
     """What other pods have to say about where a pod may go (see `interpod_affinity`)."""
 
-    def refusal(self, node: Object) -> str | None:
+    def refusal(self, node: Node) -> str | None:
         """Why the pod cannot go to the node, or None."""
 
-    def rank(self, node: Object) -> tuple[int, int]:
+    def rank(self, node: Node) -> tuple[int, int]:
         """Sorts nodes, the best first."""
 
 
 def place(
-    pod: Object,
-    nodes: Iterable[Object],
+    pod: Pod,
+    nodes: Iterable[Node],
     load: Callable[[str], tuple[int, int, list[tuple[str, int]]]],
     affinity: Affinity | None = None,
 ) -> tuple[str | None, str]:

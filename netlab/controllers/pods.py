@@ -4,43 +4,42 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
 
 from netlab.client.informer import Informer
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.times import seconds
+from netlab.objects.types import ObjectMeta, Pod, PodTemplateSpec, Workload
 
 FINISHED = ("Succeeded", "Failed")
 
 
-def is_finished(pod: Object) -> bool:
+def is_finished(pod: Pod) -> bool:
     """Its containers ended and will not be started again."""
     return meta.status(pod).get("phase") in FINISHED
 
 
-def active(informer: Informer, pods: Iterable[Object]) -> list[Object]:
+def active(informer: Informer[Pod], pods: Iterable[Pod]) -> list[Pod]:
     """Those that are neither finished nor on their way out; `informer` is the pods' own."""
     return [pod for pod in pods if not is_finished(pod) and not informer.is_going(pod)]
 
 
-def min_ready_seconds(owner: Object) -> int:
+def min_ready_seconds(owner: Workload) -> int:
     """How long the owner wants a pod to be ready before it counts as available."""
-    return int(meta.spec(owner).get("minReadySeconds") or 0)
+    return owner["spec"].get("minReadySeconds") or 0
 
 
-def index_by_node(informer: Informer) -> None:
+def index_by_node(informer: Informer[Pod]) -> None:
     """Index "node": the name of the node that an unfinished pod is bound to."""
     informer.add_index("node", on_node)
 
 
-def on_node(pod: Object) -> Iterable[str]:
+def on_node(pod: Pod) -> Iterable[str]:
     """The node's name, once, if the pod is bound and not finished."""
     node = meta.spec(pod).get("nodeName")
-    return (str(node),) if node and not is_finished(pod) else ()
+    return (node,) if node and not is_finished(pod) else ()
 
 
-def ready_since(pod: Object) -> float | None:
+def ready_since(pod: Pod) -> float | None:
     """When the pod last became ready (seconds since the epoch), or None while it is not."""
     entry = meta.condition(pod, "Ready")
     if entry is None or entry.get("status") != "True":
@@ -48,7 +47,7 @@ def ready_since(pod: Object) -> float | None:
     return seconds(entry.get("lastTransitionTime"))
 
 
-def is_available(pod: Object, min_ready_seconds: int, now: float) -> bool:
+def is_available(pod: Pod, min_ready_seconds: int, now: float) -> bool:
     """Ready, and for at least that long."""
     if not min_ready_seconds:
         return meta.is_ready(pod)
@@ -56,9 +55,7 @@ def is_available(pod: Object, min_ready_seconds: int, now: float) -> bool:
     return since is not None and since + min_ready_seconds <= now
 
 
-def seconds_to_available(
-    pods: Iterable[Object], min_ready_seconds: int, now: float
-) -> float | None:
+def seconds_to_available(pods: Iterable[Pod], min_ready_seconds: int, now: float) -> float | None:
     """Seconds until the next of these pods becomes available by mere waiting; None if none will."""
     waits = [
         since + min_ready_seconds - now
@@ -68,14 +65,17 @@ def seconds_to_available(
     return min((wait for wait in waits if wait > 0), default=None)
 
 
-def from_template(template: dict[str, Any], owner: Object, name: str = "") -> Object:
+def from_template(template: PodTemplateSpec, owner: Workload, name: str = "") -> Pod:
     """A pod of the owner's template: named `name`, or `<owner>-<5 random>` by the API server."""
     given = template.get("metadata") or {}
-    metadata: dict[str, Any] = {
+    metadata: ObjectMeta = {
         "namespace": meta.namespace(owner),
         "ownerReferences": [meta.owner_reference(owner)],
     }
-    metadata |= {"name": name} if name else {"generateName": f"{meta.name(owner)}-"}
+    if name:
+        metadata["name"] = name
+    else:
+        metadata["generateName"] = f"{meta.name(owner)}-"
     for field in ("labels", "annotations", "finalizers"):
         if given.get(field):
             metadata[field] = copy.deepcopy(given[field])
@@ -83,5 +83,5 @@ def from_template(template: dict[str, Any], owner: Object, name: str = "") -> Ob
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
-        "spec": copy.deepcopy(template.get("spec") or {}),
+        "spec": copy.deepcopy(template["spec"]),
     }

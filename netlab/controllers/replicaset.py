@@ -9,20 +9,21 @@ from typing import Any
 
 from netlab.controllers import pods as podlib
 from netlab.controllers import rollout
-from netlab.controllers.conditions import conditions_with
+from netlab.controllers.conditions import conditions_with, conditions_without
 from netlab.controllers.controller import (
     Context,
     Controller,
     WatchedKind,
     index_by_controller,
+    omit_empty,
     own_key,
 )
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 from netlab.objects.times import seconds
+from netlab.objects.types import Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
 
 BURST = 500
 """Pods created or deleted in one reconciliation, as kube-controller-manager limits it."""
@@ -46,7 +47,7 @@ class ReplicaSets(Controller):
         replica_set = self.informers["ReplicaSet"].get(key)
         if replica_set is None:
             return None
-        claimed = await claim(self.informers, replica_set, "Pod")
+        claimed = await claim(self.informers, replica_set, self.informers["Pod"])
         failure: ApiError | None = None
         if not self.informers["ReplicaSet"].is_going(replica_set):
             failure = await self._scale(replica_set, podlib.active(self.informers["Pod"], claimed))
@@ -56,7 +57,7 @@ class ReplicaSets(Controller):
         min_ready = podlib.min_ready_seconds(replica_set)
         return podlib.seconds_to_available(claimed, min_ready, self.context.clock())
 
-    async def _scale(self, replica_set: Object, active: list[Object]) -> ApiError | None:
+    async def _scale(self, replica_set: ReplicaSet, active: list[Pod]) -> ApiError | None:
         missing = rollout.replicas(replica_set) - len(active)
         if missing > 0:
             return await self._create(replica_set, min(missing, BURST))
@@ -65,7 +66,7 @@ class ReplicaSets(Controller):
             return await self._delete(replica_set, doomed)
         return None
 
-    async def _create(self, replica_set: Object, count: int) -> ApiError | None:
+    async def _create(self, replica_set: ReplicaSet, count: int) -> ApiError | None:
         """Create pods in batches of 1, 2, 4 …, so that a refusal costs few requests."""
         batch = 1
         while count > 0:
@@ -79,7 +80,7 @@ class ReplicaSets(Controller):
             batch *= 2
         return None
 
-    async def _create_one(self, replica_set: Object) -> ApiError | None:
+    async def _create_one(self, replica_set: ReplicaSet) -> ApiError | None:
         pod = podlib.from_template(replica_set["spec"]["template"], replica_set)
         try:
             created = await self.informers.create(pod)
@@ -89,11 +90,11 @@ class ReplicaSets(Controller):
         self.recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
         return None
 
-    async def _delete(self, replica_set: Object, doomed: Iterable[Object]) -> ApiError | None:
+    async def _delete(self, replica_set: ReplicaSet, doomed: Iterable[Pod]) -> ApiError | None:
         results = await asyncio.gather(*(self._delete_one(replica_set, pod) for pod in doomed))
         return next((error for error in results if error is not None), None)
 
-    async def _delete_one(self, replica_set: Object, pod: Object) -> ApiError | None:
+    async def _delete_one(self, replica_set: ReplicaSet, pod: Pod) -> ApiError | None:
         try:
             await self.informers.delete(pod)
         except NotFound:
@@ -104,7 +105,7 @@ class ReplicaSets(Controller):
         self.recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {meta.name(pod)}")
         return None
 
-    def _first_to_go(self, replica_set: Object, active: list[Object]) -> list[Object]:
+    def _first_to_go(self, replica_set: ReplicaSet, active: list[Pod]) -> list[Pod]:
         """The pods in the order in which scaling down takes them."""
         left = Counter(_node(pod) for pod in self._related(replica_set))
         ranked = []
@@ -114,7 +115,7 @@ class ReplicaSets(Controller):
             left[_node(pod)] -= 1
         return [pod for _, pod in sorted(ranked, key=lambda item: item[0])]
 
-    def _related(self, replica_set: Object) -> list[Object]:
+    def _related(self, replica_set: ReplicaSet) -> list[Pod]:
         """The active pods of all ReplicaSets that have the same owner, so its own at least."""
         owner = meta.controller_of(replica_set)
         siblings = (
@@ -140,11 +141,11 @@ class ReplicaSets(Controller):
         await self.write_status(replica_set, status)
 
 
-def _node(pod: Object) -> str:
+def _node(pod: Pod) -> str:
     return str(meta.spec(pod).get("nodeName") or "")
 
 
-def deletion_rank(pod: Object, on_same_node: int) -> tuple[object, ...]:
+def deletion_rank(pod: Pod, on_same_node: int) -> tuple[object, ...]:
     """Sorts pods that may go before those that should stay, in Kubernetes' order of criteria.
 
     Unscheduled, pending, not ready, cheap by annotation, doubled up on a node, ready for a
@@ -170,30 +171,28 @@ def deletion_rank(pod: Object, on_same_node: int) -> tuple[object, ...]:
 
 
 def status_of(
-    replica_set: Object, active: Sequence[Object], failure: ApiError | None, context: Context
+    replica_set: ReplicaSet, active: Sequence[Pod], failure: ApiError | None, context: Context
 ) -> dict[str, Any]:
     """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
-    spec = meta.spec(replica_set)
-    template = (spec["template"].get("metadata") or {}).get("labels") or {}
+    template = meta.spec(replica_set)["template"].get("metadata", {}).get("labels") or {}
     min_ready, now = podlib.min_ready_seconds(replica_set), context.clock()
-    labelled = sum(template.items() <= meta.labels(pod).items() for pod in active)
-    status: dict[str, Any] = {
+    old = meta.status(replica_set).get("conditions") or []
+    status: ReplicaSetStatus = {
         "replicas": len(active),
-        "fullyLabeledReplicas": labelled or None,
-        "readyReplicas": sum(map(meta.is_ready, active)) or None,
-        "availableReplicas": sum(podlib.is_available(p, min_ready, now) for p in active) or None,
-        "observedGeneration": replica_set["metadata"].get("generation"),
+        "fullyLabeledReplicas": sum(template.items() <= meta.labels(pod).items() for pod in active),
+        "readyReplicas": sum(map(meta.is_ready, active)),
+        "availableReplicas": sum(podlib.is_available(pod, min_ready, now) for pod in active),
+        "observedGeneration": replica_set["metadata"].get("generation", 0),
+        "conditions": conditions_without(old, "ReplicaFailure"),
     }
-    problem = None
     if failure is not None:
-        problem = {
+        created = len(active) >= rollout.replicas(replica_set)
+        problem: ReplicaSetCondition = {
+            "type": "ReplicaFailure",
             "status": "True",
-            "reason": "FailedCreate"
-            if len(active) < rollout.replicas(replica_set)
-            else "FailedDelete",
+            "reason": "FailedDelete" if created else "FailedCreate",
             "message": failure.message,
             "lastTransitionTime": context.now(),
         }
-    old = meta.status(replica_set).get("conditions") or []
-    status["conditions"] = conditions_with(old, "ReplicaFailure", problem) or None
-    return status
+        status["conditions"] = conditions_with(old, problem)
+    return omit_empty(status, "replicas")

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 from netlab.objects.numbers import whole
+from netlab.objects.types import Deployment, PodTemplateSpec, ReplicaSet
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -20,31 +21,31 @@ REVISION_HISTORY = "deployment.kubernetes.io/revision-history"
 DESIRED_REPLICAS = "deployment.kubernetes.io/desired-replicas"
 MAX_REPLICAS = "deployment.kubernetes.io/max-replicas"
 
-Sizes = list[tuple[Object, int]]
+Sizes = list[tuple[ReplicaSet, int]]
 """ReplicaSets with the number of replicas each should have; only those that change."""
 
 
-def replicas(obj: Object) -> int:
+def replicas(obj: Deployment | ReplicaSet) -> int:
     """`spec.replicas`, 1 when unset."""
     return int(meta.spec(obj).get("replicas", 1))
 
 
-def available(replica_set: Object) -> int:
+def available(replica_set: ReplicaSet) -> int:
     """`status.availableReplicas`."""
     return int(meta.status(replica_set).get("availableReplicas") or 0)
 
 
-def revision(replica_set: Object) -> int:
+def revision(obj: AnyObject) -> int:
     """The revision annotation as a number, 0 when there is none."""
-    return max(whole(meta.annotations(replica_set).get(REVISION, "")) or 0, 0)
+    return max(whole(meta.annotations(obj).get(REVISION, "")) or 0, 0)
 
 
-def is_recreate(deployment: Object) -> bool:
+def is_recreate(deployment: Deployment) -> bool:
     """Whether the strategy is Recreate."""
     return bool((meta.spec(deployment).get("strategy") or {}).get("type") == "Recreate")
 
 
-def fenceposts(deployment: Object) -> tuple[int, int]:
+def fenceposts(deployment: Deployment) -> tuple[int, int]:
     """(maxSurge, maxUnavailable) as numbers of pods; (0, 0) unless it is a rolling update."""
     if is_recreate(deployment):
         return 0, 0
@@ -66,12 +67,12 @@ def resolve(value: int | str, total: int, *, up: bool) -> int:
     return math.ceil(exact) if up else math.floor(exact)
 
 
-def by_age(sets: Iterable[Object]) -> list[Object]:
+def by_age(sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
     """Oldest first."""
     return sorted(sets, key=lambda s: (s["metadata"].get("creationTimestamp"), meta.name(s)))
 
 
-def find_new(deployment: Object, sets: Iterable[Object]) -> Object | None:
+def find_new(deployment: Deployment, sets: Iterable[ReplicaSet]) -> ReplicaSet | None:
     """The (oldest) ReplicaSet with the Deployment's present template."""
     wanted = _comparable(meta.spec(deployment)["template"])
     for replica_set in by_age(sets):
@@ -80,7 +81,7 @@ def find_new(deployment: Object, sets: Iterable[Object]) -> Object | None:
     return None
 
 
-def _comparable(template: dict[str, Any]) -> dict[str, Any]:
+def _comparable(template: PodTemplateSpec) -> dict[str, Any]:
     """A template without the hash label, and with nothing told apart from empty."""
     metadata = template.get("metadata") or {}
     labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k != HASH_LABEL}
@@ -88,7 +89,7 @@ def _comparable(template: dict[str, Any]) -> dict[str, Any]:
     return {**template, "metadata": {**rest, "labels": labels}}
 
 
-def new_size(deployment: Object, new_replicas: int, sets: Iterable[Object]) -> int:
+def new_size(deployment: Deployment, new_replicas: int, sets: Iterable[ReplicaSet]) -> int:
     """Replicas for the new set, which has `new_replicas` and may be among `sets` or yet to come."""
     wanted = replicas(deployment)
     if new_replicas >= wanted or is_recreate(deployment):
@@ -97,7 +98,7 @@ def new_size(deployment: Object, new_replicas: int, sets: Iterable[Object]) -> i
     return new_replicas + max(0, min(room, wanted - new_replicas))
 
 
-def old_sizes(deployment: Object, new: Object, old: Sequence[Object]) -> Sizes:
+def old_sizes(deployment: Deployment, new: ReplicaSet, old: Sequence[ReplicaSet]) -> Sizes:
     """What a rolling update may take from the old sets now: the unhealthy, then the healthy."""
     floor = replicas(deployment) - fenceposts(deployment)[1]
     total = replicas(new) + sum(map(replicas, old))
@@ -111,12 +112,12 @@ def old_sizes(deployment: Object, new: Object, old: Sequence[Object]) -> Sizes:
     return [(s, sizes[meta.uid(s)]) for s in by_age(old) if sizes[meta.uid(s)] != replicas(s)]
 
 
-def _lasting(replica_set: Object) -> int:
+def _lasting(replica_set: ReplicaSet) -> int:
     """Available pods that will stay: a status may still count some just scaled away."""
     return min(available(replica_set), replicas(replica_set))
 
 
-def _take_unhealthy(sizes: dict[str, int], old: Iterable[Object], spare: int) -> None:
+def _take_unhealthy(sizes: dict[str, int], old: Iterable[ReplicaSet], spare: int) -> None:
     for replica_set in by_age(old):
         unhealthy = max(0, replicas(replica_set) - available(replica_set))
         taken = min(spare, unhealthy)
@@ -124,14 +125,14 @@ def _take_unhealthy(sizes: dict[str, int], old: Iterable[Object], spare: int) ->
         spare -= taken
 
 
-def _take_healthy(sizes: dict[str, int], old: Iterable[Object], spare: int) -> None:
+def _take_healthy(sizes: dict[str, int], old: Iterable[ReplicaSet], spare: int) -> None:
     for replica_set in by_age(old):
         taken = max(0, min(spare, sizes[meta.uid(replica_set)]))
         sizes[meta.uid(replica_set)] -= taken
         spare -= taken
 
 
-def is_scaling(deployment: Object, sets: Iterable[Object]) -> bool:
+def is_scaling(deployment: Deployment, sets: Iterable[ReplicaSet]) -> bool:
     """True when the Deployment's size changed since its ReplicaSets were last sized."""
     wanted = str(replicas(deployment))
     return any(
@@ -139,7 +140,9 @@ def is_scaling(deployment: Object, sets: Iterable[Object]) -> bool:
     )
 
 
-def scaled_sizes(deployment: Object, new: Object | None, old: Sequence[Object]) -> Sizes:
+def scaled_sizes(
+    deployment: Deployment, new: ReplicaSet | None, old: Sequence[ReplicaSet]
+) -> Sizes:
     """Sizes after the Deployment's own size changed; also sets whose annotations must follow."""
     lone = _active_or_latest(new, old)
     if lone is not None:
@@ -152,7 +155,7 @@ def scaled_sizes(deployment: Object, new: Object | None, old: Sequence[Object]) 
     return _in_proportion(deployment, active)
 
 
-def _active_or_latest(new: Object | None, old: Sequence[Object]) -> Object | None:
+def _active_or_latest(new: ReplicaSet | None, old: Sequence[ReplicaSet]) -> ReplicaSet | None:
     """The only active set, or when none is, the newest; None while several are active."""
     active = [s for s in [*old, *([new] if new else [])] if replicas(s)]
     if len(active) == 1:
@@ -162,13 +165,13 @@ def _active_or_latest(new: Object | None, old: Sequence[Object]) -> Object | Non
     return new or (by_age(old)[-1] if old else None)
 
 
-def _is_saturated(deployment: Object, new: Object) -> bool:
+def _is_saturated(deployment: Deployment, new: ReplicaSet) -> bool:
     wanted = replicas(deployment)
     annotated = meta.annotations(new).get(DESIRED_REPLICAS)
     return replicas(new) == wanted == available(new) and annotated == str(wanted)
 
 
-def _in_proportion(deployment: Object, active: list[Object]) -> Sizes:
+def _in_proportion(deployment: Deployment, active: list[ReplicaSet]) -> Sizes:
     """Share what is to be added or removed among the active sets by their sizes.
 
     The largest set is first and takes what rounding leaves over; among equals the newest when
@@ -189,7 +192,7 @@ def _in_proportion(deployment: Object, active: list[Object]) -> Sizes:
     return list(zip(ordered, sizes, strict=True))
 
 
-def _share(deployment: Object, replica_set: Object, to_add: int, added: int) -> int:
+def _share(deployment: Deployment, replica_set: ReplicaSet, to_add: int, added: int) -> int:
     left = to_add - added
     if not left:
         return 0
@@ -197,7 +200,7 @@ def _share(deployment: Object, replica_set: Object, to_add: int, added: int) -> 
     return min(share, left) if to_add > 0 else max(share, left)
 
 
-def _fraction(deployment: Object, replica_set: Object) -> int:
+def _fraction(deployment: Deployment, replica_set: ReplicaSet) -> int:
     """How much this set would change if it kept its part of the whole."""
     size, wanted = replicas(replica_set), replicas(deployment)
     if not wanted:
@@ -208,7 +211,7 @@ def _fraction(deployment: Object, replica_set: Object) -> int:
     return math.floor(after + 0.5) - size
 
 
-def surplus_history(deployment: Object, old: Sequence[Object]) -> list[Object]:
+def surplus_history(deployment: Deployment, old: Sequence[ReplicaSet]) -> list[ReplicaSet]:
     """The old ReplicaSets beyond revisionHistoryLimit that are empty, the oldest revisions."""
     limit = meta.spec(deployment).get("revisionHistoryLimit", 10)
     kept = [s for s in old if not meta.is_terminating(s)]
@@ -216,7 +219,7 @@ def surplus_history(deployment: Object, old: Sequence[Object]) -> list[Object]:
     return [s for s in surplus if not replicas(s) and _is_settled_empty(s)]
 
 
-def _is_settled_empty(replica_set: Object) -> bool:
+def _is_settled_empty(replica_set: ReplicaSet) -> bool:
     status = meta.status(replica_set)
     observed = int(status.get("observedGeneration") or 0)
     return not status.get("replicas") and observed >= int(

@@ -12,7 +12,7 @@ from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Node, Pod, PodCondition
 
 SCHEDULER_NAME = "default-scheduler"
 
@@ -36,14 +36,14 @@ class Scheduler(Controller):
         """Pods without a node; and those of them that a change of nodes or pods may help."""
         return (WatchedKind("Pod", self._pod_keys), WatchedKind("Node", self._node_keys))
 
-    def _pod_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):
             return (meta.key(new),) if old is None or _asks(old) != _asks(new) else ()
         if old is not None and new is None and (placement.host_ports(old) or repels(old)):
             return self._pending()
         return self._choosy() if _whereabouts(old) != _whereabouts(new) else ()
 
-    def _node_keys(self, old: Object | None, new: Object | None) -> Iterable[str]:
+    def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
         if old is not None and new is not None and not placement.differs(old, new):
             return ()
         return self._pending()
@@ -69,7 +69,7 @@ class Scheduler(Controller):
             await self._bind(pod, node)
         return None
 
-    def _load(self, pod: Object) -> Any:
+    def _load(self, pod: Pod) -> Any:
         """What `placement.place` asks of a node, from the indexes."""
         pods = self.informers["Pod"]
         owner = _owner(pod)
@@ -83,7 +83,7 @@ class Scheduler(Controller):
 
         return load
 
-    def _affinity(self, pod: Object) -> InterPodAffinity | None:
+    def _affinity(self, pod: Pod) -> InterPodAffinity | None:
         """The other pods' say; None when there is none, as for most pods."""
         pods = self.informers["Pod"]
         repelling = pods.by_index("repelling", "yes")
@@ -94,7 +94,7 @@ class Scheduler(Controller):
         others = Others(pods.items(), repelling, namespaces)
         return InterPodAffinity(pod, self.informers["Node"].items(), others)
 
-    async def _bind(self, pod: Object, node: str) -> None:
+    async def _bind(self, pod: Pod, node: str) -> None:
         try:
             await self.informers.bind(pod, node)
         except (NotFound, Conflict):
@@ -102,8 +102,9 @@ class Scheduler(Controller):
         text = f"Successfully assigned {meta.key(pod)} to {node}"
         self.recorder.normal(pod, "Scheduled", text)
 
-    async def _refuse(self, pod: Object, why: str) -> None:
-        condition = {
+    async def _refuse(self, pod: Pod, why: str) -> None:
+        condition: PodCondition = {
+            "type": "PodScheduled",
             "status": "False",
             "reason": "Unschedulable",
             "message": why,
@@ -111,33 +112,33 @@ class Scheduler(Controller):
             "lastTransitionTime": self.context.now(),
         }
         before = meta.status(pod).get("conditions") or []
-        conditions = conditions_with(before, "PodScheduled", condition)
+        conditions = conditions_with(before, condition)
         if conditions != before:
             self.recorder.warning(pod, "FailedScheduling", why)
             await self.informers.patch_status(pod, {"conditions": conditions})
 
 
-def _asks(pod: Object) -> tuple[object, ...]:
+def _asks(pod: Pod) -> tuple[object, ...]:
     """What of an unscheduled pod may change so that it fits elsewhere."""
     spec = meta.spec(pod)
     fields = ("nodeSelector", "affinity", "tolerations", "schedulingGates", "schedulerName")
     return tuple(spec.get(field) for field in fields)
 
 
-def _owner(pod: Object) -> str:
+def _owner(pod: Pod) -> str:
     """The controlling owner's uid, or ""."""
     owner = meta.controller_of(pod)
     return str(owner["uid"]) if owner else ""
 
 
-def _owner_on_node(pod: Object) -> Iterable[str]:
+def _owner_on_node(pod: Pod) -> Iterable[str]:
     # A pod on its way out does not count: its replacement may go where it was.
     if meta.is_terminating(pod) or not _owner(pod):
         return ()
     return [f"{_owner(pod)} {node}" for node in podlib.on_node(pod)]
 
 
-def _whereabouts(pod: Object | None) -> tuple[object, ...] | None:
+def _whereabouts(pod: Pod | None) -> tuple[object, ...] | None:
     """What of a pod matters to those who want it near or far; None while it is nowhere."""
     if pod is None or not meta.spec(pod).get("nodeName"):
         return None
@@ -145,20 +146,20 @@ def _whereabouts(pod: Object | None) -> tuple[object, ...] | None:
     return meta.spec(pod)["nodeName"], meta.labels(pod), *gone
 
 
-def _repelling(pod: Object) -> Iterable[str]:
+def _repelling(pod: Pod) -> Iterable[str]:
     return ("yes",) if podlib.on_node(pod) and repels(pod) else ()
 
 
-def _refused(pod: Object) -> Iterable[str]:
+def _refused(pod: Pod) -> Iterable[str]:
     entry = meta.condition(pod, "PodScheduled") if _is_unscheduled(pod) else None
     return ("yes",) if entry and entry["status"] == "False" else ()
 
 
-def _unscheduled(pod: Object) -> Iterable[str]:
+def _unscheduled(pod: Pod) -> Iterable[str]:
     return ("yes",) if _is_unscheduled(pod) else ()
 
 
-def _is_unscheduled(pod: Object) -> bool:
+def _is_unscheduled(pod: Pod) -> bool:
     spec = meta.spec(pod)
     ours = spec.get("schedulerName", SCHEDULER_NAME) == SCHEDULER_NAME
     waiting = not spec.get("nodeName") and not spec.get("schedulingGates")

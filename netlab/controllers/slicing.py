@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, field
 
-from netlab.controllers.endpoints_of import Endpoint, PortSet, port_set
+from netlab.controllers.endpoints_of import PortSet, port_set
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.ranges import Family
+from netlab.objects.types import Endpoint, EndpointSlice, ObjectMeta
 
 MAX_ENDPOINTS = 100
 """Endpoints in one slice, kube-controller-manager's default."""
@@ -18,40 +19,40 @@ MAX_ENDPOINTS = 100
 class Changes(Struct):
     """What makes the existing slices the wanted ones."""
 
-    create: list[Object] = field(default_factory=list)
-    update: list[Object] = field(default_factory=list)
-    delete: list[Object] = field(default_factory=list)
+    create: list[EndpointSlice] = field(default_factory=list)
+    update: list[EndpointSlice] = field(default_factory=list)
+    delete: list[EndpointSlice] = field(default_factory=list)
 
 
 def plan(
-    family: str,
+    family: Family,
     groups: Mapping[PortSet, Sequence[Endpoint]],
-    existing: Iterable[Object],
-    template: Object,
+    existing: Iterable[EndpointSlice],
+    metadata: ObjectMeta,
 ) -> Changes:
     """The changes that leave `existing` (slices of one family) with exactly these groups.
 
-    `template` is a new slice without addressType, ports and endpoints; its labels and owner
-    are what every slice must carry. With no group, one empty slice remains.
+    `metadata` is a new slice's; its labels and owner are what every slice must carry. With no
+    group, one empty slice remains.
     """
     groups = groups or {PortSet(()): ()}
     changes = Changes()
-    by_ports: dict[PortSet, list[Object]] = {}
+    by_ports: dict[PortSet, list[EndpointSlice]] = {}
     for one in sorted(existing, key=meta.name):
         by_ports.setdefault(port_set(one.get("ports") or []), []).append(one)
     for ports, endpoints in groups.items():
-        _plan_group(family, ports, endpoints, by_ports.pop(ports, []), template, changes)
+        _plan_group(family, ports, endpoints, by_ports.pop(ports, []), metadata, changes)
     for leftover in by_ports.values():
         changes.delete += leftover
     return changes
 
 
 def _plan_group(
-    family: str,
+    family: Family,
     ports: PortSet,
     endpoints: Sequence[Endpoint],
-    existing: list[Object],
-    template: Object,
+    existing: list[EndpointSlice],
+    metadata: ObjectMeta,
     changes: Changes,
 ) -> None:
     """Keep each endpoint where it is; put new ones where a write happens anyway, or is room."""
@@ -64,16 +65,16 @@ def _plan_group(
     }
     _fill(kept, touched, list(wanted.values()))
     for one, left in zip(existing, kept, strict=False):
-        _settle(one, left, template, keep_empty=not endpoints and one is existing[0], out=changes)
+        _settle(one, left, metadata, keep_empty=not endpoints and one is existing[0], out=changes)
     fresh = kept[len(existing) :] or ([[]] if not existing else [])
-    changes.create += [_new(family, ports, left, template) for left in fresh]
+    changes.create += [_new(family, ports, left, metadata) for left in fresh]
 
 
 def _identity(entry: Endpoint) -> tuple[str, str]:
-    return entry["addresses"][0], (entry.get("targetRef") or {}).get("uid", "")
+    return entry["addresses"][0], entry.get("targetRef", {}).get("uid", "")
 
 
-def _keep(one: Object, wanted: dict[tuple[str, str], Endpoint]) -> list[Endpoint]:
+def _keep(one: EndpointSlice, wanted: dict[tuple[str, str], Endpoint]) -> list[Endpoint]:
     """The slice's endpoints that are still wanted, as wanted; they are taken out of `wanted`."""
     kept = []
     for entry in one.get("endpoints") or []:
@@ -96,13 +97,18 @@ def _fill(kept: list[list[Endpoint]], touched: set[int], new: list[Endpoint]) ->
 
 
 def _settle(
-    one: Object, left: list[Endpoint], template: Object, *, keep_empty: bool, out: Changes
+    one: EndpointSlice,
+    left: list[Endpoint],
+    metadata: ObjectMeta,
+    *,
+    keep_empty: bool,
+    out: Changes,
 ) -> None:
     """Delete a slice that became empty, update one that differs, leave the rest alone."""
     if not left and not keep_empty:
         out.delete.append(one)
         return
-    labels = template["metadata"]["labels"]
+    labels = metadata["labels"]
     if left != (one.get("endpoints") or []) or meta.labels(one) != labels:
         changed = copy.deepcopy(one)
         changed["endpoints"] = left
@@ -110,6 +116,14 @@ def _settle(
         out.update.append(changed)
 
 
-def _new(family: str, ports: PortSet, endpoints: list[Endpoint], template: Object) -> Object:
-    fresh = copy.deepcopy(template)
-    return {**fresh, "addressType": family, "ports": ports.as_list(), "endpoints": endpoints}
+def _new(
+    family: Family, ports: PortSet, endpoints: list[Endpoint], metadata: ObjectMeta
+) -> EndpointSlice:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": copy.deepcopy(metadata),
+        "addressType": family,
+        "ports": ports.as_list(),
+        "endpoints": endpoints,
+    }

@@ -15,23 +15,23 @@ from msgspec import Struct
 
 from netlab.controllers import history
 from netlab.controllers import pods as podlib
-from netlab.controllers.controller import Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, WatchedKind, omit_empty, own_key
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import ControllerRevision, Pod, StatefulSet, StatefulSetStatus
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 INDEX_LABEL = "apps.kubernetes.io/pod-index"
 
-Numbered = dict[int, Object]
+Numbered = dict[int, Pod]
 
 
 class Revisions(Struct, frozen=True):
     """The revision that held before the present template did, and the present one's."""
 
-    current: Object
-    update: Object
+    current: ControllerRevision
+    update: ControllerRevision
 
     @property
     def names(self) -> tuple[str, str]:
@@ -57,7 +57,7 @@ class StatefulSets(Controller):
         owner = self.informers["StatefulSet"].get(key)
         if owner is None:
             return None
-        claimed = await claim(self.informers, owner, "Pod")
+        claimed = await claim(self.informers, owner, self.informers["Pod"])
         pods = {n: pod for pod in claimed if (n := number_of(owner, pod)) is not None}
         if self.informers["StatefulSet"].is_going(owner):
             await self._report(key, known_revisions(owner))
@@ -67,9 +67,9 @@ class StatefulSets(Controller):
         min_ready = podlib.min_ready_seconds(owner)
         return podlib.seconds_to_available(pods.values(), min_ready, self.context.clock())
 
-    async def _keep_history(self, owner: Object, pods: Iterable[Object]) -> Revisions | None:
+    async def _keep_history(self, owner: StatefulSet, pods: Iterable[Pod]) -> Revisions | None:
         """Keep the present template, forget the oldest; None if it has to be tried again."""
-        kept = await claim(self.informers, owner, history.KIND)
+        kept = await claim(self.informers, owner, self.informers["ControllerRevision"])
         update = await history.present(self.informers, owner, kept, history.HASH_LABEL)
         if update is None:
             return None
@@ -81,11 +81,11 @@ class StatefulSets(Controller):
         await history.forget(self.informers, idle[: max(0, len(idle) - history.limit(owner))])
         return revisions
 
-    async def _step(self, owner: Object, pods: Numbered, revisions: Revisions) -> None:
+    async def _step(self, owner: StatefulSet, pods: Numbered, revisions: Revisions) -> None:
         if await self._fill(owner, pods, revisions) and await self._trim(owner, pods):
             await self._renew(owner, pods, meta.name(revisions.update))
 
-    async def _fill(self, owner: Object, pods: Numbered, revisions: Revisions) -> bool:
+    async def _fill(self, owner: StatefulSet, pods: Numbered, revisions: Revisions) -> bool:
         """Create what is missing, lowest number first; True when all are there and healthy."""
         healthy = True
         for number in numbers(owner):
@@ -100,7 +100,7 @@ class StatefulSets(Controller):
                 break
         return healthy or _is_parallel(owner)
 
-    async def _trim(self, owner: Object, pods: Numbered) -> bool:
+    async def _trim(self, owner: StatefulSet, pods: Numbered) -> bool:
         """Delete surplus pods, highest number first; True when none is left."""
         surplus = sorted(set(pods) - set(numbers(owner)), reverse=True)
         for number in surplus:
@@ -109,7 +109,7 @@ class StatefulSets(Controller):
                 break
         return not surplus
 
-    async def _renew(self, owner: Object, pods: Numbered, wanted: str) -> None:
+    async def _renew(self, owner: StatefulSet, pods: Numbered, wanted: str) -> None:
         """Rolling update: replace the highest pod of an older template once all above are well."""
         if not _is_rolling(owner):
             return
@@ -124,18 +124,18 @@ class StatefulSets(Controller):
                 await self._delete(owner, pod)
                 return
 
-    def _is_healthy(self, owner: Object, pod: Object) -> bool:
+    def _is_healthy(self, owner: StatefulSet, pod: Pod) -> bool:
         wait = podlib.min_ready_seconds(owner)
         available = podlib.is_available(pod, wait, self.context.clock())
         return available and not self.informers["Pod"].is_going(pod)
 
-    async def _create(self, owner: Object, number: int, revisions: Revisions) -> None:
+    async def _create(self, owner: StatefulSet, number: int, revisions: Revisions) -> None:
         held_back = _is_rolling(owner) and number in numbers(owner)[: _partition(owner)]
         pod = numbered_pod(owner, number, revisions.current if held_back else revisions.update)
         await self.informers.create(pod)
         self._tell(owner, "SuccessfulCreate", "create", meta.name(pod))
 
-    async def _delete(self, owner: Object, pod: Object) -> None:
+    async def _delete(self, owner: StatefulSet, pod: Pod) -> None:
         if self.informers["Pod"].is_going(pod):
             return
         try:
@@ -144,7 +144,7 @@ class StatefulSets(Controller):
             return
         self._tell(owner, "SuccessfulDelete", "delete", meta.name(pod))
 
-    def _tell(self, owner: Object, reason: str, verb: str, pod: str) -> None:
+    def _tell(self, owner: StatefulSet, reason: str, verb: str, pod: str) -> None:
         text = f"{verb} Pod {pod} in StatefulSet {meta.name(owner)} successful"
         self.recorder.normal(owner, reason, text)
 
@@ -156,40 +156,40 @@ class StatefulSets(Controller):
         await self.write_status(owner, status_of(owner, pods, revisions, self.context.clock()))
 
 
-def numbers(owner: Object) -> range:
+def numbers(owner: StatefulSet) -> range:
     """The ordinals that the set's pods should have."""
     start = int((meta.spec(owner).get("ordinals") or {}).get("start") or 0)
     return range(start, start + int(meta.spec(owner).get("replicas", 1)))
 
 
-def number_of(owner: Object, pod: Object) -> int | None:
+def number_of(owner: StatefulSet, pod: Pod) -> int | None:
     """The ordinal at the end of the pod's name; None if it is not named after the set."""
     found = re.fullmatch(rf"{re.escape(meta.name(owner))}-(0|[1-9][0-9]*)", meta.name(pod))
     return int(found[1]) if found else None
 
 
-def _is_parallel(owner: Object) -> bool:
+def _is_parallel(owner: StatefulSet) -> bool:
     return bool(meta.spec(owner).get("podManagementPolicy") == "Parallel")
 
 
-def _is_rolling(owner: Object) -> bool:
+def _is_rolling(owner: StatefulSet) -> bool:
     strategy = meta.spec(owner).get("updateStrategy") or {}
     return bool(strategy.get("type", "RollingUpdate") == "RollingUpdate")
 
 
-def _partition(owner: Object) -> int:
+def _partition(owner: StatefulSet) -> int:
     """How many of the lowest numbers a rolling update leaves alone."""
     strategy = meta.spec(owner).get("updateStrategy") or {}
     return int((strategy.get("rollingUpdate") or {}).get("partition") or 0)
 
 
-def known_revisions(owner: Object) -> tuple[str, str]:
+def known_revisions(owner: StatefulSet) -> tuple[str, str]:
     """The names of the current and the update revision by the status, "" before it has them."""
     status = meta.status(owner)
     return str(status.get("currentRevision") or ""), str(status.get("updateRevision") or "")
 
 
-def numbered_pod(owner: Object, number: int, revision: Object) -> Object:
+def numbered_pod(owner: StatefulSet, number: int, revision: ControllerRevision) -> Pod:
     """The pod of that ordinal: its name is also its hostname below the governing Service."""
     name = f"{meta.name(owner)}-{number}"
     pod = podlib.from_template(history.template_of(revision), owner, name)
@@ -206,7 +206,7 @@ def numbered_pod(owner: Object, number: int, revision: Object) -> Object:
 
 
 def status_of(
-    owner: Object, pods: Iterable[Object], revisions: tuple[str, str], now: float
+    owner: StatefulSet, pods: Iterable[Pod], revisions: tuple[str, str], now: float
 ) -> dict[str, Any]:
     """The status as a merge patch, by the names of the current and the update revision."""
     alive = [pod for pod in pods if not podlib.is_finished(pod)]
@@ -217,14 +217,15 @@ def status_of(
     ready = sum(map(meta.is_ready, alive))
     if _is_rolling(owner) and updated == len(alive) == ready == len(numbers(owner)):
         current = wanted
-    return {
-        "observedGeneration": owner["metadata"].get("generation"),
+    status: StatefulSetStatus = {
+        "observedGeneration": owner["metadata"].get("generation", 0),
         "replicas": len(alive),
-        "readyReplicas": ready or None,
+        "readyReplicas": ready,
         "availableReplicas": sum(podlib.is_available(pod, wait, now) for pod in alive),
-        "currentReplicas": sum(history.of(pod) == current for pod in staying) or None,
-        "updatedReplicas": updated or None,
-        "currentRevision": current or None,
-        "updateRevision": wanted or None,
-        "collisionCount": int(meta.status(owner).get("collisionCount") or 0),
+        "currentReplicas": sum(history.of(pod) == current for pod in staying),
+        "updatedReplicas": updated,
+        "currentRevision": current,
+        "updateRevision": wanted,
+        "collisionCount": meta.status(owner).get("collisionCount") or 0,
     }
+    return omit_empty(status, "replicas", "availableReplicas", "collisionCount")

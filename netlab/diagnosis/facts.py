@@ -10,7 +10,18 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import (
+    AnyKind,
+    ContainerPort,
+    DiscoveryEndpointPort,
+    EndpointSlice,
+    Event,
+    Node,
+    Pod,
+    Service,
+    ServicePort,
+    Workload,
+)
 
 SERVICE_NAME = "kubernetes.io/service-name"
 
@@ -47,11 +58,11 @@ class ListeningSocket(Struct, frozen=True):
     address: str = "::"
 
 
-Listeners = Callable[[Object], Collection[ListeningSocket] | None]
+Listeners = Callable[[Pod], Collection[ListeningSocket] | None]
 """What a pod listens on; None when that cannot be known."""
 
 
-def unknown(_pod: Object) -> None:
+def unknown(_pod: Pod) -> None:
     """The listeners of pods that nobody looked into."""
 
 
@@ -62,18 +73,18 @@ class Facts(Struct, frozen=True):
     at, where those are not all it has.
     """
 
-    services: Sequence[Object] = ()
-    pods: Sequence[Object] = ()
-    slices: Sequence[Object] = ()
-    nodes: Sequence[Object] = ()
-    workloads: Sequence[Object] = ()
-    events: Sequence[Object] = ()
+    services: Sequence[Service] = ()
+    pods: Sequence[Pod] = ()
+    slices: Sequence[EndpointSlice] = ()
+    nodes: Sequence[Node] = ()
+    workloads: Sequence[Workload] = ()
+    events: Sequence[Event] = ()
     listeners: Listeners = unknown
     has_pool: bool = True
     node_port_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     domain: str = "cluster.local"
 
-    def slices_of(self, service: Object) -> list[Object]:
+    def slices_of(self, service: Service) -> list[EndpointSlice]:
         """The EndpointSlices that name the Service."""
         return [
             one
@@ -82,13 +93,13 @@ class Facts(Struct, frozen=True):
             and meta.labels(one).get(SERVICE_NAME) == meta.name(service)
         ]
 
-    def selected(self, service: Object) -> list[Object]:
+    def selected(self, service: Service) -> list[Pod]:
         """The pods that the Service's selector matches, by name."""
         wanted = selector(service).items()
         pods = [pod for pod in self.pods if meta.namespace(pod) == meta.namespace(service)]
         return sorted((pod for pod in pods if wanted <= meta.labels(pod).items()), key=meta.name)
 
-    def events_of(self, obj: Object, reason: str) -> list[Object]:
+    def events_of(self, obj: AnyKind, reason: str) -> list[Event]:
         """The Warnings of that reason about an object, the latest last."""
         found = [
             event
@@ -98,7 +109,7 @@ class Facts(Struct, frozen=True):
         ]
         return sorted(found, key=lambda event: str(event.get("lastTimestamp") or ""))
 
-    def node(self, name: str) -> Object | None:
+    def node(self, name: str) -> Node | None:
         """The node of that name."""
         return next((node for node in self.nodes if meta.name(node) == name), None)
 
@@ -110,7 +121,7 @@ class Way(Struct, frozen=True):
     `entrance`; `source` and `destination` are addresses.
     """
 
-    port: Mapping[str, Any] | None = None
+    port: ServicePort | None = None
     family: str = ""
     node: str = ""
     entrance: Literal["", "clusterIP", "nodePort", "loadBalancer", "externalIP"] = ""
@@ -118,22 +129,22 @@ class Way(Struct, frozen=True):
     destination: str = ""
 
 
-def selector(service: Object) -> dict[str, str]:
+def selector(service: Service) -> dict[str, str]:
     """The Service's selector, {} for none."""
     return meta.spec(service).get("selector") or {}
 
 
-def protocol_of(port: Mapping[str, Any]) -> str:
+def protocol_of(port: ServicePort | ContainerPort | DiscoveryEndpointPort) -> str:
     """TCP unless it says otherwise."""
-    return str(port.get("protocol") or "TCP")
+    return port.get("protocol") or "TCP"
 
 
-def ports(service: Object) -> list[dict[str, Any]]:
+def ports(service: Service) -> list[ServicePort]:
     """The Service's ports."""
     return meta.spec(service).get("ports") or []
 
 
-def label(service: Object, port: Mapping[str, Any]) -> str:
+def label(service: Service, port: ServicePort) -> str:
     """How to call a port where it must be told from others; "" where there is but one."""
     return str(port.get("name") or port["port"]) if len(ports(service)) > 1 else ""
 

@@ -7,22 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import addresses
+from netlab.objects.types import ContainerStatus, Pod
 
 _MOST_REASONS = 3
 _LONGEST = 160
 
 _HTTP_STATUS = re.compile(r"HTTP probe failed with statuscode: (\d+)")
 _PROBE = re.compile(r"(Readiness|Startup) probe (?:failed|errored and resulted in \S+ state): (.*)")
-_STATUSES = (("init container", "initContainerStatuses"), ("container", "containerStatuses"))
+Statuses = Literal["initContainerStatuses", "containerStatuses"]
+_STATUSES: tuple[tuple[str, Statuses], ...] = (
+    ("init container", "initContainerStatuses"),
+    ("container", "containerStatuses"),
+)
 _UNSETTLED = ("ContainerCreating", "PodInitializing")
 
 
-def not_ready(pods: Sequence[Object], total: int, facts: Facts) -> Iterator[Cause]:
+def not_ready(pods: Sequence[Pod], total: int, facts: Facts) -> Iterator[Cause]:
     """A cause for each reason why these, of `total` pods that match, are not ready."""
     by_reason: dict[tuple[str, str], list[str]] = {}
     for pod in pods:
@@ -42,7 +47,7 @@ def _share(number: int, total: int) -> str:
     return f"{number} of {total} pods that match"
 
 
-def why_not_ready(pod: Object, facts: Facts) -> tuple[str, str]:
+def why_not_ready(pod: Pod, facts: Facts) -> tuple[str, str]:
     """(the kind of reason in CamelCase, `not ready: readiness probe HTTP 500`)."""
     status = meta.status(pod)
     if status.get("phase") in ("Succeeded", "Failed"):
@@ -59,7 +64,7 @@ def why_not_ready(pod: Object, facts: Facts) -> tuple[str, str]:
     return "PodsNotReady", f"not ready: {_condition_text(pod)}"
 
 
-def _ended(pod: Object) -> str:
+def _ended(pod: Pod) -> str:
     status = meta.status(pod)
     if status.get("message"):
         return _short(str(status["message"]))
@@ -67,23 +72,23 @@ def _ended(pod: Object) -> str:
     return next((end for end in ends if end), str(status["phase"]))
 
 
-def _end(container: Object) -> str:
+def _end(container: ContainerStatus) -> str:
     """`exit code 1`, of a container that has ended with another than 0."""
     for state in ("state", "lastState"):
-        ended = (container.get(state) or {}).get("terminated") or {}
-        if ended.get("exitCode"):
+        ended = (container.get(state) or {}).get("terminated")
+        if ended and ended.get("exitCode"):
             reason = ended.get("reason")
             said = f" ({reason})" if reason and reason not in ("Error", "Completed") else ""
             return f"exit code {ended['exitCode']}{said}"
     return ""
 
 
-def _unscheduled(pod: Object) -> str:
-    scheduled = meta.condition(pod, "PodScheduled") or {}
-    return _short(str(scheduled.get("message") or "no node was chosen yet"))
+def _unscheduled(pod: Pod) -> str:
+    scheduled = meta.condition(pod, "PodScheduled")
+    return _short((scheduled and scheduled.get("message")) or "no node was chosen yet")
 
 
-def _containers(pod: Object) -> Iterator[tuple[str, str]]:
+def _containers(pod: Pod) -> Iterator[tuple[str, str]]:
     """What a container that does not run is waiting for, or how it ended."""
     status = meta.status(pod)
     for what, field in _STATUSES:
@@ -94,7 +99,7 @@ def _containers(pod: Object) -> Iterator[tuple[str, str]]:
                 yield "ContainersNotRunning", text if alone else f"{what} {name} {text}"
 
 
-def _stopped(container: Object, *, is_init: bool) -> str:
+def _stopped(container: ContainerStatus, *, is_init: bool) -> str:
     """`CrashLoopBackOff: exit code 1`, `exit code 0`; "" of one that runs, or has done its work."""
     state = container.get("state") or {}
     if waiting := state.get("waiting"):
@@ -110,7 +115,7 @@ def _stopped(container: Object, *, is_init: bool) -> str:
     return "has not ended" if is_init and "running" in state and not container.get("ready") else ""
 
 
-def _sandbox(pod: Object, facts: Facts) -> Iterator[tuple[str, str]]:
+def _sandbox(pod: Pod, facts: Facts) -> Iterator[tuple[str, str]]:
     """What keeps a pod from having containers at all."""
     if (meta.status(pod).get("podIPs") or meta.status(pod).get("podIP")) and _running(pod):
         return
@@ -119,12 +124,12 @@ def _sandbox(pod: Object, facts: Facts) -> Iterator[tuple[str, str]]:
             yield "ContainersNotRunning", _short(str(event.get("message") or reason))
 
 
-def _running(pod: Object) -> bool:
+def _running(pod: Pod) -> bool:
     states = [one.get("state") or {} for one in meta.status(pod).get("containerStatuses") or []]
     return bool(states) and all("running" in state for state in states)
 
 
-def _probes(pod: Object, facts: Facts) -> Iterator[tuple[str, str]]:
+def _probes(pod: Pod, facts: Facts) -> Iterator[tuple[str, str]]:
     """The last failure of a readiness or startup probe."""
     if not _running(pod):
         return
@@ -138,7 +143,7 @@ def _probes(pod: Object, facts: Facts) -> Iterator[tuple[str, str]]:
         yield "ReadinessProbeFails", "readiness probe has not succeeded yet"
 
 
-def _without_address(message: str, pod: Object) -> str:
+def _without_address(message: str, pod: Pod) -> str:
     """`dial tcp :8080: …`: what is the same for all pods reads the same, and is said once."""
     for ip in addresses(pod):
         message = message.replace(f"[{ip}]:" if ":" in ip else f"{ip}:", ":")
@@ -151,10 +156,10 @@ def _failure(message: str) -> str:
     return f"failed: {_short(message.strip())}" if message.strip() else "failed"
 
 
-def _condition_text(pod: Object) -> str:
+def _condition_text(pod: Pod) -> str:
     """What its Ready condition says, or its phase."""
-    ready = meta.condition(pod, "Ready") or {}
-    text = str(ready.get("message") or ready.get("reason") or "")
+    ready = meta.condition(pod, "Ready")
+    text = (ready and (ready.get("message") or ready.get("reason"))) or ""
     return _short(text or f"{meta.status(pod).get('phase') or 'Pending'}, it has just begun")
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from netlab.diagnosis.facts import (
     Cause,
@@ -15,14 +14,12 @@ from netlab.diagnosis.facts import (
     protocol_of,
 )
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import address_of, addresses, target_port
 from netlab.objects.problems import did_you_mean
+from netlab.objects.types import ContainerPort, Pod, Service, ServicePort
 
-Port = Mapping[str, Any]
 
-
-def nowhere(service: Object, port: Port, family: str, pods: Sequence[Object]) -> Cause | None:
+def nowhere(service: Service, port: ServicePort, family: str, pods: Sequence[Pod]) -> Cause | None:
     """Why ready pods are no endpoints of a port: it has no such name, they no such address."""
     nameless = [pod for pod in pods if target_port(port, protocol_of(port), pod) is None]
     if len(nameless) == len(pods):
@@ -34,10 +31,10 @@ def nowhere(service: Object, port: Port, family: str, pods: Sequence[Object]) ->
     return None
 
 
-def _no_name(service: Object, port: Port, pods: Sequence[Object]) -> Cause:
+def _no_name(service: Service, port: ServicePort, pods: Sequence[Pod]) -> Cause:
     name, protocol = str(port.get("targetPort")), protocol_of(port)
     offered = {
-        (str(one["name"]), one.get("protocol") or "TCP")
+        (one["name"], one.get("protocol") or "TCP")
         for pod in pods
         for one in declared(pod)
         if one.get("name")
@@ -56,20 +53,20 @@ def _no_name(service: Object, port: Port, pods: Sequence[Object]) -> Cause:
     return Cause("NoPortOfName", text, label(service, port), pods=_names(pods))
 
 
-def _unnamed(pods: Iterable[Object]) -> str:
-    numbers = sorted({int(one["containerPort"]) for pod in pods for one in declared(pod)})
+def _unnamed(pods: Iterable[Pod]) -> str:
+    numbers = sorted({one["containerPort"] for pod in pods for one in declared(pod)})
     if not numbers:
         return "their containers declare no ports"
     return f"their ports have no names: {listed(list(map(str, numbers)))}"
 
 
-def declared(pod: Object) -> list[dict[str, Any]]:
+def declared(pod: Pod) -> list[ContainerPort]:
     """The `ports` of all its containers."""
     containers = meta.spec(pod).get("containers") or []
     return [port for container in containers for port in container.get("ports") or []]
 
 
-def partly_nameless(service: Object, port: Port, pods: Sequence[Object]) -> Iterator[Cause]:
+def partly_nameless(service: Service, port: ServicePort, pods: Sequence[Pod]) -> Iterator[Cause]:
     """A port's name that some of the pods lack: those get none of its packets."""
     lacking = [pod for pod in pods if target_port(port, protocol_of(port), pod) is None]
     if lacking and len(lacking) < len(pods):
@@ -78,10 +75,10 @@ def partly_nameless(service: Object, port: Port, pods: Sequence[Object]) -> Iter
 
 
 def unheard(
-    service: Object, port: Port, family: str, pods: Sequence[Object], facts: Facts
+    service: Service, port: ServicePort, family: str, pods: Sequence[Pod], facts: Facts
 ) -> Iterator[Cause]:
     """Endpoints at which nobody listens, as far as that is known: connections are refused."""
-    deaf: dict[str, list[Object]] = {}
+    deaf: dict[str, list[Pod]] = {}
     for pod in pods:
         number, found = target_port(port, protocol_of(port), pod), facts.listeners(pod)
         if number is None or found is None or protocol_of(port) == "SCTP":
@@ -125,12 +122,12 @@ def _hears(one: ListeningSocket, protocol: str, number: int, address: str) -> bo
     return (one.protocol, one.port) == (protocol, number) and (everywhere or one.address == address)
 
 
-def _some(those: Sequence[Object], pods: Sequence[Object]) -> str:
+def _some(those: Sequence[Pod], pods: Sequence[Pod]) -> str:
     names = listed([meta.name(pod) for pod in those])
     if len(those) == len(pods) == 1:
         return f"pod {names}"
     return f"{len(those)} of {count(len(pods), 'pod')}: {names}"
 
 
-def _names(pods: Iterable[Object]) -> tuple[str, ...]:
+def _names(pods: Iterable[Pod]) -> tuple[str, ...]:
     return tuple(meta.name(pod) for pod in pods)

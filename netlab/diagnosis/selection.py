@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netlab.diagnosis.facts import Cause, Facts, listed, pairs, selector
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Pod, Service, Workload
 
 _CLOSE = 0.5
 """How alike two words are, from 0 to 1, for one to be taken for the other mistyped."""
@@ -15,7 +15,7 @@ _FEW = 3
 Labels = Mapping[str, str]
 
 
-def no_pod(service: Object, facts: Facts) -> Cause:
+def no_pod(service: Service, facts: Facts) -> Cause:
     """Why the selector of a Service matches no pod of its namespace."""
     wanted, space = selector(service), meta.namespace(service)
     said = f"selector {pairs(wanted)} matches no pod"
@@ -26,23 +26,23 @@ def no_pod(service: Object, facts: Facts) -> Cause:
     return Cause("NoPodMatches", f"{said} ({'; '.join(hints)})" if hints else said)
 
 
-def _would_match(workload: Object, space: str, wanted: Labels) -> bool:
-    template = (meta.spec(workload).get("template") or {}).get("metadata") or {}
+def _would_match(workload: Workload, space: str, wanted: Labels) -> bool:
+    template = workload["spec"]["template"].get("metadata") or {}
     mine = meta.namespace(workload) == space and meta.controller_of(workload) is None
     return mine and wanted.items() <= (template.get("labels") or {}).items()
 
 
-def _why_idle(workload: Object) -> str:
+def _why_idle(workload: Workload) -> str:
     """Why a workload whose pods would match has none."""
     name = f"{workload['kind']} {meta.name(workload)}"
-    if meta.spec(workload).get("replicas") == 0:
+    if workload["kind"] != "DaemonSet" and workload["spec"].get("replicas") == 0:
         return f"{name} has 0 replicas"
     failure = meta.condition(workload, "ReplicaFailure")
     why = f": {failure['message']}" if failure and failure.get("message") else " yet"
     return f"{name} has made none{why}"
 
 
-def _nearest(wanted: Labels, space: str, pods: Sequence[Object]) -> Iterator[str]:
+def _nearest(wanted: Labels, space: str, pods: Sequence[Pod]) -> Iterator[str]:
     """What pods of the namespace have that comes nearest."""
     here = [meta.labels(pod) for pod in pods if meta.namespace(pod) == space]
     if not here:
@@ -88,7 +88,7 @@ def _likeness(one: str, other: str) -> float:
     return SequenceMatcher(None, one.lower(), other.lower()).ratio()
 
 
-def _elsewhere(wanted: Labels, space: str, pods: Sequence[Object]) -> Iterator[str]:
+def _elsewhere(wanted: Labels, space: str, pods: Sequence[Pod]) -> Iterator[str]:
     """Pods of other namespaces that the selector would match: it sees those of its own alone."""
     others = sorted(
         {

@@ -9,22 +9,21 @@ Each is asked only when those before it hold, so what is said first is what to m
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from netlab.diagnosis import pods as podlib
 from netlab.diagnosis import ports as portlib
 from netlab.diagnosis import selection, slices, traffic_policy
 from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import addresses
+from netlab.objects.types import EndpointSlice, Pod, Service, ServicePort
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 EVERY_WAY = Way()
 
 
-def causes(service: Object, facts: Facts, way: Way = EVERY_WAY) -> tuple[Cause, ...]:
+def causes(service: Service, facts: Facts, way: Way = EVERY_WAY) -> tuple[Cause, ...]:
     """Every cause for which packets that take this way do not arrive; () when they should."""
     if meta.spec(service).get("type") == "ExternalName":
         return tuple(_external_name(service, facts))
@@ -41,7 +40,7 @@ _HOPELESS = {"NoPodMatches", "NoPodYet", "NoEndpointSlice", "NoSuchPort"}
 """Causes beside which nothing else is worth a word."""
 
 
-def partial(service: Object, facts: Facts) -> tuple[Cause, ...]:
+def partial(service: Service, facts: Facts) -> tuple[Cause, ...]:
     """Why some of the pods that match are no endpoints while others are."""
     selected = facts.selected(service) if selector(service) else []
     waiting = [pod for pod in selected if not _is_ready(service, pod)]
@@ -52,24 +51,24 @@ def partial(service: Object, facts: Facts) -> tuple[Cause, ...]:
     return tuple(found)
 
 
-def no_such_port(service: Object, number: int | str, protocol: str) -> Cause:
+def no_such_port(service: Service, number: int | str, protocol: str) -> Cause:
     """For a port that the Service does not have."""
     have = listed([_port_text(port) for port in ports(service)])
     return Cause("NoSuchPort", f"the Service has no port {number}/{protocol} (there are: {have})")
 
 
-def _port_text(port: Mapping[str, Any]) -> str:
+def _port_text(port: ServicePort) -> str:
     name = f"{port['name']} " if port.get("name") else ""
     return f"{name}{port['port']}/{protocol_of(port)}"
 
 
-def _not_proxied(service: Object) -> Iterator[Cause]:
+def _not_proxied(service: Service) -> Iterator[Cause]:
     if PROXY_NAME in meta.labels(service):
         text = f"the label {PROXY_NAME} leaves it to another proxy"
         yield Cause("LeftToAnotherProxy", text)
 
 
-def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
+def _behind(service: Service, facts: Facts, way: Way) -> Iterator[Cause]:
     """What is wrong with what stands behind each port in each family."""
     if not ports(service):
         yield from _without_ports(service, facts)
@@ -88,9 +87,9 @@ def _behind(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
                 yield from portlib.unheard(service, port, family, ready, facts)
 
 
-def _families(service: Object, mine: Sequence[Object], way: Way) -> list[str]:
+def _families(service: Service, mine: Sequence[EndpointSlice], way: Way) -> list[str]:
     """Those to look into: of two that are only preferred, the one that has slices will do."""
-    wanted: list[str] = meta.spec(service).get("ipFamilies") or ["IPv4"]
+    wanted = list[str](meta.spec(service).get("ipFamilies") or ["IPv4"])
     if way.family:
         return [family for family in wanted if family == way.family]
     if meta.spec(service).get("ipFamilyPolicy") == "PreferDualStack":
@@ -99,7 +98,7 @@ def _families(service: Object, mine: Sequence[Object], way: Way) -> list[str]:
     return wanted
 
 
-def _nobody(service: Object, port: Mapping[str, Any], family: str, facts: Facts) -> Iterator[Cause]:
+def _nobody(service: Service, port: ServicePort, family: str, facts: Facts) -> Iterator[Cause]:
     """Why no endpoint gets the port's packets."""
     if not selector(service):
         yield slices.written(service, port, family, facts)
@@ -112,7 +111,7 @@ def _nobody(service: Object, port: Mapping[str, Any], family: str, facts: Facts)
         )
 
 
-def _no_pods(service: Object, facts: Facts) -> Iterator[Cause]:
+def _no_pods(service: Service, facts: Facts) -> Iterator[Cause]:
     """Why no pod is there for the Service, whatever the port."""
     selected = facts.selected(service)
     if not selected:
@@ -121,13 +120,13 @@ def _no_pods(service: Object, facts: Facts) -> Iterator[Cause]:
         yield from podlib.not_ready(selected, len(selected), facts)
 
 
-def _without_ports(service: Object, facts: Facts) -> Iterator[Cause]:
+def _without_ports(service: Service, facts: Facts) -> Iterator[Cause]:
     """A headless Service may have none: then its names are all that there is to it."""
     if selector(service):
         yield from _no_pods(service, facts)
 
 
-def _is_ready(service: Object, pod: Object) -> bool:
+def _is_ready(service: Service, pod: Pod) -> bool:
     """Whether a pod that matches is an endpoint."""
     if not addresses(pod) or meta.status(pod).get("phase") in ("Succeeded", "Failed"):
         return False
@@ -136,7 +135,7 @@ def _is_ready(service: Object, pod: Object) -> bool:
     return meta.is_ready(pod) and not meta.is_terminating(pod)
 
 
-def _external_name(service: Object, facts: Facts) -> Iterator[Cause]:
+def _external_name(service: Service, facts: Facts) -> Iterator[Cause]:
     """A name that DNS cannot follow."""
     name = str(meta.spec(service).get("externalName") or "").rstrip(".")
     if _is_address(name):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
 from netlab.diagnosis.facts import SERVICE_NAME, Cause, Facts, label, listed, protocol_of, within
 from netlab.objects import meta
-from netlab.objects.meta import Object
 from netlab.objects.offers import addresses
+from netlab.objects.types import (
+    DiscoveryEndpointPort,
+    Endpoint,
+    EndpointConditions,
+    EndpointSlice,
+    Service,
+    ServicePort,
+)
 
-Port = Mapping[str, Any]
-Endpoint = Mapping[str, Any]
 
-
-def endpoints(slices: Iterable[Object], port: Port, family: str) -> list[Endpoint]:
+def endpoints(slices: Iterable[EndpointSlice], port: ServicePort, family: str) -> list[Endpoint]:
     """The endpoints that get packets of a port: the ready ones, or with none those that serve
     while they terminate, as kube-proxy chooses."""
     found = [
@@ -27,20 +30,20 @@ def endpoints(slices: Iterable[Object], port: Port, family: str) -> list[Endpoin
     return ready or [one for one in found if _serves_at_its_end(one.get("conditions") or {})]
 
 
-def _serves_at_its_end(conditions: Mapping[str, Any]) -> bool:
+def _serves_at_its_end(conditions: EndpointConditions) -> bool:
     return bool(conditions.get("serving") and conditions.get("terminating"))
 
 
-def _has_port(slice_: Object, port: Port) -> bool:
+def _has_port(slice_: EndpointSlice, port: ServicePort) -> bool:
     wanted = (port.get("name") or "", protocol_of(port))
     return any(_key(one) == wanted and one.get("port") for one in slice_.get("ports") or ())
 
 
-def _key(port: Port) -> tuple[str, str]:
-    return str(port.get("name") or ""), protocol_of(port)
+def _key(port: ServicePort | DiscoveryEndpointPort) -> tuple[str, str]:
+    return port.get("name") or "", protocol_of(port)
 
 
-def written(service: Object, port: Port, family: str, facts: Facts) -> Cause:
+def written(service: Service, port: ServicePort, family: str, facts: Facts) -> Cause:
     """Why a Service without a selector has no endpoint: its slices are somebody's own."""
     slices = facts.slices_of(service)
     if not slices:
@@ -61,7 +64,7 @@ def written(service: Object, port: Port, family: str, facts: Facts) -> Cause:
     return Cause("EndpointsNotReady", f"EndpointSlice {names}: no endpoint is ready")
 
 
-def _unlabelled(service: Object, facts: Facts) -> str:
+def _unlabelled(service: Service, facts: Facts) -> str:
     wanted = f"{SERVICE_NAME}={meta.name(service)}"
     lost = [
         meta.name(one)
@@ -75,7 +78,7 @@ def _unlabelled(service: Object, facts: Facts) -> str:
     return f"no EndpointSlice is labelled {wanted}"
 
 
-def _other_ports(port: Port, slices: Iterable[Object]) -> str:
+def _other_ports(port: ServicePort, slices: Iterable[EndpointSlice]) -> str:
     """A slice's port is the Service's by name and protocol, whatever the numbers."""
     found = sorted({_key(one) for slice_ in slices for one in slice_.get("ports") or ()})
     have = listed([f"{name or 'unnamed'}/{protocol}" for name, protocol in found])
@@ -83,7 +86,7 @@ def _other_ports(port: Port, slices: Iterable[Object]) -> str:
     return f"no EndpointSlice has a port {wanted} (there are: {have or 'none'})"
 
 
-def strangers(slices: Sequence[Object], facts: Facts) -> Iterator[Cause]:
+def strangers(slices: Sequence[EndpointSlice], facts: Facts) -> Iterator[Cause]:
     """Addresses that somebody wrote, which are in the pods' range but no pod's."""
     ranges = [cidr for node in facts.nodes for cidr in meta.spec(node).get("podCIDRs") or ()]
     taken = {ip for pod in facts.pods for ip in addresses(pod)}

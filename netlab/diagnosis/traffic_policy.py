@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from netlab.diagnosis.facts import Cause, Facts, Way, label, listed, ports, within
-from netlab.diagnosis.slices import Endpoint, Port
 from netlab.objects import meta
 from netlab.objects.loadbalancing import (
     EXCLUDED,
@@ -15,13 +14,13 @@ from netlab.objects.loadbalancing import (
     is_balanced,
     is_local,
 )
-from netlab.objects.meta import Object
+from netlab.objects.types import Endpoint, Service, ServicePort
 
 _OUTSIDE = ("nodePort", "loadBalancer", "externalIP")
 
 
 def local(
-    service: Object, port: Port, endpoints: Sequence[Endpoint], facts: Facts, way: Way
+    service: Service, port: ServicePort, endpoints: Sequence[Endpoint], facts: Facts, way: Way
 ) -> Iterator[Cause]:
     """Nodes that drop a port's packets because its policy is Local and they have no endpoint."""
     here = {str(one.get("nodeName") or "") for one in endpoints}
@@ -35,7 +34,7 @@ def local(
         yield Cause("NoLocalEndpoint", text, label(service, port), tuple(without))
 
 
-def _policies(service: Object, way: Way) -> Iterator[str]:
+def _policies(service: Service, way: Way) -> Iterator[str]:
     """The policies that are Local and concern this way."""
     spec = meta.spec(service)
     if spec.get("internalTrafficPolicy") == "Local" and way.entrance in ("", "clusterIP"):
@@ -48,7 +47,7 @@ def _policies(service: Object, way: Way) -> Iterator[str]:
         yield "externalTrafficPolicy"
 
 
-def load_balancer(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
+def load_balancer(service: Service, facts: Facts, way: Way) -> Iterator[Cause]:
     """A load balancer that has no address, that no node answers for, or that lets nobody in."""
     if meta.spec(service).get("type") != "LoadBalancer" or way.entrance not in ("", "loadBalancer"):
         return
@@ -65,7 +64,7 @@ def load_balancer(service: Object, facts: Facts, way: Way) -> Iterator[Cause]:
         yield from _firewall(service, way)
 
 
-def _unallocated(service: Object, facts: Facts) -> str:
+def _unallocated(service: Service, facts: Facts) -> str:
     if not facts.has_pool:
         return "the Lab's loadBalancer.pool is none"
     failures = facts.events_of(service, "AllocationFailed")
@@ -82,7 +81,7 @@ def _unannounced(ip: str, facts: Facts) -> str:
     return f"no node answers for {ip}: externalTrafficPolicy is Local, and no node has an endpoint"
 
 
-def _firewall(service: Object, way: Way) -> Iterator[Cause]:
+def _firewall(service: Service, way: Way) -> Iterator[Cause]:
     allowed = meta.spec(service).get("loadBalancerSourceRanges") or []
     if allowed and way.source and not any(within(way.source, cidr) for cidr in allowed):
         text = f"loadBalancerSourceRanges {listed(allowed)} leave {way.source} out"
@@ -100,10 +99,10 @@ def node_port(facts: Facts, way: Way) -> Iterator[Cause]:
     yield Cause("NoNodePortThere", text, nodes=(way.node,))
 
 
-def nearest_node_port(number: int, protocol: str, services: Iterable[Object]) -> Cause:
+def nearest_node_port(number: int, protocol: str, services: Iterable[Service]) -> Cause:
     """For a nodePort that no Service has."""
     taken = {
-        int(port["nodePort"]): meta.key(service)
+        port["nodePort"]: meta.key(service)
         for service in services
         for port in ports(service)
         if port.get("nodePort") and (port.get("protocol") or "TCP") == protocol

@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service, ServiceSpec
 
 Json = dict[str, Any]
 
@@ -63,12 +63,14 @@ class _Endpoint(Struct, frozen=True):
     ports: tuple[tuple[str, str, int], ...]  # (port name, protocol in lower case, number)
 
 
-def service_records(service: Object, slices: Iterable[Object], domain: str) -> ServiceRecords:
+def service_records(
+    service: Service, slices: Iterable[EndpointSlice], domain: str
+) -> ServiceRecords:
     """The records of one Service; `slices` are its EndpointSlices, used when it is headless."""
     spec = meta.spec(service)
     name = service_name(meta.name(service), meta.namespace(service), domain)
     if spec.get("type") == "ExternalName":
-        target = str(spec.get("externalName") or "").rstrip(".").lower()
+        target = (spec.get("externalName") or "").rstrip(".").lower()
         return ServiceRecords(aliases={name: target}) if target else NO_RECORDS
     if spec.get("clusterIP") == "None":
         return _headless(name, sorted(set(_ready(slices, spec)), key=_by_address))
@@ -80,13 +82,13 @@ def service_name(service: str, namespace: str, domain: str) -> str:
     return f"{service}.{namespace}.svc.{domain}".lower()
 
 
-def _with_addresses(name: str, spec: Mapping[str, Any]) -> ServiceRecords:
-    addresses = spec.get("clusterIPs") or [spec.get("clusterIP")]
+def _with_addresses(name: str, spec: ServiceSpec) -> ServiceRecords:
+    addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
     hosts = tuple(Host(_canonical(address), (name,)) for address in addresses if address)
     if not hosts:
         return NO_RECORDS
     ports = [
-        (port["name"], (port.get("protocol") or "TCP").lower(), int(port["port"]))
+        (port["name"], (port.get("protocol") or "TCP").lower(), port["port"])
         for port in spec.get("ports") or []
         if port.get("name")
     ]
@@ -110,7 +112,7 @@ def _weighed(targets: set[tuple[str, int]]) -> tuple[Srv, ...]:
     return tuple(Srv(target, port, weight) for target, port in sorted(targets))
 
 
-def _ready(slices: Iterable[Object], spec: Mapping[str, Any]) -> Iterator[_Endpoint]:
+def _ready(slices: Iterable[EndpointSlice], spec: ServiceSpec) -> Iterator[_Endpoint]:
     """The endpoints a headless Service publishes: the ready ones, or all when it says so."""
     everyone = bool(spec.get("publishNotReadyAddresses"))
     for slice_ in slices:
@@ -122,13 +124,13 @@ def _ready(slices: Iterable[Object], spec: Mapping[str, Any]) -> Iterator[_Endpo
             ready = (endpoint.get("conditions") or {}).get("ready")
             if everyone or ready is None or ready:
                 for address in endpoint.get("addresses") or []:
-                    hostname = str(endpoint.get("hostname") or "")
+                    hostname = endpoint.get("hostname") or ""
                     yield _Endpoint(_canonical(address), hostname, ports)
 
 
-def _slice_ports(slice_: Object) -> tuple[tuple[str, str, int], ...]:
+def _slice_ports(slice_: EndpointSlice) -> tuple[tuple[str, str, int], ...]:
     return tuple(
-        (port["name"], (port.get("protocol") or "TCP").lower(), int(port["port"]))
+        (port["name"], (port.get("protocol") or "TCP").lower(), port["port"])
         for port in slice_.get("ports") or []
         if port.get("name") and port.get("port")
     )
@@ -143,8 +145,8 @@ def _by_address(endpoint: _Endpoint) -> tuple[int, bytes, str]:
     return address.version, address.packed, endpoint.hostname
 
 
-def _canonical(address: object) -> str:
-    return str(ipaddress.ip_address(str(address)))
+def _canonical(address: str) -> str:
+    return str(ipaddress.ip_address(address))
 
 
 def dashed(address: str) -> str:

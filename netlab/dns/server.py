@@ -36,7 +36,7 @@ from netlab.dns.records import (
 from netlab.dns.zone import Zone
 from netlab.kernel import process, userns
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import EndpointSlice, Service
 from netlab.tasks import together
 from netlab.workload.program import Program
 
@@ -91,8 +91,10 @@ class DnsServer:
         self._mailbox = directory / "mailbox"
         self._dual = dual
         self._zone = Zone(domain)
-        self._services: dict[str, Object] = {}
-        self._slices: dict[str, dict[str, Object]] = {}  # by the Service's key, then by their own
+        self._services: dict[str, Service] = {}
+        self._slices: dict[
+            str, dict[str, EndpointSlice]
+        ] = {}  # by the Service's key, then by their own
         self._service_of: dict[str, str] = {}
         self._changed: set[str] = set()
         self._shards: list[set[str]] = [set() for _ in range(_SHARDS)]
@@ -152,7 +154,7 @@ class DnsServer:
         """Let go for the next controller: all goes on answering. Idempotent."""
         await asyncio.gather(self._names.detach(), *(each.detach() for each in self.dnsmasqs))
 
-    def set_service(self, key: str, service: Object | None) -> None:
+    def set_service(self, key: str, service: Service | None) -> None:
         """The Service `namespace/name` is now this, or (None) gone; takes effect with `apply`."""
         if service is None:
             self._services.pop(key, None)
@@ -160,7 +162,7 @@ class DnsServer:
             self._services[key] = service
         self._changed.add(key)
 
-    def set_slice(self, key: str, slice_: Object | None) -> None:
+    def set_slice(self, key: str, slice_: EndpointSlice | None) -> None:
         """The EndpointSlice `namespace/name` is now this, or gone; takes effect with `apply`."""
         service = _service_key(slice_) if slice_ is not None else None
         former = self._service_of.pop(key, None)
@@ -283,6 +285,6 @@ def names_keeper(
     return NamesKeeper("cluster", socket, owner, log, to_json, coming)
 
 
-def _service_key(slice_: Object) -> str | None:
+def _service_key(slice_: EndpointSlice) -> str | None:
     name = meta.labels(slice_).get(SERVICE_NAME_LABEL)
     return f"{meta.namespace(slice_)}/{name}" if name else None

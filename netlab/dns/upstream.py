@@ -14,7 +14,7 @@ from netlab.dns.internet import internet_names, is_outside
 from netlab.dns.keeper import Door, NamesKeeper
 from netlab.kernel import process
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Service, ServiceSpec
 from netlab.workload.program import Program
 
 
@@ -77,10 +77,10 @@ class InternetDns:
         """Let go for the next controller: it goes on answering. Idempotent."""
         await self._names.detach()
 
-    def set_service(self, key: str, service: Object | None) -> None:
+    def set_service(self, key: str, service: Service | None) -> None:
         """The Service `namespace/name` is now this, or (None) gone; takes effect with `apply`."""
-        spec = meta.spec(service) if service is not None else {}
-        target = str(spec.get("externalName") or "").rstrip(".").lower()
+        spec: ServiceSpec = meta.spec(service) if service is not None else {}
+        target = (spec.get("externalName") or "").rstrip(".").lower()
         if spec.get("type") == "ExternalName" and is_outside(target, self._domain):
             self._targets[key] = target
         else:

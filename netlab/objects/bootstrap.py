@@ -4,22 +4,36 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Any
 
+from netlab.objects import types
 from netlab.objects.lab import Lab, Node
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
+from netlab.objects.types import (
+    Condition,
+    Container,
+    Deployment,
+    Namespace,
+    NodeAddress,
+    NodeCondition,
+    NodeStatus,
+    Quantity,
+    Service,
+    ServiceCIDR,
+    ServiceCIDRStatus,
+    ServicePort,
+)
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 DNS_IMAGE = "netlab/dnsmasq"
 KUBELET_VERSION = "v1.33.0"
 
 
-def initial_objects(lab: Lab) -> list[Object]:
+def initial_objects(lab: Lab) -> list[AnyObject]:
     """All that is in the API before somebody puts something there, nodes included."""
     return [*control_plane_objects(lab), *(node_object(node) for node in lab.nodes)]
 
 
-def control_plane_objects(lab: Lab) -> list[Object]:
+def control_plane_objects(lab: Lab) -> list[AnyObject]:
     """What the control plane creates for itself, in the order of creation."""
     return [
         *(_namespace(name) for name in NAMESPACES),
@@ -39,14 +53,14 @@ def _nth(cidr: str, n: int) -> str:
     return str(ipaddress.ip_network(cidr)[n])
 
 
-def _namespace(name: str) -> Object:
+def _namespace(name: str) -> Namespace:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
 
 
-def node_object(node: Node, architecture: str = "amd64") -> Object:
+def node_object(node: Node, architecture: str = "amd64") -> types.Node:
     """As a kubelet registers its node; `architecture` is the machine's, in Go's word."""
     role = {"node-role.kubernetes.io/control-plane": ""} if node.role == "control-plane" else {}
-    return {
+    registered: types.Node = {
         "apiVersion": "v1",
         "kind": "Node",
         "metadata": {
@@ -64,9 +78,11 @@ def node_object(node: Node, architecture: str = "amd64") -> Object:
         "spec": {
             "podCIDR": node.pod_cidrs[0],
             "podCIDRs": list(node.pod_cidrs),
-            **({"taints": [dict(taint) for taint in node.taints]} if node.taints else {}),
         },
     }
+    if node.taints:
+        registered["spec"]["taints"] = list(node.taints)
+    return registered
 
 
 # type → status, reason and message, as a kubelet words them; `Ready` comes last.
@@ -83,28 +99,32 @@ _CONDITIONS = {
 }  # fmt: skip
 
 
-def network_available() -> dict[str, str]:
+def network_available() -> NodeCondition:
     """The condition of a node whose network is as planned, without times."""
     return _condition("NetworkUnavailable", *_CONDITIONS["NetworkUnavailable"])
 
 
-def network_unavailable(message: str) -> dict[str, str]:
+def network_unavailable(message: str) -> NodeCondition:
     """The condition of a node whose network somebody changed."""
     return _condition("NetworkUnavailable", "True", "NetworkChanged", message)
 
 
-def ready() -> dict[str, str]:
+def ready() -> NodeCondition:
     """The condition of a node that is Ready, without times."""
     return _condition("Ready", *_CONDITIONS["Ready"])
 
 
-def not_ready(message: str) -> dict[str, str]:
+def not_ready(message: str) -> NodeCondition:
     """The condition of a node that is not."""
     return _condition("Ready", "False", "KubeletNotReady", message)
 
 
-def _condition(kind: str, status: str, reason: str, message: str) -> dict[str, str]:
+def _condition(kind: str, status: str, reason: str, message: str) -> NodeCondition:
     return {"type": kind, "status": status, "reason": reason, "message": message}
+
+
+def _address(kind: str, address: str) -> NodeAddress:
+    return {"type": kind, "address": address}
 
 
 def node_status(
@@ -118,19 +138,19 @@ def node_status(
     cpus: int,
     memory: int,
     now: str,
-) -> dict[str, Any]:
+) -> NodeStatus:
     """The status a kubelet reports: addresses, Ready, and what `get nodes -o wide` shows.
 
     `uid` is the Node object's, `memory` is in KiB. All nodes share the machine, so each has all
     of it and was booted with it; what tells machines apart is the node's own.
     """
-    capacity = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
+    capacity: dict[str, Quantity] = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
     addresses = [
-        *({"type": "InternalIP", "address": address} for address in node.internal_ips),
-        *({"type": "ExternalIP", "address": address} for address in node.external_ips),
-        {"type": "Hostname", "address": node.name},
+        *(_address("InternalIP", address) for address in node.internal_ips),
+        *(_address("ExternalIP", address) for address in node.external_ips),
+        _address("Hostname", node.name),
     ]
-    conditions = [
+    conditions: list[NodeCondition] = [
         {
             "type": kind,
             "status": status,
@@ -161,7 +181,7 @@ def node_status(
     }
 
 
-def _service_cidr(lab: Lab) -> Object:
+def _service_cidr(lab: Lab) -> ServiceCIDR:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "ServiceCIDR",
@@ -173,9 +193,9 @@ def _service_cidr(lab: Lab) -> Object:
     }
 
 
-def service_cidr_status(now: str) -> dict[str, Any]:
+def service_cidr_status(now: str) -> ServiceCIDRStatus:
     """What a control plane says of the range that it was started with."""
-    ready = {
+    ready: Condition = {
         "type": "Ready",
         "status": "True",
         "reason": "",
@@ -185,7 +205,9 @@ def service_cidr_status(now: str) -> dict[str, Any]:
     return {"conditions": [ready]}
 
 
-def _service(cidrs: Sequence[str], name: str, namespace: str, nth: int, **spec: Any) -> Object:
+def _service(
+    cidrs: Sequence[str], name: str, namespace: str, nth: int, ports: list[ServicePort]
+) -> Service:
     addresses = [_nth(cidr, nth) for cidr in cidrs]
     return {
         "apiVersion": "v1",
@@ -195,12 +217,12 @@ def _service(cidrs: Sequence[str], name: str, namespace: str, nth: int, **spec: 
             "clusterIP": addresses[0],
             "clusterIPs": addresses,
             "ipFamilyPolicy": "PreferDualStack" if len(addresses) > 1 else "SingleStack",
-            **spec,
+            "ports": ports,
         },
     }
 
 
-def kubernetes_service(service_cidrs: Sequence[str]) -> Object:
+def kubernetes_service(service_cidrs: Sequence[str]) -> Service:
     """default/kubernetes, at the first address of each range: where pods find the API server."""
     service = _service(
         service_cidrs,
@@ -213,18 +235,18 @@ def kubernetes_service(service_cidrs: Sequence[str]) -> Object:
     return service
 
 
-def _dns_service(service_cidrs: Sequence[str]) -> Object:
+def _dns_service(service_cidrs: Sequence[str]) -> Service:
     service = _service(
         service_cidrs,
         "kube-dns",
         "kube-system",
         10,
-        selector={"k8s-app": "kube-dns"},
         ports=[
             {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
         ],
     )
+    service["spec"]["selector"] = {"k8s-app": "kube-dns"}
     service["metadata"]["labels"] = {
         "k8s-app": "kube-dns",
         "kubernetes.io/cluster-service": "true",
@@ -233,8 +255,8 @@ def _dns_service(service_cidrs: Sequence[str]) -> Object:
     return service
 
 
-def _dns_deployment() -> Object:
-    container = {
+def _dns_deployment() -> Deployment:
+    container: Container = {
         "name": "dnsmasq",
         "image": DNS_IMAGE,
         "ports": [

@@ -23,6 +23,7 @@ from netlab.objects.ranges import (
     ranges,
     split,
 )
+from netlab.objects.types import Taint
 from netlab.objects.validate_lab import NAME_FIELDS, lab_problems
 
 __all__ = [
@@ -38,7 +39,10 @@ __all__ = [
 ]
 
 API_VERSION = "netlab/v1"
-CONTROL_PLANE_TAINT = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
+CONTROL_PLANE_TAINT: Taint = {
+    "key": "node-role.kubernetes.io/control-plane",
+    "effect": "NoSchedule",
+}
 
 Role = Literal["control-plane", "worker"]
 ProxyMode = Literal["iptables", "nftables"]
@@ -59,7 +63,7 @@ class Node(Struct, frozen=True):
     internal_ips: tuple[str, ...] = ()
     external_ips: tuple[str, ...] = ()
     pod_cidrs: tuple[str, ...] = ()
-    taints: tuple[dict[str, str], ...] = ()
+    taints: tuple[Taint, ...] = ()
 
 
 class ExternalClient(Struct, frozen=True):
@@ -219,13 +223,13 @@ def _nodes(
     )
 
 
-def _taints(entry: Mapping[str, Any], only_control_planes: bool) -> tuple[dict[str, str], ...]:
+def _taints(entry: Mapping[str, Any], only_control_planes: bool) -> tuple[Taint, ...]:
     """A control plane keeps pods away, as kubeadm has it, unless nothing else could run them."""
     if entry.get("taints") is not None:
-        return tuple(dict(taint) for taint in entry["taints"])
+        return tuple(entry["taints"])
     if entry.get("role") != "control-plane" or only_control_planes:
         return ()
-    return (dict(CONTROL_PLANE_TAINT),)
+    return (CONTROL_PLANE_TAINT,)
 
 
 def _pod_cidrs(cidrs: tuple[str, ...], written: list[dict[str, Any]]) -> list[tuple[str, ...]]:

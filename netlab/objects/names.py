@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DNS_LABEL_MAX = 63
@@ -149,7 +149,7 @@ def random_suffix(length: int = 5, source: Callable[[int], bytes] = os.urandom) 
     return "".join(SAFE_ALPHABET[byte % len(SAFE_ALPHABET)] for byte in source(length))
 
 
-def template_hash(template: dict[str, Any], collisions: int = 0) -> str:
+def template_hash(template: Mapping[str, Any], collisions: int = 0) -> str:
     """A pod template's hash for ReplicaSet names: equal templates, equal hash.
 
     FNV-1a (32 bits) of the template as canonical JSON, its decimal digits written in the safe

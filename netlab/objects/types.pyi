@@ -6,6 +6,11 @@ from typing_extensions import ReadOnly
 
 T = TypeVar("T")
 
+class AnyKind(TypedDict):
+    apiVersion: ReadOnly[str]
+    kind: ReadOnly[str]
+    metadata: ObjectMeta
+
 class HasSpec(TypedDict, Generic[T]):
     spec: ReadOnly[NotRequired[T]]
 
@@ -900,7 +905,7 @@ class PodAntiAffinity(TypedDict, total=False):
     requiredDuringSchedulingIgnoredDuringExecution: list[PodAffinityTerm]
 
 class PodCondition(TypedDict):
-    lastProbeTime: NotRequired[Time]
+    lastProbeTime: NotRequired[Time | None]
     lastTransitionTime: NotRequired[Time]
     message: NotRequired[str]
     observedGeneration: NotRequired[int]
@@ -1462,3 +1467,5 @@ class DiscoveryEndpointPort(TypedDict, total=False):
     name: str
     port: int
     protocol: Literal["SCTP", "TCP", "UDP"]
+
+Workload = Deployment | ReplicaSet | StatefulSet | DaemonSet

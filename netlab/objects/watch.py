@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
-
-from netlab.objects.meta import Object
 
 EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
@@ -18,11 +16,11 @@ class Event(Struct, frozen=True):
     """
 
     type: EventType
-    object: Object
+    object: Any
 
 
 class ObjectList(Struct, frozen=True):
     """What a list returned, and the revision from which a watch continues it."""
 
-    items: list[Object]
+    items: list[Any]
     resource_version: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,8 +17,8 @@ from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds.workloads import REPLICA_SET
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.objects.meta import Object
 from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
+from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck import spread
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.world import Place, World
@@ -160,12 +160,12 @@ def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
         return _at_node(trial, key, port, world)
     if target.by == "loadBalancer":
         return _at_load_balancer(trial, key, port, world)
-    addresses = [each for each in spec.get("clusterIPs") or [spec.get("clusterIP")] if each]
+    addresses = [each for each in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if each]
     if addresses and addresses[0] != "None":
-        targets = ((addresses[0], int(port["port"])),)
+        targets = ((addresses[0], port["port"]),)
         trial = _with_endpoints(replace(trial, targets=targets), key, port, world)
     elif spec.get("type") == "ExternalName":
-        trial = replace(trial, targets=(("", int(port["port"])),))
+        trial = replace(trial, targets=(("", port["port"]),))
     else:
         trial = _headless(trial, key, port, world)
     return _by_name(trial, world) if target.by == "name" else trial
@@ -178,7 +178,7 @@ def _by_name(trial: Trial, world: World) -> Trial:
     return replace(trial, name=name, name_server=_name_server(trial.place, world))
 
 
-def _headless(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+def _headless(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     for version in (4, 6):
         endpoints = world.endpoints(key, port, version)
         if endpoints:
@@ -187,19 +187,19 @@ def _headless(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> 
             trial = replace(trial, targets=targets)
             return _with_endpoints(trial, key, port, world)
     if trial.check.target.by == "name":  # DNS will say that it has none
-        return _with_endpoints(replace(trial, targets=(("", int(port["port"])),)), key, port, world)
+        return _with_endpoints(replace(trial, targets=(("", port["port"]),)), key, port, world)
     raise NothingToAddress(f"the headless Service {key} has no ready endpoint to address")
 
 
-def _at_node(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+def _at_node(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     if not port.get("nodePort"):
         raise CannotRun(f"the Service {key} has no nodePort", hint="its type must be NodePort")
     address = _node_address(trial.check, world)
-    trial = replace(trial, targets=((address, int(port["nodePort"])),))
+    trial = replace(trial, targets=((address, port["nodePort"]),))
     return _with_endpoints(trial, key, port, world)
 
 
-def _at_load_balancer(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+def _at_load_balancer(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     addresses, announcer = ingress_ips(world.services[key]), world.announcer(key)
     if not addresses:
         raise CannotRun(
@@ -209,7 +209,7 @@ def _at_load_balancer(trial: Trial, key: str, port: Mapping[str, Any], world: Wo
     expect = trial.check.expect
     if announcer is None and AT_ANNOUNCER in (expect.dnat_at, expect.masquerade_at):
         raise CannotRun(f"no node answers for {addresses[0]} of the Service {key}")
-    targets = ((addresses[0], int(port["port"])),)
+    targets = ((addresses[0], port["port"]),)
     trial = replace(trial, targets=targets, announcer=announcer or "")
     return _with_endpoints(trial, key, port, world)
 
@@ -234,7 +234,7 @@ def _node_address(check: PathCheck, world: World) -> str:
     return node.addresses[0]
 
 
-def _with_endpoints(trial: Trial, key: str, port: Mapping[str, Any], world: World) -> Trial:
+def _with_endpoints(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     endpoints = world.endpoints(key, port, trial.version)
     expected = trial.check.expect.endpoints
     wanted: frozenset[str] | None = None
@@ -275,10 +275,10 @@ def pods_of(deployment: str, namespace: str, world: World) -> set[str]:
     return found
 
 
-def _port(key: str, service: Object, check: PathCheck) -> dict[str, Any]:
+def _port(key: str, service: Service, check: PathCheck) -> ServicePort:
     """The Service's port that is meant; one it does not have is asked for as it stands."""
     wanted, protocol = check.target.port, check.target.protocol
-    ports: list[dict[str, Any]] = list(meta.spec(service).get("ports") or [])
+    ports = meta.spec(service).get("ports") or []
     if wanted is None and len(ports) == 1:
         return ports[0]
     same = [port for port in ports if (port.get("protocol") or "TCP") == protocol]

@@ -5,8 +5,8 @@ The captures say where a packet was lost; this says which field of which object 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,9 +18,9 @@ from netlab.diagnosis.service import causes, no_such_port, partial
 from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.objects.meta import Object
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.problems import did_you_mean
+from netlab.objects.types import Pod, Service, ServicePort
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import pods_of
 from netlab.pathcheck.world import World
@@ -71,7 +71,7 @@ class _Search(Struct, frozen=True):
             number, protocol = self.check.target.node_port, self.check.target.protocol
             yield nearest_node_port(number, protocol, list(self.world.services.values()))
 
-    def _service(self) -> Object | None:
+    def _service(self) -> Service | None:
         """The Service that is addressed: by name, by its nodePort, or by an address of its."""
         target = self.check.target
         if target.service:
@@ -112,7 +112,7 @@ class _Search(Struct, frozen=True):
             text = f"no Service {target.service} in namespace {target.namespace} ({hint})"
             yield Cause("NoSuchService", text)
 
-    def _from_outside(self, service: Object | None) -> Iterator[Cause]:
+    def _from_outside(self, service: Service | None) -> Iterator[Cause]:
         """Addresses that mean something inside the cluster alone."""
         target = self.check.target
         if self.check.sender.kind != "client":
@@ -152,7 +152,7 @@ class _Search(Struct, frozen=True):
             text = f"connection refused by {ip.strip('[]')}: {why}"
             yield Cause("ConnectionRefused", text, pods=(meta.name(pod),))
 
-    def _unheard(self, pod: Object, ip: str, number: int, protocol: str) -> str:
+    def _unheard(self, pod: Pod, ip: str, number: int, protocol: str) -> str:
         """`nothing listens on 8080 (but on 80); the container's ports: 80`."""
         found = self.facts.listeners(pod)
         text = nobody_listens(protocol, number, ip, found) if found is not None else ""
@@ -164,14 +164,14 @@ class _Search(Struct, frozen=True):
             text += f"; it is published though {why}"
         return text
 
-    def _of_service(self, service: Object) -> tuple[Cause, ...]:
+    def _of_service(self, service: Service) -> tuple[Cause, ...]:
         target = self.check.target
         port = self._port(service)
         if port is None and target.port is not None:
             return (no_such_port(service, target.port, target.protocol),)
         return causes(service, self.facts, self._way(service, port))
 
-    def _port(self, service: Object) -> Mapping[str, Any] | None:
+    def _port(self, service: Service) -> ServicePort | None:
         target, known = self.check.target, ports(service)
         if target.node_port:
             return next((one for one in known if one.get("nodePort") == target.node_port), None)
@@ -181,7 +181,7 @@ class _Search(Struct, frozen=True):
         wanted = (one for one in same if target.port in (one.get("name"), one["port"]))
         return next(wanted, None)
 
-    def _way(self, service: Object, port: Mapping[str, Any] | None) -> Way:
+    def _way(self, service: Service, port: ServicePort | None) -> Way:
         journey, target = self.result.journey, self.check.target
         entrance = self._entrance(service)
         node = self._sender_node()
@@ -204,7 +204,7 @@ class _Search(Struct, frozen=True):
             return ""
         return "IPv6" if ":" in journey.probe.dst else "IPv4"
 
-    def _entrance(self, service: Object) -> Entrance:
+    def _entrance(self, service: Service) -> Entrance:
         target = self.check.target
         if target.node:
             return "nodePort"
@@ -225,7 +225,7 @@ class _Search(Struct, frozen=True):
         place = self.world.places.get(key)
         return place.node if place is not None else ""
 
-    def _missing(self, service: Object) -> Iterator[Cause]:
+    def _missing(self, service: Service) -> Iterator[Cause]:
         """Why not all answered that should have."""
         expect = self.check.expect
         if expect.endpoints is None and expect.spread is None:
@@ -239,7 +239,7 @@ class _Search(Struct, frozen=True):
             yield Cause("SessionAffinity", text)
 
 
-def _addresses(service: Object) -> set[str]:
+def _addresses(service: Service) -> set[str]:
     spec = meta.spec(service)
     own = [*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ())]
     return {*own, *ingress_ips(service)} - {"None", ""}

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
-from netlab.objects.meta import Object
 from netlab.objects.ranges import nth_address
+from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
 
 Role = Literal["pod", "node", "client", "internet"]
@@ -38,10 +38,10 @@ class World(Struct, frozen=True):
     """The lab as checks see it; Services and pods by `namespace/name`."""
 
     places: Mapping[str, Place]
-    services: Mapping[str, Object] = field(default_factory=dict)
-    slices: tuple[Object, ...] = ()
-    pods: Mapping[str, Object] = field(default_factory=dict)
-    nodes: tuple[Object, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    slices: tuple[EndpointSlice, ...] = ()
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    nodes: tuple[Node, ...] = ()
     domain: str = "cluster.local"
     dns_address: str | None = None
 
@@ -59,7 +59,7 @@ class World(Struct, frozen=True):
         slices = [slice_ for slice_ in self.slices if _service_of(slice_) == service]
         return announcing_node(self.services[service], self.nodes, slices)
 
-    def endpoints(self, service: str, port: Mapping[str, Any], version: int) -> dict[str, str]:
+    def endpoints(self, service: str, port: ServicePort, version: int) -> dict[str, str]:
         """The ready endpoints of a Service's port: `address:port` → the name of the place."""
         found: dict[str, str] = {}
         for slice_ in self.slices:
@@ -71,20 +71,20 @@ class World(Struct, frozen=True):
         return found
 
 
-def _service_of(slice_: Object) -> str:
+def _service_of(slice_: EndpointSlice) -> str:
     return f"{meta.namespace(slice_)}/{meta.labels(slice_).get(_SERVICE_NAME_LABEL)}"
 
 
-def _port_numbers(slice_: Object, port: Mapping[str, Any]) -> list[int]:
+def _port_numbers(slice_: EndpointSlice, port: ServicePort) -> list[int]:
     wanted = (port.get("name") or "", port.get("protocol") or "TCP")
     return [
-        int(each["port"])
+        each["port"]
         for each in slice_.get("ports") or []
         if (each.get("name") or "", each.get("protocol") or "TCP") == wanted and each.get("port")
     ]
 
 
-def _ready_addresses(slice_: Object) -> list[str]:
+def _ready_addresses(slice_: EndpointSlice) -> list[str]:
     return [
         address
         for each in slice_.get("endpoints") or []
@@ -96,10 +96,10 @@ def _ready_addresses(slice_: Object) -> list[str]:
 def world_of(
     lab: Lab,
     *,
-    services: Iterable[Object],
-    slices: Iterable[Object],
-    pods: Iterable[Object],
-    nodes: Iterable[Object],
+    services: Iterable[Service],
+    slices: Iterable[EndpointSlice],
+    pods: Iterable[Pod],
+    nodes: Iterable[Node],
     netns: Callable[[str], Path],
 ) -> World:
     """The world of a running lab.
@@ -110,7 +110,7 @@ def world_of(
     by_key = {meta.key(pod): pod for pod in pods}
     services_by_key = {meta.key(service): service for service in services}
     places = [*_machines(lab, netns), *_pods(by_key, netns)]
-    dns = meta.spec(services_by_key.get("kube-system/kube-dns", {"metadata": {}}))
+    dns = services_by_key.get("kube-system/kube-dns")
     return World(
         places={place.name: place for place in places},
         services=services_by_key,
@@ -118,7 +118,7 @@ def world_of(
         pods=by_key,
         nodes=tuple(nodes),
         domain=lab.dns.domain,
-        dns_address=dns.get("clusterIP"),
+        dns_address=meta.spec(dns).get("clusterIP") if dns else None,
     )
 
 
@@ -134,7 +134,7 @@ def _machines(lab: Lab, netns: Callable[[str], Path]) -> list[Place]:
     return places
 
 
-def _pods(pods: Mapping[str, Object], netns: Callable[[str], Path]) -> list[Place]:
+def _pods(pods: Mapping[str, Pod], netns: Callable[[str], Path]) -> list[Place]:
     """Pods that have a namespace of their own; one on the host's network is its node."""
     places = []
     for key, pod in pods.items():

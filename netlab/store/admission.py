@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from netlab.errors import BadRequest
 from netlab.objects import meta, schema, strategies
 from netlab.objects.kinds import BY_KIND, Kind
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject, Object
 from netlab.objects.problems import FieldProblem, forbidden
 from netlab.objects.validation import unique, validate, validate_status, validate_update
 from netlab.store import failures
@@ -17,7 +17,7 @@ from netlab.store import failures
 _OMITTED_IF_EMPTY = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
-def kind_of(obj: Object) -> Kind:
+def kind_of(obj: AnyObject) -> Kind:
     """The kind of an object from a client; `NotFound` or `BadRequest` if it is not served."""
     kind = kind_named(str(obj.get("kind") or ""))
     if obj.get("apiVersion") != kind.api_version:
@@ -36,7 +36,7 @@ def kind_named(name: str) -> Kind:
     return kind
 
 
-def decoded(kind: Kind, obj: Object) -> Object:
+def decoded(kind: Kind, obj: AnyObject) -> Object:
     """The caller's object as a copy of our own: no nulls, no unknown fields, sound types.
 
     Nulls stay within a field that is opaque here, as the data of a ControllerRevision is.

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject, Object
 from netlab.objects.numbers import whole
 from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
@@ -161,7 +161,7 @@ class Registry:
 
     # Creating
 
-    def create(self, obj: Object, *, dry_run: bool = False) -> Object:
+    def create(self, obj: AnyObject, *, dry_run: bool = False) -> Object:
         """Create; returns the object as stored: named, defaulted, with its addresses."""
         kind = kind_of(obj)
         for _ in range(NAME_ATTEMPTS - 1):
@@ -173,7 +173,7 @@ class Registry:
         return self._create(kind, obj, dry_run)
 
     def _create(
-        self, kind: Kind, obj: Object, dry_run: bool, managers: Managers | None = None
+        self, kind: Kind, obj: AnyObject, dry_run: bool, managers: Managers | None = None
     ) -> Object:
         new = admission.decoded(kind, obj)
         preparation.prepare_create(kind, new, self._now())
@@ -204,7 +204,7 @@ class Registry:
 
     def update(
         self,
-        obj: Object,
+        obj: AnyObject,
         *,
         subresource: str = "",
         dry_run: bool = False,

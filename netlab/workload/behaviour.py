@@ -14,7 +14,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Container, Pod
 from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
@@ -44,7 +44,7 @@ def installed(program: str) -> bool:
 
 
 def behaviour(
-    container: Object,
+    container: Container,
     env: Mapping[str, str] | None = None,
     *,
     images: Catalogue | None = None,
@@ -97,7 +97,7 @@ def _is_foreign(program: ImageProgram, word: str, is_installed: Callable[[str], 
 
 
 def _server(
-    program: ImageProgram, args: tuple[str, ...], container: Object, env: Mapping[str, str]
+    program: ImageProgram, args: tuple[str, ...], container: Container, env: Mapping[str, str]
 ) -> Behaviour:
     if program.subcommands:
         word, *rest = args or program.default
@@ -135,7 +135,7 @@ def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -
     return port.port
 
 
-def _declared(container: Object) -> list[Listener]:
+def _declared(container: Container) -> list[Listener]:
     listeners = []
     for port in container.get("ports") or ():
         match port.get("protocol", "TCP"):
@@ -161,7 +161,7 @@ def parse_flags(args: Sequence[str]) -> dict[str, str]:
 
 
 def served_pod(
-    pod: Object, netns: str, ips: Sequence[str], env: Mapping[str, Mapping[str, str]] | None = None
+    pod: Pod, netns: str, ips: Sequence[str], env: Mapping[str, Mapping[str, str]] | None = None
 ) -> ServedPod | None:
     """What the responder serves of a pod; None when none of its containers is a built-in server.
 
@@ -177,7 +177,7 @@ def served_pod(
 
 
 def _served_container(
-    pod: Object, container: Object, found: Behaviour, ips: Sequence[str], env: Mapping[str, str]
+    pod: Pod, container: Container, found: Behaviour, ips: Sequence[str], env: Mapping[str, str]
 ) -> ServedContainer:
     """With the variables that its sites' texts name: a container's environment may be a large one,
     for it has seven of each Service.

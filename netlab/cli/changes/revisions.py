@@ -19,7 +19,10 @@ from netlab.objects.meta import Object
 
 CAUSE = "kubernetes.io/change-cause"
 
-Revisions = dict[int, Object]
+Revision = Any
+"""A ReplicaSet, or a ControllerRevision."""
+
+Revisions = dict[int, Revision]
 """What keeps each revision, by its number, the oldest first."""
 
 
@@ -37,29 +40,29 @@ def of(client: Client, obj: Object, refusal: str = "no history viewer") -> Revis
     return by_number({**named, **one} for one in owned if meta.controller_uid(one) == uid)
 
 
-def by_number(kept: Iterable[Object]) -> Revisions:
+def by_number(kept: Iterable[Revision]) -> Revisions:
     """ReplicaSets or ControllerRevisions by their numbers; one without a number is none."""
     numbered = {number: one for one in kept if (number := number_of(one))}
     return dict(sorted(numbered.items()))
 
 
-def number_of(one: Object) -> int:
+def number_of(one: Revision) -> int:
     """The revision's number, 0 when it has none."""
     return rollout.revision(one) if _is_set(one) else history.number(one)
 
 
-def _is_set(one: Object) -> bool:
+def _is_set(one: Revision) -> bool:
     return bool(one["kind"] == REPLICA_SET.kind)
 
 
-def find(revisions: Revisions, number: int, refusal: str) -> Object:
+def find(revisions: Revisions, number: int, refusal: str) -> Revision:
     """The revision of that number; `NetlabError` if there is none."""
     if number not in revisions:
         raise NetlabError(refusal, hint=f"there are: {', '.join(map(str, revisions)) or 'none'}")
     return revisions[number]
 
 
-def template_of(one: Object) -> dict[str, Any]:
+def template_of(one: Revision) -> dict[str, Any]:
     """A revision's template as its owner had it."""
     template = as_kept(one)
     if not _is_set(one):
@@ -70,19 +73,19 @@ def template_of(one: Object) -> dict[str, Any]:
     return {**template, "metadata": {**metadata, "labels": own}}
 
 
-def as_it_was(obj: Object, one: Object) -> Object:
+def as_it_was(obj: Object, one: Revision) -> Any:
     """What kubectl gives out as a revision: the ReplicaSet, or the owner with the template."""
     if _is_set(one):
         return one
     return {**obj, "spec": {**meta.spec(obj), "template": template_of(one)}}
 
 
-def as_kept(one: Object) -> dict[str, Any]:
+def as_kept(one: Revision) -> dict[str, Any]:
     """The template as the revision keeps it: a ReplicaSet's with the label for its hash."""
-    return dict(meta.spec(one)["template"]) if _is_set(one) else history.template_of(one)
+    return dict(one["spec"]["template"]) if _is_set(one) else {**history.template_of(one)}
 
 
-def with_cause(one: Object) -> dict[str, Any]:
+def with_cause(one: Revision) -> dict[str, Any]:
     """The template as kept, in which a ReplicaSet's cause of change is an annotation."""
     template, cause = as_kept(one), meta.annotations(one).get(CAUSE)
     if cause and _is_set(one):

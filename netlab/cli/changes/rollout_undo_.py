@@ -11,7 +11,7 @@ from typing import Any
 
 from netlab.cli import options, results, selection
 from netlab.cli.changes import patching, revisions
-from netlab.cli.changes.revisions import Revisions
+from netlab.cli.changes.revisions import Revision, Revisions
 from netlab.client.sync import Client
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -64,7 +64,7 @@ def _undo(client: Client, obj: Object, arguments: argparse.Namespace) -> None:
     results.report(now, "rolled back", arguments)
 
 
-def target(history: Revisions, wanted: int, obj: Object) -> Object:
+def target(history: Revisions, wanted: int, obj: Object) -> Revision:
     """The revision to go back to; `wanted` 0 is the one before the last."""
     if wanted:
         refusal = f"unable to find specified revision {wanted} in history"

@@ -14,6 +14,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 from netlab.cli import options
 from netlab.client.sync import Client
@@ -89,7 +90,7 @@ def related(client: Client, obj: Object, arguments: argparse.Namespace) -> Relat
     return Related(time.time(), events, beside, causes)
 
 
-def _causes(client: Client, service: Object, arguments: argparse.Namespace) -> Sequence[str]:
+def _causes(client: Client, service: Any, arguments: argparse.Namespace) -> Sequence[str]:
     """Why a Service fails, folded at the terminal's width as nothing else here is."""
     from netlab.cli import diagnosing, terminal
     from netlab.diagnosis.service import causes

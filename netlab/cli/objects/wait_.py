@@ -93,9 +93,10 @@ def _targets(client: Client, arguments: argparse.Namespace, awaited: Awaited) ->
 
 def _live(client: Client, kind: Kind, namespace: str, name: str) -> Object | None:
     try:
-        return client.get(kind.kind, namespace, name)
+        live: Object = client.get(kind.kind, namespace, name)
     except NotFound:
         return None
+    return live
 
 
 def _wait(

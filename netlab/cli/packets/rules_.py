@@ -25,7 +25,7 @@ from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Way
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Service
 
 if TYPE_CHECKING:
     from netlab.objects.lab import Lab
@@ -76,7 +76,7 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
 
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
-        service = client.get("Service", arguments.namespace, name)
+        service: Service = client.get("Service", arguments.namespace, name)
         facts = diagnosing.facts(client, spec, directory)
         _check_has_rules(service, causes(service, facts))
         places = _places(client)
@@ -97,7 +97,7 @@ def _way(node: str, family: str) -> Way:
     return Way(node=node, family="IPv4" if family == "ipv4" else "IPv6")
 
 
-def _check_has_rules(service: Object, causes: Sequence[Cause] = ()) -> None:
+def _check_has_rules(service: Service, causes: Sequence[Cause] = ()) -> None:
     if (meta.spec(service).get("clusterIP") or "None") == "None":
         name, space = meta.name(service), meta.namespace(service)
         external = meta.spec(service).get("type") == "ExternalName"

@@ -5,7 +5,7 @@ from netlab.controllers.endpoints_of import PortSet
 
 HTTP = PortSet((("http", "TCP", 80, ""),))
 ALT = PortSet((("http", "TCP", 8080, ""),))
-TEMPLATE = {"kind": "EndpointSlice", "metadata": {"generateName": "web-", "labels": {"a": "b"}}}
+METADATA = {"generateName": "web-", "labels": {"a": "b"}}
 
 
 def entry(number, ready=True):
@@ -27,7 +27,7 @@ def stored(name, ports, entries, labels=None):
 
 
 def plan(groups, existing=()):
-    return slicing.plan("IPv4", groups, copy.deepcopy(list(existing)), TEMPLATE)
+    return slicing.plan("IPv4", groups, copy.deepcopy(list(existing)), METADATA)
 
 
 def counts(changes):
