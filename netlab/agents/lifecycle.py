@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 from netlab.agents.podevents import PodEvents, full_name
 from netlab.agents.podrun import PodRun, container_id, known_status
@@ -15,6 +14,7 @@ from netlab.agents.probes.probe import has_probe
 from netlab.agents.probes.prober import Kill, Prober
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.types import LifecycleHandler
 from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -52,14 +52,15 @@ class Lifecycle:
     ) -> None:
         """A container runs since `at`; an adopted one did so before this controller."""
         state, spec = run.state(container), run.spec_of(container)
-        known = known_status(run, container) if adopted else {}
+        known = known_status(run, container)
+        started, ready = known.get("started", False), known["ready"]
         state.begin(at, container_id(run, container))
-        state.started = bool(known.get("started")) or not has_probe(spec, "Startup")
+        state.started = (adopted and started) or not has_probe(spec, "Startup")
         # An init container is ready by having ended well.
         state.ready = (
             state.started
             and not run.is_ordinary_init(container)
-            and (bool(known.get("ready")) or not has_probe(spec, "Readiness"))
+            and ((adopted and ready) or not has_probe(spec, "Readiness"))
         )
         if not adopted:
             self.events.started(run, container)
@@ -125,11 +126,11 @@ class Lifecycle:
         return False
 
     async def _run_hook(
-        self, run: PodRun, container: str, hook: Mapping[str, Any], limit: float
+        self, run: PodRun, container: str, hook: LifecycleHandler, limit: float
     ) -> bool:
         try:
-            if hook.get("sleep"):
-                await asyncio.sleep(min(limit, float(hook["sleep"].get("seconds") or 0)))
+            if sleep := hook.get("sleep"):
+                await asyncio.sleep(min(limit, float(sleep["seconds"])))
                 return True
             return (await self._actions.attempt(run, container, hook, limit)).good
         except (NetlabError, OSError) as error:
@@ -155,9 +156,10 @@ def restarts(run: PodRun, container: str, code: int) -> bool:
     return policy == "OnFailure" and code != 0
 
 
-def _hook(run: PodRun, container: str, name: str) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = (run.spec_of(container).get("lifecycle") or {}).get(name) or {}
-    return found
+def _hook(
+    run: PodRun, container: str, name: Literal["preStop", "postStart"]
+) -> LifecycleHandler | None:
+    return (run.spec_of(container).get("lifecycle") or {}).get(name)
 
 
 def grace_period(run: PodRun) -> float:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, field
 
 from netlab.agents.podstatus import ContainerState
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Container, ContainerStatus, Pod, PodStatus
 from netlab.workload.sandbox import SandboxProcess
 
 
@@ -31,7 +30,7 @@ class PodRun(Struct):
     counts as failed: reason and message.
     """
 
-    pod: Object
+    pod: Pod
     node: str
     ips: tuple[str, ...]
     netns: Path
@@ -78,10 +77,11 @@ class PodRun(Struct):
         """The state of a container, init or not; `KeyError` if the pod has none of that name."""
         return self.inits[container] if container in self.inits else self.containers[container]
 
-    def spec_of(self, container: str) -> dict[str, Any]:
+    def spec_of(self, container: str) -> Container:
         """The container's entry in the pod's spec."""
-        part = "initContainers" if container in self.inits else "containers"
-        return next(entry for entry in meta.spec(self.pod)[part] if entry["name"] == container)
+        spec = meta.spec(self.pod)
+        part = spec["initContainers"] if container in self.inits else spec["containers"]
+        return next(entry for entry in part if entry["name"] == container)
 
     def is_ordinary_init(self, container: str) -> bool:
         """Whether a container is one that has to end before those after it start."""
@@ -92,19 +92,20 @@ class PodRun(Struct):
         return container in self.inits and self.spec_of(container).get("restartPolicy") == "Always"
 
 
-def new_run(pod: Object, node: str, ips: tuple[str, ...], netns: Path, directory: Path) -> PodRun:
+def new_run(pod: Pod, node: str, ips: tuple[str, ...], netns: Path, directory: Path) -> PodRun:
     """A pod about to start, or (after a controller's end) to be taken over: every container waits.
 
     Restart counts go on from what the pod's status says.
     """
+    spec, status = meta.spec(pod), meta.status(pod)
     return PodRun(
         pod,
         node,
         ips,
         netns,
         directory,
-        containers=_states(pod, "containers", "containerStatuses"),
-        inits=_states(pod, "initContainers", "initContainerStatuses"),
+        containers=_states(pod, spec["containers"], status.get("containerStatuses")),
+        inits=_states(pod, spec.get("initContainers"), status.get("initContainerStatuses")),
     )
 
 
@@ -117,12 +118,12 @@ def resume(run: PodRun) -> None:
         run.state(name).resume(known_status(run, name))
 
 
-def hostname(pod: Object) -> str:
+def hostname(pod: Pod) -> str:
     """`spec.hostname`, or the name cut to what a host name may be; on hostNetwork the node's."""
     spec = meta.spec(pod)
     if spec.get("hostNetwork"):
-        return str(spec.get("nodeName") or "")
-    return str(spec.get("hostname") or meta.name(pod)[:63].rstrip("-."))
+        return spec.get("nodeName") or ""
+    return spec.get("hostname") or meta.name(pod)[:63].rstrip("-.")
 
 
 def container_id(run: PodRun, container: str) -> str:
@@ -131,19 +132,26 @@ def container_id(run: PodRun, container: str) -> str:
     return hashlib.sha256(f"{run.uid}/{container}/{restarts}".encode()).hexdigest()
 
 
-def known_status(run: PodRun, container: str) -> dict[str, Any]:
+def known_status(run: PodRun, container: str) -> ContainerStatus:
     """What the API says of a container: for one taken over, how the former agent left it."""
     status = meta.status(run.pod)
+    unknown: ContainerStatus = {
+        "name": container,
+        "image": "",
+        "imageID": "",
+        "ready": False,
+        "restartCount": 0,
+    }
     entries = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
     ]
-    return next((entry for entry in entries if entry["name"] == container), {})
+    return next((entry for entry in entries if entry["name"] == container), unknown)
 
 
-def with_addresses(run: PodRun) -> Object:
+def with_addresses(run: PodRun) -> Pod:
     """The pod as its own environment sees it: its addresses are known before its status says so."""
-    status = {
+    status: PodStatus = {
         **meta.status(run.pod),
         "podIP": run.ips[0],
         "podIPs": [{"ip": address} for address in run.ips],
@@ -151,15 +159,17 @@ def with_addresses(run: PodRun) -> Object:
     return {**run.pod, "status": status}
 
 
-def _states(pod: Object, part: str, statuses: str) -> dict[str, ContainerState]:
-    known = {entry["name"]: entry for entry in meta.status(pod).get(statuses) or []}
+def _states(
+    pod: Pod, containers: Sequence[Container] | None, statuses: Sequence[ContainerStatus] | None
+) -> dict[str, ContainerState]:
+    restarts = {entry["name"]: entry["restartCount"] for entry in statuses or ()}
     waiting = "PodInitializing" if meta.spec(pod).get("initContainers") else "ContainerCreating"
     return {
         spec["name"]: ContainerState(
             spec["name"],
-            str(spec.get("image") or ""),
-            restarts=int(known.get(spec["name"], {}).get("restartCount") or 0),
+            spec.get("image") or "",
+            restarts=restarts.get(spec["name"], 0),
             waiting=waiting,
         )
-        for spec in meta.spec(pod).get(part) or []
+        for spec in containers or ()
     }

@@ -6,14 +6,24 @@ Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects import meta, types
 from netlab.objects.qos import qos_class
+from netlab.objects.types import (
+    ContainerStateTerminated,
+    ContainerStateWaiting,
+    ContainerStatus,
+    Pod,
+    PodCondition,
+    PodStatus,
+)
+
+Phase = Literal["Failed", "Pending", "Running", "Succeeded"]
+RestartPolicy = Literal["Always", "Never", "OnFailure"]
 
 
 class ContainerState(Struct):
@@ -37,7 +47,7 @@ class ContainerState(Struct):
     ready: bool = False
     started: bool = True
     begun: float = 0.0
-    last: dict[str, Any] | None = None
+    last: ContainerStateTerminated | None = None
 
     @property
     def running(self) -> bool:
@@ -54,7 +64,7 @@ class ContainerState(Struct):
         self.finished_at, self.exit_code, self.ready = now, exit_code, False
         self.reason = "Completed" if exit_code == 0 else "Error"
 
-    def resume(self, known: Mapping[str, Any]) -> None:
+    def resume(self, known: ContainerStatus) -> None:
         """Go on from an entry of `status.containerStatuses`, as a former agent left it."""
         state = known.get("state") or {}
         self.last = (known.get("lastState") or {}).get("terminated")
@@ -62,16 +72,16 @@ class ContainerState(Struct):
         begun = state.get("running") or over
         if not begun:
             return
-        container_id = str(begun.get("containerID") or known.get("containerID") or "")
-        self.begin(str(begun.get("startedAt") or ""), container_id.removeprefix("netlab://"))
+        container_id = (over and over.get("containerID")) or known.get("containerID") or ""
+        self.begin(begun.get("startedAt") or "", container_id.removeprefix("netlab://"))
         self.started = bool(known.get("started")) or not state.get("running")
         if over:
-            self.end(str(over.get("finishedAt") or ""), int(over.get("exitCode") or 0))
-            self.reason = str(over.get("reason") or "")
-            self.message = str(over.get("message") or "")
+            self.end(over.get("finishedAt") or "", over["exitCode"])
+            self.reason = over.get("reason") or ""
+            self.message = over.get("message") or ""
         if waiting := state.get("waiting"):
-            self.waiting = str(waiting.get("reason") or "ContainerCreating")
-            self.message = str(waiting.get("message") or "")
+            self.waiting = waiting.get("reason") or "ContainerCreating"
+            self.message = waiting.get("message") or ""
         self.ready = bool(known.get("ready"))
 
     def remember(self) -> None:
@@ -84,7 +94,7 @@ class ContainerState(Struct):
             self.remember()
         self.waiting, self.message, self.ready = reason, message, False
 
-    def status(self) -> dict[str, Any]:
+    def status(self) -> ContainerStatus:
         """The entry of `status.containerStatuses`."""
         return {
             "name": self.name,
@@ -98,33 +108,33 @@ class ContainerState(Struct):
             "lastState": {"terminated": self.last} if self.last else {},
         }
 
-    def _state(self) -> dict[str, Any]:
+    def _state(self) -> types.ContainerState:
         if self.waiting:
-            waiting = {"reason": self.waiting}
+            waiting: ContainerStateWaiting = {"reason": self.waiting}
             return {"waiting": {**waiting, "message": self.message} if self.message else waiting}
         if self.exit_code is not None:
             return {"terminated": self._terminated()}
         return {"running": {"startedAt": self.started_at}}
 
-    def _terminated(self) -> dict[str, Any]:
-        return {
-            "exitCode": self.exit_code,
+    def _terminated(self) -> ContainerStateTerminated:
+        ended: ContainerStateTerminated = {
+            "exitCode": self.exit_code or 0,
             "reason": self.reason,
-            **({"message": self.message} if self.message else {}),
             "startedAt": self.started_at,
             "finishedAt": self.finished_at,
             "containerID": f"netlab://{self.container_id}",
         }
+        return {**ended, "message": self.message} if self.message else ended
 
 
-def restart_policy(pod: Object) -> str:
+def restart_policy(pod: Pod) -> RestartPolicy:
     """`spec.restartPolicy`, Always by default."""
-    return str(meta.spec(pod).get("restartPolicy") or "Always")
+    return meta.spec(pod).get("restartPolicy") or "Always"
 
 
 def phase(
-    pod: Object, containers: Sequence[ContainerState], inits: Sequence[ContainerState] = ()
-) -> str:
+    pod: Pod, containers: Sequence[ContainerState], inits: Sequence[ContainerState] = ()
+) -> Phase:
     """Pending until every container ran once; Succeeded or Failed once none will run again."""
     if restart_policy(pod) == "Never" and any(init.exit_code for init in inits):
         return "Failed"
@@ -141,7 +151,7 @@ def phase(
 
 
 def compute(
-    pod: Object,
+    pod: Pod,
     containers: Sequence[ContainerState],
     inits: Sequence[ContainerState] = (),
     *,
@@ -150,11 +160,12 @@ def compute(
     now: str,
     failure: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
-    """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change.
+    """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change; null
+    for addresses that it has no more.
 
     `failure` (reason, message) makes the pod Failed, whatever its containers did.
     """
-    current = "Failed" if failure else phase(pod, containers, inits)
+    current: Phase = "Failed" if failure else phase(pod, containers, inits)
     contained = current == "Running" and all(container.ready for container in containers)
     gates = unmet_gates(pod)
     ready = contained and not gates
@@ -172,31 +183,37 @@ def compute(
         _condition("ContainersReady", contained, **unready),
         _condition("PodScheduled", True),
     ]
-    return {
+    status: PodStatus = {
         "phase": current,
-        **({"reason": failure[0], "message": failure[1]} if failure else {}),
         "conditions": [
             *(_with_time(pod, condition, now) for condition in conditions),
             *foreign_conditions(pod, {condition["type"] for condition in conditions}),
         ],
-        "hostIP": host_ips[0] if host_ips else None,
         "hostIPs": [{"ip": address} for address in host_ips],
-        "podIP": pod_ips[0] if pod_ips else None,
         "podIPs": [{"ip": address} for address in pod_ips],
         "startTime": meta.status(pod).get("startTime") or now,
         "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
         "qosClass": qos_class(meta.spec(pod)),
     }
+    if failure:
+        status["reason"], status["message"] = failure
+    if host_ips:
+        status["hostIP"] = host_ips[0]
+    if pod_ips:
+        status["podIP"] = pod_ips[0]
+    return {"hostIP": None, "podIP": None, **status}
 
 
-def unmet_gates(pod: Object) -> list[str]:
+def unmet_gates(pod: Pod) -> list[str]:
     """The condition types of `spec.readinessGates` that somebody has yet to set to True."""
     gates = [gate["conditionType"] for gate in meta.spec(pod).get("readinessGates") or []]
-    return [gate for gate in gates if (meta.condition(pod, gate) or {}).get("status") != "True"]
+    known = meta.status(pod).get("conditions") or []
+    met = {condition["type"] for condition in known if condition.get("status") == "True"}
+    return [gate for gate in gates if gate not in met]
 
 
-def foreign_conditions(pod: Object, own: set[str]) -> list[dict[str, Any]]:
+def foreign_conditions(pod: Pod, own: set[str]) -> list[PodCondition]:
     """The pod's conditions that are not the kubelet's to write."""
     known = meta.status(pod).get("conditions") or []
     return [condition for condition in known if condition.get("type") not in own]
@@ -221,15 +238,17 @@ def _unready_message(containers: Sequence[ContainerState]) -> str:
     return f"containers with unready status: [{names}]"
 
 
-def _condition(type_: str, true: bool, reason: str = "", message: str = "") -> dict[str, Any]:
-    condition: dict[str, Any] = {"type": type_, "status": "True" if true else "False"}
-    if not true:
-        condition |= {k: v for k, v in (("reason", reason), ("message", message)) if v}
+def _condition(type_: str, true: bool, reason: str = "", message: str = "") -> PodCondition:
+    condition: PodCondition = {"type": type_, "status": "True" if true else "False"}
+    if reason and not true:
+        condition["reason"] = reason
+    if message and not true:
+        condition["message"] = message
     return condition
 
 
-def _with_time(pod: Object, condition: dict[str, Any], now: str) -> dict[str, Any]:
+def _with_time(pod: Pod, condition: PodCondition, now: str) -> PodCondition:
     before = meta.condition(pod, condition["type"])
     same = before is not None and before.get("status") == condition["status"]
-    since = before.get("lastTransitionTime") if before is not None and same else now
+    since = before.get("lastTransitionTime", now) if before is not None and same else now
     return {**condition, "lastProbeTime": None, "lastTransitionTime": since}

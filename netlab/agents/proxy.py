@@ -18,7 +18,7 @@ from netlab.agents.loop import Loop
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
-from netlab.objects.types import AnyKind, EndpointSlice, Node, Service
+from netlab.objects.types import EndpointSlice, Node, Service
 from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
 
@@ -141,7 +141,7 @@ class ProxyAgent:
         self._loop.look()
 
     def _listener(self, kind: str) -> Listener[Any]:
-        def listen(old: AnyKind | None, new: AnyKind | None) -> None:
+        def listen(old: Any, new: Any) -> None:
             either = new if new is not None else old
             assert either is not None
             if kind == "Node" and meta.name(either) != self.node:

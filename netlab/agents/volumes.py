@@ -12,14 +12,28 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from netlab.agents.environment import Lookup, field_value, resource_value
+from netlab.agents.environment import Lookup, SourceKind, field_value, resource_value
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
+from netlab.objects.types import (
+    ConfigMap,
+    ConfigMapProjection,
+    ConfigMapVolumeSource,
+    DownwardAPIProjection,
+    DownwardAPIVolumeSource,
+    ProjectedVolumeSource,
+    Secret,
+    SecretProjection,
+    SecretVolumeSource,
+    Volume,
+    VolumeMount,
+    VolumeProjection,
+)
 from netlab.workload.bounds import Tmpfs, bounds
 from netlab.workload.sandbox import IDLE
 from netlab.workload.volume import Made, Mount, Part
@@ -34,6 +48,9 @@ MOST = 32 * 2**20
 
 _PAGE = 4096
 """What a file or a directory takes of a tmpfs at least."""
+
+Chosen = ConfigMapVolumeSource | ConfigMapProjection | SecretVolumeSource | SecretProjection
+"""What makes files of an object: all its keys, or the `items` of it."""
 
 Files = dict[str, tuple[bytes, int]]
 """What a volume holds: relative path → content and mode."""
@@ -72,7 +89,7 @@ class Volumes:
         Nothing is written unless there is all that is to be in them.
         """
         room = MOST
-        contents: list[tuple[Mapping[str, Any], Files | None]] = []
+        contents: list[tuple[Volume, Files | None]] = []
         for volume in meta.spec(run.pod).get("volumes") or ():
             with _set_up(volume):
                 contents.append((volume, volume_files(run, volume, self._lookup, room)))
@@ -81,7 +98,7 @@ class Volumes:
             with _set_up(volume):
                 self._make(run, volume, files)
 
-    def _make(self, run: PodRun, volume: Mapping[str, Any], files: Files | None) -> None:
+    def _make(self, run: PodRun, volume: Volume, files: Files | None) -> None:
         if files is not None:
             write_files(self._directory(run, volume), files, self._owner(run))
         elif volume.get("emptyDir") is None:
@@ -91,9 +108,9 @@ class Volumes:
         """Who volumes belong to: the pod's root, and the group that it asks for."""
         group = (meta.spec(run.pod).get("securityContext") or {}).get("fsGroup")
         outside = self._ids.outside if self._ids else int
-        return Owner(outside(0), outside(int(group or 0)), group is not None)
+        return Owner(outside(0), outside(group or 0), group is not None)
 
-    def _make_disk(self, run: PodRun, volume: Mapping[str, Any]) -> None:
+    def _make_disk(self, run: PodRun, volume: Volume) -> None:
         """What outlives the pod is made once, for everybody to write."""
         directory = self._directory(run, volume)
         if not directory.exists():
@@ -114,31 +131,31 @@ class Volumes:
         self,
         run: PodRun,
         container: str,
-        volumes: Mapping[str, Mapping[str, Any]],
+        volumes: Mapping[str, Volume],
         scratch: Mapping[str, Tmpfs],
     ) -> Iterator[Mount]:
         for mount in run.spec_of(container).get("volumeMounts") or ():
             volume = volumes[mount["name"]]
             yield Mount(
                 str(self._directory(run, volume).relative_to(self._lab)),
-                str(mount["mountPath"]),
+                mount["mountPath"],
                 bool(mount.get("readOnly")) or any(kind in volume for kind in MADE),
                 tuple(_parts(volume, mount)),
                 scratch[volume["name"]].options if volume["name"] in scratch else "",
             )
 
-    def _directory(self, run: PodRun, volume: Mapping[str, Any]) -> Path:
+    def _directory(self, run: PodRun, volume: Volume) -> Path:
         disks = paths.disks(self._lab)
         if volume.get("hostPath") is not None:
             return named(disks, "nodes", run.node)
         if volume.get("persistentVolumeClaim") is not None:
-            claim = str(volume["persistentVolumeClaim"].get("claimName"))
+            claim = volume["persistentVolumeClaim"]["claimName"]
             return named(disks, "claims", meta.namespace(run.pod), claim)
-        return named(run.directory, "volumes", str(volume["name"]))
+        return named(run.directory, "volumes", volume["name"])
 
 
 @contextlib.contextmanager
-def _set_up(volume: Mapping[str, Any]) -> Iterator[None]:
+def _set_up(volume: Volume) -> Iterator[None]:
     """What goes wrong is what the volume lacks."""
     try:
         yield
@@ -149,29 +166,26 @@ def _set_up(volume: Mapping[str, Any]) -> Iterator[None]:
         ) from error
 
 
-def _parts(volume: Mapping[str, Any], mount: Mapping[str, Any]) -> Iterator[Part]:
+def _parts(volume: Volume, mount: VolumeMount) -> Iterator[Part]:
     """The way into a volume: on a node's disk to the hostPath, then to the subPath."""
     path = volume.get("hostPath")
     if path is not None:
-        yield Part(str(path.get("path")), _MADE_BY_TYPE[str(path.get("type") or "")])
-    if mount.get("subPath"):
-        yield Part(str(mount["subPath"]))
+        yield Part(path["path"], _MADE_BY_TYPE[path.get("type") or ""])
+    if within := mount.get("subPath"):
+        yield Part(within)
 
 
-def volume_files(
-    run: PodRun, volume: Mapping[str, Any], lookup: Lookup, room: int = MOST
-) -> Files | None:
+def volume_files(run: PodRun, volume: Volume, lookup: Lookup, room: int = MOST) -> Files | None:
     """The files of a volume that is made of objects; None for one that pods fill themselves.
 
     `NetlabError` for an object that is missing, and for more than `room` bytes.
     """
-    if volume.get("projected") is None:
-        return _that_fit(_source_files(run, volume, lookup, DEFAULT_MODE), room)
-    projected = volume["projected"]
-    mode = _mode(projected, DEFAULT_MODE)
+    projected = volume.get("projected")
+    if projected is None:
+        return _that_fit(_own_files(run, volume, lookup), room)
     files: Files = {}
     for source in projected.get("sources") or ():
-        files |= _source_files(run, source, lookup, mode) or {}
+        files |= _projected_files(run, source, lookup, _mode(projected))
         _that_fit(files, room)
     return files
 
@@ -193,75 +207,90 @@ def _size(files: Files) -> int:
     return sum(pages) * _PAGE
 
 
-def _source_files(
-    run: PodRun, source: Mapping[str, Any], lookup: Lookup, mode: int
-) -> Files | None:
-    if source.get("configMap") is not None:
-        wanted = source["configMap"]
-        return _object_files("ConfigMap", wanted.get("name"), wanted, run, lookup, mode)
-    if source.get("secret") is not None:
-        wanted = source["secret"]
-        name = wanted.get("secretName") or wanted.get("name")
-        return _object_files("Secret", name, wanted, run, lookup, mode)
-    if source.get("downwardAPI") is not None:
-        return _downward_files(run, source["downwardAPI"], mode)
+def _own_files(run: PodRun, volume: Volume, lookup: Lookup) -> Files | None:
+    if (configured := volume.get("configMap")) is not None:
+        name, mode = configured.get("name"), _mode(configured)
+        return _object_files("ConfigMap", name, configured, run, lookup, mode)
+    if (secret := volume.get("secret")) is not None:
+        name, mode = secret.get("secretName"), _mode(secret)
+        return _object_files("Secret", name, secret, run, lookup, mode)
+    if (downward := volume.get("downwardAPI")) is not None:
+        return _downward_files(run, downward, _mode(downward))
     return None
 
 
+def _projected_files(run: PodRun, source: VolumeProjection, lookup: Lookup, mode: int) -> Files:
+    if (configured := source.get("configMap")) is not None:
+        return _object_files("ConfigMap", configured.get("name"), configured, run, lookup, mode)
+    if (secret := source.get("secret")) is not None:
+        return _object_files("Secret", secret.get("name"), secret, run, lookup, mode)
+    if (downward := source.get("downwardAPI")) is not None:
+        return _downward_files(run, downward, mode)
+    return {}
+
+
 def _object_files(
-    kind: str, name: object, wanted: Mapping[str, Any], run: PodRun, lookup: Lookup, mode: int
+    kind: SourceKind, name: str | None, wanted: Chosen, run: PodRun, lookup: Lookup, mode: int
 ) -> Files:
     """Every key of a ConfigMap or Secret, or those that `items` choose, under their own paths."""
-    found = lookup(kind, meta.namespace(run.pod), str(name))
+    found = lookup(kind, meta.namespace(run.pod), name or "")
     if found is None:
         if wanted.get("optional"):
             return {}
         raise NetlabError(f'{kind.lower()} "{name}" not found')
-    data = _contents(kind, found)
-    mode = _mode(wanted, mode)
+    data = _contents(found)
     if not wanted.get("items"):
         return {key: (content, mode) for key, content in data.items()}
     files: Files = {}
     for item in wanted["items"]:
         if item["key"] in data:
-            files[str(item["path"])] = (data[item["key"]], int(item.get("mode") or mode))
+            files[item["path"]] = (data[item["key"]], item.get("mode") or mode)
         elif not wanted.get("optional"):
             raise NetlabError(f"references non-existent {kind.lower()} key: {item['key']}")
     return files
 
 
-def _contents(kind: str, obj: Mapping[str, Any]) -> dict[str, bytes]:
-    encoded = obj.get("data" if kind == "Secret" else "binaryData") or {}
-    contents = {key: base64.b64decode(value) for key, value in encoded.items()}
-    if kind == "ConfigMap":
-        contents |= {key: str(value).encode() for key, value in (obj.get("data") or {}).items()}
-    return contents
+def _contents(obj: ConfigMap | Secret) -> dict[str, bytes]:
+    if obj["kind"] == "Secret":
+        return _decoded(obj.get("data"))
+    texts = {key: text.encode() for key, text in (obj.get("data") or {}).items()}
+    return _decoded(obj.get("binaryData")) | texts
 
 
-def _downward_files(run: PodRun, wanted: Mapping[str, Any], mode: int) -> Files:
+def _decoded(data: Mapping[str, str] | None) -> dict[str, bytes]:
+    return {key: base64.b64decode(value) for key, value in (data or {}).items()}
+
+
+def _downward_files(
+    run: PodRun, wanted: DownwardAPIVolumeSource | DownwardAPIProjection, mode: int
+) -> Files:
     files: Files = {}
     for item in wanted.get("items") or ():
-        if item.get("fieldRef"):
-            text = downward_text(run, str(item["fieldRef"]["fieldPath"]))
+        if field := item.get("fieldRef"):
+            text = downward_text(run, field["fieldPath"])
         else:
-            reference = item.get("resourceFieldRef") or {}
-            container = run.spec_of(str(reference.get("containerName")))
-            text = resource_value(container, str(reference.get("resource")))
-        files[str(item["path"])] = (text.encode(), int(item.get("mode") or _mode(wanted, mode)))
+            reference = item["resourceFieldRef"]
+            text = resource_value(run.spec_of(reference["containerName"]), reference["resource"])
+        files[item["path"]] = (text.encode(), item.get("mode") or mode)
     return files
 
 
 def downward_text(run: PodRun, path: str) -> str:
     """A field as a file has it: labels and annotations are a line each, `key="value"`."""
     if path in ("metadata.labels", "metadata.annotations"):
-        entries = run.pod["metadata"].get(path.partition(".")[2]) or {}
+        labels, annotations = meta.labels(run.pod), meta.annotations(run.pod)
+        entries = labels if path == "metadata.labels" else annotations
         return "\n".join(f'{key}="{value}"' for key, value in sorted(entries.items()))
     return field_value(with_addresses(run), path)
 
 
-def _mode(wanted: Mapping[str, Any], default: int) -> int:
-    mode = wanted.get("defaultMode")
-    return default if mode is None else int(mode)
+def _mode(
+    wanted: ConfigMapVolumeSource
+    | SecretVolumeSource
+    | DownwardAPIVolumeSource
+    | ProjectedVolumeSource,
+) -> int:
+    return wanted.get("defaultMode", DEFAULT_MODE)
 
 
 def write_files(directory: Path, files: Files, owner: Owner) -> None:

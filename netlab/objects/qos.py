@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 
-def qos_class(spec: dict[str, Any]) -> str:
+def qos_class(spec: Mapping[str, Any]) -> str:
     """`BestEffort`, `Burstable` or `Guaranteed`, by the containers' requests and limits."""
     resources = [c.get("resources") or {} for c in spec.get("containers") or []]
     if not any(one.get("requests") or one.get("limits") for one in resources):

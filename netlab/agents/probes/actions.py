@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from netlab.agents.commands import Commands
 from netlab.agents.podrun import PodRun
 from netlab.agents.probes import attempt
 from netlab.agents.probes.attempt import GOOD, ProbeOutcome
-from netlab.agents.probes.probe import Exec, HttpGet, target
+from netlab.agents.probes.probe import Action, Exec, HttpGet, target
 
 
 class Actions:
@@ -21,7 +20,7 @@ class Actions:
         self._node_netns = node_netns
 
     async def attempt(
-        self, run: PodRun, container: str, action: Mapping[str, Any], timeout: float
+        self, run: PodRun, container: str, action: Action, timeout: float
     ) -> ProbeOutcome:
         """Do it once; `NetlabError` when it cannot even be tried."""
         wanted = target(action, run.spec_of(container), run.ips[0])

@@ -6,21 +6,26 @@ https://kubernetes.io/docs/concepts/configuration/liveness-readiness-startup-pro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from msgspec import Struct, field
 
 from netlab.errors import NetlabError
+from netlab.objects import types
+from netlab.objects.types import Container, HTTPGetAction, IntOrString, LifecycleHandler
 
 ProbeKind = Literal["Startup", "Readiness", "Liveness"]
+
+Action = types.Probe | LifecycleHandler
 
 USER_AGENT = "kube-probe/1.33"
 
 _URL = "!#$%&'()*+,-./:;=?@[]_~"
 """What stands for itself in a path and its query; a blank or a line break would end the path."""
 
-_FIELDS: tuple[tuple[ProbeKind, str], ...] = (
+_Field = Literal["startupProbe", "readinessProbe", "livenessProbe"]
+_FIELDS: tuple[tuple[ProbeKind, _Field], ...] = (
     ("Startup", "startupProbe"),
     ("Readiness", "readinessProbe"),
     ("Liveness", "livenessProbe"),
@@ -34,7 +39,7 @@ class Probe(Struct, frozen=True):
     """
 
     kind: ProbeKind
-    action: Mapping[str, Any]
+    action: Action
     initial_delay: float
     period: float
     timeout: float
@@ -43,17 +48,18 @@ class Probe(Struct, frozen=True):
     grace: float | None
 
 
-def probes_of(container: Mapping[str, Any]) -> tuple[Probe, ...]:
+def probes_of(container: Container) -> tuple[Probe, ...]:
     """The probes of an entry of `spec.containers`, Kubernetes' defaults filled in."""
-    return tuple(_probe(kind, container[name]) for kind, name in _FIELDS if container.get(name))
+    written = ((kind, container.get(name)) for kind, name in _FIELDS)
+    return tuple(_probe(kind, spec) for kind, spec in written if spec)
 
 
-def has_probe(container: Mapping[str, Any], kind: ProbeKind) -> bool:
+def has_probe(container: Container, kind: ProbeKind) -> bool:
     """Whether the container has a probe of that kind."""
     return any(container.get(name) for known, name in _FIELDS if known == kind)
 
 
-def _probe(kind: ProbeKind, spec: Mapping[str, Any]) -> Probe:
+def _probe(kind: ProbeKind, spec: types.Probe) -> Probe:
     grace = spec.get("terminationGracePeriodSeconds")
     return Probe(
         kind,
@@ -61,8 +67,8 @@ def _probe(kind: ProbeKind, spec: Mapping[str, Any]) -> Probe:
         initial_delay=float(spec.get("initialDelaySeconds") or 0),
         period=float(spec.get("periodSeconds") or 10),
         timeout=float(spec.get("timeoutSeconds") or 1),
-        successes=int(spec.get("successThreshold") or 1),
-        failures=int(spec.get("failureThreshold") or 3),
+        successes=spec.get("successThreshold") or 1,
+        failures=spec.get("failureThreshold") or 3,
         grace=float(grace) if grace is not None else None,
     )
 
@@ -115,44 +121,41 @@ class Exec(Struct, frozen=True):
 Target = HttpGet | TcpSocket | Exec
 
 
-def target(action: Mapping[str, Any], container: Mapping[str, Any], ip: str) -> Target:
+def target(action: Action, container: Container, ip: str) -> Target:
     """What a probe or a hook with that action reaches for; `NetlabError` when it cannot be had.
 
     `ip` is the pod's address, for actions that name no host.
     """
-    if action.get("httpGet"):
-        return _http_get(action["httpGet"], container, ip)
-    if action.get("tcpSocket"):
-        tcp = action["tcpSocket"]
-        return TcpSocket(str(tcp.get("host") or ip), port_number(tcp.get("port"), container))
-    if action.get("exec"):
-        return Exec(tuple(action["exec"].get("command") or ()))
-    if action.get("grpc"):
+    if http := action.get("httpGet"):
+        return _http_get(http, container, ip)
+    if tcp := action.get("tcpSocket"):
+        return TcpSocket(tcp.get("host") or ip, port_number(tcp["port"], container))
+    if command := action.get("exec"):
+        return Exec(tuple(command.get("command") or ()))
+    if "grpc" in action:
         raise NetlabError("gRPC probes are not supported here", hint="use httpGet, tcpSocket, exec")
     raise NetlabError("the action names nothing to do")
 
 
-def _http_get(http: Mapping[str, Any], container: Mapping[str, Any], ip: str) -> HttpGet:
-    path = str(http.get("path") or "/")
-    headers = {
-        entry["name"]: str(entry.get("value") or "") for entry in http.get("httpHeaders") or ()
-    }
+def _http_get(http: HTTPGetAction, container: Container, ip: str) -> HttpGet:
+    path = http.get("path") or "/"
+    headers = {entry["name"]: entry["value"] for entry in http.get("httpHeaders") or ()}
     return HttpGet(
-        str(http.get("host") or ip),
-        port_number(http.get("port"), container),
+        http.get("host") or ip,
+        port_number(http["port"], container),
         quote(path if path.startswith("/") else f"/{path}", safe=_URL),
         headers,
-        str(http.get("scheme") or "HTTP").upper() == "HTTPS",
+        http.get("scheme") == "HTTPS",
     )
 
 
-def port_number(port: object, container: Mapping[str, Any]) -> int:
+def port_number(port: IntOrString, container: Container) -> int:
     """A port by number, or by its name among the container's ports."""
-    if isinstance(port, int) or (isinstance(port, str) and port.isdigit()):
+    if isinstance(port, int) or port.isdigit():
         return int(port)
     for entry in container.get("ports") or ():
         if entry.get("name") == port:
-            return int(entry["containerPort"])
+            return entry["containerPort"]
     raise NetlabError(f'couldn\'t find port: "{port}" is no port of container {container["name"]}')
 
 

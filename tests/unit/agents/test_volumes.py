@@ -24,7 +24,8 @@ OBJECTS = {
 
 
 def lookup(kind, namespace, name):
-    return OBJECTS.get((kind, name))
+    found = OBJECTS.get((kind, name))
+    return {"kind": kind, **found} if found is not None else None
 
 
 def run_of(volumes, directory=None, mounts=()):
