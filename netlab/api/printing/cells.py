@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 from netlab.view.ages import human_duration, parse_time
 
 NONE = "<none>"
@@ -52,7 +52,7 @@ class Printer(Struct, frozen=True):
     """How one kind prints: its columns, and the cells of one object in their order."""
 
     columns: tuple[Column, ...]
-    cells: Callable[[Object], list[Cell]]
+    cells: Callable[[Any], list[Cell]]
 
 
 AGE = Column("Age")
@@ -75,7 +75,7 @@ def since(timestamp: object) -> Cell:
     return UNKNOWN if moment is None else Since(moment)
 
 
-def age(obj: Object) -> Cell:
+def age(obj: AnyObject) -> Cell:
     """The AGE of an object."""
     return since(obj["metadata"].get("creationTimestamp"))
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from netlab.api.printing.cells import AGE, NAME, NONE, UNKNOWN, Cell, Column, Printer, age, wide
 from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
-from netlab.objects.meta import Object, condition, labels, name, spec, status
+from netlab.objects.meta import condition, labels, name, spec, status
+from netlab.objects.types import Lease, Namespace, Node
 
 _ROLE_PREFIX = "node-role.kubernetes.io/"
 
 
-def node_cells(node: Object) -> list[Cell]:
+def node_cells(node: Node) -> list[Cell]:
     """NAME STATUS ROLES AGE VERSION, and addresses, system, kernel and runtime."""
-    info: dict[str, Any] = status(node).get("nodeInfo") or {}
+    info = status(node).get("nodeInfo", {})
     return [
         name(node),
         _node_status(node),
@@ -28,7 +27,7 @@ def node_cells(node: Object) -> list[Cell]:
     ]
 
 
-def _node_status(node: Object) -> str:
+def _node_status(node: Node) -> str:
     ready = condition(node, "Ready")
     word = "Unknown"
     if ready is not None:
@@ -36,25 +35,25 @@ def _node_status(node: Object) -> str:
     return f"{word},SchedulingDisabled" if spec(node).get("unschedulable") else word
 
 
-def _node_roles(node: Object) -> str:
+def _node_roles(node: Node) -> str:
     roles = {key.removeprefix(_ROLE_PREFIX) for key in labels(node) if key.startswith(_ROLE_PREFIX)}
     roles.add(labels(node).get("kubernetes.io/role", ""))
     return ",".join(sorted(role for role in roles if role)) or NONE
 
 
-def _address(node: Object, type_: str) -> str:
+def _address(node: Node, type_: str) -> str:
     for entry in status(node).get("addresses") or []:
         if entry.get("type") == type_:
             return str(entry.get("address"))
     return NONE
 
 
-def namespace_cells(obj: Object) -> list[Cell]:
+def namespace_cells(obj: Namespace) -> list[Cell]:
     """NAME STATUS AGE."""
     return [name(obj), status(obj).get("phase") or "", age(obj)]
 
 
-def lease_cells(obj: Object) -> list[Cell]:
+def lease_cells(obj: Lease) -> list[Cell]:
     """NAME HOLDER AGE."""
     return [name(obj), spec(obj).get("holderIdentity") or "", age(obj)]
 

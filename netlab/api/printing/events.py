@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from netlab.api.printing.cells import Cell, Column, Printer, since, wide
 from netlab.objects.kinds.events import EVENT
-from netlab.objects.meta import Object, name
+from netlab.objects.meta import name
+from netlab.objects.types import Event, ObjectReference
 
 
-def event_cells(event: Object) -> list[Cell]:
+def event_cells(event: Event) -> list[Cell]:
     """LAST SEEN TYPE REASON OBJECT MESSAGE, and SUBOBJECT SOURCE FIRST SEEN COUNT NAME."""
-    series: dict[str, Any] = event.get("series") or {}
+    series = event.get("series") or {}
     first = since(event.get("firstTimestamp") or event.get("eventTime"))
     last = since(event["lastTimestamp"]) if event.get("lastTimestamp") else first
-    about: dict[str, Any] = event.get("involvedObject") or {}
+    about = event.get("involvedObject") or {}
     return [
         since(series["lastObservedTime"]) if series.get("lastObservedTime") else last,
         event.get("type") or "",
@@ -22,20 +21,20 @@ def event_cells(event: Object) -> list[Cell]:
         _about(about),
         about.get("fieldPath") or "",
         _source(event),
-        str(event.get("message") or "").strip(),
+        (event.get("message") or "").strip(),
         first,
-        int(series.get("count") or event.get("count") or 1),
+        series.get("count") or event.get("count") or 1,
         name(event),
     ]
 
 
-def _about(reference: dict[str, Any]) -> str:
-    kind = str(reference.get("kind") or "").lower()
+def _about(reference: ObjectReference) -> str:
+    kind = (reference.get("kind") or "").lower()
     return f"{kind}/{reference['name']}" if reference.get("name") else kind
 
 
-def _source(event: Object) -> str:
-    source: dict[str, Any] = event.get("source") or {}
+def _source(event: Event) -> str:
+    source = event.get("source") or {}
     component = source.get("component") or event.get("reportingComponent") or ""
     host = source.get("host") or event.get("reportingInstance") or ""
     return ", ".join(part for part in (component, host) if part)

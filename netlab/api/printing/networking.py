@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from netlab.api.printing.cells import (
     AGE,
@@ -27,10 +26,21 @@ from netlab.objects.kinds.networking import (
     SERVICE,
     SERVICE_CIDR,
 )
-from netlab.objects.meta import Object, name, spec, status
+from netlab.objects.meta import name, spec
+from netlab.objects.types import (
+    Endpoints,
+    EndpointSlice,
+    EndpointSubset,
+    Ingress,
+    IngressClass,
+    Service,
+    ServiceCIDR,
+    ServicePort,
+    ServiceSpec,
+)
 
 
-def service_cells(svc: Object) -> list[Cell]:
+def service_cells(svc: Service) -> list[Cell]:
     """NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE, and SELECTOR."""
     return [
         name(svc),
@@ -43,12 +53,12 @@ def service_cells(svc: Object) -> list[Cell]:
     ]
 
 
-def _cluster_ip(service_spec: dict[str, Any]) -> str:
+def _cluster_ip(service_spec: ServiceSpec) -> str:
     ips = service_spec.get("clusterIPs") or []
-    return str((ips[0] if ips else service_spec.get("clusterIP")) or NONE)
+    return (ips[0] if ips else service_spec.get("clusterIP")) or NONE
 
 
-def _external_ip(svc: Object) -> str:
+def _external_ip(svc: Service) -> str:
     kind, external = spec(svc).get("type"), spec(svc).get("externalIPs") or []
     if kind == "ExternalName":
         return str(spec(svc).get("externalName") or NONE)
@@ -57,26 +67,26 @@ def _external_ip(svc: Object) -> str:
     return ",".join(external) or NONE
 
 
-def _load_balancer(obj: Object) -> list[str]:
-    ingress = (status(obj).get("loadBalancer") or {}).get("ingress") or []
+def _load_balancer(obj: Service | Ingress) -> list[str]:
+    ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     return [str(entry.get("ip") or entry.get("hostname")) for entry in ingress]
 
 
-def _service_port(port: dict[str, Any]) -> str:
+def _service_port(port: ServicePort) -> str:
     protocol = port.get("protocol") or "TCP"
     if port.get("nodePort"):
         return f"{port.get('port')}:{port['nodePort']}/{protocol}"
     return f"{port.get('port')}/{protocol}"
 
 
-def endpoints_cells(obj: Object) -> list[Cell]:
+def endpoints_cells(obj: Endpoints) -> list[Cell]:
     """NAME ENDPOINTS AGE."""
     subsets = obj.get("subsets") or []
     nothing = "" if subsets else NONE
     return [name(obj), first_three(_endpoint_addresses(subsets), nothing=nothing), age(obj)]
 
 
-def _endpoint_addresses(subsets: list[dict[str, Any]]) -> Iterator[str]:
+def _endpoint_addresses(subsets: list[EndpointSubset]) -> Iterator[str]:
     for subset in subsets:
         ips = [str(entry["ip"]) for entry in subset.get("addresses") or []]
         if not subset.get("ports"):
@@ -85,7 +95,7 @@ def _endpoint_addresses(subsets: list[dict[str, Any]]) -> Iterator[str]:
             yield from (host_port(ip, port["port"]) for ip in ips)
 
 
-def endpointslice_cells(obj: Object) -> list[Cell]:
+def endpointslice_cells(obj: EndpointSlice) -> list[Cell]:
     """NAME ADDRESSTYPE PORTS ENDPOINTS AGE."""
     ports = (str(port.get("port") or "*") for port in obj.get("ports") or [])
     addresses = (
@@ -95,14 +105,14 @@ def endpointslice_cells(obj: Object) -> list[Cell]:
     )
     return [
         name(obj),
-        obj.get("addressType") or UNSET,
+        obj.get("addressType", UNSET),
         first_three(ports, nothing=UNSET),
         first_three(addresses, nothing=UNSET),
         age(obj),
     ]
 
 
-def ingress_cells(obj: Object) -> list[Cell]:
+def ingress_cells(obj: Ingress) -> list[Cell]:
     """NAME CLASS HOSTS ADDRESS PORTS AGE."""
     hosts = [str(rule["host"]) for rule in spec(obj).get("rules") or [] if rule.get("host")]
     return [
@@ -115,7 +125,7 @@ def ingress_cells(obj: Object) -> list[Cell]:
     ]
 
 
-def ingressclass_cells(obj: Object) -> list[Cell]:
+def ingressclass_cells(obj: IngressClass) -> list[Cell]:
     """NAME CONTROLLER PARAMETERS AGE."""
     parameters = spec(obj).get("parameters")
     text = NONE
@@ -125,7 +135,7 @@ def ingressclass_cells(obj: Object) -> list[Cell]:
     return [name(obj), spec(obj).get("controller") or "", text, age(obj)]
 
 
-def servicecidr_cells(obj: Object) -> list[Cell]:
+def servicecidr_cells(obj: ServiceCIDR) -> list[Cell]:
     """NAME CIDRS AGE."""
     return [name(obj), ",".join(spec(obj).get("cidrs") or []), age(obj)]
 

@@ -6,7 +6,6 @@ Source of the rules: kubernetes pkg/printers/internalversion/printers.go, printP
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from netlab.api.printing.cells import (
     AGE,
@@ -20,13 +19,20 @@ from netlab.api.printing.cells import (
     wide,
 )
 from netlab.objects.kinds.pods import POD
-from netlab.objects.meta import Object, condition, is_ready, is_terminating, spec, status
+from netlab.objects.meta import condition, is_ready, is_terminating, spec, status
+from netlab.objects.types import (
+    ContainerState,
+    ContainerStateTerminated,
+    ContainerStatus,
+    Pod,
+    PodStatus,
+)
 from netlab.view.ages import parse_time
 
-Status = dict[str, Any]
+Status = ContainerStatus
 
 
-def pod_cells(pod: Object) -> list[Cell]:
+def pod_cells(pod: Pod) -> list[Cell]:
     """NAME READY STATUS RESTARTS AGE, and IP NODE NOMINATED NODE READINESS GATES."""
     ready, total = ready_counts(pod)
     return [
@@ -42,7 +48,7 @@ def pod_cells(pod: Object) -> list[Cell]:
     ]
 
 
-def pod_status(pod: Object) -> str:
+def pod_status(pod: Pod) -> str:
     """One word for how the pod fares: `Running`, `ContainerCreating`, `CrashLoopBackOff`, …"""
     if is_terminating(pod):
         if status(pod).get("reason") == "NodeLost":
@@ -52,7 +58,7 @@ def pod_status(pod: Object) -> str:
     return _init_reason(pod) or _main_reason(pod)
 
 
-def ready_counts(pod: Object) -> tuple[int, int]:
+def ready_counts(pod: Pod) -> tuple[int, int]:
     """(ready containers, containers), sidecars among the init containers counted too."""
     sidecars = _sidecar_names(pod)
     total = len(spec(pod).get("containers") or []) + len(sidecars)
@@ -63,7 +69,7 @@ def ready_counts(pod: Object) -> tuple[int, int]:
     return ready, total
 
 
-def restarts(pod: Object) -> Cell:
+def restarts(pod: Pod) -> Cell:
     """`0`, or `3 (5m ago)` once the time of the last restart is known."""
     entries = [entry for entry in _statuses(pod, init=True) if entry["name"] in _sidecar_names(pod)]
     entries += _statuses(pod)
@@ -77,30 +83,29 @@ def restarts(pod: Object) -> Cell:
 
 
 def _last_end(entry: Status) -> float | None:
-    terminated = (entry.get("lastState") or {}).get("terminated") or {}
-    return parse_time(terminated.get("finishedAt"))
+    terminated = (entry.get("lastState") or {}).get("terminated")
+    return parse_time(terminated.get("finishedAt")) if terminated else None
 
 
-def _statuses(pod: Object, *, init: bool = False) -> list[Status]:
+def _statuses(pod: Pod, *, init: bool = False) -> list[Status]:
     return status(pod).get("initContainerStatuses" if init else "containerStatuses") or []
 
 
-def _state(entry: Status, which: str) -> Status | None:
-    """The `waiting`, `running` or `terminated` part; present-but-empty counts as present."""
-    part = (entry.get("state") or {}).get(which)
-    return part if isinstance(part, dict) else None
+def _state(entry: Status) -> ContainerState:
+    """With its `waiting`, `running` or `terminated` part; present-but-empty counts as present."""
+    return entry.get("state") or {}
 
 
 def _runs_ready(entry: Status) -> bool:
-    return bool(entry.get("ready")) and _state(entry, "running") is not None
+    return bool(entry.get("ready")) and _state(entry).get("running") is not None
 
 
-def _sidecar_names(pod: Object) -> set[str]:
+def _sidecar_names(pod: Pod) -> set[str]:
     inits = spec(pod).get("initContainers") or []
     return {c["name"] for c in inits if c.get("restartPolicy") == "Always"}
 
 
-def _init_reason(pod: Object) -> str:
+def _init_reason(pod: Pod) -> str:
     """`Init:0/2`, `Init:Error`, …; "" once initialization is over."""
     initialized = condition(pod, "Initialized")
     if initialized and initialized.get("status") == "True":
@@ -112,22 +117,22 @@ def _init_reason(pod: Object) -> str:
     return ""
 
 
-def _init_done(pod: Object, entry: Status) -> bool:
-    terminated = _state(entry, "terminated")
+def _init_done(pod: Pod, entry: Status) -> bool:
+    terminated = _state(entry).get("terminated")
     if terminated is not None and not terminated.get("exitCode"):
         return True
     return entry["name"] in _sidecar_names(pod) and bool(entry.get("started"))
 
 
 def _init_trouble(entry: Status) -> str:
-    terminated, waiting = _state(entry, "terminated"), _state(entry, "waiting")
+    terminated, waiting = _state(entry).get("terminated"), _state(entry).get("waiting")
     if terminated is not None:
-        return str(terminated.get("reason") or _exit_words(terminated))
+        return terminated.get("reason") or _exit_words(terminated)
     reason = (waiting or {}).get("reason") or ""
-    return "" if reason == "PodInitializing" else str(reason)
+    return "" if reason == "PodInitializing" else reason
 
 
-def _main_reason(pod: Object) -> str:
+def _main_reason(pod: Pod) -> str:
     reason = status(pod).get("reason") or _scheduling_gated(pod)
     reason = str(reason or status(pod).get("phase") or "Unknown")
     reason = _container_reason(_statuses(pod)) or reason
@@ -139,39 +144,37 @@ def _main_reason(pod: Object) -> str:
 def _container_reason(entries: Sequence[Status]) -> str:
     """The first container that is not running speaks for the pod."""
     for entry in entries:
-        waiting, terminated = _state(entry, "waiting"), _state(entry, "terminated")
+        waiting, terminated = _state(entry).get("waiting"), _state(entry).get("terminated")
         if waiting and waiting.get("reason"):
-            return str(waiting["reason"])
+            return waiting["reason"]
         if terminated is not None:
-            return str(terminated.get("reason") or _exit_words(terminated))
+            return terminated.get("reason") or _exit_words(terminated)
     return ""
 
 
-def _exit_words(terminated: Status) -> str:
+def _exit_words(terminated: ContainerStateTerminated) -> str:
     if terminated.get("signal"):
         return f"Signal:{terminated['signal']}"
     return f"ExitCode:{terminated.get('exitCode', 0)}"
 
 
-def _scheduling_gated(pod: Object) -> str:
-    scheduled = condition(pod, "PodScheduled") or {}
-    return "SchedulingGated" if scheduled.get("reason") == "SchedulingGated" else ""
+def _scheduling_gated(pod: Pod) -> str:
+    scheduled = condition(pod, "PodScheduled")
+    gated = scheduled is not None and scheduled.get("reason") == "SchedulingGated"
+    return "SchedulingGated" if gated else ""
 
 
-def _ip(pod_status_: Status) -> str:
-    ips = pod_status_.get("podIPs") or []
-    return str((ips[0].get("ip") if ips else "") or pod_status_.get("podIP") or NONE)
+def _ip(of: PodStatus) -> str:
+    ips = of.get("podIPs") or []
+    return (ips[0].get("ip") if ips else "") or of.get("podIP") or NONE
 
 
-def _readiness_gates(pod: Object) -> str:
+def _readiness_gates(pod: Pod) -> str:
     gates = spec(pod).get("readinessGates") or []
     if not gates:
         return NONE
-    met = sum(
-        1
-        for gate in gates
-        if (condition(pod, gate.get("conditionType", "")) or {}).get("status") == "True"
-    )
+    known = [condition(pod, gate["conditionType"]) for gate in gates]
+    met = sum(one is not None and one.get("status") == "True" for one in known)
     return f"{met}/{len(gates)}"
 
 

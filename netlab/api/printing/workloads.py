@@ -24,30 +24,41 @@ from netlab.objects.kinds.workloads import (
 )
 from netlab.objects.meta import Object, controller_of, name, spec, status
 from netlab.objects.selectors import format_label_selector
+from netlab.objects.types import (
+    AnyKind,
+    ControllerRevision,
+    DaemonSet,
+    Deployment,
+    PodSpec,
+    PodTemplateSpec,
+    ReplicaSet,
+    StatefulSet,
+    Workload,
+)
 
 
-def _containers_and_images(obj: Object) -> list[Cell]:
-    containers = spec(pod_of(obj)).get("containers") or []
+def _pod_spec(obj: Workload) -> PodSpec:
+    template: PodTemplateSpec = pod_of(obj)
+    return spec(template)
+
+
+def _containers_and_images(obj: Workload) -> list[Cell]:
+    containers = _pod_spec(obj).get("containers") or []
     names = ",".join(str(c.get("name", "")) for c in containers)
     return [names, ",".join(str(c.get("image", "")) for c in containers)]
 
 
-def _replicas(obj: Object) -> int:
-    wanted = spec(obj).get("replicas")
-    return 1 if wanted is None else int(wanted)
+def _replicas(obj: Deployment | ReplicaSet | StatefulSet) -> int:
+    return obj.get("spec", {}).get("replicas", 1)
 
 
-def _number(obj: Object, field: str) -> int:
-    return int(status(obj).get(field) or 0)
-
-
-def deployment_cells(obj: Object) -> list[Cell]:
+def deployment_cells(obj: Deployment) -> list[Cell]:
     """NAME READY UP-TO-DATE AVAILABLE AGE, and CONTAINERS IMAGES SELECTOR."""
     return [
         name(obj),
-        f"{_number(obj, 'readyReplicas')}/{_replicas(obj)}",
-        _number(obj, "updatedReplicas"),
-        _number(obj, "availableReplicas"),
+        f"{status(obj).get('readyReplicas', 0)}/{_replicas(obj)}",
+        status(obj).get("updatedReplicas", 0),
+        status(obj).get("availableReplicas", 0),
         age(obj),
         *_containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
@@ -59,47 +70,47 @@ def scale_cells(obj: Object) -> list[Cell]:
     return [name(obj), spec(obj).get("replicas") or 0, status(obj).get("replicas") or 0, age(obj)]
 
 
-def replicaset_cells(obj: Object) -> list[Cell]:
+def replicaset_cells(obj: ReplicaSet) -> list[Cell]:
     """NAME DESIRED CURRENT READY AGE, and CONTAINERS IMAGES SELECTOR."""
     return [
         name(obj),
         _replicas(obj),
-        _number(obj, "replicas"),
-        _number(obj, "readyReplicas"),
+        status(obj).get("replicas", 0),
+        status(obj).get("readyReplicas", 0),
         age(obj),
         *_containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
     ]
 
 
-def statefulset_cells(obj: Object) -> list[Cell]:
+def statefulset_cells(obj: StatefulSet) -> list[Cell]:
     """NAME READY AGE, and CONTAINERS IMAGES."""
-    ready = f"{_number(obj, 'readyReplicas')}/{_replicas(obj)}"
+    ready = f"{status(obj).get('readyReplicas', 0)}/{_replicas(obj)}"
     return [name(obj), ready, age(obj), *_containers_and_images(obj)]
 
 
-def daemonset_cells(obj: Object) -> list[Cell]:
+def daemonset_cells(obj: DaemonSet) -> list[Cell]:
     """NAME DESIRED CURRENT READY UP-TO-DATE AVAILABLE NODE SELECTOR AGE, and the wide ones."""
     return [
         name(obj),
-        _number(obj, "desiredNumberScheduled"),
-        _number(obj, "currentNumberScheduled"),
-        _number(obj, "numberReady"),
-        _number(obj, "updatedNumberScheduled"),
-        _number(obj, "numberAvailable"),
-        format_labels(spec(pod_of(obj)).get("nodeSelector")),
+        status(obj).get("desiredNumberScheduled", 0),
+        status(obj).get("currentNumberScheduled", 0),
+        status(obj).get("numberReady", 0),
+        status(obj).get("updatedNumberScheduled", 0),
+        status(obj).get("numberAvailable", 0),
+        format_labels(_pod_spec(obj).get("nodeSelector")),
         age(obj),
         *_containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
     ]
 
 
-def controllerrevision_cells(obj: Object) -> list[Cell]:
+def controllerrevision_cells(obj: ControllerRevision) -> list[Cell]:
     """NAME CONTROLLER REVISION AGE."""
     return [name(obj), _controller(obj), int(obj.get("revision") or 0), age(obj)]
 
 
-def _controller(obj: Object) -> str:
+def _controller(obj: AnyKind) -> str:
     """`statefulset.apps/db`; `<none>` when nobody controls the object."""
     owner = controller_of(obj)
     if owner is None:

@@ -24,6 +24,8 @@ To add a kind:
 
 from __future__ import annotations
 
+from typing import Any
+
 from netlab.objects.kinds import (
     cluster,
     configuration,
@@ -34,7 +36,7 @@ from netlab.objects.kinds import (
     workloads,
 )
 from netlab.objects.kinds.kind import Kind
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 
 __all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
 
@@ -78,12 +80,12 @@ def at_path(group: str, version: str, plural: str) -> Kind | None:
     return _BY_PATH.get((group, version, plural))
 
 
-def pod_of(obj: Object) -> Object:
-    """The pod that an object is, or the template of those that it makes; {} for other kinds."""
+def pod_of(obj: AnyObject) -> Any:
+    """The Pod that an object is, or the PodTemplateSpec of those it makes; {} for other kinds."""
     kind = BY_KIND.get(str(obj.get("kind")))
     if kind is None or kind.pod_path is None:
         return {}
-    found = obj
+    found: Any = obj
     for part in kind.pod_path:
         found = found.get(part) or {}
     return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from netlab.objects import meta, quantity
 from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
 from netlab.objects.kinds.pods import POD
-from netlab.objects.meta import Object
+from netlab.objects.types import Lease, Namespace, Node, Pod
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 
@@ -27,14 +28,14 @@ _INFO = (
 )
 
 
-def namespace(obj: Object, related: Related) -> Lines:
+def namespace(obj: Namespace, related: Related) -> Lines:
     """A Namespace; kubectl shows no events with it."""
     del related
     yield from described.head(obj)
     yield f"Status:\t{meta.status(obj).get('phase', '')}"
 
 
-def node(obj: Object, related: Related) -> Lines:
+def node(obj: Node, related: Related) -> Lines:
     """A Node: its conditions, addresses, capacity, and the pods on it."""
     yield f"Name:\t{meta.name(obj)}"
     yield f"Roles:\t{_roles(obj)}"
@@ -54,12 +55,12 @@ def node(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def _roles(obj: Object) -> str:
+def _roles(obj: Node) -> str:
     roles = [name.removeprefix(ROLE) for name in meta.labels(obj) if name.startswith(ROLE)]
     return ",".join(sorted(roles)) or "<none>"
 
 
-def _taints(obj: Object) -> Iterator[str]:
+def _taints(obj: Node) -> Iterator[str]:
     taints = meta.spec(obj).get("taints") or []
     for taint in sorted(taints, key=lambda taint: (taint["key"], taint["effect"])):
         value = f"={taint['value']}" if taint.get("value") else ""
@@ -67,15 +68,18 @@ def _taints(obj: Object) -> Iterator[str]:
 
 
 def _lease(related: Related) -> Lines:
-    for lease in described.of_kind(LEASE, related):
-        spec = meta.spec(lease)
+    leases: list[Lease] = described.of_kind(LEASE, related)
+    for spec in map(meta.spec, leases):
         yield "Lease:"
         yield f"  HolderIdentity:\t{spec.get('holderIdentity') or '<unset>'}"
-        for title, field in (("AcquireTime", "acquireTime"), ("RenewTime", "renewTime")):
-            yield f"  {title}:\t{described.moment(spec[field]) if field in spec else '<unset>'}"
+        for title, when in (
+            ("AcquireTime", spec.get("acquireTime")),
+            ("RenewTime", spec.get("renewTime")),
+        ):
+            yield f"  {title}:\t{described.moment(when) if when else '<unset>'}"
 
 
-def _conditions(obj: Object) -> Lines:
+def _conditions(obj: Node) -> Lines:
     found = meta.status(obj).get("conditions") or []
     if not found:
         return
@@ -89,17 +93,20 @@ def _conditions(obj: Object) -> Lines:
         yield f"  {entry['type']} \t{entry['status']} \t{beat} \t{changed} \t{why}"
 
 
-def _capacity(obj: Object) -> Lines:
-    for title in ("Capacity", "Allocatable"):
-        amounts = meta.status(obj).get(title.lower()) or {}
+def _capacity(obj: Node) -> Lines:
+    status = meta.status(obj)
+    for title, amounts in (
+        ("Capacity", status.get("capacity") or {}),
+        ("Allocatable", status.get("allocatable") or {}),
+    ):
         if amounts:
             yield f"{title}:"
         for name in sorted(amounts):
             yield f"  {name}:\t{quantity.total([amounts[name]])}"
 
 
-def _system(obj: Object) -> Lines:
-    info = meta.status(obj).get("nodeInfo") or {}
+def _system(obj: Node) -> Lines:
+    info = meta.status(obj).get("nodeInfo", {})
     yield "System Info:"
     yield from (f"  {title}:\t{info.get(field, '')}" for title, field in _INFO)
     spec = meta.spec(obj)
@@ -111,12 +118,18 @@ def _system(obj: Object) -> Lines:
 
 # -- its pods ------------------------------------------------------------------------------
 
-_COLUMNS = (("requests", "cpu"), ("limits", "cpu"), ("requests", "memory"), ("limits", "memory"))
+Which = Literal["requests", "limits"]
+_COLUMNS: tuple[tuple[Which, str], ...] = (
+    ("requests", "cpu"),
+    ("limits", "cpu"),
+    ("requests", "memory"),
+    ("limits", "memory"),
+)
 
 
-def _pods(obj: Object, related: Related) -> Lines:
+def _pods(obj: Node, related: Related) -> Lines:
     over = ("Succeeded", "Failed")
-    there = described.of_kind(POD, related)
+    there: list[Pod] = described.of_kind(POD, related)
     pods = [pod for pod in there if meta.status(pod).get("phase") not in over]
     whole = meta.status(obj).get("allocatable") or {}
     yield f"Non-terminated Pods:\t({len(pods)} in total)"
@@ -131,7 +144,7 @@ def _pods(obj: Object, related: Related) -> Lines:
     yield from _allocated(pods, whole)
 
 
-def _allocated(pods: Sequence[Object], whole: Mapping[str, object]) -> Lines:
+def _allocated(pods: Sequence[Pod], whole: Mapping[str, object]) -> Lines:
     yield "Allocated resources:"
     yield "  (Total limits may be over 100 percent, i.e., overcommitted.)"
     yield "  Resource\tRequests\tLimits"
@@ -141,7 +154,7 @@ def _allocated(pods: Sequence[Object], whole: Mapping[str, object]) -> Lines:
         yield f"  {name}\t{requests}\t{_share(pods, 'limits', name, whole)}"
 
 
-def _share(pods: Sequence[Object], what: str, name: str, whole: Mapping[str, object]) -> str:
+def _share(pods: Sequence[Pod], what: Which, name: str, whole: Mapping[str, object]) -> str:
     """What the pods' containers ask for, and how much of the node that is: `50m (5%)`."""
     amount = quantity.total(
         asked[name]
@@ -152,7 +165,7 @@ def _share(pods: Sequence[Object], what: str, name: str, whole: Mapping[str, obj
     return f"{amount} ({quantity.per_cent(amount, whole.get(name))}%)"
 
 
-def _of_node(node: Object) -> tuple[Belonging, ...]:
+def _of_node(node: Node) -> tuple[Belonging, ...]:
     name = meta.name(node)
     return (
         Belonging(POD, None, {"fieldSelector": f"spec.nodeName={name}"}),

@@ -6,12 +6,12 @@ import base64
 
 from netlab.objects import meta
 from netlab.objects.kinds.configuration import CONFIG_MAP, SECRET, SERVICE_ACCOUNT
-from netlab.objects.meta import Object
+from netlab.objects.types import ConfigMap, Secret, ServiceAccount
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 
 
-def config_map(obj: Object, related: Related) -> Lines:
+def config_map(obj: ConfigMap, related: Related) -> Lines:
     """A ConfigMap with all it holds."""
     yield from described.head(obj)
     yield from ("", "Data", "====")
@@ -24,7 +24,7 @@ def config_map(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def secret(obj: Object, related: Related) -> Lines:
+def secret(obj: Secret, related: Related) -> Lines:
     """A Secret: how much it holds, not what."""
     del related
     yield from described.head(obj)
@@ -33,15 +33,13 @@ def secret(obj: Object, related: Related) -> Lines:
         yield f"{name}:\t{_size(value)} bytes"
 
 
-def service_account(obj: Object, related: Related) -> Lines:
+def service_account(obj: ServiceAccount, related: Related) -> Lines:
     """A ServiceAccount; tokens are made when asked for, and listed nowhere."""
     yield from described.head(obj)
     there = {meta.name(one) for one in described.of_kind(SECRET, related)}
-    for heading, field in (
-        ("Image pull secrets", "imagePullSecrets"),
-        ("Mountable secrets", "secrets"),
-    ):
-        names = [one["name"] for one in obj.get(field) or []]
+    pulling = [one.get("name", "") for one in obj.get("imagePullSecrets") or []]
+    mountable = [one.get("name", "") for one in obj.get("secrets") or []]
+    for heading, names in (("Image pull secrets", pulling), ("Mountable secrets", mountable)):
         entries = [name if name in there else f"{name} (not found)" for name in names]
         yield from described.listed(heading, entries)
     yield "Tokens:\t<none>"
@@ -52,7 +50,7 @@ def _size(encoded: str) -> int:
     return len(base64.b64decode(encoded))
 
 
-def _secrets(account: Object) -> tuple[Belonging, ...]:
+def _secrets(account: ServiceAccount) -> tuple[Belonging, ...]:
     return (Belonging(SECRET, meta.namespace(account)),)
 
 

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Pod
 from netlab.view.describing.described import Lines, moment
 
 Fields = Mapping[str, Any]
 
 
 def containers(
-    title: str, of: Sequence[Fields], *, pod: Object | None = None, indent: str = ""
+    title: str, of: Sequence[Fields], *, pod: Pod | None = None, indent: str = ""
 ) -> Lines:
     """The containers `of` a pod (which tells their states) or (None) of a template."""
     yield f"{indent}{title}:{'' if of else ' <none>'}"
@@ -25,7 +25,7 @@ def containers(
             yield f"    {line}"
 
 
-def _statuses(pod: Object) -> dict[str, Fields]:
+def _statuses(pod: Pod) -> dict[str, Fields]:
     return {
         entry["name"]: entry
         for field in ("initContainerStatuses", "containerStatuses")
@@ -33,7 +33,7 @@ def _statuses(pod: Object) -> dict[str, Fields]:
     }
 
 
-def _container(container: Fields, status: Fields | None, pod: Object | None) -> Lines:
+def _container(container: Fields, status: Fields | None, pod: Pod | None) -> Lines:
     yield from _basics(container, status)
     yield from _words("Command", container.get("command") or [])
     yield from _words("Args", container.get("args") or [])
@@ -127,7 +127,7 @@ def _probe_action(probe: Fields) -> str:
 # -- environment ---------------------------------------------------------------------------
 
 
-def _environment(container: Fields, pod: Object | None) -> Lines:
+def _environment(container: Fields, pod: Pod | None) -> Lines:
     sources = container.get("envFrom") or []
     if sources:
         yield "Environment Variables from:"
@@ -147,7 +147,7 @@ def _source(source: Fields) -> str:
     return f"{found.get('name')}\t{kind}{prefix}\tOptional: {_true(found.get('optional'))}"
 
 
-def _variable(variable: Fields, pod: Object | None) -> Lines:
+def _variable(variable: Fields, pod: Pod | None) -> Lines:
     name, source = variable["name"], variable.get("valueFrom")
     if not source:
         first, *more = str(variable.get("value") or "").split("\n")
@@ -167,7 +167,7 @@ def _variable(variable: Fields, pod: Object | None) -> Lines:
         yield f"{name}:\t{where}  Optional: {_true(reference.get('optional'))}"
 
 
-def _field(pod: Object, path: str) -> str:
+def _field(pod: Pod, path: str) -> str:
     """The value at a downward API path such as `status.podIP` or `metadata.labels['app']`."""
     place, _, key = path.removesuffix("']").partition("['")
     value: Any = pod

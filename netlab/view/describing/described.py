@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject
 from netlab.objects.selectors import format_label_selector
+from netlab.objects.types import Event
 from netlab.view.ages import human_duration, parse_time
 
 Lines = Iterator[str]
@@ -31,8 +32,8 @@ class Related(Struct, frozen=True):
     """
 
     now: float
-    events: Sequence[Object] = ()
-    objects: Sequence[Object] = ()
+    events: Sequence[Event] = ()
+    objects: Sequence[Any] = ()
     causes: Sequence[str] = ()
 
 
@@ -47,35 +48,35 @@ class Belonging(Struct, frozen=True):
 class Description(Struct, frozen=True):
     """How one kind is described: the lines, and what else of the lab they tell of."""
 
-    lines: Callable[[Object, Related], Lines]
-    belonging: Callable[[Object], Sequence[Belonging]] = lambda _: ()
+    lines: Callable[[Any, Related], Lines]
+    belonging: Callable[[Any], Sequence[Belonging]] = lambda _: ()
 
 
-def of_kind(kind: Kind, related: Related) -> list[Object]:
+def of_kind(kind: Kind, related: Related) -> list[Any]:
     """Those of the related objects that are of a kind."""
     return [obj for obj in related.objects if obj["kind"] == kind.kind]
 
 
-def name_lines(obj: Object) -> Lines:
+def name_lines(obj: AnyObject) -> Lines:
     """Name and, where there is one, namespace."""
     yield f"Name:\t{meta.name(obj)}"
     if meta.namespace(obj):
         yield f"Namespace:\t{meta.namespace(obj)}"
 
 
-def created(obj: Object) -> str:
+def created(obj: AnyObject) -> str:
     """The line that tells when the object was made."""
     return f"CreationTimestamp:\t{moment(obj['metadata'].get('creationTimestamp'))}"
 
 
-def head(obj: Object) -> Lines:
+def head(obj: AnyObject) -> Lines:
     """Name, namespace, labels, annotations: how most descriptions begin."""
     yield from name_lines(obj)
     yield from label_lines(obj)
     yield from annotation_lines(obj)
 
 
-def label_lines(obj: Object) -> Lines:
+def label_lines(obj: AnyObject) -> Lines:
     """The object's labels, one a line."""
     return pairs("Labels", meta.labels(obj))
 
@@ -91,7 +92,7 @@ def listed(title: str, entries: Sequence[str]) -> Lines:
         yield f"{'' if number else title + ':'}\t{entry}"
 
 
-def annotation_lines(obj: Object, title: str = "Annotations") -> Lines:
+def annotation_lines(obj: AnyObject, title: str = "Annotations") -> Lines:
     """The annotations but for what `apply` remembers; long ones start on a line of their own."""
     values = meta.annotations(obj)
     entries: list[str] = []
@@ -110,9 +111,9 @@ def _shortened(text: str) -> str:
     return text if len(text) <= longest else text[:longest] + "..."
 
 
-def selector(obj: Object) -> str:
+def selector(obj: AnyObject) -> str:
     """A workload's or a Service's selector on one line."""
-    found = meta.spec(obj).get("selector") or {}
+    found: Mapping[str, Any] = obj["spec"].get("selector") or {}
     if "matchLabels" in found or "matchExpressions" in found:
         return format_label_selector(found)
     return comma_pairs(found)
@@ -123,7 +124,7 @@ def comma_pairs(values: Mapping[str, str]) -> str:
     return ",".join(f"{name}={values[name]}" for name in sorted(values)) or "<none>"
 
 
-def controlled_by(obj: Object) -> Lines:
+def controlled_by(obj: AnyObject) -> Lines:
     """Who made the object, if anybody did."""
     owner = meta.controller_of(obj)
     if owner:
@@ -175,11 +176,11 @@ def events(related: Related) -> Lines:
         yield f"  {kind}\t{reason}\t{_since(event, related.now)}\t{source or ''}\t{words}"
 
 
-def _last(event: Object) -> object:
+def _last(event: Event) -> object:
     return event.get("lastTimestamp") or event.get("eventTime") or event.get("firstTimestamp")
 
 
-def _since(event: Object, now: float) -> str:
+def _since(event: Event, now: float) -> str:
     count = int(event.get("count") or 1)
     last = age(_last(event), now)
     if count < 2:

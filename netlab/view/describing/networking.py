@@ -14,7 +14,17 @@ from netlab.objects.kinds.networking import (
     SERVICE,
     SERVICE_CIDR,
 )
-from netlab.objects.meta import Object
+from netlab.objects.types import (
+    Endpoints,
+    EndpointSlice,
+    Ingress,
+    IngressBackend,
+    IngressClass,
+    Service,
+    ServiceBackendPort,
+    ServiceCIDR,
+    ServicePort,
+)
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 
@@ -23,7 +33,7 @@ SHOWN = 3
 """How many endpoints of a port are named before the others are only counted."""
 
 
-def service(obj: Object, related: Related) -> Lines:
+def service(obj: Service, related: Related) -> Lines:
     """A Service: its addresses, its ports with their endpoints, its policies."""
     yield from described.head(obj)
     yield f"Selector:\t{described.selector(obj)}"
@@ -45,7 +55,7 @@ def _why_it_fails(causes: Sequence[str]) -> Lines:
         yield from (f"  {cause}" for cause in causes)
 
 
-def _addresses(obj: Object) -> Lines:
+def _addresses(obj: Service) -> Lines:
     spec = meta.spec(obj)
     yield f"Type:\t{spec.get('type', 'ClusterIP')}"
     if spec.get("ipFamilyPolicy"):
@@ -69,7 +79,7 @@ def _ingress(entry: Mapping[str, Any]) -> str:
     return f"{text} ({entry['ipMode']})" if entry.get("ipMode") else text
 
 
-def _port(port: Mapping[str, Any], slices: Sequence[Object]) -> Lines:
+def _port(port: ServicePort, slices: Sequence[EndpointSlice]) -> Lines:
     name, protocol = port.get("name") or "<unset>", port.get("protocol", "TCP")
     yield f"Port:\t{name}\t{port['port']}/{protocol}"
     yield f"TargetPort:\t{port.get('targetPort', port['port'])}/{protocol}"
@@ -78,7 +88,7 @@ def _port(port: Mapping[str, Any], slices: Sequence[Object]) -> Lines:
     yield f"Endpoints:\t{endpoints(slices, port.get('name') or '')}"
 
 
-def endpoints(slices: Sequence[Object], port_name: str) -> str:
+def endpoints(slices: Sequence[EndpointSlice], port_name: str) -> str:
     """The ready endpoints of that port; beyond the first few only their number."""
     found = [
         _at(endpoint["addresses"][0], port["port"])
@@ -96,17 +106,17 @@ def _at(address: str, port: int) -> str:
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
-def _policies(obj: Object) -> Lines:
+def _policies(obj: Service) -> Lines:
     spec = meta.spec(obj)
     yield f"Session Affinity:\t{spec.get('sessionAffinity', 'None')}"
-    for title, field in (
-        ("External Traffic Policy", "externalTrafficPolicy"),
-        ("Internal Traffic Policy", "internalTrafficPolicy"),
-        ("Traffic Distribution", "trafficDistribution"),
-        ("HealthCheck NodePort", "healthCheckNodePort"),
+    for title, said in (
+        ("External Traffic Policy", spec.get("externalTrafficPolicy")),
+        ("Internal Traffic Policy", spec.get("internalTrafficPolicy")),
+        ("Traffic Distribution", spec.get("trafficDistribution")),
+        ("HealthCheck NodePort", spec.get("healthCheckNodePort")),
     ):
-        if spec.get(field):
-            yield f"{title}:\t{spec[field]}"
+        if said:
+            yield f"{title}:\t{said}"
     if spec.get("loadBalancerSourceRanges"):
         yield f"LoadBalancer Source Ranges:\t{','.join(spec['loadBalancerSourceRanges'])}"
 
@@ -114,7 +124,7 @@ def _policies(obj: Object) -> Lines:
 # -- what stands behind a Service ----------------------------------------------------------
 
 
-def endpoint_slice(obj: Object, related: Related) -> Lines:
+def endpoint_slice(obj: EndpointSlice, related: Related) -> Lines:
     """An EndpointSlice: its ports, its endpoints and where each of them is."""
     yield from described.head(obj)
     yield f"AddressType:\t{obj.get('addressType', '')}"
@@ -150,7 +160,7 @@ def _endpoint(endpoint: Mapping[str, Any]) -> Lines:
     yield f"    Zone:\t{endpoint.get('zone') or '<unset>'}"
 
 
-def endpoints_object(obj: Object, related: Related) -> Lines:
+def endpoints_object(obj: Endpoints, related: Related) -> Lines:
     """The older Endpoints object."""
     yield from described.head(obj)
     yield "Subsets:"
@@ -177,7 +187,7 @@ def _subset(subset: Mapping[str, Any]) -> Lines:
 # -- what leads to one ---------------------------------------------------------------------
 
 
-def ingress(obj: Object, related: Related) -> Lines:
+def ingress(obj: Ingress, related: Related) -> Lines:
     """An Ingress: its rules, and the endpoints that each leads to."""
     spec = meta.spec(obj)
     default = spec.get("defaultBackend")
@@ -195,7 +205,7 @@ def ingress(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def _load_balancers(obj: Object) -> str:
+def _load_balancers(obj: Ingress) -> str:
     entries = (meta.status(obj).get("loadBalancer") or {}).get("ingress") or []
     return ",".join(sorted({str(one.get("ip") or one.get("hostname")) for one in entries}))
 
@@ -218,17 +228,17 @@ def _rules(rules: Sequence[Mapping[str, Any]], otherwise: str, related: Related)
         yield f"  *\t*\t{otherwise}"
 
 
-def _backend(backend: Mapping[str, Any], related: Related) -> str:
+def _backend(backend: IngressBackend, related: Related) -> str:
     """`web:80 (10.244.1.2:8080)`, or the object that is no Service."""
     if other := backend.get("resource"):
         group = other.get("apiGroup") or "<nil>"
         return f"APIGroup: {group}, Kind: {other.get('kind')}, Name: {other.get('name')}"
-    wanted = backend.get("service") or {}
-    name, port = wanted.get("name") or "", wanted.get("port") or {}
+    wanted = backend.get("service", {})
+    name, port = wanted.get("name", ""), wanted.get("port", {})
     return f"{name}:{port.get('name') or port.get('number', 0)} ({_behind(name, port, related)})"
 
 
-def _behind(name: str, port: Mapping[str, Any], related: Related) -> str:
+def _behind(name: str, port: ServiceBackendPort, related: Related) -> str:
     found = [one for one in described.of_kind(SERVICE, related) if meta.name(one) == name]
     if not found:
         return f'<error: services "{name}" not found>'
@@ -237,28 +247,29 @@ def _behind(name: str, port: Mapping[str, Any], related: Related) -> str:
     return endpoints(own, _port_name(found[0], port))
 
 
-def _port_name(service: Object, port: Mapping[str, Any]) -> str:
+def _port_name(service: Service, port: ServiceBackendPort) -> str:
     """The name of the Service's port that a backend means by name or number."""
     for one in meta.spec(service).get("ports") or []:
         if port.get("number") == one["port"] or port.get("name", "") == one.get("name"):
-            return str(one.get("name") or "")
+            return one.get("name") or ""
     return ""
 
 
-def ingress_class(obj: Object, related: Related) -> Lines:
+def ingress_class(obj: IngressClass, related: Related) -> Lines:
     """An IngressClass."""
     spec = meta.spec(obj)
     yield from described.head(obj)
     yield f"Controller:\t{spec.get('controller', '')}"
     if parameters := spec.get("parameters"):
         yield "Parameters:"
-        for title, field in (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name")):
-            if parameters.get(field):
-                yield f"  {title}:\t{parameters[field]}"
+        if group := parameters.get("apiGroup"):
+            yield f"  APIGroup:\t{group}"
+        yield f"  Kind:\t{parameters['kind']}"
+        yield f"  Name:\t{parameters['name']}"
     yield from described.events(related)
 
 
-def service_cidr(obj: Object, related: Related) -> Lines:
+def service_cidr(obj: ServiceCIDR, related: Related) -> Lines:
     """A range of ClusterIPs, and whether it is in use."""
     yield from described.head(obj)
     yield f"CIDRs:\t{', '.join(meta.spec(obj).get('cidrs') or [])}"
@@ -274,12 +285,12 @@ def service_cidr(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def _slices(service: Object) -> tuple[Belonging, ...]:
+def _slices(service: Service) -> tuple[Belonging, ...]:
     query = {"labelSelector": f"{LABEL_SERVICE_NAME}={meta.name(service)}"}
     return (Belonging(ENDPOINT_SLICE, meta.namespace(service), query),)
 
 
-def _services_and_slices(ingress: Object) -> tuple[Belonging, ...]:
+def _services_and_slices(ingress: Ingress) -> tuple[Belonging, ...]:
     return tuple(Belonging(kind, meta.namespace(ingress)) for kind in (SERVICE, ENDPOINT_SLICE))
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.kinds.pods import POD
-from netlab.objects.meta import Object
 from netlab.objects.qos import qos_class
+from netlab.objects.types import Pod
 from netlab.view.describing import described
 from netlab.view.describing.containers import containers, volumes
 from netlab.view.describing.described import Description, Lines, Related
 
 
-def pod(obj: Object, related: Related) -> Lines:
+def pod(obj: Pod, related: Related) -> Lines:
     """A Pod: where it runs, its containers and their states, its conditions."""
     spec = meta.spec(obj)
     yield from described.name_lines(obj)
@@ -35,7 +35,7 @@ def pod(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def _placement(obj: Object) -> Lines:
+def _placement(obj: Pod) -> Lines:
     spec, status = meta.spec(obj), meta.status(obj)
     if spec.get("priority") is not None:
         yield f"Priority:\t{spec['priority']}"
@@ -49,7 +49,7 @@ def _placement(obj: Object) -> Lines:
         yield f"Start Time:\t{described.moment(status['startTime'])}"
 
 
-def _status(obj: Object, now: float) -> Lines:
+def _status(obj: Pod, now: float) -> Lines:
     status = meta.status(obj)
     if meta.is_terminating(obj):
         lasts = described.age(obj["metadata"]["deletionTimestamp"], now)
@@ -63,7 +63,7 @@ def _status(obj: Object, now: float) -> Lines:
             yield f"{field.capitalize()}:\t{status[field]}"
 
 
-def _addresses(obj: Object) -> Lines:
+def _addresses(obj: Pod) -> Lines:
     status = meta.status(obj)
     yield f"IP:\t{status.get('podIP', '')}"
     found = status.get("podIPs") or []
@@ -71,7 +71,7 @@ def _addresses(obj: Object) -> Lines:
     yield from (f"  IP:\t{entry['ip']}" for entry in found)
 
 
-def _conditions(obj: Object) -> Lines:
+def _conditions(obj: Pod) -> Lines:
     found = meta.status(obj).get("conditions") or []
     if found:
         yield "Conditions:"

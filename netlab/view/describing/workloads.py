@@ -9,7 +9,7 @@ from typing import Any
 from netlab.objects import meta
 from netlab.objects.kinds.pods import POD
 from netlab.objects.kinds.workloads import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
-from netlab.objects.meta import Object
+from netlab.objects.types import DaemonSet, Deployment, Pod, ReplicaSet, StatefulSet, Workload
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 from netlab.view.describing.pods import template
@@ -17,7 +17,7 @@ from netlab.view.describing.pods import template
 REVISION = "deployment.kubernetes.io/revision"
 
 
-def deployment(obj: Object, related: Related) -> Lines:
+def deployment(obj: Deployment, related: Related) -> Lines:
     """A Deployment: its replicas, its strategy, its old ReplicaSets and its new one."""
     yield from described.name_lines(obj)
     yield described.created(obj)
@@ -32,22 +32,19 @@ def deployment(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def _replicas(obj: Object) -> str:
+def _replicas(obj: Deployment) -> str:
     status = meta.status(obj)
-    counts = [f"{meta.spec(obj).get('replicas', 1)} desired"]
-    counts += [
-        f"{status.get(field, 0)} {word}"
-        for field, word in (
-            ("updatedReplicas", "updated"),
-            ("replicas", "total"),
-            ("availableReplicas", "available"),
-            ("unavailableReplicas", "unavailable"),
-        )
-    ]
-    return " | ".join(counts)
+    counts = (
+        (meta.spec(obj).get("replicas", 1), "desired"),
+        (status.get("updatedReplicas", 0), "updated"),
+        (status.get("replicas", 0), "total"),
+        (status.get("availableReplicas", 0), "available"),
+        (status.get("unavailableReplicas", 0), "unavailable"),
+    )
+    return " | ".join(f"{number} {word}" for number, word in counts)
 
 
-def _strategy(obj: Object) -> Lines:
+def _strategy(obj: Deployment) -> Lines:
     spec = meta.spec(obj)
     strategy = spec.get("strategy") or {}
     yield f"StrategyType:\t{strategy.get('type', 'RollingUpdate')}"
@@ -57,8 +54,8 @@ def _strategy(obj: Object) -> Lines:
         yield f"RollingUpdateStrategy:\t{unavailable} max unavailable, {surge} max surge"
 
 
-def _conditions(obj: Object) -> Lines:
-    found = meta.status(obj).get("conditions") or []
+def _conditions(obj: Deployment | ReplicaSet) -> Lines:
+    found = obj.get("status", {}).get("conditions") or []
     if found:
         yield "Conditions:"
         yield "  Type\tStatus\tReason"
@@ -67,20 +64,15 @@ def _conditions(obj: Object) -> Lines:
             yield f"  {entry['type']} \t{entry['status']}\t{entry.get('reason', '')}"
 
 
-def _replica_sets(obj: Object, replica_sets: Sequence[Object]) -> Lines:
-    own = [one for one in replica_sets if _owner(one) == meta.uid(obj)]
+def _replica_sets(obj: Deployment, replica_sets: Sequence[ReplicaSet]) -> Lines:
+    own = [one for one in replica_sets if meta.controller_uid(one) == meta.uid(obj)]
     new = _newest(obj, own)
     old = [one for one in own if one is not new and _has_pods(one)]
     yield f"OldReplicaSets:\t{_sets(old)}"
     yield f"NewReplicaSet:\t{_sets([new] if new else [])}"
 
 
-def _owner(obj: Object) -> str:
-    owner = meta.controller_of(obj)
-    return str(owner["uid"]) if owner else ""
-
-
-def _newest(obj: Object, replica_sets: Sequence[Object]) -> Object | None:
+def _newest(obj: Deployment, replica_sets: Sequence[ReplicaSet]) -> ReplicaSet | None:
     """The ReplicaSet of the Deployment's own revision, which its template is now."""
     revision = meta.annotations(obj).get(REVISION)
     for one in replica_sets:
@@ -89,15 +81,15 @@ def _newest(obj: Object, replica_sets: Sequence[Object]) -> Object | None:
     return None
 
 
-def _has_pods(obj: Object) -> bool:
+def _has_pods(obj: ReplicaSet) -> bool:
     return bool(meta.spec(obj).get("replicas") or meta.status(obj).get("replicas"))
 
 
-def _sets(replica_sets: Sequence[Object]) -> str:
+def _sets(replica_sets: Sequence[ReplicaSet]) -> str:
     return ", ".join(_created(one) for one in replica_sets) or "<none>"
 
 
-def _created(one: Object) -> str:
+def _created(one: ReplicaSet) -> str:
     have, wanted = meta.status(one).get("replicas", 0), meta.spec(one).get("replicas", 0)
     return f"{meta.name(one)} ({have}/{wanted} replicas created)"
 
@@ -105,7 +97,7 @@ def _created(one: Object) -> str:
 # -- the others ----------------------------------------------------------------------------
 
 
-def replica_set(obj: Object, related: Related) -> Lines:
+def replica_set(obj: ReplicaSet, related: Related) -> Lines:
     """A ReplicaSet: how many pods, and what became of them."""
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
@@ -120,7 +112,7 @@ def replica_set(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def stateful_set(obj: Object, related: Related) -> Lines:
+def stateful_set(obj: StatefulSet, related: Related) -> Lines:
     """A StatefulSet."""
     spec = meta.spec(obj)
     yield from described.name_lines(obj)
@@ -140,45 +132,48 @@ def stateful_set(obj: Object, related: Related) -> Lines:
     yield from described.events(related)
 
 
-def daemon_set(obj: Object, related: Related) -> Lines:
+def daemon_set(obj: DaemonSet, related: Related) -> Lines:
     """A DaemonSet."""
     status = meta.status(obj)
-    node_selector = meta.spec(meta.spec(obj)["template"]).get("nodeSelector") or {}
+    node_selector = meta.spec(obj)["template"]["spec"].get("nodeSelector") or {}
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
     yield f"Node-Selector:\t{described.comma_pairs(node_selector)}"
     yield from described.label_lines(obj)
     yield from described.annotation_lines(obj)
-    for title, field in (
-        ("Desired Number of Nodes Scheduled", "desiredNumberScheduled"),
-        ("Current Number of Nodes Scheduled", "currentNumberScheduled"),
-        ("Number of Nodes Scheduled with Up-to-date Pods", "updatedNumberScheduled"),
-        ("Number of Nodes Scheduled with Available Pods", "numberAvailable"),
-        ("Number of Nodes Misscheduled", "numberMisscheduled"),
+    for title, number in (
+        ("Desired Number of Nodes Scheduled", status.get("desiredNumberScheduled", 0)),
+        ("Current Number of Nodes Scheduled", status.get("currentNumberScheduled", 0)),
+        (
+            "Number of Nodes Scheduled with Up-to-date Pods",
+            status.get("updatedNumberScheduled", 0),
+        ),
+        ("Number of Nodes Scheduled with Available Pods", status.get("numberAvailable", 0)),
+        ("Number of Nodes Misscheduled", status.get("numberMisscheduled", 0)),
     ):
-        yield f"{title}: {status.get(field, 0)}"
+        yield f"{title}: {number}"
     yield _phases(obj, related.objects)
     yield from template(meta.spec(obj)["template"])
     yield from described.events(related)
 
 
-def _phases(obj: Object, pods: Sequence[Object]) -> str:
+def _phases(obj: Workload, pods: Sequence[Pod]) -> str:
     """How many of the object's own pods are in which phase."""
-    counts = Counter(_phase(pod) for pod in pods if _owner(pod) == meta.uid(obj))
+    counts = Counter(_phase(pod) for pod in pods if meta.controller_uid(pod) == meta.uid(obj))
     words = {"Running": "Running", "Pending": "Waiting", "Succeeded": "Succeeded"}
     words["Failed"] = "Failed"
     return "Pods Status:\t" + " / ".join(f"{counts[p]} {word}" for p, word in words.items())
 
 
-def _phase(pod: Object) -> Any:
+def _phase(pod: Pod) -> Any:
     return meta.status(pod).get("phase")
 
 
-def _sets_beside(obj: Object) -> tuple[Belonging, ...]:
+def _sets_beside(obj: Deployment) -> tuple[Belonging, ...]:
     return (Belonging(REPLICA_SET, meta.namespace(obj)),)
 
 
-def _pods_beside(obj: Object) -> tuple[Belonging, ...]:
+def _pods_beside(obj: Workload) -> tuple[Belonging, ...]:
     return (Belonging(POD, meta.namespace(obj)),)
 
 
