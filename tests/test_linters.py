@@ -58,8 +58,16 @@ def test_types_are_those_of_the_schema():
 
 # What is marked is refused, and nothing else.
 TYPED = """
+from netlab.client.informer import Informers
 from netlab.objects import meta
 from netlab.objects.types import Node, Pod, Service
+
+
+def find(informers: Informers) -> Node | None:
+    for pod in informers["Pod"].items():
+        pod["status"]["podIp"]  # refused: has no key "podIp"
+    informers["Node"].add_index("pod", lambda pod: pod["spec"]["nodeName"])  # refused: no key
+    return informers["Pod"].get("web")  # refused: Incompatible return value
 
 
 def read(pod: Pod, node: Node, service: Service, obj: meta.Object) -> object:
