@@ -14,7 +14,7 @@ from msgspec import Struct
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound
 from netlab.objects import meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Event, Pod
 from netlab.view import unready
 
 TIMEOUT = 120.0
@@ -118,17 +118,17 @@ def reasons(client: Client, names: Iterable[str]) -> list[str]:
     return lines
 
 
-def reason(client: Client, pod: Object) -> str:
+def reason(client: Client, pod: Pod) -> str:
     """Why a pod is not ready, in one line; "" if it is, or has done its work."""
     return unready.why(pod, _events(client, pod), _last_line(client, pod))
 
 
-def _events(client: Client, pod: Object) -> Sequence[Object]:
+def _events(client: Client, pod: Pod) -> Sequence[Event]:
     about = f"involvedObject.name={meta.name(pod)},involvedObject.uid={meta.uid(pod)}"
     return client.list("Event", meta.namespace(pod), query={"fieldSelector": about})
 
 
-def _last_line(client: Client, pod: Object) -> str:
+def _last_line(client: Client, pod: Pod) -> str:
     """The last line that the container wrote which has ended; "" if it said nothing."""
     found = unready.culprit(pod)
     if found is None:

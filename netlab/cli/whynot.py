@@ -8,6 +8,7 @@ from netlab.client.sync import Client
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.types import Pod
 
 SHOWN = 5
 
@@ -23,6 +24,6 @@ def whynot(client: Client, obj: Object) -> str:
     return "".join(f"\n  {line}" for line in lines[:SHOWN] + more)
 
 
-def _pods_of(client: Client, owner: Object) -> list[Object]:
+def _pods_of(client: Client, owner: Object) -> list[Pod]:
     query = {"labelSelector": options.selector_of(owner)}
     return list(client.list("Pod", meta.namespace(owner), query=query))
