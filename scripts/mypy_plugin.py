@@ -24,11 +24,11 @@ class KnownFields(Plugin):
 
 def _get(context: MethodContext) -> Type:
     owner = get_proper_type(context.type)
-    if not isinstance(owner, TypedDictType):
+    if not isinstance(owner, TypedDictType) or not context.args[0]:
         return typed_dict_get_callback(context)
-    (((asked,), *rest), (argument, *_)) = context.arg_types, context.args
-    literal = _literal(asked)
-    for key in try_getting_str_literals(argument[0], literal) or ():
+    asked, *rest = context.arg_types
+    literal = _literal(asked[0])
+    for key in try_getting_str_literals(context.args[0][0], literal) or ():
         if key not in owner.items:
             context.api.msg.typeddict_key_not_found(owner, key, context.context)
     return typed_dict_get_callback(context._replace(arg_types=[[literal], *rest]))
