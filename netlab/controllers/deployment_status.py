@@ -91,7 +91,9 @@ def seconds_to_deadline(deployment: Deployment, now: float) -> float | None:
     """Seconds until a rollout that makes no progress counts as failed; None if it cannot."""
     deadline = _deadline(deployment)
     current = meta.condition(deployment, "Progressing")
-    if deadline is None or current is None or current["reason"] in (AVAILABLE, TIMED_OUT, PAUSED):
+    if deadline is None or current is None:
+        return None
+    if current.get("reason") in (AVAILABLE, TIMED_OUT, PAUSED):
         return None
     return max(0.0, seconds(current.get("lastUpdateTime")) + deadline - now) + 1
 
@@ -133,7 +135,7 @@ def _progress(
     conditions = _begun(roll, conditions)
     current = find(conditions, "Progressing")
     settled = counts["replicas"] == counts["updatedReplicas"]
-    if current and current["reason"] == AVAILABLE and settled:
+    if current and current.get("reason") == AVAILABLE and settled:
         return conditions
     if is_complete(roll, counts):
         done = roll.condition("True", AVAILABLE, f"{_subject(roll)} has successfully progressed.")
@@ -149,7 +151,7 @@ def _progress(
 
 def _paused(roll: Rollout, conditions: list[DeploymentCondition]) -> list[DeploymentCondition]:
     current = find(conditions, "Progressing")
-    if current and current["reason"] == TIMED_OUT:
+    if current and current.get("reason") == TIMED_OUT:
         return conditions
     paused = roll.condition("Unknown", PAUSED, "Deployment is paused")
     return conditions_with(conditions, paused)
@@ -161,7 +163,7 @@ def _begun(roll: Rollout, conditions: list[DeploymentCondition]) -> list[Deploym
     if roll.new is not None and roll.created:
         text = f'Created new replica set "{meta.name(roll.new)}"'
         fresh = roll.condition("True", "NewReplicaSetCreated", text)
-    elif current and current["reason"] == PAUSED:
+    elif current and current.get("reason") == PAUSED:
         fresh = roll.condition("Unknown", "DeploymentResumed", "Deployment is resumed")
     elif roll.new is not None and current is None:
         text = f'Found new replica set "{meta.name(roll.new)}"'
@@ -187,18 +189,17 @@ def _has_progressed(roll: Rollout, counts: DeploymentStatus) -> bool:
 
 
 def _is_overdue(roll: Rollout, current: DeploymentCondition) -> bool:
-    if current["reason"] == AVAILABLE:
+    if current.get("reason") == AVAILABLE:
         return False
     deadline = _deadline(roll.deployment) or 0
     started = seconds(current.get("lastUpdateTime"))
-    return current["reason"] == TIMED_OUT or started + deadline < roll.now
+    return current.get("reason") == TIMED_OUT or started + deadline < roll.now
 
 
 def _failure(roll: Rollout) -> DeploymentCondition | None:
     for replica_set in reversed(roll.sets):
         entry = meta.condition(replica_set, "ReplicaFailure")
         if entry:
-            return roll.condition(
-                entry["status"], entry["reason"], entry["message"], "ReplicaFailure"
-            )
+            reason, message = entry.get("reason") or "", entry.get("message") or ""
+            return roll.condition(entry["status"], reason, message, "ReplicaFailure")
     return None

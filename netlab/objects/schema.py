@@ -297,6 +297,26 @@ def _home(name: str, item: Any, empty: list[tuple[Path, Schema]]) -> tuple[Path,
     return None
 
 
+_ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False}
+
+
+def complete(value: Any, schema: Schema) -> None:
+    """Give every required scalar that is missing its zero, in place, as an API server's own
+    encoding of an object does."""
+    if isinstance(value, list):
+        for element in value:
+            complete(element, schema.elements)
+    elif isinstance(value, dict):
+        for name in schema.required:
+            child = schema.child(name)
+            if child is not None and child.types and child.types[0] in _ZEROS:
+                value.setdefault(name, _ZEROS[child.types[0]])
+        for name, item in value.items():
+            child = schema.child(name)
+            if child is not None:
+                complete(item, child)
+
+
 def strip_nulls(value: Any) -> Any:
     """A copy without null fields, which mean absence; nulls in lists stay (they are mistakes)."""
     if isinstance(value, dict):

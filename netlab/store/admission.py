@@ -83,8 +83,14 @@ def check(kind: Kind, new: Object, old: Object | None) -> None:
 
 
 def check_status(kind: Kind, new: Object) -> None:
-    """Raise `Invalid` with all that is wrong with a status."""
+    """Raise `Invalid` with all that is wrong with a status; fill in, in place, what is left out.
+
+    Whoever writes one may leave out what he likes; who reads it finds what its type requires.
+    """
     refuse(kind, new, validate_status(new))
+    of = schema.of(kind.api_version, kind.kind)
+    if of is not None and "status" in new:
+        schema.complete(new["status"], of.child("status") or schema.ANYTHING)
 
 
 def _late_finalizers(new: Object, old: Object) -> Iterator[FieldProblem]:

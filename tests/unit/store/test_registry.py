@@ -169,6 +169,17 @@ def test_generation_counts_changes_of_the_spec_only(registry: Registry, make: An
     assert patched({"spec": {"replicas": 3}}, "scale") == 3
 
 
+def test_what_a_status_leaves_out_of_what_its_type_requires_is_zero(
+    registry: Registry, make: Any
+) -> None:
+    registry.create(make.pod())
+    status = {"containerStatuses": [{"name": "web"}], "conditions": [{"type": "Ready"}]}
+    after = registry.patch("Pod", "default", "web", {"status": status}, subresource="status")
+    zeros = {"ready": False, "restartCount": 0, "image": "", "imageID": ""}
+    assert after["status"]["containerStatuses"] == [{"name": "web", **zeros}]
+    assert after["status"]["conditions"] == [{"type": "Ready", "status": ""}]
+
+
 def test_status_changes_through_its_subresource_only(registry: Registry, make: Any) -> None:
     stored = copy.deepcopy(registry.create(make.pod()))
     stored["status"] = {"phase": "Running"}
