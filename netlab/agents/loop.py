@@ -30,8 +30,9 @@ class Loop:
     """A task that works whenever it is woken, and at the latest `every` so many seconds.
 
     `every` is asked before each wait; None waits for ever. Once woken it waits `settle` seconds for
-    what else belongs to the change. A turn for the mere look of things waits for `rest` seconds,
-    which its work may set: others may give reason to look all the time.
+    what else belongs to the change, and as long again while more comes: `rounds` times at most. A
+    turn for the mere look of things waits for `rest` seconds, which its work may set: others may
+    give reason to look all the time.
 
     What a turn raises is logged, kept in `error` until one succeeds, and tried again as `retry`
     says, or earlier if something changes.
@@ -45,6 +46,7 @@ class Loop:
         retry: Retry | None = None,
         every: Callable[[], float | None] = lambda: None,
         settle: float = 0.0,
+        rounds: int = 1,
     ) -> None:
         self.error: str | None = None
         self.rest = 0.0
@@ -52,7 +54,7 @@ class Loop:
         self._work = work
         self._retry = retry or Retry()
         self._every = every
-        self._settle = settle
+        self._settle, self._rounds = settle, rounds
         self._failures = 0
         self._busy = False
         self._changed = asyncio.Event()
@@ -97,7 +99,7 @@ class Loop:
             await self._wait()
             self._busy = self._changed.is_set()
             if self._busy and self._settle:
-                await asyncio.sleep(self._settle)
+                await self._settled()
             self._changed.clear()
             self._woken.clear()
             await self._turn()
@@ -107,6 +109,13 @@ class Loop:
         await _set(self._woken, self._every())
         if self.rest and not self._changed.is_set():
             await _set(self._changed, self.rest)
+
+    async def _settled(self) -> None:
+        for _ in range(self._rounds):
+            self._changed.clear()
+            await asyncio.sleep(self._settle)
+            if not self._changed.is_set():
+                return
 
     async def _turn(self) -> None:
         self._forget_retry()  # this is it: one for each failure would become more and more

@@ -38,8 +38,9 @@ from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
 
-SETTLE = 0.05
-"""Seconds to wait for what else belongs to a change: `ip link set eth0 down; …`."""
+SETTLE, ROUNDS = 0.05, 4
+"""Seconds to wait for what else belongs to a change (`ip link set eth0 down; …`), and how often,
+while more comes: also of the last of it there may be more to come."""
 
 REST_FIRST, REST_CAP = 0.05, 2.0
 """Seconds between two looks, and the most, after doubling while there is nothing to mend."""
@@ -97,7 +98,7 @@ class NetworkAgent:
         self._quiet = mend.quiet_sysctls(plan.pod_sysctls(lab))
         self._failures = 0
         self._rest, self._last = REST_FIRST, 0.0
-        self._loop = Loop("network", self._work, settle=SETTLE)
+        self._loop = Loop("network", self._work, settle=SETTLE, rounds=ROUNDS)
         self._slowly = Loop("network, slowly", self._look_slowly, every=lambda: SLOW)
 
     def lacking(self) -> Iterator[str]:

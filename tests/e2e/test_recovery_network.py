@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
+import signal
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -146,6 +148,17 @@ class Heal:
             return
         self.here.run_in(name, "sh", "-ec", command)
 
+    @contextlib.contextmanager
+    def asleep(self) -> Iterator[None]:
+        """Nobody mends meanwhile: of two things that are done one after the other, the kernel may
+        take its time for the first."""
+        pid = int(paths.controller_pid(self.directory).read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
     def all_answer(self) -> bool:
         """From the nodes, from outside, and from pod to pod."""
         places = ["heal.master001", "heal.worker002", self.links[-1].name]
@@ -227,8 +240,9 @@ def test_what_was_found_is_told(heal: Heal) -> None:
 def test_what_cannot_be_put_right_is_told_while_it_lasts(heal: Heal) -> None:
     """Somebody's link has the index that ours is to have: that one is not ours to delete."""
     where = "heal.worker001"
-    heal.break_("worker001", "ip link delete cni0 && ip link add mine index 4 type vxlan id 7 "
-                "dstport 4789", heal.links[0])  # fmt: skip
+    taken = "ip link add mine index 4 type vxlan id 7 dstport 4789"
+    with heal.asleep():
+        heal.break_("worker001", f"ip link delete cni0 && {taken}", heal.links[0])
 
     def conditions() -> list[str]:
         kinds = ("NetworkUnavailable", "Ready")
@@ -248,9 +262,9 @@ def test_what_cannot_be_put_right_is_told_while_it_lasts(heal: Heal) -> None:
 def test_of_a_pod_too_is_told_what_cannot_be_put_right(heal: Heal) -> None:
     link = heal.links[1]
     number = link.inside.link("eth0").index
-    taken = f"link add mine index {number} type vxlan id 7 dstport 4789"
-    # In one go: what is mended is mended soon.
-    heal.break_("POD", f"printf 'link delete eth0\n{taken}\n' | ip -batch -", link)
+    taken = f"ip link add mine index {number} type vxlan id 7 dstport 4789"
+    with heal.asleep():
+        heal.break_("POD", f"ip link delete eth0 && {taken}", link)
     name = link.name.rpartition(".")[2]
 
     def said() -> list[str]:

@@ -87,6 +87,20 @@ def test_changes_that_belong_together_are_one_turn() -> None:
     play(scenario, settle=0.5)
 
 
+def test_what_comes_last_is_waited_for_as_long_but_not_for_ever() -> None:
+    async def scenario(worker: Worker) -> None:
+        woken, began = 0, asyncio.get_running_loop().time()
+        while not worker.turns:
+            worker.loop.wake()
+            woken += 1
+            await asyncio.sleep(0.01)
+        assert asyncio.get_running_loop().time() - began > 3 * 0.1
+        assert woken > 3
+        await worker.until(lambda: worker.loop.idle)
+
+    play(scenario, settle=0.1, rounds=3)
+
+
 def test_it_looks_by_itself_and_is_idle_meanwhile() -> None:
     async def scenario(worker: Worker) -> None:
         await worker.until(lambda: len(worker.turns) > 3)
