@@ -1,9 +1,13 @@
-"""What holds for every run: how wide its terminal is to the tests, how slow the machine may be, and
-its last word."""
+"""What holds for every run: how wide its terminal is to the tests, how slow the machine may be, how
+long what waits may wait, and its last word."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import inspect
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -14,6 +18,31 @@ NOT_SLOW = "not slow"
 # An example takes as long as it does: a busy machine is nobody's mistake.
 settings.register_profile("netlab", deadline=None)
 settings.load_profile("netlab")
+
+
+LONGEST = 120.0
+"""Seconds after which a test that awaits something has waited in vain: it fails where it stands."""
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What runs `async def test_…`: a loop for each, with its fixtures."""
+    return "asyncio"
+
+
+def _bounded(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    @functools.wraps(test)
+    async def run(**fixtures: Any) -> None:
+        async with asyncio.timeout(LONGEST):
+            await test(**fixtures)
+
+    return run
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+            item.obj = _bounded(item.obj)
 
 
 class LeftOut:

@@ -149,8 +149,10 @@ async def mend(c):
         await c.patch("Node", node, {"spec": {"unschedulable": None}}, "")
 
 
-async def scenario(steps):
-    async with make.cluster([make.node("worker001"), make.node("worker002")]) as c:
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(actions, max_size=25))
+async def test_any_sequence_of_changes_converges(steps):
+    async with make.new_cluster([make.node("worker001"), make.node("worker002")]) as c:
         c.kubelet.unready = lambda pod: image(pod) == "broken"
         for step in steps:
             with contextlib.suppress(NotFound):
@@ -160,9 +162,3 @@ async def scenario(steps):
         await check_deployments(c)
         await check_nothing_dangles(c)
         await check_endpoints(c)
-
-
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(actions, max_size=25))
-def test_any_sequence_of_changes_converges(steps):
-    asyncio.run(scenario(steps))

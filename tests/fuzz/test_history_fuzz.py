@@ -108,8 +108,8 @@ def owner_of(kind):
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(["StatefulSet", "DaemonSet"]), st.lists(actions, max_size=20))
-def test_history_holds_what_pods_are_made_of(kind, steps):
-    async def scenario(c):
+async def test_history_holds_what_pods_are_made_of(kind, steps):
+    async with make.new_cluster() as c:
         c.kubelet.unready = lambda pod: image(pod) == "broken"
         await c.create(owner_of(kind))
         await c.settle()
@@ -117,5 +117,3 @@ def test_history_holds_what_pods_are_made_of(kind, steps):
             await act(c, kind, step)
         await c.settle()
         await verify(c, kind)
-
-    make.run(scenario)

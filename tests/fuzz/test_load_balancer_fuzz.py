@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.util
 from pathlib import Path
@@ -55,18 +54,6 @@ async def holders(c):
     return {meta.name(one): ingress_ips(one) for one in await c.list("Service")}
 
 
-async def scenario(bursts):
-    async with make.cluster(pools=[POOL]) as c:
-        for burst in bursts:
-            before = await holders(c)
-            for action in burst:
-                with contextlib.suppress(NotFound, AlreadyExists):
-                    await act(c, action)
-            await c.settle()
-            assert_kept(before, await holders(c), burst)
-        assert_fair(await c.list("Service"))
-
-
 def assert_kept(before, after, burst):
     """Whoever has an address and was left alone still has it."""
     touched = {action[1] for action in burst}
@@ -90,5 +77,13 @@ def assert_fair(services):
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.lists(actions, min_size=1, max_size=5), min_size=1, max_size=6))
-def test_addresses_are_shared_out(bursts):
-    asyncio.run(scenario(bursts))
+async def test_addresses_are_shared_out(bursts):
+    async with make.new_cluster(pools=[POOL]) as c:
+        for burst in bursts:
+            before = await holders(c)
+            for action in burst:
+                with contextlib.suppress(NotFound, AlreadyExists):
+                    await act(c, action)
+            await c.settle()
+            assert_kept(before, await holders(c), burst)
+        assert_fair(await c.list("Service"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,9 +173,9 @@ def lab_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def lab(lab_dir: Path) -> Iterator[sandboxes.Lab]:
-    """A lab called `t` in which pods can have processes: `play(lab, scenario)`."""
-    with sandboxes.standing(lab_dir) as lab:
+async def lab(lab_dir: Path) -> AsyncIterator[sandboxes.Lab]:
+    """A lab called `t` in which pods can have processes."""
+    async with sandboxes.standing(lab_dir) as lab:
         yield lab
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -109,37 +109,33 @@ class Lab:
         return int(await self.keeper.calls.call("pid"))
 
 
-Scenario = Callable[[Lab], Awaitable[None]]
-
-
-@contextlib.contextmanager
-def standing(directory: Path) -> Iterator[Lab]:
-    """A lab in a mounted directory; afterwards nothing of it runs."""
+@contextlib.asynccontextmanager
+async def standing(directory: Path) -> AsyncIterator[Lab]:
+    """A lab in a mounted directory, with a runtime; afterwards nothing of it runs."""
     owner = netns.owner(directory)
     assert owner is not None
     lab = Lab(directory, owner, userns.id_range(owner))
     lab.make_namespace()
     try:
-        yield lab
+        async with _kept(lab):
+            yield lab
     finally:
         teardown.teardown(directory)
     assert process.owned(owner) == []
 
 
-def play(lab: Lab, scenario: Scenario, *, seconds: float = 60) -> None:
-    """Run a scenario with a runtime of the lab's, which must not complain of anything."""
-
-    async def played() -> None:
-        lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
-        await lab.keeper.reached(lambda: lab.keeper.calls.call("pid"))
-        lab.sandboxes = Sandboxes(lab.keeper.calls)
-        try:
-            await asyncio.wait_for(scenario(lab), seconds)
-        finally:
-            await lab.keeper.detach()
-
-    asyncio.run(played())
-    assert paths.runtime_log(lab.directory).read_text() == ""
+@contextlib.asynccontextmanager
+async def _kept(lab: Lab) -> AsyncIterator[None]:
+    """With a runtime of the lab's, which must not complain of anything."""
+    lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
+    await lab.keeper.reached(lambda: lab.keeper.calls.call("pid"))
+    lab.sandboxes = Sandboxes(lab.keeper.calls)
+    try:
+        yield
+    finally:
+        await lab.keeper.detach()
+    if lab.directory.exists():  # a test may have taken it down
+        assert paths.runtime_log(lab.directory).read_text() == ""
 
 
 def said(started: SandboxProcess) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from pathlib import Path
 
@@ -31,16 +30,16 @@ def port():
 HERE = Path("/proc/thread-self/ns/net")
 
 
-def test_an_address_is_connected_to(port):
-    assert asyncio.run(attempt.tcp(HERE, TcpSocket("127.0.0.1", port), 10)) == GOOD
+async def test_an_address_is_connected_to(port):
+    assert await attempt.tcp(HERE, TcpSocket("127.0.0.1", port), 10) == GOOD
 
 
 @pytest.mark.parametrize("host", NO_ADDRESSES)
-def test_a_name_is_never_looked_up(port, host):
-    outcome = asyncio.run(attempt.tcp(HERE, TcpSocket(host, port), 10))
+async def test_a_name_is_never_looked_up(port, host):
+    outcome = await attempt.tcp(HERE, TcpSocket(host, port), 10)
     assert (outcome.good, outcome.message) == (False, f"dial tcp: lookup {host}: no such host")
     for tls in (False, True):
         get = HttpGet(host, port, "/", tls=tls)
-        outcome = asyncio.run(attempt.http(HERE, get, 10))
+        outcome = await attempt.http(HERE, get, 10)
         message = f'Get "{get.url}": dial tcp: lookup {host}: no such host'
         assert (outcome.good, outcome.message) == (False, message)

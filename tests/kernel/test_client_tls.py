@@ -147,18 +147,15 @@ def test_an_exit_code(door: Door) -> None:
     assert exec_(door.endpoint, Join("default", "web"), ["fail", "42"]) == 42
 
 
-def test_controllers_and_agents_could_be_elsewhere(door: Door) -> None:
-    async def story() -> None:
-        async with HttpApi(door.endpoint) as api:
-            assert (await api.get("Pod", "default", "web"))["metadata"]["name"] == "web"
-            listed = await api.list("Pod")
-            await api.patch("Pod", "default", "web", {"metadata": {"labels": {"a": "b"}}})
-            events = api.watch("Pod", resource_version=listed.resource_version)
-            assert (await anext(events)).object["metadata"]["labels"] == {"a": "b"}
-            await events.aclose()
-        await asyncio.sleep(0.25)  # as aiohttp's manual says: TLS takes its leave
-
-    asyncio.run(asyncio.wait_for(story(), 20))
+async def test_controllers_and_agents_could_be_elsewhere(door: Door) -> None:
+    async with HttpApi(door.endpoint) as api:
+        assert (await api.get("Pod", "default", "web"))["metadata"]["name"] == "web"
+        listed = await api.list("Pod")
+        await api.patch("Pod", "default", "web", {"metadata": {"labels": {"a": "b"}}})
+        events = api.watch("Pod", resource_version=listed.resource_version)
+        assert (await anext(events)).object["metadata"]["labels"] == {"a": "b"}
+        await events.aclose()
+    await asyncio.sleep(0.25)  # as aiohttp's manual says: TLS takes its leave
 
 
 def test_without_its_certificate_nobody_is_let_in(door: Door) -> None:

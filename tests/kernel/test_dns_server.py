@@ -10,14 +10,15 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from dnslib import QTYPE, RCODE, DNSRecord
 
-from netlab.dns import server, upstream
+from netlab.dns import server as server_module
+from netlab.dns import upstream
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.kernel import netns, process, userns
@@ -39,7 +40,9 @@ class Pod:
         return DnsServer(
             self.directory / "dns",
             self.owner,
-            server.names_keeper(self.directory / "c.sock", self.owner, self.directory / "log"),
+            server_module.names_keeper(
+                self.directory / "c.sock", self.owner, self.directory / "log"
+            ),
             DOMAIN,
             upstreams,
             ("10.96.0.0/12", "10.244.0.0/16"),
@@ -108,16 +111,20 @@ def other_namespace(path: Path) -> Iterator[Path]:
         netns.remove(path)
 
 
-def serving(pod: Pod, check: Callable[[DnsServer], Awaitable[None]], *upstreams: str) -> None:
-    async def session() -> None:
-        serving = pod.server(*upstreams)
-        await serving.start(pod.netns)
-        try:
-            await check(serving)
-        finally:
-            await serving.stop()
+@contextlib.asynccontextmanager
+async def serving(pod: Pod) -> AsyncIterator[DnsServer]:
+    server = pod.server()
+    await server.start(pod.netns)
+    try:
+        yield server
+    finally:
+        await server.stop()
 
-    asyncio.run(session())
+
+@pytest.fixture
+async def server(pod: Pod) -> AsyncIterator[DnsServer]:
+    async with serving(pod) as server:
+        yield server
 
 
 async def eventually(
@@ -133,111 +140,99 @@ async def eventually(
         await asyncio.sleep(0.001)
 
 
-def test_every_kind_of_record(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/web", service("web", "10.96.0.7"))
-        server.set_service("default/db", service("db", "None"))
-        server.set_slice("default/db-x", slice_("db", "10.244.1.5", "10.244.2.6"))
-        alias = service("alias", "", type="ExternalName", externalName="web.default.svc." + DOMAIN)
-        server.set_service("default/alias", alias)
-        server.apply()
-        web = f"web.default.svc.{DOMAIN}"
-        await eventually(pod, web, ["10.96.0.7"], 2)
-        assert await pod.addresses("7.0.96.10.in-addr.arpa", "PTR") == [f"{web}."]
-        assert sorted(await pod.addresses(f"db.default.svc.{DOMAIN}")) == [
-            "10.244.1.5",
-            "10.244.2.6",
-        ]
-        dashed = f"10-244-1-5.db.default.svc.{DOMAIN}"
-        assert await pod.addresses(dashed) == ["10.244.1.5"]
-        assert await pod.addresses("5.1.244.10.in-addr.arpa", "PTR") == [f"{dashed}."]
-        srv = [f"0 100 80 {web}."]
-        await eventually(pod, f"_http._tcp.{web}", srv, 2, "SRV")
-        headless = await pod.addresses(f"_http._tcp.db.default.svc.{DOMAIN}", "SRV")
-        assert headless == [
-            f"0 50 8080 10-244-1-5.db.default.svc.{DOMAIN}.",
-            f"0 50 8080 10-244-2-6.db.default.svc.{DOMAIN}.",
-        ]
-        assert await pod.addresses(f"10-244-9-9.default.pod.{DOMAIN}") == ["10.244.9.9"]
-        assert await pod.addresses(f"alias.default.svc.{DOMAIN}") == [f"{web}.", "10.96.0.7"]
-
-    serving(pod, check)
+async def test_every_kind_of_record(server: DnsServer, pod: Pod) -> None:
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.set_service("default/db", service("db", "None"))
+    server.set_slice("default/db-x", slice_("db", "10.244.1.5", "10.244.2.6"))
+    alias = service("alias", "", type="ExternalName", externalName="web.default.svc." + DOMAIN)
+    server.set_service("default/alias", alias)
+    server.apply()
+    web = f"web.default.svc.{DOMAIN}"
+    await eventually(pod, web, ["10.96.0.7"], 2)
+    assert await pod.addresses("7.0.96.10.in-addr.arpa", "PTR") == [f"{web}."]
+    assert sorted(await pod.addresses(f"db.default.svc.{DOMAIN}")) == [
+        "10.244.1.5",
+        "10.244.2.6",
+    ]
+    dashed = f"10-244-1-5.db.default.svc.{DOMAIN}"
+    assert await pod.addresses(dashed) == ["10.244.1.5"]
+    assert await pod.addresses("5.1.244.10.in-addr.arpa", "PTR") == [f"{dashed}."]
+    srv = [f"0 100 80 {web}."]
+    await eventually(pod, f"_http._tcp.{web}", srv, 2, "SRV")
+    headless = await pod.addresses(f"_http._tcp.db.default.svc.{DOMAIN}", "SRV")
+    assert headless == [
+        f"0 50 8080 10-244-1-5.db.default.svc.{DOMAIN}.",
+        f"0 50 8080 10-244-2-6.db.default.svc.{DOMAIN}.",
+    ]
+    assert await pod.addresses(f"10-244-9-9.default.pod.{DOMAIN}") == ["10.244.9.9"]
+    assert await pod.addresses(f"alias.default.svc.{DOMAIN}") == [f"{web}.", "10.96.0.7"]
 
 
-def test_what_does_not_exist_is_said_at_once(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/web", service("web", "10.96.0.7"))
-        server.apply()
-        await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 2)
-        nodata = await pod.ask(f"web.default.svc.{DOMAIN}", "AAAA")
-        assert (nodata.header.rcode, nodata.rr) == (RCODE.NOERROR, [])
-        for name in (f"example.com.default.svc.{DOMAIN}", f"nope.{DOMAIN}"):
-            assert (await pod.ask(name)).header.rcode == RCODE.NXDOMAIN
-        unknown = await pod.ask("1.2.96.10.in-addr.arpa", "PTR")
-        assert unknown.header.rcode == RCODE.NXDOMAIN
-        soa = await pod.ask(f"x.y.z.pod.{DOMAIN}")
-        assert soa.header.rcode == RCODE.NXDOMAIN
-        assert [record.rtype for record in soa.auth] == [QTYPE.SOA]
-
-    serving(pod, check)
-
-
-def test_a_removed_service_is_gone_and_a_changed_one_has_only_its_new_address(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        name = f"web.default.svc.{DOMAIN}"
-        server.set_service("default/web", service("web", "10.96.0.7"))
-        server.apply()
-        await eventually(pod, name, ["10.96.0.7"], 2)
-        server.set_service("default/web", service("web", "10.96.0.8"))
-        server.apply()
-        await eventually(pod, name, ["10.96.0.8"], 2)
-        server.set_service("default/web", None)
-        server.apply()
-        await eventually(pod, name, [], 2)
+async def test_what_does_not_exist_is_said_at_once(server: DnsServer, pod: Pod) -> None:
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.apply()
+    await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 2)
+    nodata = await pod.ask(f"web.default.svc.{DOMAIN}", "AAAA")
+    assert (nodata.header.rcode, nodata.rr) == (RCODE.NOERROR, [])
+    for name in (f"example.com.default.svc.{DOMAIN}", f"nope.{DOMAIN}"):
         assert (await pod.ask(name)).header.rcode == RCODE.NXDOMAIN
-
-    serving(pod, check)
-
-
-def test_an_address_held_twice_keeps_a_ptr_when_one_holder_goes(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        for name in ("one", "two"):
-            server.set_service(f"default/{name}", service(name, "None"))
-            server.set_slice(f"default/{name}-x", slice_(name, "10.244.1.5"))
-        server.apply()
-        await eventually(pod, f"two.default.svc.{DOMAIN}", ["10.244.1.5"], 2)
-        held = await pod.addresses("5.1.244.10.in-addr.arpa", "PTR")
-        first = "one" if ".one." in held[0] else "two"
-        other = "two" if first == "one" else "one"
-        server.set_service(f"default/{first}", None)
-        server.apply()
-        left = [f"10-244-1-5.{other}.default.svc.{DOMAIN}."]
-        await eventually(pod, "5.1.244.10.in-addr.arpa", left, 2, "PTR")
-
-    serving(pod, check)
+    unknown = await pod.ask("1.2.96.10.in-addr.arpa", "PTR")
+    assert unknown.header.rcode == RCODE.NXDOMAIN
+    soa = await pod.ask(f"x.y.z.pod.{DOMAIN}")
+    assert soa.header.rcode == RCODE.NXDOMAIN
+    assert [record.rtype for record in soa.auth] == [QTYPE.SOA]
 
 
-def test_no_query_is_lost_while_services_come_and_go(pod: Pod) -> None:
+async def test_a_removed_service_is_gone_and_a_changed_one_has_only_its_new_address(
+    server: DnsServer, pod: Pod
+) -> None:
+    name = f"web.default.svc.{DOMAIN}"
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.apply()
+    await eventually(pod, name, ["10.96.0.7"], 2)
+    server.set_service("default/web", service("web", "10.96.0.8"))
+    server.apply()
+    await eventually(pod, name, ["10.96.0.8"], 2)
+    server.set_service("default/web", None)
+    server.apply()
+    await eventually(pod, name, [], 2)
+    assert (await pod.ask(name)).header.rcode == RCODE.NXDOMAIN
+
+
+async def test_an_address_held_twice_keeps_a_ptr_when_one_holder_goes(
+    server: DnsServer, pod: Pod
+) -> None:
+    for name in ("one", "two"):
+        server.set_service(f"default/{name}", service(name, "None"))
+        server.set_slice(f"default/{name}-x", slice_(name, "10.244.1.5"))
+    server.apply()
+    await eventually(pod, f"two.default.svc.{DOMAIN}", ["10.244.1.5"], 2)
+    held = await pod.addresses("5.1.244.10.in-addr.arpa", "PTR")
+    first = "one" if ".one." in held[0] else "two"
+    other = "two" if first == "one" else "one"
+    server.set_service(f"default/{first}", None)
+    server.apply()
+    left = [f"10-244-1-5.{other}.default.svc.{DOMAIN}."]
+    await eventually(pod, "5.1.244.10.in-addr.arpa", left, 2, "PTR")
+
+
+async def test_no_query_is_lost_while_services_come_and_go(server: DnsServer, pod: Pod) -> None:
     """1,000 queries a second for a Service that stays, and one that upstream answers."""
-
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/stays", service("stays", "10.96.0.2"))
+    server.set_service("default/stays", service("stays", "10.96.0.2"))
+    server.apply()
+    await eventually(pod, f"stays.default.svc.{DOMAIN}", ["10.96.0.2"], 2)
+    asking = asyncio.create_task(ask_constantly(pod, 1.2))
+    for index in range(200):
+        key, ip = f"default/s{index}", f"10.96.1.{index}"
+        server.set_service(key, service(f"s{index}", ip))
+        if index >= 5:
+            server.set_service(f"default/s{index - 5}", None)
         server.apply()
-        await eventually(pod, f"stays.default.svc.{DOMAIN}", ["10.96.0.2"], 2)
-        asking = asyncio.create_task(ask_constantly(pod, 1.2))
-        for index in range(200):
-            key, ip = f"default/s{index}", f"10.96.1.{index}"
-            server.set_service(key, service(f"s{index}", ip))
-            if index >= 5:
-                server.set_service(f"default/s{index - 5}", None)
-            server.apply()
-            await eventually(pod, f"s{index}.default.svc.{DOMAIN}", [ip], 5)
-            await asyncio.sleep(0.003)
-        sent, answered = await asking
-        assert sent > 600
-        assert answered == sent
-
-    serving(pod, check)
+        await eventually(pod, f"s{index}.default.svc.{DOMAIN}", [ip], 5)
+        await asyncio.sleep(0.003)
+    sent, answered = await asking
+    assert sent > 600
+    assert answered == sent
 
 
 async def ask_constantly(pod: Pod, seconds: float) -> tuple[int, int]:
@@ -299,34 +294,32 @@ def test_names_resolve_on_when_the_controller_is_dead_and_the_next_one_adopts(po
 
 
 @pytest.mark.parametrize("which", range(3))
-def test_none_of_them_is_missed_and_each_is_started_again(pod: Pod, which: int) -> None:
+async def test_none_of_them_is_missed_and_each_is_started_again(
+    server: DnsServer, pod: Pod, which: int
+) -> None:
     """The one that clients talk to, and both dnsmasqs."""
-
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/stays", service("stays", "10.96.0.2"))
-        server.apply()
-        asking = asyncio.create_task(ask_constantly(pod, 2.0))
-        for _ in range(3):
-            await asyncio.sleep(0.3)
-            pid = server.pids[which]
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
-            async with asyncio.timeout(10):
-                while server.pids[which] == pid:
-                    await asyncio.sleep(0.01)
-        sent, answered = await asking
-        assert sent > 1000
-        assert answered == sent
-
-    serving(pod, check)
+    server.set_service("default/stays", service("stays", "10.96.0.2"))
+    server.apply()
+    asking = asyncio.create_task(ask_constantly(pod, 2.0))
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        pid = server.pids[which]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(10):
+            while server.pids[which] == pid:
+                await asyncio.sleep(0.01)
+    sent, answered = await asking
+    assert sent > 1000
+    assert answered == sent
 
 
-def test_other_names_come_from_upstream_and_so_does_an_aliases_address(
+async def test_other_names_come_from_upstream_and_so_does_an_aliases_address(
     pod: Pod, tmp_path: Path
 ) -> None:
     with other_namespace(tmp_path / "internet") as internet:
         wire(pod.netns, internet)
-        asyncio.run(with_upstream(pod, internet))
+        await with_upstream(pod, internet)
         process.end(process.owned(pod.owner))
 
 
@@ -366,23 +359,19 @@ def wire(pod: Path, internet: Path) -> None:
             subprocess.run(command.split(), check=True)
 
 
-def test_tcp_and_truncation_for_many_endpoints(pod: Pod) -> None:
+async def test_tcp_and_truncation_for_many_endpoints(server: DnsServer, pod: Pod) -> None:
     """A headless SRV answer that UDP cannot carry is truncated, and whole over TCP."""
-
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/big", service("big", "None"))
-        addresses = [f"10.244.3.{i}" for i in range(1, 61)]
-        server.set_slice("default/big-x", slice_("big", *addresses))
-        server.apply()
-        name = f"_http._tcp.big.default.svc.{DOMAIN}"
-        async with asyncio.timeout(5):
-            while not (await pod.ask(name, "SRV")).header.tc:
-                await asyncio.sleep(0.01)
-        query = DNSRecord.question(name, "SRV")
-        reply = await asyncio.to_thread(ask_over_tcp, pod, query.pack())
-        assert len(DNSRecord.parse(reply).rr) == 60
-
-    serving(pod, check)
+    server.set_service("default/big", service("big", "None"))
+    addresses = [f"10.244.3.{i}" for i in range(1, 61)]
+    server.set_slice("default/big-x", slice_("big", *addresses))
+    server.apply()
+    name = f"_http._tcp.big.default.svc.{DOMAIN}"
+    async with asyncio.timeout(5):
+        while not (await pod.ask(name, "SRV")).header.tc:
+            await asyncio.sleep(0.01)
+    query = DNSRecord.question(name, "SRV")
+    reply = await asyncio.to_thread(ask_over_tcp, pod, query.pack())
+    assert len(DNSRecord.parse(reply).rr) == 60
 
 
 def ask_over_tcp(pod: Pod, packet: bytes) -> bytes:
@@ -393,52 +382,47 @@ def ask_over_tcp(pod: Pod, packet: bytes) -> bytes:
         return stream.read(int.from_bytes(stream.read(2), "big"))
 
 
-def test_dnsmasq_has_no_rights_and_sees_its_names_alone(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/web", service("web", "10.96.0.7"))
-        server.apply()
-        outside = pod.internet("172.16.110.1", {})
-        found = set()
-        with other_namespace(pod.directory / "elsewhere") as elsewhere:
-            await outside.start(elsewhere)
-            for pid in (*server.pids, outside.pid):
-                assert pid is not None
-                assert process.mark_of(pid) == pod.owner
-                lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-                status = {key: value.split() for key, _, value in (x.partition(":") for x in lines)}
-                assert len({*status["Uid"], *status["Gid"]}) == 1
-                found |= {*status["Uid"]}
-                assert status["Groups"] == []
-                sets = [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")]
-                assert {int(text, 16) for (text,) in sets} == {0}
-                assert status["NoNewPrivs"] == ["1"]
-                root = Path(f"/proc/{pid}/root")
-                for hidden in ("etc/shadow", "run", "home", "proc/self/status", "usr/bin"):
-                    assert not (root / hidden).exists()
-                mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
-                assert all("ro" in line.split(" ")[5].split(",") for line in mounts)
-            await outside.stop()
-        ids = userns.id_range(pod.owner)
-        assert ids is not None
-        assert found == {str(ids.daemon(number)) for number in (1, 2, 3)}
-        front, *dnsmasqs = (Path(f"/proc/{pid}/root") for pid in server.pids)
-        assert list(front.iterdir()) == []
-        for root in dnsmasqs:
-            seen = root / (pod.directory / "dns").relative_to("/")
-            assert [path.name for path in seen.iterdir()] == ["published"]
-        assert await pod.addresses(f"web.default.svc.{DOMAIN}") == ["10.96.0.7"]
-
-    serving(pod, check)
+async def test_dnsmasq_has_no_rights_and_sees_its_names_alone(server: DnsServer, pod: Pod) -> None:
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.apply()
+    outside = pod.internet("172.16.110.1", {})
+    found = set()
+    with other_namespace(pod.directory / "elsewhere") as elsewhere:
+        await outside.start(elsewhere)
+        for pid in (*server.pids, outside.pid):
+            assert pid is not None
+            assert process.mark_of(pid) == pod.owner
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            status = {key: value.split() for key, _, value in (x.partition(":") for x in lines)}
+            assert len({*status["Uid"], *status["Gid"]}) == 1
+            found |= {*status["Uid"]}
+            assert status["Groups"] == []
+            sets = [status[f"Cap{name}"] for name in ("Inh", "Prm", "Eff", "Bnd", "Amb")]
+            assert {int(text, 16) for (text,) in sets} == {0}
+            assert status["NoNewPrivs"] == ["1"]
+            root = Path(f"/proc/{pid}/root")
+            for hidden in ("etc/shadow", "run", "home", "proc/self/status", "usr/bin"):
+                assert not (root / hidden).exists()
+            mounts = Path(f"/proc/{pid}/mountinfo").read_text().splitlines()
+            assert all("ro" in line.split(" ")[5].split(",") for line in mounts)
+        await outside.stop()
+    ids = userns.id_range(pod.owner)
+    assert ids is not None
+    assert found == {str(ids.daemon(number)) for number in (1, 2, 3)}
+    front, *dnsmasqs = (Path(f"/proc/{pid}/root") for pid in server.pids)
+    assert list(front.iterdir()) == []
+    for root in dnsmasqs:
+        seen = root / (pod.directory / "dns").relative_to("/")
+        assert [path.name for path in seen.iterdir()] == ["published"]
+    assert await pod.addresses(f"web.default.svc.{DOMAIN}") == ["10.96.0.7"]
 
 
-def test_names_are_found_whatever_the_umask(pod: Pod) -> None:
-    async def check(server: DnsServer) -> None:
-        server.set_service("default/web", service("web", "10.96.0.7"))
-        server.apply()
-        await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 5)
-
+async def test_names_are_found_whatever_the_umask(pod: Pod) -> None:
     former = os.umask(0o077)
     try:
-        serving(pod, check)
+        async with serving(pod) as server:
+            server.set_service("default/web", service("web", "10.96.0.7"))
+            server.apply()
+            await eventually(pod, f"web.default.svc.{DOMAIN}", ["10.96.0.7"], 5)
     finally:
         os.umask(former)

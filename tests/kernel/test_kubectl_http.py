@@ -6,10 +6,11 @@ There is no pod behind it: a few lines stand in for the node agents and call eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,9 @@ def running(spec: dict[str, Any], address: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-async def served(kubectl: Kubectl, sock: socket.socket, story: Any) -> None:
+@contextlib.asynccontextmanager
+async def served(sock: socket.socket) -> AsyncIterator[None]:
+    """What a kubectl talks to."""
     lab = lab_from_object(LAB)
     registry = Registry(Store(None), lab)
     for obj in initial_objects(lab):
@@ -127,7 +130,7 @@ async def served(kubectl: Kubectl, sock: socket.socket, story: Any) -> None:
     await runner.setup()
     await web.SockSite(runner, sock).start()
     try:
-        await asyncio.wait_for(story(kubectl), 60)
+        yield
     finally:
         kubelets.cancel()
         await asyncio.wait({kubelets})
@@ -136,19 +139,16 @@ async def served(kubectl: Kubectl, sock: socket.socket, story: Any) -> None:
 
 
 @pytest.fixture
-def with_kubectl(tmp_path: Path) -> Any:
-    """Runs a story with a kubectl and its server."""
+async def kubectl(tmp_path: Path) -> AsyncIterator[Kubectl]:
+    """A kubectl and its server."""
     path = tmp_path / "ns"
     namespace = netns.create(path)
     run(["ip", "link", "set", "lo", "up"], netns=namespace)
-
-    def tell(story: Callable[[Kubectl], Coroutine[Any, Any, None]]) -> None:
-        with netns.entered(namespace):
-            sock = socket.socket()  # it stays in that namespace
-            sock.bind(("127.0.0.1", 0))
-        asyncio.run(served(Kubectl(namespace, sock.getsockname()[1], tmp_path), sock, story))
-
-    yield tell
+    with netns.entered(namespace):
+        sock = socket.socket()  # it stays in that namespace
+        sock.bind(("127.0.0.1", 0))
+    async with served(sock):
+        yield Kubectl(namespace, sock.getsockname()[1], tmp_path)
     os.close(namespace)
     netns.remove(path)
 
@@ -157,50 +157,44 @@ def rows(table: str) -> list[list[str]]:
     return [line.split() for line in table.splitlines()]
 
 
-def test_apply_get_scale_and_delete(with_kubectl: Any) -> None:
-    async def story(kubectl: Kubectl) -> None:
-        made = await kubectl("apply", "-f", "-", input=WEB)
-        assert made == "deployment.apps/web created\nservice/web created\n"
-        again = await kubectl("apply", "-f", "-", input=WEB)
-        assert again == "deployment.apps/web unchanged\nservice/web unchanged\n"
-        done = await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
-        assert done.endswith('deployment "web" successfully rolled out\n')
-        head, *services = rows(await kubectl("get", "svc", "-o", "wide"))
-        assert head == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"]
-        assert [service[:2] for service in services] == [
-            ["kubernetes", "ClusterIP"], ["web", "NodePort"],
-        ]  # fmt: skip
-        assert services[1][4] == "8080:30080/TCP"
-        _, *pods = rows(await kubectl("get", "pods", "--sort-by=.metadata.name"))
-        assert [pod[1:4] for pod in pods] == [["1/1", "Running", "0"]] * 2
-        assert await kubectl("scale", "deployment/web", "--replicas=3") == (
-            "deployment.apps/web scaled\n"
-        )
-        changed = await kubectl("apply", "-f", "-", input=WEB.replace("replicas: 2", "replicas: 1"))
-        assert changed == "deployment.apps/web configured\nservice/web unchanged\n"
-        removed = await kubectl("delete", "-f", "-", "--timeout=10s", input=WEB)
-        assert removed == 'deployment.apps "web" deleted\nservice "web" deleted\n'
-        left = await kubectl("get", "all", "-o", "name")
-        assert left == "service/kubernetes\n"
-
-    with_kubectl(story)
+async def test_apply_get_scale_and_delete(kubectl: Kubectl) -> None:
+    made = await kubectl("apply", "-f", "-", input=WEB)
+    assert made == "deployment.apps/web created\nservice/web created\n"
+    again = await kubectl("apply", "-f", "-", input=WEB)
+    assert again == "deployment.apps/web unchanged\nservice/web unchanged\n"
+    done = await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    assert done.endswith('deployment "web" successfully rolled out\n')
+    head, *services = rows(await kubectl("get", "svc", "-o", "wide"))
+    assert head == ["NAME", "TYPE", "CLUSTER-IP", "EXTERNAL-IP", "PORT(S)", "AGE", "SELECTOR"]
+    assert [service[:2] for service in services] == [
+        ["kubernetes", "ClusterIP"], ["web", "NodePort"],
+    ]  # fmt: skip
+    assert services[1][4] == "8080:30080/TCP"
+    _, *pods = rows(await kubectl("get", "pods", "--sort-by=.metadata.name"))
+    assert [pod[1:4] for pod in pods] == [["1/1", "Running", "0"]] * 2
+    assert await kubectl("scale", "deployment/web", "--replicas=3") == (
+        "deployment.apps/web scaled\n"
+    )
+    changed = await kubectl("apply", "-f", "-", input=WEB.replace("replicas: 2", "replicas: 1"))
+    assert changed == "deployment.apps/web configured\nservice/web unchanged\n"
+    removed = await kubectl("delete", "-f", "-", "--timeout=10s", input=WEB)
+    assert removed == 'deployment.apps "web" deleted\nservice "web" deleted\n'
+    left = await kubectl("get", "all", "-o", "name")
+    assert left == "service/kubernetes\n"
 
 
-def test_watch_shows_pods_as_they_change(with_kubectl: Any) -> None:
-    async def story(kubectl: Kubectl) -> None:
-        watching = asyncio.create_task(kubectl.run("get", "pods", "-w", prefix=("timeout", "3")))
-        await asyncio.sleep(0.7)
-        assert await kubectl("run", "one", "--image=nginx") == "pod/one created\n"
-        assert await kubectl("delete", "pod", "one", "--timeout=5s") == 'pod "one" deleted\n'
-        seen = rows((await watching).stdout)
-        assert seen[0] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
-        states = [line[2] for line in seen[1:] if line[0] == "one"]
-        assert list(dict.fromkeys(states)) == ["Pending", "Running", "Terminating"]
-
-    with_kubectl(story)
+async def test_watch_shows_pods_as_they_change(kubectl: Kubectl) -> None:
+    watching = asyncio.create_task(kubectl.run("get", "pods", "-w", prefix=("timeout", "3")))
+    await asyncio.sleep(0.7)
+    assert await kubectl("run", "one", "--image=nginx") == "pod/one created\n"
+    assert await kubectl("delete", "pod", "one", "--timeout=5s") == 'pod "one" deleted\n'
+    seen = rows((await watching).stdout)
+    assert seen[0] == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    states = [line[2] for line in seen[1:] if line[0] == "one"]
+    assert list(dict.fromkeys(states)) == ["Pending", "Running", "Terminating"]
 
 
-def test_mistakes_are_refused_in_the_servers_words(with_kubectl: Any) -> None:
+async def test_mistakes_are_refused_in_the_servers_words(kubectl: Kubectl) -> None:
     bad = "{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {%s, ports: [{port: 80}]}}"
 
     async def refusal(kubectl: Kubectl, *argv: str, input: str | None = None) -> str:
@@ -208,73 +202,61 @@ def test_mistakes_are_refused_in_the_servers_words(with_kubectl: Any) -> None:
         assert done.returncode == 1
         return str(done.stderr)
 
-    async def story(kubectl: Kubectl) -> None:
-        unknown = await refusal(kubectl, "apply", "-f", "-", input=bad % "portz: []")
-        assert 'strict decoding error: unknown field "spec.portz"' in unknown
-        wrong = await refusal(kubectl, "apply", "-f", "-", input=bad % "type: ClusterIp")
-        assert wrong.startswith('The Service "a" is invalid: spec.type: Unsupported value')
-        assert await refusal(kubectl, "get", "pod", "x") == (
-            'Error from server (NotFound): pods "x" not found\n'
-        )
-        assert await refusal(kubectl, "get", "jobs") == (
-            'error: the server doesn\'t have a resource type "jobs"\n'
-        )
-
-    with_kubectl(story)
+    unknown = await refusal(kubectl, "apply", "-f", "-", input=bad % "portz: []")
+    assert 'strict decoding error: unknown field "spec.portz"' in unknown
+    wrong = await refusal(kubectl, "apply", "-f", "-", input=bad % "type: ClusterIp")
+    assert wrong.startswith('The Service "a" is invalid: spec.type: Unsupported value')
+    assert await refusal(kubectl, "get", "pod", "x") == (
+        'Error from server (NotFound): pods "x" not found\n'
+    )
+    assert await refusal(kubectl, "get", "jobs") == (
+        'error: the server doesn\'t have a resource type "jobs"\n'
+    )
 
 
-def test_verbs_that_change_what_runs(with_kubectl: Any) -> None:
-    async def story(kubectl: Kubectl) -> None:
-        await kubectl("apply", "--server-side", "-f", "-", input=WEB)
-        await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
-        await kubectl("set", "image", "deployment/web", "c=nginx:1.27")
-        await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
-        await kubectl("rollout", "undo", "deployment/web")
-        await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
-        form = "jsonpath={.spec.template.spec.containers[0].image}"
-        assert await kubectl("get", "deployment", "web", "-o", form) == "nginx"
-        await kubectl("patch", "svc", "web", "-p", '{"spec":{"type":"ClusterIP"}}')
-        await kubectl("label", "svc", "web", "x=y")
-        await kubectl("annotate", "svc", "web", "note=1")
-        service = json.loads(await kubectl("get", "svc", "web", "-o", "json"))
-        assert service["metadata"]["labels"] == {"x": "y"}
-        assert "nodePort" not in service["spec"]["ports"][0]
-        await kubectl("expose", "deployment", "web", "--name=more", "--port=80")
-        described = await kubectl("describe", "svc", "more")
-        assert "TargetPort:" in described
-        await kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=10s")
-        await kubectl("cordon", "worker001")
-        status = rows(await kubectl("get", "node", "worker001"))[1][1]
-        assert status == "Ready,SchedulingDisabled"
-        drained = await kubectl("drain", "worker001", "--force", "--timeout=20s")
-        assert drained.endswith("node/worker001 drained\n")
-
-    with_kubectl(story)
+async def test_verbs_that_change_what_runs(kubectl: Kubectl) -> None:
+    await kubectl("apply", "--server-side", "-f", "-", input=WEB)
+    await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    await kubectl("set", "image", "deployment/web", "c=nginx:1.27")
+    await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    await kubectl("rollout", "undo", "deployment/web")
+    await kubectl("rollout", "status", "deployment/web", "--timeout=10s")
+    form = "jsonpath={.spec.template.spec.containers[0].image}"
+    assert await kubectl("get", "deployment", "web", "-o", form) == "nginx"
+    await kubectl("patch", "svc", "web", "-p", '{"spec":{"type":"ClusterIP"}}')
+    await kubectl("label", "svc", "web", "x=y")
+    await kubectl("annotate", "svc", "web", "note=1")
+    service = json.loads(await kubectl("get", "svc", "web", "-o", "json"))
+    assert service["metadata"]["labels"] == {"x": "y"}
+    assert "nodePort" not in service["spec"]["ports"][0]
+    await kubectl("expose", "deployment", "web", "--name=more", "--port=80")
+    described = await kubectl("describe", "svc", "more")
+    assert "TargetPort:" in described
+    await kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=10s")
+    await kubectl("cordon", "worker001")
+    status = rows(await kubectl("get", "node", "worker001"))[1][1]
+    assert status == "Ready,SchedulingDisabled"
+    drained = await kubectl("drain", "worker001", "--force", "--timeout=20s")
+    assert drained.endswith("node/worker001 drained\n")
 
 
-def test_exec_attach_and_logs(with_kubectl: Any) -> None:
-    async def story(kubectl: Kubectl) -> None:
-        await kubectl("run", "one", "--image=nginx")
-        await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=10s")
-        assert await kubectl("exec", "one", "--", "echo", "a b") == "a b\n"
-        assert await kubectl("exec", "-i", "one", "--", "cat", input="typed") == "typed"
-        failed = await kubectl.run("exec", "one", "--", "fail", "7")
-        assert (failed.returncode, failed.stderr) == (
-            7, "it failed\ncommand terminated with exit code 7\n",
-        )  # fmt: skip
-        assert await kubectl("logs", "one", "--tail=1") == "hello log\n"
-        attached = await kubectl("attach", "-i", "one", input="more")
-        assert "more" in attached
-
-    with_kubectl(story)
+async def test_exec_attach_and_logs(kubectl: Kubectl) -> None:
+    await kubectl("run", "one", "--image=nginx")
+    await kubectl("wait", "--for=condition=Ready", "pod/one", "--timeout=10s")
+    assert await kubectl("exec", "one", "--", "echo", "a b") == "a b\n"
+    assert await kubectl("exec", "-i", "one", "--", "cat", input="typed") == "typed"
+    failed = await kubectl.run("exec", "one", "--", "fail", "7")
+    assert (failed.returncode, failed.stderr) == (
+        7, "it failed\ncommand terminated with exit code 7\n",
+    )  # fmt: skip
+    assert await kubectl("logs", "one", "--tail=1") == "hello log\n"
+    attached = await kubectl("attach", "-i", "one", input="more")
+    assert "more" in attached
 
 
-def test_what_the_server_says_of_itself(with_kubectl: Any) -> None:
-    async def story(kubectl: Kubectl) -> None:
-        resources = rows(await kubectl("api-resources"))
-        assert ["deployments", "deploy", "apps/v1", "true", "Deployment"] in resources
-        assert "+netlab" in await kubectl("version")
-        explained = await kubectl("explain", "service.spec.ports.port")
-        assert "FIELD: port <integer>" in explained
-
-    with_kubectl(story)
+async def test_what_the_server_says_of_itself(kubectl: Kubectl) -> None:
+    resources = rows(await kubectl("api-resources"))
+    assert ["deployments", "deploy", "apps/v1", "true", "Deployment"] in resources
+    assert "+netlab" in await kubectl("version")
+    explained = await kubectl("explain", "service.spec.ports.port")
+    assert "FIELD: port <integer>" in explained

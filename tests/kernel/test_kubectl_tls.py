@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import ssl
 import stat
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -41,22 +41,19 @@ def namespace(tmp_path: Path) -> Iterator[int]:
     netns.remove(path)
 
 
-def told(namespace: int, directory: Path, story: Any) -> None:
-    """Runs a story with a listener, in a namespace where nothing else listens."""
-
-    async def play() -> None:
+@contextlib.asynccontextmanager
+async def listening(namespace: int, directory: Path) -> AsyncIterator[int]:
+    """The port of a listener, in a namespace where nothing else listens; one is there meanwhile."""
+    with netns.entered(namespace):
         app = build_app(Registry(Store(None), LAB), FakeStreams())
         runner = await serve_unix(app, directory / "api.sock")
         listener = SecureListener(runner, "door", directory)
         await listener.start()
         try:
-            await asyncio.wait_for(story(int(paths.api_port(directory).read_text())), 10)
+            yield int(paths.api_port(directory).read_text())
         finally:
             await listener.close()
             await runner.cleanup()
-
-    with netns.entered(namespace):
-        asyncio.run(play())
 
 
 def client_context(directory: Path, who: str = "client") -> ssl.SSLContext:
@@ -79,12 +76,13 @@ async def asked(port: int, context: ssl.SSLContext | None, address: str = "127.0
     return line.strip()
 
 
-def test_the_labs_certificate_opens_and_nothing_else_does(namespace: int, tmp_path: Path) -> None:
+async def test_the_labs_certificate_opens_and_nothing_else_does(
+    namespace: int, tmp_path: Path
+) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     Identity(paths.tls(elsewhere)).ensure()
-
-    async def story(port: int) -> None:
+    async with listening(namespace, tmp_path) as port:
         assert await asked(port, client_context(tmp_path)) == b"HTTP/1.1 200 OK"
         assert await asked(port, client_context(tmp_path, "")) == b""
         assert await asked(port, None) == b""
@@ -95,13 +93,10 @@ def test_the_labs_certificate_opens_and_nothing_else_does(namespace: int, tmp_pa
         # The server's own certificate is signed by the same CA, and is still no client's.
         assert await asked(port, client_context(tmp_path, "server")) == b""
 
-    told(namespace, tmp_path, story)
 
-
-def test_a_connection_holds_little(namespace: int, tmp_path: Path) -> None:
+async def test_a_connection_holds_little(namespace: int, tmp_path: Path) -> None:
     """asyncio would give 256 KiB to each end of each."""
-
-    async def story(port: int) -> None:
+    async with listening(namespace, tmp_path) as port:
         context = client_context(tmp_path)
         tracemalloc.start()
         try:
@@ -116,56 +111,40 @@ def test_a_connection_holds_little(namespace: int, tmp_path: Path) -> None:
             await writer.wait_closed()
         assert held < 20 * 128 * 1024
 
-    told(namespace, tmp_path, story)
+
+async def test_it_listens_on_the_loopback_address_alone(namespace: int, tmp_path: Path) -> None:
+    async with listening(namespace, tmp_path) as port:
+        lines = run(["ss", "-Hltn"], netns=namespace).stdout.splitlines()
+        assert [line.split()[3] for line in lines] == [f"127.0.0.1:{port}"]
 
 
-def test_it_listens_on_the_loopback_address_alone(namespace: int, tmp_path: Path) -> None:
-    async def story(port: int) -> None:
-        listening = run(["ss", "-Hltn"], netns=namespace).stdout.split("\n")
-        assert [line.split()[3] for line in listening if line] == [f"127.0.0.1:{port}"]
-
-    told(namespace, tmp_path, story)
-
-
-def test_a_kubeconfig_stays_good_when_the_controller_starts_again(
+async def test_a_kubeconfig_stays_good_when_the_controller_starts_again(
     namespace: int, tmp_path: Path
 ) -> None:
-    async def story(port: int) -> None:
-        assert await asked(port, client_context(tmp_path)) == b"HTTP/1.1 200 OK"
-
-    told(namespace, tmp_path, story)
-    first = paths.kubeconfig(tmp_path).read_text()
-    told(namespace, tmp_path, story)
-    assert paths.kubeconfig(tmp_path).read_text() == first
-
-
-def test_a_port_that_somebody_took_is_replaced(namespace: int, tmp_path: Path) -> None:
-    ports: list[int] = []
-
-    async def story(port: int) -> None:
-        ports.append(port)
-
-    told(namespace, tmp_path, story)
-
-    async def with_taken(port: int) -> None:
-        ports.append(port)
-        config = yaml.safe_load(paths.kubeconfig(tmp_path).read_text())
-        assert config["clusters"][0]["cluster"]["server"] == f"https://127.0.0.1:{port}"
-
-    with netns.entered(namespace), socket.create_server(("127.0.0.1", ports[0])):
-        told(namespace, tmp_path, with_taken)
-    assert ports[0] != ports[1]
+    configs = []
+    for _ in range(2):
+        async with listening(namespace, tmp_path) as port:
+            assert await asked(port, client_context(tmp_path)) == b"HTTP/1.1 200 OK"
+        configs.append(paths.kubeconfig(tmp_path).read_text())
+    assert configs[0] == configs[1]
 
 
-def test_keys_are_for_their_owner_alone(
+async def test_a_port_that_somebody_took_is_replaced(namespace: int, tmp_path: Path) -> None:
+    async with listening(namespace, tmp_path) as first:
+        pass
+    with netns.entered(namespace), socket.create_server(("127.0.0.1", first)):
+        async with listening(namespace, tmp_path) as port:
+            config = yaml.safe_load(paths.kubeconfig(tmp_path).read_text())
+            assert config["clusters"][0]["cluster"]["server"] == f"https://127.0.0.1:{port}"
+    assert port != first
+
+
+async def test_keys_are_for_their_owner_alone(
     namespace: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUDO_UID", "12345")
-
-    async def story(_port: int) -> None:
+    async with listening(namespace, tmp_path):
         pass
-
-    told(namespace, tmp_path, story)
     config = paths.kubeconfig(tmp_path).stat()
     assert (config.st_uid, stat.S_IMODE(config.st_mode)) == (12345, 0o600)
     tls = paths.tls(tmp_path)
@@ -174,14 +153,11 @@ def test_keys_are_for_their_owner_alone(
     assert not (tls / "ca.key").exists()
 
 
-def test_what_dawdles_at_the_door_is_sent_away(
+async def test_what_dawdles_at_the_door_is_sent_away(
     namespace: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("netlab.api.secure._HANDSHAKE_SECONDS", 0.2)
-
-    async def story(port: int) -> None:
+    async with listening(namespace, tmp_path) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await reader.read() == b""
         writer.close()
-
-    told(namespace, tmp_path, story)

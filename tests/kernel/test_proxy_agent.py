@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -90,57 +91,49 @@ class Scene:
                 await asyncio.sleep(0.01)
 
 
-def play(running: Any, scenario: Callable[[Scene], Any]) -> None:
-    async def whole() -> None:
-        scene = Scene(running)
-        await scene.begin()
-        try:
-            await scenario(scene)
-        finally:
-            await scene.agent.stop()
-            await scene.informers.stop()
-
-    asyncio.run(whole())
+@contextlib.asynccontextmanager
+async def at_work(running: Any) -> AsyncIterator[Scene]:
+    scene = Scene(running)
+    await scene.begin()
+    try:
+        yield scene
+    finally:
+        await scene.agent.stop()
+        await scene.informers.stop()
 
 
 @pytest.mark.parametrize("backend", ["nft", "legacy", "nftables"])
-def test_flushed_rules_are_put_back_and_told(labs, monkeypatch, backend):
+async def test_flushed_rules_are_put_back_and_told(labs, monkeypatch, backend):
     monkeypatch.setattr(module, "REPAIR_INTERVAL", NEVER)
     mode = {"proxyMode": "nftables"} if backend == "nftables" else {"iptables": backend}
-
-    async def scenario(scene: Scene) -> None:
-        before = run(SAVE[backend], netns=scene.path).stdout
-        assert "default/web" in before
-        for _ in range(2):
-            scene.repaired.clear()
-            await asyncio.to_thread(run, ["sh", "-ec", FLUSH[backend]], netns=scene.path)
-            async with asyncio.timeout(10):
-                await scene.repaired.wait()
-        now = run(SAVE[backend], netns=scene.path).stdout
-        assert now.count("default/web") == before.count("default/web")
-
     with labs.standing(labs.make(nodes=1, **mode)) as running:
-        play(running, scenario)
+        async with at_work(running) as scene:
+            before = run(SAVE[backend], netns=scene.path).stdout
+            assert "default/web" in before
+            for _ in range(2):
+                scene.repaired.clear()
+                await asyncio.to_thread(run, ["sh", "-ec", FLUSH[backend]], netns=scene.path)
+                async with asyncio.timeout(10):
+                    await scene.repaired.wait()
+            now = run(SAVE[backend], netns=scene.path).stdout
+            assert now.count("default/web") == before.count("default/web")
 
 
-def test_own_writes_are_no_news_and_others_are_looked_at_once(labs, monkeypatch):
+async def test_own_writes_are_no_news_and_others_are_looked_at_once(labs, monkeypatch):
     monkeypatch.setattr(module, "REPAIR_INTERVAL", NEVER)
-
-    async def scenario(scene: Scene) -> None:
-        reads = scene.reads
-        for number in range(5):
-            await scene.service(f"more{number}", 30100 + number)
-            await scene.settled()
-        await asyncio.sleep(0.2)
-        assert scene.reads == reads
-        foreign = ["nft", "add", "table", "ip", "mine"]
-        await asyncio.to_thread(run, foreign, netns=scene.path)
-        async with asyncio.timeout(10):
-            while scene.reads == reads:
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.3)
-        assert scene.reads == reads + 1, "looked at once, and left alone"
-        assert not scene.repaired.is_set()
-
     with labs.standing(labs.make(nodes=1, iptables="nft")) as running:
-        play(running, scenario)
+        async with at_work(running) as scene:
+            reads = scene.reads
+            for number in range(5):
+                await scene.service(f"more{number}", 30100 + number)
+                await scene.settled()
+            await asyncio.sleep(0.2)
+            assert scene.reads == reads
+            foreign = ["nft", "add", "table", "ip", "mine"]
+            await asyncio.to_thread(run, foreign, netns=scene.path)
+            async with asyncio.timeout(10):
+                while scene.reads == reads:
+                    await asyncio.sleep(0.01)
+            await asyncio.sleep(0.3)
+            assert scene.reads == reads + 1, "looked at once, and left alone"
+            assert not scene.repaired.is_set()

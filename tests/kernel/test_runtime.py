@@ -16,7 +16,6 @@ from kernel.sandboxes import (
     executed,
     finished,
     lives,
-    play,
     processes_in,
     read_until,
     said,
@@ -136,19 +135,15 @@ def test_what_was_stopped_while_it_started_is_given_up_with_all_that_it_began(
     assert process.exitcode == 0
 
 
-def test_a_container_that_forks_away_is_over_with_its_first_process(lab: Lab) -> None:
+async def test_a_container_that_forks_away_is_over_with_its_first_process(lab: Lab) -> None:
     """What a daemon leaves in the background has lost its PID namespace's init: it ends with it."""
-
-    async def scenario(lab: Lab) -> None:
-        script = "(setsid sleep 1000 </dev/null >/dev/null 2>&1 &) ; sleep 0.2; echo forked; exit 4"
-        started = await lab.start("sh", "-c", script)
-        inside = processes_in(started.init)
-        ended = await asyncio.wait_for(started.wait(), 10)
-        assert (ended.code, said(started)) == (4, "forked\n")
-        await gone(inside)
-        assert processes_in_pods(lab) == []
-
-    play(lab, scenario)
+    script = "(setsid sleep 1000 </dev/null >/dev/null 2>&1 &) ; sleep 0.2; echo forked; exit 4"
+    started = await lab.start("sh", "-c", script)
+    inside = processes_in(started.init)
+    ended = await asyncio.wait_for(started.wait(), 10)
+    assert (ended.code, said(started)) == (4, "forked\n")
+    await gone(inside)
+    assert processes_in_pods(lab) == []
 
 
 def processes_in_pods(lab: Lab) -> list[int]:
@@ -156,79 +151,67 @@ def processes_in_pods(lab: Lab) -> list[int]:
     return [pid for pid in process.ids() if lives_here(pid)]
 
 
-def test_an_orphan_is_collected_by_the_containers_first_process(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sh", "-c", "trap : CHLD; while :; do sleep 0.05; done")
-        code, _, _ = await executed(main, lab, "sh", "-c", "(sleep 0.1 &)")
-        assert code == 0
-        code, _, _ = await executed(main, lab, "sh", "-c", "(sleep 1000 & echo $!)")
-        assert code == 0, "its outputs are held open by what it left, and it ends all the same"
-        states = (await executed(main, lab, "ps", "-o", "stat=,args=", "-e"))[1]
-        assert "sleep 1000" in states
-        assert not [line for line in states.splitlines() if line.startswith("Z")]
-        await main.kill(0)
-
-    play(lab, scenario)
+async def test_an_orphan_is_collected_by_the_containers_first_process(lab: Lab) -> None:
+    main = await lab.start("sh", "-c", "trap : CHLD; while :; do sleep 0.05; done")
+    code, _, _ = await executed(main, lab, "sh", "-c", "(sleep 0.1 &)")
+    assert code == 0
+    code, _, _ = await executed(main, lab, "sh", "-c", "(sleep 1000 & echo $!)")
+    assert code == 0, "its outputs are held open by what it left, and it ends all the same"
+    states = (await executed(main, lab, "ps", "-o", "stat=,args=", "-e"))[1]
+    assert "sleep 1000" in states
+    assert not [line for line in states.splitlines() if line.startswith("Z")]
+    await main.kill(0)
 
 
 @pytest.mark.parametrize("tty", [False, True])
-def test_a_command_given_up_takes_its_children_along(lab: Lab, tty: bool) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        script = "sleep 1001 & (sleep 1002 | cat) & echo up; wait"
-        session = await beside(lab, main, "sh", "-c", script, tty=tty)
-        await read_until(session, "up", session.stdout())
-        inside = processes_in(main.init)
-        assert len(inside) >= 4
-        await asyncio.wait_for(session.kill(), 5)
-        await gone([pid for pid in inside if pid != main.init])
-        assert processes_in(main.init) == [main.init]
-
-    play(lab, scenario)
+async def test_a_command_given_up_takes_its_children_along(lab: Lab, tty: bool) -> None:
+    main = await lab.start("sleep", "1000")
+    script = "sleep 1001 & (sleep 1002 | cat) & echo up; wait"
+    session = await beside(lab, main, "sh", "-c", script, tty=tty)
+    await read_until(session, "up", session.stdout())
+    inside = processes_in(main.init)
+    assert len(inside) >= 4
+    await asyncio.wait_for(session.kill(), 5)
+    await gone([pid for pid in inside if pid != main.init])
+    assert processes_in(main.init) == [main.init]
 
 
-def test_a_command_given_up_while_it_starts_is_none(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        given_up = 0
-        for delay in (0.0, 0.002, 0.004, 0.008, 0.016, 0.032):
-            starting = asyncio.create_task(beside(lab, main, "sleep", "1001"))
-            await asyncio.sleep(delay)
-            starting.cancel()
-            try:
-                await (await starting).kill()
-            except asyncio.CancelledError:
-                given_up += 1
-        assert given_up >= 3
-        await executed(main, lab, "true")
-        async with asyncio.timeout(5):
-            while processes_in(main.init) != [main.init]:
-                await asyncio.sleep(0.01)
-
-    play(lab, scenario)
+async def test_a_command_given_up_while_it_starts_is_none(lab: Lab) -> None:
+    main = await lab.start("sleep", "1000")
+    given_up = 0
+    for delay in (0.0, 0.002, 0.004, 0.008, 0.016, 0.032):
+        starting = asyncio.create_task(beside(lab, main, "sleep", "1001"))
+        await asyncio.sleep(delay)
+        starting.cancel()
+        try:
+            await (await starting).kill()
+        except asyncio.CancelledError:
+            given_up += 1
+    assert given_up >= 3
+    await executed(main, lab, "true")
+    async with asyncio.timeout(5):
+        while processes_in(main.init) != [main.init]:
+            await asyncio.sleep(0.01)
 
 
-def test_a_command_ends_with_the_controller_and_a_container_does_not(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sh", "-c", "while :; do echo tick; sleep 0.05; done")
-        session = await beside(lab, main, "sh", "-c", "sleep 1000 & echo up; sleep 1000")
-        await read_until(session, "up", session.stdout())
-        assert b"sleep\x001000\0" in command_lines(main.init)
-        session._writer.transport.abort()  # as when the controller is killed
-        await lab.keeper.detach()
-        async with asyncio.timeout(5):
-            while b"sleep\x001000\0" in command_lines(main.init):
-                await asyncio.sleep(0.01)
-        size = main.log.stat().st_size
-        async with asyncio.timeout(5):
-            while main.log.stat().st_size == size:
-                await asyncio.sleep(0.01)
-        lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
-        again = (await Sandboxes(lab.keeper.calls).processes())[("uid-debug", "main")]
-        assert (again.init, again.ended) == (main.init, None)
-        await session.kill()
-
-    play(lab, scenario)
+async def test_a_command_ends_with_the_controller_and_a_container_does_not(lab: Lab) -> None:
+    main = await lab.start("sh", "-c", "while :; do echo tick; sleep 0.05; done")
+    session = await beside(lab, main, "sh", "-c", "sleep 1000 & echo up; sleep 1000")
+    await read_until(session, "up", session.stdout())
+    assert b"sleep\x001000\0" in command_lines(main.init)
+    session._writer.transport.abort()  # as when the controller is killed
+    await lab.keeper.detach()
+    async with asyncio.timeout(5):
+        while b"sleep\x001000\0" in command_lines(main.init):
+            await asyncio.sleep(0.01)
+    size = main.log.stat().st_size
+    async with asyncio.timeout(5):
+        while main.log.stat().st_size == size:
+            await asyncio.sleep(0.01)
+    lab.keeper = RuntimeKeeper(lab.directory, lab.owner)
+    again = (await Sandboxes(lab.keeper.calls).processes())[("uid-debug", "main")]
+    assert (again.init, again.ended) == (main.init, None)
+    await session.kill()
 
 
 def command_lines(init: int) -> list[bytes]:
@@ -241,100 +224,83 @@ def command_lines(init: int) -> list[bytes]:
     return found
 
 
-def test_a_container_that_is_just_being_started_is_removed_too(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        for delay in (0.0, 0.005, 0.02, 0.05):
-            starting = asyncio.create_task(lab.start("sleep", "1000"))
-            await asyncio.sleep(delay)
-            await asyncio.wait_for(lab.sandboxes.remove("uid-debug"), 5)
-            await starting
-            await lab.sandboxes.remove("uid-debug")
-            assert processes_in_pods(lab) == []
-            assert await lab.sandboxes.processes() == {}
-
-    play(lab, scenario)
+async def test_a_container_that_is_just_being_started_is_removed_too(lab: Lab) -> None:
+    for delay in (0.0, 0.005, 0.02, 0.05):
+        starting = asyncio.create_task(lab.start("sleep", "1000"))
+        await asyncio.sleep(delay)
+        await asyncio.wait_for(lab.sandboxes.remove("uid-debug"), 5)
+        await starting
+        await lab.sandboxes.remove("uid-debug")
+        assert processes_in_pods(lab) == []
+        assert await lab.sandboxes.processes() == {}
 
 
 # -- inputs and outputs ----------------------------------------------------------------------------
 
 
-def test_outputs_bigger_than_any_pipe_come_whole(lab: Lab) -> None:
+async def test_outputs_bigger_than_any_pipe_come_whole(lab: Lab) -> None:
     size = 5_000_000
-
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' a; sleep 1000")
-        script = f"head -c {size} /dev/zero | tr '\\0' o; head -c {size} /dev/zero | tr '\\0' e >&2"
-        session = await beside(lab, main, "sh", "-c", script)
-        code, out, err = await finished(session)
-        assert (code, out == "o" * size, err == "e" * size) == (0, True, True)
-        # what nobody reads holds back its writer, and nobody else
-        held = await beside(lab, main, "sh", "-c", "yes")
-        await asyncio.sleep(0.2)
-        assert await executed(main, lab, "echo", "on") == (0, "on\n", "")
-        await asyncio.wait_for(held.kill(), 5)
-        assert not [line for line in command_lines(main.init) if line.startswith(b"yes")]
-
-    play(lab, scenario)
+    main = await lab.start("sh", "-c", f"head -c {size} /dev/zero | tr '\\0' a; sleep 1000")
+    script = f"head -c {size} /dev/zero | tr '\\0' o; head -c {size} /dev/zero | tr '\\0' e >&2"
+    session = await beside(lab, main, "sh", "-c", script)
+    code, out, err = await finished(session)
+    assert (code, out == "o" * size, err == "e" * size) == (0, True, True)
+    # what nobody reads holds back its writer, and nobody else
+    held = await beside(lab, main, "sh", "-c", "yes")
+    await asyncio.sleep(0.2)
+    assert await executed(main, lab, "echo", "on") == (0, "on\n", "")
+    await asyncio.wait_for(held.kill(), 5)
+    assert not [line for line in command_lines(main.init) if line.startswith(b"yes")]
 
 
-def test_nothing_is_lost_on_who_reads_late_or_slowly(lab: Lab) -> None:
+async def test_nothing_is_lost_on_who_reads_late_or_slowly(lab: Lab) -> None:
     """Also what is still in the pipes when the command has long ended."""
     size = 400_000
     script = f"head -c {size} /dev/zero | tr '\\0' o"
-
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        session = await beside(lab, main, "sh", "-c", script)
-        await asyncio.sleep(1.5)
-        seen = 0
-        async for chunk in session.stdout():
-            seen += len(chunk)
-            await asyncio.sleep(0.1)
-        assert (seen, await session.wait()) == (size, 0)
-        await session.kill()
-
-    play(lab, scenario)
-
-
-def test_who_attaches_to_a_flood_is_in_it(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        started = await lab.start("yes")
+    main = await lab.start("sleep", "1000")
+    session = await beside(lab, main, "sh", "-c", script)
+    await asyncio.sleep(1.5)
+    seen = 0
+    async for chunk in session.stdout():
+        seen += len(chunk)
         await asyncio.sleep(0.1)
-        attached = await started.attach()
-        seen = 0
-        async with asyncio.timeout(10):
-            async for chunk in attached.stdout():
-                assert set(chunk) <= set(b"y\n")
-                seen += len(chunk)
-                if seen > 1_000_000:
-                    break
-        await attached.kill()
-        assert (await asyncio.wait_for(started.kill(0), 10)).code == 137
-
-    play(lab, scenario)
+    assert (seen, await session.wait()) == (size, 0)
+    await session.kill()
 
 
-def test_terminals_have_the_size_they_are_given(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.02; done"
-        session = await beside(lab, main, "sh", "-c", script, tty=True, stdin=True)
-        screen = session.stdout()
-        await read_until(session, "up", screen)
-        for columns, rows in ((80, 24), (132, 43), (1, 1), (500, 200)):
-            await session.resize(columns, rows)
-            await read_until(session, f"{rows} {columns}\r\n", screen)
-        await session.kill()
-        shell = await lab.start("sh", "-c", script, container="other", tty=True, stdin=True)
-        attached = await shell.attach()
-        screen = attached.stdout()
-        await read_until(attached, "up", screen)
-        await attached.resize(100, 30)
-        await read_until(attached, "30 100\r\n", screen)
-        await attached.kill()
-        assert lives(shell.init), "who attached is gone, what was attached to is not"
+async def test_who_attaches_to_a_flood_is_in_it(lab: Lab) -> None:
+    started = await lab.start("yes")
+    await asyncio.sleep(0.1)
+    attached = await started.attach()
+    seen = 0
+    async with asyncio.timeout(10):
+        async for chunk in attached.stdout():
+            assert set(chunk) <= set(b"y\n")
+            seen += len(chunk)
+            if seen > 1_000_000:
+                break
+    await attached.kill()
+    assert (await asyncio.wait_for(started.kill(0), 10)).code == 137
 
-    play(lab, scenario)
+
+async def test_terminals_have_the_size_they_are_given(lab: Lab) -> None:
+    main = await lab.start("sleep", "1000")
+    script = "trap 'stty size' WINCH; echo up; while :; do sleep 0.02; done"
+    session = await beside(lab, main, "sh", "-c", script, tty=True, stdin=True)
+    screen = session.stdout()
+    await read_until(session, "up", screen)
+    for columns, rows in ((80, 24), (132, 43), (1, 1), (500, 200)):
+        await session.resize(columns, rows)
+        await read_until(session, f"{rows} {columns}\r\n", screen)
+    await session.kill()
+    shell = await lab.start("sh", "-c", script, container="other", tty=True, stdin=True)
+    attached = await shell.attach()
+    screen = attached.stdout()
+    await read_until(attached, "up", screen)
+    await attached.resize(100, 30)
+    await read_until(attached, "30 100\r\n", screen)
+    await attached.kill()
+    assert lives(shell.init), "who attached is gone, what was attached to is not"
 
 
 # -- the runtime's own end -------------------------------------------------------------------------
@@ -347,38 +313,31 @@ def kill_runtime(lab: Lab, pid: int) -> None:
     os.close(ended)
 
 
-def test_what_a_killed_runtime_kept_ends_when_the_next_one_starts(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        mounts = [Mount("pods/uid-debug/volumes/e", "/e", scratch="size=1m")]
-        main = await lab.start("sh", "-c", "setsid sleep 1000 & sleep 1000", mounts=mounts)
-        session = await beside(lab, main, "sleep", "1000")
-        inside = processes_in(main.init)
-        waiting = asyncio.create_task(main.wait())
-        await asyncio.sleep(0)
-        kill_runtime(lab, await lab.runtime())
-        with pytest.raises(Gone):
-            await waiting
-        assert await asyncio.wait_for(session.wait(), 5) == 137
-        await session.kill()
-        assert any(lives(pid) for pid in inside), "nothing ends them but the next runtime"
-        await lab.keeper.reached(lab.runtime)
-        assert not any(lives(pid) for pid in inside)
-        again = await lab.start("echo", "again", mounts=mounts)
-        assert (await again.wait()).code == 0
-
-    play(lab, scenario)
+async def test_what_a_killed_runtime_kept_ends_when_the_next_one_starts(lab: Lab) -> None:
+    mounts = [Mount("pods/uid-debug/volumes/e", "/e", scratch="size=1m")]
+    main = await lab.start("sh", "-c", "setsid sleep 1000 & sleep 1000", mounts=mounts)
+    session = await beside(lab, main, "sleep", "1000")
+    inside = processes_in(main.init)
+    waiting = asyncio.create_task(main.wait())
+    await asyncio.sleep(0)
+    kill_runtime(lab, await lab.runtime())
+    with pytest.raises(Gone):
+        await waiting
+    assert await asyncio.wait_for(session.wait(), 5) == 137
+    await session.kill()
+    assert any(lives(pid) for pid in inside), "nothing ends them but the next runtime"
+    await lab.keeper.reached(lab.runtime)
+    assert not any(lives(pid) for pid in inside)
+    again = await lab.start("echo", "again", mounts=mounts)
+    assert (await again.wait()).code == 0
 
 
-def test_a_teardown_needs_no_runtime(lab: Lab) -> None:
+async def test_a_teardown_needs_no_runtime(lab: Lab) -> None:
     inside = []
-
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sh", "-c", "setsid sleep 1000 & unshare -Ur true; sleep 1000")
-        await asyncio.sleep(0.1)
-        inside.extend(processes_in(main.init))
-        kill_runtime(lab, await lab.runtime())
-
-    play(lab, scenario)
+    main = await lab.start("sh", "-c", "setsid sleep 1000 & unshare -Ur true; sleep 1000")
+    await asyncio.sleep(0.1)
+    inside.extend(processes_in(main.init))
+    kill_runtime(lab, await lab.runtime())
     assert len(inside) == 3
     assert all(lives(pid) for pid in inside)
     teardown.teardown(lab.directory)
@@ -386,50 +345,38 @@ def test_a_teardown_needs_no_runtime(lab: Lab) -> None:
     assert not lab.directory.exists()
 
 
-def test_a_second_runtime_leaves_the_first_ones_containers_alone(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        argv = ["-m", "netlab.workload.runtime", str(lab.directory)]
-        second = await asyncio.to_thread(
-            subprocess.run, [sys.executable, *argv], capture_output=True, text=True, timeout=20
-        )
-        assert second.returncode != 0
-        assert "another process listens" in second.stderr
-        assert lives(main.init)
-        assert await executed(main, lab, "echo", "on") == (0, "on\n", "")
-
-    play(lab, scenario)
+async def test_a_second_runtime_leaves_the_first_ones_containers_alone(lab: Lab) -> None:
+    main = await lab.start("sleep", "1000")
+    argv = ["-m", "netlab.workload.runtime", str(lab.directory)]
+    second = await asyncio.to_thread(
+        subprocess.run, [sys.executable, *argv], capture_output=True, text=True, timeout=20
+    )
+    assert second.returncode != 0
+    assert "another process listens" in second.stderr
+    assert lives(main.init)
+    assert await executed(main, lab, "echo", "on") == (0, "on\n", "")
 
 
 # -- who lives in a pod ----------------------------------------------------------------------------
 
 
-def test_who_lives_in_a_pod_is_found_and_who_visits_is_not(lab: Lab) -> None:
+async def test_who_lives_in_a_pod_is_found_and_who_visits_is_not(lab: Lab) -> None:
     """Wherever a process of a pod's has gone, it is below the pod's user namespace."""
     assert lab.ids is not None
+    main = await lab.start("sleep", "1000")
     visitor = netns_exec(lab.netns, "sleep", "1000")
     machine = subprocess.Popen(["sleep", "1000"])
+    nested = await asyncio.to_thread(nested_in, f"/proc/{main.init}/ns/user")
     try:
-
-        async def scenario(lab: Lab) -> None:
-            main = await lab.start("sleep", "1000")
-            users = f"/proc/{main.init}/ns/user"
-            nested = await asyncio.to_thread(nested_in, users)
-            try:
-                found = processes_in_pods(lab)
-                assert {main.init, nested.pid} <= set(found)
-                assert not {visitor.pid, machine.pid, os.getpid(), await lab.runtime()} & set(found)
-                await asyncio.to_thread(occupants.end, lab.directory)
-                assert not lives(main.init)
-                assert not lives(nested.pid)
-                assert visitor.poll() is machine.poll() is None
-            finally:
-                nested.kill()
-                nested.wait()
-
-        play(lab, scenario)
+        found = processes_in_pods(lab)
+        assert {main.init, nested.pid} <= set(found)
+        assert not {visitor.pid, machine.pid, os.getpid(), await lab.runtime()} & set(found)
+        await asyncio.to_thread(occupants.end, lab.directory)
+        assert not lives(main.init)
+        assert not lives(nested.pid)
+        assert visitor.poll() is machine.poll() is None
     finally:
-        for each in (visitor, machine):
+        for each in (visitor, machine, nested):
             each.kill()
             each.wait()
 
@@ -451,34 +398,26 @@ def nested_in(users: str) -> subprocess.Popen[bytes]:
     return nested
 
 
-def test_without_user_namespaces_a_pods_processes_are_told_by_two_others(lab: Lab) -> None:
+async def test_without_user_namespaces_a_pods_processes_are_told_by_two_others(lab: Lab) -> None:
     lab.use_namespace_without_users()
     visitor = netns_exec(lab.netns, "sleep", "1000")
     try:
-
-        async def scenario(lab: Lab) -> None:
-            main = await lab.start("sh", "-c", "sleep 1000 & wait")
-            await asyncio.sleep(0.1)
-            assert sorted(processes_in_pods(lab)) == sorted(processes_in(main.init))
-            await asyncio.to_thread(occupants.end_in, [lab.netns])
-            assert not lives(main.init)
-            assert visitor.poll() is None
-
-        play(lab, scenario)
+        main = await lab.start("sh", "-c", "sleep 1000 & wait")
+        await asyncio.sleep(0.1)
+        assert sorted(processes_in_pods(lab)) == sorted(processes_in(main.init))
+        await asyncio.to_thread(occupants.end_in, [lab.netns])
+        assert not lives(main.init)
+        assert visitor.poll() is None
     finally:
         visitor.kill()
         visitor.wait()
 
 
-def test_a_short_command_on_a_terminal_is_heard(lab: Lab) -> None:
+async def test_a_short_command_on_a_terminal_is_heard(lab: Lab) -> None:
     """A terminal's end is an error for who reads it, which may come with what was said before."""
-
-    async def scenario(lab: Lab) -> None:
-        main = await lab.start("sleep", "1000")
-        for number in range(40):
-            argv = ("echo", f"this is {number}")
-            session = await lab.sandboxes.execute(main, Command(argv, {"PATH": "/bin"}, tty=True))
-            code, out, _ = await finished(session)
-            assert (code, out) == (0, f"this is {number}\r\n")
-
-    play(lab, scenario)
+    main = await lab.start("sleep", "1000")
+    for number in range(40):
+        argv = ("echo", f"this is {number}")
+        session = await lab.sandboxes.execute(main, Command(argv, {"PATH": "/bin"}, tty=True))
+        code, out, _ = await finished(session)
+        assert (code, out) == (0, f"this is {number}\r\n")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernel.sandboxes import Lab, executed, play
+from kernel.sandboxes import Lab, executed
 
 from netlab.agents.volumes import Owner, write_files
 from netlab.errors import NetlabError
@@ -80,39 +80,31 @@ PLACES = (
 
 
 @pytest.mark.parametrize("users", [True, False], ids=["user namespace", "none"])
-def test_a_volume_can_be_anywhere(lab: Lab, users: bool) -> None:
+async def test_a_volume_can_be_anywhere(lab: Lab, users: bool) -> None:
     if not users:
         lab.use_namespace_without_users()
-
-    async def scenario(lab: Lab) -> None:
-        volume = filled(lab, "v")
-        for place in PLACES:
-            script = f"cat {place}/f; echo >{place}/made; hostname; cat /etc/hostname"
-            code, said = await lab.output("sh", "-c", script, mounts=[at(volume, place)])
-            assert (code, said) == (0, "vdebug\ndebug\n"), place
-            assert (lab.volume("v") / "made").exists(), place
-            (lab.volume("v") / "made").unlink()
-
-    play(lab, scenario)
+    volume = filled(lab, "v")
+    for place in PLACES:
+        script = f"cat {place}/f; echo >{place}/made; hostname; cat /etc/hostname"
+        code, said = await lab.output("sh", "-c", script, mounts=[at(volume, place)])
+        assert (code, said) == (0, "vdebug\ndebug\n"), place
+        assert (lab.volume("v") / "made").exists(), place
+        (lab.volume("v") / "made").unlink()
 
 
-def test_all_of_them_at_once(lab: Lab) -> None:
+async def test_all_of_them_at_once(lab: Lab) -> None:
     """Overlays of the same directory are one, and no volume hides what another needs."""
     same = ("/usr/share", "/etc/ssl", "/dev/shm", "/var/run/x")  # as others, or above them
     alone = [place for place in PLACES if place not in same]
-
-    async def scenario(lab: Lab) -> None:
-        mounts = [at(filled(lab, f"v{n}"), place) for n, place in enumerate(alone)]
-        script = 'for place in "$@"; do cat $place/f; echo; done'
-        said = await lab.output("sh", "-c", script, "sh", *alone, mounts=mounts)
-        assert said == (0, "".join(f"v{n}\n" for n in range(len(alone))))
-        # what the machine has beside them is there as before
-        for machine in ("/usr/share/doc", "/etc/ssl", "/usr/local/bin", "/usr/bin", "/opt"):
-            _, listed = await lab.output("ls", "-A", machine, mounts=mounts)
-            names = {entry.name for entry in Path(machine).iterdir()}
-            assert names <= set(listed.split()), machine
-
-    play(lab, scenario)
+    mounts = [at(filled(lab, f"v{n}"), place) for n, place in enumerate(alone)]
+    script = 'for place in "$@"; do cat $place/f; echo; done'
+    said = await lab.output("sh", "-c", script, "sh", *alone, mounts=mounts)
+    assert said == (0, "".join(f"v{n}\n" for n in range(len(alone))))
+    # what the machine has beside them is there as before
+    for machine in ("/usr/share/doc", "/etc/ssl", "/usr/local/bin", "/usr/bin", "/opt"):
+        _, listed = await lab.output("ls", "-A", machine, mounts=mounts)
+        names = {entry.name for entry in Path(machine).iterdir()}
+        assert names <= set(listed.split()), machine
 
 
 def test_what_is_not_in_another_volume_is_found_without_comparing_each_with_each() -> None:
@@ -132,13 +124,10 @@ def test_what_is_not_in_another_volume_is_found_without_comparing_each_with_each
     assert (found, len(counted) < 100 * len(many)) == (len(many), True)
 
 
-def test_a_volume_can_be_as_deep_as_paths_go(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        deep = "/usr/share" + "/d" * 1200
-        mount = at(filled(lab, "v"), deep)
-        assert await lab.output("cat", f"{deep}/f", mounts=[mount]) == (0, "v")
-
-    play(lab, scenario)
+async def test_a_volume_can_be_as_deep_as_paths_go(lab: Lab) -> None:
+    deep = "/usr/share" + "/d" * 1200
+    mount = at(filled(lab, "v"), deep)
+    assert await lab.output("cat", f"{deep}/f", mounts=[mount]) == (0, "v")
 
 
 def test_what_cannot_be_cleared_away_does_not_undo_a_start(
@@ -148,94 +137,78 @@ def test_what_cannot_be_cleared_away_does_not_undo_a_start(
     assert f"{tmp_path}/gone is left: " in capsys.readouterr().err
 
 
-def test_files_can_be_mounted_too(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        volume = filled(lab, "v")
-        places = ("/f", "/etc/motd", "/etc/no-such.conf", "/usr/no/such/f", "/tmp/f", "/etc/passwd")
-        for place in places:
-            mount = at(volume, place, sub_path="f")
-            assert await lab.output("cat", place, mounts=[mount]) == (0, "v"), place
-        mounts = [at(volume, place, sub_path="f") for place in places]
-        assert await lab.output("cat", *places, mounts=mounts) == (0, "v" * len(places))
-
-    play(lab, scenario)
+async def test_files_can_be_mounted_too(lab: Lab) -> None:
+    volume = filled(lab, "v")
+    places = ("/f", "/etc/motd", "/etc/no-such.conf", "/usr/no/such/f", "/tmp/f", "/etc/passwd")
+    for place in places:
+        mount = at(volume, place, sub_path="f")
+        assert await lab.output("cat", place, mounts=[mount]) == (0, "v"), place
+    mounts = [at(volume, place, sub_path="f") for place in places]
+    assert await lab.output("cat", *places, mounts=mounts) == (0, "v" * len(places))
 
 
-def test_read_only_is_read_only(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        volume = at(filled(lab, "v"), "/data", read_only=True)
-        code, said = await lab.output("sh", "-c", "echo x >/data/f", mounts=[volume])
-        assert (code, "Read-only file system" in said) == (2, True)
-        again = at(volume, "/again")
-        code, said = await lab.output("sh", "-c", "echo x >/again/f", mounts=[volume, again])
-        assert (code, said) == (0, "")
-        assert (lab.volume("v") / "f").read_text() == "x\n"
-
-    play(lab, scenario)
+async def test_read_only_is_read_only(lab: Lab) -> None:
+    volume = at(filled(lab, "v"), "/data", read_only=True)
+    code, said = await lab.output("sh", "-c", "echo x >/data/f", mounts=[volume])
+    assert (code, "Read-only file system" in said) == (2, True)
+    again = at(volume, "/again")
+    code, said = await lab.output("sh", "-c", "echo x >/again/f", mounts=[volume, again])
+    assert (code, said) == (0, "")
+    assert (lab.volume("v") / "f").read_text() == "x\n"
 
 
-def test_volumes_in_volumes(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        outer, inner, deep = filled(lab, "outer"), filled(lab, "inner"), filled(lab, "deep")
-        for base in ("/data", "/usr/no/such", "/var/run/x"):
-            mounts = [at(deep, f"{base}/in/a/b"), at(outer, base), at(inner, f"{base}/in")]
-            argv = ("cat", f"{base}/f", f"{base}/in/f", f"{base}/in/a/b/f")
-            assert await lab.output(*argv, mounts=mounts) == (0, "outerinnerdeep"), base
-        assert (lab.volume("outer") / "in").is_dir()
-        assert (lab.volume("inner") / "a/b").is_dir()
-
-    play(lab, scenario)
+async def test_volumes_in_volumes(lab: Lab) -> None:
+    outer, inner, deep = filled(lab, "outer"), filled(lab, "inner"), filled(lab, "deep")
+    for base in ("/data", "/usr/no/such", "/var/run/x"):
+        mounts = [at(deep, f"{base}/in/a/b"), at(outer, base), at(inner, f"{base}/in")]
+        argv = ("cat", f"{base}/f", f"{base}/in/f", f"{base}/in/a/b/f")
+        assert await lab.output(*argv, mounts=mounts) == (0, "outerinnerdeep"), base
+    assert (lab.volume("outer") / "in").is_dir()
+    assert (lab.volume("inner") / "a/b").is_dir()
 
 
-def test_two_volumes_below_one_directory_that_is_missing(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        for base in ("/no/such", "/usr/no/such", "/etc/no/such", "/usr/local/no"):
-            mounts = [at(filled(lab, name), f"{base}/{name}") for name in ("one", "two")]
-            said = await lab.output("cat", f"{base}/one/f", f"{base}/two/f", mounts=mounts)
-            assert said == (0, "onetwo"), base
-            assert await lab.output("ls", base, mounts=mounts) == (0, "one\ntwo\n")
-
-    play(lab, scenario)
+async def test_two_volumes_below_one_directory_that_is_missing(lab: Lab) -> None:
+    for base in ("/no/such", "/usr/no/such", "/etc/no/such", "/usr/local/no"):
+        mounts = [at(filled(lab, name), f"{base}/{name}") for name in ("one", "two")]
+        said = await lab.output("cat", f"{base}/one/f", f"{base}/two/f", mounts=mounts)
+        assert said == (0, "onetwo"), base
+        assert await lab.output("ls", base, mounts=mounts) == (0, "one\ntwo\n")
 
 
-def test_a_link_in_a_volume_leads_nowhere_but_in_the_pod(lab: Lab) -> None:
+async def test_a_link_in_a_volume_leads_nowhere_but_in_the_pod(lab: Lab) -> None:
     """Neither as part of a subPath nor as part of a mountPath below another volume."""
     outside = lab.directory.parents[1] / "outside"
     outside.mkdir()
     (outside / "f").write_text("the machine's")
-
-    async def scenario(lab: Lab) -> None:
-        volume = filled(lab, "v")
-        directory = lab.volume("v")
-        (directory / "part").mkdir()
-        (directory / "part/f").write_text("inside")
-        for target, expected in (
-            ("part", "inside"),
-            ("/part", "inside"),  # absolute is from the volume's top
-            ("../../../../../part", "inside"),
-        ):
-            (directory / "link").unlink(missing_ok=True)
-            (directory / "link").symlink_to(target)
-            mount = at(volume, "/x", sub_path="link")
-            assert await lab.output("cat", "/x/f", mounts=[mount]) == (0, expected), target
-        for target in (str(outside), "/proc/self/root", "/proc/1/cwd", "link"):
-            (directory / "link").unlink()
-            (directory / "link").symlink_to(target)
-            try:
-                said = await lab.output("ls", "-A", "/x/", mounts=[mount])
-            except NetlabError as error:
-                assert '"link" in a volume' in error.message
-            else:
-                assert said == (0, ""), target
-            # below /data the same: what is made for a volume is made in the first
-            below = [at(volume, "/data"), at(filled(lab, "w"), "/data/link/deeper")]
-            try:
-                await lab.output("true", mounts=below)
-            except NetlabError as error:
-                assert "cannot be mounted at /data/link/deeper" in error.message
-        assert [entry.name for entry in outside.iterdir()] == ["f"]
-
-    play(lab, scenario)
+    volume = filled(lab, "v")
+    directory = lab.volume("v")
+    (directory / "part").mkdir()
+    (directory / "part/f").write_text("inside")
+    for target, expected in (
+        ("part", "inside"),
+        ("/part", "inside"),  # absolute is from the volume's top
+        ("../../../../../part", "inside"),
+    ):
+        (directory / "link").unlink(missing_ok=True)
+        (directory / "link").symlink_to(target)
+        mount = at(volume, "/x", sub_path="link")
+        assert await lab.output("cat", "/x/f", mounts=[mount]) == (0, expected), target
+    for target in (str(outside), "/proc/self/root", "/proc/1/cwd", "link"):
+        (directory / "link").unlink()
+        (directory / "link").symlink_to(target)
+        try:
+            said = await lab.output("ls", "-A", "/x/", mounts=[mount])
+        except NetlabError as error:
+            assert '"link" in a volume' in error.message
+        else:
+            assert said == (0, ""), target
+        # below /data the same: what is made for a volume is made in the first
+        below = [at(volume, "/data"), at(filled(lab, "w"), "/data/link/deeper")]
+        try:
+            await lab.output("true", mounts=below)
+        except NetlabError as error:
+            assert "cannot be mounted at /data/link/deeper" in error.message
+    assert [entry.name for entry in outside.iterdir()] == ["f"]
 
 
 @pytest.mark.parametrize(
@@ -246,26 +219,20 @@ def test_a_link_in_a_volume_leads_nowhere_but_in_the_pod(lab: Lab) -> None:
         ("/etc", "f", "that is a directory there, and the volume is a file"),
     ],
 )
-def test_a_volume_is_mounted_only_where_its_like_is(
+async def test_a_volume_is_mounted_only_where_its_like_is(
     lab: Lab, target: str, part: str, words: str
 ) -> None:
-    async def scenario(lab: Lab) -> None:
-        mount = at(filled(lab, "v"), target, sub_path=part)
-        with pytest.raises(NetlabError) as caught:
-            await lab.output("true", mounts=[mount])
-        assert f"a volume cannot be mounted at {target}: {words}" in caught.value.message
-
-    play(lab, scenario)
+    mount = at(filled(lab, "v"), target, sub_path=part)
+    with pytest.raises(NetlabError) as caught:
+        await lab.output("true", mounts=[mount])
+    assert f"a volume cannot be mounted at {target}: {words}" in caught.value.message
 
 
-def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        mount = at(filled(lab, "v"), "/x", sub_path="a/b/c")
-        said = await lab.output("sh", "-c", "echo x >/x/f; stat -c %U:%a /x", mounts=[mount])
-        assert said == (0, "root:755\n")
-        assert (lab.volume("v") / "a/b/c/f").read_text() == "x\n"
-
-    play(lab, scenario)
+async def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
+    mount = at(filled(lab, "v"), "/x", sub_path="a/b/c")
+    said = await lab.output("sh", "-c", "echo x >/x/f; stat -c %U:%a /x", mounts=[mount])
+    assert said == (0, "root:755\n")
+    assert (lab.volume("v") / "a/b/c/f").read_text() == "x\n"
 
 
 # -- emptyDirs, Secrets and groups -----------------------------------------------------------------
@@ -275,64 +242,54 @@ def scratch(lab: Lab, target: str, name: str = "debug") -> Mount:
     return Mount(f"pods/uid-{name}/volumes/e", target, scratch=Tmpfs(DISK).options)
 
 
-def test_an_empty_volume_is_the_pods_and_outlives_its_containers(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        mounts = [scratch(lab, "/e")]
-        other = await lab.start("sleep", "1000", container="other", mounts=mounts)
-        script = "cat /e/f; echo main >>/e/f"
-        for count in range(3):  # what is run again finds what it has written
-            started = await lab.start("sh", "-c", script, mounts=mounts)
-            assert (await started.wait()).code == 0
-            said = await executed(other, lab, "cat", "/e/f")
-            assert said == (0, "main\n" * (count + 1), "")
-        user = privileges({}, {"securityContext": {"runAsUser": 1000}})
-        started = await lab.start("sh", "-c", "echo x >/e/users", mounts=mounts, privileges=user)
+async def test_an_empty_volume_is_the_pods_and_outlives_its_containers(lab: Lab) -> None:
+    mounts = [scratch(lab, "/e")]
+    other = await lab.start("sleep", "1000", container="other", mounts=mounts)
+    script = "cat /e/f; echo main >>/e/f"
+    for count in range(3):  # what is run again finds what it has written
+        started = await lab.start("sh", "-c", script, mounts=mounts)
         assert (await started.wait()).code == 0
-        # another pod's is another, and with the pod it is gone
-        _, said = await lab.output("ls", "/e", name="web", mounts=[scratch(lab, "/e", "web")])
-        assert said == ""
-        await lab.sandboxes.remove("uid-debug")
-        assert await lab.output("ls", "-A", "/e", mounts=mounts) == (0, "")
-
-    play(lab, scenario)
-
-
-def test_an_empty_volume_is_none_of_the_labs_own_memory(lab: Lab) -> None:
-    async def scenario(lab: Lab) -> None:
-        argv = ("sh", "-c", "df --output=fstype,itotal /e | tail -1; stat -c %a:%U /e")
-        mounts = [scratch(lab, "/e")]
-        code, said = await lab.output(*argv, mounts=mounts)
-        assert (code, said.split()) == (0, ["tmpfs", "65536", "777:root"])
-        assert list((lab.pod() / "volumes").glob("*")) == []
-
-    play(lab, scenario)
+        said = await executed(other, lab, "cat", "/e/f")
+        assert said == (0, "main\n" * (count + 1), "")
+    user = privileges({}, {"securityContext": {"runAsUser": 1000}})
+    started = await lab.start("sh", "-c", "echo x >/e/users", mounts=mounts, privileges=user)
+    assert (await started.wait()).code == 0
+    # another pod's is another, and with the pod it is gone
+    _, said = await lab.output("ls", "/e", name="web", mounts=[scratch(lab, "/e", "web")])
+    assert said == ""
+    await lab.sandboxes.remove("uid-debug")
+    assert await lab.output("ls", "-A", "/e", mounts=mounts) == (0, "")
 
 
-def test_a_secret_for_its_owner_alone_is_for_the_pods_root_and_its_group(lab: Lab) -> None:
+async def test_an_empty_volume_is_none_of_the_labs_own_memory(lab: Lab) -> None:
+    argv = ("sh", "-c", "df --output=fstype,itotal /e | tail -1; stat -c %a:%U /e")
+    mounts = [scratch(lab, "/e")]
+    code, said = await lab.output(*argv, mounts=mounts)
+    assert (code, said.split()) == (0, ["tmpfs", "65536", "777:root"])
+    assert list((lab.pod() / "volumes").glob("*")) == []
+
+
+async def test_a_secret_for_its_owner_alone_is_for_the_pods_root_and_its_group(lab: Lab) -> None:
     """defaultMode 0400: with an fsGroup that may read it too, and nobody else in any case."""
     as_user = {"securityContext": {"runAsUser": 1000, "runAsGroup": 1000}}
-
-    async def scenario(lab: Lab) -> None:
-        assert lab.ids is not None
-        mount = Mount(lab.source(lab.volume("s")), "/s", read_only=True)
-        for shared, group in ((False, 0), (True, 2000)):
-            owner = Owner(lab.ids.outside(0), lab.ids.outside(group), shared)
-            write_files(lab.volume("s"), {"key": (b"s3cret", 0o400)}, owner)
-            pod = {"securityContext": {"fsGroup": group}} if shared else {}
-            argv = ("sh", "-c", "cat /s/key; stat -c ' %u:%g:%a' /s/key")
-            root = await lab.output(*argv, mounts=[mount], privileges=privileges(pod, {}))
-            mode = "440" if shared else "400"
-            assert root == (0, f"s3cret 0:{group}:{mode}\n")
-            user = privileges(pod, as_user)
-            code, said = await lab.output("cat", "/s/key", mounts=[mount], privileges=user)
-            assert (code, said.partition("key: ")[2]) == (
-                (0, "") if shared else (1, "Permission denied\n")
-            )
-        (lab.volume("s") / "key").unlink()
-        write_files(lab.volume("s"), {"key": (b"s3cret", 0o444)}, Owner(0, 0, False))
-        assert (await lab.output("cat", "/s/key", mounts=[mount], privileges=user))[0] == 0
-
-    play(lab, scenario)
+    assert lab.ids is not None
+    mount = Mount(lab.source(lab.volume("s")), "/s", read_only=True)
+    for shared, group in ((False, 0), (True, 2000)):
+        owner = Owner(lab.ids.outside(0), lab.ids.outside(group), shared)
+        write_files(lab.volume("s"), {"key": (b"s3cret", 0o400)}, owner)
+        pod = {"securityContext": {"fsGroup": group}} if shared else {}
+        argv = ("sh", "-c", "cat /s/key; stat -c ' %u:%g:%a' /s/key")
+        root = await lab.output(*argv, mounts=[mount], privileges=privileges(pod, {}))
+        mode = "440" if shared else "400"
+        assert root == (0, f"s3cret 0:{group}:{mode}\n")
+        user = privileges(pod, as_user)
+        code, said = await lab.output("cat", "/s/key", mounts=[mount], privileges=user)
+        assert (code, said.partition("key: ")[2]) == (
+            (0, "") if shared else (1, "Permission denied\n")
+        )
+    (lab.volume("s") / "key").unlink()
+    write_files(lab.volume("s"), {"key": (b"s3cret", 0o444)}, Owner(0, 0, False))
+    assert (await lab.output("cat", "/s/key", mounts=[mount], privileges=user))[0] == 0
 
 
 # -- a machine whose own file systems are overlays -------------------------------------------------

@@ -10,7 +10,7 @@ import select
 import signal
 import socket
 import uuid
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,22 +50,24 @@ def namespaces() -> Iterator[Callable[[], int]]:
         os.close(descriptor)
 
 
-@pytest.fixture
-def play(tmp_path: Path) -> Iterator[Callable[[Scenario], None]]:
-    """Runs a scenario with a responder of its own, and ends that afterwards."""
+@contextlib.asynccontextmanager
+async def responding(directory: Path) -> AsyncIterator[ResponderClient]:
+    """Who asks a responder of its own, which ends afterwards."""
     owner = str(uuid.uuid4())
-
-    async def started(scenario: Scenario) -> None:
-        responder = keeper(tmp_path, owner)
-        await responder.ensure()
-        try:
-            await scenario(responder.client)
-        finally:
-            await responder.detach()
-
-    yield lambda scenario: asyncio.run(started(scenario))
-    process.end_owned(owner)
+    responder = keeper(directory, owner)
+    await responder.ensure()
+    try:
+        yield responder.client
+    finally:
+        await responder.detach()
+        process.end_owned(owner)
     assert process.owned(owner) == []
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[ResponderClient]:
+    async with responding(tmp_path) as client:
+        yield client
 
 
 def keeper(directory: Path, owner: str) -> ResponderKeeper:
@@ -117,235 +119,191 @@ async def get(descriptor: int, port: int, target: str = "/", headers: str = "") 
     return await asyncio.to_thread(say, descriptor, port, request.encode())
 
 
-def test_a_pod_answers_in_its_own_namespace_and_nowhere_else(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_a_pod_answers_in_its_own_namespace_and_nowhere_else(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     pod, other = namespaces(), namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        image = "alicek106/rr-test:echo-hostname"
-        assert await client.serve([pod_of("hostname-7dfd748479-4tg5p", image, pod)]) == {}
-        answer = await get(pod, 80)
-        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
-        greeted = [line for line in answer.split(b"\n") if b"Hello" in line]
-        assert greeted == [b"        <p>Hello,  hostname-7dfd748479-4tg5p</p>     </blockquote>"]
-        with pytest.raises(ConnectionRefusedError):
-            connect(other, 80)
-
-    play(scenario)
+    image = "alicek106/rr-test:echo-hostname"
+    assert await client.serve([pod_of("hostname-7dfd748479-4tg5p", image, pod)]) == {}
+    answer = await get(pod, 80)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    greeted = [line for line in answer.split(b"\n") if b"Hello" in line]
+    assert greeted == [b"        <p>Hello,  hostname-7dfd748479-4tg5p</p>     </blockquote>"]
+    with pytest.raises(ConnectionRefusedError):
+        connect(other, 80)
 
 
-def test_a_stopped_pod_refuses_and_its_open_connections_are_reset(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_a_stopped_pod_refuses_and_its_open_connections_are_reset(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     pod = namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        await client.serve([pod_of("web", "nginx:1.27", pod)])
-        with connect(pod, 80) as kept:
-            kept.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
-            assert b"Welcome to nginx!" in await asyncio.to_thread(kept.recv, 65536)
-            await client.stop(["uid-web", "uid-never-served"])
-            with contextlib.suppress(ConnectionResetError):
-                assert kept.recv(1) == b""
-        with pytest.raises(ConnectionRefusedError):
-            connect(pod, 80)
-        assert await client.list() == {}
-
-    play(scenario)
+    await client.serve([pod_of("web", "nginx:1.27", pod)])
+    with connect(pod, 80) as kept:
+        kept.sendall(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n")
+        assert b"Welcome to nginx!" in await asyncio.to_thread(kept.recv, 65536)
+        await client.stop(["uid-web", "uid-never-served"])
+        with contextlib.suppress(ConnectionResetError):
+            assert kept.recv(1) == b""
+    with pytest.raises(ConnectionRefusedError):
+        connect(pod, 80)
+    assert await client.list() == {}
 
 
-def test_two_hundred_pods_are_one_process(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_two_hundred_pods_are_one_process(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     descriptors = [namespaces() for _ in range(200)]
-
-    async def scenario(client: ResponderClient) -> None:
-        pods = [
-            pod_of(f"web-{number}", "traefik/whoami", descriptor)
-            for number, descriptor in enumerate(descriptors)
-        ]
-        assert await client.serve(pods) == {}
-        for number in range(0, 200, 20):
-            assert f"Hostname: web-{number}\n".encode() in await get(descriptors[number], 80)
-        assert len(await client.list()) == 200
-
-    play(scenario)
+    pods = [
+        pod_of(f"web-{number}", "traefik/whoami", descriptor)
+        for number, descriptor in enumerate(descriptors)
+    ]
+    assert await client.serve(pods) == {}
+    for number in range(0, 200, 20):
+        assert f"Hostname: web-{number}\n".encode() in await get(descriptors[number], 80)
+    assert len(await client.list()) == 200
 
 
-def test_a_new_controller_finds_what_the_last_one_asked_for(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None], tmp_path: Path
+async def test_a_new_controller_finds_what_the_last_one_asked_for(
+    client: ResponderClient, namespaces: Callable[[], int], tmp_path: Path
 ) -> None:
     pod = namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        served = pod_of("web", "ethos93/go-httpd:v2", pod)
-        await client.serve([served])
-        await client.close()
-        again = ResponderClient(paths.responder_socket(tmp_path))
-        assert await again.list() == {"uid-web": served}
-        assert b"This version is v2 and hostname is web" in await get(pod, 8080)
-        await again.close()
-
-    play(scenario)
+    served = pod_of("web", "ethos93/go-httpd:v2", pod)
+    await client.serve([served])
+    await client.close()
+    again = ResponderClient(paths.responder_socket(tmp_path))
+    assert await again.list() == {"uid-web": served}
+    assert b"This version is v2 and hostname is web" in await get(pod, 8080)
+    await again.close()
 
 
-def test_a_port_in_use_is_a_problem_of_that_pod_alone(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_a_port_in_use_is_a_problem_of_that_pod_alone(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     busy, free = namespaces(), namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        problems = await client.serve(
-            [
-                pod_of("first", "nginx", busy),
-                pod_of("second", "httpd", busy),
-                pod_of("third", "httpd", free),
-            ]
-        )
-        assert problems == {"uid-second": ["TCP port 80: Address already in use"]}
-        assert b"It works!" in await get(free, 80)
-        gone = ServedPod("uid-x", "/nowhere", (), pod_of("x", "nginx", free).containers)
-        assert "no network namespace at /nowhere" in (await client.serve([gone]))["uid-x"][0]
-
-    play(scenario)
+    problems = await client.serve(
+        [
+            pod_of("first", "nginx", busy),
+            pod_of("second", "httpd", busy),
+            pod_of("third", "httpd", free),
+        ]
+    )
+    assert problems == {"uid-second": ["TCP port 80: Address already in use"]}
+    assert b"It works!" in await get(free, 80)
+    gone = ServedPod("uid-x", "/nowhere", (), pod_of("x", "nginx", free).containers)
+    assert "no network namespace at /nowhere" in (await client.serve([gone]))["uid-x"][0]
 
 
-def test_udp_is_echoed_and_agnhost_answers_its_commands(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_udp_is_echoed_and_agnhost_answers_its_commands(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     pod = namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        ports = [{"containerPort": 5353, "protocol": "UDP"}]
-        await client.serve(
-            [
-                pod_of("any", "example.com/own:1", pod, ports=ports),
-                pod_of(
-                    "agn", "registry.k8s.io/e2e-test-images/agnhost:2.53", pod, args=["netexec"]
-                ),
-            ]
-        )
-        for port, said, answer in (
-            (5353, b"ping", b"ping"),
-            (8081, b"hostname", b"agn"),
-            (8081, b"echo twice\n", b"twice"),
-        ):
-            with connect(pod, port, socket.SOCK_DGRAM) as sock:
-                sock.send(said)
-                assert await asyncio.to_thread(sock.recv, 1500) == answer
-                own = "{}:{}".format(*sock.getsockname())
-        with connect(pod, 8081, socket.SOCK_DGRAM) as sock:
-            sock.send(b"clientip")
+    ports = [{"containerPort": 5353, "protocol": "UDP"}]
+    await client.serve(
+        [
+            pod_of("any", "example.com/own:1", pod, ports=ports),
+            pod_of("agn", "registry.k8s.io/e2e-test-images/agnhost:2.53", pod, args=["netexec"]),
+        ]
+    )
+    for port, said, answer in (
+        (5353, b"ping", b"ping"),
+        (8081, b"hostname", b"agn"),
+        (8081, b"echo twice\n", b"twice"),
+    ):
+        with connect(pod, port, socket.SOCK_DGRAM) as sock:
+            sock.send(said)
+            assert await asyncio.to_thread(sock.recv, 1500) == answer
             own = "{}:{}".format(*sock.getsockname())
-            assert await asyncio.to_thread(sock.recv, 1500) == own.encode()
+    with connect(pod, 8081, socket.SOCK_DGRAM) as sock:
+        sock.send(b"clientip")
+        own = "{}:{}".format(*sock.getsockname())
+        assert await asyncio.to_thread(sock.recv, 1500) == own.encode()
 
-    play(scenario)
 
-
-def test_databases_listen_and_serve_hostname_over_tcp_says_it_at_once(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_databases_listen_and_serve_hostname_over_tcp_says_it_at_once(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     pod = namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        agnhost = "registry.k8s.io/e2e-test-images/agnhost:2.53"
-        await client.serve(
-            [
-                pod_of("cache", "redis:7", pod),
-                pod_of("named", agnhost, pod, args=["serve-hostname", "--tcp", "--port=9000"]),
-            ]
-        )
-        with connect(pod, 6379) as sock:
-            sock.sendall(b"PING\r\n")
-            sock.settimeout(0.1)
-            with pytest.raises(TimeoutError):
-                sock.recv(1)
-        assert await asyncio.to_thread(say, pod, 9000, b"") == b"named"
-
-    play(scenario)
+    agnhost = "registry.k8s.io/e2e-test-images/agnhost:2.53"
+    await client.serve(
+        [
+            pod_of("cache", "redis:7", pod),
+            pod_of("named", agnhost, pod, args=["serve-hostname", "--tcp", "--port=9000"]),
+        ]
+    )
+    with connect(pod, 6379) as sock:
+        sock.sendall(b"PING\r\n")
+        sock.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            sock.recv(1)
+    assert await asyncio.to_thread(say, pod, 9000, b"") == b"named"
 
 
-def test_requests_show_in_the_log_and_can_be_followed(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_requests_show_in_the_log_and_can_be_followed(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     pod = namespaces()
+    await client.serve([pod_of("web", "nginx", pod)])
+    await get(pod, 80, "/one", 'User-Agent: x"\x1b[31m\r\n'.replace("\x1b", "é"))
+    lines = [line async for _, line in client.logs("uid-web", "main")]
+    assert len(lines) == 1
+    assert lines[0].startswith("127.0.0.1 - - [")
+    assert '"GET /one HTTP/1.1" 404 ' in lines[0]
+    assert lines[0].endswith(' "-" "x\\x22\\xC3\\xA9[31m"')
 
-    async def scenario(client: ResponderClient) -> None:
-        await client.serve([pod_of("web", "nginx", pod)])
-        await get(pod, 80, "/one", 'User-Agent: x"\x1b[31m\r\n'.replace("\x1b", "é"))
-        lines = [line async for _, line in client.logs("uid-web", "main")]
-        assert len(lines) == 1
-        assert lines[0].startswith("127.0.0.1 - - [")
-        assert '"GET /one HTTP/1.1" 404 ' in lines[0]
-        assert lines[0].endswith(' "-" "x\\x22\\xC3\\xA9[31m"')
-
-        async with contextlib.aclosing(client.logs("uid-web", "main", follow=True)) as following:
-            assert "/one" in (await anext(following))[1]
-            await get(pod, 80, "/two")
-            assert "/two" in (await asyncio.wait_for(anext(following), 5))[1]
-        assert [line async for _, line in client.logs("uid-web", "main", tail=0)] == []
-        with pytest.raises(NetlabError, match="not served"):
-            await anext(client.logs("uid-other", "main"))
-
-    play(scenario)
+    async with contextlib.aclosing(client.logs("uid-web", "main", follow=True)) as following:
+        assert "/one" in (await anext(following))[1]
+        await get(pod, 80, "/two")
+        assert "/two" in (await asyncio.wait_for(anext(following), 5))[1]
+    assert [line async for _, line in client.logs("uid-web", "main", tail=0)] == []
+    with pytest.raises(NetlabError, match="not served"):
+        await anext(client.logs("uid-other", "main"))
 
 
-def test_health_ports_change_their_answer_and_close(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_health_ports_change_their_answer_and_close(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     node = namespaces()
 
-    async def scenario(client: ResponderClient) -> None:
-        async def tell(ports: dict[int, HealthAnswer]) -> list[str]:
-            return await client.health("node/a", netns_path(node), ["127.0.0.1"], ports)
+    async def tell(ports: dict[int, HealthAnswer]) -> list[str]:
+        return await client.health("node/a", netns_path(node), ["127.0.0.1"], ports)
 
-        well = HealthAnswer(200, {"localEndpoints": 1}, {"X-Load-Balancing-Endpoint-Weight": "1"})
-        assert await tell({31000: well, 31001: well}) == []
-        answer = await get(node, 31000)
-        assert answer.startswith(b"HTTP/1.1 200 OK")
-        assert b"\r\nX-Load-Balancing-Endpoint-Weight: 1\r\n" in answer
-        assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"localEndpoints": 1}
-        await tell({31000: HealthAnswer(503, {"localEndpoints": 0})})
-        assert (await get(node, 31000)).startswith(b"HTTP/1.1 503 Service Unavailable")
-        with pytest.raises(ConnectionRefusedError):
-            connect(node, 31001)
-
-    play(scenario)
+    well = HealthAnswer(200, {"localEndpoints": 1}, {"X-Load-Balancing-Endpoint-Weight": "1"})
+    assert await tell({31000: well, 31001: well}) == []
+    answer = await get(node, 31000)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"\r\nX-Load-Balancing-Endpoint-Weight: 1\r\n" in answer
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"localEndpoints": 1}
+    await tell({31000: HealthAnswer(503, {"localEndpoints": 0})})
+    assert (await get(node, 31000)).startswith(b"HTTP/1.1 503 Service Unavailable")
+    with pytest.raises(ConnectionRefusedError):
+        connect(node, 31001)
 
 
-def test_calls_fail_plainly_when_the_responder_is_gone(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None], tmp_path: Path
+async def test_calls_fail_plainly_when_the_responder_is_gone(
+    client: ResponderClient, namespaces: Callable[[], int], tmp_path: Path
 ) -> None:
-    async def scenario(client: ResponderClient) -> None:
-        pid = await client.call("pid")
-        ended = os.pidfd_open(pid)
-        os.kill(pid, signal.SIGKILL)
-        assert select.select([ended], [], [], 5)[0]
-        os.close(ended)
-        with pytest.raises(Gone):
-            while True:
-                await client.list()
-        # its socket file is still there, and does not keep the next one from starting
-        again = keeper(tmp_path, str(uuid.uuid4()))
-        await again.ensure()
-        await again.stop()
-
-    play(scenario)
+    pid = await client.call("pid")
+    ended = os.pidfd_open(pid)
+    os.kill(pid, signal.SIGKILL)
+    assert select.select([ended], [], [], 5)[0]
+    os.close(ended)
+    with pytest.raises(Gone):
+        while True:
+            await client.list()
+    # its socket file is still there, and does not keep the next one from starting
+    again = keeper(tmp_path, str(uuid.uuid4()))
+    await again.ensure()
+    await again.stop()
 
 
-def test_what_is_served_under_a_uid_is_replaced(
-    namespaces: Callable[[], int], play: Callable[[Scenario], None]
+async def test_what_is_served_under_a_uid_is_replaced(
+    client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:
     """Also where both listen on the same port, and answer in different ways."""
     pod = namespaces()
-
-    async def scenario(client: ResponderClient) -> None:
-        for image, answer in (("nginx", "Welcome to nginx"), ("traefik/whoami", "Hostname: web")):
-            assert await client.serve([pod_of("web", image, pod)]) == {}
-            assert answer.encode() in await get(pod, 80)
-
-    play(scenario)
+    for image, answer in (("nginx", "Welcome to nginx"), ("traefik/whoami", "Hostname: web")):
+        assert await client.serve([pod_of("web", image, pod)]) == {}
+        assert answer.encode() in await get(pod, 80)
 
 
 def status_of(pid: int) -> dict[str, str]:
@@ -353,47 +311,38 @@ def status_of(pid: int) -> dict[str, str]:
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
-def test_it_has_no_rights_and_sees_nothing_of_the_machine(play: Callable[[Scenario], None]) -> None:
-    async def scenario(client: ResponderClient) -> None:
-        pid = await client.call("pid")
-        found = status_of(pid)
-        owner = process.mark_of(pid)
-        assert owner is not None
-        user = userns.daemon_id(owner, userns.RESPONDER)
-        for name in ("Uid", "Gid"):
-            assert found[name].split() == [str(user)] * 4
-        assert found["Groups"] == ""
-        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
-            assert int(found[name], 16) == 0, name
-        assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
-        for kind in ("mnt", "net", "ipc"):
-            theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/self/ns/{kind}")
-            assert theirs.readlink() != ours.readlink()
-        assert list(Path(f"/proc/{pid}/root").iterdir()) == []
-        links = run.run(["ip", "-o", "link"], netns=Path(f"/proc/{pid}/ns/net")).stdout
-        assert [line.split(": ")[1] for line in links.splitlines()] == ["lo"]
-        assert "UP" not in links
-        names = [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir()]
-        opened = [
-            str(name) for name in names if not str(name).startswith(("socket:", "anon_inode"))
-        ]
-        assert all(name == "/dev/null" or name.endswith("responder.log") for name in opened), opened
-
-    play(scenario)
+async def test_it_has_no_rights_and_sees_nothing_of_the_machine(client: ResponderClient) -> None:
+    pid = await client.call("pid")
+    found = status_of(pid)
+    owner = process.mark_of(pid)
+    assert owner is not None
+    user = userns.daemon_id(owner, userns.RESPONDER)
+    for name in ("Uid", "Gid"):
+        assert found[name].split() == [str(user)] * 4
+    assert found["Groups"] == ""
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(found[name], 16) == 0, name
+    assert (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2")
+    for kind in ("mnt", "net", "ipc"):
+        theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/self/ns/{kind}")
+        assert theirs.readlink() != ours.readlink()
+    assert list(Path(f"/proc/{pid}/root").iterdir()) == []
+    links = run.run(["ip", "-o", "link"], netns=Path(f"/proc/{pid}/ns/net")).stdout
+    assert [line.split(": ")[1] for line in links.splitlines()] == ["lo"]
+    assert "UP" not in links
+    names = [path.readlink() for path in Path(f"/proc/{pid}/fd").iterdir()]
+    opened = [str(name) for name in names if not str(name).startswith(("socket:", "anon_inode"))]
+    assert all(name == "/dev/null" or name.endswith("responder.log") for name in opened), opened
 
 
-def test_it_looks_for_no_module_once_it_sees_no_files(
-    namespaces: Callable[[], int],
-    play: Callable[[Scenario], None],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+async def test_it_looks_for_no_module_once_it_sees_no_files(
+    namespaces: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever clients do, what Python imports only when it is needed is there by then."""
     monkeypatch.setenv("PYTHONVERBOSE", "2")
     pod = namespaces()
     said = paths.responder_log(tmp_path)
-
-    async def scenario(client: ResponderClient) -> None:
+    async with responding(tmp_path) as client:
         await client.call("pid")  # only now it has certainly begun
         before = said.read_text()
         assert "trying" in before
@@ -428,18 +377,15 @@ def test_it_looks_for_no_module_once_it_sees_no_files(
         after = said.read_text()[len(before) :]
         assert [line for line in after.splitlines() if "trying" in line or "import" in line] == []
 
-    play(scenario)
 
-
-def test_clients_wait_while_it_is_killed_and_another_takes_over(
+async def test_clients_wait_while_it_is_killed_and_another_takes_over(
     namespaces: Callable[[], int], tmp_path: Path
 ) -> None:
     """No connection is refused, no datagram lost: both wait in sockets that are kept."""
     pod, node = namespaces(), namespaces()
     owner = str(uuid.uuid4())
     answer = HealthAnswer(200, {"localEndpoints": 1})
-
-    async def scenario() -> None:
+    try:
         responder = keeper(tmp_path, owner)
         await responder.keep()
         ports = [{"containerPort": 53, "protocol": "UDP"}]
@@ -471,9 +417,6 @@ def test_clients_wait_while_it_is_killed_and_another_takes_over(
             with pytest.raises(ConnectionRefusedError):
                 connect(place, port)
         await responder.detach()
-
-    try:
-        asyncio.run(scenario())
     finally:
         process.end_owned(owner)
     assert process.owned(owner) == []

@@ -46,33 +46,29 @@ class Processes:
         self.started.set()
 
 
-def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_path, monkeypatch):
+async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "RETRY", 0.01)
-
-    async def go():
-        lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
-        configuration = Configuration(Informers(InProcessApi(Registry(Store(None), lab))))
-        recorder, processes = Recorder(), Processes()
-        lifecycle = Lifecycle(PodEvents(recorder), None, None)
-        volumes = Volumes(tmp_path, configuration.lookup, IdRange(os.getuid()))
-        agent = PodContainers(
-            ResponderKeeper(tmp_path, ""),
-            processes,
-            None,
-            None,
-            configuration,
-            volumes,
-            lifecycle,
-        )
-        run = new_run(POD, "w1", ("10.0.0.2",), None, tmp_path / "pod")
-        run.directory.touch()  # what the disk refuses is a directory here
-        await agent.start([run])
-        await asyncio.sleep(0.05)
-        said = 'MountVolume.SetUp failed for volume "v" : Not a directory'
-        assert recorder.warnings == [f"FailedMount: {said}"]
-        assert run.state("c").message == said
-        assert not processes.started.is_set()
-        run.directory.unlink()
-        await processes.started.wait()
-
-    asyncio.run(asyncio.wait_for(go(), 30))
+    lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
+    configuration = Configuration(Informers(InProcessApi(Registry(Store(None), lab))))
+    recorder, processes = Recorder(), Processes()
+    lifecycle = Lifecycle(PodEvents(recorder), None, None)
+    volumes = Volumes(tmp_path, configuration.lookup, IdRange(os.getuid()))
+    agent = PodContainers(
+        ResponderKeeper(tmp_path, ""),
+        processes,
+        None,
+        None,
+        configuration,
+        volumes,
+        lifecycle,
+    )
+    run = new_run(POD, "w1", ("10.0.0.2",), None, tmp_path / "pod")
+    run.directory.touch()  # what the disk refuses is a directory here
+    await agent.start([run])
+    await asyncio.sleep(0.05)
+    said = 'MountVolume.SetUp failed for volume "v" : Not a directory'
+    assert recorder.warnings == [f"FailedMount: {said}"]
+    assert run.state("c").message == said
+    assert not processes.started.is_set()
+    run.directory.unlink()
+    await processes.started.wait()

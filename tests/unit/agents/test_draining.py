@@ -59,63 +59,45 @@ async def settled(task: asyncio.Task[None]) -> bool:
     return task.done()
 
 
-def test_a_pod_of_no_service_does_not_wait() -> None:
-    async def scenario() -> None:
-        drain, _, _ = started()
-        task = asyncio.create_task(drain.wait("u", 30))
-        assert await settled(task)
-
-    asyncio.run(scenario())
+async def test_a_pod_of_no_service_does_not_wait() -> None:
+    drain, _, _ = started()
+    task = asyncio.create_task(drain.wait("u", 30))
+    assert await settled(task)
 
 
-def test_waits_for_the_slice_then_for_the_rules(monkeypatch: Any) -> None:
+async def test_waits_for_the_slice_then_for_the_rules(monkeypatch: Any) -> None:
     monkeypatch.setattr(draining, "LINGER", 0)
-
-    async def scenario() -> None:
-        drain, slices, proxy = started()
-        slices.now_hold(endpoint_slice(ready=True))
-        task = asyncio.create_task(drain.wait("u", 30))
-        assert not await settled(task)
-        proxy.heard = 1
-        slices.now_hold(endpoint_slice(ready=False))
-        assert not await settled(task)
-        proxy.written = 1
-        drain.progressed()
-        assert await settled(task)
-
-    asyncio.run(scenario())
+    drain, slices, proxy = started()
+    slices.now_hold(endpoint_slice(ready=True))
+    task = asyncio.create_task(drain.wait("u", 30))
+    assert not await settled(task)
+    proxy.heard = 1
+    slices.now_hold(endpoint_slice(ready=False))
+    assert not await settled(task)
+    proxy.written = 1
+    drain.progressed()
+    assert await settled(task)
 
 
-def test_changes_heard_later_are_not_waited_for(monkeypatch: Any) -> None:
+async def test_changes_heard_later_are_not_waited_for(monkeypatch: Any) -> None:
     monkeypatch.setattr(draining, "LINGER", 0)
-
-    async def scenario() -> None:
-        drain, _, proxy = started()
-        proxy.heard = 1
-        task = asyncio.create_task(drain.wait("u", 30))
-        assert not await settled(task)
-        proxy.heard, proxy.written = 2, 1
-        drain.progressed()
-        assert await settled(task)
-
-    asyncio.run(scenario())
+    drain, _, proxy = started()
+    proxy.heard = 1
+    task = asyncio.create_task(drain.wait("u", 30))
+    assert not await settled(task)
+    proxy.heard, proxy.written = 2, 1
+    drain.progressed()
+    assert await settled(task)
 
 
-def test_a_proxy_that_is_stuck_does_not_hold_it_for_ever(monkeypatch: Any) -> None:
+async def test_a_proxy_that_is_stuck_does_not_hold_it_for_ever(monkeypatch: Any) -> None:
     monkeypatch.setattr(draining, "LIMIT", 0.01)
-
-    async def scenario() -> None:
-        drain, _, proxy = started()
-        proxy.heard = 1
-        await asyncio.wait_for(drain.wait("u", 30), 1)
-
-    asyncio.run(scenario())
+    drain, _, proxy = started()
+    proxy.heard = 1
+    await asyncio.wait_for(drain.wait("u", 30), 1)
 
 
-def test_without_grace_it_ends_at_once() -> None:
-    async def scenario() -> None:
-        drain, slices, _ = started()
-        slices.now_hold(endpoint_slice(ready=True))
-        await asyncio.wait_for(drain.wait("u", 0), 0.5)
-
-    asyncio.run(scenario())
+async def test_without_grace_it_ends_at_once() -> None:
+    drain, slices, _ = started()
+    slices.now_hold(endpoint_slice(ready=True))
+    await asyncio.wait_for(drain.wait("u", 0), 0.5)

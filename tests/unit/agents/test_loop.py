@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -38,20 +39,18 @@ class Worker:
                 await asyncio.sleep(0.001)
 
 
-def play(scenario: Callable[[Worker], Awaitable[None]], **options: Any) -> None:
-    async def scene() -> None:
-        worker = Worker(**options)
-        worker.loop.start()
-        try:
-            await scenario(worker)
-        finally:
-            await worker.loop.stop()
-
-    asyncio.run(scene())
+@contextlib.asynccontextmanager
+async def working(**options: Any) -> AsyncIterator[Worker]:
+    worker = Worker(**options)
+    worker.loop.start()
+    try:
+        yield worker
+    finally:
+        await worker.loop.stop()
 
 
-def test_it_works_when_woken_and_only_then() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_it_works_when_woken_and_only_then() -> None:
+    async with working() as worker:
         await asyncio.sleep(0.02)
         assert worker.turns == [] and worker.loop.idle
         worker.loop.wake()
@@ -59,11 +58,9 @@ def test_it_works_when_woken_and_only_then() -> None:
         await worker.until(lambda: worker.loop.idle)
         assert worker.turns == [True]
 
-    play(scenario)
 
-
-def test_what_comes_while_it_works_is_worked_on_afterwards() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_what_comes_while_it_works_is_worked_on_afterwards() -> None:
+    async with working() as worker:
         worker.going_on = asyncio.Event()
         worker.loop.wake()
         await worker.until(lambda: len(worker.turns) == 1)
@@ -73,22 +70,18 @@ def test_what_comes_while_it_works_is_worked_on_afterwards() -> None:
         await worker.until(lambda: worker.loop.idle)
         assert worker.turns == [True, True]
 
-    play(scenario)
 
-
-def test_changes_that_belong_together_are_one_turn() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_changes_that_belong_together_are_one_turn() -> None:
+    async with working(settle=0.5) as worker:
         for _ in range(5):
             worker.loop.wake()
             await asyncio.sleep(0.01)
         await worker.until(lambda: worker.loop.idle)
         assert worker.turns == [True]
 
-    play(scenario, settle=0.5)
 
-
-def test_what_comes_last_is_waited_for_as_long_but_not_for_ever() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_what_comes_last_is_waited_for_as_long_but_not_for_ever() -> None:
+    async with working(settle=0.1, rounds=3) as worker:
         woken, began = 0, asyncio.get_running_loop().time()
         while not worker.turns:
             worker.loop.wake()
@@ -98,20 +91,16 @@ def test_what_comes_last_is_waited_for_as_long_but_not_for_ever() -> None:
         assert woken > 3
         await worker.until(lambda: worker.loop.idle)
 
-    play(scenario, settle=0.1, rounds=3)
 
-
-def test_it_looks_by_itself_and_is_idle_meanwhile() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_it_looks_by_itself_and_is_idle_meanwhile() -> None:
+    async with working(every=lambda: 0.005) as worker:
         await worker.until(lambda: len(worker.turns) > 3)
         assert not any(worker.turns)
         assert worker.loop.idle
 
-    play(scenario, every=lambda: 0.005)
 
-
-def test_looks_are_put_off_while_it_rests_and_changes_are_not() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_looks_are_put_off_while_it_rests_and_changes_are_not() -> None:
+    async with working() as worker:
         worker.loop.rest = 60.0
         worker.loop.look()
         await asyncio.sleep(0.02)
@@ -122,11 +111,11 @@ def test_looks_are_put_off_while_it_rests_and_changes_are_not() -> None:
         worker.loop.look()
         await worker.until(lambda: worker.turns == [True, False])
 
-    play(scenario)
 
-
-def test_what_failed_is_tried_again_and_said_until_then(caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_what_failed_is_tried_again_and_said_until_then(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with working(retry=Retry(0.01, 0.02)) as worker:
         worker.errors = [NetlabError("no room"), OSError("no room either")]
         worker.loop.wake()
         await worker.until(lambda: worker.loop.error == "no room")
@@ -134,8 +123,6 @@ def test_what_failed_is_tried_again_and_said_until_then(caplog: pytest.LogCaptur
         await worker.until(lambda: worker.loop.idle)
         assert worker.turns == [True, True, True]
         assert worker.loop.error is None
-
-    play(scenario, retry=Retry(0.01, 0.02))
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         "work: no room; trying again in 0.0 s", "work: no room either; trying again in 0.0 s",
@@ -143,8 +130,8 @@ def test_what_failed_is_tried_again_and_said_until_then(caplog: pytest.LogCaptur
     assert not any(record.exc_info for record in caplog.records)
 
 
-def test_failures_one_after_the_other_leave_one_retry() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_failures_one_after_the_other_leave_one_retry() -> None:
+    async with working(retry=Retry(0.2, 0.2)) as worker:
         worker.errors = [NetlabError("no")] * 20
         for _ in range(20):
             before = len(worker.turns)
@@ -155,11 +142,9 @@ def test_failures_one_after_the_other_leave_one_retry() -> None:
         await asyncio.sleep(0.3)
         assert len(worker.turns) == 21
 
-    play(scenario, retry=Retry(0.2, 0.2))
 
-
-def test_a_look_after_a_failure_counts_as_a_change() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_a_look_after_a_failure_counts_as_a_change() -> None:
+    async with working(retry=Retry(60.0, 60.0)) as worker:
         worker.errors = [NetlabError("no")]
         worker.loop.wake()
         await worker.until(lambda: worker.loop.error is not None)
@@ -167,25 +152,21 @@ def test_a_look_after_a_failure_counts_as_a_change() -> None:
         await worker.until(lambda: worker.loop.idle)
         assert worker.turns[:2] == [True, True]
 
-    play(scenario, retry=Retry(60.0, 60.0))
 
-
-def test_a_mistake_of_ours_is_logged_whole_and_does_not_end_it(
+async def test_a_mistake_of_ours_is_logged_whole_and_does_not_end_it(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    async def scenario(worker: Worker) -> None:
+    caplog.set_level(logging.ERROR)
+    async with working(retry=Retry(0.01)) as worker:
         worker.errors = [ZeroDivisionError()]
         worker.loop.wake()
         await worker.until(lambda: worker.turns == [True, True])
         await worker.until(lambda: worker.loop.idle)
-
-    with caplog.at_level(logging.ERROR):
-        play(scenario, retry=Retry(0.01))
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_it_ends_in_the_middle_of_a_turn() -> None:
-    async def scenario(worker: Worker) -> None:
+async def test_it_ends_in_the_middle_of_a_turn() -> None:
+    async with working() as worker:
         worker.going_on = asyncio.Event()  # which nobody sets
         worker.loop.wake()
         await worker.until(lambda: worker.turns == [True])
@@ -193,5 +174,3 @@ def test_it_ends_in_the_middle_of_a_turn() -> None:
         await worker.loop.stop()
         assert not worker.loop.runs
         await worker.loop.stop()
-
-    play(scenario)

@@ -62,7 +62,7 @@ def test_headers_of_the_spec_replace_the_kubelets():
 
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 4), st.integers(1, 4))
-def test_a_verdict_needs_enough_equal_answers_in_a_row(answers, successes, failures):
+async def test_a_verdict_needs_enough_equal_answers_in_a_row(answers, successes, failures):
     tally = Tally(successes, failures)
     for number, good in enumerate(answers):
         enough = successes if good else failures
@@ -94,7 +94,7 @@ class Said:
         self.unhealthy_probes.append(f"{probe}: {message}")
 
 
-def probed(spec, answers, seconds=0.2):
+async def probed(spec, answers, seconds=0.2):
     """What becomes of a container with these probes, whose periods are 10 ms."""
     quick = {"periodSeconds": 0.01}
     probes = {name: {"name": name, **quick, **probe} for name, probe in spec.items()}
@@ -108,19 +108,15 @@ def probed(spec, answers, seconds=0.2):
     killed, said, changes = [], Said(), []
     run.on_change = lambda run: changes.append((run.state("c").started, run.state("c").ready))
     actions = Answers(answers)
-
-    async def go():
-        prober = Prober(actions, said)
-        prober.watch(run, "c", lambda _run, _name, why, grace: killed.append((why, grace)))
-        await asyncio.sleep(seconds)
-        prober.stop()
-
-    asyncio.run(go())
+    prober = Prober(actions, said)
+    prober.watch(run, "c", lambda _run, _name, why, grace: killed.append((why, grace)))
+    await asyncio.sleep(seconds)
+    prober.stop()
     return changes, killed, said.unhealthy_probes, actions.asked
 
 
-def test_readiness_comes_and_goes():
-    changes, killed, unhealthy, _ = probed(
+async def test_readiness_comes_and_goes():
+    changes, killed, unhealthy, _ = await probed(
         {"readinessProbe": {"failureThreshold": 2}},
         {"readinessProbe": [False, True, False, True, False, False, True]},
     )
@@ -129,8 +125,8 @@ def test_readiness_comes_and_goes():
     assert unhealthy == ["Readiness: no"] * 4
 
 
-def test_a_failing_liveness_probe_asks_once_for_the_end():
-    _, killed, unhealthy, asked = probed(
+async def test_a_failing_liveness_probe_asks_once_for_the_end():
+    _, killed, unhealthy, asked = await probed(
         {"livenessProbe": {"failureThreshold": 3, "terminationGracePeriodSeconds": 5}},
         {"livenessProbe": [True, False, False, False, False]},
     )
@@ -139,8 +135,8 @@ def test_a_failing_liveness_probe_asks_once_for_the_end():
     assert len(asked) == 4
 
 
-def test_nothing_else_is_asked_before_the_start_has_succeeded():
-    changes, killed, _, asked = probed(
+async def test_nothing_else_is_asked_before_the_start_has_succeeded():
+    changes, killed, _, asked = await probed(
         {"startupProbe": {}, "livenessProbe": {}, "readinessProbe": {}},
         {"startupProbe": [False, False, True], "livenessProbe": [True], "readinessProbe": [True]},
     )
@@ -150,8 +146,8 @@ def test_nothing_else_is_asked_before_the_start_has_succeeded():
     assert killed == []
 
 
-def test_a_start_that_never_succeeds_ends_the_container():
-    _, killed, _, asked = probed({"startupProbe": {}, "livenessProbe": {}},
+async def test_a_start_that_never_succeeds_ends_the_container():
+    _, killed, _, asked = await probed({"startupProbe": {}, "livenessProbe": {}},
                                  {"startupProbe": [False], "livenessProbe": [False]})  # fmt: skip
     assert killed == [("failed startup probe", None)]
     assert asked == ["startupProbe"] * 3

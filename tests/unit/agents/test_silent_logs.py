@@ -12,15 +12,11 @@ from netlab.agents.containerlogs import LogOptions
 
 
 @pytest.mark.parametrize("follow", [False, True])
-def test_a_silent_log_is_empty_and_followed_ends_with_its_container(follow):
+async def test_a_silent_log_is_empty_and_followed_ends_with_its_container(follow):
     state = SimpleNamespace(running=True)
     run = SimpleNamespace(state=lambda _: state)
-
-    async def read():
-        if follow:
-            asyncio.get_running_loop().call_later(0.1, lambda: setattr(state, "running", False))
-        lines = containerlogs.of_silent(run, "c", LogOptions(follow, None, None, timestamps=False))
-        return [line async for line in lines]
-
-    assert asyncio.run(read()) == []
+    if follow:
+        asyncio.get_running_loop().call_later(0.1, lambda: setattr(state, "running", False))
+    lines = containerlogs.of_silent(run, "c", LogOptions(follow, None, None, timestamps=False))
+    assert ([line async for line in lines]) == []
     assert state.running is not follow

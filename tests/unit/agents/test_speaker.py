@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -108,123 +108,103 @@ class Scene:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs a scenario of `(scene, wire)`; the kernel is looked at 20 times a second."""
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    """The kernel, which is looked at 20 times a second."""
+    wire = Wire()
     monkeypatch.setattr(module, "REPAIR_INTERVAL", 0.05)
     monkeypatch.setattr(module, "RETRY", Retry(0.01))
-
-    def run(scenario: Callable[[Scene, Wire], Awaitable[None]]) -> None:
-        async def main() -> None:
-            wire = Wire()
-            monkeypatch.setattr(module.apply, "ensure_announced", wire.ensure)
-            scene = Scene(wire)
-            await scene.begin()
-            try:
-                await scene.until(lambda: bool(wire.looks))
-                await scenario(scene, wire)
-            finally:
-                await scene.speaker.stop()
-                await scene.informers.stop()
-
-        asyncio.run(main())
-
-    return run
+    monkeypatch.setattr(module.apply, "ensure_announced", wire.ensure)
+    return wire
 
 
-def test_one_node_gets_the_address_and_the_next_when_that_may_not(play: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        assert wire.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
-        await scene.give(VIP)
-        await scene.until(lambda: len(wire.holders) == 1)
-        (first,) = wire.holders
-        await scene.exclude(first.removeprefix("t."))
-        await scene.until(lambda: len(wire.holders) == 1 and wire.holders != [first])
-        (second,) = wire.holders
-        assert wire.said == [
-            ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
-            for name in (first, second)
-        ]
-        await scene.give()
-        await scene.until(lambda: wire.holders == [])
-
-    play(scenario)
+@pytest.fixture
+async def scene(wire: Wire) -> AsyncIterator[Scene]:
+    scene = Scene(wire)
+    await scene.begin()
+    await scene.until(lambda: bool(wire.looks))
+    yield scene
+    await scene.speaker.stop()
+    await scene.informers.stop()
 
 
-def test_what_was_taken_away_by_hand_comes_back_without_an_event(play: Any, caplog: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        await scene.give(VIP)
-        await scene.until(lambda: bool(wire.holders))
-        wire.addresses = {}
-        await scene.until(lambda: bool(wire.holders))
-        assert len(wire.said) == 1
+async def test_one_node_gets_the_address_and_the_next_when_that_may_not(
+    scene: Scene, wire: Wire
+) -> None:
+    assert wire.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
+    await scene.give(VIP)
+    await scene.until(lambda: len(wire.holders) == 1)
+    (first,) = wire.holders
+    await scene.exclude(first.removeprefix("t."))
+    await scene.until(lambda: len(wire.holders) == 1 and wire.holders != [first])
+    (second,) = wire.holders
+    assert wire.said == [
+        ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
+        for name in (first, second)
+    ]
+    await scene.give()
+    await scene.until(lambda: wire.holders == [])
 
-    play(scenario)
+
+async def test_what_was_taken_away_by_hand_comes_back_without_an_event(
+    scene: Scene, wire: Wire, caplog: Any
+) -> None:
+    await scene.give(VIP)
+    await scene.until(lambda: bool(wire.holders))
+    wire.addresses = {}
+    await scene.until(lambda: bool(wire.holders))
+    assert len(wire.said) == 1
     assert "the address of default/lb had been taken from" in caplog.text
 
 
-def test_only_the_lab_s_own_addresses_are_announced(play: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        await scene.give("172.16.110.1", VIP)  # the gateway's: never
-        await scene.until(lambda: bool(wire.holders))
-        assert [one for all_ in wire.addresses.values() for one in all_] == [f"{VIP}/32"]
-
-    play(scenario)
+async def test_only_the_lab_s_own_addresses_are_announced(scene: Scene, wire: Wire) -> None:
+    await scene.give("172.16.110.1", VIP)  # the gateway's: never
+    await scene.until(lambda: bool(wire.holders))
+    assert [one for all_ in wire.addresses.values() for one in all_] == [f"{VIP}/32"]
 
 
-def test_rules_come_first(play: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        wire.rules.clear()
-        await scene.give(VIP)
-        await asyncio.sleep(0.05)
-        assert (wire.holders, scene.speaker.idle) == ([], False)
-        wire.rules.set()
-        await scene.until(lambda: bool(wire.holders))
-
-    play(scenario)
+async def test_rules_come_first(scene: Scene, wire: Wire) -> None:
+    wire.rules.clear()
+    await scene.give(VIP)
+    await asyncio.sleep(0.05)
+    assert (wire.holders, scene.speaker.idle) == ([], False)
+    wire.rules.set()
+    await scene.until(lambda: bool(wire.holders))
 
 
-def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
-    play: Any, monkeypatch: pytest.MonkeyPatch
+async def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
+    scene: Scene, wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = "172.16.110.201"
-
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        written = [asyncio.Event(), asyncio.Event()]
-        waits = iter(written)
-        monkeypatch.setattr(wire, "caught_up", lambda: next(waits).wait())
-        await scene.give(VIP)
-        await asyncio.sleep(0.02)
-        await scene.give(VIP, second)  # no node has rules for it yet
-        written[0].set()
-        async with asyncio.timeout(5):
-            while not wire.holders:
-                await asyncio.sleep(0.005)
-        assert not any(f"{second}/32" in addresses for addresses in wire.addresses.values())
-        written[1].set()
-        await scene.until(
-            lambda: any(f"{second}/32" in addresses for addresses in wire.addresses.values())
-        )
-
-    play(scenario)
+    written = [asyncio.Event(), asyncio.Event()]
+    waits = iter(written)
+    monkeypatch.setattr(wire, "caught_up", lambda: next(waits).wait())
+    await scene.give(VIP)
+    await asyncio.sleep(0.02)
+    await scene.give(VIP, second)  # no node has rules for it yet
+    written[0].set()
+    async with asyncio.timeout(5):
+        while not wire.holders:
+            await asyncio.sleep(0.005)
+    assert not any(f"{second}/32" in addresses for addresses in wire.addresses.values())
+    written[1].set()
+    await scene.until(
+        lambda: any(f"{second}/32" in addresses for addresses in wire.addresses.values())
+    )
 
 
-def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        wire.refusals = 3
-        await scene.give(VIP)
-        await scene.until(lambda: bool(wire.holders))
-        assert wire.refusals == 0
-
-    play(scenario)
+async def test_what_the_kernel_refuses_is_tried_again(
+    scene: Scene, wire: Wire, caplog: Any
+) -> None:
+    wire.refusals = 3
+    await scene.give(VIP)
+    await scene.until(lambda: bool(wire.holders))
+    assert wire.refusals == 0
     assert "speaker: no; trying again in 0.0 s" in caplog.text
 
 
-def test_a_service_without_an_address_is_named(play: Any) -> None:
-    async def scenario(scene: Scene, wire: Wire) -> None:
-        (line,) = scene.speaker.lacking()
-        assert line.startswith("service default/lb: no load balancer address")
-        await scene.give(VIP)
-        await scene.until(lambda: bool(wire.holders))
-        assert list(scene.speaker.lacking()) == []
-
-    play(scenario)
+async def test_a_service_without_an_address_is_named(scene: Scene, wire: Wire) -> None:
+    (line,) = scene.speaker.lacking()
+    assert line.startswith("service default/lb: no load balancer address")
+    await scene.give(VIP)
+    await scene.until(lambda: bool(wire.holders))
+    assert list(scene.speaker.lacking()) == []

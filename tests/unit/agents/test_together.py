@@ -35,75 +35,60 @@ def pods(*uids: str) -> list[Any]:
     return [SimpleNamespace(uid=uid) for uid in uids]
 
 
-def test_what_is_asked_in_one_turn_is_one_call() -> None:
-    async def story() -> None:
-        network = PodNetwork()
-        together = Together(network)
-        answers = await asyncio.gather(
-            together.attach(pods("a", "b")), together.attach(pods("refused")),
-        )  # fmt: skip
-        assert network.calls == [["a", "b", "refused"]]
-        assert all("refused" in answer for answer in answers)
-
-    asyncio.run(story())
+async def test_what_is_asked_in_one_turn_is_one_call() -> None:
+    network = PodNetwork()
+    together = Together(network)
+    answers = await asyncio.gather(
+        together.attach(pods("a", "b")), together.attach(pods("refused")),
+    )  # fmt: skip
+    assert network.calls == [["a", "b", "refused"]]
+    assert all("refused" in answer for answer in answers)
 
 
-def test_what_comes_meanwhile_is_the_next_call() -> None:
-    async def story() -> None:
-        network = PodNetwork()
-        network.held = threading.Event()
-        together = Together(network)
-        first = asyncio.create_task(together.attach(pods("a")))
-        while not network.calls:
-            await asyncio.sleep(0.001)
-        others = [asyncio.create_task(together.attach(pods(uid))) for uid in "bcd"]
-        await asyncio.sleep(0.01)
-        network.held.set()
-        await asyncio.gather(first, *others)
-        assert network.calls == [["a"], ["b", "c", "d"]]
-
-    asyncio.run(story())
+async def test_what_comes_meanwhile_is_the_next_call() -> None:
+    network = PodNetwork()
+    network.held = threading.Event()
+    together = Together(network)
+    first = asyncio.create_task(together.attach(pods("a")))
+    while not network.calls:
+        await asyncio.sleep(0.001)
+    others = [asyncio.create_task(together.attach(pods(uid))) for uid in "bcd"]
+    await asyncio.sleep(0.01)
+    network.held.set()
+    await asyncio.gather(first, *others)
+    assert network.calls == [["a"], ["b", "c", "d"]]
 
 
-def test_taking_away_does_not_wait_for_putting_there() -> None:
-    async def story() -> None:
-        network = PodNetwork()
-        network.held = threading.Event()
-        together = Together(network)
-        attaching = asyncio.create_task(together.attach(pods("a")))
-        while not network.calls:
-            await asyncio.sleep(0.001)
-        await together.detach(pods("b"))
-        assert network.calls == [["a"], ["b"]]
-        network.held.set()
-        await attaching
-
-    asyncio.run(story())
+async def test_taking_away_does_not_wait_for_putting_there() -> None:
+    network = PodNetwork()
+    network.held = threading.Event()
+    together = Together(network)
+    attaching = asyncio.create_task(together.attach(pods("a")))
+    while not network.calls:
+        await asyncio.sleep(0.001)
+    await together.detach(pods("b"))
+    assert network.calls == [["a"], ["b"]]
+    network.held.set()
+    await attaching
 
 
-def test_a_mistake_is_told_to_all_whose_pods_went_with_it() -> None:
-    async def story() -> None:
-        together = Together(PodNetwork())
-        answers = await asyncio.gather(
-            together.attach(pods("a")), together.attach(pods("bad")), return_exceptions=True
-        )
-        assert [type(answer) for answer in answers] == [RecursionError, RecursionError]
-        assert await together.attach(pods("a")) == {}
-
-    asyncio.run(story())
+async def test_a_mistake_is_told_to_all_whose_pods_went_with_it() -> None:
+    together = Together(PodNetwork())
+    answers = await asyncio.gather(
+        together.attach(pods("a")), together.attach(pods("bad")), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [RecursionError, RecursionError]
+    assert await together.attach(pods("a")) == {}
 
 
-def test_who_is_cancelled_takes_nobody_along() -> None:
-    async def story() -> None:
-        network = PodNetwork()
-        together = Together(network)
-        one = asyncio.create_task(together.attach(pods("a")))
-        two = asyncio.create_task(together.attach(pods("b")))
-        await asyncio.sleep(0)
-        one.cancel()
-        assert await two == {}
-        with pytest.raises(asyncio.CancelledError):
-            await one
-        assert network.calls == [["a", "b"]]
-
-    asyncio.run(story())
+async def test_who_is_cancelled_takes_nobody_along() -> None:
+    network = PodNetwork()
+    together = Together(network)
+    one = asyncio.create_task(together.attach(pods("a")))
+    two = asyncio.create_task(together.attach(pods("b")))
+    await asyncio.sleep(0)
+    one.cancel()
+    assert await two == {}
+    with pytest.raises(asyncio.CancelledError):
+        await one
+    assert network.calls == [["a", "b"]]

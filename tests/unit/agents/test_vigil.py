@@ -33,54 +33,45 @@ class Asked(Program):
         await self.goes_on.wait()
 
 
-def test_who_stands_still_is_told_of_until_it_answers() -> None:
-    async def scenario() -> None:
-        program = Asked()
-        vigil = await watching(program)
-        assert list(vigil.lacking()) == []
-        program.goes_on.clear()
-        await until(lambda: bool(list(vigil.lacking())))
-        assert list(vigil.lacking()) == [
-            f"dnsmasq (process {os.getpid()}) does not answer: it is stopped, or hangs"
-        ]
-        program.goes_on.set()
-        await until(lambda: not list(vigil.lacking()))
-        await vigil.stop()
-        await program.detach()
-
-    asyncio.run(scenario())
+async def test_who_stands_still_is_told_of_until_it_answers() -> None:
+    program = Asked()
+    vigil = await watching(program)
+    assert list(vigil.lacking()) == []
+    program.goes_on.clear()
+    await until(lambda: bool(list(vigil.lacking())))
+    assert list(vigil.lacking()) == [
+        f"dnsmasq (process {os.getpid()}) does not answer: it is stopped, or hangs"
+    ]
+    program.goes_on.set()
+    await until(lambda: not list(vigil.lacking()))
+    await vigil.stop()
+    await program.detach()
 
 
-def test_who_is_not_there_is_not_silent() -> None:
-    async def scenario() -> None:
-        program = Asked()
-        program.refusal = NetlabError("nobody listens")
-        vigil = await watching(program)
-        await until(lambda: program.asks > 3)
-        assert list(vigil.lacking()) == []
-        await vigil.stop()
-        await program.detach()
-
-    asyncio.run(scenario())
+async def test_who_is_not_there_is_not_silent() -> None:
+    program = Asked()
+    program.refusal = NetlabError("nobody listens")
+    vigil = await watching(program)
+    await until(lambda: program.asks > 3)
+    assert list(vigil.lacking()) == []
+    await vigil.stop()
+    await program.detach()
 
 
-def test_who_is_forgotten_is_not_told_of() -> None:
-    async def scenario() -> None:
-        program, other = Asked(), Asked()
-        vigil = await watching(program)
-        vigil.watch(other)
-        await until(lambda: other.asks == 0 and program.asks > 0)
-        program.goes_on.clear()
-        await until(lambda: bool(list(vigil.lacking())))
-        await vigil.forget(program)
-        assert list(vigil.lacking()) == []
-        asks = program.asks
-        await asyncio.sleep(0.05)
-        assert program.asks == asks
-        await vigil.stop()
-        await program.detach()
-
-    asyncio.run(scenario())
+async def test_who_is_forgotten_is_not_told_of() -> None:
+    program, other = Asked(), Asked()
+    vigil = await watching(program)
+    vigil.watch(other)
+    await until(lambda: other.asks == 0 and program.asks > 0)
+    program.goes_on.clear()
+    await until(lambda: bool(list(vigil.lacking())))
+    await vigil.forget(program)
+    assert list(vigil.lacking()) == []
+    asks = program.asks
+    await asyncio.sleep(0.05)
+    assert program.asks == asks
+    await vigil.stop()
+    await program.detach()
 
 
 async def watching(program: Program) -> Vigil:

@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,16 +141,6 @@ def far() -> bool:
 
 
 @pytest.fixture
-def in_lab(
-    tmp_path: Path, far: bool
-) -> Callable[[Callable[[Lab], Coroutine[Any, Any, None]]], None]:
-    """Runs a coroutine function with a fresh server."""
-
-    def run(story: Callable[[Lab], Coroutine[Any, Any, None]]) -> None:
-        async def whole() -> None:
-            async with running_lab(tmp_path, far=far) as lab:
-                await asyncio.wait_for(story(lab), 20)
-
-        asyncio.run(whole())
-
-    return run
+async def lab(tmp_path: Path, far: bool) -> AsyncIterator[Lab]:
+    async with running_lab(tmp_path, far=far) as lab:
+        yield lab

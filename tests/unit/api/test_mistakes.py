@@ -53,30 +53,21 @@ async def said(lab: Any, sent: bytes) -> bytes:
 # -- HTTP ----------------------------------------------------------------------------------
 
 
-def test_a_path_with_a_line_break_is_not_found(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        raw = await said(
-            lab, b"GET /api/v1/pods/%0A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-        )
-        head, _, body = raw.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 404 ")
-        assert json.loads(body)["reason"] == "NotFound"
-
-    in_lab(story)
+async def test_a_path_with_a_line_break_is_not_found(lab: Any) -> None:
+    raw = await said(lab, b"GET /api/v1/pods/%0A HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    head, _, body = raw.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 404 ")
+    assert json.loads(body)["reason"] == "NotFound"
 
 
-def test_a_compressed_body_is_taken_as_it_is(in_lab: Any) -> None:
+async def test_a_compressed_body_is_taken_as_it_is(lab: Any) -> None:
     """kube-apiserver knows no Content-Encoding of requests; so there is nothing to blow up."""
-
-    async def story(lab: Any) -> None:
-        for body in (gzip.compress(b" " * 10_000_000), b"no gzip at all"):
-            headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-            url = f"http://lab{SERVICES}"
-            async with lab.http.post(url, data=body, headers=headers) as answer:
-                assert answer.status == 400
-                assert (await answer.json())["reason"] == "BadRequest"
-
-    in_lab(story)
+    for body in (gzip.compress(b" " * 10_000_000), b"no gzip at all"):
+        headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
+        url = f"http://lab{SERVICES}"
+        async with lab.http.post(url, data=body, headers=headers) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["reason"] == "BadRequest"
 
 
 _CHUNKED = (
@@ -94,20 +85,17 @@ _CHUNKED = (
         b"GET /" + b"a" * 10_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_and_not_logged(in_lab: Any, caplog: Any, sent: bytes) -> None:
-    async def story(lab: Any) -> None:
-        assert b"HTTP/1.1 400 " in await said(lab, sent) or b"HTTP/1.0 400 " in await said(
-            lab, sent
-        )
-        assert (await lab.ask("GET", "/healthz")).code == 200
-
-    in_lab(story)
+async def test_what_is_no_http_is_refused_and_not_logged(
+    lab: Any, caplog: Any, sent: bytes
+) -> None:
+    assert b"HTTP/1.1 400 " in await said(lab, sent) or b"HTTP/1.0 400 " in await said(lab, sent)
+    assert (await lab.ask("GET", "/healthz")).code == 200
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 @pytest.mark.parametrize("begun", [b"5\r\nhe", b"2\r\n{}\r\nzz\r\n"])
-def test_a_body_that_does_not_end_is_waited_for_so_long(
-    in_lab: Any, monkeypatch: Any, begun: bytes
+async def test_a_body_that_does_not_end_is_waited_for_so_long(
+    lab: Any, monkeypatch: Any, begun: bytes
 ) -> None:
     reads = asyncio.Event()
 
@@ -118,37 +106,29 @@ def test_a_body_that_does_not_end_is_waited_for_so_long(
     bodies_read = bodies.read
     monkeypatch.setattr(bodies, "_READ_SECONDS", 0.1)
     monkeypatch.setattr(bodies, "read", read)
-
-    async def story(lab: Any) -> None:
-        reader, writer = await asyncio.open_unix_connection(str(lab.socket))
-        writer.write(_CHUNKED)
-        await asyncio.wait_for(reads.wait(), 5)  # it has parsed what came, and no more
-        writer.write(begun)
-        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
-        writer.close()
-        assert answer.startswith(b"HTTP/1.1 504 ")
-        assert (await lab.ask("GET", "/healthz")).code == 200
-
-    in_lab(story)
+    reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+    writer.write(_CHUNKED)
+    await asyncio.wait_for(reads.wait(), 5)  # it has parsed what came, and no more
+    writer.write(begun)
+    answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert (await lab.ask("GET", "/healthz")).code == 200
 
 
-def test_junk_after_an_upgrade_is_not_logged(in_lab: Any, caplog: Any) -> None:
+async def test_junk_after_an_upgrade_is_not_logged(lab: Any, caplog: Any) -> None:
     upgrade = (
         f"POST {POD}/exec?command=cat&stdin=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n"
         "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n"
     )
-
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        reader, writer = await asyncio.open_unix_connection(str(lab.socket))
-        writer.write(upgrade.encode())
-        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
-        writer.write(b"x" * 100)
-        assert await asyncio.wait_for(reader.read(), 5) == b""
-        writer.close()
-        assert lab.streams.processes[0].killed
-
-    in_lab(story)
+    create_pod(lab)
+    reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+    writer.write(upgrade.encode())
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+    writer.write(b"x" * 100)
+    assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    assert lab.streams.processes[0].killed
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
@@ -162,32 +142,23 @@ def test_junk_after_an_upgrade_is_not_logged(in_lab: Any, caplog: Any) -> None:
         b"!!set {a}", b"[" * 5000,
     ],
 )  # fmt: skip
-def test_yaml_that_is_no_object(in_lab: Any, body: bytes) -> None:
-    async def story(lab: Any) -> None:
-        answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
-        assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
-
-    in_lab(story)
+async def test_yaml_that_is_no_object(lab: Any, body: bytes) -> None:
+    answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
+    assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5000])
-def test_numbers_that_are_none(in_lab: Any, number: str) -> None:
-    async def story(lab: Any) -> None:
-        body = f'{{"spec": {{"x": {number}}}}}'.encode()
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"  # answers what it is sent
-        for asked in (path, CONFIGMAPS):
-            assert (await lab.ask("POST", asked, body)).code == 400
-
-    in_lab(story)
+async def test_numbers_that_are_none(lab: Any, number: str) -> None:
+    body = f'{{"spec": {{"x": {number}}}}}'.encode()
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"  # answers what it is sent
+    for asked in (path, CONFIGMAPS):
+        assert (await lab.ask("POST", asked, body)).code == 400
 
 
-def test_half_a_surrogate_pair_becomes_the_replacement_character(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        body = json.dumps({**CONFIGMAP, "data": {"a": "\ud800x", "b": "\U0001f600"}}).encode()
-        made = await lab.ask("POST", CONFIGMAPS, body)
-        assert (made.code, made.json["data"]) == (201, {"a": "\ufffdx", "b": "\U0001f600"})
-
-    in_lab(story)
+async def test_half_a_surrogate_pair_becomes_the_replacement_character(lab: Any) -> None:
+    body = json.dumps({**CONFIGMAP, "data": {"a": "\ud800x", "b": "\U0001f600"}}).encode()
+    made = await lab.ask("POST", CONFIGMAPS, body)
+    assert (made.code, made.json["data"]) == (201, {"a": "\ufffdx", "b": "\U0001f600"})
 
 
 # -- subresources --------------------------------------------------------------------------
@@ -207,16 +178,13 @@ def test_half_a_surrogate_pair_becomes_the_replacement_character(in_lab: Any) ->
         ("PUT", SCALE, {"spec": {"replicas": "x"}}),
     ],
 )
-def test_envelopes_that_make_no_sense(
-    in_lab: Any, method: str, path: str, body: dict[str, Any]
+async def test_envelopes_that_make_no_sense(
+    lab: Any, method: str, path: str, body: dict[str, Any]
 ) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        create_deployment(lab)
-        answer = await lab.ask(method, path, body)
-        assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
-
-    in_lab(story)
+    create_pod(lab)
+    create_deployment(lab)
+    answer = await lab.ask(method, path, body)
+    assert (answer.code, answer.json["reason"]) == (400, "BadRequest")
 
 
 # -- queries -------------------------------------------------------------------------------
@@ -230,27 +198,21 @@ def test_envelopes_that_make_no_sense(
         (f"{POD}/log", {"limitBytes": "0"}),
     ],
 )
-def test_streams_refuse_before_they_begin(in_lab: Any, path: str, query: dict[str, str]) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        assert (await lab.ask("GET", path, **query)).code == 400
-
-    in_lab(story)
+async def test_streams_refuse_before_they_begin(lab: Any, path: str, query: dict[str, str]) -> None:
+    create_pod(lab)
+    assert (await lab.ask("GET", path, **query)).code == 400
 
 
 # -- warnings ------------------------------------------------------------------------------
 
 
-def test_warnings_hold_what_a_header_can_hold(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", CONFIGMAPS, {**CONFIGMAP, "a\r\nX: y\x00": 1})
-        assert (made.code, made.headers.getall("Warning")) == (
-            201,
-            [r'299 - "unknown field \"a  X: y \""'],
-        )
-        many = {**CONFIGMAP, "metadata": {"name": "b"}, **{f"{n}" * 300: 1 for n in range(100)}}
-        made = await lab.ask("POST", CONFIGMAPS, many)
-        assert made.code == 201
-        assert len(made.headers.getall("Warning")) == 16
-
-    in_lab(story)
+async def test_warnings_hold_what_a_header_can_hold(lab: Any) -> None:
+    made = await lab.ask("POST", CONFIGMAPS, {**CONFIGMAP, "a\r\nX: y\x00": 1})
+    assert (made.code, made.headers.getall("Warning")) == (
+        201,
+        [r'299 - "unknown field \"a  X: y \""'],
+    )
+    many = {**CONFIGMAP, "metadata": {"name": "b"}, **{f"{n}" * 300: 1 for n in range(100)}}
+    made = await lab.ask("POST", CONFIGMAPS, many)
+    assert made.code == 201
+    assert len(made.headers.getall("Warning")) == 16

@@ -62,75 +62,55 @@ IN_TEMPLATE = {"spec": {"template": {"spec": BAD}}}
          "spec.volumes[0].name"),
     ],
 )  # fmt: skip
-def test_each_way_in_is_guarded(
-    in_lab: Any, method: str, path: str, body: Any, query: dict[str, str], field: str
+async def test_each_way_in_is_guarded(
+    lab: Any, method: str, path: str, body: Any, query: dict[str, str], field: str
 ) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.create(deployment())
-        answer = await lab.ask(method, path, body, **query)
-        assert answer.code == 422, answer.raw
-        causes = [one for one in answer.json["details"]["causes"] if one["field"] == field]
-        assert LABEL in causes[0]["message"]
-
-    in_lab(story)
+    lab.registry.create(deployment())
+    answer = await lab.ask(method, path, body, **query)
+    assert answer.code == 422, answer.raw
+    causes = [one for one in answer.json["details"]["causes"] if one["field"] == field]
+    assert LABEL in causes[0]["message"]
 
 
-def test_so_is_the_way_to_a_status(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.create(pod())
-        change = {"status": {"podIPs": [{"ip": "10.0.0.1 a\n10.0.0.2 b"}]}}
-        answer = await lab.ask("PATCH", f"{PODS}/p/status", change, content_type=MERGE)
-        assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (
-            422,
-            "status.podIPs[0]",
-        )
-
-    in_lab(story)
+async def test_so_is_the_way_to_a_status(lab: Any) -> None:
+    lab.registry.create(pod())
+    change = {"status": {"podIPs": [{"ip": "10.0.0.1 a\n10.0.0.2 b"}]}}
+    answer = await lab.ask("PATCH", f"{PODS}/p/status", change, content_type=MERGE)
+    assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (
+        422,
+        "status.podIPs[0]",
+    )
 
 
-def test_so_is_the_way_to_a_node(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.create(pod())
-        answer = await lab.ask("POST", f"{PODS}/p/binding", {"target": {"name": "../n"}})
-        assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (422, "target.name")
-
-    in_lab(story)
+async def test_so_is_the_way_to_a_node(lab: Any) -> None:
+    lab.registry.create(pod())
+    answer = await lab.ask("POST", f"{PODS}/p/binding", {"target": {"name": "../n"}})
+    assert (answer.code, answer.json["details"]["causes"][0]["field"]) == (422, "target.name")
 
 
 @pytest.mark.parametrize("name", ["..", "../../../srv", "a/b", "a\nb", "a\0b"])
-def test_no_name_of_an_object_is_a_path(in_lab: Any, name: str) -> None:
-    async def story(lab: Any) -> None:
-        for path, kind in ((PODS, "Pod"), ("/api/v1/namespaces", "Namespace")):
-            body = {**pod(name), "kind": kind} if kind == "Pod" else {"metadata": {"name": name}}
-            answer = await lab.ask("POST", path, body)
-            assert (answer.code, answer.json["reason"]) == (422, "Invalid")
-
-    in_lab(story)
+async def test_no_name_of_an_object_is_a_path(lab: Any, name: str) -> None:
+    for path, kind in ((PODS, "Pod"), ("/api/v1/namespaces", "Namespace")):
+        body = {**pod(name), "kind": kind} if kind == "Pod" else {"metadata": {"name": name}}
+        answer = await lab.ask("POST", path, body)
+        assert (answer.code, answer.json["reason"]) == (422, "Invalid")
 
 
-def test_namespaces_that_are_paths_do_not_exist(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        for space in ("..%2f..%2fsrv", "%2e%2e", "a%00b"):
-            answer = await lab.ask("POST", f"/api/v1/namespaces/{space}/pods", pod())
-            assert answer.code in (400, 404, 405)
-        answer = await lab.ask(
-            "POST", PODS, {**pod(), "metadata": {"name": "p", "namespace": ".."}}
-        )
-        assert answer.code == 400
-
-    in_lab(story)
+async def test_namespaces_that_are_paths_do_not_exist(lab: Any) -> None:
+    for space in ("..%2f..%2fsrv", "%2e%2e", "a%00b"):
+        answer = await lab.ask("POST", f"/api/v1/namespaces/{space}/pods", pod())
+        assert answer.code in (400, 404, 405)
+    answer = await lab.ask("POST", PODS, {**pod(), "metadata": {"name": "p", "namespace": ".."}})
+    assert answer.code == 400
 
 
-def test_a_command_with_a_nul_is_refused(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.create(pod(nodeName="node1"))
-        answer = await lab.ask("GET", f"{PODS}/p/exec", command="a\0b", stdout="true")
-        assert (answer.code, answer.message) == (
-            400,
-            "a command's words must not contain a NUL character",
-        )
-
-    in_lab(story)
+async def test_a_command_with_a_nul_is_refused(lab: Any) -> None:
+    lab.registry.create(pod(nodeName="node1"))
+    answer = await lab.ask("GET", f"{PODS}/p/exec", command="a\0b", stdout="true")
+    assert (answer.code, answer.message) == (
+        400,
+        "a command's words must not contain a NUL character",
+    )
 
 
 def warnings(answer: Any) -> list[str]:
@@ -143,30 +123,24 @@ def privileged() -> dict[str, Any]:
         {"name": "c", "image": "busybox", "securityContext": {"privileged": True}}]}  # fmt: skip
 
 
-def test_a_pod_is_warned_of_when_it_is_created(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", PODS, pod(**privileged()))
-        assert (made.code, warnings(made)) == (201, [PRIVILEGED])
-        query = {"content_type": APPLY, "fieldManager": "me"}
-        made = await lab.ask("PATCH", f"{PODS}/q", pod("q", **privileged()), **query)
-        assert (made.code, warnings(made)) == (201, [PRIVILEGED])
-        change = {"metadata": {"labels": {"a": "b"}}}
-        changed = await lab.ask("PATCH", f"{PODS}/p", change, content_type=MERGE)
-        assert (changed.code, warnings(changed)) == (200, [])
-
-    in_lab(story)
+async def test_a_pod_is_warned_of_when_it_is_created(lab: Any) -> None:
+    made = await lab.ask("POST", PODS, pod(**privileged()))
+    assert (made.code, warnings(made)) == (201, [PRIVILEGED])
+    query = {"content_type": APPLY, "fieldManager": "me"}
+    made = await lab.ask("PATCH", f"{PODS}/q", pod("q", **privileged()), **query)
+    assert (made.code, warnings(made)) == (201, [PRIVILEGED])
+    change = {"metadata": {"labels": {"a": "b"}}}
+    changed = await lab.ask("PATCH", f"{PODS}/p", change, content_type=MERGE)
+    assert (changed.code, warnings(changed)) == (200, [])
 
 
-def test_a_template_is_warned_of_whenever_it_is_written(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", DEPLOYMENTS, deployment(**privileged()), dryRun="All")
-        assert (made.code, warnings(made)) == (201, [PRIVILEGED])
-        lab.registry.create(deployment())
-        put = await lab.ask("PUT", f"{DEPLOYMENTS}/d", deployment(**privileged()))
-        assert (put.code, warnings(put)) == (200, [PRIVILEGED])
-        scale = await lab.ask(
-            "PATCH", f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 2}}, content_type=MERGE
-        )
-        assert (scale.code, warnings(scale)) == (200, [])
-
-    in_lab(story)
+async def test_a_template_is_warned_of_whenever_it_is_written(lab: Any) -> None:
+    made = await lab.ask("POST", DEPLOYMENTS, deployment(**privileged()), dryRun="All")
+    assert (made.code, warnings(made)) == (201, [PRIVILEGED])
+    lab.registry.create(deployment())
+    put = await lab.ask("PUT", f"{DEPLOYMENTS}/d", deployment(**privileged()))
+    assert (put.code, warnings(put)) == (200, [PRIVILEGED])
+    scale = await lab.ask(
+        "PATCH", f"{DEPLOYMENTS}/d/scale", {"spec": {"replicas": 2}}, content_type=MERGE
+    )
+    assert (scale.code, warnings(scale)) == (200, [])

@@ -59,54 +59,45 @@ def deployment(replicas: int = 2) -> dict[str, Any]:
 # -- objects -------------------------------------------------------------------------------
 
 
-def test_create_get_update_delete(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", SERVICES, service())
-        assert made.code == 201
-        assert made.json["spec"]["type"] == "ClusterIP"
-        assert made.json["spec"]["clusterIP"].startswith("10.")
-        got = await lab.ask("GET", f"{SERVICES}/web")
-        assert got.json == made.json
-        changed = got.json
-        changed["metadata"]["labels"] = {"x": "y"}
-        put = await lab.ask("PUT", f"{SERVICES}/web", changed)
-        assert (put.code, put.json["metadata"]["labels"]) == (200, {"x": "y"})
-        stale = await lab.ask("PUT", f"{SERVICES}/web", {**changed, "spec": service()["spec"]})
-        assert (stale.code, stale.json["reason"]) == (409, "Conflict")
-        gone = await lab.ask("DELETE", f"{SERVICES}/web")
-        assert (gone.code, gone.json["kind"]) == (200, "Service")
-        missing = await lab.ask("GET", f"{SERVICES}/web")
-        assert missing.code == 404
-        assert missing.message == 'services "web" not found'
-
-    in_lab(story)
+async def test_create_get_update_delete(lab: Any) -> None:
+    made = await lab.ask("POST", SERVICES, service())
+    assert made.code == 201
+    assert made.json["spec"]["type"] == "ClusterIP"
+    assert made.json["spec"]["clusterIP"].startswith("10.")
+    got = await lab.ask("GET", f"{SERVICES}/web")
+    assert got.json == made.json
+    changed = got.json
+    changed["metadata"]["labels"] = {"x": "y"}
+    put = await lab.ask("PUT", f"{SERVICES}/web", changed)
+    assert (put.code, put.json["metadata"]["labels"]) == (200, {"x": "y"})
+    stale = await lab.ask("PUT", f"{SERVICES}/web", {**changed, "spec": service()["spec"]})
+    assert (stale.code, stale.json["reason"]) == (409, "Conflict")
+    gone = await lab.ask("DELETE", f"{SERVICES}/web")
+    assert (gone.code, gone.json["kind"]) == (200, "Service")
+    missing = await lab.ask("GET", f"{SERVICES}/web")
+    assert missing.code == 404
+    assert missing.message == 'services "web" not found'
 
 
-def test_deleting_what_is_not_returned_answers_with_its_details(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", CONFIGMAPS, configmap("a"))
-        gone = (await lab.ask("DELETE", f"{CONFIGMAPS}/a")).json
-        assert (gone["kind"], gone["status"]) == ("Status", "Success")
-        assert gone["details"] == {
-            "name": "a", "kind": "configmaps", "uid": made.json["metadata"]["uid"],
-        }  # fmt: skip
-
-    in_lab(story)
+async def test_deleting_what_is_not_returned_answers_with_its_details(lab: Any) -> None:
+    made = await lab.ask("POST", CONFIGMAPS, configmap("a"))
+    gone = (await lab.ask("DELETE", f"{CONFIGMAPS}/a")).json
+    assert (gone["kind"], gone["status"]) == ("Status", "Success")
+    assert gone["details"] == {
+        "name": "a", "kind": "configmaps", "uid": made.json["metadata"]["uid"],
+    }  # fmt: skip
 
 
-def test_deletion_may_be_graceful_conditional_and_dry(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", PODS, pod(node="node1"))
-        wrong = {"preconditions": {"uid": "nobody"}}
-        assert (await lab.ask("DELETE", f"{PODS}/web", wrong)).code == 409
-        assert (await lab.ask("DELETE", f"{PODS}/web", dryRun="All")).code == 200
-        asked = await lab.ask("DELETE", f"{PODS}/web", {"gracePeriodSeconds": 20})
-        assert asked.json["metadata"]["deletionGracePeriodSeconds"] == 20
-        assert (await lab.ask("GET", f"{PODS}/web")).code == 200
-        await lab.ask("DELETE", f"{PODS}/web", gracePeriodSeconds="0")
-        assert (await lab.ask("GET", f"{PODS}/web")).code == 404
-
-    in_lab(story)
+async def test_deletion_may_be_graceful_conditional_and_dry(lab: Any) -> None:
+    await lab.ask("POST", PODS, pod(node="node1"))
+    wrong = {"preconditions": {"uid": "nobody"}}
+    assert (await lab.ask("DELETE", f"{PODS}/web", wrong)).code == 409
+    assert (await lab.ask("DELETE", f"{PODS}/web", dryRun="All")).code == 200
+    asked = await lab.ask("DELETE", f"{PODS}/web", {"gracePeriodSeconds": 20})
+    assert asked.json["metadata"]["deletionGracePeriodSeconds"] == 20
+    assert (await lab.ask("GET", f"{PODS}/web")).code == 200
+    await lab.ask("DELETE", f"{PODS}/web", gracePeriodSeconds="0")
+    assert (await lab.ask("GET", f"{PODS}/web")).code == 404
 
 
 @pytest.mark.parametrize(
@@ -120,55 +111,43 @@ def test_deletion_may_be_graceful_conditional_and_dry(in_lab: Any) -> None:
         ["x"],
     ],
 )
-def test_delete_options_that_make_no_sense(in_lab: Any, options: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", CONFIGMAPS, configmap("a"))
-        assert (await lab.ask("DELETE", f"{CONFIGMAPS}/a", options)).code == 400
-        assert (await lab.ask("GET", f"{CONFIGMAPS}/a")).code == 200
-
-    in_lab(story)
+async def test_delete_options_that_make_no_sense(lab: Any, options: Any) -> None:
+    await lab.ask("POST", CONFIGMAPS, configmap("a"))
+    assert (await lab.ask("DELETE", f"{CONFIGMAPS}/a", options)).code == 400
+    assert (await lab.ask("GET", f"{CONFIGMAPS}/a")).code == 200
 
 
-def test_deletecollection_takes_what_is_selected(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        for name, app in (("a", "x"), ("b", "x"), ("c", "y")):
-            await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
-        dry = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x", dryRun="All")
-        assert dry.code == 200
-        gone = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x")
-        assert gone.code == 200
-        left = (await lab.ask("GET", CONFIGMAPS)).json["items"]
-        assert [item["metadata"]["name"] for item in left] == ["c"]
-
-    in_lab(story)
+async def test_deletecollection_takes_what_is_selected(lab: Any) -> None:
+    for name, app in (("a", "x"), ("b", "x"), ("c", "y")):
+        await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
+    dry = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x", dryRun="All")
+    assert dry.code == 200
+    gone = await lab.ask("DELETE", CONFIGMAPS, labelSelector="app=x")
+    assert gone.code == 200
+    left = (await lab.ask("GET", CONFIGMAPS)).json["items"]
+    assert [item["metadata"]["name"] for item in left] == ["c"]
 
 
-def test_a_dry_run_changes_nothing(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        made = await lab.ask("POST", SERVICES, service(), dryRun="All")
-        assert made.code == 201
-        assert (await lab.ask("GET", f"{SERVICES}/web")).code == 404
-        assert (await lab.ask("POST", SERVICES, service(), dryRun="Some")).code == 400
-
-    in_lab(story)
+async def test_a_dry_run_changes_nothing(lab: Any) -> None:
+    made = await lab.ask("POST", SERVICES, service(), dryRun="All")
+    assert made.code == 201
+    assert (await lab.ask("GET", f"{SERVICES}/web")).code == 404
+    assert (await lab.ask("POST", SERVICES, service(), dryRun="Some")).code == 400
 
 
-def test_status_is_written_through_its_subresource_alone(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", PODS, pod())
-        change = {"status": {"phase": "Running"}}
-        merge = "application/merge-patch+json"
-        await lab.ask("PATCH", f"{PODS}/web", change, content_type=merge)
-        assert (await lab.ask("GET", f"{PODS}/web")).json["status"]["phase"] == "Pending"
-        await lab.ask("PATCH", f"{PODS}/web/status", change, content_type=merge)
-        got = await lab.ask("GET", f"{PODS}/web/status")
-        assert got.json["status"]["phase"] == "Running"
-        got.json["status"]["phase"] = "Failed"
-        whole = {**got.json, "status": {"phase": "Failed"}}
-        put = await lab.ask("PUT", f"{PODS}/web/status", whole)
-        assert put.json["status"]["phase"] == "Failed"
-
-    in_lab(story)
+async def test_status_is_written_through_its_subresource_alone(lab: Any) -> None:
+    await lab.ask("POST", PODS, pod())
+    change = {"status": {"phase": "Running"}}
+    merge = "application/merge-patch+json"
+    await lab.ask("PATCH", f"{PODS}/web", change, content_type=merge)
+    assert (await lab.ask("GET", f"{PODS}/web")).json["status"]["phase"] == "Pending"
+    await lab.ask("PATCH", f"{PODS}/web/status", change, content_type=merge)
+    got = await lab.ask("GET", f"{PODS}/web/status")
+    assert got.json["status"]["phase"] == "Running"
+    got.json["status"]["phase"] = "Failed"
+    whole = {**got.json, "status": {"phase": "Failed"}}
+    put = await lab.ask("PUT", f"{PODS}/web/status", whole)
+    assert put.json["status"]["phase"] == "Failed"
 
 
 @pytest.mark.parametrize(
@@ -182,196 +161,161 @@ def test_status_is_written_through_its_subresource_alone(in_lab: Any) -> None:
         ),
     ],
 )
-def test_patches_of_each_kind(in_lab: Any, content_type: str, change: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", SERVICES, service(ports=[{"port": 80, "name": "a"}]))
-        patched = await lab.ask("PATCH", f"{SERVICES}/web", change, content_type=content_type)
-        if content_type.startswith("application/strategic"):
-            assert patched.code == 422  # merged by port: a second one, without a name
-            return
-        assert patched.code == 200, patched.json
-        assert [port["port"] for port in patched.json["spec"]["ports"]] == [81]
-
-    in_lab(story)
+async def test_patches_of_each_kind(lab: Any, content_type: str, change: Any) -> None:
+    await lab.ask("POST", SERVICES, service(ports=[{"port": 80, "name": "a"}]))
+    patched = await lab.ask("PATCH", f"{SERVICES}/web", change, content_type=content_type)
+    if content_type.startswith("application/strategic"):
+        assert patched.code == 422  # merged by port: a second one, without a name
+        return
+    assert patched.code == 200, patched.json
+    assert [port["port"] for port in patched.json["spec"]["ports"]] == [81]
 
 
 @pytest.mark.parametrize("change", [[{"op": "test", "path": 5}], [5], {}, [{"op": "remove"}]])
-def test_json_patches_that_make_no_sense(in_lab: Any, change: Any) -> None:
-    async def story(lab: Any) -> None:
-        path = f"{SERVICES}/kubernetes"
-        answer = await lab.ask("PATCH", path, change, content_type="application/json-patch+json")
-        assert answer.code in (400, 422)
-
-    in_lab(story)
+async def test_json_patches_that_make_no_sense(lab: Any, change: Any) -> None:
+    path = f"{SERVICES}/kubernetes"
+    answer = await lab.ask("PATCH", path, change, content_type="application/json-patch+json")
+    assert answer.code in (400, 422)
 
 
-def test_server_side_apply_creates_and_changes(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        apply = "application/apply-patch+yaml"
-        yaml = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
-        path, manager = f"{CONFIGMAPS}/a", {"fieldManager": "test"}
-        made = await lab.ask("PATCH", path, yaml, content_type=apply, **manager)
-        assert (made.code, made.json["data"]) == (201, {"x": "1"})
-        again = await lab.ask(
-            "PATCH", path, yaml.replace(b"1", b"2"), content_type=apply, **manager
-        )
-        assert (again.code, again.json["kind"]) == (400, "Status")  # apiVersion: v2
-        again = await lab.ask(
-            "PATCH", path, yaml.replace(b"'1'", b"'2'"), content_type=apply, **manager
-        )
-        assert (again.code, again.json["data"]) == (200, {"x": "2"})
-
-    in_lab(story)
+async def test_server_side_apply_creates_and_changes(lab: Any) -> None:
+    apply = "application/apply-patch+yaml"
+    yaml = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+    path, manager = f"{CONFIGMAPS}/a", {"fieldManager": "test"}
+    made = await lab.ask("PATCH", path, yaml, content_type=apply, **manager)
+    assert (made.code, made.json["data"]) == (201, {"x": "1"})
+    again = await lab.ask("PATCH", path, yaml.replace(b"1", b"2"), content_type=apply, **manager)
+    assert (again.code, again.json["kind"]) == (400, "Status")  # apiVersion: v2
+    again = await lab.ask(
+        "PATCH", path, yaml.replace(b"'1'", b"'2'"), content_type=apply, **manager
+    )
+    assert (again.code, again.json["data"]) == (200, {"x": "2"})
 
 
 # -- subresources --------------------------------------------------------------------------
 
 
-def test_scale(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", DEPLOYMENTS, deployment(2))
-        path = f"{DEPLOYMENTS}/web/scale"
-        got = (await lab.ask("GET", path)).json
-        assert (got["kind"], got["apiVersion"]) == ("Scale", "autoscaling/v1")
-        assert got["spec"] == {"replicas": 2}
-        assert got["status"] == {"replicas": 0, "selector": "app=web"}
-        merge = "application/merge-patch+json"
-        patched = await lab.ask("PATCH", path, {"spec": {"replicas": 5}}, content_type=merge)
-        assert (patched.code, patched.json["spec"]["replicas"]) == (200, 5)
-        put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
-        assert put.code == 409  # it carried the resourceVersion from before the patch
-        del got["metadata"]["resourceVersion"]
-        put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
-        assert (put.code, put.json["kind"]) == (200, "Scale")
-        assert (await lab.ask("GET", f"{DEPLOYMENTS}/web")).json["spec"]["replicas"] == 3
-        assert (await lab.ask("GET", f"{SERVICES}/kubernetes/scale")).code == 404
-
-    in_lab(story)
+async def test_scale(lab: Any) -> None:
+    await lab.ask("POST", DEPLOYMENTS, deployment(2))
+    path = f"{DEPLOYMENTS}/web/scale"
+    got = (await lab.ask("GET", path)).json
+    assert (got["kind"], got["apiVersion"]) == ("Scale", "autoscaling/v1")
+    assert got["spec"] == {"replicas": 2}
+    assert got["status"] == {"replicas": 0, "selector": "app=web"}
+    merge = "application/merge-patch+json"
+    patched = await lab.ask("PATCH", path, {"spec": {"replicas": 5}}, content_type=merge)
+    assert (patched.code, patched.json["spec"]["replicas"]) == (200, 5)
+    put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
+    assert put.code == 409  # it carried the resourceVersion from before the patch
+    del got["metadata"]["resourceVersion"]
+    put = await lab.ask("PUT", path, {**got, "spec": {"replicas": 3}})
+    assert (put.code, put.json["kind"]) == (200, "Scale")
+    assert (await lab.ask("GET", f"{DEPLOYMENTS}/web")).json["spec"]["replicas"] == 3
+    assert (await lab.ask("GET", f"{SERVICES}/kubernetes/scale")).code == 404
 
 
-def test_binding_and_eviction(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", PODS, pod())
-        binding = {
-            "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web"},
-            "target": {"apiVersion": "v1", "kind": "Node", "name": "node1"},
-        }  # fmt: skip
-        bound = await lab.ask("POST", f"{PODS}/web/binding", binding)
-        assert (bound.code, bound.json["status"]) == (201, "Success")
-        assert (await lab.ask("GET", f"{PODS}/web")).json["spec"]["nodeName"] == "node1"
-        assert (await lab.ask("POST", f"{PODS}/web/binding", binding)).code == 409
-        eviction = {
-            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"},
-            "deleteOptions": {"gracePeriodSeconds": 7},
-        }  # fmt: skip
-        evicted = await lab.ask("POST", f"{PODS}/web/eviction", eviction)
-        assert (evicted.code, evicted.json["status"]) == (201, "Success")
-        going = (await lab.ask("GET", f"{PODS}/web")).json["metadata"]
-        assert going["deletionGracePeriodSeconds"] == 7
-
-    in_lab(story)
+async def test_binding_and_eviction(lab: Any) -> None:
+    await lab.ask("POST", PODS, pod())
+    binding = {
+        "apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web"},
+        "target": {"apiVersion": "v1", "kind": "Node", "name": "node1"},
+    }  # fmt: skip
+    bound = await lab.ask("POST", f"{PODS}/web/binding", binding)
+    assert (bound.code, bound.json["status"]) == (201, "Success")
+    assert (await lab.ask("GET", f"{PODS}/web")).json["spec"]["nodeName"] == "node1"
+    assert (await lab.ask("POST", f"{PODS}/web/binding", binding)).code == 409
+    eviction = {
+        "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "web"},
+        "deleteOptions": {"gracePeriodSeconds": 7},
+    }  # fmt: skip
+    evicted = await lab.ask("POST", f"{PODS}/web/eviction", eviction)
+    assert (evicted.code, evicted.json["status"]) == (201, "Success")
+    going = (await lab.ask("GET", f"{PODS}/web")).json["metadata"]
+    assert going["deletionGracePeriodSeconds"] == 7
 
 
 # -- lists ---------------------------------------------------------------------------------
 
 
-def test_lists_are_selected(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        for name, app in (("a", "x"), ("b", "y")):
-            await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
+async def test_lists_are_selected(lab: Any) -> None:
+    for name, app in (("a", "x"), ("b", "y")):
+        await lab.ask("POST", CONFIGMAPS, configmap(name, app=app))
 
-        async def names(**query: str) -> list[str]:
-            answer = (await lab.ask("GET", "/api/v1/configmaps", **query)).json
-            assert answer["kind"] == "ConfigMapList"
-            assert int(answer["metadata"]["resourceVersion"]) > 0
-            return [item["metadata"]["name"] for item in answer["items"]]
+    async def names(**query: str) -> list[str]:
+        answer = (await lab.ask("GET", "/api/v1/configmaps", **query)).json
+        assert answer["kind"] == "ConfigMapList"
+        assert int(answer["metadata"]["resourceVersion"]) > 0
+        return [item["metadata"]["name"] for item in answer["items"]]
 
-        assert await names() == ["a", "b"]
-        assert await names(labelSelector="app in (y)") == ["b"]
-        assert await names(fieldSelector="metadata.name=a") == ["a"]
-        assert (await lab.ask("GET", CONFIGMAPS, labelSelector="a=(")).code == 400
-        assert (await lab.ask("GET", CONFIGMAPS, fieldSelector="spec.x=1")).code == 400
-
-    in_lab(story)
+    assert await names() == ["a", "b"]
+    assert await names(labelSelector="app in (y)") == ["b"]
+    assert await names(fieldSelector="metadata.name=a") == ["a"]
+    assert (await lab.ask("GET", CONFIGMAPS, labelSelector="a=(")).code == 400
+    assert (await lab.ask("GET", CONFIGMAPS, fieldSelector="spec.x=1")).code == 400
 
 
-def test_lists_come_in_pages(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        for number in range(5):
-            await lab.ask("POST", CONFIGMAPS, configmap(f"c{number}"))
-        first = (await lab.ask("GET", CONFIGMAPS, limit="2")).json
-        assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c1"]
-        assert first["metadata"]["remainingItemCount"] == 3
-        await lab.ask("DELETE", f"{CONFIGMAPS}/c2")
-        token = first["metadata"]["continue"]
-        rest = (await lab.ask("GET", CONFIGMAPS, **{"limit": "9", "continue": token})).json
-        assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4"]
-        assert "continue" not in rest["metadata"]
-        # A watch from the list's revision must still tell of what happened between the pages.
-        assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
-        assert (await lab.ask("GET", CONFIGMAPS, **{"continue": "bm9uc2Vuc2U="})).code == 400
-        assert (await lab.ask("GET", CONFIGMAPS, limit="-1")).code == 400
-
-    in_lab(story)
+async def test_lists_come_in_pages(lab: Any) -> None:
+    for number in range(5):
+        await lab.ask("POST", CONFIGMAPS, configmap(f"c{number}"))
+    first = (await lab.ask("GET", CONFIGMAPS, limit="2")).json
+    assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c1"]
+    assert first["metadata"]["remainingItemCount"] == 3
+    await lab.ask("DELETE", f"{CONFIGMAPS}/c2")
+    token = first["metadata"]["continue"]
+    rest = (await lab.ask("GET", CONFIGMAPS, **{"limit": "9", "continue": token})).json
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4"]
+    assert "continue" not in rest["metadata"]
+    # A watch from the list's revision must still tell of what happened between the pages.
+    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert (await lab.ask("GET", CONFIGMAPS, **{"continue": "bm9uc2Vuc2U="})).code == 400
+    assert (await lab.ask("GET", CONFIGMAPS, limit="-1")).code == 400
 
 
-def test_lists_as_tables(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", SERVICES, service())
-        found = await lab.table(SERVICES)
-        assert found["kind"] == "Table"
-        assert [column["name"] for column in found["columnDefinitions"]][:3] == [
-            "Name", "Type", "Cluster-IP",
-        ]  # fmt: skip
-        by_name = {row["cells"][0]: row for row in found["rows"]}
-        assert by_name["web"]["cells"][1] == "ClusterIP"
-        carried = by_name["web"]["object"]
-        assert (carried["kind"], carried["apiVersion"]) == (
-            "PartialObjectMetadata", "meta.k8s.io/v1",
-        )  # fmt: skip
-        assert "spec" not in carried
-        whole = await lab.table(SERVICES, includeObject="Object")
-        assert whole["rows"][0]["object"]["kind"] == "Service"
-        assert whole["rows"][0]["object"]["apiVersion"] == "v1"
-        bare = await lab.table(SERVICES, includeObject="None")
-        assert "object" not in bare["rows"][0]
-        one = await lab.table(f"{SERVICES}/web")
-        assert (one["kind"], len(one["rows"])) == ("Table", 1)
-
-    in_lab(story)
+async def test_lists_as_tables(lab: Any) -> None:
+    await lab.ask("POST", SERVICES, service())
+    found = await lab.table(SERVICES)
+    assert found["kind"] == "Table"
+    assert [column["name"] for column in found["columnDefinitions"]][:3] == [
+        "Name", "Type", "Cluster-IP",
+    ]  # fmt: skip
+    by_name = {row["cells"][0]: row for row in found["rows"]}
+    assert by_name["web"]["cells"][1] == "ClusterIP"
+    carried = by_name["web"]["object"]
+    assert (carried["kind"], carried["apiVersion"]) == (
+        "PartialObjectMetadata", "meta.k8s.io/v1",
+    )  # fmt: skip
+    assert "spec" not in carried
+    whole = await lab.table(SERVICES, includeObject="Object")
+    assert whole["rows"][0]["object"]["kind"] == "Service"
+    assert whole["rows"][0]["object"]["apiVersion"] == "v1"
+    bare = await lab.table(SERVICES, includeObject="None")
+    assert "object" not in bare["rows"][0]
+    one = await lab.table(f"{SERVICES}/web")
+    assert (one["kind"], len(one["rows"])) == ("Table", 1)
 
 
-def test_a_table_ages_though_it_is_kept(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", SERVICES, service())
-        first = (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5]
-        assert first in ("0s", "1s")
-        await asyncio.sleep(1.1)
-        assert (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5] != first
-
-    in_lab(story)
+async def test_a_table_ages_though_it_is_kept(lab: Any) -> None:
+    await lab.ask("POST", SERVICES, service())
+    first = (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5]
+    assert first in ("0s", "1s")
+    await asyncio.sleep(1.1)
+    assert (await lab.table(f"{SERVICES}/web"))["rows"][0]["cells"][5] != first
 
 
-def test_metadata_alone(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-        found = (await lab.ask("GET", SERVICES, accept=accept)).json
-        assert found["kind"] == "PartialObjectMetadataList"
-        assert set(found["items"][0]) == {"kind", "apiVersion", "metadata"}
-
-    in_lab(story)
+async def test_metadata_alone(lab: Any) -> None:
+    accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+    found = (await lab.ask("GET", SERVICES, accept=accept)).json
+    assert found["kind"] == "PartialObjectMetadataList"
+    assert set(found["items"][0]) == {"kind", "apiVersion", "metadata"}
 
 
-def test_yaml_both_ways(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        yaml = b"kind: ConfigMap\nmetadata: {name: a}\ndata: {when: 2024-01-01, ok: 'yes'}\n"
-        made = await lab.ask("POST", CONFIGMAPS, yaml, content_type="application/yaml")
-        assert (made.code, made.json["data"]["when"]) == (201, "2024-01-01")
-        got = await lab.ask("GET", f"{CONFIGMAPS}/a", accept="application/yaml")
-        assert got.headers["Content-Type"].startswith("application/yaml")
-        assert b"\nkind: ConfigMap\n" in b"\n" + got.raw
-
-    in_lab(story)
+async def test_yaml_both_ways(lab: Any) -> None:
+    yaml = b"kind: ConfigMap\nmetadata: {name: a}\ndata: {when: 2024-01-01, ok: 'yes'}\n"
+    made = await lab.ask("POST", CONFIGMAPS, yaml, content_type="application/yaml")
+    assert (made.code, made.json["data"]["when"]) == (201, "2024-01-01")
+    got = await lab.ask("GET", f"{CONFIGMAPS}/a", accept="application/yaml")
+    assert got.headers["Content-Type"].startswith("application/yaml")
+    assert b"\nkind: ConfigMap\n" in b"\n" + got.raw
 
 
 # -- what cannot be served -----------------------------------------------------------------
@@ -394,13 +338,10 @@ def test_yaml_both_ways(in_lab: Any) -> None:
         "/api/v1/namespaces//pods",
     ],
 )
-def test_unknown_paths(in_lab: Any, path: str) -> None:
-    async def story(lab: Any) -> None:
-        answer = await lab.ask("GET", path)
-        assert answer.code == 404
-        assert answer.message == "the server could not find the requested resource"
-
-    in_lab(story)
+async def test_unknown_paths(lab: Any, path: str) -> None:
+    answer = await lab.ask("GET", path)
+    assert answer.code == 404
+    assert answer.message == "the server could not find the requested resource"
 
 
 @pytest.mark.parametrize(
@@ -417,12 +358,9 @@ def test_unknown_paths(in_lab: Any, path: str) -> None:
         ("POST", "/apis"),
     ],
 )
-def test_methods_that_are_not_allowed(in_lab: Any, method: str, path: str) -> None:
-    async def story(lab: Any) -> None:
-        answer = await lab.ask(method, path)
-        assert (answer.code, answer.json["reason"]) == (405, "MethodNotAllowed")
-
-    in_lab(story)
+async def test_methods_that_are_not_allowed(lab: Any, method: str, path: str) -> None:
+    answer = await lab.ask(method, path)
+    assert (answer.code, answer.json["reason"]) == (405, "MethodNotAllowed")
 
 
 @pytest.mark.parametrize(
@@ -443,268 +381,215 @@ def test_methods_that_are_not_allowed(in_lab: Any, method: str, path: str) -> No
         (b'{"metadata":{"namespace":"other"}}', "the namespace of the provided object"),
     ],
 )
-def test_bodies_that_cannot_be_read(in_lab: Any, body: bytes, words: str) -> None:
-    async def story(lab: Any) -> None:
-        answer = await lab.ask("POST", SERVICES, body)
-        assert answer.code == 400, answer.json
-        assert answer.json["reason"] == "BadRequest"
-        assert words in answer.message
-
-    in_lab(story)
+async def test_bodies_that_cannot_be_read(lab: Any, body: bytes, words: str) -> None:
+    answer = await lab.ask("POST", SERVICES, body)
+    assert answer.code == 400, answer.json
+    assert answer.json["reason"] == "BadRequest"
+    assert words in answer.message
 
 
-def test_yaml_that_grows_without_bounds(in_lab: Any) -> None:
+async def test_yaml_that_grows_without_bounds(lab: Any) -> None:
     bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     bomb += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
-
-    async def story(lab: Any) -> None:
-        body = "\n".join(bomb).encode()
-        answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
-        assert answer.code == 400
-        assert "excessive aliasing" in answer.message
-        for broken in (b"a: [", b"a: b: c", b"\x00", b"!!python/object:x {}", b"? [a]\n: b"):
-            answer = await lab.ask("POST", CONFIGMAPS, broken, content_type="application/yaml")
-            assert answer.code == 400, broken
-
-    in_lab(story)
+    body = "\n".join(bomb).encode()
+    answer = await lab.ask("POST", CONFIGMAPS, body, content_type="application/yaml")
+    assert answer.code == 400
+    assert "excessive aliasing" in answer.message
+    for broken in (b"a: [", b"a: b: c", b"\x00", b"!!python/object:x {}", b"? [a]\n: b"):
+        answer = await lab.ask("POST", CONFIGMAPS, broken, content_type="application/yaml")
+        assert answer.code == 400, broken
 
 
-def test_media_types_that_are_not_spoken(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        protobuf = "application/vnd.kubernetes.protobuf"
-        sent = await lab.ask("POST", SERVICES, b"\xd9", content_type="application/cbor")
-        assert (sent.code, sent.json["reason"]) == (415, "UnsupportedMediaType")
-        broken = await lab.ask("POST", SERVICES, b"k8s\0\x0a\x7f", content_type=protobuf)
-        assert (broken.code, broken.json["reason"]) == (400, "BadRequest")
-        wanted = await lab.ask("GET", SERVICES, accept=protobuf)
-        assert (wanted.code, wanted.json["reason"]) == (406, "NotAcceptable")
-        either = await lab.ask("GET", SERVICES, accept=f"{protobuf},application/json")
-        assert either.code == 200
-        patch = await lab.ask("PATCH", f"{SERVICES}/web", {}, content_type="application/json")
-        assert patch.code == 415
-
-    in_lab(story)
+async def test_media_types_that_are_not_spoken(lab: Any) -> None:
+    protobuf = "application/vnd.kubernetes.protobuf"
+    sent = await lab.ask("POST", SERVICES, b"\xd9", content_type="application/cbor")
+    assert (sent.code, sent.json["reason"]) == (415, "UnsupportedMediaType")
+    broken = await lab.ask("POST", SERVICES, b"k8s\0\x0a\x7f", content_type=protobuf)
+    assert (broken.code, broken.json["reason"]) == (400, "BadRequest")
+    wanted = await lab.ask("GET", SERVICES, accept=protobuf)
+    assert (wanted.code, wanted.json["reason"]) == (406, "NotAcceptable")
+    either = await lab.ask("GET", SERVICES, accept=f"{protobuf},application/json")
+    assert either.code == 200
+    patch = await lab.ask("PATCH", f"{SERVICES}/web", {}, content_type="application/json")
+    assert patch.code == 415
 
 
-def test_bodies_have_a_limit(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        big = b" " * (3 * 1024 * 1024 + 1)
-        answer = await lab.ask("POST", SERVICES, big)
-        assert answer.code == 413
-        assert "limit is 3145728" in answer.message
-        fits = configmap("big")
-        fits["data"]["a"] = "x" * (900 * 1024)
-        assert (await lab.ask("POST", CONFIGMAPS, fits)).code == 201
+async def test_bodies_have_a_limit(lab: Any) -> None:
+    big = b" " * (3 * 1024 * 1024 + 1)
+    answer = await lab.ask("POST", SERVICES, big)
+    assert answer.code == 413
+    assert "limit is 3145728" in answer.message
+    fits = configmap("big")
+    fits["data"]["a"] = "x" * (900 * 1024)
+    assert (await lab.ask("POST", CONFIGMAPS, fits)).code == 201
 
-        async def endless() -> Any:
-            for _ in range(100):
-                yield b" " * 64 * 1024
+    async def endless() -> Any:
+        for _ in range(100):
+            yield b" " * 64 * 1024
 
-        async with lab.http.post(f"http://lab{SERVICES}", data=endless()) as chunked:
-            assert chunked.status == 413
-
-    in_lab(story)
+    async with lab.http.post(f"http://lab{SERVICES}", data=endless()) as chunked:
+        assert chunked.status == 413
 
 
-def test_unknown_fields(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        wrong = service(clustrIP="10.96.0.9")
-        strict = await lab.ask("POST", SERVICES, wrong, fieldValidation="Strict")
-        assert strict.code == 400
-        assert strict.message == (
-            'Service in version "v1" cannot be handled as a Service: '
-            'strict decoding error: unknown field "spec.clustrIP"'
-        )
-        warned = await lab.ask("POST", SERVICES, wrong)
-        assert warned.code == 201
-        assert warned.headers["Warning"] == r'299 - "unknown field \"spec.clustrIP\""'
-        assert "clustrIP" not in warned.json["spec"]
-        ignored = await lab.ask("POST", SERVICES, service("b", x=1), fieldValidation="Ignore")
-        assert (ignored.code, ignored.headers.get("Warning")) == (201, None)
-        other = await lab.ask("POST", SERVICES, service("c"), fieldValidation="Sloppy")
-        assert other.code == 400
-
-    in_lab(story)
+async def test_unknown_fields(lab: Any) -> None:
+    wrong = service(clustrIP="10.96.0.9")
+    strict = await lab.ask("POST", SERVICES, wrong, fieldValidation="Strict")
+    assert strict.code == 400
+    assert strict.message == (
+        'Service in version "v1" cannot be handled as a Service: '
+        'strict decoding error: unknown field "spec.clustrIP"'
+    )
+    warned = await lab.ask("POST", SERVICES, wrong)
+    assert warned.code == 201
+    assert warned.headers["Warning"] == r'299 - "unknown field \"spec.clustrIP\""'
+    assert "clustrIP" not in warned.json["spec"]
+    ignored = await lab.ask("POST", SERVICES, service("b", x=1), fieldValidation="Ignore")
+    assert (ignored.code, ignored.headers.get("Warning")) == (201, None)
+    other = await lab.ask("POST", SERVICES, service("c"), fieldValidation="Sloppy")
+    assert other.code == 400
 
 
-def test_endpoints_are_deprecated_whatever_is_done_to_them(in_lab: Any) -> None:
+async def test_endpoints_are_deprecated_whatever_is_done_to_them(lab: Any) -> None:
     warning = '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
     path = "/api/v1/namespaces/default/endpoints"
     body = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "a"}}
-
-    async def story(lab: Any) -> None:
-        for method, where, sent in (
-            ("POST", path, body),
-            ("GET", path, None),
-            ("GET", f"{path}/a", None),
-            ("DELETE", f"{path}/a", None),
-            ("DELETE", path, None),
-        ):
-            answer = await lab.ask(method, where, sent)
-            assert (answer.code // 100, answer.headers.get("Warning")) == (2, warning), method
-        async with lab.http.get(f"http://lab{path}?watch=1&timeoutSeconds=1") as watched:
-            assert watched.headers["Warning"] == warning
-        assert "Warning" not in (await lab.ask("GET", SERVICES)).headers
-
-    in_lab(story)
+    for method, where, sent in (
+        ("POST", path, body),
+        ("GET", path, None),
+        ("GET", f"{path}/a", None),
+        ("DELETE", f"{path}/a", None),
+        ("DELETE", path, None),
+    ):
+        answer = await lab.ask(method, where, sent)
+        assert (answer.code // 100, answer.headers.get("Warning")) == (2, warning), method
+    async with lab.http.get(f"http://lab{path}?watch=1&timeoutSeconds=1") as watched:
+        assert watched.headers["Warning"] == warning
+    assert "Warning" not in (await lab.ask("GET", SERVICES)).headers
 
 
-def test_unknown_fields_of_patches(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        await lab.ask("POST", DEPLOYMENTS, deployment())
-        strategic = {"content_type": "application/strategic-merge-patch+json"}
-        path, wrong = f"{DEPLOYMENTS}/web", {"spec": {"replcas": 3, "$retainKeys": ["replcas"]}}
-        strict = await lab.ask("PATCH", path, wrong, fieldValidation="Strict", **strategic)
-        assert strict.code == 422
-        assert 'strict decoding error: unknown field "spec.replcas"' in strict.message
-        right = {"spec": {"replicas": 3, "template": {"spec": {"$setElementOrder/containers": []}}}}
-        good = await lab.ask("PATCH", path, right, fieldValidation="Strict", **strategic)
-        assert good.code == 200, good.json
-
-    in_lab(story)
+async def test_unknown_fields_of_patches(lab: Any) -> None:
+    await lab.ask("POST", DEPLOYMENTS, deployment())
+    strategic = {"content_type": "application/strategic-merge-patch+json"}
+    path, wrong = f"{DEPLOYMENTS}/web", {"spec": {"replcas": 3, "$retainKeys": ["replcas"]}}
+    strict = await lab.ask("PATCH", path, wrong, fieldValidation="Strict", **strategic)
+    assert strict.code == 422
+    assert 'strict decoding error: unknown field "spec.replcas"' in strict.message
+    right = {"spec": {"replicas": 3, "template": {"spec": {"$setElementOrder/containers": []}}}}
+    good = await lab.ask("PATCH", path, right, fieldValidation="Strict", **strategic)
+    assert good.code == 200, good.json
 
 
-def test_wrong_types(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        wrong = deployment()
-        wrong["spec"]["replicas"] = "3"
-        answer = await lab.ask("POST", DEPLOYMENTS, wrong)
-        assert answer.code == 400
-        assert "spec.replicas" in answer.message
-
-    in_lab(story)
+async def test_wrong_types(lab: Any) -> None:
+    wrong = deployment()
+    wrong["spec"]["replicas"] = "3"
+    answer = await lab.ask("POST", DEPLOYMENTS, wrong)
+    assert answer.code == 400
+    assert "spec.replicas" in answer.message
 
 
-def test_invalid_objects_say_every_cause(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        answer = await lab.ask("POST", SERVICES, service("Web", type="ClusterIp"))
-        assert (answer.code, answer.json["reason"]) == (422, "Invalid")
-        fields = {cause["field"] for cause in answer.json["details"]["causes"]}
-        assert {"metadata.name", "spec.type"} <= fields
-
-    in_lab(story)
+async def test_invalid_objects_say_every_cause(lab: Any) -> None:
+    answer = await lab.ask("POST", SERVICES, service("Web", type="ClusterIp"))
+    assert (answer.code, answer.json["reason"]) == (422, "Invalid")
+    fields = {cause["field"] for cause in answer.json["details"]["causes"]}
+    assert {"metadata.name", "spec.type"} <= fields
 
 
-def test_a_mistake_of_our_own_is_a_500(in_lab: Any, caplog: Any) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.get = lambda *_: 1 / 0
-        answer = await lab.ask("GET", f"{SERVICES}/web")
-        assert (answer.code, answer.json["reason"]) == (500, "InternalError")
-        assert "ZeroDivisionError" in caplog.text
-
-    in_lab(story)
+async def test_a_mistake_of_our_own_is_a_500(lab: Any, caplog: Any) -> None:
+    lab.registry.get = lambda *_: 1 / 0
+    answer = await lab.ask("GET", f"{SERVICES}/web")
+    assert (answer.code, answer.json["reason"]) == (500, "InternalError")
+    assert "ZeroDivisionError" in caplog.text
 
 
 # -- the server itself ---------------------------------------------------------------------
 
 
-def test_health_and_version(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        for path in ("/healthz", "/livez", "/readyz"):
-            assert (await lab.ask("GET", path)).raw == b"ok"
-        for path in ("/version", "/version/"):
-            assert (await lab.ask("GET", path)).json["major"] == "1"
-
-    in_lab(story)
+async def test_health_and_version(lab: Any) -> None:
+    for path in ("/healthz", "/livez", "/readyz"):
+        assert (await lab.ask("GET", path)).raw == b"ok"
+    for path in ("/version", "/version/"):
+        assert (await lab.ask("GET", path)).json["major"] == "1"
 
 
-def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        found = await lab.ask("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
-        assert found.json["kind"] == "CustomResourceDefinitionList"
-        assert found.json["items"] == []
-
-    in_lab(story)
+async def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(lab: Any) -> None:
+    found = await lab.ask("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
+    assert found.json["kind"] == "CustomResourceDefinitionList"
+    assert found.json["items"] == []
 
 
-def test_the_socket_is_its_owners_alone(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        assert stat.S_IMODE(lab.socket.stat().st_mode) == 0o600
-
-    in_lab(story)
+async def test_the_socket_is_its_owners_alone(lab: Any) -> None:
+    assert stat.S_IMODE(lab.socket.stat().st_mode) == 0o600
 
 
-def test_discovery(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        assert (await lab.ask("GET", "/api")).json["versions"] == ["v1"]
-        groups = (await lab.ask("GET", "/apis")).json["groups"]
-        assert "apps" in [group["name"] for group in groups]
-        apps = (await lab.ask("GET", "/apis/apps/v1")).json
-        assert apps["groupVersion"] == "apps/v1"
-        by_name = {entry["name"]: entry for entry in apps["resources"]}
-        assert by_name["deployments"]["shortNames"] == ["deploy"]
-        assert by_name["deployments/scale"]["kind"] == "Scale"
-        assert by_name["deployments/scale"]["group"] == "autoscaling"
-        assert (await lab.ask("GET", "/apis/apps")).json["kind"] == "APIGroup"
-        core = (await lab.ask("GET", "/api/v1")).json["resources"]
-        assert {"name", "namespaced", "kind", "verbs", "singularName"} <= set(core[0])
-
-    in_lab(story)
+async def test_discovery(lab: Any) -> None:
+    assert (await lab.ask("GET", "/api")).json["versions"] == ["v1"]
+    groups = (await lab.ask("GET", "/apis")).json["groups"]
+    assert "apps" in [group["name"] for group in groups]
+    apps = (await lab.ask("GET", "/apis/apps/v1")).json
+    assert apps["groupVersion"] == "apps/v1"
+    by_name = {entry["name"]: entry for entry in apps["resources"]}
+    assert by_name["deployments"]["shortNames"] == ["deploy"]
+    assert by_name["deployments/scale"]["kind"] == "Scale"
+    assert by_name["deployments/scale"]["group"] == "autoscaling"
+    assert (await lab.ask("GET", "/apis/apps")).json["kind"] == "APIGroup"
+    core = (await lab.ask("GET", "/api/v1")).json["resources"]
+    assert {"name", "namespaced", "kind", "verbs", "singularName"} <= set(core[0])
 
 
 @pytest.mark.parametrize("version", ["v2", "v2beta1"])
-def test_aggregated_discovery(in_lab: Any, version: str) -> None:
-    async def story(lab: Any) -> None:
-        form = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-        answer = await lab.ask("GET", "/apis", accept=f"{form},application/json")
-        assert answer.headers["Content-Type"] == form
-        assert answer.json["kind"] == "APIGroupDiscoveryList"
-        apps = next(g for g in answer.json["items"] if g["metadata"]["name"] == "apps")
-        found = {entry["resource"]: entry for entry in apps["versions"][0]["resources"]}
-        assert found["deployments"]["responseKind"]["kind"] == "Deployment"
-        assert found["deployments"]["scope"] == "Namespaced"
-        scale = [s for s in found["deployments"]["subresources"] if s["subresource"] == "scale"]
-        assert scale[0]["responseKind"]["group"] == "autoscaling"
-        core = await lab.ask("GET", "/api", accept=form)
-        assert json.dumps(core.json).count('"resource": "pods"') == 1
-
-    in_lab(story)
+async def test_aggregated_discovery(lab: Any, version: str) -> None:
+    form = f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+    answer = await lab.ask("GET", "/apis", accept=f"{form},application/json")
+    assert answer.headers["Content-Type"] == form
+    assert answer.json["kind"] == "APIGroupDiscoveryList"
+    apps = next(g for g in answer.json["items"] if g["metadata"]["name"] == "apps")
+    found = {entry["resource"]: entry for entry in apps["versions"][0]["resources"]}
+    assert found["deployments"]["responseKind"]["kind"] == "Deployment"
+    assert found["deployments"]["scope"] == "Namespaced"
+    scale = [s for s in found["deployments"]["subresources"] if s["subresource"] == "scale"]
+    assert scale[0]["responseKind"]["group"] == "autoscaling"
+    core = await lab.ask("GET", "/api", accept=form)
+    assert json.dumps(core.json).count('"resource": "pods"') == 1
 
 
-def test_stopping_does_not_wait_for_streams(tmp_path: Any, caplog: Any) -> None:
-    async def story() -> float:
-        backend = Registry(Store(None), lab_from_object(LAB))
-        for obj in initial_objects(lab_from_object(LAB)):
-            backend.create(obj)
-        backend.create({**pod(node="node1"), "metadata": {"name": "web"}})
-        streams = FakeStreams()
-        runner = await serve_unix(build_app(backend, streams), tmp_path / "s")
-        connector = aiohttp.UnixConnector(str(tmp_path / "s"))
-        async with aiohttp.ClientSession("http://lab", connector=connector) as http:
-            watch = await http.get(PODS, params={"watch": "1", "resourceVersion": "1"})
-            log = await http.get(f"{PODS}/web/log", params={"follow": "1"})
-            command = {"command": "sleep", "stdout": "1"}
-            protocol = ("v5.channel.k8s.io",)
-            socket = await http.ws_connect(f"{PODS}/web/exec", params=command, protocols=protocol)
-            await socket.receive()
-            start = time.perf_counter()
-            await runner.cleanup()
-            taken = time.perf_counter() - start
-            assert streams.processes[0].killed
-            assert streams.logs_open == 0
-            for answer in (watch, log):
-                answer.close()
-            await socket.close()
-        return taken
-
-    assert asyncio.run(story()) < 0.4
+async def test_stopping_does_not_wait_for_streams(tmp_path: Any, caplog: Any) -> None:
+    backend = Registry(Store(None), lab_from_object(LAB))
+    for obj in initial_objects(lab_from_object(LAB)):
+        backend.create(obj)
+    backend.create({**pod(node="node1"), "metadata": {"name": "web"}})
+    streams = FakeStreams()
+    runner = await serve_unix(build_app(backend, streams), tmp_path / "s")
+    connector = aiohttp.UnixConnector(str(tmp_path / "s"))
+    async with aiohttp.ClientSession("http://lab", connector=connector) as http:
+        watch = await http.get(PODS, params={"watch": "1", "resourceVersion": "1"})
+        log = await http.get(f"{PODS}/web/log", params={"follow": "1"})
+        command = {"command": "sleep", "stdout": "1"}
+        protocol = ("v5.channel.k8s.io",)
+        socket = await http.ws_connect(f"{PODS}/web/exec", params=command, protocols=protocol)
+        await socket.receive()
+        start = time.perf_counter()
+        await runner.cleanup()
+        taken = time.perf_counter() - start
+        assert streams.processes[0].killed
+        assert streams.logs_open == 0
+        for answer in (watch, log):
+            answer.close()
+        await socket.close()
+    assert taken < 0.4
     assert not caplog.records
 
 
-def test_an_answer_that_fails_half_way_breaks_off(
-    in_lab: Any, monkeypatch: pytest.MonkeyPatch
+async def test_an_answer_that_fails_half_way_breaks_off(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def story(lab: Any) -> None:
-        lab.registry.create({**pod(node="node1"), "metadata": {"name": "web"}})
+    lab.registry.create({**pod(node="node1"), "metadata": {"name": "web"}})
 
-        async def logs(*_: Any, **__: Any) -> Any:
-            yield b"one\n"
-            await asyncio.sleep(0.01)
-            raise BadRequest("the container is gone")
+    async def logs(*_: Any, **__: Any) -> Any:
+        yield b"one\n"
+        await asyncio.sleep(0.01)
+        raise BadRequest("the container is gone")
 
-        monkeypatch.setattr(type(lab.streams), "logs", logs)
-        with pytest.raises(aiohttp.ClientPayloadError):
-            await lab.ask("GET", f"{PODS}/web/log")
-        assert (await lab.ask("GET", "/healthz")).code == 200
-
-    in_lab(story)
+    monkeypatch.setattr(type(lab.streams), "logs", logs)
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await lab.ask("GET", f"{PODS}/web/log")
+    assert (await lab.ask("GET", "/healthz")).code == 200

@@ -95,66 +95,54 @@ async def tunnelled(lab: Any, target: str, protocol: str) -> AsyncIterator[Peer]
         yield Peer(socket.send_bytes, receive)
 
 
-def test_a_command_over_spdy(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        target = "exec?command=fail&command=7&stdout=true&stderr=true"
-        async with upgraded(lab, target, EXEC) as peer:
-            for number, kind in ((1, "error"), (3, "stdout"), (5, "stderr")):
-                await peer.open(number, streamType=kind)
-            await peer.until(lambda: peer.ended >= {1, 3, 5})
-        assert peer.data[5] == b"it failed\n"
-        assert json.loads(peer.data[1])["details"]["causes"][0]["message"] == "7"
-        assert lab.streams.processes[0].killed
-
-    in_lab(story)
+async def test_a_command_over_spdy(lab: Any) -> None:
+    create_pod(lab)
+    target = "exec?command=fail&command=7&stdout=true&stderr=true"
+    async with upgraded(lab, target, EXEC) as peer:
+        for number, kind in ((1, "error"), (3, "stdout"), (5, "stderr")):
+            await peer.open(number, streamType=kind)
+        await peer.until(lambda: peer.ended >= {1, 3, 5})
+    assert peer.data[5] == b"it failed\n"
+    assert json.loads(peer.data[1])["details"]["causes"][0]["message"] == "7"
+    assert lab.streams.processes[0].killed
 
 
-def test_input_over_spdy_until_its_end(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        async with upgraded(lab, "exec?command=cat&stdin=true&stdout=true", EXEC) as peer:
-            for number, kind in ((1, "error"), (3, "stdin"), (5, "stdout")):
-                await peer.open(number, streamType=kind)
-            await peer.say(3, b"some ")
-            await peer.raw(spdy.ping(9))
-            await peer.say(3, b"words", last=True)
-            await peer.until(lambda: peer.ended >= {1, 5})
-        assert peer.data[5] == b"some words"
-        assert json.loads(peer.data[1])["status"] == "Success"
-        assert any(frame.type == spdy.PING and frame.stream == 9 for frame in peer.frames)
-
-    in_lab(story)
+async def test_input_over_spdy_until_its_end(lab: Any) -> None:
+    create_pod(lab)
+    async with upgraded(lab, "exec?command=cat&stdin=true&stdout=true", EXEC) as peer:
+        for number, kind in ((1, "error"), (3, "stdin"), (5, "stdout")):
+            await peer.open(number, streamType=kind)
+        await peer.say(3, b"some ")
+        await peer.raw(spdy.ping(9))
+        await peer.say(3, b"words", last=True)
+        await peer.until(lambda: peer.ended >= {1, 5})
+    assert peer.data[5] == b"some words"
+    assert json.loads(peer.data[1])["status"] == "Success"
+    assert any(frame.type == spdy.PING and frame.stream == 9 for frame in peer.frames)
 
 
-def test_a_terminal_size_over_spdy(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        target = "exec?command=size&stdin=true&stdout=true&tty=true"
-        async with upgraded(lab, target, EXEC) as peer:
-            for number, kind in ((1, "error"), (3, "stdin"), (5, "stdout"), (7, "resize")):
-                await peer.open(number, streamType=kind)
-            for nonsense in (b'{"Width":9e999}', b"[" * 5000, b"{}", b"5", b"\xff"):
-                await peer.say(7, nonsense)
-            await peer.say(7, b'{"Width":90,"Height":30}\n')
-            await peer.until(lambda: 5 in peer.ended)
-        assert peer.data[5] == b"90x30\n"
-
-    in_lab(story)
+async def test_a_terminal_size_over_spdy(lab: Any) -> None:
+    create_pod(lab)
+    target = "exec?command=size&stdin=true&stdout=true&tty=true"
+    async with upgraded(lab, target, EXEC) as peer:
+        for number, kind in ((1, "error"), (3, "stdin"), (5, "stdout"), (7, "resize")):
+            await peer.open(number, streamType=kind)
+        for nonsense in (b'{"Width":9e999}', b"[" * 5000, b"{}", b"5", b"\xff"):
+            await peer.say(7, nonsense)
+        await peer.say(7, b'{"Width":90,"Height":30}\n')
+        await peer.until(lambda: 5 in peer.ended)
+    assert peer.data[5] == b"90x30\n"
 
 
-def test_a_client_that_vanishes_takes_its_process_along(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        async with upgraded(lab, "exec?command=sleep&stdout=true", EXEC) as peer:
-            await peer.open(1, streamType="error")
-            await peer.open(3, streamType="stdout")
-            await peer.until(lambda: len(peer.frames) == 2)
-        async with asyncio.timeout(3):
-            while not lab.streams.processes[0].killed:
-                await asyncio.sleep(0.01)
-
-    in_lab(story)
+async def test_a_client_that_vanishes_takes_its_process_along(lab: Any) -> None:
+    create_pod(lab)
+    async with upgraded(lab, "exec?command=sleep&stdout=true", EXEC) as peer:
+        await peer.open(1, streamType="error")
+        await peer.open(3, streamType="stdout")
+        await peer.until(lambda: len(peer.frames) == 2)
+    async with asyncio.timeout(3):
+        while not lab.streams.processes[0].killed:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize(
@@ -167,101 +155,83 @@ def test_a_client_that_vanishes_takes_its_process_along(in_lab: Any) -> None:
         ("portforward", "", ""),
     ],
 )
-def test_protocols_that_are_not_spoken(
-    in_lab: Any, target: str, upgrade: str, protocol: str
+async def test_protocols_that_are_not_spoken(
+    lab: Any, target: str, upgrade: str, protocol: str
 ) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        headers = {"X-Stream-Protocol-Version": protocol}
-        if upgrade:
-            headers |= {"Connection": "Upgrade", "Upgrade": upgrade}
-        async with lab.http.post(f"http://lab{POD}/{target}", headers=headers) as answer:
-            assert answer.status == 400
-            assert (await answer.json())["kind"] == "Status"
-
-    in_lab(story)
+    create_pod(lab)
+    headers = {"X-Stream-Protocol-Version": protocol}
+    if upgrade:
+        headers |= {"Connection": "Upgrade", "Upgrade": upgrade}
+    async with lab.http.post(f"http://lab{POD}/{target}", headers=headers) as answer:
+        assert answer.status == 400
+        assert (await answer.json())["kind"] == "Status"
 
 
 @pytest.mark.parametrize("carried", [upgraded, tunnelled])
-def test_connections_are_forwarded(in_lab: Any, carried: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        async with carried(lab, "portforward", FORWARD) as peer:
-            for first, request in ((1, "0"), (5, "1")):
-                await peer.open(first, streamType="error", port="7", requestID=request)
-                await peer.open(first + 2, streamType="data", port="7", requestID=request)
-            big = bytes(range(256)) * 2000
-            for start in range(0, len(big), 65536):
-                await peer.say(3, big[start : start + 65536])
-                seen = min(start + 65536, len(big))
-                await peer.until(lambda seen=seen: len(peer.data.get(3, b"")) == seen)
-            await peer.say(7, b"other", last=True)
-            await peer.until(lambda: {5, 7} <= peer.ended)
-            assert 3 not in peer.ended
-        assert (peer.data[3], peer.data[7]) == (big, b"other")
-        done, _ = await asyncio.wait(lab.streams.connections, timeout=3)
-        assert len(done) == 2
-
-    in_lab(story)
+async def test_connections_are_forwarded(lab: Any, carried: Any) -> None:
+    create_pod(lab)
+    async with carried(lab, "portforward", FORWARD) as peer:
+        for first, request in ((1, "0"), (5, "1")):
+            await peer.open(first, streamType="error", port="7", requestID=request)
+            await peer.open(first + 2, streamType="data", port="7", requestID=request)
+        big = bytes(range(256)) * 2000
+        for start in range(0, len(big), 65536):
+            await peer.say(3, big[start : start + 65536])
+            seen = min(start + 65536, len(big))
+            await peer.until(lambda seen=seen: len(peer.data.get(3, b"")) == seen)
+        await peer.say(7, b"other", last=True)
+        await peer.until(lambda: {5, 7} <= peer.ended)
+        assert 3 not in peer.ended
+    assert (peer.data[3], peer.data[7]) == (big, b"other")
+    done, _ = await asyncio.wait(lab.streams.connections, timeout=3)
+    assert len(done) == 2
 
 
 @pytest.mark.parametrize("carried", [upgraded, tunnelled])
-def test_a_port_where_nobody_listens(in_lab: Any, carried: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        async with carried(lab, "portforward", FORWARD) as peer:
-            await peer.open(1, streamType="error", port="81", requestID="0")
-            await peer.open(3, streamType="data", port="81", requestID="0")
-            await peer.until(lambda: {1, 3} <= peer.ended)
-        assert b"dial tcp4 127.0.0.1:81: connect: connection refused" in peer.data[1]
-
-    in_lab(story)
+async def test_a_port_where_nobody_listens(lab: Any, carried: Any) -> None:
+    create_pod(lab)
+    async with carried(lab, "portforward", FORWARD) as peer:
+        await peer.open(1, streamType="error", port="81", requestID="0")
+        await peer.open(3, streamType="data", port="81", requestID="0")
+        await peer.until(lambda: {1, 3} <= peer.ended)
+    assert b"dial tcp4 127.0.0.1:81: connect: connection refused" in peer.data[1]
 
 
-def test_nonsense_after_the_upgrade_ends_the_connection(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        async with upgraded(lab, "portforward", FORWARD) as peer:
-            await peer.raw(b"GET / HTTP/1.1\r\n\r\n")
-            with pytest.raises(AssertionError):
-                await peer.until(lambda: False)
-        async with upgraded(lab, "exec?command=cat&stdin=true", EXEC) as peer:
-            await peer.raw(b"GET / HTTP/1.1\r\n\r\n")
-            with pytest.raises(AssertionError):
-                await peer.until(lambda: False)
-        while not lab.streams.processes[0].killed:
-            await asyncio.sleep(0.01)
-
-    in_lab(story)
+async def test_nonsense_after_the_upgrade_ends_the_connection(lab: Any) -> None:
+    create_pod(lab)
+    async with upgraded(lab, "portforward", FORWARD) as peer:
+        await peer.raw(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(AssertionError):
+            await peer.until(lambda: False)
+    async with upgraded(lab, "exec?command=cat&stdin=true", EXEC) as peer:
+        await peer.raw(b"GET / HTTP/1.1\r\n\r\n")
+        with pytest.raises(AssertionError):
+            await peer.until(lambda: False)
+    while not lab.streams.processes[0].killed:
+        await asyncio.sleep(0.01)
 
 
-def test_the_python_clients_channels(in_lab: Any) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        url = f"http://lab{POD}/portforward?ports=7,81"
-        async with lab.http.ws_connect(url, protocols=("v4.channel.k8s.io",)) as socket:
-            first = [(await socket.receive()).data for _ in range(4)]
-            assert first == [b"\0\x07\0", b"\x01\x07\0", b"\x02\x51\0", b"\x03\x51\0"]
-            refusal = (await socket.receive()).data
-            assert refusal[0] == 3
-            assert b"connection refused" in refusal
-            await socket.send_bytes(b"\0hello")
-            assert (await socket.receive()).data == b"\0hello"
-
-    in_lab(story)
+async def test_the_python_clients_channels(lab: Any) -> None:
+    create_pod(lab)
+    url = f"http://lab{POD}/portforward?ports=7,81"
+    async with lab.http.ws_connect(url, protocols=("v4.channel.k8s.io",)) as socket:
+        first = [(await socket.receive()).data for _ in range(4)]
+        assert first == [b"\0\x07\0", b"\x01\x07\0", b"\x02\x51\0", b"\x03\x51\0"]
+        refusal = (await socket.receive()).data
+        assert refusal[0] == 3
+        assert b"connection refused" in refusal
+        await socket.send_bytes(b"\0hello")
+        assert (await socket.receive()).data == b"\0hello"
 
 
 @pytest.mark.parametrize("ports", ["", "x", "70000", "0"])
-def test_ports_that_are_none(in_lab: Any, ports: str) -> None:
-    async def story(lab: Any) -> None:
-        create_pod(lab)
-        headers = {
-            "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-            "Sec-WebSocket-Protocol": "v4.channel.k8s.io",
-        }  # fmt: skip
-        url = f"http://lab{POD}/portforward?ports={ports}"
-        async with lab.http.get(url, headers=headers) as answer:
-            assert answer.status == 400
-
-    in_lab(story)
+async def test_ports_that_are_none(lab: Any, ports: str) -> None:
+    create_pod(lab)
+    headers = {
+        "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
+        "Sec-WebSocket-Protocol": "v4.channel.k8s.io",
+    }  # fmt: skip
+    url = f"http://lab{POD}/portforward?ports={ports}"
+    async with lab.http.get(url, headers=headers) as answer:
+        assert answer.status == 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -167,7 +167,7 @@ def pod(name: str, labels: dict[str, str] | None = None, **spec: Any) -> Object:
 
 
 @contextlib.asynccontextmanager
-async def cluster(
+async def new_cluster(
     nodes: Iterable[Object] = (),
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     pools: Sequence[AddressRange] = (),
@@ -199,24 +199,6 @@ async def cluster(
         await running.stop()
 
 
-Scenario = Callable[[Cluster], Awaitable[None]]
-
-
-def run(
-    scenario: Scenario,
-    nodes: Iterable[Object] = (),
-    pools: Sequence[AddressRange] = (),
-    **spec: Any,
-) -> None:
-    """Run a test's coroutine in a fresh control plane."""
-
-    async def main() -> None:
-        async with cluster(nodes, pools=pools, **spec) as c:
-            await scenario(c)
-
-    asyncio.run(main())
-
-
 class Make:
     """The makers of objects, for tests: `make.deployment(…)`."""
 
@@ -225,7 +207,7 @@ class Make:
     deployment = staticmethod(deployment)
     service = staticmethod(service)
     pod = staticmethod(pod)
-    cluster = staticmethod(cluster)
+    cluster = staticmethod(new_cluster)
 
 
 @pytest.fixture
@@ -234,5 +216,7 @@ def make() -> type[Make]:
 
 
 @pytest.fixture
-def in_cluster() -> Callable[..., None]:
-    return run
+async def cluster() -> AsyncIterator[Cluster]:
+    """Three workers, no load balancers' addresses."""
+    async with new_cluster() as cluster:
+        yield cluster

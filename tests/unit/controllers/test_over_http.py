@@ -39,15 +39,7 @@ async def over_http(c, socket):
     await runner.cleanup()
 
 
-def test_a_rollout_over_http_creates_no_pod_too_many(in_cluster, make, tmp_path):
-    async def scenario(c):
-        async with over_http(c, tmp_path / "api.sock") as (api, running):
-            births = []
-            running.informers["Pod"].add_listener(
-                lambda old, new: births.append(new) if old is None else None
-            )
-            await roll(api, births)
-
+async def test_a_rollout_over_http_creates_no_pod_too_many(cluster, make, tmp_path):
     async def roll(api, births):
         async def complete():
             status = (await api.get("Deployment", "default", "web"))["status"]
@@ -75,37 +67,38 @@ def test_a_rollout_over_http_creates_no_pod_too_many(in_cluster, make, tmp_path)
         await until(empty)
         assert len({meta.uid(pod) for pod in births}) == 60
 
-    in_cluster(scenario)
+    async with over_http(cluster, tmp_path / "api.sock") as (api, running):
+        births = []
+        running.informers["Pod"].add_listener(
+            lambda old, new: births.append(new) if old is None else None
+        )
+        await roll(api, births)
 
 
 @pytest.mark.parametrize("kind", ["StatefulSet", "DaemonSet"])
-def test_history_over_http_has_no_revision_twice(in_cluster, make, tmp_path, kind):
+async def test_history_over_http_has_no_revision_twice(cluster, make, tmp_path, kind):
     made = {**make.deployment("db", 2), "kind": kind}
     if kind == "DaemonSet":
         del made["spec"]["replicas"]
+    async with over_http(cluster, tmp_path / "api.sock") as (api, running):
+        births = []
+        running.informers["ControllerRevision"].add_listener(
+            lambda old, new: births.append(new) if old is None else None
+        )
 
-    async def scenario(c):
-        async with over_http(c, tmp_path / "api.sock") as (api, running):
-            births = []
-            running.informers["ControllerRevision"].add_listener(
-                lambda old, new: births.append(new) if old is None else None
-            )
+        async def renewed():
+            pods = (await api.list("Pod", "default")).items
+            images = {pod["spec"]["containers"][0]["image"] for pod in pods}
+            return images == {wanted} and len(pods) > 1 and all(map(meta.is_ready, pods))
 
-            async def renewed():
-                pods = (await api.list("Pod", "default")).items
-                images = {pod["spec"]["containers"][0]["image"] for pod in pods}
-                return images == {wanted} and len(pods) > 1 and all(map(meta.is_ready, pods))
-
-            wanted = "nginx:1"
-            await api.create(made)
+        wanted = "nginx:1"
+        await api.create(made)
+        await until(renewed)
+        for wanted in ("nginx:2", "nginx:1", "nginx:2"):
+            containers = [{"name": "web", "image": wanted}]
+            template = {"spec": {"template": {"spec": {"containers": containers}}}}
+            await api.patch(kind, "default", "db", template)
             await until(renewed)
-            for wanted in ("nginx:2", "nginx:1", "nginx:2"):
-                containers = [{"name": "web", "image": wanted}]
-                template = {"spec": {"template": {"spec": {"containers": containers}}}}
-                await api.patch(kind, "default", "db", template)
-                await until(renewed)
-            assert len(births) == 2
-            kept = (await api.list("ControllerRevision", "default")).items
-            assert sorted(one["revision"] for one in kept) == [3, 4]
-
-    in_cluster(scenario)
+        assert len(births) == 2
+        kept = (await api.list("ControllerRevision", "default")).items
+        assert sorted(one["revision"] for one in kept) == [3, 4]

@@ -9,104 +9,86 @@ def replica_set(make, name="web", replicas=3):
     return {**one, "kind": "ReplicaSet"}
 
 
-def test_orphans_that_match_are_adopted_and_surplus_ones_deleted(in_cluster, make):
-    async def scenario(c):
-        await c.create(*(make.pod(f"lone-{n}") for n in range(4)), make.pod("else", {"app": "x"}))
-        await c.settle()
-        await c.create(replica_set(make, replicas=3))
-        await c.settle()
-        owned = [pod for pod in await c.list("Pod") if meta.controller_of(pod)]
-        assert len(owned) == 3
-        assert all(meta.name(pod).startswith("lone-") for pod in owned)
-        assert meta.controller_of(await c.get("Pod", "else")) is None
-
-    in_cluster(scenario)
+async def test_orphans_that_match_are_adopted_and_surplus_ones_deleted(cluster, make):
+    await cluster.create(*(make.pod(f"lone-{n}") for n in range(4)), make.pod("else", {"app": "x"}))
+    await cluster.settle()
+    await cluster.create(replica_set(make, replicas=3))
+    await cluster.settle()
+    owned = [pod for pod in await cluster.list("Pod") if meta.controller_of(pod)]
+    assert len(owned) == 3
+    assert all(meta.name(pod).startswith("lone-") for pod in owned)
+    assert meta.controller_of(await cluster.get("Pod", "else")) is None
 
 
-def test_a_pod_whose_label_is_changed_is_released_and_replaced(in_cluster, make):
-    async def scenario(c):
-        await c.create(replica_set(make, replicas=2))
-        await c.settle()
-        first = meta.name((await c.list("Pod"))[0])
-        await c.patch("Pod", first, {"metadata": {"labels": {"app": "debug"}}})
-        await c.settle()
-        assert "ownerReferences" not in (await c.get("Pod", first))["metadata"]
-        owned = [pod for pod in await c.list("Pod") if meta.controller_of(pod)]
-        assert len(owned) == 2
-
-    in_cluster(scenario)
+async def test_a_pod_whose_label_is_changed_is_released_and_replaced(cluster, make):
+    await cluster.create(replica_set(make, replicas=2))
+    await cluster.settle()
+    first = meta.name((await cluster.list("Pod"))[0])
+    await cluster.patch("Pod", first, {"metadata": {"labels": {"app": "debug"}}})
+    await cluster.settle()
+    assert "ownerReferences" not in (await cluster.get("Pod", first))["metadata"]
+    owned = [pod for pod in await cluster.list("Pod") if meta.controller_of(pod)]
+    assert len(owned) == 2
 
 
-def test_a_deleted_pod_is_replaced_before_it_is_gone(in_cluster, make):
-    async def scenario(c):
-        await c.create(replica_set(make, replicas=2))
-        await c.settle()
-        c.kubelet.undying = lambda _: True
-        victim = meta.name((await c.list("Pod"))[0])
-        await c.delete("Pod", victim)
-        await c.settle()
-        pods = await c.list("Pod")
-        assert len(pods) == 3
-        assert [meta.name(pod) for pod in pods if meta.is_terminating(pod)] == [victim]
-        status = (await c.get("ReplicaSet", "web"))["status"]
-        assert (status["replicas"], status["readyReplicas"]) == (2, 2)
-
-    in_cluster(scenario)
+async def test_a_deleted_pod_is_replaced_before_it_is_gone(cluster, make):
+    await cluster.create(replica_set(make, replicas=2))
+    await cluster.settle()
+    cluster.kubelet.undying = lambda _: True
+    victim = meta.name((await cluster.list("Pod"))[0])
+    await cluster.delete("Pod", victim)
+    await cluster.settle()
+    pods = await cluster.list("Pod")
+    assert len(pods) == 3
+    assert [meta.name(pod) for pod in pods if meta.is_terminating(pod)] == [victim]
+    status = (await cluster.get("ReplicaSet", "web"))["status"]
+    assert (status["replicas"], status["readyReplicas"]) == (2, 2)
 
 
-def test_a_finished_pod_is_replaced(in_cluster, make):
-    async def scenario(c):
-        await c.create(replica_set(make, replicas=1))
-        await c.settle()
-        (pod,) = await c.list("Pod")
-        await c.api.patch_status("Pod", "default", meta.name(pod), {"phase": "Failed"})
-        await c.settle()
-        phases = sorted(pod["status"]["phase"] for pod in await c.list("Pod"))
-        assert phases == ["Failed", "Running"]
-
-    in_cluster(scenario)
+async def test_a_finished_pod_is_replaced(cluster, make):
+    await cluster.create(replica_set(make, replicas=1))
+    await cluster.settle()
+    (pod,) = await cluster.list("Pod")
+    await cluster.api.patch_status("Pod", "default", meta.name(pod), {"phase": "Failed"})
+    await cluster.settle()
+    phases = sorted(pod["status"]["phase"] for pod in await cluster.list("Pod"))
+    assert phases == ["Failed", "Running"]
 
 
-def test_never_more_pods_are_created_than_asked_for_however_often_it_looks(in_cluster, make):
-    async def scenario(c):
-        await c.create(replica_set(make, replicas=40))
-        controller = next(one for one in c.running.controllers if "replicaset" in one.name)
-        created = []
-        c.running.informers["Pod"].add_listener(lambda old, _: created.append(old is None))
-        for _ in range(50):
-            controller.queue.add("default/web")
-            await asyncio.sleep(0)
-        await c.settle()
-        assert sum(created) == 40
-        assert len(await c.list("Pod")) == 40
-
-    in_cluster(scenario)
+async def test_never_more_pods_are_created_than_asked_for_however_often_it_looks(cluster, make):
+    await cluster.create(replica_set(make, replicas=40))
+    controller = next(one for one in cluster.running.controllers if "replicaset" in one.name)
+    created = []
+    cluster.running.informers["Pod"].add_listener(lambda old, _: created.append(old is None))
+    for _ in range(50):
+        controller.queue.add("default/web")
+        await asyncio.sleep(0)
+    await cluster.settle()
+    assert sum(created) == 40
+    assert len(await cluster.list("Pod")) == 40
 
 
-def test_refused_pods_are_told_in_condition_and_event_and_made_up_for_later(in_cluster, make):
-    async def scenario(c):
-        bad = replica_set(make, replicas=5)
-        await c.create(bad)
-        await c.settle()
-        real, refused = c.running.informers.api.create, []
+async def test_refused_pods_are_told_in_condition_and_event_and_made_up_for_later(cluster, make):
+    bad = replica_set(make, replicas=5)
+    await cluster.create(bad)
+    await cluster.settle()
+    real, refused = cluster.running.informers.api.create, []
 
-        async def refuse(obj):
-            if obj["kind"] == "Pod" and len(refused) < 3:
-                refused.append(obj)
-                raise replicaset.ApiError("quota says no", code=403, reason="Forbidden")
-            return await real(obj)
+    async def refuse(obj):
+        if obj["kind"] == "Pod" and len(refused) < 3:
+            refused.append(obj)
+            raise replicaset.ApiError("quota says no", code=403, reason="Forbidden")
+        return await real(obj)
 
-        c.running.informers.api.create = refuse
-        await c.patch("ReplicaSet", "web", {"spec": {"replicas": 9}})
-        await c.settle()
-        status = (await c.get("ReplicaSet", "web"))["status"]
-        assert status["readyReplicas"] == 9
-        assert not status.get("conditions")
-        failed = await c.events("FailedCreate")
-        assert failed[0]["message"] == "Error creating: quota says no"
-        assert failed[0]["type"] == "Warning"
-
-    in_cluster(scenario)
+    cluster.running.informers.api.create = refuse
+    await cluster.patch("ReplicaSet", "web", {"spec": {"replicas": 9}})
+    await cluster.settle()
+    status = (await cluster.get("ReplicaSet", "web"))["status"]
+    assert status["readyReplicas"] == 9
+    assert not status.get("conditions")
+    failed = await cluster.events("FailedCreate")
+    assert failed[0]["message"] == "Error creating: quota says no"
+    assert failed[0]["type"] == "Warning"
 
 
 def a_pod(name, node="n1", ready=True, phase="Running", since=10, created=0, **annotations):
@@ -147,13 +129,10 @@ def test_the_order_in_which_scaling_down_takes_pods():
     assert [meta.name(pod) for pod, _ in ordered] == [meta.name(pod) for pod, _ in expected]
 
 
-def test_scaling_down_evens_out_the_nodes(in_cluster, make):
-    async def scenario(c):
-        await c.create(replica_set(make, replicas=9))
-        await c.settle()
-        await c.patch("ReplicaSet", "web", {"spec": {"replicas": 3}})
-        await c.settle()
-        nodes = sorted(pod["spec"]["nodeName"] for pod in await c.list("Pod"))
-        assert nodes == ["worker001", "worker002", "worker003"]
-
-    in_cluster(scenario)
+async def test_scaling_down_evens_out_the_nodes(cluster, make):
+    await cluster.create(replica_set(make, replicas=9))
+    await cluster.settle()
+    await cluster.patch("ReplicaSet", "web", {"spec": {"replicas": 3}})
+    await cluster.settle()
+    nodes = sorted(pod["spec"]["nodeName"] for pod in await cluster.list("Pod"))
+    assert nodes == ["worker001", "worker002", "worker003"]

@@ -43,32 +43,29 @@ def _full(*_: object, **__: object) -> int:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def test_what_could_not_be_published_is_tried_again(
+async def test_what_could_not_be_published_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def scene() -> None:
-        owner, log = str(uuid.uuid4()), tmp_path / "log"
-        names = names_keeper(tmp_path / "names", owner, log)  # never started: files are what counts
-        server = DnsServer(tmp_path, owner, names, "cluster.local")
-        internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
-        api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
-        agent = DnsAgent(server, internet, Informers(api))
-        agent.follow()
-        with monkeypatch.context() as full:
-            full.setattr(Path, "write_text", _full)
-            for number in range(3):
-                server.set_service(
-                    f"default/s{number}", _service(f"s{number}", f"10.96.0.{10 + number}")
-                )
-            agent._loop.wake()
-            await asyncio.sleep(0.05)
-            assert _published(tmp_path) == ""
-            assert not agent.idle
-        async with asyncio.timeout(5):
-            while not agent.idle:
-                await asyncio.sleep(0.01)
-        assert all(f"s{number}.default.svc" in _published(tmp_path) for number in range(3))
-        await agent._loop.stop()
-
     monkeypatch.setattr(dns, "RETRY", Retry(0.1))
-    asyncio.run(scene())
+    owner, log = str(uuid.uuid4()), tmp_path / "log"
+    names = names_keeper(tmp_path / "names", owner, log)  # never started: files are what counts
+    server = DnsServer(tmp_path, owner, names, "cluster.local")
+    internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
+    api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
+    agent = DnsAgent(server, internet, Informers(api))
+    agent.follow()
+    with monkeypatch.context() as full:
+        full.setattr(Path, "write_text", _full)
+        for number in range(3):
+            server.set_service(
+                f"default/s{number}", _service(f"s{number}", f"10.96.0.{10 + number}")
+            )
+        agent._loop.wake()
+        await asyncio.sleep(0.05)
+        assert _published(tmp_path) == ""
+        assert not agent.idle
+    async with asyncio.timeout(5):
+        while not agent.idle:
+            await asyncio.sleep(0.01)
+    assert all(f"s{number}.default.svc" in _published(tmp_path) for number in range(3))
+    await agent._loop.stop()

@@ -15,26 +15,23 @@ async def _never(_query: bytes) -> bytes | None:
     return None
 
 
-def test_closing_ends_a_connection_whose_query_comes_at_that_moment(
+async def test_closing_ends_a_connection_whose_query_comes_at_that_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def story() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listening:
-            door = tcp.TcpDoor(listening, _never)
-            await door.open()
-            closing: list[asyncio.Task[None]] = []
-            came = asyncio.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        door = tcp.TcpDoor(listening, _never)
+        await door.open()
+        closing: list[asyncio.Task[None]] = []
+        came = asyncio.Event()
 
-            async def read(_reader: asyncio.StreamReader) -> bytes:
-                closing.append(asyncio.create_task(door.close()))
-                came.set()
-                return b"query"
+        async def read(_reader: asyncio.StreamReader) -> bytes:
+            closing.append(asyncio.create_task(door.close()))
+            came.set()
+            return b"query"
 
-            monkeypatch.setattr(tcp, "read", read)
-            _, writer = await asyncio.open_connection(*listening.getsockname())
-            await came.wait()
-            done, _ = await asyncio.wait(closing, timeout=5)
-            writer.close()
-            assert done == set(closing)
-
-    asyncio.run(story())
+        monkeypatch.setattr(tcp, "read", read)
+        _, writer = await asyncio.open_connection(*listening.getsockname())
+        await came.wait()
+        done, _ = await asyncio.wait(closing, timeout=5)
+        writer.close()
+        assert done == set(closing)

@@ -101,72 +101,55 @@ def test_a_revision_too_old_or_from_the_future_is_an_error_event(lab: Any, make:
         registry.watch("ConfigMap", resource_version="x")
 
 
-def test_a_reader_that_does_not_read_is_cut_off(lab: Any, make: Any) -> None:
+async def test_a_reader_that_does_not_read_is_cut_off(lab: Any, make: Any) -> None:
     registry = Registry(Store(None, log_kept=4), lab)
     registry.create(make.namespace("default"))
     watch = registry.watch("ConfigMap", resource_version="2")
     for number in range(20):
         registry.create(make.config(f"c{number}"))
-
-    async def read() -> list[Event]:
-        return [event async for event in watch]
-
-    (error,) = asyncio.run(read())
+    (error,) = [event async for event in watch]
     assert (error.type, error.object["code"]) == ("ERROR", 410)
 
 
-def test_waiting_watches_are_woken_and_closed(registry: Registry, make: Any) -> None:
-    async def scenario() -> tuple[list[tuple[str, str]], bool]:
-        watch = registry.watch("ConfigMap", resource_version="2")
-        seen: list[Event] = []
+async def test_waiting_watches_are_woken_and_closed(registry: Registry, make: Any) -> None:
+    watch = registry.watch("ConfigMap", resource_version="2")
+    seen: list[Event] = []
 
-        async def follow() -> None:
-            async for event in watch:
-                seen.append(event)
+    async def follow() -> None:
+        async for event in watch:
+            seen.append(event)
 
-        task = asyncio.create_task(follow())
-        await asyncio.sleep(0)
-        registry.create(make.config("a"))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        watch.close()
-        await asyncio.wait_for(task, 1)
-        return brief(seen), watch.poll() is None
-
-    assert asyncio.run(scenario()) == ([("ADDED", "a")], True)
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    registry.create(make.config("a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    watch.close()
+    await asyncio.wait_for(task, 1)
+    assert (brief(seen), watch.poll() is None) == ([("ADDED", "a")], True)
 
 
-def test_the_end_of_the_store_ends_its_watches(registry: Registry) -> None:
-    async def scenario() -> list[Event]:
-        watch = registry.watch("ConfigMap", resource_version="2")
-        asyncio.get_running_loop().call_soon(registry.store.close)
-        return [event async for event in watch]
-
-    assert asyncio.run(scenario()) == []
+async def test_the_end_of_the_store_ends_its_watches(registry: Registry) -> None:
+    watch = registry.watch("ConfigMap", resource_version="2")
+    asyncio.get_running_loop().call_soon(registry.store.close)
+    assert ([event async for event in watch]) == []
 
 
-def test_idle_watches_get_bookmarks(
+async def test_idle_watches_get_bookmarks(
     registry: Registry, make: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watch_module, "BOOKMARK_SECONDS", 0.01)
-
-    async def scenario() -> Event:
-        watch = registry.watch("ConfigMap", resource_version="2", bookmarks=True)
-        registry.create(make.pod())  # another kind's change: nothing but the revision moves
-        return await asyncio.wait_for(anext(watch), 1)
-
-    event = asyncio.run(scenario())
+    watch = registry.watch("ConfigMap", resource_version="2", bookmarks=True)
+    registry.create(make.pod())  # another kind's change: nothing but the revision moves
+    event = await asyncio.wait_for(anext(watch), 1)
     assert event.type == "BOOKMARK"
     assert event.object["metadata"]["resourceVersion"] == str(registry.store.revision)
 
 
-def test_a_cancelled_reader_leaves_nothing_behind(registry: Registry) -> None:
-    async def scenario() -> int:
-        watch = registry.watch("ConfigMap", resource_version="2")
-        task = asyncio.ensure_future(anext(watch))
-        await asyncio.sleep(0)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        return len(registry.store.log("ConfigMap")._waiting)
-
-    assert asyncio.run(scenario()) == 0
+async def test_a_cancelled_reader_leaves_nothing_behind(registry: Registry) -> None:
+    watch = registry.watch("ConfigMap", resource_version="2")
+    task = asyncio.ensure_future(anext(watch))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(registry.store.log("ConfigMap")._waiting) == 0

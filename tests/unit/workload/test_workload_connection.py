@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
@@ -30,28 +31,27 @@ SITE = Site(
     },
     {},
 )
-Play = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Factory = Callable[[], asyncio.Protocol]
 
 
-def with_server(play: Play, factory: Callable[[], asyncio.Protocol] | None = None) -> AccessLog:
-    """Play a client against one connection; returns the server's log."""
+@contextlib.asynccontextmanager
+async def connected(
+    factory: Factory | None = None,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, AccessLog]]:
+    """A client's one connection, and the server's log."""
     log, connections, deadlines = AccessLog(), Connections(), ConnectionDeadlines()
 
     def http() -> asyncio.Protocol:
         return HttpConnection(SITE, log, connections, deadlines)
 
-    async def played() -> None:
-        ours, theirs = socket.socketpair()
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(factory or http, theirs)
-        reader, writer = await asyncio.open_connection(sock=ours)
-        await asyncio.wait_for(play(reader, writer), 10)
-        writer.close()
-        connections.abort()
-        await asyncio.sleep(0)
-
-    asyncio.run(played())
-    return log
+    ours, theirs = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    await loop.connect_accepted_socket(factory or http, theirs)
+    reader, writer = await asyncio.open_connection(sock=ours)
+    yield reader, writer, log
+    writer.close()
+    connections.abort()
+    await asyncio.sleep(0)
 
 
 async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
@@ -60,56 +60,49 @@ async def answer(reader: asyncio.StreamReader) -> tuple[int, str]:
     return int(head.split(" ")[1]), (await reader.readexactly(length)).decode()
 
 
-def test_requests_that_arrive_together_are_answered_in_order() -> None:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_requests_that_arrive_together_are_answered_in_order() -> None:
+    async with connected() as (reader, writer, log):
         post = b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nok"
         writer.write(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n" + post + b"GET /c HTTP/1.0\r\n\r\n")
         answers = [await answer(reader) for _ in range(3)]
         assert answers == [(200, "GET /a \n"), (200, "POST /b ok\n"), (200, "GET /c \n")]
         assert await reader.read() == b""  # HTTP/1.0 does not keep alive
+    assert len(log.lines()) == 3
 
-    assert len(with_server(play).lines()) == 3
 
-
-def test_nothing_is_answered_after_a_request_that_closes() -> None:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_nothing_is_answered_after_a_request_that_closes() -> None:
+    async with connected() as (reader, writer, log):
         closing = b"GET /a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
         writer.write(closing + b"GET /b HTTP/1.1\r\nHost: h\r\n\r\n")
         assert (await reader.read()).count(b"HTTP/1.1 200 OK") == 1
+    assert len(log.lines()) == 1
 
-    assert len(with_server(play).lines()) == 1
 
-
-def test_garbage_after_a_request_is_refused_and_the_connection_closed() -> None:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_garbage_after_a_request_is_refused_and_the_connection_closed() -> None:
+    async with connected() as (reader, writer, log):
         writer.write(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n\x16\x03\x01\r\n\r\n")
         assert await answer(reader) == (200, "GET /a \n")
         assert await answer(reader) == (400, "400 Bad Request\n")
         assert await reader.read() == b""
+    assert [line.split('"')[2] for _, line in log.lines()] == [" 200 8 ", " 400 0 "]
 
-    assert [line.split('"')[2] for _, line in with_server(play).lines()] == [" 200 8 ", " 400 0 "]
 
-
-def test_a_client_may_wait_for_continue() -> None:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_a_client_may_wait_for_continue() -> None:
+    async with connected() as (reader, writer, _):
         expect = b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n"
         writer.write(b"POST /a HTTP/1.1\r\nHost: h\r\n" + expect)
         assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
         writer.write(b"ok")
         assert await answer(reader) == (200, "POST /a ok\n")
 
-    with_server(play)
 
-
-def test_who_does_not_read_gets_no_further() -> None:
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def test_who_does_not_read_gets_no_further() -> None:
+    async with connected() as (reader, writer, log):
         for _ in range(200):
             writer.write(b"GET /big HTTP/1.1\r\nHost: h\r\n\r\n")
             await asyncio.sleep(0)
         for _ in range(200):
             assert (await answer(reader))[0] == 200
-
-    log = with_server(play)
     assert len(log.lines()) == 200
 
 
@@ -121,27 +114,25 @@ def test_who_does_not_read_gets_no_further() -> None:
         (b"GET /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nx", b"HTTP/1.1 408 Request"),
     ],
 )
-def test_slow_clients_are_given_up(
+async def test_slow_clients_are_given_up(
     monkeypatch: pytest.MonkeyPatch, sent: bytes, expected: bytes
 ) -> None:
     monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.05)
     monkeypatch.setattr(connection, "KEEP_ALIVE_SECONDS", 0.05)
     monkeypatch.setattr(connection, "_SWEEP_SECONDS", 0.02)
 
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with connected() as (reader, writer, _):
         writer.write(sent)
         received = await reader.read()
         assert received.startswith(expected)
         assert bool(received) is bool(expected)
 
-    with_server(play)
 
-
-def test_a_trickle_of_bytes_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_trickle_of_bytes_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REQUEST_SECONDS", 0.2)
     monkeypatch.setattr(connection, "_SWEEP_SECONDS", 0.02)
 
-    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with connected() as (reader, writer, log):
         with contextlib.suppress(ConnectionError):  # a socket pair forgets what it held when closed
             ended = asyncio.create_task(reader.read())
             for byte in b"GET / HTTP/1.1\r\nX: " + b"y" * 200:
@@ -150,27 +141,21 @@ def test_a_trickle_of_bytes_does_not_win_time(monkeypatch: pytest.MonkeyPatch) -
                 writer.write(bytes((byte,)))
                 await asyncio.sleep(0.02)
             await ended
-
-    ((_, line),) = with_server(play).lines()
+    ((_, line),) = log.lines()
     assert '"" 408 0' in line
 
 
-def test_plain_tcp_greets_echoes_and_closes() -> None:
+async def test_plain_tcp_greets_echoes_and_closes() -> None:
     log, connections = AccessLog(), Connections()
-    variables = {"hostname": "web-0"}
 
-    async def greeted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def plain(**data: Any) -> Factory:
+        return lambda: TcpConnection(data, {"hostname": "web-0"}, log, connections)
+
+    async with connected(plain(greeting="{{hostname}}", close=True)) as (reader, _, _):
         assert await reader.read() == b"web-0"
-
-    async def echoed(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async with connected(plain(echo=True)) as (reader, writer, _):
         writer.write(b"again")
         assert await reader.readexactly(5) == b"again"
-
-    for play, data in (
-        (greeted, {"greeting": "{{hostname}}", "close": True}),
-        (echoed, {"echo": True}),
-    ):
-        with_server(play, lambda data=data: TcpConnection(data, variables, log, connections))  # type: ignore[misc]
     assert len(log.lines()) == 2
 
 

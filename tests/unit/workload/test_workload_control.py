@@ -35,7 +35,7 @@ async def answer(directory: Path, line: bytes) -> dict[str, Any]:
     ("how", "said", "is_logged"),
     [("deep", "RecursionError: too deep", True), ("known", "it is not there", False)],
 )
-def test_every_failure_is_answered(
+async def test_every_failure_is_answered(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     operation: str,
@@ -44,12 +44,12 @@ def test_every_failure_is_answered(
     is_logged: bool,
 ) -> None:
     line = json.dumps({"id": 7, "op": operation, "how": how}).encode()
-    assert asyncio.run(answer(tmp_path, line))["error"] == said
+    assert (await answer(tmp_path, line))["error"] == said
     assert ("Traceback" in capsys.readouterr().err) is is_logged
 
 
-def test_what_is_too_deep_to_be_read_closes_the_connection(
+async def test_what_is_too_deep_to_be_read_closes_the_connection(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert asyncio.run(answer(tmp_path, b"[" * 100_000)) == {}
+    assert await answer(tmp_path, b"[" * 100_000) == {}
     assert "control connection closed" in capsys.readouterr().err

@@ -24,23 +24,19 @@ class Said:
         assert not self.left
 
 
-def test_who_waits_for_a_turn_at_the_log_loses_nothing(
+async def test_who_waits_for_a_turn_at_the_log_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(processes, "_DRAIN_SECONDS", 0.01)
     request: dict[str, Any] = {"uid": "u", "container": "c", "log": "log"}
-
-    async def scenario() -> None:
-        turn = asyncio.Lock()
-        process = processes.ContainerProcess(request, "name", tmp_path / "log", turn)
-        async with turn:  # others flood theirs
-            output: Any = Said(b"one\n", b"two\n")
-            process._pumps = [asyncio.create_task(process._pump("stdout", output))]
-            draining = asyncio.create_task(process._drain())
-            await asyncio.sleep(0.1)
-            assert not draining.done()
-        await asyncio.wait_for(draining, 10)
-        process._over(0)
-
-    asyncio.run(scenario())
+    turn = asyncio.Lock()
+    process = processes.ContainerProcess(request, "name", tmp_path / "log", turn)
+    async with turn:  # others flood theirs
+        output: Any = Said(b"one\n", b"two\n")
+        process._pumps = [asyncio.create_task(process._pump("stdout", output))]
+        draining = asyncio.create_task(process._drain())
+        await asyncio.sleep(0.1)
+        assert not draining.done()
+    await asyncio.wait_for(draining, 10)
+    process._over(0)
     assert [entry.data for entry in crilog.read(tmp_path / "log")] == [b"one\n", b"two\n"]
