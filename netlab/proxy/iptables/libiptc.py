@@ -18,7 +18,7 @@ from netlab.errors import EnvironmentLacks
 from netlab.kernel import netns as namespaces
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
-from netlab.proxy.iptables import owners
+from netlab.proxy.iptables import option_tables, owners
 from netlab.proxy.iptables.apply import ORDER, RestoreApplier
 from netlab.proxy.iptables.chains import is_of_service
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
@@ -58,6 +58,7 @@ def load() -> Any:
             f"python-iptables does not load: {error}",
             hint="apt-get install libxtables12 iptables, or choose auto instead of libiptc",
         ) from error
+    option_tables.mend()
     return iptc
 
 
