@@ -1,0 +1,147 @@
+"""What the names are told, and where they are served."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from netlab.agents import dns as module
+from netlab.agents.dns import PODS_AND_NAMES, DnsAgent
+from netlab.client.informer import Informers
+from netlab.client.inprocess import InProcessApi
+from netlab.objects.lab import lab_from_object
+from netlab.retry import Retry
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 1}})
+HERE, THERE = Path("/none/one"), Path("/none/other")
+
+
+class Server:
+    """Names, and where they are served."""
+
+    def __init__(self) -> None:
+        self.services: dict[str, Any] = {}
+        self.slices: dict[str, Any] = {}
+        self.published: list[set[str]] = []
+        self.places: list[Path | None] = []
+        self.refusals = 0
+        self.idle = True
+
+    def set_service(self, key: str, service: Any) -> None:
+        self.services[key] = service
+
+    def set_slice(self, key: str, found: Any) -> None:
+        self.slices[key] = found
+
+    def apply(self) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise OSError("no room")
+        self.published.append({key for key, found in self.services.items() if found})
+
+    async def start(self, netns: Path) -> None:
+        self.places.append(netns)
+
+    async def stop(self) -> None:
+        self.places.append(None)
+
+    async def detach(self) -> None:
+        self.places.append(Path("detached"))
+
+
+def pod(uid: str, netns: Path) -> Any:
+    return SimpleNamespace(uid=uid, netns=netns)
+
+
+async def nobody() -> None:
+    raise AssertionError("of two dnsmasqs one always answers")
+
+
+class World:
+    def __init__(self) -> None:
+        self.registry = Registry(Store(None), LAB)
+        self.registry.create(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
+        )
+        self.informers = Informers(InProcessApi(self.registry))
+        for kind in ("Service", "EndpointSlice"):
+            _ = self.informers[kind]
+        self.server, self.internet = Server(), Server()
+        self.agent = DnsAgent(self.server, self.internet, self.informers)  # type: ignore[arg-type]
+
+    def create(self, name: str) -> None:
+        ports = [{"port": 80}]
+        self.registry.create(
+            {
+                "apiVersion": "v1",
+                "kind": "Service",
+                "metadata": {"name": name, "namespace": "default"},
+                "spec": {"ports": ports},
+            }
+        )
+
+
+@pytest.fixture
+async def world(monkeypatch):
+    monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
+    world = World()
+    await world.informers.start()
+    world.agent.follow()
+    yield world
+    await world.agent.detach()
+    await world.informers.stop()
+
+
+async def test_names_come_and_go_with_services(world, until):
+    world.create("web")
+    await until(lambda: world.server.published and world.server.published[-1] == {"default/web"})
+    assert world.internet.published[-1] == {"default/web"}
+    world.registry.delete("Service", "default", "web")
+    await until(lambda: world.server.published[-1] == set())
+    assert world.server.services == {"default/web": None}
+
+
+async def test_it_is_at_work_until_the_last_of_both_has_published(world, until):
+    world.internet.idle = False
+    await until(lambda: world.agent._loop.idle)
+    assert list(world.agent.at_work()) == [PODS_AND_NAMES]
+    world.internet.idle = True
+    assert list(world.agent.at_work()) == []
+
+
+async def test_what_there_was_no_room_for_is_published_later(world, until):
+    world.server.refusals = 3
+    world.create("web")
+    await until(lambda: world.server.refusals < 3)
+    assert not world.agent.idle
+    await until(lambda: world.server.published and world.server.published[-1] == {"default/web"})
+    await until(lambda: world.agent.idle)
+
+
+async def test_of_two_pods_the_last_one_serves(world):
+    await world.agent.start(pod("one", HERE), "dns", nobody)
+    await world.agent.start(pod("two", THERE), "dns", nobody)
+    await world.agent.stop(pod("one", HERE), "dns")
+    assert world.server.places == [HERE, None, THERE]
+    await world.agent.stop(pod("two", HERE), "dns")
+    await world.agent.stop(pod("two", HERE), "dns")
+    assert world.server.places[3:] == [None]
+
+
+async def test_names_are_published_before_they_are_served(world, until):
+    world.server.refusals = 1
+    world.server.services["default/web"] = {"metadata": {}}
+    await world.agent.start(pod("one", HERE), "dns", nobody)
+    assert world.server.places == [HERE], "no room is no reason not to serve"
+    await until(lambda: world.server.published == [{"default/web"}])
+
+
+async def test_a_controller_that_ends_leaves_them_served(world):
+    await world.agent.start(pod("one", HERE), "dns", nobody)
+    await world.agent.detach()
+    assert world.server.places == [HERE, Path("detached")]
