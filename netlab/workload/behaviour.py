@@ -167,8 +167,8 @@ def served_pod(
 
     `netns` is the path of the pod's namespace, `env` each container's environment by its name.
     """
-    served = []
-    for container in meta.spec(pod).get("containers") or ():
+    served, spec = [], meta.spec(pod)
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
         variables = (env or {}).get(container["name"], {})
         found = behaviour(container, variables)
         if found.kind == "server":

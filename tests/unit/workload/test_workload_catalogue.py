@@ -284,6 +284,18 @@ def test_flags_are_read_as_go_programs_read_them() -> None:
     assert parse_flags(words) == {"a": "1", "b": "2", "tcp": "true", "udp": "rest", "c": "x=y"}
 
 
+def test_a_server_beside_others_is_served_as_well() -> None:
+    """A sidecar is among the init containers."""
+    spec = {
+        "initContainers": [{"name": "side", "image": "redis", "restartPolicy": "Always"}],
+        "containers": [{"name": "web", "image": "nginx"}],
+    }
+    pod = {"metadata": {"name": "p", "namespace": "d", "uid": "u"}, "spec": spec}
+    served = served_pod(pod, "/netns", ())
+    assert served is not None
+    assert [container.name for container in served.containers] == ["side", "web"]
+
+
 def test_a_pod_of_processes_alone_is_not_served() -> None:
     containers = [{"name": "a", "image": "busybox"}]
     pod = {
