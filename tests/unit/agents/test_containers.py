@@ -1,6 +1,8 @@
 import asyncio
 import os
 
+import pytest
+
 from netlab.agents import containers
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
@@ -15,6 +17,7 @@ from netlab.kernel.userns import IdRange
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
+from netlab.workload.sandbox import Ended
 
 POD = {
     "metadata": {"name": "p", "namespace": "n", "uid": "u"},
@@ -72,3 +75,250 @@ async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_pa
     assert not processes.started.is_set()
     run.directory.unlink()
     await processes.started.wait()
+
+
+# -- who runs what, and when ----------------------------------------------------------------------
+
+WEB = {"name": "web", "image": "nginx"}
+JOB = {"name": "job", "image": "alpine", "command": ["true"]}
+NAMES = {"name": "dns", "image": "netlab/dnsmasq"}
+SETTINGS = {"name": "c", "envFrom": [{"configMapRef": {"name": "settings"}}], "command": ["env"]}
+MISSING = 'configmap "settings" not found'
+
+
+class Keeper:
+    """The responder: what it serves, and `known`, what a former controller had it serve."""
+
+    def __init__(self):
+        self.client = self
+        self.served, self.stopped, self.known = [], [], {}
+
+    def on_restart(self, _serve):
+        """It never dies here."""
+
+    async def reached(self, call):
+        return await call()
+
+    async def list(self):
+        return self.known
+
+    async def serve(self, wanted):
+        self.served += [each.uid for each in wanted]
+        return {}
+
+    async def stop(self, uids):
+        self.stopped += uids
+
+
+class Tasks:
+    """Commands; each goes on until `end(name, code)`."""
+
+    def __init__(self):
+        self.started, self.stopped, self.forgotten = [], [], []
+        self.adoptable, self.left = set(), frozenset()
+        self._ends = {}
+
+    def is_adoptable(self, _run, name):
+        return name in self.adoptable
+
+    def start(self, _run, name, command):
+        if name not in self.adoptable:
+            command()
+        self.started.append(name)
+        self._ends[name] = asyncio.get_running_loop().create_future()
+        return asyncio.ensure_future(self._ended(name))
+
+    async def _ended(self, name):
+        return Ended(await self._ends[name], 0, "", "", 0.0, 0.0)
+
+    def end(self, name, code):
+        self._ends[name].set_result(code)
+
+    async def adopt(self):
+        return self.left
+
+    async def stop(self, run, grace):
+        self.stopped.append((run.key, grace))
+
+    async def forget(self, uid):
+        self.forgotten.append(uid)
+
+    async def detach(self):
+        """They run on."""
+
+
+class Programs:
+    """What is kept in pods beside commands and servers: names, say."""
+
+    def __init__(self):
+        self.started, self.stopped = [], []
+
+    async def start(self, run, name):
+        self.started.append((run.uid, name))
+
+    async def stop(self, run):
+        self.stopped.append(run.uid)
+
+    async def detach(self):
+        """They run on."""
+
+
+class Draining:
+    def __init__(self):
+        self.waited = []
+
+    async def wait(self, uid, grace):
+        self.waited.append((uid, grace))
+
+
+class World:
+    def __init__(self, directory, lifecycle):
+        lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
+        self.registry = Registry(Store(None), lab)
+        self.registry.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
+        self.informers = Informers(InProcessApi(self.registry))
+        configuration = Configuration(self.informers)
+        self.keeper, self.tasks, self.programs = Keeper(), Tasks(), Programs()
+        self.draining = Draining()
+        volumes = Volumes(directory, configuration.lookup, IdRange(os.getuid()))
+        self.agent = PodContainers(
+            self.keeper, self.tasks, self.programs, self.draining, configuration, volumes, lifecycle
+        )
+
+    def settings(self):
+        metadata = {"name": "settings", "namespace": "n"}
+        self.registry.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"A": "b"}}
+        )
+
+
+@pytest.fixture
+async def world(tmp_path, lifecycle):
+    world = World(tmp_path, lifecycle)
+    await world.informers.start()
+    yield world
+    await world.agent.detach()
+    await world.informers.stop()
+
+
+async def test_each_container_is_run_by_whom_its_image_calls_for(world, pod_run, until):
+    run = pod_run(WEB, JOB, NAMES)
+    await world.agent.start([run])
+    await until(lambda: world.programs.started == [("u", "dns")])
+    assert (world.keeper.served, world.tasks.started) == (["u/web"], ["job"])
+
+
+async def test_who_lacks_configuration_waits_says_so_once_and_holds_up_nobody(
+    world, recorder, pod_run, until
+):
+    run = pod_run(SETTINGS, WEB)
+    await world.agent.start([run])
+    assert run.state("web").running
+    assert (run.state("c").waiting, run.state("c").message) == (
+        "CreateContainerConfigError",
+        MISSING,
+    )
+    world.registry.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "n"}}
+    )
+    await asyncio.sleep(0.05)
+    assert world.tasks.started == []
+    world.settings()
+    await until(lambda: world.tasks.started == ["c"])
+    assert recorder.warnings == [f"Failed: Error: {MISSING}"]
+
+
+async def test_init_containers_run_one_after_another_before_the_rest(world, pod_run, until):
+    run = pod_run(WEB, inits=({**JOB, "name": "i1"}, {**JOB, "name": "i2"}))
+    other = pod_run(JOB)
+    other.pod["metadata"] = {**other.pod["metadata"], "uid": "v"}
+    await world.agent.start([run, other])
+    await until(lambda: world.tasks.started == ["job", "i1"])
+    world.tasks.end("i1", 0)
+    await until(lambda: world.tasks.started[-1] == "i2")
+    assert world.keeper.served == []
+    world.tasks.end("i2", 0)
+    await until(lambda: world.keeper.served == ["u/web"])
+
+
+async def test_nothing_starts_after_an_init_container_that_failed_for_good(world, pod_run, until):
+    run = pod_run(WEB, inits=(JOB,), restartPolicy="Never")
+    await world.agent.start([run])
+    await until(lambda: world.tasks.started == ["job"])
+    world.tasks.end("job", 1)
+    await asyncio.sleep(0.05)
+    assert world.keeper.served == []
+
+
+@pytest.mark.parametrize("sidecar", [{**JOB, "name": "s"}, {**WEB, "name": "s"}])
+async def test_sidecars_are_not_waited_for(world, pod_run, until, sidecar):
+    run = pod_run(WEB, inits=({**sidecar, "restartPolicy": "Always"},))
+    await world.agent.start([run])
+    await until(lambda: "u/web" in world.keeper.served)
+    assert "u/s" in world.keeper.served or world.tasks.started == ["s"]
+
+
+async def test_a_server_that_is_no_sidecar_never_ends(world, pod_run, until):
+    run = pod_run(WEB, inits=({**WEB, "name": "i"},))
+    await world.agent.start([run])
+    await until(lambda: world.keeper.served == ["u/i"])
+    await asyncio.sleep(0.05)
+    assert world.keeper.served == ["u/i"]
+
+
+# -- the end of a pod, and of a controller --------------------------------------------------------
+
+
+async def test_a_pod_that_ends_starts_nothing_more(world, recorder, pod_run):
+    run = pod_run(SETTINGS, WEB)
+    await world.agent.start([run])
+    await world.agent.stop(run, 5.0)
+    world.settings()
+    await asyncio.sleep(0.05)
+    assert world.tasks.started == []
+    assert world.tasks.stopped == [("n/p", 5.0)]
+    assert world.keeper.stopped == ["u/web"]
+    assert world.programs.stopped == ["u"]
+    assert world.draining.waited == [("u", 5.0)]
+    assert "Killing: Stopping container web" in recorder.told
+    assert "Killing: Stopping container c" not in recorder.told, "it never ran"
+
+
+async def test_a_server_s_hook_is_waited_for_before_it_is_closed(world, actions, pod_run):
+    run = pod_run({**WEB, "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}})
+    await world.agent.start([run])
+    closed_before = []
+    attempt = actions.attempt
+
+    async def noted(*how):
+        closed_before.extend(world.keeper.stopped)
+        return await attempt(*how)
+
+    actions.attempt = noted
+    await world.agent.stop(run, 5.0)
+    assert actions.asked == [("web", 5.0)]
+    assert (closed_before, world.keeper.stopped) == ([], ["u/web"])
+
+
+async def test_what_belongs_to_no_pod_any_more_is_ended(world):
+    world.keeper.known = {"u/web": None, "gone/web": None, "internet": None}
+    world.tasks.left = frozenset({"u", "lost"})
+    await world.agent.adopt(["u"])
+    assert world.keeper.stopped == ["gone/web"]
+    assert world.tasks.forgotten == ["lost"]
+
+
+async def test_what_runs_already_needs_its_configuration_no_more(world, recorder, pod_run):
+    world.tasks.adoptable = {"c"}
+    run = pod_run(SETTINGS)
+    await world.agent.start([run])
+    assert world.tasks.started == ["c"]
+    assert recorder.warnings == []
+
+
+async def test_whoever_waits_is_forgotten_when_the_controller_ends(world, pod_run):
+    await world.agent.start([pod_run(SETTINGS)])
+    await world.agent.detach()
+    world.settings()
+    await asyncio.sleep(0.05)
+    assert world.tasks.started == []
