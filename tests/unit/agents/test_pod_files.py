@@ -1,0 +1,73 @@
+"""What a pod finds under /etc, and where its commands run."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from netlab.agents.pod_files import Places, ResolverNames, host_aliases, pod_resolv_conf
+from netlab.agents.volumes import Volumes
+from netlab.kernel.userns import IdRange
+
+NAMES = ResolverNames("10.96.0.10", "cluster.local", ("203.0.113.1", "203.0.113.2"))
+CLUSTER = """\
+nameserver 10.96.0.10
+search n.svc.cluster.local svc.cluster.local cluster.local
+options ndots:5
+"""
+NODE = "nameserver 203.0.113.1\nnameserver 203.0.113.2\n"
+
+
+def lines(text):
+    return sorted(text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        ({}, CLUSTER),
+        ({"dnsPolicy": "ClusterFirst"}, CLUSTER),
+        ({"dnsPolicy": "ClusterFirst", "hostNetwork": True}, NODE),
+        ({"dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": True}, CLUSTER),
+        ({"dnsPolicy": "Default"}, NODE),
+        (
+            {"dnsPolicy": "None", "dnsConfig": {"nameservers": ["192.0.2.1"], "searches": ["x"]}},
+            "nameserver 192.0.2.1\nsearch x\n",
+        ),
+        (
+            {"dnsConfig": {"options": [{"name": "ndots", "value": "1"}]}},
+            CLUSTER.replace("ndots:5", "ndots:1"),
+        ),
+    ],
+)
+def test_who_is_asked_for_names(pod_run, spec, wanted):
+    assert lines(pod_resolv_conf(pod_run(**spec), NAMES)) == lines(wanted)
+
+
+def test_host_aliases_are_lines_of_their_own(pod_run):
+    aliases = [
+        {"ip": "192.0.2.1", "hostnames": ["a", "a.example"]},
+        {"ip": "192.0.2.2"},
+        {"ip": "192.0.2.3", "hostnames": ["b"]},
+    ]
+    assert host_aliases(pod_run()) == ""
+    said = host_aliases(pod_run(hostAliases=aliases))
+    assert said == "192.0.2.1\ta a.example\n192.0.2.3\tb\n"
+
+
+def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
+    volumes = Volumes(tmp_path, lambda *_: None, IdRange(os.getuid()))
+    mount = {"name": "v", "mountPath": "/v"}
+    run = pod_run(
+        {"name": "c", "volumeMounts": [mount]},
+        hostname="own",
+        hostAliases=[{"ip": "192.0.2.1", "hostnames": ["a"]}],
+        volumes=[{"name": "v", "emptyDir": {}}],
+    )
+    place = Places(NAMES, volumes).place(run)
+    assert (place.uid, place.hostname, place.netns) == ("u", "own", run.netns)
+    assert [each.target for each in place.volumes["c"]] == ["/v"]
+    written = {path.name: path.read_text() for path in run.directory.iterdir() if path.is_file()}
+    assert any("10.0.0.2\town" in text and "192.0.2.1\ta" in text for text in written.values())
+    assert CLUSTER.splitlines()[0] in "".join(written.values())
