@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -162,14 +162,6 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodRun]:
         netns.remove(place)
 
 
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(60):
-            await scenario()
-
-    asyncio.run(bounded())
-
-
 def page(run: PodRun) -> str:
     with netns.entered(run.netns):
         sock = socket.socket()
@@ -194,156 +186,135 @@ async def shows(run: PodRun, text: str) -> None:
         await asyncio.sleep(0.01)
 
 
-def test_a_pod_of_its_image_runs_it_until_the_pod_goes(run: PodRun, owner: str) -> None:
-    async def scenario() -> None:
-        here = Controller(owner)
-        await here.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        assert await asyncio.to_thread(page, run) == "Hello from 10.244.1.2"
-        assert here.recorder.said == ["Pulled", "Created", "Started"]
-        program = here.greeters.of(run, "c")
-        assert program.pid is not None
-        status = Path(f"/proc/{program.pid}/status").read_text()
-        assert f"Uid:\t{userns.daemon_id(owner, 9)}\t" in status
-        assert "CapBnd:\t0000000000000000" in status
-        assert list(run.directory.glob("programs/c/state/*")) == [
-            run.directory / "programs/c/state/began"
-        ]
-        await here.containers.stop(run, 0.0)
-        assert page(run) == ""
-        assert process.owned(owner) == []
-
-    play(scenario)
+async def test_a_pod_of_its_image_runs_it_until_the_pod_goes(run: PodRun, owner: str) -> None:
+    here = Controller(owner)
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    assert await asyncio.to_thread(page, run) == "Hello from 10.244.1.2"
+    assert here.recorder.said == ["Pulled", "Created", "Started"]
+    program = here.greeters.of(run, "c")
+    assert program.pid is not None
+    status = Path(f"/proc/{program.pid}/status").read_text()
+    assert f"Uid:\t{userns.daemon_id(owner, 9)}\t" in status
+    assert "CapBnd:\t0000000000000000" in status
+    assert list(run.directory.glob("programs/c/state/*")) == [
+        run.directory / "programs/c/state/began"
+    ]
+    await here.containers.stop(run, 0.0)
+    assert page(run) == ""
+    assert process.owned(owner) == []
 
 
-def test_it_goes_by_new_files_and_never_by_those_that_its_check_refuses(
+async def test_it_goes_by_new_files_and_never_by_those_that_its_check_refuses(
     run: PodRun, owner: str
 ) -> None:
-    async def scenario() -> None:
-        here = Controller(owner)
-        await here.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        program = here.greeters.of(run, "c")
-        pid = program.pid
-        files = {"greeting": "Hello again", "port": str(PORT)}
-        await program.configure(files)
-        await shows(run, "Hello again")
-        with pytest.raises(CommandFailed) as refused:
-            await program.configure({**files, "greeting": "Go away"})
-        assert refused.value.stderr.strip() == "greeting: no greeting in 'Go away'"
-        program.reload()
-        await asyncio.sleep(0.1)
-        assert await asyncio.to_thread(page, run) == "Hello again"
-        assert program.pid == pid
-        await here.containers.stop(run, 0.0)
-
-    play(scenario)
+    here = Controller(owner)
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program = here.greeters.of(run, "c")
+    pid = program.pid
+    files = {"greeting": "Hello again", "port": str(PORT)}
+    await program.configure(files)
+    await shows(run, "Hello again")
+    with pytest.raises(CommandFailed) as refused:
+        await program.configure({**files, "greeting": "Go away"})
+    assert refused.value.stderr.strip() == "greeting: no greeting in 'Go away'"
+    program.reload()
+    await asyncio.sleep(0.1)
+    assert await asyncio.to_thread(page, run) == "Hello again"
+    assert program.pid == pid
+    await here.containers.stop(run, 0.0)
 
 
-def test_it_is_adopted_as_it_was_and_started_again_when_it_is_killed(
+async def test_it_is_adopted_as_it_was_and_started_again_when_it_is_killed(
     run: PodRun, owner: str
 ) -> None:
-    async def scenario() -> None:
-        before = Controller(owner)
-        await before.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        program = before.greeters.of(run, "c")
-        await program.configure({"greeting": "Hello, you", "port": str(PORT)})
-        await shows(run, "Hello, you")
-        await before.containers.detach()
-        here = Controller(owner)
-        again = new_run(POD, run.node, run.ips, run.netns, run.directory)
-        again.renewed = False
-        await here.containers.start([again])
-        await until(lambda: again.state("c").ready)
-        adopted = here.greeters.of(again, "c")
-        assert adopted.pid == program.pid
-        assert await asyncio.to_thread(page, again) == "Hello, you"
-        assert adopted.pid is not None
-        os.kill(adopted.pid, signal.SIGKILL)
-        await until(lambda: again.state("c").restarts == 1 and again.state("c").ready)
-        assert adopted.pid != program.pid
-        assert here.recorder.said == ["Pulled", "Created", "Started", "Started"]
-        assert await asyncio.to_thread(page, again) == "Hello, you"
-        await here.containers.stop(again, 0.0)
-        assert process.owned(owner) == []
-
-    play(scenario)
+    before = Controller(owner)
+    await before.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program = before.greeters.of(run, "c")
+    await program.configure({"greeting": "Hello, you", "port": str(PORT)})
+    await shows(run, "Hello, you")
+    await before.containers.detach()
+    here = Controller(owner)
+    again = new_run(POD, run.node, run.ips, run.netns, run.directory)
+    again.renewed = False
+    await here.containers.start([again])
+    await until(lambda: again.state("c").ready)
+    adopted = here.greeters.of(again, "c")
+    assert adopted.pid == program.pid
+    assert await asyncio.to_thread(page, again) == "Hello, you"
+    assert adopted.pid is not None
+    os.kill(adopted.pid, signal.SIGKILL)
+    await until(lambda: again.state("c").restarts == 1 and again.state("c").ready)
+    assert adopted.pid != program.pid
+    assert here.recorder.said == ["Pulled", "Created", "Started", "Started"]
+    assert await asyncio.to_thread(page, again) == "Hello, you"
+    await here.containers.stop(again, 0.0)
+    assert process.owned(owner) == []
 
 
-def test_what_a_former_controller_left_ends_with_its_pod(run: PodRun, owner: str) -> None:
-    async def scenario() -> None:
-        before = Controller(owner)
-        await before.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        await before.containers.detach()
-        assert len(process.owned(owner)) == 1
-        await Controller(owner).containers.stop(run, 0.0)
-        assert process.owned(owner) == []
-
-    play(scenario)
+async def test_what_a_former_controller_left_ends_with_its_pod(run: PodRun, owner: str) -> None:
+    before = Controller(owner)
+    await before.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    await before.containers.detach()
+    assert len(process.owned(owner)) == 1
+    await Controller(owner).containers.stop(run, 0.0)
+    assert process.owned(owner) == []
 
 
-def test_what_keeps_it_from_starting_is_said_in_its_own_words_and_tried_again(
+async def test_what_keeps_it_from_starting_is_said_in_its_own_words_and_tried_again(
     run: PodRun, owner: str
 ) -> None:
-    async def scenario() -> None:
-        rude = replace(GREETER, files=lambda _: {"greeting": "Go away", "port": str(PORT)})
-        here = Controller(owner, rude)
-        await here.containers.start([run])
-        await until(lambda: bool(run.state("c").message))
-        assert run.state("c").waiting == "CreateContainerError"
-        assert "exited 1: greeting: no greeting in 'Go away'" in run.state("c").message
-        assert here.recorder.said == ["Failed"]
-        program = here.greeters.of(run, "c")
-        await program.configure({"greeting": "Hello at last", "port": str(PORT)})
-        await until(lambda: run.state("c").ready)
-        assert await asyncio.to_thread(page, run) == "Hello at last"
-        await here.containers.stop(run, 0.0)
-
-    play(scenario)
+    rude = replace(GREETER, files=lambda _: {"greeting": "Go away", "port": str(PORT)})
+    here = Controller(owner, rude)
+    await here.containers.start([run])
+    await until(lambda: bool(run.state("c").message))
+    assert run.state("c").waiting == "CreateContainerError"
+    assert "exited 1: greeting: no greeting in 'Go away'" in run.state("c").message
+    assert here.recorder.said == ["Failed"]
+    program = here.greeters.of(run, "c")
+    await program.configure({"greeting": "Hello at last", "port": str(PORT)})
+    await until(lambda: run.state("c").ready)
+    assert await asyncio.to_thread(page, run) == "Hello at last"
+    await here.containers.stop(run, 0.0)
 
 
-def test_its_log_is_what_it_says(run: PodRun, owner: str) -> None:
-    async def scenario() -> None:
-        here = Controller(owner)
-        assert program_log(run, "c") is None
-        await here.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        for _ in range(3):
-            await asyncio.to_thread(page, run)
-        log = program_log(run, "c")
-        assert log is not None
-        await until(lambda: log.read_text().count("GET") == 3)
-        options = LogOptions(follow=True, tail=2, since=None, timestamps=False)
-        lines = containerlogs.of_program(log, run, "c", options)
-        assert [b"GET" in (await anext(lines)).data for _ in range(2)] == [True, True]
+async def test_its_log_is_what_it_says(run: PodRun, owner: str) -> None:
+    here = Controller(owner)
+    assert program_log(run, "c") is None
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    for _ in range(3):
         await asyncio.to_thread(page, run)
-        assert b"GET" in (await anext(lines)).data
-        await here.containers.stop(run, 0.0)
-        run.state("c").end("", 0)
-        assert [line async for line in lines] == []
+    log = program_log(run, "c")
+    assert log is not None
+    await until(lambda: log.read_text().count("GET") == 3)
+    options = LogOptions(follow=True, tail=2, since=None, timestamps=False)
+    lines = containerlogs.of_program(log, run, "c", options)
+    assert [b"GET" in (await anext(lines)).data for _ in range(2)] == [True, True]
+    await asyncio.to_thread(page, run)
+    assert b"GET" in (await anext(lines)).data
+    await here.containers.stop(run, 0.0)
+    run.state("c").end("", 0)
+    assert [line async for line in lines] == []
 
-    play(scenario)
 
-
-def test_one_that_stands_still_is_told_of(run: PodRun, owner: str) -> None:
-    async def scenario() -> None:
-        here = Controller(owner)
-        here.vigil._interval, here.vigil._patience = 0.01, 1.5
-        await here.containers.start([run])
-        await until(lambda: run.state("c").ready)
-        program = here.greeters.of(run, "c")
-        assert program.pid is not None
-        with stopped(program):
-            await until(lambda: bool(list(here.vigil.lacking())))
-            (line,) = here.vigil.lacking()
-            assert line.startswith(f"greeter of pod n/p (process {program.pid}) does not answer")
-        await until(lambda: not list(here.vigil.lacking()))
-        await here.containers.stop(run, 0.0)
-        await here.vigil.stop()
-
-    play(scenario)
+async def test_one_that_stands_still_is_told_of(run: PodRun, owner: str) -> None:
+    here = Controller(owner)
+    here.vigil._interval, here.vigil._patience = 0.01, 1.5
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program = here.greeters.of(run, "c")
+    assert program.pid is not None
+    with stopped(program):
+        await until(lambda: bool(list(here.vigil.lacking())))
+        (line,) = here.vigil.lacking()
+        assert line.startswith(f"greeter of pod n/p (process {program.pid}) does not answer")
+    await until(lambda: not list(here.vigil.lacking()))
+    await here.containers.stop(run, 0.0)
+    await here.vigil.stop()
 
 
 @contextlib.contextmanager

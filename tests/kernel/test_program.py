@@ -6,8 +6,10 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+
+import pytest
 
 from netlab.errors import NetlabError
 from netlab.retry import Retry
@@ -39,19 +41,14 @@ class Sleeper(Program):
             raise TimeoutError
 
 
-def play(scenario: Callable[[Sleeper], Awaitable[None]]) -> None:
-    async def played() -> None:
-        sleeper = Sleeper()
-        try:
-            async with asyncio.timeout(20):
-                await scenario(sleeper)
-        finally:
-            await sleeper.detach()
-            for child in sleeper.children:
-                child.kill()
-                child.wait()
-
-    asyncio.run(played())
+@pytest.fixture
+async def sleeper() -> AsyncIterator[Sleeper]:
+    sleeper = Sleeper()
+    yield sleeper
+    await sleeper.detach()
+    for child in sleeper.children:
+        child.kill()
+        child.wait()
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -64,110 +61,93 @@ def kill(sleeper: Sleeper) -> None:
     os.kill(sleeper.pid, signal.SIGKILL)
 
 
-def test_it_is_started_again_and_those_who_listen_are_told() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        told: list[int | None] = []
+async def test_it_is_started_again_and_those_who_listen_are_told(sleeper: Sleeper) -> None:
+    told: list[int | None] = []
 
-        async def fails() -> None:
-            raise NetlabError("it ended again")
+    async def fails() -> None:
+        raise NetlabError("it ended again")
 
-        async def listens() -> None:
-            told.append(sleeper.pid)
+    async def listens() -> None:
+        told.append(sleeper.pid)
 
-        sleeper.on_restart(fails)
-        sleeper.on_restart(listens)
-        await sleeper.keep()
-        assert told == []
-        for count in (1, 2):
-            former = sleeper.pid
-            kill(sleeper)
-            await until(lambda n=count: len(told) == n)  # type: ignore[misc]
-            assert told[-1] == sleeper.pid != former
-            assert sleeper.is_up
-
-    play(scenario)
-
-
-def test_what_cannot_be_started_again_is_tried_and_told_until_it_can() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        await sleeper.keep()
-        sleeper.refusals = [NetlabError("no port"), OSError("no room"), ZeroDivisionError("?")]
+    sleeper.on_restart(fails)
+    sleeper.on_restart(listens)
+    await sleeper.keep()
+    assert told == []
+    for count in (1, 2):
+        former = sleeper.pid
         kill(sleeper)
-        await until(lambda: sleeper.error == "no port")
-        assert not sleeper.is_up
-        await until(lambda: sleeper.is_up)
-        assert sleeper.error is None
-        assert sleeper.refusals == []
-
-    play(scenario)
+        await until(lambda n=count: len(told) == n)  # type: ignore[misc]
+        assert told[-1] == sleeper.pid != former
+        assert sleeper.is_up
 
 
-def test_what_was_left_is_adopted_and_let_go_again() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        left = subprocess.Popen(["sleep", "1000"])
-        sleeper.children.append(left)
-        sleeper.left = left.pid
+async def test_what_cannot_be_started_again_is_tried_and_told_until_it_can(
+    sleeper: Sleeper,
+) -> None:
+    await sleeper.keep()
+    sleeper.refusals = [NetlabError("no port"), OSError("no room"), ZeroDivisionError("?")]
+    kill(sleeper)
+    await until(lambda: sleeper.error == "no port")
+    assert not sleeper.is_up
+    await until(lambda: sleeper.is_up)
+    assert sleeper.error is None
+    assert sleeper.refusals == []
+
+
+async def test_what_was_left_is_adopted_and_let_go_again(sleeper: Sleeper) -> None:
+    left = subprocess.Popen(["sleep", "1000"])
+    sleeper.children.append(left)
+    sleeper.left = left.pid
+    await sleeper.keep()
+    assert sleeper.pid == left.pid
+    await sleeper.detach()
+    await sleeper.detach()
+    assert not sleeper.is_up
+    assert left.poll() is None
+
+
+async def test_what_is_stopped_ends_and_stays_so(sleeper: Sleeper) -> None:
+    await sleeper.keep()
+    await sleeper.stop()
+    await sleeper.stop()
+    assert sleeper.pid is None
+    assert len(sleeper.children) == 1
+    assert sleeper.children[0].poll() is not None
+
+
+async def test_what_fell_over_at_its_first_start_is_not_kept(sleeper: Sleeper) -> None:
+    sleeper.refusals = [NetlabError("no port")]
+    try:
         await sleeper.keep()
-        assert sleeper.pid == left.pid
-        await sleeper.detach()
-        await sleeper.detach()
-        assert not sleeper.is_up
-        assert left.poll() is None
-
-    play(scenario)
+    except NetlabError as error:
+        assert error.message == "no port"
+    assert not sleeper.is_up
+    await asyncio.sleep(0.05)
+    assert sleeper.children == []
 
 
-def test_what_is_stopped_ends_and_stays_so() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        await sleeper.keep()
-        await sleeper.stop()
-        await sleeper.stop()
-        assert sleeper.pid is None
-        assert len(sleeper.children) == 1
-        assert sleeper.children[0].poll() is not None
-
-    play(scenario)
-
-
-def test_what_fell_over_at_its_first_start_is_not_kept() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        sleeper.refusals = [NetlabError("no port")]
-        try:
-            await sleeper.keep()
-        except NetlabError as error:
-            assert error.message == "no port"
-        assert not sleeper.is_up
-        await asyncio.sleep(0.05)
-        assert sleeper.children == []
-
-    play(scenario)
+async def test_one_that_hangs_is_asked_until_it_answers_and_one_that_is_down_is_not(
+    sleeper: Sleeper,
+) -> None:
+    await sleeper.answers()
+    await sleeper.keep()
+    sleeper.hangs = True
+    asking = asyncio.create_task(sleeper.answers())
+    await asyncio.sleep(0.02)
+    assert not asking.done()
+    sleeper.hangs = False
+    await asking
 
 
-def test_one_that_hangs_is_asked_until_it_answers_and_one_that_is_down_is_not() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        await sleeper.answers()
-        await sleeper.keep()
-        sleeper.hangs = True
-        asking = asyncio.create_task(sleeper.answers())
-        await asyncio.sleep(0.02)
-        assert not asking.done()
-        sleeper.hangs = False
-        await asking
-
-    play(scenario)
-
-
-def test_what_ends_again_and_again_is_started_later_each_time() -> None:
-    async def scenario(sleeper: Sleeper) -> None:
-        sleeper._retry = Retry(0.01, 60.0)
-        await sleeper.keep()
-        loop = asyncio.get_running_loop()
-        began, starts = loop.time(), 8
-        while len(sleeper.children) <= starts:
-            before = len(sleeper.children)
-            kill(sleeper)
-            await until(lambda n=before: len(sleeper.children) > n)  # type: ignore[misc]
-        # the first again at once, then after 0.01, 0.02, … 0.64 s
-        assert loop.time() - began > 1.2
-
-    play(scenario)
+async def test_what_ends_again_and_again_is_started_later_each_time(sleeper: Sleeper) -> None:
+    sleeper._retry = Retry(0.01, 60.0)
+    await sleeper.keep()
+    loop = asyncio.get_running_loop()
+    began, starts = loop.time(), 8
+    while len(sleeper.children) <= starts:
+        before = len(sleeper.children)
+        kill(sleeper)
+        await until(lambda n=before: len(sleeper.children) > n)  # type: ignore[misc]
+    # the first again at once, then after 0.01, 0.02, … 0.64 s
+    assert loop.time() - began > 1.2

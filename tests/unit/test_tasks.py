@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from netlab.tasks import Background, cancel, together
-
-
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await scenario()
-
-    asyncio.run(bounded())
 
 
 class Work:
@@ -39,56 +30,44 @@ async def failing(after: asyncio.Event) -> None:
     raise OSError("no room")
 
 
-def test_what_is_done_together_has_been_done_together() -> None:
-    async def scenario() -> None:
-        done: list[int] = []
-        both = asyncio.Barrier(2)
+async def test_what_is_done_together_has_been_done_together() -> None:
+    done: list[int] = []
+    both = asyncio.Barrier(2)
 
-        async def one(number: int) -> None:
-            async with both:
-                done.append(number)
+    async def one(number: int) -> None:
+        async with both:
+            done.append(number)
 
-        await together(one(1), one(2))
-        assert sorted(done) == [1, 2]
-
-    play(scenario)
+    await together(one(1), one(2))
+    assert sorted(done) == [1, 2]
 
 
-def test_when_one_fails_the_rest_has_ended_before_it_is_told() -> None:
-    async def scenario() -> None:
-        other = Work()
-        with pytest.raises(OSError, match="no room"):
-            await together(other.run(), failing(other.begun))
-        assert other.ended
-
-    play(scenario)
+async def test_when_one_fails_the_rest_has_ended_before_it_is_told() -> None:
+    other = Work()
+    with pytest.raises(OSError, match="no room"):
+        await together(other.run(), failing(other.begun))
+    assert other.ended
 
 
-def test_who_waits_for_all_may_be_ended_himself() -> None:
-    async def scenario() -> None:
-        other = Work()
-        task = asyncio.create_task(together(other.run()))
-        await other.begun.wait()
-        await cancel(task, None)
-        assert other.ended
-        assert task.cancelled()
-
-    play(scenario)
+async def test_who_waits_for_all_may_be_ended_himself() -> None:
+    other = Work()
+    task = asyncio.create_task(together(other.run()))
+    await other.begun.wait()
+    await cancel(task, None)
+    assert other.ended
+    assert task.cancelled()
 
 
-def test_what_runs_in_the_background_is_ended_by_whom_it_is_for() -> None:
-    async def scenario() -> None:
-        background = Background()
-        one, two, three = Work(), Work(), Work()
-        for key, work in (("a", one), ("a", two), ("b", three)):
-            background.start(key, work.run(), key)
-            await work.begun.wait()
-        await background.stop("a")
-        await background.stop("nobody")
-        assert [work.ended for work in (one, two, three)] == [True, True, False]
-        await background.stop_all()
-        assert three.ended
-        await asyncio.sleep(0)
-        assert background._tasks == {}
-
-    play(scenario)
+async def test_what_runs_in_the_background_is_ended_by_whom_it_is_for() -> None:
+    background = Background()
+    one, two, three = Work(), Work(), Work()
+    for key, work in (("a", one), ("a", two), ("b", three)):
+        background.start(key, work.run(), key)
+        await work.begun.wait()
+    await background.stop("a")
+    await background.stop("nobody")
+    assert [work.ended for work in (one, two, three)] == [True, True, False]
+    await background.stop_all()
+    assert three.ended
+    await asyncio.sleep(0)
+    assert background._tasks == {}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from aiohttp import web
@@ -62,108 +61,77 @@ class Wire(Struct):
     server: web.AppRunner
 
 
-Story = Callable[[Wire], Coroutine[Any, Any, None]]
-
-
 @pytest.fixture
-def over(tmp_path: Path) -> Callable[[Story], None]:
-    """Runs a story with a kubelet of node1, and the wire to it."""
-
-    async def play(story: Story) -> None:
-        asked, local = Asked(), LocalKubelets()
-        local.connect("node1", asked)
-        server = await serve_unix(kubelet_server.build_app(local), tmp_path / "kubelet.sock")
-        kubelets = HttpKubelets(tmp_path / "kubelet.sock")
-        try:
-            async with asyncio.timeout(20):
-                await story(Wire(asked, kubelets.of("node1"), kubelets, server))
-        finally:
-            await kubelets.close()
-            await server.cleanup()
-
-    return lambda story: asyncio.run(play(story))
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    """To a kubelet of node1."""
+    asked, local = Asked(), LocalKubelets()
+    local.connect("node1", asked)
+    server = await serve_unix(kubelet_server.build_app(local), tmp_path / "kubelet.sock")
+    kubelets = HttpKubelets(tmp_path / "kubelet.sock")
+    yield Wire(asked, kubelets.of("node1"), kubelets, server)
+    await kubelets.close()
+    await server.cleanup()
 
 
 async def all_of(chunks: AsyncIterator[bytes]) -> bytes:
     return b"".join([chunk async for chunk in chunks])
 
 
-def test_a_command_arrives_word_for_word(over: Any) -> None:
+async def test_a_command_arrives_word_for_word(wire: Wire) -> None:
     argv = ("echo", "a b", "ü&?=%", "", "--", "\n")
-
-    async def story(wire: Wire) -> None:
-        process = await wire.kubelet.exec(AT, argv, stdin=False, tty=True)
-        assert await all_of(process.stdout()) == " ".join(argv[1:]).encode() + b"\n"
-        assert await process.wait() == 0
-        await process.kill()
-        assert wire.asked.execs == [(AT, argv, False, True)]
-        assert wire.asked.processes[0].killed
-
-    over(story)
+    process = await wire.kubelet.exec(AT, argv, stdin=False, tty=True)
+    assert await all_of(process.stdout()) == " ".join(argv[1:]).encode() + b"\n"
+    assert await process.wait() == 0
+    await process.kill()
+    assert wire.asked.execs == [(AT, argv, False, True)]
+    assert wire.asked.processes[0].killed
 
 
-def test_an_exit_code_and_both_outputs(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        process = await wire.kubelet.exec(AT, ("fail", "42"), stdin=False, tty=False)
-        out, err = await asyncio.gather(all_of(process.stdout()), all_of(process.stderr()))
-        assert (out, err, await process.wait()) == (b"", b"it failed\n", 42)
-        await process.kill()
-
-    over(story)
+async def test_an_exit_code_and_both_outputs(wire: Wire) -> None:
+    process = await wire.kubelet.exec(AT, ("fail", "42"), stdin=False, tty=False)
+    out, err = await asyncio.gather(all_of(process.stdout()), all_of(process.stderr()))
+    assert (out, err, await process.wait()) == (b"", b"it failed\n", 42)
+    await process.kill()
 
 
-def test_input_of_any_size_and_its_end(over: Any) -> None:
+async def test_input_of_any_size_and_its_end(wire: Wire) -> None:
     sent = bytes(range(256)) * 40_000  # more than a message may be
-
-    async def story(wire: Wire) -> None:
-        process = await wire.kubelet.attach(AT, stdin=True, tty=False)
-        reading = asyncio.create_task(all_of(process.stdout()))
-        await process.write(sent)
-        await process.close_stdin()
-        assert await reading == sent
-        await process.kill()
-
-    over(story)
+    process = await wire.kubelet.attach(AT, stdin=True, tty=False)
+    reading = asyncio.create_task(all_of(process.stdout()))
+    await process.write(sent)
+    await process.close_stdin()
+    assert await reading == sent
+    await process.kill()
 
 
-def test_a_process_is_killed_when_who_asked_says_so(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        process = await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
-        await process.kill()
-        assert wire.asked.processes[0].killed
-
-    over(story)
+async def test_a_process_is_killed_when_who_asked_says_so(wire: Wire) -> None:
+    process = await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
+    await process.kill()
+    assert wire.asked.processes[0].killed
 
 
-def test_no_process_is_left_to_who_goes_before_he_hears_of_it(
-    over: Any, monkeypatch: pytest.MonkeyPatch
+async def test_no_process_is_left_to_who_goes_before_he_hears_of_it(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def gone(_ends: SocketEnds, _channel: int) -> None:
         raise ConnectionResetError
 
     monkeypatch.setattr(SocketEnds, "begin", gone)
-
-    async def story(wire: Wire) -> None:
-        with pytest.raises(Silent):
-            await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
-        assert wire.asked.processes[0].killed
-        with pytest.raises(Silent):
-            await wire.kubelet.dial(POD, 7)
-        await asyncio.wait(wire.asked.connections)
-
-    over(story)
+    with pytest.raises(Silent):
+        await wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False)
+    assert wire.asked.processes[0].killed
+    with pytest.raises(Silent):
+        await wire.kubelet.dial(POD, 7)
+    await asyncio.wait(wire.asked.connections)
 
 
-def test_a_process_goes_with_its_node(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        process = await wire.kubelet.exec(AT, ("sleep",), stdin=True, tty=False)
-        await wire.server.cleanup()
-        assert await all_of(process.stdout()) == b""
-        assert await process.wait() == 137
-        await process.write(b"nobody hears it")
-        await process.kill()
-
-    over(story)
+async def test_a_process_goes_with_its_node(wire: Wire) -> None:
+    process = await wire.kubelet.exec(AT, ("sleep",), stdin=True, tty=False)
+    await wire.server.cleanup()
+    assert await all_of(process.stdout()) == b""
+    assert await process.wait() == 137
+    await process.write(b"nobody hears it")
+    await process.kill()
 
 
 @pytest.mark.parametrize(
@@ -174,81 +142,62 @@ def test_a_process_goes_with_its_node(over: Any) -> None:
         LogOptions(follow=False, tail=7, since=1_700_000_000.25, timestamps=True),
     ],
 )
-def test_which_part_of_a_log(over: Any, wanted: LogOptions) -> None:
-    async def story(wire: Wire) -> None:
-        await all_of(wire.kubelet.logs(AT, wanted))
-        assert wire.asked.logs_of == [(AT, wanted)]
-
-    over(story)
+async def test_which_part_of_a_log(wire: Wire, wanted: LogOptions) -> None:
+    await all_of(wire.kubelet.logs(AT, wanted))
+    assert wire.asked.logs_of == [(AT, wanted)]
 
 
-def test_a_log_is_followed_until_nobody_listens(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        wire.asked.lines.append((1.0, "one"))
-        async with contextlib.aclosing(wire.kubelet.logs(AT, LogOptions(follow=True))) as log:
-            assert await anext(log) == b"one\n"
-            wire.asked.lines.append((2.0, "two"))
-            assert await anext(log) == b"two\n"
-        while wire.asked.logs_open:
-            await asyncio.sleep(0.01)
-
-    over(story)
+async def test_a_log_is_followed_until_nobody_listens(wire: Wire) -> None:
+    wire.asked.lines.append((1.0, "one"))
+    async with contextlib.aclosing(wire.kubelet.logs(AT, LogOptions(follow=True))) as log:
+        assert await anext(log) == b"one\n"
+        wire.asked.lines.append((2.0, "two"))
+        assert await anext(log) == b"two\n"
+    while wire.asked.logs_open:
+        await asyncio.sleep(0.01)
 
 
-def test_a_log_breaks_off_with_its_node(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        wire.asked.lines.append((1.0, "one"))
-        async with contextlib.aclosing(wire.kubelet.logs(AT, LogOptions(follow=True))) as log:
-            assert await anext(log) == b"one\n"
-            await wire.server.cleanup()
-            with pytest.raises(ConnectionError):
-                await anext(log)
-
-    over(story)
-
-
-def test_a_connection_and_the_end_of_what_is_said(over: Any) -> None:
-    sent = bytes(range(256)) * 4_000
-
-    async def story(wire: Wire) -> None:
-        connection = await wire.kubelet.dial(POD, 7)
-
-        async def received() -> bytes:
-            found = b""
-            while data := await connection.read():
-                found += data
-            return found
-
-        reading = asyncio.create_task(received())
-        await connection.write(sent)
-        await connection.end()  # and the answer still comes
-        assert await reading == sent
-        await connection.close()
-        await asyncio.wait(wire.asked.connections)
-
-    over(story)
-
-
-def test_a_connection_breaks_with_its_node(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        connection = await wire.kubelet.dial(POD, 7)
+async def test_a_log_breaks_off_with_its_node(wire: Wire) -> None:
+    wire.asked.lines.append((1.0, "one"))
+    async with contextlib.aclosing(wire.kubelet.logs(AT, LogOptions(follow=True))) as log:
+        assert await anext(log) == b"one\n"
         await wire.server.cleanup()
         with pytest.raises(ConnectionError):
-            await connection.read()
-        await connection.close()
-
-    over(story)
+            await anext(log)
 
 
-def test_who_goes_takes_his_connection_along(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        connection = await wire.kubelet.dial(POD, 7)
-        await connection.write(b"hello")
-        assert await connection.read() == b"hello"
-        await connection.close()
-        await asyncio.wait(wire.asked.connections)
+async def test_a_connection_and_the_end_of_what_is_said(wire: Wire) -> None:
+    sent = bytes(range(256)) * 4_000
+    connection = await wire.kubelet.dial(POD, 7)
 
-    over(story)
+    async def received() -> bytes:
+        found = b""
+        while data := await connection.read():
+            found += data
+        return found
+
+    reading = asyncio.create_task(received())
+    await connection.write(sent)
+    await connection.end()  # and the answer still comes
+    assert await reading == sent
+    await connection.close()
+    await asyncio.wait(wire.asked.connections)
+
+
+async def test_a_connection_breaks_with_its_node(wire: Wire) -> None:
+    connection = await wire.kubelet.dial(POD, 7)
+    await wire.server.cleanup()
+    with pytest.raises(ConnectionError):
+        await connection.read()
+    await connection.close()
+
+
+async def test_who_goes_takes_his_connection_along(wire: Wire) -> None:
+    connection = await wire.kubelet.dial(POD, 7)
+    await connection.write(b"hello")
+    assert await connection.read() == b"hello"
+    await connection.close()
+    await asyncio.wait(wire.asked.connections)
 
 
 @pytest.mark.parametrize(
@@ -259,28 +208,22 @@ def test_who_goes_takes_his_connection_along(over: Any) -> None:
         ApiError("crun: exec format error"),
     ],
 )
-def test_a_refusal_comes_as_it_was_raised(over: Any, refusal: ApiError) -> None:
-    async def story(wire: Wire) -> None:
-        wire.asked.refusal = refusal
-        for asking in (
-            wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False),
-            wire.kubelet.attach(AT, stdin=False, tty=False),
-            all_of(wire.kubelet.logs(AT, LogOptions())),
-        ):
-            with pytest.raises(type(refusal)) as raised:
-                await asking
-            assert raised.value.status() == refusal.status()
-            assert raised.value.hint == refusal.hint
-
-    over(story)
+async def test_a_refusal_comes_as_it_was_raised(wire: Wire, refusal: ApiError) -> None:
+    wire.asked.refusal = refusal
+    for asking in (
+        wire.kubelet.exec(AT, ("sleep",), stdin=False, tty=False),
+        wire.kubelet.attach(AT, stdin=False, tty=False),
+        all_of(wire.kubelet.logs(AT, LogOptions())),
+    ):
+        with pytest.raises(type(refusal)) as raised:
+            await asking
+        assert raised.value.status() == refusal.status()
+        assert raised.value.hint == refusal.hint
 
 
-def test_a_port_where_nobody_listens(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        with pytest.raises(ApiError, match="connect: connection refused"):
-            await wire.kubelet.dial(POD, 8)
-
-    over(story)
+async def test_a_port_where_nobody_listens(wire: Wire) -> None:
+    with pytest.raises(ApiError, match="connect: connection refused"):
+        await wire.kubelet.dial(POD, 8)
 
 
 async def ask_everything(kubelet: HttpKubelet) -> None:
@@ -295,19 +238,13 @@ async def ask_everything(kubelet: HttpKubelet) -> None:
         assert raised.value.code == 503
 
 
-def test_a_node_that_nobody_has(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        await ask_everything(wire.kubelets.of("node2"))
-
-    over(story)
+async def test_a_node_that_nobody_has(wire: Wire) -> None:
+    await ask_everything(wire.kubelets.of("node2"))
 
 
-def test_a_node_whose_process_is_gone(over: Any) -> None:
-    async def story(wire: Wire) -> None:
-        await wire.server.cleanup()
-        await ask_everything(wire.kubelet)
-
-    over(story)
+async def test_a_node_whose_process_is_gone(wire: Wire) -> None:
+    await wire.server.cleanup()
+    await ask_everything(wire.kubelet)
 
 
 def test_a_kubelet_of_this_process_comes_and_goes() -> None:
