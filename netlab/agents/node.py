@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from netlab.agents.health import HealthPorts
-from netlab.agents.leases import Leases
+from netlab.agents.lease import Lease
 from netlab.agents.podevents import Recorder
 from netlab.agents.proxy import Programmer, ProxyAgent
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -38,7 +38,7 @@ class NodeAgent:
         self._recorder = recorder
         self._on_rules = on_rules
         self._health = HealthPorts(node.name, netns, node.internal_ips, keeper)
-        self._lease = Leases(api, [node.name], now)
+        self._lease = Lease(api, node.name, now)
         self.proxy = ProxyAgent(node.name, programmer, informers, self._proxied, self._repaired)
         self._stack = contextlib.AsyncExitStack()
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from netlab.agents import leases
+from netlab.agents import lease
 from netlab.agents.node import NodeAgent
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -119,16 +117,21 @@ class World:
         return not list(self.node.at_work())
 
 
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    for kind in ("Node", "Service", "EndpointSlice"):
-        _ = world.informers[kind]
-    await world.informers.start()
-    await world.node.start()
-    yield world
-    await world.node.stop()
-    await world.informers.stop()
+def play(scenario: Callable[[World], Awaitable[None]]) -> World:
+    async def scene() -> World:
+        world = World()
+        for kind in ("Node", "Service", "EndpointSlice"):
+            _ = world.informers[kind]
+        await world.informers.start()
+        await world.node.start()
+        try:
+            await scenario(world)
+        finally:
+            await world.node.stop()
+            await world.informers.stop()
+        return world
+
+    return asyncio.run(scene())
 
 
 def service(**spec: Any) -> Object:
@@ -138,56 +141,74 @@ def service(**spec: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-async def test_its_rules_follow_services(world: World) -> None:
-    assert list(world.node.at_work()) == ["rules of node worker001: being written"]
-    await world.until(lambda: world.idle)
-    assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
-    assert world.rules.told["node"]["metadata"]["name"] == NODE.name
-    world.registry.create(service())
-    await world.until(lambda: "default/web" in world.rules.written and world.idle)
-    world.registry.delete("Service", "default", "web")
-    await world.until(lambda: "default/web" not in world.rules.written)
-    assert world.in_force >= 3
+def test_its_rules_follow_services() -> None:
+    async def scenario(world: World) -> None:
+        assert list(world.node.at_work()) == ["rules of node worker001: being written"]
+        await world.until(lambda: world.idle)
+        assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
+        assert world.rules.told["node"]["metadata"]["name"] == NODE.name
+        world.registry.create(service())
+        await world.until(lambda: "default/web" in world.rules.written and world.idle)
+        world.registry.delete("Service", "default", "web")
+        await world.until(lambda: "default/web" not in world.rules.written)
+        assert world.in_force >= 3
+
+    play(scenario)
 
 
-async def test_it_says_why_its_rules_are_not_in_force(world: World) -> None:
-    await world.until(lambda: world.idle)
-    world.rules.refused = True
-    world.registry.create(service())
-    why = ["rules of node worker001: no room"]
-    await world.until(lambda: list(world.node.at_work()) == why)
-    world.rules.refused = False
-    await world.until(lambda: world.idle)
+def test_it_says_why_its_rules_are_not_in_force() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        world.rules.refused = True
+        world.registry.create(service())
+        why = ["rules of node worker001: no room"]
+        await world.until(lambda: list(world.node.at_work()) == why)
+        world.rules.refused = False
+        await world.until(lambda: world.idle)
+
+    play(scenario)
 
 
-async def test_load_balancers_are_told_of_its_endpoints(world: World) -> None:
-    world.registry.create(
-        service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30123)
-    )
-    await world.until(lambda: world.responder.answers)
-    assert world.responder.answers[30123].status == 200
+def test_load_balancers_are_told_of_its_endpoints() -> None:
+    async def scenario(world: World) -> None:
+        world.registry.create(
+            service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30123)
+        )
+        await world.until(lambda: world.responder.answers)
+        assert world.responder.answers[30123].status == 200
+
+    play(scenario)
 
 
-async def test_rules_that_were_changed_by_hand_are_an_event_of_the_node(world: World) -> None:
-    await world.until(lambda: world.idle)
-    world.rules.changed_by_hand = True
-    await world.until(lambda: world.recorder.events)
-    assert world.recorder.events == [("worker001", "RulesChanged")]
+def test_rules_that_were_changed_by_hand_are_an_event_of_the_node() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        world.rules.changed_by_hand = True
+        await world.until(lambda: world.recorder.events)
+        assert world.recorder.events == [("worker001", "RulesChanged")]
+
+    play(scenario)
 
 
-async def test_its_lease_is_its_own_and_ends_with_it(world: World) -> None:
-    await world.until(lambda: world.registry.list("Lease", leases.NAMESPACE).items)
-    names = [lease["metadata"]["name"] for lease in world.registry.list("Lease").items]
-    assert names == [NODE.name]
+def test_its_lease_is_its_own_and_ends_with_it() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.registry.list("Lease", lease.NAMESPACE).items)
+        names = [one["metadata"]["name"] for one in world.registry.list("Lease").items]
+        assert names == [NODE.name]
+
+    play(scenario)
 
 
-async def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place(world: World) -> None:
-    await world.until(lambda: world.idle)
-    await world.node.stop()
-    heard = world.node.proxy.heard
-    world.registry.create(service())
-    await world.until(lambda: world.informers["Service"].get("default/web"))
-    assert world.node.proxy.heard == heard
-    world.node = world.make()
-    await world.node.start()
-    await world.until(lambda: "default/web" in world.rules.written)
+def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place() -> None:
+    async def scenario(world: World) -> None:
+        await world.until(lambda: world.idle)
+        await world.node.stop()
+        heard = world.node.proxy.heard
+        world.registry.create(service())
+        await world.until(lambda: world.informers["Service"].get("default/web"))
+        assert world.node.proxy.heard == heard
+        world.node = world.make()
+        await world.node.start()
+        await world.until(lambda: "default/web" in world.rules.written)
+
+    play(scenario)

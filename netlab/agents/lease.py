@@ -1,10 +1,10 @@
-"""The nodes' heartbeats: a Lease of each in kube-node-lease, renewed as kubelets renew theirs."""
+"""A node's heartbeat: its Lease in kube-node-lease, renewed as a kubelet renews it."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from netlab.agents.loop import Loop
@@ -21,17 +21,17 @@ DURATION = 40
 """Seconds without one after which a node counts as failed."""
 
 
-class Leases:
-    """Renews the leases of a lab's nodes for as long as their controller runs.
+class Lease:
+    """Renews the Lease of `node` for as long as that is at work.
 
     `now` gives the time as `MicroTime` writes it: `2026-01-31T12:00:00.000000Z`.
     """
 
-    def __init__(self, api: Api, nodes: Sequence[str], now: Callable[[], str]) -> None:
+    def __init__(self, api: Api, node: str, now: Callable[[], str]) -> None:
         self._api = api
-        self._nodes = nodes
+        self._node = node
         self._now = now
-        self._loop = Loop("leases", self._renew_all, every=lambda: RENEWAL)
+        self._loop = Loop(f"lease of {node}", self._work, every=lambda: RENEWAL)
 
     def start(self) -> None:
         """Renew now, and from then on."""
@@ -39,24 +39,24 @@ class Leases:
         self._loop.start()
 
     async def stop(self) -> None:
-        """Renew no more; the leases stay, and run out."""
+        """Renew no more; the Lease stays, and runs out."""
         await self._loop.stop()
 
-    async def _renew_all(self, _: bool) -> None:
-        for node in self._nodes:
-            try:
-                await self._renew(node)
-            except NetlabError as error:
-                log.warning("the lease of node %s is not renewed: %s", node, error)
+    async def _work(self, _: bool) -> None:
+        try:
+            await self._renew()
+        except NetlabError as error:
+            log.warning("the lease of node %s is not renewed: %s", self._node, error)
 
-    async def _renew(self, node: str) -> None:
+    async def _renew(self) -> None:
+        node = self._node
         spec = {"holderIdentity": node, "leaseDurationSeconds": DURATION, "renewTime": self._now()}
         try:
             await self._api.patch("Lease", NAMESPACE, node, {"spec": spec})
         except NotFound:
             with contextlib.suppress(NotFound):  # of the Node: somebody deleted it
                 owner = await self._api.get("Node", "", node)
-                await self._create(lease(owner, spec))
+                await self._create(lease_object(owner, spec))
 
     async def _create(self, obj: Object) -> None:
         try:
@@ -67,7 +67,7 @@ class Leases:
             await self._api.create(obj)
 
 
-def lease(node: Object, spec: dict[str, Any]) -> Object:
+def lease_object(node: Object, spec: dict[str, Any]) -> Object:
     """The Lease of a node, which goes with it."""
     metadata = node["metadata"]
     owner = {"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": metadata["uid"]}

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from netlab.agents import leases
+from netlab.agents import lease as module
+from netlab.agents.lease import Lease
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import NotFound
 from netlab.objects import bootstrap
@@ -26,22 +27,28 @@ def registry() -> Registry:
     return registry
 
 
-async def beat(registry: Registry, *nodes: str, times: int = 1) -> None:
-    """Run heartbeats until so many have been written for the last node."""
+def beat(registry: Registry, *nodes: str, times: int = 1) -> None:
+    """Let each of these nodes' heartbeats run until so many have been written."""
     clock = iter(f"2026-01-31T12:00:{second:02d}.000000Z" for second in range(60))
-    beating = leases.Leases(InProcessApi(registry), nodes, lambda: next(clock))
-    beating.start()
-    for _ in range(times * 20):
-        await asyncio.sleep(0)
-    await beating.stop()
+
+    async def play() -> None:
+        beating = [Lease(InProcessApi(registry), node, lambda: next(clock)) for node in nodes]
+        for one in beating:
+            one.start()
+        for _ in range(times * 20):
+            await asyncio.sleep(0)
+        for one in beating:
+            await one.stop()
+
+    asyncio.run(play())
 
 
 def lease(registry: Registry, node: str) -> Object:
-    return registry.get("Lease", leases.NAMESPACE, node)
+    return registry.get("Lease", module.NAMESPACE, node)
 
 
-async def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
-    await beat(registry, "master001", "worker001")
+def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
+    beat(registry, "master001", "worker001")
     for node in ("master001", "worker001"):
         found = lease(registry, node)
         assert found["spec"]["holderIdentity"] == node
@@ -49,39 +56,37 @@ async def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
         assert owner["uid"] == registry.get("Node", "", node)["metadata"]["uid"]
 
 
-async def test_a_lease_is_renewed_in_place(
-    registry: Registry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await beat(registry, "master001")
+def test_a_lease_is_renewed_in_place(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat(registry, "master001")
     first = lease(registry, "master001")
-    monkeypatch.setattr(leases, "RENEWAL", 0)
-    await beat(registry, "master001", times=3)
+    monkeypatch.setattr(module, "RENEWAL", 0)
+    beat(registry, "master001", times=3)
     last = lease(registry, "master001")
     assert last["metadata"]["uid"] == first["metadata"]["uid"]
     assert last["spec"]["renewTime"] > first["spec"]["renewTime"]
 
 
-async def test_a_node_that_was_deleted_keeps_the_others_alive(
+def test_a_node_that_was_deleted_keeps_the_others_alive(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.delete("Node", "", "master001")
-    await beat(registry, "master001", "worker001")
+    beat(registry, "master001", "worker001")
     assert not caplog.records
     assert lease(registry, "worker001")
     with pytest.raises(NotFound):
         lease(registry, "master001")
 
 
-async def test_the_leases_namespace_comes_back(
+def test_the_leases_namespace_comes_back(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry.delete("Namespace", "", leases.NAMESPACE)
+    registry.delete("Namespace", "", module.NAMESPACE)
     registry.patch(
-        "Namespace", "", leases.NAMESPACE, {"spec": {"finalizers": None}}, subresource="finalize"
+        "Namespace", "", module.NAMESPACE, {"spec": {"finalizers": None}}, subresource="finalize"
     )
     with pytest.raises(NotFound):
-        registry.get("Namespace", "", leases.NAMESPACE)
-    await beat(registry, "master001", "worker001")
+        registry.get("Namespace", "", module.NAMESPACE)
+    beat(registry, "master001", "worker001")
     assert lease(registry, "master001")
     assert lease(registry, "worker001")
     assert not caplog.records
