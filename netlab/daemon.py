@@ -18,20 +18,22 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 
-from msgspec.structs import asdict
-
 from netlab import lab as labs
 from netlab import waiting
 from netlab.agents.dns import DnsAgent
 from netlab.agents.draining import Draining
+from netlab.agents.election import Election
+from netlab.agents.host import Host
 from netlab.agents.kubelet import Kubelet
 from netlab.agents.loop import Agent
 from netlab.agents.network import NetworkAgent
 from netlab.agents.node import NodeAgent
+from netlab.agents.nodes import NodeAgents
 from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.proxies import proxier
+from netlab.agents.registration import register
 from netlab.agents.responder_keeper import ResponderKeeper
-from netlab.agents.speaker import Speaker
+from netlab.agents.speaker import Wire
 from netlab.agents.streams import KubeletStreams
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
@@ -43,13 +45,12 @@ from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
-from netlab.errors import NotFound
 from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
-from netlab.objects import bootstrap, meta, nameservers
-from netlab.objects.lab import Lab, Node
-from netlab.objects.times import micro_time, timestamp
+from netlab.objects import meta, nameservers
+from netlab.objects.lab import Lab
+from netlab.objects.times import timestamp
 from netlab.settling import Settling
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
@@ -79,6 +80,7 @@ class Daemon:
         self._kubelets = kubelets
         self._responder = responder
         self._network = network
+        self._facts = machine.facts()
         self._owner = netns.owner(directory) or ""
         self._api = api
         self._informers = Informers(api)
@@ -140,16 +142,9 @@ class Daemon:
     # -- starting --------------------------------------------------------------------------
 
     async def _register_nodes(self) -> None:
-        """As kubelets do: a Node that is not there is made, one that is not Ready is reported."""
-        facts = machine.facts()
+        """Make the Node objects that the lab's file asks for."""
         for node in self.lab.nodes:
-            try:
-                known = await self._api.get("Node", "", node.name)
-            except NotFound:
-                known = await self._api.create(bootstrap.node_object(node, facts.architecture))
-            if not meta.is_ready(known):
-                status = bootstrap.node_status(node, meta.uid(known), **asdict(facts), now=_now())
-                await self._api.update({**known, "status": status}, subresource="status")
+            await register(self._api, node, self._facts, timestamp(time.time()))
 
     async def _start_responder(self) -> ResponderKeeper:
         self._stack.push_async_callback(self._keeper.detach)
@@ -165,19 +160,30 @@ class Daemon:
         self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        _, pods, nodes, speaker = await asyncio.gather(
-            self._start_internet(keeper),
-            self._start_pods(keeper, controllers),
-            self._start_nodes(keeper, controllers),
-            self._start_speaker(controllers),
-        )
-        self._agents = [*nodes, controllers, self._dns, speaker, pods]
+        kubelet = self._kubelet(keeper, controllers)
+        self._stack.push_async_callback(kubelet.stop)
+        self._vigil.watch(kubelet.runtime)
+        await self._start_network(kubelet, controllers)
+        kubelet.start()
+        election = Election(self._informers)
+        election.start()
+        if self.lab.load_balancer_pools:
+            self._lacks.append(election.unaddressed)
+        host = self._host(keeper, kubelet, election, controllers)
+        agents = [NodeAgent(node, host, self._draining.progressed) for node in self.lab.nodes]
+        self._draining.follow([agent.proxy for agent in agents])
+        nodes = NodeAgents(agents)
+        self._stack.push_async_callback(nodes.stop)
+        await asyncio.gather(self._start_internet(keeper), nodes.start())
+        self._pods = kubelet
+        for node in self.lab.nodes:
+            self._kubelets.connect(node.name, KubeletStreams(kubelet))
+            self._stack.callback(self._kubelets.disconnect, node.name)
+        self._agents = [nodes, controllers, self._dns, kubelet]
         log.info("the nodes' agents are at work")
 
-    async def _start_pods(
-        self, keeper: ResponderKeeper, controllers: RunningControllers
-    ) -> Kubelet:
-        kubelet = Kubelet(
+    def _kubelet(self, keeper: ResponderKeeper, controllers: RunningControllers) -> Kubelet:
+        return Kubelet(
             self.lab,
             self._directory,
             keeper,
@@ -188,62 +194,40 @@ class Daemon:
             owner=self._owner,
             now=_now,
         )
-        self._stack.push_async_callback(kubelet.stop)
-        self._vigil.watch(kubelet.runtime)
-        await self._start_network(kubelet, controllers)
-        await kubelet.start()
-        self._pods = kubelet
-        for node in self.lab.nodes:
-            self._kubelets.connect(node.name, KubeletStreams(kubelet))
-            self._stack.callback(self._kubelets.disconnect, node.name)
-        return kubelet
 
     async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
         recorder = controllers.recorder.source("network")
-        status = NodeStatus(self.lab, self._informers, recorder, _now)
+
+        def status_of(machine: str) -> NodeStatus:
+            return NodeStatus(machine, self._informers, recorder, _now)
+
         pod_network, attached = kubelet.pod_network, kubelet.attached
-        agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status, recorder)
+        agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status_of, recorder)
         self._stack.push_async_callback(agent.stop)
         await agent.start()
         self._lacks.append(agent.lacking)
 
-    async def _start_nodes(
-        self, keeper: ResponderKeeper, controllers: RunningControllers
-    ) -> list[NodeAgent]:
-        nodes = [self._node(node, keeper, controllers) for node in self.lab.nodes]
-        for node in nodes:
-            await node.start()
-            self._stack.push_async_callback(node.stop)
-        self._draining.follow([node.proxy for node in nodes])
-        return nodes
-
-    def _node(
-        self, node: Node, keeper: ResponderKeeper, controllers: RunningControllers
-    ) -> NodeAgent:
-        return NodeAgent(
-            node,
-            paths.namespace(self._directory, plan.node_name(self.lab, node.name)),
-            self._api,
-            self._informers,
-            proxier(self.lab, node, self._directory),
-            keeper,
-            controllers.recorder.source("kube-proxy"),
-            now=lambda: micro_time(time.time()),
-            on_rules=self._draining.progressed,
+    def _host(
+        self,
+        keeper: ResponderKeeper,
+        kubelet: Kubelet,
+        election: Election,
+        controllers: RunningControllers,
+    ) -> Host:
+        return Host(
+            informers=self._informers,
+            keeper=keeper,
+            kubelet=kubelet,
+            election=election,
+            wire=Wire(self.lab.name, self._directory),
+            facts=self._facts,
+            recorder=controllers.recorder.source,
+            now=time.time,
+            netns=lambda name: paths.namespace(self._directory, plan.node_name(self.lab, name)),
+            place=lambda node: plan.node(self.lab, node),
+            programmer=lambda node: proxier(self.lab, node, self._directory),
+            balances=self.lab.balances,
         )
-
-    async def _start_speaker(self, controllers: RunningControllers) -> Speaker:
-        speaker = Speaker(
-            self.lab,
-            self._directory,
-            self._informers,
-            self._draining,
-            controllers.recorder.source("metallb-speaker"),
-        )
-        self._stack.push_async_callback(speaker.stop)
-        await speaker.start()
-        self._lacks.append(speaker.lacking)
-        return speaker
 
     # -- names and the internet ------------------------------------------------------------
 

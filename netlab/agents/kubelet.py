@@ -1,10 +1,10 @@
-"""The kubelets of a lab's nodes, and what they share: containers, probes, hooks and Events."""
+"""What the kubelets of one machine's nodes share: containers, probes, hooks and Events."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
@@ -31,14 +31,16 @@ from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.kernel import userns
 from netlab.objects import bootstrap, meta
-from netlab.objects.lab import Lab
+from netlab.objects.lab import Lab, Node
+from netlab.objects.meta import Object
+from netlab.tasks import cancel
 from netlab.workload.sandbox import Sandboxes
 
 log = logging.getLogger(__name__)
 
 
 class Kubelet:
-    """Runs the pods of all nodes of a lab."""
+    """Runs the pods of those nodes whose agents it was asked for (`pods_of`)."""
 
     def __init__(
         self,
@@ -57,7 +59,8 @@ class Kubelet:
         self._informers = informers
         self.attached = Attached()
         self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
-        events = PodEvents(recorder)
+        self._now = now
+        self._events = events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = ResolverNames(
             bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips
@@ -81,34 +84,37 @@ class Kubelet:
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None
-        together = Together(self._pod_network)
-        self._pods = [
-            PodAgent(
-                node,
-                informers,
-                together,
-                self._containers,
-                events,
-                paths_of=self._pod_network.paths_of,
-                now=now,
-                book=self._pod_network.book,
-            )
-            for node in lab.nodes
-        ]
+        self._adopted: asyncio.Task[Sequence[Object]] | None = None
+        self._together = Together(self._pod_network)
+        self._pods: dict[str, PodAgent] = {}
+
+    def pods_of(self, node: Node) -> PodAgent:
+        """The agent that runs the pods of a node. To be started once `adopted` has returned."""
+        self._pods[node.name] = agent = PodAgent(
+            node,
+            self._informers,
+            self._together,
+            self._containers,
+            self._events,
+            paths_of=self._pod_network.paths_of,
+            now=self._now,
+            book=self._pod_network.book,
+        )
+        return agent
 
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
-        return all(pods.idle for pods in self._pods)
+        return all(pods.idle for pods in self._pods.values())
 
     def run_of(self, key: str) -> PodRun | None:
         """The pod that runs under that `namespace/name`."""
-        return next((pods.runs[key] for pods in self._pods if key in pods.runs), None)
+        return next((pods.runs[key] for pods in self._pods.values() if key in pods.runs), None)
 
     def unready(self) -> Iterator[tuple[str, bool]]:
         """The `namespace/name` of each pod that should be ready and is not; True if waiting will
         not help."""
-        for pods in self._pods:
+        for pods in self._pods.values():
             yield from unready(pods.runs.values())
             for key in pods.not_started():
                 yield key, True
@@ -120,21 +126,29 @@ class Kubelet:
         if not all(stuck for _, stuck in self.unready()):
             yield "pods are getting ready"
 
-    async def start(self) -> None:
-        """Take over what a former controller left, end what it had no time to end, and go on."""
+    def start(self) -> None:
+        """Begin with what a former controller left; see `adopted`."""
+        self._adopted = asyncio.create_task(self._adopt(), name="adopting pods")
+        self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
+
+    async def adopted(self) -> Sequence[Object]:
+        """Return once all that runs is known, and what belongs to no pod has been ended: the pods
+        that a former controller may have run."""
+        assert self._adopted is not None
+        return await asyncio.shield(self._adopted)
+
+    async def _adopt(self) -> Sequence[Object]:
         pods = list(self._informers["Pod"].items())
         await self._containers.adopt({meta.uid(pod) for pod in pods})
         for name in await asyncio.to_thread(self._pod_network.sweep, pods):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
-        for each in self._pods:
-            await each.start(pods)
-        self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
+        return pods
 
     async def _refresh_volumes(self) -> None:
         """Files of ConfigMaps and Secrets follow their objects while pods run."""
         while True:
             await self._configuration.changed()
-            for run in [run for pods in self._pods for run in pods.volume_runs()]:
+            for run in [run for pods in self._pods.values() for run in pods.volume_runs()]:
                 try:
                     self._volumes.prepare(run)
                 except (NetlabError, OSError) as error:
@@ -143,12 +157,8 @@ class Kubelet:
                     log.exception("pod %s: volumes stay as they are", run.key)
 
     async def stop(self) -> None:
-        """Let go of the pods, which go on running."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
-        for pods in self._pods:
-            await pods.stop()
+        """Let go of the pods, which go on running; their agents have stopped."""
+        await cancel(self._adopted, self._refreshing)
         self._prober.stop()
         await self._containers.detach()
         await self.runtime.detach()

@@ -74,14 +74,18 @@ class NetworkAgent:
         directory: Path,
         pod_network: PodNetwork,
         attached: Attached,
-        nodes: NodeStatus,
+        status_of: Callable[[str], NodeStatus],
         recorder: Recorder,
     ) -> None:
         self._network = plan.cluster(lab)
         self._hosts = {plan.node_name(lab, node.name) for node in lab.nodes}
+        self._status = {
+            namespace.name: status_of(namespace.name.removeprefix(f"{lab.name}."))
+            for namespace in self._network.namespaces
+        }
         self._directory = directory
         self._pod_network, self._attached = pod_network, attached
-        self._nodes, self._recorder = nodes, recorder
+        self._recorder = recorder
         self._ears: dict[str, Notices] = {}
         self._floods: dict[str, int] = {}
         self._mounts: MountNotices | None = None
@@ -103,8 +107,9 @@ class NetworkAgent:
 
     def lacking(self) -> Iterator[str]:
         """A line for each node, and each other machine of the lab, whose network is broken."""
-        for name, damage in self._nodes.broken.items():
-            yield f"network of {name.partition('.')[2]}: {damage}"
+        for name, status in self._status.items():
+            if status.broken is not None:
+                yield f"network of {name.partition('.')[2]}: {status.broken}"
 
     async def start(self) -> None:
         """Listen. The nodes stand; pods are attached from now on."""
@@ -278,11 +283,11 @@ class NetworkAgent:
     async def _put_names_back(self) -> bool:
         machines, pods = await asyncio.to_thread(self._names_put_back)
         for name in machines:
-            await self._nodes.found({name: f"the name {name} was gone (ip netns delete?)"})
+            await self._status[name].found(f"the name {name} was gone (ip netns delete?)")
         for name, uid in pods.items():
             self._tell_of_pod(uid, f"the name {name} was gone (ip netns delete?)", ())
         if machines:
-            await self._nodes.sound()
+            await self._sound()
         return bool(machines or pods)
 
     def _names_put_back(self) -> tuple[list[str], dict[str, str]]:
@@ -303,7 +308,8 @@ class NetworkAgent:
         damage = await asyncio.to_thread(self._damage, sysctls)
         was_sound, refused = not damage, []
         if damage:
-            await self._nodes.found(findings.by_namespace(self._network, damage))
+            for name, text in findings.by_namespace(self._network, damage).items():
+                await self._status[name].found(text)
         for _ in range(PASSES):
             if not damage:
                 break
@@ -311,12 +317,21 @@ class NetworkAgent:
             damage = await asyncio.to_thread(self._damage, True)
         self._listen()
         if damage:
-            await self._nodes.remains(findings.by_namespace(self._network, damage), refused)
+            await self._remains(damage, refused)
             self._again()
         else:
-            await self._nodes.sound()
+            await self._sound()
             self._failures = 0
         return not was_sound
+
+    async def _remains(self, damage: Sequence[Operation], why: Iterable[object]) -> None:
+        reasons = "; ".join(dict.fromkeys(str(each) for each in why))
+        for name, text in findings.by_namespace(self._network, damage).items():
+            await self._status[name].remains(f"{text} ({reasons})" if reasons else text)
+
+    async def _sound(self) -> None:
+        for status in self._status.values():
+            await status.sound()
 
     def _damage(self, sysctls: bool) -> tuple[Operation, ...]:
         macs = self._attached.macs()

@@ -1,62 +1,73 @@
-"""What runs on one node beside its pods: its proxy, what that says to load balancers, its lease."""
+"""A node: all that runs on it. Made and unmade alone, while the others go on."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from netlab.agents.health import HealthPorts
+from netlab.agents.host import Host
 from netlab.agents.lease import Lease
-from netlab.agents.podevents import Recorder
-from netlab.agents.proxy import Programmer, ProxyAgent
-from netlab.agents.responder_keeper import ResponderKeeper
-from netlab.client.informer import Informers
-from netlab.client.protocol import Api
+from netlab.agents.proxy import ProxyAgent
+from netlab.agents.registration import Registration
+from netlab.agents.speaker import Speaker
 from netlab.objects.lab import Node
+from netlab.objects.times import micro_time, timestamp
 
 
 class NodeAgent:
-    """The agents of `node`, whose namespace is at `netns`. `programmer` writes its rules, `now` is
-    the time for its lease; `on_rules` is called whenever rules are in force."""
+    """The kubelet, the proxy and the speaker of `node`, on `host`: its pods and rules, what it says
+    to load balancers, its Node object and its lease.
 
-    def __init__(
-        self,
-        node: Node,
-        netns: Path,
-        api: Api,
-        informers: Informers,
-        programmer: Programmer,
-        keeper: ResponderKeeper,
-        recorder: Recorder,
-        *,
-        now: Callable[[], str],
-        on_rules: Callable[[], None] = lambda: None,
-    ) -> None:
+    `on_rules` is called whenever rules are in force.
+    """
+
+    def __init__(self, node: Node, host: Host, on_rules: Callable[[], None] = lambda: None) -> None:
+        self.node = node
         self.name = node.name
-        self._informers = informers
-        self._recorder = recorder
+        self._host = host
+        self._informers = host.informers
+        self._recorder = host.recorder("kube-proxy")
         self._on_rules = on_rules
-        self._health = HealthPorts(node.name, netns, node.internal_ips, keeper)
-        self._lease = Lease(api, node.name, now)
-        self.proxy = ProxyAgent(node.name, programmer, informers, self._proxied, self._repaired)
+        self._health = HealthPorts(node.name, host.netns(node.name), node.internal_ips, host.keeper)
+        self._lease = Lease(host.informers.api, node.name, lambda: micro_time(host.now()))
+        self._registration = Registration(
+            node, host.informers, host.facts, lambda: timestamp(host.now())
+        )
+        self.proxy = ProxyAgent(
+            node.name, host.programmer(node), host.informers, self._proxied, self._repaired
+        )
+        self._speaker = Speaker(
+            node.name,
+            host.place(node),
+            host.election,
+            host.wire,
+            host.recorder("metallb-speaker"),
+            balances=host.balances,
+            caught_up=self.proxy.caught_up,
+        )
+        self._pods = host.kubelet.pods_of(node)
         self._stack = contextlib.AsyncExitStack()
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says."""
+        """As `Agent` says, but for its pods, of which the kubelet speaks."""
         yield from self.proxy.at_work()
+        yield from self._speaker.at_work()
 
     async def start(self) -> None:
         """Begin; the node's namespace stands."""
-        self._health.start()
-        self._stack.push_async_callback(self._health.stop)
-        await self.proxy.start()
-        self._stack.push_async_callback(self.proxy.stop)
-        self._lease.start()
-        self._stack.push_async_callback(self._lease.stop)
+        for agent in (self._registration, self._health, self._lease):
+            agent.start()
+            self._stack.push_async_callback(agent.stop)
+        for other in (self.proxy, self._speaker):
+            await other.start()
+            self._stack.push_async_callback(other.stop)
+        left = await self._host.kubelet.adopted()
+        await self._pods.start(left)
+        self._stack.push_async_callback(self._pods.stop)
 
     async def stop(self) -> None:
-        """Let go of the node: its rules stay in force, its lease runs out."""
+        """Let go of the node: its pods run on, its rules stay in force, its lease runs out."""
         await self._stack.aclose()
 
     def _proxied(self, proxy: ProxyAgent) -> None:

@@ -13,9 +13,7 @@ from typing import Any
 from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
-from netlab.network import plan
 from netlab.objects import bootstrap, meta
-from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
@@ -27,56 +25,49 @@ _NOT_READY = (
 
 
 class NodeStatus:
-    """Tells what is broken, of each namespace of a lab's network by its name."""
+    """Tells what is broken in the network of one node, or of another machine of a lab."""
 
     def __init__(
-        self, lab: Lab, informers: Informers, recorder: Recorder, now: Callable[[], str]
+        self, name: str, informers: Informers, recorder: Recorder, now: Callable[[], str]
     ) -> None:
-        self.broken: dict[str, str] = {}
-        self._nodes = {plan.node_name(lab, node.name): node.name for node in lab.nodes}
+        self.broken: str | None = None
+        """What is amiss, if anything is."""
+        self._name = name
+        self._nodes = informers["Node"]
         self._informers = informers
         self._recorder = recorder
         self._now = now
 
-    async def found(self, damage: Mapping[str, str]) -> None:
+    async def found(self, text: str) -> None:
         """This is amiss, and about to be put right."""
-        for name, text in damage.items():
-            if self.broken.get(name) != text:
-                log.warning("network of %s, changed by hand: %s", name, text)
-                self._recorder.warning(self._object(name), CHANGED, f"changed by hand: {text}")
-                self.broken[name] = text
-                await self._report(name, [bootstrap.network_unavailable(text)])
+        if self.broken != text:
+            log.warning("network of %s, changed by hand: %s", self._name, text)
+            self._recorder.warning(self._object(), CHANGED, f"changed by hand: {text}")
+            self.broken = text
+            await self._report(bootstrap.network_unavailable(text))
 
-    async def remains(self, damage: Mapping[str, str], why: Iterable[object]) -> None:
+    async def remains(self, text: str) -> None:
         """This could not be put right, so far."""
-        reasons = "; ".join(dict.fromkeys(str(each) for each in why))
-        for name, text in damage.items():
-            text = f"{text} ({reasons})" if reasons else text
-            self.broken[name] = text
-            message = f"{_NOT_READY}{text}"
-            await self._report(
-                name, [bootstrap.network_unavailable(text), bootstrap.not_ready(message)]
-            )
+        self.broken = text
+        message = f"{_NOT_READY}{text}"
+        await self._report(bootstrap.network_unavailable(text), bootstrap.not_ready(message))
 
     async def sound(self) -> None:
         """Everything is as planned."""
-        for name, text in list(self.broken.items()):
-            del self.broken[name]
-            log.info("network of %s is as planned again", name)
-            self._recorder.normal(self._object(name), MENDED, f"as planned again; before: {text}")
-            await self._report(name, [bootstrap.network_available(), bootstrap.ready()])
+        if self.broken is not None:
+            text, self.broken = self.broken, None
+            log.info("network of %s is as planned again", self._name)
+            self._recorder.normal(self._object(), MENDED, f"as planned again; before: {text}")
+            await self._report(bootstrap.network_available(), bootstrap.ready())
 
-    def _object(self, namespace: str) -> Object:
+    def _object(self) -> Object:
         """The node, or something like one for the other machines of the lab."""
-        return self._node(self._nodes.get(namespace) or namespace.partition(".")[2])
-
-    def _node(self, name: str) -> Object:
-        metadata = {"name": name, "uid": name}
-        known = self._informers["Node"].get(name)
+        metadata = {"name": self._name, "uid": self._name}
+        known = self._nodes.get(self._name)
         return known or {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
 
-    async def _report(self, namespace: str, wanted: list[dict[str, str]]) -> None:
-        node = self._informers["Node"].get(self._nodes.get(namespace, ""))
+    async def _report(self, *wanted: dict[str, str]) -> None:
+        node = self._nodes.get(self._name)
         if node is None:
             return
         conditions = _with(meta.status(node).get("conditions") or [], wanted, self._now())
@@ -85,11 +76,11 @@ class NodeStatus:
         try:
             await self._informers.patch_status(node, {"conditions": conditions})
         except NetlabError as error:
-            log.error("node %s: status not written: %s", meta.name(node), error)
+            log.error("node %s: status not written: %s", self._name, error)
 
 
 def _with(
-    conditions: list[dict[str, Any]], wanted: list[dict[str, str]], now: str
+    conditions: list[dict[str, Any]], wanted: Iterable[dict[str, str]], now: str
 ) -> list[dict[str, Any]] | None:
     """The conditions with those wanted; None when nothing would change.
 

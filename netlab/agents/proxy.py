@@ -89,6 +89,7 @@ class ProxyAgent:
         self._informers = informers
         self._on_sync = on_sync
         self._on_repair = on_repair
+        self._progress = asyncio.Event()
         self._listeners: dict[str, Listener[Any]] = {}
         self._notices: Notices | None = None
         self._repaired = False
@@ -108,6 +109,12 @@ class ProxyAgent:
     def error(self) -> str | None:
         """Why the rules could not be written the last time, if they could not."""
         return self._loop.error
+
+    async def caught_up(self) -> None:
+        """Return once the rules have what is known now."""
+        heard = self.heard
+        while self.written < heard:
+            await self._progress.wait()
 
     def at_work(self) -> Iterator[str]:
         """As `Agent` says."""
@@ -169,6 +176,8 @@ class ProxyAgent:
         await self._in_thread(self._sync_job() if changed else self._repair)
         if changed:
             self.written = heard
+            self._progress.set()
+            self._progress = asyncio.Event()
         self._on_sync(self)
         if self._repaired:
             self._repaired = False

@@ -1,4 +1,4 @@
-"""Which node answers for a load balancer's address: MetalLB's speaker in layer 2 mode.
+"""A node's part in answering for load balancers: MetalLB's speaker in layer 2 mode.
 
 One node has each address, on its link to the external network, and says so on that wire. The
 Service's rules, which are the same on every node, do the rest.
@@ -7,26 +7,22 @@ Service's rules, which are the same on every node, do the rest.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from netlab.agents.draining import Draining
+from netlab.agents.election import Election
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
-from netlab.client.informer import Informers
+from netlab.agents.together import Batch
 from netlab.network import apply, plan
+from netlab.network.model import Namespace, Network
 from netlab.network.operations import Announce, Operation
 from netlab.objects import meta
-from netlab.objects.lab import Lab
-from netlab.objects.loadbalancing import (
-    announcing_node,
-    ingress_ips,
-    is_balanced,
-    is_local,
-    may_announce,
-)
-from netlab.objects.meta import Object
+from netlab.objects.loadbalancing import ingress_ips
+from netlab.objects.types import Service
 from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -36,35 +32,80 @@ REPAIR_INTERVAL = 1.0
 
 RETRY = Retry(0.1, 5.0)
 
-_BALANCED, _OF_SERVICE = "balanced", "announced service"
+LIMIT = 2.0
+"""Seconds after which nobody waits any more for rules that are not written yet."""
+
+Asked = tuple[Namespace, tuple[str, ...]]
+
+
+class Answering(Protocol):
+    """Has nodes answer for addresses on the external network."""
+
+    async def answer(self, node: Namespace, addresses: Iterable[str]) -> set[str]:
+        """Have a node answer for these addresses (of full length) alone; those it had not."""
+
+
+class Wire:
+    """The external network, as the nodes of one machine are on it.
+
+    An address that moves is taken from one node before another gets it, in one call.
+    """
+
+    def __init__(self, lab: str, directory: Path) -> None:
+        self._lab = lab
+        self._directory = directory
+        self._batch = Batch(self._ensure)
+        self._known: dict[str, Asked] = {}
+
+    async def answer(self, node: Namespace, addresses: Iterable[str]) -> set[str]:
+        """As `Answering.answer`."""
+        done = await self._batch.add([(node, tuple(addresses))])
+        announced = (each for each in done if isinstance(each, Announce))
+        return {each.address for each in announced if each.namespace == node.name}
+
+    def _ensure(self, asked: Sequence[Asked]) -> tuple[Operation, ...]:
+        wanted = {node.name: (node, addresses) for node, addresses in asked}
+        given = {address for _, addresses in asked for address in addresses}
+        for name, (node, addresses) in self._known.items():
+            if name not in wanted and not given.isdisjoint(addresses):
+                wanted[name] = node, tuple(each for each in addresses if each not in given)
+        network = Network(self._lab, tuple(node for node, _ in wanted.values()))
+        places = {name: addresses for name, (_, addresses) in wanted.items()}
+        done = apply.ensure_announced(network, places, self._directory)
+        self._known |= wanted
+        return done
 
 
 class Speaker:
-    """Keeps each load balancer's address on the node that is to answer for it."""
+    """Keeps the addresses on `node` that it is to answer for.
+
+    `place` is the node's namespace as planned, `balances` says whether an address is the lab's to
+    announce, and `caught_up` returns once the node's rules have all that is known.
+    """
 
     def __init__(
         self,
-        lab: Lab,
-        directory: Path,
-        informers: Informers,
-        draining: Draining,
+        node: str,
+        place: Namespace,
+        election: Election,
+        wire: Answering,
         recorder: Recorder,
+        *,
+        balances: Callable[[str], bool],
+        caught_up: Callable[[], Awaitable[None]],
     ) -> None:
-        self._lab = lab
-        self._directory = directory
-        self._network = plan.cluster(lab)
-        self._draining = draining
+        self._node = node
+        self._place = place
+        self._election = election
+        self._wire = wire
         self._recorder = recorder
-        self._services, self._nodes, self._slices = (
-            informers[kind] for kind in ("Service", "Node", "EndpointSlice")
-        )
-        self._services.add_index(_BALANCED, _balanced)
-        self._slices.add_index(_OF_SERVICE, _service_keys)
-        self._announcers: dict[str, str] = {}
-        """By Service, the node that answers for it."""
-        self._touched = {plan.node_name(lab, node.name) for node in lab.nodes}
-        """The namespaces that may have addresses; at first, any."""
-        self._loop = Loop("speaker", self._work, retry=RETRY, every=self._patience)
+        self._balances = balances
+        self._caught_up = caught_up
+        self._announced: frozenset[str] | None = None
+        """The addresses that it has; at first, it may have any."""
+        self._told: set[str] = set()
+        """The Services that it answers for."""
+        self._loop = Loop(f"speaker of {node}", self._work, retry=RETRY, every=self._patience)
 
     @property
     def idle(self) -> bool:
@@ -76,107 +117,45 @@ class Speaker:
         if not self.idle:
             yield "addresses of load balancers are being announced"
 
-    def lacking(self) -> Iterator[str]:
-        """A line for each Service that has no address, which only somebody else can change."""
-        for service in self._services.by_index(_BALANCED, "yes"):
-            if self._lab.load_balancer_pools and not ingress_ips(service):
-                key = meta.key(service)
-                yield f"service {key}: no load balancer address (netlab describe service says why)"
-
     async def start(self) -> None:
         """Adopt the addresses that are there, take stray ones away, follow changes."""
-        self._services.add_listener(self._on_service)
-        self._nodes.add_listener(self._on_node)
-        self._slices.add_listener(self._on_slice)
+        self._election.add_listener(self._loop.wake)
         self._loop.wake()
         self._loop.start()
 
     async def stop(self) -> None:
-        """Stop; the nodes go on answering."""
+        """Stop; the node goes on answering."""
+        self._election.remove_listener(self._loop.wake)
         await self._loop.stop()
-
-    # -- what concerns it ------------------------------------------------------------------
-
-    def _on_service(self, old: Object | None, new: Object | None) -> None:
-        if any(obj is not None and ingress_ips(obj) for obj in (old, new)):
-            self._loop.wake()
-
-    def _on_node(self, old: Object | None, new: Object | None) -> None:
-        before, after = (obj is not None and may_announce(obj) for obj in (old, new))
-        if before != after:
-            self._loop.wake()
-
-    def _on_slice(self, old: Object | None, new: Object | None) -> None:
-        services = (self._services.get(key) for key in _service_keys(new or old or {}))
-        if any(service and is_balanced(service) and is_local(service) for service in services):
-            self._loop.wake()
-
-    # -- work ------------------------------------------------------------------------------
 
     def _patience(self) -> float | None:
         """Seconds until it is time to look at the kernel, if there is anything to see."""
-        return REPAIR_INTERVAL if self._touched else None
+        return REPAIR_INTERVAL if self._announced != frozenset() else None
 
     async def _work(self, changed: bool) -> None:
-        announcers = self._elected()
-        wanted = self._wanted(announcers)
-        if changed:  # a node without the rules for what is known by now would refuse who comes
-            await self._draining.caught_up()
-        await self._announce(announcers, wanted)
+        services = self._election.of(self._node)
+        wanted = frozenset(address for service in services for address in self._ours(service))
+        if changed:  # without the rules for what is known by now, it would refuse who comes
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LIMIT):
+                    await self._caught_up()
+        if wanted or self._announced != frozenset():
+            given = await self._wire.answer(self._place, sorted(wanted))
+            self._tell(services, given)
+        self._announced = wanted
+        self._told = {meta.key(service) for service in services}
 
-    async def _announce(
-        self, announcers: dict[str, str], wanted: Mapping[str, Sequence[str]]
-    ) -> None:
-        self._touched |= wanted.keys()
-        places = {name: wanted.get(name, ()) for name in sorted(self._touched)}
-        done = await asyncio.to_thread(
-            apply.ensure_announced, self._network, places, self._directory
-        )
-        self._touched = set(wanted)
-        self._tell(announcers, done)
-        self._announcers = announcers
-
-    def _elected(self) -> dict[str, str]:
-        """By Service, the node that is to answer for it."""
-        nodes = [node for node in self._nodes.items() if self._lab.node(meta.name(node))]
-        found = {}
-        for service in self._services.by_index(_BALANCED, "yes"):
-            slices = self._slices.by_index(_OF_SERVICE, meta.key(service))
-            node = announcing_node(service, nodes, slices)
-            if node is not None:
-                found[meta.key(service)] = node
-        return found
-
-    def _wanted(self, announcers: Mapping[str, str]) -> dict[str, list[str]]:
-        """The addresses, with their lengths, that each node's namespace is to have."""
-        wanted: dict[str, list[str]] = {}
-        for key, node in sorted(announcers.items()):
-            name = plan.node_name(self._lab, node)
-            wanted.setdefault(name, []).extend(self._addresses(key))
-        return wanted
-
-    def _addresses(self, key: str) -> list[str]:
+    def _ours(self, service: Service) -> list[str]:
         """The addresses of a Service that are the lab's to announce."""
-        ips = ingress_ips(self._services.get(key) or {})
-        return [plan.announced(ip) for ip in ips if self._lab.balances(ip)]
+        return [plan.announced(ip) for ip in ingress_ips(service) if self._balances(ip)]
 
-    def _tell(self, announcers: Mapping[str, str], done: Sequence[Operation]) -> None:
-        moved = {operation.address for operation in done if isinstance(operation, Announce)}
-        for key, node in announcers.items():
-            service = self._services.get(key)
-            if service is None or moved.isdisjoint(self._addresses(key)):
+    def _tell(self, services: Sequence[Service], given: set[str]) -> None:
+        for service in services:
+            key = meta.key(service)
+            if given.isdisjoint(self._ours(service)):
                 continue
-            if self._announcers.get(key) == node:
-                log.warning("the address of %s had been taken from %s, put back", key, node)
+            if key in self._told:
+                log.warning("the address of %s had been taken from %s, put back", key, self._node)
             else:
-                text = f'announcing from node "{node}" with protocol "layer2"'
+                text = f'announcing from node "{self._node}" with protocol "layer2"'
                 self._recorder.normal(service, "nodeAssigned", text)
-
-
-def _balanced(service: Object) -> Iterable[str]:
-    return ("yes",) if is_balanced(service) else ()
-
-
-def _service_keys(endpoint_slice: Object) -> Iterable[str]:
-    name = meta.labels(endpoint_slice).get("kubernetes.io/service-name")
-    return (f"{meta.namespace(endpoint_slice)}/{name}",) if name else ()

@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from netlab.agents.podrun import PodRun
 
+Item = TypeVar("Item")
 T = TypeVar("T")
 
 
@@ -28,8 +29,8 @@ class Together:
     """Attaches and detaches the pods of all nodes in as few calls as can be."""
 
     def __init__(self, pod_network: Blocking) -> None:
-        self._attaching = _Batch(pod_network.attach)
-        self._detaching = _Batch(pod_network.detach)
+        self._attaching = Batch(pod_network.attach)
+        self._detaching = Batch(pod_network.detach)
 
     async def attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """As `Blocking.attach`; failures of others' pods may be among those returned."""
@@ -40,23 +41,26 @@ class Together:
         await self._detaching.add(runs)
 
 
-class _Batch(Generic[T]):
-    """What is added while a call is made, or in one turn of the event loop, goes with the next."""
+class Batch(Generic[Item, T]):
+    """Makes a blocking call for many at once.
 
-    def __init__(self, call: Callable[[Sequence[PodRun]], T]) -> None:
+    What is added while one is made, or in one turn of the event loop, goes with the next.
+    """
+
+    def __init__(self, call: Callable[[Sequence[Item]], T]) -> None:
         self._call = call
-        self._runs: list[PodRun] = []
+        self._items: list[Item] = []
         self._next: asyncio.Task[T] | None = None
         self._turn = asyncio.Lock()
 
-    async def add(self, runs: Sequence[PodRun]) -> T:
+    async def add(self, items: Sequence[Item]) -> T:
         """What the call returns, or raises, for all that went with it."""
-        self._runs += runs
+        self._items += items
         if self._next is None:
-            self._next = asyncio.create_task(self._go(), name="pods of all nodes")
+            self._next = asyncio.create_task(self._go(), name="of all nodes")
         return await asyncio.shield(self._next)
 
     async def _go(self) -> T:
         async with self._turn:
-            runs, self._runs, self._next = self._runs, [], None
-            return await asyncio.to_thread(self._call, runs)
+            items, self._items, self._next = self._items, [], None
+            return await asyncio.to_thread(self._call, items)

@@ -123,6 +123,15 @@ def _condition(kind: str, status: str, reason: str, message: str) -> NodeConditi
     return {"type": kind, "status": status, "reason": reason, "message": message}
 
 
+def node_addresses(node: Node) -> list[NodeAddress]:
+    """What a node's status says of where it is."""
+    return [
+        *(_address("InternalIP", address) for address in node.internal_ips),
+        *(_address("ExternalIP", address) for address in node.external_ips),
+        _address("Hostname", node.name),
+    ]
+
+
 def _address(kind: str, address: str) -> NodeAddress:
     return {"type": kind, "address": address}
 
@@ -145,11 +154,6 @@ def node_status(
     of it and was booted with it; what tells machines apart is the node's own.
     """
     capacity: dict[str, Quantity] = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
-    addresses = [
-        *(_address("InternalIP", address) for address in node.internal_ips),
-        *(_address("ExternalIP", address) for address in node.external_ips),
-        _address("Hostname", node.name),
-    ]
     conditions: list[NodeCondition] = [
         {
             "type": kind,
@@ -162,7 +166,7 @@ def node_status(
         for kind, (status, reason, message) in _CONDITIONS.items()
     ]
     return {
-        "addresses": addresses,
+        "addresses": node_addresses(node),
         "conditions": conditions,
         "capacity": capacity,
         "allocatable": dict(capacity),

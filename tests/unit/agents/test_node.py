@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from netlab.agents import lease
+from netlab.agents.election import Election
+from netlab.agents.host import Host
 from netlab.agents.node import NodeAgent
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.objects import bootstrap
-from netlab.objects.lab import lab_from_object
+from netlab.kernel.machine import MachineFacts
+from netlab.network import plan
+from netlab.network.model import Namespace
+from netlab.objects import bootstrap, meta
+from netlab.objects.lab import Node, lab_from_object
 from netlab.objects.meta import Object
 from netlab.proxy.syncer import HealthCheck
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload.served import HealthAnswer
 
+FACTS = MachineFacts("6.18", "Debian", "amd64", "b", 2, 4096)
 LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
 NODE = LAB.nodes[1]
-NOW = "2026-01-31T12:00:00.000000Z"
 
 
 class Rules:
@@ -86,6 +91,36 @@ class Recorder:
     normal = warning
 
 
+class Pods:
+    """Stands for the node's kubelet: whether it runs."""
+
+    def __init__(self) -> None:
+        self.runs = False
+
+    def pods_of(self, _node: Node) -> Pods:
+        return self
+
+    async def adopted(self) -> list[Object]:
+        return []
+
+    async def start(self, _left: list[Object]) -> None:
+        self.runs = True
+
+    async def stop(self) -> None:
+        self.runs = False
+
+
+class Wire:
+    """The addresses that the node answers for."""
+
+    def __init__(self) -> None:
+        self.addresses: list[str] = []
+
+    async def answer(self, _node: Namespace, addresses: Iterable[str]) -> set[str]:
+        before, self.addresses = self.addresses, list(addresses)
+        return set(self.addresses).difference(before)
+
+
 class World:
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
@@ -94,15 +129,24 @@ class World:
         self.api = InProcessApi(self.registry)
         self.informers = Informers(self.api)
         self.rules, self.responder, self.recorder = Rules(), Responder(), Recorder()
+        self.pods, self.wire, self.election = Pods(), Wire(), Election(self.informers)
         self.in_force = 0
         self.node = self.make()
 
     def make(self) -> NodeAgent:
-        return NodeAgent(
-            NODE, Path("/nowhere"), self.api, self.informers,
-            self.rules, self.responder, self.recorder,
-            now=lambda: NOW, on_rules=self._on_rules,
+        fakes: dict[str, Any] = {
+            "keeper": self.responder,
+            "kubelet": self.pods,
+            "wire": self.wire,
+            "recorder": lambda _: self.recorder,
+            "programmer": lambda _: self.rules,
+        }
+        host = Host(
+            informers=self.informers, election=self.election, facts=FACTS, now=lambda: 1769860800,
+            netns=lambda _: Path("/nowhere"), place=lambda node: plan.node(LAB, node),
+            balances=LAB.balances, **fakes,
         )  # fmt: skip
+        return NodeAgent(NODE, host, self._on_rules)
 
     def _on_rules(self) -> None:
         self.in_force += 1
@@ -123,6 +167,7 @@ def play(scenario: Callable[[World], Awaitable[None]]) -> World:
         for kind in ("Node", "Service", "EndpointSlice"):
             _ = world.informers[kind]
         await world.informers.start()
+        world.election.start()
         await world.node.start()
         try:
             await scenario(world)
@@ -143,7 +188,7 @@ def service(**spec: Any) -> Object:
 
 def test_its_rules_follow_services() -> None:
     async def scenario(world: World) -> None:
-        assert list(world.node.at_work()) == ["rules of node worker001: being written"]
+        assert "rules of node worker001: being written" in world.node.at_work()
         await world.until(lambda: world.idle)
         assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
         assert world.rules.told["node"]["metadata"]["name"] == NODE.name
@@ -199,10 +244,56 @@ def test_its_lease_is_its_own_and_ends_with_it() -> None:
     play(scenario)
 
 
+def test_it_says_what_it_is_in_its_node_object() -> None:
+    async def scenario(world: World) -> None:
+        def known() -> Object:
+            return world.registry.get("Node", "", NODE.name)
+
+        await world.until(lambda: meta.is_ready(known()))
+        assert known()["status"]["nodeInfo"]["kernelVersion"] == "6.18"
+        addresses = known()["status"]["addresses"]
+        assert addresses[0] == {"type": "InternalIP", "address": NODE.internal_ips[0]}
+        lie = {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}
+        world.registry.patch("Node", "", NODE.name, lie, subresource="status")
+        await world.until(lambda: known()["status"]["addresses"] == addresses)
+
+    play(scenario)
+
+
+def test_a_node_object_that_somebody_makes_anew_is_filled_in() -> None:
+    async def scenario(world: World) -> None:
+        world.registry.delete("Node", "", NODE.name)
+        bare = {"name": NODE.name, "labels": {"kubernetes.io/os": "plan9"}}
+        world.registry.create({"apiVersion": "v1", "kind": "Node", "metadata": bare})
+        await world.until(lambda: meta.is_ready(world.registry.get("Node", "", NODE.name)))
+        known = world.registry.get("Node", "", NODE.name)
+        assert known["spec"]["podCIDRs"] == list(NODE.pod_cidrs)
+        assert meta.labels(known)["kubernetes.io/hostname"] == NODE.name
+        assert meta.labels(known)["kubernetes.io/os"] == "plan9"  # what was written stands
+
+    play(scenario)
+
+
+def test_it_answers_for_the_load_balancers_that_fall_to_it() -> None:
+    async def scenario(world: World) -> None:
+        vip = str(LAB.load_balancer_pools[0]).partition("-")[0].partition("/")[0]
+        made = world.registry.create(service(type="LoadBalancer"))
+        status = {"loadBalancer": {"ingress": [{"ip": vip}]}}
+        world.registry.update({**made, "status": status}, subresource="status")
+        await world.until(lambda: world.wire.addresses == [f"{vip}/32"])
+        label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+        world.registry.patch("Node", "", NODE.name, {"metadata": {"labels": label}})
+        await world.until(lambda: world.wire.addresses == [])
+
+    play(scenario)
+
+
 def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place() -> None:
     async def scenario(world: World) -> None:
         await world.until(lambda: world.idle)
+        assert world.pods.runs
         await world.node.stop()
+        assert not world.pods.runs
         heard = world.node.proxy.heard
         world.registry.create(service())
         await world.until(lambda: world.informers["Service"].get("default/web"))

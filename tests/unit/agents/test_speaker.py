@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from netlab.agents import speaker as module
+from netlab.agents.election import Election
 from netlab.agents.loop import Retry
-from netlab.agents.speaker import Speaker
+from netlab.agents.speaker import Speaker, Wire
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import KernelRefused
+from netlab.network import plan
 from netlab.network.operations import Announce
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
@@ -25,7 +28,7 @@ VIP = "172.16.110.200"
 EXCLUDED = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
 
 
-class Wire:
+class Links:
     """Stands for the nodes' links: what they have, who refuses, and the rules that lag behind."""
 
     def __init__(self) -> None:
@@ -41,7 +44,8 @@ class Wire:
         if self.refusals:
             self.refusals -= 1
             raise KernelRefused("no", 1)
-        before, self.addresses = self.addresses, {k: tuple(v) for k, v in wanted.items()}
+        before, self.addresses = self.addresses, {**self.addresses, **wanted}
+        assert len(self.holders) <= 1, self.holders
         return tuple(
             Announce(node, "eth1", 3, "", address)
             for node, addresses in self.addresses.items()
@@ -61,12 +65,12 @@ class Wire:
 
 
 class Scene:
-    """An API of three nodes and one balanced Service, and the speaker that follows it."""
+    """An API of three nodes and one balanced Service, and the nodes' speakers that follow it."""
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, links: Links) -> None:
+        self.links = links
         self.api = InProcessApi(Registry(Store(None), LAB))
-        self.speaker: Any = None
+        self.speakers: list[Speaker] = []
 
     async def begin(self) -> None:
         await self.api.create(
@@ -88,11 +92,29 @@ class Scene:
             {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
         )
         informers = Informers(self.api)
-        wire: Any = self.wire
-        self.speaker = Speaker(LAB, Path("/nowhere"), informers, wire, wire)
+        links: Any = self.links
+        self.election, wire = Election(informers), Wire(LAB.name, Path("/nowhere"))
+        self.speakers = [
+            Speaker(
+                node.name, plan.node(LAB, node), self.election, wire, links,
+                balances=LAB.balances, caught_up=lambda: links.caught_up(),
+            )
+            for node in LAB.nodes
+        ]  # fmt: skip
         await informers.start()
-        await self.speaker.start()
+        self.election.start()
+        for speaker in self.speakers:
+            await speaker.start()
         self.informers = informers
+
+    async def stop(self) -> None:
+        for speaker in self.speakers:
+            await speaker.stop()
+        await self.informers.stop()
+
+    @property
+    def idle(self) -> bool:
+        return all(speaker.idle for speaker in self.speakers)
 
     async def give(self, *ips: str) -> None:
         status = {"loadBalancer": {"ingress": [{"ip": ip} for ip in ips] or None}}
@@ -103,108 +125,129 @@ class Scene:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(5):
-            while not (holds() and self.speaker.idle):
+            while not (holds() and self.idle):
                 await asyncio.sleep(0.005)
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    """The kernel, which is looked at 20 times a second."""
-    wire = Wire()
+def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Runs a scenario of `(scene, links)`; the kernel is looked at 20 times a second."""
     monkeypatch.setattr(module, "REPAIR_INTERVAL", 0.05)
     monkeypatch.setattr(module, "RETRY", Retry(0.01))
-    monkeypatch.setattr(module.apply, "ensure_announced", wire.ensure)
-    return wire
+
+    def run(scenario: Callable[[Scene, Links], Awaitable[None]]) -> None:
+        async def main() -> None:
+            links = Links()
+            monkeypatch.setattr(module.apply, "ensure_announced", links.ensure)
+            scene = Scene(links)
+            await scene.begin()
+            try:
+                await scene.until(lambda: bool(links.looks))
+                await scenario(scene, links)
+            finally:
+                await scene.stop()
+
+        asyncio.run(main())
+
+    return run
 
 
-@pytest.fixture
-async def scene(wire: Wire) -> AsyncIterator[Scene]:
-    scene = Scene(wire)
-    await scene.begin()
-    await scene.until(lambda: bool(wire.looks))
-    yield scene
-    await scene.speaker.stop()
-    await scene.informers.stop()
+def test_one_node_gets_the_address_and_the_next_when_that_may_not(play: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        assert links.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
+        await scene.give(VIP)
+        await scene.until(lambda: len(links.holders) == 1)
+        (first,) = links.holders
+        await scene.exclude(first.removeprefix("t."))
+        await scene.until(lambda: len(links.holders) == 1 and links.holders != [first])
+        (second,) = links.holders
+        assert links.said == [
+            ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
+            for name in (first, second)
+        ]
+        await scene.give()
+        await scene.until(lambda: links.holders == [])
+
+    play(scenario)
 
 
-async def test_one_node_gets_the_address_and_the_next_when_that_may_not(
-    scene: Scene, wire: Wire
-) -> None:
-    assert wire.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
-    await scene.give(VIP)
-    await scene.until(lambda: len(wire.holders) == 1)
-    (first,) = wire.holders
-    await scene.exclude(first.removeprefix("t."))
-    await scene.until(lambda: len(wire.holders) == 1 and wire.holders != [first])
-    (second,) = wire.holders
-    assert wire.said == [
-        ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
-        for name in (first, second)
-    ]
-    await scene.give()
-    await scene.until(lambda: wire.holders == [])
+def test_what_was_taken_away_by_hand_comes_back_without_an_event(play: Any, caplog: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        await scene.give(VIP)
+        await scene.until(lambda: bool(links.holders))
+        links.addresses = {}
+        await scene.until(lambda: bool(links.holders))
+        assert len(links.said) == 1
 
-
-async def test_what_was_taken_away_by_hand_comes_back_without_an_event(
-    scene: Scene, wire: Wire, caplog: Any
-) -> None:
-    await scene.give(VIP)
-    await scene.until(lambda: bool(wire.holders))
-    wire.addresses = {}
-    await scene.until(lambda: bool(wire.holders))
-    assert len(wire.said) == 1
+    play(scenario)
     assert "the address of default/lb had been taken from" in caplog.text
 
 
-async def test_only_the_lab_s_own_addresses_are_announced(scene: Scene, wire: Wire) -> None:
-    await scene.give("172.16.110.1", VIP)  # the gateway's: never
-    await scene.until(lambda: bool(wire.holders))
-    assert [one for all_ in wire.addresses.values() for one in all_] == [f"{VIP}/32"]
+def test_only_the_lab_s_own_addresses_are_announced(play: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        await scene.give("172.16.110.1", VIP)  # the gateway's: never
+        await scene.until(lambda: bool(links.holders))
+        assert [one for all_ in links.addresses.values() for one in all_] == [f"{VIP}/32"]
+
+    play(scenario)
 
 
-async def test_rules_come_first(scene: Scene, wire: Wire) -> None:
-    wire.rules.clear()
-    await scene.give(VIP)
-    await asyncio.sleep(0.05)
-    assert (wire.holders, scene.speaker.idle) == ([], False)
-    wire.rules.set()
-    await scene.until(lambda: bool(wire.holders))
+def test_rules_come_first(play: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        links.rules.clear()
+        await scene.give(VIP)
+        await asyncio.sleep(0.05)
+        assert (links.holders, scene.idle) == ([], False)
+        links.rules.set()
+        await scene.until(lambda: bool(links.holders))
+
+    play(scenario)
 
 
-async def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
-    scene: Scene, wire: Wire, monkeypatch: pytest.MonkeyPatch
+def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
+    play: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = "172.16.110.201"
-    written = [asyncio.Event(), asyncio.Event()]
-    waits = iter(written)
-    monkeypatch.setattr(wire, "caught_up", lambda: next(waits).wait())
-    await scene.give(VIP)
-    await asyncio.sleep(0.02)
-    await scene.give(VIP, second)  # no node has rules for it yet
-    written[0].set()
-    async with asyncio.timeout(5):
-        while not wire.holders:
-            await asyncio.sleep(0.005)
-    assert not any(f"{second}/32" in addresses for addresses in wire.addresses.values())
-    written[1].set()
-    await scene.until(
-        lambda: any(f"{second}/32" in addresses for addresses in wire.addresses.values())
-    )
+
+    async def scenario(scene: Scene, links: Links) -> None:
+        written = [asyncio.Event(), asyncio.Event()]
+        waits: dict[object, Iterator[asyncio.Event]] = defaultdict(lambda: iter(written))
+        monkeypatch.setattr(
+            links, "caught_up", lambda: next(waits[asyncio.current_task()]).wait()
+        )  # each node has its own rules to wait for
+        await scene.give(VIP)
+        await asyncio.sleep(0.02)
+        await scene.give(VIP, second)  # no node has rules for it yet
+        written[0].set()
+        async with asyncio.timeout(5):
+            while not links.holders:
+                await asyncio.sleep(0.005)
+        assert not any(f"{second}/32" in addresses for addresses in links.addresses.values())
+        written[1].set()
+        await scene.until(
+            lambda: any(f"{second}/32" in addresses for addresses in links.addresses.values())
+        )
+
+    play(scenario)
 
 
-async def test_what_the_kernel_refuses_is_tried_again(
-    scene: Scene, wire: Wire, caplog: Any
-) -> None:
-    wire.refusals = 3
-    await scene.give(VIP)
-    await scene.until(lambda: bool(wire.holders))
-    assert wire.refusals == 0
-    assert "speaker: no; trying again in 0.0 s" in caplog.text
+def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        links.refusals = 3
+        await scene.give(VIP)
+        await scene.until(lambda: bool(links.holders))
+        assert links.refusals == 0
+
+    play(scenario)
+    assert ": no; trying again in 0.0 s" in caplog.text
 
 
-async def test_a_service_without_an_address_is_named(scene: Scene, wire: Wire) -> None:
-    (line,) = scene.speaker.lacking()
-    assert line.startswith("service default/lb: no load balancer address")
-    await scene.give(VIP)
-    await scene.until(lambda: bool(wire.holders))
-    assert list(scene.speaker.lacking()) == []
+def test_a_service_without_an_address_is_named(play: Any) -> None:
+    async def scenario(scene: Scene, links: Links) -> None:
+        (line,) = scene.election.unaddressed()
+        assert line.startswith("service default/lb: no load balancer address")
+        await scene.give(VIP)
+        await scene.until(lambda: bool(links.holders))
+        assert list(scene.election.unaddressed()) == []
+
+    play(scenario)
