@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 
 from netlab import lab as labs
@@ -50,6 +51,7 @@ from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.objects import meta, nameservers
 from netlab.objects.lab import Lab
+from netlab.objects.nodes import running
 from netlab.objects.times import timestamp
 from netlab.settling import Settling
 from netlab.workload.served import Listener, ServedContainer, ServedPod
@@ -163,16 +165,21 @@ class Daemon:
         kubelet = self._kubelet(keeper, controllers)
         self._stack.push_async_callback(kubelet.stop)
         self._vigil.watch(kubelet.runtime)
-        await self._start_network(kubelet, controllers)
-        kubelet.start()
+        network = await self._start_network(kubelet, controllers)
         election = Election(self._informers)
         election.start()
         if self.lab.load_balancer_pools:
             self._lacks.append(election.unaddressed)
         host = self._host(keeper, kubelet, election, controllers)
-        agents = [NodeAgent(node, host, self._draining.progressed) for node in self.lab.nodes]
-        self._draining.follow([agent.proxy for agent in agents])
-        nodes = NodeAgents(agents)
+        nodes = NodeAgents(
+            self._informers,
+            partial(running, self.lab),
+            lambda node: NodeAgent(node, host, self._draining.progressed),
+            lambda nodes: network.plan_anew(plan.cluster(self.lab, nodes)),
+            self.lab.nodes,
+        )
+        self._draining.follow(lambda: [agent.proxy for agent in nodes.agents])
+        kubelet.start(plan.cluster(self.lab).names)
         self._stack.push_async_callback(nodes.stop)
         await asyncio.gather(self._start_internet(keeper), nodes.start())
         self._pods = kubelet
@@ -195,17 +202,28 @@ class Daemon:
             now=_now,
         )
 
-    async def _start_network(self, kubelet: Kubelet, controllers: RunningControllers) -> None:
+    async def _start_network(
+        self, kubelet: Kubelet, controllers: RunningControllers
+    ) -> NetworkAgent:
         recorder = controllers.recorder.source("network")
 
         def status_of(machine: str) -> NodeStatus:
             return NodeStatus(machine, self._informers, recorder, _now)
 
         pod_network, attached = kubelet.pod_network, kubelet.attached
-        agent = NetworkAgent(self.lab, self._directory, pod_network, attached, status_of, recorder)
+        agent = NetworkAgent(
+            self.lab,
+            plan.cluster(self.lab),
+            self._directory,
+            pod_network,
+            attached,
+            status_of,
+            recorder,
+        )
         self._stack.push_async_callback(agent.stop)
         await agent.start()
         self._lacks.append(agent.lacking)
+        return agent
 
     def _host(
         self,
@@ -224,7 +242,7 @@ class Daemon:
             recorder=controllers.recorder.source,
             now=time.time,
             netns=lambda name: paths.namespace(self._directory, plan.node_name(self.lab, name)),
-            place=lambda node: plan.node(self.lab, node),
+            place=lambda node: plan.alone(self.lab, node).namespaces[0],
             programmer=lambda node: proxier(self.lab, node, self._directory),
             balances=self.lab.balances,
         )

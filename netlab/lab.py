@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,16 +29,21 @@ from netlab.kernel import (
     files,
     lablock,
     lock,
+    machine,
     modules,
     netns,
     paths,
     tools,
 )
+from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
+from netlab.objects.nodes import now
 
 if TYPE_CHECKING:
     from netlab.manifest import Manifest
+
+T = TypeVar("T")
 
 Progress = Callable[[str], None]
 """Told in a few words what is being done now."""
@@ -90,7 +95,9 @@ def up(
             keeper.look()
             client = _ensure_lab(manifest.lab, directory, progress, newborn)
             progress("applying objects")
-            applied = [_apply(client, obj, directory, progress) for obj in manifest.objects]
+            missing = [] if keeper.fresh else _missing_nodes(client, manifest.lab, progress)
+            objects = [*missing, *manifest.objects]
+            applied = [_apply(client, obj, directory, progress) for obj in objects]
             _keep_sources(directory, files)
         if timeout is None:
             return Brought(applied, [])
@@ -175,11 +182,28 @@ def _settled(
     raise AssertionError("the last round returns or raises")
 
 
+def _missing_nodes(client: Client, lab: Lab, progress: Progress) -> list[Object]:
+    """The Node objects of a lab that was up already which somebody has deleted since."""
+    nodes = _surely(lambda: client.list("Node"), paths.lab_dir(lab.name), progress)
+    known = {meta.name(node) for node in nodes}
+    architecture = machine.facts().architecture
+    missing = [node for node in lab.nodes if node.name not in known]
+    return [{**bootstrap.node_object(node, architecture)} for node in missing]
+
+
 def _apply(client: Client, obj: Object, directory: Path, progress: Progress) -> Applied:
-    for left in reversed(range(ROUNDS)):
+    def once() -> Applied:
         known = len(client.warnings)
+        return replace(apply(client, obj), warnings=tuple(client.warnings[known:]))
+
+    return _surely(once, directory, progress)
+
+
+def _surely(call: Callable[[], T], directory: Path, progress: Progress) -> T:
+    """What a call to the controller returns; if that dies meanwhile, of the next one."""
+    for left in reversed(range(ROUNDS)):
         try:
-            return replace(apply(client, obj), warnings=tuple(client.warnings[known:]))
+            return call()
         except _LOST:
             if not left:
                 raise
@@ -383,7 +407,7 @@ def _keep_lab_file(lab: Lab, directory: Path) -> bool:
 
 
 def status(name: str) -> tuple[Lab, dict[str, Any]]:
-    """A lab as it was described, and its state: `running`, `waitingFor` (lines), `pods`.
+    """A lab with the nodes it has, and its state: `running`, `waitingFor` (lines), `pods`.
 
     A lab whose controller is gone has no pods to tell of.
     """
@@ -392,7 +416,7 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     try:
         with Client(endpoint(directory), timeout=STATUS_TIMEOUT) as client:
             troubles = waiting.troubles(client, waiting.look(client))
-            pods = client.list("Pod")
+            pods, nodes = client.list("Pod"), client.list("Node")
     except Unanswered as error:
         return spec, {
             "running": True,
@@ -401,4 +425,5 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
         }
     except _LOST:
         return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
-    return spec, {"running": True, "waitingFor": troubles, "pods": list(pods)}
+    state = {"running": True, "waitingFor": troubles, "pods": list(pods)}
+    return now(spec, nodes), state

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from netlab.agents.proxy import ProxyAgent
 from netlab.client.informer import Informers
@@ -29,11 +29,12 @@ class Draining:
 
     def __init__(self, informers: Informers) -> None:
         self._slices = informers["EndpointSlice"]
-        self._proxies: Sequence[ProxyAgent] = ()
+        self._proxies: Callable[[], Sequence[ProxyAgent]] = tuple
         self._progress = asyncio.Event()
 
-    def follow(self, proxies: Sequence[ProxyAgent]) -> None:
-        """Watch these nodes' rules; each proxy is to call `progressed` after it wrote some."""
+    def follow(self, proxies: Callable[[], Sequence[ProxyAgent]]) -> None:
+        """Watch the rules of the nodes there are; each proxy is to call `progressed` after it
+        wrote some."""
         self._proxies = proxies
         self._slices.add_index(_INDEX, _ready_pods)
         self._slices.add_listener(self.progressed)
@@ -45,7 +46,7 @@ class Draining:
 
     async def wait(self, uid: str, seconds: float) -> None:
         """Return once no new connection reaches the pod, or after `seconds` (at most `LIMIT`)."""
-        if not self._slices.count(_INDEX, uid) and all(proxy.idle for proxy in self._proxies):
+        if not self._slices.count(_INDEX, uid) and all(proxy.idle for proxy in self._proxies()):
             return  # no Service has it, or everybody knows already
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(min(seconds, LIMIT)):
@@ -64,7 +65,7 @@ class Draining:
         await self._written()
 
     async def _written(self) -> None:
-        heard = [(proxy, proxy.heard) for proxy in self._proxies]
+        heard = [(proxy, proxy.heard) for proxy in self._proxies()]
         while any(proxy.written < then for proxy, then in heard):
             await self._progress.wait()
 

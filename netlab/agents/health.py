@@ -31,16 +31,23 @@ class HealthPorts:
         self._keeper = keeper
         self._answers: dict[int, HealthAnswer] = {}
         self._told: dict[int, HealthAnswer] | None = None
+        self._left = False
         self._loop = Loop(f"health checks of {node}", self._work)
 
     def start(self) -> None:
         """Begin to tell; a responder started anew is told again."""
-        self._keeper.on_restart(self._tell)
+        self._keeper.on_restart(self._tell_again)
         self._loop.start()
 
     async def stop(self) -> None:
         """Tell no more; the ports go on saying what they say."""
         await self._loop.stop()
+
+    async def leave(self) -> None:
+        """Answer nothing any more: the node goes."""
+        await self.stop()
+        self._answers, self._left = {}, True
+        await self._keeper.reached(self._tell)
 
     def update(self, checks: Mapping[int, HealthCheck]) -> None:
         """These ports, and no others, are to be answered."""
@@ -50,6 +57,10 @@ class HealthPorts:
 
     async def _work(self, _: bool) -> None:
         await self._keeper.reached(self._tell)
+
+    async def _tell_again(self) -> None:
+        if not self._left:  # nor is there a namespace any more in which to answer
+            await self._tell()
 
     async def _tell(self) -> None:
         answers = self._answers

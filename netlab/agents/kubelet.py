@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
@@ -102,6 +102,10 @@ class Kubelet:
         )
         return agent
 
+    def forget(self, node: Node) -> None:
+        """There is no such node any more; its agent has stopped."""
+        self._pods.pop(node.name, None)
+
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
@@ -126,9 +130,10 @@ class Kubelet:
         if not all(stuck for _, stuck in self.unready()):
             yield "pods are getting ready"
 
-    def start(self) -> None:
-        """Begin with what a former controller left; see `adopted`."""
-        self._adopted = asyncio.create_task(self._adopt(), name="adopting pods")
+    def start(self, machines: Iterable[str]) -> None:
+        """Begin with what a former controller left; see `adopted`. `machines` are the namespaces
+        that are no pod's."""
+        self._adopted = asyncio.create_task(self._adopt(machines), name="adopting pods")
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
 
     async def adopted(self) -> Sequence[Object]:
@@ -137,10 +142,10 @@ class Kubelet:
         assert self._adopted is not None
         return await asyncio.shield(self._adopted)
 
-    async def _adopt(self) -> Sequence[Object]:
+    async def _adopt(self, machines: Iterable[str]) -> Sequence[Object]:
         pods = list(self._informers["Pod"].items())
         await self._containers.adopt({meta.uid(pod) for pod in pods})
-        for name in await asyncio.to_thread(self._pod_network.sweep, pods):
+        for name in await asyncio.to_thread(self._pod_network.sweep, pods, machines):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
         return pods
 

@@ -61,6 +61,7 @@ class Loop:
         self._woken = asyncio.Event()
         self._again: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._turning = asyncio.Lock()
 
     @property
     def idle(self) -> bool:
@@ -94,6 +95,11 @@ class Loop:
         self._forget_retry()
         await cancel(self._task)
 
+    async def finish(self) -> None:
+        """End, but not in the middle of a turn. Idempotent."""
+        async with self._turning:
+            await self.stop()
+
     async def _run(self) -> None:
         while True:
             await self._wait()
@@ -102,7 +108,8 @@ class Loop:
                 await self._settled()
             self._changed.clear()
             self._woken.clear()
-            await self._turn()
+            async with self._turning:
+                await self._turn()
             self._busy = False
 
     async def _wait(self) -> None:

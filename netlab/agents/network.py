@@ -1,5 +1,5 @@
 """Keeps the network of nodes and pods as planned: what somebody changes by hand is put back, and
-told.
+told. A plan may be followed by another: nodes come and go.
 
 Netlink says that something happened and to which link; what is amiss is then the difference to the
 plan. A node's socket hears of its pods' namespaces too. What nobody tells of (most sysctls) is
@@ -29,9 +29,9 @@ from netlab.errors import NetlabError
 from netlab.kernel import paths, sysctl
 from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
 from netlab.kernel.sysctl import Kept
-from netlab.network import diff, findings, mend, plan
-from netlab.network.model import Sysctl
-from netlab.network.names import FIRST_POD_PORT_INDEX
+from netlab.network import apply, diff, findings, mend, plan
+from netlab.network.model import Network, Sysctl
+from netlab.network.names import FIRST_POD_PORT_INDEX, POD_BRIDGE
 from netlab.network.operations import Operation
 from netlab.objects.lab import Lab
 from netlab.retry import Retry
@@ -66,23 +66,24 @@ PASSES = 4
 
 
 class NetworkAgent:
-    """Mends the network of one lab. `pod_network` knows its pods."""
+    """Mends the network of one lab, which stands as planned in `network`. `pod_network` knows its
+    pods; `status_of` gives whom to tell of a machine, by its name without the lab's."""
 
     def __init__(
         self,
         lab: Lab,
+        network: Network,
         directory: Path,
         pod_network: PodNetwork,
         attached: Attached,
         status_of: Callable[[str], NodeStatus],
         recorder: Recorder,
     ) -> None:
-        self._network = plan.cluster(lab)
-        self._hosts = {plan.node_name(lab, node.name) for node in lab.nodes}
-        self._status = {
-            namespace.name: status_of(namespace.name.removeprefix(f"{lab.name}."))
-            for namespace in self._network.namespaces
-        }
+        self._network = network
+        self._status_of = status_of
+        self._status: dict[str, NodeStatus] = {}
+        self._turn = asyncio.Lock()
+        """Had by whoever looks at the network as a whole, or plans it anew."""
         self._directory = directory
         self._pod_network, self._attached = pod_network, attached
         self._recorder = recorder
@@ -129,6 +130,26 @@ class NetworkAgent:
         self._loop.start()
         self._slowly.start()
 
+    async def plan_anew(self, network: Network) -> None:
+        """Make the network be as in another plan, and keep it so; what is in it no more goes."""
+        async with self._turn:
+            gone = self._network.names - network.names
+            self._network = network
+            for name in gone:
+                self._forget(name)
+            await asyncio.to_thread(apply.ensure_cluster, network, self._directory)
+            await asyncio.to_thread(apply.remove, gone, self._directory)
+            self._listen()
+
+    def _forget(self, name: str) -> None:
+        if ear := self._ears.pop(name, None):
+            asyncio.get_running_loop().remove_reader(ear.fileno())
+            ear.close()
+        if kept := self._kept.pop(name, None):
+            kept.close()
+        self._status.pop(name, None)
+        self._floods.pop(name, None)
+
     async def stop(self) -> None:
         """Mend no more."""
         await self._loop.stop()
@@ -152,7 +173,7 @@ class NetworkAgent:
             if namespace.name not in self._ears:
                 with contextlib.suppress(NetlabError):  # it is not there: it will be made anew
                     ear = of_links(paths.namespace(self._directory, namespace.name))
-                    if namespace.name in self._hosts:
+                    if namespace.find(POD_BRIDGE) is not None:
                         ear.hear_neighbours()
                     self._ears[namespace.name] = ear
                     self._attend(namespace.name)
@@ -268,12 +289,13 @@ class NetworkAgent:
         sysctls, self._sysctls = self._sysctls, False
         found = False
         try:
-            if names:
-                found |= await self._put_names_back()
-            if cluster:
-                found |= await self._mend_cluster(sysctls)
-            if pods := self._pods.due(TOGETHER):
-                found |= await self._mend_pods(pods)
+            async with self._turn:
+                if names:
+                    found |= await self._put_names_back()
+                if cluster:
+                    found |= await self._mend_cluster(sysctls)
+                if pods := self._pods.due(TOGETHER):
+                    found |= await self._mend_pods(pods)
         except Exception as error:
             expected = isinstance(error, NetlabError | OSError)
             log.error("the network could not be looked at: %s", error, exc_info=not expected)
@@ -283,7 +305,7 @@ class NetworkAgent:
     async def _put_names_back(self) -> bool:
         machines, pods = await asyncio.to_thread(self._names_put_back)
         for name in machines:
-            await self._status[name].found(f"the name {name} was gone (ip netns delete?)")
+            await self._whose(name).found(f"the name {name} was gone (ip netns delete?)")
         for name, uid in pods.items():
             self._tell_of_pod(uid, f"the name {name} was gone (ip netns delete?)", ())
         if machines:
@@ -309,7 +331,7 @@ class NetworkAgent:
         was_sound, refused = not damage, []
         if damage:
             for name, text in findings.by_namespace(self._network, damage).items():
-                await self._status[name].found(text)
+                await self._whose(name).found(text)
         for _ in range(PASSES):
             if not damage:
                 break
@@ -327,7 +349,12 @@ class NetworkAgent:
     async def _remains(self, damage: Sequence[Operation], why: Iterable[object]) -> None:
         reasons = "; ".join(dict.fromkeys(str(each) for each in why))
         for name, text in findings.by_namespace(self._network, damage).items():
-            await self._status[name].remains(f"{text} ({reasons})" if reasons else text)
+            await self._whose(name).remains(f"{text} ({reasons})" if reasons else text)
+
+    def _whose(self, name: str) -> NodeStatus:
+        if name not in self._status:
+            self._status[name] = self._status_of(name.partition(".")[2])
+        return self._status[name]
 
     async def _sound(self) -> None:
         for status in self._status.values():
@@ -383,7 +410,9 @@ class NetworkAgent:
     async def _look_slowly(self, _: bool) -> None:
         """At what nobody tells of."""
         try:
-            for uid in await asyncio.to_thread(self._look_quietly):
+            async with self._turn:
+                changed = await asyncio.to_thread(self._look_quietly)
+            for uid in changed:
                 self._suspects.add(uid)
                 self._pods.touch(uid)
         except (NetlabError, OSError) as error:  # a namespace that is gone: others tell of it

@@ -70,6 +70,14 @@ class NodeAgent:
         """Let go of the node: its pods run on, its rules stay in force, its lease runs out."""
         await self._stack.aclose()
 
+    async def leave(self) -> None:
+        """End all that runs on the node, which is no more."""
+        await self._pods.leave()
+        self._host.kubelet.forget(self.node)
+        await self._health.leave()
+        await self._speaker.leave()
+        await self.stop()
+
     def _proxied(self, proxy: ProxyAgent) -> None:
         """The node's rules are in force: so may others go by them."""
         self._health.update(proxy.health)

@@ -18,7 +18,7 @@ from netlab.network import apply, plan
 from netlab.network.model import PodLink
 from netlab.network.session import Session
 from netlab.objects import meta
-from netlab.objects.lab import Lab
+from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import Object
 
 log = logging.getLogger(__name__)
@@ -82,11 +82,10 @@ class PodNetwork:
             for name in names:
                 session.remove(name)
 
-    def sweep(self, pods: Iterable[Object]) -> list[str]:
+    def sweep(self, pods: Iterable[Object], machines: Iterable[str]) -> list[str]:
         """Take away the namespaces of pods that are no more: a controller that was killed leaves
-        them when it had just deleted a pod. Returns their names."""
-        known = {space.name for space in plan.cluster(self._lab).namespaces}
-        known |= {self._name(pod) for pod in pods}
+        them when it had just deleted a pod. Those of the `machines` stay. Returns their names."""
+        known = {*machines, *(self._name(pod) for pod in pods)}
         found = [entry.name for entry in paths.namespaces(self._directory).iterdir()]
         strays = sorted(set(found) - known)
         self._remove(strays)
@@ -114,8 +113,7 @@ class PodNetwork:
         return plan.pod_name(self._lab, meta.namespace(pod), meta.name(pod))
 
     def _link(self, run: PodRun) -> PodLink:
-        node = self._lab.node(run.node)
-        assert node is not None
+        node = Node(run.node, pod_cidrs=run.pod_cidrs)
         link = plan.pod_link(
             self._lab, node, meta.namespace(run.pod), meta.name(run.pod), run.uid, run.ips
         )

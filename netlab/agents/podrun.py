@@ -24,10 +24,10 @@ class PodRun(Struct):
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
-    has the containers that are processes, by name. `renewed` says that the namespace was made
-    just now, so nothing that ran in a former one is of use, `reused` that other pods had its
-    addresses before. `failure` is why the whole pod
-    counts as failed: reason and message.
+    has the containers that are processes, by name. `pod_cidrs` are the node's. `renewed` says that
+    the namespace was made just now, so nothing that ran in a former one is of use, `reused` that
+    other pods had its addresses before. `failure` is why the whole pod counts as failed: reason and
+    message.
     """
 
     pod: Pod
@@ -38,6 +38,7 @@ class PodRun(Struct):
     containers: dict[str, ContainerState] = field(default_factory=dict)
     inits: dict[str, ContainerState] = field(default_factory=dict)
     processes: dict[str, SandboxProcess] = field(default_factory=dict)
+    pod_cidrs: tuple[str, ...] = ()
     renewed: bool = True
     reused: bool = False
     stopping: bool = False

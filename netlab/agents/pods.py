@@ -115,6 +115,15 @@ class PodAgent:
         await self._loop.stop()
         await self._termination.stop()
 
+    async def leave(self) -> None:
+        """End all pods, now and by force, and stop: their node is no more."""
+        self._pods.remove_listener(self._on_pod)
+        await self._loop.finish()
+        for run in list(self.runs.values()):
+            self._termination.begin(run)
+        await self._termination.ended()
+        await self.stop()
+
     def container_changed(self, run: PodRun) -> None:
         """A container started, ended or became ready: its pod's status is to be written."""
         self._dirty[run.uid] = run
@@ -233,6 +242,7 @@ class PodAgent:
     def _new_run(self, pod: Object, ips: tuple[str, ...]) -> PodRun:
         netns, directory = self._paths_of(pod)
         run = new_run(pod, self._node.name, ips, netns, directory)
+        run.pod_cidrs = self._node.pod_cidrs
         run.on_change = self.container_changed
         run.renewed = not run.host_network
         return run

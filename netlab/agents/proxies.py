@@ -27,7 +27,7 @@ def proxy_config(lab: Lab, node: Node) -> ProxyConfig:
         node_name=node.name,
         node_ips=node.internal_ips,
         interface_addresses={
-            **{link.name: link.addresses for link in plan.node(lab, node).links},
+            **{link.name: link.addresses for link in plan.alone(lab, node).namespaces[0].links},
             "lo": ("127.0.0.1/8", "::1/128"),  # the kernel's doing, so in no plan
         },
         cluster_cidr=lab.pod_cidrs,
@@ -54,7 +54,7 @@ class NodeProxier(Proxier):
         self, lab: Lab, node: Node, directory: Path, appliers: Sequence[AnyApplier]
     ) -> None:
         super().__init__(proxy_config(lab, node), appliers, netns=_netns(lab, node, directory))
-        self._network = plan.cluster(lab)
+        self._network = plan.alone(lab, node)
         self._name = plan.node_name(lab, node.name)
         self._directory = directory
         self._where = _netns(lab, node, directory)

@@ -44,6 +44,9 @@ class Answering(Protocol):
     async def answer(self, node: Namespace, addresses: Iterable[str]) -> set[str]:
         """Have a node answer for these addresses (of full length) alone; those it had not."""
 
+    def forget(self, node: Namespace) -> None:
+        """There is no such node any more; what it answered for is free."""
+
 
 class Wire:
     """The external network, as the nodes of one machine are on it.
@@ -62,6 +65,10 @@ class Wire:
         done = await self._batch.add([(node, tuple(addresses))])
         announced = (each for each in done if isinstance(each, Announce))
         return {each.address for each in announced if each.namespace == node.name}
+
+    def forget(self, node: Namespace) -> None:
+        """As `Answering.forget`."""
+        self._known.pop(node.name, None)
 
     def _ensure(self, asked: Sequence[Asked]) -> tuple[Operation, ...]:
         wanted = {node.name: (node, addresses) for node, addresses in asked}
@@ -127,6 +134,11 @@ class Speaker:
         """Stop; the node goes on answering."""
         self._election.remove_listener(self._loop.wake)
         await self._loop.stop()
+
+    async def leave(self) -> None:
+        """Stop; the node goes, and all it has with it."""
+        await self.stop()
+        self._wire.forget(self._place)
 
     def _patience(self) -> float | None:
         """Seconds until it is time to look at the kernel, if there is anything to see."""

@@ -55,6 +55,7 @@ class Termination:
         self._stops: dict[str, asyncio.Task[None]] = {}
         self._silent: list[PodRun] = []
         self._failures: dict[str, int] = {}
+        self._turned = asyncio.Event()
         self._loop = Loop("termination", self._work)
 
     @property
@@ -70,6 +71,12 @@ class Termination:
         """Leave everything as it stands; the next controller goes on."""
         await self._loop.stop()
         await cancel(*self._stops.values())
+
+    async def ended(self) -> None:
+        """Return once nothing is left of any pod that was begun with."""
+        while self._stops:
+            self._turned.clear()
+            await self._turned.wait()
 
     def begin(self, run: PodRun) -> None:
         """End a pod; nothing happens if that is under way already."""
@@ -131,6 +138,7 @@ class Termination:
         self._stops.pop(run.uid, None)
         self._failures.pop(run.uid, None)
         self._gone(run)
+        self._turned.set()
 
 
 def _grace(run: PodRun) -> float:

@@ -14,6 +14,7 @@ from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
 from netlab.objects.lab import Lab
+from netlab.objects.nodes import now
 from netlab.objects.types import Container, Pod
 
 NARROWEST = 40
@@ -21,18 +22,19 @@ NARROWEST = 40
 
 def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False) -> Facts:
     """The lab as causes see it now. `node_ports`: also where its nodes answer nodePorts."""
+    nodes = client.list("Node")
     return Facts(
         services=client.list("Service"),
         pods=client.list("Pod"),
         slices=client.list("EndpointSlice"),
-        nodes=client.list("Node"),
+        nodes=nodes,
         workloads=[
             obj for kind in KINDS if kind.makes_pods for obj in _with_kind(client, kind.kind)
         ],
         events=client.list("Event", query={"fieldSelector": "type=Warning"}),
         listeners=_seen(lab, directory) if os.geteuid() == 0 else _built_in,
         has_pool=bool(lab.load_balancer_pools),
-        node_port_addresses=_node_port_addresses(lab) if node_ports else {},
+        node_port_addresses=_node_port_addresses(now(lab, nodes)) if node_ports else {},
         domain=lab.dns.domain,
     )
 

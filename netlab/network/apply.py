@@ -112,6 +112,13 @@ def detach_pods(pods: Sequence[PodLink], lab_dir: Path) -> None:
             session.remove(pod.name)
 
 
+def remove(names: Iterable[str], lab_dir: Path) -> None:
+    """Take namespaces away that are planned no more; idempotent."""
+    with Session(lab_dir) as session:
+        for name in names:
+            session.remove(name)
+
+
 def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> None:
     """Put a namespace's masquerading back if somebody flushed it away; idempotent."""
     for rule in network.namespace(namespace).masquerades:

@@ -133,6 +133,11 @@ class Network(Struct, frozen=True):
     namespaces: tuple[Namespace, ...]
     rules: Rules = "auto"
 
+    @property
+    def names(self) -> set[str]:
+        """The names of the namespaces."""
+        return {namespace.name for namespace in self.namespaces}
+
     def namespace(self, name: str) -> Namespace:
         """The namespace of that name; `KeyError` if there is none."""
         for namespace in self.namespaces:

@@ -22,8 +22,8 @@ LOOPBACK_INDEX, NODE_LINK_INDEX, EXTERNAL_LINK_INDEX, POD_BRIDGE_INDEX = 1, 2, 3
 # Bridges of the fabric, and where the indexes of its ports begin.
 NODES_BRIDGE, EXTERNAL_BRIDGE = "nodes", "external"
 NODES_BRIDGE_INDEX, EXTERNAL_BRIDGE_INDEX = 2, 3
-# A node more, or a client more, renumbers nobody's port: there is room for the nodes between.
-INTERNET_PORT_INDEX, FIRST_NODE_PORT_INDEX, FIRST_CLIENT_PORT_INDEX = 4, 10, 1 << 20
+# Nodes come and go, and the clients are as many as they are: nobody's port is renumbered by that.
+INTERNET_PORT_INDEX, FIRST_NODE_PORT_INDEX, FIRST_CLIENT_PORT_INDEX = 4, 10, 1 << 29
 
 # And those of pods' ports.
 FIRST_POD_PORT_INDEX = 1 << 30
@@ -41,6 +41,13 @@ def fabric_port(owner: str, link: str) -> str:
     """The fabric's end of a link of `owner`: `worker001-eth0`, or a hash where that is too long."""
     name = f"{owner.replace('.', '-')}-{link}"
     return name if len(name) <= _LONGEST_LINK else f"port{digest(owner, link)[:8]}"
+
+
+def node_port_index(ip: str, network: str) -> int:
+    """The index of a node's first port on the fabric, by its address in the node network; the
+    second one's is the next."""
+    offset = int(ipaddress.ip_address(ip)) - int(ipaddress.ip_network(network).network_address)
+    return FIRST_NODE_PORT_INDEX + 2 * (offset & 0x7FFFFFF)
 
 
 def mac(*parts: str) -> str:

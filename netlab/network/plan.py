@@ -1,4 +1,4 @@
-"""From the Lab to its network: pure, and the same for the same lab.
+"""From the Lab and its nodes to their network: pure, and the same for the same ones.
 
                        fabric (no addresses, no routing: two switches in one box)
       ┌──────── bridge `nodes` ────────┐      ┌──────── bridge `external` ───────┐
@@ -45,16 +45,28 @@ _RULES: dict[str, Rules] = {"auto": "auto", "nft": "nft", "legacy": "legacy", "l
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def cluster(lab: Lab) -> Network:
-    """Everything of a lab's network that stands before the first pod."""
+def cluster(lab: Lab, nodes: Sequence[Node] | None = None) -> Network:
+    """Everything of a lab's network that stands before the first pod.
+
+    `nodes` are those there are now; None: those that the lab begins with.
+    """
+    present = lab.nodes if nodes is None else nodes
     namespaces = (
-        fabric(lab),
-        *(node(lab, entry) for entry in lab.nodes),
+        fabric(lab, present),
+        *(node(lab, entry, present) for entry in present),
         *(client(lab, entry) for entry in lab.external.clients),
         internet(lab),
     )
-    rules: Rules = "nftables" if lab.proxy_mode == "nftables" else _RULES[lab.iptables]
-    return Network(lab.name, namespaces, rules)
+    return Network(lab.name, namespaces, _rules(lab))
+
+
+def alone(lab: Lab, entry: Node) -> Network:
+    """A node's part of the network, as far as it is the same whoever else is there."""
+    return Network(lab.name, (node(lab, entry, ()),), _rules(lab))
+
+
+def _rules(lab: Lab) -> Rules:
+    return "nftables" if lab.proxy_mode == "nftables" else _RULES[lab.iptables]
 
 
 def fabric_name(lab: Lab) -> str:
@@ -77,7 +89,7 @@ def pod_name(lab: Lab, namespace: str, pod: str) -> str:
     return names.namespace(lab.name, namespace, pod)
 
 
-def fabric(lab: Lab) -> Namespace:
+def fabric(lab: Lab, nodes: Iterable[Node]) -> Namespace:
     """The two bridges, with a port for every link that ends in them."""
     bridges = (
         _bridge(fabric_name(lab), names.NODES_BRIDGE, names.NODES_BRIDGE_INDEX),
@@ -85,17 +97,18 @@ def fabric(lab: Lab) -> Namespace:
     )
     return Namespace(
         name=fabric_name(lab),
-        links=(_loopback(), *bridges, *_fabric_ports(lab)),
+        links=(_loopback(), *bridges, *_fabric_ports(lab, nodes)),
         sysctls=FABRIC + families(v6=False),
     )
 
 
-def _fabric_ports(lab: Lab) -> Iterable[Link]:
+def _fabric_ports(lab: Lab, nodes: Iterable[Node]) -> Iterable[Link]:
     """The internet's port, each node's two, each client's; numbered as if there were no others."""
     inner, outer = names.NODES_BRIDGE, names.EXTERNAL_BRIDGE
     yield _fabric_port(lab, names.INTERNET, names.NODE_LINK, outer, names.INTERNET_PORT_INDEX)
-    for number, entry in enumerate(lab.nodes):
-        index = names.FIRST_NODE_PORT_INDEX + 2 * number
+    for entry in nodes:
+        ip = entry.internal_ips[0]
+        index = names.node_port_index(ip, _containing(ip, lab.node_network))
         yield _fabric_port(lab, entry.name, names.NODE_LINK, inner, index)
         yield _fabric_port(lab, entry.name, names.EXTERNAL_LINK, outer, index + 1)
     for index, client in enumerate(lab.external.clients, names.FIRST_CLIENT_PORT_INDEX):
@@ -116,7 +129,7 @@ def _fabric_port(lab: Lab, owner: str, link: str, bridge: str, index: int) -> Li
     )
 
 
-def node(lab: Lab, entry: Node) -> Namespace:
+def node(lab: Lab, entry: Node, nodes: Iterable[Node]) -> Namespace:
     """A node: a foot on both networks, a bridge for its pods, routes to the other nodes' pods."""
     name = node_name(lab, entry.name)
     bridge = _bridge(
@@ -130,7 +143,7 @@ def node(lab: Lab, entry: Node) -> Namespace:
     return Namespace(
         name=name,
         links=(_loopback(), node_link, external_link, bridge),
-        routes=(*_defaults(lab, names.EXTERNAL_LINK), *_pod_routes(lab, entry)),
+        routes=(*_defaults(lab, names.EXTERNAL_LINK), *_pod_routes(entry, nodes)),
         sysctls=NODE + families(v6=_v6(lab), forwarding=True),
         masquerades=tuple(
             Masquerade(cidr, names.EXTERNAL_LINK, MASQUERADE_COMMENT) for cidr in lab.pod_cidrs
@@ -138,8 +151,8 @@ def node(lab: Lab, entry: Node) -> Namespace:
     )
 
 
-def _pod_routes(lab: Lab, here: Node) -> Iterable[Route]:
-    for other in lab.nodes:
+def _pod_routes(here: Node, nodes: Iterable[Node]) -> Iterable[Route]:
+    for other in nodes:
         if other.name != here.name:
             for cidr in other.pod_cidrs:
                 gateway = _of_family(other.internal_ips, ipaddress.ip_network(cidr).version)

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
+from netlab.objects.nodes import now
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
@@ -109,14 +110,15 @@ def world_of(
     """
     by_key = {meta.key(pod): pod for pod in pods}
     services_by_key = {meta.key(service): service for service in services}
-    places = [*_machines(lab, netns), *_pods(by_key, netns)]
+    objects = tuple(nodes)
+    places = [*_machines(now(lab, objects), netns), *_pods(by_key, netns)]
     dns = services_by_key.get("kube-system/kube-dns")
     return World(
         places={place.name: place for place in places},
         services=services_by_key,
         slices=tuple(slices),
         pods=by_key,
-        nodes=tuple(nodes),
+        nodes=objects,
         domain=lab.dns.domain,
         dns_address=meta.spec(dns).get("clusterIP") if dns else None,
     )

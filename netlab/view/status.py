@@ -26,7 +26,8 @@ def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
         yield "not settled:"
         yield from (f"- {line}" for line in state["waitingFor"])
     yield ""
-    yield "into a node:    sudo ip netns exec " + f"{lab.name}.{lab.nodes[-1].name} bash"
+    if lab.nodes:
+        yield "into a node:    sudo ip netns exec " + f"{lab.name}.{lab.nodes[-1].name} bash"
     yield "into a pod:     netlab exec -it POD -- sh"
     if lab.external.clients:
         yield (

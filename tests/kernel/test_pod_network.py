@@ -28,6 +28,6 @@ def deep(directory: Path, depth: int) -> None:
 def test_files_too_deep_to_remove_do_not_stop_the_sweep(running):
     for uid in ("a", "deep", "z"):
         deep(paths.pod(running.directory, uid), 1500 if uid == "deep" else 3)
-    assert PodNetwork(running.lab, running.directory).sweep([]) == []
+    assert PodNetwork(running.lab, running.directory).sweep([], running.network.names) == []
     left = {entry.name for entry in paths.pod(running.directory, "any").parent.iterdir()}
     assert left <= {"deep"}

@@ -73,11 +73,13 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
     from netlab import lab
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
+    from netlab.objects.nodes import now
 
     spec = lab.read_lab(directory)
     with options.client(arguments) as client:
         service: Service = client.get("Service", arguments.namespace, name)
         facts = diagnosing.facts(client, spec, directory)
+        spec = now(spec, facts.nodes)
         _check_has_rules(service, causes(service, facts))
         places = _places(client)
     key = meta.key(service)

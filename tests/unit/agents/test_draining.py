@@ -49,7 +49,7 @@ def endpoint_slice(*, ready: bool) -> Object:
 def started() -> tuple[Draining, Slices, Proxy]:
     slices, proxy = Slices(), Proxy()
     drain = Draining({"EndpointSlice": slices})  # type: ignore[arg-type]
-    drain.follow([proxy])  # type: ignore[list-item]
+    drain.follow(lambda: [proxy])  # type: ignore[list-item,return-value]
     return drain, slices, proxy
 
 

@@ -143,7 +143,8 @@ class World:
         }
         host = Host(
             informers=self.informers, election=self.election, facts=FACTS, now=lambda: 1769860800,
-            netns=lambda _: Path("/nowhere"), place=lambda node: plan.node(LAB, node),
+            netns=lambda _: Path("/nowhere"),
+            place=lambda node: plan.alone(LAB, node).namespaces[0],
             balances=LAB.balances, **fakes,
         )  # fmt: skip
         return NodeAgent(NODE, host, self._on_rules)

@@ -96,7 +96,7 @@ class Scene:
         self.election, wire = Election(informers), Wire(LAB.name, Path("/nowhere"))
         self.speakers = [
             Speaker(
-                node.name, plan.node(LAB, node), self.election, wire, links,
+                node.name, plan.alone(LAB, node).namespaces[0], self.election, wire, links,
                 balances=LAB.balances, caught_up=lambda: links.caught_up(),
             )
             for node in LAB.nodes

@@ -130,7 +130,7 @@ def test_sysctl_values_are_compared_by_words():
 
 def test_port_that_left_its_bridge_comes_back():
     assert with_link("demo.fabric", "worker001-eth0", master=None) == (
-        SetMaster("demo.fabric", "worker001-eth0", 12, "nodes", 2),
+        SetMaster("demo.fabric", "worker001-eth0", 32, "nodes", 2),
     )
 
 

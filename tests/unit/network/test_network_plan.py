@@ -66,7 +66,7 @@ def test_a_node_more_or_a_client_more_changes_nobody_elses_port():
     def ports(nodes, clients):
         spec = {"nodes": nodes, "external": {"clients": [{"name": name} for name in clients]}}
         lab = lab_from_object({"metadata": {"name": "t"}, "spec": spec})
-        return {link.name: link for link in plan.fabric(lab).links if link.peer}
+        return {link.name: link for link in plan.fabric(lab, lab.nodes).links if link.peer}
 
     few, more = ports(2, ["client"]), ports(5, ["client", "another"])
     assert len(more) == len(few) + 2 * 3 + 1
