@@ -174,11 +174,12 @@ class Daemon:
         nodes = NodeAgents(
             self._informers,
             partial(running, self.lab),
-            lambda node: NodeAgent(node, host, self._draining.progressed),
+            lambda node: NodeAgent(node, host),
             lambda nodes: network.plan_anew(plan.cluster(self.lab, nodes)),
             self.lab.nodes,
         )
-        self._draining.follow(lambda: [agent.proxy for agent in nodes.agents])
+        self._draining.start()
+        self._stack.callback(self._draining.stop)
         kubelet.start(plan.cluster(self.lab).names)
         self._stack.push_async_callback(nodes.stop)
         await asyncio.gather(self._start_internet(keeper), nodes.start())

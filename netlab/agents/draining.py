@@ -3,23 +3,31 @@
 A web server that is told to end at the same moment as the proxies are told to leave it out loses
 the connections of those few milliseconds. Built-in servers do what well-written ones do (or what a
 `preStop` of `sleep` does for the others): they go on answering until nobody is sent to them.
+
+How far the rules of other nodes are, their Leases say (`progress`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
-from netlab.agents.proxy import ProxyAgent
+from netlab.agents import progress
+from netlab.agents.lease import NAMESPACE
 from netlab.client.informer import Informers
-from netlab.objects.meta import Object
+from netlab.objects import meta
+from netlab.objects.meta import AnyObject
+from netlab.objects.types import EndpointSlice
 
 LIMIT = 2.0
 """Seconds after which nobody waits any more for rules that are not written yet."""
 
 LINGER = 0.05
 """Seconds for connections that were on their way when the last rules changed."""
+
+KEPT = 10_000
+"""Pods of which it is remembered when they were left out."""
 
 _INDEX = "pods that are sent connections"
 
@@ -28,49 +36,65 @@ class Draining:
     """Knows which pods Services send connections to, and what the nodes' rules have of that."""
 
     def __init__(self, informers: Informers) -> None:
-        self._slices = informers["EndpointSlice"]
-        self._proxies: Callable[[], Sequence[ProxyAgent]] = tuple
+        self._slices, self._leases, self._nodes = (
+            informers[kind] for kind in ("EndpointSlice", "Lease", "Node")
+        )
+        self._left_out: dict[str, int] = {}
+        """By pod: the revision of the slices since when no Service has it."""
         self._progress = asyncio.Event()
 
-    def follow(self, proxies: Callable[[], Sequence[ProxyAgent]]) -> None:
-        """Watch the rules of the nodes there are; each proxy is to call `progressed` after it
-        wrote some."""
-        self._proxies = proxies
+    def start(self) -> None:
+        """Follow what Services have, and how far the rules are."""
         self._slices.add_index(_INDEX, _ready_pods)
-        self._slices.add_listener(self.progressed)
+        self._slices.add_listener(self._on_slice)
+        self._leases.add_listener(self._progressed)
 
-    def progressed(self, *_: Object | None) -> None:
+    def stop(self) -> None:
+        """Follow no longer."""
+        self._slices.remove_listener(self._on_slice)
+        self._leases.remove_listener(self._progressed)
+
+    async def wait(self, uid: str, seconds: float) -> None:
+        """Return once no new connection reaches the pod, or after `seconds` (at most `LIMIT`)."""
+        if not self._slices.count(_INDEX, uid) and self._is_known(uid):
+            return  # no Service has it, or everybody knows already
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(seconds, LIMIT)):
+                while self._slices.count(_INDEX, uid) or not self._is_known(uid):
+                    await self._progress.wait()
+                await asyncio.sleep(LINGER)
+        self._left_out.pop(uid, None)
+
+    def _is_known(self, uid: str) -> bool:
+        """Whether the rules of every node have that no Service has the pod."""
+        revision = self._left_out.get(uid, 0)
+        return not revision or all(said >= revision for said in self._said())
+
+    def _said(self) -> Iterator[int]:
+        """What the nodes have said that live; one that was deleted routes nobody any more."""
+        for node in self._nodes.items():
+            lease = self._leases.get(f"{NAMESPACE}/{meta.name(node)}")
+            said = progress.said(lease) if lease and meta.is_ready(node) else None
+            if said is not None:
+                yield said
+
+    def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        after = set(_ready_pods(new)) if new and (old or self._left_out) else set()
+        for uid in after if self._left_out else ():
+            self._left_out.pop(uid, None)
+        if gone := set(_ready_pods(old)) - after if old else ():
+            self._left_out |= dict.fromkeys(gone, self._slices.revision_of(new))
+            while len(self._left_out) > KEPT:
+                del self._left_out[next(iter(self._left_out))]
+            self._progressed()
+
+    def _progressed(self, *_: AnyObject | None) -> None:
         """Something happened that pods may be waiting for."""
         self._progress.set()
         self._progress = asyncio.Event()
 
-    async def wait(self, uid: str, seconds: float) -> None:
-        """Return once no new connection reaches the pod, or after `seconds` (at most `LIMIT`)."""
-        if not self._slices.count(_INDEX, uid) and all(proxy.idle for proxy in self._proxies()):
-            return  # no Service has it, or everybody knows already
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(seconds, LIMIT)):
-                await self._left_out(uid)
-                await asyncio.sleep(LINGER)
 
-    async def caught_up(self) -> None:
-        """Return once every node's rules have what is known now, or after `LIMIT`."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(LIMIT):
-                await self._written()
-
-    async def _left_out(self, uid: str) -> None:
-        while self._slices.count(_INDEX, uid):
-            await self._progress.wait()
-        await self._written()
-
-    async def _written(self) -> None:
-        heard = [(proxy, proxy.heard) for proxy in self._proxies()]
-        while any(proxy.written < then for proxy, then in heard):
-            await self._progress.wait()
-
-
-def _ready_pods(endpoint_slice: Object) -> Iterable[str]:
+def _ready_pods(endpoint_slice: EndpointSlice) -> Iterable[str]:
     for endpoint in endpoint_slice.get("endpoints") or ():
         if (endpoint.get("conditions") or {}).get("ready", True):
             yield str((endpoint.get("targetRef") or {}).get("uid", ""))

@@ -15,6 +15,8 @@ from netlab.objects.meta import Object
 log = logging.getLogger(__name__)
 
 NAMESPACE = "kube-node-lease"
+RULES = "netlab/rules-revision"
+"""The annotation that tells how far the node's rules are (`progress`)."""
 RENEWAL = 10.0
 """Seconds between two heartbeats of a node."""
 DURATION = 40
@@ -78,6 +80,7 @@ def lease_object(node: Object, spec: dict[str, Any]) -> Object:
             "name": metadata["name"],
             "namespace": NAMESPACE,
             "ownerReferences": [owner],
+            "annotations": {RULES: "0"},
         },
         "spec": spec,
     }

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from netlab.agents.health import HealthPorts
 from netlab.agents.host import Host
 from netlab.agents.lease import Lease
+from netlab.agents.progress import Progress
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.registration import Registration
 from netlab.agents.speaker import Speaker
@@ -17,18 +18,14 @@ from netlab.objects.times import micro_time, timestamp
 
 class NodeAgent:
     """The kubelet, the proxy and the speaker of `node`, on `host`: its pods and rules, what it says
-    to load balancers, its Node object and its lease.
+    to load balancers, its Node object and its lease."""
 
-    `on_rules` is called whenever rules are in force.
-    """
-
-    def __init__(self, node: Node, host: Host, on_rules: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, node: Node, host: Host) -> None:
         self.node = node
         self.name = node.name
         self._host = host
         self._informers = host.informers
         self._recorder = host.recorder("kube-proxy")
-        self._on_rules = on_rules
         self._health = HealthPorts(node.name, host.netns(node.name), node.internal_ips, host.keeper)
         self._lease = Lease(host.informers.api, node.name, lambda: micro_time(host.now()))
         self._registration = Registration(
@@ -37,6 +34,7 @@ class NodeAgent:
         self.proxy = ProxyAgent(
             node.name, host.programmer(node), host.informers, self._proxied, self._repaired
         )
+        self._progress = Progress(node.name, host.informers, lambda: self.proxy.revision)
         self._speaker = Speaker(
             node.name,
             host.place(node),
@@ -56,7 +54,7 @@ class NodeAgent:
 
     async def start(self) -> None:
         """Begin; the node's namespace stands."""
-        for agent in (self._registration, self._health, self._lease):
+        for agent in (self._registration, self._health, self._lease, self._progress):
             agent.start()
             self._stack.push_async_callback(agent.stop)
         for other in (self.proxy, self._speaker):
@@ -81,7 +79,7 @@ class NodeAgent:
     def _proxied(self, proxy: ProxyAgent) -> None:
         """The node's rules are in force: so may others go by them."""
         self._health.update(proxy.health)
-        self._on_rules()
+        self._progress.look()
 
     def _repaired(self, proxy: ProxyAgent) -> None:
         node = self._informers["Node"].get(proxy.node)

@@ -69,8 +69,9 @@ class ProxyAgent:
     """The proxy of one node. `on_sync` is called in the event loop after each successful sync,
     `on_repair` when somebody had changed the rules.
 
-    `heard` counts the changes it was told of, `written` those that are in the kernel. `health`
-    is what the healthCheckNodePorts are to say.
+    `heard` counts the changes it was told of, `written` those that are in the kernel, and
+    `revision` is that of the EndpointSlices there. `health` is what the healthCheckNodePorts are to
+    say.
     """
 
     def __init__(
@@ -82,7 +83,8 @@ class ProxyAgent:
         on_repair: Callable[[ProxyAgent], None] = lambda _: None,
     ) -> None:
         self.node = node
-        self.heard = self.written = 0
+        self.heard = self.written = self.revision = 0
+        self._heard_revision = 0
         self.health: dict[int, HealthCheck] = {}
         self._health_services: set[str] = set()
         self._programmer = programmer
@@ -154,6 +156,9 @@ class ProxyAgent:
             if kind == "Node" and meta.name(either) != self.node:
                 return
             self._pending[kind, meta.key(either)] = new
+            if kind == "EndpointSlice":
+                revision = self._informers[kind].revision_of(new)
+                self._heard_revision = max(self._heard_revision, revision)
             if kind == "Service":
                 self._note_health_check(meta.key(either), new)
             self.heard += 1
@@ -172,10 +177,10 @@ class ProxyAgent:
         return REPAIR_INTERVAL if self._notices else REPAIR_INTERVAL_DEAF
 
     async def _work(self, changed: bool) -> None:
-        heard = self.heard
+        heard, revision = self.heard, self._heard_revision
         await self._in_thread(self._sync_job() if changed else self._repair)
         if changed:
-            self.written = heard
+            self.written, self.revision = heard, revision
             self._progress.set()
             self._progress = asyncio.Event()
         self._on_sync(self)

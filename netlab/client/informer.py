@@ -100,6 +100,10 @@ class Informer(Generic[T]):
         """True while the watch has not yet delivered what `wrote` and `deleted` know of."""
         return self._written > self._revision or bool(self._going)
 
+    def revision_of(self, new: T | None) -> int:
+        """The revision of a change that a listener is being told of."""
+        return _revision(new) if new is not None else self._revision
+
     # -- wiring ----------------------------------------------------------------------------
 
     def add_index(self, index: str, function: IndexFunction[T]) -> None:
