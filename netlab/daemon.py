@@ -166,22 +166,11 @@ class Daemon:
         self._stack.push_async_callback(kubelet.stop)
         self._vigil.watch(kubelet.runtime)
         network = await self._start_network(kubelet, controllers)
-        election = Election(self._informers)
-        election.start()
-        if self.lab.load_balancer_pools:
-            self._lacks.append(election.unaddressed)
-        host = self._host(keeper, kubelet, election, controllers)
-        nodes = NodeAgents(
-            self._informers,
-            partial(running, self.lab),
-            lambda node: NodeAgent(node, host),
-            lambda nodes: network.plan_anew(plan.cluster(self.lab, nodes)),
-            self.lab.nodes,
-        )
+        nodes = self._nodes(network, self._host(keeper, kubelet, controllers))
+        self._stack.push_async_callback(nodes.stop)
         self._draining.start()
         self._stack.callback(self._draining.stop)
         kubelet.start(plan.cluster(self.lab).names)
-        self._stack.push_async_callback(nodes.stop)
         await asyncio.gather(self._start_internet(keeper), nodes.start())
         self._pods = kubelet
         for node in self.lab.nodes:
@@ -226,18 +215,23 @@ class Daemon:
         self._lacks.append(agent.lacking)
         return agent
 
+    def _nodes(self, network: NetworkAgent, host: Host) -> NodeAgents:
+        return NodeAgents(
+            self._informers,
+            partial(running, self.lab),
+            lambda node: NodeAgent(node, host),
+            lambda nodes: network.plan_anew(plan.cluster(self.lab, nodes)),
+            standing=self.lab.nodes,
+        )
+
     def _host(
-        self,
-        keeper: ResponderKeeper,
-        kubelet: Kubelet,
-        election: Election,
-        controllers: RunningControllers,
+        self, keeper: ResponderKeeper, kubelet: Kubelet, controllers: RunningControllers
     ) -> Host:
         return Host(
             informers=self._informers,
             keeper=keeper,
             kubelet=kubelet,
-            election=election,
+            election=self._election(),
             wire=Wire(self.lab.name, self._directory),
             facts=self._facts,
             recorder=controllers.recorder.source,
@@ -247,6 +241,14 @@ class Daemon:
             programmer=lambda node: proxier(self.lab, node, self._directory),
             balances=self.lab.balances,
         )
+
+    def _election(self) -> Election:
+        election = Election(self._informers)
+        election.start()
+        self._stack.callback(election.stop)
+        if self.lab.load_balancer_pools:
+            self._lacks.append(election.unaddressed)
+        return election
 
     # -- names and the internet ------------------------------------------------------------
 
