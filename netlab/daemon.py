@@ -35,7 +35,6 @@ from netlab.agents.proxies import proxier
 from netlab.agents.registration import register
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Wire
-from netlab.agents.streams import KubeletStreams
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
 from netlab.client.kubelets import LocalKubelets
@@ -173,9 +172,6 @@ class Daemon:
         kubelet.start(plan.cluster(self.lab).names)
         await asyncio.gather(self._start_internet(keeper), nodes.start())
         self._pods = kubelet
-        for node in self.lab.nodes:
-            self._kubelets.connect(node.name, KubeletStreams(kubelet))
-            self._stack.callback(self._kubelets.disconnect, node.name)
         self._agents = [nodes, controllers, self._dns, kubelet]
         log.info("the nodes' agents are at work")
 
@@ -231,6 +227,7 @@ class Daemon:
             informers=self._informers,
             keeper=keeper,
             kubelet=kubelet,
+            kubelets=self._kubelets,
             election=self._election(),
             wire=Wire(self.lab.name, self._directory),
             facts=self._facts,

@@ -18,13 +18,14 @@ from netlab.agents.proxy import Programmer
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Answering
 from netlab.client.informer import Informers
+from netlab.client.kubelets import LocalKubelets
 from netlab.kernel.machine import MachineFacts
 from netlab.network.model import Namespace
 from netlab.objects.lab import Node
 
 
 class Host(Struct, frozen=True):
-    """What a `NodeAgent` works with.
+    """What a `NodeAgent` works with. `kubelets` is where an API server finds what it serves.
 
     `recorder` records Events in the name of a component; `now` gives the time in seconds since the
     epoch. `place` plans a node's namespace, which is at `netns(node.name)`; `programmer` writes its
@@ -34,6 +35,7 @@ class Host(Struct, frozen=True):
     informers: Informers
     keeper: ResponderKeeper
     kubelet: Kubelet
+    kubelets: LocalKubelets
     election: Election
     wire: Answering
     facts: MachineFacts

@@ -18,7 +18,6 @@ from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podprograms import InPods, PodPrograms
-from netlab.agents.podrun import PodRun
 from netlab.agents.pods import PodAgent, unready
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
@@ -110,10 +109,6 @@ class Kubelet:
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
         return all(pods.idle for pods in self._pods.values())
-
-    def run_of(self, key: str) -> PodRun | None:
-        """The pod that runs under that `namespace/name`."""
-        return next((pods.runs[key] for pods in self._pods.values() if key in pods.runs), None)
 
     def unready(self) -> Iterator[tuple[str, bool]]:
         """The `namespace/name` of each pod that should be ready and is not; True if waiting will

@@ -12,13 +12,14 @@ from netlab.agents.progress import Progress
 from netlab.agents.proxy import ProxyAgent
 from netlab.agents.registration import Registration
 from netlab.agents.speaker import Speaker
+from netlab.agents.streams import KubeletStreams
 from netlab.objects.lab import Node
 from netlab.objects.times import micro_time, timestamp
 
 
 class NodeAgent:
     """The kubelet, the proxy and the speaker of `node`, on `host`: its pods and rules, what it says
-    to load balancers, its Node object and its lease."""
+    to load balancers and to the API server, its Node object and its lease."""
 
     def __init__(self, node: Node, host: Host) -> None:
         self.node = node
@@ -63,6 +64,9 @@ class NodeAgent:
         left = await self._host.kubelet.adopted()
         await self._pods.start(left)
         self._stack.push_async_callback(self._pods.stop)
+        streams = KubeletStreams(self._host.kubelet, self._pods.runs)
+        self._host.kubelets.connect(self.name, streams)
+        self._stack.callback(self._host.kubelets.disconnect, self.name)
 
     async def stop(self) -> None:
         """Let go of the node: its pods run on, its rules stay in force, its lease runs out."""

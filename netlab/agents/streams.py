@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from netlab.agents import containerlogs
 from netlab.agents.kubelet import Kubelet
@@ -20,10 +20,12 @@ _CHUNK = 32 * 1024
 
 
 class KubeletStreams:
-    """Implements `client.kubelets.PodStreams` for the pods of a kubelet."""
+    """Implements `client.kubelets.PodStreams` for the pods of one node, which are in `runs` by
+    `namespace/name`."""
 
-    def __init__(self, kubelet: Kubelet) -> None:
+    def __init__(self, kubelet: Kubelet, runs: Mapping[str, PodRun]) -> None:
         self._kubelet = kubelet
+        self._runs = runs
 
     async def exec(
         self, at: ContainerRef, argv: Sequence[str], *, stdin: bool, tty: bool
@@ -82,7 +84,7 @@ class KubeletStreams:
             yield chunk
 
     def _run(self, pod: PodRef) -> PodRun:
-        run = self._kubelet.run_of(pod.key)
+        run = self._runs.get(pod.key)
         if run is None or run.uid != pod.uid:
             raise NotFound(f'pod "{pod.name}" does not run')
         return run

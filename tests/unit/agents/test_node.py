@@ -7,12 +7,16 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from netlab.agents import lease
 from netlab.agents.election import Election
 from netlab.agents.host import Host
 from netlab.agents.node import NodeAgent
+from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
+from netlab.client.kubelets import LocalKubelets, Silent
 from netlab.kernel.machine import MachineFacts
 from netlab.network import plan
 from netlab.network.model import Namespace
@@ -95,7 +99,8 @@ class Pods:
     """Stands for the node's kubelet: whether it runs."""
 
     def __init__(self) -> None:
-        self.runs = False
+        self.runs: dict[str, PodRun] = {}
+        self.at_work = False
 
     def pods_of(self, _node: Node) -> Pods:
         return self
@@ -104,10 +109,10 @@ class Pods:
         return []
 
     async def start(self, _left: list[Object]) -> None:
-        self.runs = True
+        self.at_work = True
 
     async def stop(self) -> None:
-        self.runs = False
+        self.at_work = False
 
 
 class Wire:
@@ -130,12 +135,14 @@ class World:
         self.informers = Informers(self.api)
         self.rules, self.responder, self.recorder = Rules(), Responder(), Recorder()
         self.pods, self.wire, self.election = Pods(), Wire(), Election(self.informers)
+        self.kubelets = LocalKubelets()
         self.node = self.make()
 
     def make(self) -> NodeAgent:
         fakes: dict[str, Any] = {
             "keeper": self.responder,
             "kubelet": self.pods,
+            "kubelets": self.kubelets,
             "wire": self.wire,
             "recorder": lambda _: self.recorder,
             "programmer": lambda _: self.rules,
@@ -287,9 +294,12 @@ def test_it_answers_for_the_load_balancers_that_fall_to_it() -> None:
 def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place() -> None:
     async def scenario(world: World) -> None:
         await world.until(lambda: world.idle)
-        assert world.pods.runs
+        assert world.pods.at_work
+        assert world.kubelets.of(NODE.name)
         await world.node.stop()
-        assert not world.pods.runs
+        assert not world.pods.at_work
+        with pytest.raises(Silent):
+            world.kubelets.of(NODE.name)
         heard = world.node.proxy.heard
         world.registry.create(service())
         await world.until(lambda: world.informers["Service"].get("default/web"))
