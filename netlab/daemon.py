@@ -53,6 +53,7 @@ from netlab.objects.lab import Lab
 from netlab.objects.nodes import running
 from netlab.objects.times import timestamp
 from netlab.settling import Settling
+from netlab.tasks import together
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
@@ -170,7 +171,7 @@ class Daemon:
         self._draining.start()
         self._stack.callback(self._draining.stop)
         kubelet.start(plan.cluster(self.lab).names)
-        await asyncio.gather(self._start_internet(keeper), nodes.start())
+        await together(self._start_internet(keeper), nodes.start())
         self._pods = kubelet
         self._agents = [nodes, controllers, self._dns, kubelet]
         log.info("the nodes' agents are at work")
@@ -244,7 +245,7 @@ class Daemon:
         election.start()
         self._stack.callback(election.stop)
         if self.lab.load_balancer_pools:
-            self._lacks.append(election.unaddressed)
+            self._lacks.append(election.lacking)
         return election
 
     # -- names and the internet ------------------------------------------------------------

@@ -61,7 +61,7 @@ class Election:
             self._elected = self._count()
         return self._elected.get(node, ())
 
-    def unaddressed(self) -> Iterator[str]:
+    def lacking(self) -> Iterator[str]:
         """A line for each Service that has no address, which only somebody else can change."""
         for service in self._services.by_index(_BALANCED, "yes"):
             if not ingress_ips(service):

@@ -16,6 +16,7 @@ from netlab.agents.node import NodeAgent
 from netlab.client.informer import Informers
 from netlab.objects import meta, types
 from netlab.objects.lab import Node
+from netlab.tasks import together
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class NodeAgents:
             await self._plan_for(nodes)
             self._standing = nodes
         new = [node for node in nodes if node.name not in self._agents]
-        await asyncio.gather(*(self._start(self._make(node)) for node in new))
+        await together(*(self._start(self._make(node)) for node in new))
 
     def _wanted(self) -> dict[str, Node]:
         return {node.name: node for node in self._running(list(self._objects.items()))}

@@ -12,7 +12,6 @@ import pytest
 
 from netlab.agents import speaker as module
 from netlab.agents.election import Election
-from netlab.agents.loop import Retry
 from netlab.agents.speaker import Speaker, Wire
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -20,6 +19,7 @@ from netlab.errors import KernelRefused
 from netlab.network import plan
 from netlab.network.operations import Announce
 from netlab.objects.lab import lab_from_object
+from netlab.retry import Retry
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -244,10 +244,10 @@ def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
 
 def test_a_service_without_an_address_is_named(play: Any) -> None:
     async def scenario(scene: Scene, links: Links) -> None:
-        (line,) = scene.election.unaddressed()
+        (line,) = scene.election.lacking()
         assert line.startswith("service default/lb: no load balancer address")
         await scene.give(VIP)
         await scene.until(lambda: bool(links.holders))
-        assert list(scene.election.unaddressed()) == []
+        assert list(scene.election.lacking()) == []
 
     play(scenario)
