@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.network import names, plan
 from netlab.network.model import Route
@@ -60,6 +61,21 @@ def test_internet_has_no_way_back_and_fabric_no_address():
     assert [link.addresses for link in fabric.links] == [()] * len(fabric.links)
     values = {sysctl.name: sysctl.value for sysctl in fabric.sysctls}
     assert values["net.ipv4.ip_forward"] == "0"
+
+
+def test_without_a_node_the_others_lose_the_way_to_its_pods_and_nothing_else():
+    here = lab(ipFamilies=["IPv4", "IPv6"])
+    first, gone, last = here.nodes
+    whole, rest = plan.cluster(here), plan.cluster(here, [first, last])
+    assert whole.names - rest.names == {f"demo.{gone.name}"}
+    ways = {route.destination for route in whole.namespace("demo.worker002").routes}
+    assert set(gone.pod_cidrs) <= ways
+    for namespace in rest.namespaces:
+        before = whole.namespace(namespace.name)
+        links = tuple(link for link in before.links if not link.name.startswith(gone.name))
+        routes = tuple(r for r in before.routes if r.destination not in gone.pod_cidrs)
+        assert namespace == replace(before, links=links, routes=routes)
+    assert plan.alone(here, first).namespaces[0].links == whole.namespace("demo.master001").links
 
 
 def test_a_node_more_or_a_client_more_changes_nobody_elses_port():

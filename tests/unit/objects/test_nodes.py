@@ -1,0 +1,29 @@
+"""Which nodes run for which Node objects."""
+
+from __future__ import annotations
+
+from netlab.objects import bootstrap
+from netlab.objects.lab import lab_from_object
+from netlab.objects.nodes import node_of, now, running
+
+LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 3}})
+OBJECTS = [bootstrap.node_object(node) for node in LAB.nodes]
+
+
+def bare(name: str, **spec: object) -> dict[str, object]:
+    return {"kind": "Node", "metadata": {"name": name}, "spec": spec}
+
+
+def test_those_that_there_are_run_in_the_labs_order() -> None:
+    assert running(LAB, reversed(OBJECTS)) == LAB.nodes
+    assert now(LAB, OBJECTS[1:]).nodes == LAB.nodes[1:]
+    assert running(LAB, []) == ()
+
+
+def test_an_object_that_says_nothing_but_its_name_is_enough() -> None:
+    assert node_of(LAB, bare("worker001")) == LAB.nodes[1]
+
+
+def test_strangers_are_nobodys_and_so_are_those_with_other_pod_ranges() -> None:
+    assert node_of(LAB, bare("stranger")) is None
+    assert node_of(LAB, bare("worker001", podCIDRs=["10.244.9.0/24"])) is None
