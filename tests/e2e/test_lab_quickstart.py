@@ -37,7 +37,7 @@ def cluster_ip(lab: Machine, name: str) -> str:
 def pods(lab: Machine, selector: str = "app=webserver") -> dict[str, str]:
     """Names and addresses of the pods that a label selects."""
     listed = json.loads(lab.netlab("get", "pods", "-l", selector, "-o", "json").stdout)
-    return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in listed["items"]}
+    return {pod["metadata"]["name"]: pod["status"].get("podIP", "") for pod in listed["items"]}
 
 
 def test_pods_run_on_both_workers(lab: Machine) -> None:
