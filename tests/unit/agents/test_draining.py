@@ -4,8 +4,7 @@ those are is said through the API."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -104,123 +103,95 @@ async def settled(task: asyncio.Task[None]) -> bool:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(draining, "LINGER", 0)
-
-    def run(scenario: Callable[[World], Awaitable[None]]) -> None:
-        async def main() -> None:
-            world = World()
-            await world.informers.start()
-            world.draining.start()
-            for one in world.progress.values():
-                one.start()
-            try:
-                await scenario(world)
-            finally:
-                for one in world.progress.values():
-                    await one.stop()
-                world.draining.stop()
-                await world.informers.stop()
-
-        asyncio.run(main())
-
-    return run
+    world = World()
+    await world.informers.start()
+    world.draining.start()
+    for one in world.progress.values():
+        one.start()
+    yield world
+    for one in world.progress.values():
+        await one.stop()
+    world.draining.stop()
+    await world.informers.stop()
 
 
-def test_a_pod_of_no_service_does_not_wait(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.end_pod()
-        assert await settled(world.wait())
-
-    play(scenario)
+async def test_a_pod_of_no_service_does_not_wait(world: World) -> None:
+    world.end_pod()
+    assert await settled(world.wait())
 
 
-def test_waits_for_the_slice_then_for_the_rules_of_every_node(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.slice(ready=True)
-        await calm()
-        world.end_pod()
-        task = world.wait()
-        assert not await settled(task)
-        revision = world.slice(ready=False)
-        assert not await settled(task)
-        world.write(NAMES[0], revision)
-        assert not await settled(task)
-        world.write(NAMES[1], revision - 1)
-        assert not await settled(task)
-        world.write(NAMES[1], revision + 1)
-        assert await settled(task)
-
-    play(scenario)
+async def test_waits_for_the_slice_then_for_the_rules_of_every_node(world: World) -> None:
+    world.slice(ready=True)
+    await calm()
+    world.end_pod()
+    task = world.wait()
+    assert not await settled(task)
+    revision = world.slice(ready=False)
+    assert not await settled(task)
+    world.write(NAMES[0], revision)
+    assert not await settled(task)
+    world.write(NAMES[1], revision - 1)
+    assert not await settled(task)
+    world.write(NAMES[1], revision + 1)
+    assert await settled(task)
 
 
-def test_rules_that_were_written_before_anybody_asked_are_told_when_a_pod_ends(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.slice(ready=True)
-        revision = world.slice(ready=False)
-        for name in NAMES:
-            world.write(name, revision)
-        await calm()
-        assert world.said() == [0, 0]  # no pod ends, so nobody asks
-        world.end_pod()
-        await calm()
-        assert world.said() == [revision, revision]
-        assert await settled(world.wait())
-
-    play(scenario)
-
-
-def test_a_slice_that_is_removed_counts_as_of_its_removal(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        before = world.slice(ready=True)
-        await calm()
-        world.end_pod()
-        task = world.wait()
-        world.registry.delete("EndpointSlice", "default", "s")
-        for name in NAMES:
-            world.write(name, before)
-        assert not await settled(task)
-        for name in NAMES:
-            world.write(name, before + 100)
-        assert await settled(task)
-
-    play(scenario)
+async def test_rules_that_were_written_before_anybody_asked_are_told_when_a_pod_ends(
+    world: World,
+) -> None:
+    world.slice(ready=True)
+    revision = world.slice(ready=False)
+    for name in NAMES:
+        world.write(name, revision)
+    await calm()
+    assert world.said() == [0, 0]  # no pod ends, so nobody asks
+    world.end_pod()
+    await calm()
+    assert world.said() == [revision, revision]
+    assert await settled(world.wait())
 
 
-def test_a_node_that_is_not_ready_or_gone_is_not_waited_for(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.slice(ready=True)
-        await calm()
-        world.end_pod()
-        task = world.wait()
-        world.write(NAMES[0], world.slice(ready=False))
-        assert not await settled(task)
-        world.registry.delete("Node", "", NAMES[1])
-        world.registry.delete("Lease", NAMESPACE, NAMES[1])
-        assert await settled(task)
+async def test_a_slice_that_is_removed_counts_as_of_its_removal(world: World) -> None:
+    before = world.slice(ready=True)
+    await calm()
+    world.end_pod()
+    task = world.wait()
+    world.registry.delete("EndpointSlice", "default", "s")
+    for name in NAMES:
+        world.write(name, before)
+    assert not await settled(task)
+    for name in NAMES:
+        world.write(name, before + 100)
+    assert await settled(task)
 
-    play(scenario)
+
+async def test_a_node_that_is_not_ready_or_gone_is_not_waited_for(world: World) -> None:
+    world.slice(ready=True)
+    await calm()
+    world.end_pod()
+    task = world.wait()
+    world.write(NAMES[0], world.slice(ready=False))
+    assert not await settled(task)
+    world.registry.delete("Node", "", NAMES[1])
+    world.registry.delete("Lease", NAMESPACE, NAMES[1])
+    assert await settled(task)
 
 
-def test_a_node_that_is_stuck_does_not_hold_it_for_ever(
-    play: Any, monkeypatch: pytest.MonkeyPatch
+async def test_a_node_that_is_stuck_does_not_hold_it_for_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(draining, "LIMIT", 0.01)
 
-    async def scenario(world: World) -> None:
-        world.slice(ready=True)
-        await calm()
-        world.end_pod()
-        world.slice(ready=False)
-        await asyncio.wait_for(world.wait(), 1)
-
-    play(scenario)
+    world.slice(ready=True)
+    await calm()
+    world.end_pod()
+    world.slice(ready=False)
+    await asyncio.wait_for(world.wait(), 1)
 
 
-def test_without_grace_it_ends_at_once(play: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.slice(ready=True)
-        await calm()
-        await asyncio.wait_for(world.wait(0), 0.5)
-
-    play(scenario)
+async def test_without_grace_it_ends_at_once(world: World) -> None:
+    world.slice(ready=True)
+    await calm()
+    await asyncio.wait_for(world.wait(0), 0.5)

@@ -27,28 +27,24 @@ def registry() -> Registry:
     return registry
 
 
-def beat(registry: Registry, *nodes: str, times: int = 1) -> None:
+async def beat(registry: Registry, *nodes: str, times: int = 1) -> None:
     """Let each of these nodes' heartbeats run until so many have been written."""
     clock = iter(f"2026-01-31T12:00:{second:02d}.000000Z" for second in range(60))
-
-    async def play() -> None:
-        beating = [Lease(InProcessApi(registry), node, lambda: next(clock)) for node in nodes]
-        for one in beating:
-            one.start()
-        for _ in range(times * 20):
-            await asyncio.sleep(0)
-        for one in beating:
-            await one.stop()
-
-    asyncio.run(play())
+    beating = [Lease(InProcessApi(registry), node, lambda: next(clock)) for node in nodes]
+    for one in beating:
+        one.start()
+    for _ in range(times * 20):
+        await asyncio.sleep(0)
+    for one in beating:
+        await one.stop()
 
 
 def lease(registry: Registry, node: str) -> Object:
     return registry.get("Lease", module.NAMESPACE, node)
 
 
-def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
-    beat(registry, "master001", "worker001")
+async def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
+    await beat(registry, "master001", "worker001")
     for node in ("master001", "worker001"):
         found = lease(registry, node)
         assert found["spec"]["holderIdentity"] == node
@@ -56,28 +52,30 @@ def test_each_node_has_a_lease_of_its_own(registry: Registry) -> None:
         assert owner["uid"] == registry.get("Node", "", node)["metadata"]["uid"]
 
 
-def test_a_lease_is_renewed_in_place(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
-    beat(registry, "master001")
+async def test_a_lease_is_renewed_in_place(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await beat(registry, "master001")
     first = lease(registry, "master001")
     monkeypatch.setattr(module, "RENEWAL", 0)
-    beat(registry, "master001", times=3)
+    await beat(registry, "master001", times=3)
     last = lease(registry, "master001")
     assert last["metadata"]["uid"] == first["metadata"]["uid"]
     assert last["spec"]["renewTime"] > first["spec"]["renewTime"]
 
 
-def test_a_node_that_was_deleted_keeps_the_others_alive(
+async def test_a_node_that_was_deleted_keeps_the_others_alive(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.delete("Node", "", "master001")
-    beat(registry, "master001", "worker001")
+    await beat(registry, "master001", "worker001")
     assert not caplog.records
     assert lease(registry, "worker001")
     with pytest.raises(NotFound):
         lease(registry, "master001")
 
 
-def test_the_leases_namespace_comes_back(
+async def test_the_leases_namespace_comes_back(
     registry: Registry, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry.delete("Namespace", "", module.NAMESPACE)
@@ -86,7 +84,7 @@ def test_the_leases_namespace_comes_back(
     )
     with pytest.raises(NotFound):
         registry.get("Namespace", "", module.NAMESPACE)
-    beat(registry, "master001", "worker001")
+    await beat(registry, "master001", "worker001")
     assert lease(registry, "master001")
     assert lease(registry, "worker001")
     assert not caplog.records

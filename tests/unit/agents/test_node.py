@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -165,22 +165,17 @@ class World:
         return not list(self.node.at_work())
 
 
-def play(scenario: Callable[[World], Awaitable[None]]) -> World:
-    async def scene() -> World:
-        world = World()
-        for kind in ("Node", "Service", "EndpointSlice"):
-            _ = world.informers[kind]
-        await world.informers.start()
-        world.election.start()
-        await world.node.start()
-        try:
-            await scenario(world)
-        finally:
-            await world.node.stop()
-            await world.informers.stop()
-        return world
-
-    return asyncio.run(scene())
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    for kind in ("Node", "Service", "EndpointSlice"):
+        _ = world.informers[kind]
+    await world.informers.start()
+    world.election.start()
+    await world.node.start()
+    yield world
+    await world.node.stop()
+    await world.informers.stop()
 
 
 def service(**spec: Any) -> Object:
@@ -190,122 +185,95 @@ def service(**spec: Any) -> Object:
     return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
-def test_its_rules_follow_services() -> None:
-    async def scenario(world: World) -> None:
-        assert "rules of node worker001: being written" in world.node.at_work()
-        await world.until(lambda: world.idle)
-        assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
-        assert world.rules.told["node"]["metadata"]["name"] == NODE.name
-        world.registry.create(service())
-        await world.until(lambda: "default/web" in world.rules.written and world.idle)
-        world.registry.delete("Service", "default", "web")
-        await world.until(lambda: "default/web" not in world.rules.written)
-
-    play(scenario)
+async def test_its_rules_follow_services(world: World) -> None:
+    assert "rules of node worker001: being written" in world.node.at_work()
+    await world.until(lambda: world.idle)
+    assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
+    assert world.rules.told["node"]["metadata"]["name"] == NODE.name
+    world.registry.create(service())
+    await world.until(lambda: "default/web" in world.rules.written and world.idle)
+    world.registry.delete("Service", "default", "web")
+    await world.until(lambda: "default/web" not in world.rules.written)
 
 
-def test_it_says_why_its_rules_are_not_in_force() -> None:
-    async def scenario(world: World) -> None:
-        await world.until(lambda: world.idle)
-        world.rules.refused = True
-        world.registry.create(service())
-        why = ["rules of node worker001: no room"]
-        await world.until(lambda: list(world.node.at_work()) == why)
-        world.rules.refused = False
-        await world.until(lambda: world.idle)
-
-    play(scenario)
+async def test_it_says_why_its_rules_are_not_in_force(world: World) -> None:
+    await world.until(lambda: world.idle)
+    world.rules.refused = True
+    world.registry.create(service())
+    why = ["rules of node worker001: no room"]
+    await world.until(lambda: list(world.node.at_work()) == why)
+    world.rules.refused = False
+    await world.until(lambda: world.idle)
 
 
-def test_load_balancers_are_told_of_its_endpoints() -> None:
-    async def scenario(world: World) -> None:
-        world.registry.create(
-            service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30123)
-        )
-        await world.until(lambda: world.responder.answers)
-        assert world.responder.answers[30123].status == 200
-
-    play(scenario)
+async def test_load_balancers_are_told_of_its_endpoints(world: World) -> None:
+    world.registry.create(
+        service(type="LoadBalancer", externalTrafficPolicy="Local", healthCheckNodePort=30123)
+    )
+    await world.until(lambda: world.responder.answers)
+    assert world.responder.answers[30123].status == 200
 
 
-def test_rules_that_were_changed_by_hand_are_an_event_of_the_node() -> None:
-    async def scenario(world: World) -> None:
-        await world.until(lambda: world.idle)
-        world.rules.changed_by_hand = True
-        await world.until(lambda: world.recorder.events)
-        assert world.recorder.events == [("worker001", "RulesChanged")]
-
-    play(scenario)
+async def test_rules_that_were_changed_by_hand_are_an_event_of_the_node(world: World) -> None:
+    await world.until(lambda: world.idle)
+    world.rules.changed_by_hand = True
+    await world.until(lambda: world.recorder.events)
+    assert world.recorder.events == [("worker001", "RulesChanged")]
 
 
-def test_its_lease_is_its_own_and_ends_with_it() -> None:
-    async def scenario(world: World) -> None:
-        await world.until(lambda: world.registry.list("Lease", lease.NAMESPACE).items)
-        names = [one["metadata"]["name"] for one in world.registry.list("Lease").items]
-        assert names == [NODE.name]
-
-    play(scenario)
+async def test_its_lease_is_its_own_and_ends_with_it(world: World) -> None:
+    await world.until(lambda: world.registry.list("Lease", lease.NAMESPACE).items)
+    names = [one["metadata"]["name"] for one in world.registry.list("Lease").items]
+    assert names == [NODE.name]
 
 
-def test_it_says_what_it_is_in_its_node_object() -> None:
-    async def scenario(world: World) -> None:
-        def known() -> Object:
-            return world.registry.get("Node", "", NODE.name)
+async def test_it_says_what_it_is_in_its_node_object(world: World) -> None:
+    def known() -> Object:
+        return world.registry.get("Node", "", NODE.name)
 
-        await world.until(lambda: meta.is_ready(known()))
-        assert known()["status"]["nodeInfo"]["kernelVersion"] == "6.18"
-        addresses = known()["status"]["addresses"]
-        assert addresses[0] == {"type": "InternalIP", "address": NODE.internal_ips[0]}
-        lie = {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}
-        world.registry.patch("Node", "", NODE.name, lie, subresource="status")
-        await world.until(lambda: known()["status"]["addresses"] == addresses)
-
-    play(scenario)
+    await world.until(lambda: meta.is_ready(known()))
+    assert known()["status"]["nodeInfo"]["kernelVersion"] == "6.18"
+    addresses = known()["status"]["addresses"]
+    assert addresses[0] == {"type": "InternalIP", "address": NODE.internal_ips[0]}
+    lie = {"status": {"addresses": [{"type": "InternalIP", "address": "192.0.2.1"}]}}
+    world.registry.patch("Node", "", NODE.name, lie, subresource="status")
+    await world.until(lambda: known()["status"]["addresses"] == addresses)
 
 
-def test_a_node_object_that_somebody_makes_anew_is_filled_in() -> None:
-    async def scenario(world: World) -> None:
-        world.registry.delete("Node", "", NODE.name)
-        bare = {"name": NODE.name, "labels": {"kubernetes.io/os": "plan9"}}
-        world.registry.create({"apiVersion": "v1", "kind": "Node", "metadata": bare})
-        await world.until(lambda: meta.is_ready(world.registry.get("Node", "", NODE.name)))
-        known = world.registry.get("Node", "", NODE.name)
-        assert known["spec"]["podCIDRs"] == list(NODE.pod_cidrs)
-        assert meta.labels(known)["kubernetes.io/hostname"] == NODE.name
-        assert meta.labels(known)["kubernetes.io/os"] == "plan9"  # what was written stands
-
-    play(scenario)
+async def test_a_node_object_that_somebody_makes_anew_is_filled_in(world: World) -> None:
+    world.registry.delete("Node", "", NODE.name)
+    bare = {"name": NODE.name, "labels": {"kubernetes.io/os": "plan9"}}
+    world.registry.create({"apiVersion": "v1", "kind": "Node", "metadata": bare})
+    await world.until(lambda: meta.is_ready(world.registry.get("Node", "", NODE.name)))
+    known = world.registry.get("Node", "", NODE.name)
+    assert known["spec"]["podCIDRs"] == list(NODE.pod_cidrs)
+    assert meta.labels(known)["kubernetes.io/hostname"] == NODE.name
+    assert meta.labels(known)["kubernetes.io/os"] == "plan9"  # what was written stands
 
 
-def test_it_answers_for_the_load_balancers_that_fall_to_it() -> None:
-    async def scenario(world: World) -> None:
-        vip = str(LAB.load_balancer_pools[0]).partition("-")[0].partition("/")[0]
-        made = world.registry.create(service(type="LoadBalancer"))
-        status = {"loadBalancer": {"ingress": [{"ip": vip}]}}
-        world.registry.update({**made, "status": status}, subresource="status")
-        await world.until(lambda: world.wire.addresses == [f"{vip}/32"])
-        label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
-        world.registry.patch("Node", "", NODE.name, {"metadata": {"labels": label}})
-        await world.until(lambda: world.wire.addresses == [])
-
-    play(scenario)
+async def test_it_answers_for_the_load_balancers_that_fall_to_it(world: World) -> None:
+    vip = str(LAB.load_balancer_pools[0]).partition("-")[0].partition("/")[0]
+    made = world.registry.create(service(type="LoadBalancer"))
+    status = {"loadBalancer": {"ingress": [{"ip": vip}]}}
+    world.registry.update({**made, "status": status}, subresource="status")
+    await world.until(lambda: world.wire.addresses == [f"{vip}/32"])
+    label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+    world.registry.patch("Node", "", NODE.name, {"metadata": {"labels": label}})
+    await world.until(lambda: world.wire.addresses == [])
 
 
-def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place() -> None:
-    async def scenario(world: World) -> None:
-        await world.until(lambda: world.idle)
-        assert world.pods.at_work
-        assert world.kubelets.of(NODE.name)
-        await world.node.stop()
-        assert not world.pods.at_work
-        with pytest.raises(Silent):
-            world.kubelets.of(NODE.name)
-        heard = world.node.proxy.heard
-        world.registry.create(service())
-        await world.until(lambda: world.informers["Service"].get("default/web"))
-        assert world.node.proxy.heard == heard
-        world.node = world.make()
-        await world.node.start()
-        await world.until(lambda: "default/web" in world.rules.written)
-
-    play(scenario)
+async def test_one_that_is_stopped_hears_no_more_and_another_takes_its_place(world: World) -> None:
+    await world.until(lambda: world.idle)
+    assert world.pods.at_work
+    assert world.kubelets.of(NODE.name)
+    await world.node.stop()
+    assert not world.pods.at_work
+    with pytest.raises(Silent):
+        world.kubelets.of(NODE.name)
+    heard = world.node.proxy.heard
+    world.registry.create(service())
+    await world.until(lambda: world.informers["Service"].get("default/web"))
+    assert world.node.proxy.heard == heard
+    world.node = world.make()
+    await world.node.start()
+    await world.until(lambda: "default/web" in world.rules.written)

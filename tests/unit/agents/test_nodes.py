@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
+
+import pytest
 
 from netlab.agents.nodes import NodeAgents
 from netlab.client.informer import Informers
@@ -67,76 +69,57 @@ class World:
         return sorted(agent.name for agent in self.nodes.agents)
 
 
-def play(scenario: Callable[[World], Awaitable[None]]) -> World:
-    async def scene() -> World:
-        world = World()
-        await world.informers.start()
-        await world.nodes.start()
-        try:
-            await scenario(world)
-        finally:
-            await world.nodes.stop()
-            await world.informers.stop()
-        return world
-
-    return asyncio.run(scene())
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    world = World()
+    await world.informers.start()
+    await world.nodes.start()
+    yield world
+    await world.nodes.stop()
+    await world.informers.stop()
 
 
-def test_those_that_stand_already_are_not_planned_for() -> None:
-    async def scenario(world: World) -> None:
-        assert world.said == [f"start {node.name}" for node in LAB.nodes]
-
-    world = play(scenario)
-    assert world.said[3:] == [f"stop {node.name}" for node in LAB.nodes]
+async def test_those_that_stand_already_are_not_planned_for(world: World) -> None:
+    assert world.said == [f"start {node.name}" for node in LAB.nodes]
 
 
-def test_one_goes_before_the_network_is_planned_without_it_and_comes_after() -> None:
-    async def scenario(world: World) -> None:
-        world.said.clear()
-        world.registry.delete("Node", "", SECOND.name)
-        await world.until(lambda: world.names() == [FIRST.name, THIRD.name])
-        assert world.said == [f"leave {SECOND.name}", f"plan {FIRST.name} {THIRD.name}"]
-        world.said.clear()
-        world.registry.create(bootstrap.node_object(SECOND))
-        await world.until(lambda: len(world.names()) == 3)
-        everybody = " ".join(node.name for node in LAB.nodes)
-        assert world.said == [f"plan {everybody}", f"start {SECOND.name}"]
+async def test_one_goes_before_the_network_is_planned_without_it_and_comes_after(
+    world: World,
+) -> None:
+    world.said.clear()
+    world.registry.delete("Node", "", SECOND.name)
+    await world.until(lambda: world.names() == [FIRST.name, THIRD.name])
+    assert world.said == [f"leave {SECOND.name}", f"plan {FIRST.name} {THIRD.name}"]
+    world.said.clear()
+    world.registry.create(bootstrap.node_object(SECOND))
+    await world.until(lambda: len(world.names()) == 3)
+    everybody = " ".join(node.name for node in LAB.nodes)
+    assert world.said == [f"plan {everybody}", f"start {SECOND.name}"]
 
-    play(scenario)
 
-
-def test_one_that_does_not_start_is_tried_again(caplog: Any) -> None:
-    async def scenario(world: World) -> None:
-        world.registry.delete("Node", "", SECOND.name)
-        await world.until(lambda: len(world.names()) == 2)
-        world.said.clear()
-        world.refusals = 1
-        world.registry.create(bootstrap.node_object(SECOND))
-        await world.until(lambda: len(world.names()) == 3)
-        tries = [line for line in world.said if not line.startswith("plan")]
-        assert tries == [f"{what} {SECOND.name}" for what in ("start", "stop", "start")]
-
-    play(scenario)
+async def test_one_that_does_not_start_is_tried_again(world: World, caplog: Any) -> None:
+    world.registry.delete("Node", "", SECOND.name)
+    await world.until(lambda: len(world.names()) == 2)
+    world.said.clear()
+    world.refusals = 1
+    world.registry.create(bootstrap.node_object(SECOND))
+    await world.until(lambda: len(world.names()) == 3)
+    tries = [line for line in world.said if not line.startswith("plan")]
+    assert tries == [f"{what} {SECOND.name}" for what in ("start", "stop", "start")]
     assert "nodes: no room; trying again" in caplog.text
 
 
-def test_strangers_and_those_with_others_pod_ranges_are_left_alone() -> None:
-    async def scenario(world: World) -> None:
-        stranger = bootstrap.node_object(Node("stranger", pod_cidrs=("10.244.9.0/24",)))
-        world.registry.create(stranger)
-        world.registry.delete("Node", "", SECOND.name)
-        await world.until(lambda: len(world.names()) == 2)
-        changed = bootstrap.node_object(Node(SECOND.name, pod_cidrs=("10.244.9.0/24",)))
-        world.registry.create(changed)
-        await world.until(lambda: world.informers["Node"].get(SECOND.name))
-        assert world.names() == [FIRST.name, THIRD.name]
-
-    play(scenario)
+async def test_strangers_and_those_with_others_pod_ranges_are_left_alone(world: World) -> None:
+    stranger = bootstrap.node_object(Node("stranger", pod_cidrs=("10.244.9.0/24",)))
+    world.registry.create(stranger)
+    world.registry.delete("Node", "", SECOND.name)
+    await world.until(lambda: len(world.names()) == 2)
+    changed = bootstrap.node_object(Node(SECOND.name, pod_cidrs=("10.244.9.0/24",)))
+    world.registry.create(changed)
+    await world.until(lambda: world.informers["Node"].get(SECOND.name))
+    assert world.names() == [FIRST.name, THIRD.name]
 
 
-def test_what_several_are_at_is_said_once() -> None:
-    async def scenario(world: World) -> None:
-        world.busy = True
-        assert list(world.nodes.at_work()) == ["addresses are being announced"]
-
-    play(scenario)
+async def test_what_several_are_at_is_said_once(world: World) -> None:
+    world.busy = True
+    assert list(world.nodes.at_work()) == ["addresses are being announced"]

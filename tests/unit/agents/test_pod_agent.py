@@ -126,207 +126,167 @@ class World:
         raise AssertionError(self.pods())
 
 
-def test_pods_that_come_together_are_attached_together_each_with_its_address():
-    async def go():
-        async with World() as world:
-            for number in range(30):
-                world.create(f"p{number}")
-            await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
-            assert len({pod["status"]["podIP"] for pod in world.pods().values()}) == 30
-            assert len(world.pod_network.attached) <= 2
-
-    asyncio.run(go())
+async def test_pods_that_come_together_are_attached_together_each_with_its_address():
+    async with World() as world:
+        for number in range(30):
+            world.create(f"p{number}")
+        await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
+        assert len({pod["status"]["podIP"] for pod in world.pods().values()}) == 30
+        assert len(world.pod_network.attached) <= 2
 
 
-def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatch):
+async def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatch):
     monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
-
-    async def go():
-        async with World() as world:
-            world.pod_network.refusals["default/p"] = 3
-            world.create("p")
-            await world.until(lambda: list(world.agent.not_started()))
-            assert list(world.agent.not_started()) == ["default/p"]
-            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
-            assert len(world.pod_network.attached) == 4
-            assert list(world.agent.not_started()) == []
-            wanted = "FailedCreatePodSandBox: Failed to create pod sandbox: no room"
-            assert world.recorder.warnings == [wanted] * 3
-
-    asyncio.run(go())
+    async with World() as world:
+        world.pod_network.refusals["default/p"] = 3
+        world.create("p")
+        await world.until(lambda: list(world.agent.not_started()))
+        assert list(world.agent.not_started()) == ["default/p"]
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        assert len(world.pod_network.attached) == 4
+        assert list(world.agent.not_started()) == []
+        wanted = "FailedCreatePodSandBox: Failed to create pod sandbox: no room"
+        assert world.recorder.warnings == [wanted] * 3
 
 
-def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
+async def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
     monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
-
-    async def go():
-        async with World() as world:
-            world.pod_network.stuck.add("default/p1")
-            for number in range(3):
-                world.create(f"p{number}")
-            await world.until(lambda: len(world.agent.runs) == 2)
-            assert list(world.agent.not_started()) == ["default/p1"]
-            world.pod_network.stuck.clear()
-            await world.until(lambda: len(world.agent.runs) == 3)
-
-    asyncio.run(asyncio.wait_for(go(), 30))
+    async with World() as world:
+        world.pod_network.stuck.add("default/p1")
+        for number in range(3):
+            world.create(f"p{number}")
+        await world.until(lambda: len(world.agent.runs) == 2)
+        assert list(world.agent.not_started()) == ["default/p1"]
+        world.pod_network.stuck.clear()
+        await world.until(lambda: len(world.agent.runs) == 3)
 
 
-def test_many_pods_go_in_few_batches():
-    async def go():
-        async with World() as world:
-            for number in range(50):
-                world.create(f"p{number}")
-            await world.until(lambda: len(world.agent.runs) == 50)
-            for name in world.pods():
-                world.registry.delete("Pod", "default", name, grace_period=5)
-            await world.until(lambda: not world.pods())
-            assert len(world.pod_network.detached) <= 4
-            assert sum(map(len, world.pod_network.detached)) == 50
-            assert set(world.containers.graces) == {5.0}
-            assert world.agent.runs == {}
-
-    asyncio.run(go())
+async def test_many_pods_go_in_few_batches():
+    async with World() as world:
+        for number in range(50):
+            world.create(f"p{number}")
+        await world.until(lambda: len(world.agent.runs) == 50)
+        for name in world.pods():
+            world.registry.delete("Pod", "default", name, grace_period=5)
+        await world.until(lambda: not world.pods())
+        assert len(world.pod_network.detached) <= 4
+        assert sum(map(len, world.pod_network.detached)) == 50
+        assert set(world.containers.graces) == {5.0}
+        assert world.agent.runs == {}
 
 
-def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
+async def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
     monkeypatch.setattr(termination, "RETRY", Retry(0.01))
-
-    async def go():
-        async with World() as world:
-            for number in range(3):
-                world.create(f"p{number}")
-            await world.until(lambda: len(world.agent.runs) == 3)
-            world.pod_network.stuck.add("default/p1")
-            for name in world.pods():
-                world.registry.delete("Pod", "default", name, grace_period=5)
-            while list(world.pods()) != ["p1"]:
-                await asyncio.sleep(0.002)
-            world.create("p2")
-            while not world.pods()["p2"]["status"].get("podIP"):
-                await asyncio.sleep(0.002)
-            world.registry.delete("Pod", "default", "p2", grace_period=5)
-            while list(world.pods()) != ["p1"]:
-                await asyncio.sleep(0.002)
-            world.pod_network.stuck.clear()
-            await world.until(lambda: not world.pods())
-            assert world.agent.runs == {}
-
-    asyncio.run(asyncio.wait_for(go(), 30))
+    async with World() as world:
+        for number in range(3):
+            world.create(f"p{number}")
+        await world.until(lambda: len(world.agent.runs) == 3)
+        world.pod_network.stuck.add("default/p1")
+        for name in world.pods():
+            world.registry.delete("Pod", "default", name, grace_period=5)
+        while list(world.pods()) != ["p1"]:
+            await asyncio.sleep(0.002)
+        world.create("p2")
+        while not world.pods()["p2"]["status"].get("podIP"):
+            await asyncio.sleep(0.002)
+        world.registry.delete("Pod", "default", "p2", grace_period=5)
+        while list(world.pods()) != ["p1"]:
+            await asyncio.sleep(0.002)
+        world.pod_network.stuck.clear()
+        await world.until(lambda: not world.pods())
+        assert world.agent.runs == {}
 
 
-def test_a_slow_end_holds_up_nobody():
-    async def go():
-        async with World() as world:
-            for name in ("slow", "quick"):
-                world.create(name)
-            await world.until(lambda: len(world.agent.runs) == 2)
-            world.containers.seconds = 0.3
-            world.registry.delete("Pod", "default", "slow", grace_period=5)
-            await asyncio.sleep(0.02)
-            world.containers.seconds = 0.0
-            world.registry.delete("Pod", "default", "quick", grace_period=5)
-            world.create("new")
-            while "quick" in world.pods() or not world.pods()["new"]["status"].get("podIP"):
-                await asyncio.sleep(0.002)
-            assert "slow" in world.pods()
-
-    asyncio.run(go())
+async def test_a_slow_end_holds_up_nobody():
+    async with World() as world:
+        for name in ("slow", "quick"):
+            world.create(name)
+        await world.until(lambda: len(world.agent.runs) == 2)
+        world.containers.seconds = 0.3
+        world.registry.delete("Pod", "default", "slow", grace_period=5)
+        await asyncio.sleep(0.02)
+        world.containers.seconds = 0.0
+        world.registry.delete("Pod", "default", "quick", grace_period=5)
+        world.create("new")
+        while "quick" in world.pods() or not world.pods()["new"]["status"].get("podIP"):
+            await asyncio.sleep(0.002)
+        assert "slow" in world.pods()
 
 
-def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
-    async def go():
-        async with World() as world:
-            first = world.create("p")
-            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
-            world.containers.seconds = 0.05
-            world.registry.delete("Pod", "default", "p", grace_period=0)
-            second = world.create("p")
-            assert first["metadata"]["uid"] != second["metadata"]["uid"]
-            await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
-            assert world.agent.runs["default/p"].uid == second["metadata"]["uid"]
-            assert world.pod_network.detached == [["default/p"]]
-
-    asyncio.run(go())
+async def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
+    async with World() as world:
+        first = world.create("p")
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        world.containers.seconds = 0.05
+        world.registry.delete("Pod", "default", "p", grace_period=0)
+        second = world.create("p")
+        assert first["metadata"]["uid"] != second["metadata"]["uid"]
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        assert world.agent.runs["default/p"].uid == second["metadata"]["uid"]
+        assert world.pod_network.detached == [["default/p"]]
 
 
-def test_a_pod_on_the_host_network_takes_no_address():
-    async def go():
-        async with World() as world:
-            world.create("host", hostNetwork=True)
-            world.create("own")
-            await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
-            pods = world.pods()
-            assert pods["host"]["status"]["podIP"] == LAB.nodes[1].internal_ips[0]
-            assert world.pod_network.attached == [["default/own"]]
-
-    asyncio.run(go())
+async def test_a_pod_on_the_host_network_takes_no_address():
+    async with World() as world:
+        world.create("host", hostNetwork=True)
+        world.create("own")
+        await world.until(lambda: all(p["status"].get("podIP") for p in world.pods().values()))
+        pods = world.pods()
+        assert pods["host"]["status"]["podIP"] == LAB.nodes[1].internal_ips[0]
+        assert world.pod_network.attached == [["default/own"]]
 
 
 @pytest.mark.parametrize("grace", [0, 3])
-def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
-    async def go():
-        world = World()
-        world.create("old")
-        pod = world.pods()["old"]
-        pod = {**pod, "status": {**pod["status"], "podIPs": [{"ip": "10.244.1.9"}]}}
-        world.registry.update(pod, subresource="status")
-        world.registry.delete("Pod", "default", "old", grace_period=grace or 1)
-        async with world:
-            await world.until(lambda: not world.pods())
-            assert list(itertools.chain(*world.pod_network.detached)) == ["default/old"]
-            assert world.pod_network.attached == []
-
-    asyncio.run(go())
+async def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
+    world = World()
+    world.create("old")
+    pod = world.pods()["old"]
+    pod = {**pod, "status": {**pod["status"], "podIPs": [{"ip": "10.244.1.9"}]}}
+    world.registry.update(pod, subresource="status")
+    world.registry.delete("Pod", "default", "old", grace_period=grace or 1)
+    async with world:
+        await world.until(lambda: not world.pods())
+        assert list(itertools.chain(*world.pod_network.detached)) == ["default/old"]
+        assert world.pod_network.attached == []
 
 
-def test_what_was_removed_before_it_was_taken_over_is_taken_away():
+async def test_what_was_removed_before_it_was_taken_over_is_taken_away():
     """Removed at once, while the agent started: nobody else would ever look for what is left."""
-
-    async def go():
-        world = World()
-        world.left = [world.create(name) for name in ("gone", "again", "stays")]
-        world.left += [world.create(name, node=node) for name, node in (("a", ""), ("b", "no"))]
-        world.registry.delete("Pod", "default", "gone", grace_period=0)
-        world.registry.delete("Pod", "default", "again", grace_period=0)
-        successor = world.create("again")
-        async with world:
-            await world.until(lambda: len(world.agent.runs) == 2)
-            detached = [key for batch in world.pod_network.detached for key in batch]
-            assert sorted(detached) == ["default/again", "default/gone"]
-            assert world.agent.runs["default/again"].uid == successor["metadata"]["uid"]
-
-    asyncio.run(go())
+    world = World()
+    world.left = [world.create(name) for name in ("gone", "again", "stays")]
+    world.left += [world.create(name, node=node) for name, node in (("a", ""), ("b", "no"))]
+    world.registry.delete("Pod", "default", "gone", grace_period=0)
+    world.registry.delete("Pod", "default", "again", grace_period=0)
+    successor = world.create("again")
+    async with world:
+        await world.until(lambda: len(world.agent.runs) == 2)
+        detached = [key for batch in world.pod_network.detached for key in batch]
+        assert sorted(detached) == ["default/again", "default/gone"]
+        assert world.agent.runs["default/again"].uid == successor["metadata"]["uid"]
 
 
-def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
-    async def go():
-        world = World()
-        pod = world.create("done")
-        pod = world.registry.update({**pod, "status": {"phase": "Succeeded"}}, subresource="status")
-        world.left = [pod]
-        async with world:
-            await world.until(lambda: True)
-            world.registry.delete("Pod", "default", "done")
-            await world.until(lambda: world.pod_network.detached)
-            assert world.pod_network.detached == [["default/done"]]
-            await world.until(lambda: world.agent.runs == {})
-
-    asyncio.run(go())
+async def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
+    world = World()
+    pod = world.create("done")
+    pod = world.registry.update({**pod, "status": {"phase": "Succeeded"}}, subresource="status")
+    world.left = [pod]
+    async with world:
+        await world.until(lambda: True)
+        world.registry.delete("Pod", "default", "done")
+        await world.until(lambda: world.pod_network.detached)
+        assert world.pod_network.detached == [["default/done"]]
+        await world.until(lambda: world.agent.runs == {})
 
 
-def test_when_its_node_goes_its_pods_go_with_it_and_are_removed():
-    async def go():
-        async with World() as world:
-            for number in range(3):
-                world.create(f"p{number}")
-            world.create("other", node=LAB.nodes[0].name)
-            await world.until(lambda: len(world.agent.runs) == 3)
-            await world.agent.leave()
-            assert world.agent.runs == {}
-            detached = sorted(itertools.chain(*world.pod_network.detached))
-            assert detached == [f"default/p{number}" for number in range(3)]
-            assert world.containers.graces == [0.0] * 3
-            assert list(world.pods()) == ["other"]
-
-    asyncio.run(go())
+async def test_when_its_node_goes_its_pods_go_with_it_and_are_removed():
+    async with World() as world:
+        for number in range(3):
+            world.create(f"p{number}")
+        world.create("other", node=LAB.nodes[0].name)
+        await world.until(lambda: len(world.agent.runs) == 3)
+        await world.agent.leave()
+        assert world.agent.runs == {}
+        detached = sorted(itertools.chain(*world.pod_network.detached))
+        assert detached == [f"default/p{number}" for number in range(3)]
+        assert world.containers.graces == [0.0] * 3
+        assert list(world.pods()) == ["other"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,124 +130,105 @@ class Scene:
 
 
 @pytest.fixture
-def play(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Runs a scenario of `(scene, links)`; the kernel is looked at 20 times a second."""
+def links(monkeypatch: pytest.MonkeyPatch) -> Links:
+    """The kernel, which is looked at 20 times a second."""
+    links = Links()
     monkeypatch.setattr(module, "REPAIR_INTERVAL", 0.05)
     monkeypatch.setattr(module, "RETRY", Retry(0.01))
-
-    def run(scenario: Callable[[Scene, Links], Awaitable[None]]) -> None:
-        async def main() -> None:
-            links = Links()
-            monkeypatch.setattr(module.apply, "ensure_announced", links.ensure)
-            scene = Scene(links)
-            await scene.begin()
-            try:
-                await scene.until(lambda: bool(links.looks))
-                await scenario(scene, links)
-            finally:
-                await scene.stop()
-
-        asyncio.run(main())
-
-    return run
+    monkeypatch.setattr(module.apply, "ensure_announced", links.ensure)
+    return links
 
 
-def test_one_node_gets_the_address_and_the_next_when_that_may_not(play: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        assert links.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
-        await scene.give(VIP)
-        await scene.until(lambda: len(links.holders) == 1)
-        (first,) = links.holders
-        await scene.exclude(first.removeprefix("t."))
-        await scene.until(lambda: len(links.holders) == 1 and links.holders != [first])
-        (second,) = links.holders
-        assert links.said == [
-            ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
-            for name in (first, second)
-        ]
-        await scene.give()
-        await scene.until(lambda: links.holders == [])
-
-    play(scenario)
+@pytest.fixture
+async def scene(links: Links) -> AsyncIterator[Scene]:
+    scene = Scene(links)
+    await scene.begin()
+    await scene.until(lambda: bool(links.looks))
+    yield scene
+    await scene.stop()
 
 
-def test_what_was_taken_away_by_hand_comes_back_without_an_event(play: Any, caplog: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        await scene.give(VIP)
-        await scene.until(lambda: bool(links.holders))
-        links.addresses = {}
-        await scene.until(lambda: bool(links.holders))
-        assert len(links.said) == 1
+async def test_one_node_gets_the_address_and_the_next_when_that_may_not(
+    scene: Scene, links: Links
+) -> None:
+    assert links.looks[0] == {f"t.{node.name}" for node in LAB.nodes}  # strays may be anywhere
+    await scene.give(VIP)
+    await scene.until(lambda: len(links.holders) == 1)
+    (first,) = links.holders
+    await scene.exclude(first.removeprefix("t."))
+    await scene.until(lambda: len(links.holders) == 1 and links.holders != [first])
+    (second,) = links.holders
+    assert links.said == [
+        ("nodeAssigned", f'announcing from node "{name[2:]}" with protocol "layer2"')
+        for name in (first, second)
+    ]
+    await scene.give()
+    await scene.until(lambda: links.holders == [])
 
-    play(scenario)
+
+async def test_what_was_taken_away_by_hand_comes_back_without_an_event(
+    scene: Scene, links: Links, caplog: Any
+) -> None:
+    await scene.give(VIP)
+    await scene.until(lambda: bool(links.holders))
+    links.addresses = {}
+    await scene.until(lambda: bool(links.holders))
+    assert len(links.said) == 1
     assert "the address of default/lb had been taken from" in caplog.text
 
 
-def test_only_the_lab_s_own_addresses_are_announced(play: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        await scene.give("172.16.110.1", VIP)  # the gateway's: never
-        await scene.until(lambda: bool(links.holders))
-        assert [one for all_ in links.addresses.values() for one in all_] == [f"{VIP}/32"]
-
-    play(scenario)
+async def test_only_the_lab_s_own_addresses_are_announced(scene: Scene, links: Links) -> None:
+    await scene.give("172.16.110.1", VIP)  # the gateway's: never
+    await scene.until(lambda: bool(links.holders))
+    assert [one for all_ in links.addresses.values() for one in all_] == [f"{VIP}/32"]
 
 
-def test_rules_come_first(play: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        links.rules.clear()
-        await scene.give(VIP)
-        await asyncio.sleep(0.05)
-        assert (links.holders, scene.idle) == ([], False)
-        links.rules.set()
-        await scene.until(lambda: bool(links.holders))
-
-    play(scenario)
+async def test_rules_come_first(scene: Scene, links: Links) -> None:
+    links.rules.clear()
+    await scene.give(VIP)
+    await asyncio.sleep(0.05)
+    assert (links.holders, scene.idle) == ([], False)
+    links.rules.set()
+    await scene.until(lambda: bool(links.holders))
 
 
-def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
-    play: Any, monkeypatch: pytest.MonkeyPatch
+async def test_what_becomes_known_meanwhile_waits_for_its_own_rules(
+    scene: Scene, links: Links, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     second = "172.16.110.201"
 
-    async def scenario(scene: Scene, links: Links) -> None:
-        written = [asyncio.Event(), asyncio.Event()]
-        waits: dict[object, Iterator[asyncio.Event]] = defaultdict(lambda: iter(written))
-        monkeypatch.setattr(
-            links, "caught_up", lambda: next(waits[asyncio.current_task()]).wait()
-        )  # each node has its own rules to wait for
-        await scene.give(VIP)
-        await asyncio.sleep(0.02)
-        await scene.give(VIP, second)  # no node has rules for it yet
-        written[0].set()
-        async with asyncio.timeout(5):
-            while not links.holders:
-                await asyncio.sleep(0.005)
-        assert not any(f"{second}/32" in addresses for addresses in links.addresses.values())
-        written[1].set()
-        await scene.until(
-            lambda: any(f"{second}/32" in addresses for addresses in links.addresses.values())
-        )
-
-    play(scenario)
+    written = [asyncio.Event(), asyncio.Event()]
+    waits: dict[object, Iterator[asyncio.Event]] = defaultdict(lambda: iter(written))
+    monkeypatch.setattr(
+        links, "caught_up", lambda: next(waits[asyncio.current_task()]).wait()
+    )  # each node has its own rules to wait for
+    await scene.give(VIP)
+    await asyncio.sleep(0.02)
+    await scene.give(VIP, second)  # no node has rules for it yet
+    written[0].set()
+    async with asyncio.timeout(5):
+        while not links.holders:
+            await asyncio.sleep(0.005)
+    assert not any(f"{second}/32" in addresses for addresses in links.addresses.values())
+    written[1].set()
+    await scene.until(
+        lambda: any(f"{second}/32" in addresses for addresses in links.addresses.values())
+    )
 
 
-def test_what_the_kernel_refuses_is_tried_again(play: Any, caplog: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        links.refusals = 3
-        await scene.give(VIP)
-        await scene.until(lambda: bool(links.holders))
-        assert links.refusals == 0
-
-    play(scenario)
+async def test_what_the_kernel_refuses_is_tried_again(
+    scene: Scene, links: Links, caplog: Any
+) -> None:
+    links.refusals = 3
+    await scene.give(VIP)
+    await scene.until(lambda: bool(links.holders))
+    assert links.refusals == 0
     assert ": no; trying again in 0.0 s" in caplog.text
 
 
-def test_a_service_without_an_address_is_named(play: Any) -> None:
-    async def scenario(scene: Scene, links: Links) -> None:
-        (line,) = scene.election.lacking()
-        assert line.startswith("service default/lb: no load balancer address")
-        await scene.give(VIP)
-        await scene.until(lambda: bool(links.holders))
-        assert list(scene.election.lacking()) == []
-
-    play(scenario)
+async def test_a_service_without_an_address_is_named(scene: Scene, links: Links) -> None:
+    (line,) = scene.election.lacking()
+    assert line.startswith("service default/lb: no load balancer address")
+    await scene.give(VIP)
+    await scene.until(lambda: bool(links.holders))
+    assert list(scene.election.lacking()) == []
