@@ -61,6 +61,10 @@ in each slow turn: there may be a thousand."""
 FLOOD = Retry(0.05, 2.0)
 """Seconds that a node's notices wait when they come faster than they are read."""
 
+EARFULS = 8
+"""Of notices are taken after pods came, at most: they make about one and a half, but a pod may make
+more all the time."""
+
 PASSES = 4
 """One change hides another: a link that is down has no routes, one that is gone no addresses."""
 
@@ -210,6 +214,14 @@ class NetworkAgent:
         self._loop.wake()
 
     def _on_notice(self, name: str) -> None:
+        if self._hear(name):
+            self._pause(name)
+        else:
+            self._floods.pop(name, None)
+        self._wake_if_due()
+
+    def _hear(self, name: str) -> bool:
+        """Take what a namespace told; whether there is more."""
         notes = self._ears[name].take()
         for number, heard in notes.heard.items():
             if number == OWN:
@@ -222,11 +234,7 @@ class NetworkAgent:
         if notes.lost:
             self._cluster = self._sysctls = True
             self._touch((place for place in self._places if place[0] == name), sysctls=True)
-        if notes.more:
-            self._pause(name)
-        else:
-            self._floods.pop(name, None)
-        self._wake_if_due()
+        return notes.more
 
     def _touch(self, places: Iterable[tuple[str, int]], *, sysctls: bool) -> None:
         """Of a pod that is being attached or taken away nothing is known."""
@@ -254,8 +262,11 @@ class NetworkAgent:
     def _on_attached(self) -> None:
         """Pods came. What was said while they were attached is old."""
         for name in self._ears:
-            self._on_notice(name)
+            for _ in range(EARFULS):
+                if not self._hear(name):
+                    break
         self._places = self._attached.places()
+        self._wake_if_due()
 
     def _pause(self, name: str) -> None:
         """Somebody makes more notices than we care for: what does not fit is lost."""

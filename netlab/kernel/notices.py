@@ -229,6 +229,7 @@ def _link_filter() -> bpf.Template:
             ("", "equal", messages.RTM_NEWROUTE, "route", _NEXT),
             ("", "equal", bridgeport.RTM_NEWNEIGH, "neighbour", _NEXT),
             ("", "equal", bridgeport.RTM_NEWQDISC, "drop", _NEXT),
+            ("", "equal", bridgeport.RTM_NEWCHAIN, "drop", _NEXT),
             ("", "equal", _RTM_NEWNETCONF, "sysctl", "pass"),
             ("link", "load-byte", _AT_INDEX + 3, _NEXT, _NEXT),
             ("", "any-bit", _OF_PORTS, _NEXT, "pass"),

@@ -107,6 +107,16 @@ def test_attaching_a_pod_is_heard_of_in_a_few_words(running, node):
     assert 0 < len(words) <= 14
 
 
+def test_a_pod_that_comes_says_of_its_node_nothing_but_its_port(running, node):
+    """Else all of the cluster is looked at for each."""
+    running.attach(running.pod("worker001", "first", 2))
+    heard(node)
+    pod = running.pod("worker001", "second", 3)
+    running.attach(pod)
+    own = heard(node)[notices.OWN]
+    assert (own.indexes, own.others) == ({pod.port.index}, False)
+
+
 def test_more_than_anybody_keeps_is_said_to_be_lost(running, node):
     lines = "\n".join(f"link set eth0 mtu {1400 + n % 2}" for n in range(8000))
     run(["ip", "-batch", "-"], netns=running.path("worker001"), input=lines)
