@@ -196,7 +196,8 @@ class WorkQueue:
         self._timer = None
         self._drop_stale()
         while self._heap and self._heap[0][0] <= self._now() + _EARLY:
-            due, key = self._heap[0]
+            due, key = heapq.heappop(self._heap)
+            del self._due[key]  # or a key that rests could not be planned for later than this
             if self._rests.get(key, 0.0) <= due:
                 self._rests.pop(key, None)
             self.add(key)

@@ -70,6 +70,23 @@ async def test_a_key_that_rests_is_worked_on_once_and_later_however_often_it_is_
     assert await queue.get() == "a"
 
 
+async def test_a_key_due_while_it_rests_holds_nobody_up():
+    looks = 0
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return asyncio.get_running_loop().time()
+
+    queue = WorkQueue(clock=clock)
+    queue.add("a")
+    await queue.get()
+    queue.done("a", rest=0.1)
+    queue.add_after("a", 0.02)
+    assert await queue.get() == "a"
+    assert looks < 20
+
+
 async def test_idle_means_nothing_ready_in_work_or_due_soon():
     queue = WorkQueue()
     assert queue.is_idle()
