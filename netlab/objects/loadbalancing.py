@@ -49,14 +49,17 @@ def announcing_node(
 ) -> str | None:
     """The name of the node that answers for the addresses of a Service; None when none may.
 
-    `nodes` are all there are, `slices` the Service's own.
+    `nodes` are all there are, `slices` the Service's own: until the first of them is written, be it
+    empty, nobody knows whether it has endpoints, and whoever came would be refused.
     """
-    addresses = ingress_ips(service)
+    addresses, known = ingress_ips(service), list(slices)
     if not is_balanced(service) or not addresses:
+        return None
+    if meta.spec(service).get("selector") and not known:
         return None
     names = {meta.name(node) for node in nodes if may_announce(node)}
     if is_local(service):
-        names &= _nodes_serving(list(slices))
+        names &= _nodes_serving(known)
     return min(names, key=lambda node: _rank(node, addresses[0]), default=None)
 
 

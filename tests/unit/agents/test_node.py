@@ -253,7 +253,7 @@ async def test_a_node_object_that_somebody_makes_anew_is_filled_in(world: World)
 
 async def test_it_answers_for_the_load_balancers_that_fall_to_it(world: World) -> None:
     vip = str(LAB.load_balancer_pools[0]).partition("-")[0].partition("/")[0]
-    made = world.registry.create(service(type="LoadBalancer"))
+    made = world.registry.create(service(type="LoadBalancer", selector=None))
     status = {"loadBalancer": {"ingress": [{"ip": vip}]}}
     world.registry.update({**made, "status": status}, subresource="status")
     await world.until(lambda: world.wire.addresses == [f"{vip}/32"])

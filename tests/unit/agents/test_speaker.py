@@ -19,6 +19,7 @@ from netlab.errors import KernelRefused
 from netlab.network import plan
 from netlab.network.operations import Announce
 from netlab.objects.lab import lab_from_object
+from netlab.objects.meta import Object
 from netlab.retry import Retry
 from netlab.store.registry import Registry
 from netlab.store.store import Store
@@ -26,6 +27,14 @@ from netlab.store.store import Store
 LAB = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 3}})
 VIP = "172.16.110.200"
 EXCLUDED = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
+
+
+def slice_of(service: str) -> Object:
+    """What is known of a Service's endpoints: that it has none."""
+    labels = {"kubernetes.io/service-name": service}
+    metadata = {"name": f"{service}-a", "namespace": "default", "labels": labels}
+    head = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata}
+    return {**head, "addressType": "IPv4", "endpoints": []}
 
 
 class Links:
@@ -91,6 +100,7 @@ class Scene:
         await self.api.create(
             {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
         )
+        await self.api.create(slice_of("lb"))
         informers = Informers(self.api)
         links: Any = self.links
         self.election, wire = Election(informers), Wire(LAB.name, Path("/nowhere"))

@@ -34,6 +34,12 @@ READY, NOT_READY = {"ready": True, "serving": True}, {"ready": False, "serving":
 TERMINATING = {"ready": False, "serving": True, "terminating": True}
 
 
+def test_nobody_answers_before_anything_is_known_of_the_endpoints():
+    chosen = service(VIP, selector={"a": "b"})
+    assert announcing_node(chosen, NODES, []) is None
+    assert announcing_node(chosen, NODES, slices()) == announcing_node(service(VIP), NODES, [])
+
+
 def test_the_same_one_whatever_their_order():
     chosen = announcing_node(service(VIP), NODES, [])
     assert chosen in ("n1", "n2", "n3")
