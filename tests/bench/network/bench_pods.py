@@ -129,7 +129,7 @@ def bare_namespace(target: Path, home: int) -> tuple[int, NetlinkSocket]:
     os.close(os.open(target, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC, 0o444))
     syscalls.unshare(syscalls.CLONE_NEWNET)
     # The one sysctl without which IPv6 chatter would dominate both.
-    sysctl.write("net.ipv6.conf.all.disable_ipv6", "1")
+    sysctl.set(None, {"net.ipv6.conf.all.disable_ipv6": "1"})
     syscalls.mount("/proc/thread-self/ns/net", target, flags=syscalls.MS_BIND)
     made = netns.current(), NetlinkSocket()
     syscalls.setns(home)
