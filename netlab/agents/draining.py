@@ -17,8 +17,7 @@ from netlab.agents import progress
 from netlab.agents.lease import NAMESPACE
 from netlab.client.informer import Informers
 from netlab.objects import meta
-from netlab.objects.meta import AnyObject
-from netlab.objects.types import EndpointSlice
+from netlab.objects.types import EndpointSlice, Lease
 
 LIMIT = 2.0
 """Seconds after which nobody waits any more for rules that are not written yet."""
@@ -36,9 +35,9 @@ class Draining:
     """Knows which pods Services send connections to, and what the nodes' rules have of that."""
 
     def __init__(self, informers: Informers) -> None:
-        self._slices, self._leases, self._nodes = (
-            informers[kind] for kind in ("EndpointSlice", "Lease", "Node")
-        )
+        self._slices = informers["EndpointSlice"]
+        self._leases = informers["Lease"]
+        self._nodes = informers["Node"]
         self._left_out: dict[str, int] = {}
         """By pod: the revision of the slices since when no Service has it."""
         self._progress = asyncio.Event()
@@ -88,7 +87,7 @@ class Draining:
                 del self._left_out[next(iter(self._left_out))]
             self._progressed()
 
-    def _progressed(self, *_: AnyObject | None) -> None:
+    def _progressed(self, *_: Lease | None) -> None:
         """Something happened that pods may be waiting for."""
         self._progress.set()
         self._progress = asyncio.Event()

@@ -26,9 +26,9 @@ class Election:
     """Knows the balanced Services and who is to answer for each; tells when that may be new."""
 
     def __init__(self, informers: Informers) -> None:
-        self._services, self._nodes, self._slices = (
-            informers[kind] for kind in ("Service", "Node", "EndpointSlice")
-        )
+        self._services = informers["Service"]
+        self._nodes = informers["Node"]
+        self._slices = informers["EndpointSlice"]
         self._services.add_index(_BALANCED, _balanced)
         self._slices.add_index(_OF_SERVICE, _service_keys)
         self._listeners: list[Callable[[], None]] = []

@@ -31,7 +31,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import userns
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, Node
-from netlab.objects.meta import Object
+from netlab.objects.types import Pod
 from netlab.tasks import cancel
 from netlab.workload.sandbox import Sandboxes
 
@@ -83,7 +83,7 @@ class Kubelet:
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None
-        self._adopted: asyncio.Task[Sequence[Object]] | None = None
+        self._adopted: asyncio.Task[Sequence[Pod]] | None = None
         self._together = Together(self._pod_network)
         self._pods: dict[str, PodAgent] = {}
 
@@ -131,13 +131,13 @@ class Kubelet:
         self._adopted = asyncio.create_task(self._adopt(machines), name="adopting pods")
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
 
-    async def adopted(self) -> Sequence[Object]:
+    async def adopted(self) -> Sequence[Pod]:
         """Return once all that runs is known, and what belongs to no pod has been ended: the pods
         that a former controller may have run."""
         assert self._adopted is not None
         return await asyncio.shield(self._adopted)
 
-    async def _adopt(self, machines: Iterable[str]) -> Sequence[Object]:
+    async def _adopt(self, machines: Iterable[str]) -> Sequence[Pod]:
         pods = list(self._informers["Pod"].items())
         await self._containers.adopt({meta.uid(pod) for pod in pods})
         for name in await asyncio.to_thread(self._pod_network.sweep, pods, machines):

@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from netlab.agents.loop import Loop
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
-from netlab.objects.meta import Object
+from netlab.objects import types
 
 log = logging.getLogger(__name__)
 
@@ -52,15 +51,19 @@ class Lease:
 
     async def _renew(self) -> None:
         node = self._node
-        spec = {"holderIdentity": node, "leaseDurationSeconds": DURATION, "renewTime": self._now()}
+        spec: types.LeaseSpec = {
+            "holderIdentity": node,
+            "leaseDurationSeconds": DURATION,
+            "renewTime": self._now(),
+        }
         try:
             await self._api.patch("Lease", NAMESPACE, node, {"spec": spec})
         except NotFound:
             with contextlib.suppress(NotFound):  # of the Node: somebody deleted it
-                owner = await self._api.get("Node", "", node)
+                owner: types.Node = await self._api.get("Node", "", node)
                 await self._create(lease_object(owner, spec))
 
-    async def _create(self, obj: Object) -> None:
+    async def _create(self, obj: types.Lease) -> None:
         try:
             await self._api.create(obj)
         except NotFound:  # not even the namespace is there any more
@@ -69,10 +72,15 @@ class Lease:
             await self._api.create(obj)
 
 
-def lease_object(node: Object, spec: dict[str, Any]) -> Object:
+def lease_object(node: types.Node, spec: types.LeaseSpec) -> types.Lease:
     """The Lease of a node, which goes with it."""
     metadata = node["metadata"]
-    owner = {"apiVersion": "v1", "kind": "Node", "name": metadata["name"], "uid": metadata["uid"]}
+    owner: types.OwnerReference = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+    }
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",

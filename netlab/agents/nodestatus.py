@@ -7,14 +7,13 @@ waits for its network plugin.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import bootstrap, meta
-from netlab.objects.meta import Object
+from netlab.objects.types import Node, NodeCondition, ObjectMeta
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +59,13 @@ class NodeStatus:
             self._recorder.normal(self._object(), MENDED, f"as planned again; before: {text}")
             await self._report(bootstrap.network_available(), bootstrap.ready())
 
-    def _object(self) -> Object:
+    def _object(self) -> Node:
         """The node, or something like one for the other machines of the lab."""
-        metadata = {"name": self._name, "uid": self._name}
+        metadata: ObjectMeta = {"name": self._name, "uid": self._name}
         known = self._nodes.get(self._name)
         return known or {"apiVersion": "v1", "kind": "Node", "metadata": metadata}
 
-    async def _report(self, *wanted: dict[str, str]) -> None:
+    async def _report(self, *wanted: NodeCondition) -> None:
         node = self._nodes.get(self._name)
         if node is None:
             return
@@ -80,8 +79,8 @@ class NodeStatus:
 
 
 def _with(
-    conditions: list[dict[str, Any]], wanted: Iterable[dict[str, str]], now: str
-) -> list[dict[str, Any]] | None:
+    conditions: Iterable[NodeCondition], wanted: Iterable[NodeCondition], now: str
+) -> list[NodeCondition] | None:
     """The conditions with those wanted; None when nothing would change.
 
     Ready is given back only where it was us who took it.
@@ -89,12 +88,13 @@ def _with(
     by_type = {each["type"]: each for each in conditions}
     changed = False
     for new in wanted:
-        old = by_type.get(new["type"], {})
+        old = by_type.get(new["type"])
         if new["type"] == "Ready" and new["status"] == "True" and not _is_ours(old):
             continue
-        if any(old.get(key) != value for key, value in new.items()):
-            moved = old.get("status") != new["status"]
-            since = now if moved else old.get("lastTransitionTime", now)
+        if old is None or not new.items() <= old.items():
+            since = now
+            if old is not None and old.get("status") == new["status"]:
+                since = old.get("lastTransitionTime", now)
             by_type[new["type"]] = {
                 **new,
                 "lastHeartbeatTime": now,
@@ -104,5 +104,7 @@ def _with(
     return list(by_type.values()) if changed else None
 
 
-def _is_ours(ready: Mapping[str, Any]) -> bool:
-    return ready.get("status") == "False" and str(ready.get("message", "")).startswith(_NOT_READY)
+def _is_ours(ready: NodeCondition | None) -> bool:
+    if ready is None or ready.get("status") != "False":
+        return False
+    return ready.get("message", "").startswith(_NOT_READY)

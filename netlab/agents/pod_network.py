@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -19,7 +18,7 @@ from netlab.network.model import PodLink
 from netlab.network.session import Session
 from netlab.objects import meta
 from netlab.objects.lab import Lab, Node
-from netlab.objects.meta import Object
+from netlab.objects.types import Pod, PodSpec
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class PodNetwork:
             for name in names:
                 session.remove(name)
 
-    def sweep(self, pods: Iterable[Object], machines: Iterable[str]) -> list[str]:
+    def sweep(self, pods: Iterable[Pod], machines: Iterable[str]) -> list[str]:
         """Take away the namespaces of pods that are no more: a controller that was killed leaves
         them when it had just deleted a pod. Those of the `machines` stay. Returns their names."""
         known = {*machines, *(self._name(pod) for pod in pods)}
@@ -98,7 +97,7 @@ class PodNetwork:
             if entry.name not in uids:
                 _remove_files(entry)
 
-    def paths_of(self, pod: Object) -> tuple[Path, Path]:
+    def paths_of(self, pod: Pod) -> tuple[Path, Path]:
         """The bind mount of a pod's namespace, and the directory of its files."""
         directory = paths.pod(self._directory, meta.uid(pod))
         if meta.spec(pod).get("hostNetwork"):
@@ -109,7 +108,7 @@ class PodNetwork:
         """The bind mount of a node's namespace."""
         return paths.namespace(self._directory, plan.node_name(self._lab, node))
 
-    def _name(self, pod: Object) -> str:
+    def _name(self, pod: Pod) -> str:
         return plan.pod_name(self._lab, meta.namespace(pod), meta.name(pod))
 
     def _link(self, run: PodRun) -> PodLink:
@@ -133,15 +132,14 @@ def _remove_files(directory: Path) -> None:
         log.error("%s is too deep to be removed now", directory)
 
 
-def users_of(spec: Mapping[str, Any]) -> set[int]:
+def users_of(spec: PodSpec) -> set[int]:
     """The ids of users and groups that a pod's spec names, in whatever place."""
-    parts = [spec, *(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
-    found: set[int] = set()
-    for context in (part.get("securityContext") or {} for part in parts):
-        singles = (context.get(name) for name in ("runAsUser", "runAsGroup", "fsGroup"))
-        every = (*singles, *(context.get("supplementalGroups") or ()))
-        found |= {int(each) for each in every if each is not None}
-    return found
+    whole = spec.get("securityContext") or {}
+    containers = (*spec["containers"], *(spec.get("initContainers") or ()))
+    contexts = (whole, *(each.get("securityContext") or {} for each in containers))
+    own = (context.get(name) for context in contexts for name in ("runAsUser", "runAsGroup"))
+    every = (*own, whole.get("fsGroup"), *(whole.get("supplementalGroups") or ()))
+    return {each for each in every if each is not None}
 
 
 def _inode(path: Path) -> int | None:

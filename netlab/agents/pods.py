@@ -27,7 +27,7 @@ from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta
 from netlab.objects.lab import Node
-from netlab.objects.meta import Object
+from netlab.objects.types import Pod
 from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class PodAgent:
         containers: Containers,
         events: PodEvents,
         *,
-        paths_of: Callable[[Object], tuple[Path, Path]],
+        paths_of: Callable[[Pod], tuple[Path, Path]],
         now: Callable[[], str],
         book: Callable[[str], Book] = lambda _: NoBook(),
     ) -> None:
@@ -82,7 +82,7 @@ class PodAgent:
         self._events = events
         self._paths_of = paths_of
         self._now = now
-        self._left: dict[str, Object] = {}
+        self._left: dict[str, Pod] = {}
         self._keys: dict[str, None] = {}
         self._loop = Loop(f"pods of {node.name}", self._work)
         self._termination = Termination(informers, pod_network, containers, self._gone)
@@ -95,7 +95,7 @@ class PodAgent:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
         return self._loop.idle and self._termination.idle
 
-    async def start(self, left: Iterable[Object] = ()) -> None:
+    async def start(self, left: Iterable[Pod] = ()) -> None:
         """Take over the pods that ran before, then follow the API.
 
         `left` are those that a former controller may have run; some may be gone by now.
@@ -139,7 +139,7 @@ class PodAgent:
             if meta.uid(pod) in self._failures:
                 yield meta.key(pod)
 
-    def _is_ours(self, pod: Object) -> bool:
+    def _is_ours(self, pod: Pod) -> bool:
         return meta.spec(pod).get("nodeName") == self._node.name
 
     def _reserve_known_addresses(self) -> None:
@@ -147,7 +147,7 @@ class PodAgent:
             if self._is_ours(pod) and not meta.spec(pod).get("hostNetwork"):
                 self._addresses.reserve(_ips(pod))
 
-    def _on_pod(self, old: Object | None, new: Object | None) -> None:
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
         either = new if new is not None else old
         assert either is not None
         if not self._is_ours(either):
@@ -167,7 +167,7 @@ class PodAgent:
 
     async def _work(self, _: bool) -> None:
         keys, self._keys = list(self._keys), {}
-        starting: list[Object] = []
+        starting: list[Pod] = []
         for key in keys:
             pod = self._pods.get(key)
             run = self.runs.get(key) or self._left_run(key, pod)
@@ -181,7 +181,7 @@ class PodAgent:
             await self._start(starting)
         await self._write_statuses()
 
-    def _left_run(self, key: str, pod: Object | None) -> PodRun | None:
+    def _left_run(self, key: str, pod: Pod | None) -> PodRun | None:
         """What a former controller left of a pod that was removed before we took it over."""
         left = self._left.get(key)
         if left is None or (pod is not None and meta.uid(pod) == meta.uid(left)):
@@ -192,7 +192,7 @@ class PodAgent:
 
     # -- starting --------------------------------------------------------------------------
 
-    async def _start(self, pods: Sequence[Object]) -> None:
+    async def _start(self, pods: Sequence[Pod]) -> None:
         runs = [run for pod in pods if (run := self._admit(pod)) is not None]
         failed = await self._attach([run for run in runs if not run.host_network])
         for run in runs:
@@ -225,7 +225,7 @@ class PodAgent:
             log.exception("pod %s: unexpected error", runs[0].key)
             return {runs[0].uid: error}
 
-    def _admit(self, pod: Object) -> PodRun | None:
+    def _admit(self, pod: Pod) -> PodRun | None:
         """Give the pod its addresses: those it had, new ones, or on hostNetwork its node's."""
         try:
             if meta.spec(pod).get("hostNetwork"):
@@ -239,7 +239,7 @@ class PodAgent:
         run.reused = not run.host_network and self._addresses.reused(ips)
         return run
 
-    def _new_run(self, pod: Object, ips: tuple[str, ...]) -> PodRun:
+    def _new_run(self, pod: Pod, ips: tuple[str, ...]) -> PodRun:
         netns, directory = self._paths_of(pod)
         run = new_run(pod, self._node.name, ips, netns, directory)
         run.pod_cidrs = self._node.pod_cidrs
@@ -247,7 +247,7 @@ class PodAgent:
         run.renewed = not run.host_network
         return run
 
-    def _failed(self, pod: Object, error: Exception) -> None:
+    def _failed(self, pod: Pod, error: Exception) -> None:
         """Say why a pod could not be given its place, and try again, each time later."""
         log.error("pod %s: %s", meta.key(pod), error)
         self._events.failed_sandbox(pod, error)
@@ -262,7 +262,7 @@ class PodAgent:
 
     # -- stopping --------------------------------------------------------------------------
 
-    def _end(self, pod: Object, run: PodRun | None) -> None:
+    def _end(self, pod: Pod, run: PodRun | None) -> None:
         """End a pod. One that this controller never ran may have been run by the one before."""
         self._termination.begin(run or self._new_run(pod, _ips(pod)))
 
@@ -316,17 +316,18 @@ class PodAgent:
             log.error("pod %s: status not written: %s", run.key, error)
 
 
-def _ips(pod: Object) -> tuple[str, ...]:
+def _ips(pod: Pod) -> tuple[str, ...]:
     return tuple(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
 
 
-def _gates(pod: Object) -> list[str | None]:
+def _gates(pod: Pod) -> list[str | None]:
     """How the pod's readiness gates stand: others than we set those conditions."""
     gates = meta.spec(pod).get("readinessGates") or []
-    return [(meta.condition(pod, gate["conditionType"]) or {}).get("status") for gate in gates]
+    known = (meta.condition(pod, gate["conditionType"]) for gate in gates)
+    return [condition.get("status") if condition else None for condition in known]
 
 
-def _is_to_run(pod: Object) -> bool:
+def _is_to_run(pod: Pod) -> bool:
     return meta.status(pod).get("phase") not in ("Succeeded", "Failed")
 
 

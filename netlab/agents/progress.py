@@ -15,8 +15,7 @@ from netlab.agents.loop import Loop
 from netlab.client.informer import Informers
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.meta import AnyObject
-from netlab.objects.types import Pod
+from netlab.objects.types import Lease, Pod
 
 _ENDING = "pods that end"
 
@@ -65,7 +64,7 @@ def _ending(pod: Pod) -> Iterable[str]:
     return ("yes",) if meta.is_terminating(pod) else ()
 
 
-def said(lease: AnyObject) -> int | None:
+def said(lease: Lease) -> int | None:
     """The revision that the rules have of the node whose Lease this is, as far as it said; None
     for one that never says."""
     written = meta.annotations(lease).get(RULES, "")

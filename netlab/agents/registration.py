@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 async def register(api: Api, node: Node, facts: MachineFacts, now: str) -> None:
     """Make the Node object if it is not there; report on one that is not Ready."""
     try:
-        known = await api.get("Node", "", node.name)
+        known: types.Node = await api.get("Node", "", node.name)
     except NotFound:
         known = await _create(api, bootstrap.node_object(node, facts.architecture))
     if not meta.is_ready(known):

@@ -24,6 +24,7 @@ from netlab.objects.types import (
     Deployment,
     Endpoints,
     EndpointSlice,
+    Lease,
     Namespace,
     Node,
     Pod,
@@ -269,6 +270,8 @@ class Informers:
     def __getitem__(self, kind: Literal["Endpoints"]) -> Informer[Endpoints]: ...
     @overload
     def __getitem__(self, kind: Literal["Node"]) -> Informer[Node]: ...
+    @overload
+    def __getitem__(self, kind: Literal["Lease"]) -> Informer[Lease]: ...
     @overload
     def __getitem__(self, kind: Literal["Namespace"]) -> Informer[Namespace]: ...
     @overload
