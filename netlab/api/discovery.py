@@ -1,4 +1,4 @@
-"""What the server serves, as discovery documents. Pure; made from `objects/kinds.py`."""
+"""What the server serves, as discovery documents. Pure; made from `objects/kinds`."""
 
 from __future__ import annotations
 

@@ -11,10 +11,10 @@ from netlab.objects.lab import Lab, Node
 
 
 def running(lab: Lab, objects: Iterable[types.Node]) -> tuple[Node, ...]:
-    """The nodes that are to run for these Node objects, in the lab's order."""
+    """The nodes that are to run for these Node objects, in the order of the lab's file."""
     found = [node for obj in objects if (node := node_of(lab, obj)) is not None]
     places = {node.name: place for place, node in enumerate(lab.nodes)}
-    return tuple(sorted(found, key=lambda node: places[node.name]))
+    return tuple(sorted(found, key=lambda node: (places.get(node.name, len(places)), node.name)))
 
 
 def now(lab: Lab, objects: Iterable[types.Node]) -> Lab:

@@ -9,7 +9,7 @@ from netlab.agents.commands import Commands
 from netlab.agents.podrun import PodRun
 from netlab.agents.probes import attempt
 from netlab.agents.probes.attempt import GOOD, ProbeOutcome
-from netlab.agents.probes.probe import Action, Exec, HttpGet, target
+from netlab.agents.probes.probe import Action, Exec, HttpGet, TcpSocket, target
 
 
 class Actions:
@@ -27,9 +27,11 @@ class Actions:
         if isinstance(wanted, Exec):
             return await self._exec(run, container, wanted, timeout)
         netns = self._node_netns(run.node)
-        if isinstance(wanted, HttpGet):
-            return await attempt.http(netns, wanted, timeout)
-        return await attempt.tcp(netns, wanted, timeout)
+        match wanted:
+            case HttpGet():
+                return await attempt.http(netns, wanted, timeout)
+            case TcpSocket():
+                return await attempt.tcp(netns, wanted, timeout)
 
     async def _exec(
         self, run: PodRun, container: str, wanted: Exec, timeout: float

@@ -15,7 +15,7 @@ To add a kind:
 4. `api/printing/`: its columns.
 5. `view/describing/`: its description, or `PLAIN`; `tests/golden/describe/`: an object, and what
    kubectl says of it.
-6. `controllers/`: who makes it true, in `runtime.CONTROLLERS`.
+6. `controllers/`: who makes it true, in `manager.CONTROLLERS`.
 7. `cli/changes/rollouts.py`, if it has rollouts.
 8. `docs/kubernetes-api.md` names it.
 
