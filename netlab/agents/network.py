@@ -20,18 +20,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
+from netlab.agents.ears import Ears
 from netlab.agents.loop import Loop
 from netlab.agents.nodestatus import CHANGED, NodeStatus
 from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import Recorder
 from netlab.errors import NetlabError
-from netlab.kernel import paths, sysctl
-from netlab.kernel.notices import OWN, MountNotices, Notices, of_links
+from netlab.kernel import sysctl
+from netlab.kernel.notices import OWN, Notes, Notices
 from netlab.kernel.sysctl import Kept
 from netlab.network import apply, diff, findings, mend, plan
 from netlab.network.model import Network, Sysctl
-from netlab.network.names import FIRST_POD_PORT_INDEX, POD_BRIDGE
+from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import Operation
 from netlab.objects.lab import Lab
 from netlab.retry import Retry
@@ -57,13 +58,6 @@ TOGETHER = 128
 YOUNG, AT_LEISURE = 3.0, 16
 """Seconds after which a pod's link is taken for settled; so many that were not then are looked at
 in each slow turn: there may be a thousand."""
-
-FLOOD = Retry(0.05, 2.0)
-"""Seconds that a node's notices wait when they come faster than they are read."""
-
-EARFULS = 8
-"""Of notices are taken after pods came, at most: they make about one and a half, but a pod may make
-more all the time."""
 
 PASSES = 4
 """One change hides another: a link that is down has no routes, one that is gone no addresses."""
@@ -91,10 +85,7 @@ class NetworkAgent:
         self._directory = directory
         self._pod_network, self._attached = pod_network, attached
         self._recorder = recorder
-        self._ears: dict[str, Notices] = {}
-        self._floods: dict[str, int] = {}
-        self._mounts: MountNotices | None = None
-        self._is_busy = False
+        self._ears = Ears(directory, self._on_notes, self._on_mount)
         self._cluster = self._sysctls = self._names = False
         self._suspects: set[str] = set()
         """The pods whose sysctls may have been set."""
@@ -127,9 +118,8 @@ class NetworkAgent:
             loop.call_soon_threadsafe(self._on_attached)
 
         self._attached.on_turn, self._attached.on_change = on_turn, on_change
-        self._mounts = MountNotices()
-        self._listen()
-        self._attend_all()
+        self._ears.start()
+        self._ears.listen(self._network.namespaces)
         self._later(SLOW, self._look_at_cluster)  # once, after the start, at everything
         self._loop.start()
         self._slowly.start()
@@ -143,86 +133,46 @@ class NetworkAgent:
                 self._forget(name)
             await asyncio.to_thread(apply.ensure_cluster, network, self._directory)
             await asyncio.to_thread(apply.remove, gone, self._directory)
-            self._listen()
+            self._ears.listen(self._network.namespaces)
 
     def _forget(self, name: str) -> None:
-        if ear := self._ears.pop(name, None):
-            asyncio.get_running_loop().remove_reader(ear.fileno())
-            ear.close()
+        self._ears.forget(name)
         if kept := self._kept.pop(name, None):
             kept.close()
         self._status.pop(name, None)
-        self._floods.pop(name, None)
 
     async def stop(self) -> None:
         """Mend no more."""
         await self._loop.stop()
         await self._slowly.stop()
         self._attached.on_turn, self._attached.on_change = lambda _: None, lambda: None
-        loop = asyncio.get_running_loop()
-        for each in self._opened():
-            loop.remove_reader(each.fileno())
-            each.close()
-        self._mounts = None
+        self._ears.stop()
         for kept in self._kept.values():
             kept.close()
-        self._ears, self._kept = {}, {}
+        self._kept = {}
         self._attached.close()
 
     # -- hearing ---------------------------------------------------------------------------
 
-    def _listen(self) -> None:
-        """Hear of every namespace that we do not hear of yet."""
-        for namespace in self._network.namespaces:
-            if namespace.name not in self._ears:
-                with contextlib.suppress(NetlabError):  # it is not there: it will be made anew
-                    ear = of_links(paths.namespace(self._directory, namespace.name))
-                    if namespace.find(POD_BRIDGE) is not None:
-                        ear.hear_neighbours()
-                    self._ears[namespace.name] = ear
-                    self._attend(namespace.name)
-
-    def _attend(self, name: str) -> None:
-        if not self._is_busy:
-            asyncio.get_running_loop().add_reader(self._ears[name].fileno(), self._on_notice, name)
-
-    def _attend_all(self) -> None:
-        for name in self._ears:
-            self._attend(name)
-        if self._mounts is not None:
-            loop = asyncio.get_running_loop()
-            loop.add_reader(self._mounts.fileno(), self._on_mount, self._mounts)
-
     def _on_turn(self, is_busy: bool) -> None:
         """Pods are being attached or taken away. Each makes a dozen notices, and to look up at each
         of them would hold up those who do it; what they say is heard afterwards."""
-        self._is_busy = is_busy
-        if not is_busy:
+        if is_busy:
+            self._ears.cover()
+        else:
             self._on_attached()
-            self._attend_all()
-            return
-        loop = asyncio.get_running_loop()
-        for each in self._opened():
-            loop.remove_reader(each.fileno())
+            self._ears.uncover()
 
-    def _opened(self) -> list[Notices | MountNotices]:
-        return [*self._ears.values(), *([self._mounts] if self._mounts else [])]
+    def _on_attached(self) -> None:
+        """Pods came. What was said while they were attached is old."""
+        self._ears.hear()
+        self._places = self._attached.places()
 
-    def _on_mount(self, mounts: MountNotices) -> None:
-        mounts.take()
+    def _on_mount(self) -> None:
         self._names = True
         self._loop.wake()
 
-    def _on_notice(self, name: str) -> None:
-        if self._hear(name):
-            self._pause(name)
-        else:
-            self._floods.pop(name, None)
-        self._wake_if_due()
-
-    def _hear(self, name: str) -> bool:
-        """Take what a namespace told; whether there is more."""
-        notes = self._ears[name].take()
+    def _on_notes(self, name: str, notes: Notes) -> None:
         for number, heard in notes.heard.items():
             if number == OWN:
                 ports = {index for index in heard.indexes if index >= FIRST_POD_PORT_INDEX}
@@ -234,7 +184,7 @@ class NetworkAgent:
         if notes.lost:
             self._cluster = self._sysctls = True
             self._touch((place for place in self._places if place[0] == name), sysctls=True)
-        return notes.more
+        self._wake_if_due()
 
     def _touch(self, places: Iterable[tuple[str, int]], *, sysctls: bool) -> None:
         """Of a pod that is being attached or taken away nothing is known."""
@@ -258,26 +208,6 @@ class NetworkAgent:
             self._loop.wake()
         elif wait is not None:
             self._loop.wake_in(wait)
-
-    def _on_attached(self) -> None:
-        """Pods came. What was said while they were attached is old."""
-        for name in self._ears:
-            for _ in range(EARFULS):
-                if not self._hear(name):
-                    break
-        self._places = self._attached.places()
-        self._wake_if_due()
-
-    def _pause(self, name: str) -> None:
-        """Somebody makes more notices than we care for: what does not fit is lost."""
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._ears[name].fileno())
-        self._floods[name] = self._floods.get(name, 0) + 1
-        loop.call_later(FLOOD.delay(self._floods[name]), self._resume, name)
-
-    def _resume(self, name: str) -> None:
-        if name in self._ears and self._loop.runs:
-            self._attend(name)
 
     # -- looking ---------------------------------------------------------------------------
 
@@ -348,7 +278,7 @@ class NetworkAgent:
                 break
             refused = await asyncio.to_thread(mend.mend, damage, self._directory)
             damage = await asyncio.to_thread(self._damage, True)
-        self._listen()
+        self._ears.listen(self._network.namespaces)
         if damage:
             await self._remains(damage, refused)
             self._again()
