@@ -160,8 +160,10 @@ class NetworkAgent:
         if is_busy:
             self._ears.cover()
         else:
-            self._on_attached()
-            self._ears.uncover()
+            try:
+                self._on_attached()
+            finally:
+                self._ears.uncover()
 
     def _on_attached(self) -> None:
         """Pods came. What was said while they were attached is old."""

@@ -27,6 +27,9 @@ NLM_F_REPLACE = 0x100
 NLM_F_CREATE = 0x400
 NLM_F_EXCL = 0x200
 
+KERNEL = 0
+"""The port that the kernel sends from, and nobody else can."""
+
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
 _NLM_F_CAPPED = 0x100
@@ -137,7 +140,7 @@ class NetlinkSocket:
     def _answers(self, last: int) -> Iterator[tuple[int, int, str]]:
         """(sequence number, errno or 0, the kernel's own words) until `last` was answered."""
         while True:
-            for kind, flags, sequence, body in _split(self._socket.recv(1 << 20)):
+            for kind, flags, sequence, body in _split(received(self._socket)):
                 if kind != _NLMSG_ERROR:
                     continue
                 code = -_ERROR.unpack_from(body)[0]
@@ -154,7 +157,7 @@ class NetlinkSocket:
         self._ask(kind, NLM_F_DUMP, body)
         replies: list[NetlinkReply] = []
         while True:
-            for reply, flags, sequence, content in _split(self._socket.recv(1 << 20)):
+            for reply, flags, sequence, content in _split(received(self._socket)):
                 if sequence != self._sequence:
                     continue
                 if reply == _NLMSG_DONE:
@@ -170,7 +173,7 @@ class NetlinkSocket:
         """Ask for one thing of a kind; None when there is none such."""
         self._ask(kind, 0, body)
         while True:
-            for reply, flags, sequence, content in _split(self._socket.recv(1 << 20)):
+            for reply, flags, sequence, content in _split(received(self._socket)):
                 if sequence != self._sequence:
                     continue
                 if reply != _NLMSG_ERROR:
@@ -200,11 +203,22 @@ def _portions(messages: Sequence[NetlinkMessage]) -> Iterator[tuple[int, int]]:
         yield start, len(messages) - start
 
 
+def received(socket_: socket.socket, size: int = 1 << 20) -> bytes:
+    """The next thing that the kernel sends. In a pod's namespace the pod may send as well, to
+    whatever socket it guesses the port of: that is passed over."""
+    while True:
+        data, (sender, _) = socket_.recvfrom(size)
+        if sender == KERNEL:
+            return data
+
+
 def _split(data: bytes) -> Iterator[tuple[int, int, int, bytes]]:
     """(type, flags, sequence, body) of each message in what one recv returned."""
     offset = 0
     while offset + _HEADER.size <= len(data):
         length, kind, flags, sequence, _ = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size:
+            raise OSError(errno.EBADMSG, "a netlink message shorter than its header")
         yield kind, flags, sequence, data[offset + _HEADER.size : offset + length]
         offset += (length + 3) & ~3
 

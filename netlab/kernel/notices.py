@@ -24,7 +24,7 @@ from msgspec import Struct, field
 from netlab import bpf
 from netlab.kernel import bridgeport, messages
 from netlab.kernel import netns as namespaces
-from netlab.kernel.netlink import NLM_F_REPLACE, NetlinkSocket
+from netlab.kernel.netlink import KERNEL, NLM_F_REPLACE, NetlinkSocket, received
 from netlab.kernel.nlattr import number, packed, split
 
 # linux/rtnetlink.h: links, neighbours, traffic control, addresses, routes, netconf.
@@ -143,7 +143,7 @@ class Notices:
         notes = Notes()
         for _ in range(_MESSAGES):
             try:
-                data, extra, _, _ = self._socket.recvmsg(_KEPT, _EXTRA)
+                data, extra, _, (sender, _) = self._socket.recvmsg(_KEPT, _EXTRA)
             except BlockingIOError:
                 return notes
             except OSError as error:
@@ -151,7 +151,8 @@ class Notices:
                     raise
                 notes.lost = True
                 continue
-            _note(notes.heard[_number(extra)], data)
+            if sender == KERNEL:  # a pod that may speak netlink says what it likes, to us as well
+                _note(notes.heard[_number(extra)], data)
         notes.more = True
         return notes
 
@@ -187,7 +188,7 @@ def rules_generation(netns: int | Path | None) -> int:
         asking.settimeout(5)
         length = _ASKING.size + 4
         asking.send(_ASKING.pack(length, _NFT_SUBSYSTEM << 8 | _GET_GENERATION, 1, 1, 0) + bytes(4))
-        answer = asking.recv(4096)
+        answer = received(asking, 4096)
     at = _ASKING.size + 4
     if struct.unpack_from("=HH", answer, at) != (8, _GENERATION_ID):
         raise OSError("nf_tables does not tell its generation")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -239,6 +241,19 @@ def test_missing_sysctls(namespace):
     with pytest.raises(KernelRefused, match="Invalid argument"):
         sysctl.set(namespace, {"net.ipv4.ip_default_ttl": "no number"})
     assert sysctl.get(namespace, "net.nothing.here") is None
+
+
+def test_answers_are_the_kernels_whoever_else_sends(namespace):
+    """In its own namespace a pod with NET_ADMIN may send to any socket, ours among them."""
+    with netns.entered(namespace):
+        forger = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    refusal = struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -1)
+    with forger, NetlinkSocket(namespace) as asking:
+        ours = asking._socket.getsockname()[0]
+        for forged in (bytes(16), refusal, b"\x05\0\0\0\x11"):
+            forger.sendto(forged, (ours, 0))
+        asking.request([messages.set_up("bring lo up", 1)])
+        assert asking.dump(messages.RTM_GETLINK, bytes(16))
 
 
 def test_refusals_name_the_message_and_the_rest_is_done(namespace):

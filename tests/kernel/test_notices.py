@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import select
+import socket
+import struct
 import time
 
 import pytest
@@ -91,6 +93,22 @@ def test_a_node_hears_of_its_pods_and_their_ports(running, node):
     filters = ["tc", "qdisc", "del", "dev", pod.port.name, "ingress"]
     run(filters, netns=running.path("worker001"))
     assert pod.port.index in heard(node)[notices.OWN].indexes
+
+
+def test_what_a_pod_says_by_itself_is_nobodys_change(running, node):
+    """A pod with NET_ADMIN may speak netlink to all who listen, its node's ears among them."""
+    pod = running.pod("worker001", "web", 2)
+    running.attach(pod)
+    heard(node)
+    with netns.entered(running.path("default.web")):
+        loud = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+    with loud:
+        for junk in (b"\x05\0\0\0\x11", struct.pack("=IHHII", 16, 29, 0, 0, 0), bytes(28)):
+            loud.sendto(junk, (0, 1))
+        notes = node.take()
+    assert not notes.heard
+    run(["ip", "link", "set", "eth1", "mtu", "576"], netns=running.path("worker001"))
+    assert heard(node)[notices.OWN].indexes == {3}
 
 
 def test_attaching_a_pod_is_heard_of_in_a_few_words(running, node):
