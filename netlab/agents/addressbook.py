@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from netlab.agents.addresses import MOST
 from netlab.kernel import files
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,8 @@ class AddressBook:
         """Places that were ever given out: when each was given back (nanoseconds since the machine
         started), or 0 for one that was not."""
         try:
-            data = self._path.read_bytes()
+            with self._path.open("rb") as file:
+                data = file.read(MOST * _ENTRY.size)
         except FileNotFoundError:
             return {}
         data = data[: len(data) // _ENTRY.size * _ENTRY.size]

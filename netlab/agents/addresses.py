@@ -64,6 +64,11 @@ class PodAddressPool:
         )
         self._next = max(past, default=1) + 1
 
+    def has(self, address: str) -> bool:
+        """Whether an address is one of those that a pod can have."""
+        parsed = ipaddress.ip_address(address)
+        return parsed in self.network and 1 < self._place(address) <= self._last
+
     def reserve(self, address: str) -> None:
         """Mark an address as taken: it was given out before this process started."""
         place = self._place(address)
@@ -136,18 +141,27 @@ class NodeAddresses:
 
     def reserve(self, addresses: Iterable[str]) -> None:
         """Mark a pod's addresses as taken."""
-        for address in addresses:
-            self._pool_of(address).reserve(address)
+        for pool, address in self._own(addresses):
+            pool.reserve(address)
 
     def release(self, addresses: Iterable[str]) -> None:
         """Give a pod's addresses back."""
-        for address in addresses:
-            self._pool_of(address).release(address)
+        for pool, address in self._own(addresses):
+            pool.release(address)
 
     def reused(self, addresses: Iterable[str]) -> bool:
         """Whether one of a pod's addresses belonged to another before."""
-        return any(self._pool_of(address).is_reused(address) for address in addresses)
+        return any(pool.is_reused(address) for pool, address in self._own(addresses))
 
-    def _pool_of(self, address: str) -> PodAddressPool:
-        version = ipaddress.ip_address(address).version
-        return next(pool for pool in self._pools if pool.network.version == version)
+    def are_own(self, addresses: Iterable[str]) -> bool:
+        """Whether all of them are this node's to give: whoever may write a pod's status may write
+        others into it."""
+        given = list(addresses)
+        return len(list(self._own(given))) == len(given)
+
+    def _own(self, addresses: Iterable[str]) -> Iterator[tuple[PodAddressPool, str]]:
+        """Those of the addresses that are this node's, each with its pool."""
+        for address in addresses:
+            for pool in self._pools:
+                if pool.has(address):
+                    yield pool, address

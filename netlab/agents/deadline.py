@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun
-from netlab.objects import meta
+from netlab.objects import meta, times
 
 MESSAGE = "Pod was active on the node longer than the specified deadline"
 
@@ -56,5 +55,5 @@ def seconds_left(run: PodRun, now: float) -> float | None:
     if limit is None:
         return None
     started = meta.status(run.pod).get("startTime")
-    begun = datetime.fromisoformat(started).timestamp() if started else now
+    begun = times.seconds(started) or now
     return float(max(0.0, begun + float(limit) - now))

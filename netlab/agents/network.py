@@ -128,11 +128,11 @@ class NetworkAgent:
         """Make the network be as in another plan, and keep it so; what is in it no more goes."""
         async with self._turn:
             gone = self._network.names - network.names
-            self._network = network
             for name in gone:
                 self._forget(name)
             await asyncio.to_thread(apply.ensure_cluster, network, self._directory)
             await asyncio.to_thread(apply.remove, gone, self._directory)
+            self._network = network  # only now: what failed is tried again from where it was
             self._ears.listen(self._network.namespaces)
 
     def _forget(self, name: str) -> None:

@@ -231,7 +231,8 @@ class PodAgent:
             if meta.spec(pod).get("hostNetwork"):
                 ips: tuple[str, ...] = self._node.internal_ips
             else:
-                ips = _ips(pod) or self._addresses.take()
+                known = _ips(pod)
+                ips = known if known and self._addresses.are_own(known) else self._addresses.take()
         except NetlabError as error:
             self._failed(pod, error)
             return None

@@ -29,6 +29,9 @@ class Endpoint(Struct, frozen=True):
     is_verified: bool = True
     """False: whoever answers is believed."""
 
+    def __repr__(self) -> str:
+        return f"Endpoint({self.socket or self.url})"  # keys and tokens are for nobody's log
+
     @property
     def where(self) -> str:
         """The socket's path or the URL, for messages."""

@@ -77,7 +77,7 @@ def _endpoint(config: _Config) -> Endpoint:
         key=config.text(user, "client-key"),
         token=user.get("token") or _token(config),
         server_name=cluster.get("tls-server-name") or "",
-        is_verified=not cluster.get("insecure-skip-tls-verify"),
+        is_verified=cluster.get("insecure-skip-tls-verify") is not True,
     )
 
 

@@ -211,7 +211,7 @@ def _node_of(pod: Pod) -> str:
     required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(_REQUIRED)
     for term in required["nodeSelectorTerms"] if required else []:
         for field in term.get("matchFields") or []:
-            return field["values"][0]
+            return next(iter(field.get("values") or ()), "")
     return ""
 
 

@@ -49,7 +49,7 @@ def port_set(ports: Iterable[DiscoveryEndpointPort | EndpointPort]) -> PortSet:
             (
                 port.get("name") or "",
                 port.get("protocol") or "TCP",
-                port["port"],
+                port.get("port") or 0,
                 port.get("appProtocol") or "",
             )
             for port in ports

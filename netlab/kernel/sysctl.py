@@ -98,10 +98,14 @@ class Kept:
 
     def __init__(self, netns: int, names: Iterable[str], tree: Tree) -> None:
         self._files: dict[str, int] = {}
-        with namespaces.entered(netns):
-            for name in names:
-                with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-                    self._files[name] = tree.open(name)
+        try:
+            with namespaces.entered(netns):
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                        self._files[name] = tree.open(name)
+        except BaseException:
+            self.close()
+            raise
 
     def read(self) -> dict[str, str]:
         """The values of those that the kernel has."""

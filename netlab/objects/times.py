@@ -23,5 +23,9 @@ def micro_time(seconds: float) -> str:
 
 
 def seconds(text: str | None) -> float:
-    """A timestamp as seconds since 1970; 0 for none."""
-    return datetime.fromisoformat(text).timestamp() if text else 0.0
+    """A timestamp as seconds since 1970; 0 for none, or for what is no time: in a status anything
+    may be written."""
+    try:
+        return datetime.fromisoformat(text).timestamp() if text else 0.0
+    except ValueError:
+        return 0.0

@@ -105,3 +105,17 @@ def test_a_book_that_cannot_be_written_stops_nobody(tmp_path):
     pool = PodAddressPool("10.244.1.0/29", AddressBook(tmp_path / "missing" / "book"))
     assert pool.take() == "10.244.1.2"
     pool.release("10.244.1.2")
+
+
+def test_addresses_that_are_not_the_nodes_are_nothing_to_it(tmp_path):
+    """Whoever may write a pod's status may write any address into it."""
+    path = tmp_path / "book"
+    node = NodeAddresses(["10.244.1.0/24"], lambda _: AddressBook(path))
+    for foreign in ("250.0.0.1", "10.244.0.9", "10.244.1.1", "10.244.1.255", "fd00::1"):
+        assert not node.are_own([foreign])
+        node.reserve([foreign])
+        assert not node.reused([foreign])
+        node.release([foreign])
+    assert node.take() == ("10.244.1.2",)
+    assert path.stat().st_size == 3 * 8
+    assert node.are_own(["10.244.1.2"])
