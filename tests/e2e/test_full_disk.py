@@ -37,7 +37,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: slow}
 spec:
-  terminationGracePeriodSeconds: 2
+  terminationGracePeriodSeconds: 6
   containers: [{name: c, image: busybox, command: [sh, -c, "trap '' TERM; sleep 10000"]}]
 ---
 apiVersion: v1
@@ -170,7 +170,7 @@ def test_nothing_happens_by_halves_and_all_goes_on_with_room(lab: Machine) -> No
     assert "is full" in finding["detail"]
 
     # a pod that ends has to stay to be seen, until that can be kept
-    eventually(lambda: not lab.namespace("full.default.slow").exists())
+    eventually(lambda: not lab.namespace("full.default.slow").exists(), 20)
     assert "slow" in names(lab, "Pod")
     assert everything(lab) == before
 

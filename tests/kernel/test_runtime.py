@@ -198,7 +198,9 @@ async def test_a_command_ends_with_the_controller_and_a_container_does_not(lab: 
     main = await lab.start("sh", "-c", "while :; do echo tick; sleep 0.05; done")
     session = await beside(lab, main, "sh", "-c", "sleep 1000 & echo up; sleep 1000")
     await read_until(session, "up", session.stdout())
-    assert b"sleep\x001000\0" in command_lines(main.init)
+    async with asyncio.timeout(5):  # between fork and execution it is still sh
+        while b"sleep\x001000\0" not in command_lines(main.init):
+            await asyncio.sleep(0.01)
     session._writer.transport.abort()  # as when the controller is killed
     await lab.keeper.detach()
     async with asyncio.timeout(5):
