@@ -156,8 +156,7 @@ class NodeAddresses:
     def are_own(self, addresses: Iterable[str]) -> bool:
         """Whether all of them are this node's to give: whoever may write a pod's status may write
         others into it."""
-        given = list(addresses)
-        return len(list(self._own(given))) == len(given)
+        return all(any(pool.has(address) for pool in self._pools) for address in addresses)
 
     def _own(self, addresses: Iterable[str]) -> Iterator[tuple[PodAddressPool, str]]:
         """Those of the addresses that are this node's, each with its pool."""

@@ -27,7 +27,7 @@ from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import Recorder
 from netlab.errors import NetlabError
-from netlab.kernel import sysctl
+from netlab.kernel import files, sysctl
 from netlab.kernel.notices import OWN, Notes, Notices
 from netlab.kernel.sysctl import Kept
 from netlab.network import apply, diff, findings, mend, plan
@@ -380,12 +380,8 @@ class NetworkAgent:
             return self._quietly_changed() if free else []
 
     def _keep(self, name: str, ear: Notices, sysctls: Iterable[Sysctl]) -> None:
-        descriptor = ear.namespace()
-        try:
-            with sysctl.tree() as tree:
-                self._kept[name] = Kept(descriptor, [entry.name for entry in sysctls], tree)
-        finally:
-            os.close(descriptor)
+        with files.closing(ear.namespace()) as descriptor, sysctl.tree() as tree:
+            self._kept[name] = Kept(descriptor, [entry.name for entry in sysctls], tree)
 
     def _quietly_changed(self) -> list[str]:
         """The pods whose sysctls differ. Files that were not opened yet are, some at a time."""

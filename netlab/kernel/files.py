@@ -10,6 +10,7 @@ import contextlib
 import os
 import stat
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 PRIVATE = 0o700
@@ -74,13 +75,22 @@ def _draft(draft: Path, text: str, mode: int, owner: int, group: int) -> None:
         os.fchmod(descriptor, mode)
 
 
-def tell(path: Path | str, text: str) -> None:
-    """Write to a file that the kernel has made: in one write, for it is an interface."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+@contextlib.contextmanager
+def closing(descriptor: int) -> Iterator[int]:
+    """The descriptor, closed when the body ends."""
     try:
-        os.write(descriptor, text.encode())
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def tell(path: Path | str, text: str, *, below: int | None = None) -> None:
+    """Write to a file that the kernel has made: in one write, for it is an interface.
+
+    `below` is the directory (a descriptor) that a relative path begins at.
+    """
+    with closing(os.open(path, os.O_WRONLY | os.O_CLOEXEC, dir_fd=below)) as descriptor:
+        os.write(descriptor, text.encode())
 
 
 def opened(path: Path, flags: int) -> int:

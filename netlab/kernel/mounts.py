@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.kernel import syscalls
+from netlab.kernel import files, syscalls
 
 # The same numbers on every architecture: these calls are younger than the unified table.
 _FSOPEN, _FSCONFIG, _FSMOUNT, _OPENAT2 = 430, 431, 432, 437
@@ -169,17 +169,12 @@ def attach(tree: int, target: int) -> None:
 @contextlib.contextmanager
 def fresh(kind: str) -> Iterator[int]:
     """A new file system of a kind, with nothing to execute, attached nowhere: its root."""
-    descriptor = _call(_FSOPEN, os.fsencode(kind), _FSOPEN_CLOEXEC)
-    try:
+    with files.closing(_call(_FSOPEN, os.fsencode(kind), _FSOPEN_CLOEXEC)) as descriptor:
         _call(_FSCONFIG, descriptor, _FSCONFIG_CREATE, None, None, 0)
         restrictions = _MOUNT_ATTR["nosuid"] | _MOUNT_ATTR["nodev"] | _MOUNT_ATTR["noexec"]
         root = _call(_FSMOUNT, descriptor, _FSMOUNT_CLOEXEC, restrictions)
-    finally:
-        os.close(descriptor)
-    try:
+    with files.closing(root):
         yield root
-    finally:
-        os.close(root)
 
 
 def _call(number: int, *arguments: int | bytes | None) -> int:

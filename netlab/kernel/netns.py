@@ -46,7 +46,7 @@ def entered(netns: int | Path | None) -> Iterator[None]:
     if netns is None:
         yield
         return
-    with _descriptor(netns) as target, _closing(current()) as home:
+    with _descriptor(netns) as target, files.closing(current()) as home:
         syscalls.setns(target)
         try:
             yield
@@ -57,7 +57,7 @@ def entered(netns: int | Path | None) -> Iterator[None]:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[int]:
     """`open_`, closed when the body ends."""
-    with _closing(open_(path)) as descriptor:
+    with files.closing(open_(path)) as descriptor:
         yield descriptor
 
 
@@ -68,14 +68,6 @@ def _descriptor(netns: int | Path) -> Iterator[int]:
     else:
         with opened(netns) as descriptor:
             yield descriptor
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[int]:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 @contextlib.contextmanager
@@ -104,7 +96,7 @@ def created(
 
 
 def _made_at(path: Path) -> int:
-    with _closing(current()) as home:
+    with files.closing(current()) as home:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         try:
             syscalls.mount(_THREAD_NAMESPACE, path, flags=syscalls.MS_BIND)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, KernelRefused, NetlabError
-from netlab.kernel import mounts
+from netlab.kernel import files, mounts
 from netlab.kernel import netns as namespaces
 
 _SHARED = "/proc/sys"
@@ -43,15 +43,14 @@ class Tree:
         """Let go of it; files that were opened stay open."""
         os.close(self._root)
 
-    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+    def open(self, name: str) -> int:
         """A descriptor of the sysctl's file, of the namespace that the calling thread is in."""
-        return os.open(_within(name), flags | os.O_CLOEXEC, dir_fd=self._root)
+        return os.open(_within(name), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._root)
 
     def write(self, name: str, value: str, *, missing_ok: bool = False) -> None:
         """Set one sysctl in the namespace that the calling thread is in (`set`)."""
         try:
-            with _closing(self.open(name, os.O_WRONLY)) as file:
-                os.write(file, value.encode())  # in one write: it is an interface
+            files.tell(_within(name), value, below=self._root)
         except FileNotFoundError as error:
             if not missing_ok:
                 raise _missing(name) from error
@@ -61,7 +60,7 @@ class Tree:
     def read(self, name: str) -> str | None:
         """The value in that namespace, or None where the kernel has no such sysctl."""
         try:
-            with _closing(self.open(name)) as file:
+            with files.closing(self.open(name)) as file:
                 return os.read(file, _LONGEST).decode().strip()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -118,14 +117,6 @@ class Kept:
         for file in self._files.values():
             os.close(file)
         self._files = {}
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[int]:
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
 
 
 def file_of(name: str) -> Path:

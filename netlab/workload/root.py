@@ -23,7 +23,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab.errors import NetlabError
-from netlab.kernel import mounts, syscalls
+from netlab.kernel import files, mounts, syscalls
 from netlab.kernel.userns import IdRange
 from netlab.workload import masked_paths
 from netlab.workload.etc_files import POD_FILES
@@ -258,7 +258,7 @@ def _show_pod_files(root: Root, top: int) -> None:
     for name in POD_FILES:
         # Where /etc/resolv.conf is a link into /run, as with systemd, the pod's own is there.
         target = mounts.ensure_file(top, f"etc/{name}")
-        with _closing(target), mounts.opened(root.pod / name) as source:
+        with files.closing(target), mounts.opened(root.pod / name) as source:
             mounts.bind(source, target, "nosuid", "nodev", "noexec")
     shadow = root.directory / "shadow"
     shadow.write_text(masked_paths.shadow(Path("/etc/passwd").read_text()))
@@ -300,14 +300,6 @@ def _mount_volume(top: int, source: Source) -> None:
     except (NetlabError, OSError) as error:
         reason = error.message if isinstance(error, NetlabError) else error.strerror
         raise NetlabError(f"a volume cannot be mounted at {source.target}: {reason}") from error
-
-
-@contextlib.contextmanager
-def _closing(descriptor: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _parts(path: str) -> list[str]:
