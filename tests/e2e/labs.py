@@ -213,12 +213,19 @@ def in_pods(owner: str) -> list[int]:
     """The processes of those users of the machine that a lab's pods have for their own.
 
     One lab in a thousand has the same users (`kernel/userns.py`): what descends from a process
-    with the mark of another lab is that lab's.
+    with the mark of another lab is that lab's. Another lab may end while we look, so marks are
+    read before as well, and what is gone in the end was not left by anybody.
     """
     ids = userns.id_range(owner)
-    found = [pid for pid in process.ids() if ids and _runs_as(pid, ids)]
-    others = {pid for pid, mark in process.marks().items() if mark != owner} if found else set()
-    return [pid for pid in found if not others.intersection((pid, *_ancestors(pid)))]
+    if ids is None:
+        return []
+    before = process.marks()
+    found = {pid: {pid, *_ancestors(pid)} for pid in process.ids() if _runs_as(pid, ids)}
+    if not found:
+        return []
+    marks = [*before.items(), *process.marks().items()]
+    others = {pid for pid, mark in marks if mark != owner}
+    return [pid for pid in found if not others & found[pid] and _runs_as(pid, ids)]
 
 
 def _runs_as(pid: int, ids: userns.IdRange) -> bool:
