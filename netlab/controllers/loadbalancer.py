@@ -38,6 +38,8 @@ class LoadBalancers(Controller):
         self._services = self.informers["Service"]
         self._services.add_index(_INDEX, ingress_ips)
         self._waiting: set[str] = set()
+        self._due: set[str] = set()
+        """Of these, those for whom something has come back since they were looked at."""
 
     def watches(self) -> Sequence[WatchedKind]:
         """Services that are balanced, or were; without a pool, none."""
@@ -51,24 +53,37 @@ class LoadBalancers(Controller):
         for ip in after - before:  # somebody may have written an address that is another's
             yield from (meta.key(one) for one in self._holders(ip))
         if before - after:
-            yield from self._in_turn()
+            self._due |= self._waiting
+            yield from map(meta.key, self._in_turn())
 
-    def _in_turn(self) -> list[str]:
-        """The keys of those that wait, the oldest Service first."""
-        found = (self._services.get(key) for key in self._waiting)
-        return [meta.key(one) for one in sorted((one for one in found if one), key=_age)]
+    def _in_turn(self) -> list[Service]:
+        """Those whose turn has come, the oldest first."""
+        found = (self._services.get(key) for key in self._due)
+        return sorted((o for o in found if o and not self._services.is_going(o)), key=_age)
 
     async def reconcile(self, key: str) -> float | None:
         """Give the Service what it lacks, and take what is not its own any more."""
-        self._waiting.discard(key)
         service = self._services.get(key)
         if service is None or self._services.is_going(service):
+            self._forget(key)
             return None
+        # The queue may put off a key that took long before: its turn comes before this one's.
+        for each in self._in_turn():
+            if _age(each) < _age(service):
+                await self._settle(each)
+        await self._settle(service)
+        return None
+
+    async def _settle(self, service: Service) -> None:
+        self._forget(meta.key(service))
         if meta.spec(service).get("type") != "LoadBalancer":
             await self._write(service, [])
         elif is_balanced(service):
             await self._balance(service)
-        return None
+
+    def _forget(self, key: str) -> None:
+        self._waiting.discard(key)
+        self._due.discard(key)
 
     async def _balance(self, service: Service) -> None:
         wanted = self._wanted(service)
