@@ -21,17 +21,17 @@ from pathlib import Path
 
 from netlab import lab as labs
 from netlab import waiting
-from netlab.agents.dns import DnsAgent
+from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
 from netlab.agents.host import Host
-from netlab.agents.kubelet import Kubelet
-from netlab.agents.loop import Agent
-from netlab.agents.network import NetworkAgent
+from netlab.agents.loop import Awaited
+from netlab.agents.network import NetworkKeeper
 from netlab.agents.node import NodeAgent
+from netlab.agents.node_proxier import proxier
 from netlab.agents.nodes import NodeAgents
 from netlab.agents.nodestatus import NodeStatus
-from netlab.agents.proxies import proxier
+from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.registration import register
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Wire
@@ -88,14 +88,14 @@ class Daemon:
         self._informers = Informers(api)
         self._internet = self._internet_dns()
         names = self._dns_server()
-        self._dns = DnsAgent(names, self._internet, self._informers)
+        self._dns = DnsFeed(names, self._internet, self._informers)
         self._keeper = ResponderKeeper(directory, self._owner, responder)
         self._vigil = Vigil([self._keeper, *names.programs, *self._internet.programs])
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
-        self._agents: list[Agent] = []
+        self._awaited: list[Awaited] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
-        self._pods: Kubelet | None = None
+        self._pods: PodRuntime | None = None
         self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.lacking]
 
     async def start(self) -> None:
@@ -119,10 +119,10 @@ class Daemon:
 
     def at_work(self) -> Iterator[str]:
         """What is still being done, a line each; what is cheap to know comes first."""
-        if not self._agents:
+        if not self._awaited:
             yield waiting.STARTING
-        for agent in self._agents:
-            yield from agent.at_work()
+        for each in self._awaited:
+            yield from each.at_work()
 
     def unready(self) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
@@ -162,22 +162,22 @@ class Daemon:
         self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
         self._stack.push_async_callback(self._dns.detach)
-        kubelet = self._kubelet(keeper, controllers)
-        self._stack.push_async_callback(kubelet.stop)
-        self._vigil.watch(kubelet.runtime)
-        network = await self._start_network(kubelet, controllers)
-        nodes = self._nodes(network, self._host(keeper, kubelet, controllers))
+        pod_runtime = self._pod_runtime(keeper, controllers)
+        self._stack.push_async_callback(pod_runtime.stop)
+        self._vigil.watch(pod_runtime.runtime)
+        network = await self._start_network(pod_runtime, controllers)
+        nodes = self._nodes(network, self._host(keeper, pod_runtime, controllers))
         self._stack.push_async_callback(nodes.stop)
         self._draining.start()
         self._stack.callback(self._draining.stop)
-        kubelet.start(plan.cluster(self.lab).names)
+        pod_runtime.start(plan.cluster(self.lab).names)
         await together(self._start_internet(keeper), nodes.start())
-        self._pods = kubelet
-        self._agents = [nodes, controllers, self._dns, kubelet]
+        self._pods = pod_runtime
+        self._awaited = [nodes, controllers, self._dns, pod_runtime]
         log.info("the nodes' agents are at work")
 
-    def _kubelet(self, keeper: ResponderKeeper, controllers: RunningControllers) -> Kubelet:
-        return Kubelet(
+    def _pod_runtime(self, keeper: ResponderKeeper, controllers: RunningControllers) -> PodRuntime:
+        return PodRuntime(
             self.lab,
             self._directory,
             keeper,
@@ -190,15 +190,15 @@ class Daemon:
         )
 
     async def _start_network(
-        self, kubelet: Kubelet, controllers: RunningControllers
-    ) -> NetworkAgent:
+        self, pod_runtime: PodRuntime, controllers: RunningControllers
+    ) -> NetworkKeeper:
         recorder = controllers.recorder.source("network")
 
         def status_of(machine: str) -> NodeStatus:
             return NodeStatus(machine, self._informers, recorder, _now)
 
-        pod_network, attached = kubelet.pod_network, kubelet.attached
-        agent = NetworkAgent(
+        pod_network, attached = pod_runtime.pod_network, pod_runtime.attached
+        keeper = NetworkKeeper(
             self.lab,
             plan.cluster(self.lab),
             self._directory,
@@ -207,12 +207,12 @@ class Daemon:
             status_of,
             recorder,
         )
-        self._stack.push_async_callback(agent.stop)
-        await agent.start()
-        self._lacks.append(agent.lacking)
-        return agent
+        self._stack.push_async_callback(keeper.stop)
+        await keeper.start()
+        self._lacks.append(keeper.lacking)
+        return keeper
 
-    def _nodes(self, network: NetworkAgent, host: Host) -> NodeAgents:
+    def _nodes(self, network: NetworkKeeper, host: Host) -> NodeAgents:
         return NodeAgents(
             self._informers,
             partial(running, self.lab),
@@ -222,12 +222,12 @@ class Daemon:
         )
 
     def _host(
-        self, keeper: ResponderKeeper, kubelet: Kubelet, controllers: RunningControllers
+        self, keeper: ResponderKeeper, pod_runtime: PodRuntime, controllers: RunningControllers
     ) -> Host:
         return Host(
             informers=self._informers,
             keeper=keeper,
-            kubelet=kubelet,
+            pod_runtime=pod_runtime,
             kubelets=self._kubelets,
             election=self._election(),
             wire=Wire(self.lab.name, self._directory),

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from netlab import supervision, waiting
 from netlab.client.apply import Applied, apply
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
@@ -294,9 +294,9 @@ def _answers(directory: Path) -> bool:
         return True
 
 
-def endpoint(directory: Path) -> Endpoint:
+def endpoint(directory: Path) -> ApiEndpoint:
     """Where the API server of the lab listens that a directory belongs to."""
-    return Endpoint(socket=str(paths.api_socket(directory)))
+    return ApiEndpoint(socket=str(paths.api_socket(directory)))
 
 
 def client_of(name: str | None) -> Client:

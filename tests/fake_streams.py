@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from netlab.agents.streams import Connection
+from netlab.agents.streams import LoopbackConnection
 from netlab.client.kubelets import (
     ContainerRef,
     LogOptions,
@@ -156,7 +156,7 @@ class FakeStreams(Struct):
             raise ApiError("connect: connection refused")
         ours, theirs = socket.socketpair()
         self.connections.append(asyncio.create_task(_echo(theirs)))
-        return Connection(*await asyncio.open_connection(sock=ours))
+        return LoopbackConnection(*await asyncio.open_connection(sock=ours))
 
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """The lines, and with `follow` those appended later."""

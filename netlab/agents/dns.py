@@ -25,7 +25,7 @@ T = TypeVar("T", bound=AnyKind)
 PODS_AND_NAMES = "pods and names are being set up"
 
 
-class DnsAgent:
+class DnsFeed:
     """Keeps the internet told, and a `DnsServer`, which runs where the kube-dns pod does."""
 
     def __init__(self, server: DnsServer, internet: InternetDns, informers: Informers) -> None:
@@ -42,7 +42,7 @@ class DnsAgent:
         return self._loop.idle and self._server.idle and self._internet.idle
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says."""
+        """As `Awaited` says."""
         if not self.idle:
             yield PODS_AND_NAMES
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab.agents.election import Election
-from netlab.agents.kubelet import Kubelet
+from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podevents import Recorder
 from netlab.agents.proxy import Programmer
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -34,7 +34,7 @@ class Host(Struct, frozen=True):
 
     informers: Informers
     keeper: ResponderKeeper
-    kubelet: Kubelet
+    pod_runtime: PodRuntime
     kubelets: LocalKubelets
     election: Election
     wire: Answering

@@ -1,4 +1,4 @@
-"""What an agent is: a loop. It is woken, works, and works again later when that failed."""
+"""The loop of what follows the API. It is woken, works, and works again later when that failed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Work = Callable[[bool], Awaitable[None]]
 """One turn; told whether something changed (or the last one failed), or it is time to look."""
 
 
-class Agent(Protocol):
+class Awaited(Protocol):
     """What `up` waits for."""
 
     def at_work(self) -> Iterator[str]:

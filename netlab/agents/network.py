@@ -63,7 +63,7 @@ PASSES = 4
 """One change hides another: a link that is down has no routes, one that is gone no addresses."""
 
 
-class NetworkAgent:
+class NetworkKeeper:
     """Mends the network of one lab, which stands as planned in `network`. `pod_network` knows its
     pods; `status_of` gives whom to tell of a machine, by its name without the lab's."""
 

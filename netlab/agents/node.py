@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from netlab.agents.health import HealthPorts
 from netlab.agents.host import Host
 from netlab.agents.lease import Lease
-from netlab.agents.progress import Progress
-from netlab.agents.proxy import ProxyAgent
+from netlab.agents.proxy import KubeProxy
 from netlab.agents.registration import Registration
 from netlab.agents.speaker import Speaker
 from netlab.agents.streams import KubeletStreams
+from netlab.agents.sync_report import SyncReport
 from netlab.objects.lab import Node
 from netlab.objects.times import micro_time, timestamp
 
@@ -32,10 +32,10 @@ class NodeAgent:
         self._registration = Registration(
             node, host.informers, host.facts, lambda: timestamp(host.now())
         )
-        self.proxy = ProxyAgent(
+        self.proxy = KubeProxy(
             node.name, host.programmer(node), host.informers, self._proxied, self._repaired
         )
-        self._progress = Progress(node.name, host.informers, lambda: self.proxy.revision)
+        self._sync_report = SyncReport(node.name, host.informers, lambda: self.proxy.revision)
         self._speaker = Speaker(
             node.name,
             host.place(node),
@@ -45,26 +45,26 @@ class NodeAgent:
             balances=host.balances,
             caught_up=self.proxy.caught_up,
         )
-        self._pods = host.kubelet.pods_of(node)
+        self._kubelet = host.pod_runtime.kubelet_of(node)
         self._stack = contextlib.AsyncExitStack()
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says, but for its pods, of which the kubelet speaks."""
+        """As `Awaited` says, but for its pods, of which the pod runtime speaks."""
         yield from self.proxy.at_work()
         yield from self._speaker.at_work()
 
     async def start(self) -> None:
         """Begin; the node's namespace stands."""
-        for agent in (self._registration, self._health, self._lease, self._progress):
+        for agent in (self._registration, self._health, self._lease, self._sync_report):
             agent.start()
             self._stack.push_async_callback(agent.stop)
         for other in (self.proxy, self._speaker):
             await other.start()
             self._stack.push_async_callback(other.stop)
-        left = await self._host.kubelet.adopted()
-        await self._pods.start(left)
-        self._stack.push_async_callback(self._pods.stop)
-        streams = KubeletStreams(self._host.kubelet, self._pods.runs)
+        left = await self._host.pod_runtime.adopted()
+        await self._kubelet.start(left)
+        self._stack.push_async_callback(self._kubelet.stop)
+        streams = KubeletStreams(self._host.pod_runtime, self._kubelet.runs)
         self._host.kubelets.connect(self.name, streams)
         self._stack.callback(self._host.kubelets.disconnect, self.name)
 
@@ -74,18 +74,18 @@ class NodeAgent:
 
     async def leave(self) -> None:
         """End all that runs on the node, which is no more."""
-        await self._pods.leave()
-        self._host.kubelet.forget(self.node)
+        await self._kubelet.leave()
+        self._host.pod_runtime.forget(self.node)
         await self._health.leave()
         await self._speaker.leave()
         await self.stop()
 
-    def _proxied(self, proxy: ProxyAgent) -> None:
+    def _proxied(self, proxy: KubeProxy) -> None:
         """The node's rules are in force: so may others go by them."""
         self._health.update(proxy.health)
-        self._progress.look()
+        self._sync_report.look()
 
-    def _repaired(self, proxy: ProxyAgent) -> None:
+    def _repaired(self, proxy: KubeProxy) -> None:
         node = self._informers["Node"].get(proxy.node)
         if node is not None:
             text = "the node's rules had been changed by hand, and are put back"

@@ -53,7 +53,7 @@ class NodeAgents:
         return list(self._agents.values())
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says."""
+        """As `Awaited` says."""
         if not self._loop.idle:
             yield f"nodes come or go: {self._loop.error or 'being made or taken away'}"
         said = set()

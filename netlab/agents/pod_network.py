@@ -1,4 +1,4 @@
-"""Pods' namespaces and links, as the pod agent asks for them."""
+"""Pods' namespaces and links, as kubelets ask for them."""
 
 from __future__ import annotations
 

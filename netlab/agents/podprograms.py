@@ -101,7 +101,7 @@ class PodPrograms:
 
 
 class OneInEachPod:
-    """Runs what a `PodProgram` says. Who has more to tell it, as an agent that makes its files of
+    """Runs what a `PodProgram` says. Who has more to tell it, as a loop that makes its files of
     objects, finds it by `of`, and makes part of his own `start` and `stop`."""
 
     def __init__(self, entry: PodProgram, owner: str, vigil: Vigil) -> None:

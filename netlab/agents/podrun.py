@@ -20,7 +20,7 @@ def _nobody(run: PodRun) -> None:
 
 
 class PodRun(Struct):
-    """What an agent knows of a pod it runs.
+    """What a kubelet knows of a pod it runs.
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
@@ -113,7 +113,7 @@ def new_run(pod: Pod, node: str, ips: tuple[str, ...], netns: Path, directory: P
 def resume(run: PodRun) -> None:
     """The pod was left running: its containers are as its status says, until they are seen.
 
-    What is ready stays so: neither traffic nor a rollout is to notice that an agent was replaced.
+    What is ready stays so: neither traffic nor a rollout is to notice that a kubelet was replaced.
     """
     for name in run.names:
         run.state(name).resume(known_status(run, name))

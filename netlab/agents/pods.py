@@ -56,7 +56,7 @@ class Containers(Stopping, Protocol):
         """Start the containers, updating their states; a run is told of each change."""
 
 
-class PodAgent:
+class Kubelet:
     """Runs the pods of `node`. `paths_of` gives a pod's namespace and directory, `book` what is
     remembered of a podCIDR."""
 

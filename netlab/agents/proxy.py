@@ -65,7 +65,7 @@ class Programmer(Protocol):
         """What hears that somebody wrote rules; None where nobody tells. The caller closes it."""
 
 
-class ProxyAgent:
+class KubeProxy:
     """The proxy of one node. `on_sync` is called in the event loop after each successful sync,
     `on_repair` when somebody had changed the rules.
 
@@ -79,8 +79,8 @@ class ProxyAgent:
         node: str,
         programmer: Programmer,
         informers: Informers,
-        on_sync: Callable[[ProxyAgent], None] = lambda _: None,
-        on_repair: Callable[[ProxyAgent], None] = lambda _: None,
+        on_sync: Callable[[KubeProxy], None] = lambda _: None,
+        on_repair: Callable[[KubeProxy], None] = lambda _: None,
     ) -> None:
         self.node = node
         self.heard = self.written = self.revision = 0
@@ -119,7 +119,7 @@ class ProxyAgent:
             await self._progress.wait()
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says."""
+        """As `Awaited` says."""
         if not self.idle:
             yield f"rules of node {self.node}: {self.error or 'being written'}"
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from netlab.agents import containerlogs
-from netlab.agents.kubelet import Kubelet
+from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podprograms import program_log
 from netlab.agents.podrun import PodRun
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
@@ -23,8 +23,8 @@ class KubeletStreams:
     """Implements `client.kubelets.PodStreams` for the pods of one node, which are in `runs` by
     `namespace/name`."""
 
-    def __init__(self, kubelet: Kubelet, runs: Mapping[str, PodRun]) -> None:
-        self._kubelet = kubelet
+    def __init__(self, pod_runtime: PodRuntime, runs: Mapping[str, PodRun]) -> None:
+        self._runtime = pod_runtime
         self._runs = runs
 
     async def exec(
@@ -33,7 +33,7 @@ class KubeletStreams:
         """Run a command beside what the container runs."""
         run = self._run(at.pod)
         try:
-            return await self._kubelet.commands.start(run, at.container, argv, stdin=stdin, tty=tty)
+            return await self._runtime.commands.start(run, at.container, argv, stdin=stdin, tty=tty)
         except ApiError:
             raise
         except NetlabError as error:
@@ -42,7 +42,7 @@ class KubeletStreams:
     async def attach(self, at: ContainerRef, *, stdin: bool, tty: bool) -> AttachSession:
         """Join the container's own process; a built-in server has none to join."""
         del stdin, tty  # the process has what its container's spec gave it
-        known = await self._kubelet.commands.process(self._run(at.pod), at.container)
+        known = await self._runtime.commands.process(self._run(at.pod), at.container)
         if known is None:
             name = at.pod.name
             raise BadRequest(
@@ -51,14 +51,14 @@ class KubeletStreams:
             )
         return await known.attach()
 
-    async def dial(self, pod: PodRef, port: int) -> Connection:
+    async def dial(self, pod: PodRef, port: int) -> LoopbackConnection:
         """A TCP connection to a port on the pod's own loopback."""
         with netns.entered(self._run(pod).netns):
             sock = socket.socket()  # it stays in that namespace
         try:
             sock.setblocking(False)
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-            return Connection(*await asyncio.open_connection(sock=sock))
+            return LoopbackConnection(*await asyncio.open_connection(sock=sock))
         except OSError as error:
             sock.close()
             raise _not_connected(error) from error
@@ -69,7 +69,7 @@ class KubeletStreams:
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """What the container wrote; for a built-in server, its access log; of `pause`, nothing."""
         run, container = self._run(at.pod), at.container
-        known = await self._kubelet.commands.process(run, container)
+        known = await self._runtime.commands.process(run, container)
         if wanted.previous:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
@@ -79,7 +79,7 @@ class KubeletStreams:
         elif behaviour(run.spec_of(container)).kind != "server":
             entries = containerlogs.of_silent(run, container, wanted)
         else:
-            entries = containerlogs.of_server(self._kubelet.keeper.client, run, container, wanted)
+            entries = containerlogs.of_server(self._runtime.keeper.client, run, container, wanted)
         async for chunk in containerlogs.rendered(entries, wanted):
             yield chunk
 
@@ -90,7 +90,7 @@ class KubeletStreams:
         return run
 
 
-class Connection:
+class LoopbackConnection:
     """Implements `client.kubelets.PodConnection`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -20,7 +20,7 @@ from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import name, spec, status, uid
 from netlab.objects.numbers import whole
 from netlab.serving.channels import SPDY, refuse_unless_common, spdy_protocols
-from netlab.serving.multiplex import Connection, Received, Stream
+from netlab.serving.multiplex import Received, SpdyConnection, Stream
 from netlab.serving.pipes import Pipe, RawPipe, SocketPipe
 
 _PROTOCOL = "portforward.k8s.io"
@@ -131,7 +131,7 @@ class _Forwarding:
         self._pipe = pipe
         self._dial = dial
         self._pod_uid = pod_uid
-        self._connection = Connection(pipe)
+        self._connection = SpdyConnection(pipe)
         self._errors: dict[str, Stream] = {}
         self._running: dict[int, Forwarded] = {}
         self._tasks: set[asyncio.Task[None]] = set()

@@ -96,7 +96,7 @@ def _is_configured_elsewhere(container: Container) -> bool:
 
 
 def _node_port_addresses(lab: Lab) -> dict[str, tuple[str, ...]]:
-    from netlab.agents.proxies import proxy_config
+    from netlab.agents.node_proxier import proxy_config
     from netlab.proxy.addresses import Family
     from netlab.proxy.node_view import node_view
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound, UsageError
 from netlab.objects import meta
@@ -196,7 +196,7 @@ def warn_of_left_out(loaded: Manifest) -> None:
         warn(line)
 
 
-def endpoint(arguments: argparse.Namespace) -> Endpoint:
+def endpoint(arguments: argparse.Namespace) -> ApiEndpoint:
     """The API server of the lab that the command line means."""
     from netlab import lab
 

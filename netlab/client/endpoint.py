@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 
 
-class Endpoint(Struct, frozen=True):
+class ApiEndpoint(Struct, frozen=True):
     """An API server as a client reaches it: on a unix socket, or at a URL as a kubeconfig has it.
 
     `authority` is the PEM text of who must have signed the server's certificate ("": whoever the
@@ -53,9 +53,9 @@ class Endpoint(Struct, frozen=True):
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
 
 
-Where = Endpoint | str | Path
+Where = ApiEndpoint | str | Path
 
 
-def endpoint(where: Where) -> Endpoint:
+def endpoint(where: Where) -> ApiEndpoint:
     """An endpoint as it is; a path is that of a unix socket."""
-    return where if isinstance(where, Endpoint) else Endpoint(socket=str(where))
+    return where if isinstance(where, ApiEndpoint) else ApiEndpoint(socket=str(where))

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from netlab.client import tcp
-from netlab.client.endpoint import Endpoint, Where, endpoint
+from netlab.client.endpoint import ApiEndpoint, Where, endpoint
 from netlab.client.protocol import Propagation
 from netlab.client.sync import error_from
 from netlab.client.wire import BrokenAnswer, unreachable
@@ -193,7 +193,7 @@ class HttpApi:
             raise BrokenAnswer(f"the connection to {self._endpoint.where} was lost") from None
 
 
-def _connector(server: Endpoint) -> aiohttp.BaseConnector:
+def _connector(server: ApiEndpoint) -> aiohttp.BaseConnector:
     if server.socket:
         return aiohttp.UnixConnector(server.socket, limit=0)
     return aiohttp.TCPConnector(limit=0, ssl=tcp.context(server))

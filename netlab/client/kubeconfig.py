@@ -10,14 +10,14 @@ from typing import Any
 
 import yaml
 
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.errors import InputError, Problem
 
 _UNKNOWN = ("exec", "auth-provider", "username", "proxy-url")
 """What a kubeconfig may ask for that we cannot do."""
 
 
-def read(path: Path, context: str = "") -> Endpoint:
+def read(path: Path, context: str = "") -> ApiEndpoint:
     """The endpoint of a context, of the current one if none is named.
 
     `InputError` for a file that is no kubeconfig, or asks for what we cannot do.
@@ -65,12 +65,12 @@ class _Config:
         return (self.path.parent / name).read_text() if name else ""
 
 
-def _endpoint(config: _Config) -> Endpoint:
+def _endpoint(config: _Config) -> ApiEndpoint:
     cluster, user = config.cluster, config.user
     url = str(cluster.get("server") or "")
     if not url.startswith(("https://", "http://")):
         raise _wrong(config.path, f'the server "{url}" is no URL')
-    return Endpoint(
+    return ApiEndpoint(
         url=url.rstrip("/"),
         authority=config.text(cluster, "certificate-authority"),
         certificate=config.text(user, "client-certificate"),

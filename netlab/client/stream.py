@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from netlab.client import terminal
-from netlab.client.endpoint import Endpoint, Where, endpoint
+from netlab.client.endpoint import ApiEndpoint, Where, endpoint
 from netlab.client.sync import error_from, target
 from netlab.client.websocket import (
     BINARY,
@@ -91,7 +91,7 @@ def _run(
             return exit_code(session.run())
 
 
-def _open(server: Endpoint, request_target: str) -> tuple[socket.socket, str]:
+def _open(server: ApiEndpoint, request_target: str) -> tuple[socket.socket, str]:
     """A websocket to the server, and the protocol that it chose."""
     sock = connect(server)
     try:

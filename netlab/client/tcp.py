@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 
 _PORTS = {"https": 443, "http": 80}
 
@@ -32,7 +32,7 @@ class _Socket(ssl.SSLSocket):
             raise BlockingIOError from None
 
 
-def connect(endpoint: Endpoint, seconds: float) -> socket.socket:
+def connect(endpoint: ApiEndpoint, seconds: float) -> socket.socket:
     """A connection, with TLS where the URL says so; `OSError` as connect(2) and `ssl` give."""
     url = urlsplit(endpoint.url)
     host = url.hostname or ""
@@ -46,7 +46,7 @@ def connect(endpoint: Endpoint, seconds: float) -> socket.socket:
         raise
 
 
-def context(endpoint: Endpoint) -> ssl.SSLContext:
+def context(endpoint: ApiEndpoint) -> ssl.SSLContext:
     """Whom we trust, and who we are."""
     made = ssl.create_default_context(cadata=endpoint.authority or None)
     made.sslsocket_class = _Socket

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from msgspec import Struct
 
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.errors import EnvironmentLacks, NetlabError
 
 _LINE = 64 * 1024
@@ -45,7 +45,7 @@ class Unanswered(NetlabError):
         )
 
 
-def connect(endpoint: Endpoint, answer_within: float = ANSWER_SECONDS) -> socket.socket:
+def connect(endpoint: ApiEndpoint, answer_within: float = ANSWER_SECONDS) -> socket.socket:
     """A connection to an API server.
 
     Whatever is sent or awaited on it may take `answer_within` seconds, then it is `Unanswered`.
@@ -72,13 +72,13 @@ def _local(path: str, seconds: float) -> socket.socket:
     return sock
 
 
-def _far(endpoint: Endpoint, seconds: float) -> socket.socket:
+def _far(endpoint: ApiEndpoint, seconds: float) -> socket.socket:
     from netlab.client import tcp
 
     return tcp.connect(endpoint, seconds)
 
 
-def _unreachable(endpoint: Endpoint, error: OSError) -> NetlabError:
+def _unreachable(endpoint: ApiEndpoint, error: OSError) -> NetlabError:
     path = endpoint.socket
     if not path:
         return unreachable(endpoint, error)
@@ -93,7 +93,7 @@ def _unreachable(endpoint: Endpoint, error: OSError) -> NetlabError:
     )
 
 
-def unreachable(endpoint: Endpoint, error: OSError) -> ControllerUnreachable:
+def unreachable(endpoint: ApiEndpoint, error: OSError) -> ControllerUnreachable:
     """Nobody answers at a URL."""
     return ControllerUnreachable(
         f"no API server answers at {endpoint.where}: {error.strerror or error}",
@@ -102,7 +102,7 @@ def unreachable(endpoint: Endpoint, error: OSError) -> ControllerUnreachable:
 
 
 def request_bytes(
-    endpoint: Endpoint, method: str, target: str, headers: Mapping[str, str], body: bytes
+    endpoint: ApiEndpoint, method: str, target: str, headers: Mapping[str, str], body: bytes
 ) -> bytes:
     """A request as it goes over the wire; `target` is path and query, already quoted."""
     lines = [f"{method} {endpoint.prefix}{target} HTTP/1.1", f"Host: {endpoint.host}"]

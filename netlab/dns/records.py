@@ -25,7 +25,7 @@ Json = dict[str, Any]
 SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
-class Host(Struct, frozen=True, order=True):
+class HostRecord(Struct, frozen=True, order=True):
     """One address with its names; the first name is what the address resolves back to."""
 
     address: str
@@ -43,7 +43,7 @@ class Srv(Struct, frozen=True, order=True):
 class ServiceRecords(Struct, frozen=True):
     """Everything one Service contributes to the zone."""
 
-    hosts: tuple[Host, ...] = ()
+    hosts: tuple[HostRecord, ...] = ()
     srv: Mapping[str, tuple[Srv, ...]] = field(default_factory=dict)
     aliases: Mapping[str, str] = field(default_factory=dict)
 
@@ -84,7 +84,7 @@ def service_name(service: str, namespace: str, domain: str) -> str:
 
 def _with_addresses(name: str, spec: ServiceSpec) -> ServiceRecords:
     addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
-    hosts = tuple(Host(_canonical(address), (name,)) for address in addresses if address)
+    hosts = tuple(HostRecord(_canonical(address), (name,)) for address in addresses if address)
     if not hosts:
         return NO_RECORDS
     ports = [
@@ -97,11 +97,11 @@ def _with_addresses(name: str, spec: ServiceSpec) -> ServiceRecords:
 
 
 def _headless(name: str, endpoints: list[_Endpoint]) -> ServiceRecords:
-    hosts: dict[str, Host] = {}
+    hosts: dict[str, HostRecord] = {}
     srv: dict[str, set[tuple[str, int]]] = {}
     for endpoint in endpoints:
         own = f"{endpoint.hostname or dashed(endpoint.address)}.{name}".lower()
-        hosts.setdefault(endpoint.address, Host(endpoint.address, (own, name)))
+        hosts.setdefault(endpoint.address, HostRecord(endpoint.address, (own, name)))
         for port, proto, number in endpoint.ports:
             srv.setdefault(_srv_name(port, proto, name), set()).add((own, number))
     return ServiceRecords(tuple(hosts.values()), {owner: _weighed(t) for owner, t in srv.items()})
@@ -193,7 +193,7 @@ def to_json(records: ServiceRecords) -> Json:
 def from_json(data: Json) -> ServiceRecords:
     """The inverse of `to_json`."""
     return ServiceRecords(
-        tuple(Host(address, tuple(names)) for address, names in data["hosts"]),
+        tuple(HostRecord(address, tuple(names)) for address, names in data["hosts"]),
         {owner: tuple(Srv(*srv) for srv in targets) for owner, targets in data["srv"].items()},
         data["aliases"],
     )

@@ -28,7 +28,7 @@ from msgspec import Struct
 
 from netlab.errors import KernelRefused
 from netlab.kernel import files, groupfiles, hierarchies
-from netlab.kernel.hierarchies import Found, GroupHome, HierarchyMount, Lacking, Tree
+from netlab.kernel.hierarchies import Found, GroupHome, HierarchyMount, Lacking, V2Controllers
 
 # A name that is one word: neither a way out of the directory nor a file of the kernel's.
 _WORD = re.compile(r"[A-Za-z0-9-]{1,200}")
@@ -83,10 +83,10 @@ def _is_seen(mount: HierarchyMount) -> bool:
         return False
 
 
-def _tree(top: Path) -> Tree:
+def _tree(top: Path) -> V2Controllers:
     texts = (groupfiles.read(top / f"cgroup.{name}") for name in ("controllers", "subtree_control"))
     available, handed_on = (frozenset((text or "").split()) for text in texts)
-    return Tree(available, handed_on)
+    return V2Controllers(available, handed_on)
 
 
 class Groups:

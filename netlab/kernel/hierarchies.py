@@ -34,7 +34,7 @@ class HierarchyMount(Struct, frozen=True):
     root: str = "/"
 
 
-class Tree(Struct, frozen=True):
+class V2Controllers(Struct, frozen=True):
     """The top of a v2 tree: which controllers it has, and which of them its children have."""
 
     available: frozenset[str]
@@ -88,7 +88,7 @@ def _mounts(mountinfo: str) -> Iterator[HierarchyMount]:
 
 def found(
     mounted: Sequence[HierarchyMount],
-    tree: Callable[[Path], Tree],
+    tree: Callable[[Path], V2Controllers],
     writable: Callable[[Path], bool],
 ) -> Found:
     """Where each of `CONTROLLERS` can be had, or why not.
@@ -101,7 +101,7 @@ def found(
 def _place(
     name: str,
     mounted: Sequence[HierarchyMount],
-    tree: Callable[[Path], Tree],
+    tree: Callable[[Path], V2Controllers],
     writable: Callable[[Path], bool],
 ) -> GroupHome | Lacking:
     lacking = Lacking(name, f"no mounted control groups have the {name} controller")

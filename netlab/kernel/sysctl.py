@@ -24,7 +24,7 @@ _LONGEST = 4096
 _MODULES = {"net.bridge.": "br_netfilter", "net.netfilter.": "nf_conntrack"}
 
 
-class Tree:
+class SysctlTree:
     """/proc/sys by way of a procfs of our own, where this machine lets us have one; to be closed.
 
     In the procfs that all share, the directories of all namespaces stand in one row: the first
@@ -67,9 +67,9 @@ class Tree:
 
 
 @contextlib.contextmanager
-def tree() -> Iterator[Tree]:
-    """A `Tree`, closed when the body ends."""
-    with contextlib.closing(Tree()) as made:
+def tree() -> Iterator[SysctlTree]:
+    """A `SysctlTree`, closed when the body ends."""
+    with contextlib.closing(SysctlTree()) as made:
         yield made
 
 
@@ -95,7 +95,7 @@ class Kept:
     `tree` may be closed afterwards.
     """
 
-    def __init__(self, netns: int, names: Iterable[str], tree: Tree) -> None:
+    def __init__(self, netns: int, names: Iterable[str], tree: SysctlTree) -> None:
         self._files: dict[str, int] = {}
         try:
             with namespaces.entered(netns):

@@ -15,7 +15,7 @@ from types import TracebackType
 from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import neighbours, netns, paths, userns
 from netlab.kernel.netlink import NetlinkSocket
-from netlab.kernel.sysctl import Tree
+from netlab.kernel.sysctl import SysctlTree
 from netlab.kernel.userns import Holders, IdRange
 from netlab.network import masquerade
 from netlab.network.encode import NETLINK, message
@@ -46,7 +46,7 @@ class Session:
         self._descriptors: dict[str, int] = {}
         self._sockets: dict[str, NetlinkSocket] = {}
         self._holders = Holders()
-        self._sysctls: Tree | None = None
+        self._sysctls: SysctlTree | None = None
 
     def __enter__(self) -> Session:
         return self
@@ -81,10 +81,10 @@ class Session:
         return self._sockets[namespace]
 
     @property
-    def sysctls(self) -> Tree:
+    def sysctls(self) -> SysctlTree:
         """Where to read and write sysctls; the session closes it."""
         if self._sysctls is None:
-            self._sysctls = Tree()
+            self._sysctls = SysctlTree()
         return self._sysctls
 
     def execute(self, operations: Sequence[Operation]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from netlab.proxy.endpoints import Endpoint
+from netlab.proxy.endpoints import EndpointInfo
 from netlab.proxy.services import ServicePort
 
 
@@ -13,9 +13,9 @@ class Choice(NamedTuple):
     """The endpoints in use. `reachable` are those that need a KUBE-SEP chain on this node;
     `anywhere` says whether any node of the cluster has a usable one: without, it is refused."""
 
-    cluster: Sequence[Endpoint]
-    local: Sequence[Endpoint]
-    reachable: Sequence[Endpoint]
+    cluster: Sequence[EndpointInfo]
+    local: Sequence[EndpointInfo]
+    reachable: Sequence[EndpointInfo]
     anywhere: bool
 
 
@@ -23,13 +23,13 @@ NOTHING = Choice((), (), (), False)
 
 
 def categorize(
-    endpoints: Sequence[Endpoint], port: ServicePort, node_name: str, zone: str
+    endpoints: Sequence[EndpointInfo], port: ServicePort, node_name: str, zone: str
 ) -> Choice:
     """Choose: ready ones near enough, else those still serving while they terminate."""
     if not endpoints:
         return NOTHING
     anywhere = any(ep.ready or _draining(ep) for ep in endpoints)
-    cluster: Sequence[Endpoint] = ()
+    cluster: Sequence[EndpointInfo] = ()
     if port.uses_cluster_endpoints:
         near = _topology(endpoints, node_name, zone)
         cluster = [ep for ep in endpoints if ep.ready and near(ep)] or _all_draining(endpoints)
@@ -42,21 +42,21 @@ def categorize(
     return Choice(cluster, local, sorted({*cluster, *local}), anywhere)
 
 
-def _draining(ep: Endpoint) -> bool:
+def _draining(ep: EndpointInfo) -> bool:
     return ep.serving and ep.terminating
 
 
-def _all_draining(endpoints: Sequence[Endpoint]) -> list[Endpoint]:
+def _all_draining(endpoints: Sequence[EndpointInfo]) -> list[EndpointInfo]:
     return [ep for ep in endpoints if _draining(ep)]
 
 
-def _everywhere(_: Endpoint) -> bool:
+def _everywhere(_: EndpointInfo) -> bool:
     return True
 
 
 def _topology(
-    endpoints: Sequence[Endpoint], node_name: str, zone: str
-) -> Callable[[Endpoint], bool]:
+    endpoints: Sequence[EndpointInfo], node_name: str, zone: str
+) -> Callable[[EndpointInfo], bool]:
     """Hints are followed only when every ready endpoint has them and one of them means here:
     anything less, and some endpoint would get no traffic from anybody, or this node none at all.
     """

@@ -16,7 +16,7 @@ SERVICE_LABEL = "kubernetes.io/service-name"
 _ADDRESS_TYPE: dict[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
-class Endpoint(NamedTuple):
+class EndpointInfo(NamedTuple):
     """One address and port that a service port may send packets to."""
 
     text: str
@@ -42,9 +42,9 @@ def service_key(endpoint_slice: EndpointSlice) -> str | None:
 
 def endpoints(
     slices: Iterable[EndpointSlice], family: Family, node_name: str, complaints: list[Complaint]
-) -> dict[PortKey, list[Endpoint]]:
+) -> dict[PortKey, list[EndpointInfo]]:
     """Endpoints of all slices of one Service, in the order of their `ip:port` text."""
-    merged: dict[PortKey, dict[str, Endpoint]] = {}
+    merged: dict[PortKey, dict[str, EndpointInfo]] = {}
     for endpoint_slice in slices:
         if endpoint_slice.get("addressType", "IPv4") != _ADDRESS_TYPE[family]:
             continue
@@ -59,11 +59,11 @@ def endpoints(
                 # A pod moving from one slice to another is in both for a moment; the slice
                 # that knows it as this node's own is the better informed.
                 if text not in into or rest[0]:
-                    into[text] = Endpoint(text, ip, number, *rest)
+                    into[text] = EndpointInfo(text, ip, number, *rest)
     return {key: [into[text] for text in sorted(into)] for key, into in merged.items()}
 
 
-def ready_here(by_port: Mapping[PortKey, Iterable[Endpoint]]) -> int:
+def ready_here(by_port: Mapping[PortKey, Iterable[EndpointInfo]]) -> int:
     """How many ready addresses a Service has on this node: what its health check reports."""
     return len({ep.ip for found in by_port.values() for ep in found if ep.local and ep.ready})
 

@@ -20,7 +20,7 @@ from msgspec import Struct
 from netlab.client.kubelets import ProcessStream
 from netlab.errors import BadRequest
 from netlab.serving.answers import to_json
-from netlab.serving.multiplex import Connection, Stream
+from netlab.serving.multiplex import SpdyConnection, Stream
 from netlab.serving.pipes import RawPipe
 
 PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -185,7 +185,7 @@ class SpdyEnds:
     def __init__(self, pipe: RawPipe, wanted: StreamOptions) -> None:
         self._pipe = pipe
         self.response = pipe.response
-        self._connection = Connection(pipe)
+        self._connection = SpdyConnection(pipe)
         self._received = self._connection.received()
         self._streams: dict[int, Stream] = {}
         flags = (wanted.stdin, wanted.stdout, wanted.stderr, True, wanted.tty)

@@ -16,7 +16,7 @@ _LARGEST_DATA = 32 * 1024
 class Stream:
     """One stream, opened by the client. `headers` say what it is for."""
 
-    def __init__(self, number: int, headers: dict[str, str], connection: Connection) -> None:
+    def __init__(self, number: int, headers: dict[str, str], connection: SpdyConnection) -> None:
         self.number = number
         self.headers = headers
         self._connection = connection
@@ -54,7 +54,7 @@ class Received:
         self.is_new = is_new
 
 
-class Connection:
+class SpdyConnection:
     """The server's end of a SPDY connection."""
 
     def __init__(self, pipe: Pipe) -> None:

@@ -20,7 +20,7 @@ def ensure_started(lab: Path, *, owner: str) -> process.Process | None:
     """
     if not missing(lab):
         return None
-    return _start("netlab.daemons", lab, owner, paths.responder_log(lab))
+    return _start("netlab.zygote", lab, owner, paths.responder_log(lab))
 
 
 def missing(lab: Path) -> list[str]:

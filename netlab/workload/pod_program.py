@@ -28,7 +28,7 @@ from netlab.workload.published import Published
 _ANSWER_SECONDS = 0.5
 
 
-class Place(Struct, frozen=True):
+class ProgramContext(Struct, frozen=True):
     """Where a program runs: the pod's addresses, `config` (its files, which it reads) and `state`
     (which it may write)."""
 
@@ -49,9 +49,9 @@ class PodProgram(Struct, frozen=True):
     name: str
     port: int
     user: int
-    arguments: Callable[[Place], Sequence[str]]
-    files: Callable[[Place], Mapping[str, str]] = lambda _: {}
-    check: Callable[[Place], Sequence[str]] = lambda _: ()
+    arguments: Callable[[ProgramContext], Sequence[str]]
+    files: Callable[[ProgramContext], Mapping[str, str]] = lambda _: {}
+    check: Callable[[ProgramContext], Sequence[str]] = lambda _: ()
     reload: signal.Signals = signal.SIGHUP
     read: tuple[Path, ...] = ()
 
@@ -63,7 +63,7 @@ class RunningPodProgram(ConfinedProgram):
         self, entry: PodProgram, pod: str, ips: Sequence[str], directory: Path, owner: str
     ) -> None:
         config = Published(directory / "config")
-        self._place = Place(tuple(ips), config.current, directory / "state")
+        self._place = ProgramContext(tuple(ips), config.current, directory / "state")
         super().__init__(
             f"{entry.name} of pod {pod}",
             entry.arguments(self._place),

@@ -18,12 +18,12 @@ from pathlib import Path
 from netlab.errors import NetlabError
 from netlab.kernel.process import ignores_term
 from netlab.workload.bounding import Bounding
+from netlab.workload.bundle import Bundles
 from netlab.workload.child import Output, StdinPipe, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
 from netlab.workload.crun import NOT_FOUND, NOT_STARTED, Crun, Started, StartFailed
 from netlab.workload.reaper import Child
-from netlab.workload.sandboxing import Sandboxing
 
 UNSEEN_LIMIT = 64 * 1024
 _SMALL = 1024  # a piece of output that is joined with the next
@@ -38,9 +38,9 @@ Sink = Callable[[Stream, bytes], Awaitable[None]]
 class Processes:
     """All container processes of the lab, running or ended, by pod uid and container name."""
 
-    def __init__(self, crun: Crun, sandboxing: Sandboxing, bounding: Bounding) -> None:
+    def __init__(self, crun: Crun, bundles: Bundles, bounding: Bounding) -> None:
         self._crun = crun
-        self._sandboxing = sandboxing
+        self._bundles = bundles
         self._bounding = bounding
         self._all: dict[tuple[str, str], ContainerProcess] = {}
         self._numbers = 0
@@ -53,11 +53,11 @@ class Processes:
         if former is not None and not former.has_ended:
             raise NetlabError(f"container {key[1]} of {key[0]} already runs")
         self._numbers += 1
-        log = self._sandboxing.inside(request["log"])
+        log = self._bundles.inside(request["log"])
         process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log, self._turn)
         try:
             self._bounding.bound(key[0], request["bounds"])
-            await process.start(self._crun, self._sandboxing, self._bounding)
+            await process.start(self._crun, self._bundles, self._bounding)
         except BaseException:
             del self._all[key]
             raise
@@ -69,7 +69,7 @@ class Processes:
         if container.has_ended:
             raise NetlabError(f"container {request['container']} is not running")
         executed = Executed(request)
-        process = self._sandboxing.granted(request["process"])
+        process = self._bundles.granted(request["process"])
         process = self._bounding.limited(request["uid"], process)
         groups = self._bounding.places(request["uid"])
         stdin = request["stdin"]
@@ -97,7 +97,7 @@ class Processes:
         for key in keys:
             self._all.pop(key, None)
         try:
-            self._sandboxing.forget(uid)
+            self._bundles.forget(uid)
         finally:
             self._bounding.forget(uid)
 
@@ -308,14 +308,14 @@ class ContainerProcess(RunningProcess):
         own |= {"tty": self._request["process"]["terminal"], "oom_killed": self._oom_killed}
         return {**own, **super().state()}
 
-    async def start(self, crun: Crun, sandboxing: Sandboxing, bounding: Bounding) -> None:
+    async def start(self, crun: Crun, bundles: Bundles, bounding: Bounding) -> None:
         """Start it; returns once the command itself runs or has failed to."""
         self._crun, self._bounding = crun, bounding
         uid = self._request["uid"]
         self._oom_kills = bounding.oom_kills(uid)
-        process = bounding.limited(uid, sandboxing.granted(self._request["process"]))
+        process = bounding.limited(uid, bundles.granted(self._request["process"]))
         try:
-            with sandboxing.prepared({**self._request, "process": process}) as made:
+            with bundles.prepared({**self._request, "process": process}) as made:
                 stdin, groups = self._request["stdin"], bounding.places(uid)
                 await self.begin(
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)

@@ -21,7 +21,7 @@ from netlab.workload import control
 from netlab.workload.access_log import AccessLog
 from netlab.workload.confined import give_up_rights
 from netlab.workload.control import Calling, Control, ControlSession, Json
-from netlab.workload.serving import Pods
+from netlab.workload.listening import Pods
 
 
 class PodServer:

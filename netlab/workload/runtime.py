@@ -30,11 +30,11 @@ from netlab.errors import KernelRefused
 from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
 from netlab.workload.bounding import Bounding
+from netlab.workload.bundle import Bundles
 from netlab.workload.control import Calling, Control, ControlSession, Json
 from netlab.workload.crun import Crun
 from netlab.workload.processes import Processes
 from netlab.workload.reaper import Reaper
-from netlab.workload.sandboxing import Sandboxing
 
 PRIVATE = Path("/run")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -160,8 +160,8 @@ async def serve(lab: Path) -> None:
     occupants.end(lab)  # what a runtime that was killed has left: nobody knows of it any more
     confine(lab)
     reaper = Reaper()
-    sandboxing = Sandboxing(PRIVATE, lab, spaces, ids)
-    processes = Processes(Crun(PRIVATE / "crun", reaper, ids), sandboxing, Bounding(owner))
+    bundles = Bundles(PRIVATE, lab, spaces, ids)
+    processes = Processes(Crun(PRIVATE / "crun", reaper, ids), bundles, Bounding(owner))
     await control.serve(Runtime(processes).control, listening)
 
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from netlab.api.secure import SecureListener
 from netlab.api.server import build_app
 from netlab.client import kubeconfig, tcp
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.client.http import HttpApi
 from netlab.client.stream import Join, Terminals, exec_
 from netlab.client.sync import Client
@@ -44,7 +44,7 @@ POD = {
 
 class Door(Struct):
     streams: FakeStreams
-    endpoint: Endpoint
+    endpoint: ApiEndpoint
 
 
 @pytest.fixture

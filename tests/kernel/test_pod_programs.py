@@ -30,7 +30,7 @@ from netlab.errors import CommandFailed
 from netlab.kernel import netns, process, userns
 from netlab.workload import behaviour, catalogue
 from netlab.workload.confined_program import ConfinedProgram
-from netlab.workload.pod_program import Place, PodProgram
+from netlab.workload.pod_program import PodProgram, ProgramContext
 
 pytestmark = pytest.mark.root
 
@@ -60,7 +60,7 @@ http.server.HTTPServer(("", int(file.with_name("port").read_text())), Handler).s
 """
 
 
-def words(place: Place) -> tuple[str, ...]:
+def words(place: ProgramContext) -> tuple[str, ...]:
     return (PYTHON, "-I", "-c", SCRIPT, f"{place.config}/greeting", str(place.state))
 
 

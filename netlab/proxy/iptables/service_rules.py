@@ -48,7 +48,7 @@ from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice
 from netlab.proxy.compile import ServiceRules, fill
-from netlab.proxy.endpoints import Endpoint
+from netlab.proxy.endpoints import EndpointInfo
 from netlab.proxy.iptables import chains
 from netlab.proxy.iptables.chains import FILTER, NAT, Place
 from netlab.proxy.names import hashed
@@ -231,7 +231,7 @@ class _PortRules:
             self._endpoint_chain(f"KUBE-SEP-{names[ep.text]}", ep)
 
     def _policy_chain(
-        self, chain: str, chosen: Iterable[Endpoint], names: Mapping[str, str], internal: bool
+        self, chain: str, chosen: Iterable[EndpointInfo], names: Mapping[str, str], internal: bool
     ) -> None:
         """KUBE-SVC or KUBE-SVL: masquerade who is not a pod, then one endpoint at random."""
         eps = [(ep.text, f"KUBE-SEP-{names[ep.text]}") for ep in chosen]
@@ -306,7 +306,7 @@ class _PortRules:
         # No verdict: it only tells readers of iptables-save what becomes of the rest.
         yield _comment(f"other traffic to {self.port.name} will be dropped by KUBE-PROXY-FIREWALL")
 
-    def _endpoint_chain(self, chain: str, ep: Endpoint) -> None:
+    def _endpoint_chain(self, chain: str, ep: EndpointInfo) -> None:
         name, protocol = self.port.name, self.port.protocol
         match = f'-p {protocol} -m comment --comment "{name}"'
         if self.port.affinity_seconds:

@@ -23,7 +23,7 @@ from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy import addresses
 from netlab.proxy.categorize import Choice
 from netlab.proxy.compile import ServiceRules, fill
-from netlab.proxy.endpoints import Endpoint
+from netlab.proxy.endpoints import EndpointInfo
 from netlab.proxy.names import hashed
 from netlab.proxy.nftables.fixed import (
     CLUSTER_IPS,
@@ -170,24 +170,24 @@ class _NftPortRules:
             for ep in self.choice.reachable:
                 self._remembering(ep)
 
-    def _balanced(self, eps: Sequence[Endpoint]) -> NftChain:
+    def _balanced(self, eps: Sequence[EndpointInfo]) -> NftChain:
         if self.port.affinity_seconds:
             return NftChain(tuple(self._remembered(eps)))
         ends = ", ".join(f"{i} : {ep.ip} . {ep.port}" for i, ep in enumerate(eps))
         choice = f"numgen random mod {len(eps)} map {{ {ends} }}"
         return NftChain((f"meta l4proto {self.port.protocol} dnat {self.ip} to {choice}",))
 
-    def _endpoint(self, ep: Endpoint) -> str:
+    def _endpoint(self, ep: EndpointInfo) -> str:
         return _hashed(f"{self.plain}__{ep.ip.replace(':', '.')}/{ep.port}")
 
-    def _remembered(self, eps: Sequence[Endpoint]) -> Iterable[str]:
+    def _remembered(self, eps: Sequence[EndpointInfo]) -> Iterable[str]:
         names = [self._endpoint(ep) for ep in eps]
         for name in names:
             yield f"{self.ip} saddr @affinity-{name} goto endpoint-{name}"
         ends = ", ".join(f"{i} : goto endpoint-{name}" for i, name in enumerate(names))
         yield f"numgen random mod {len(eps)} vmap {{ {ends} }}"
 
-    def _remembering(self, ep: Endpoint) -> None:
+    def _remembering(self, ep: EndpointInfo) -> None:
         name = self._endpoint(ep)
         kind = "ipv4_addr" if self.node.family == "ipv4" else "ipv6_addr"
         timeout = f"timeout {duration(self.port.affinity_seconds)}"

@@ -102,7 +102,7 @@ class Pods:
         self.runs: dict[str, PodRun] = {}
         self.at_work = False
 
-    def pods_of(self, _node: Node) -> Pods:
+    def kubelet_of(self, _node: Node) -> Pods:
         return self
 
     async def adopted(self) -> list[Object]:
@@ -141,7 +141,7 @@ class World:
     def make(self) -> NodeAgent:
         fakes: dict[str, Any] = {
             "keeper": self.responder,
-            "kubelet": self.pods,
+            "pod_runtime": self.pods,
             "kubelets": self.kubelets,
             "wire": self.wire,
             "recorder": lambda _: self.recorder,

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from netlab.client import kubeconfig
-from netlab.client.endpoint import Endpoint
+from netlab.client.endpoint import ApiEndpoint
 from netlab.errors import InputError
 
 
@@ -34,7 +34,7 @@ def config(cluster: dict[str, Any], user: dict[str, Any], **more: Any) -> dict[s
 
 @pytest.fixture
 def read(tmp_path: Path) -> Any:
-    def reading(content: object, context: str = "") -> Endpoint:
+    def reading(content: object, context: str = "") -> ApiEndpoint:
         path = tmp_path / "config"
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
         return kubeconfig.read(path, context)
@@ -49,7 +49,7 @@ def data(text: str) -> str:
 def test_what_stands_in_it(read: Any) -> None:
     cluster = {"certificate-authority-data": data("CA"), "tls-server-name": "api.lab"}
     user = {"client-certificate-data": data("CERT"), "client-key-data": data("KEY")}
-    assert read(config(cluster, user)) == Endpoint(
+    assert read(config(cluster, user)) == ApiEndpoint(
         url="https://10.0.0.1:6443",
         authority="CA",
         certificate="CERT",
@@ -71,7 +71,7 @@ def test_what_stands_in_files_beside_it(read: Any, tmp_path: Path) -> None:
 
 def test_another_context_and_its_path(read: Any) -> None:
     content = config({"server": "https://rancher.example/k8s/clusters/c-1/"}, {"token": "t"})
-    assert read(content, "there") == Endpoint(url="http://127.0.0.1:8001")
+    assert read(content, "there") == ApiEndpoint(url="http://127.0.0.1:8001")
     found = read(content)
     assert (found.host, found.prefix) == ("rancher.example", "/k8s/clusters/c-1")
     assert found.headers == {"Authorization": "Bearer t"}

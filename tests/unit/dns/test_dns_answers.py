@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netlab.dns import answers
-from netlab.dns.records import Host, ServiceRecords, Srv
+from netlab.dns.records import HostRecord, ServiceRecords, Srv
 from netlab.dns.zone import Zone
 
 WEB = "web.default.svc.cluster.local"
@@ -14,7 +14,7 @@ WEB = "web.default.svc.cluster.local"
 def zone() -> Zone:
     it = Zone("cluster.local")
     srv = {f"_http._tcp.{WEB}": (Srv(WEB, 80, 100),)}
-    it.replace("default/web", ServiceRecords((Host("10.96.0.7", (WEB,)),), srv))
+    it.replace("default/web", ServiceRecords((HostRecord("10.96.0.7", (WEB,)),), srv))
     aliases = {f"{name}.default.svc.cluster.local": target for name, target in ALIASES.items()}
     it.replace("default/aliases", ServiceRecords(aliases=aliases))
     return it
@@ -82,7 +82,7 @@ def test_foreign_names_are_refused() -> None:
 
 def test_truncation_follows_what_the_client_offers() -> None:
     it = Zone("cluster.local")
-    hosts = tuple(Host(f"10.244.1.{i}", (WEB,)) for i in range(1, 60))
+    hosts = tuple(HostRecord(f"10.244.1.{i}", (WEB,)) for i in range(1, 60))
     it.replace("default/web", ServiceRecords(hosts))
 
     def size(udp: bool, offer: int) -> tuple[int, int]:

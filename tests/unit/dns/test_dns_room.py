@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from netlab.agents import dns
-from netlab.agents.dns import DnsAgent
+from netlab.agents.dns import DnsFeed
 from netlab.agents.loop import Retry
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -52,20 +52,20 @@ async def test_what_could_not_be_published_is_tried_again(
     server = DnsServer(tmp_path, owner, names, "cluster.local")
     internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
     api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
-    agent = DnsAgent(server, internet, Informers(api))
-    agent.follow()
+    feed = DnsFeed(server, internet, Informers(api))
+    feed.follow()
     with monkeypatch.context() as full:
         full.setattr(Path, "write_text", _full)
         for number in range(3):
             server.set_service(
                 f"default/s{number}", _service(f"s{number}", f"10.96.0.{10 + number}")
             )
-        agent._loop.wake()
+        feed._loop.wake()
         await asyncio.sleep(0.05)
         assert _published(tmp_path) == ""
-        assert not agent.idle
+        assert not feed.idle
     async with asyncio.timeout(5):
-        while not agent.idle:
+        while not feed.idle:
             await asyncio.sleep(0.01)
     assert all(f"s{number}.default.svc" in _published(tmp_path) for number in range(3))
-    await agent._loop.stop()
+    await feed._loop.stop()

@@ -1,6 +1,13 @@
 from __future__ import annotations
 
-from netlab.dns.records import Host, Srv, forwarded_names, hosts_text, service_records, undashed
+from netlab.dns.records import (
+    HostRecord,
+    Srv,
+    forwarded_names,
+    hosts_text,
+    service_records,
+    undashed,
+)
 from netlab.dns.zone import Zone
 
 DOMAIN = "cluster.local"
@@ -24,7 +31,7 @@ def slice_(
 def test_cluster_ip_with_a_named_and_an_unnamed_port() -> None:
     ports = [{"name": "http", "port": 80}, {"port": 53, "protocol": "UDP"}]
     records = service_records(service(clusterIP="10.96.0.7", ports=ports), [], DOMAIN)
-    assert records.hosts == (Host("10.96.0.7", (WEB,)),)
+    assert records.hosts == (HostRecord("10.96.0.7", (WEB,)),)
     assert records.srv == {f"_http._tcp.{WEB}": (Srv(WEB, 80, 100),)}
 
 
@@ -42,8 +49,8 @@ def test_headless_publishes_the_ready_ones_by_hostname_or_dashed_address() -> No
     )
     records = service_records(service(clusterIP="None"), [slice_(*endpoints)], DOMAIN)
     assert records.hosts == (
-        Host("10.244.1.5", (f"web-0.{WEB}", WEB)),
-        Host("10.244.1.6", (f"10-244-1-6.{WEB}", WEB)),
+        HostRecord("10.244.1.5", (f"web-0.{WEB}", WEB)),
+        HostRecord("10.244.1.6", (f"10-244-1-6.{WEB}", WEB)),
     )
     assert records.srv[f"_http._tcp.{WEB}"] == (
         Srv(f"10-244-1-6.{WEB}", 8080, 50),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import hierarchies
-from netlab.kernel.hierarchies import GroupHome, Lacking, Tree
+from netlab.kernel.hierarchies import GroupHome, Lacking, V2Controllers
 
 TOP = Path("/sys/fs/cgroup")
 ALL = "cpuset cpu io memory hugetlb pids rdma misc"
@@ -51,7 +51,7 @@ TWO = Path("/cg roups/both")
 
 
 def found(mountinfo: str, available: str = "", handed_on: str = "", writable: bool = True):
-    tree = Tree(frozenset(available.split()), frozenset(handed_on.split()))
+    tree = V2Controllers(frozenset(available.split()), frozenset(handed_on.split()))
     mounts = hierarchies.mounts(mountinfo)
     return hierarchies.found(mounts, lambda _: tree, lambda _: writable)
 

@@ -69,6 +69,7 @@ def test_an_applier_is_for_its_family(name, mode, tmp_path):
 
 
 def test_a_controller_imports_one_mode_alone():
-    told = "import sys, netlab.agents.proxies; print(*(m for m in sys.modules if 'nftables' in m))"
+    seen = "print(*(name for name in sys.modules if 'nftables' in name))"
+    told = f"import sys, netlab.agents.node_proxier; {seen}"
     argv = [sys.executable, "-c", told]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip() == ""

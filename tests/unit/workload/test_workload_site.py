@@ -7,7 +7,7 @@ import pytest
 
 from netlab.workload.access_log import CAPACITY, AccessLog
 from netlab.workload.http1 import Request, RequestParser
-from netlab.workload.serving import health_site
+from netlab.workload.listening import health_site
 from netlab.workload.site import Site
 from netlab.workload.template import TemplateError, compile_
 

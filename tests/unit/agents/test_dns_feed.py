@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from netlab.agents import dns as module
-from netlab.agents.dns import PODS_AND_NAMES, DnsAgent
+from netlab.agents.dns import PODS_AND_NAMES, DnsFeed
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.objects.lab import lab_from_object
@@ -72,7 +72,7 @@ class World:
         for kind in ("Service", "EndpointSlice"):
             _ = self.informers[kind]
         self.server, self.internet = Server(), Server()
-        self.agent = DnsAgent(self.server, self.internet, self.informers)  # type: ignore[arg-type]
+        self.feed = DnsFeed(self.server, self.internet, self.informers)  # type: ignore[arg-type]
 
     def create(self, name: str) -> None:
         ports = [{"port": 80}]
@@ -91,9 +91,9 @@ async def world(monkeypatch):
     monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
     world = World()
     await world.informers.start()
-    world.agent.follow()
+    world.feed.follow()
     yield world
-    await world.agent.detach()
+    await world.feed.detach()
     await world.informers.stop()
 
 
@@ -108,40 +108,40 @@ async def test_names_come_and_go_with_services(world, until):
 
 async def test_it_is_at_work_until_the_last_of_both_has_published(world, until):
     world.internet.idle = False
-    await until(lambda: world.agent._loop.idle)
-    assert list(world.agent.at_work()) == [PODS_AND_NAMES]
+    await until(lambda: world.feed._loop.idle)
+    assert list(world.feed.at_work()) == [PODS_AND_NAMES]
     world.internet.idle = True
-    assert list(world.agent.at_work()) == []
+    assert list(world.feed.at_work()) == []
 
 
 async def test_what_there_was_no_room_for_is_published_later(world, until):
     world.server.refusals = 3
     world.create("web")
     await until(lambda: world.server.refusals < 3)
-    assert not world.agent.idle
+    assert not world.feed.idle
     await until(lambda: world.server.published and world.server.published[-1] == {"default/web"})
-    await until(lambda: world.agent.idle)
+    await until(lambda: world.feed.idle)
 
 
 async def test_of_two_pods_the_last_one_serves(world):
-    await world.agent.start(pod("one", HERE), "dns", nobody)
-    await world.agent.start(pod("two", THERE), "dns", nobody)
-    await world.agent.stop(pod("one", HERE), "dns")
+    await world.feed.start(pod("one", HERE), "dns", nobody)
+    await world.feed.start(pod("two", THERE), "dns", nobody)
+    await world.feed.stop(pod("one", HERE), "dns")
     assert world.server.places == [HERE, None, THERE]
-    await world.agent.stop(pod("two", HERE), "dns")
-    await world.agent.stop(pod("two", HERE), "dns")
+    await world.feed.stop(pod("two", HERE), "dns")
+    await world.feed.stop(pod("two", HERE), "dns")
     assert world.server.places[3:] == [None]
 
 
 async def test_names_are_published_before_they_are_served(world, until):
     world.server.refusals = 1
     world.server.services["default/web"] = {"metadata": {}}
-    await world.agent.start(pod("one", HERE), "dns", nobody)
+    await world.feed.start(pod("one", HERE), "dns", nobody)
     assert world.server.places == [HERE], "no room is no reason not to serve"
     await until(lambda: world.server.published == [{"default/web"}])
 
 
 async def test_a_controller_that_ends_leaves_them_served(world):
-    await world.agent.start(pod("one", HERE), "dns", nobody)
-    await world.agent.detach()
+    await world.feed.start(pod("one", HERE), "dns", nobody)
+    await world.feed.detach()
     assert world.server.places == [HERE, Path("detached")]

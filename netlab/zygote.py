@@ -1,4 +1,4 @@
-"""Starts those of a lab's own processes that are missing: `python -m netlab.daemons LAB`.
+"""Starts those of a lab's own processes that are missing: `python -m netlab.zygote LAB`.
 
 All import much the same, which takes longest: so one process does that, and becomes several.
 """
@@ -56,4 +56,4 @@ def _say_into(log: Path) -> None:
 
 
 if __name__ == "__main__":
-    control.main("netlab.daemons", "LAB", run)
+    control.main("netlab.zygote", "LAB", run)

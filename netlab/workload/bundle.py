@@ -20,14 +20,14 @@ _REACHING = ("CAP_NET_ADMIN",)
 """What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
 
 
-class Prepared(Struct, frozen=True):
+class Bundle(Struct, frozen=True):
     """A bundle: its directory, and what its config.json is to say."""
 
     directory: Path
     config: Json
 
 
-class Sandboxing:
+class Bundles:
     """Prepares containers below `private`, the runtime's own directory.
 
     `lab` is the lab's directory as controllers know it, `spaces` a descriptor of that of its
@@ -50,7 +50,7 @@ class Sandboxing:
         return self._private / Path(path).relative_to(self._lab)
 
     @contextlib.contextmanager
-    def prepared(self, request: Json) -> Iterator[Prepared]:
+    def prepared(self, request: Json) -> Iterator[Bundle]:
         """Everything for one container, as long as crun is starting it.
 
         Once that has its own copies of the mounts, ours go.
@@ -73,7 +73,7 @@ class Sandboxing:
                     ids=ids,
                     covered=[source.target for source in sources],
                 )
-                yield Prepared(directory, config)
+                yield Bundle(directory, config)
             finally:
                 root.discard(made)
 

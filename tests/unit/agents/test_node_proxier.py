@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.agents.proxies import proxy_config
+from netlab.agents.node_proxier import proxy_config
 from netlab.objects.lab import lab_from_object
 
 

@@ -9,7 +9,7 @@ from netlab.agents import pods as pods_module
 from netlab.agents import termination
 from netlab.agents.loop import Retry
 from netlab.agents.podevents import PodEvents
-from netlab.agents.pods import PodAgent
+from netlab.agents.pods import Kubelet
 from netlab.agents.together import Together
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -81,7 +81,7 @@ class Recorder:
 
 
 class World:
-    """An agent between a registry and fakes."""
+    """A kubelet between a registry and fakes."""
 
     def __init__(self):
         self.registry = Registry(Store(None), LAB)
@@ -94,17 +94,17 @@ class World:
 
     async def __aenter__(self):
         await self.informers.start()
-        self.agent = PodAgent(
+        self.kubelet = Kubelet(
             LAB.nodes[1], self.informers, Together(self.pod_network), self.containers,
             PodEvents(self.recorder),
             paths_of=lambda _: (Path("/none"), Path("/none")),
             now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
-        await self.agent.start(self.left)
+        await self.kubelet.start(self.left)
         return self
 
     async def __aexit__(self, *_):
-        await self.agent.stop()
+        await self.kubelet.stop()
         await self.informers.stop()
 
     def create(self, name, node=NODE, **spec):
@@ -120,7 +120,7 @@ class World:
 
     async def until(self, holds):
         for _ in range(1000):
-            if holds() and self.agent.idle:
+            if holds() and self.kubelet.idle:
                 return
             await asyncio.sleep(0.002)
         raise AssertionError(self.pods())
@@ -140,11 +140,11 @@ async def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monk
     async with World() as world:
         world.pod_network.refusals["default/p"] = 3
         world.create("p")
-        await world.until(lambda: list(world.agent.not_started()))
-        assert list(world.agent.not_started()) == ["default/p"]
+        await world.until(lambda: list(world.kubelet.not_started()))
+        assert list(world.kubelet.not_started()) == ["default/p"]
         await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
         assert len(world.pod_network.attached) == 4
-        assert list(world.agent.not_started()) == []
+        assert list(world.kubelet.not_started()) == []
         wanted = "FailedCreatePodSandBox: Failed to create pod sandbox: no room"
         assert world.recorder.warnings == [wanted] * 3
 
@@ -155,24 +155,24 @@ async def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeyp
         world.pod_network.stuck.add("default/p1")
         for number in range(3):
             world.create(f"p{number}")
-        await world.until(lambda: len(world.agent.runs) == 2)
-        assert list(world.agent.not_started()) == ["default/p1"]
+        await world.until(lambda: len(world.kubelet.runs) == 2)
+        assert list(world.kubelet.not_started()) == ["default/p1"]
         world.pod_network.stuck.clear()
-        await world.until(lambda: len(world.agent.runs) == 3)
+        await world.until(lambda: len(world.kubelet.runs) == 3)
 
 
 async def test_many_pods_go_in_few_batches():
     async with World() as world:
         for number in range(50):
             world.create(f"p{number}")
-        await world.until(lambda: len(world.agent.runs) == 50)
+        await world.until(lambda: len(world.kubelet.runs) == 50)
         for name in world.pods():
             world.registry.delete("Pod", "default", name, grace_period=5)
         await world.until(lambda: not world.pods())
         assert len(world.pod_network.detached) <= 4
         assert sum(map(len, world.pod_network.detached)) == 50
         assert set(world.containers.graces) == {5.0}
-        assert world.agent.runs == {}
+        assert world.kubelet.runs == {}
 
 
 async def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_again(monkeypatch):
@@ -180,7 +180,7 @@ async def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_agai
     async with World() as world:
         for number in range(3):
             world.create(f"p{number}")
-        await world.until(lambda: len(world.agent.runs) == 3)
+        await world.until(lambda: len(world.kubelet.runs) == 3)
         world.pod_network.stuck.add("default/p1")
         for name in world.pods():
             world.registry.delete("Pod", "default", name, grace_period=5)
@@ -194,14 +194,14 @@ async def test_a_pod_that_cannot_be_detached_holds_up_no_other_and_is_tried_agai
             await asyncio.sleep(0.002)
         world.pod_network.stuck.clear()
         await world.until(lambda: not world.pods())
-        assert world.agent.runs == {}
+        assert world.kubelet.runs == {}
 
 
 async def test_a_slow_end_holds_up_nobody():
     async with World() as world:
         for name in ("slow", "quick"):
             world.create(name)
-        await world.until(lambda: len(world.agent.runs) == 2)
+        await world.until(lambda: len(world.kubelet.runs) == 2)
         world.containers.seconds = 0.3
         world.registry.delete("Pod", "default", "slow", grace_period=5)
         await asyncio.sleep(0.02)
@@ -222,7 +222,7 @@ async def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
         second = world.create("p")
         assert first["metadata"]["uid"] != second["metadata"]["uid"]
         await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
-        assert world.agent.runs["default/p"].uid == second["metadata"]["uid"]
+        assert world.kubelet.runs["default/p"].uid == second["metadata"]["uid"]
         assert world.pod_network.detached == [["default/p"]]
 
 
@@ -251,7 +251,7 @@ async def test_a_pod_that_a_former_controller_ran_goes_as_well(grace):
 
 
 async def test_what_was_removed_before_it_was_taken_over_is_taken_away():
-    """Removed at once, while the agent started: nobody else would ever look for what is left."""
+    """Removed at once, while the kubelet started: nobody else would ever look for what is left."""
     world = World()
     world.left = [world.create(name) for name in ("gone", "again", "stays")]
     world.left += [world.create(name, node=node) for name, node in (("a", ""), ("b", "no"))]
@@ -259,10 +259,10 @@ async def test_what_was_removed_before_it_was_taken_over_is_taken_away():
     world.registry.delete("Pod", "default", "again", grace_period=0)
     successor = world.create("again")
     async with world:
-        await world.until(lambda: len(world.agent.runs) == 2)
+        await world.until(lambda: len(world.kubelet.runs) == 2)
         detached = [key for batch in world.pod_network.detached for key in batch]
         assert sorted(detached) == ["default/again", "default/gone"]
-        assert world.agent.runs["default/again"].uid == successor["metadata"]["uid"]
+        assert world.kubelet.runs["default/again"].uid == successor["metadata"]["uid"]
 
 
 async def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
@@ -275,7 +275,7 @@ async def test_a_pod_that_had_ended_before_is_taken_away_when_it_is_removed():
         world.registry.delete("Pod", "default", "done")
         await world.until(lambda: world.pod_network.detached)
         assert world.pod_network.detached == [["default/done"]]
-        await world.until(lambda: world.agent.runs == {})
+        await world.until(lambda: world.kubelet.runs == {})
 
 
 async def test_when_its_node_goes_its_pods_go_with_it_and_are_removed():
@@ -283,9 +283,9 @@ async def test_when_its_node_goes_its_pods_go_with_it_and_are_removed():
         for number in range(3):
             world.create(f"p{number}")
         world.create("other", node=LAB.nodes[0].name)
-        await world.until(lambda: len(world.agent.runs) == 3)
-        await world.agent.leave()
-        assert world.agent.runs == {}
+        await world.until(lambda: len(world.kubelet.runs) == 3)
+        await world.kubelet.leave()
+        assert world.kubelet.runs == {}
         detached = sorted(itertools.chain(*world.pod_network.detached))
         assert detached == [f"default/p{number}" for number in range(3)]
         assert world.containers.graces == [0.0] * 3

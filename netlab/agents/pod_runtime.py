@@ -18,7 +18,7 @@ from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podprograms import InPods, PodPrograms
-from netlab.agents.pods import PodAgent, unready
+from netlab.agents.pods import Kubelet, unready
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
@@ -38,8 +38,8 @@ from netlab.workload.sandbox import Sandboxes
 log = logging.getLogger(__name__)
 
 
-class Kubelet:
-    """Runs the pods of those nodes whose agents it was asked for (`pods_of`)."""
+class PodRuntime:
+    """Runs the pods of those nodes whose kubelets it was asked for (`kubelet_of`)."""
 
     def __init__(
         self,
@@ -85,11 +85,11 @@ class Kubelet:
         self._refreshing: asyncio.Task[None] | None = None
         self._adopted: asyncio.Task[Sequence[Pod]] | None = None
         self._together = Together(self._pod_network)
-        self._pods: dict[str, PodAgent] = {}
+        self._kubelets: dict[str, Kubelet] = {}
 
-    def pods_of(self, node: Node) -> PodAgent:
-        """The agent that runs the pods of a node. To be started once `adopted` has returned."""
-        self._pods[node.name] = agent = PodAgent(
+    def kubelet_of(self, node: Node) -> Kubelet:
+        """The kubelet of a node. To be started once `adopted` has returned."""
+        self._kubelets[node.name] = kubelet = Kubelet(
             node,
             self._informers,
             self._together,
@@ -99,27 +99,27 @@ class Kubelet:
             now=self._now,
             book=self._pod_network.book,
         )
-        return agent
+        return kubelet
 
     def forget(self, node: Node) -> None:
-        """There is no such node any more; its agent has stopped."""
-        self._pods.pop(node.name, None)
+        """There is no such node any more; its kubelet has stopped."""
+        self._kubelets.pop(node.name, None)
 
     @property
     def idle(self) -> bool:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
-        return all(pods.idle for pods in self._pods.values())
+        return all(kubelet.idle for kubelet in self._kubelets.values())
 
     def unready(self) -> Iterator[tuple[str, bool]]:
         """The `namespace/name` of each pod that should be ready and is not; True if waiting will
         not help."""
-        for pods in self._pods.values():
-            yield from unready(pods.runs.values())
-            for key in pods.not_started():
+        for kubelet in self._kubelets.values():
+            yield from unready(kubelet.runs.values())
+            for key in kubelet.not_started():
                 yield key, True
 
     def at_work(self) -> Iterator[str]:
-        """As `Agent` says."""
+        """As `Awaited` says."""
         if not self.idle:
             yield PODS_AND_NAMES
         if not all(stuck for _, stuck in self.unready()):
@@ -148,7 +148,8 @@ class Kubelet:
         """Files of ConfigMaps and Secrets follow their objects while pods run."""
         while True:
             await self._configuration.changed()
-            for run in [run for pods in self._pods.values() for run in pods.volume_runs()]:
+            kubelets = self._kubelets.values()
+            for run in [run for kubelet in kubelets for run in kubelet.volume_runs()]:
                 try:
                     self._volumes.prepare(run)
                 except (NetlabError, OSError) as error:
@@ -157,7 +158,7 @@ class Kubelet:
                     log.exception("pod %s: volumes stay as they are", run.key)
 
     async def stop(self) -> None:
-        """Let go of the pods, which go on running; their agents have stopped."""
+        """Let go of the pods, which go on running; their kubelets have stopped."""
         await cancel(self._adopted, self._refreshing)
         self._prober.stop()
         await self._containers.detach()

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from netlab.agents import proxy as module
-from netlab.agents.proxies import NodeProxier, proxier
-from netlab.agents.proxy import ProxyAgent
+from netlab.agents.node_proxier import NodeProxier, proxier
+from netlab.agents.proxy import KubeProxy
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.kernel.run import run
@@ -34,7 +34,7 @@ NEVER = 600.0
 
 
 class Scene:
-    """A node with rules for one Service, and the agent that keeps them."""
+    """A node with rules for one Service, and the proxy that keeps them."""
 
     def __init__(self, running: Any) -> None:
         self.path = running.path("master001")
@@ -46,7 +46,7 @@ class Scene:
             family.applier.read = self._counting(family.applier.read)
         self.repaired = asyncio.Event()
         told = lambda _: self.repaired.set()  # noqa: E731
-        self.agent = ProxyAgent("master001", self.proxier, self.informers, on_repair=told)
+        self.proxy = KubeProxy("master001", self.proxier, self.informers, on_repair=told)
 
     def _counting(self, read: Callable[[], Any]) -> Callable[[], Any]:
         def counted() -> Any:
@@ -63,7 +63,7 @@ class Scene:
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
         )
         await self.service("web", 30080)
-        await self.agent.start()
+        await self.proxy.start()
         await self.settled()
 
     async def service(self, name: str, port: int) -> None:
@@ -87,7 +87,7 @@ class Scene:
 
     async def settled(self) -> None:
         async with asyncio.timeout(10):
-            while not self.agent.idle or self.agent.written < self.agent.heard:
+            while not self.proxy.idle or self.proxy.written < self.proxy.heard:
                 await asyncio.sleep(0.01)
 
 
@@ -98,7 +98,7 @@ async def at_work(running: Any) -> AsyncIterator[Scene]:
     try:
         yield scene
     finally:
-        await scene.agent.stop()
+        await scene.proxy.stop()
         await scene.informers.stop()
 
 
