@@ -19,8 +19,7 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from netlab import lab as labs
-from netlab import waiting
+from netlab import inventory, waiting
 from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
@@ -315,7 +314,7 @@ def run(directory: Path, ready: int, responder: Process | None, network: Future[
 async def _run(
     directory: Path, ready: int, responder: Process | None, network: Future[None]
 ) -> None:
-    lab, kubelets = labs.read_lab(directory), LocalKubelets()
+    lab, kubelets = inventory.read_lab(directory), LocalKubelets()
     control_plane = ControlPlane(lab, directory, kubelets)
     daemon = Daemon(lab, directory, control_plane.api(), kubelets, responder, network)
     async with contextlib.AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""A lab's life in one screenful: up, down, and which labs there are.
+"""A lab's life in one screenful: up, down, and how it is.
 
 Nothing here knows how links or rules are made: `up` prepares the lab's directory, starts its
 controller, hands it the objects through the API and waits until everything has settled.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,9 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab import supervision, waiting
+from netlab import inventory, supervision, waiting
 from netlab.client.apply import Applied, apply
-from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
@@ -28,7 +26,6 @@ from netlab.kernel import (
     caller,
     files,
     lablock,
-    lock,
     machine,
     modules,
     netns,
@@ -36,7 +33,7 @@ from netlab.kernel import (
     tools,
 )
 from netlab.objects import bootstrap, meta
-from netlab.objects.lab import Lab, lab_from_object
+from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.nodes import now
 
@@ -227,116 +224,14 @@ def down(name: str, *, progress: Progress) -> None:
             raise KeyboardInterrupt(f"lab {name} is down half-way; {rest}") from None
 
 
-def names() -> list[str]:
-    """The labs of this machine, running or left behind."""
-    return [directory.name for directory in paths.lab_dirs()]
-
-
-def choose(name: str | None) -> str:
-    """The lab that a command means: the one named, or the only one there is."""
-    labs = names()
-    wanted = name or os.environ.get("NETLAB_LAB")
-    if wanted:
-        if wanted not in labs:
-            have = f"running: {', '.join(labs)}" if labs else "no lab is running"
-            who = "" if name else ", which NETLAB_LAB says"
-            raise NetlabError(f"there is no lab named {wanted}{who}", hint=have)
-        return wanted
-    if not labs:
-        raise NetlabError("no lab is running", hint="sudo netlab up topologies/quickstart.yaml")
-    if len(labs) > 1:
-        raise UsageError(
-            f"several labs are running: {', '.join(labs)}", hint="choose one with --lab NAME"
-        )
-    return labs[0]
-
-
-def running(name: str | None) -> Path:
-    """The directory of the lab that a command means and wants to use.
-
-    While somebody brings it up or takes it down, that is waited for, and said on standard error.
-    """
-    directory = paths.lab_dir(choose(name))
-    began, told = time.monotonic(), False
-    while not _answers(directory) and (holder := lablock.holder(directory)):
-        waited = time.monotonic() - began
-        if waited > supervision.START_TIMEOUT:
-            raise NetlabError(f"{holder} is still busy with lab {directory.name}")
-        if waited > lock.QUIET and not told:
-            sys.stderr.write(f"note: waiting for {holder}, which holds lab {directory.name}\n")
-            told = True
-        time.sleep(0.02)
-    if not directory.exists():
-        raise NetlabError(f"lab {directory.name} was taken down just now")
-    return directory
-
-
-@contextlib.contextmanager
-def in_use(name: str | None) -> Iterator[Path]:
-    """`running`, for who looks into namespaces: they are there, or it is said who took them."""
-    directory = running(name)
-    with Client(endpoint(directory)) as client:
-        waiting.started(client, supervision.START_TIMEOUT)
-    try:
-        yield directory
-    except (NetlabError, OSError):
-        if paths.lab_file(directory).exists():
-            raise
-    if not paths.lab_file(directory).exists():
-        raise NetlabError(f"lab {directory.name} was taken down meanwhile")
-
-
-def _answers(directory: Path) -> bool:
-    """True also where we may not ask: that is for the request to say."""
-    try:
-        return lock.answers(directory) and paths.lab_file(directory).exists()
-    except (EnvironmentLacks, PermissionError):
-        return True
-
-
-def endpoint(directory: Path) -> ApiEndpoint:
-    """Where the API server of the lab listens that a directory belongs to."""
-    return ApiEndpoint(socket=str(paths.api_socket(directory)))
-
-
-def client_of(name: str | None) -> Client:
-    """A client of the API of the lab that a command means."""
-    return Client(endpoint(running(name)))
-
-
-def read_lab(directory: Path) -> Lab:
-    """The lab that a directory belongs to, as it was brought up."""
-    try:
-        return lab_from_object(json.loads(paths.lab_file(directory).read_text()))
-    except (FileNotFoundError, ValueError):
-        raise NetlabError(
-            f"lab {directory.name} came up half-way, or was taken down half-way",
-            hint=f"sudo netlab down {directory.name}, or up again",
-        ) from None
-
-
 def tidy() -> None:
     """Leave nothing of what all labs share either, unless there is a lab."""
     netns.tidy(paths.run_dir())
 
 
-def sources(name: str) -> list[str]:
-    """The files that a lab was brought up from, as absolute paths."""
-    try:
-        found: list[str] = json.loads(_sources_file(paths.lab_dir(name)).read_text())
-    except FileNotFoundError:
-        found = []
-    if not found:
-        raise UsageError(
-            f"lab {name} was not brought up from files that can be read again",
-            hint="name the files with the checks",
-        )
-    return found
-
-
 def _keep_sources(directory: Path, files: Sequence[str]) -> None:
     kept = [str(Path(file).absolute()) for file in files if file != "-"]
-    _write(_sources_file(directory), json.dumps(kept))
+    _write(inventory.sources_file(directory), json.dumps(kept))
 
 
 def _write(path: Path, text: str) -> None:
@@ -346,12 +241,8 @@ def _write(path: Path, text: str) -> None:
 
 def _readers(directory: Path) -> int:
     before = paths.lab_file(directory)
-    known = before.stat().st_gid if before.exists() and is_running(directory) else 0
+    known = before.stat().st_gid if before.exists() and inventory.is_running(directory) else 0
     return known or caller.gid()
-
-
-def _sources_file(directory: Path) -> Path:
-    return directory / "sources.json"
 
 
 def _tear_down(directory: Path) -> None:
@@ -366,11 +257,6 @@ def need_root(verb: str) -> None:
         raise EnvironmentLacks(f"netlab {verb} needs root", hint=f"sudo netlab {verb} …")
 
 
-def is_running(directory: Path) -> bool:
-    """True while the lab's controller lives."""
-    return lock.controller_runs(directory)
-
-
 def _ensure_lab(
     lab: Lab, directory: Path, progress: Progress, newborn: supervision.Newborn | None
 ) -> Client:
@@ -381,17 +267,17 @@ def _ensure_lab(
     uid = newborn.owner if newborn else None
     netns.LabMount(directory).ensure(uid=uid, tell=progress)
     changed = _keep_lab_file(lab, directory)
-    if changed and is_running(directory):
+    if changed and inventory.is_running(directory):
         progress("telling the controller of other addresses for load balancers")
         supervision.end_controller(directory)
     supervision.ensure_controller(directory, progress, newborn)
-    return Client(endpoint(directory))
+    return Client(inventory.endpoint(directory))
 
 
 def _keep_lab_file(lab: Lab, directory: Path) -> bool:
     """Note what the lab is to be; True if that is something else than it was."""
     file = paths.lab_file(directory)
-    before = read_lab(directory) if file.exists() else lab
+    before = inventory.read_lab(directory) if file.exists() else lab
     as_before = replace(before, load_balancer_pools=lab.load_balancer_pools)
     if as_before != lab:
         was, is_to_be = as_before.to_object()["spec"], lab.to_object()["spec"]
@@ -411,10 +297,10 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
 
     A lab whose controller is gone has no pods to tell of.
     """
-    directory = running(name)
-    spec = read_lab(directory)
+    directory = inventory.running(name)
+    spec = inventory.read_lab(directory)
     try:
-        with Client(endpoint(directory), timeout=STATUS_TIMEOUT) as client:
+        with Client(inventory.endpoint(directory), timeout=STATUS_TIMEOUT) as client:
             troubles = waiting.troubles(client, waiting.look(client))
             pods, nodes = client.list("Pod"), client.list("Node")
     except Unanswered as error:

@@ -92,7 +92,7 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
 
 def client(arguments: argparse.Namespace) -> Client:
     """A client of the lab that the command line means; it prints the server's warnings."""
-    from netlab.lab import client_of
+    from netlab.inventory import client_of
 
     found = client_of(arguments.lab)
     found.warn = warn
@@ -198,9 +198,9 @@ def warn_of_left_out(loaded: Manifest) -> None:
 
 def endpoint(arguments: argparse.Namespace) -> ApiEndpoint:
     """The API server of the lab that the command line means."""
-    from netlab import lab
+    from netlab import inventory
 
-    server = lab.endpoint(lab.running(arguments.lab))
+    server = inventory.endpoint(inventory.running(arguments.lab))
     _asked[:] = [Client(server)]
     return server
 

@@ -14,7 +14,7 @@ import pytest
 from e2e import manifests
 from e2e.labs import Machine, eventually, machine
 
-from netlab import lab as labs
+from netlab import inventory
 from netlab.client.sync import Client
 from netlab.kernel import netns, paths
 from netlab.network import diff, mend, plan
@@ -101,7 +101,7 @@ class Heal:
     def __init__(self, here: Machine) -> None:
         self.here = here
         self.directory = here.base / "run" / "heal"
-        self.lab = labs.read_lab(self.directory)
+        self.lab = inventory.read_lab(self.directory)
         self.network = plan.cluster(self.lab)
         with Client(paths.api_socket(self.directory)) as client:
             self.pods = list(client.list("Pod", "default"))

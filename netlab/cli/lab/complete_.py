@@ -162,9 +162,9 @@ def _values(line: TypedLine, action: argparse.Action) -> Iterable[str]:
 
 
 def _labs(_: TypedLine | None = None) -> list[str]:
-    from netlab import lab
+    from netlab import inventory
 
-    return lab.names()
+    return inventory.names()
 
 
 def _targets(line: TypedLine) -> Iterable[str]:
@@ -208,7 +208,7 @@ def _services(line: TypedLine) -> Iterable[str]:
 
 def _names(line: TypedLine, word: str) -> list[str]:
     """The names of the objects of that kind in the namespace that was typed."""
-    from netlab.lab import client_of
+    from netlab.inventory import client_of
     from netlab.objects.kinds import find
 
     kind = find(word)
@@ -226,7 +226,7 @@ def _files(_: TypedLine) -> Iterable[str]:
 
 def _containers(line: TypedLine) -> Iterable[str]:
     """Those of the pod that was typed, or of the pods behind `deploy/NAME`."""
-    from netlab.lab import client_of
+    from netlab.inventory import client_of
     from netlab.objects import meta
     from netlab.objects.kinds import find, pod_of
 
@@ -243,9 +243,9 @@ def _containers(line: TypedLine) -> Iterable[str]:
 
 def _checks(line: TypedLine) -> Iterable[str]:
     """Those of the files that were typed, or of those the lab was brought up from."""
-    from netlab import lab, manifest
+    from netlab import inventory, manifest
 
-    files = line.words or lab.sources(lab.choose(line.values.get("lab")))
+    files = line.words or inventory.sources(inventory.choose(line.values.get("lab")))
     return [check.name for check in manifest.load(files).checks]
 
 

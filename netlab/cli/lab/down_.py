@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Take labs down; having none is no failure with --all."""
-    from netlab import lab
+    from netlab import inventory, lab
 
     wanted = arguments.name or arguments.lab
-    names = lab.names() if arguments.all else [lab.choose(wanted)]
+    names = inventory.names() if arguments.all else [inventory.choose(wanted)]
     for name in names:
         began = time.monotonic()
         with Progress(quiet=arguments.quiet) as progress:

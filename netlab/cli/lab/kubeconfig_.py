@@ -54,14 +54,14 @@ def _close_to_others(descriptor: int) -> None:
 
 def find(name: str | None) -> Path:
     """The kubeconfig of the lab that a command means, once it is there."""
-    from netlab import lab
+    from netlab import inventory
     from netlab.kernel import paths
 
-    directory = lab.running(name)
+    directory = inventory.running(name)
     path = paths.kubeconfig(directory)
     deadline = time.monotonic() + _PATIENCE
     while not path.exists():
-        if not lab.is_running(directory) or time.monotonic() > deadline:
+        if not inventory.is_running(directory) or time.monotonic() > deadline:
             raise NetlabError(
                 f"lab {directory.name} does not listen for kubectl",
                 hint=f"see {paths.controller_log(directory)}; apt install openssl if it is missing",

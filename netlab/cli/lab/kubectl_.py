@@ -15,7 +15,7 @@ from netlab.errors import EnvironmentLacks
 
 def run_words(lab: str | None, words: Sequence[str]) -> int:
     """Become kubectl; returns only by raising."""
-    from netlab import lab as labs
+    from netlab import inventory
     from netlab.cli.lab.kubeconfig_ import find
 
     program = shutil.which("kubectl")
@@ -27,7 +27,7 @@ def run_words(lab: str | None, words: Sequence[str]) -> int:
             "exec, logs … as well",
         )
     config = find(lab)
-    with labs.client_of(config.parent.name) as client:
+    with inventory.client_of(config.parent.name) as client:
         client.raw("GET", "/readyz")  # else it would say that it cannot reach 127.0.0.1
     environment = {**os.environ, "KUBECONFIG": str(config)}
     os.execve(program, ["kubectl", *words], environment)

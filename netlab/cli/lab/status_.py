@@ -26,15 +26,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the lab; with several and none named, a line for each."""
-    from netlab import lab
+    from netlab import inventory, lab
     from netlab.view.status import overview
 
-    labs = lab.names()
+    labs = inventory.names()
     named = arguments.lab or os.environ.get("NETLAB_LAB")
     if not named and len(labs) > 1:
         return _list(labs, arguments)
     try:
-        spec, state = lab.status(lab.choose(named))
+        spec, state = lab.status(inventory.choose(named))
     except _NOT_OURS:
         if named:
             raise

@@ -171,9 +171,9 @@ def _say_what_next(loaded: Manifest) -> None:
 
 def _must_be_named(name: str) -> bool:
     """Whether commands that say no --lab are about another lab, or about none."""
-    from netlab import lab
+    from netlab import inventory
 
-    return lab.names() != [name] or os.environ.get("NETLAB_LAB", name) != name
+    return inventory.names() != [name] or os.environ.get("NETLAB_LAB", name) != name
 
 
 def _dry_run(loaded: Manifest, arguments: argparse.Namespace) -> int:

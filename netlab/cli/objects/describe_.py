@@ -103,9 +103,9 @@ def _causes(client: Client, service: Any, arguments: argparse.Namespace) -> Sequ
 @cache
 def _facts(client: Client, name: str | None) -> Facts:
     """What causes are found from, once for all Services that are described."""
-    from netlab import lab
+    from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.kernel import paths
 
-    directory = paths.lab_dir(lab.choose(name))
-    return diagnosing.facts(client, lab.read_lab(directory), directory)
+    directory = paths.lab_dir(inventory.choose(name))
+    return diagnosing.facts(client, inventory.read_lab(directory), directory)

@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks all at once; a line each."""
-    from netlab import lab
+    from netlab import inventory, lab
     from netlab.pathcheck.check import run_checks
     from netlab.pathcheck.result import exit_code
 
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.junit:
         _require_writable(Path(arguments.junit))
     checks = _chosen(arguments)
-    with lab.in_use(arguments.lab) as directory:
+    with inventory.in_use(arguments.lab) as directory:
         world = _world(arguments, directory)
         with Progress(quiet=arguments.output == "json") as progress:
             progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
@@ -76,12 +76,12 @@ def _require_writable(path: Path) -> None:
 
 
 def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
-    from netlab import lab, manifest
+    from netlab import inventory, manifest
 
     files = arguments.files + arguments.filename
     _refuse_names(files)
     if not files:
-        files = lab.sources(lab.choose(arguments.lab))
+        files = inventory.sources(inventory.choose(arguments.lab))
     checks = manifest.load(files).checks
     unknown = sorted(set(arguments.only) - {check.name for check in checks})
     if unknown:
@@ -108,12 +108,12 @@ def _refuse_names(files: Sequence[str]) -> None:
 
 
 def _world(arguments: argparse.Namespace, directory: Path) -> World:
-    from netlab import lab
+    from netlab import inventory
     from netlab.kernel import paths
     from netlab.network import names
     from netlab.pathcheck.world import world_of
 
-    spec = lab.read_lab(directory)
+    spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
         return world_of(
             spec,
@@ -134,14 +134,14 @@ def _explained(
     arguments: argparse.Namespace,
 ) -> list[CheckResult]:
     """The results, those that are no pass with their causes."""
-    from netlab import lab
+    from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.kernel import paths
     from netlab.pathcheck.why import explained
 
-    directory = paths.lab_dir(lab.choose(arguments.lab))
+    directory = paths.lab_dir(inventory.choose(arguments.lab))
     with options.client(arguments) as client:
-        facts = diagnosing.facts(client, lab.read_lab(directory), directory, node_ports=True)
+        facts = diagnosing.facts(client, inventory.read_lab(directory), directory, node_ports=True)
     pairs = zip(checks, results, strict=True)
     return [explained(check, result, world, facts) for check, result in pairs]
 

@@ -61,21 +61,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the tree for each node."""
-    from netlab import lab
+    from netlab import inventory, lab
 
     lab.need_root("rules")
     name = _service_name(arguments.service)
-    with lab.in_use(arguments.lab) as directory:
+    with inventory.in_use(arguments.lab) as directory:
         return _show(name, directory, arguments)
 
 
 def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
-    from netlab import lab
+    from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
     from netlab.objects.nodes import now
 
-    spec = lab.read_lab(directory)
+    spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
         service: Service = client.get("Service", arguments.namespace, name)
         facts = diagnosing.facts(client, spec, directory)

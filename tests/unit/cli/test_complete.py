@@ -23,7 +23,7 @@ NAMES = {
 
 @pytest.fixture(autouse=True)
 def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
-    from netlab import lab
+    from netlab import inventory
     from netlab.objects.kinds import find
 
     def names(line: TypedLine, word: str) -> list[str]:
@@ -33,7 +33,7 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         return NAMES.get(kind.plural, [])
 
     monkeypatch.setattr(complete_, "_names", names)
-    monkeypatch.setattr(lab, "names", lambda: ["one", "two"])
+    monkeypatch.setattr(inventory, "names", lambda: ["one", "two"])
 
 
 @pytest.mark.parametrize(
