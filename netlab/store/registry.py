@@ -1,4 +1,5 @@
-"""The rules of the Kubernetes API over the store: what create, update, patch and delete mean.
+"""The rules of the Kubernetes API over the store: what create, update, patch and delete mean; what
+get, list and watch mean is in `reading`.
 
 Everything here is synchronous and runs on the event loop's thread. Objects handed out belong
 to the store: copy before changing them. Objects handed in are copied.
@@ -6,7 +7,6 @@ to the store: copy before changing them. Objects handed in are copied.
 
 from __future__ import annotations
 
-import builtins
 import copy
 import time
 from collections.abc import Callable, Mapping
@@ -19,10 +19,8 @@ from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import AnyObject, Object
-from netlab.objects.numbers import whole
-from netlab.objects.selectors import matcher, parse_fields
 from netlab.objects.times import timestamp
-from netlab.objects.watch import Event, ObjectList
+from netlab.objects.watch import ObjectList
 from netlab.store import (
     admission,
     binding,
@@ -35,12 +33,11 @@ from netlab.store import (
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges
 from netlab.store.deletion import Propagation
-from netlab.store.log import FellBehind
 from netlab.store.managed_fields import Managers
 from netlab.store.patch import APPLY, PatchType, patched
+from netlab.store.reading import Reader
 from netlab.store.retention import EventRetention
 from netlab.store.store import Store
-from netlab.store.watch import Watch, bookmark
 
 __all__ = ["PatchType", "Propagation", "Registry"]
 
@@ -65,99 +62,19 @@ class _Change(Struct, frozen=True):
         return self.manager or "netlab"
 
 
-class Registry:
+class Registry(Reader):
     """The storage side of an API server; Services have addresses in `ranges`. `clock` gives seconds
     since 1970."""
 
     def __init__(
         self, store: Store, ranges: ServiceRanges, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self.store = store
+        super().__init__(store)
         self._clock = clock
         self._services = ServiceAllocator(ranges.service_cidrs, ranges.ip_families)
         for service in store.each("Service"):
             self._services.adopt(service)
         self._events = EventRetention(store, clock)
-
-    # Reading
-
-    def get(self, kind: str, namespace: str, name: str) -> Object:
-        """One object; `NotFound` if there is none."""
-        return self._current(kind_named(kind), namespace, name)
-
-    def list(
-        self,
-        kind: str,
-        namespace: str | None = None,
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-    ) -> ObjectList:
-        """All objects of a kind, in one namespace or (None) in all, by namespace and name."""
-        items = self._selected(kind_named(kind), namespace, label_selector, field_selector)
-        return ObjectList(items, str(self.store.revision))
-
-    def _selected(
-        self, kind: Kind, namespace: str | None, label_selector: str, field_selector: str
-    ) -> builtins.list[Object]:
-        space = namespace if kind.namespaced else None
-        matches = matcher(kind.kind, label_selector, field_selector)
-        if matches is None:
-            return self.store.list(kind.kind, space)
-        name = parse_fields(field_selector, kind.kind).name
-        if name is not None and (space is not None or not kind.namespaced):
-            found = self.store.get(kind.kind, space or "", name)
-            return [found] if found and matches(found) else []
-        return [obj for obj in self.store.list(kind.kind, space) if matches(obj)]
-
-    def watch(
-        self,
-        kind: str,
-        namespace: str | None = None,
-        *,
-        resource_version: str = "",
-        label_selector: str = "",
-        field_selector: str = "",
-        bookmarks: bool = False,
-        send_initial_events: bool = False,
-    ) -> Watch:
-        """Every change after `resource_version`; "" or "0" begins with what there is, as ADDED.
-
-        A revision that is too old makes the first event an ERROR (410). `send_initial_events`
-        begins with what there is, too, and marks its end by a BOOKMARK.
-        """
-        of = kind_named(kind)
-        revision = _revision(resource_version)
-        initial: builtins.list[Event] = []
-        position: int | None = self.store.log(kind).end()
-        if send_initial_events or not revision:
-            items = self._selected(of, namespace, label_selector, field_selector)
-            initial = [Event("ADDED", obj) for obj in items]
-            if send_initial_events:
-                initial.append(bookmark(of, self.store.revision, initial_events_end=True))
-        else:
-            position = self._position(kind, revision)
-        return Watch(
-            self.store,
-            of,
-            position=position,
-            namespace=namespace if of.namespaced else None,
-            matcher=matcher(kind, label_selector, field_selector),
-            initial=initial,
-            bookmarks=bookmarks,
-        )
-
-    def _position(self, kind: str, revision: int) -> int | None:
-        try:
-            return self.store.position_after(kind, revision)
-        except FellBehind:
-            return None
-
-    def _current(self, kind: Kind, namespace: str, name: str) -> Object:
-        found = self.store.get(kind.kind, namespace if kind.namespaced else "", name)
-        if found is None:
-            raise failures.not_found(kind, name)
-        return found
 
     # Creating
 
@@ -196,7 +113,7 @@ class Registry:
         if not kind.namespaced:
             return
         name = meta.namespace(obj)
-        namespace = self._current(kind_named("Namespace"), "", name)
+        namespace = self.current(kind_named("Namespace"), "", name)
         if meta.is_terminating(namespace):
             raise failures.namespace_terminating(kind, obj["metadata"].get("name") or "", name)
 
@@ -218,7 +135,7 @@ class Registry:
         kind = kind_of(obj)
         new = admission.decoded(kind, obj)
         space, name = meta.namespace(new) or "default", str(new["metadata"].get("name"))
-        old = self._current(kind, space, name)
+        old = self.current(kind, space, name)
         return self._update(kind, new, old, _Change(subresource, dry_run, field_manager))
 
     def _update(self, kind: Kind, new: Object, old: Object, change: _Change) -> Object:
@@ -270,7 +187,7 @@ class Registry:
         change = _Change(subresource, dry_run, field_manager)
         if content_type == APPLY:
             return self._apply(of, space, name, patch, change, force)
-        old = self._current(of, space, name)
+        old = self.current(of, space, name)
         new = admission.decoded(of, patched(old, patch, content_type))
         identity.check_same(of, new, old)
         return self._update(of, new, old, change)
@@ -316,7 +233,7 @@ class Registry:
         are finalizers.
         """
         of = kind_named(kind)
-        old = self._current(of, namespace, name)
+        old = self.current(of, namespace, name)
         if uid and uid != meta.uid(old):
             raise failures.wrong_uid(of, name, uid, meta.uid(old))
         if kind == "Namespace" and name in deletion.IMMORTAL:
@@ -338,7 +255,7 @@ class Registry:
         dry_run: bool = False,
     ) -> ObjectList:
         """Delete all that the selectors select; returns their last states."""
-        chosen = self._selected(kind_named(kind), namespace, label_selector, field_selector)
+        chosen = self.selected(kind_named(kind), namespace, label_selector, field_selector)
         gone = [
             self.delete(
                 kind,
@@ -385,13 +302,6 @@ class Registry:
 def _without_deletion(new: Object, old: Object) -> Object:
     """The last state of an object that never lingered: as it was, without a deletionTimestamp."""
     return new if meta.is_terminating(old) else old
-
-
-def _revision(text: str) -> int:
-    number = whole(text or "0")
-    if number is None or number < 0:
-        raise failures.bad_revision(text)
-    return number
 
 
 def _type_of(obj: Object) -> Object:
