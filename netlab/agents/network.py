@@ -26,12 +26,11 @@ from netlab.agents.nodestatus import CHANGED, NodeStatus
 from netlab.agents.patience import Patience
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import Recorder
+from netlab.agents.quiet_sysctls import QuietSysctls
 from netlab.errors import NetlabError
-from netlab.kernel import files, sysctl
-from netlab.kernel.notices import OWN, Notes, Notices
-from netlab.kernel.sysctl import Kept
+from netlab.kernel.notices import OWN, Notes
 from netlab.network import apply, diff, findings, mend, plan
-from netlab.network.model import Network, Sysctl
+from netlab.network.model import Network
 from netlab.network.names import FIRST_POD_PORT_INDEX
 from netlab.network.operations import Operation
 from netlab.objects.lab import Lab
@@ -91,11 +90,9 @@ class NetworkKeeper:
         """The pods whose sysctls may have been set."""
         self._young: dict[str, None] = {}
         """The pods that are to be looked at when there is time."""
-        self._kept: dict[str, Kept] = {}
-        """The sysctls that nobody tells of, by pod, and all of each machine."""
         self._pods = Patience()
         self._places: dict[tuple[str, int], str] = {}
-        self._quiet = mend.quiet_sysctls(plan.pod_sysctls(lab))
+        self._quiet = QuietSysctls(attached, mend.quiet_sysctls(plan.pod_sysctls(lab)))
         self._failures = 0
         self._rest, self._last = REST_FIRST, 0.0
         self._loop = Loop("network", self._work, settle=SETTLE, rounds=ROUNDS)
@@ -137,8 +134,7 @@ class NetworkKeeper:
 
     def _forget(self, name: str) -> None:
         self._ears.forget(name)
-        if kept := self._kept.pop(name, None):
-            kept.close()
+        self._quiet.forget(name)
         self._status.pop(name, None)
 
     async def stop(self) -> None:
@@ -147,9 +143,7 @@ class NetworkKeeper:
         await self._slowly.stop()
         self._attached.on_turn, self._attached.on_change = lambda _: None, lambda: None
         self._ears.stop()
-        for kept in self._kept.values():
-            kept.close()
-        self._kept = {}
+        self._quiet.close()
         self._attached.close()
 
     # -- hearing ---------------------------------------------------------------------------
@@ -371,31 +365,10 @@ class NetworkKeeper:
         names = [*self._ears, *self._attached.names()]
         self._names |= not mend.names().issuperset(names)
         for name, ear in self._ears.items():
-            wanted = self._network.namespace(name).sysctls
-            if name not in self._kept:
-                self._keep(name, ear, wanted)
-            if mend.differ(self._kept[name].read(), wanted):
+            if self._quiet.machine_differs(name, ear, self._network.namespace(name).sysctls):
                 self._cluster = self._sysctls = True
         with self._attached.free() as free:
-            return self._quietly_changed() if free else []
-
-    def _keep(self, name: str, ear: Notices, sysctls: Iterable[Sysctl]) -> None:
-        with files.closing(ear.namespace()) as descriptor, sysctl.tree() as tree:
-            self._kept[name] = Kept(descriptor, [entry.name for entry in sysctls], tree)
-
-    def _quietly_changed(self) -> list[str]:
-        """The pods whose sysctls differ. Files that were not opened yet are, some at a time."""
-        for uid in [uid for uid in self._kept if uid not in self._ears]:
-            if self._attached.get(uid) is None:
-                self._kept.pop(uid).close()
-        missing = [uid for uid in self._attached.uids() if uid not in self._kept]
-        names = [entry.name for entry in self._quiet]
-        with sysctl.tree() as tree:
-            for uid in missing[:TOGETHER]:
-                if (station := self._attached.get(uid)) is not None:
-                    self._kept[uid] = Kept(station.descriptor, names, tree)
-        pods = [uid for uid in self._kept if uid not in self._ears]
-        return [uid for uid in pods if mend.differ(self._kept[uid].read(), self._quiet)]
+            return self._quiet.pods_that_differ(TOGETHER) if free else []
 
     def _later(self, delay: float, function: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(delay, function)
