@@ -78,8 +78,17 @@ def _netns(lab: Lab, node: Node, directory: Path) -> Path:
 
 def proxier(lab: Lab, node: Node, directory: Path) -> NodeProxier:
     """What programs one node's rules, in the mode and the variant that the lab asks for."""
-    netns = _netns(lab, node, directory)
+    return NodeProxier(lab, node, directory, _appliers(lab, node, directory))
+
+
+def withdraw(lab: Lab, node: Node, directory: Path) -> None:
+    """Take away what the lab's mode has written in a node, before another one begins there."""
+    for applier in _appliers(lab, node, directory):
+        applier.clear()
+    apply.withdraw_masquerades(plan.alone(lab, node), directory)
+
+
+def _appliers(lab: Lab, node: Node, directory: Path) -> list[AnyApplier]:
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
-    mode = modes.of(lab.proxy_mode)
-    appliers = [mode.applier(lab.iptables, family, netns) for family in families]
-    return NodeProxier(lab, node, directory, appliers)
+    mode, netns = modes.of(lab.proxy_mode), _netns(lab, node, directory)
+    return [mode.applier(lab.iptables, family, netns) for family in families]

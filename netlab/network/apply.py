@@ -127,6 +127,14 @@ def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> None:
             masquerade.ensure(operation, lab_dir)
 
 
+def withdraw_masquerades(network: Network, lab_dir: Path) -> None:
+    """Take away what `network` has of these rules, before they are written in another way."""
+    for namespace in network.namespaces:
+        for rule in namespace.masquerades:
+            operation = AddMasquerade(namespace.name, rule, network.rules)
+            masquerade.withdraw(operation, lab_dir)
+
+
 def ensure_announced(
     network: Network, wanted: Mapping[str, Sequence[str]], lab_dir: Path
 ) -> tuple[Operation, ...]:

@@ -22,6 +22,15 @@ def ensure(operation: AddMasquerade, lab_dir: Path) -> None:
         _run(operation, lab_dir, operation.iptables("-A"))
 
 
+def withdraw(operation: AddMasquerade, lab_dir: Path) -> None:
+    """Take the rule away, or our table; what is gone already is no matter."""
+    if operation.rules == "nftables":
+        table = f"table {operation.family} {NFT_TABLE}"
+        _run(operation, lab_dir, ["nft", "-f", "-"], f"add {table}\ndelete {table}\n")
+    else:
+        _run(operation, lab_dir, operation.iptables("-D"), check=False)
+
+
 def present(operation: AddMasquerade, lab_dir: Path) -> bool:
     """True when the rule stands."""
     if operation.rules == "nftables":

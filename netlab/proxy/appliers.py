@@ -51,6 +51,9 @@ class Applier(Protocol[_Rules, _Changes]):
     def change(self, change: _Changes) -> None:
         """Replace and delete single chains; all other rules stay."""
 
+    def clear(self) -> None:
+        """Take away all that is kube-proxy's and nothing else, as `kube-proxy --cleanup`."""
+
     def fingerprint(self) -> object:
         """A value that changes when somebody changes the rules; cheap at any size."""
 

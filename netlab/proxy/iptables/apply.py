@@ -78,6 +78,10 @@ class RestoreApplier:
                 self._restore(back, "--noflush")
             raise _explained(refused, text, _nat_chains(ordered)) from None
 
+    def clear(self) -> None:
+        """See `Applier`."""
+        self.replace(Ruleset({name: Table(name) for name in self.read().tables}))
+
     def fingerprint(self) -> object:
         """nf_tables' generation; for legacy tables the offsets of their parts."""
         if self.variant == "nft":

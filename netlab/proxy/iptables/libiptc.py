@@ -84,6 +84,10 @@ class LibiptcApplier:
         """The offsets of the tables' parts."""
         return self._restore.fingerprint()
 
+    def clear(self) -> None:
+        """See `Applier`."""
+        self._restore.clear()
+
     def replace(self, desired: Ruleset) -> bool:
         """Rewrite the chains that differ, and kube-proxy's jumps where they are not in place."""
         if not _claim(self.family):

@@ -64,6 +64,11 @@ class NftApplier:
         if change:
             self._run(render_change(change))
 
+    def clear(self) -> None:
+        """See `Applier`. A table that is not there cannot be deleted, so it is added before."""
+        table = f"table {NFT_FAMILY[self.family]} {TABLE}"
+        self._run(f"add {table}\ndelete {table}\n")
+
     def fingerprint(self) -> object:
         """nf_tables' generation."""
         return rules_generation(self.netns)
