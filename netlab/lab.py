@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab import inventory, supervision, waiting
+from netlab import inventory, pruning, reconfiguration, supervision, waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
@@ -32,7 +32,7 @@ from netlab.kernel import (
     paths,
     tools,
 )
-from netlab.objects import bootstrap, meta
+from netlab.objects import bootstrap, lab_update, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.nodes import now
@@ -56,11 +56,14 @@ _LOST = (ControllerUnreachable, BrokenAnswer)
 
 class Brought(Struct, frozen=True):
     """What `up` did: what was applied, and a line for each thing that does not work. `settled`
-    says that waiting longer would not help."""
+    says that waiting longer would not help; `changed` are the fields of a running lab that are
+    otherwise now, `left_over` objects that the files have no more: with `prune` they are gone."""
 
     applied: list[Applied]
     troubles: list[str]
     settled: bool = True
+    changed: tuple[str, ...] = ()
+    left_over: Sequence[pruning.Known] = ()
 
 
 def up(
@@ -69,14 +72,16 @@ def up(
     *,
     progress: Progress,
     timeout: float | None = waiting.TIMEOUT,
+    prune: bool = False,
     newborn: supervision.Newborn | None = None,
 ) -> Brought:
     """Bring up the lab that `manifest` describes, or make the running one match it.
 
-    `files` is where the manifest came from, kept for `netlab check`. Waits so many seconds until
-    all is ready, with None not at all. A lab that fails to come up for the first time is taken
-    down again; one of which a part does not work stays. Who else brings the same lab up or takes
-    it down is waited for. A lab that has no controller can have the `newborn` one.
+    `files` is where the manifest came from, kept for `netlab check`. Objects that an earlier `up`
+    applied and that are in the files no more stay, unless it is to `prune`. Waits so many seconds
+    until all is ready, with None not at all. A lab that fails to come up for the first time is
+    taken down again; one of which a part does not work stays. Who else brings the same lab up or
+    takes it down is waited for. A lab that has no controller can have the `newborn` one.
     """
     if manifest.lab is None:
         raise UsageError(
@@ -90,16 +95,21 @@ def up(
     with _taken_down_if_it_fails(directory, progress) as keeper:
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()
-            client = _ensure_lab(manifest.lab, directory, progress, newborn)
+            lab, changed = _ensure_lab(manifest, directory, progress, newborn)
+            client = Client(inventory.endpoint(directory))
             progress("applying objects")
-            missing = [] if keeper.fresh else _missing_nodes(client, manifest.lab, progress)
-            objects = [*missing, *manifest.objects]
-            applied = [_apply(client, obj, directory, progress) for obj in objects]
+            missing = [] if keeper.fresh else _missing_nodes(client, lab, progress)
+            made = [_apply(client, obj, directory, progress) for obj in missing]
+            applied = made + _apply_all(client, manifest.objects, directory, progress)
+            left = pruning.left_over(client, directory, pruning.known(applied))
+            if prune:
+                pruning.prune(client, directory, left)
             _keep_sources(directory, files)
+        brought = Brought(applied, [], changed=changed, left_over=left)
         if timeout is None:
-            return Brought(applied, [])
+            return brought
         progress("waiting for pods, rules and names")
-        return _settled(client, directory, applied, timeout, progress)
+        return _settled(client, directory, brought, timeout, progress)
 
 
 _RULES_BY = {
@@ -159,14 +169,15 @@ def _taken_down_if_it_fails(directory: Path, progress: Progress) -> Iterator[_Ke
 
 
 def _settled(
-    client: Client, directory: Path, applied: list[Applied], timeout: float, progress: Progress
+    client: Client, directory: Path, brought: Brought, timeout: float, progress: Progress
 ) -> Brought:
     """Wait; if the controller dies meanwhile, with the next one."""
     deadline = time.monotonic() + timeout
     for left in reversed(range(ROUNDS)):
         try:
             state = waiting.settle(client, max(deadline - time.monotonic(), 0.0), progress)
-            return Brought(applied, waiting.troubles(client, state), state.settled)
+            troubles = waiting.troubles(client, state)
+            return replace(brought, troubles=troubles, settled=state.settled)
         except _LOST:
             with lablock.held(directory, "netlab up", tell=progress):
                 if not paths.lab_file(directory).exists():
@@ -186,6 +197,19 @@ def _missing_nodes(client: Client, lab: Lab, progress: Progress) -> list[Object]
     architecture = machine.facts().architecture
     missing = [node for node in lab.nodes if node.name not in known]
     return [{**bootstrap.node_object(node, architecture)} for node in missing]
+
+
+def _apply_all(
+    client: Client, objects: Sequence[Object], directory: Path, progress: Progress
+) -> list[Applied]:
+    """Apply them in order; whatever stops that, what was applied is kept in mind."""
+    applied: list[Applied] = []
+    try:
+        for obj in objects:
+            applied.append(_apply(client, obj, directory, progress))
+    finally:
+        pruning.remember(directory, pruning.known(applied))
+    return applied
 
 
 def _apply(client: Client, obj: Object, directory: Path, progress: Progress) -> Applied:
@@ -258,38 +282,41 @@ def need_root(verb: str) -> None:
 
 
 def _ensure_lab(
-    lab: Lab, directory: Path, progress: Progress, newborn: supervision.Newborn | None
-) -> Client:
-    """Have the lab's controller run, as the lab is to be now."""
+    manifest: Manifest, directory: Path, progress: Progress, newborn: supervision.Newborn | None
+) -> tuple[Lab, tuple[str, ...]]:
+    """Have the lab's controller run, as the lab is to be now; what of that is new, as fields."""
+    lab = manifest.lab
+    assert lab is not None
     if directory.exists() and not paths.lab_file(directory).exists():
         progress("taking away what is left of a lab that was made or taken down half-way")
         _tear_down(directory)
     uid = newborn.owner if newborn else None
     netns.LabMount(directory).ensure(uid=uid, tell=progress)
-    changed = _keep_lab_file(lab, directory)
-    if changed and inventory.is_running(directory):
-        progress("telling the controller of other addresses for load balancers")
-        supervision.end_controller(directory)
+    changed: tuple[str, ...] = ()
+    if paths.lab_file(directory).exists():
+        lab, changed = _changed(manifest, inventory.read_lab(directory), directory, progress)
+    _write(paths.lab_file(directory), json.dumps(lab.to_object(), indent=2))
     supervision.ensure_controller(directory, progress, newborn)
-    return Client(inventory.endpoint(directory))
+    return lab, changed
 
 
-def _keep_lab_file(lab: Lab, directory: Path) -> bool:
-    """Note what the lab is to be; True if that is something else than it was."""
-    file = paths.lab_file(directory)
-    before = inventory.read_lab(directory) if file.exists() else lab
-    as_before = replace(before, load_balancer_pools=lab.load_balancer_pools)
-    if as_before != lab:
-        was, is_to_be = as_before.to_object()["spec"], lab.to_object()["spec"]
-        others = ", ".join(name for name in is_to_be if was[name] != is_to_be[name])
-        raise UsageError(
-            f"lab {lab.name} is up with other nodes, networks or settings than this file's: "
-            f"{others} would change",
-            hint=f"sudo netlab down --lab {lab.name}, then up again; "
-            "objects and loadBalancer alone may change",
-        )
-    _write(file, json.dumps(lab.to_object(), indent=2))
-    return before != lab
+def _changed(
+    manifest: Manifest, before: Lab, directory: Path, progress: Progress
+) -> tuple[Lab, tuple[str, ...]]:
+    """What a lab that is up is to be from now on; if that is something else, it has no controller
+    on return, nor what the next one would not take away."""
+    after = reconfiguration.wanted(manifest, before)
+    if after == before:
+        return before, ()
+    _require(after)
+    supervision.ensure_controller(directory, progress)
+    client = Client(inventory.endpoint(directory))
+    waiting.started(client, supervision.START_TIMEOUT)
+    reconfiguration.ready(client, before, after, directory, progress)
+    progress("having the controller start again with other settings")
+    supervision.end_controller(directory)
+    reconfiguration.withdraw_rules(before, after, directory)
+    return after, lab_update.changes(before, after).fields
 
 
 def status(name: str) -> tuple[Lab, dict[str, Any]]:

@@ -43,6 +43,8 @@ class Manifest(Struct):
     """
 
     lab: Lab | None = None
+    lab_entry: InputObject | None = None
+    """Where the lab comes from, for what else may be wrong with it."""
     objects: list[Object] = field(default_factory=list)
     checks: list[PathCheck] = field(default_factory=list)
     sources: dict[tuple[str, str, str], tuple[str, int]] = field(default_factory=dict)
@@ -104,7 +106,7 @@ def _manifest(entries: list[InputObject]) -> Manifest:
             manifest.left_out.append(f"{place}: {what}: left out")
             continue
         if isinstance(taken.lab, Lab):
-            manifest.lab = taken.lab
+            manifest.lab, manifest.lab_entry = taken.lab, entry
         elif taken.check is not None:
             manifest.checks.append(taken.check)
         else:

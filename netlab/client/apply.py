@@ -25,16 +25,23 @@ LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 STRATEGIC = "application/strategic-merge-patch+json"
 
 
+Result = Literal["created", "configured", "unchanged"]
+
+
 class Applied(Struct, frozen=True):
     """What applying one object came to; prints as kubectl's line.
 
-    `warnings` are the server's, where somebody has gathered them.
+    `warnings` are the server's, where somebody has gathered them. `kind`, `namespace` ("" of what
+    has none) and `uid` say which object it is for ever.
     """
 
     resource: str
     name: str
-    result: Literal["created", "configured", "unchanged"]
+    result: Result
     warnings: tuple[str, ...] = ()
+    kind: str = ""
+    namespace: str = ""
+    uid: str = ""
 
     def __str__(self) -> str:
         return f"{self.resource}/{self.name} {self.result}"
@@ -46,19 +53,23 @@ def apply(client: Client, obj: Object, *, dry_run: bool = False) -> Applied:
     wanted = _with_last_applied(obj, kind.namespaced)
     name, namespace = meta.name(wanted), meta.namespace(wanted)
     resource = f"{kind.singular}.{kind.group}" if kind.group else kind.singular
+
+    def applied(result: Result, found: Object) -> Applied:
+        space = namespace if kind.namespaced else ""
+        return Applied(resource, name, result, (), kind.kind, space, meta.uid(found))
+
     query = {"dryRun": "All"} if dry_run else {}
     try:
         live = client.request("GET", kind.path(namespace, name))
     except NotFound:
         query["fieldValidation"] = "Strict"
-        client.request("POST", kind.path(namespace), wanted, query=query)
-        return Applied(resource, name, "created")
+        return applied("created", client.request("POST", kind.path(namespace), wanted, query=query))
     patch = three_way(_last_applied(live), wanted, live)
     if not patch:
-        return Applied(resource, name, "unchanged")
+        return applied("unchanged", live)
     path = kind.path(namespace, name)
     client.request("PATCH", path, patch, query=query, content_type=STRATEGIC)
-    return Applied(resource, name, "configured")
+    return applied("configured", live)
 
 
 def three_way(last: Object, wanted: Object, live: Object) -> dict[str, Any]:

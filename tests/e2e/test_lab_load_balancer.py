@@ -332,11 +332,3 @@ def test_without_a_pool_nobody_answers(lab: Machine) -> None:
     assert (ingress(lab, "both")[0], ingress(lab, "late")) == (BOTH, [FREE])
     assert lab.curl(CLIENT, f"{BOTH}/hostname").startswith("echo-")
     lab.netlab("delete", "svc", "late")
-
-
-def test_nothing_else_of_a_running_lab_may_change(lab: Machine) -> None:
-    text = (lab.base / "lab.yaml").read_text().replace("nodes: 3", "nodes: 2")
-    refused = lab.netlab("up", lab.lab_file(text, "other.yaml"), code=2)
-    assert "is up with other nodes, networks or settings" in refused.stderr
-    assert "than this file's: nodes would change\n" in refused.stderr
-    assert ingress(lab, "both")[0] == BOTH

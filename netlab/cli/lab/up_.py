@@ -4,6 +4,9 @@
     sudo netlab up lab.yaml web.yaml --timeout=30s
     sudo netlab up lab.yaml web.yaml --dry-run    what would be built, as commands
 
+Of a lab that runs, a changed file may change nodes, their labels and taints, kube-proxy's mode and
+settings, the DNS domain, load balancers' addresses and the world outside.
+
 Waits until all pods are ready, rules and names are in place; says on standard error for what it
 waits. Gives up at once on a pod that waiting does not help (it fits on no node, a ConfigMap is
 missing), and on one that has crashed three times. The lab stays up then.
@@ -11,7 +14,8 @@ missing), and on one that has crashed three times. The lab stays up then.
 Exit code: 0 all is ready, 1 something is not, and is named with the reason; 2 a file is wrong, and
 nothing was touched.
 
--o json: {lab, seconds, applied: [{resource, name, result, warnings}], waitingFor: [TEXT]}; with
+-o json: {lab, seconds, changed: [FIELD], applied: [{resource, kind, namespace, name, uid,
+result, warnings}], leftOver: [the same, deleted with --prune], waitingFor: [TEXT]}; with
 --dry-run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
 """
 
@@ -51,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-wait", action="store_true", help="wait for no pod: netlab status tells how it goes"
     )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete what an earlier up applied and the files have no more",
+    )
     parser.add_argument("-q", "--quiet", action="store_true", help="print errors alone")
     options.add_output(parser, "json")
 
@@ -88,17 +97,33 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
         raise UsageError("no time can be less than none", hint="--no-wait does not wait")
     began = time.monotonic()
     with Progress(quiet=arguments.quiet or arguments.output == "json") as progress:
-        brought = lab.up(loaded, files, progress=progress, timeout=timeout, newborn=newborn)
+        brought = lab.up(
+            loaded,
+            files,
+            progress=progress,
+            timeout=timeout,
+            prune=arguments.prune,
+            newborn=newborn,
+        )
     seconds = time.monotonic() - began
     assert loaded.lab is not None
     for entry in brought.applied:
         for text in entry.warnings:
             options.warn(f"{entry.resource}/{entry.name}: {text}")
+    if "dns" in brought.changed:
+        options.warn("pods that run go on with the DNS domain that they began with")
+    if brought.left_over and not arguments.prune:
+        names = ", ".join(map(str, brought.left_over))
+        options.warn(f"not in the files any more, and left as it is: {names} (--prune deletes it)")
     if arguments.output == "json":
         print(json.dumps(_json(loaded.lab.name, seconds, brought)))
     elif not arguments.quiet:
+        if brought.changed:
+            print(f"lab/{loaded.lab.name} configured ({', '.join(brought.changed)})")
         for entry in brought.applied:
             print(entry)
+        for gone in brought.left_over if arguments.prune else ():
+            print(f"{gone} pruned")
         if not brought.troubles:
             print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
             _say_what_next(loaded)
@@ -123,7 +148,9 @@ def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
     return {
         "lab": name,
         "seconds": round(seconds, 3),
+        "changed": list(brought.changed),
         "applied": [asdict(entry) for entry in brought.applied],
+        "leftOver": [asdict(entry) for entry in brought.left_over],
         "waitingFor": brought.troubles,
     }
 
