@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from netlab import inventory, pruning, reconfiguration, supervision, waiting
 from netlab.client.apply import Applied, apply
+from netlab.client.settled import look
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
@@ -328,7 +329,7 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
     spec = inventory.read_lab(directory)
     try:
         with Client(inventory.endpoint(directory), timeout=STATUS_TIMEOUT) as client:
-            troubles = waiting.troubles(client, waiting.look(client))
+            troubles = waiting.troubles(client, look(client))
             pods, nodes = client.list("Pod"), client.list("Node")
     except Unanswered as error:
         return spec, {

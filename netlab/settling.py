@@ -8,6 +8,8 @@ from typing import Protocol
 
 from aiohttp import web
 
+from netlab.client.settled import PATH
+
 CALM_LOOKS, CALM_LOOKS_REMOTE = 3, 50
 """Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
 
@@ -53,7 +55,7 @@ class Settling:
 
     def routes(self) -> list[web.RouteDef]:
         """What the API answers beside Kubernetes' own paths."""
-        return [web.get("/netlab/v1/settled", self._settled)]
+        return [web.get(PATH, self._settled)]
 
     def _is_settled(self) -> bool:
         return self._saving.is_stuck or not any(self._cluster.at_work())

@@ -9,8 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from msgspec import Struct
-
+from netlab.client.settled import State, look
 from netlab.client.sync import Client
 from netlab.errors import ApiError, NetlabError, NotFound
 from netlab.objects import meta
@@ -30,33 +29,6 @@ SHOWN = 20
 """Pods of which it is said why they are not ready; beyond, it is said how many there are."""
 
 Tell = Callable[[str], None]
-
-
-class State(Struct, frozen=True):
-    """A lab at one moment: what is being done, which pods are not ready (True: and will not be by
-    waiting), and what else only somebody can change."""
-
-    settled: bool
-    """True when nothing changes by itself any more."""
-
-    at_work: tuple[str, ...]
-    unready: dict[str, bool]
-    lacking: tuple[str, ...]
-
-
-def look(client: Client, seconds: float = 0.0) -> State:
-    """How the lab is, once it is settled or so many seconds have passed.
-
-    `NetlabError` when the lab itself could not be built.
-    """
-    query = {"timeoutSeconds": f"{seconds:g}"}
-    answer = client.request("GET", "/netlab/v1/settled", query=query)
-    if answer["failed"]:
-        raise NetlabError(f"the lab could not be built: {answer['failed']}")
-    # The controller may be older than we are: it goes on until it ends.
-    at_work, lacking = answer.get("atWork") or (), answer.get("lacking") or ()
-    settled = answer.get("settled", True)
-    return State(settled, tuple(at_work), answer.get("unreadyPods") or {}, tuple(lacking))
 
 
 def started(client: Client, timeout: float) -> None:

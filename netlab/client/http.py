@@ -59,7 +59,7 @@ class HttpApi:
         """All objects of a kind, in one namespace or (None) in all."""
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         answer = await self._json("GET", BY_KIND[kind].path(namespace or ""), query=query)
-        items = [_with_kind(kind, item) for item in answer.get("items") or []]
+        items = [BY_KIND[kind].typed(item) for item in answer.get("items") or []]
         return ObjectList(items, str(answer["metadata"].get("resourceVersion", "")))
 
     async def watch(
@@ -213,10 +213,3 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 def _query(**parameters: str) -> dict[str, str]:
     return {name: value for name, value in parameters.items() if value}
-
-
-def _with_kind(kind: str, item: Object) -> Object:
-    """Items of a real server's lists leave out their apiVersion and kind."""
-    if "kind" in item:
-        return item
-    return {"apiVersion": BY_KIND[kind].api_version, "kind": kind, **item}

@@ -38,7 +38,9 @@ class Client:
     """
 
     def __init__(self, where: Where, *, timeout: float = ANSWER_SECONDS) -> None:
-        self._endpoint = endpoint(where)
+        self.endpoint = endpoint(where)
+        """Which server's."""
+
         self._timeout = timeout
         self._sock: socket.socket | None = None
         self._stream: BinaryIO | None = None
@@ -92,7 +94,7 @@ class Client:
         headers = {"Accept": accept}
         if content:
             headers["Content-Type"] = content_type
-        message = request_bytes(self._endpoint, method, target(path, query), headers, content)
+        message = request_bytes(self.endpoint, method, target(path, query), headers, content)
         try:
             response = self._exchange(message)
             data = response.read()
@@ -107,7 +109,7 @@ class Client:
 
     def stream(self, path: str, *, query: Query | None = None, accept: str = "*/*") -> Chunks:
         """A GET whose answer keeps coming, on a connection of its own."""
-        sock = connect(self._endpoint, self._timeout)
+        sock = connect(self.endpoint, self._timeout)
         stream = sock.makefile("rb")
         try:
             send(sock, self._get(path, query, accept))
@@ -122,7 +124,7 @@ class Client:
         return Chunks(sock, stream, response)
 
     def _get(self, path: str, query: Query | None, accept: str) -> bytes:
-        return request_bytes(self._endpoint, "GET", target(path, query), {"Accept": accept}, b"")
+        return request_bytes(self.endpoint, "GET", target(path, query), {"Accept": accept}, b"")
 
     def _exchange(self, message: bytes) -> Response:
         """Send on the kept connection; once more on a fresh one if the server had closed it."""
@@ -137,7 +139,7 @@ class Client:
 
     def _send(self, message: bytes) -> Response:
         if self._sock is None or self._stream is None:
-            self._sock = connect(self._endpoint, self._timeout)
+            self._sock = connect(self.endpoint, self._timeout)
             self._stream = self._sock.makefile("rb")
         send(self._sock, message)
         return read_response(self._stream)
@@ -153,8 +155,7 @@ class Client:
     ) -> Sequence[Any]:
         """All objects of a kind in one namespace, or (None) in all."""
         answer = self.request("GET", _path(kind, namespace), query=query)
-        items: list[Any] = answer["items"]
-        return items
+        return [kinds.BY_KIND[kind].typed(item) for item in answer.get("items") or []]
 
     def table(
         self,

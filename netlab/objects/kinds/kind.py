@@ -73,6 +73,12 @@ class Kind(Struct, frozen=True, eq=False):
         """`services` or `deployments.apps`: the resource as messages name it."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    def typed(self, item: dict[str, Any]) -> dict[str, Any]:
+        """An item of a list with its apiVersion and kind, which a real server leaves out there."""
+        if "kind" in item:
+            return item
+        return {"apiVersion": self.api_version, "kind": self.kind, **item}
+
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
         """The URL path of the collection, an object, or a subresource of it."""
         parts = ["/apis", self.group, self.version] if self.group else ["/api", self.version]
