@@ -110,8 +110,8 @@ def test_mypy_refuses_a_field_that_is_not_there(tmp_path):
     assert all(mark in said[number] for number, mark in marked.items()), found.stdout
 
 
-# Foundations of what is to come, held by tests until then: of traces, of other API servers.
-TO_COME = {"netlab.simulation.iptables", "netlab.client.kubeconfig"}
+# Foundations of what is to come, held by tests until then: of traces.
+TO_COME = {"netlab.simulation.iptables"}
 
 
 def names_in(path: Path) -> set[str]:

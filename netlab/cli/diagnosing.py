@@ -6,7 +6,8 @@ import os
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+
+from msgspec.structs import replace
 
 from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Facts, Listeners, ListeningSocket
@@ -22,27 +23,26 @@ NARROWEST = 40
 
 def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False) -> Facts:
     """The lab as causes see it now. `node_ports`: also where its nodes answer nodePorts."""
-    nodes = client.list("Node")
-    return Facts(
-        services=client.list("Service"),
-        pods=client.list("Pod"),
-        slices=client.list("EndpointSlice"),
-        nodes=nodes,
-        workloads=[
-            obj for kind in KINDS if kind.makes_pods for obj in _with_kind(client, kind.kind)
-        ],
-        events=client.list("Event", query={"fieldSelector": "type=Warning"}),
+    found = told(client)
+    return replace(
+        found,
         listeners=_seen(lab, directory) if os.geteuid() == 0 else _built_in,
         has_pool=bool(lab.load_balancer_pools),
-        node_port_addresses=_node_port_addresses(now(lab, nodes)) if node_ports else {},
+        node_port_addresses=_node_port_addresses(now(lab, found.nodes)) if node_ports else {},
         domain=lab.dns.domain,
     )
 
 
-def _with_kind(client: Client, kind: str) -> Iterator[Any]:
-    """The objects of a list say of what kind they are, as those of a get do."""
-    for obj in client.list(kind):
-        yield {**obj, "kind": kind}
+def told(client: Client) -> Facts:
+    """What any API server tells of its cluster."""
+    return Facts(
+        services=client.list("Service"),
+        pods=client.list("Pod"),
+        slices=client.list("EndpointSlice"),
+        nodes=client.list("Node"),
+        workloads=[obj for kind in KINDS if kind.makes_pods for obj in client.list(kind.kind)],
+        events=client.list("Event", query={"fieldSelector": "type=Warning"}),
+    )
 
 
 def _seen(lab: Lab, directory: Path) -> Listeners:

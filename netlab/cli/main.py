@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from netlab import __version__
-from netlab.cli import terminal
+from netlab.cli import server, terminal
 from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb, resolve
 from netlab.errors import NetlabError, UsageError
 
@@ -147,11 +147,14 @@ def _dispatch(words: list[str]) -> int:
 def parse(verb: Verb, words: list[str], command: list[str]) -> argparse.Namespace:
     """The verb's arguments; `command` is what stands behind `--`."""
     parser = parser_of(verb)
+    server.refuse(verb, words)
     _refuse_unknown(parser, words)
-    return parser.parse_intermixed_args(
+    arguments = parser.parse_intermixed_args(
         [_with_value(parser, word) for word in words],
         argparse.Namespace(lab=None, command_words=command),
     )
+    server.choose(arguments)
+    return arguments
 
 
 def _refuse_unknown(parser: Parser, words: list[str]) -> None:
@@ -174,6 +177,7 @@ def _run_verbatim(verb: Verb, before: list[str], words: list[str]) -> int:
     parser = Parser(prog=f"netlab {verb.name}", add_help=False, allow_abbrev=False)
     parser.add_argument("--lab")
     words, command = split_command(words)
+    server.refuse(verb, [*before, *words])
     lab, rest = parser.parse_known_args([*before, *words])
     # What stands behind -- may be anything, and may have a --lab of its own.
     rest += ["--", *command] if command else []
@@ -209,7 +213,7 @@ def parser_of(verb: Verb) -> Parser:
         add_help=False,
     )
     module.add_arguments(parser)
-    parser.add_argument("--lab", metavar="LAB", help="which lab, if several run")
+    server.add_arguments(parser, verb)
     parser.add_argument("-h", "--help", action="help", help="show this help")
     if verb.parts:
         own = parser.format_usage().partition(": ")[2].strip()
@@ -307,7 +311,8 @@ def _no_verb(before: list[str]) -> int:
 
     flag = before[0] if before else ""
     if flag.startswith("--") and not flag.startswith(GLOBAL_WITH_VALUE):
-        meant = did_you_mean(flag, ("--help", "--version", "--lab", "--namespace"))
+        known = ("--help", "--version", *GLOBAL_WITH_VALUE)
+        meant = did_you_mean(flag, [one for one in known if one.startswith("--")])
         hint = f"did you mean {meant}?" if meant else "netlab --help"
         raise UsageError(f"there is no flag {flag} without a verb", hint=hint)
     raise UsageError("which verb?", hint="netlab --help lists them")

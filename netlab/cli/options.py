@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from netlab.cli import server
 from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
+from netlab.client.wire import BrokenAnswer, Unanswered
 from netlab.errors import ApiError, NetlabError, NotFound, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
@@ -33,7 +35,7 @@ _KIND_WORDS = ", ".join(kind.plural for kind in KINDS) + ", all"
 def add_namespace(parser: argparse.ArgumentParser, *, all_namespaces: bool = False) -> None:
     """`-n NAMESPACE`, and `-A` where a verb can look at all of them."""
     parser.add_argument(
-        "-n", "--namespace", metavar="NS", default="default", help="the namespace (default)"
+        "-n", "--namespace", metavar="NS", help="the namespace (default, or the context's own)"
     )
     if all_namespaces:
         parser.add_argument(
@@ -91,10 +93,8 @@ def add_files(parser: argparse.ArgumentParser, *, required: bool = False) -> Non
 
 
 def client(arguments: argparse.Namespace) -> Client:
-    """A client of the lab that the command line means; it prints the server's warnings."""
-    from netlab.inventory import client_of
-
-    found = client_of(arguments.lab)
+    """A client of the API server that the command line means; it prints its warnings."""
+    found = Client(server.endpoint(arguments))
     found.warn = warn
     _asked[:] = [found]
     return found
@@ -197,12 +197,10 @@ def warn_of_left_out(loaded: Manifest) -> None:
 
 
 def endpoint(arguments: argparse.Namespace) -> ApiEndpoint:
-    """The API server of the lab that the command line means."""
-    from netlab import inventory
-
-    server = inventory.endpoint(inventory.running(arguments.lab))
-    _asked[:] = [Client(server)]
-    return server
+    """The API server that the command line means."""
+    found = server.endpoint(arguments)
+    _asked[:] = [Client(found)]
+    return found
 
 
 def pod_of(arguments: argparse.Namespace) -> str:
@@ -280,6 +278,8 @@ def complain(error: NetlabError) -> None:
     are."""
     if isinstance(error, NotFound) and not error.hint:
         error.hint = _where_else(error)
+    if isinstance(error, BrokenAnswer | Unanswered) and _asked and not _asked[0].endpoint.socket:
+        error.hint = f"ask it again, or see how {_asked[0].endpoint.where} is: it is no lab's"
     sys.stderr.write(f"error: {unsudoed(str(error))}\n")
 
 

@@ -9,10 +9,15 @@ from msgspec import Struct
 
 
 class Group(Struct, frozen=True):
-    """The package of `netlab.cli` that a group of verbs is in, and its title in `netlab --help`."""
+    """The package of `netlab.cli` that a group of verbs is in, and its title in `netlab --help`.
+
+    What its verbs do they do by an API server alone, whosever that is, if `by_api`; else on this
+    machine.
+    """
 
     package: str
     title: str
+    by_api: bool = False
 
 
 class Verb(Struct, frozen=True):
@@ -46,9 +51,9 @@ class Verb(Struct, frozen=True):
 
 
 LAB = Group("lab", "The lab")
-OBJECTS = Group("objects", "Objects, as kubectl has them")
-CHANGES = Group("changes", "Changes to objects, as kubectl makes them")
-PODS = Group("pods", "Inside pods")
+OBJECTS = Group("objects", "Objects, as kubectl has them", by_api=True)
+CHANGES = Group("changes", "Changes to objects, as kubectl makes them", by_api=True)
+PODS = Group("pods", "Inside pods", by_api=True)
 PACKETS = Group("packets", "Rules and packets")
 
 
@@ -114,7 +119,7 @@ VERBS: dict[str, Verb] = {
 
 HIDDEN = Verb("__complete", LAB, "what the completion scripts ask")
 
-GLOBAL_WITH_VALUE = ("--lab", "-n", "--namespace")
+GLOBAL_WITH_VALUE = ("--lab", "--kubeconfig", "--context", "-n", "--namespace")
 """Options that may stand before the verb as well."""
 
 

@@ -20,7 +20,7 @@ _LINE = 64 * 1024
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 60.0
-"""After so long a controller without a word counts as hung, also on a busy machine."""
+"""After so long a server without a word counts as hung, also on a busy machine."""
 
 
 class ControllerUnreachable(NetlabError):
@@ -30,16 +30,16 @@ class ControllerUnreachable(NetlabError):
 class BrokenAnswer(NetlabError):
     """The answer stopped short, or was no HTTP."""
 
-    def __init__(self, what: str = "the connection to the controller was lost") -> None:
+    def __init__(self, what: str = "the connection to the API server was lost") -> None:
         super().__init__(what, hint="netlab status shows whether the lab's controller still runs")
 
 
 class Unanswered(NetlabError):
-    """The controller took the request, or is there at least, and says nothing."""
+    """The API server took the request, or is there at least, and says nothing."""
 
     def __init__(self) -> None:
         super().__init__(
-            "the lab's controller runs, but does not answer: it is stopped, or hangs",
+            "the API server is there, but does not answer: it is stopped, or hangs",
             hint="netlab status; if it does not come back, end it (kill -9) and "
             "`sudo netlab up FILE` starts another: pods go on meanwhile",
         )
@@ -97,7 +97,8 @@ def unreachable(endpoint: ApiEndpoint, error: OSError) -> ControllerUnreachable:
     """Nobody answers at a URL."""
     return ControllerUnreachable(
         f"no API server answers at {endpoint.where}: {error.strerror or error}",
-        hint="netlab status shows which labs run",
+        hint="see that it runs, and that the kubeconfig is of now: a lab's is good until the lab "
+        "is taken down",
     )
 
 
@@ -153,7 +154,7 @@ class Response(Struct):
         try:
             return int(text, 16)
         except ValueError:
-            raise BrokenAnswer("the controller's answer makes no sense") from None
+            raise BrokenAnswer("the API server's answer makes no sense") from None
 
     def _counted(self, size: int) -> Iterator[bytes]:
         if size:

@@ -49,7 +49,7 @@ def test_the_kubeconfig_is_the_users_own(lab: Shell) -> None:
 
 def test_our_own_clients_take_it_as_well(lab: Shell) -> None:
     """Whoever has a kubeconfig can be a client, of this API server or another."""
-    server = kubeconfig.read(paths.kubeconfig(directory(lab)))
+    server = kubeconfig.read([paths.kubeconfig(directory(lab))]).endpoint
     assert server.url.startswith("https://127.0.0.1:")
     lab("kubectl run web --image=nginx; kubectl wait --for=condition=Ready pod/web --timeout=20s")
     lab("kubectl exec web -- true")

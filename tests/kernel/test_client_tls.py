@@ -53,7 +53,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
     namespace = netns.create(tmp_path / "ns")
     run(["ip", "link", "set", "lo", "up"], netns=namespace)
     with netns.entered(namespace), served(tmp_path) as streams:
-        yield Door(streams, kubeconfig.read(paths.kubeconfig(tmp_path)))
+        yield Door(streams, kubeconfig.read([paths.kubeconfig(tmp_path)]).endpoint)
     os.close(namespace)
     netns.remove(tmp_path / "ns")
 

@@ -20,6 +20,7 @@ from netlab.cli.verbs import GLOBAL_WITH_VALUE, VERBS, Verb, resolve
 
 if TYPE_CHECKING:
     from netlab.cli.main import Parser
+    from netlab.client.sync import Client
 
 PATIENCE = 1.0
 """Seconds after which no answer is the better one."""
@@ -208,16 +209,34 @@ def _services(line: TypedLine) -> Iterable[str]:
 
 def _names(line: TypedLine, word: str) -> list[str]:
     """The names of the objects of that kind in the namespace that was typed."""
-    from netlab.inventory import client_of
     from netlab.objects.kinds import find
 
     kind = find(word)
     if kind is None:
         return []
-    namespace = line.values.get("namespace") or "default"
-    with client_of(line.values.get("lab")) as client:
+    with _client(line) as (client, namespace):
         table = client.table(kind.kind, namespace if kind.namespaced else None)
     return [row["object"]["metadata"]["name"] for row in table["rows"]]
+
+
+@contextlib.contextmanager
+def _client(line: TypedLine) -> Iterator[tuple[Client, str]]:
+    """Who is asked, and the namespace that is meant there."""
+    from netlab.cli import server
+    from netlab.client.sync import Client
+
+    unsaid = dict.fromkeys(("lab", "kubeconfig", "context", "namespace"))
+    typed = argparse.Namespace(**{**unsaid, **line.values})
+    server.choose(typed)
+    with Client(server.endpoint(typed)) as client:
+        yield client, typed.namespace
+
+
+def _contexts(line: TypedLine) -> Iterable[str]:
+    from netlab.cli import server
+    from netlab.client import kubeconfig
+
+    return kubeconfig.contexts(server.files(argparse.Namespace(**line.values)))
 
 
 def _files(_: TypedLine) -> Iterable[str]:
@@ -226,7 +245,6 @@ def _files(_: TypedLine) -> Iterable[str]:
 
 def _containers(line: TypedLine) -> Iterable[str]:
     """Those of the pod that was typed, or of the pods behind `deploy/NAME`."""
-    from netlab.inventory import client_of
     from netlab.objects import meta
     from netlab.objects.kinds import find, pod_of
 
@@ -234,8 +252,8 @@ def _containers(line: TypedLine) -> Iterable[str]:
     kind = find(word if slash else "pod")
     if kind is None:
         return []
-    with client_of(line.values.get("lab")) as client:
-        obj = client.get(kind.kind, line.values.get("namespace") or "default", name or word)
+    with _client(line) as (client, namespace):
+        obj = client.get(kind.kind, namespace, name or word)
     spec = meta.spec(pod_of(obj))
     fields = ("containers", "initContainers")
     return [one["name"] for where in fields for one in spec.get(where) or []]
@@ -263,6 +281,7 @@ def _helped(line: TypedLine) -> Iterable[str]:
 _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "CHECK": _checks,
     "CONTAINER": _containers,
+    "CONTEXT": _contexts,
     "FILE": _files,
     "KIND/NAME": _workloads,
     "KIND[/NAME]": _targets,

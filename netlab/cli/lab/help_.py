@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _all() -> str:
     lines = ["netlab: Kubernetes-style service routing made of Linux network namespaces\n"]
-    lines.append("usage: netlab [--lab LAB] VERB [ARGUMENTS]")
+    lines.append("usage: netlab [--lab LAB | --kubeconfig FILE] VERB [ARGUMENTS]")
     for group, verbs in groupby(VERBS.values(), key=lambda verb: verb.group):
         lines.append(f"\n{group.title}:")
         lines += [f"  {verb.name:<12}{verb.summary}" for verb in verbs]

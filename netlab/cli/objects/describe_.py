@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from netlab.cli import options
+from netlab.cli import options, server
 from netlab.client.sync import Client
 from netlab.diagnosis.facts import Facts
 from netlab.errors import NotFound
@@ -96,16 +96,20 @@ def _causes(client: Client, service: Any, arguments: argparse.Namespace) -> Sequ
     from netlab.diagnosis.service import causes
 
     width = terminal.width()
-    lines = list(map(str, causes(service, _facts(client, arguments.lab))))
+    lines = list(
+        map(str, causes(service, _facts(client, arguments.lab, server.is_elsewhere(arguments))))
+    )
     return list(diagnosing.folded(lines, "", width - 2 if width else None))
 
 
 @cache
-def _facts(client: Client, name: str | None) -> Facts:
+def _facts(client: Client, name: str | None, is_elsewhere: bool) -> Facts:
     """What causes are found from, once for all Services that are described."""
     from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.kernel import paths
 
+    if is_elsewhere:  # what its pods listen on nobody here can see
+        return diagnosing.told(client)
     directory = paths.lab_dir(inventory.choose(name))
     return diagnosing.facts(client, inventory.read_lab(directory), directory)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from netlab.cli.main import parser_of, split_command
+from netlab.cli.main import parse, split_command
 from netlab.cli.objects import expose_
 from netlab.cli.pods import run_
 from netlab.cli.verbs import VERBS
@@ -18,8 +18,7 @@ from netlab.objects import strategies, validation
 
 def parsed(verb: str, line: str) -> argparse.Namespace:
     words, command = split_command(line.split())
-    into = argparse.Namespace(command_words=command)
-    return parser_of(VERBS[verb]).parse_intermixed_args(words, into)
+    return parse(VERBS[verb], words, command)
 
 
 def pod(line: str) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import netlab.cli.objects.get_
 import netlab.cli.pods.exec_
 from netlab.cli import main as entry
 from netlab.cli.packets import check_
-from netlab.cli.verbs import HIDDEN, VERBS
+from netlab.cli.verbs import HIDDEN, VERBS, Verb
 from netlab.errors import UsageError
 from netlab.kernel import paths
 
@@ -269,3 +271,100 @@ def test_the_name_of_a_check_is_no_file(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UsageError) as refused:
         check_._refuse_names(["to-web"])
     assert refused.value.hint == "for the check of that name: --only to-web"
+
+
+CONFIG = """kind: Config
+current-context: one
+contexts:
+- {name: one, context: {cluster: one, namespace: team}}
+- {name: two, context: {cluster: two}}
+clusters:
+- {name: one, cluster: {server: "http://127.0.0.1:1"}}
+- {name: two, cluster: {server: "http://127.0.0.1:2"}}
+"""
+
+
+@pytest.fixture
+def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    path = tmp_path / "config"
+    path.write_text(CONFIG)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "server", "namespace"),
+    [
+        (["get", "pods", "--kubeconfig", "FILE"], "http://127.0.0.1:1", "team"),
+        (["--kubeconfig=FILE", "get", "pods"], "http://127.0.0.1:1", "team"),
+        (["--kubeconfig", "FILE", "-n", "x", "get", "pods"], "http://127.0.0.1:1", "x"),
+        (["--context", "two", "get", "pods", "--kubeconfig=FILE"], "http://127.0.0.1:2", "default"),
+    ],
+)
+def test_a_kubeconfig_says_whom_to_ask_and_where(
+    kubeconfig: str,
+    words: list[str],
+    server: str,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = []
+    monkeypatch.setattr(netlab.cli.objects.get_, "run", lambda given: seen.append(given) or 0)
+    assert run(*(word.replace("FILE", kubeconfig) for word in words)) == 0
+    assert (seen[0].server.url, seen[0].namespace) == (server, namespace)
+
+
+def test_a_context_alone_is_one_of_the_usual_files(
+    kubeconfig: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", kubeconfig)
+    assert run("get", "pods", "--context", "two") == 1
+    assert "no API server answers at http://127.0.0.1:2: " in capsys.readouterr().err
+    assert run("get", "pods") == 1
+    assert "no lab is running" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--kubeconfig", "--context"])
+@pytest.mark.parametrize("verb", [v for v in VERBS.values() if not v.group.by_api])
+def test_what_needs_this_machine_refuses_a_kubeconfig(
+    verb: Verb, flag: str, kubeconfig: str, capsys: Capture
+) -> None:
+    for words in ((verb.name, flag, kubeconfig), (f"{flag}={kubeconfig}", verb.name, "x")):
+        assert run(*words) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: netlab {verb.name} works on this machine itself, which no")
+        assert f"hint: leave {flag} out" in said
+
+
+def test_a_bad_kubeconfig_is_wrong_input(kubeconfig: str, capsys: Capture) -> None:
+    Path(kubeconfig).write_text(CONFIG.replace("cluster: one,", "cluster: ore,"))
+    assert run("get", "pods", "--kubeconfig", kubeconfig) == 2
+    assert capsys.readouterr().err == (
+        f'error: {kubeconfig}:4: contexts[0].context.cluster: there is no cluster "ore"\n'
+        "  hint: did you mean one?\n"
+    )
+    assert run("apply", "-f", "x", "--kubeconfig", "/nonexistent") == 2
+    assert capsys.readouterr().err.startswith("error: /nonexistent: there is no such file\n")
+
+
+def test_a_server_that_is_no_labs_is_not_explained_as_a_labs(
+    kubeconfig: str, capsys: Capture
+) -> None:
+    """One that hangs up: `netlab status` would know nothing of it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        Path(kubeconfig).write_text(CONFIG.replace("http://127.0.0.1:1", url))
+        hanging_up = threading.Thread(target=lambda: listening.accept()[0].close())
+        hanging_up.start()
+        assert run("get", "pods", "--kubeconfig", kubeconfig) == 1
+        hanging_up.join()
+    said = capsys.readouterr().err
+    assert said == (
+        "error: the connection to the API server was lost\n"
+        f"  hint: ask it again, or see how {url} is: it is no lab's\n"
+    )
+
+
+def test_tab_knows_the_contexts(kubeconfig: str, capsys: Capture) -> None:
+    assert run("__complete", "get", "--kubeconfig", kubeconfig, "--context", "") == 0
+    assert capsys.readouterr().out == "one\ntwo\n"

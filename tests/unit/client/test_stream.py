@@ -150,7 +150,7 @@ def test_refusals_are_errors(pod: Any, pipes: Any, tmp_path: Path) -> None:
 def test_a_server_that_goes_is_an_error(pod: Any, pipes: Any) -> None:
     timer = threading.Timer(0.2, pod.stop)
     timer.start()
-    with pytest.raises(Exception, match="the connection to the controller was lost"):
+    with pytest.raises(Exception, match="the connection to the API server was lost"):
         exec_(pod.socket, join(pipes), ["sleep"])
     timer.join()
     pod.start_again()
