@@ -32,7 +32,7 @@ from netlab.kernel.notices import OWN, Notes
 from netlab.network import apply, diff, findings, mend, plan
 from netlab.network.model import Network
 from netlab.network.names import FIRST_POD_PORT_INDEX
-from netlab.network.operations import Operation
+from netlab.network.operations import CreateNamespace, Operation
 from netlab.objects.lab import Lab
 from netlab.retry import Retry
 
@@ -264,7 +264,7 @@ class NetworkKeeper:
         return machines, {name: names[name][0] for name in pods}
 
     async def _mend_cluster(self, sysctls: bool) -> bool:
-        damage = await asyncio.to_thread(self._damage, sysctls)
+        damage = await self._looked_at(sysctls)
         was_sound, refused = not damage, []
         if damage:
             for name, text in findings.by_namespace(self._network, damage).items():
@@ -273,7 +273,7 @@ class NetworkKeeper:
             if not damage:
                 break
             refused = await asyncio.to_thread(mend.mend, damage, self._directory)
-            damage = await asyncio.to_thread(self._damage, True)
+            damage = await self._looked_at(True)
         self._ears.listen(self._network.namespaces)
         if damage:
             await self._remains(damage, refused)
@@ -296,6 +296,17 @@ class NetworkKeeper:
     async def _sound(self) -> None:
         for status in self._status.values():
             await status.sound()
+
+    async def _looked_at(self, sysctls: bool) -> tuple[Operation, ...]:
+        """What there is to mend. A machine that we hear lives: if it is not to be found, its name
+        went just now, and must come back before anybody makes another of that name."""
+        for _ in range(PASSES):
+            damage = await asyncio.to_thread(self._damage, sysctls)
+            made = {each.namespace for each in damage if isinstance(each, CreateNamespace)}
+            if not any(name in self._ears for name in made):
+                return damage
+            await self._put_names_back()
+        raise NetlabError("the names of its machines go as fast as they come back")
 
     def _damage(self, sysctls: bool) -> tuple[Operation, ...]:
         macs = self._attached.macs()

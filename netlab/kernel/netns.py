@@ -131,6 +131,16 @@ def exists(path: Path) -> bool:
         return False
 
 
+def is_at(path: Path, namespace: int) -> bool:
+    """True when this namespace (a descriptor of it) is the one mounted at `path`."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False
+    wanted = os.fstat(namespace)
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
 def remove(path: Path) -> None:
     """Let go of the namespace at `path`, mounted or half-made; no error if there is none.
 

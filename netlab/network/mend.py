@@ -82,11 +82,12 @@ def names() -> set[str]:
 
 def put_back(names: Mapping[str, int], lab_dir: Path) -> list[str]:
     """Give namespaces their mounts and names back, by descriptors of them; returns those that had
-    lost either."""
+    lost either. Another namespace in such a place goes: the one that is known has the links."""
     lost = []
     for name, descriptor in names.items():
         path = paths.namespace(lab_dir, name)
-        if not netns.exists(path):
+        if not netns.is_at(path, descriptor):
+            netns.remove(path)
             netns.mount_again(path, descriptor)
             lost.append(name)
         if not paths.netns_link(name).is_symlink():

@@ -92,6 +92,7 @@ ROUNDS = {
     ],
     "names": [("worker001", "ip netns delete"), ("fabric", "ip netns delete")],
     "names of pods": [("POD", "ip netns delete")],
+    "names taken": [("worker001", "ip netns delete; ip netns add")],
 }
 
 
@@ -145,6 +146,11 @@ class Heal:
         if command == "ip netns delete":  # which looks in /run/netns alone
             netns.remove(paths.namespace(self.directory, name))
             (self.here.base / "netns" / name).unlink()
+            return
+        if command == "ip netns delete; ip netns add":
+            with self.asleep():
+                netns.remove(paths.namespace(self.directory, name))
+                os.close(netns.create(paths.namespace(self.directory, name)))
             return
         self.here.run_in(name, "sh", "-ec", command)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from netlab.errors import KernelRefused
 from netlab.kernel import netns, paths, process, teardown
 from netlab.kernel.netlink import NetlinkSocket
 from netlab.kernel.run import run
-from netlab.network import apply, diff, plan, pod_diff, read
+from netlab.network import apply, diff, mend, plan, pod_diff, read
 from netlab.network.model import Link, Namespace
 from netlab.network.operations import AddVeth, CreateNamespace, SetUp
 from netlab.network.session import Session
@@ -80,6 +81,18 @@ def test_legacy_rules_take_no_lock_of_the_machine(labs, tmp_path):
         listing = run(["nft", "list", "ruleset"], netns=lab.path("master001")).stdout
         assert listing == "", "never two variants in one namespace"
     assert (lock.stat().st_mtime_ns if lock.exists() else None) == before
+
+
+def test_a_name_that_leads_to_another_namespace_leads_home_again(running):
+    name, path = f"{running.lab.name}.worker001", running.path("worker001")
+    before = everything(running.directory)
+    with netns.opened(path) as lost:
+        assert mend.put_back({name: lost}, running.directory) == []
+        netns.remove(path)
+        os.close(netns.create(path))
+        assert mend.put_back({name: lost}, running.directory) == [name]
+        assert netns.is_at(path, lost)
+    assert everything(running.directory) == before
 
 
 DAMAGE = {
