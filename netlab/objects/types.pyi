@@ -31,6 +31,9 @@ class Affinity(TypedDict, total=False):
     podAffinity: PodAffinity
     podAntiAffinity: PodAntiAffinity
 
+class AggregationRule(TypedDict, total=False):
+    clusterRoleSelectors: list[LabelSelector]
+
 class AppArmorProfile(TypedDict):
     localhostProfile: NotRequired[str]
     type: str
@@ -79,6 +82,20 @@ class CinderVolumeSource(TypedDict):
 
 class ClientIPConfig(TypedDict, total=False):
     timeoutSeconds: int
+
+class ClusterRole(TypedDict):
+    aggregationRule: NotRequired[AggregationRule]
+    apiVersion: Literal["rbac.authorization.k8s.io/v1"]
+    kind: Literal["ClusterRole"]
+    metadata: ObjectMeta
+    rules: NotRequired[list[PolicyRule]]
+
+class ClusterRoleBinding(TypedDict):
+    apiVersion: Literal["rbac.authorization.k8s.io/v1"]
+    kind: Literal["ClusterRoleBinding"]
+    metadata: ObjectMeta
+    roleRef: RoleRef
+    subjects: NotRequired[list[Subject]]
 
 class ClusterTrustBundleProjection(TypedDict):
     labelSelector: NotRequired[LabelSelector]
@@ -1023,6 +1040,13 @@ class PodTemplateSpec(TypedDict):
     metadata: NotRequired[ObjectMeta]
     spec: PodSpec
 
+class PolicyRule(TypedDict):
+    apiGroups: NotRequired[list[str]]
+    nonResourceURLs: NotRequired[list[str]]
+    resourceNames: NotRequired[list[str]]
+    resources: NotRequired[list[str]]
+    verbs: list[str]
+
 class PortStatus(TypedDict):
     error: NotRequired[str]
     port: int
@@ -1125,6 +1149,24 @@ class ResourceRequirements(TypedDict, total=False):
 class ResourceStatus(TypedDict):
     name: str
     resources: NotRequired[list[ResourceHealth]]
+
+class Role(TypedDict):
+    apiVersion: Literal["rbac.authorization.k8s.io/v1"]
+    kind: Literal["Role"]
+    metadata: ObjectMeta
+    rules: NotRequired[list[PolicyRule]]
+
+class RoleBinding(TypedDict):
+    apiVersion: Literal["rbac.authorization.k8s.io/v1"]
+    kind: Literal["RoleBinding"]
+    metadata: ObjectMeta
+    roleRef: RoleRef
+    subjects: NotRequired[list[Subject]]
+
+class RoleRef(TypedDict):
+    apiGroup: str
+    kind: str
+    name: str
 
 class RollingUpdateDaemonSet(TypedDict, total=False):
     maxSurge: IntOrString
@@ -1338,6 +1380,12 @@ class StorageOSVolumeSource(TypedDict, total=False):
     secretRef: LocalObjectReference
     volumeName: str
     volumeNamespace: str
+
+class Subject(TypedDict):
+    apiGroup: NotRequired[str]
+    kind: str
+    name: str
+    namespace: NotRequired[str]
 
 class Sysctl(TypedDict):
     name: str

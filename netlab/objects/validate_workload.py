@@ -85,11 +85,15 @@ def _pods_of(spec: Mapping, kind: str) -> Iterator[FieldProblem]:
 
 
 def _selector(path: Path, selector: Mapping, kind: str) -> Iterator[FieldProblem]:
-    pairs, expressions = selector.get("matchLabels") or {}, selector.get("matchExpressions") or []
-    if not pairs and not expressions:
+    if not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield invalid(path, selector, f"empty selector is invalid for {kind}")
-    yield from fields.labels((*path, "matchLabels"), pairs)
-    for index, expression in enumerate(expressions):
+    yield from label_selector(path, selector)
+
+
+def label_selector(path: Path, selector: Mapping) -> Iterator[FieldProblem]:
+    """A LabelSelector's labels and expressions."""
+    yield from fields.labels((*path, "matchLabels"), selector.get("matchLabels") or {})
+    for index, expression in enumerate(selector.get("matchExpressions") or []):
         yield from _expression((*path, "matchExpressions", index), expression)
 
 

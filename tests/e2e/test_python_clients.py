@@ -18,7 +18,14 @@ from lightkube.core.resource import NamespacedResource
 from lightkube.models.apps_v1 import DeploymentSpec
 from lightkube.models.core_v1 import Container, PodSpec, PodTemplateSpec, ServicePort, ServiceSpec
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
-from lightkube.resources import apps_v1, coordination_v1, core_v1, discovery_v1, networking_v1
+from lightkube.resources import (
+    apps_v1,
+    coordination_v1,
+    core_v1,
+    discovery_v1,
+    networking_v1,
+)
+from lightkube.resources import rbac_authorization_v1 as rbac_v1
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Event, Node, Pod, Service
 from lightkube.types import CascadeType, PatchType
@@ -66,7 +73,8 @@ KINDS = (
     core_v1.ServiceAccount, Event, Deployment, apps_v1.ReplicaSet, apps_v1.StatefulSet,
     apps_v1.DaemonSet, apps_v1.ControllerRevision, discovery_v1.EndpointSlice,
     networking_v1.Ingress, networking_v1.IngressClass, networking_v1.ServiceCIDR,
-    coordination_v1.Lease,
+    coordination_v1.Lease, rbac_v1.Role, rbac_v1.RoleBinding, rbac_v1.ClusterRole,
+    rbac_v1.ClusterRoleBinding,
 )  # fmt: skip
 
 

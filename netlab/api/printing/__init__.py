@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netlab.api.printing import (
+    access,
     cluster,
     configuration,
     events,
@@ -14,6 +15,7 @@ from netlab.api.printing.cells import Printer
 from netlab.objects.kinds import Kind
 
 PRINTERS: dict[Kind, Printer] = {
+    **access.PRINTERS,
     **cluster.PRINTERS,
     **configuration.PRINTERS,
     **events.PRINTERS,

@@ -27,6 +27,7 @@ from __future__ import annotations
 from typing import Any
 
 from netlab.objects.kinds import (
+    access,
     cluster,
     configuration,
     events,
@@ -40,10 +41,13 @@ from netlab.objects.meta import AnyObject
 
 __all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
 
-GROUPS = ("", "apps", "discovery.k8s.io", "networking.k8s.io", "coordination.k8s.io")
+GROUPS = (
+    "", "apps", "discovery.k8s.io", "networking.k8s.io", "coordination.k8s.io",
+    "rbac.authorization.k8s.io",
+)  # fmt: skip
 """The order in which discovery lists them."""
 
-_FAMILIES = (cluster, pods, networking, configuration, events, workloads)
+_FAMILIES = (cluster, pods, networking, configuration, events, workloads, access)
 
 KINDS: tuple[Kind, ...] = tuple(
     sorted(

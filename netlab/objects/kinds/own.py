@@ -12,12 +12,12 @@ PATH_CHECK = Kind(
 KINDS = (LAB, PATH_CHECK)
 
 UNSERVED = frozenset({
-    "APIService", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding",
+    "APIService", "CertificateSigningRequest",
     "CronJob", "CSIDriver", "CustomResourceDefinition", "Gateway", "GatewayClass",
     "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "Job", "LimitRange",
     "MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim",
     "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ReplicationController",
-    "ResourceQuota", "Role", "RoleBinding", "RuntimeClass", "StorageClass",
+    "ResourceQuota", "RuntimeClass", "StorageClass",
     "ValidatingWebhookConfiguration", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

@@ -12,7 +12,14 @@ from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.configuration import SERVICE_ACCOUNT
 from netlab.objects.kinds.events import EVENT
 from netlab.objects.meta import Object
-from netlab.objects.strategies import cluster, configuration, networking, pods, workloads
+from netlab.objects.strategies import (
+    access,
+    cluster,
+    configuration,
+    networking,
+    pods,
+    workloads,
+)
 from netlab.objects.strategies.strategy import Strategy
 
 PLAIN = (EVENT, LEASE, SERVICE_ACCOUNT)
@@ -25,6 +32,7 @@ STRATEGIES: dict[Kind, Strategy] = {
     **networking.STRATEGIES,
     **pods.STRATEGIES,
     **workloads.STRATEGIES,
+    **access.STRATEGIES,
 }
 
 _BY_KIND = {kind.kind: strategy for kind, strategy in STRATEGIES.items()}

@@ -10,7 +10,15 @@ from netlab.objects.kinds.events import EVENT
 from netlab.objects.kinds.workloads import CONTROLLER_REVISION
 from netlab.objects.meta import Object
 from netlab.view import tabs
-from netlab.view.describing import cluster, configuration, networking, plain, pods, workloads
+from netlab.view.describing import (
+    access,
+    cluster,
+    configuration,
+    networking,
+    plain,
+    pods,
+    workloads,
+)
 from netlab.view.describing.described import Belonging, Description, Related
 from netlab.view.escape import escape
 
@@ -19,6 +27,7 @@ PLAIN = (CONTROLLER_REVISION, EVENT, LEASE)
 
 DESCRIPTIONS: dict[Kind, Description] = {
     **dict.fromkeys(PLAIN, Description(plain.anything)),
+    **access.DESCRIPTIONS,
     **cluster.DESCRIPTIONS,
     **configuration.DESCRIPTIONS,
     **networking.DESCRIPTIONS,

@@ -60,6 +60,10 @@ def headers(kind: str) -> str:
         ("Lease", "NAME HOLDER AGE"),
         ("ControllerRevision", "NAME CONTROLLER REVISION AGE"),
         ("ServiceCIDR", "NAME CIDRS AGE"),
+        ("Role", "NAME CREATED_AT"),
+        ("ClusterRole", "NAME CREATED_AT"),
+        ("RoleBinding", "NAME ROLE AGE USERS* GROUPS* SERVICEACCOUNTS*"),
+        ("ClusterRoleBinding", "NAME ROLE AGE USERS* GROUPS* SERVICEACCOUNTS*"),
         (
             "Event",
             "LAST_SEEN TYPE REASON OBJECT SUBOBJECT* SOURCE* MESSAGE FIRST_SEEN* COUNT* NAME*",

@@ -31,7 +31,8 @@ def test_there_are_cases() -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_describes_as_kubectl_does(case: str) -> None:
     obj, related = recorded(case)
-    assert describe(obj, related).rstrip("\n") == (GOLDEN / case / "expected").read_text().rstrip()
+    expected = (GOLDEN / case / "expected").read_text()
+    assert describe(obj, related).rstrip("\n") == expected.rstrip("\n")
 
 
 def test_a_service_that_fails_says_why_below_all_that_kubectl_says() -> None:
