@@ -15,8 +15,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netlab.errors import CommandFailed
+from netlab.kernel import files, process
 from netlab.kernel import netns as namespaces
-from netlab.kernel import process
 from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
 from netlab.workload.program import Program
@@ -32,8 +32,8 @@ class ConfinedProgram(Program):
     """The program that `arguments` describe; its log and its identity lie in `directory`.
 
     It runs as `uid`, and sees of files only what it is to `read` and may `write`: directories,
-    which are made for it. It goes by the files of `config`, if it has them from us: put into force
-    by `configure`, all together.
+    which are made for it; and its log, if it `opens_log` by itself. It goes by the files of
+    `config`, if it has them from us: put into force by `configure`, all together.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class ConfinedProgram(Program):
         read: Sequence[Path] = (),
         write: Sequence[Path] = (),
         config: Published | None = None,
+        *,
+        opens_log: bool = False,
     ) -> None:
         stem = Path(arguments[0]).name
         super().__init__(name, directory / f"{stem}.log")
@@ -54,6 +56,7 @@ class ConfinedProgram(Program):
         self._read = (*read, *([config.directory] if config else []))
         self._write = tuple(write)
         self._config = config
+        self._opens_log = opens_log
         self._directory = directory
         self._owner = owner
         self._identity = directory / f"{stem}.json"
@@ -93,7 +96,7 @@ class ConfinedProgram(Program):
 
     # -- its files -------------------------------------------------------------------------
 
-    async def configure(self, files: Mapping[str, str]) -> None:
+    async def configure(self, wanted: Mapping[str, str]) -> None:
         """Have it go by these files, by their names, and no others of its config.
 
         What its `check` refuses is never in force: `CommandFailed` has its words, and it goes on as
@@ -101,9 +104,9 @@ class ConfinedProgram(Program):
         """
         if self._config is None:
             raise TypeError(f"{self.name} has no config")
-        if files == self._config.files():
+        if wanted == self._config.files():
             return
-        prepared = self._config.prepare(files)
+        prepared = self._config.prepare(wanted)
         try:
             if self.is_up and (command := self.check(prepared)):
                 await self._checked(command)
@@ -163,6 +166,9 @@ class ConfinedProgram(Program):
         for path in self._write:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.chown(path, self._uid, self._uid)
+        if self._opens_log:
+            os.close(files.opened(self.log, os.O_WRONLY))
+            os.chown(self.log, self._uid, self._uid)
         if not self._adopt():
             await asyncio.to_thread(self._end_stale)
             await self._spawn()
@@ -195,7 +201,8 @@ class ConfinedProgram(Program):
     def _confinement(self) -> Confinement:
         # Many close the descriptors listed there, or, without the list, all there could be.
         listed = Path("/proc/self/fd")
-        view = view_of(find(self._arguments[0]), self._read, self._write, empty=[listed])
+        write = [*self._write, self.log] if self._opens_log else self._write
+        view = view_of(find(self._arguments[0]), self._read, write, empty=[listed])
         return Confinement(self._uid, view)
 
     async def _answering(self, child: process.Process) -> None:

@@ -43,7 +43,8 @@ class PodProgram(Struct, frozen=True):
     `name` is what the catalogue's `program` says. It is well while it takes connections on a TCP
     `port` of the pod's loopback. `files` are what it begins with, by their names in `config`;
     before others are in force `check` is asked, and afterwards `reload` is sent. `user` is which of
-    the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides.
+    the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides; one
+    that `opens_log` writes to that by its name, too.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PodProgram(Struct, frozen=True):
     check: Callable[[ProgramContext], Sequence[str]] = lambda _: ()
     reload: signal.Signals = signal.SIGHUP
     read: tuple[Path, ...] = ()
+    opens_log: bool = False
 
 
 class RunningPodProgram(ConfinedProgram):
@@ -73,6 +75,7 @@ class RunningPodProgram(ConfinedProgram):
             read=entry.read,
             write=[self._place.state],
             config=config,
+            opens_log=entry.opens_log,
         )
         self.reload_signal = entry.reload
         self._entry = entry
@@ -83,6 +86,11 @@ class RunningPodProgram(ConfinedProgram):
         if not self._published.files():
             await self.configure(self._entry.files(self._place))
         await super().start(netns)
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """The files that it goes by, by their names."""
+        return self._published.files()
 
     def check(self, config: Path) -> Sequence[str]:
         """See `ConfinedProgram`."""
