@@ -20,6 +20,9 @@ _END_SYSTEM = (
     *_all("rp_filter", "0"),
 )
 
+# As container runtimes have it: who has no privileges may listen on port 80, or 53, all the same.
+_ANY_PORT = Sysctl("net.ipv4.ip_unprivileged_port_start", "0")
+
 # The switches: frames pass, nothing is routed, and no rule sees them.
 FABRIC = (
     Sysctl("net.ipv4.ip_forward", "0"),
@@ -29,9 +32,6 @@ FABRIC = (
 )
 
 CLIENT = _END_SYSTEM
-
-# As container runtimes have it: who has no privileges may listen on port 80, or 53, all the same.
-_ANY_PORT = Sysctl("net.ipv4.ip_unprivileged_port_start", "0")
 
 INTERNET = (*_END_SYSTEM, _ANY_PORT)
 
@@ -62,6 +62,8 @@ NODE = (
     # Every refusal is heard. By default a host is sent six ICMP errors, then one a second, and the
     # seventh Service without endpoints that a pod tries looks like a black hole.
     Sysctl("net.ipv4.icmp_ratelimit", "0"),
+    # What runs on a node without rights, as its DNS cache, listens where it is to.
+    _ANY_PORT,
     # kube-proxy's own values: a day for established connections, an hour in CLOSE_WAIT.
     Sysctl("net.netfilter.nf_conntrack_tcp_timeout_established", "86400", required=False),
     Sysctl("net.netfilter.nf_conntrack_tcp_timeout_close_wait", "3600", required=False),
