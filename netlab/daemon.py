@@ -31,6 +31,7 @@ from netlab.agents.node_proxier import proxier
 from netlab.agents.nodes import NodeAgents
 from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.pod_runtime import PodRuntime
+from netlab.agents.podprograms import InPods, OnceNeeded
 from netlab.agents.registration import register
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.speaker import Wire
@@ -181,7 +182,7 @@ class Daemon:
             self._directory,
             keeper,
             self._informers,
-            {"dnsmasq": self._dns},
+            {"dnsmasq": self._dns, "node-cache": OnceNeeded(self._node_caches)},
             self._draining,
             controllers.recorder.source("kubelet"),
             owner=self._owner,
@@ -259,6 +260,11 @@ class Daemon:
             local_cidrs=(*self.lab.pod_cidrs, *self.lab.service_cidrs),
             dual="IPv6" in self.lab.ip_families,
         )
+
+    def _node_caches(self) -> InPods:
+        from netlab.agents.nodecache import NodeCaches  # few labs have them
+
+        return NodeCaches(self.lab, self._informers, self._owner, self._vigil)
 
     def _internet_dns(self) -> InternetDns:
         return InternetDns(

@@ -14,9 +14,10 @@ from netlab.workload.sandbox import ContainerPlace
 
 
 class ResolverNames(Struct, frozen=True):
-    """What a pod's resolv.conf is made of: the kube-dns address, the domain, the node's own."""
+    """What a pod's resolv.conf is made of: whom to ask for the cluster's names, their domain,
+    and whom the node itself asks."""
 
-    dns: str
+    servers: tuple[str, ...]
     domain: str
     upstreams: tuple[str, ...]
 
@@ -50,7 +51,7 @@ def pod_resolv_conf(run: PodRun, names: ResolverNames) -> str:
     elif policy == "None":
         given = ResolvConf()
     else:
-        given = cluster_first(meta.namespace(run.pod), names.dns, names.domain)
+        given = cluster_first(meta.namespace(run.pod), names.servers, names.domain)
     return given.with_config(spec.get("dnsConfig") or {}).text()
 
 

@@ -61,9 +61,7 @@ class PodRuntime:
         self._now = now
         self._events = events = PodEvents(recorder)
         configuration = Configuration(informers)
-        names = ResolverNames(
-            bootstrap.dns_addresses(lab)[0], lab.dns.domain, lab.external.gateway_ips
-        )
+        names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
         volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
         self.runtime = RuntimeKeeper(directory, owner)
         places, sandboxes = Places(names, volumes), Sandboxes(self.runtime.calls)

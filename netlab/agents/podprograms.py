@@ -100,6 +100,33 @@ class PodPrograms:
         self._lifecycle.began(run, container, now, _never)
 
 
+class OnceNeeded:
+    """Has `make` make what runs a sort of program when the first pod asks for it: a lab that has
+    none is not held up by it."""
+
+    def __init__(self, make: Callable[[], InPods]) -> None:
+        self._make = make
+        self._made: InPods | None = None
+
+    def _it(self) -> InPods:
+        if self._made is None:
+            self._made = self._make()
+        return self._made
+
+    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+        """See `InPods`."""
+        await self._it().start(run, container, restarted)
+
+    async def stop(self, run: PodRun, container: str) -> None:
+        """See `InPods`."""
+        await self._it().stop(run, container)
+
+    async def detach(self) -> None:
+        """See `InPods`."""
+        if self._made is not None:
+            await self._made.detach()
+
+
 class OneInEachPod:
     """Runs what a `PodProgram` says. Who has more to tell it, as a loop that makes its files of
     objects, finds it by `of`, and makes part of his own `start` and `stop`."""
@@ -115,7 +142,7 @@ class OneInEachPod:
         """The program of a container, running or not."""
         key = (run.uid, container)
         if key not in self._programs:
-            directory = _directory(run, container)
+            directory = directory_of(run, container)
             self._programs[key] = RunningPodProgram(
                 self._entry, run.key, run.ips, directory, self._owner
             )
@@ -147,10 +174,11 @@ class OneInEachPod:
 
 def program_log(run: PodRun, container: str) -> Path | None:
     """What such a program has said, in its own form; None of other containers."""
-    return next(_directory(run, container).glob("*.log"), None)
+    return next(directory_of(run, container).glob("*.log"), None)
 
 
-def _directory(run: PodRun, container: str) -> Path:
+def directory_of(run: PodRun, container: str) -> Path:
+    """What such a program has for its own."""
     return run.directory / "programs" / container
 
 

@@ -78,6 +78,37 @@ class ClusterDns(Struct, frozen=True):
         return f"127.0.0.1#{self.responder_port}"
 
 
+class NodeCacheDns(Struct, frozen=True):
+    """What the dnsmasq of a node's cache must know: where it answers, and the file that says whom
+    to ask for what."""
+
+    addresses: tuple[str, ...]
+    servers_file: Path
+
+    def arguments(self) -> list[str]:
+        """Its command line."""
+        return [
+            "dnsmasq",
+            *_ALONE,
+            *(f"--listen-address={address}" for address in self.addresses),
+            "--bind-interfaces",
+            f"--servers-file={self.servers_file}",
+            # As above. What there is, is believed for as long as kube-dns says, which is short.
+            "--no-negcache",
+            "--cache-size=10000",
+            "--dns-forward-max=2000",
+            "--edns-packet-max=1232",
+        ]
+
+
+def cache_servers_text(domain: str, upstream: str | None, outside: Iterable[str]) -> str:
+    """The servers file of a node's cache, by the Corefile of Kubernetes' addon: the cluster's names
+    and those of addresses are asked of kube-dns, others of whom that would ask."""
+    zones = (domain, "in-addr.arpa", "ip6.arpa")
+    own = [f"server=/{zone}/{upstream or ''}\n" for zone in zones]
+    return "".join((*own, *(f"server={address}\n" for address in outside)))
+
+
 def reverse_zones(cidr: str) -> list[str]:
     """The zones below in-addr.arpa or ip6.arpa that make up a network.
 

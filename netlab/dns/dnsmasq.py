@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.workload.confined_program import ConfinedProgram
+from netlab.workload.published import Published
 
 _ANSWER_SECONDS = 0.5
 
@@ -16,7 +17,8 @@ _VERSION = b"\0\1\1\0\0\1\0\0\0\0\0\0\7version\4bind\0\0\x10\0\3"
 
 
 class Dnsmasq(ConfinedProgram):
-    """A dnsmasq that answers on a `port` of its loopback; of files it sees what it is to `read`."""
+    """A dnsmasq that answers on a `port` of an address of its namespace, which is its loopback's
+    unless said; of files it sees what it is to `read`, and its `config`."""
 
     def __init__(
         self,
@@ -26,16 +28,23 @@ class Dnsmasq(ConfinedProgram):
         owner: str,
         uid: int,
         read: Sequence[Path] = (),
+        *,
+        name: str = "",
+        address: str = "127.0.0.1",
+        config: Published | None = None,
     ) -> None:
-        super().__init__(f"dnsmasq on port {port}", arguments, directory, owner, uid, read)
+        name = name or f"dnsmasq on port {port}"
+        super().__init__(name, arguments, directory, owner, uid, read, config=config)
         self.port = port
+        self._address = address
 
     async def asked(self) -> None:
         """Ask for `version.bind`, which dnsmasq answers by itself."""
+        family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         with self.entered():
-            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+            sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         with sock:
-            sock.connect(("127.0.0.1", self.port))
+            sock.connect((self._address, self.port))
             sock.send(_VERSION)
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await asyncio.get_running_loop().sock_recv(sock, 512)

@@ -39,10 +39,10 @@ class ResolvConf(Struct, frozen=True):
         return "".join(f"{line}\n" for line in lines)
 
 
-def cluster_first(namespace: str, dns_ip: str, domain: str) -> ResolvConf:
+def cluster_first(namespace: str, servers: tuple[str, ...], domain: str) -> ResolvConf:
     """What dnsPolicy ClusterFirst gives the pods of a namespace."""
     searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
-    return ResolvConf(searches, (dns_ip,), (("ndots", "5"),))
+    return ResolvConf(searches, servers, (("ndots", "5"),))
 
 
 def _merged(given: tuple[str, ...], own: Sequence[Any] | None) -> tuple[str, ...]:

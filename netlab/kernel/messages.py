@@ -56,6 +56,13 @@ def add_bridge(what: str, name: str, index: int, mac: str) -> NetlinkMessage:
     return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
 
 
+def add_dummy(what: str, name: str, index: int, mac: str) -> NetlinkMessage:
+    """A link that leads nowhere, up. Not every kernel has them."""
+    kind = ("IFLA_LINKINFO", {"attrs": [("IFLA_INFO_KIND", "dummy")]})
+    attributes: Attributes = [("IFLA_IFNAME", name), ("IFLA_ADDRESS", mac), kind]
+    return _link(what, RTM_NEWLINK, index, attributes, up=True, flags=NLM_F_CREATE | NLM_F_EXCL)
+
+
 def add_veth(
     what: str,
     *,

@@ -19,6 +19,9 @@ EXTERNAL_LINK = "eth1"
 POD_BRIDGE = "cni0"
 LOOPBACK_INDEX, NODE_LINK_INDEX, EXTERNAL_LINK_INDEX, POD_BRIDGE_INDEX = 1, 2, 3, 4
 
+# And that of its DNS cache, if it has one.
+NODE_CACHE_LINK, NODE_CACHE_LINK_INDEX = "nodelocaldns", 5
+
 # Bridges of the fabric, and where the indexes of its ports begin.
 NODES_BRIDGE, EXTERNAL_BRIDGE = "nodes", "external"
 NODES_BRIDGE_INDEX, EXTERNAL_BRIDGE_INDEX = 2, 3

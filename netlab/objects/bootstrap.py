@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from netlab.objects import types
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject
+from netlab.objects.nodelocaldns import node_local_objects
 from netlab.objects.types import (
     Condition,
     Container,
@@ -41,7 +42,17 @@ def control_plane_objects(lab: Lab) -> list[AnyObject]:
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
         _dns_deployment(),
+        *node_local_objects(lab),
     ]
+
+
+def name_servers(lab: Lab) -> tuple[str, ...]:
+    """Whom pods ask, in this order: their node's cache, if nodes have one, then kube-dns.
+
+    A resolver turns to the next when the first refuses, which it does at once while nobody answers
+    there, or keeps silent.
+    """
+    return (*lab.dns.node_local, dns_addresses(lab)[0])
 
 
 def dns_addresses(lab: Lab) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from netlab.objects.ranges import (
     client_entries,
     families,
     node_entries,
+    node_local_addresses,
     node_pod_cidrs,
     nth_address,
     ranges,
@@ -89,9 +90,11 @@ class External(Struct, frozen=True):
 
 
 class Dns(Struct, frozen=True):
-    """The cluster's own DNS."""
+    """The cluster's own DNS. Where each node has a cache (NodeLocal DNSCache), `node_local` are its
+    addresses, the same on every node, at most one of each IP family."""
 
     domain: str = "cluster.local"
+    node_local: tuple[str, ...] = ()
 
 
 class Proxy(Struct, frozen=True):
@@ -158,7 +161,7 @@ class Lab(Struct, frozen=True):
                     "upstream": list(self.external.upstream),
                 },
                 "loadBalancer": {"pool": ",".join(map(str, self.load_balancer_pools)) or NONE},
-                "dns": {"domain": self.dns.domain},
+                "dns": _dns_to_object(self.dns),
                 "proxy": {
                     "masqueradeAll": self.proxy.masquerade_all,
                     "localhostNodePorts": self.proxy.localhost_node_ports,
@@ -166,6 +169,11 @@ class Lab(Struct, frozen=True):
                 },
             },
         }
+
+
+def _dns_to_object(dns: Dns) -> dict[str, Any]:
+    caches = {"address": ",".join(dns.node_local)} if dns.node_local else None
+    return {"domain": dns.domain, "nodeLocal": caches}
 
 
 def _node_to_object(node: Node) -> dict[str, Any]:
@@ -194,7 +202,9 @@ def lab_from_object(obj: Object) -> Lab:
         iptables=spec.get("iptables") or "auto",
         node_network=ranges(spec, "nodeNetwork"),
         external=_external(spec, client_ips),
-        dns=Dns((spec.get("dns") or {}).get("domain") or "cluster.local"),
+        dns=Dns(
+            (spec.get("dns") or {}).get("domain") or "cluster.local", node_local_addresses(spec)
+        ),
         proxy=_proxy(spec.get("proxy") or {}),
         load_balancer_pools=load_balancer_pools(spec),
     )

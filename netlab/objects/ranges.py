@@ -22,6 +22,9 @@ DEFAULT_RANGES: dict[str, dict[Family, str]] = {
     "external.cidr": {"IPv4": "172.16.110.0/24", "IPv6": "fd00:172:16:110::/64"},
 }
 
+# Where each node's DNS cache answers, as kubespray has it; for IPv6, in fd00::/8.
+NODE_LOCAL_DNS: dict[Family, str] = {"IPv4": "169.254.25.10", "IPv6": "fd00:90::10"}
+
 # kube-controller-manager's --node-cidr-mask-size defaults.
 NODE_PREFIX: dict[int, int] = {4: 24, 6: 64}
 
@@ -64,6 +67,14 @@ def ranges(spec: Mapping[str, Any], field: str) -> tuple[str, ...]:
     written = {family(text): text for text in field_of(spec, field)}
     defaults = DEFAULT_RANGES[field]
     return tuple(written.get(one) or defaults[one] for one in families(spec))
+
+
+def node_local_addresses(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of the nodes' DNS caches; () where there are none."""
+    node_local = (spec.get("dns") or {}).get("nodeLocal")
+    if node_local is None:
+        return ()
+    return split(node_local.get("address")) or (NODE_LOCAL_DNS[families(spec)[0]],)
 
 
 def nth_address(cidr: str, n: int) -> str:

@@ -32,6 +32,7 @@ _WORDS = {
     "boolean": "true or false",
     "object": "a mapping",
     "array": "a list",
+    "null": "nothing",
 }
 _INT32, _INT64 = 2**31, 2**63
 

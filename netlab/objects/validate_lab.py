@@ -23,6 +23,7 @@ from netlab.objects.ranges import (
     ranges,
     split,
 )
+from netlab.objects.validate_node_local import node_local_form, node_local_place
 from netlab.objects.validate_pools import PATH as POOL
 from netlab.objects.validate_pools import pool_form, pool_places
 
@@ -178,6 +179,7 @@ def _all_ranges(spec: Spec) -> Iterator[FieldProblem]:
         for text in split(node.get("podCIDR")):
             yield from fields.cidr(("spec", "nodes", index, "podCIDR"), text)
     yield from pool_form(spec)
+    yield from node_local_form(spec)
 
 
 def _ip_families(spec: Spec) -> Iterator[FieldProblem]:
@@ -228,6 +230,7 @@ def _placement(spec: Spec, broken: set[Path]) -> Iterator[FieldProblem]:
     yield from _overlaps(spec, sound)
     if "serviceCIDR" in sound:
         yield from _service_size(spec)
+    yield from node_local_place(spec, sound)
     if "podCIDR" in sound and not any(path[-1] == "podCIDR" for path in broken):
         yield from _pod_subnets(spec)
     if "nodeNetwork" in sound:

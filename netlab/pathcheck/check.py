@@ -140,7 +140,7 @@ class _Session:
         trial = _trial(run)
         found = resolve(
             trial.place.netns,
-            trial.name_server,
+            trial.name_servers,
             trial.name,
             namespace=run.check.sender.namespace,
             domain=self._world.domain,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
@@ -34,24 +35,43 @@ def candidates(name: str, namespace: str, domain: str) -> list[str]:
 
 
 def resolve(
-    netns: Path | int, server: str, name: str, *, namespace: str, domain: str, version: int = 4
+    netns: Path | int,
+    servers: Sequence[str],
+    name: str,
+    *,
+    namespace: str,
+    domain: str,
+    version: int = 4,
 ) -> Resolved:
-    """Look a name up from inside a namespace; the first candidate with an address counts."""
+    """Look a name up from inside a namespace; the first candidate with an address counts.
+
+    Of the servers the first is asked, and the next where that refuses or keeps silent.
+    """
     start = time.monotonic()
     said: list[str] = []
     for candidate in candidates(name, namespace, domain):
-        try:
-            reply = _ask(netns, server, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
-        except TimeoutError:
-            return Resolved(name, error=f"no answer from the DNS server {server} in {_SECONDS:g} s")
-        except OSError as error:
-            return Resolved(name, error=f"the DNS server {server}: {error.strerror}")
+        reply = _ask_any(netns, servers, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
+        if isinstance(reply, str):
+            return Resolved(name, error=reply)
         addresses = [str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA)]
         if addresses:
             took = (time.monotonic() - start) * 1000
             return Resolved(candidate, tuple(addresses), took)
         said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
     return Resolved(name, error=f"the name does not resolve: {', '.join(said)}")
+
+
+def _ask_any(netns: Path | int, servers: Sequence[str], name: str, qtype: int) -> DNSRecord | str:
+    """The first answer that there is, or why there is none."""
+    troubles = []
+    for server in servers:
+        try:
+            return _ask(netns, server, name, qtype)
+        except TimeoutError:
+            troubles.append(f"no answer from the DNS server {server} in {_SECONDS:g} s")
+        except OSError as error:
+            troubles.append(f"the DNS server {server}: {error.strerror}")
+    return "; ".join(troubles)
 
 
 def _ask(netns: Path | int, server: str, name: str, qtype: int) -> DNSRecord:

@@ -48,7 +48,7 @@ class Trial(Struct, frozen=True):
     proto: Literal["tcp", "udp"]
     targets: tuple[tuple[str, int], ...]
     name: str = ""
-    name_server: str = ""
+    name_servers: tuple[str, ...] = ()
     endpoints: Mapping[str, str] | None = None
     wanted: frozenset[str] | None = None
     affinity: bool = False
@@ -143,7 +143,7 @@ def _to_address(check: PathCheck, place: Place, world: World) -> Trial:
         return _direct(check, place, str(ipaddress.ip_address(address)))
     except ValueError:
         trial = _direct(check, place, "")
-        return replace(trial, name=address, name_server=_name_server(place, world))
+        return replace(trial, name=address, name_servers=_name_servers(place, world))
 
 
 def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
@@ -175,7 +175,7 @@ def _by_name(trial: Trial, world: World) -> Trial:
     target, sender = trial.check.target, trial.check.sender
     here = sender.namespace == target.namespace
     name = target.service if here else f"{target.service}.{target.namespace}"
-    return replace(trial, name=name, name_server=_name_server(trial.place, world))
+    return replace(trial, name=name, name_servers=_name_servers(trial.place, world))
 
 
 def _headless(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
@@ -298,13 +298,13 @@ def _proto(check: PathCheck) -> Literal["tcp", "udp"]:
     return "udp" if check.target.protocol == "UDP" else "tcp"
 
 
-def _name_server(place: Place, world: World) -> str:
+def _name_servers(place: Place, world: World) -> tuple[str, ...]:
     """Pods ask the cluster's DNS; machines ask the internet's."""
     if place.role == "pod":
-        if not world.dns_address:
+        if not world.name_servers:
             raise CannotRun("there is no Service kube-system/kube-dns to ask for names")
-        return world.dns_address
+        return world.name_servers
     internet = world.places.get("internet")
     if internet is None:
         raise CannotRun("there is no internet in this lab to ask for names")
-    return internet.addresses[0]
+    return internet.addresses[:1]

@@ -44,7 +44,8 @@ class World(Struct, frozen=True):
     pods: Mapping[str, Pod] = field(default_factory=dict)
     nodes: tuple[Node, ...] = ()
     domain: str = "cluster.local"
-    dns_address: str | None = None
+    name_servers: tuple[str, ...] = ()
+    """Whom pods ask for names, in this order."""
 
     def addresses(self) -> dict[str, frozenset[str]]:
         """The addresses each place owns."""
@@ -120,7 +121,7 @@ def world_of(
         pods=by_key,
         nodes=objects,
         domain=lab.dns.domain,
-        dns_address=meta.spec(dns).get("clusterIP") if dns else None,
+        name_servers=(*lab.dns.node_local, str(meta.spec(dns).get("clusterIP"))) if dns else (),
     )
 
 

@@ -395,7 +395,7 @@ def named(world: World, machines: Machines, tmp_path: Path) -> Iterator[World]:
         for name in ("web", "stale", "unknown")
         for labels in [{"kubernetes.io/service-name": name}]
     )
-    yield replace(world, services=services, slices=slices, dns_address=PODS["web-1"])
+    yield replace(world, services=services, slices=slices, name_servers=(PODS["web-1"],))
     process.end(process.owned(owner))
 
 

@@ -10,7 +10,7 @@ from netlab.agents.pod_files import Places, ResolverNames, host_aliases, pod_res
 from netlab.agents.volumes import Volumes
 from netlab.kernel.userns import IdRange
 
-NAMES = ResolverNames("10.96.0.10", "cluster.local", ("203.0.113.1", "203.0.113.2"))
+NAMES = ResolverNames(("10.96.0.10",), "cluster.local", ("203.0.113.1", "203.0.113.2"))
 CLUSTER = """\
 nameserver 10.96.0.10
 search n.svc.cluster.local svc.cluster.local cluster.local

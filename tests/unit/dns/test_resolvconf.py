@@ -2,7 +2,7 @@
 
 from netlab.dns.resolvconf import ResolvConf, cluster_first
 
-GIVEN = cluster_first("default", "10.96.0.10", "cluster.local")
+GIVEN = cluster_first("default", ("10.96.0.10",), "cluster.local")
 
 
 def test_cluster_first() -> None:

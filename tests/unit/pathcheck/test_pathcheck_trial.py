@@ -117,7 +117,7 @@ def test_a_service_by_address_and_by_name(world: World) -> None:
     assert by_address.wanted == {"10.244.0.5:8080", "10.244.0.6:8080"}
     assert by_address.tries() == 32
     by_name = made(world, Target(service="web", port=80, by="name"))
-    assert (by_name.name, by_name.name_server) == ("web", "10.96.0.10")
+    assert (by_name.name, by_name.name_servers) == ("web", ("10.96.0.10",))
 
 
 def test_a_name_in_another_namespace_is_asked_with_it(world: World) -> None:

@@ -1,0 +1,137 @@
+"""NodeLocal DNSCache as Kubernetes' addon makes it, by the names that kubespray gives it.
+
+https://github.com/kubernetes/kubernetes/tree/master/cluster/addons/dns/nodelocaldns: a pod on each
+node, in the node's own network; a Service beside kube-dns by which the caches reach what is behind
+that. Like kubespray's, they do not take kube-dns' own address over: who may not reach his node's
+cache asks kube-dns, whose rules are as they were.
+"""
+
+from __future__ import annotations
+
+from netlab.objects.lab import Lab
+from netlab.objects.meta import AnyObject
+from netlab.objects.types import ConfigMap, Container, DaemonSet, Service
+
+NAME = "nodelocaldns"
+NAMESPACE = "kube-system"
+UPSTREAM = "kube-dns-upstream"
+IMAGE = "registry.k8s.io/dns/k8s-dns-node-cache:1.25.0"
+
+_COREFILE = """\
+# What the caches of this lab do, in CoreDNS' words. It is dnsmasq that does it, which reads none.
+{domain}:53 in-addr.arpa:53 ip6.arpa:53 {{
+    errors
+    cache
+    loop
+    bind {addresses}
+    forward . {upstream}
+}}
+.:53 {{
+    errors
+    cache
+    loop
+    bind {addresses}
+    forward . {outside}
+}}
+"""
+
+
+def node_local_objects(lab: Lab) -> list[AnyObject]:
+    """What a control plane makes for the caches; none in a lab without."""
+    if not lab.dns.node_local:
+        return []
+    return [_upstream(), _config(lab), _daemon_set(lab)]
+
+
+def _upstream() -> Service:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": UPSTREAM,
+            "namespace": NAMESPACE,
+            "labels": {
+                "k8s-app": "kube-dns",
+                "kubernetes.io/cluster-service": "true",
+                "kubernetes.io/name": "KubeDNSUpstream",
+            },
+        },
+        "spec": {
+            "selector": {"k8s-app": "kube-dns"},
+            "ports": [
+                {"name": "dns", "port": 53, "targetPort": 53, "protocol": "UDP"},
+                {"name": "dns-tcp", "port": 53, "targetPort": 53, "protocol": "TCP"},
+            ],
+        },
+    }
+
+
+def _config(lab: Lab) -> ConfigMap:
+    corefile = _COREFILE.format(
+        domain=lab.dns.domain,
+        addresses=" ".join(lab.dns.node_local),
+        upstream=UPSTREAM,
+        outside=" ".join(lab.external.gateway_ips),
+    )
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "data": {"Corefile": corefile},
+    }
+
+
+def _daemon_set(lab: Lab) -> DaemonSet:
+    labels = {"k8s-app": NAME}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": dict(labels)},
+        "spec": {
+            "selector": {"matchLabels": dict(labels)},
+            "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
+            "template": {
+                "metadata": {"labels": dict(labels)},
+                "spec": {
+                    "priorityClassName": "system-node-critical",
+                    "hostNetwork": True,
+                    "dnsPolicy": "Default",
+                    "tolerations": [
+                        {"key": "CriticalAddonsOnly", "operator": "Exists"},
+                        {"effect": "NoExecute", "operator": "Exists"},
+                        {"effect": "NoSchedule", "operator": "Exists"},
+                    ],
+                    "containers": [_container(lab)],
+                    "volumes": [
+                        {
+                            "name": "config-volume",
+                            "configMap": {
+                                "name": NAME,
+                                "items": [{"key": "Corefile", "path": "Corefile"}],
+                            },
+                        }
+                    ],
+                },
+            },
+        },
+    }
+
+
+def _container(lab: Lab) -> Container:
+    return {
+        "name": "node-cache",
+        "image": IMAGE,
+        "args": [
+            "-localip",
+            ",".join(lab.dns.node_local),
+            "-conf",
+            "/etc/coredns/Corefile",
+            "-upstreamsvc",
+            UPSTREAM,
+        ],
+        "ports": [
+            {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+            {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+        ],
+        "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns"}],
+    }

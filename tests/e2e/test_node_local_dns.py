@@ -1,0 +1,271 @@
+"""NodeLocal DNSCache: pods ask a cache on their own node, past connection tracking; and when it, or
+its controller, is killed, names are found all the same."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e import manifests
+from e2e.labs import KUBE_DNS, TOPOLOGIES, Machine, eventually, machine
+
+from netlab.kernel import paths
+
+pytestmark = pytest.mark.root
+
+LAB, CACHE = "node-local-dns", "169.254.25.10"
+NODES = ("master001", "worker001", "worker002")
+POD, NODE = f"{LAB}.default.debug", f"{LAB}.worker001"
+RESOLVERS_PATIENCE = 5.0
+"""Seconds that the C library waits for an answer before it asks the next server."""
+
+WEB = "web.default.svc.cluster.local"
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    with machine(tmp_path_factory.mktemp("cached")) as here:
+        here.netlab("up", TOPOLOGIES / "node-local-dns.yaml", timeout=120)
+        yield here
+
+
+def in_pod(here: Machine, *command: str) -> str:
+    """What a command says in the pod, whose resolver reads its own resolv.conf."""
+    return here.netlab("exec", "debug", "--", *command).stdout
+
+
+def found(here: Machine, name: str = "web") -> str:
+    """The address that the C library finds for a name there."""
+    return in_pod(here, "getent", "hosts", name).split()[0]
+
+
+def tracked(here: Machine, node: str = NODE, address: str = CACHE) -> list[str]:
+    """The connections to the cache that a node tracks."""
+    entries = here.run_in(node, "conntrack", "-L").stdout.splitlines()
+    return [entry for entry in entries if f"={address} " in entry]
+
+
+def rules(here: Machine, node: str = NODE) -> list[str]:
+    saved = here.run_in(node, "iptables-save").stdout.splitlines()
+    return [line for line in saved if "NodeLocal DNS Cache" in line]
+
+
+def cache_pid(here: Machine, node: str = NODE) -> int:
+    listening = here.run_in(node, "ss", "-Hlnup", f"src {CACHE}").stdout
+    match = re.search(r"pid=(\d+)", listening)
+    assert match, listening
+    return int(match[1])
+
+
+def controller(here: Machine) -> int:
+    return int(paths.controller_pid(here.base / "run" / LAB).read_text())
+
+
+def is_refused(here: Machine) -> bool:
+    try:
+        here.resolve(POD, WEB, server=CACHE)
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_pod_on_each_node_as_the_addon_has_it(here: Machine) -> None:
+    """The control plane's node has one, too, and `kubectl` shows what the tutorial shows."""
+    get = ("get", "-n", "kube-system", "-o", "json")
+    pods = json.loads(here.netlab(*get, "pods", "-l", "k8s-app=nodelocaldns").stdout)["items"]
+    assert sorted(pod["spec"]["nodeName"] for pod in pods) == sorted(NODES)
+    assert all(pod["spec"]["hostNetwork"] for pod in pods)
+    daemon_set = json.loads(here.netlab(*get, "daemonset", "nodelocaldns").stdout)
+    (container,) = daemon_set["spec"]["template"]["spec"]["containers"]
+    upstream = "kube-dns-upstream"
+    conf = "/etc/coredns/Corefile"
+    words = ["-localip", CACHE, "-conf", conf, "-upstreamsvc", upstream]
+    assert container["args"] == words
+    service = json.loads(here.netlab(*get, "service", upstream).stdout)
+    assert service["spec"]["clusterIP"] != KUBE_DNS
+    for node in NODES:
+        shown = here.run_in(f"{LAB}.{node}", "ip", "addr", "show", "nodelocaldns").stdout
+        assert f"{CACHE}/32" in shown
+
+
+def test_pods_ask_their_nodes_cache_first(here: Machine) -> None:
+    servers = re.findall(r"nameserver (\S+)", in_pod(here, "cat", "/etc/resolv.conf"))
+    assert servers == [CACHE, KUBE_DNS]
+    said = in_pod(here, "nslookup", WEB)
+    assert re.search(rf"Server:\s+{CACHE}\b", said), said
+    address = json.loads(here.netlab("get", "svc", "web", "-o", "json").stdout)["spec"]["clusterIP"]
+    assert address in said
+    assert found(here) == address
+    assert here.resolve(POD, "example.com", server=CACHE) == {"198.51.100.1"}
+    dns = {"kube-dns.kube-system.svc.cluster.local."}
+    assert here.resolve(POD, "10.0.96.10.in-addr.arpa", "PTR", server=CACHE) == dns
+    tcp = in_pod(here, "dig", "+tcp", "+short", f"@{CACHE}", WEB)
+    assert tcp.strip() == address
+
+
+def test_what_is_in_the_cache_is_not_asked_again(here: Machine) -> None:
+    """With kube-dns out of the way, the cache goes on answering what it knows."""
+    here.resolve(POD, WEB, server=CACHE)
+    drop = ("-p", "udp", "--dport", "53", "!", "-d", CACHE, "-j", "DROP")
+    here.run_in(NODE, "iptables", "-t", "mangle", "-I", "OUTPUT", *drop)
+    try:
+        assert here.resolve(POD, WEB, server=CACHE)
+    finally:
+        here.run_in(NODE, "iptables", "-t", "mangle", "-D", "OUTPUT", *drop)
+
+
+def test_queries_leave_no_trace_in_conntrack(here: Machine) -> None:
+    """And they would, were they not exempt: by UDP and TCP, from a pod and from the node itself."""
+
+    def ask() -> None:
+        here.resolve(POD, WEB, server=CACHE)
+        here.resolve(NODE, WEB, server=CACHE)
+        here.connect(POD, CACHE, 53)
+        here.connect(NODE, CACHE, 53)
+
+    ask()
+    assert tracked(here) == []
+
+    def leaves_one() -> bool:
+        here.run_in(NODE, "iptables", "-t", "raw", "-F")  # until the rules are put back
+        ask()
+        return {entry.split()[0] for entry in tracked(here)} == {"udp", "tcp"}
+
+    eventually(leaves_one)
+    eventually(lambda: len(rules(here)) == 12)
+    here.run_in(NODE, "conntrack", "-F")
+    ask()
+    assert tracked(here) == []
+
+
+def test_its_rules_outlive_those_of_the_proxy(here: Machine) -> None:
+    """Services come and go, somebody flushes tables: both sorts of rules stand again."""
+    before = rules(here)
+    assert len(before) == 12
+    here.netlab("create", "service", "clusterip", "more", "--tcp=81:80")
+    eventually(lambda: "default/more" in here.run_in(NODE, "iptables-save").stdout)
+    assert rules(here) == before
+    for table in ("filter", "raw", "nat"):
+        here.run_in(NODE, "iptables", "-t", table, "-F")
+    eventually(lambda: sorted(rules(here)) == sorted(before))
+    eventually(lambda: "default/more" in here.run_in(NODE, "iptables-save").stdout)
+    here.netlab("delete", "service", "more")
+    assert found(here)
+
+
+def test_a_link_that_somebody_takes_away_comes_back(here: Machine) -> None:
+    here.run_in(NODE, "ip", "link", "delete", "nodelocaldns")
+    eventually(lambda: here.resolve(POD, WEB, server=CACHE))
+
+
+def test_a_killed_cache_is_started_again(here: Machine) -> None:
+    before = cache_pid(here)
+    os.kill(before, signal.SIGKILL)
+    assert found(here)
+    eventually(lambda: cache_pid(here) != before)
+    assert here.resolve(POD, WEB, server=CACHE)
+
+    def counted() -> bool:
+        pods = json.loads(here.netlab("get", "pods", "-n", "kube-system", "-o", "json").stdout)
+        mine = [p for p in pods["items"] if p["spec"]["nodeName"] == "worker001"]
+        return any(
+            status["restartCount"] == 1 and status["name"] == "node-cache"
+            for pod in mine
+            for status in pod["status"]["containerStatuses"]
+        )
+
+    eventually(counted)
+
+
+def test_without_a_controller_too(here: Machine) -> None:
+    """The cache goes on; killed as well, it refuses, and kube-dns is asked at once."""
+    before = cache_pid(here)
+    resolv_conf = here.lab_file(in_pod(here, "cat", "/etc/resolv.conf"), "resolv.conf")
+    os.kill(controller(here), signal.SIGKILL)
+    assert here.resolve(POD, WEB, server=CACHE)
+    os.kill(before, signal.SIGKILL)
+    eventually(lambda: is_refused(here))
+    as_in_pod = f"mount --bind {resolv_conf} /etc/resolv.conf && exec getent hosts web"
+    asked = time.monotonic()
+    assert here.run_in(POD, "unshare", "-m", "sh", "-c", as_in_pod).stdout.endswith(f"{WEB}\n")
+    assert time.monotonic() - asked < RESOLVERS_PATIENCE
+    other = cache_pid(here, f"{LAB}.worker002")
+    here.netlab("up", TOPOLOGIES / "node-local-dns.yaml", timeout=120)
+    assert cache_pid(here, f"{LAB}.worker002") == other  # adopted
+    assert here.resolve(POD, WEB, server=CACHE)
+    assert found(here)
+
+
+def test_with_its_pod_everything_of_it_goes(here: Machine) -> None:
+    """A pod that is deleted has a successor; with the DaemonSet link, rules and cache are gone."""
+    here.netlab("delete", "pods", "-n", "kube-system", "-l", "k8s-app=nodelocaldns")
+    eventually(lambda: len(rules(here)) == 12 and here.resolve(POD, WEB, server=CACHE), 10)
+    here.netlab("delete", "daemonset", "-n", "kube-system", "nodelocaldns")
+    for node in NODES:
+        place = f"{LAB}.{node}"
+        eventually(lambda place=place: rules(here, place) == [], 10)
+        eventually(
+            lambda place=place: "nodelocaldns" not in here.run_in(place, "ip", "link").stdout
+        )
+        assert CACHE not in here.run_in(place, "ss", "-Hlntup").stdout
+    assert here.resolve(POD, WEB, server=KUBE_DNS)
+
+
+@pytest.mark.parametrize("mode", ["nft", "legacy", "nftables"])
+def test_in_each_mode_and_both_families(tmp_path: Path, mode: str) -> None:
+    """A cache at an address of each family, with the rules in the lab's own variant."""
+    v4, v6 = "169.254.255.10", "fd00:90::10"
+    given = {"proxyMode": "nftables"} if mode == "nftables" else {"iptables": mode}
+    lab = manifests.lab(
+        "both",
+        podCIDR="10.244.0.0/16,fd00:10:244::/56",
+        dns={"nodeLocal": {"address": f"{v4},{v6}"}},
+        **given,
+    )
+    with machine(tmp_path) as here:
+        here.netlab("up", here.lab_file(lab + manifests.box("box")), timeout=120)
+        pod, node = "both.default.box", "both.worker001"
+        name = "kubernetes.default.svc.cluster.local"
+
+        def ask() -> None:
+            for server in (v4, v6):
+                asked = here.run_in(pod, "dig", "+short", f"@{server}", name).stdout
+                assert asked == "10.96.0.1\n"
+                here.connect(pod, server, 53)
+
+        def seen() -> set[str]:
+            kinds = [("ipv4", v4), ("ipv6", v6)]
+            return {
+                f"{family} {entry.split()[0]}"
+                for family, address in kinds
+                for entry in here.run_in(node, "conntrack", "-L", "-f", family).stdout.splitlines()
+                if f"={address} " in entry
+            }
+
+        def without() -> bool:
+            flush = ["nft", "delete", "table", "inet", "netlab-node-local-dns"]
+            for program in (f"iptables-{mode}", f"ip6tables-{mode}"):
+                if mode != "nftables":
+                    here.run_in(node, program, "-t", "raw", "-F")
+            if mode == "nftables":
+                here.run_in(node, *flush, check=False)
+            ask()
+            return len(seen()) == 4
+
+        ask()
+        assert seen() == set()
+        eventually(without)
+
+        def again() -> bool:
+            for family in ("ipv4", "ipv6"):
+                here.run_in(node, "conntrack", "-F", "-f", family)
+            ask()
+            return seen() == set()
+
+        eventually(again)
