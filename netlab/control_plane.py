@@ -41,7 +41,7 @@ class ControlPlane:
         self._directory = directory
         self._kubelets = kubelets
         self._store = Store(paths.store(directory))
-        self._registry = Registry(self._store, lab)
+        self._registry = Registry(self._store, lab, node_lifecycle=lab.node_lifecycle)
         self._stack = contextlib.AsyncExitStack()
         self._stack.callback(self._store.close)
         self._runner: web.AppRunner | None = None

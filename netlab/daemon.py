@@ -157,7 +157,10 @@ class Daemon:
         for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
             _ = self._informers[kind]
         controllers = await start_controllers(
-            self._api, self._informers, load_balancer_pools=self.lab.load_balancer_pools
+            self._api,
+            self._informers,
+            load_balancer_pools=self.lab.load_balancer_pools,
+            node_monitor_grace_period=self.lab.node_lifecycle.monitor_grace_period,
         )
         self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
@@ -238,6 +241,7 @@ class Daemon:
             place=lambda node: plan.alone(self.lab, node).namespaces[0],
             programmer=lambda node: proxier(self.lab, node, self._directory),
             balances=self.lab.balances,
+            grace_period=self.lab.node_lifecycle.monitor_grace_period,
         )
 
     def _election(self) -> Election:

@@ -29,7 +29,8 @@ class Host(Struct, frozen=True):
 
     `recorder` records Events in the name of a component; `now` gives the time in seconds since the
     epoch. `place` plans a node's namespace, which is at `netns(node.name)`; `programmer` writes its
-    rules; `balances` says whether an address is for load balancers of this lab.
+    rules; `balances` says whether an address is for load balancers of this lab. A node that says
+    nothing for `grace_period` seconds is lost.
     """
 
     informers: Informers
@@ -45,3 +46,4 @@ class Host(Struct, frozen=True):
     place: Callable[[Node], Namespace]
     programmer: Callable[[Node], Programmer]
     balances: Callable[[str], bool]
+    grace_period: float

@@ -16,23 +16,24 @@ log = logging.getLogger(__name__)
 NAMESPACE = "kube-node-lease"
 RULES = "netlab/rules-revision"
 """The annotation that tells how far the node's rules are (`progress`)."""
-RENEWAL = 10.0
-"""Seconds between two heartbeats of a node."""
-DURATION = 40
-"""Seconds without one after which a node counts as failed."""
+RENEWALS = 4
+"""Heartbeats of a node in the time after which it counts as lost without one, as a kubelet has it.
+"""
 
 
 class Lease:
     """Renews the Lease of `node` for as long as that is at work.
 
-    `now` gives the time as `MicroTime` writes it: `2026-01-31T12:00:00.000000Z`.
+    Without a heartbeat for `grace` seconds the node counts as lost. `now` gives the time as
+    `MicroTime` writes it: `2026-01-31T12:00:00.000000Z`.
     """
 
-    def __init__(self, api: Api, node: str, now: Callable[[], str]) -> None:
+    def __init__(self, api: Api, node: str, grace: float, now: Callable[[], str]) -> None:
         self._api = api
         self._node = node
+        self._duration = max(1, round(grace))
         self._now = now
-        self._loop = Loop(f"lease of {node}", self._work, every=lambda: RENEWAL)
+        self._loop = Loop(f"lease of {node}", self._work, every=lambda: grace / RENEWALS)
 
     def start(self) -> None:
         """Renew now, and from then on."""
@@ -53,7 +54,7 @@ class Lease:
         node = self._node
         spec: types.LeaseSpec = {
             "holderIdentity": node,
-            "leaseDurationSeconds": DURATION,
+            "leaseDurationSeconds": self._duration,
             "renewTime": self._now(),
         }
         try:

@@ -28,7 +28,9 @@ class NodeAgent:
         self._informers = host.informers
         self._recorder = host.recorder("kube-proxy")
         self._health = HealthPorts(node.name, host.netns(node.name), node.internal_ips, host.keeper)
-        self._lease = Lease(host.informers.api, node.name, lambda: micro_time(host.now()))
+        self._lease = Lease(
+            host.informers.api, node.name, host.grace_period, lambda: micro_time(host.now())
+        )
         self._registration = Registration(
             node, host.informers, host.facts, lambda: timestamp(host.now())
         )

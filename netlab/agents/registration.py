@@ -76,7 +76,7 @@ class Registration:
         lacking = _lacking(known, bootstrap.node_object(self._node, self._facts.architecture))
         if lacking:
             known = await self._informers.patch(known, lacking)
-        if meta.condition(known, "Ready") is None:
+        if not _has_reported(known):
             status = _status(self._node, known, self._facts, self._now())
             said: types.Node = {**known, "status": status}
             await self._informers.update(said, subresource="status")
@@ -85,9 +85,14 @@ class Registration:
             await self._informers.patch_status(known, addresses)
 
     def _is_said(self, known: types.Node) -> bool:
-        has_reported = meta.condition(known, "Ready") is not None
         addresses = meta.status(known).get("addresses") or []
-        return has_reported and addresses == bootstrap.node_addresses(self._node)
+        return _has_reported(known) and addresses == bootstrap.node_addresses(self._node)
+
+
+def _has_reported(known: types.Node) -> bool:
+    """Whether anything is known of the node; one that said nothing for a while is not known."""
+    ready = meta.condition(known, "Ready")
+    return ready is not None and ready.get("status") != "Unknown"
 
 
 def _lacking(known: types.Node, own: types.Node) -> dict[str, Any]:

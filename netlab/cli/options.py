@@ -17,7 +17,7 @@ from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, Unanswered
 from netlab.errors import ApiError, NetlabError, NotFound, UsageError
-from netlab.objects import meta
+from netlab.objects import meta, times
 from netlab.objects.kinds import BY_KIND, KINDS, Kind, find
 from netlab.objects.meta import Object
 from netlab.objects.problems import did_you_mean
@@ -253,18 +253,12 @@ def seconds(text: str) -> int:
     return int(match[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
 def duration(text: str) -> float:
     """`30s`, `1m30s`, `500ms`, `-1s`, or a bare number → seconds."""
-    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
-    if rest.isdecimal():
-        return sign * float(rest)
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", rest)
-    if not parts or "".join(map("".join, parts)) != rest:
+    found = times.duration(text)
+    if found is None:
         raise UsageError(f"'{text}' is no duration", hint="such as 30s, 1m30s or 2h")
-    return sign * sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return found
 
 
 def note_left_out(loaded: Manifest) -> None:

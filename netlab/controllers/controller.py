@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
@@ -37,13 +37,15 @@ class WatchedKind(Struct, frozen=True):
 class Context(Struct, frozen=True):
     """What every controller is given: the shared cache, the recorder of Events, the time.
 
-    `load_balancer_pools` are the addresses for Services of type LoadBalancer.
+    `load_balancer_pools` are the addresses for Services of type LoadBalancer; a node that says
+    nothing for `node_monitor_grace_period` seconds is lost.
     """
 
     informers: Informers
     recorder: EventRecorder
     clock: Callable[[], float]
     load_balancer_pools: Sequence[AddressRange] = ()
+    node_monitor_grace_period: float = 50.0
 
     def now(self) -> str:
         """The time as the API writes it: `2026-01-31T12:00:00Z`."""
@@ -74,6 +76,10 @@ class Controller(ABC):
     @abstractmethod
     async def reconcile(self, key: str) -> float | None:
         """Do what `key` needs; seconds until it wants to look at that key again, or None."""
+
+    def beside(self) -> Iterable[Coroutine[None, None, None]]:
+        """What it does beside looking at keys, until it is cancelled."""
+        return ()
 
     async def write_status(self, obj: W, status: Mapping[str, Any]) -> W:
         """Merge-patch the status if that changes it; the object as it then is."""

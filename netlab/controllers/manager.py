@@ -115,15 +115,17 @@ async def start_controllers(
     clock: Callable[[], float] = time.time,
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     load_balancer_pools: Sequence[AddressRange] = (),
+    node_monitor_grace_period: float = 50.0,
 ) -> RunningControllers:
     """Start the controllers on shared informers; returns once these have synced.
 
     `clock` gives seconds since the epoch. Pass `informers` to share them with node agents.
-    Without `load_balancer_pools` Services of type LoadBalancer get no address.
+    Without `load_balancer_pools` Services of type LoadBalancer get no address; a node is lost that
+    says nothing for `node_monitor_grace_period` seconds.
     """
     shared = informers if informers is not None else Informers(api)
     recorder = EventRecorder(api, clock)
-    context = Context(shared, recorder, clock, load_balancer_pools)
+    context = Context(shared, recorder, clock, load_balancer_pools, node_monitor_grace_period)
     made = [kind(context) for kind in controllers]
     # All indexes and informers must exist before the first listener runs.
     watches = [(controller, watch) for controller in made for watch in controller.watches()]
@@ -137,6 +139,8 @@ async def start_controllers(
         for controller in made
         for number in range(controller.workers)
     ]
+    for controller in made:
+        tasks += (asyncio.create_task(work, name=controller.name) for work in controller.beside())
     return RunningControllers(made, shared, recorder, tasks)
 
 

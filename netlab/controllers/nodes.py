@@ -1,17 +1,26 @@
-"""Nodes: taints that follow their condition, and pods whose node failed, evicts or is no more."""
+"""Nodes: whether they live, taints that follow their condition, and pods whose node failed, evicts
+or is no more."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from math import inf
+from typing import Literal
 
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
-from netlab.controllers.placement import NOT_READY, UNSCHEDULABLE, seconds_borne
+from netlab.controllers.heartbeats import Heartbeats
+from netlab.controllers.placement import NOT_READY, UNREACHABLE, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.types import Node, Pod, PodCondition, Taint
+from netlab.objects.types import Lease, Node, NodeCondition, Pod, PodCondition, Taint
+
+LEASES = "kube-node-lease"
+Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+KUBELETS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
+"""The conditions that a kubelet reports."""
+UNKNOWN = "NodeStatusUnknown"
 
 
 class Nodes(Controller):
@@ -21,13 +30,18 @@ class Nodes(Controller):
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
+        self._heartbeats = Heartbeats(context.node_monitor_grace_period)
         index_by_node(self.informers["Pod"])
         self._due: dict[str, dict[str, float]] = {}
         """By node and pod uid: when a pod has to leave a tainted node."""
 
     def watches(self) -> Sequence[WatchedKind]:
-        """Nodes, and pods bound to a node that is not there, not ready or evicts."""
-        return (WatchedKind("Node", own_key), WatchedKind("Pod", self._pod_keys))
+        """Nodes, their Leases, and pods bound to a node that is not there, not ready or evicts."""
+        return (
+            WatchedKind("Node", self._node_keys),
+            WatchedKind("Lease", self._lease_keys),
+            WatchedKind("Pod", self._pod_keys),
+        )
 
     def _pod_keys(self, _old: Pod | None, new: Pod | None) -> Iterable[str]:
         name = new["spec"].get("nodeName") if new is not None else None
@@ -37,8 +51,33 @@ class Nodes(Controller):
         stays = node is not None and meta.is_ready(node) and seconds_borne(new, node) is None
         return () if stays else (name,)
 
+    def beside(self) -> Iterable[Coroutine[None, None, None]]:
+        """Listening for nodes that say nothing any more."""
+        yield self._heartbeats.run(self._on_silence)
+
+    def _lease_keys(self, _old: Lease | None, new: Lease | None) -> Iterable[str]:
+        if new is not None and meta.namespace(new) == LEASES:
+            self._heartbeats.heard(meta.name(new))
+        return ()
+
+    def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
+        keys = own_key(old, new)
+        if new is None:
+            for name in keys:
+                self._heartbeats.forget(name)
+        elif _reported(new) is not None and (old is None or _reported(old) != _reported(new)):
+            self._heartbeats.heard(meta.name(new))
+        return keys
+
+    def _on_silence(self, name: str) -> None:
+        node = self.informers["Node"].get(name)
+        if node is None:
+            self._heartbeats.forget(name)
+        elif _reported(node) is not None:
+            self.queue.add(name)
+
     async def reconcile(self, key: str) -> float | None:
-        """Bring the node's taints, and its pods, in line with its condition."""
+        """Bring the node's condition, its taints and its pods in line with what is heard of it."""
         node = self.informers["Node"].get(key)
         pods = self.informers["Pod"].by_index("node", key)
         if node is None:
@@ -46,13 +85,26 @@ class Nodes(Controller):
                 for pod in pods:  # no kubelet will ever confirm their end
                     await self._remove(pod, grace_period=0)
             return None
-        taints = wanted_taints(node)
+        if _reported(node) is not None and self._heartbeats.is_silent(key):
+            node = await self._lose(node)
+        taints = wanted_taints(node, self.context.now())
         if taints != (meta.spec(node).get("taints") or []):
-            await self.informers.patch(node, {"spec": {"taints": taints or None}})
+            node = await self.informers.patch(node, {"spec": {"taints": taints or None}})
         if _has_failed(node):
             for pod in pods:
                 await self._mark_unready(pod)
         return await self._evict(node, pods)
+
+    async def _lose(self, node: Node) -> Node:
+        """Nobody knows any more how the node is."""
+        unknown = {condition["type"]: condition for condition in _unknown(node, self.context.now())}
+        conditions = [
+            unknown.get(each["type"], each) for each in meta.status(node).get("conditions") or []
+        ]
+        lost = await self.informers.patch_status(node, {"conditions": conditions})
+        name = meta.name(node)
+        self.recorder.normal(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
+        return lost
 
     async def _evict(self, node: Node, pods: Iterable[Pod]) -> float | None:
         """Delete pods that do not bear a NoExecute taint (any longer); seconds until the next."""
@@ -109,15 +161,53 @@ def _has_failed(node: Node) -> bool:
     return meta.condition(node, "Ready") is not None and not meta.is_ready(node)
 
 
-def wanted_taints(node: Node) -> list[Taint]:
-    """The node's taints with those for not-ready and unschedulable as its state demands."""
-    present = meta.spec(node).get("taints") or []
-    wanted = {
-        NOT_READY: _has_failed(node),
-        UNSCHEDULABLE: bool(meta.spec(node).get("unschedulable")),
+def _reported(node: Node) -> str | None:
+    """When the node last said how it is; None if it never did, or is lost and has not since."""
+    ready = meta.condition(node, "Ready")
+    if ready is None or ready.get("reason") == UNKNOWN:
+        return None
+    return ready.get("lastHeartbeatTime", "")
+
+
+def _unknown(node: Node, now: str) -> Iterator[NodeCondition]:
+    """What becomes of the conditions that a kubelet reports, once that is silent."""
+    for condition in meta.status(node).get("conditions") or []:
+        if condition["type"] in KUBELETS:
+            unknown: NodeCondition = {
+                **condition,
+                "status": "Unknown",
+                "reason": UNKNOWN,
+                "message": "Kubelet stopped posting node status.",
+                "lastTransitionTime": now,
+            }
+            yield unknown
+
+
+def wanted_taints(node: Node, now: str) -> list[Taint]:
+    """The node's taints, with those that its condition demands and no others of these.
+
+    A node that is not ready, and one of which nobody knows, takes no pods and lets those go that
+    do not bear it.
+    """
+    failed = _has_failed(node)
+    ready = meta.condition(node, "Ready")
+    silent = ready is not None and ready.get("status") == "Unknown"
+    unschedulable = bool(meta.spec(node).get("unschedulable"))
+    wanted: dict[tuple[str, Effect], bool] = {
+        (NOT_READY, "NoSchedule"): failed and not silent,
+        (NOT_READY, "NoExecute"): failed and not silent,
+        (UNREACHABLE, "NoSchedule"): silent,
+        (UNREACHABLE, "NoExecute"): silent,
+        (UNSCHEDULABLE, "NoSchedule"): unschedulable,
     }
-    taints = [taint for taint in present if wanted.get(taint["key"], True)]
-    for key, needed in wanted.items():
-        if needed and not any(taint["key"] == key for taint in taints):
-            taints.append({"key": key, "effect": "NoSchedule"})
+    present = meta.spec(node).get("taints") or []
+    taints = [taint for taint in present if wanted.get(_identity(taint), True)]
+    there = set(map(_identity, taints))
+    for (key, effect), needed in wanted.items():
+        if needed and (key, effect) not in there:
+            taints.append({"key": key, "effect": effect, "timeAdded": now})
     return taints
+
+
+def _identity(taint: Taint) -> tuple[str, Effect]:
+    return taint["key"], taint["effect"]

@@ -14,14 +14,16 @@ from netlab.objects import meta, selectors
 from netlab.objects.types import Node, NodeAffinity, NodeSelectorTerm, Pod, Taint, Toleration
 
 NOT_READY = "node.kubernetes.io/not-ready"
+UNREACHABLE = "node.kubernetes.io/unreachable"
 UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+LOST = (NOT_READY, UNREACHABLE)
 REFUSING = ("NoSchedule", "NoExecute")
 
 
 def taints(node: Node) -> list[Taint]:
     """The node's taints, with the one its not being Ready amounts to, should that be missing."""
     given = list(meta.spec(node).get("taints") or [])
-    if not meta.is_ready(node) and not any(taint["key"] == NOT_READY for taint in given):
+    if not meta.is_ready(node) and not any(taint["key"] in LOST for taint in given):
         given.append({"key": NOT_READY, "effect": "NoSchedule"})
     return given
 

@@ -293,7 +293,10 @@ def _dns_deployment() -> Deployment:
                     "containers": [container],
                     "dnsPolicy": "Default",
                     "priorityClassName": "system-cluster-critical",
-                    "tolerations": [{"operator": "Exists"}],
+                    "tolerations": [
+                        {"key": "CriticalAddonsOnly", "operator": "Exists"},
+                        {"operator": "Exists", "effect": "NoSchedule"},
+                    ],
                 },
             },
         },

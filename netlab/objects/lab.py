@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
-from netlab.objects import fields
+from netlab.objects import fields, times
 from netlab.objects.meta import Object
 from netlab.objects.pools import NONE, AddressRange, external_ips, load_balancer_pools
 from netlab.objects.ranges import (
@@ -34,6 +34,7 @@ __all__ = [
     "ExternalClient",
     "Lab",
     "Node",
+    "NodeLifecycle",
     "Proxy",
     "lab_from_object",
     "lab_problems",
@@ -108,6 +109,17 @@ class Proxy(Struct, frozen=True):
     node_port_addresses: tuple[str, ...] = ()
 
 
+class NodeLifecycle(Struct, frozen=True):
+    """When a node counts as lost, and how long its pods bear that: all in seconds.
+
+    The last two are what pods are given that say nothing of it themselves.
+    """
+
+    monitor_grace_period: float = 2.0
+    unreachable_toleration: int = 5
+    not_ready_toleration: int = 300
+
+
 class Lab(Struct, frozen=True):
     """A whole lab. Ranges come one per IP family, in the order of `ip_families`.
 
@@ -127,6 +139,7 @@ class Lab(Struct, frozen=True):
     dns: Dns
     proxy: Proxy
     load_balancer_pools: tuple[AddressRange, ...]
+    node_lifecycle: NodeLifecycle = NodeLifecycle()
 
     def node(self, name: str) -> Node | None:
         """The node of that name."""
@@ -162,6 +175,13 @@ class Lab(Struct, frozen=True):
                 },
                 "loadBalancer": {"pool": ",".join(map(str, self.load_balancer_pools)) or NONE},
                 "dns": _dns_to_object(self.dns),
+                "nodeLifecycle": {
+                    "nodeMonitorGracePeriod": f"{self.node_lifecycle.monitor_grace_period:g}s",
+                    "defaultUnreachableTolerationSeconds": (
+                        self.node_lifecycle.unreachable_toleration
+                    ),
+                    "defaultNotReadyTolerationSeconds": self.node_lifecycle.not_ready_toleration,
+                },
                 "proxy": {
                     "masqueradeAll": self.proxy.masquerade_all,
                     "localhostNodePorts": self.proxy.localhost_node_ports,
@@ -207,6 +227,7 @@ def lab_from_object(obj: Object) -> Lab:
         ),
         proxy=_proxy(spec.get("proxy") or {}),
         load_balancer_pools=load_balancer_pools(spec),
+        node_lifecycle=_node_lifecycle(spec.get("nodeLifecycle") or {}),
     )
 
 
@@ -283,4 +304,16 @@ def _proxy(proxy: Mapping[str, Any]) -> Proxy:
         masquerade_all=bool(proxy.get("masqueradeAll")),
         localhost_node_ports=True if localhost is None else localhost,
         node_port_addresses=tuple(proxy.get("nodePortAddresses") or ()),
+    )
+
+
+def _node_lifecycle(written: Mapping[str, Any]) -> NodeLifecycle:
+    default = NodeLifecycle()
+    grace = times.duration(written.get("nodeMonitorGracePeriod") or "")
+    unreachable = written.get("defaultUnreachableTolerationSeconds")
+    not_ready = written.get("defaultNotReadyTolerationSeconds")
+    return NodeLifecycle(
+        default.monitor_grace_period if grace is None else grace,
+        default.unreachable_toleration if unreachable is None else unreachable,
+        default.not_ready_toleration if not_ready is None else not_ready,
     )

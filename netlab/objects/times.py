@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -29,3 +30,17 @@ def seconds(text: str | None) -> float:
         return datetime.fromisoformat(text).timestamp() if text else 0.0
     except ValueError:
         return 0.0
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def duration(text: str) -> float | None:
+    """`30s`, `1m30s`, `500ms`, `-1s`, or a bare number, as seconds; None for what is none."""
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
+    if rest.isdecimal():
+        return sign * float(rest)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h)", rest)
+    if not parts or "".join(map("".join, parts)) != rest:
+        return None
+    return sign * sum(float(number) * _UNITS[unit] for number, unit in parts)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
-from netlab.objects import fields, nameservers, schema
+from netlab.objects import fields, nameservers, schema, times
 from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
@@ -32,6 +32,8 @@ RESERVED_NAMES = ("fabric", "internet")
 MAX_NODES = 250
 # kube-apiserver takes at most 20 host bits; kube-dns needs the tenth address.
 SERVICE_HOST_BITS = (4, 20)
+# Seconds: with less, a busy machine would be enough to lose a node.
+GRACE_PERIODS = (0.5, 3600.0)
 # Where names of the internet are written; the latter came first, and the former prevails.
 NAME_FIELDS = (("dns", "upstream"), ("external", "names"))
 
@@ -63,6 +65,7 @@ def _rules(obj: Object) -> list[FieldProblem]:
     problems += _dns(spec.get("dns") or {})
     problems += _internet(spec)
     problems += _proxy(spec.get("proxy") or {})
+    problems += _node_lifecycle(spec.get("nodeLifecycle") or {})
     range_problems = list(_all_ranges(spec))
     broken = {problem.path for problem in range_problems}
     return problems + range_problems + list(_placement(spec, broken))
@@ -156,6 +159,17 @@ def _proxy(proxy: Mapping[str, Any]) -> Iterator[FieldProblem]:
     for index, text in enumerate(proxy.get("nodePortAddresses") or []):
         if text != "primary":
             yield from fields.cidr((*path, index), text)
+
+
+def _node_lifecycle(lifecycle: Mapping[str, Any]) -> Iterator[FieldProblem]:
+    text = lifecycle.get("nodeMonitorGracePeriod") or "2s"
+    low, high = GRACE_PERIODS
+    seconds = times.duration(text)
+    if seconds is None or not low <= seconds <= high:
+        yield invalid(
+            ("spec", "nodeLifecycle", "nodeMonitorGracePeriod"), text,
+            f"must be a duration from {low:g}s to {high:g}s", "such as 2s, 500ms or 1m",
+        )  # fmt: skip
 
 
 # Ranges

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from netlab.errors import AlreadyExists, BadRequest
 from netlab.objects import meta
 from netlab.objects.kinds import Kind
+from netlab.objects.lab import NodeLifecycle
 from netlab.objects.meta import AnyObject, Object
 from netlab.objects.times import timestamp
 from netlab.objects.watch import ObjectList
@@ -29,6 +30,7 @@ from netlab.store import (
     identity,
     managed_fields,
     preparation,
+    tolerations,
 )
 from netlab.store.admission import kind_named, kind_of
 from netlab.store.allocate import Claim, ServiceAllocator, ServiceRanges
@@ -63,14 +65,20 @@ class _Change(Struct, frozen=True):
 
 
 class Registry(Reader):
-    """The storage side of an API server; Services have addresses in `ranges`. `clock` gives seconds
-    since 1970."""
+    """The storage side of an API server; Services have addresses in `ranges`, and pods bear the
+    loss of their node as `node_lifecycle` says. `clock` gives seconds since 1970."""
 
     def __init__(
-        self, store: Store, ranges: ServiceRanges, *, clock: Callable[[], float] = time.time
+        self,
+        store: Store,
+        ranges: ServiceRanges,
+        *,
+        node_lifecycle: NodeLifecycle | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(store)
         self._clock = clock
+        self._node_lifecycle = node_lifecycle
         self._services = ServiceAllocator(ranges.service_cidrs, ranges.ip_families)
         for service in store.each("Service"):
             self._services.adopt(service)
@@ -96,7 +104,7 @@ class Registry(Reader):
         preparation.prepare_create(kind, new, self._now())
         if managers:
             new["metadata"]["managedFields"] = managers
-        admission.default(new, None)
+        self._default(kind, new, None)
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
         claim = self._claim(kind, new, None)
@@ -108,6 +116,11 @@ class Registry(Reader):
         if kind.kind == "Event":
             self._events.sweep()
         return self._write(new, "", claim)
+
+    def _default(self, kind: Kind, new: Object, old: Object | None) -> None:
+        admission.default(new, old)
+        if kind.kind == "Pod" and self._node_lifecycle is not None:
+            tolerations.fill(new, self._node_lifecycle)
 
     def _require_namespace(self, kind: Kind, obj: Object) -> None:
         if not kind.namespaced:
@@ -150,7 +163,7 @@ class Registry(Reader):
         elif subresource == "status":
             admission.check_status(kind, new)
         else:
-            admission.default(new, old)
+            self._default(kind, new, old)
             admission.check(kind, new, old)
         claim = self._claim(kind, new, old)
         if change.managers is None:

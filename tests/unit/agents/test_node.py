@@ -151,6 +151,7 @@ class World:
             informers=self.informers, election=self.election, facts=FACTS, now=lambda: 1769860800,
             netns=lambda _: Path("/nowhere"),
             place=lambda node: plan.alone(LAB, node).namespaces[0],
+            grace_period=2.0,
             balances=LAB.balances, **fakes,
         )  # fmt: skip
         return NodeAgent(NODE, host)

@@ -171,11 +171,13 @@ async def new_cluster(
     nodes: Iterable[Object] = (),
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     pools: Sequence[AddressRange] = (),
+    grace: float = 50.0,
     **spec: Any,
 ) -> AsyncIterator[Cluster]:
     """A running control plane with these nodes (three plain ones unless given).
 
-    `pools` are the load balancers', `spec` is the Lab's beside its nodes.
+    `pools` are the load balancers', `grace` is how many seconds a node may say nothing, `spec` is
+    the Lab's beside its nodes.
     """
     lab = lab_from_object(
         {
@@ -185,13 +187,16 @@ async def new_cluster(
             "spec": {"nodes": [{"name": "n1"}], **spec},
         }
     )
-    registry = Registry(Store(None), lab)
+    registry = Registry(Store(None), lab, node_lifecycle=lab.node_lifecycle)
     api = InProcessApi(registry)
     await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     for one in list(nodes) or [node(f"worker00{n}") for n in (1, 2, 3)]:
         await api.create(one)
     running = await start_controllers(
-        api, controllers=(*controllers, Kubelet), load_balancer_pools=pools
+        api,
+        controllers=(*controllers, Kubelet),
+        load_balancer_pools=pools,
+        node_monitor_grace_period=grace,
     )
     try:
         yield Cluster(registry, running)

@@ -133,7 +133,11 @@ async def test_pods_of_a_node_that_failed_are_not_ready_and_of_one_that_went_are
         await cluster.api.patch_status("Node", "", "w2", {"conditions": [make.ready("False")]})
         await cluster.settle()
         taints = (await cluster.get("Node", "w2", ""))["spec"]["taints"]
-        assert taints == [{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}]
+        not_ready = "node.kubernetes.io/not-ready"
+        assert [(one["key"], one["effect"]) for one in taints] == [
+            (not_ready, "NoSchedule"),
+            (not_ready, "NoExecute"),
+        ]
         ready = {p["spec"]["nodeName"]: meta.is_ready(p) for p in await cluster.list("Pod")}
         assert ready == {"w1": True, "w2": False}
         await cluster.delete("Node", "w2", namespace="")
