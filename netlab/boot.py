@@ -21,7 +21,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from netlab import inventory
+from netlab import inventory, standing
 from netlab.kernel import files, lock, netns, paths, syscalls
 from netlab.kernel.process import Process
 from netlab.view.escape import escape
@@ -113,7 +113,9 @@ def _without_certificates() -> Iterator[None]:
 def _ensure_network(directory: Path) -> None:
     from netlab.network import apply, plan
 
-    apply.ensure_cluster(plan.cluster(inventory.read_lab(directory)), directory)
+    lab = inventory.read_lab(directory)
+    there = standing.read(lab, directory)
+    apply.ensure_cluster(plan.cluster(lab, there.nodes, there.off), directory)
     log.info("the nodes are connected")
 
 

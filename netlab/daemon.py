@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 
 from netlab import inventory, waiting
+from netlab import standing as nodes_kept
 from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
@@ -48,9 +49,10 @@ from netlab.dns.upstream import InternetDns
 from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
+from netlab.network.model import Network
 from netlab.objects import meta, nameservers
 from netlab.objects.lab import Lab
-from netlab.objects.nodes import running
+from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
 from netlab.settling import Settling
 from netlab.tasks import together
@@ -86,6 +88,7 @@ class Daemon:
         self._owner = netns.owner(directory) or ""
         self._api = api
         self._informers = Informers(api)
+        self._standing = nodes_kept.read(lab, directory)
         self._internet = self._internet_dns()
         names = self._dns_server()
         self._dns = DnsFeed(names, self._internet, self._informers)
@@ -144,9 +147,12 @@ class Daemon:
     # -- starting --------------------------------------------------------------------------
 
     async def _register_nodes(self) -> None:
-        """Make the Node objects that the lab's file asks for."""
-        for node in self.lab.nodes:
-            await register(self._api, node, self._facts, timestamp(time.time()))
+        """Make the Node objects that the file of a new lab asks for; later on, they say themselves
+        which nodes there are."""
+        is_new = not nodes_kept.is_kept(self._directory)
+        for node in self._standing.nodes:
+            await register(self._api, node, self._facts, timestamp(time.time()), create=is_new)
+        nodes_kept.keep(self._standing, self._directory)
 
     async def _start_responder(self) -> ResponderKeeper:
         self._stack.push_async_callback(self._keeper.detach)
@@ -173,7 +179,7 @@ class Daemon:
         self._stack.push_async_callback(nodes.stop)
         self._draining.start()
         self._stack.callback(self._draining.stop)
-        pod_runtime.start(plan.cluster(self.lab).names)
+        pod_runtime.start(self._planned(self._standing).names)
         await together(self._start_internet(keeper), nodes.start())
         self._pods = pod_runtime
         self._awaited = [nodes, controllers, self._dns, pod_runtime]
@@ -203,7 +209,7 @@ class Daemon:
         pod_network, attached = pod_runtime.pod_network, pod_runtime.attached
         keeper = NetworkKeeper(
             self.lab,
-            plan.cluster(self.lab),
+            self._planned(self._standing),
             self._directory,
             pod_network,
             attached,
@@ -218,11 +224,19 @@ class Daemon:
     def _nodes(self, network: NetworkKeeper, host: Host) -> NodeAgents:
         return NodeAgents(
             self._informers,
-            partial(running, self.lab),
+            partial(standing, self.lab),
             lambda node: NodeAgent(node, host),
-            lambda nodes: network.plan_anew(plan.cluster(self.lab, nodes)),
-            standing=self.lab.nodes,
+            partial(self._stand, network),
+            self._standing,
         )
+
+    def _planned(self, there: Standing) -> Network:
+        return plan.cluster(self.lab, there.nodes, there.off)
+
+    async def _stand(self, network: NetworkKeeper, there: Standing) -> None:
+        """Have these nodes be connected, and others not; also if a new controller has to do it."""
+        nodes_kept.keep(there, self._directory)
+        await network.plan_anew(self._planned(there))
 
     def _host(
         self, keeper: ResponderKeeper, pod_runtime: PodRuntime, controllers: RunningControllers

@@ -36,7 +36,7 @@ from netlab.kernel import (
 from netlab.objects import bootstrap, lab_update, meta
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
-from netlab.objects.nodes import now
+from netlab.objects.nodes import condition, present
 
 if TYPE_CHECKING:
     from netlab.manifest import Manifest
@@ -321,9 +321,10 @@ def _changed(
 
 
 def status(name: str) -> tuple[Lab, dict[str, Any]]:
-    """A lab with the nodes it has, and its state: `running`, `waitingFor` (lines), `pods`.
+    """A lab with the nodes it has, and its state: `running`, `waitingFor` (lines), `pods`, and
+    `nodes`: the condition of each.
 
-    A lab whose controller is gone has no pods to tell of.
+    A lab whose controller is gone has neither pods nor conditions to tell of.
     """
     directory = inventory.running(name)
     spec = inventory.read_lab(directory)
@@ -339,5 +340,6 @@ def status(name: str) -> tuple[Lab, dict[str, Any]]:
         }
     except _LOST:
         return spec, {"running": False, "waitingFor": ["its controller does not run"], "pods": []}
-    state = {"running": True, "waitingFor": troubles, "pods": list(pods)}
-    return now(spec, nodes), state
+    conditions = {meta.name(node): condition(node) for node in nodes}
+    state = {"running": True, "waitingFor": troubles, "pods": list(pods), "nodes": conditions}
+    return present(spec, nodes), state

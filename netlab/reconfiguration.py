@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from netlab import standing
 from netlab.client.sync import Client
 from netlab.errors import InputError, NetlabError, NotFound, Problem
 from netlab.kernel import paths
@@ -75,7 +76,7 @@ def withdraw_rules(before: Lab, after: Lab, directory: Path) -> None:
         return
     from netlab.agents import node_proxier  # much of the house, for what seldom happens
 
-    for node in after.nodes:
+    for node in standing.read(after, directory).nodes:
         if paths.namespace(directory, plan.node_name(before, node.name)).exists():
             node_proxier.withdraw(before, node, directory)
 

@@ -85,7 +85,7 @@ class PodContainers:
         await self._starting.stop(run.uid)
         self._lifecycle.quiet(run)
         for name in run.names:
-            if run.state(name).running:
+            if run.state(name).running and not run.unseen:
                 self._lifecycle.events.stopping(run, name)
         await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
 

@@ -55,8 +55,8 @@ class NodeAgent:
         yield from self.proxy.at_work()
         yield from self._speaker.at_work()
 
-    async def start(self) -> None:
-        """Begin; the node's namespace stands."""
+    async def start(self, *, boots: bool = False) -> None:
+        """Begin; the node's namespace stands. If it `boots`, nothing runs there yet."""
         for agent in (self._registration, self._health, self._lease, self._sync_report):
             agent.start()
             self._stack.push_async_callback(agent.stop)
@@ -64,7 +64,7 @@ class NodeAgent:
             await other.start()
             self._stack.push_async_callback(other.stop)
         left = await self._host.pod_runtime.adopted()
-        await self._kubelet.start(left)
+        await self._kubelet.start(left, boots=boots)
         self._stack.push_async_callback(self._kubelet.stop)
         streams = KubeletStreams(self._host.pod_runtime, self._kubelet.runs)
         self._host.kubelets.connect(self.name, streams)
@@ -77,6 +77,15 @@ class NodeAgent:
     async def leave(self) -> None:
         """End all that runs on the node, which is no more."""
         await self._kubelet.leave()
+        await self._go()
+
+    async def cut(self) -> None:
+        """End all that runs on the node at once, as without power, and tell nobody."""
+        await self._lease.stop()
+        await self._kubelet.cut()
+        await self._go()
+
+    async def _go(self) -> None:
         self._host.pod_runtime.forget(self.node)
         await self._health.leave()
         await self._speaker.leave()

@@ -2,20 +2,22 @@
 
 A node that goes takes its pods with it, then what ran there stops, and then the network is planned
 anew without it: the others lose their ways to its pods, the fabric its ports, the machine its
-namespace.
+namespace. One that is switched off goes as well, but nobody is told: its pods end by themselves,
+while their objects stay, and so do the others' ways to them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from netlab.agents.loop import Loop
 from netlab.agents.node import NodeAgent
 from netlab.client.informer import Informers
 from netlab.objects import meta, types
 from netlab.objects.lab import Node
+from netlab.objects.nodes import COMING, Standing
 from netlab.tasks import together
 
 log = logging.getLogger(__name__)
@@ -27,24 +29,26 @@ PATIENCE = 30.0
 class NodeAgents:
     """Keeps an agent for each Node object that is to run here.
 
-    `running` chooses the nodes of Node objects, `make` makes the agent of one. `plan_for` has these
-    nodes, and no others, be in the network, where `standing` are already.
+    `choose` says which nodes stand for Node objects, `make` makes the agent of one. `plan_for` has
+    these nodes, and no others, be in the network, where those of `standing` are already.
     """
 
     def __init__(
         self,
         informers: Informers,
-        running: Callable[[Sequence[types.Node]], tuple[Node, ...]],
+        choose: Callable[[Iterable[types.Node]], Standing],
         make: Callable[[Node], NodeAgent],
-        plan_for: Callable[[Sequence[Node]], Awaitable[None]],
-        standing: tuple[Node, ...],
+        plan_for: Callable[[Standing], Awaitable[None]],
+        standing: Standing,
     ) -> None:
         self._objects = informers["Node"]
-        self._running = running
+        self._choose = choose
         self._make = make
         self._plan_for = plan_for
         self._standing = standing
         self._agents: dict[str, NodeAgent] = {}
+        self._booting: set[str] = set()
+        """Those whose namespace is a new one, and whose agent has not begun."""
         self._loop = Loop("nodes", self._work)
 
     @property
@@ -54,8 +58,8 @@ class NodeAgents:
 
     def at_work(self) -> Iterator[str]:
         """As `Awaited` says."""
-        if not self._loop.idle:
-            yield f"nodes come or go: {self._loop.error or 'being made or taken away'}"
+        if not self._loop.idle or not self._is_as_wanted():
+            yield f"{COMING}: {self._loop.error or 'being made or taken away'}"
         said = set()
         for agent in self.agents:
             for line in agent.at_work():
@@ -76,40 +80,58 @@ class NodeAgents:
         await asyncio.gather(*(agent.stop() for agent in self.agents))
 
     def _on_node(self, old: types.Node | None, new: types.Node | None) -> None:
-        here = {agent.name: agent.node for agent in self.agents}
-        is_news = old is None or new is None or meta.spec(old) != meta.spec(new)
-        if is_news and self._wanted() != here:
+        is_news = old is None or new is None or _says(old) != _says(new)
+        if is_news and not self._is_as_wanted():
             self._loop.wake()
+
+    def _is_as_wanted(self) -> bool:
+        wanted = self._wanted()
+        return wanted == self._standing and _by_name(wanted.nodes) == self._nodes()
+
+    def _nodes(self) -> dict[str, Node]:
+        return _by_name(agent.node for agent in self.agents)
 
     async def _work(self, _: bool) -> None:
         await self._follow()
 
     async def _follow(self) -> None:
         wanted = self._wanted()
+        nodes, off = _by_name(wanted.nodes), _by_name(wanted.off)
         for agent in self.agents:
-            if wanted.get(agent.name) != agent.node:
-                await self._unmake(agent)
-        nodes = tuple(wanted.values())
-        if nodes != self._standing:
-            await self._plan_for(nodes)
-            self._standing = nodes
-        new = [node for node in nodes if node.name not in self._agents]
+            if nodes.get(agent.name) != agent.node:
+                await self._unmake(agent, is_cut=off.get(agent.name) == agent.node)
+        boot = {name for name, node in nodes.items() if node not in self._standing.nodes}
+        if wanted != self._standing:
+            await self._plan_for(wanted)
+            self._standing = wanted
+        self._booting |= boot
+        new = [node for node in wanted.nodes if node.name not in self._agents]
         await together(*(self._start(self._make(node)) for node in new))
 
-    def _wanted(self) -> dict[str, Node]:
-        return {node.name: node for node in self._running(list(self._objects.items()))}
+    def _wanted(self) -> Standing:
+        return self._choose(list(self._objects.items()))
 
     async def _start(self, agent: NodeAgent) -> None:
         self._agents[agent.name] = agent
         try:
-            await agent.start()
+            await agent.start(boots=agent.name in self._booting)
         except BaseException:
             del self._agents[agent.name]
             await agent.stop()
             raise
+        self._booting.discard(agent.name)
 
-    async def _unmake(self, agent: NodeAgent) -> None:
-        log.info("node %s goes", agent.name)
+    async def _unmake(self, agent: NodeAgent, *, is_cut: bool) -> None:
+        log.info("node %s goes%s", agent.name, ": it is switched off" if is_cut else "")
         async with asyncio.timeout(PATIENCE):
-            await agent.leave()
+            await (agent.cut() if is_cut else agent.leave())
         del self._agents[agent.name]
+
+
+def _by_name(nodes: Iterable[Node]) -> dict[str, Node]:
+    return {node.name: node for node in nodes}
+
+
+def _says(obj: types.Node) -> tuple[object, ...]:
+    """What an object says of which machine is to run."""
+    return meta.spec(obj), meta.annotations(obj)

@@ -26,8 +26,8 @@ class PodRun(Struct):
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
     has the containers that are processes, by name. `pod_cidrs` are the node's. `renewed` says that
     the namespace was made just now, so nothing that ran in a former one is of use, `reused` that
-    other pods had its addresses before. `failure` is why the whole pod counts as failed: reason and
-    message.
+    other pods had its addresses before. `unseen` says that it ends with nobody there to tell of it.
+    `failure` is why the whole pod counts as failed: reason and message.
     """
 
     pod: Pod
@@ -42,6 +42,7 @@ class PodRun(Struct):
     renewed: bool = True
     reused: bool = False
     stopping: bool = False
+    unseen: bool = False
     failure: tuple[str, str] | None = None
     on_change: Callable[[PodRun], None] = _nobody
 
@@ -117,6 +118,32 @@ def resume(run: PodRun) -> None:
     """
     for name in run.names:
         run.state(name).resume(known_status(run, name))
+
+
+def lose(run: PodRun, now: str) -> None:
+    """What ran of the pod went with its namespace, or its node, and nobody saw how it ended.
+
+    In a container runtime's words. What may not start again is over.
+    """
+    for name in run.names:
+        state, known = run.state(name), known_status(run, name)
+        state.last = (known.get("lastState") or {}).get("terminated")
+        has_run = known.get("state") or {}
+        if running := has_run.get("running"):
+            container_id = (known.get("containerID") or "").removeprefix("netlab://")
+            state.begin(running.get("startedAt") or "", container_id)
+            state.end(now, 255)
+            state.reason = "Unknown"
+        elif has_run.get("terminated"):
+            state.resume(known)
+        if state.exit_code is not None and meta.spec(run.pod).get("restartPolicy") != "Never":
+            state.wait("ContainerCreating", "")
+            state.restarts += 1
+
+
+def is_over(run: PodRun) -> bool:
+    """Whether a pod that is about to start has ended, and may not start again."""
+    return any(state.exit_code is not None and not state.waiting for state in run.states)
 
 
 def hostname(pod: Pod) -> str:

@@ -20,7 +20,7 @@ from netlab.agents.deadline import Deadlines
 from netlab.agents.lifecycle import restarts
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun, new_run, resume
+from netlab.agents.podrun import PodRun, is_over, lose, new_run, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
@@ -83,6 +83,8 @@ class Kubelet:
         self._paths_of = paths_of
         self._now = now
         self._left: dict[str, Pod] = {}
+        self._lost: set[str] = set()
+        """By uid: the pods of which nothing is left since the node was switched off."""
         self._keys: dict[str, None] = {}
         self._loop = Loop(f"pods of {node.name}", self._work)
         self._termination = Termination(informers, pod_network, containers, self._gone)
@@ -95,11 +97,14 @@ class Kubelet:
         """True when every pod the API knows is as it should be, or waits for somebody else."""
         return self._loop.idle and self._termination.idle
 
-    async def start(self, left: Iterable[Pod] = ()) -> None:
+    async def start(self, left: Iterable[Pod] = (), *, boots: bool = False) -> None:
         """Take over the pods that ran before, then follow the API.
 
-        `left` are those that a former controller may have run; some may be gone by now.
+        `left` are those that a former controller may have run; some may be gone by now. On a node
+        that `boots`, none runs any more.
         """
+        ours = [pod for pod in self._pods.items() if self._is_ours(pod)]
+        self._lost = {meta.uid(pod) for pod in ours} if boots else set()
         self._left = {meta.key(pod): pod for pod in left if self._is_ours(pod)}
         self._reserve_known_addresses()
         self._termination.start()
@@ -121,6 +126,15 @@ class Kubelet:
         await self._loop.finish()
         for run in list(self.runs.values()):
             self._termination.begin(run)
+        await self._termination.ended()
+        await self.stop()
+
+    async def cut(self) -> None:
+        """End all pods at once and stop, and leave their objects: nobody is there to tell of it."""
+        self._pods.remove_listener(self._on_pod)
+        await self._loop.finish()
+        for run in list(self.runs.values()):
+            self._termination.cut(run)
         await self._termination.ended()
         await self.stop()
 
@@ -201,14 +215,16 @@ class Kubelet:
                 self._failed(run.pod, failed[run.uid])
         attached = [run for run in runs if run.uid not in failed]
         for run in attached:
-            if not run.renewed:
+            if run.renewed:
+                lose(run, self._now())
+            else:
                 resume(run)
             self._failures.pop(run.uid, None)
             self.runs[run.key] = run
             self._left.pop(run.key, None)
             self._dirty[run.uid] = run
             self._deadlines.watch(run)
-        await self._containers.start(attached)
+        await self._containers.start([run for run in attached if not is_over(run)])
 
     async def _attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Failures by the pod's uid: of one pod, or of all, if the kernel cannot be reached."""
@@ -245,7 +261,7 @@ class Kubelet:
         run = new_run(pod, self._node.name, ips, netns, directory)
         run.pod_cidrs = self._node.pod_cidrs
         run.on_change = self.container_changed
-        run.renewed = not run.host_network
+        run.renewed = not run.host_network or run.uid in self._lost
         return run
 
     def _failed(self, pod: Pod, error: Exception) -> None:

@@ -23,11 +23,15 @@ from netlab.objects.lab import Node
 log = logging.getLogger(__name__)
 
 
-async def register(api: Api, node: Node, facts: MachineFacts, now: str) -> None:
-    """Make the Node object if it is not there; report on one that is not Ready."""
+async def register(
+    api: Api, node: Node, facts: MachineFacts, now: str, *, create: bool = True
+) -> None:
+    """Make the Node object if it is not there and to be made; report on one that is not Ready."""
     try:
         known: types.Node = await api.get("Node", "", node.name)
     except NotFound:
+        if not create:
+            return
         known = await _create(api, bootstrap.node_object(node, facts.architecture))
     if not meta.is_ready(known):
         await api.update(

@@ -86,6 +86,17 @@ class Termination:
             task = asyncio.create_task(self._end(run, grace), name=f"stop {run.key}")
             self._stops[run.uid] = task
 
+    def cut(self, run: PodRun) -> None:
+        """End a pod now, whatever time it had, and leave its object."""
+        run.unseen = True
+        ending = self._stops.get(run.uid)
+        if ending is not None and ending.done():
+            return  # about to be detached
+        if ending is not None:
+            ending.cancel()
+        run.stopping = True
+        self._stops[run.uid] = asyncio.create_task(self._end(run, 0.0), name=f"cut {run.key}")
+
     async def _end(self, run: PodRun, grace: float) -> None:
         try:
             await self._containers.stop(run, grace)
@@ -129,12 +140,16 @@ class Termination:
         """The namespace is gone: so may the object be."""
         try:
             with contextlib.suppress(NotFound, Conflict):
-                await self._informers.delete(run.pod, grace_period=0)
+                if not run.unseen:
+                    await self._informers.delete(run.pod, grace_period=0)
         except NotSaved:  # the store says so
             asyncio.get_running_loop().call_later(RETRY.first, self._ended, run)
             return
         except Exception:
             log.exception("pod %s: not removed", run.key)
+        self._over(run)
+
+    def _over(self, run: PodRun) -> None:
         self._stops.pop(run.uid, None)
         self._failures.pop(run.uid, None)
         self._gone(run)

@@ -70,6 +70,11 @@ _CREATE = _parts(
     ("create configmap", "make a ConfigMap from files and literal values", "cm"),
     ("create secret", "make a Secret from files and literal values"),
 )
+_NODE = _parts(
+    LAB,
+    ("node stop", "switch a node off, as if its power failed"),
+    ("node start", "switch a node on again"),
+)
 _ROLLOUT = _parts(
     CHANGES,
     ("rollout status", "wait until a rollout is done, saying how far it is"),
@@ -87,6 +92,7 @@ VERBS: dict[str, Verb] = {
         Verb("up", LAB, "bring a lab up from its file, or make it match a changed file"),
         Verb("down", LAB, "take a lab down and leave nothing of it"),
         Verb("status", LAB, "show the lab: its nodes, networks and what runs"),
+        Verb("node", LAB, "stop and start nodes while the lab runs", parts=_NODE),
         Verb("doctor", LAB, "check this machine: kernel, tools, leftovers, each with its fix"),
         Verb("kubeconfig", LAB, "print how Kubernetes clients reach the lab's API"),
         Verb("kubectl", LAB, "run this machine's kubectl against the lab", verbatim=True),

@@ -111,6 +111,11 @@ def lab_file(directory: Path) -> Path:
     return directory / "lab.json"
 
 
+def nodes_file(directory: Path) -> Path:
+    """The nodes that stand in the lab, as JSON."""
+    return directory / "nodes.json"
+
+
 def store(directory: Path) -> Path:
     """The object store's journal."""
     return directory / "store.journal"

@@ -45,15 +45,17 @@ _RULES: dict[str, Rules] = {"auto": "auto", "nft": "nft", "legacy": "legacy", "l
 _DEFAULT = {4: "0.0.0.0/0", 6: "::/0"}
 
 
-def cluster(lab: Lab, nodes: Sequence[Node] | None = None) -> Network:
+def cluster(lab: Lab, nodes: Sequence[Node] | None = None, off: Sequence[Node] = ()) -> Network:
     """Everything of a lab's network that stands before the first pod.
 
-    `nodes` are those there are now; None: those that the lab begins with.
+    `nodes` are those there are now; None: those that the lab begins with. Those that are `off`
+    have a place in others' routes alone.
     """
     present = lab.nodes if nodes is None else nodes
+    everybody = (*present, *off)
     namespaces = (
         fabric(lab, present),
-        *(node(lab, entry, present) for entry in present),
+        *(node(lab, entry, everybody) for entry in present),
         *(client(lab, entry) for entry in lab.external.clients),
         internet(lab),
     )

@@ -157,7 +157,7 @@ class Lab(Struct, frozen=True):
             "kind": "Lab",
             "metadata": {"name": self.name},
             "spec": {
-                "nodes": [_node_to_object(node) for node in self.nodes],
+                "nodes": [node_to_object(node) for node in self.nodes],
                 "podCIDR": ",".join(self.pod_cidrs),
                 "serviceCIDR": ",".join(self.service_cidrs),
                 "ipFamilies": list(self.ip_families),
@@ -196,7 +196,8 @@ def _dns_to_object(dns: Dns) -> dict[str, Any]:
     return {"domain": dns.domain, "nodeLocal": caches}
 
 
-def _node_to_object(node: Node) -> dict[str, Any]:
+def node_to_object(node: Node) -> dict[str, Any]:
+    """The entry of `spec.nodes` for a node, with everything spelled out."""
     return {
         "name": node.name,
         "role": node.role,
@@ -206,6 +207,19 @@ def _node_to_object(node: Node) -> dict[str, Any]:
         "podCIDR": ",".join(node.pod_cidrs),
         "taints": [dict(taint) for taint in node.taints],
     }
+
+
+def node_from_object(entry: Mapping[str, Any]) -> Node:
+    """The node that such an entry tells of."""
+    return Node(
+        name=entry["name"],
+        role=entry["role"],
+        labels=dict(entry["labels"]),
+        internal_ips=split(entry["internalIP"]),
+        external_ips=split(entry["externalIP"]),
+        pod_cidrs=split(entry["podCIDR"]),
+        taints=tuple(entry["taints"]),
+    )
 
 
 def lab_from_object(obj: Object) -> Lab:

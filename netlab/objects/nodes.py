@@ -4,22 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.objects import meta, types
 from netlab.objects.lab import Lab, Node
 
+POWER, OFF = "netlab/power", "off"
+"""The annotation of a Node whose machine is switched off."""
 
-def running(lab: Lab, objects: Iterable[types.Node]) -> tuple[Node, ...]:
-    """The nodes that are to run for these Node objects, in the order of the lab's file."""
-    found = [node for obj in objects if (node := node_of(lab, obj)) is not None]
+COMING = "nodes come or go"
+"""What a lab is at while the machine of one is made or taken away."""
+
+
+class Standing(Struct, frozen=True):
+    """The nodes that run, and those that are off: others keep their ways to these's pods."""
+
+    nodes: tuple[Node, ...]
+    off: tuple[Node, ...] = ()
+
+
+def standing(lab: Lab, objects: Iterable[types.Node]) -> Standing:
+    """The nodes that are to stand for these Node objects, in the order of the lab's file."""
+    known = [(obj, node) for obj in objects if (node := node_of(lab, obj)) is not None]
+    running = (node for obj, node in known if not is_off(obj))
+    off = (node for obj, node in known if is_off(obj))
+    return Standing(_in_order(lab, running), _in_order(lab, off))
+
+
+def condition(obj: types.Node) -> str:
+    """What `netlab status` says of a node: off, or as `get nodes` has it."""
+    return "off" if is_off(obj) else "Ready" if meta.is_ready(obj) else "NotReady"
+
+
+def _in_order(lab: Lab, nodes: Iterable[Node]) -> tuple[Node, ...]:
     places = {node.name: place for place, node in enumerate(lab.nodes)}
-    return tuple(sorted(found, key=lambda node: (places.get(node.name, len(places)), node.name)))
+    return tuple(sorted(nodes, key=lambda node: (places.get(node.name, len(places)), node.name)))
+
+
+def is_off(obj: types.Node) -> bool:
+    """Whether a Node's machine is to be switched off."""
+    return meta.annotations(obj).get(POWER) == OFF
 
 
 def now(lab: Lab, objects: Iterable[types.Node]) -> Lab:
-    """The lab with those of its nodes that there are."""
-    return replace(lab, nodes=running(lab, objects))
+    """The lab with those of its nodes that run."""
+    return replace(lab, nodes=standing(lab, objects).nodes)
+
+
+def present(lab: Lab, objects: Iterable[types.Node]) -> Lab:
+    """The lab with all nodes that it has, switched off ones as well."""
+    there = standing(lab, objects)
+    return replace(lab, nodes=_in_order(lab, (*there.nodes, *there.off)))
 
 
 def node_of(lab: Lab, obj: types.Node) -> Node | None:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netlab.objects import meta
-from netlab.objects.lab import Lab
+from netlab.objects.lab import Lab, Node
 from netlab.view.table import align
+
+_TITLES = ("NODE", "STATUS", "ROLE", "INTERNAL-IP", "EXTERNAL-IP", "PODS", "POD-CIDR")
 
 
 def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
@@ -16,9 +18,7 @@ def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
     word = "running" if state["running"] else "its controller does not run (sudo netlab up FILE)"
     yield f"lab {lab.name}: {word}"
     yield ""
-    yield align(
-        [["NODE", "ROLE", "INTERNAL-IP", "EXTERNAL-IP", "PODS", "POD-CIDR"], *_nodes(lab, state)]
-    )
+    yield align([[*_TITLES], *_nodes(lab, state)])
     yield ""
     yield align([[name, value] for name, value in _facts(lab)])
     if state["waitingFor"]:
@@ -26,8 +26,8 @@ def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
         yield "not settled:"
         yield from (f"- {line}" for line in state["waitingFor"])
     yield ""
-    if lab.nodes:
-        yield "into a node:    sudo ip netns exec " + f"{lab.name}.{lab.nodes[-1].name} bash"
+    if running := [node for node in lab.nodes if _condition(node, state) != "off"]:
+        yield "into a node:    sudo ip netns exec " + f"{lab.name}.{running[-1].name} bash"
     yield "into a pod:     netlab exec -it POD -- sh"
     if lab.external.clients:
         yield (
@@ -41,12 +41,17 @@ def _nodes(lab: Lab, state: Mapping[str, Any]) -> Iterator[list[str]]:
     for node in lab.nodes:
         yield [
             node.name,
+            _condition(node, state),
             node.role,
             ",".join(node.internal_ips),
             ",".join(node.external_ips),
             str(pods[node.name]),
             ",".join(node.pod_cidrs),
         ]
+
+
+def _condition(node: Node, state: Mapping[str, Any]) -> str:
+    return str((state.get("nodes") or {}).get(node.name, "Unknown"))
 
 
 def _facts(lab: Lab) -> Iterator[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Shows what a lab consists of and how to reach it. Exit code 1 if something does not work yet.
 
--o json: {lab, running, waitingFor: [TEXT], pods: [POD]}; of several labs {NAME: the same}.
+-o json: {lab, running, waitingFor: [TEXT], pods: [POD], nodes: {NAME: STATUS}}; of several labs
+{NAME: the same}.
 """
 
 from __future__ import annotations

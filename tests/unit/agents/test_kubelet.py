@@ -14,7 +14,7 @@ from netlab.agents.together import Together
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import KernelRefused
-from netlab.objects import bootstrap
+from netlab.objects import bootstrap, meta
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
@@ -54,9 +54,10 @@ class Containers:
 
     def __init__(self, seconds=0.0):
         self.seconds = seconds
-        self.graces = []
+        self.graces, self.started = [], []
 
     async def start(self, runs):
+        self.started += [run.pod["metadata"]["name"] for run in runs]
         for run in runs:
             for name in run.containers:
                 run.state(name).begin("2026-01-01T00:00:00Z", "id")
@@ -94,14 +95,17 @@ class World:
 
     async def __aenter__(self):
         await self.informers.start()
+        await self.begin()
+        return self
+
+    async def begin(self, **how):
         self.kubelet = Kubelet(
             LAB.nodes[1], self.informers, Together(self.pod_network), self.containers,
             PodEvents(self.recorder),
             paths_of=lambda _: (Path("/none"), Path("/none")),
             now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
-        await self.kubelet.start(self.left)
-        return self
+        await self.kubelet.start(self.left, **how)
 
     async def __aexit__(self, *_):
         await self.kubelet.stop()
@@ -117,6 +121,10 @@ class World:
 
     def pods(self):
         return {pod["metadata"]["name"]: pod for pod in self.registry.list("Pod", "default").items}
+
+    def ready(self):
+        pods = self.pods().items()
+        return sorted(name for name, pod in pods if meta.is_ready(pod))
 
     async def until(self, holds):
         for _ in range(1000):
@@ -290,3 +298,47 @@ async def test_when_its_node_goes_its_pods_go_with_it_and_are_removed():
         assert detached == [f"default/p{number}" for number in range(3)]
         assert world.containers.graces == [0.0] * 3
         assert list(world.pods()) == ["other"]
+
+
+async def test_what_was_on_a_node_that_is_switched_off_ends_at_once_and_is_still_there():
+    world = World()
+    async with world:
+        world.create("steady")
+        world.create("slow", terminationGracePeriodSeconds=600)
+        await world.until(lambda: len(world.ready()) == 2)
+        world.containers.seconds = 600
+        world.registry.delete("Pod", "default", "slow")
+        while 600.0 not in world.containers.graces:
+            await asyncio.sleep(0.002)
+        world.containers.seconds = 0
+        await world.kubelet.cut()
+        assert world.containers.graces == [600.0, 0.0, 0.0]
+        detached = sorted(itertools.chain(*world.pod_network.detached))
+        assert detached == ["default/slow", "default/steady"]
+        assert set(world.pods()) == {"slow", "steady"}
+        assert world.ready() == ["slow", "steady"], "nobody was there to say otherwise"
+
+
+async def test_on_a_node_that_boots_pods_start_anew_and_evicted_ones_are_removed():
+    world = World()
+    async with world:
+        for name, policy in (("again", "Always"), ("never", "Never"), ("evicted", "Always")):
+            world.create(name, restartPolicy=policy)
+        world.create("host", hostNetwork=True)
+        await world.until(lambda: len(world.ready()) == 4)
+        before = world.pods()["again"]["status"]["podIP"]
+        await world.kubelet.cut()
+        world.registry.delete("Pod", "default", "evicted")
+        world.containers.started.clear()
+        await world.begin(boots=True)
+        await world.until(lambda: "evicted" not in world.pods() and len(world.ready()) == 2)
+        assert sorted(world.containers.started) == ["again", "host"]
+        for name in ("again", "host"):
+            (container,) = world.pods()[name]["status"]["containerStatuses"]
+            assert container["restartCount"] == 1
+            last = container["lastState"]["terminated"]
+            assert (last["exitCode"], last["reason"]) == (255, "Unknown")
+        assert world.pods()["again"]["status"]["podIP"] == before
+        never = world.pods()["never"]["status"]
+        assert never["phase"] == "Failed"
+        assert never["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 255

@@ -108,8 +108,8 @@ class Pods:
     async def adopted(self) -> list[Object]:
         return []
 
-    async def start(self, _left: list[Object]) -> None:
-        self.at_work = True
+    async def start(self, _left: list[Object], *, boots: bool) -> None:
+        self.at_work = not boots
 
     async def stop(self) -> None:
         self.at_work = False

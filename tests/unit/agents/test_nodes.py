@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.objects import bootstrap
 from netlab.objects.lab import Node, lab_from_object
-from netlab.objects.nodes import running
+from netlab.objects.nodes import OFF, POWER, Standing, standing
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -31,8 +31,8 @@ class Agent:
     def at_work(self) -> Iterator[str]:
         yield from ("addresses are being announced",) if self.world.busy else ()
 
-    async def start(self) -> None:
-        self.world.said.append(f"start {self.name}")
+    async def start(self, *, boots: bool) -> None:
+        self.world.said.append(f"{'boot' if boots else 'start'} {self.name}")
         if self.world.refusals:
             self.world.refusals -= 1
             raise OSError("no room")
@@ -42,6 +42,9 @@ class Agent:
 
     async def leave(self) -> None:
         self.world.said.append(f"leave {self.name}")
+
+    async def cut(self) -> None:
+        self.world.said.append(f"cut {self.name}")
 
 
 class World:
@@ -54,11 +57,17 @@ class World:
         self.refusals, self.busy = 0, False
         make: Any = partial(Agent, self)
         self.nodes = NodeAgents(
-            self.informers, partial(running, LAB), make, self._plan_for, LAB.nodes
+            self.informers, partial(standing, LAB), make, self._plan_for, Standing(LAB.nodes)
         )
 
-    async def _plan_for(self, nodes: Sequence[Node]) -> None:
-        self.said.append("plan " + " ".join(node.name for node in nodes))
+    async def _plan_for(self, there: Standing) -> None:
+        off = [f"({node.name})" for node in there.off]
+        self.said.append(" ".join(["plan", *(node.name for node in there.nodes), *off]))
+
+    def turn(self, name: str, power: str | None) -> None:
+        """Switch a node off or on."""
+        self.said.clear()
+        self.registry.patch("Node", "", name, {"metadata": {"annotations": {POWER: power}}})
 
     async def until(self, holds: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
@@ -94,7 +103,25 @@ async def test_one_goes_before_the_network_is_planned_without_it_and_comes_after
     world.registry.create(bootstrap.node_object(SECOND))
     await world.until(lambda: len(world.names()) == 3)
     everybody = " ".join(node.name for node in LAB.nodes)
-    assert world.said == [f"plan {everybody}", f"start {SECOND.name}"]
+    assert world.said == [f"plan {everybody}", f"boot {SECOND.name}"]
+
+
+async def test_one_that_is_switched_off_is_cut_off_and_keeps_its_place(world: World) -> None:
+    world.turn(SECOND.name, OFF)
+    await world.until(lambda: world.names() == [FIRST.name, THIRD.name])
+    rest = f"plan {FIRST.name} {THIRD.name} ({SECOND.name})"
+    assert world.said == [f"cut {SECOND.name}", rest]
+    world.turn(SECOND.name, None)
+    await world.until(lambda: len(world.names()) == 3)
+    everybody = " ".join(node.name for node in LAB.nodes)
+    assert world.said == [f"plan {everybody}", f"boot {SECOND.name}"]
+
+
+async def test_of_one_that_is_off_and_deleted_nobody_keeps_a_way(world: World) -> None:
+    world.turn(SECOND.name, OFF)
+    await world.until(lambda: world.names() == [FIRST.name, THIRD.name])
+    world.registry.delete("Node", "", SECOND.name)
+    await world.until(lambda: world.said[-1] == f"plan {FIRST.name} {THIRD.name}")
 
 
 async def test_one_that_does_not_start_is_tried_again(world: World, caplog: Any) -> None:
@@ -105,7 +132,7 @@ async def test_one_that_does_not_start_is_tried_again(world: World, caplog: Any)
     world.registry.create(bootstrap.node_object(SECOND))
     await world.until(lambda: len(world.names()) == 3)
     tries = [line for line in world.said if not line.startswith("plan")]
-    assert tries == [f"{what} {SECOND.name}" for what in ("start", "stop", "start")]
+    assert tries == [f"{what} {SECOND.name}" for what in ("boot", "stop", "boot")]
     assert "nodes: no room; trying again" in caplog.text
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netlab.objects import bootstrap
 from netlab.objects.lab import lab_from_object
-from netlab.objects.nodes import node_of, now, running
+from netlab.objects.nodes import OFF, POWER, Standing, node_of, now, standing
 
 LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 3}})
 OBJECTS = [bootstrap.node_object(node) for node in LAB.nodes]
@@ -15,9 +15,16 @@ def bare(name: str, **spec: object) -> dict[str, object]:
 
 
 def test_those_that_there_are_run_in_the_labs_order() -> None:
-    assert running(LAB, reversed(OBJECTS)) == LAB.nodes
+    assert standing(LAB, reversed(OBJECTS)) == Standing(LAB.nodes)
     assert now(LAB, OBJECTS[1:]).nodes == LAB.nodes[1:]
-    assert running(LAB, []) == ()
+    assert standing(LAB, []) == Standing(())
+
+
+def test_one_that_is_switched_off_does_not_run_and_is_there() -> None:
+    first, second, third = OBJECTS
+    off = {**second, "metadata": {**second["metadata"], "annotations": {POWER: OFF}}}
+    assert standing(LAB, [first, off, third]) == Standing(LAB.nodes[::2], LAB.nodes[1:2])
+    assert now(LAB, [first, off, third]).nodes == LAB.nodes[::2]
 
 
 def test_an_object_that_says_nothing_but_its_name_is_enough() -> None:
