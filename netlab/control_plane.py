@@ -6,8 +6,9 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -17,12 +18,15 @@ from netlab.client.inprocess import InProcessApi
 from netlab.client.kubelets import Kubelets
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
-from netlab.kernel import caller, paths
-from netlab.objects import bootstrap, meta
-from netlab.objects.lab import Lab
-from netlab.objects.meta import AnyObject
+from netlab.kernel import caller, machine, paths
+from netlab.objects import bootstrap, machines, meta
+from netlab.objects.kinds import BY_KIND
+from netlab.objects.lab import Lab, Node
+from netlab.objects.meta import AnyObject, Object
+from netlab.objects.nodes import standing
 from netlab.objects.times import timestamp
 from netlab.serving.http import serve_unix
+from netlab.store import failures
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -103,6 +107,29 @@ class ControlPlane:
         except (NetlabError, OSError):
             log.exception("kubectl cannot be served")
         self._stack.push_async_callback(listener.close)
+
+    def join(self, entry: Mapping[str, Any]) -> Object:
+        """Make the Node of one more machine, such as a lab's file would have it; what the entry
+        does not say is chosen. `Invalid` or `AlreadyExists`.
+
+        One that the lab's file has needs no more than its name.
+        """
+        node = self._joined(entry)
+        obj: Object = {**bootstrap.node_object(node, machine.facts().architecture)}
+        if node != self._lab.node(node.name):
+            obj["metadata"]["annotations"] = machines.annotation(node)
+        return self._registry.create(obj)
+
+    def _joined(self, entry: Mapping[str, Any]) -> Node:
+        known = self._lab.node(entry["name"])
+        if known is not None and set(entry) == {"name"}:
+            return known
+        there = standing(self._lab, self._registry.list("Node").items)
+        others = [one for one in (*there.nodes, *there.off) if one.name != entry["name"]]
+        joined = machines.joined(self._lab, others, entry)
+        if isinstance(joined, list):
+            raise failures.invalid(BY_KIND["Node"], entry["name"], joined)
+        return joined
 
     def unsaved(self) -> Iterator[str]:
         """A line if no change can be saved."""

@@ -46,6 +46,7 @@ from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
+from netlab.joining import Joining
 from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
@@ -346,7 +347,8 @@ async def _run(
         stack.push_async_callback(daemon.stop)
         if control_plane.is_remote:
             await _serve_kubelets(kubelets, directory, stack)
-        await control_plane.start(Settling(control_plane, daemon).routes())
+        routes = [*Settling(control_plane, daemon).routes(), *Joining(control_plane).routes()]
+        await control_plane.start(routes)
         log.info("the API answers")
         with contextlib.suppress(BrokenPipeError):  # who started us does not live any more
             os.write(ready, b"1")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab import inventory, pruning, reconfiguration, supervision, waiting
+from netlab import inventory, pruning, reconfiguration, standing, supervision, waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.settled import look
 from netlab.client.sync import Client
@@ -306,14 +306,17 @@ def _changed(
 ) -> tuple[Lab, tuple[str, ...]]:
     """What a lab that is up is to be from now on; if that is something else, it has no controller
     on return, nor what the next one would not take away."""
-    after = reconfiguration.wanted(manifest, before)
+    joined = standing.joined(before, directory)
+    after = reconfiguration.wanted(manifest, before, joined)
     if after == before:
         return before, ()
     _require(after)
     supervision.ensure_controller(directory, progress)
     client = Client(inventory.endpoint(directory))
     waiting.started(client, supervision.START_TIMEOUT)
-    reconfiguration.ready(client, before, after, directory, progress)
+    named = (node for node in joined if after.node(node.name))
+    known = replace(before, nodes=(*before.nodes, *named))
+    reconfiguration.ready(client, known, after, directory, progress)
     progress("having the controller start again with other settings")
     supervision.end_controller(directory)
     reconfiguration.withdraw_rules(before, after, directory)

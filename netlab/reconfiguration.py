@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from netlab import standing
 from netlab.client.sync import Client
@@ -20,7 +22,7 @@ from netlab.errors import InputError, NetlabError, NotFound, Problem
 from netlab.kernel import paths
 from netlab.network import plan
 from netlab.objects import lab_update, meta
-from netlab.objects.lab import Lab, Node, lab_from_object
+from netlab.objects.lab import Lab, Node, lab_from_object, node_to_object
 from netlab.objects.validate_lab import lab_problems
 
 if TYPE_CHECKING:
@@ -36,20 +38,24 @@ _GONE = 30.0
 _OF_RULES = {"proxyMode", "iptables"}
 
 
-def wanted(manifest: Manifest, before: Lab) -> Lab:
+def wanted(manifest: Manifest, before: Lab, joined: Sequence[Node]) -> Lab:
     """The lab of the file, in which what was given addresses keeps them.
 
+    Nodes that have `joined` since keep theirs, whether the file names them by now or not.
     `InputError` with each field that a running lab cannot have otherwise, and why.
     """
     lab, entry = manifest.lab, manifest.lab_entry
     assert lab is not None
     assert entry is not None
     _refuse(entry, lab_update.of_ranges(before, lab))
-    obj = lab_update.kept(entry.intake.sound, before)
+    known = replace(before, nodes=(*before.nodes, *joined))
+    obj = lab_update.kept(entry.intake.sound, known)
+    others = [node for node in joined if lab.node(node.name) is None]
+    obj["spec"]["nodes"] += map(node_to_object, others)
     _refuse(entry, lab_problems(obj))
     after = lab_from_object(obj)
-    _refuse(entry, lab_update.of_nodes(before, after))
-    return after
+    _refuse(entry, lab_update.of_nodes(known, after))
+    return replace(after, nodes=tuple(node for node in after.nodes if lab.node(node.name)))
 
 
 def _refuse(entry: InputObject, found: Iterable[FieldProblem]) -> None:

@@ -27,6 +27,12 @@ def read(lab: Lab, directory: Path) -> Standing:
     return Standing(_nodes(lab, kept["nodes"]), _nodes(lab, kept["off"]))
 
 
+def joined(lab: Lab, directory: Path) -> tuple[Node, ...]:
+    """The nodes that stand in a lab without its file naming them."""
+    there = read(lab, directory)
+    return tuple(node for node in (*there.nodes, *there.off) if lab.node(node.name) is None)
+
+
 def is_kept(directory: Path) -> bool:
     """Whether the lab had a controller before that came to run nodes."""
     return paths.nodes_file(directory).exists()

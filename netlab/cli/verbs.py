@@ -74,6 +74,8 @@ _NODE = _parts(
     LAB,
     ("node stop", "switch a node off, as if its power failed"),
     ("node start", "switch a node on again"),
+    ("node add", "make one more node"),
+    ("node remove", "empty a node, and take it away", "rm"),
 )
 _ROLLOUT = _parts(
     CHANGES,
@@ -92,7 +94,7 @@ VERBS: dict[str, Verb] = {
         Verb("up", LAB, "bring a lab up from its file, or make it match a changed file"),
         Verb("down", LAB, "take a lab down and leave nothing of it"),
         Verb("status", LAB, "show the lab: its nodes, networks and what runs"),
-        Verb("node", LAB, "stop and start nodes while the lab runs", parts=_NODE),
+        Verb("node", LAB, "stop, start, add, remove nodes while the lab runs", parts=_NODE),
         Verb("doctor", LAB, "check this machine: kernel, tools, leftovers, each with its fix"),
         Verb("kubeconfig", LAB, "print how Kubernetes clients reach the lab's API"),
         Verb("kubectl", LAB, "run this machine's kubectl against the lab", verbatim=True),

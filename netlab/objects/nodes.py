@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab.objects import meta, types
+from netlab.objects import machines, meta, types
 from netlab.objects.lab import Lab, Node
 
 POWER, OFF = "netlab/power", "off"
@@ -25,11 +25,27 @@ class Standing(Struct, frozen=True):
 
 
 def standing(lab: Lab, objects: Iterable[types.Node]) -> Standing:
-    """The nodes that are to stand for these Node objects, in the order of the lab's file."""
-    known = [(obj, node) for obj in objects if (node := node_of(lab, obj)) is not None]
+    """The nodes that are to stand for these Node objects, in the order of the lab's file, and
+    then by name."""
+    known = list(_known(lab, objects))
     running = (node for obj, node in known if not is_off(obj))
     off = (node for obj, node in known if is_off(obj))
     return Standing(_in_order(lab, running), _in_order(lab, off))
+
+
+def _known(lab: Lab, objects: Iterable[types.Node]) -> Iterator[tuple[types.Node, Node]]:
+    """Who came first has what it has: of two machines with one address the other is left out."""
+    taken: list[Node] = []
+    for obj in sorted(objects, key=_seniority):
+        node = node_of(lab, obj)
+        if node is not None and machines.is_apart(node, taken):
+            taken.append(node)
+            yield obj, node
+
+
+def _seniority(obj: types.Node) -> tuple[bool, str, str]:
+    joined = machines.ANNOTATION in meta.annotations(obj)
+    return joined, obj["metadata"].get("creationTimestamp", ""), meta.name(obj)
 
 
 def condition(obj: types.Node) -> str:
@@ -61,9 +77,9 @@ def present(lab: Lab, objects: Iterable[types.Node]) -> Lab:
 def node_of(lab: Lab, obj: types.Node) -> Node | None:
     """The node that a Node object stands for; None for one that nobody here can run.
 
-    A lab has the machines that its file tells of. An object that gives one of them other pod
-    ranges than it has is somebody else's.
+    A lab has the machines that its file tells of, and those that say themselves what they are. An
+    object that gives one of them other pod ranges than it has is somebody else's.
     """
-    node = lab.node(meta.name(obj))
+    node = machines.of_object(lab, obj) or lab.node(meta.name(obj))
     written = meta.spec(obj).get("podCIDRs")
     return node if node and (not written or tuple(written) == node.pod_cidrs) else None

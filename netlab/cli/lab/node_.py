@@ -2,6 +2,8 @@
 
 netlab node stop worker002     as if its power failed
 netlab node start worker002
+netlab node add worker003
+netlab node remove worker003
 netlab get nodes -w            what the cluster makes of it
 """
 
@@ -18,4 +20,4 @@ def add_arguments(_: argparse.ArgumentParser) -> None:
 
 def run(_: argparse.Namespace) -> int:
     """Nothing by itself."""
-    raise UsageError("node what?", hint="stop, start NODE; netlab get nodes lists them")
+    raise UsageError("node what?", hint="stop, start, add, remove; netlab get nodes lists them")

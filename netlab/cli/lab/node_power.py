@@ -77,16 +77,31 @@ def _turned(
 
 def awaited(client: Client, name: str, holds: Callable[[Object], bool]) -> Object:
     """The Node once the lab has done what was asked and this is true of it."""
-    from netlab import waiting
-
     deadline = time.monotonic() + TIMEOUT
     while True:
-        at_work = waiting.look(client, 0.05).at_work
-        coming = [line for line in at_work if line.startswith(COMING)]
+        coming = _coming(client)
         obj: Object = client.get("Node", "", name)
         if not coming and holds(obj):
             return obj
-        if time.monotonic() > deadline:
-            why = coming[0] if coming else "it is not Ready"
-            raise NetlabError(f"node {name}: not done after {TIMEOUT:g} s: {why}")
-        time.sleep(0.02)
+        _have_time(deadline, name, coming or "it is not Ready")
+
+
+def away(client: Client, name: str) -> None:
+    """Return once nothing is left of a node whose object was deleted."""
+    deadline = time.monotonic() + TIMEOUT
+    while coming := _coming(client):
+        _have_time(deadline, name, coming)
+
+
+def _coming(client: Client) -> str:
+    """What the lab is at with its nodes."""
+    from netlab import waiting
+
+    at_work = waiting.look(client, 0.05).at_work
+    return next((line for line in at_work if line.startswith(COMING)), "")
+
+
+def _have_time(deadline: float, name: str, why: str) -> None:
+    if time.monotonic() > deadline:
+        raise NetlabError(f"node {name}: not done after {TIMEOUT:g} s: {why}", hint="netlab status")
+    time.sleep(0.02)
