@@ -57,6 +57,7 @@ from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
 from netlab.settling import Settling
 from netlab.tasks import together
+from netlab.workload.certificate import Issuer
 from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger("netlab")
@@ -195,6 +196,7 @@ class Daemon:
             {"dnsmasq": self._dns, "node-cache": OnceNeeded(self._node_caches)},
             self._draining,
             controllers.recorder.source("kubelet"),
+            Issuer(paths.tls(self._directory), self._ensure_authority),
             owner=self._owner,
             now=_now,
         )
@@ -279,6 +281,11 @@ class Daemon:
             local_cidrs=(*self.lab.pod_cidrs, *self.lab.service_cidrs),
             dual="IPv6" in self.lab.ip_families,
         )
+
+    def _ensure_authority(self) -> None:
+        from netlab.api.identity import Identity
+
+        Identity(paths.tls(self._directory)).ensure()
 
     def _node_caches(self) -> InPods:
         from netlab.agents.nodecache import NodeCaches  # few labs have them

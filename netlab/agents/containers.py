@@ -9,6 +9,7 @@ from collections.abc import Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.commands import command_of
 from netlab.agents.configuration import Configuration
 from netlab.agents.draining import Draining
@@ -44,8 +45,9 @@ class PodContainers:
         configuration: Configuration,
         volumes: Volumes,
         lifecycle: Lifecycle,
+        certificates: PodCertificates,
     ) -> None:
-        self._servers = PodServers(keeper, lifecycle, self._start_configured)
+        self._servers = PodServers(keeper, lifecycle, self._start_configured, certificates)
         self._processes = processes
         self._programs = programs
         self._draining = draining

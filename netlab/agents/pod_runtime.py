@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
@@ -33,6 +34,7 @@ from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, Node
 from netlab.objects.types import Pod
 from netlab.tasks import cancel
+from netlab.workload.certificate import Issuer
 from netlab.workload.sandbox import Sandboxes
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class PodRuntime:
         programs: Mapping[str, InPods],
         draining: Draining,
         recorder: Recorder,
+        issuer: Issuer,
         *,
         owner: str,
         now: Callable[[], str],
@@ -78,6 +81,7 @@ class PodRuntime:
             configuration,
             volumes,
             lifecycle,
+            PodCertificates(issuer, informers, keeper, lab.dns.domain),
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None

@@ -14,6 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -40,11 +41,16 @@ class PodServers:
     """All containers of the lab that are built in."""
 
     def __init__(
-        self, keeper: ResponderKeeper, lifecycle: Lifecycle, start_again: StartAgain
+        self,
+        keeper: ResponderKeeper,
+        lifecycle: Lifecycle,
+        start_again: StartAgain,
+        certificates: PodCertificates,
     ) -> None:
         self._keeper = keeper
         self._lifecycle = lifecycle
         self._start_again = start_again
+        self._certificates = certificates
         self._adopted: dict[str, ServedPod] = {}
         self._served: dict[str, dict[str, ServedPod]] = {}
         self._tasks = Background()
@@ -58,14 +64,17 @@ class PodServers:
     async def detach(self) -> None:
         """Look after them no longer; they go on answering."""
         await self._tasks.stop_all()
+        await self._certificates.stop()
 
     async def start(self, wanted: Sequence[tuple[PodRun, str, Environment]]) -> None:
-        """Let these containers answer, in one message."""
+        """Let these containers answer, in one message, and then those that need certificates."""
         new: list[tuple[PodRun, str, ServedPod]] = []
         for run, container, env in wanted:
             served = served_container(run, container, env)
             if served is not None:
                 self._served.setdefault(run.uid, {})[container] = served
+            if served is not None and served.has_tls:
+                self._certificates.add(served.uid, run)
             if self._is_adopted(run, container, served):
                 self._began(run, container, adopted=True)
             elif served is None:  # it answers on no port at all
@@ -73,6 +82,10 @@ class PodServers:
             else:
                 self._lifecycle.starting(run, container)
                 new.append((run, container, served))
+        for has_tls in (False, True):
+            await self._open([each for each in new if each[2].has_tls is has_tls])
+
+    async def _open(self, new: Sequence[tuple[PodRun, str, ServedPod]]) -> None:
         problems = await self._serve([served for _, _, served in new])
         for run, container, served in new:
             if found := problems.get(served.uid):
@@ -87,6 +100,7 @@ class PodServers:
         served = self._served.pop(run.uid, {})
         uids = [one.uid for one in served.values()]
         uids += [uid for name in containers if (uid := served_uid(run, name)) not in uids]
+        self._certificates.forget(uids)
         await self._keeper.reached(lambda: self._keeper.client.stop(uids))
 
     async def forget(self, uid: str) -> None:
@@ -156,10 +170,16 @@ class PodServers:
     async def _serve(self, served: Sequence[ServedPod]) -> Mapping[str, Sequence[str]]:
         if not served:
             return {}
+        certificates, errors = await self._certificates.of([one.uid for one in served])
+        problems = {uid: [error.message] for uid, error in errors.items()}
+        sound = [one for one in served if one.uid not in problems]
         try:
-            return await self._keeper.reached(lambda: self._keeper.client.serve(served))
+            found = await self._keeper.reached(
+                lambda: self._keeper.client.serve(sound, certificates)
+            )
         except NetlabError as error:
-            return {one.uid: [error.message] for one in served}
+            found = {one.uid: [error.message] for one in sound}
+        return {**problems, **found}
 
     async def _serve_all(self) -> None:
         """The responder was started anew and knows of nothing.
@@ -168,7 +188,8 @@ class PodServers:
         """
         for _ in range(RELEASE_TRIES):
             served = [one for pod in self._served.values() for one in pod.values()]
-            problems = await self._keeper.client.serve(served) if served else {}
+            certificates, _ = await self._certificates.of([one.uid for one in served])
+            problems = await self._keeper.client.serve(served, certificates) if served else {}
             if not problems:
                 return
             await asyncio.sleep(RELEASE_RETRY)

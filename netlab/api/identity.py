@@ -2,12 +2,14 @@
 
 Made with the openssl program: three calls, 30 ms in processes of their own, where importing a
 library for it would hold up the controller's loop. ECDSA on P-256, valid as long as the lab is
-likely to be kept. Whoever holds the client's key is root in the lab's pods: keys are 0600.
+likely to be kept. Whoever holds the client's key is root in the lab's pods: keys are 0600. The CA's
+stays, root's alone, for certificates of pods that serve https (`workload.certificate`).
 """
 
 from __future__ import annotations
 
 import ssl
+import threading
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,6 +19,8 @@ from netlab.kernel.run import run
 _DAYS = "3650"
 _NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
 _NO_CA = "basicConstraints=critical,CA:FALSE"
+
+_TURN = threading.Lock()
 
 
 class Identity(Struct, frozen=True):
@@ -42,19 +46,18 @@ class Identity(Struct, frozen=True):
         return self.directory / "complete"
 
     def ensure(self) -> None:
-        """Make what a former controller has not made already. Blocks for some 30 ms.
+        """Make what a former controller has not made already. Blocks for some 30 ms."""
+        with _TURN:
+            if not self._complete.exists():
+                self._make()
 
-        The CA's key is forgotten: nothing more will ever be signed by it.
-        """
-        if self._complete.exists():
-            return
+    def _make(self) -> None:
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self._make_authority()
         self._sign(
             "server", "/CN=netlab", "serverAuth", "subjectAltName=IP:127.0.0.1,DNS:localhost"
         )
         self._sign("client", "/O=system:masters/CN=netlab-admin", "clientAuth")
-        self.key("ca").unlink()
         self._complete.touch()
 
     def _make_authority(self) -> None:

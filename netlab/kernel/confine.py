@@ -42,12 +42,13 @@ class View(Struct, frozen=True):
     """What is seen of the machine's files, each at its own place, if it is there at all.
 
     `read` cannot be written, `write` can by whom the owners of the files let; `empty` are
-    directories with nothing in them.
+    directories with nothing in them. `scratch` is one in memory, for it alone.
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     empty: tuple[Path, ...] = ()
+    scratch: Path | None = None
 
 
 class Confinement(Struct, frozen=True):
@@ -100,6 +101,11 @@ def see_only(view: View) -> None:
             _inside(path).symlink_to(target)
         for path in sorted(trees):
             _attach(*trees[path], _inside(path))
+    if view.scratch is not None:
+        _inside(view.scratch).mkdir(parents=True)
+        flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
+        bounds = "mode=1777,size=1m,nr_inodes=16"
+        syscalls.mount("tmpfs", _inside(view.scratch), "tmpfs", flags, bounds)
     _move_in()
 
 

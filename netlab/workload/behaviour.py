@@ -14,13 +14,14 @@ from typing import Literal
 from msgspec import Struct, field
 
 from netlab.objects import meta
-from netlab.objects.types import Container, Pod
+from netlab.objects.types import Container, ContainerPort, Pod
 from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _PORT_NUMBER = re.compile(r"(?:^|:)([0-9]{1,5})\Z")
+_TLS_PORTS = (443, 8443)
 _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
@@ -113,6 +114,9 @@ def _server(
     listeners = [Listener(_number(port, flags, env), port.serve, port.site) for port in ports]
     if program.declared_ports:
         listeners = _declared(container)
+    elif site := next((each.site for each in listeners if each.serve == "http"), None):
+        taken = {each.port for each in listeners}
+        listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
 
 
@@ -140,10 +144,24 @@ def _declared(container: Container) -> list[Listener]:
     for port in container.get("ports") or ():
         match port.get("protocol", "TCP"):
             case "TCP":
-                listeners.append(Listener(int(port["containerPort"]), "http", "default"))
+                spoken: Literal["http", "https"] = "https" if _speaks_tls(port) else "http"
+                listeners.append(Listener(int(port["containerPort"]), spoken, "default"))
             case "UDP":
                 listeners.append(Listener(int(port["containerPort"]), "udp", "default-udp"))
     return listeners
+
+
+def _declared_tls(container: Container, site: str) -> list[Listener]:
+    """The containerPorts of a web server on which it is to speak TLS: what its image has on them
+    is up to its configuration, which is not here."""
+    ports = [port for port in container.get("ports") or () if port.get("protocol", "TCP") == "TCP"]
+    return [
+        Listener(int(port["containerPort"]), "https", site) for port in ports if _speaks_tls(port)
+    ]
+
+
+def _speaks_tls(port: ContainerPort) -> bool:
+    return "https" in (port.get("name") or "").split("-") or port["containerPort"] in _TLS_PORTS
 
 
 def parse_flags(args: Sequence[str]) -> dict[str, str]:

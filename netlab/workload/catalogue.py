@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 ProgramKind = Literal["server", "toolbox", "pause", "program"]
 _KINDS = ("server", "toolbox", "pause", "program")
-_SPOKEN = ("http", "tcp", "udp")
+_SPOKEN = ("http", "https", "tcp", "udp")
 
 
 class CatalogueError(ValueError):
@@ -26,7 +26,7 @@ class ImagePort(Struct, frozen=True):
     """A port of a built-in server, and what flag or variable of the real one may move it."""
 
     port: int
-    serve: Literal["http", "tcp", "udp"]
+    serve: Literal["http", "https", "tcp", "udp"]
     site: str
     flag: str = ""
     env: str = ""

@@ -14,6 +14,8 @@ from netlab.workload.calls import Calls
 from netlab.workload.ports import ListeningPlace, Port, Ports
 from netlab.workload.served import HealthAnswer, Json, Listener, ServedPod
 
+NO_CERTIFICATES: Mapping[str, str] = {}
+
 LogLine = tuple[float, str]
 Problems = list[str]
 
@@ -31,14 +33,20 @@ class ResponderClient(Calls):
         await super().close()
         self._ports.close_all()
 
-    async def serve(self, pods: Sequence[ServedPod]) -> dict[str, Problems]:
+    async def serve(
+        self, pods: Sequence[ServedPod], certificates: Mapping[str, str] = NO_CERTIFICATES
+    ) -> dict[str, Problems]:
         """Serve pods, replacing what was served under the same uid; one message for all.
+
+        `certificates`, with their keys, are by uid; those that speak TLS need one.
 
         Returns the problems by uid (a port in use …); a pod without an entry serves everything.
         """
         await self.stop([pod.uid for pod in pods if self._ports.has_others(pod.uid, pod.ports)])
         async with self._turn:
             sockets, entries, problems = await asyncio.to_thread(self._open_ports, pods)
+            for entry in entries:
+                entry["certificate"] = certificates.get(entry["pod"]["uid"])
             sites = sites_of(pods)
             found = await self.hand_over("serve", sockets, sites=sites, pods=entries)
         for uid, texts in found.items():
@@ -71,6 +79,10 @@ class ResponderClient(Calls):
         if known is not None:
             await self.stop([pod.uid])
         await self.serve([pod])
+
+    async def certify(self, certificates: Mapping[str, str]) -> None:
+        """Have pods, by uid, show these from now on; unknown ones are no error."""
+        await self.call("certify", certificates=dict(certificates))
 
     async def stop(self, uids: Sequence[str]) -> None:
         """Close the ports and connections of pods, by uid; unknown ones are no error."""

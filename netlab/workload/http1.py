@@ -17,6 +17,7 @@ MAX_BODY = 1024 * 1024
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_TOKEN_BYTE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _VERSION = re.compile(r"HTTP/[0-9]\.[0-9]\Z")
 _ABSOLUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#]*")
@@ -182,6 +183,8 @@ class RequestParser:
     def _take_head(self) -> bytes | None:
         while self._buffer.startswith((b"\r", b"\n")):  # RFC 9112 2.2: blank lines before a request
             del self._buffer[:1]
+        if self._buffer and not _TOKEN_BYTE.match(self._buffer):
+            raise MalformedRequest(400)  # TLS, most likely, which would wait for us to answer
         end = _HEAD_END.search(self._buffer, 0, MAX_HEAD)
         if end is None:
             if len(self._buffer) >= MAX_HEAD:

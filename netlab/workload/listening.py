@@ -22,6 +22,7 @@ from netlab.workload.ports import BACKLOG
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 from netlab.workload.site import Site
 from netlab.workload.template import TemplateError
+from netlab.workload.tls import Tls
 
 Closer = Callable[[], None]
 Problems = list[str]
@@ -40,7 +41,8 @@ class Pods:
     ) -> dict[str, Problems]:
         """Serve pods, in place of what was served under the same uid. Returns problems by uid.
 
-        Each tells beside itself which of the sockets is for which of its ports (None: none is).
+        Each tells beside itself which of the sockets is for which of its ports (None: none is), and
+        the certificate of those that speak TLS, with its key, in PEM.
         """
         problems = {}
         for data in pods:
@@ -48,13 +50,21 @@ class Pods:
             own = [None if place is None else sockets[place] for place in data["sockets"]]
             known = self._pods.get(served.uid)
             if known is not None and known.served == served and known.inodes == _inodes(own):
+                self.certify({served.uid: data.get("certificate")})
                 continue
             self.stop([served.uid])
             pod = self._pods[served.uid] = Pod(served, _inodes(own))
+            self.certify({served.uid: data.get("certificate")})
             found = await pod.open(sites, own, self._deadlines)
             if found:
                 problems[served.uid] = found
         return problems
+
+    def certify(self, certificates: Mapping[str, str | None]) -> None:
+        """Certificates for pods by uid, from now on; unknown ones are no error."""
+        for uid, pem in certificates.items():
+            if pem and uid in self._pods:
+                self._pods[uid].tls.certify(pem)
 
     def stop(self, uids: list[str]) -> None:
         """Close the ports and the connections of pods; unknown ones are no error."""
@@ -102,6 +112,7 @@ class Pod:
         self.served = served
         self.inodes = inodes
         self.logs = {container.name: AccessLog() for container in served.containers}
+        self.tls = Tls()
         self._connections = Connections()
         self._closers: list[Closer] = []
 
@@ -132,7 +143,7 @@ class Pod:
         factory: Callable[[], Any]
         try:
             match listener.serve:
-                case "http":
+                case "http" | "https":
                     site = Site(sites[listener.site], variables)
                     factory = partial(HttpConnection, site, log, self._connections, deadlines)
                 case "tcp":
@@ -143,7 +154,8 @@ class Pod:
         except (TemplateError, KeyError, ValueError) as error:
             opened.close()
             return [f"port {listener.port}: site {listener.site}: {error}"]
-        self._closers.append(await attach(opened, factory))
+        tls = self.tls if listener.serve == "https" else None
+        self._closers.append(await attach(opened, factory, tls))
         return []
 
     def close(self) -> None:
@@ -153,13 +165,16 @@ class Pod:
         self._connections.abort()
 
 
-async def attach(opened: socket.socket, factory: Callable[[], Any]) -> Closer:
-    """Serve a bound socket; returns what closes it."""
+async def attach(
+    opened: socket.socket, factory: Callable[[], Any], tls: Tls | None = None
+) -> Closer:
+    """Serve a bound socket, over TLS if so; returns what closes it."""
     loop = asyncio.get_running_loop()
     if opened.type == socket.SOCK_DGRAM:
         transport, _ = await loop.create_datagram_endpoint(factory, sock=opened)
         return transport.abort
-    server = await loop.create_server(factory, sock=opened, backlog=BACKLOG)
+    options = tls.options if tls else {}
+    server = await loop.create_server(factory, sock=opened, backlog=BACKLOG, **options)
     return server.close
 
 

@@ -32,6 +32,7 @@ class PodServer:
         self.control = Control(
             {
                 "stop": self._stop,
+                "certify": self._certify,
                 "list": self._list,
                 "logs": self._logs,
                 "health": self._health,
@@ -50,6 +51,9 @@ class PodServer:
 
     async def _stop(self, request: Json) -> None:
         self._pods.stop(request["uids"])
+
+    async def _certify(self, request: Json) -> None:
+        self._pods.certify(request["certificates"])
 
     async def _list(self, _: Json) -> list[Json]:
         return self._pods.served()
@@ -85,7 +89,8 @@ def run(path: Path) -> None:
     For a process of one thread. The socket's file stays behind, and is no hindrance.
     """
     listening = control.listen(path)
-    give_up_rights(userns.daemon_id(os.environ[process.OWNER_VARIABLE], userns.RESPONDER))
+    user = userns.daemon_id(os.environ[process.OWNER_VARIABLE], userns.RESPONDER)
+    give_up_rights(user, scratch=True)  # keys are read from files alone
     asyncio.run(control.serve(PodServer().control, listening))
 
 

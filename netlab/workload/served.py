@@ -17,7 +17,7 @@ class Listener(Struct, frozen=True):
     """
 
     port: int
-    serve: Literal["http", "tcp", "udp"]
+    serve: Literal["http", "https", "tcp", "udp"]
     site: str
 
     @property
@@ -44,6 +44,11 @@ class ServedPod(Struct, frozen=True):
     netns: str
     ips: tuple[str, ...]
     containers: tuple[ServedContainer, ...]
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether it needs a certificate."""
+        return any(listener.serve == "https" for _, listener in self.ports)
 
     @property
     def ports(self) -> list[tuple[str, Listener]]:

@@ -18,6 +18,7 @@ import pytest
 from msgspec.structs import replace
 
 from netlab.agents import containerlogs
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.containerlogs import LogOptions
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
@@ -134,6 +135,7 @@ class Controller:
             Configuration(),  # type: ignore[arg-type]
             nothing,
             lifecycle,
+            PodCertificates(nothing, nothing, nothing, ""),
         )
 
 

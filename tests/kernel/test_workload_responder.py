@@ -326,7 +326,8 @@ async def test_it_has_no_rights_and_sees_nothing_of_the_machine(client: Responde
     for kind in ("mnt", "net", "ipc"):
         theirs, ours = Path(f"/proc/{pid}/ns/{kind}"), Path(f"/proc/self/ns/{kind}")
         assert theirs.readlink() != ours.readlink()
-    assert list(Path(f"/proc/{pid}/root").iterdir()) == []
+    root = Path(f"/proc/{pid}/root")
+    assert [*root.iterdir(), *(root / "tmp").iterdir()] == [root / "tmp"]
     links = run.run(["ip", "-o", "link"], netns=Path(f"/proc/{pid}/ns/net")).stdout
     assert [line.split(": ")[1] for line in links.splitlines()] == ["lo"]
     assert "UP" not in links

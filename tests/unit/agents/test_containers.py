@@ -4,6 +4,7 @@ import os
 import pytest
 
 from netlab.agents import containers
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
@@ -64,6 +65,7 @@ async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_pa
         configuration,
         volumes,
         lifecycle,
+        certificates(None),
     )
     run = new_run(POD, "w1", ("10.0.0.2",), None, tmp_path / "pod")
     run.directory.touch()  # what the disk refuses is a directory here
@@ -75,6 +77,11 @@ async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_pa
     assert not processes.started.is_set()
     run.directory.unlink()
     await processes.started.wait()
+
+
+def certificates(keeper):
+    """None of these containers needs one."""
+    return PodCertificates(None, None, keeper, "cluster.local")
 
 
 # -- who runs what, and when ----------------------------------------------------------------------
@@ -102,7 +109,7 @@ class Keeper:
     async def list(self):
         return self.known
 
-    async def serve(self, wanted):
+    async def serve(self, wanted, _certificates):
         self.served += [each.uid for each in wanted]
         return {}
 
@@ -182,7 +189,14 @@ class World:
         self.draining = Draining()
         volumes = Volumes(directory, configuration.lookup, IdRange(os.getuid()))
         self.agent = PodContainers(
-            self.keeper, self.tasks, self.programs, self.draining, configuration, volumes, lifecycle
+            self.keeper,
+            self.tasks,
+            self.programs,
+            self.draining,
+            configuration,
+            volumes,
+            lifecycle,
+            certificates(self.keeper),
         )
 
     def settings(self):

@@ -9,13 +9,16 @@ import pytest
 
 from netlab.agents import lifecycle as lifecycle_module
 from netlab.agents import servers as module
+from netlab.agents.certificates import PodCertificates
 from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.servers import PodServers, served_uid
 from netlab.errors import NetlabError
 from netlab.retry import Retry
+from netlab.workload.certificate import Names
 from netlab.workload.served import ServedPod
 
 WEB = {"name": "web", "image": "nginx"}
+SECURE = {**WEB, "name": "secure", "ports": [{"containerPort": 443}]}
 QUIET = {"name": "pause", "image": "registry.k8s.io/pause:3.9"}
 
 
@@ -24,6 +27,7 @@ class Responder:
 
     def __init__(self) -> None:
         self.served: dict[str, ServedPod] = {}
+        self.certificates: dict[str, str] = {}
         self.messages: list[list[str]] = []
         self.stopped: list[str] = []
         self.problems: list[list[str] | NetlabError] = []
@@ -31,7 +35,10 @@ class Responder:
     async def list(self) -> dict[str, ServedPod]:
         return dict(self.served)
 
-    async def serve(self, wanted: list[ServedPod]) -> dict[str, list[str]]:
+    async def serve(
+        self, wanted: list[ServedPod], certificates: dict[str, str]
+    ) -> dict[str, list[str]]:
+        self.certificates |= certificates
         self.messages.append([each.uid for each in wanted])
         found = self.problems.pop(0) if self.problems else None
         if isinstance(found, NetlabError):
@@ -59,6 +66,37 @@ class Keeper:
         return await call()
 
 
+class Signer:
+    """Signs with the names themselves; does not, while it has a `refusal`."""
+
+    refusal: NetlabError | None = None
+
+    def issue(self, names: Names) -> str:
+        if self.refusal:
+            raise self.refusal
+        return " ".join(names.names)
+
+
+signer = Signer()
+
+
+class Watched:
+    """Informers of which nothing is heard."""
+
+    def __getitem__(self, kind: str) -> Watched:
+        return self
+
+    def add_listener(self, listener: Any) -> None:
+        pass
+
+    def items(self) -> list[Any]:
+        return []
+
+
+def certificates(keeper: Keeper) -> PodCertificates:
+    return PodCertificates(signer, Watched(), keeper, "cluster.local")  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def keeper() -> Keeper:
     return Keeper()
@@ -73,7 +111,7 @@ async def servers(keeper, lifecycle, monkeypatch):
     async def again(run: Any, name: str) -> None:
         await servers.start([(run, name, {})])
 
-    servers = PodServers(keeper, lifecycle, again)
+    servers = PodServers(keeper, lifecycle, again, certificates(keeper))
     yield servers
     await servers.detach()
 
@@ -181,7 +219,7 @@ async def test_what_is_answered_already_is_left_alone(
 ):
     run = pod_run(WEB)
     await servers.start([(run, "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again)
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
     assert await later.adopt() == {"u"}
     at = "2026-01-01T00:00:00Z"
     known = {"name": "web", "started": True, "ready": True, "restartCount": 0}
@@ -199,7 +237,7 @@ async def test_what_is_answered_in_a_namespace_that_is_gone_is_served_anew(
     servers, keeper, lifecycle, pod_run
 ):
     await servers.start([(pod_run(WEB), "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again)
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
     await later.adopt()
     await later.start([(pod_run(WEB), "web", {})])  # a run is `renewed` unless somebody says not
     assert keeper.client.messages == [["u/web"], ["u/web"]]
@@ -207,9 +245,32 @@ async def test_what_is_answered_in_a_namespace_that_is_gone_is_served_anew(
 
 async def test_what_belongs_to_no_pod_any_more_is_closed(servers, keeper, lifecycle, pod_run):
     await servers.start([(pod_run(WEB), "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again)
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
     await later.adopt()
     await later.forget("another")
     assert keeper.client.stopped == []
     await later.forget("u")
     assert keeper.client.stopped == [served_uid(pod_run(WEB), "web")]
+
+
+async def test_who_speaks_tls_gets_a_certificate_and_holds_nobody_up(servers, keeper, pod_run):
+    run = pod_run(SECURE, WEB)
+    await servers.start([(run, name, {}) for name in run.names])
+    assert keeper.client.messages == [["u/web"], ["u/secure"]]
+    assert list(keeper.client.certificates) == ["u/secure"]
+    keeper.client.certificates.clear()
+    await keeper.serve_all()  # it was started anew
+    assert list(keeper.client.certificates) == ["u/secure"]
+
+
+async def test_without_a_certificate_a_container_says_why(
+    servers, keeper, pod_run, until, monkeypatch
+):
+    monkeypatch.setattr(signer, "refusal", NetlabError("openssl is missing"))
+    run, waiting = pod_run(SECURE), []
+    run.on_change = lambda run: waiting.append(run.state("secure").message)
+    await servers.start([(run, "secure", {})])
+    assert "openssl is missing" in waiting
+    assert keeper.client.served == {}
+    monkeypatch.setattr(signer, "refusal", None)
+    await until(lambda: run.state("secure").running)

@@ -206,6 +206,34 @@ def test_other_images_answer_on_the_ports_they_declare() -> None:
     assert does("unheard/of") == Behaviour("server")
 
 
+@pytest.mark.parametrize(
+    ("image", "declared", "spoken"),
+    [
+        ("minjulee226/myweb", [8080], {8080: "http", 8443: "https"}),
+        ("minjulee226/myweb", [8080, 8443], {8080: "http", 8443: "https"}),
+        ("nginx", [80], {80: "http"}),
+        ("nginx", [80, 443], {80: "http", 443: "https"}),
+        ("ethos93/go-httpd", [8080, 8443], {8080: "http", 8443: "https"}),
+        ("team/shop", [8080, 8443], {8080: "http", 8443: "https"}),
+        ("redis", [6379, 8443], {6379: "tcp"}),
+    ],
+)
+def test_https_is_spoken_where_it_is_said(
+    image: str, declared: list[int], spoken: dict[int, str]
+) -> None:
+    found = does(image, ports=[{"containerPort": port} for port in declared])
+    assert {each.port: each.serve for each in found.listeners} == spoken
+
+
+@pytest.mark.parametrize(
+    ("name", "serve"),
+    [("https", "https"), ("web-https", "https"), ("https-alt", "https"), ("httpsomething", "http")],
+)
+def test_a_port_called_https_speaks_it(name: str, serve: str) -> None:
+    found = does("team/shop", ports=[{"containerPort": 9000, "name": name}])
+    assert [each.serve for each in found.listeners] == [serve]
+
+
 # -- command, args, ports ------------------------------------------------------------------------
 
 

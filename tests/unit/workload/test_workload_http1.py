@@ -181,3 +181,15 @@ def test_no_bytes_break_the_parser(data: bytes) -> None:
 def test_dates_are_those_of_the_protocol() -> None:
     assert http_date(784111777) == "Sun, 06 Nov 1994 08:49:37 GMT"
     assert log_date(784111777) == "06/Nov/1994:08:49:37 +0000"
+
+
+@pytest.mark.parametrize("first", [b"\x16\x03\x01\x02\x00\x01", b"\x00", b"\x80\x2e", b"{"])
+def test_who_speaks_something_else_is_told_at_once(first: bytes) -> None:
+    """A TLS client says hello and waits: it is not to wait for the time of a request."""
+    assert status_of(first) == 400
+    assert status_of(b"\r\n" + first) == 400
+
+
+@pytest.mark.parametrize("first", [b"G", b"\r\n", b"\n", b""])
+def test_the_beginning_of_a_request_is_waited_for(first: bytes) -> None:
+    assert status_of(first) is None

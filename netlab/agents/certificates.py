@@ -1,0 +1,150 @@
+"""Certificates of the pods that serve https: each has the names by which clients know it, and has a
+new one when Services give it others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netlab.agents.loop import Loop
+from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.responder_keeper import ResponderKeeper
+from netlab.client.informer import Informers
+from netlab.errors import NetlabError
+from netlab.objects import meta, selectors
+from netlab.objects.types import Node, Service
+from netlab.workload.certificate import Issuer, Names
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.05
+"""Seconds to wait for what else changes: of a Service first itself, then its address."""
+
+_LOOPBACK = ("127.0.0.1", "::1")
+
+
+class PodCertificates:
+    """Of the containers that the responder serves over TLS, by their uids there."""
+
+    def __init__(
+        self, issuer: Issuer, informers: Informers, keeper: ResponderKeeper, domain: str
+    ) -> None:
+        self._issuer = issuer
+        self._informers = informers
+        self._keeper = keeper
+        self._domain = domain
+        self._runs: dict[str, PodRun] = {}
+        self._shown: dict[str, Names] = {}
+        self._loop = Loop("pods' certificates", self._renew, settle=SETTLE)
+
+    def add(self, uid: str, run: PodRun) -> None:
+        """A container that speaks TLS; one that was adopted is looked at soon."""
+        if not self._loop.runs:
+            self._loop.start()
+            self._informers["Service"].add_listener(self._on_change)
+            self._informers["Node"].add_listener(self._on_change)
+        self._runs[uid] = run
+        self._loop.wake()
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """These are served no more."""
+        for uid in uids:
+            self._runs.pop(uid, None)
+            self._shown.pop(uid, None)
+
+    async def stop(self) -> None:
+        """Renew none any more."""
+        await self._loop.stop()
+
+    async def of(self, uids: Sequence[str]) -> tuple[dict[str, str], dict[str, NetlabError]]:
+        """New certificates for those of them that were added, with their keys, and why one could
+        not be made."""
+        mine = [uid for uid in uids if uid in self._runs]
+        issued = await asyncio.gather(*(self._issue(uid) for uid in mine))
+        found = dict(zip(mine, issued, strict=True))
+        return (
+            {uid: pem for uid, pem in found.items() if isinstance(pem, str)},
+            {uid: error for uid, error in found.items() if isinstance(error, NetlabError)},
+        )
+
+    async def _issue(self, uid: str) -> str | NetlabError:
+        names = self._names(self._runs[uid])
+        try:
+            pem = await asyncio.to_thread(self._issuer.issue, names)
+        except NetlabError as error:
+            return error
+        self._shown[uid] = names
+        return pem
+
+    def _on_change(self, old: Any, new: Any) -> None:
+        """Nodes tell of themselves all the time, and seldom anything new."""
+        either = old or new
+        if either["kind"] != "Node" or addresses_of(old) != addresses_of(new):
+            self._loop.wake()
+
+    async def _renew(self, _: bool) -> None:
+        other = [uid for uid, run in self._runs.items() if self._shown.get(uid) != self._names(run)]
+        if not other:
+            return
+        certificates, errors = await self.of(other)
+        await self._keeper.reached(lambda: self._keeper.client.certify(certificates))
+        for uid, error in errors.items():
+            log.error("no new certificate for %s: %s", self._runs[uid].key, error)
+
+    def _names(self, run: PodRun) -> Names:
+        services, nodes = self._informers["Service"].items(), self._informers["Node"].items()
+        return names_of(run, services, list(nodes), self._domain)
+
+
+def names_of(run: PodRun, services: Iterable[Service], nodes: Sequence[Node], domain: str) -> Names:
+    """By which a pod may be asked for: its own, and those of the Services that select it."""
+    mine = [service for service in services if _selects(service, run)]
+    mine.sort(key=meta.name)
+    names = [*_own_names(run, domain)]
+    addresses = [*run.ips]
+    for service in mine:
+        names += _service_names(meta.name(service), meta.namespace(service), domain)
+        addresses += _service_addresses(service)
+        if meta.spec(service).get("type") in ("NodePort", "LoadBalancer"):
+            addresses += [address for node in nodes for address in addresses_of(node)]
+    return Names(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
+
+
+def _selects(service: Service, run: PodRun) -> bool:
+    selector = meta.spec(service).get("selector")
+    if not selector or meta.namespace(service) != meta.namespace(run.pod):
+        return False
+    return selectors.from_map(selector).matches(meta.labels(run.pod))
+
+
+def _own_names(run: PodRun, domain: str) -> Iterator[str]:
+    name, namespace = hostname(run.pod), meta.namespace(run.pod)
+    yield name
+    if subdomain := meta.spec(run.pod).get("subdomain"):
+        for service in _service_names(subdomain, namespace, domain):
+            yield f"{name}.{service}"
+    for ip in run.ips:
+        yield f"{ip.replace('.', '-').replace(':', '-')}.{namespace}.pod.{domain}"
+    yield "localhost"
+
+
+def _service_names(name: str, namespace: str, domain: str) -> Sequence[str]:
+    full = f"{name}.{namespace}.svc.{domain}"
+    return name, f"{name}.{namespace}", f"{name}.{namespace}.svc", full
+
+
+def _service_addresses(service: Service) -> Iterator[str]:
+    spec = meta.spec(service)
+    yield from (ip for ip in spec.get("clusterIPs") or () if ip != "None")
+    yield from spec.get("externalIPs") or ()
+    balancer: Mapping[str, Any] = meta.status(service).get("loadBalancer") or {}
+    yield from (entry["ip"] for entry in balancer.get("ingress") or () if entry.get("ip"))
+
+
+def addresses_of(node: Node | None) -> list[str]:
+    """Where a node is."""
+    status = meta.status(node) if node is not None else {}
+    addresses = status.get("addresses") or ()
+    return [each["address"] for each in addresses if each["type"] in ("InternalIP", "ExternalIP")]
