@@ -95,9 +95,9 @@ def away(client: Client, name: str) -> None:
 
 def _coming(client: Client) -> str:
     """What the lab is at with its nodes."""
-    from netlab import waiting
+    from netlab.client import settled
 
-    at_work = waiting.look(client, 0.05).at_work
+    at_work = settled.look(client, 0.05).at_work
     return next((line for line in at_work if line.startswith(COMING)), "")
 
 
