@@ -28,7 +28,7 @@ from netlab.agents.host import Host
 from netlab.agents.loop import Awaited
 from netlab.agents.network import NetworkKeeper
 from netlab.agents.node import NodeAgent
-from netlab.agents.node_proxier import proxier
+from netlab.agents.node_proxier import NodeProxier
 from netlab.agents.nodes import NodeAgents
 from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.pod_runtime import PodRuntime
@@ -256,7 +256,7 @@ class Daemon:
             now=time.time,
             netns=lambda name: paths.namespace(self._directory, plan.node_name(self.lab, name)),
             place=lambda node: plan.alone(self.lab, node).namespaces[0],
-            programmer=lambda node: proxier(self.lab, node, self._directory),
+            programmer=lambda node: NodeProxier(self.lab, node, self._directory),
             balances=self.lab.balances,
             grace_period=self.lab.node_lifecycle.monitor_grace_period,
         )

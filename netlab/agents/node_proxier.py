@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from netlab.kernel import paths
@@ -17,6 +17,7 @@ from netlab.proxy.config import ProxyConfig
 # Most labs' mode, imported while a controller has not yet heard of a lab.
 from netlab.proxy.iptables import apply as _apply  # noqa: F401
 from netlab.proxy.iptables import mode as _mode  # noqa: F401
+from netlab.proxy.other_rules import OwnedRules
 from netlab.proxy.syncer import Proxier
 
 
@@ -48,37 +49,48 @@ def _node_port_addresses(lab: Lab) -> tuple[str, ...]:
 
 
 class NodeProxier(Proxier):
-    """A node's proxier, minding also the one rule beside its own that a flush takes along."""
+    """A node's proxier, which also keeps what leaves the cluster masqueraded."""
 
-    def __init__(
-        self, lab: Lab, node: Node, directory: Path, appliers: Sequence[AnyApplier]
-    ) -> None:
-        super().__init__(proxy_config(lab, node), appliers, netns=_netns(lab, node, directory))
-        self._network = plan.alone(lab, node)
-        self._name = plan.node_name(lab, node.name)
-        self._directory = directory
+    def __init__(self, lab: Lab, node: Node, directory: Path) -> None:
         self._where = _netns(lab, node, directory)
+        self._appliers = partial(_appliers, lab, node, directory)
+        appliers = self._appliers()
+        masquerading = _Masquerading(lab, node, directory)
+        super().__init__(
+            proxy_config(lab, node), appliers, netns=self._where, others=[masquerading]
+        )
         self._is_legacy = any(getattr(each, "variant", "") == "legacy" for each in appliers)
+
+    def owned(self, owner: str) -> OwnedRules:
+        """The node's rules of somebody else, written as and when kube-proxy's are. In iptables mode
+        the names of his chains begin with `owner`, in nftables mode his table is called so."""
+        rules = OwnedRules(self._appliers(owner=owner))
+        self.add(rules)
+        return rules
 
     def notices(self) -> Notices | None:
         """What hears that somebody wrote rules; None for legacy tables, of which nobody tells."""
         return None if self._is_legacy else of_rules(self._where)
 
-    def repair(self, *, thorough: bool = False) -> bool:
-        """As `Proxier.repair`; when something was amiss, so may pods' way out of the cluster be."""
-        repaired = super().repair(thorough=thorough)
-        if repaired:
-            apply.ensure_masquerades(self._network, self._name, self._directory)
-        return repaired
+
+class _Masquerading:
+    """`OtherRules`: the rule that a node's network has from the start, and a flush takes along."""
+
+    def __init__(self, lab: Lab, node: Node, directory: Path) -> None:
+        self._network = plan.alone(lab, node)
+        self._name = plan.node_name(lab, node.name)
+        self._directory = directory
+
+    def sync(self) -> None:
+        """It never changes."""
+
+    def repair(self) -> bool:
+        """As the protocol says."""
+        return apply.ensure_masquerades(self._network, self._name, self._directory)
 
 
 def _netns(lab: Lab, node: Node, directory: Path) -> Path:
     return paths.namespace(directory, plan.node_name(lab, node.name))
-
-
-def proxier(lab: Lab, node: Node, directory: Path) -> NodeProxier:
-    """What programs one node's rules, in the mode and the variant that the lab asks for."""
-    return NodeProxier(lab, node, directory, _appliers(lab, node, directory))
 
 
 def withdraw(lab: Lab, node: Node, directory: Path) -> None:
@@ -88,7 +100,7 @@ def withdraw(lab: Lab, node: Node, directory: Path) -> None:
     apply.withdraw_masquerades(plan.alone(lab, node), directory)
 
 
-def _appliers(lab: Lab, node: Node, directory: Path) -> list[AnyApplier]:
+def _appliers(lab: Lab, node: Node, directory: Path, *, owner: str = "") -> list[AnyApplier]:
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
     mode, netns = modes.of(lab.proxy_mode), _netns(lab, node, directory)
-    return [mode.applier(lab.iptables, family, netns) for family in families]
+    return [mode.applier(lab.iptables, family, netns, owner=owner) for family in families]

@@ -19,6 +19,7 @@ from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.proxy.other_rules import OwnedRules
 from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
 
@@ -51,6 +52,9 @@ class Programmer(Protocol):
 
     def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Take an EndpointSlice, None when it is gone."""
+
+    def owned(self, owner: str) -> OwnedRules:
+        """The node's rules of somebody else, as a policy's, which it writes along with its own."""
 
     def sync(self) -> object:
         """Make the kernel's rules match."""
@@ -111,6 +115,10 @@ class KubeProxy:
     def error(self) -> str | None:
         """Why the rules could not be written the last time, if they could not."""
         return self._loop.error
+
+    def wake(self) -> None:
+        """Somebody whose rules are written along (`Programmer.owned`) has set others."""
+        self._loop.wake()
 
     async def caught_up(self) -> None:
         """Return once the rules have what is known now."""

@@ -119,12 +119,14 @@ def remove(names: Iterable[str], lab_dir: Path) -> None:
             session.remove(name)
 
 
-def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> None:
-    """Put a namespace's masquerading back if somebody flushed it away; idempotent."""
-    for rule in network.namespace(namespace).masquerades:
-        operation = AddMasquerade(namespace, rule, network.rules)
-        if not masquerade.present(operation, lab_dir):
-            masquerade.ensure(operation, lab_dir)
+def ensure_masquerades(network: Network, namespace: str, lab_dir: Path) -> bool:
+    """Put a namespace's masquerading back if somebody flushed it away; True if so. Idempotent."""
+    rules = network.namespace(namespace).masquerades
+    operations = [AddMasquerade(namespace, rule, network.rules) for rule in rules]
+    missing = [each for each in operations if not masquerade.present(each, lab_dir)]
+    for operation in missing:
+        masquerade.ensure(operation, lab_dir)
+    return bool(missing)
 
 
 def withdraw_masquerades(network: Network, lab_dir: Path) -> None:

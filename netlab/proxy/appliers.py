@@ -34,7 +34,8 @@ _Changes = TypeVar("_Changes", contravariant=True)
 
 
 class Applier(Protocol[_Rules, _Changes]):
-    """Brings rules into one namespace for one family. Blocking; for one thread at a time.
+    """Brings the rules of one owner, as kube-proxy is, into one namespace for one family. Blocking;
+    for one thread at a time, whoever the owners are: a table is read, merged and written whole.
 
     Rules and changes are those of its mode: a `Ruleset` and its changes, an `NftTable` and its.
     """
@@ -45,14 +46,15 @@ class Applier(Protocol[_Rules, _Changes]):
         """What the namespace has now."""
 
     def replace(self, desired: _Rules) -> bool:
-        """Make the tables of `desired` so, keeping what is not kube-proxy's. Idempotent; True
+        """Make the tables of `desired` so, keeping what is not the owner's. Idempotent; True
         when anything had to change."""
+
+    def clear(self) -> bool:
+        """Take away all that is the owner's, as `kube-proxy --cleanup` does. Idempotent; True when
+        there was something."""
 
     def change(self, change: _Changes) -> None:
         """Replace and delete single chains; all other rules stay."""
-
-    def clear(self) -> None:
-        """Take away all that is kube-proxy's and nothing else, as `kube-proxy --cleanup`."""
 
     def fingerprint(self) -> object:
         """A value that changes when somebody changes the rules; cheap at any size."""

@@ -50,8 +50,12 @@ class Mode(Protocol):
     def diff(self, wanted: Any, found: Any) -> list[Difference]:
         """What differs in `found` from what is `wanted`."""
 
-    def applier(self, backend: Backend, family: Family, netns: int | Path | None) -> AnyApplier:
-        """What writes the rules of one family into a namespace."""
+    def applier(
+        self, backend: Backend, family: Family, netns: int | Path | None, *, owner: str = ""
+    ) -> AnyApplier:
+        """What writes the rules of one family into a namespace: kube-proxy's, or another owner's,
+        who is told by his name: the one of his table, or what the names of his chains begin with.
+        """
 
 
 def of(name: ModeName) -> Mode:

@@ -23,6 +23,7 @@ from netlab.proxy.compile import ServiceRules
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.node_view import node_view
 from netlab.proxy.object_cache import ObjectCache
+from netlab.proxy.other_rules import OtherRules
 from netlab.proxy.services import Complaint
 
 
@@ -44,7 +45,8 @@ class HealthCheck(Struct, frozen=True):
 
 
 class Proxier:
-    """Keeps the rules of one node: `appliers` has one for each family the node has."""
+    """Keeps the rules of one node: `appliers` has one for each family the node has. It has the
+    `others` write theirs, too."""
 
     def __init__(
         self,
@@ -53,8 +55,10 @@ class Proxier:
         *,
         netns: int | Path | None = None,
         node: Node | None = None,
+        others: Iterable[OtherRules] = (),
     ) -> None:
         self.config = config
+        self._others = list(others)
         self.objects = ObjectCache()
         self._netns = netns
         self._node = node
@@ -77,6 +81,10 @@ class Proxier:
         """Keep an EndpointSlice under `ns/name`; None forgets it."""
         self.objects.set_slice(key, endpoint_slice)
 
+    def add(self, other: OtherRules) -> None:
+        """Have somebody's rules written beside kube-proxy's, from the next sync on."""
+        self._others.append(other)
+
     def sync(self) -> SyncReport:
         """Bring the node's rules in step with the objects, all changes so far in one restore.
 
@@ -97,6 +105,11 @@ class Proxier:
                 full |= family.sync(touched, self._netns)
             except NetlabError as failure:  # the other family is to have its rules all the same
                 failures.append(failure)
+        for other in self._others:
+            try:
+                other.repair() if full else other.sync()
+            except NetlabError as failure:
+                failures.append(failure)
         for family in self._families:
             family.note_fingerprint()
         if failures:
@@ -110,8 +123,14 @@ class Proxier:
         Costs next to nothing while the kernel's tables are untouched; `thorough` reads and
         compares them in any case.
         """
-        repaired = [family.repair(thorough) for family in self._families]
-        return any(repaired)
+        looked_at = [family for family in self._families if thorough or family.is_touched()]
+        if not looked_at:
+            return False
+        repaired = [family.repair() for family in looked_at]
+        if others := [other.repair() for other in self._others]:
+            for family in self._families:
+                family.note_fingerprint()
+        return any(repaired + others)
 
     def rulesets(self) -> Mapping[Family, Any]:
         """What the node should have, by family: a Ruleset, in nftables mode an NftTable."""
@@ -199,12 +218,13 @@ class _FamilySync:
             entries = conntrack.stale_entries(old, self.book.get(key))
             _forget_entries(netns, self.applier.family, entries)
 
-    def repair(self, thorough: bool) -> bool:
-        if not self._in_force:
-            return False
-        if self.applier.fingerprint() == self._fingerprint and not (thorough or self._suspect):
-            return False
-        return self._write_all()
+    def is_touched(self) -> bool:
+        """Whether somebody else may have changed rules since we last looked."""
+        self.suspect()
+        return self._suspect
+
+    def repair(self) -> bool:
+        return self._in_force and self._write_all()
 
 
 def _forget_entries(

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from netlab.agents import proxy as module
-from netlab.agents.node_proxier import NodeProxier, proxier
+from netlab.agents.node_proxier import NodeProxier
 from netlab.agents.proxy import KubeProxy
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.kernel.run import run
+from netlab.proxy.iptables.model import Chain, Ruleset, Table
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
@@ -40,7 +41,9 @@ class Scene:
         self.path = running.path("master001")
         self.api = InProcessApi(Registry(Store(None), running.lab))
         self.informers = Informers(self.api)
-        self.proxier: NodeProxier = proxier(running.lab, running.lab.nodes[0], running.directory)
+        self.proxier: NodeProxier = NodeProxier(
+            running.lab, running.lab.nodes[0], running.directory
+        )
         self.reads = 0
         for family in self.proxier._families:
             family.applier.read = self._counting(family.applier.read)
@@ -137,3 +140,23 @@ async def test_own_writes_are_no_news_and_others_are_looked_at_once(labs, monkey
             await asyncio.sleep(0.3)
             assert scene.reads == reads + 1, "looked at once, and left alone"
             assert not scene.repaired.is_set()
+
+
+async def test_what_an_owner_sets_is_written_by_the_proxy_and_is_no_news(labs, monkeypatch):
+    monkeypatch.setattr(module, "REPAIR_INTERVAL", NEVER)
+    with labs.standing(labs.make(nodes=1, iptables="nft")) as running:
+        scene = Scene(running)
+        owned = scene.proxier.owned("NETLAB-POLICY")
+        await scene.begin()
+        try:
+            chain = Chain("NETLAB-POLICY", ("-s 10.244.0.66/32 -j DROP",))
+            owned.set({"ipv4": Ruleset({"filter": Table("filter", {chain.name: chain})})})
+            scene.proxy.wake()
+            await scene.settled()
+            assert "10.244.0.66" in run(["iptables-nft-save"], netns=scene.path).stdout
+            reads = scene.reads
+            await asyncio.sleep(0.2)
+            assert scene.reads == reads, "it looked for who had written"
+        finally:
+            await scene.proxy.stop()
+            await scene.informers.stop()

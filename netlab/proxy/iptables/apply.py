@@ -17,7 +17,7 @@ from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.iptables import owners
-from netlab.proxy.iptables.chains import FILTER, MANGLE, NAT
+from netlab.proxy.iptables.chains import FILTER, KUBE_PROXY, MANGLE, NAT, Owner
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
 from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 from netlab.proxy.iptables.read import Variant, legacy_layout, program, read
@@ -33,12 +33,20 @@ _TIMEOUT = 300.0
 
 
 class RestoreApplier:
-    """iptables-restore and its family, in the nft or the legacy variant."""
+    """iptables-restore and its family, in the nft or the legacy variant: the rules of one owner in
+    nat, filter and mangle."""
 
-    def __init__(self, variant: Variant, family: Family, netns: int | Path | None) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        family: Family,
+        netns: int | Path | None,
+        owner: Owner = KUBE_PROXY,
+    ) -> None:
         self.variant: Variant = variant
         self.family: Family = family
         self.netns = netns
+        self._owner = owner
 
     def read(self) -> Ruleset:
         """What the namespace has now."""
@@ -48,7 +56,7 @@ class RestoreApplier:
         """Nothing when all is so already, a change when a few chains differ, else one restore
         of whole tables; if a later table fails, the earlier ones are put back."""
         existing = self.read()
-        wanted = _in_order(with_foreign_rules(desired, existing))
+        wanted = _in_order(with_foreign_rules(desired, existing, self._owner))
         if not builtin_difference(existing, wanted):
             change = difference(existing, wanted)
             if len(change.after) <= _FEW:
@@ -61,6 +69,10 @@ class RestoreApplier:
             self.put_back(existing, _committed(text, refused.number))
             raise _explained(refused, text, desired.tables.get(NAT)) from None
         return True
+
+    def clear(self) -> bool:
+        """No chain of the owner's is left, nor a jump to one."""
+        return self.replace(Ruleset())
 
     def change(self, change: RulesetChange) -> None:
         """One restore with --noflush; if a later table fails, the earlier ones are put back."""
@@ -77,10 +89,6 @@ class RestoreApplier:
             if back:
                 self._restore(back, "--noflush")
             raise _explained(refused, text, _nat_chains(ordered)) from None
-
-    def clear(self) -> None:
-        """See `Applier`."""
-        self.replace(Ruleset({name: Table(name) for name in self.read().tables}))
 
     def fingerprint(self) -> object:
         """nf_tables' generation; for legacy tables the offsets of their parts."""

@@ -1,8 +1,10 @@
-"""The names of kube-proxy's chains, and which of them belong to a single Service."""
+"""The names of kube-proxy's chains, which of them are a single Service's, and whose others are."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 MANGLE, FILTER, NAT = "mangle", "filter", "nat"
 
@@ -50,3 +52,29 @@ def is_of_service(chain: str) -> bool:
 def is_ours(table: str, chain: str) -> bool:
     """True for every chain that kube-proxy owns in that table; all else is somebody else's."""
     return chain in FIXED.get(table, ()) or (table == NAT and is_of_service(chain))
+
+
+class Owner(NamedTuple):
+    """Who writes rules into a node's tables: which chains are his, and which chains the rules in
+    built-in ones jump to that are. All else is somebody else's, and stays.
+
+    `precedes`: his jumps stand before kube-proxy's, which accept what is under way already.
+    """
+
+    owns: Callable[[str, str], bool]
+    is_entrance: Callable[[str], bool]
+    precedes: bool = False
+
+
+ENTRANCES = frozenset().union(*FIXED.values()) - {MARK_MASQ, CANARY}
+
+KUBE_PROXY = Owner(is_ours, ENTRANCES.__contains__)
+
+
+def owner(prefix: str) -> Owner:
+    """Somebody whose chains are those whose names begin so."""
+
+    def is_his(chain: str) -> bool:
+        return chain.startswith(prefix)
+
+    return Owner(lambda _, chain: is_his(chain), is_his, precedes=True)

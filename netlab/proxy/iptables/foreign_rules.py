@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from netlab.proxy.iptables import chains
+from netlab.proxy.iptables.chains import ENTRANCES, KUBE_PROXY, Owner
 from netlab.proxy.iptables.model import HOOKS, Chain, Counters, Ruleset, RulesetChange, Table
 
-_JUMPED_TO = frozenset().union(*chains.FIXED.values()) - {chains.MARK_MASQ, chains.CANARY}
 
+def with_foreign_rules(desired: Ruleset, existing: Ruleset, owner: Owner = KUBE_PROXY) -> Ruleset:
+    """`desired` with every chain and rule of `existing` that is not the owner's, with their
+    counters and policies. Tables that `desired` does not name, and where nothing is his, are left
+    out: nobody touches them.
 
-def with_foreign_rules(desired: Ruleset, existing: Ruleset) -> Ruleset:
-    """`desired` with every chain and rule of `existing` that is not kube-proxy's, with their
-    counters and policies. Tables that `desired` does not name are left out: nobody touches them.
-
-    Where kube-proxy's jumps stand complete and in order, the built-in chain stays as it is;
-    otherwise all of them go where the first stood, or to the top.
+    Where his jumps stand complete and in order, the built-in chain stays as it is; otherwise all of
+    them go where the first stood, or to the top.
     """
-    tables = {}
-    for name, table in desired.tables.items():
-        old = existing.tables.get(name)
-        tables[name] = _carried(table, old) if old else table
+    his = (table for table in existing.tables.values() if _has_part(owner, table))
+    tables = {table.name: Table(table.name) for table in his} | desired.tables
+    for name, table in tables.items():
+        if (old := existing.tables.get(name)) is not None:
+            tables[name] = _carried(table, old, owner)
     return Ruleset(tables)
 
 
-def _carried(table: Table, old: Table) -> Table:
+def _has_part(owner: Owner, table: Table) -> bool:
+    return any(owner.owns(table.name, name) for name in table.chains)
+
+
+def _carried(table: Table, old: Table, owner: Owner) -> Table:
     merged = dict(table.chains)
     for chain in old.chains.values():
         if chain.name in HOOKS.get(table.name, ()):
-            merged[chain.name] = _builtin(table.chains.get(chain.name), chain)
-        elif not chains.is_ours(table.name, chain.name):
+            merged[chain.name] = _builtin(table.chains.get(chain.name), chain, owner)
+        elif not owner.owns(table.name, chain.name):
             merged[chain.name] = chain
     _keep_targets(merged, old)
     return Table(table.name, merged)
@@ -40,26 +44,24 @@ def _keep_targets(merged: dict[str, Chain], old: Table) -> None:
             merged[name] = Chain(name)
 
 
-def _builtin(desired: Chain | None, old: Chain) -> Chain:
+def _builtin(desired: Chain | None, old: Chain, owner: Owner) -> Chain:
     jumps = desired.rules if desired else ()
-    if tuple(rule for rule in old.rules if _is_jump(rule)) == jumps:
+    is_jump = [owner.is_entrance(target(rule)) for rule in old.rules]
+    place = is_jump.index(True) if True in is_jump else 0
+    if owner.precedes and any(target(rule) in ENTRANCES for rule in old.rules[:place]):
+        place = 0
+    elif tuple(rule for rule, his in zip(old.rules, is_jump, strict=True) if his) == jumps:
         return old
     counters = old.counters or ((0, 0),) * len(old.rules)
-    theirs: list[tuple[str, Counters]] = []
-    place: int | None = None
-    for rule, counted in zip(old.rules, counters, strict=True):
-        if not _is_jump(rule):
-            theirs.append((rule, counted))
-        elif place is None:
-            place = len(theirs)
-    theirs[place or 0 : place or 0] = [(jump, (0, 0)) for jump in jumps]
+    theirs: list[tuple[str, Counters]] = [
+        (rule, counted)
+        for rule, counted, his in zip(old.rules, counters, is_jump, strict=True)
+        if not his
+    ]
+    theirs[place:place] = [(jump, (0, 0)) for jump in jumps]
     rules = tuple(rule for rule, _ in theirs)
     kept = tuple(counted for _, counted in theirs) if old.counters else ()
     return Chain(old.name, rules, old.policy, kept, old.policy_counters)
-
-
-def _is_jump(rule: str) -> bool:
-    return target(rule) in _JUMPED_TO
 
 
 def builtin_difference(

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from netlab.errors import EnvironmentLacks
@@ -20,7 +21,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.iptables import option_tables, owners
 from netlab.proxy.iptables.apply import ORDER, RestoreApplier
-from netlab.proxy.iptables.chains import is_of_service
+from netlab.proxy.iptables.chains import KUBE_PROXY, Owner, Place, is_of_service
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
 from netlab.proxy.iptables.model import Ruleset, RulesetChange
 from netlab.proxy.iptables.read import Variant
@@ -70,11 +71,12 @@ class LibiptcApplier:
     iptables-legacy-restore.
     """
 
-    def __init__(self, family: Family, netns: int | Path | None) -> None:
+    def __init__(self, family: Family, netns: int | Path | None, owner: Owner = KUBE_PROXY) -> None:
         self.family: Family = family
         self.netns = netns
         self.variant: Variant = "legacy"
-        self._restore = RestoreApplier(self.variant, family, netns)
+        self._owner = owner
+        self._restore = RestoreApplier(self.variant, family, netns, owner)
 
     def read(self) -> Ruleset:
         """What the namespace has now."""
@@ -84,30 +86,28 @@ class LibiptcApplier:
         """The offsets of the tables' parts."""
         return self._restore.fingerprint()
 
-    def clear(self) -> None:
-        """See `Applier`."""
-        self._restore.clear()
-
     def replace(self, desired: Ruleset) -> bool:
         """Rewrite the chains that differ, and kube-proxy's jumps where they are not in place."""
         if not _claim(self.family):
             return self._restore.replace(desired)
         existing = self.read()
-        wanted = with_foreign_rules(desired, existing)
+        wanted = with_foreign_rules(desired, existing, self._owner)
         builtin = builtin_difference(existing, wanted)
         change = difference(existing, wanted)
         if not change and not builtin:
             return False
         with self._tables() as tables:
             try:
-                _change_chains(tables, change, self.family)
-                for (table, hook), rules in builtin.items():
-                    _rewrite(tables[table], hook, rules, self.family)
+                _change_chains(tables, change, self.family, builtin)
                 _commit(tables)
             except RestoreFailed:
                 self._restore.put_back(existing, ORDER)
                 raise
         return True
+
+    def clear(self) -> bool:
+        """No chain of the owner's is left, nor a jump to one."""
+        return self._restore.clear()
 
     def change(self, change: RulesetChange) -> None:
         """Rewrite and delete single chains; all tables are built before the first is committed."""
@@ -149,7 +149,12 @@ def _commit(tables: Mapping[str, Any]) -> None:
             table.commit()
 
 
-def _change_chains(tables: Mapping[str, Any], change: RulesetChange, family: Family) -> None:
+def _change_chains(
+    tables: Mapping[str, Any],
+    change: RulesetChange,
+    family: Family,
+    builtin: Mapping[Place, tuple[str, ...]] = MappingProxyType({}),
+) -> None:
     """Chains first, so that rules may jump to them; deletions last, when nothing jumps there."""
     for (table, chain), rules in change.after.items():
         with _refusals(f"-N {chain}"):
@@ -157,7 +162,7 @@ def _change_chains(tables: Mapping[str, Any], change: RulesetChange, family: Fam
                 tables[table].create_chain(chain)
             if rules is None:
                 _chain(tables[table], chain).flush()
-    for (table, chain), rules in change.after.items():
+    for (table, chain), rules in (*change.after.items(), *builtin.items()):
         if rules is not None:
             _rewrite(tables[table], chain, rules, family)
     for (table, chain), rules in change.after.items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier, Backend
+from netlab.proxy.iptables import chains
 from netlab.proxy.iptables.book import IptablesBook as book
 from netlab.proxy.iptables.compile import assemble, compile_services
 from netlab.proxy.iptables.model import Ruleset
@@ -36,13 +37,17 @@ def diff(wanted: Ruleset, found: Ruleset) -> list[Difference]:
     return diff(wanted, found)
 
 
-def applier(backend: Backend, family: Family, netns: int | Path | None) -> AnyApplier:
-    """iptables-restore in the variant asked for, or libiptc."""
+def applier(
+    backend: Backend, family: Family, netns: int | Path | None, *, owner: str = ""
+) -> AnyApplier:
+    """iptables-restore in the variant asked for, or libiptc: of kube-proxy or an `owner`."""
+    whose = chains.owner(owner) if owner else chains.KUBE_PROXY
     if backend == "libiptc":
         from netlab.proxy.iptables.libiptc import LibiptcApplier  # takes 0.1 s to import
 
-        return LibiptcApplier(family, netns)
+        return LibiptcApplier(family, netns, whose)
     from netlab.proxy.iptables.apply import RestoreApplier  # the kernel's side
     from netlab.proxy.iptables.read import host_variant
 
-    return RestoreApplier(host_variant() if backend == "auto" else backend, family, netns)
+    variant = host_variant() if backend == "auto" else backend
+    return RestoreApplier(variant, family, netns, whose)

@@ -1,4 +1,4 @@
-"""kube-proxy's nftables table into a namespace, by `nft -f`.
+"""An nftables table, as kube-proxy's is, into a namespace, by `nft -f`.
 
 The whole table is replaced in one transaction of the kernel's; a change names only the chains
 and elements it touches. Other tables are nobody's business here: nothing needs carrying along.
@@ -15,7 +15,6 @@ from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.nftables.model import (
-    NFT_FAMILY,
     TABLE,
     NftChain,
     NftChange,
@@ -24,7 +23,7 @@ from netlab.proxy.nftables.model import (
 )
 from netlab.proxy.nftables.owners import service_port
 from netlab.proxy.nftables.parse import parse_table
-from netlab.proxy.nftables.render import render_change, render_replacement
+from netlab.proxy.nftables.render import render_change, render_removal, render_replacement
 
 _TIMEOUT = 300.0
 
@@ -33,18 +32,19 @@ _FEW = 500
 
 
 class NftApplier:
-    """nft -f, in one namespace and family. Blocking; for one thread at a time."""
+    """nft -f: one owner's table, in one namespace and family. Blocking; one thread at a time."""
 
-    def __init__(self, family: Family, netns: int | Path | None) -> None:
+    def __init__(self, family: Family, netns: int | Path | None, owner: str = TABLE) -> None:
         self.family: Family = family
         self.netns = netns
+        self._none = NftTable(family, name=owner)
 
     def read(self) -> NftTable:
-        """kube-proxy's table as it is; an empty one when there is none."""
-        argv = ["nft", "list", "table", NFT_FAMILY[self.family], TABLE]
+        """The table as it is; an empty one when there is none."""
+        argv = ["nft", "list", "table", *self._none.address.split()]
         listed = run(argv, netns=self.netns, timeout=_TIMEOUT, check=False)
-        table = parse_table(listed.stdout, self.family, file="nft list table")
-        return table or NftTable(self.family)
+        file, name = "nft list table", self._none.name
+        return parse_table(listed.stdout, self.family, file=file, name=name) or self._none
 
     def replace(self, desired: NftTable) -> bool:
         """Make the table so. Idempotent; True when anything had to change.
@@ -59,15 +59,16 @@ class NftApplier:
         self._run(render_replacement(desired))
         return True
 
+    def clear(self) -> bool:
+        """There is no such table."""
+        existed = self.read() != self._none
+        self._run(render_removal(self._none))
+        return existed
+
     def change(self, change: NftChange) -> None:
         """Replace and delete single chains, sets and elements, in one transaction."""
         if change:
             self._run(render_change(change))
-
-    def clear(self) -> None:
-        """See `Applier`. A table that is not there cannot be deleted, so it is added before."""
-        table = f"table {NFT_FAMILY[self.family]} {TABLE}"
-        self._run(f"add {table}\ndelete {table}\n")
 
     def fingerprint(self) -> object:
         """nf_tables' generation."""

@@ -8,7 +8,7 @@ from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.book import Pair, RuleBook
 from netlab.proxy.nftables.compile import assemble
 from netlab.proxy.nftables.fixed import fixed_table
-from netlab.proxy.nftables.model import Element, NftChange, NftTable, changed
+from netlab.proxy.nftables.model import Element, NftChange, NftTable, address, changed
 from netlab.proxy.nftables.service_rules import NftServiceRules, compile_service
 from netlab.proxy.node_view import NodeView
 
@@ -36,7 +36,7 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
         return compile_service(service, slices, self.node)
 
     def _changes(self, pairs: Iterable[Pair[NftServiceRules]]) -> NftChange:
-        change = NftChange(self.node.family)
+        change = NftChange(address(self.node.family))
         for old, new in pairs:
             change.chains |= changed(old.chains if old else {}, new.chains if new else {})
             change.sets |= changed(old.sets if old else {}, new.sets if new else {})

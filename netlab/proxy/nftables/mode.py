@@ -9,7 +9,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier, Backend
 from netlab.proxy.nftables.book import NftBook as book
 from netlab.proxy.nftables.compile import assemble, compile_services
-from netlab.proxy.nftables.model import NftTable
+from netlab.proxy.nftables.model import TABLE, NftTable
 from netlab.proxy.nftables.parse import parse
 from netlab.proxy.nftables.render import render
 
@@ -31,8 +31,8 @@ def diff(wanted: NftTable, found: NftTable) -> list[Difference]:
     return diff(wanted, found)
 
 
-def applier(_: Backend, family: Family, netns: int | Path | None) -> AnyApplier:
-    """`nft -f`; the backend is iptables' affair."""
+def applier(_: Backend, family: Family, netns: int | Path | None, *, owner: str = "") -> AnyApplier:
+    """`nft -f`; the backend is iptables' affair. An owner's table has his name."""
     from netlab.proxy.nftables.apply import NftApplier  # the kernel's side
 
-    return NftApplier(family, netns)
+    return NftApplier(family, netns, owner or TABLE)

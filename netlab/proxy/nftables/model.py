@@ -21,6 +21,11 @@ _V = TypeVar("_V")
 NFT_FAMILY: dict[Family, str] = {"ipv4": "ip", "ipv6": "ip6"}
 
 
+def address(family: Family, name: str = TABLE) -> str:
+    """A table as commands name it: `ip kube-proxy`."""
+    return f"{NFT_FAMILY[family]} {name}"
+
+
 class NftChain(NamedTuple):
     """One chain; `header` is its hook (`type nat hook … ;`) or its comment, or ""."""
 
@@ -45,19 +50,26 @@ Element = tuple[str, str]
 
 
 class NftTable(Struct):
-    """kube-proxy's table in one family. Elements: (set, key) → what follows the key (`: drop`,
-    `comment "…" : goto …`), "" in a plain set."""
+    """kube-proxy's table in one family, or one of another `name`. Elements: (set, key) → what
+    follows the key (`: drop`, `comment "…" : goto …`), "" in a plain set."""
 
     family: Family
     chains: dict[str, NftChain] = field(default_factory=dict)
     sets: dict[str, NftSet] = field(default_factory=dict)
     elements: dict[Element, str] = field(default_factory=dict)
+    name: str = TABLE
+
+    @property
+    def address(self) -> str:
+        """The table as commands name it."""
+        return address(self.family, self.name)
 
 
 class NftChange(Struct):
-    """What to replace: each name with what it was and what it is to be, None for nothing."""
+    """What to replace in a table: each name with what it was and what it is to be, None for
+    nothing."""
 
-    family: Family
+    table: str
     chains: dict[str, tuple[NftChain | None, NftChain | None]] = field(default_factory=dict)
     sets: dict[str, tuple[NftSet | None, NftSet | None]] = field(default_factory=dict)
     elements: dict[Element, tuple[str | None, str | None]] = field(default_factory=dict)
@@ -77,7 +89,7 @@ class NftChange(Struct):
 def difference(old: NftTable, new: NftTable) -> NftChange:
     """What to change so that `old` becomes `new`."""
     return NftChange(
-        new.family,
+        new.address,
         changed(old.chains, new.chains),
         changed(old.sets, new.sets),
         changed(old.elements, new.elements),

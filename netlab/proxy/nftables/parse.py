@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
-from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
+from netlab.proxy.nftables.model import TABLE, NftChain, NftSet, NftTable
 
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
 _QUOTED = re.compile(r'"[^"]*"')
@@ -32,17 +32,20 @@ def parse(text: str, family: Family, *, file: str = "-") -> NftTable:
     return parse_table(text, family, file=file) or NftTable(family)
 
 
-def parse_table(text: str, family: Family, *, file: str = "-") -> NftTable | None:
-    """kube-proxy's table of that family in the text of `nft list ruleset` or `list table`.
+def parse_table(
+    text: str, family: Family, *, file: str = "-", name: str = TABLE
+) -> NftTable | None:
+    """The table of that name and family in the text of `nft list ruleset` or `list table`.
 
     None when it has none. Elements of sets that packets fill are left out.
     """
     lines = list(enumerate((line.strip() for line in text.splitlines()), 1))
-    start = f"table {NFT_FAMILY[family]} {TABLE} {{"
+    table = NftTable(family, name=name)
+    start = f"table {table.address} {{"
     found = next((at for at, (_, line) in enumerate(lines) if line == start), None)
     if found is None:
         return None
-    return _TableParser(NftTable(family), file).table(lines[found + 1 :])
+    return _TableParser(table, file).table(lines[found + 1 :])
 
 
 class _TableParser:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChange, NftTable
+from netlab.proxy.nftables.model import NftChange, NftTable
 
 
 def render(table: NftTable) -> str:
@@ -12,7 +12,7 @@ def render(table: NftTable) -> str:
     by_set: dict[str, list[str]] = {name: [] for name in table.sets}
     for (name, key), value in table.elements.items():
         by_set[name].append(f"{key} {value}" if value else key)
-    lines = [f"table {NFT_FAMILY[table.family]} {TABLE} {{", '\tcomment "rules for kube-proxy"']
+    lines = [f"table {table.address} {{", f'\tcomment "rules for {table.name}"']
     for name, content in table.sets.items():
         lines += [f"\t{content.kind} {name} {{", *(f"\t\t{line}" for line in content.header)]
         if by_set[name]:
@@ -28,8 +28,12 @@ def render(table: NftTable) -> str:
 
 def render_replacement(table: NftTable) -> str:
     """Commands that put this table in the place of the one there, or of none, at once."""
-    name = f"{NFT_FAMILY[table.family]} {TABLE}"
-    return f"add table {name}\ndelete table {name}\n{render(table)}"
+    return f"{render_removal(table)}{render(table)}"
+
+
+def render_removal(table: NftTable) -> str:
+    """Commands after which there is no such table, whether there was one or not."""
+    return f"add table {table.address}\ndelete table {table.address}\n"
 
 
 def render_change(change: NftChange) -> str:
@@ -38,7 +42,7 @@ def render_change(change: NftChange) -> str:
 
 
 def _commands(change: NftChange) -> Iterator[str]:
-    table = f"{NFT_FAMILY[change.family]} {TABLE}"
+    table = change.table
     for name, (old_set, new_set) in change.sets.items():
         if new_set and not old_set:
             header = "; ".join(new_set.header)

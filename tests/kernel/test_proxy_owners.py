@@ -1,0 +1,153 @@
+"""Somebody's rules beside kube-proxy's on a node: written by its thread, kept by its repairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from netlab.agents.node_proxier import NodeProxier
+from netlab.kernel.run import run
+from netlab.network import plan
+from netlab.proxy.iptables.model import Chain, Ruleset, Table
+from netlab.proxy.nftables.model import NftChain, NftTable
+
+pytestmark = pytest.mark.root
+
+OWNER = "NETLAB-POLICY"
+DENIED = "-s 10.244.0.66/32 -j DROP"
+OTHER = "-s 10.244.0.67/32 -j DROP"
+JUMP = f"-m comment --comment policies -j {OWNER}-FORWARD"
+LEAVING = plan.MASQUERADE_COMMENT
+BACKENDS = ("nft", "legacy", "libiptc", "nftables")
+
+
+class Scene:
+    """A node's proxier, and what somebody has it write."""
+
+    def __init__(self, running: Any, backend: str) -> None:
+        self.backend = backend
+        self.path = running.path("master001")
+        self.proxier = NodeProxier(running.lab, running.lab.nodes[0], running.directory)
+        self.owned = self.proxier.owned(OWNER)
+        self.serve("web", 80)
+        self.proxier.sync()
+
+    def serve(self, name: str, port: int) -> None:
+        meta = {"name": name, "namespace": "default"}
+        spec = {"type": "ClusterIP", "clusterIP": f"10.96.0.{port}", "ports": [{"port": port}]}
+        self.proxier.set_service(f"default/{name}", {"metadata": meta, "spec": spec})  # type: ignore[typeddict-item]
+
+    def want(self, *rules: str) -> None:
+        """Have these rules decide about what is forwarded."""
+        if self.backend == "nftables":
+            hook = "type filter hook forward priority filter - 10; policy accept;"
+            texts = [
+                rule.replace("-s ", "ip saddr ").replace("/32 -j DROP", " drop") for rule in rules
+            ]
+            chains = {"forward": NftChain(tuple(texts), hook)}
+            self.owned.set({"ipv4": NftTable("ipv4", chains, name=OWNER)})
+        else:
+            chain, forward = Chain(f"{OWNER}-FORWARD", rules), Chain("FORWARD", (JUMP,))
+            table = Table("filter", {chain.name: chain, "FORWARD": forward})
+            self.owned.set({"ipv4": Ruleset({"filter": table})})
+
+    def run(self, command: str) -> str:
+        return run(["sh", "-ec", command], netns=self.path).stdout
+
+    def saved(self) -> str:
+        program = "iptables-nft-save" if self.backend == "nft" else "iptables-legacy-save"
+        return self.run("nft list ruleset" if self.backend == "nftables" else program)
+
+    def denied(self) -> list[str]:
+        """The last parts of the sources that are dropped."""
+        lines = [line for line in self.saved().splitlines() if "10.244.0.6" in line]
+        return [line.split("10.244.0.")[1][:2] for line in lines]
+
+    def is_first(self) -> bool:
+        """Whether the owner is asked before kube-proxy lets through what is under way."""
+        if self.backend == "nftables":
+            return True
+        rules = [line for line in self.saved().splitlines() if line.startswith("-A FORWARD")]
+        return rules[0] == f"-A FORWARD {JUMP}" and "KUBE-PROXY-FIREWALL" in rules[1]
+
+    def flush(self) -> None:
+        if self.backend == "nftables":
+            self.run(f"nft delete table ip {OWNER}; nft flush table ip kube-proxy")
+        else:
+            variant = "nft" if self.backend == "nft" else "legacy"
+            self.run(f"iptables-{variant} -F; iptables-{variant} -t nat -F")
+
+
+@pytest.fixture(params=BACKENDS)
+def scene(request, labs):
+    settings = (
+        {"proxyMode": "nftables"} if request.param == "nftables" else {"iptables": request.param}
+    )
+    with labs.standing(labs.make(nodes=1, **settings)) as running:
+        yield Scene(running, request.param)
+
+
+def test_an_owner_s_rules_survive_what_kube_proxy_writes(scene):
+    scene.want(DENIED)
+    scene.proxier.sync()
+    assert scene.denied() == ["66"] and scene.is_first()
+    scene.serve("api", 81)
+    assert not scene.proxier.sync().full
+    assert scene.denied() == ["66"] and "default/api" in scene.saved()
+    for family in scene.proxier._families:
+        family._in_force = False
+    assert scene.proxier.sync().full
+    assert scene.denied() == ["66"] and scene.is_first()
+    assert not scene.proxier.repair(thorough=True), "nothing was amiss"
+
+
+def test_an_owner_changes_his_rules_and_takes_them_away(scene):
+    scene.want(DENIED)
+    scene.proxier.sync()
+    scene.want(DENIED, OTHER)
+    scene.proxier.sync()
+    assert scene.denied() == ["66", "67"]
+    scene.want(OTHER)
+    scene.proxier.sync()
+    assert scene.denied() == ["67"]
+    scene.owned.set({})
+    scene.proxier.sync()
+    assert OWNER not in scene.saved() and "default/web" in scene.saved()
+    assert not scene.proxier.repair(thorough=True)
+
+
+def test_what_somebody_flushed_comes_back_in_its_order(scene):
+    scene.want(DENIED)
+    scene.proxier.sync()
+    scene.flush()
+    assert scene.denied() == []
+    assert scene.proxier.repair()
+    assert scene.denied() == ["66"] and scene.is_first()
+    assert "default/web" in scene.saved()
+    assert not scene.proxier.repair(), "and is looked at once"
+
+
+def test_an_owner_s_rule_deleted_by_hand_comes_back(scene):
+    scene.want(DENIED)
+    scene.proxier.sync()
+    if scene.backend == "nftables":
+        scene.run(f"nft flush chain ip {OWNER} forward")
+    else:
+        variant = "nft" if scene.backend == "nft" else "legacy"
+        scene.run(f"iptables-{variant} -D FORWARD {JUMP}")
+    assert scene.proxier.repair()
+    assert scene.denied() == ["66"] and scene.is_first()
+
+
+def test_so_does_the_masquerading_of_what_leaves_the_cluster(scene):
+    assert LEAVING in scene.saved()
+    if scene.backend == "nftables":
+        scene.run("nft flush chain ip netlab postrouting")
+    else:
+        variant = "nft" if scene.backend == "nft" else "legacy"
+        line = next(line for line in scene.saved().splitlines() if LEAVING in line)
+        scene.run(f"iptables-{variant} -t nat {line.replace('-A ', '-D ', 1)}")
+    assert LEAVING not in scene.saved()
+    assert scene.proxier.repair()
+    assert LEAVING in scene.saved()
