@@ -128,6 +128,28 @@ def test_what_somebody_flushed_comes_back_in_its_order(scene):
     assert not scene.proxier.repair(), "and is looked at once"
 
 
+def test_so_it_does_with_a_sync_that_writes_everything(scene):
+    """It looks at everything, and nobody would look again for what it left."""
+    scene.want(DENIED)
+    scene.proxier.sync()
+    scene.flush()
+    for family in scene.proxier._families:
+        family._in_force = False
+    assert scene.proxier.sync().full
+    assert scene.denied() == ["66"] and scene.is_first()
+
+
+@pytest.mark.parametrize("scene", ["nft", "legacy", "libiptc"], indirect=True)
+def test_an_owner_s_jump_goes_back_before_kube_proxy_s(scene):
+    scene.want(DENIED)
+    scene.proxier.sync()
+    variant = "nft" if scene.backend == "nft" else "legacy"
+    scene.run(f"iptables-{variant} -D FORWARD {JUMP}; iptables-{variant} -A FORWARD {JUMP}")
+    assert not scene.is_first()
+    assert scene.proxier.repair(thorough=True)
+    assert scene.is_first()
+
+
 def test_an_owner_s_rule_deleted_by_hand_comes_back(scene):
     scene.want(DENIED)
     scene.proxier.sync()
