@@ -15,6 +15,10 @@ from netlab.objects.meta import Object
 
 SenderKind = Literal["pod", "deployment", "node", "client"]
 Outcome = Literal["reachable", "refused", "timeout"]
+Protocol = Literal["TCP", "UDP", "ICMP"]
+WITHOUT_PORTS = ("ICMP",)
+"""An echo request has no port to be sent to."""
+
 NOWHERE = "none"
 AT_SENDER = "sender"
 AT_ANNOUNCER = "announcer"
@@ -40,7 +44,8 @@ class Target(Struct, frozen=True):
     """What is addressed; exactly one of these shapes has its fields set:
 
     `service` (its ClusterIP, or its load balancer's address) · `service` and `node` (its nodePort
-    there) · `node` and `node_port` · `pod` and `port` · `address` and `port`.
+    there) · `node` and `node_port` · `pod` and `port` · `address` and `port`. By a protocol without
+    ports: `service` · `node` · `pod` · `address`.
 
     `port` None means the Service's only port; a name means that port of the Service.
     `by` and `node_address` are resolved: what the user left out is filled in by the sender's kind.
@@ -53,7 +58,7 @@ class Target(Struct, frozen=True):
     address: str = ""
     namespace: str = "default"
     port: int | str | None = None
-    protocol: Literal["TCP", "UDP"] = "TCP"
+    protocol: Protocol = "TCP"
     by: Literal["name", "address", "loadBalancer"] = "address"
     node_address: Literal["internal", "external"] = "internal"
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from netlab.objects import fields, schema
 from netlab.objects.examination import Examination, examine
 from netlab.objects.meta import Object
-from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, NOWHERE, SenderKind
+from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, NOWHERE, WITHOUT_PORTS, SenderKind
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
 
 
@@ -76,6 +76,10 @@ _SHAPES = (
 def _to_rules(written: Mapping[str, Any]) -> Iterator[FieldProblem]:
     path: Path = ("spec", "to")
     given = {name for shape in _SHAPES for name in shape if written.get(name)}
+    if written.get("protocol") in WITHOUT_PORTS:
+        yield from _portless(path, written, given)
+        yield from _target_names(path, written)
+        return
     if not given:
         yield required(path, "name a service, a node and nodePort, a pod or an address")
     elif given == {"node"}:
@@ -89,6 +93,18 @@ def _to_rules(written: Mapping[str, Any]) -> Iterator[FieldProblem]:
         )
     yield from _target_names(path, written)
     yield from _target_port(path, written, given)
+
+
+def _portless(path: Path, written: Mapping[str, Any], given: set[str]) -> Iterator[FieldProblem]:
+    protocol = written["protocol"]
+    for name in ("port", "nodePort"):
+        if written.get(name) is not None:
+            yield forbidden((*path, name), f"{protocol} has no ports")
+    targets = sorted(given - {"nodePort"})
+    if not targets:
+        yield required(path, "name a service, a node, a pod or an address")
+    elif len(targets) > 1:
+        yield invalid(path, targets, f"do not go together with {protocol}", "write one of them")
 
 
 def _target_names(path: Path, written: Mapping[str, Any]) -> Iterator[FieldProblem]:

@@ -24,10 +24,7 @@ from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.verdict import counts, judge, shortfall
 from netlab.pathcheck.world import World
 
-# A packet crosses the lab in well under a millisecond; these are for a machine that is busy.
-_ANSWER_SECONDS = 1.0
 _SILENCE_SECONDS = 0.5
-_UDP_SECONDS = 0.3
 _TALK_SECONDS = 1.0
 _BATCH = 32
 
@@ -163,7 +160,7 @@ class _Session:
         if not run.open or run.check.expect.outcome != "reachable" or not _all_reachable(run):
             return
         trial = _trial(run)
-        if trial.proto == "tcp":
+        if trial.protocol.connects:
             address, port = trial.targets[0]
             run.ask()
             run.talk = self._threads.submit(talk, trial.place.netns, address, port, _TALK_SECONDS)
@@ -192,7 +189,7 @@ class _Session:
         if source is None:
             run.problem = f"{trial.place.name} has no route to {address}"
             return
-        probe = self._numbers.probe(trial.proto, source, address, port)
+        probe = self._numbers.probe(trial.protocol.name, source, address, port)
         refusal = self._senders.send(trial.place.netns, probe)
         if refusal:
             run.problem = f"{trial.place.name} cannot send to {address}: {refusal}"
@@ -229,7 +226,7 @@ def _trial(run: _Run) -> Trial:
 def _patience(run: _Run) -> float:
     if run.check.expect.outcome == "timeout":
         return _SILENCE_SECONDS
-    return _UDP_SECONDS if _trial(run).proto == "udp" else _ANSWER_SECONDS
+    return _trial(run).protocol.seconds
 
 
 def _all_reachable(run: _Run) -> bool:

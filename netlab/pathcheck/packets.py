@@ -1,26 +1,44 @@
-"""Probes, built with scapy: one TCP SYN or one UDP datagram each, known again by its key."""
+"""Probes, built with scapy: one packet each, known again by its key."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Literal
 
 from msgspec import Struct, field
+
+from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.protocols import BY_NAME, Outgoing, Protocol, ProtocolName
 
 # Below the range from which kernels pick ports, above the well-known servers.
 _PORTS = range(10240, 29952)
 
 
 class ProbePacket(Struct, frozen=True):
-    """One packet to send: from a place and address, to an address and port."""
+    """One packet to send: from a place and address, to an address and port. Without ports in its
+    protocol, `sport` is what identifies it, and `dport` 0."""
 
     key: int
-    proto: Literal["tcp", "udp"]
+    proto: ProtocolName
     src: str
     sport: int
     dst: str
     dport: int
     ip_id: int
+
+    @property
+    def protocol(self) -> Protocol:
+        """What is known of its protocol."""
+        return BY_NAME[self.proto]
+
+    @property
+    def source(self) -> str:
+        """`10.244.1.5:40000`, or the address alone."""
+        return endpoint(self.src, self.sport if self.protocol.has_ports else 0)
+
+    @property
+    def destination(self) -> str:
+        """`10.96.0.7:80`, or the address alone."""
+        return endpoint(self.dst, self.dport)
 
 
 class ProbeNumbers(Struct):
@@ -33,7 +51,7 @@ class ProbeNumbers(Struct):
     _port: int = field(default_factory=lambda: secrets.choice(_PORTS))
     _next: int = 0
 
-    def probe(self, proto: Literal["tcp", "udp"], src: str, dst: str, dport: int) -> ProbePacket:
+    def probe(self, proto: ProtocolName, src: str, dst: str, dport: int) -> ProbePacket:
         """The next probe of this run."""
         number = self._next = self._next + 1
         sport = _PORTS[(self._port + number) % len(_PORTS)]
@@ -45,25 +63,12 @@ class ProbeNumbers(Struct):
 def build(probe: ProbePacket) -> bytes:
     """The probe as bytes from its IP header on, with checksums."""
     # Imported late: it takes 0.2 s, which only `netlab check` should pay.
-    from scapy.layers.inet import IP, TCP, UDP
+    from scapy.layers.inet import IP
     from scapy.layers.inet6 import IPv6
 
     if ":" in probe.dst:
-        head = IPv6(src=probe.src, dst=probe.dst)
+        version, head = 6, IPv6(src=probe.src, dst=probe.dst)
     else:
-        head = IP(src=probe.src, dst=probe.dst, id=probe.ip_id, flags="DF")
-    if probe.proto == "tcp":
-        options = [("MSS", 1400)]
-        tcp = TCP(sport=probe.sport, dport=probe.dport, flags="S", seq=probe.key, options=options)
-        return bytes(head / tcp)
-    return bytes(head / UDP(sport=probe.sport, dport=probe.dport) / payload(probe))
-
-
-def payload(probe: ProbePacket) -> bytes:
-    """The text that carries a UDP probe's key; for DNS servers as a question they can answer."""
-    token = f"netlab-{probe.key:08x}"
-    if probe.dport != 53:
-        return f"{token}\n".encode()
-    from dnslib import DNSRecord
-
-    return bytes(DNSRecord.question(f"{token}.invalid").pack())
+        version, head = 4, IP(src=probe.src, dst=probe.dst, id=probe.ip_id, flags="DF")
+    content = Outgoing(version, probe.sport, probe.dport, probe.key)
+    return bytes(head / probe.protocol.layer(content))

@@ -13,8 +13,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from netlab.pathcheck.decode import RST, CapturedPacket, Observation, endpoint
+from netlab.pathcheck.decode import CapturedPacket, Observation, split
 from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.protocols import BY_NAME, RST
 
 Outcome = Literal["reachable", "refused", "unreachable", "timeout"]
 Addresses = Mapping[str, frozenset[str]]
@@ -66,7 +67,7 @@ class Sightings(Struct):
 
     _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _about: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
-    _incoming: dict[tuple[str, str, str], CapturedPacket] = field(default_factory=dict)
+    _incoming: dict[tuple[str, str, str, int | None], CapturedPacket] = field(default_factory=dict)
 
     def add(self, observations: Iterable[Observation]) -> None:
         """Take in what a capture saw."""
@@ -77,21 +78,25 @@ class Sightings(Struct):
             if packet.answers is not None:
                 self._about[packet.answers].append(seen)
             incoming = not seen.outgoing or seen.ifname == "lo"
-            if incoming and (packet.key is None or packet.proto == "udp"):
-                self._incoming[seen.place, packet.source, packet.destination] = packet
+            acknowledges = BY_NAME[packet.proto].acknowledges
+            if incoming and not (packet.key is not None and acknowledges):
+                answers = packet.answers if acknowledges else None
+                self._incoming[seen.place, packet.source, packet.destination, answers] = packet
 
     def copies(self, probe: ProbePacket) -> list[Observation]:
         """The probe on its way, in the order in which it passed."""
         return _without_replies(sorted(self._copies.get(probe.key, ()), key=lambda o: o.time))
 
     def answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
-        """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an ICMP error.
+        """What came back to the sender at `place`: a SYN-ACK, a RST, a datagram, an echo, an ICMP
+        error.
 
         A sender that itself did NAT gets the answer in the rewritten addresses.
         """
+        answers = probe.key if probe.protocol.acknowledges else None
         for source, destination in self._sent_as(probe, place):
-            packet = self._incoming.get((place, destination, source))
-            if packet is not None and (packet.proto == "udp" or packet.answers == probe.key):
+            packet = self._incoming.get((place, destination, source, answers))
+            if packet is not None and packet.proto == probe.proto:
                 return packet
         for seen in self._about.get(probe.key, ()):
             if seen.place == place and seen.packet.icmp_error and seen.packet.dst == probe.src:
@@ -100,8 +105,11 @@ class Sightings(Struct):
 
     def stray_answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
         """An answer that reached the sender from an address it never asked."""
+        if not probe.protocol.acknowledges:
+            return None
         for seen in self._about.get(probe.key, ()):
-            if seen.place == place and not seen.outgoing and seen.packet.proto == "tcp":
+            is_answer = seen.packet.proto == probe.proto and seen.packet.icmp_error is None
+            if seen.place == place and not seen.outgoing and is_answer:
                 return seen.packet
         return None
 
@@ -111,8 +119,7 @@ class Sightings(Struct):
             for seen in self._copies.get(probe.key, ())
             if seen.place == place and seen.outgoing
         }
-        own = (endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport))
-        return {*here, own}
+        return {*here, (probe.source, probe.destination)}
 
 
 def _without_replies(seen: list[Observation]) -> list[Observation]:
@@ -136,7 +143,7 @@ def journey(probe: ProbePacket, place: str, sightings: Sightings, addresses: Add
     arrival = _arrival(copies, addresses)
     outcome, note = _outcome(probe, place, sightings, arrived=arrival is not None)
     hops = _hops(copies)
-    start = Hop(place, "", endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport))
+    start = Hop(place, "", probe.source, probe.destination)
     return Journey(
         probe=probe,
         outcome=outcome,
@@ -170,9 +177,9 @@ def _silence(
 ) -> tuple[Outcome, str]:
     stray = sightings.stray_answer(probe, place)
     if stray is not None:
-        asked = endpoint(probe.dst, probe.dport)
+        asked = probe.destination
         return "timeout", f"the answer came from {stray.source} instead of {asked}"
-    if arrived and probe.proto == "udp":
+    if arrived and not probe.protocol.acknowledges:
         # A datagram needs no answer; that nobody refused it at its destination is success.
         return "reachable", "no answer, as UDP may"
     return "timeout", ""
@@ -187,13 +194,13 @@ def describe(journey: Journey) -> str:
     probe = journey.probe
     words: list[str] = []
     place = ""
-    source, destination = endpoint(probe.src, probe.sport), endpoint(probe.dst, probe.dport)
+    source, destination = probe.source, probe.destination
     for hop in journey.hops:
         changes = []
         if hop.destination != destination:
             changes.append(f"DNAT to {hop.destination}")
         if hop.source != source:
-            changes.append(f"masquerade as {_address(hop.source)}")
+            changes.append(f"masquerade as {split(hop.source)[0]}")
         # The sender's own NAT comes before its first interface.
         named = hop.ifname if hop.place == place or changes else f"{hop.place} {hop.ifname}"
         if changes and hop.place != place:
@@ -201,10 +208,6 @@ def describe(journey: Journey) -> str:
         words += [*changes, named]
         place, source, destination = hop.place, hop.source, hop.destination
     return " → ".join(words)
-
-
-def _address(both: str) -> str:
-    return both.rpartition(":")[0].strip("[]")
 
 
 def _hops(copies: Sequence[Observation]) -> tuple[Hop, ...]:

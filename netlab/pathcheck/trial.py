@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -20,8 +20,14 @@ from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import AT_ANNOUNCER, AT_SENDER, PathCheck
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck import spread
-from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.decode import endpoint, split
+from netlab.pathcheck.protocols import PROTOCOLS, Protocol
 from netlab.pathcheck.world import Place, World
+
+PortProtocol = Literal["TCP", "UDP"]
+
+NO_PORT: ServicePort = {"port": 0}
+"""Stands for a Service's port where the protocol has none."""
 
 
 class CannotRun(NetlabError):
@@ -45,7 +51,7 @@ class Trial(Struct, frozen=True):
 
     check: PathCheck
     place: Place
-    proto: Literal["tcp", "udp"]
+    protocol: Protocol
     targets: tuple[tuple[str, int], ...]
     name: str = ""
     name_servers: tuple[str, ...] = ()
@@ -134,7 +140,7 @@ def _place(world: World, name: str, kind: str) -> Place:
 
 def _direct(check: PathCheck, place: Place, address: str) -> Trial:
     port = int(check.target.port or 0)
-    return Trial(check, place, _proto(check), ((address, port),))
+    return Trial(check, place, _protocol(check.target.protocol), ((address, port),))
 
 
 def _to_address(check: PathCheck, place: Place, world: World) -> Trial:
@@ -152,10 +158,11 @@ def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
     service = world.services.get(key)
     if service is None:
         raise CannotRun(f"there is no Service {key}", hint="see `netlab get services -A`")
-    port = _port(key, service, check)
-    proto: Literal["tcp", "udp"] = "udp" if port.get("protocol") == "UDP" else "tcp"
-    spec = meta.spec(service)
-    trial = Trial(check, place, proto, (), affinity=spec.get("sessionAffinity") == "ClientIP")
+    protocol, port, spec = _protocol(target.protocol), NO_PORT, meta.spec(service)
+    if protocol.has_ports:
+        port = _port(key, service, check)
+        protocol = _protocol(port.get("protocol") or "TCP")
+    trial = Trial(check, place, protocol, (), affinity=spec.get("sessionAffinity") == "ClientIP")
     if target.node:
         return _at_node(trial, key, port, world)
     if target.by == "loadBalancer":
@@ -182,9 +189,7 @@ def _headless(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     for version in (4, 6):
         endpoints = world.endpoints(key, port, version)
         if endpoints:
-            split = (each.rpartition(":") for each in endpoints)
-            targets = tuple((address.strip("[]"), int(number)) for address, _, number in split)
-            trial = replace(trial, targets=targets)
+            trial = replace(trial, targets=tuple(map(split, endpoints)))
             return _with_endpoints(trial, key, port, world)
     if trial.check.target.by == "name":  # DNS will say that it has none
         return _with_endpoints(replace(trial, targets=(("", port["port"]),)), key, port, world)
@@ -215,12 +220,12 @@ def _at_load_balancer(trial: Trial, key: str, port: ServicePort, world: World) -
 
 
 def _to_node_port(check: PathCheck, place: Place, world: World) -> Trial:
-    number = check.target.node_port
+    number = check.target.node_port  # 0 for the node itself
     address = _node_address(check, world)
-    trial = Trial(check, place, _proto(check), ((address, number),))
+    trial = Trial(check, place, _protocol(check.target.protocol), ((address, number),))
     for key, service in world.services.items():
         for port in meta.spec(service).get("ports") or []:
-            if port.get("nodePort") == number:
+            if number and port.get("nodePort") == number:
                 return _with_endpoints(trial, key, port, world)
     return trial
 
@@ -253,13 +258,13 @@ def _named(name: str, trial: Trial, endpoints: Mapping[str, str], world: World) 
     found = {
         each: place
         for each, place in endpoints.items()
-        if place in places or each.rpartition(":")[0].strip("[]") == name
+        if place in places or split(each)[0] == name
     }
     if found:
         return found
     # Not an endpoint now: then nobody will be seen there, and the check fails saying so.
     owned = [world.places[place].addresses[0] for place in places if place in world.places]
-    ports = {int(each.rpartition(":")[2]) for each in endpoints} or {trial.targets[0][1]}
+    ports = {split(each)[1] for each in endpoints} or {trial.targets[0][1]}
     return {endpoint(each, port): name for each in owned or [name] for port in ports}
 
 
@@ -277,7 +282,7 @@ def pods_of(deployment: str, namespace: str, world: World) -> set[str]:
 
 def _port(key: str, service: Service, check: PathCheck) -> ServicePort:
     """The Service's port that is meant; one it does not have is asked for as it stands."""
-    wanted, protocol = check.target.port, check.target.protocol
+    wanted, protocol = check.target.port, cast(PortProtocol, check.target.protocol)
     ports = meta.spec(service).get("ports") or []
     if wanted is None and len(ports) == 1:
         return ports[0]
@@ -294,8 +299,11 @@ def _port(key: str, service: Service, check: PathCheck) -> ServicePort:
     return {"port": wanted, "protocol": protocol}
 
 
-def _proto(check: PathCheck) -> Literal["tcp", "udp"]:
-    return "udp" if check.target.protocol == "UDP" else "tcp"
+def _protocol(name: str) -> Protocol:
+    known = {protocol.name.upper(): protocol for protocol in PROTOCOLS}
+    if name not in known:
+        raise CannotRun(f"netlab check sends no {name}", hint=f"it knows {', '.join(known)}")
+    return known[name]
 
 
 def _name_servers(place: Place, world: World) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Pod, Service, ServicePort
+from netlab.pathcheck.decode import split
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import pods_of
 from netlab.pathcheck.world import World
@@ -145,11 +146,10 @@ class _Search(Struct, frozen=True):
         if journey is None or journey.outcome != "refused" or journey.delivered is None:
             return
         pod = self.world.pods.get(journey.delivered_at or "")
-        if pod is not None:
-            ip, _, number = journey.delivered.rpartition(":")
-            protocol = "UDP" if journey.probe.proto == "udp" else "TCP"
-            why = self._unheard(pod, ip.strip("[]"), int(number), protocol)
-            text = f"connection refused by {ip.strip('[]')}: {why}"
+        if pod is not None and journey.probe.protocol.has_ports:
+            ip, number = split(journey.delivered)
+            why = self._unheard(pod, ip, number, journey.probe.proto.upper())
+            text = f"connection refused by {ip}: {why}"
             yield Cause("ConnectionRefused", text, pods=(meta.name(pod),))
 
     def _unheard(self, pod: Pod, ip: str, number: int, protocol: str) -> str:

@@ -78,6 +78,9 @@ def _service_of(slice_: EndpointSlice) -> str:
 
 
 def _port_numbers(slice_: EndpointSlice, port: ServicePort) -> list[int]:
+    """The ports behind a Service's; of 0, which stands for none, that itself."""
+    if not port["port"]:
+        return [0]
     wanted = (port.get("name") or "", port.get("protocol") or "TCP")
     return [
         each["port"]

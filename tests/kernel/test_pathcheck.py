@@ -327,6 +327,51 @@ def test_udp_with_and_without_an_answer(world: World) -> None:
     assert "expected reachable, it was refused: ICMP type 3 code 3" in closed.line
 
 
+def test_an_echo_request_is_answered_lost_or_refused(world: World, machines: Machines) -> None:
+    silent = "-A FORWARD -d 10.244.1.6/32 -p icmp -j DROP"
+    nobody = "-A FORWARD -d 10.96.0.6/32 -p icmp -j REJECT --reject-with icmp-host-unreachable"
+    refused = "-A FORWARD -s 10.244.1.7/32 -d 10.96.0.8/32 -p icmp -j REJECT"
+    machines.restore(RULES.replace("*filter\n", f"*filter\n{silent}\n{nobody}\n{refused}\n"))
+    ping = [Target(pod=name, protocol="ICMP") for name in ("web-0", "web-1")]
+    refusing = Target(address="10.96.0.8", protocol="ICMP")
+    answered, lost, told = run_checks(
+        [
+            check(BOX, ping[0], source_seen="sender", dnat_at="none", masquerade_at="none"),
+            check(BOX, ping[1], outcome="timeout"),
+            check(BOX, refusing, outcome="refused"),
+        ],
+        world,
+    )
+    assert all(map(passes, (answered, lost, told)))
+    assert answered.path == "default/box eth0 → node veth-box → veth-web-0 → default/web-0 eth0"
+    assert list(answered.counts) == [PODS["web-0"]]
+    nowhere = Target(address="10.96.0.6", protocol="ICMP")
+    wrong, unreachable = run_checks([check(BOX, ping[1]), check(BOX, nowhere)], world)
+    assert "expected reachable, it was timeout; last seen at node" in wrong.line
+    assert "expected reachable, it was unreachable: ICMP type 3 code 1" in unreachable.line
+
+
+def test_an_echo_request_is_masqueraded_and_its_reply_found(
+    world: World, machines: Machines
+) -> None:
+    leaving = "-A POSTROUTING -s 10.244.1.0/24 -o eth1 -j MASQUERADE"
+    machines.restore(RULES.replace(MASQUERADE, f"{leaving}\n{MASQUERADE}"))
+    outside = Target(address="172.16.110.100", protocol="ICMP")
+    expected = {"masquerade_at": "node", "source_seen": "node:node"}
+    results = run_checks([check(BOX, outside, **expected) for _ in range(3)], world)
+    assert all(map(passes, results)), "several at once, between the same addresses"
+    assert "→ masquerade as 172.16.110.11 → eth1 → client eth0" in results[0].path
+
+
+def test_a_node_is_pinged_and_so_is_a_cluster_ip_in_vain(world: World) -> None:
+    node, service = Target(node="node", protocol="ICMP"), Target(service="web", protocol="ICMP")
+    pinged, vain = run_checks(
+        [check(BOX, node), check(BOX, service, outcome="timeout", dnat_at="none")], world
+    )
+    assert passes(pinged) and passes(vain)
+    assert list(pinged.counts) == ["172.16.110.11"]
+
+
 def test_a_frame_shown_to_everybody_has_reached_nobody(world: World, machines: Machines) -> None:
     """A bridge floods what is for a hardware address it does not know."""
     neighbour = f"neigh replace {PODS['web-0']} lladdr 02:00:00:00:00:99 dev eth0"
@@ -364,10 +409,16 @@ def test_what_is_not_there_cannot_be_checked_while_the_rest_is(world: World) -> 
 def test_ipv6(world: World) -> None:
     closed = Target(address="fd00::11", port=81)
     silent = Target(address="fd00::11", port=81, protocol="UDP")
+    pinged = Target(address="fd00::11", protocol="ICMP")
     results = run_checks(
-        [check(CLIENT, each, outcome="refused", dnat_at="none") for each in (closed, silent)], world
+        [
+            *(check(CLIENT, each, outcome="refused", dnat_at="none") for each in (closed, silent)),
+            check(CLIENT, pinged, masquerade_at="none"),
+        ],
+        world,
     )
     assert all(passes(result) for result in results)
+    assert list(results[2].counts) == ["fd00::11"]
     assert results[0].path == "client eth0 → node eth1"
     assert list(results[1].counts) == ["[fd00::11]:81"]
 

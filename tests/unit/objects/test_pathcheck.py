@@ -1,15 +1,22 @@
+from typing import get_args
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netlab.objects.pathcheck import (
+    WITHOUT_PORTS,
     Expectation,
+    Protocol,
     Sender,
     Spread,
     Target,
     check_from_object,
 )
 from netlab.objects.validate_pathcheck import check_problems, places
+from netlab.pathcheck.protocols import PROTOCOLS
+
+ICMP = {"protocol": "ICMP"}
 
 
 def check(from_, to, **expect):
@@ -106,6 +113,18 @@ def test_expect_may_be_left_out():
             "a nodePort is a port already",
         ),
         (check({"node": "a"}, {"service": "b", "by": "name"}), "spec.to.by", "only pods ask"),
+        (check({"pod": "a"}, {"protocol": "ICMP"}), "spec.to", "name a service, a node, a pod"),
+        (check({"pod": "a"}, {"pod": "b", "port": 1, **ICMP}), "spec.to.port", "has no ports"),
+        (
+            check({"pod": "a"}, {"node": "b", "nodePort": 30080, **ICMP}),
+            "spec.to.nodePort",
+            "ICMP has no ports",
+        ),
+        (
+            check({"pod": "a"}, {"node": "b", "service": "c", **ICMP}),
+            "spec.to",
+            "do not go together with ICMP",
+        ),
         (
             check({"node": "a"}, {"service": "b", "nodeAddress": "external"}),
             "spec.to.nodeAddress",
@@ -175,6 +194,22 @@ def test_the_nodes_and_clients_that_a_check_names():
         ("n2", "node"),
         ("n3", "node"),
     ]
+
+
+@pytest.mark.parametrize(
+    "to", [{"service": "b"}, {"node": "b"}, {"pod": "b"}, {"address": "10.0.0.1"}]
+)
+def test_an_echo_request_needs_no_port(to):
+    assert read(check({"pod": "a"}, {**to, **ICMP})).target.port is None
+
+
+def test_each_protocol_that_can_be_named_is_known_to_checks():
+    words = set(get_args(Protocol))
+    assert words == {protocol.name.upper() for protocol in PROTOCOLS}
+    assert set(WITHOUT_PORTS) == {each.name.upper() for each in PROTOCOLS if not each.has_ports}
+    for each in PROTOCOLS:
+        port = {"port": 1} if each.has_ports else {}
+        read(check({"pod": "a"}, {"pod": "b", "protocol": each.name.upper(), **port}))
 
 
 _WORDS = [

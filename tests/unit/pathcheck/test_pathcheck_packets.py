@@ -8,8 +8,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netlab.pathcheck import bpf
-from netlab.pathcheck.decode import ACK, SYN, decode, endpoint
+from netlab.pathcheck.decode import decode, endpoint, split
 from netlab.pathcheck.packets import ProbeNumbers, build
+from netlab.pathcheck.protocols import ACK, SYN
 
 ADDRESSES = {4: ("10.244.1.7", "10.96.0.7"), 6: ("fd00::7", "fd00:10::7")}
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -32,6 +33,21 @@ def test_a_probe_is_read_back_with_its_key(version: int, proto: str, port: int) 
     assert (packet.src, packet.dst, packet.sport, packet.dport) == (src, dst, probe.sport, port)
     assert packet.key == probe.key
     assert packet.ip_id == (probe.ip_id if version == 4 else 0)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_an_echo_request_and_its_reply_are_told_apart(version: int) -> None:
+    src, dst = ADDRESSES[version]
+    probe = ProbeNumbers().probe("icmp", src, dst, 0)
+    sent = build(probe)
+    request = decode(sent)
+    assert request is not None
+    assert (request.key, request.answers, request.icmp_error) == (probe.key, None, None)
+    assert (request.source, request.destination) == (src, dst) == (probe.source, probe.destination)
+    start = 20 if version == 4 else 40
+    reply = decode(sent[:start] + bytes([0 if version == 4 else 129]) + sent[start + 1 :])
+    assert reply is not None
+    assert (reply.key, reply.answers, reply.icmp_error) == (None, probe.key, None)
 
 
 def test_no_two_probes_share_key_port_or_id() -> None:
@@ -79,6 +95,12 @@ def test_noise_is_no_packet_and_no_error(noise: bytes) -> None:
 def test_endpoints_in_one_word() -> None:
     assert endpoint("10.0.0.1", 80) == "10.0.0.1:80"
     assert endpoint("fd00::1", 80) == "[fd00::1]:80"
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1", "fd00::1", "::1", "fd00:1:2:3:4:5:6:7"])
+@pytest.mark.parametrize("port", [0, 80])
+def test_an_endpoint_comes_apart_again(address: str, port: int) -> None:
+    assert split(endpoint(address, port)) == (address, port)
 
 
 def ipv4(proto: int, payload: bytes) -> bytes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.pathcheck.decode import ACK, RST, SYN, CapturedPacket, Observation
+from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, describe, journey
+from netlab.pathcheck.protocols import ACK, RST, SYN
 
 KEY = 77
 CLIENT, POD = "172.16.110.100", "10.244.2.5"

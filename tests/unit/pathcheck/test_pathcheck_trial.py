@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from netlab.objects.lab import lab_from_object
 from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Target
+from netlab.pathcheck.protocols import ICMP
 from netlab.pathcheck.resolve import candidates
 from netlab.pathcheck.trial import CannotRun, NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World, world_of
@@ -70,6 +71,7 @@ def world() -> World:
             service("headless", "None"),
             balanced("lb", "172.16.110.200"),
             balanced("pending"),
+            service("sctp", "10.96.0.11", ports=[{"port": 9, "protocol": "SCTP"}]),
             balanced("unannounced", "172.16.110.201", externalTrafficPolicy="Local"),
             {
                 "metadata": {"namespace": "kube-system", "name": "kube-dns"},
@@ -175,6 +177,7 @@ def test_a_deployment_sends_from_a_ready_pod_and_its_node_is_meant(world: World)
         (Target(pod="gone", port=80), "pod box", "no running pod default/gone"),
         (Target(address="1.1.1.1", port=80), "client nobody", "no running client nobody"),
         (Target(address="1.1.1.1", port=80), "deployment none", "has no ready pod"),
+        (Target(service="sctp"), "pod box", "sends no SCTP"),
     ],
 )
 def test_what_is_not_there_cannot_run(
@@ -185,6 +188,28 @@ def test_what_is_not_there_cannot_run(
         world.services["default/web"]["spec"]["ports"][0]["protocol"] = "SCTP"
     with pytest.raises(CannotRun, match=words):
         made(world, target, sender)
+
+
+@pytest.mark.parametrize(
+    ("target", "address"),
+    [
+        (Target(pod="web-0", protocol="ICMP"), "10.244.0.5"),
+        (Target(node="worker001", protocol="ICMP"), "10.10.11.10"),
+        (Target(address="1.1.1.1", protocol="ICMP"), "1.1.1.1"),
+        (Target(service="web", protocol="ICMP"), "10.96.0.7"),
+        (Target(service="lb", by="loadBalancer", protocol="ICMP"), "172.16.110.200"),
+        (Target(service="headless", protocol="ICMP"), "10.244.0.5"),
+    ],
+)
+def test_an_echo_request_has_no_port(world: World, target: Target, address: str) -> None:
+    trial = made(world, target)
+    assert trial.protocol is ICMP
+    assert trial.targets[0] == (address, 0)
+
+
+def test_a_headless_service_s_pods_are_its_endpoints_by_any_protocol(world: World) -> None:
+    trial = made(world, Target(service="headless", protocol="ICMP"), endpoints="all")
+    assert trial.wanted == {"10.244.0.5", "10.244.0.6"}
 
 
 def test_all_of_no_endpoints_is_tried_and_whoever_answers_is_a_stranger(world: World) -> None:

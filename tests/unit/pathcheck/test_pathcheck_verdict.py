@@ -10,6 +10,7 @@ from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Spread, Tar
 from netlab.pathcheck.junit import junit
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Rewrite
+from netlab.pathcheck.protocols import TCP
 from netlab.pathcheck.result import CheckResult, exit_code
 from netlab.pathcheck.send import Talk
 from netlab.pathcheck.trial import Trial
@@ -31,7 +32,7 @@ def trial(**expect: object) -> Trial:
         Expectation(**expect),  # type: ignore[arg-type]
     )
     wanted = frozenset(ENDPOINTS) if expect.get("endpoints") == "all" else None
-    return Trial(check, BOX, "tcp", (("10.96.0.7", 80),), endpoints=ENDPOINTS, wanted=wanted)
+    return Trial(check, BOX, TCP, (("10.96.0.7", 80),), endpoints=ENDPOINTS, wanted=wanted)
 
 
 def arrived(at: str = "10.244.1.5:80", **changes: object) -> Journey:
