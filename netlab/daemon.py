@@ -25,7 +25,7 @@ from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
 from netlab.agents.host import Host
-from netlab.agents.loop import Awaited
+from netlab.agents.loop import Working
 from netlab.agents.network import NetworkKeeper
 from netlab.agents.node import NodeAgent
 from netlab.agents.node_proxier import NodeProxier
@@ -98,7 +98,7 @@ class Daemon:
         self._vigil = Vigil([self._keeper, *names.programs, *self._internet.programs])
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
-        self._awaited: list[Awaited] = []
+        self._working: list[Working] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
         self._pods: PodRuntime | None = None
         self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.lacking]
@@ -124,9 +124,9 @@ class Daemon:
 
     def at_work(self) -> Iterator[str]:
         """What is still being done, a line each; what is cheap to know comes first."""
-        if not self._awaited:
+        if not self._working:
             yield waiting.STARTING
-        for each in self._awaited:
+        for each in self._working:
             yield from each.at_work()
 
     def unready(self) -> dict[str, bool]:
@@ -184,7 +184,7 @@ class Daemon:
         pod_runtime.start(self._planned(self._standing).names)
         await together(self._start_internet(keeper), nodes.start())
         self._pods = pod_runtime
-        self._awaited = [nodes, controllers, self._dns, pod_runtime]
+        self._working = [nodes, controllers, self._dns, pod_runtime]
         log.info("the nodes' agents are at work")
 
     def _pod_runtime(self, keeper: ResponderKeeper, controllers: RunningControllers) -> PodRuntime:

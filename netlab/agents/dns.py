@@ -42,7 +42,7 @@ class DnsFeed:
         return self._loop.idle and self._server.idle and self._internet.idle
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says."""
+        """As `Working` says."""
         if not self.idle:
             yield PODS_AND_NAMES
 

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator
 
-from netlab.agents import sync_report
+from netlab.agents import rules_revision
 from netlab.agents.lease import NAMESPACE
 from netlab.client.informer import Informers
 from netlab.objects import meta
@@ -73,7 +73,7 @@ class Draining:
         """What the nodes have said that live; one that was deleted routes nobody any more."""
         for node in self._nodes.items():
             lease = self._leases.get(f"{NAMESPACE}/{meta.name(node)}")
-            said = sync_report.said(lease) if lease and meta.is_ready(node) else None
+            said = rules_revision.said(lease) if lease and meta.is_ready(node) else None
             if said is not None:
                 yield said
 

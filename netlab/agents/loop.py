@@ -18,7 +18,7 @@ Work = Callable[[bool], Awaitable[None]]
 """One turn; told whether something changed (or the last one failed), or it is time to look."""
 
 
-class Awaited(Protocol):
+class Working(Protocol):
     """What `up` waits for."""
 
     def at_work(self) -> Iterator[str]:

@@ -10,9 +10,9 @@ from netlab.agents.host import Host
 from netlab.agents.lease import Lease
 from netlab.agents.proxy import KubeProxy
 from netlab.agents.registration import Registration
+from netlab.agents.rules_revision import RulesRevision
 from netlab.agents.speaker import Speaker
 from netlab.agents.streams import KubeletStreams
-from netlab.agents.sync_report import SyncReport
 from netlab.objects.lab import Node
 from netlab.objects.times import micro_time, timestamp
 
@@ -37,7 +37,7 @@ class NodeAgent:
         self.proxy = KubeProxy(
             node.name, host.programmer(node), host.informers, self._proxied, self._repaired
         )
-        self._sync_report = SyncReport(node.name, host.informers, lambda: self.proxy.revision)
+        self._rules_revision = RulesRevision(node.name, host.informers, lambda: self.proxy.revision)
         self._speaker = Speaker(
             node.name,
             host.place(node),
@@ -51,13 +51,13 @@ class NodeAgent:
         self._stack = contextlib.AsyncExitStack()
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says, but for its pods, of which the pod runtime speaks."""
+        """As `Working` says, but for its pods, of which the pod runtime speaks."""
         yield from self.proxy.at_work()
         yield from self._speaker.at_work()
 
     async def start(self, *, boots: bool = False) -> None:
         """Begin; the node's namespace stands. If it `boots`, nothing runs there yet."""
-        for agent in (self._registration, self._health, self._lease, self._sync_report):
+        for agent in (self._registration, self._health, self._lease, self._rules_revision):
             agent.start()
             self._stack.push_async_callback(agent.stop)
         for other in (self.proxy, self._speaker):
@@ -94,7 +94,7 @@ class NodeAgent:
     def _proxied(self, proxy: KubeProxy) -> None:
         """The node's rules are in force: so may others go by them."""
         self._health.update(proxy.health)
-        self._sync_report.look()
+        self._rules_revision.look()
 
     def _repaired(self, proxy: KubeProxy) -> None:
         node = self._informers["Node"].get(proxy.node)

@@ -57,7 +57,7 @@ class NodeAgents:
         return list(self._agents.values())
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says."""
+        """As `Working` says."""
         if not self._loop.idle or not self._is_as_wanted():
             yield f"{COMING}: {self._loop.error or 'being made or taken away'}"
         said = set()

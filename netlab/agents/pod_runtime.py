@@ -121,7 +121,7 @@ class PodRuntime:
                 yield key, True
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says."""
+        """As `Working` says."""
         if not self.idle:
             yield PODS_AND_NAMES
         if not all(stuck for _, stuck in self.unready()):

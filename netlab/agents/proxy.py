@@ -127,7 +127,7 @@ class KubeProxy:
             await self._progress.wait()
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says."""
+        """As `Working` says."""
         if not self.idle:
             yield f"rules of node {self.node}: {self.error or 'being written'}"
 

@@ -120,7 +120,7 @@ class Speaker:
         return self._loop.idle
 
     def at_work(self) -> Iterator[str]:
-        """As `Awaited` says."""
+        """As `Working` says."""
         if not self.idle:
             yield "addresses of load balancers are being announced"
 

@@ -37,7 +37,7 @@ _FIXED_OF_NODE: dict[str, str] = {
 }
 
 
-class Changes(Struct, frozen=True):
+class LabChanges(Struct, frozen=True):
     """What is different: `fields` of the Lab's spec by their names, `removed` nodes by theirs,
     `changed` nodes, as they were and as they are to be."""
 
@@ -74,11 +74,11 @@ def _with(
     ]
 
 
-def changes(before: Lab, after: Lab) -> Changes:
+def changes(before: Lab, after: Lab) -> LabChanges:
     """What a running lab has to change to be as another one of its name."""
     was, is_to_be = before.to_object()["spec"], after.to_object()["spec"]
     nodes = {node.name: node for node in after.nodes}
-    return Changes(
+    return LabChanges(
         tuple(name for name in is_to_be if was[name] != is_to_be[name]),
         tuple(node.name for node in before.nodes if node.name not in nodes),
         tuple(

@@ -17,7 +17,7 @@ from netlab.kernel.run import run
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.iptables import owners
-from netlab.proxy.iptables.chains import FILTER, KUBE_PROXY, MANGLE, NAT, Owner
+from netlab.proxy.iptables.chains import FILTER, KUBE_PROXY, MANGLE, NAT, RulesOwner
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
 from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
 from netlab.proxy.iptables.read import Variant, legacy_layout, program, read
@@ -41,7 +41,7 @@ class RestoreApplier:
         variant: Variant,
         family: Family,
         netns: int | Path | None,
-        owner: Owner = KUBE_PROXY,
+        owner: RulesOwner = KUBE_PROXY,
     ) -> None:
         self.variant: Variant = variant
         self.family: Family = family

@@ -54,7 +54,7 @@ def is_ours(table: str, chain: str) -> bool:
     return chain in FIXED.get(table, ()) or (table == NAT and is_of_service(chain))
 
 
-class Owner(NamedTuple):
+class RulesOwner(NamedTuple):
     """Who writes rules into a node's tables: which chains are his, and which chains the rules in
     built-in ones jump to that are. All else is somebody else's, and stays.
 
@@ -68,13 +68,13 @@ class Owner(NamedTuple):
 
 ENTRANCES = frozenset().union(*FIXED.values()) - {MARK_MASQ, CANARY}
 
-KUBE_PROXY = Owner(is_ours, ENTRANCES.__contains__)
+KUBE_PROXY = RulesOwner(is_ours, ENTRANCES.__contains__)
 
 
-def owner(prefix: str) -> Owner:
+def owner(prefix: str) -> RulesOwner:
     """Somebody whose chains are those whose names begin so."""
 
     def is_his(chain: str) -> bool:
         return chain.startswith(prefix)
 
-    return Owner(lambda _, chain: is_his(chain), is_his, precedes=True)
+    return RulesOwner(lambda _, chain: is_his(chain), is_his, precedes=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from netlab.proxy.iptables.chains import ENTRANCES, KUBE_PROXY, Owner
+from netlab.proxy.iptables.chains import ENTRANCES, KUBE_PROXY, RulesOwner
 from netlab.proxy.iptables.model import HOOKS, Chain, Counters, Ruleset, RulesetChange, Table
 
 
-def with_foreign_rules(desired: Ruleset, existing: Ruleset, owner: Owner = KUBE_PROXY) -> Ruleset:
+def with_foreign_rules(
+    desired: Ruleset, existing: Ruleset, owner: RulesOwner = KUBE_PROXY
+) -> Ruleset:
     """`desired` with every chain and rule of `existing` that is not the owner's, with their
     counters and policies. Tables that `desired` does not name, and where nothing is his, are left
     out: nobody touches them.
@@ -22,11 +24,11 @@ def with_foreign_rules(desired: Ruleset, existing: Ruleset, owner: Owner = KUBE_
     return Ruleset(tables)
 
 
-def _has_part(owner: Owner, table: Table) -> bool:
+def _has_part(owner: RulesOwner, table: Table) -> bool:
     return any(owner.owns(table.name, name) for name in table.chains)
 
 
-def _carried(table: Table, old: Table, owner: Owner) -> Table:
+def _carried(table: Table, old: Table, owner: RulesOwner) -> Table:
     merged = dict(table.chains)
     for chain in old.chains.values():
         if chain.name in HOOKS.get(table.name, ()):
@@ -44,7 +46,7 @@ def _keep_targets(merged: dict[str, Chain], old: Table) -> None:
             merged[name] = Chain(name)
 
 
-def _builtin(desired: Chain | None, old: Chain, owner: Owner) -> Chain:
+def _builtin(desired: Chain | None, old: Chain, owner: RulesOwner) -> Chain:
     jumps = desired.rules if desired else ()
     is_jump = [owner.is_entrance(target(rule)) for rule in old.rules]
     place = is_jump.index(True) if True in is_jump else 0

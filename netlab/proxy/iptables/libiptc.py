@@ -21,7 +21,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.iptables import option_tables, owners
 from netlab.proxy.iptables.apply import ORDER, RestoreApplier
-from netlab.proxy.iptables.chains import KUBE_PROXY, Owner, Place, is_of_service
+from netlab.proxy.iptables.chains import KUBE_PROXY, Place, RulesOwner, is_of_service
 from netlab.proxy.iptables.foreign_rules import builtin_difference, difference, with_foreign_rules
 from netlab.proxy.iptables.model import Ruleset, RulesetChange
 from netlab.proxy.iptables.read import Variant
@@ -71,7 +71,9 @@ class LibiptcApplier:
     iptables-legacy-restore.
     """
 
-    def __init__(self, family: Family, netns: int | Path | None, owner: Owner = KUBE_PROXY) -> None:
+    def __init__(
+        self, family: Family, netns: int | Path | None, owner: RulesOwner = KUBE_PROXY
+    ) -> None:
         self.family: Family = family
         self.netns = netns
         self.variant: Variant = "legacy"

@@ -11,7 +11,7 @@ import pytest
 from netlab.agents import draining
 from netlab.agents.draining import Draining
 from netlab.agents.lease import NAMESPACE, RULES, lease_object
-from netlab.agents.sync_report import SyncReport
+from netlab.agents.rules_revision import RulesRevision
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.objects import bootstrap
@@ -42,8 +42,8 @@ class World:
         self.written = dict.fromkeys(NAMES, 0)
         self.progress = {name: self._progress(name) for name in NAMES}
 
-    def _progress(self, name: str) -> SyncReport:
-        return SyncReport(name, self.informers, lambda: self.written[name])
+    def _progress(self, name: str) -> RulesRevision:
+        return RulesRevision(name, self.informers, lambda: self.written[name])
 
     def _pod(self) -> Object:
         spec = {"containers": [{"name": "c", "image": "nginx"}], "nodeName": NAMES[1]}

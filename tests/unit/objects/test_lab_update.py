@@ -50,7 +50,7 @@ def test_a_count_of_nodes_is_the_list_it_stands_for() -> None:
     before = lab(nodes=3)
     after = kept(before, nodes=2)
     assert after.nodes == before.nodes[:2]
-    assert lab_update.changes(before, after) == lab_update.Changes(("nodes",), ("worker002",))
+    assert lab_update.changes(before, after) == lab_update.LabChanges(("nodes",), ("worker002",))
 
 
 def test_clients_keep_their_addresses() -> None:

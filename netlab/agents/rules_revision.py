@@ -20,7 +20,7 @@ from netlab.objects.types import Lease, Pod
 _ENDING = "pods that end"
 
 
-class SyncReport:
+class RulesRevision:
     """Says in the Lease of `node` what `written` tells: the revision that its rules have."""
 
     def __init__(self, node: str, informers: Informers, written: Callable[[], int]) -> None:
