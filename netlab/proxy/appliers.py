@@ -49,6 +49,9 @@ class Applier(Protocol[_Rules, _Changes]):
         """Make the tables of `desired` so, keeping what is not the owner's. Idempotent; True
         when anything had to change."""
 
+    def update(self, old: _Rules, new: _Rules) -> None:
+        """Make what differs of the owner's rules so, of which the old ones were written before."""
+
     def clear(self) -> bool:
         """Take away all that is the owner's, as `kube-proxy --cleanup` does. Idempotent; True when
         there was something."""

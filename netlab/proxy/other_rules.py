@@ -38,17 +38,27 @@ class OwnedRules:
         self._wanted = wanted
 
     def sync(self) -> None:
-        """As the protocol says."""
-        if self._wanted != self._written:
+        """As the protocol says. What changes is written without a look at all that there is."""
+        wanted, written = self._wanted, self._written
+        if written is None:
             self.repair()
+        elif wanted != written:
+            self._written = None
+            for applier in self._appliers:
+                old, new = written.get(applier.family), wanted.get(applier.family)
+                if old is None or new is None:
+                    _bring(applier, new)
+                elif old != new:
+                    applier.update(old, new)
+            self._written = wanted
 
     def repair(self) -> bool:
         """As the protocol says."""
         wanted, self._written = self._wanted, None
-        changed = [self._bring(applier, wanted) for applier in self._appliers]
+        changed = [_bring(applier, wanted.get(applier.family)) for applier in self._appliers]
         self._written = wanted
         return any(changed)
 
-    def _bring(self, applier: AnyApplier, wanted: Mapping[Family, Any]) -> bool:
-        rules = wanted.get(applier.family)
-        return applier.clear() if rules is None else applier.replace(rules)
+
+def _bring(applier: AnyApplier, rules: Any) -> bool:
+    return applier.clear() if rules is None else applier.replace(rules)

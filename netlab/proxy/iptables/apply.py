@@ -70,6 +70,13 @@ class RestoreApplier:
             raise _explained(refused, text, desired.tables.get(NAT)) from None
         return True
 
+    def update(self, old: Ruleset, new: Ruleset) -> None:
+        """A change of single chains, unless jumps to them come or go."""
+        if old.tables.keys() != new.tables.keys() or builtin_difference(old, new):
+            self.replace(new)
+        else:
+            self.change(difference(old, new))
+
     def clear(self) -> bool:
         """No chain of the owner's is left, nor a jump to one."""
         return self.replace(Ruleset())

@@ -107,6 +107,10 @@ class LibiptcApplier:
                 raise
         return True
 
+    def update(self, old: Ruleset, new: Ruleset) -> None:
+        """As iptables-restore does it: it is the same table."""
+        self._restore.update(old, new)
+
     def clear(self) -> bool:
         """No chain of the owner's is left, nor a jump to one."""
         return self._restore.clear()

@@ -52,12 +52,16 @@ class NftApplier:
         A few differences are changed one by one, which keeps the clients that affinity knows.
         """
         existing = self.read()
-        change = difference(existing, desired)
-        if existing.chains and len(change) <= _FEW and not _redefines(change):
+        self.update(existing, desired)
+        return existing != desired
+
+    def update(self, old: NftTable, new: NftTable) -> None:
+        """A change where little differs, else the whole table."""
+        change = difference(old, new)
+        if old.chains and len(change) <= _FEW and not _redefines(change):
             self.change(change)
-            return bool(change)
-        self._run(render_replacement(desired))
-        return True
+        else:
+            self._run(render_replacement(new))
 
     def clear(self) -> bool:
         """There is no such table."""
