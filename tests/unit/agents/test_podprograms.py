@@ -1,0 +1,264 @@
+"""Containers that are programs of the machine's: started until they run, told of, and ended."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.agents import podprograms as module
+from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
+from netlab.agents.podrun import PodRun
+from netlab.agents.probes.attempt import ProbeOutcome
+from netlab.errors import KernelRefused, NetlabError
+from netlab.retry import Retry
+from netlab.workload.pod_program import PodProgram
+
+DNSMASQ = {"name": "dns", "image": "netlab/dnsmasq"}
+
+MakeRun = Callable[..., PodRun]
+
+
+class Programs:
+    """Stands for all programs of one sort: refuses as often as it is told to, notes the rest."""
+
+    def __init__(self) -> None:
+        self.refusals: list[NetlabError | OSError] = []
+        self.tries = 0
+        self.running: dict[tuple[str, str], Callable[[], None]] = {}
+        self.detached = 0
+
+    async def start(self, run: PodRun, container: str, restarted: Callable[[], None]) -> None:
+        self.tries += 1
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.running[run.uid, container] = restarted
+
+    async def stop(self, run: PodRun, container: str) -> None:
+        self.running.pop((run.uid, container), None)
+
+    async def detach(self) -> None:
+        self.detached += 1
+
+
+@pytest.fixture
+def dnsmasq() -> Programs:
+    return Programs()
+
+
+@pytest.fixture
+def programs(
+    dnsmasq: Programs, lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+) -> PodPrograms:
+    monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
+    return PodPrograms({"dnsmasq": dnsmasq}, lifecycle)
+
+
+async def test_a_program_that_answers_is_a_container_that_runs(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, recorder: Any
+) -> None:
+    run, changes = pod_run(DNSMASQ), []
+    run.on_change = lambda run: changes.append(run.state("dns").running)
+    await programs.start(run, "dns")
+    assert list(dnsmasq.running) == [("u", "dns")]
+    assert changes == [True]
+    assert (run.state("dns").ready, run.state("dns").restarts) == (True, 0)
+    assert [line.partition(":")[0] for line in recorder.told] == ["Pulled", "Created", "Started"]
+
+
+async def test_one_that_cannot_start_says_why_and_is_tried_again(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, recorder: Any
+) -> None:
+    run, said = pod_run(DNSMASQ), []
+    run.on_change = lambda run: said.append((run.state("dns").waiting, run.state("dns").message))
+    dnsmasq.refusals = [KernelRefused("no namespace", 2), OSError("no room")]
+    await programs.start(run, "dns")
+    assert said == [
+        ("CreateContainerError", "no namespace"),
+        ("CreateContainerError", "no room"),
+        ("", ""),
+    ]
+    assert recorder.warnings == ["Failed: Error: no namespace", "Failed: Error: no room"]
+    assert run.state("dns").running
+
+
+async def test_one_that_ran_before_this_controller_goes_on_unannounced(
+    programs: PodPrograms, pod_run: MakeRun, recorder: Any
+) -> None:
+    since = "2026-01-01T00:00:00Z"
+    running = {"running": {"startedAt": since}}
+    known = {"name": "dns", "ready": True, "restartCount": 3, "state": running}
+    run = pod_run(DNSMASQ, status={"containerStatuses": [known]})
+    run.renewed = False
+    await programs.start(run, "dns")
+    assert (run.state("dns").started_at, run.state("dns").restarts) == (since, 3)
+    assert recorder.told == []
+
+
+async def test_in_a_namespace_made_anew_nothing_has_run_before(
+    programs: PodPrograms, pod_run: MakeRun, recorder: Any
+) -> None:
+    since = "2026-01-01T00:00:00Z"
+    known = {"name": "dns", "ready": True, "restartCount": 0}
+    run = pod_run(
+        DNSMASQ,
+        status={"containerStatuses": [{**known, "state": {"running": {"startedAt": since}}}]},
+    )
+    await programs.start(run, "dns")
+    assert run.state("dns").started_at > since
+    assert "Started: Started container dns" in recorder.told
+
+
+async def test_one_that_died_and_runs_again_has_restarted(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun
+) -> None:
+    run = pod_run(DNSMASQ)
+    await programs.start(run, "dns")
+    first = run.state("dns").container_id
+    dnsmasq.running["u", "dns"]()
+    state = run.state("dns")
+    assert (state.restarts, state.running, state.ready) == (1, True, True)
+    assert state.container_id != first
+
+
+async def test_a_pod_that_ends_takes_its_programs_with_it_and_nothing_else(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun
+) -> None:
+    run = pod_run({"name": "web", "image": "nginx"}, DNSMASQ)
+    await programs.start(run, "dns")
+    await programs.stop(run)
+    assert dnsmasq.running == {}
+    await programs.detach()
+    assert dnsmasq.detached == 1
+
+
+async def test_what_a_probe_finds_ill_is_left_alone(
+    programs: PodPrograms,
+    lifecycle: Lifecycle,
+    actions: Any,
+    pod_run: MakeRun,
+    until: Any,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is watched by its keeper, who starts it again if it dies."""
+    probe = {"tcpSocket": {"port": 53}, "periodSeconds": 1, "failureThreshold": 1}
+    actions.answer = ProbeOutcome(False, "connection refused")
+    run = pod_run({**DNSMASQ, "livenessProbe": probe})
+    with caplog.at_level(logging.WARNING):
+        await programs.start(run, "dns")
+        await until(lambda: "it is left alone" in caplog.text)
+    assert run.state("dns").running
+    lifecycle.quiet(run)
+
+
+# -- one process a pod ---------------------------------------------------------------------
+
+
+class Running:
+    """Stands for a `RunningPodProgram`: what was asked of it."""
+
+    def __init__(
+        self, entry: PodProgram, pod: str, ips: tuple[str, ...], directory: Path, owner: str
+    ) -> None:
+        self.made = (entry.name, pod, ips, directory, owner)
+        self.asked: list[str] = []
+        self.listeners: list[Callable[[], Any]] = []
+
+    def on_restart(self, listener: Callable[[], Any]) -> None:
+        self.listeners.append(listener)
+
+    async def start(self, netns: Path) -> None:
+        self.asked.append(f"start in {netns.name}")
+
+    async def stop(self) -> None:
+        self.asked.append("stop")
+
+    async def detach(self) -> None:
+        self.asked.append("detach")
+
+
+class Watching:
+    """Stands for the vigil."""
+
+    def __init__(self) -> None:
+        self.watched: list[Running] = []
+
+    def watch(self, program: Running) -> None:
+        self.watched.append(program)
+
+    async def forget(self, program: Running) -> None:
+        self.watched.remove(program)
+
+
+@pytest.fixture
+def vigil() -> Watching:
+    return Watching()
+
+
+@pytest.fixture
+def ones(vigil: Watching, monkeypatch: pytest.MonkeyPatch) -> OneInEachPod:
+    monkeypatch.setattr(module, "RunningPodProgram", Running)
+    entry = PodProgram("nginx", port=10246, user=1, arguments=lambda _: ("nginx",))
+    return OneInEachPod(entry, "owner", vigil)  # type: ignore[arg-type]
+
+
+async def test_each_pod_has_its_own_in_its_namespace_and_it_is_watched(
+    ones: OneInEachPod, vigil: Watching, pod_run: MakeRun
+) -> None:
+    run = pod_run()
+    program: Any = ones.of(run, "c")
+    await ones.start(run, "c", lambda: None)
+    assert ones.of(run, "c") is program
+    place = run.directory / "programs" / "c"
+    assert program.made == ("nginx", "n/p", ("10.0.0.2",), place, "owner")
+    assert program.asked == ["start in netns"]
+    assert vigil.watched == [program]
+    await ones.detach()
+    assert program.asked[-1] == "detach"
+
+
+async def test_who_started_it_hears_of_each_restart(ones: OneInEachPod, pod_run: MakeRun) -> None:
+    run, heard = pod_run(), []
+    await ones.start(run, "c", lambda: heard.append("again"))
+    program: Any = ones.of(run, "c")
+    for listener in program.listeners * 2:
+        await listener()
+    assert heard == ["again", "again"]
+
+
+async def test_one_that_is_ended_is_watched_no_more_and_the_next_is_another(
+    ones: OneInEachPod, vigil: Watching, pod_run: MakeRun
+) -> None:
+    run = pod_run()
+    await ones.start(run, "c", lambda: None)
+    program: Any = ones.of(run, "c")
+    await ones.stop(run, "c")
+    assert (program.asked[-1], vigil.watched) == ("stop", [])
+    assert ones.of(run, "c") is not program
+
+
+async def test_what_a_former_controller_left_is_ended_without_having_been_started(
+    ones: OneInEachPod, vigil: Watching, pod_run: MakeRun
+) -> None:
+    stopped: list[Running] = []
+    vigil.watched = stopped
+
+    async def forget(program: Running) -> None:
+        stopped.append(program)
+
+    vigil.forget = forget  # type: ignore[method-assign]
+    await ones.stop(pod_run(), "c")
+    assert [program.asked for program in stopped] == [["stop"]]
+
+
+def test_its_log_is_what_it_writes_itself(pod_run: MakeRun) -> None:
+    run = pod_run()
+    assert program_log(run, "c") is None
+    place = run.directory / "programs" / "c"
+    place.mkdir(parents=True)
+    (place / "nginx.log").write_text("ready\n")
+    assert program_log(run, "c") == place / "nginx.log"
