@@ -67,6 +67,9 @@ def find(informers: Informers) -> Node | None:
     for pod in informers["Pod"].items():
         pod["status"]["podIp"]  # refused: has no key "podIp"
     informers["Node"].add_index("pod", lambda pod: pod["spec"]["nodeName"])  # refused: no key
+    for event in informers["Event"].items():
+        event["reasn"]  # refused: "reasn" is not a valid TypedDict key
+    informers["Pods"].items()  # refused: has no kind "Pods"
     return informers["Pod"].get("web")  # refused: Incompatible return value
 
 

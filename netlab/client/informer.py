@@ -11,30 +11,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Generic, TypeVar
 
 from netlab.client.protocol import Api, Event, Propagation
 from netlab.errors import ApiError, Expired, NetlabError
 from netlab.objects import meta
-from netlab.objects.types import (
-    AnyKind,
-    ConfigMap,
-    ControllerRevision,
-    DaemonSet,
-    Deployment,
-    Endpoints,
-    EndpointSlice,
-    Lease,
-    Namespace,
-    Node,
-    Pod,
-    ReplicaSet,
-    Secret,
-    Service,
-    ServiceAccount,
-    ServiceCIDR,
-    StatefulSet,
-)
+from netlab.objects.types import AnyKind, Pod
 from netlab.retry import Retry
 from netlab.tasks import cancel
 
@@ -260,43 +242,10 @@ class Informers:
         self._informers: dict[str, Informer[Any]] = {}
         self._started = False
 
-    @overload
-    def __getitem__(self, kind: Literal["Pod"]) -> Informer[Pod]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Service"]) -> Informer[Service]: ...
-    @overload
-    def __getitem__(self, kind: Literal["EndpointSlice"]) -> Informer[EndpointSlice]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Endpoints"]) -> Informer[Endpoints]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Node"]) -> Informer[Node]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Lease"]) -> Informer[Lease]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Namespace"]) -> Informer[Namespace]: ...
-    @overload
-    def __getitem__(self, kind: Literal["ServiceAccount"]) -> Informer[ServiceAccount]: ...
-    @overload
-    def __getitem__(self, kind: Literal["ServiceCIDR"]) -> Informer[ServiceCIDR]: ...
-    @overload
-    def __getitem__(self, kind: Literal["ConfigMap"]) -> Informer[ConfigMap]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Secret"]) -> Informer[Secret]: ...
-    @overload
-    def __getitem__(self, kind: Literal["Deployment"]) -> Informer[Deployment]: ...
-    @overload
-    def __getitem__(self, kind: Literal["ReplicaSet"]) -> Informer[ReplicaSet]: ...
-    @overload
-    def __getitem__(self, kind: Literal["StatefulSet"]) -> Informer[StatefulSet]: ...
-    @overload
-    def __getitem__(self, kind: Literal["DaemonSet"]) -> Informer[DaemonSet]: ...
-    @overload
-    def __getitem__(self, kind: Literal["ControllerRevision"]) -> Informer[ControllerRevision]: ...
-    @overload
-    def __getitem__(self, kind: str) -> Informer[Any]: ...
     def __getitem__(self, kind: str) -> Informer[Any]:
         """The informer of that kind, made on first use; `start` starts it, so it is to be asked for
-        before that: one that nobody starts would be empty for ever."""
+        before that: one that nobody starts would be empty for ever. What it holds mypy knows by the
+        kind's name (`scripts/mypy_plugin.py`)."""
         if kind not in self._informers:
             if self._started:
                 raise RuntimeError(f"{kind}: informers have started, and nobody asked for this one")

@@ -39,7 +39,7 @@ class Unanswered(NetlabError):
 
     def __init__(self) -> None:
         super().__init__(
-            "the API server is there, but does not answer: it is stopped, or hangs",
+            "the API server runs, but does not answer: it is stopped, or hangs",
             hint="netlab status; if it does not come back, end it (kill -9) and "
             "`sudo netlab up FILE` starts another: pods go on meanwhile",
         )
