@@ -37,8 +37,9 @@ apiVersion: v1
 kind: Pod
 metadata: {name: slow}
 spec:
-  terminationGracePeriodSeconds: 6
-  containers: [{name: c, image: busybox, command: [sh, -c, "trap '' TERM; sleep 10000"]}]
+  terminationGracePeriodSeconds: 600
+  containers:
+  - {name: c, image: busybox, command: [sh, -c, "trap '' TERM; trap exit USR1; sleep 10000 & wait"]}
 ---
 apiVersion: v1
 kind: ConfigMap
@@ -127,9 +128,9 @@ def started(lab: Machine) -> int:
     return sum(one["count"] for one in about if one["reason"] == "Started")
 
 
-def kill_container(lab: Machine) -> None:
+def kill_container(lab: Machine, pod: str = "shell", signal: str = "-TERM") -> None:
     """It takes along, or not, whoever asks for it."""
-    with lab.start("exec", "shell", "--", "kill", "-TERM", "1") as command:
+    with lab.start("exec", pod, "--", "kill", signal, "1") as command:
         command.communicate(timeout=10)
 
 
@@ -170,6 +171,7 @@ def test_nothing_happens_by_halves_and_all_goes_on_with_room(lab: Machine) -> No
     assert "is full" in finding["detail"]
 
     # a pod that ends has to stay to be seen, until that can be kept
+    kill_container(lab, "slow", "-USR1")
     eventually(lambda: not lab.namespace("full.default.slow").exists(), 20)
     assert "slow" in names(lab, "Pod")
     assert everything(lab) == before
