@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from netlab import __version__
-from netlab.cli import server, terminal
+from netlab.cli import hyphens, server, terminal
 from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb, resolve
 from netlab.errors import NetlabError, UsageError
 
@@ -147,6 +147,7 @@ def _dispatch(words: list[str]) -> int:
 def parse(verb: Verb, words: list[str], command: list[str]) -> argparse.Namespace:
     """The verb's arguments; `command` is what stands behind `--`."""
     parser = parser_of(verb)
+    hyphens.refuse(words, parser.flags)
     server.refuse(verb, words)
     _refuse_unknown(parser, words)
     arguments = parser.parse_intermixed_args(

@@ -101,9 +101,12 @@ def _ports(owner: Object, arguments: argparse.Namespace) -> list[dict[str, Any]]
         protocol = arguments.protocol or "TCP"
         found = [{"port": port, "protocol": protocol} for port in arguments.port]
     else:
-        found = _declared_ports(owner)
+        found = declared_ports(owner)
     if not found:
-        raise UsageError("couldn't find port via --port flag or introspection", hint="--port 80")
+        raise UsageError(
+            "couldn't find port via --port flag or introspection",
+            hint=f"{meta.name(owner)} declares no containerPort: add --port 80, or whatever it is",
+        )
     target = arguments.target_port
     for port in found:
         port["targetPort"] = (
@@ -115,7 +118,8 @@ def _ports(owner: Object, arguments: argparse.Namespace) -> list[dict[str, Any]]
     return found
 
 
-def _declared_ports(owner: Object) -> list[dict[str, Any]]:
+def declared_ports(owner: Object) -> list[dict[str, Any]]:
+    """The ports that an object says it has: those that a Service gets where none are named."""
     if owner["kind"] == "Service":
         return [
             {"port": port["port"], "protocol": port.get("protocol", "TCP")}
