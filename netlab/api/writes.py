@@ -9,7 +9,7 @@ from aiohttp import web
 from netlab.api import bodies, eventviews, fields
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
-from netlab.objects import podwarnings
+from netlab.objects import podwarnings, validate_admission
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.serving.answers import to_json
 from netlab.store.deletion import Propagation, is_over
@@ -49,9 +49,11 @@ async def update(call: Call) -> web.Response:
 
 
 def _warn(call: Call, obj: Object, *, created: bool) -> None:
-    """Of what a template asks for, or a pod when it is created, which settles it for good."""
+    """Of what a template asks for, or a pod when it is created, which settles it for good; and of
+    webhooks, which nobody calls."""
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
         call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
+        call.warnings += validate_admission.warnings(obj)
 
 
 async def _body(call: Call) -> Object:

@@ -236,6 +236,28 @@ class ControllerRevision(TypedDict):
     metadata: ObjectMeta
     revision: int
 
+class CronJob(TypedDict):
+    apiVersion: Literal["batch/v1"]
+    kind: Literal["CronJob"]
+    metadata: ObjectMeta
+    spec: CronJobSpec
+    status: NotRequired[CronJobStatus]
+
+class CronJobSpec(TypedDict):
+    concurrencyPolicy: NotRequired[Literal["Allow", "Forbid", "Replace"]]
+    failedJobsHistoryLimit: NotRequired[int]
+    jobTemplate: JobTemplateSpec
+    schedule: str
+    startingDeadlineSeconds: NotRequired[int]
+    successfulJobsHistoryLimit: NotRequired[int]
+    suspend: NotRequired[bool]
+    timeZone: NotRequired[str]
+
+class CronJobStatus(TypedDict, total=False):
+    active: list[ObjectReference]
+    lastScheduleTime: Time
+    lastSuccessfulTime: Time
+
 class DaemonEndpoint(TypedDict):
     Port: int
 
@@ -616,6 +638,56 @@ class IngressTLS(TypedDict, total=False):
 
 IntOrString = int | str
 
+class Job(TypedDict):
+    apiVersion: Literal["batch/v1"]
+    kind: Literal["Job"]
+    metadata: ObjectMeta
+    spec: JobSpec
+    status: NotRequired[JobStatus]
+
+class JobCondition(TypedDict):
+    lastProbeTime: NotRequired[Time]
+    lastTransitionTime: NotRequired[Time]
+    message: NotRequired[str]
+    reason: NotRequired[str]
+    status: str
+    type: str
+
+class JobSpec(TypedDict):
+    activeDeadlineSeconds: NotRequired[int]
+    backoffLimit: NotRequired[int]
+    backoffLimitPerIndex: NotRequired[int]
+    completionMode: NotRequired[Literal["Indexed", "NonIndexed"]]
+    completions: NotRequired[int]
+    managedBy: NotRequired[str]
+    manualSelector: NotRequired[bool]
+    maxFailedIndexes: NotRequired[int]
+    parallelism: NotRequired[int]
+    podFailurePolicy: NotRequired[PodFailurePolicy]
+    podReplacementPolicy: NotRequired[Literal["Failed", "TerminatingOrFailed"]]
+    selector: NotRequired[LabelSelector]
+    successPolicy: NotRequired[SuccessPolicy]
+    suspend: NotRequired[bool]
+    template: PodTemplateSpec
+    ttlSecondsAfterFinished: NotRequired[int]
+
+class JobStatus(TypedDict, total=False):
+    active: int
+    completedIndexes: str
+    completionTime: Time
+    conditions: list[JobCondition]
+    failed: int
+    failedIndexes: str
+    ready: int
+    startTime: Time
+    succeeded: int
+    terminating: int
+    uncountedTerminatedPods: UncountedTerminatedPods
+
+class JobTemplateSpec(TypedDict):
+    metadata: NotRequired[ObjectMeta]
+    spec: JobSpec
+
 class KeyToPath(TypedDict):
     key: str
     mode: NotRequired[int]
@@ -682,11 +754,35 @@ class ManagedFieldsEntry(TypedDict, total=False):
     subresource: str
     time: Time
 
+class MatchCondition(TypedDict):
+    expression: str
+    name: str
+
 MicroTime = str
 
 class ModifyVolumeStatus(TypedDict):
     status: str
     targetVolumeAttributesClassName: NotRequired[str]
+
+class MutatingWebhook(TypedDict):
+    admissionReviewVersions: list[str]
+    clientConfig: WebhookClientConfig
+    failurePolicy: NotRequired[Literal["Fail", "Ignore"]]
+    matchConditions: NotRequired[list[MatchCondition]]
+    matchPolicy: NotRequired[Literal["Equivalent", "Exact"]]
+    name: str
+    namespaceSelector: NotRequired[LabelSelector]
+    objectSelector: NotRequired[LabelSelector]
+    reinvocationPolicy: NotRequired[Literal["IfNeeded", "Never"]]
+    rules: NotRequired[list[RuleWithOperations]]
+    sideEffects: Literal["None", "NoneOnDryRun"]
+    timeoutSeconds: NotRequired[int]
+
+class MutatingWebhookConfiguration(TypedDict):
+    apiVersion: Literal["admissionregistration.k8s.io/v1"]
+    kind: Literal["MutatingWebhookConfiguration"]
+    metadata: ObjectMeta
+    webhooks: NotRequired[list[MutatingWebhook]]
 
 class NFSVolumeSource(TypedDict):
     path: str
@@ -939,6 +1035,23 @@ class PodDNSConfigOption(TypedDict, total=False):
     name: str
     value: str
 
+class PodFailurePolicy(TypedDict):
+    rules: list[PodFailurePolicyRule]
+
+class PodFailurePolicyOnExitCodesRequirement(TypedDict):
+    containerName: NotRequired[str]
+    operator: Literal["In", "NotIn"]
+    values: list[int]
+
+class PodFailurePolicyOnPodConditionsPattern(TypedDict):
+    status: Literal["False", "True", "Unknown"]
+    type: str
+
+class PodFailurePolicyRule(TypedDict):
+    action: Literal["Count", "FailIndex", "FailJob", "Ignore"]
+    onExitCodes: NotRequired[PodFailurePolicyOnExitCodesRequirement]
+    onPodConditions: NotRequired[list[PodFailurePolicyOnPodConditionsPattern]]
+
 class PodIP(TypedDict):
     ip: str
 
@@ -1180,6 +1293,13 @@ class RollingUpdateStatefulSetStrategy(TypedDict, total=False):
     maxUnavailable: IntOrString
     partition: int
 
+class RuleWithOperations(TypedDict, total=False):
+    apiGroups: list[str]
+    apiVersions: list[str]
+    operations: list[Literal["*", "CONNECT", "CREATE", "DELETE", "UPDATE"]]
+    resources: list[str]
+    scope: Literal["*", "Cluster", "Namespaced"]
+
 class SELinuxOptions(TypedDict, total=False):
     level: str
     role: str
@@ -1290,6 +1410,12 @@ class ServicePort(TypedDict):
     protocol: NotRequired[Literal["SCTP", "TCP", "UDP"]]
     targetPort: NotRequired[IntOrString]
 
+class ServiceReference(TypedDict):
+    name: str
+    namespace: str
+    path: NotRequired[str]
+    port: NotRequired[int]
+
 class ServiceSpec(TypedDict, total=False):
     allocateLoadBalancerNodePorts: bool
     clusterIP: str
@@ -1387,6 +1513,13 @@ class Subject(TypedDict):
     name: str
     namespace: NotRequired[str]
 
+class SuccessPolicy(TypedDict):
+    rules: list[SuccessPolicyRule]
+
+class SuccessPolicyRule(TypedDict, total=False):
+    succeededCount: int
+    succeededIndexes: str
+
 class Sysctl(TypedDict):
     name: str
     value: str
@@ -1430,6 +1563,29 @@ class TypedObjectReference(TypedDict):
     kind: str
     name: str
     namespace: NotRequired[str]
+
+class UncountedTerminatedPods(TypedDict, total=False):
+    failed: list[str]
+    succeeded: list[str]
+
+class ValidatingWebhook(TypedDict):
+    admissionReviewVersions: list[str]
+    clientConfig: WebhookClientConfig
+    failurePolicy: NotRequired[Literal["Fail", "Ignore"]]
+    matchConditions: NotRequired[list[MatchCondition]]
+    matchPolicy: NotRequired[Literal["Equivalent", "Exact"]]
+    name: str
+    namespaceSelector: NotRequired[LabelSelector]
+    objectSelector: NotRequired[LabelSelector]
+    rules: NotRequired[list[RuleWithOperations]]
+    sideEffects: Literal["None", "NoneOnDryRun"]
+    timeoutSeconds: NotRequired[int]
+
+class ValidatingWebhookConfiguration(TypedDict):
+    apiVersion: Literal["admissionregistration.k8s.io/v1"]
+    kind: Literal["ValidatingWebhookConfiguration"]
+    metadata: ObjectMeta
+    webhooks: NotRequired[list[ValidatingWebhook]]
 
 class Volume(TypedDict):
     awsElasticBlockStore: NotRequired[AWSElasticBlockStoreVolumeSource]
@@ -1499,6 +1655,11 @@ class VsphereVirtualDiskVolumeSource(TypedDict):
     storagePolicyID: NotRequired[str]
     storagePolicyName: NotRequired[str]
     volumePath: str
+
+class WebhookClientConfig(TypedDict, total=False):
+    caBundle: str
+    service: ServiceReference
+    url: str
 
 class WeightedPodAffinityTerm(TypedDict):
     podAffinityTerm: PodAffinityTerm

@@ -79,9 +79,9 @@ def _pods_of(spec: Mapping, kind: str) -> Iterator[FieldProblem]:
     if selector is not None:
         yield from _selector(("spec", "selector"), selector, kind)
     if template is not None:
-        yield from _template(template)
+        yield from _lasting_template(template)
     if selector and template is not None:
-        yield from _selects(selector, template)
+        yield from selects(selector, template)
 
 
 def _selector(path: Path, selector: Mapping, kind: str) -> Iterator[FieldProblem]:
@@ -111,7 +111,8 @@ def _expression(path: Path, expression: Mapping) -> Iterator[FieldProblem]:
         yield from fields.label_value((*path, "values", index), value)
 
 
-def _selects(selector: Mapping, template: Mapping) -> Iterator[FieldProblem]:
+def selects(selector: Mapping, template: Mapping) -> Iterator[FieldProblem]:
+    """That an object's selector selects the pods of its template."""
     expressions = selector.get("matchExpressions") or []
     if not all(one.get("key") and one.get("operator") for one in expressions):
         return  # the schema has said so
@@ -126,11 +127,18 @@ def _selects(selector: Mapping, template: Mapping) -> Iterator[FieldProblem]:
         )
 
 
-def _template(template: Mapping) -> Iterator[FieldProblem]:
-    path: Path = ("spec", "template")
-    metadata, spec = template.get("metadata") or {}, template.get("spec") or {}
+def template_of_pods(path: Path, template: Mapping) -> Iterator[FieldProblem]:
+    """A PodTemplateSpec."""
+    metadata = template.get("metadata") or {}
     yield from fields.labels((*path, "metadata", "labels"), metadata.get("labels") or {})
-    yield from validate_pod.pod_spec((*path, "spec"), spec)
+    yield from validate_pod.pod_spec((*path, "spec"), template.get("spec") or {})
+
+
+def _lasting_template(template: Mapping) -> Iterator[FieldProblem]:
+    """The template of pods that are to run for ever."""
+    path: Path = ("spec", "template")
+    spec = template.get("spec") or {}
+    yield from template_of_pods(path, template)
     policy = spec.get("restartPolicy", "Always")
     if policy != "Always":
         yield not_supported((*path, "spec", "restartPolicy"), policy, ["Always"])

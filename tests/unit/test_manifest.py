@@ -216,11 +216,12 @@ def test_a_file_with_another_name_is_not_meant(tmp_path, there, asked, meant):
 
 
 def test_what_a_lab_does_not_have_is_left_out_with_a_word():
-    """One Job must not keep the Services beside it from being tried."""
-    loaded = loads(f"{SERVICE}\n---\nkind: Job\napiVersion: batch/v1\nspec: {{x: [1, nonsense]}}\n")
+    """One of them must not keep the Services beside it from being tried."""
+    gateway = "kind: Gateway\napiVersion: gateway.networking.k8s.io/v1\nspec: {x: [1, nonsense]}\n"
+    loaded = loads(f"{SERVICE}\n---\n{gateway}")
     assert [obj["kind"] for obj in loaded.objects] == ["Service"]
     (line,) = loaded.left_out
-    assert "netlab has no Job, a part of Kubernetes that is not here: left out" in line
+    assert "netlab has no Gateway, a part of Kubernetes that is not here: left out" in line
     assert line.startswith("<text>:")
     with pytest.raises(InputError, match="unknown kind"):
         loads("kind: Jobb\napiVersion: batch/v1\n")

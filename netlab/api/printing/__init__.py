@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from netlab.api.printing import (
     access,
+    admission,
+    batch,
     cluster,
     configuration,
     events,
@@ -16,6 +18,8 @@ from netlab.objects.kinds import Kind
 
 PRINTERS: dict[Kind, Printer] = {
     **access.PRINTERS,
+    **admission.PRINTERS,
+    **batch.PRINTERS,
     **cluster.PRINTERS,
     **configuration.PRINTERS,
     **events.PRINTERS,

@@ -33,16 +33,16 @@ from netlab.objects.types import (
     PodTemplateSpec,
     ReplicaSet,
     StatefulSet,
-    Workload,
 )
 
 
-def _pod_spec(obj: Workload) -> PodSpec:
+def _pod_spec(obj: AnyKind) -> PodSpec:
     template: PodTemplateSpec = pod_of(obj)
     return spec(template)
 
 
-def _containers_and_images(obj: Workload) -> list[Cell]:
+def containers_and_images(obj: AnyKind) -> list[Cell]:
+    """The names and images of the pods that it makes."""
     containers = _pod_spec(obj).get("containers") or []
     names = ",".join(str(c.get("name", "")) for c in containers)
     return [names, ",".join(str(c.get("image", "")) for c in containers)]
@@ -60,7 +60,7 @@ def deployment_cells(obj: Deployment) -> list[Cell]:
         status(obj).get("updatedReplicas", 0),
         status(obj).get("availableReplicas", 0),
         age(obj),
-        *_containers_and_images(obj),
+        *containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
     ]
 
@@ -78,7 +78,7 @@ def replicaset_cells(obj: ReplicaSet) -> list[Cell]:
         status(obj).get("replicas", 0),
         status(obj).get("readyReplicas", 0),
         age(obj),
-        *_containers_and_images(obj),
+        *containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
     ]
 
@@ -86,7 +86,7 @@ def replicaset_cells(obj: ReplicaSet) -> list[Cell]:
 def statefulset_cells(obj: StatefulSet) -> list[Cell]:
     """NAME READY AGE, and CONTAINERS IMAGES."""
     ready = f"{status(obj).get('readyReplicas', 0)}/{_replicas(obj)}"
-    return [name(obj), ready, age(obj), *_containers_and_images(obj)]
+    return [name(obj), ready, age(obj), *containers_and_images(obj)]
 
 
 def daemonset_cells(obj: DaemonSet) -> list[Cell]:
@@ -100,7 +100,7 @@ def daemonset_cells(obj: DaemonSet) -> list[Cell]:
         status(obj).get("numberAvailable", 0),
         format_labels(_pod_spec(obj).get("nodeSelector")),
         age(obj),
-        *_containers_and_images(obj),
+        *containers_and_images(obj),
         format_label_selector(spec(obj).get("selector")),
     ]
 

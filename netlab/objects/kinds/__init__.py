@@ -28,6 +28,8 @@ from typing import Any
 
 from netlab.objects.kinds import (
     access,
+    admission,
+    batch,
     cluster,
     configuration,
     events,
@@ -42,12 +44,12 @@ from netlab.objects.meta import AnyObject
 __all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
 
 GROUPS = (
-    "", "apps", "discovery.k8s.io", "networking.k8s.io", "coordination.k8s.io",
-    "rbac.authorization.k8s.io",
+    "", "apps", "batch", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io",
+    "coordination.k8s.io", "rbac.authorization.k8s.io",
 )  # fmt: skip
 """The order in which discovery lists them."""
 
-_FAMILIES = (cluster, pods, networking, configuration, events, workloads, access)
+_FAMILIES = (cluster, pods, networking, configuration, events, workloads, batch, admission, access)
 
 KINDS: tuple[Kind, ...] = tuple(
     sorted(

@@ -12,12 +12,10 @@ PATH_CHECK = Kind(
 KINDS = (LAB, PATH_CHECK)
 
 UNSERVED = frozenset({
-    "APIService", "CertificateSigningRequest",
-    "CronJob", "CSIDriver", "CustomResourceDefinition", "Gateway", "GatewayClass",
-    "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "Job", "LimitRange",
-    "MutatingWebhookConfiguration", "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim",
-    "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ReplicationController",
-    "ResourceQuota", "RuntimeClass", "StorageClass",
-    "ValidatingWebhookConfiguration", "VolumeAttachment",
+    "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
+    "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "LimitRange",
+    "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim", "PodDisruptionBudget",
+    "PodTemplate", "PriorityClass", "ReplicationController", "ResourceQuota", "RuntimeClass",
+    "StorageClass", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

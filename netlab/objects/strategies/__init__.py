@@ -14,6 +14,8 @@ from netlab.objects.kinds.events import EVENT
 from netlab.objects.meta import Object
 from netlab.objects.strategies import (
     access,
+    admission,
+    batch,
     cluster,
     configuration,
     networking,
@@ -27,6 +29,8 @@ PLAIN = (EVENT, LEASE, SERVICE_ACCOUNT)
 
 STRATEGIES: dict[Kind, Strategy] = {
     **dict.fromkeys(PLAIN, Strategy()),
+    **admission.STRATEGIES,
+    **batch.STRATEGIES,
     **cluster.STRATEGIES,
     **configuration.STRATEGIES,
     **networking.STRATEGIES,

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netlab.objects.kinds import Kind
+from netlab.objects.kinds.admission import (
+    MUTATING_WEBHOOK_CONFIGURATION,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+)
 from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.events import EVENT
 from netlab.objects.kinds.workloads import CONTROLLER_REVISION
@@ -12,6 +16,7 @@ from netlab.objects.meta import Object
 from netlab.view import tabs
 from netlab.view.describing import (
     access,
+    batch,
     cluster,
     configuration,
     networking,
@@ -22,12 +27,19 @@ from netlab.view.describing import (
 from netlab.view.describing.described import Belonging, Description, Related
 from netlab.view.escape import escape
 
-PLAIN = (CONTROLLER_REVISION, EVENT, LEASE)
+PLAIN = (
+    CONTROLLER_REVISION,
+    EVENT,
+    LEASE,
+    MUTATING_WEBHOOK_CONFIGURATION,
+    VALIDATING_WEBHOOK_CONFIGURATION,
+)
 """Kinds that kubectl shows field by field."""
 
 DESCRIPTIONS: dict[Kind, Description] = {
     **dict.fromkeys(PLAIN, Description(plain.anything)),
     **access.DESCRIPTIONS,
+    **batch.DESCRIPTIONS,
     **cluster.DESCRIPTIONS,
     **configuration.DESCRIPTIONS,
     **networking.DESCRIPTIONS,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.view.describing import described
 from netlab.view.describing.described import Lines, Related
@@ -16,7 +17,10 @@ _SHOWN_ABOVE = frozenset({"name", "namespace", "labels", "annotations", "managed
 
 def anything(obj: Object, related: Related) -> Lines:
     """All fields of any object, with their names made words."""
-    yield from described.head(obj)
+    yield f"Name:\t{meta.name(obj)}"
+    yield f"Namespace:\t{meta.namespace(obj)}"
+    yield from described.label_lines(obj)
+    yield from described.annotation_lines(obj)
     shown = {**obj, "metadata": {k: v for k, v in obj["metadata"].items() if k not in _SHOWN_ABOVE}}
     yield from _fields(shown, "")
     yield from described.events(related)

@@ -44,6 +44,13 @@ def headers(kind: str) -> str:
             "NAME DESIRED CURRENT READY UP-TO-DATE AVAILABLE NODE_SELECTOR AGE CONTAINERS* "
             "IMAGES* SELECTOR*",
         ),
+        ("Job", "NAME STATUS COMPLETIONS DURATION AGE CONTAINERS* IMAGES* SELECTOR*"),
+        (
+            "CronJob",
+            "NAME SCHEDULE TIMEZONE SUSPEND ACTIVE LAST_SCHEDULE AGE CONTAINERS* IMAGES* SELECTOR*",
+        ),
+        ("ValidatingWebhookConfiguration", "NAME WEBHOOKS AGE"),
+        ("MutatingWebhookConfiguration", "NAME WEBHOOKS AGE"),
         (
             "Node",
             "NAME STATUS ROLES AGE VERSION INTERNAL-IP* EXTERNAL-IP* OS-IMAGE* KERNEL-VERSION* "
@@ -367,3 +374,78 @@ def test_a_table_has_its_columns_and_the_lists_metadata() -> None:
     }  # fmt: skip
     assert found["rows"][0]["cells"][0] == "web"
     assert json.loads(table("Namespace", rows, {}, headers=False))["columnDefinitions"] == []
+
+
+# -- what ends -----------------------------------------------------------------------------
+
+
+def job(status: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    template = {"spec": {"containers": [{"name": "c", "image": "busybox"}]}}
+    labels = {"batch.kubernetes.io/controller-uid": "u"}
+    spec = {"template": template, "selector": {"matchLabels": labels}, **spec}
+    return obj("Job", spec, status)
+
+
+def true(*types: str) -> list[dict[str, str]]:
+    return [{"type": one, "status": "True"} for one in types]
+
+
+STARTED, ENDED = "2026-01-31T11:59:00Z", "2026-01-31T11:59:30Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "row"),
+    [
+        ({}, {"completions": 3}, ["Running", "0/3", ""]),
+        (
+            {"startTime": STARTED, "succeeded": 1, "active": 1},
+            {"completions": 3},
+            ["Running", "1/3", "60s"],
+        ),
+        (
+            {
+                "startTime": STARTED, "completionTime": ENDED, "succeeded": 3,
+                "conditions": true("SuccessCriteriaMet", "Complete"),
+            },
+            {"completions": 3},
+            ["Complete", "3/3", "30s"],
+        ),
+        (
+            {"startTime": STARTED, "conditions": true("FailureTarget", "Failed")},
+            {"completions": 1},
+            ["Failed", "0/1", "60s"],
+        ),
+        ({"conditions": true("Suspended")}, {"completions": 1}, ["Suspended", "0/1", ""]),
+        ({"conditions": true("FailureTarget")}, {}, ["FailureTarget", "0/1", ""]),
+        ({"succeeded": 1}, {"parallelism": 4}, ["Running", "1/1 of 4", ""]),
+    ],
+)  # fmt: skip
+def test_a_job(status: dict[str, Any], spec: dict[str, Any], row: list[str]) -> None:
+    assert cells(job(status, **spec), NOW) == [
+        "web", *row, "67s", "c", "busybox", "batch.kubernetes.io/controller-uid=u",
+    ]  # fmt: skip
+
+
+def test_a_job_that_goes() -> None:
+    going = job({}, completions=1)
+    going["metadata"]["deletionTimestamp"] = STARTED
+    assert cells(going, NOW)[1] == "Terminating"
+
+
+def test_a_cron_job() -> None:
+    template = {"spec": {"template": job({})["spec"]["template"]}}
+    spec = {"schedule": "@daily", "suspend": False, "jobTemplate": template}
+    rest = ["67s", "c", "busybox", "<none>"]
+    assert cells(obj("CronJob", spec), NOW) == [
+        "web", "@daily", "<none>", "False", 0, "<none>", *rest,
+    ]  # fmt: skip
+    status = {"active": [{"name": "web-1"}], "lastScheduleTime": STARTED}
+    zoned = {**spec, "suspend": True, "timeZone": "Europe/Berlin"}
+    assert cells(obj("CronJob", zoned, status), NOW) == [
+        "web", "@daily", "Europe/Berlin", "True", 1, "60s", *rest,
+    ]  # fmt: skip
+
+
+def test_webhooks_are_counted() -> None:
+    found = obj("ValidatingWebhookConfiguration", webhooks=[{"name": "a"}, {"name": "b"}])
+    assert cells(found, NOW) == ["web", 2, "67s"]

@@ -1,0 +1,27 @@
+"""What makes pods that end: Jobs, and what makes Jobs by the clock."""
+
+from __future__ import annotations
+
+from netlab.objects.kinds.kind import ALL, TEMPLATE, Kind
+
+JOB = Kind(
+    "Job",
+    "jobs",
+    "batch",
+    categories=ALL,
+    subresources=("status",),
+    counts_generation=True,
+    pod_path=TEMPLATE,
+)
+CRON_JOB = Kind(
+    "CronJob",
+    "cronjobs",
+    "batch",
+    short_names=("cj",),
+    categories=ALL,
+    subresources=("status",),
+    counts_generation=True,
+    pod_path=("spec", "jobTemplate", *TEMPLATE),
+)
+
+KINDS = (JOB, CRON_JOB)
