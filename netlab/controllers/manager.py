@@ -12,12 +12,14 @@ from msgspec import Struct
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
 from netlab.controllers.controller import Context, Controller, WatchedKind
+from netlab.controllers.cronjob import CronJobs
 from netlab.controllers.daemonset import DaemonSets
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
 from netlab.controllers.endpointslice import EndpointSlices
 from netlab.controllers.events import EventRecorder
 from netlab.controllers.garbage import GarbageCollector
+from netlab.controllers.job import Jobs
 from netlab.controllers.kubernetes_service import KubernetesService
 from netlab.controllers.loadbalancer import LoadBalancers
 from netlab.controllers.mirroring import Mirroring
@@ -26,6 +28,7 @@ from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
+from netlab.controllers.ttl import FinishedJobs
 from netlab.errors import Conflict, NetlabError, NotSaved
 from netlab.objects.pools import AddressRange
 from netlab.objects.types import AnyKind
@@ -38,6 +41,9 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     ReplicaSets,
     StatefulSets,
     DaemonSets,
+    Jobs,
+    FinishedJobs,
+    CronJobs,
     Scheduler,
     EndpointSlices,
     EndpointsObjects,

@@ -15,12 +15,12 @@ from netlab.controllers.controller import (
 )
 from netlab.errors import NotFound
 from netlab.objects import meta, selectors
-from netlab.objects.types import AnyKind, OwnerReference, Workload
+from netlab.objects.types import AnyKind, Job, OwnerReference, Workload
 
 T = TypeVar("T", bound=AnyKind)
 
 
-async def claim(informers: Informers, owner: Workload, informer: Informer[T]) -> list[T]:
+async def claim(informers: Informers, owner: Workload | Job, informer: Informer[T]) -> list[T]:
     """The informer's objects the owner controls, after adoption and release; sorted by name.
 
     The owner's controller watches them through `claims`.
@@ -40,7 +40,7 @@ async def claim(informers: Informers, owner: Workload, informer: Informer[T]) ->
     return sorted(mine, key=meta.name)
 
 
-async def _adopt(informers: Informers, owner: Workload, obj: T) -> list[T]:
+async def _adopt(informers: Informers, owner: AnyKind, obj: T) -> list[T]:
     """Make the owner the controller of an orphan; [] if it was gone or taken meanwhile."""
     references = obj["metadata"].get("ownerReferences") or []
     patch = _references(obj, [*references, meta.owner_reference(owner)])
@@ -50,7 +50,7 @@ async def _adopt(informers: Informers, owner: Workload, obj: T) -> list[T]:
         return []
 
 
-async def _release(informers: Informers, owner: Workload, obj: AnyKind) -> None:
+async def _release(informers: Informers, owner: AnyKind, obj: AnyKind) -> None:
     """Cease to be the controller of an object."""
     references = obj["metadata"].get("ownerReferences") or []
     rest = [reference for reference in references if reference["uid"] != meta.uid(owner)]

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from netlab.client.informer import Informer
 from netlab.objects import meta
 from netlab.objects.times import seconds
-from netlab.objects.types import ObjectMeta, Pod, PodTemplateSpec, Workload
+from netlab.objects.types import AnyKind, ObjectMeta, Pod, PodTemplateSpec, Workload
 
 FINISHED = ("Succeeded", "Failed")
 
@@ -65,7 +65,7 @@ def seconds_to_available(pods: Iterable[Pod], min_ready_seconds: int, now: float
     return min((wait for wait in waits if wait > 0), default=None)
 
 
-def from_template(template: PodTemplateSpec, owner: Workload, name: str = "") -> Pod:
+def from_template(template: PodTemplateSpec, owner: AnyKind, name: str = "") -> Pod:
     """A pod of the owner's template: named `name`, or `<owner>-<5 random>` by the API server."""
     given = template.get("metadata") or {}
     metadata: ObjectMeta = {

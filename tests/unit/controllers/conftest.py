@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
@@ -55,6 +56,8 @@ class Kubelet(Controller):
             return
         if meta.is_terminating(pod):
             await self._end(pod)
+        elif meta.status(pod).get("phase") in ("Succeeded", "Failed"):
+            return
         elif meta.is_ready(pod) == self.unready(pod) or not meta.status(pod).get("podIP"):
             await self.informers.patch_status(pod, self._status(pod))
 
@@ -172,12 +175,13 @@ async def new_cluster(
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     pools: Sequence[AddressRange] = (),
     grace: float = 50.0,
+    clock: Callable[[], float] = time.time,
     **spec: Any,
 ) -> AsyncIterator[Cluster]:
     """A running control plane with these nodes (three plain ones unless given).
 
-    `pools` are the load balancers', `grace` is how many seconds a node may say nothing, `spec` is
-    the Lab's beside its nodes.
+    `pools` are the load balancers', `grace` is how many seconds a node may say nothing, `clock` gives
+    the time, `spec` is the Lab's beside its nodes.
     """
     lab = lab_from_object(
         {
@@ -187,7 +191,7 @@ async def new_cluster(
             "spec": {"nodes": [{"name": "n1"}], **spec},
         }
     )
-    registry = Registry(Store(None), lab, node_lifecycle=lab.node_lifecycle)
+    registry = Registry(Store(None), lab, node_lifecycle=lab.node_lifecycle, clock=clock)
     api = InProcessApi(registry)
     await api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}})
     for one in list(nodes) or [node(f"worker00{n}") for n in (1, 2, 3)]:
@@ -197,6 +201,7 @@ async def new_cluster(
         controllers=(*controllers, Kubelet),
         load_balancer_pools=pools,
         node_monitor_grace_period=grace,
+        clock=clock,
     )
     try:
         yield Cluster(registry, running)

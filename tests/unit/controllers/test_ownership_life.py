@@ -86,7 +86,7 @@ async def test_an_object_born_to_an_owner_already_gone_is_collected(cluster, mak
 
 async def test_an_owner_of_a_kind_that_is_not_served_counts_as_staying(cluster):
     child = config("child")
-    job = {"apiVersion": "batch/v1", "kind": "Job", "name": "j", "uid": "1"}
+    job = {"apiVersion": "acme.example/v1", "kind": "Widget", "name": "j", "uid": "1"}
     child["metadata"]["ownerReferences"] = [job]
     await cluster.create(child)
     await cluster.settle()
