@@ -203,8 +203,9 @@ def endpoint(arguments: argparse.Namespace) -> ApiEndpoint:
     return found
 
 
-def pod_of(arguments: argparse.Namespace) -> str:
-    """The pod meant by `NAME`, or one of those behind `deploy/NAME`, `svc/NAME`, `rs/NAME`…"""
+def pod_of(arguments: argparse.Namespace, phases: Sequence[str] = ("Running",)) -> str:
+    """The pod meant by `NAME`, or one of those behind `deploy/NAME`, `svc/NAME`, `rs/NAME`… that
+    is in the first of these phases which one is in."""
     word: str = arguments.pod
     if "/" not in word:
         return word
@@ -215,12 +216,12 @@ def pod_of(arguments: argparse.Namespace) -> str:
         owner = api.get(kind.kind, arguments.namespace, name)
         selector = selector_of(owner)
         pods = api.list("Pod", arguments.namespace, query={"labelSelector": selector})
-    running = sorted(
-        (pod for pod in pods if meta.status(pod).get("phase") == "Running"), key=meta.name
-    )
-    if not running:
-        raise NetlabError(f"no pod of {word} is running", hint=f"netlab get pods -l {selector}")
-    return meta.name(running[0])
+    for phase in phases:
+        found = sorted(meta.name(pod) for pod in pods if meta.status(pod).get("phase") == phase)
+        if found:
+            return found[0]
+    what = "is running" if len(phases) == 1 else "has run"
+    raise NetlabError(f"no pod of {word} {what}", hint=f"netlab get pods -l {selector}")
 
 
 @contextlib.contextmanager

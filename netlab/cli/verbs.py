@@ -65,6 +65,8 @@ def _parts(group: Group, *parts: tuple[str, str] | tuple[str, str, str]) -> tupl
 _CREATE = _parts(
     OBJECTS,
     ("create deployment", "make a Deployment of an image", "deploy"),
+    ("create job", "make a Job of an image, or of a CronJob"),
+    ("create cronjob", "make a CronJob: Jobs of an image, by the clock", "cj"),
     ("create service", "make a Service: clusterip, nodeport, loadbalancer, externalname", "svc"),
     ("create namespace", "make a Namespace", "ns"),
     ("create configmap", "make a ConfigMap from files and literal values", "cm"),

@@ -58,14 +58,24 @@ def as_typed(obj: Object) -> Object:
             typed["status"] = {}
         case "Deployment":
             typed["spec"].setdefault("strategy", {})
-            _never_created(typed["spec"]["template"])
-            _resources(typed["spec"]["template"])
-            typed["status"] = {}
+            _template(typed)
+        case "Job":
+            _template(typed)
+        case "CronJob":
+            _never_created(typed["spec"]["jobTemplate"])
+            _template(typed["spec"]["jobTemplate"])
+            typed["status"] = typed["spec"]["jobTemplate"].pop("status")
     return typed
 
 
+def _template(owner: dict[str, Any]) -> None:
+    _never_created(owner["spec"]["template"])
+    _resources(owner["spec"]["template"])
+    owner["status"] = {}
+
+
 def _never_created(obj: dict[str, Any]) -> None:
-    obj["metadata"] = {"creationTimestamp": None, **obj["metadata"]}
+    obj["metadata"] = {"creationTimestamp": None, **obj.get("metadata", {})}
 
 
 def _resources(pod: dict[str, Any]) -> None:

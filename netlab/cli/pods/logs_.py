@@ -2,6 +2,7 @@
 
 netlab logs web-abc12 -f
 netlab logs deploy/web --tail 5
+netlab logs job/pi
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
         query["tailLines"] = arguments.tail
     if arguments.since:
         query["sinceSeconds"] = options.seconds(arguments.since)
-    pod = options.pod_of(arguments)
+    pod = options.pod_of(arguments, ("Running", "Succeeded", "Failed"))
     looked_into = options.looked_into(arguments.namespace, pod)
     with options.client(arguments) as client, looked_into:
         wanted = {name: value for name, value in query.items() if value or name == "tailLines"}

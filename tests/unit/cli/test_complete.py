@@ -74,7 +74,7 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         (["rollout", "re"], ["restart", "resume"]),
         (["-n", "x", "rollout", "-n", "y", "st"], ["status"]),
         (["rollout", "status", "deployments/"], ["deployments/web"]),
-        (["create", "c"], ["configmap"]),
+        (["create", "c"], ["cronjob", "configmap"]),
         (["create", "-f", ""], [":files"]),
         (["create", "svc", "n"], ["nodeport"]),
         (["set", "image", "deployments", ""], ["web"]),

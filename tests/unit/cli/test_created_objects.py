@@ -14,7 +14,9 @@ from netlab.cli import main as entry
 from netlab.cli.main import parse, split_command
 from netlab.cli.objects import (
     create_configmap_,
+    create_cronjob_,
     create_deployment_,
+    create_job_,
     create_secret_,
     create_service_,
 )
@@ -213,6 +215,86 @@ def test_dry_run_writes_what_kubectl_writes(capsys: Capture) -> None:
     assert capsys.readouterr().out == "deployment.apps/x created (dry run)\n"
 
 
+DRY_JOBS = """\
+apiVersion: batch/v1
+kind: Job
+metadata:
+  creationTimestamp: null
+  name: x
+spec:
+  template:
+    metadata:
+      creationTimestamp: null
+    spec:
+      containers:
+      - command:
+        - date
+        image: busybox
+        name: x
+        resources: {}
+      restartPolicy: Never
+status: {}
+apiVersion: batch/v1
+kind: CronJob
+metadata:
+  creationTimestamp: null
+  name: x
+spec:
+  jobTemplate:
+    metadata:
+      creationTimestamp: null
+      name: x
+    spec:
+      template:
+        metadata:
+          creationTimestamp: null
+        spec:
+          containers:
+          - image: busybox
+            name: x
+            resources: {}
+          restartPolicy: OnFailure
+  schedule: '@daily'
+status: {}
+"""
+
+
+def test_jobs_as_kubectl_writes_them(capsys: Capture) -> None:
+    dry = ["--dry-run=client", "-oyaml"]
+    assert entry.main(["create", "job", "x", "--image=busybox", *dry, "--", "date"]) == 0
+    line = "create cj x --image=busybox --schedule=@daily"
+    assert entry.main([*line.split(), *dry]) == 0
+    assert capsys.readouterr().out == DRY_JOBS
+    sound(create_job_.job_object, "create job x --image=busybox -- date")
+    sound(create_cronjob_.cron_job_object, line)
+
+
+def test_a_job_after_a_cron_job() -> None:
+    origin: Any = {
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "tick", "uid": "u"},
+        "spec": {
+            "schedule": "@daily",
+            "jobTemplate": {
+                "metadata": {"labels": {"a": "b"}, "annotations": {"c": "d"}},
+                "spec": {"completions": 3},
+            },
+        },
+    }  # fmt: skip
+    made = create_job_.manual(origin, parsed("create job now --from=cronjob/tick"))
+    assert made == {
+        "apiVersion": "batch/v1", "kind": "Job",
+        "metadata": {
+            "name": "now", "namespace": "default", "labels": {"a": "b"},
+            "annotations": {"cronjob.kubernetes.io/instantiate": "manual", "c": "d"},
+            "ownerReferences": [{
+                "apiVersion": "batch/v1", "kind": "CronJob", "name": "tick", "uid": "u",
+                "controller": True,
+            }],
+        },
+        "spec": {"completions": 3},
+    }  # fmt: skip
+
+
 def test_what_a_dry_run_writes_can_be_applied(capsys: Capture, tmp_path: Path) -> None:
     from netlab import manifest
 
@@ -230,6 +312,10 @@ def test_what_a_dry_run_writes_can_be_applied(capsys: Capture, tmp_path: Path) -
         "create deployment x --image=a -r=-1",
         "create deployment x y --image=a",
         "create depolyment x --image=a",
+        "create job x",
+        "create job x --image=a --from=cronjob/y",
+        "create job x --from=deploy/y",
+        "create cronjob x --image=a --schedule=@daily --restart=Always",
         "create",
         "rollout",
         "rollout staus deploy/x",
