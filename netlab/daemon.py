@@ -41,6 +41,7 @@ from netlab.client.informer import Informers
 from netlab.client.kubelets import LocalKubelets
 from netlab.client.protocol import Api
 from netlab.control_plane import ControlPlane
+from netlab.controllers import job_pods
 from netlab.controllers.manager import RunningControllers, start_controllers
 from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
@@ -55,6 +56,7 @@ from netlab.objects import meta, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
+from netlab.objects.types import Pod
 from netlab.settling import Settling
 from netlab.tasks import together
 from netlab.workload.certificate import Issuer
@@ -136,10 +138,20 @@ class Daemon:
         unready = dict(self._pods.unready())
         for pod in self._informers["Pod"].items():
             unplaced = not meta.spec(pod).get("nodeName") and meta.condition(pod, "PodScheduled")
-            failed = meta.status(pod).get("phase") == "Failed" and not meta.controller_of(pod)
-            if unplaced or failed:  # a controller makes another one of a pod that has failed
+            if unplaced or self._is_lost(pod):
                 unready[meta.key(pod)] = True
         return unready
+
+    def _is_lost(self, pod: Pod) -> bool:
+        """Whether it has failed, and nobody makes another one: a controller does, but for a Job
+        that has given up, or rests after a failure; and what a CronJob made is its own affair."""
+        if meta.status(pod).get("phase") != "Failed":
+            return False
+        owner = meta.controller_of(pod)
+        if owner is None or owner["kind"] != "Job":
+            return owner is None
+        job = self._informers["Job"].get(f"{meta.namespace(pod)}/{owner['name']}")
+        return job is not None and meta.controller_of(job) is None and job_pods.is_stuck(job)
 
     def lacking(self) -> Iterator[str]:
         """What else will not work without somebody doing something, a line each."""

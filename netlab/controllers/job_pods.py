@@ -159,6 +159,11 @@ def is_true(job: Job, type_: str) -> bool:
     return found is not None and found.get("status") == "True"
 
 
+def is_stuck(job: Job) -> bool:
+    """Whether it has not succeeded, and no pod of it is at work."""
+    return finished(job) != "Complete" and not meta.status(job).get("active")
+
+
 def counts_by_index(job: Job) -> bool:
     """Whether failures are counted for each index apart."""
     return is_indexed(job) and meta.spec(job).get("backoffLimitPerIndex") is not None

@@ -42,6 +42,11 @@ HOPELESS = {
         'container c: Error: exit code 4; it last said: "never"',
     ),
 }
+JOB = (
+    "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: lost}\nspec: {template: {spec: "
+    "{restartPolicy: Never, containers: "
+    '[{name: c, image: busybox, command: [sh, -c, "echo no luck; exit 5"]}]}}}\n'
+)
 UNREADY = POD % (
     "unready",
     "{containers: [{name: c, image: nginx, "
@@ -76,6 +81,13 @@ def test_what_waiting_does_not_help_is_named_at_once(here: Machine) -> None:
     assert re.search(r"\n  hint: netlab describe pod [a-z-]+\n$", done.stderr)
     shown = here.netlab("status", code=1).stdout
     assert all(f"- pod default/{name}: {why}" in shown for name, (_, why) in HOPELESS.items())
+
+
+def test_a_job_whose_pod_failed_is_not_waited_for(here: Machine) -> None:
+    """Its next pod comes after ten seconds, and may do no better."""
+    failed = here.netlab("up", here.lab_file(LAB + JOB), code=1, timeout=30)
+    (line,) = [one for one in failed.stderr.splitlines() if "default/lost-" in one]
+    assert line.endswith('container c: Error: exit code 5; it last said: "no luck"')
 
 
 def test_it_tells_what_it_waits_for_until_its_time_is_over(here: Machine) -> None:
