@@ -44,6 +44,12 @@ async def of_process(process: SandboxProcess, wanted: LogOptions) -> AsyncIterat
             yield LogLine(entry.time, entry.data)
 
 
+async def of_file(path: Path, wanted: LogOptions) -> AsyncIterator[LogLine]:
+    """What a container wrote that had no process, and says nothing more."""
+    for line in _tail(_entry_lines(crilog.read(path)), wanted.tail):
+        yield line
+
+
 async def of_previous(run: PodRun, container: str) -> AsyncIterator[LogLine]:
     """The log of the container's life before this one."""
     attempt = run.state(container).restarts - 1

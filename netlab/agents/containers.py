@@ -16,6 +16,7 @@ from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podprograms import PodPrograms
 from netlab.agents.podrun import PodRun
+from netlab.agents.podtasks import PodTasks
 from netlab.agents.processes import PodProcesses
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
@@ -46,10 +47,12 @@ class PodContainers:
         volumes: Volumes,
         lifecycle: Lifecycle,
         certificates: PodCertificates,
+        tasks: PodTasks,
     ) -> None:
         self._servers = PodServers(keeper, lifecycle, self._start_configured, certificates)
         self._processes = processes
         self._programs = programs
+        self._tasks = tasks
         self._draining = draining
         self._configuration = configuration
         self._volumes = volumes
@@ -70,6 +73,7 @@ class PodContainers:
         await self._servers.detach()
         await self._processes.detach()
         await self._programs.detach()
+        await self._tasks.detach()
 
     async def start(self, runs: Sequence[PodRun]) -> None:
         """Start every container of these pods; what cannot start says why in its state.
@@ -97,6 +101,7 @@ class PodContainers:
         await asyncio.gather(self._draining.wait(run.uid, grace), *hooks)
         await self._servers.stop(run, names)
         await self._programs.stop(run)
+        await self._tasks.stop(run)
 
     # -- starting --------------------------------------------------------------------------
 
@@ -114,11 +119,13 @@ class PodContainers:
             if env is None:
                 self._background(run, self._start_configured(run, name))
                 continue
-            kind = behaviour(run.spec_of(name), env).kind
-            if kind == "process":
+            found = behaviour(run.spec_of(name), env)
+            if found.kind == "process":
                 self._start_process(run, name)
-            elif kind == "program":
+            elif found.kind == "program":
                 self._background(run, self._programs.start(run, name))
+            elif found.kind == "task":
+                self._tasks.start(run, name, found.task, found.argv)
             else:
                 servers.append((run, name, env))
         await self._servers.start(servers)
@@ -173,7 +180,10 @@ class PodContainers:
     async def _initialized(self, run: PodRun, name: str) -> bool:
         """Run one init container; True when it succeeded, or goes on as a sidecar."""
         env = await self._configured(run, name)
-        if behaviour(run.spec_of(name), env).kind != "process":
+        found = behaviour(run.spec_of(name), env)
+        if found.kind == "task":
+            return await self._tasks.start(run, name, found.task, found.argv) == 0
+        if found.kind != "process":
             # A server never ends, so nothing after it would start: only a sidecar may be one.
             await self._start_all([(run, name)])
             return run.is_sidecar(name)

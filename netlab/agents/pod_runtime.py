@@ -20,6 +20,7 @@ from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podprograms import InPods, PodPrograms
 from netlab.agents.pods import Kubelet, unready
+from netlab.agents.podtasks import PodTasks
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses
@@ -82,6 +83,7 @@ class PodRuntime:
             volumes,
             lifecycle,
             PodCertificates(issuer, informers, keeper, lab.dns.domain),
+            PodTasks(informers, lifecycle),
         )
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None

@@ -10,6 +10,7 @@ from netlab.agents import containerlogs
 from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podprograms import program_log
 from netlab.agents.podrun import PodRun
+from netlab.agents.podtasks import task_log
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
 from netlab.kernel import netns
@@ -74,6 +75,8 @@ class KubeletStreams:
             entries = containerlogs.of_previous(run, container)
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
+        elif behaviour(run.spec_of(container)).kind == "task":
+            entries = containerlogs.of_file(task_log(run, container), wanted)
         elif (log := program_log(run, container)) is not None:
             entries = containerlogs.of_program(log, run, container, wanted)
         elif behaviour(run.spec_of(container)).kind != "server":

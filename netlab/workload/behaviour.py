@@ -28,15 +28,17 @@ _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 class Behaviour(Struct, frozen=True):
     """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
 
-    `program`: the node agent keeps that one. `flags` are what a server's arguments said.
+    `program`: the node agent keeps that one. `task`: the lab does that with the words in `argv`.
+    `flags` are what a server's arguments said.
     """
 
-    kind: Literal["process", "server", "idle", "program"]
+    kind: Literal["process", "server", "idle", "program", "task"]
     argv: tuple[str, ...] = ()
     listeners: tuple[Listener, ...] = ()
     flags: Mapping[str, str] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
+    task: str = ""
 
 
 def installed(program: str) -> bool:
@@ -107,6 +109,8 @@ def _server(
         return _server(program.subcommands[word], tuple(rest), container, env)
     if program.kind == "program":
         return Behaviour("program", program=program.program)
+    if program.kind == "task":
+        return Behaviour("task", args, task=program.program)
     if program.kind == "pause":
         return Behaviour("idle")
     flags = parse_flags(args)

@@ -13,8 +13,8 @@ from typing import Any, Literal, cast
 import yaml
 from msgspec import Struct, field
 
-ProgramKind = Literal["server", "toolbox", "pause", "program"]
-_KINDS = ("server", "toolbox", "pause", "program")
+ProgramKind = Literal["server", "toolbox", "pause", "program", "task"]
+_KINDS = ("server", "toolbox", "pause", "program", "task")
 _SPOKEN = ("http", "https", "tcp", "udp")
 
 
@@ -140,8 +140,8 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
     kind = entry.get("kind", "server")
     if kind not in _KINDS:
         raise CatalogueError(f"{name}: unknown kind {kind}")
-    if bool(entry.get("program")) != (kind == "program"):
-        raise CatalogueError(f"{name}: program names what a program is, and nothing else")
+    if bool(entry.get("program")) != (kind in ("program", "task")):
+        raise CatalogueError(f"{name}: program names what a program or a task is, and nothing else")
     return ImageProgram(
         match=tuple(entry.get("match", ())),
         kind=kind,

@@ -136,6 +136,7 @@ class Controller:
             nothing,
             lifecycle,
             PodCertificates(nothing, nothing, nothing, ""),
+            nothing,
         )
 
 

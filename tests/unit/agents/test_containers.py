@@ -10,6 +10,7 @@ from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import new_run
+from netlab.agents.podtasks import PodTasks
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
@@ -66,6 +67,7 @@ async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_pa
         volumes,
         lifecycle,
         certificates(None),
+        None,
     )
     run = new_run(POD, "w1", ("10.0.0.2",), None, tmp_path / "pod")
     run.directory.touch()  # what the disk refuses is a directory here
@@ -188,6 +190,7 @@ class World:
         self.keeper, self.tasks, self.programs = Keeper(), Tasks(), Programs()
         self.draining = Draining()
         volumes = Volumes(directory, configuration.lookup, IdRange(os.getuid()))
+        self.deeds = PodTasks(self.informers, lifecycle)
         self.agent = PodContainers(
             self.keeper,
             self.tasks,
@@ -197,6 +200,7 @@ class World:
             volumes,
             lifecycle,
             certificates(self.keeper),
+            self.deeds,
         )
 
     def settings(self):
@@ -253,6 +257,16 @@ async def test_init_containers_run_one_after_another_before_the_rest(world, pod_
     assert world.keeper.served == []
     world.tasks.end("i2", 0)
     await until(lambda: world.keeper.served == ["u/web"])
+
+
+async def test_what_the_lab_does_itself_may_be_done_first(world, pod_run, until):
+    words = ["create", "--host=a", "--namespace=n", "--secret-name=s"]
+    task = {"name": "i", "image": "x/kube-webhook-certgen", "args": words}
+    run = pod_run(WEB, inits=(task,))
+    await world.agent.start([run])
+    await until(lambda: world.keeper.served == ["u/web"])
+    assert world.registry.get("Secret", "n", "s")
+    assert run.state("i").exit_code == 0
 
 
 async def test_nothing_starts_after_an_init_container_that_failed_for_good(world, pod_run, until):

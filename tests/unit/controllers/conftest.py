@@ -180,8 +180,8 @@ async def new_cluster(
 ) -> AsyncIterator[Cluster]:
     """A running control plane with these nodes (three plain ones unless given).
 
-    `pools` are the load balancers', `grace` is how many seconds a node may say nothing, `clock` gives
-    the time, `spec` is the Lab's beside its nodes.
+    `pools` are the load balancers', `grace` is how many seconds a node may say nothing, `clock`
+    gives the time, `spec` is the Lab's beside its nodes.
     """
     lab = lab_from_object(
         {

@@ -295,6 +295,13 @@ def test_what_only_waits_and_what_the_agent_starts() -> None:
     assert does("netlab/dnsmasq") == Behaviour("program", program="dnsmasq")
 
 
+@pytest.mark.parametrize("more", [{}, {"command": ["/kube-webhook-certgen"]}])
+def test_what_the_lab_does_itself(more: dict[str, Any]) -> None:
+    image = "registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9"
+    found = does(image, args=["create", "--host=a"], **more)
+    assert found == Behaviour("task", ("create", "--host=a"), task="certgen")
+
+
 def test_args_of_an_unknown_image_are_its_own_unless_they_are_a_command_here() -> None:
     assert does("any/thing", installed=False, args=["serve", "--fast"]).kind == "server"
     assert does("any/thing", installed=True, args=["--fast"]).kind == "server"

@@ -1,0 +1,108 @@
+"""Containers that do one thing through the API and end: the lab does it, in the pod's name.
+
+What the image would do from within is done by the lab itself, and as far as the pod's service
+account may; it says what it did in the container's log, and ends with an exit code, as the image's
+program would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from netlab.agents.certgen import certgen
+from netlab.agents.lifecycle import Lifecycle, restarts
+from netlab.agents.podrun import PodRun
+from netlab.client.informer import Informers
+from netlab.errors import NetlabError
+from netlab.objects import meta
+from netlab.objects.times import timestamp
+from netlab.tasks import cancel
+from netlab.workload.crilog import LogWriter
+from netlab.workload.task import Deed, Failed, Say
+
+log = logging.getLogger(__name__)
+
+
+class Task(Protocol):
+    """What an image does; `Failed` or `NetlabError` when it cannot."""
+
+    async def __call__(self, informers: Informers, deed: Deed, say: Say) -> None:
+        """Do it."""
+
+
+TASKS: Mapping[str, Task] = {"certgen": certgen}
+"""By the name that the catalogue gives as `program`."""
+
+
+class PodTasks:
+    """All containers of the lab that are such tasks."""
+
+    def __init__(self, informers: Informers, lifecycle: Lifecycle) -> None:
+        self._informers = informers
+        self._lifecycle = lifecycle
+        self._tasks: dict[str, list[asyncio.Task[int]]] = {}
+
+    def start(
+        self, run: PodRun, container: str, name: str, argv: Sequence[str]
+    ) -> asyncio.Task[int]:
+        """Do it, again if the pod wants that; the task's result is the last exit code."""
+        deed = Deed(tuple(argv), run.key, meta.spec(run.pod).get("serviceAccountName") or "default")
+        work = self._live(run, container, TASKS[name], deed)
+        task = asyncio.create_task(work, name=f"{run.key} {container}")
+        self._tasks.setdefault(run.uid, []).append(task)
+        return task
+
+    async def stop(self, run: PodRun) -> None:
+        """Leave off."""
+        await cancel(*self._tasks.pop(run.uid, ()))
+
+    async def detach(self) -> None:
+        """Leave off; the next controller begins anew what was not done."""
+        await cancel(*(task for tasks in self._tasks.values() for task in tasks))
+
+    async def _live(self, run: PodRun, container: str, task: Task, deed: Deed) -> int:
+        while True:
+            self._lifecycle.starting(run, container)
+            self._lifecycle.events.created(run, container)
+            began = time.time()
+            self._lifecycle.began(run, container, timestamp(began), _at_once)
+            code = await self._do(run, container, task, deed)
+            self._lifecycle.ended(run, container, timestamp(time.time()), code)
+            if not restarts(run, container, code):
+                return code
+            await self._lifecycle.back_off(run, container, time.time() - began)
+            run.state(container).restarts += 1
+
+    async def _do(self, run: PodRun, container: str, task: Task, deed: Deed) -> int:
+        path = task_log(run, container)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = LogWriter(path)
+
+        def say(line: str) -> None:
+            writer.write("stderr", f"{line}\n".encode())
+
+        try:
+            await task(self._informers, deed, say)
+        except (Failed, NetlabError, OSError) as error:
+            say(error.message if isinstance(error, NetlabError) else str(error))
+            return 1
+        finally:
+            writer.close()
+        return 0
+
+
+def task_log(run: PodRun, container: str) -> Path:
+    """What the present life of such a container has said."""
+    attempt = run.state(container).restarts
+    return run.directory / "containers" / container / f"{attempt}.log"
+
+
+def _at_once(run: PodRun, container: str, why: str, grace: float | None) -> None:
+    """It ends by itself soon enough."""
+    log.info("pod %s: container %s %s; it is left alone", run.key, container, why)
+    del grace
