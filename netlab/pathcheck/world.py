@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
-from netlab.objects.nodes import now
+from netlab.objects.nodes import is_off, now
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
@@ -115,7 +115,9 @@ def world_of(
     by_key = {meta.key(pod): pod for pod in pods}
     services_by_key = {meta.key(service): service for service in services}
     objects = tuple(nodes)
-    places = [*_machines(now(lab, objects), netns), *_pods(by_key, netns)]
+    off = {meta.name(node) for node in objects if is_off(node)}
+    there = {key: pod for key, pod in by_key.items() if meta.spec(pod).get("nodeName") not in off}
+    places = [*_machines(now(lab, objects), netns), *_pods(there, netns)]
     dns = services_by_key.get("kube-system/kube-dns")
     return World(
         places={place.name: place for place in places},
