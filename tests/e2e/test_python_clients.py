@@ -19,7 +19,9 @@ from lightkube.models.apps_v1 import DeploymentSpec
 from lightkube.models.core_v1 import Container, PodSpec, PodTemplateSpec, ServicePort, ServiceSpec
 from lightkube.models.meta_v1 import LabelSelector, ObjectMeta
 from lightkube.resources import (
+    admissionregistration_v1,
     apps_v1,
+    batch_v1,
     coordination_v1,
     core_v1,
     discovery_v1,
@@ -68,6 +70,20 @@ WEB: dict[str, Any] = {
 }
 
 
+WEBHOOKS = "".join(
+    f"""---
+apiVersion: admissionregistration.k8s.io/v1
+kind: {kind}WebhookConfiguration
+metadata: {{name: gate}}
+webhooks:
+- name: a.gate.example.com
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  clientConfig: {{url: "https://gate.example.com"}}
+"""
+    for kind in ("Mutating", "Validating")
+)
+
 KINDS = (
     core_v1.Namespace, Node, Pod, Service, core_v1.Endpoints, ConfigMap, core_v1.Secret,
     core_v1.ServiceAccount, Event, Deployment, apps_v1.ReplicaSet, apps_v1.StatefulSet,
@@ -75,6 +91,9 @@ KINDS = (
     networking_v1.Ingress, networking_v1.IngressClass, networking_v1.ServiceCIDR,
     coordination_v1.Lease, rbac_v1.Role, rbac_v1.RoleBinding, rbac_v1.ClusterRole,
     rbac_v1.ClusterRoleBinding,
+    batch_v1.Job, batch_v1.CronJob,
+    admissionregistration_v1.MutatingWebhookConfiguration,
+    admissionregistration_v1.ValidatingWebhookConfiguration,
 )  # fmt: skip
 
 
@@ -303,6 +322,9 @@ def test_light_lists_logs_and_commands(light: lightkube.Client) -> None:
 def test_light_finds_every_kind_as_its_type_says(lab: Shell, light: lightkube.Client) -> None:
     """What a real server always sends, required fields say; lightkube refuses what lacks them."""
     lab("kubectl create ingress i --rule=host/path=light:80 --class=c")
+    lab("kubectl create job j --image=busybox -- true")
+    lab("kubectl create cronjob c --image=busybox --schedule=@yearly -- true")
+    lab("kubectl apply -f -", input=WEBHOOKS)
     for kind in KINDS:
         scope = {"namespace": "*"} if issubclass(kind, NamespacedResource) else {}
         for obj in light.list(kind, **scope):

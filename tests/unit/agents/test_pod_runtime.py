@@ -22,6 +22,7 @@ from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
+from netlab.workload.certificate import Issuer
 
 LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
 MACHINES = ["test.fabric", "test.worker001"]
@@ -74,6 +75,7 @@ class Scene:
         keeper: Any = None
         self.runtime = PodRuntime(
             LAB, directory, keeper, self.informers, {}, Draining(self.informers), recorder,
+            Issuer(directory, lambda: None),
             owner=str(uuid.UUID(int=7)), now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip
         self.containers: Any = self.runtime._containers
