@@ -81,6 +81,7 @@ class CronJobs(Controller):
         deadline = spec.get("startingDeadlineSeconds")
         if deadline is not None:
             since = max(since, now - deadline)
+        since = min(max(since, 0.0), now)  # in a status anybody may have written anything
         zone, due, missed = cron.zone(spec.get("timeZone")), None, 0
         while (later := schedule.after(since, zone)) is not None and later <= now:
             since = due = later
@@ -156,7 +157,7 @@ class CronJobs(Controller):
         for reference in known:
             job = jobs.get(str(reference.get("uid")))
             if job is None:
-                name = reference.get("name")
+                name = reference.get("name", "")
                 self.recorder.normal(owner, "MissingJob", f"Active job went missing: {name}")
             elif end := finished(job):
                 message = f"Saw completed job: {meta.name(job)}, condition: {end}"

@@ -187,6 +187,18 @@ async def test_a_job_that_somebody_else_made_of_it_is_told(cluster, clock):
     assert await jobs(cluster) == []
 
 
+@pytest.mark.parametrize("last", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "once"])
+async def test_whatever_its_status_says_it_goes_on(cluster, clock, last):
+    await cluster.create(cron_job(timeZone="America/New_York"))
+    status = {"lastScheduleTime": last, "active": [{}]}
+    await cluster.api.patch_status("CronJob", "default", "tick", status)
+    await cluster.settle()
+    assert await told(cluster, "MissingJob") == ["Active job went missing: "]
+    await cluster.api.patch_status("CronJob", "default", "tick", {"lastScheduleTime": None})
+    await pass_time(cluster, clock, 60)
+    assert f"tick-{minute(clock)}" in await jobs(cluster)
+
+
 async def test_one_that_was_stored_with_nonsense_stops_nobody(cluster, clock):
     await cluster.create(cron_job())
     broken = deepcopy(await cluster.get("CronJob", "tick"))
