@@ -12,7 +12,6 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from netlab.agents.loop import Loop
 from netlab.agents.podprograms import Restarted, directory_of
@@ -101,7 +100,8 @@ class NodeCache:
         flags = parse_flags(run.spec_of(container).get("args") or ())
         self.addresses = local_addresses(flags.get("localip", ""))
         self.upstream = flags.get("upstreamsvc", "kube-dns")
-        self._rules = _rules(lab, run.netns, self.addresses)
+        self._lab = lab
+        self._rules = self._new_rules()
         self._turn = asyncio.Lock()
         self._is_up = False
         directory = directory_of(run, container)
@@ -126,6 +126,7 @@ class NodeCache:
         if not self.addresses:
             raise NetlabError("node-cache: -localip names no address")
         async with self._turn:
+            self._rules = self._new_rules()  # a node that was off has another namespace
             await asyncio.to_thread(self._ensure)
             await self.program.configure({_SERVERS: servers})
             await self.program.start(self.run.netns)
@@ -148,6 +149,10 @@ class NodeCache:
             await self.program.stop()
             await asyncio.to_thread(self._remove)
 
+    def _new_rules(self) -> Untracked:
+        lab = self._lab
+        return untracked(lab.proxy_mode, lab.iptables, self.run.netns, self.addresses)
+
     def _ensure(self) -> bool:
         return any([cachelink.ensure(self.run.netns, self.addresses), self._rules.ensure()])
 
@@ -166,7 +171,3 @@ def local_addresses(text: str) -> tuple[str, ...]:
         except ValueError:
             continue
     return tuple(found)
-
-
-def _rules(lab: Lab, where: Path, addresses: tuple[str, ...]) -> Untracked:
-    return untracked(lab.proxy_mode, lab.iptables, where, addresses)

@@ -202,6 +202,20 @@ def test_without_a_controller_too(here: Machine) -> None:
     assert found(here)
 
 
+def test_nodes_that_come_have_one_too(here: Machine) -> None:
+    """One that joins, and one that was switched off: it has a new namespace with nothing in it."""
+    here.netlab("node", "add", "worker009")
+    here.netlab("node", "stop", "worker002")
+    here.netlab("node", "start", "worker002")
+    for node in (f"{LAB}.worker009", f"{LAB}.worker002"):
+        eventually(lambda node=node: here.resolve(node, WEB, server=CACHE), 15)
+        eventually(lambda node=node: len(rules(here, node)) == 12)
+        here.run_in(node, "conntrack", "-F")
+        here.resolve(node, WEB, server=CACHE)
+        assert tracked(here, node) == []
+    here.netlab("node", "remove", "worker009")
+
+
 def test_with_its_pod_everything_of_it_goes(here: Machine) -> None:
     """A pod that is deleted has a successor; with the DaemonSet link, rules and cache are gone."""
     here.netlab("delete", "pods", "-n", "kube-system", "-l", "k8s-app=nodelocaldns")
