@@ -127,7 +127,8 @@ class Proxier:
         if not looked_at:
             return False
         repaired = [family.repair() for family in looked_at]
-        if others := [other.repair() for other in self._others]:
+        others = [other.repair() for other in self._others]
+        if any(others):
             for family in self._families:
                 family.note_fingerprint()
         return any(repaired + others)
@@ -207,9 +208,11 @@ class _FamilySync:
 
     def _write_all(self) -> bool:
         self._in_force = False
+        fingerprint = self.applier.fingerprint()
         changed = self.applier.replace(self.book.ruleset())
         self._in_force, self._suspect = True, False
-        self.note_fingerprint()
+        # Of a look that changed nothing it is that of before: what came meanwhile is not missed.
+        self._fingerprint = self.applier.fingerprint() if changed else fingerprint
         return changed
 
     def _forget(self, netns: int | Path | None) -> None:

@@ -123,13 +123,15 @@ class IptablesUntracked:
         return any(wrote)
 
     def _ensure(self, family: Family, addresses: Sequence[str]) -> bool:
-        if self._seen.get(family) == self._fingerprint(family):
+        # Of before the look: what somebody does meanwhile is to be seen by the next one.
+        fingerprint = self._fingerprint(family)
+        if self._seen.get(family) == fingerprint:
             return False
         present = self._present(family)
         missing = [each for each in _lines(addresses) if each not in present]
         if missing:  # of those that are put at a head one by one, the last is the first there
             self._restore(family, "-I", missing[::-1])
-        self._seen[family] = self._fingerprint(family)
+        self._seen[family] = fingerprint
         return bool(missing)
 
     def remove(self) -> None:
@@ -180,13 +182,14 @@ class NftUntracked:
 
     def ensure(self) -> bool:
         """See `Untracked`. What a former controller wrote is written again: nobody notices."""
-        if self._seen == rules_generation(self._netns):
+        generation = rules_generation(self._netns)
+        if self._seen == generation:
             return False
         amiss = not self._listing or self._listed() != self._listing
         if amiss:
             run(["nft", "-f", "-"], netns=self._netns, input=nft_text(self._addresses))
             self._listing = self._listed()
-        self._seen = rules_generation(self._netns)
+        self._seen = generation
         return amiss
 
     def remove(self) -> None:

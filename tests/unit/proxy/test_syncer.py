@@ -27,9 +27,10 @@ class RememberingApplier:
         return self.ruleset
 
     def replace(self, desired):
-        self._write()
         wanted = with_foreign_rules(desired, self.ruleset)
         changed = wanted != self.ruleset
+        if changed or self.refuse:
+            self._write()
         self.ruleset = wanted
         return changed
 
@@ -146,3 +147,21 @@ def test_complaints_come_with_the_report(proxier):
         "town/bad",
         "spec.clusterIP",
     )
+
+
+def test_what_somebody_does_during_a_look_is_seen_by_the_next_one(proxier, applier, monkeypatch):
+    def looked(desired):
+        changed = look(desired)
+        applier.generation += 1  # just after it was read
+        return changed
+
+    look = applier.replace
+    applier.generation += 1
+    with monkeypatch.context() as patch:
+        patch.setattr(applier, "replace", looked)
+        assert not proxier.repair()
+    looks = []
+    monkeypatch.setattr(applier, "replace", lambda desired: looks.append(1) or look(desired))
+    proxier.repair()
+    proxier.repair()
+    assert looks == [1]
