@@ -91,8 +91,10 @@ class Election:
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         either = new or old
         keys = _service_keys(either) if either else ()
-        services = (self._services.get(key) for key in keys)
-        if any(service and is_balanced(service) and is_local(service) for service in services):
+        is_first_or_last = old is None or new is None
+        services = [one for key in keys if (one := self._services.get(key)) and is_balanced(one)]
+        # Where endpoints are concerns those alone that are local; that they are known, everybody.
+        if any(is_first_or_last or is_local(service) for service in services):
             self._changed()
 
     def _changed(self) -> None:

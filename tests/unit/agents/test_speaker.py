@@ -236,6 +236,21 @@ async def test_what_the_kernel_refuses_is_tried_again(
     assert ": no; trying again in 0.0 s" in caplog.text
 
 
+async def test_who_has_an_address_before_its_endpoints_are_known_waits_for_those_alone(
+    scene: Scene, links: Links
+) -> None:
+    """Nothing else may happen to it afterwards that would have it looked at again."""
+    await scene.api.delete("EndpointSlice", "default", "lb-a")
+    await scene.give(VIP)
+    await scene.until(lambda: scene.informers["EndpointSlice"].get("default/lb-a") is None)
+    await asyncio.sleep(0.05)
+    assert links.holders == []
+    await scene.api.create(slice_of("lb"))
+    await scene.until(lambda: len(links.holders) == 1)
+    await scene.api.delete("EndpointSlice", "default", "lb-a")
+    await scene.until(lambda: links.holders == [])
+
+
 async def test_a_service_without_an_address_is_named(scene: Scene, links: Links) -> None:
     (line,) = scene.election.lacking()
     assert line.startswith("service default/lb: no load balancer address")
