@@ -10,8 +10,8 @@ from netlab.api import containers
 from netlab.api.call import Call
 from netlab.client.kubelets import LogOptions
 from netlab.errors import BadRequest
+from netlab.objects.times import parse_time
 from netlab.serving import chunks
-from netlab.view.ages import parse_time
 
 
 async def log(call: Call) -> web.StreamResponse:

@@ -23,13 +23,21 @@ def micro_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def seconds(text: str | None) -> float:
-    """A timestamp as seconds since 1970; 0 for none, or for what is no time: in a status anything
-    may be written."""
+def parse_time(text: object) -> float | None:
+    """A timestamp as seconds since 1970; None for none, or for what is no time: in a status
+    anything may be written."""
+    if not isinstance(text, str) or not text:
+        return None
     try:
-        return datetime.fromisoformat(text).timestamp() if text else 0.0
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        return 0.0
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def seconds(text: object) -> float:
+    """`parse_time`, with 0 for what is no time."""
+    return parse_time(text) or 0.0
 
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

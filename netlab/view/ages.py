@@ -2,19 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-
-def parse_time(text: object) -> float | None:
-    """Seconds since the epoch of an RFC 3339 timestamp; None when there is none or it is broken."""
-    if not isinstance(text, str) or not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
 
 def human_duration(seconds: float) -> str:
     """A duration as kubectl prints it: at most two units, fewer digits the longer it lasts.

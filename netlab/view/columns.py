@@ -8,8 +8,8 @@ from typing import Any
 
 from netlab.errors import UsageError
 from netlab.objects.meta import Object
+from netlab.objects.times import parse_time
 from netlab.view import gotext, jsonpath
-from netlab.view.ages import parse_time
 from netlab.view.table import align
 
 

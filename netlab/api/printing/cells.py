@@ -8,7 +8,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from netlab.objects.meta import AnyObject
-from netlab.view.ages import human_duration, parse_time
+from netlab.objects.times import parse_time
+from netlab.view.ages import human_duration
 
 NONE = "<none>"
 UNKNOWN = "<unknown>"

@@ -20,6 +20,7 @@ from netlab.api.printing.cells import (
 )
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import condition, is_ready, is_terminating, spec, status
+from netlab.objects.times import parse_time
 from netlab.objects.types import (
     ContainerState,
     ContainerStateTerminated,
@@ -27,7 +28,6 @@ from netlab.objects.types import (
     Pod,
     PodStatus,
 )
-from netlab.view.ages import parse_time
 
 Status = ContainerStatus
 

@@ -15,8 +15,9 @@ from netlab.objects import meta
 from netlab.objects.kinds import Kind
 from netlab.objects.meta import AnyObject
 from netlab.objects.selectors import format_label_selector
+from netlab.objects.times import parse_time
 from netlab.objects.types import Event
-from netlab.view.ages import human_duration, parse_time
+from netlab.view.ages import human_duration
 
 Lines = Iterator[str]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netlab.view.ages import human_duration, parse_time
+from netlab.view.ages import human_duration
 
 MINUTE, HOUR, DAY = 60, 3600, 86400
 YEAR = 365 * DAY
@@ -39,13 +39,3 @@ YEAR = 365 * DAY
 )
 def test_human_duration(seconds: float, text: str) -> None:
     assert human_duration(seconds) == text
-
-
-def test_times_are_read_with_and_without_fractions() -> None:
-    assert parse_time("1970-01-01T00:01:00Z") == 60
-    assert parse_time("1970-01-01T00:01:00.500000Z") == 60.5
-
-
-@pytest.mark.parametrize("broken", [None, "", "yesterday", 5])
-def test_a_time_that_is_none_reads_as_none(broken: object) -> None:
-    assert parse_time(broken) is None
