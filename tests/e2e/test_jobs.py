@@ -72,6 +72,61 @@ spec:
 """
 
 
+GATE = """
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: gate}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: gate}
+rules:
+- {apiGroups: [""], resources: [secrets], verbs: [get, create]}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations]
+  verbs: [get, update]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: gate}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: gate}
+subjects: [{kind: ServiceAccount, name: gate, namespace: default}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gate}
+spec:
+  containers:
+  - name: c
+    image: busybox
+    command: [sh, -c, "head -n 1 /certs/ca; exec sleep infinity"]
+    volumeMounts: [{name: certs, mountPath: /certs, readOnly: true}]
+  volumes: [{name: certs, secret: {secretName: gate-tls}}]
+"""
+CERTGEN = """
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: gate-%s}
+spec:
+  ttlSecondsAfterFinished: 0
+  template:
+    spec:
+      serviceAccountName: gate
+      restartPolicy: OnFailure
+      containers:
+      - name: c
+        image: registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9
+        args: [%s, --namespace=$(POD_NAMESPACE), --secret-name=gate-tls]
+        env: [{name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}]
+        securityContext: {runAsUser: 65532, readOnlyRootFilesystem: true}
+"""
+JOBS = CERTGEN % ("create", "create, '--host=gate,gate.$(POD_NAMESPACE).svc'") + CERTGEN % (
+    "patch",
+    "patch, --webhook-name=gate, --patch-mutating=false, --patch-failure-policy=Ignore",
+)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     """One lab for all: every test works with names of its own."""
@@ -141,29 +196,47 @@ def test_a_controller_that_is_killed_counts_each_pod_once(lab: Shell) -> None:
     assert all("finalizers" not in pod["metadata"] for pod in pods)
 
 
+WEBHOOK = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingWebhookConfiguration",
+    "metadata": {"name": "gate"},
+    "webhooks": [
+        {
+            "name": "check.gate.example.com",
+            "admissionReviewVersions": ["v1"],
+            "sideEffects": "None",
+            "clientConfig": {"url": "https://gate.example.com"},
+        }
+    ],
+}
+
+
 def test_who_stores_a_webhook_is_told_that_nobody_calls_it(lab: Shell) -> None:
-    webhook = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": {"name": "gate"},
-        "webhooks": [
-            {
-                "name": "check.gate.example.com",
-                "admissionReviewVersions": ["v1"],
-                "sideEffects": "None",
-                "clientConfig": {"url": "https://gate.example.com"},
-            }
-        ],
-    }
     told = (
         'Warning: webhook "check.gate.example.com": stored, but a lab calls no admission webhook, '
         "so it refuses nothing\n"
     )
-    assert told in lab("kubectl apply -f -", input=json.dumps(webhook))
+    assert told in lab("kubectl apply -f -", input=json.dumps(WEBHOOK))
     lab("kubectl delete validatingwebhookconfigurations gate")
-    file = lab.here.lab_file(json.dumps(webhook), "webhook.yaml")
+    file = lab.here.lab_file(json.dumps(WEBHOOK), "webhook.yaml")
     assert lab.here.netlab("apply", "-f", file).stderr == told
-    assert lab("kubectl get validatingwebhookconfigurations --no-headers").split()[:2] == [
-        "gate",
-        "1",
-    ]
+    row = lab("kubectl get validatingwebhookconfigurations --no-headers").split()
+    assert row[:2] == ["gate", "1"]
+    lab("kubectl delete validatingwebhookconfigurations gate")
+
+
+def test_a_pod_waits_for_the_secret_that_a_job_makes(lab: Shell) -> None:
+    """And the Job's twin makes its CA known to a webhook that is stored after both."""
+    lab("kubectl apply -f -", input=GATE)
+    lacks = "MountVolume.SetUp failed for volume"
+    eventually(lambda: lacks in lab("kubectl events --for pod/gate"), 20)
+    assert "ContainerCreating" in lab("kubectl get pod gate --no-headers")
+    lab("kubectl apply -f -", input=JOBS)
+    lab("kubectl apply -f -", input=json.dumps(WEBHOOK))
+    lab("kubectl wait --for=condition=ready pod/gate --timeout=20s")
+    assert lab("kubectl logs gate") == "-----BEGIN CERTIFICATE-----\n"
+    eventually(lambda: "gate-" not in lab("kubectl get jobs,pods -o name"), 20)
+    ca = lab("kubectl get secret gate-tls -o jsonpath='{.data.ca}'")
+    path = "{.webhooks[0].clientConfig.caBundle} {.webhooks[0].failurePolicy}"
+    patched = lab(f"kubectl get validatingwebhookconfiguration gate -o jsonpath='{path}'")
+    assert patched == f"{ca} Ignore"
