@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import copy
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,6 +140,8 @@ def certificates(hosts: list[str]) -> dict[str, bytes]:
 
     Blocks for some 20 ms.
     """
+    import tempfile  # few labs have a webhook
+
     with tempfile.TemporaryDirectory() as place:  # of mode 0700
         directory = Path(place)
         authority, key = directory / "ca", directory / "ca.key"
