@@ -36,17 +36,23 @@ class PodCertificates:
         self._keeper = keeper
         self._domain = domain
         self._runs: dict[str, PodRun] = {}
-        self._shown: dict[str, Names] = {}
+        self._shown: dict[str, Names | None] = {}
+        """Whose certificate each shows, or is about to; None: it is not known."""
         self._loop = Loop("pods' certificates", self._renew, settle=SETTLE)
 
     def add(self, uid: str, run: PodRun) -> None:
-        """A container that speaks TLS; one that was adopted is looked at soon."""
+        """A container that speaks TLS, and is yet to be given a certificate."""
         if not self._loop.runs:
             self._loop.start()
             self._informers["Service"].add_listener(self._on_change)
             self._informers["Node"].add_listener(self._on_change)
         self._runs[uid] = run
-        self._loop.wake()
+
+    def adopt(self, uid: str) -> None:
+        """One that was added shows a certificate already, whose names may be old."""
+        if uid in self._runs:
+            self._shown[uid] = None
+            self._loop.wake()
 
     def forget(self, uids: Iterable[str]) -> None:
         """These are served no more."""
@@ -70,13 +76,12 @@ class PodCertificates:
         )
 
     async def _issue(self, uid: str) -> str | NetlabError:
-        names = self._names(self._runs[uid])
+        names = self._shown[uid] = self._names(self._runs[uid])
         try:
-            pem = await asyncio.to_thread(self._issuer.issue, names)
+            return await asyncio.to_thread(self._issuer.issue, names)
         except NetlabError as error:
+            self._shown[uid] = None
             return error
-        self._shown[uid] = names
-        return pem
 
     def _on_change(self, old: Any, new: Any) -> None:
         """Nodes tell of themselves all the time, and seldom anything new."""
@@ -85,7 +90,7 @@ class PodCertificates:
             self._loop.wake()
 
     async def _renew(self, _: bool) -> None:
-        other = [uid for uid, run in self._runs.items() if self._shown.get(uid) != self._names(run)]
+        other = [uid for uid, names in self._shown.items() if names != self._names(self._runs[uid])]
         if not other:
             return
         certificates, errors = await self.of(other)

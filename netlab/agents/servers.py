@@ -76,6 +76,7 @@ class PodServers:
             if served is not None and served.has_tls:
                 self._certificates.add(served.uid, run)
             if self._is_adopted(run, container, served):
+                self._certificates.adopt(served_uid(run, container))
                 self._began(run, container, adopted=True)
             elif served is None:  # it answers on no port at all
                 self._began(run, container)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from netlab.agents.certificates import names_of
+import pytest
+
+from netlab.agents.certificates import PodCertificates, names_of
 from netlab.agents.podrun import PodRun, new_run
+from netlab.workload.certificate import Names
 
 NODE: Any = {
     "kind": "Node",
@@ -70,3 +75,83 @@ def test_behind_a_headless_service_it_has_a_name_of_its_own() -> None:
     found = names(headless, hostname="web-0", subdomain="web")
     assert "web-0.web.shop.svc.cluster.local" in found
     assert "None" not in found
+
+
+# -- when a certificate is made anew --------------------------------------------------------------
+
+
+class Signer:
+    def __init__(self) -> None:
+        self.issued: list[Names] = []
+
+    def issue(self, names: Names) -> str:
+        self.issued.append(names)
+        return "pem of " + names.names[0]
+
+
+class Keeper:
+    """A responder, as far as it is told of certificates."""
+
+    def __init__(self) -> None:
+        self.client = self
+        self.certified: list[dict[str, str]] = []
+
+    async def reached(self, call: Any) -> Any:
+        return await call()
+
+    async def certify(self, certificates: dict[str, str]) -> None:
+        self.certified.append(certificates)
+
+
+class Objects:
+    """The informers of one kind and of all: what there is, and who listens."""
+
+    def __init__(self) -> None:
+        self.there: list[Any] = []
+        self.listeners: list[Any] = []
+
+    def __getitem__(self, kind: str) -> Any:
+        return self if kind == "Service" else Objects()
+
+    def add_listener(self, listener: Any) -> None:
+        self.listeners.append(listener)
+
+    def items(self) -> list[Any]:
+        return self.there
+
+    def come(self, obj: Any) -> None:
+        self.there.append(obj)
+        for listener in self.listeners:
+            listener(None, {"kind": "Service", **obj})
+
+
+@pytest.fixture
+async def parts() -> AsyncIterator[tuple[PodCertificates, Signer, Keeper, Objects]]:
+    signer, keeper, objects = Signer(), Keeper(), Objects()
+    made: Any = PodCertificates(signer, objects, keeper, "cluster.local")  # type: ignore[arg-type]
+    yield made, signer, keeper, objects
+    await made.stop()
+
+
+async def test_one_is_made_once_and_again_for_other_names(parts: Any, until: Any) -> None:
+    certificates, signer, keeper, objects = parts
+    certificates.add("u/c", run())
+    pems, errors = await certificates.of(["u/c", "u/other"])
+    assert (pems, errors) == ({"u/c": "pem of web-0"}, {})
+    objects.come(service("other", selector={"app": "db"}))
+    objects.come(service("web"))
+    await until(lambda: keeper.certified)
+    assert [len(names.names) for names in signer.issued] == [4, 8]
+    certificates.forget(["u/c"])
+    objects.come(service("third"))
+    await asyncio.sleep(0.1)
+    assert len(signer.issued) == 2
+
+
+async def test_of_one_that_was_adopted_the_names_are_not_known(parts: Any, until: Any) -> None:
+    certificates, signer, keeper, _ = parts
+    certificates.add("u/c", run())
+    certificates.adopt("u/c")
+    certificates.adopt("plain/c")
+    await until(lambda: keeper.certified == [{"u/c": "pem of web-0"}])
+    assert len(signer.issued) == 1
