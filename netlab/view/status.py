@@ -62,7 +62,10 @@ def _facts(lab: Lab) -> Iterator[tuple[str, str]]:
         f"{lab.proxy_mode} mode"
         + (f", iptables: {lab.iptables}" if lab.proxy_mode == "iptables" else ""),
     )
-    yield "names", lab.dns.domain
+    caches = (
+        f", cached on each node at {', '.join(lab.dns.node_local)}" if lab.dns.node_local else ""
+    )
+    yield "names", f"{lab.dns.domain}{caches}"
     yield "outside", ",".join(lab.external.cidrs)
     for client in lab.external.clients:
         yield f"  {client.name}", ",".join(client.ips)
