@@ -302,7 +302,7 @@ class Daemon:
     def _node_caches(self) -> InPods:
         from netlab.agents.nodecache import NodeCaches  # few labs have them
 
-        return NodeCaches(self.lab, self._informers, self._owner, self._vigil)
+        return NodeCaches(self.lab, self._informers, self._owner, self._vigil, self._keeper)
 
     def _internet_dns(self) -> InternetDns:
         return InternetDns(

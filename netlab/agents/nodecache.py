@@ -2,8 +2,8 @@
 
 Its arguments say where it answers (`-localip`) and by which Service of its namespace it reaches
 kube-dns (`-upstreamsvc`). It has a link for its addresses, rules by which queries pass connection
-tracking by, and dnsmasq for a cache; with the pod all three go. What somebody takes away meanwhile
-is put back, as node-cache looks at its rules every minute.
+tracking by, dnsmasq for a cache, and port 8080 to say that it is well; all of it goes with the pod.
+What somebody takes away meanwhile is put back, as node-cache looks at its rules every minute.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import asyncio
 import ipaddress
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from netlab.agents.loop import Loop
 from netlab.agents.podprograms import Restarted, directory_of
 from netlab.agents.podrun import PodRun
+from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
 from netlab.dns.config import NodeCacheDns, cache_servers_text
@@ -25,9 +27,10 @@ from netlab.kernel import netns, userns
 from netlab.network import cachelink
 from netlab.objects import meta
 from netlab.objects.lab import Lab
-from netlab.proxy.untracked import Untracked, untracked
+from netlab.proxy.untracked import HEALTH_PORT, Untracked, untracked
 from netlab.workload.behaviour import parse_flags
 from netlab.workload.published import Published
+from netlab.workload.served import Listener, ServedContainer, ServedPod
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +44,12 @@ _SERVERS = "servers"
 class NodeCaches:
     """All of a lab; see `InPods`."""
 
-    def __init__(self, lab: Lab, informers: Informers, owner: str, vigil: Vigil) -> None:
+    def __init__(
+        self, lab: Lab, informers: Informers, owner: str, vigil: Vigil, keeper: ResponderKeeper
+    ) -> None:
         self._lab = lab
+        self._keeper = keeper
+        keeper.on_restart(self._say_health)
         self._services = informers["Service"]
         self._owner = owner
         self._vigil = vigil
@@ -55,6 +62,7 @@ class NodeCaches:
         cache.restarted = restarted
         await cache.start(self._servers(run, cache))
         self._vigil.watch(cache.program)
+        await self._keeper.reached(partial(self._ensure_said, cache))
         if not self._loop.runs:
             self._loop.start()
 
@@ -63,12 +71,22 @@ class NodeCaches:
         cache = self._of(run, container)
         del self._caches[run.uid, container]
         await self._vigil.forget(cache.program)
+        uids = [page.uid for page in cache.health]
+        await self._keeper.reached(lambda: self._keeper.client.stop(uids))
         await cache.stop()
 
     async def detach(self) -> None:
         """See `InPods`."""
         await self._loop.stop()
         await asyncio.gather(*(cache.program.detach() for cache in self._caches.values()))
+
+    async def _say_health(self) -> None:
+        for cache in list(self._caches.values()):
+            await self._ensure_said(cache)
+
+    async def _ensure_said(self, cache: NodeCache) -> None:
+        for page in cache.health:
+            await self._keeper.client.ensure_served(page)
 
     def _of(self, run: PodRun, container: str) -> NodeCache:
         key = (run.uid, container)
@@ -117,6 +135,16 @@ class NodeCache:
             config=config,
         )
         self.program.on_restart(self._tell)
+
+    @property
+    def health(self) -> list[ServedPod]:
+        """What its probes ask, at each of its addresses."""
+        listener = Listener(HEALTH_PORT, "http", "node-cache-health")
+        said = (ServedContainer("health", (listener,)),)
+        return [
+            ServedPod(f"{self.run.uid}/health/{ip}", str(self.run.netns), (ip,), said, ip)
+            for ip in self.addresses
+        ]
 
     async def _tell(self) -> None:
         self.restarted()

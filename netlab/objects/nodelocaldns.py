@@ -133,5 +133,10 @@ def _container(lab: Lab) -> Container:
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
         ],
+        "livenessProbe": {
+            "httpGet": {"host": lab.dns.node_local[0], "path": "/health", "port": 8080},
+            "initialDelaySeconds": 60,
+            "timeoutSeconds": 5,
+        },
         "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns"}],
     }

@@ -61,7 +61,9 @@ class ResponderClient(Calls):
         entries: list[Json] = []
         problems: dict[str, Problems] = {}
         for pod in pods:
-            opened, found = self._ports.open(pod.uid, ListeningPlace(pod.netns, pod.ips), pod.ports)
+            opened, found = self._ports.open(
+                pod.uid, ListeningPlace(pod.netns, pod.ips, pod.host), pod.ports
+            )
             if found:
                 problems[pod.uid] = found
             places = dict(zip(opened, itertools.count(len(sockets)), strict=False))

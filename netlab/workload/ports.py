@@ -26,10 +26,12 @@ Port = tuple[str, Listener]
 
 
 class ListeningPlace(Struct):
-    """Where ports are opened: the namespace mounted at a path, for a pod of these addresses."""
+    """Where ports are opened: the namespace mounted at a path, for a pod of these addresses, on all
+    of the namespace's or on one (`host`)."""
 
     path: str
     ips: tuple[str, ...]
+    host: str = ""
 
     @property
     def dual(self) -> bool:
@@ -66,7 +68,7 @@ class Ports:
             with netns.opened(Path(place.path)) as namespace:
                 known = self._known(uid, os.fstat(namespace).st_ino)
                 with netns.entered(namespace):
-                    return _opened(known.sockets, wanted, dual=place.dual)
+                    return _opened(known.sockets, wanted, place)
         except NetlabError as error:
             return {}, [error.message]
 
@@ -99,7 +101,7 @@ class Ports:
 
 
 def _opened(
-    known: dict[Port, socket.socket], wanted: Iterable[Port], *, dual: bool
+    known: dict[Port, socket.socket], wanted: Iterable[Port], place: ListeningPlace
 ) -> tuple[dict[Port, socket.socket], list[str]]:
     problems = []
     ports = list(wanted)
@@ -107,7 +109,7 @@ def _opened(
         _, listener = port
         try:
             if port not in known:
-                known[port] = bound(listener, dual=dual)
+                known[port] = bound(listener, dual=place.dual, host=place.host)
         except OSError as error:
             problems.append(f"{listener.protocol} port {listener.port}: {error.strerror or error}")
     return {port: known[port] for port in ports if port in known}, problems

@@ -38,12 +38,14 @@ class ServedPod(Struct, frozen=True):
     """The built-in containers of a pod, served in the namespace mounted at `netns`.
 
     `ips` are the pod's addresses: with an IPv6 one among them its ports listen on both families.
+    They do so on all addresses of the namespace, or on `host` alone.
     """
 
     uid: str
     netns: str
     ips: tuple[str, ...]
     containers: tuple[ServedContainer, ...]
+    host: str = ""
 
     @property
     def has_tls(self) -> bool:
@@ -61,6 +63,7 @@ class ServedPod(Struct, frozen=True):
             "uid": self.uid,
             "netns": self.netns,
             "ips": list(self.ips),
+            "host": self.host,
             "containers": [
                 {
                     "name": container.name,
@@ -89,6 +92,7 @@ class ServedPod(Struct, frozen=True):
                 )
                 for container in data["containers"]
             ),
+            data.get("host", ""),
         )
 
 

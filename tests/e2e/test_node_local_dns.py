@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from e2e import manifests
-from e2e.labs import KUBE_DNS, TOPOLOGIES, Machine, eventually, machine
+from e2e.labs import KUBE_DNS, TOPOLOGIES, Machine, answering, eventually, machine
 
 from netlab.kernel import paths
 
@@ -107,6 +107,16 @@ def test_pods_ask_their_nodes_cache_first(here: Machine) -> None:
     assert here.resolve(POD, "10.0.96.10.in-addr.arpa", "PTR", server=CACHE) == dns
     tcp = in_pod(here, "dig", "+tcp", "+short", f"@{CACHE}", WEB)
     assert tcp.strip() == address
+
+
+def test_it_says_that_it_is_well_at_its_address_alone(here: Machine) -> None:
+    """As the probe of its DaemonSet asks; the responder that says so may be killed, too."""
+    assert here.curl(NODE, f"{CACHE}:8080/health") == "OK"
+    assert not [entry for entry in tracked(here) if "port=8080" in entry]
+    with pytest.raises(ConnectionRefusedError):
+        here.connect(NODE, "10.10.11.11", 8080)
+    os.kill(answering(paths.responder_socket(here.base / "run" / LAB)), signal.SIGKILL)
+    eventually(lambda: here.curl(NODE, f"{CACHE}:8080/health") == "OK")
 
 
 def test_what_is_in_the_cache_is_not_asked_again(here: Machine) -> None:
@@ -283,3 +293,77 @@ def test_in_each_mode_and_both_families(tmp_path: Path, mode: str) -> None:
             return seen() == set()
 
         eventually(again)
+
+
+# As https://github.com/kubernetes/kubernetes/blob/master/cluster/addons/dns/nodelocaldns/ has it,
+# its pillars put in: for kube-proxy's iptables mode, where it answers at kube-dns' own address too.
+UPSTREAMS = """\
+apiVersion: v1
+kind: Service
+metadata:
+  name: kube-dns-upstream
+  namespace: kube-system
+  labels: {k8s-app: kube-dns}
+spec:
+  ports:
+  - {name: dns, port: 53, protocol: UDP, targetPort: 53}
+  - {name: dns-tcp, port: 53, protocol: TCP, targetPort: 53}
+  selector: {k8s-app: kube-dns}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata:
+  name: node-local-dns
+  namespace: kube-system
+  labels: {k8s-app: node-local-dns}
+spec:
+  updateStrategy: {rollingUpdate: {maxUnavailable: 10%}}
+  selector: {matchLabels: {k8s-app: node-local-dns}}
+  template:
+    metadata:
+      labels: {k8s-app: node-local-dns}
+      annotations: {prometheus.io/port: "9253", prometheus.io/scrape: "true"}
+    spec:
+      priorityClassName: system-node-critical
+      hostNetwork: true
+      dnsPolicy: Default
+      tolerations:
+      - {key: CriticalAddonsOnly, operator: Exists}
+      - {effect: NoExecute, operator: Exists}
+      - {effect: NoSchedule, operator: Exists}
+      containers:
+      - name: node-cache
+        image: registry.k8s.io/dns/k8s-dns-node-cache:1.26.4
+        args: ["-localip", "169.254.20.10,10.96.0.10", "-conf", "/etc/Corefile",
+               "-upstreamsvc", "kube-dns-upstream"]
+        ports:
+        - {containerPort: 53, name: dns, protocol: UDP}
+        - {containerPort: 53, name: dns-tcp, protocol: TCP}
+        - {containerPort: 9253, name: metrics, protocol: TCP}
+        livenessProbe:
+          httpGet: {host: 169.254.20.10, path: /health, port: 8080}
+          timeoutSeconds: 5
+"""
+
+
+def test_upstreams_manifest_takes_kube_dns_address_over(tmp_path: Path) -> None:
+    """In a lab that has no caches: pods ask what they asked before, and their node answers."""
+    with machine(tmp_path) as here:
+        here.netlab(
+            "up", here.lab_file(manifests.lab("pasted") + manifests.box("box")), timeout=120
+        )
+        pod, node = "pasted.default.box", "pasted.worker001"
+        ask = ("exec", "box", "--", "getent", "hosts", "kubernetes")
+        here.netlab(*ask)
+        assert tracked(here, node, KUBE_DNS)
+        here.netlab("apply", "-f", here.lab_file(UPSTREAMS, "nodelocaldns.yaml"))
+        here.netlab("rollout", "status", "daemonset/node-local-dns", "-n", "kube-system")
+        for address in ("169.254.20.10", KUBE_DNS):
+            assert here.resolve(pod, "kubernetes.default.svc.cluster.local", server=address)
+        here.run_in(node, "conntrack", "-F")
+        here.netlab(*ask)
+        assert tracked(here, node, KUBE_DNS) == []
+        here.netlab("delete", "-f", tmp_path / "nodelocaldns.yaml")
+        eventually(lambda: "nodelocaldns" not in here.run_in(node, "ip", "link").stdout, 10)
+        here.netlab(*ask)
+        assert tracked(here, node, KUBE_DNS)
