@@ -49,6 +49,7 @@ class NodeAgent:
         )
         self._kubelet = host.pod_runtime.kubelet_of(node)
         self._stack = contextlib.AsyncExitStack()
+        self._of_pods = contextlib.AsyncExitStack()
 
     def at_work(self) -> Iterator[str]:
         """As `Working` says, but for its pods, of which the pod runtime speaks."""
@@ -65,7 +66,7 @@ class NodeAgent:
             self._stack.push_async_callback(other.stop)
         left = await self._host.pod_runtime.adopted()
         await self._kubelet.start(left, boots=boots)
-        self._stack.push_async_callback(self._kubelet.stop)
+        self._of_pods.push_async_callback(self._kubelet.stop)
         streams = KubeletStreams(self._host.pod_runtime, self._kubelet.runs)
         self._host.kubelets.connect(self.name, streams)
         self._stack.callback(self._host.kubelets.disconnect, self.name)
@@ -73,21 +74,27 @@ class NodeAgent:
     async def stop(self) -> None:
         """Let go of the node: its pods run on, its rules stay in force, its lease runs out."""
         await self._stack.aclose()
+        await self._of_pods.aclose()
 
     async def leave(self) -> None:
         """End all that runs on the node, which is no more."""
         await self._kubelet.leave()
-        await self._go()
+        await self._health.leave()
+        await self._forgotten()
+
+    async def silence(self) -> None:
+        """Say no more, write no more rules, answer nobody; its pods run on."""
+        await self._lease.stop()
+        await self._health.leave()
+        await self._stack.aclose()
 
     async def cut(self) -> None:
         """End all that runs on the node at once, as without power, and tell nobody."""
-        await self._lease.stop()
         await self._kubelet.cut()
-        await self._go()
+        await self._forgotten()
 
-    async def _go(self) -> None:
+    async def _forgotten(self) -> None:
         self._host.pod_runtime.forget(self.node)
-        await self._health.leave()
         await self._speaker.leave()
         await self.stop()
 

@@ -97,13 +97,16 @@ class NodeAgents:
     async def _follow(self) -> None:
         wanted = self._wanted()
         nodes, off = _by_name(wanted.nodes), _by_name(wanted.off)
-        for agent in self.agents:
-            if nodes.get(agent.name) != agent.node:
-                await self._unmake(agent, is_cut=off.get(agent.name) == agent.node)
+        going = [agent for agent in self.agents if nodes.get(agent.name) != agent.node]
+        cut = [agent for agent in going if off.get(agent.name) == agent.node]
+        for agent in going:
+            await (agent.silence() if agent in cut else self._unmake(agent))
         boot = {name for name, node in nodes.items() if node not in self._standing.nodes}
         if wanted != self._standing:
             await self._plan_for(wanted)
             self._standing = wanted
+        for agent in cut:  # whose links are gone by now: without power nobody ends in order
+            await self._unmake(agent, is_cut=True)
         self._booting |= boot
         new = [node for node in wanted.nodes if node.name not in self._agents]
         await together(*(self._start(self._make(node)) for node in new))
@@ -121,7 +124,7 @@ class NodeAgents:
             raise
         self._booting.discard(agent.name)
 
-    async def _unmake(self, agent: NodeAgent, *, is_cut: bool) -> None:
+    async def _unmake(self, agent: NodeAgent, *, is_cut: bool = False) -> None:
         log.info("node %s goes%s", agent.name, ": it is switched off" if is_cut else "")
         async with asyncio.timeout(PATIENCE):
             await (agent.cut() if is_cut else agent.leave())

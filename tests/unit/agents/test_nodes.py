@@ -43,6 +43,9 @@ class Agent:
     async def leave(self) -> None:
         self.world.said.append(f"leave {self.name}")
 
+    async def silence(self) -> None:
+        self.world.said.append(f"silence {self.name}")
+
     async def cut(self) -> None:
         self.world.said.append(f"cut {self.name}")
 
@@ -110,7 +113,7 @@ async def test_one_that_is_switched_off_is_cut_off_and_keeps_its_place(world: Wo
     world.turn(SECOND.name, OFF)
     await world.until(lambda: world.names() == [FIRST.name, THIRD.name])
     rest = f"plan {FIRST.name} {THIRD.name} ({SECOND.name})"
-    assert world.said == [f"cut {SECOND.name}", rest]
+    assert world.said == [f"silence {SECOND.name}", rest, f"cut {SECOND.name}"]
     world.turn(SECOND.name, None)
     await world.until(lambda: len(world.names()) == 3)
     everybody = " ".join(node.name for node in LAB.nodes)
