@@ -21,6 +21,15 @@ Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 KUBELETS = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 """The conditions that a kubelet reports."""
 UNKNOWN = "NodeStatusUnknown"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
+
+_UNREADY: PodCondition = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+_DISRUPTED: PodCondition = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "DeletionByTaintManager",
+    "message": "Taint manager: deleting due to NoExecute taint",
+}
 
 
 class Nodes(Controller):
@@ -79,7 +88,7 @@ class Nodes(Controller):
     async def reconcile(self, key: str) -> float | None:
         """Bring the node's condition, its taints and its pods in line with what is heard of it."""
         node = self.informers["Node"].get(key)
-        pods = self.informers["Pod"].by_index("node", key)
+        pods = list(self.informers["Pod"].by_index("node", key))
         if node is None:
             if pods and not await self._exists(key):
                 for pod in pods:  # no kubelet will ever confirm their end
@@ -91,9 +100,15 @@ class Nodes(Controller):
         if taints != (meta.spec(node).get("taints") or []):
             node = await self.informers.patch(node, {"spec": {"taints": taints or None}})
         if _has_failed(node):
-            for pod in pods:
-                await self._mark_unready(pod)
+            pods = [await self._marked_unready(pod) for pod in pods]
+            await self._give_up(node, pods)
         return await self._evict(node, pods)
+
+    async def _give_up(self, node: Node, pods: Iterable[Pod]) -> None:
+        """Somebody has said that the node will not come back: what was to end there has ended."""
+        if any(taint["key"] == OUT_OF_SERVICE for taint in meta.spec(node).get("taints") or []):
+            for pod in filter(meta.is_terminating, pods):
+                await self._remove(pod, grace_period=0)
 
     async def _lose(self, node: Node) -> Node:
         """Nobody knows any more how the node is."""
@@ -118,6 +133,7 @@ class Nodes(Controller):
             if due.get(meta.uid(pod), inf) <= now and not self.informers["Pod"].is_going(pod):
                 text = f"Marking for deletion Pod {meta.key(pod)}"
                 self.recorder.normal(pod, "TaintManagerEviction", text)
+                await self._say(pod, _DISRUPTED)
                 await self._remove(pod)
         later = {uid: when for uid, when in due.items() if when > now}
         if later:
@@ -138,22 +154,20 @@ class Nodes(Controller):
         except NotFound:
             return
 
-    async def _mark_unready(self, pod: Pod) -> None:
+    async def _marked_unready(self, pod: Pod) -> Pod:
         if not meta.is_ready(pod):
-            return
-        now = self.context.now()
-        unready: PodCondition = {
-            "type": "Ready",
-            "status": "False",
-            "reason": "NodeNotReady",
-            "lastTransitionTime": now,
-        }
-        before = meta.status(pod).get("conditions") or []
-        try:
-            await self.informers.patch_status(pod, {"conditions": conditions_with(before, unready)})
-        except NotFound:
-            return
+            return pod
         self.recorder.warning(pod, "NodeNotReady", "Node is not ready")
+        return await self._say(pod, _UNREADY)
+
+    async def _say(self, pod: Pod, condition: PodCondition) -> Pod:
+        """Have the pod's status say so, if it is there still; the pod as it then is."""
+        said: PodCondition = {**condition, "lastTransitionTime": self.context.now()}
+        conditions = conditions_with(meta.status(pod).get("conditions") or [], said)
+        try:
+            return await self.informers.patch_status(pod, {"conditions": conditions})
+        except NotFound:
+            return pod
 
 
 def _has_failed(node: Node) -> bool:

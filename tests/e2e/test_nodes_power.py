@@ -24,6 +24,8 @@ from netlab.objects import meta
 GOES, STAYS = "worker002", "worker001"
 WEB, STEADY = 30080, 30081
 SECONDS = 30.0
+VIPS = [f"172.16.110.{number}" for number in range(200, 204)]
+"""Of load balancers; each node answers for some of them."""
 
 
 def _steady() -> str:
@@ -32,6 +34,7 @@ def _steady() -> str:
     steady = {"nodeSelector": {"kubernetes.io/hostname": STAYS}, **pod}
     metadata = {"name": "steady", "labels": {"app": "steady"}}
     port = {"port": 80, "nodePort": STEADY}
+    balanced = {"type": "LoadBalancer", "selector": {"app": "steady"}, "ports": [{"port": 80}]}
     every = {"matchLabels": {"app": "every"}}
     template = {"metadata": {"labels": {"app": "every"}}, "spec": pod}
     return "---\n" + yaml.safe_dump_all(
@@ -49,6 +52,15 @@ def _steady() -> str:
                 "metadata": {"name": "every"},
                 "spec": {"selector": every, "template": template},
             },
+            *(
+                {
+                    "apiVersion": "v1",
+                    "kind": "Service",
+                    "metadata": {"name": f"balanced-{number}"},
+                    "spec": {**balanced, "loadBalancerIP": vip},
+                }
+                for number, vip in enumerate(VIPS)
+            ),
         ]
     )
 
@@ -167,6 +179,13 @@ def test_once_its_endpoints_are_gone_nobody_is_sent_there(power: Power) -> None:
     assert not requests.lost and requests.answered
     with pytest.raises(OSError):
         power.here.connect("power.client", "172.16.110.12", WEB)
+
+
+def test_another_node_answers_for_the_load_balancers_that_it_had(power: Power) -> None:
+    events = power.here.netlab("get", "events").stdout
+    assert f'announcing from node "{GOES}"' in events
+    for vip in VIPS:
+        eventually(lambda vip=vip: power.here.curl("power.client", vip), SECONDS)
 
 
 def test_it_is_told_in_the_words_of_a_cluster(power: Power) -> None:

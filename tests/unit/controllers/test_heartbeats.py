@@ -167,6 +167,17 @@ async def test_its_pods_are_not_ready_at_once_and_elsewhere_in_the_end(make: Any
         left = [one for one in await cluster.list("Pod") if one["spec"]["nodeName"] == SILENT]
         assert left and all(map(meta.is_terminating, left)), "its kubelet has not confirmed"
         assert len(await cluster.events("TaintManagerEviction")) == len(left)
+        for pod in left:
+            assert meta.condition(pod, "DisruptionTarget")["reason"] == "DeletionByTaintManager"
+            assert not meta.is_ready(pod)
+        taint = {"key": "node.kubernetes.io/out-of-service", "effect": "NoExecute"}
+        given = (await cluster.get("Node", SILENT, ""))["spec"]["taints"]
+        await cluster.patch("Node", SILENT, {"spec": {"taints": [*given, taint]}}, "")
+
+        async def are_given_up() -> bool:
+            return len(await cluster.list("Pod")) == 4
+
+        await eventually(are_given_up)
 
 
 async def test_a_pod_says_itself_how_long_it_bears_it(make: Any) -> None:
