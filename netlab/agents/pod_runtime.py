@@ -33,6 +33,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import userns
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, Node
+from netlab.objects.nodes import is_off
 from netlab.objects.types import Pod
 from netlab.tasks import cancel
 from netlab.workload.certificate import Issuer
@@ -142,7 +143,9 @@ class PodRuntime:
         return await asyncio.shield(self._adopted)
 
     async def _adopt(self, machines: Iterable[str]) -> Sequence[Pod]:
-        pods = list(self._informers["Pod"].items())
+        off = {meta.name(node) for node in self._informers["Node"].items() if is_off(node)}
+        every = self._informers["Pod"].items()
+        pods = [pod for pod in every if meta.spec(pod).get("nodeName") not in off]
         await self._containers.adopt({meta.uid(pod) for pod in pods})
         for name in await asyncio.to_thread(self._pod_network.sweep, pods, machines):
             log.warning("namespace %s belonged to no pod any more and is gone", name)

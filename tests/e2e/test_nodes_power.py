@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -81,6 +81,20 @@ class Power:
 
     def turn(self, way: str) -> str:
         return self.here.netlab("node", way, GOES).stdout
+
+    def off(self) -> None:
+        """Have the node be off, and the cluster get along without it."""
+        self.turn("stop")
+        eventually(self.is_off, SECONDS)
+        eventually(lambda: self.ready("web") == {STAYS: 4}, SECONDS)
+
+    def on(self) -> None:
+        self.turn("start")
+        eventually(self.is_on, SECONDS)
+
+    def daemon(self) -> dict[str, Any]:
+        (pod,) = [pod for pod in self.pods("every") if pod["spec"]["nodeName"] == GOES]
+        return pod
 
     def node(self) -> dict[str, Any]:
         return self.client.get("Node", "", GOES)
@@ -170,9 +184,7 @@ def test_traffic_through_other_nodes_loses_nothing_while_one_goes_and_comes(powe
 
 
 def test_once_its_endpoints_are_gone_nobody_is_sent_there(power: Power) -> None:
-    power.turn("stop")
-    eventually(power.is_off, SECONDS)
-    eventually(lambda: power.ready("web") == {STAYS: 4}, SECONDS)
+    power.off()
     power.here.netlab("rules", "svc/web", "--node", STAYS)
     with Requests(power.here, OTHERS, WEB) as requests:
         time.sleep(0.5)
@@ -182,6 +194,7 @@ def test_once_its_endpoints_are_gone_nobody_is_sent_there(power: Power) -> None:
 
 
 def test_another_node_answers_for_the_load_balancers_that_it_had(power: Power) -> None:
+    power.off()
     events = power.here.netlab("get", "events").stdout
     assert f'announcing from node "{GOES}"' in events
     for vip in VIPS:
@@ -189,6 +202,7 @@ def test_another_node_answers_for_the_load_balancers_that_it_had(power: Power) -
 
 
 def test_it_is_told_in_the_words_of_a_cluster(power: Power) -> None:
+    power.off()
     taints = [(one["key"], one["effect"]) for one in power.node()["spec"]["taints"]]
     unreachable = "node.kubernetes.io/unreachable"
     assert taints == [(unreachable, "NoSchedule"), (unreachable, "NoExecute")]
@@ -198,20 +212,20 @@ def test_it_is_told_in_the_words_of_a_cluster(power: Power) -> None:
     assert "NotReady" in power.here.netlab("get", "nodes").stdout
     events = power.here.netlab("describe", "node", GOES).stdout
     assert f"Node {GOES} status is now: NodeNotReady" in events
-    (daemon,) = [pod for pod in power.pods("every") if pod["spec"]["nodeName"] == GOES]
-    assert not meta.is_terminating(daemon), "a daemon's pod stays with its node"
-    failed = power.here.netlab("exec", meta.name(daemon), "--", "true", code=1)
+    assert not meta.is_terminating(power.daemon()), "a daemon's pod stays with its node"
+    failed = power.here.netlab("exec", meta.name(power.daemon()), "--", "true", code=1)
     assert GOES in failed.stderr or "unreachable" in failed.stderr, failed.stderr
     again = power.here.netlab("node", "stop", GOES).stdout
     assert again == f"node/{GOES} already stopped\n"
 
 
 def test_a_killed_controller_leaves_it_off_and_the_others_at_work(power: Power) -> None:
+    power.off()
     routes = power.here.run_in(f"power.{STAYS}", "ip", "route").stdout
     assert "10.244.2.0/24 via 10.10.11.12" in routes, "it may come back any moment"
     with Requests(power.here, OTHERS, STEADY) as requests:
-        pid = int(paths.controller_pid(power.here.base / "run" / "power").read_text())
-        subprocess.run(["kill", f"-{signal.SIGKILL}", str(pid)], check=True)
+        directory = power.here.base / "run" / "power"
+        os.kill(int(paths.controller_pid(directory).read_text()), signal.SIGKILL)
         power.here.netlab("up", power.file)
         assert not power.here.namespace(f"power.{GOES}").exists()
     assert not requests.lost
@@ -220,14 +234,29 @@ def test_a_killed_controller_leaves_it_off_and_the_others_at_work(power: Power) 
 
 
 def test_what_it_ran_starts_anew_with_it(power: Power) -> None:
-    power.turn("start")
-    eventually(power.is_on, SECONDS)
-    (daemon,) = [pod for pod in power.pods("every") if pod["spec"]["nodeName"] == GOES]
-    (container,) = daemon["status"]["containerStatuses"]
-    assert container["restartCount"] == 2
+    power.off()
+    (before,) = power.daemon()["status"]["containerStatuses"]
+    power.on()
+    (container,) = power.daemon()["status"]["containerStatuses"]
+    assert container["restartCount"] == before["restartCount"] + 1
     assert container["lastState"]["terminated"]["exitCode"] == 255
     assert power.here.curl("power.client", f"172.16.110.12:{WEB}")
     assert not meta.annotations(power.node()).get("netlab/power")
+
+
+def test_a_controller_that_is_killed_meanwhile_leaves_nothing_running_there(power: Power) -> None:
+    power.on()
+    directory = power.here.base / "run" / "power"
+    names = [pod["metadata"]["name"] for app in ("web", "every") for pod in power.pods(app)
+             if pod["spec"]["nodeName"] == GOES]  # fmt: skip
+    assert names and power.here.namespace(f"power.default.{names[0]}").exists()
+    power.client.patch("Node", "", GOES, {"metadata": {"annotations": {"netlab/power": "off"}}})
+    os.kill(int(paths.controller_pid(directory).read_text()), signal.SIGKILL)
+    power.here.netlab("up", power.file)
+    eventually(power.is_off, SECONDS)
+    there = {entry.name for entry in power.here.namespace("power.any").parent.iterdir()}
+    assert there.isdisjoint(f"power.default.{name}" for name in names)
+    power.on()
 
 
 def test_one_that_is_off_and_deleted_is_gone(power: Power) -> None:
