@@ -51,11 +51,20 @@ def wanted(manifest: Manifest, before: Lab, joined: Sequence[Node]) -> Lab:
     known = replace(before, nodes=(*before.nodes, *joined))
     obj = lab_update.kept(entry.intake.sound, known)
     others = [node for node in joined if lab.node(node.name) is None]
-    obj["spec"]["nodes"] += map(node_to_object, others)
-    _refuse(entry, lab_problems(obj))
+    obj["spec"]["nodes"][:0] = map(node_to_object, others)
+    _refuse(entry, (_without(len(others), one) for one in lab_problems(obj)))
     after = lab_from_object(obj)
+    after = replace(after, nodes=after.nodes[len(others) :])
     _refuse(entry, lab_update.of_nodes(known, after))
-    return replace(after, nodes=tuple(node for node in after.nodes if lab.node(node.name)))
+    return after
+
+
+def _without(others: int, problem: FieldProblem) -> FieldProblem:
+    """The problem where the file has it, to which so many nodes were put in front."""
+    if problem.path[:2] != ("spec", "nodes") or len(problem.path) < 3:
+        return problem
+    path = ("spec", "nodes", int(problem.path[2]) - others, *problem.path[3:])
+    return replace(problem, path=path)
 
 
 def _refuse(entry: InputObject, found: Iterable[FieldProblem]) -> None:

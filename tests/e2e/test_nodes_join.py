@@ -113,6 +113,15 @@ def test_a_file_without_one_that_joined_leaves_it_alone_and_its_addresses(join: 
     assert join.serves("172.16.110.50")
 
 
+def test_a_file_that_gives_its_address_to_another_is_refused_with_its_line(join: Join) -> None:
+    nodes = [{"name": "master001", "role": "control-plane"}, {"name": "worker001"}, {"name": NEW},
+             {"name": "worker003"}, {"name": "worker004", "internalIP": "10.10.11.14"}]  # fmt: skip
+    file = join.here.lab_file(manifests.lab("join", nodes=nodes) + REST, "taken.yaml")
+    refused = join.here.netlab("up", file, code=2).stderr
+    line = file.read_text().splitlines().index("    internalIP: 10.10.11.14") + 1
+    assert f"taken.yaml:{line}: spec.nodes[4].internalIP" in refused
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
