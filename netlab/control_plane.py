@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import os
@@ -12,14 +13,20 @@ from typing import Any
 
 from aiohttp import web
 
+from netlab.api.access import ACCESS
+from netlab.api.accounts import Accounts
+from netlab.api.doors import Doors
+from netlab.api.guests import Guests
+from netlab.api.identity import Identity
 from netlab.api.secure import SecureListener
 from netlab.api.server import build_app
+from netlab.api.tokens import TokenKey
 from netlab.client.inprocess import InProcessApi
 from netlab.client.kubelets import Kubelets
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel import caller, machine, paths
-from netlab.objects import bootstrap, machines, meta
+from netlab.objects import bootstrap, machines, meta, policy
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject, Object
@@ -29,6 +36,7 @@ from netlab.serving.http import serve_unix
 from netlab.store import failures
 from netlab.store.registry import Registry
 from netlab.store.store import Store
+from netlab.tasks import cancel
 
 log = logging.getLogger("netlab")
 
@@ -49,6 +57,10 @@ class ControlPlane:
         self._stack = contextlib.AsyncExitStack()
         self._stack.callback(self._store.close)
         self._runner: web.AppRunner | None = None
+        self._identity = Identity(paths.tls(directory))
+        key = TokenKey(paths.tls(directory) / "sa.key")
+        self._accounts = Accounts(self._registry, key, lab.dns.domain, time.time)
+        self._certified: asyncio.Task[None] | None = None
 
     async def start(self, routes: Iterable[web.RouteDef]) -> None:
         """Make what every cluster begins with, and serve on the lab's socket.
@@ -57,14 +69,15 @@ class ControlPlane:
         needs no second sudo. That gives nothing away, for whoever starts labs decides what runs in
         them.
         """
-        for obj in bootstrap.control_plane_objects(self._lab):
+        for obj in (*bootstrap.control_plane_objects(self._lab), *policy.objects()):
             if not self._exists(obj):
                 self._registry.create(obj)
         ranges = self._registry.get("ServiceCIDR", "", "kubernetes")
         if not meta.is_ready(ranges):
             status = bootstrap.service_cidr_status(timestamp(time.time()))
             self._registry.update({**ranges, "status": status}, subresource="status")
-        app = build_app(self._registry, self._reached(), routes)
+        self._certify()
+        app = build_app(self._registry, self._reached(), routes, accounts=self._accounts)
         socket = paths.api_socket(self._directory)
         self._runner = await serve_unix(app, socket, owner=caller.uid())
         self._stack.push_async_callback(self._runner.cleanup)
@@ -81,7 +94,7 @@ class ControlPlane:
     def api(self) -> Api:
         """The API, for the controllers and nodes of the lab; once it is served."""
         if not self.is_remote:
-            return InProcessApi(self._registry)
+            return InProcessApi(self._registry, self._accounts.issue)
         from netlab.client.http import HttpApi
 
         api = HttpApi(paths.api_socket(self._directory))
@@ -98,15 +111,46 @@ class ControlPlane:
         self._stack.push_async_callback(kubelets.close)
         return kubelets
 
-    async def listen_for_kubectl(self) -> None:
-        """Serve over TLS as well; a lab works without."""
+    async def authority(self) -> str:
+        """The certificate of the lab's CA, once there is one; "" where none can be made."""
+        assert self._certified is not None
+        try:
+            await asyncio.shield(self._certified)
+        except (NetlabError, OSError):
+            return ""
+        return self._identity.authority.read_text()
+
+    async def listen_for_clients(self) -> None:
+        """Serve over TLS as well, for kubectl and for what runs in the lab, which works without."""
         assert self._runner is not None
-        listener = SecureListener(self._runner, self._lab.name, self._directory)
+        names = bootstrap.api_names(self._lab)
+        listener = SecureListener(self._runner, self._lab.name, self._directory, names)
+        self._stack.push_async_callback(listener.close)
         try:
             await listener.start()
+            await self._open_doors(self._runner)
         except (NetlabError, OSError):
-            log.exception("kubectl cannot be served")
-        self._stack.push_async_callback(listener.close)
+            log.exception("the API is not served over TLS")
+
+    async def _open_doors(self, runner: web.AppRunner) -> None:
+        protocols = runner.server
+        assert protocols is not None
+        guests = Guests(protocols, self._identity.server_context(strangers=True))
+        self._stack.push_async_callback(guests.stop)
+        runner.app[ACCESS].guests = guests
+        doors = Doors(self._lab, self._directory, guests, self._nodes)
+        self._stack.push_async_callback(doors.stop)
+        doors.start()
+
+    def _nodes(self) -> tuple[Node, ...]:
+        return standing(self._lab, self._registry.list("Node").items).nodes
+
+    def _certify(self) -> None:
+        """Begin to make the certificates, which takes processes of their own and need not wait."""
+        names = bootstrap.api_names(self._lab)
+        making = asyncio.to_thread(self._identity.ensure_server, names)
+        self._certified = asyncio.create_task(making, name="certificates")
+        self._stack.push_async_callback(cancel, self._certified)
 
     def join(self, entry: Mapping[str, Any]) -> Object:
         """Make the Node of one more machine, such as a lab's file would have it; what the entry

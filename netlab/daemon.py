@@ -14,7 +14,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -69,7 +69,7 @@ class Daemon:
     """The controllers and the nodes of one lab, whose API is `api`. Its server asks `kubelets`.
 
     `responder` is the process that was started a moment ago, if it was, and `network` ends when the
-    nodes are connected.
+    nodes are connected. `authority` returns the certificate of the lab's CA.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Daemon:
         kubelets: LocalKubelets,
         responder: Process | None,
         network: Future[None],
+        authority: Callable[[], Awaitable[str]],
     ) -> None:
         self.lab = lab
         self.failure: str | None = None
@@ -88,6 +89,7 @@ class Daemon:
         self._kubelets = kubelets
         self._responder = responder
         self._network = network
+        self._authority = authority
         self._facts = machine.facts()
         self._owner = netns.owner(directory) or ""
         self._api = api
@@ -181,6 +183,7 @@ class Daemon:
             self._informers,
             load_balancer_pools=self.lab.load_balancer_pools,
             node_monitor_grace_period=self.lab.node_lifecycle.monitor_grace_period,
+            authority=self._authority,
         )
         self._stack.push_async_callback(controllers.stop)
         self._dns.follow()
@@ -360,7 +363,15 @@ async def _run(
 ) -> None:
     lab, kubelets = inventory.read_lab(directory), LocalKubelets()
     control_plane = ControlPlane(lab, directory, kubelets)
-    daemon = Daemon(lab, directory, control_plane.api(), kubelets, responder, network)
+    daemon = Daemon(
+        lab,
+        directory,
+        control_plane.api(),
+        kubelets,
+        responder,
+        network,
+        control_plane.authority,
+    )
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(control_plane.close)
         stack.push_async_callback(daemon.stop)
@@ -373,7 +384,7 @@ async def _run(
             os.write(ready, b"1")
         os.close(ready)
         await daemon.start()
-        await control_plane.listen_for_kubectl()  # last of all: a lab works without it
+        await control_plane.listen_for_clients()  # last of all: a lab works without it
         await _told_to_end()
 
 

@@ -1,5 +1,8 @@
 """Who may use a lab's API over TCP: a CA of the lab's own, and the two certificates it signs.
 
+The server's is good for all names and addresses by which the API is reached, from outside the lab
+and from inside.
+
 Made with the openssl program: three calls, 30 ms in processes of their own, where importing a
 library for it would hold up the controller's loop. ECDSA on P-256, valid as long as the lab is
 likely to be kept. Whoever holds the client's key is root in the lab's pods: keys are 0600. The CA's
@@ -8,12 +11,15 @@ stays, root's alone, for certificates of pods that serve https (`workload.certif
 
 from __future__ import annotations
 
+import ipaddress
 import ssl
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
+from netlab.kernel import files
 from netlab.kernel.run import run
 
 _DAYS = "3650"
@@ -46,17 +52,32 @@ class Identity(Struct, frozen=True):
         return self.directory / "complete"
 
     def ensure(self) -> None:
-        """Make what a former controller has not made already. Blocks for some 30 ms."""
+        """Make what a former controller has not made already: the CA, and the client's certificate.
+        Blocks for some 20 ms."""
         with _TURN:
-            if not self._complete.exists():
-                self._make()
+            self._ensure()
 
-    def _make(self) -> None:
+    def ensure_server(self, names: Iterable[str] = ()) -> None:
+        """`ensure`, and the server's certificate. Blocks for some 30 ms.
+
+        `names` are the names and addresses that it has besides the machine's own.
+        """
+        alternatives = ",".join(map(_alternative, ("127.0.0.1", "localhost", *names)))
+        with _TURN:
+            self._ensure()
+            if not self._names.exists() or self._names.read_text() != alternatives:
+                self._sign("server", "/CN=netlab", "serverAuth", f"subjectAltName={alternatives}")
+                files.write(self._names, alternatives)
+
+    @property
+    def _names(self) -> Path:
+        return self.directory / "server.names"
+
+    def _ensure(self) -> None:
+        if self._complete.exists():
+            return
         self.directory.mkdir(mode=0o700, exist_ok=True)
         self._make_authority()
-        self._sign(
-            "server", "/CN=netlab", "serverAuth", "subjectAltName=IP:127.0.0.1,DNS:localhost"
-        )
         self._sign("client", "/O=system:masters/CN=netlab-admin", "clientAuth")
         self._complete.touch()
 
@@ -78,11 +99,23 @@ class Identity(Struct, frozen=True):
             + [*added, *signed, *out]
         )
 
-    def server_context(self) -> ssl.SSLContext:
-        """TLS for the server: nobody gets past the handshake without a certificate of this CA."""
+    def server_context(self, *, strangers: bool = False) -> ssl.SSLContext:
+        """TLS for the server: nobody gets past the handshake without a certificate of this CA.
+
+        With `strangers` who has none does: he may have a token.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_OPTIONAL if strangers else ssl.CERT_REQUIRED
         context.load_verify_locations(self.authority)
         context.load_cert_chain(self.certificate("server"), self.key("server"))
         return context
+
+
+def _alternative(name: str) -> str:
+    """A name or an address, as a certificate has it."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return f"DNS:{name}"
+    return f"IP:{name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -15,7 +16,7 @@ from netlab.kernel import caller, files, paths
 from netlab.serving import undocumented
 
 _HANDSHAKE_SECONDS = 5.0
-_SEND_BUFFER = 128 * 1024
+SEND_BUFFER = 128 * 1024
 """Bytes in the kernel for each connection; by itself it takes megabytes for who never reads."""
 
 
@@ -23,19 +24,23 @@ class SecureListener:
     """Listens next to the unix socket of the same runner; `close` ends it.
 
     The port is the kernel's choice. It and the certificates are kept in the lab's directory, so
-    that a kubeconfig stays good when the controller is started again.
+    that a kubeconfig stays good when the controller is started again. `names` are those of the
+    server's certificate.
     """
 
-    def __init__(self, runner: web.AppRunner, lab: str, directory: Path) -> None:
+    def __init__(
+        self, runner: web.AppRunner, lab: str, directory: Path, names: Sequence[str] = ()
+    ) -> None:
         self._runner = runner
         self._lab = lab
         self._directory = directory
+        self._names = names
         self._identity = Identity(paths.tls(directory))
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
         """Make what is missing, listen, and write the kubeconfig."""
-        await asyncio.to_thread(self._identity.ensure)
+        await asyncio.to_thread(self._identity.ensure_server, self._names)
         sock = _bound(self._recorded_port())
         port: int = sock.getsockname()[1]
         files.write(paths.api_port(self._directory), f"{port}\n")
@@ -71,7 +76,7 @@ def _bound(wanted: int) -> socket.socket:
     for port in dict.fromkeys((wanted, 0)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         try:
             sock.bind(("127.0.0.1", port))
         except OSError as error:

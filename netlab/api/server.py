@@ -23,6 +23,9 @@ from netlab.api import (
     watches,
     writes,
 )
+from netlab.api.access import ACCESS, Access, gate
+from netlab.api.accounts import Accounts
+from netlab.api.authorization import Authorizer
 from netlab.api.call import Backend, Call
 from netlab.api.encoding import Encoder
 from netlab.api.negotiation import media_types, negotiate
@@ -55,6 +58,7 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
         "PATCH": subresources.patch_scale,
     },
     "binding": {"POST": subresources.bind},
+    "token": {"POST": subresources.token},
     "eviction": {"POST": subresources.evict},
     "exec": {"GET": execs.exec_, "POST": execs.exec_},
     "attach": {"GET": execs.attach, "POST": execs.attach},
@@ -75,22 +79,28 @@ def build_app(
     kubelets: Kubelets,
     extra: Iterable[web.RouteDef] = (),
     *,
+    accounts: Accounts | None = None,
     now: Callable[[], float] = time.time,
 ) -> web.Application:
     """The application: the Kubernetes API over a registry, and `extra` routes beside it.
 
-    What a node knows of its pods its kubelet is asked for.
+    What a node knows of its pods its kubelet is asked for. Without `accounts` whoever gets through
+    the door is the administrator.
 
     `now` gives epoch seconds, for the ages in tables. To be run by `serving.http.serve_unix`.
     """
     app = http.application(bodies.LIMIT)
     app[BACKEND] = Backend(registry, kubelets, Encoder(), now)
+    app[ACCESS] = Access(Authorizer(registry), accounts)
+    app.middlewares.append(gate)
     app.router.add_routes(list(extra))
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _ok)
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version)
     app.router.add_get(CUSTOM_KINDS, _custom_kinds)
+    app.router.add_get("/.well-known/openid-configuration", _issuer)
+    app.router.add_get("/openid/v1/jwks", _keys)
     app.router.add_get("/openapi/v2", _swagger)
     app.router.add_get("/openapi/v3", _openapi_index)
     app.router.add_get("/openapi/v3/{path:.*}", _openapi)
@@ -104,6 +114,16 @@ async def _ok(_request: web.Request) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return plain_answer(discovery.VERSION)
+
+
+async def _issuer(request: web.Request) -> web.Response:
+    accounts = request.app[ACCESS].accounts
+    return plain_answer(accounts.issuer_metadata() if accounts else {})
+
+
+async def _keys(request: web.Request) -> web.Response:
+    accounts = request.app[ACCESS].accounts
+    return plain_answer(accounts.keys() if accounts else {"keys": []})
 
 
 async def _custom_kinds(_request: web.Request) -> web.Response:

@@ -1,11 +1,13 @@
-"""The parts of objects with a path of their own: scale, binding, eviction."""
+"""The parts of objects with a path of their own: scale, binding, eviction, token."""
 
 from __future__ import annotations
 
 from aiohttp import web
 
 from netlab.api import bodies
+from netlab.api.access import ACCESS
 from netlab.api.call import Call
+from netlab.api.paths import MethodNotAllowed
 from netlab.api.writes import (
     MERGE,
     Deletion,
@@ -70,6 +72,17 @@ async def bind(call: Call) -> web.Response:
         change["metadata"] = {"uid": value["metadata"]["uid"]}
     apply_patch(call, MERGE, change, "binding")
     return plain_answer(success(code=201), 201)
+
+
+async def token(call: Call) -> web.Response:
+    """Issue a token of a ServiceAccount."""
+    accounts = call.request.app[ACCESS].accounts
+    if accounts is None:
+        raise MethodNotAllowed
+    value = await bodies.read_value(call.request, "TokenRequest")
+    request = bodies.as_kind(value, "authentication.k8s.io/v1", "TokenRequest")
+    issued = accounts.issue(call.target.namespace or "", call.target.name, request)
+    return plain_answer(issued, 201)
 
 
 async def evict(call: Call) -> web.Response:

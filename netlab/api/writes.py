@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
 from netlab.api import bodies, eventviews, fields
+from netlab.api.access import ACCESS, USER
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
 from netlab.objects import podwarnings, validate_admission
+from netlab.objects.kinds.access import GROUP
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.serving.answers import to_json
 from netlab.store.deletion import Propagation, is_over
@@ -30,7 +33,7 @@ PROPAGATIONS: tuple[Propagation, ...] = ("Background", "Foreground", "Orphan")
 async def create(call: Call) -> web.Response:
     """A new object in a collection."""
     obj = await _body(call)
-    made = call.registry.create(obj, dry_run=call.dry_run)
+    made = _written(call, lambda dry: call.registry.create(obj, dry_run=dry))
     _warn(call, made, created=True)
     return call.answer(made, 201, stored=not call.dry_run)
 
@@ -38,14 +41,27 @@ async def create(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     """Replace an object, or the part of it that a subresource covers."""
     obj = await _body(call)
-    now = call.registry.update(
-        obj,
-        subresource=call.target.subresource,
-        dry_run=call.dry_run,
-        field_manager=call.field_manager,
-    )
+
+    def write(dry_run: bool) -> Object:
+        return call.registry.update(
+            obj,
+            subresource=call.target.subresource,
+            dry_run=dry_run,
+            field_manager=call.field_manager,
+        )
+
+    now = _written(call, write)
     _warn(call, now, created=False)
     return call.answer(now, stored=not call.dry_run)
+
+
+def _written(call: Call, write: Callable[[bool], Object]) -> Object:
+    """Write, in earnest or not; a role or binding is tried before, and refused if it would give
+    away more than its writer has."""
+    user = call.request[USER]
+    if not user.is_master and call.target.kind.group == GROUP:
+        call.request.app[ACCESS].authorizer.check_grant(user, write(True), _present(call))
+    return write(call.dry_run)
 
 
 def _warn(call: Call, obj: Object, *, created: bool) -> None:
@@ -95,7 +111,7 @@ async def patch(call: Call) -> web.Response:
         call.warnings += fields.check_patch(call.target.kind, change, asked)
     else:
         _agree_with_path(bodies.as_kind(change, *_gvk(call))["metadata"], call)
-        created = not _exists(call)
+        created = _present(call) is None
     now = apply_patch(call, kind, change, call.target.subresource)
     _warn(call, now, created=created)
     return call.answer(now, 201 if created else 200, stored=not call.dry_run)
@@ -103,19 +119,23 @@ async def patch(call: Call) -> web.Response:
 
 def apply_patch(call: Call, kind: PatchType, change: Any, subresource: str) -> Object:
     """Patch the object that the path names, as far as the subresource reaches."""
-    target = call.target
+    target, force = call.target, call.flag("force")
     _check_options(call, kind)
-    return call.registry.patch(
-        target.kind.kind,
-        target.namespace or "",
-        target.name,
-        change,
-        content_type=kind,
-        subresource=subresource,
-        dry_run=call.dry_run,
-        field_manager=call.field_manager,
-        force=call.flag("force"),
-    )
+
+    def write(dry_run: bool) -> Object:
+        return call.registry.patch(
+            target.kind.kind,
+            target.namespace or "",
+            target.name,
+            change,
+            content_type=kind,
+            subresource=subresource,
+            dry_run=dry_run,
+            field_manager=call.field_manager,
+            force=force,
+        )
+
+    return _written(call, write)
 
 
 def _check_options(call: Call, kind: PatchType) -> None:
@@ -130,13 +150,13 @@ def _bad_options(problem: str) -> Invalid:
     return Invalid(f'PatchOptions.meta.k8s.io "" is invalid: {problem}')
 
 
-def _exists(call: Call) -> bool:
+def _present(call: Call) -> Object | None:
+    """What the path names, if there is such an object."""
     target = call.target
     try:
-        call.registry.get(target.kind.kind, target.namespace or "", target.name)
+        return call.registry.get(target.kind.kind, target.namespace or "", target.name)
     except NotFound:
-        return False
-    return True
+        return None
 
 
 async def read_patch(call: Call) -> tuple[PatchType, Any]:

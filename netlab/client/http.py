@@ -89,10 +89,14 @@ class HttpApi:
         return await self._json("GET", BY_KIND[kind].path(namespace, name))
 
     async def create(self, obj: AnyObject) -> Object:
-        """Create; returns it as stored. A Binding binds its pod, and a Status comes back."""
+        """Create; returns it as stored. A Binding binds its pod, and a Status comes back; a
+        TokenRequest comes back with its token."""
         space = obj["metadata"].get("namespace") or "default"
         if obj["kind"] == "Binding":
             path = BY_KIND["Pod"].path(space, obj["metadata"]["name"], "binding")
+            return await self._json("POST", path, obj)
+        if obj["kind"] == "TokenRequest":
+            path = BY_KIND["ServiceAccount"].path(space, obj["metadata"]["name"], "token")
             return await self._json("POST", path, obj)
         return await self._json("POST", BY_KIND[obj["kind"]].path(space), obj)
 

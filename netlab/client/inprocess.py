@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from netlab.client.protocol import Api, ObjectList, Propagation
@@ -11,12 +11,16 @@ from netlab.objects.meta import AnyObject, Object
 from netlab.store.registry import Registry
 from netlab.store.watch import Watch
 
+Issue = Callable[[str, str, Object], Object]
+
 
 class InProcessApi:
-    """`netlab.client.protocol.Api` over a registry in this process."""
+    """`netlab.client.protocol.Api` over a registry in this process; `issue` makes the token of a
+    (namespace, name) that a TokenRequest asks for."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, issue: Issue | None = None) -> None:
         self._registry = registry
+        self._issue = issue
 
     async def list(
         self,
@@ -54,9 +58,11 @@ class InProcessApi:
         return self._registry.get(kind, namespace, name)
 
     async def create(self, obj: AnyObject) -> Object:
-        """As `Api.create`; a Binding binds its pod."""
+        """As `Api.create`; a Binding binds its pod, a TokenRequest is answered."""
         if obj.get("kind") == "Binding":
             return self._bind(obj)
+        if obj.get("kind") == "TokenRequest" and self._issue is not None:
+            return self._issue(meta.namespace(obj), meta.name(obj), dict(obj))
         return self._registry.create(obj)
 
     def _bind(self, binding: AnyObject) -> Object:

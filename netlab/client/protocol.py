@@ -53,7 +53,8 @@ class Api(Protocol):
         """Create; returns it as stored (defaults filled, addresses allocated).
 
         A `Binding` puts the pod of its name on the node that its target names, and answers
-        with the pod or with a Status.
+        with the pod or with a Status. A `TokenRequest` is answered with the token of the
+        ServiceAccount of its name.
         """
 
     async def update(self, obj: AnyObject, *, subresource: str = "") -> Any:

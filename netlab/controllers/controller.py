@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from msgspec import Struct
@@ -38,7 +38,8 @@ class Context(Struct, frozen=True):
     """What every controller is given: the shared cache, the recorder of Events, the time.
 
     `load_balancer_pools` are the addresses for Services of type LoadBalancer; a node that says
-    nothing for `node_monitor_grace_period` seconds is lost.
+    nothing for `node_monitor_grace_period` seconds is lost; `authority` returns the certificate of
+    the lab's CA, once there is one.
     """
 
     informers: Informers
@@ -46,6 +47,7 @@ class Context(Struct, frozen=True):
     clock: Callable[[], float]
     load_balancer_pools: Sequence[AddressRange] = ()
     node_monitor_grace_period: float = 50.0
+    authority: Callable[[], Awaitable[str]] | None = None
 
     def now(self) -> str:
         """The time as the API writes it: `2026-01-31T12:00:00Z`."""

@@ -1,4 +1,8 @@
-"""The `kubernetes` Service and its endpoints: the control plane nodes, where the API is served."""
+"""The `kubernetes` Service and its endpoints: the control plane nodes, where the API is served.
+
+As kubeadm has it: what an API server advertises is the address on the link that leads out of the
+node, which is the external network's where there is one.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 
 class KubernetesService(Controller):
-    """Keeps default/kubernetes, pointed at the internal addresses of the control plane's nodes."""
+    """Keeps default/kubernetes, pointed at the addresses of the control plane's nodes."""
 
     name = "kubernetes-service-controller"
 
@@ -55,7 +59,7 @@ class KubernetesService(Controller):
         """Of the control plane's nodes; of the first node when none has that role."""
         nodes = sorted(self.informers["Node"].items(), key=meta.name)
         chosen = [node for node in nodes if CONTROL_PLANE_LABEL in meta.labels(node)] or nodes[:1]
-        return [address for node in chosen for address in _internal(node, family)]
+        return [address for node in chosen for address in _advertised(node, family)]
 
     async def _write(
         self, wanted: AnyKind, present: AnyKind | None, content: Mapping[str, object]
@@ -76,11 +80,13 @@ def _if_addressed(old: Node | None, new: Node | None) -> Iterable[str]:
     return (KEY,) if before != after else ()
 
 
-def _internal(node: Node, family: Family) -> list[str]:
+def _advertised(node: Node, family: Family) -> list[str]:
+    """The address at which a node's API server is reached, the external one before the internal."""
     return [
         entry["address"]
+        for kind in ("ExternalIP", "InternalIP")
         for entry in meta.status(node).get("addresses") or []
-        if entry.get("type") == "InternalIP" and (":" in entry["address"]) == (family == "IPv6")
+        if entry.get("type") == kind and (":" in entry["address"]) == (family == "IPv6")
     ][:1]
 
 

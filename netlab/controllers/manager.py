@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from msgspec import Struct
 
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
+from netlab.controllers.aggregation import AggregatedRoles
 from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.cronjob import CronJobs
 from netlab.controllers.daemonset import DaemonSets
@@ -23,7 +24,7 @@ from netlab.controllers.job import Jobs
 from netlab.controllers.kubernetes_service import KubernetesService
 from netlab.controllers.loadbalancer import LoadBalancers
 from netlab.controllers.mirroring import Mirroring
-from netlab.controllers.namespaces import Namespaces, ServiceAccounts
+from netlab.controllers.namespaces import Namespaces, RootCertificates, ServiceAccounts
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
@@ -53,6 +54,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     GarbageCollector,
     Namespaces,
     ServiceAccounts,
+    RootCertificates,
+    AggregatedRoles,
     Nodes,
 )
 """Everything a kube-controller-manager, a kube-scheduler and MetalLB's controller do here."""
@@ -122,16 +125,20 @@ async def start_controllers(
     controllers: Sequence[type[Controller]] = CONTROLLERS,
     load_balancer_pools: Sequence[AddressRange] = (),
     node_monitor_grace_period: float = 50.0,
+    authority: Callable[[], Awaitable[str]] | None = None,
 ) -> RunningControllers:
     """Start the controllers on shared informers; returns once these have synced.
 
     `clock` gives seconds since the epoch. Pass `informers` to share them with node agents.
     Without `load_balancer_pools` Services of type LoadBalancer get no address; a node is lost that
-    says nothing for `node_monitor_grace_period` seconds.
+    says nothing for `node_monitor_grace_period` seconds; without an `authority` namespaces get no
+    certificate of it.
     """
     shared = informers if informers is not None else Informers(api)
     recorder = EventRecorder(api, clock)
-    context = Context(shared, recorder, clock, load_balancer_pools, node_monitor_grace_period)
+    context = Context(
+        shared, recorder, clock, load_balancer_pools, node_monitor_grace_period, authority
+    )
     made = [kind(context) for kind in controllers]
     # All indexes and informers must exist before the first listener runs.
     watches = [(controller, watch) for controller in made for watch in controller.watches()]

@@ -15,7 +15,7 @@ from netlab.controllers.controller import (
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
-from netlab.objects.types import AnyKind, Namespace, ServiceAccount
+from netlab.objects.types import AnyKind, ConfigMap, Namespace, ServiceAccount
 
 CONTENT = tuple(kind.kind for kind in KINDS if kind.namespaced)
 """The kinds a namespace may contain."""
@@ -106,3 +106,51 @@ class ServiceAccounts(Controller):
             }
             await self.informers.create(account)
         return None
+
+
+ROOT = "kube-root-ca.crt"
+_WHAT = (
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+    "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+    "guaranteed across distributions of Kubernetes clusters."
+)
+
+
+class RootCertificates(Controller):
+    """Gives every namespace the certificate of the lab's CA, by which its pods know the API."""
+
+    name = "root-ca-certificate-publisher"
+
+    def watches(self) -> Sequence[WatchedKind]:
+        """Namespaces, and the ConfigMaps that carry it."""
+        if self.context.authority is None:
+            return ()
+        return (WatchedKind("Namespace", own_key), WatchedKind("ConfigMap", self._keys))
+
+    def _keys(self, old: ConfigMap | None, new: ConfigMap | None) -> Iterable[str]:
+        obj = new or old
+        return (meta.namespace(obj),) if obj is not None and meta.name(obj) == ROOT else ()
+
+    async def reconcile(self, key: str) -> float | None:
+        """Write it where it is missing, or has been changed."""
+        assert self.context.authority is not None
+        content = {"ca.crt": await self.context.authority()}
+        namespace = self.informers["Namespace"].get(key)
+        if namespace is None or meta.is_terminating(namespace):
+            return None
+        present = self.informers["ConfigMap"].get(f"{key}/{ROOT}")
+        if present is None:
+            await self.informers.create(_certificate(key, content))
+        elif present.get("data") != content:
+            await self.informers.patch(present, {"data": content})
+        return None
+
+
+def _certificate(namespace: str, content: dict[str, str]) -> ConfigMap:
+    notes = {"kubernetes.io/description": _WHAT}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": ROOT, "namespace": namespace, "annotations": notes},
+        "data": content,
+    }

@@ -60,6 +60,25 @@ def dns_addresses(lab: Lab) -> tuple[str, ...]:
     return tuple(_nth(cidr, 10) for cidr in lab.service_cidrs)
 
 
+def control_planes(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes at which the API answers: those of that role, or the first one."""
+    chosen = tuple(node for node in nodes if node.role == "control-plane")
+    return chosen or tuple(sorted(nodes, key=lambda node: node.name)[:1])
+
+
+def api_names(lab: Lab) -> list[str]:
+    """The names and addresses by which the API is reached from inside the lab."""
+    names = ["kubernetes"]
+    for part in ("default", "svc", lab.dns.domain):
+        names.append(f"{names[-1]}.{part}")
+    addresses = [
+        address
+        for node in control_planes(lab.nodes)
+        for address in (node.name, *node.internal_ips, *node.external_ips)
+    ]
+    return [*names, *(_nth(cidr, 1) for cidr in lab.service_cidrs), *addresses]
+
+
 def _nth(cidr: str, n: int) -> str:
     return str(ipaddress.ip_network(cidr)[n])
 

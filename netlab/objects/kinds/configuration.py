@@ -7,7 +7,11 @@ from netlab.objects.kinds.kind import Kind
 CONFIG_MAP = Kind("ConfigMap", "configmaps", short_names=("cm",))
 SECRET = Kind("Secret", "secrets", selectable=("type",))
 SERVICE_ACCOUNT = Kind(
-    "ServiceAccount", "serviceaccounts", short_names=("sa",), answers_deletion=True
+    "ServiceAccount",
+    "serviceaccounts",
+    short_names=("sa",),
+    subresources=("token",),
+    answers_deletion=True,
 )
 
 KINDS = (CONFIG_MAP, SECRET, SERVICE_ACCOUNT)

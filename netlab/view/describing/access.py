@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, product
+from collections.abc import Sequence
+from itertools import chain
 
-from netlab.objects import meta
+from netlab.objects import meta, rbac
 from netlab.objects.kinds.access import CLUSTER_ROLE, CLUSTER_ROLE_BINDING, ROLE, ROLE_BINDING
 from netlab.objects.types import ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding
 from netlab.view.describing import described
@@ -46,7 +46,7 @@ def _compact(rules: Sequence[PolicyRule]) -> list[PolicyRule]:
     """A rule for each resource, with all its verbs; and one for each verb of a URL."""
     others: list[PolicyRule] = []
     simple: dict[tuple[str, ...], PolicyRule] = {}
-    for rule in chain.from_iterable(map(_broken_down, rules)):
+    for rule in chain.from_iterable(map(rbac.broken_down, rules)):
         if rule.get("nonResourceURLs"):
             others.append(rule)
             continue
@@ -55,24 +55,6 @@ def _compact(rules: Sequence[PolicyRule]) -> list[PolicyRule]:
         verbs = simple.setdefault(key, rule)["verbs"]
         verbs.extend(verb for verb in rule["verbs"] if verb not in verbs)
     return [*others, *simple.values()]
-
-
-def _broken_down(rule: PolicyRule) -> Iterator[PolicyRule]:
-    """The rule as rules of one verb, and of one resource (and name) or one URL, each."""
-    verbs = rule["verbs"]
-    names = [[name] for name in rule.get("resourceNames") or []] or [[]]
-    for group, resource, verb in product(
-        rule.get("apiGroups") or [], rule.get("resources") or [], verbs
-    ):
-        for named in names:
-            yield {
-                "apiGroups": [group],
-                "resources": [resource],
-                "resourceNames": named,
-                "verbs": [verb],
-            }
-    for url, verb in product(rule.get("nonResourceURLs") or [], verbs):
-        yield {"nonResourceURLs": [url], "verbs": [verb]}
 
 
 def _as_go_says(rule: PolicyRule) -> str:

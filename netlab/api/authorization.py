@@ -1,0 +1,131 @@
+"""Whether a request is allowed: RBAC over the roles that the registry has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from netlab.errors import ApiError
+from netlab.objects import meta, rbac
+from netlab.objects.kinds.access import (
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    GROUP,
+    ROLE,
+    ROLE_BINDING,
+)
+from netlab.objects.meta import AnyObject
+from netlab.objects.rbac import Attributes, User, Verdict
+from netlab.objects.types import ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef
+from netlab.store.registry import Registry
+
+_ANYTHING: tuple[PolicyRule, ...] = (
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["*"]},
+)
+_ROLES = frozenset({ROLE.kind, CLUSTER_ROLE.kind})
+_BINDINGS = frozenset({ROLE_BINDING.kind, CLUSTER_ROLE_BINDING.kind})
+
+
+class Forbidden(ApiError):
+    """Nothing allows it."""
+
+    code, reason = 403, "Forbidden"
+
+    def __init__(self, wanted: Attributes, why: str) -> None:
+        what = f"{wanted.resource}.{wanted.group}" if wanted.group else wanted.resource
+        named = f'{what} "{wanted.name}" is ' if wanted.name else f"{what} is " if what else ""
+        details = {"name": wanted.name, "group": wanted.group, "kind": wanted.resource}
+        kept: dict[str, object] = {field: value for field, value in details.items() if value}
+        super().__init__(f"{named}forbidden: {why}", details=kept)
+
+
+class Authorizer:
+    """Decides for one registry; also the `rbac.Roles` that it decides by."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._store = registry.store
+
+    def decide(self, user: User, wanted: Attributes) -> Verdict:
+        """Whether a user may do something."""
+        return rbac.decide(user, wanted, self)
+
+    def require(self, user: User, wanted: Attributes) -> None:
+        """Raise `Forbidden`, in the words of an API server, unless a user may."""
+        verdict = self.decide(user, wanted)
+        if not verdict.allowed:
+            reason = f": {verdict.reason}" if verdict.reason else ""
+            raise Forbidden(wanted, rbac.denial(user, wanted) + reason)
+
+    # -- as rbac.Roles ---------------------------------------------------------------------
+
+    def cluster_bindings(self) -> Iterable[ClusterRoleBinding]:
+        """As `Roles` says."""
+        return _typed(self._store.list(CLUSTER_ROLE_BINDING.kind, None))
+
+    def bindings(self, namespace: str) -> Iterable[RoleBinding]:
+        """As `Roles` says."""
+        return _typed(self._store.list(ROLE_BINDING.kind, namespace))
+
+    def rules(self, reference: RoleRef, namespace: str) -> Sequence[PolicyRule] | None:
+        """As `Roles` says."""
+        space = namespace if reference["kind"] == ROLE.kind else ""
+        role = self._store.get(reference["kind"], space, reference["name"])
+        return None if role is None else role.get("rules") or ()
+
+    # -- escalation ------------------------------------------------------------------------
+
+    def check_grant(self, user: User, new: AnyObject, old: AnyObject | None) -> None:
+        """Raise `Forbidden` if a user would give away by a role or binding what he has not."""
+        if user.is_master or new["kind"] not in _ROLES | _BINDINGS:
+            return
+        if new["kind"] in _ROLES:
+            self._check_role(user, new, old)
+        else:
+            self._check_binding(user, new, old)
+
+    def _check_role(self, user: User, new: AnyObject, old: AnyObject | None) -> None:
+        rules = new.get("rules") or ()
+        aggregation = new.get("aggregationRule")
+        is_same = old is not None and all(
+            new.get(field) == old.get(field) for field in ("rules", "aggregationRule")
+        )
+        if is_same or self._may(user, "escalate", new["kind"], new):
+            return
+        if aggregation:  # it may come to hold anything
+            rules = (*_ANYTHING, *rules)
+        self._require_held(user, rules, new)
+
+    def _check_binding(self, user: User, new: AnyObject, old: AnyObject | None) -> None:
+        reference: RoleRef = new["roleRef"]
+        is_same = old is not None and all(
+            new.get(field) == old.get(field) for field in ("roleRef", "subjects")
+        )
+        role = {"metadata": {**new["metadata"], "name": reference["name"]}}
+        if is_same or self._may(user, "bind", reference["kind"], role):
+            return
+        space = meta.namespace(new)
+        rules = self.rules(reference, space)
+        if rules is None:
+            kind = reference["kind"].lower()
+            raise ApiError(
+                f'{kind}s.{GROUP} "{reference["name"]}" not found', code=404, reason="NotFound"
+            )
+        self._require_held(user, rules, new)
+
+    def _may(self, user: User, verb: str, kind: str, role: AnyObject) -> bool:
+        wanted = Attributes(
+            verb, GROUP, f"{kind.lower()}s", "", meta.namespace(role), meta.name(role)
+        )
+        return self.decide(user, wanted).allowed
+
+    def _require_held(self, user: User, rules: Iterable[PolicyRule], obj: AnyObject) -> None:
+        grants = rbac.granted(user, meta.namespace(obj), self)
+        held = [grant.rule for grant in grants if grant.rule is not None]
+        if lacking := rbac.missing(held, rules):
+            wanted = Attributes("", GROUP, f"{obj['kind'].lower()}s", name=meta.name(obj))
+            raise Forbidden(wanted, rbac.escalation(user, lacking))
+
+
+def _typed(objects: Iterable[Any]) -> Iterable[Any]:
+    return objects
