@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import partial
 
 from msgspec import Struct
 
@@ -79,11 +80,14 @@ class Commands:
         if not run.state(container).running:
             raise BadRequest(f'container not found ("{container}"): it is not running')
         if behaviour(run.spec_of(container)).kind != "process":
-            return await self._keeper.reached(lambda: self._sandboxes.idle(self._places.place(run)))
+            return await self._keeper.reached(partial(self._idle, run))
         known = run.processes.get(container)
         if known is None:
             raise NotFound(f'container "{container}" has no process')
         return known
+
+    async def _idle(self, run: PodRun) -> SandboxProcess:
+        return await self._sandboxes.idle(await self._places.place(run))
 
 
 def command_of(

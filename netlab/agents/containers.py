@@ -133,7 +133,7 @@ class PodContainers:
     def _environment(self, run: PodRun, name: str) -> dict[str, str] | None:
         """The container's environment; None, and it waits, if that or a volume cannot be made."""
         try:
-            self._volumes.prepare(run)
+            self._volumes.prepare(run, for_servers=not _is_process(run, name))
             return self._configuration.environment(run, name)
         except VolumeLacks as error:
             if run.state(name).message != error.message:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.tokens import Tokens
 from netlab.agents.volumes import Volumes
 from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
@@ -25,17 +26,18 @@ class ResolverNames(Struct, frozen=True):
 class Places:
     """Lays out the directories of pods."""
 
-    def __init__(self, names: ResolverNames, volumes: Volumes) -> None:
+    def __init__(self, names: ResolverNames, volumes: Volumes, tokens: Tokens) -> None:
         self._names = names
         self._volumes = volumes
+        self._tokens = tokens
 
-    def place(self, run: PodRun) -> ContainerPlace:
+    async def place(self, run: PodRun) -> ContainerPlace:
         """Where the pod's commands run; writes the files its containers share, and its volumes."""
         name = hostname(run.pod)
         hosts = etc_files.hosts_file(name, run.ips) + host_aliases(run)
         resolv = pod_resolv_conf(run, self._names)
         etc_files.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
-        self._volumes.prepare(run)
+        self._volumes.prepare(run, await self._tokens.of(run))
         mounts = self._volumes.mounts(run)
         return ContainerPlace(
             run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod))

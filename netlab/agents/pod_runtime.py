@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podprograms import InPods, PodPrograms
+from netlab.agents.podrun import PodRun
 from netlab.agents.pods import Kubelet, unready
 from netlab.agents.podtasks import PodTasks
 from netlab.agents.probes.actions import Actions
@@ -27,6 +30,7 @@ from netlab.agents.processes import PodProcesses
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
+from netlab.agents.tokens import LOOK_EVERY, Tokens, has_more_than_tokens
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
@@ -69,7 +73,8 @@ class PodRuntime:
         names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
         volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
         self.runtime = RuntimeKeeper(directory, owner)
-        places, sandboxes = Places(names, volumes), Sandboxes(self.runtime.calls)
+        self._tokens = Tokens(informers.api, volumes, time.time)
+        places, sandboxes = Places(names, volumes, self._tokens), Sandboxes(self.runtime.calls)
         self.commands = Commands(sandboxes, self.runtime, places, configuration)
         actions = Actions(self.commands, self._pod_network.node_netns)
         self._prober = Prober(actions, events)
@@ -152,17 +157,27 @@ class PodRuntime:
         return pods
 
     async def _refresh_volumes(self) -> None:
-        """Files of ConfigMaps and Secrets follow their objects while pods run."""
+        """While pods run, files of ConfigMaps and Secrets follow their objects, and tokens time."""
         while True:
-            await self._configuration.changed()
+            changed = False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY):
+                    await self._configuration.changed()
+                    changed = True
             kubelets = self._kubelets.values()
             for run in [run for kubelet in kubelets for run in kubelet.volume_runs()]:
-                try:
-                    self._volumes.prepare(run)
-                except (NetlabError, OSError) as error:
-                    log.info("pod %s: volumes stay as they are: %s", run.key, error)
-                except Exception:
-                    log.exception("pod %s: volumes stay as they are", run.key)
+                if changed or self._tokens.are_due(run):
+                    await self._refresh(run)
+
+    async def _refresh(self, run: PodRun) -> None:
+        try:
+            tokens = await self._tokens.present(run)
+            if tokens or has_more_than_tokens(run):
+                self._volumes.prepare(run, tokens)
+        except (NetlabError, OSError) as error:
+            log.info("pod %s: volumes stay as they are: %s", run.key, error)
+        except Exception:
+            log.exception("pod %s: volumes stay as they are", run.key)
 
     async def stop(self) -> None:
         """Let go of the pods, which go on running; their kubelets have stopped."""

@@ -126,7 +126,7 @@ class PodProcesses:
         attempt = run.state(container).restarts
 
         async def started() -> SandboxProcess:
-            place = self._places.place(run)
+            place = await self._places.place(run)
             return await self._sandboxes.start(place, container, command, attempt=attempt)
 
         return await self._keeper.reached(started)

@@ -30,6 +30,7 @@ from netlab.objects.types import (
     Secret,
     SecretProjection,
     SecretVolumeSource,
+    ServiceAccountTokenProjection,
     Volume,
     VolumeMount,
     VolumeProjection,
@@ -51,6 +52,11 @@ _PAGE = 4096
 
 Chosen = ConfigMapVolumeSource | ConfigMapProjection | SecretVolumeSource | SecretProjection
 """What makes files of an object: all its keys, or the `items` of it."""
+
+Texts = Mapping[tuple[str, str], str]
+"""Tokens, by the name of their volume and their path in it."""
+
+_NONE: Texts = {}
 
 Files = dict[str, tuple[bytes, int]]
 """What a volume holds: relative path → content and mode."""
@@ -83,20 +89,35 @@ class Volumes:
         self._lookup = lookup
         self._ids = ids
 
-    def prepare(self, run: PodRun) -> None:
+    def prepare(
+        self, run: PodRun, tokens: Texts | None = None, *, for_servers: bool = False
+    ) -> None:
         """Make the pod's volumes, or bring their files up to date; `VolumeLacks` names one.
 
-        Nothing is written unless there is all that is to be in them.
+        Nothing is written unless there is all that is to be in them. Those with tokens are made
+        once there are these: until then it is only looked whether all else is there, and not even
+        that `for_servers`, which read no files.
         """
         room = MOST
         contents: list[tuple[Volume, Files | None]] = []
         for volume in meta.spec(run.pod).get("volumes") or ():
+            if for_servers and token_paths(volume):
+                continue
             with _set_up(volume):
-                contents.append((volume, volume_files(run, volume, self._lookup, room)))
-            room -= _size(contents[-1][1] or {})
+                files = volume_files(run, volume, self._lookup, room, tokens or _NONE)
+            room -= _size(files or {})
+            if tokens is not None or not token_paths(volume):
+                contents.append((volume, files))
         for volume, files in contents:
             with _set_up(volume):
                 self._make(run, volume, files)
+
+    def token(self, run: PodRun, volume: Volume, path: str) -> str:
+        """The token that is in a volume now; "" while there is none."""
+        try:
+            return (self._directory(run, volume) / path).read_text()
+        except OSError:
+            return ""
 
     def _make(self, run: PodRun, volume: Volume, files: Files | None) -> None:
         if files is not None:
@@ -175,10 +196,20 @@ def _parts(volume: Volume, mount: VolumeMount) -> Iterator[Part]:
         yield Part(within)
 
 
-def volume_files(run: PodRun, volume: Volume, lookup: Lookup, room: int = MOST) -> Files | None:
+def token_paths(volume: Volume) -> dict[str, ServiceAccountTokenProjection]:
+    """The tokens that are to be in a volume, by their paths in it."""
+    sources = volume.get("projected", {}).get("sources") or ()
+    tokens = (source.get("serviceAccountToken") for source in sources)
+    return {token["path"]: token for token in tokens if token}
+
+
+def volume_files(
+    run: PodRun, volume: Volume, lookup: Lookup, room: int = MOST, tokens: Texts = _NONE
+) -> Files | None:
     """The files of a volume that is made of objects; None for one that pods fill themselves.
 
-    `NetlabError` for an object that is missing, and for more than `room` bytes.
+    A token that is not among `tokens` is an empty file. `NetlabError` for a missing object, and for
+    more than `room` bytes.
     """
     projected = volume.get("projected")
     if projected is None:
@@ -186,6 +217,9 @@ def volume_files(run: PodRun, volume: Volume, lookup: Lookup, room: int = MOST) 
     files: Files = {}
     for source in projected.get("sources") or ():
         files |= _projected_files(run, source, lookup, _mode(projected))
+        if token := source.get("serviceAccountToken"):
+            text = tokens.get((volume["name"], token["path"]), "")
+            files[token["path"]] = (text.encode(), _mode(projected))
         _that_fit(files, room)
     return files
 

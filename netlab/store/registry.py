@@ -30,6 +30,7 @@ from netlab.store import (
     identity,
     managed_fields,
     preparation,
+    service_accounts,
     tolerations,
 )
 from netlab.store.admission import kind_named, kind_of
@@ -107,6 +108,8 @@ class Registry(Reader):
         self._default(kind, new, None)
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
+        if kind.kind == "Pod":
+            service_accounts.admit(new, self.store.get)
         claim = self._claim(kind, new, None)
         present = self.store.get(kind.kind, meta.namespace(new), meta.name(new))
         if present is not None:

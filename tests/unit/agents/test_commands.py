@@ -61,7 +61,7 @@ class Keeper:
 
 
 class Places:
-    def place(self, run: PodRun) -> str:
+    async def place(self, run: PodRun) -> str:
         return run.key
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 
 from netlab.agents.pod_files import Places, ResolverNames, host_aliases, pod_resolv_conf
+from netlab.agents.tokens import Tokens
 from netlab.agents.volumes import Volumes
 from netlab.kernel.userns import IdRange
 
@@ -56,7 +58,7 @@ def test_host_aliases_are_lines_of_their_own(pod_run):
     assert said == "192.0.2.1\ta a.example\n192.0.2.3\tb\n"
 
 
-def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
+async def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
     volumes = Volumes(tmp_path, lambda *_: None, IdRange(os.getuid()))
     mount = {"name": "v", "mountPath": "/v"}
     run = pod_run(
@@ -65,7 +67,7 @@ def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
         hostAliases=[{"ip": "192.0.2.1", "hostnames": ["a"]}],
         volumes=[{"name": "v", "emptyDir": {}}],
     )
-    place = Places(NAMES, volumes).place(run)
+    place = await Places(NAMES, volumes, Tokens(None, volumes, time.time)).place(run)
     assert (place.uid, place.hostname, place.netns) == ("u", "own", run.netns)
     assert [each.target for each in place.volumes["c"]] == ["/v"]
     written = {path.name: path.read_text() for path in run.directory.iterdir() if path.is_file()}

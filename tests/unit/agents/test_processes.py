@@ -83,7 +83,7 @@ class Keeper:
 
 
 class Places:
-    def place(self, _run: Any) -> None:
+    async def place(self, _run: Any) -> None:
         """Nobody looks at it here."""
 
 
