@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from netlab.api import kubeconfig
 from netlab.api.access import ACCESS
 from netlab.api.accounts import Accounts
 from netlab.api.doors import Doors
@@ -25,7 +26,7 @@ from netlab.client.inprocess import InProcessApi
 from netlab.client.kubelets import Kubelets
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
-from netlab.kernel import caller, machine, paths
+from netlab.kernel import caller, files, machine, paths
 from netlab.objects import bootstrap, machines, meta, policy
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab, Node
@@ -138,6 +139,9 @@ class ControlPlane:
         guests = Guests(protocols, self._identity.server_context(strangers=True))
         self._stack.push_async_callback(guests.stop)
         runner.app[ACCESS].guests = guests
+        server = bootstrap.api_server(self._lab)
+        text = kubeconfig.render(self._lab.name, server, self._identity)
+        files.write(paths.admin_kubeconfig(self._directory), text)
         doors = Doors(self._lab, self._directory, guests, self._nodes)
         self._stack.push_async_callback(doors.stop)
         doors.start()

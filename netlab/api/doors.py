@@ -24,7 +24,6 @@ from netlab.tasks import cancel
 
 log = logging.getLogger("netlab")
 
-PORT = 6443
 _LOOK_EVERY = 2.0
 """Seconds from one look at the nodes to the next: one may have gone, and come anew."""
 
@@ -90,7 +89,7 @@ def _listening(dual: bool) -> socket.socket:
         door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         door.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK)
-        door.bind(("::" if dual else "0.0.0.0", PORT))
+        door.bind(("::" if dual else "0.0.0.0", bootstrap.API_PORT))
         door.listen(_BACKLOG)
     except BaseException:
         door.close()

@@ -13,7 +13,7 @@ kind: Config
 clusters:
 - name: {name}
   cluster:
-    server: https://127.0.0.1:{port}
+    server: {server}
     certificate-authority-data: {authority}
 users:
 - name: {name}
@@ -28,11 +28,11 @@ preferences: {{}}
 """
 
 
-def render(lab: str, port: int, identity: Identity) -> str:
-    """The kubeconfig's text; cluster, user and context are called `netlab-<lab>`."""
+def render(lab: str, server: str, identity: Identity) -> str:
+    """The kubeconfig's text for the API at a URL; all in it is called `netlab-<lab>`."""
     return _TEXT.format(
         name=f"netlab-{lab}",
-        port=port,
+        server=server,
         authority=_data(identity.authority),
         certificate=_data(identity.certificate("client")),
         key=_data(identity.key("client")),

@@ -54,7 +54,7 @@ class SecureListener:
             ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             backlog=128,
         )
-        text = kubeconfig.render(self._lab, port, self._identity)
+        text = kubeconfig.render(self._lab, f"https://127.0.0.1:{port}", self._identity)
         files.write(paths.kubeconfig(self._directory), text, owner=caller.uid())
 
     async def close(self) -> None:

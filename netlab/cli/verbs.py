@@ -118,7 +118,9 @@ VERBS: dict[str, Verb] = {
         Verb("edit", CHANGES, "change an object in your editor"),
         Verb("run", PODS, "create and run one pod"),
         Verb("exec", PODS, "run a command in a pod"),
+        Verb("shell", PODS, "open a shell on a node, on a client or in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
+        Verb("forward", PACKETS, "reach ports of nodes from this machine's 127.0.0.1"),
         Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
         Verb(
             "proxy", PACKETS, "render, compare or program kube-proxy's rules from objects in files"

@@ -16,7 +16,6 @@ from netlab.objects.ranges import Family
 from netlab.objects.types import AnyKind, Endpoints, EndpointSlice, Node, ObjectMeta, Service
 
 KEY = "default/kubernetes"
-PORT = 6443
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
 
 
@@ -103,7 +102,7 @@ def _endpoints(addresses: list[str]) -> Endpoints:
         "subsets": [
             {
                 "addresses": [{"ip": address} for address in addresses],
-                "ports": [{"name": "https", "port": PORT, "protocol": "TCP"}],
+                "ports": [{"name": "https", "port": bootstrap.API_PORT, "protocol": "TCP"}],
             }
         ],
     }
@@ -115,7 +114,7 @@ def _slice(addresses: list[str], family: Family) -> EndpointSlice:
         "kind": "EndpointSlice",
         "metadata": _metadata({SERVICE_NAME: "kubernetes"}),
         "addressType": family,
-        "ports": [{"name": "https", "port": PORT, "protocol": "TCP"}],
+        "ports": [{"name": "https", "port": bootstrap.API_PORT, "protocol": "TCP"}],
         "endpoints": [
             {"addresses": [address], "conditions": {"ready": True}} for address in addresses
         ],

@@ -141,6 +141,16 @@ def tls(directory: Path) -> Path:
     return directory / "tls"
 
 
+def admin_kubeconfig(directory: Path) -> Path:
+    """What kubectl needs on a node of the lab, for root alone."""
+    return tls(directory) / "admin.conf"
+
+
+def shells(directory: Path) -> Path:
+    """The directory of the files that shells on nodes see in place of the machine's."""
+    return directory / "shells"
+
+
 def kubeconfig(directory: Path) -> Path:
     """What kubectl needs to reach the lab."""
     return directory / "kubeconfig"

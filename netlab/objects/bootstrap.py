@@ -66,6 +66,16 @@ def control_planes(nodes: Sequence[Node]) -> tuple[Node, ...]:
     return chosen or tuple(sorted(nodes, key=lambda node: node.name)[:1])
 
 
+API_PORT = 6443
+
+
+def api_server(lab: Lab) -> str:
+    """The URL of the API inside the lab, at the first node of its control plane."""
+    node = control_planes(lab.nodes)[0]
+    address = (node.external_ips + node.internal_ips)[0]
+    return f"https://[{address}]:{API_PORT}" if ":" in address else f"https://{address}:{API_PORT}"
+
+
 def api_names(lab: Lab) -> list[str]:
     """The names and addresses by which the API is reached from inside the lab."""
     names = ["kubernetes"]

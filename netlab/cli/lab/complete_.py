@@ -278,6 +278,19 @@ def _helped(line: TypedLine) -> Iterable[str]:
     return verbs + [f"{topic.name}\t{topic.summary}" for topic in topics().values()]
 
 
+def _machines() -> list[str]:
+    from netlab import lab
+
+    known = lab.read_lab(lab.running(None))
+    nodes = [node.name for node in known.nodes]
+    return nodes + [client.name for client in known.external.clients]
+
+
+def _forwards(line: TypedLine) -> Iterable[str]:
+    local, colon, _ = line.current.partition(":")
+    return [f"{local}:{name}" for name in _names(line, "nodes")] if colon else ()
+
+
 _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "CHECK": _checks,
     "CONTAINER": _containers,
@@ -286,6 +299,8 @@ _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "KIND/NAME": _workloads,
     "KIND[/NAME]": _targets,
     "LAB": _labs,
+    "LOCAL:NODE[:PORT]": _forwards,
+    "NODE|CLIENT|POD": lambda line: [*_machines(), *_pods(line)],
     "NODE": lambda line: _names(line, "nodes"),
     "NS": lambda line: _names(line, "namespaces"),
     "POD": _pods,
