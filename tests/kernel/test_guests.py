@@ -1,0 +1,182 @@
+"""Guests of the API on real sockets: let in, bounded, sent off, and nobody else held up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from netlab.api import guests as room
+from netlab.api.access import ACCESS
+from netlab.api.accounts import Accounts
+from netlab.api.guests import Guests
+from netlab.api.identity import Identity
+from netlab.api.server import build_app
+from netlab.api.tokens import TokenKey
+from netlab.client.kubelets import LocalKubelets
+from netlab.objects import policy
+from netlab.objects.bootstrap import initial_objects
+from netlab.objects.lab import lab_from_object
+from netlab.store.registry import Registry
+from netlab.store.store import Store
+
+LAB = {
+    "apiVersion": "netlab/v1",
+    "kind": "Lab",
+    "metadata": {"name": "test"},
+    "spec": {"nodes": 1},
+}
+PODS = "/api/v1/namespaces/default/pods"
+
+
+class House:
+    """A server with a door of its own."""
+
+    def __init__(self, identity: Identity, guests: Guests, port: int) -> None:
+        self.identity = identity
+        self.guests = guests
+        self.port = port
+
+    def context(self, who: str = "") -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=str(self.identity.authority))
+        if who:
+            context.load_cert_chain(self.identity.certificate(who), self.identity.key(who))
+        return context
+
+    async def enter(
+        self, who: str = "", name: str = "kubernetes"
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(
+            "127.0.0.1", self.port, ssl=self.context(who), server_hostname=name
+        )
+
+    async def ask(self, path: str, who: str = "", name: str = "kubernetes") -> int:
+        reader, writer = await self.enter(who, name)
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        head = await reader.readline()
+        await reader.read()
+        writer.close()
+        return int(head.split()[1])
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    lab = lab_from_object(LAB)
+    registry = Registry(Store(None), lab)
+    for obj in (*initial_objects(lab), *policy.objects()):
+        registry.create(obj)
+    identity = Identity(tmp_path / "tls")
+    await asyncio.to_thread(identity.ensure, ["kubernetes", "10.96.0.1"])
+    accounts = Accounts(registry, TokenKey(tmp_path / "tls" / "sa.key"), "x", lambda: 0.0)
+    app = build_app(registry, LocalKubelets(), accounts=accounts)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    assert runner.server is not None
+    guests = Guests(runner.server, identity.server_context(strangers=True))
+    app[ACCESS].guests = guests
+    door = socket.create_server(("127.0.0.1", 0))
+    door.setblocking(False)
+    guests.listen("node", door)
+    yield House(identity, guests, door.getsockname()[1])
+    await guests.stop()
+    await runner.cleanup()
+
+
+async def test_strangers_and_the_administrator_come_through_the_same_door(house: House) -> None:
+    assert await house.ask("/version") == 200
+    assert await house.ask(PODS) == 403
+    assert await house.ask(PODS, "client") == 200
+    assert await house.ask("/healthz", name="10.96.0.1") == 200
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await house.ask("/healthz", name="elsewhere")
+
+
+async def test_a_certificate_of_others_opens_nothing(house: House, tmp_path: Path) -> None:
+    other = Identity(tmp_path / "other")
+    await asyncio.to_thread(other.ensure)
+    context = house.context()
+    context.load_cert_chain(other.certificate("client"), other.key("client"))
+    with pytest.raises((OSError, AssertionError, IndexError)):
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", house.port, ssl=context, server_hostname="kubernetes"
+        )
+        writer.write(f"GET {PODS} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"200"
+
+
+async def test_nobody_has_more_connections_than_his_share(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "MOST_EACH", 5)
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(5):
+            _, writer = await house.enter()
+            stack.callback(writer.close)
+        with pytest.raises(OSError):
+            await house.enter()
+    async with asyncio.timeout(20):
+        while True:  # those that went have made room
+            with contextlib.suppress(OSError):
+                assert await house.ask("/healthz") == 200
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_who_stands_in_the_door_is_in_nobody_s_way(house: House) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(50):  # no handshake
+            stack.enter_context(socket.create_connection(("127.0.0.1", house.port)))
+        assert await house.ask("/healthz") == 200
+
+
+async def test_who_asks_for_nothing_is_sent_off(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "IDLE", 0.5)
+    house.guests._looking.cancel()
+    house.guests._looking = asyncio.create_task(house.guests._send_off())
+    silent, _ = await house.enter()
+    half, writer = await house.enter()
+    writer.write(b"GET /healthz HTTP/1.1\r\nHo")
+    served, asking = await house.enter("client")
+    asking.write(f"GET {PODS}?watch=1 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    assert (await served.readline()).split()[1] == b"200"
+    async with asyncio.timeout(20):
+        assert await silent.read() == b""
+        assert await half.read() == b""
+    assert not asking.transport.is_closing()
+    reading = asyncio.create_task(served.read(1 << 20))
+    done, _ = await asyncio.wait({reading}, timeout=1.5)
+    assert not done or reading.result() != b""  # a watch goes on, however long nothing happens
+    reading.cancel()
+
+
+async def test_who_asks_too_much_waits(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = asyncio.get_running_loop().time
+    monkeypatch.setattr(house.guests, "_each", room.Pace(10, clock))
+    reader, writer = await house.enter()
+    began = clock()
+    for _ in range(25):
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await reader.readline()).split()[1] == b"200"
+        while (await reader.readline()).strip():
+            pass
+        await reader.readexactly(2)
+    assert clock() - began > 1.0  # 11 at once, and 14 at ten a second
+    writer.close()
+
+
+async def test_a_door_that_is_made_anew_takes_the_place_of_the_old_one(house: House) -> None:
+    door = socket.create_server(("127.0.0.1", 0))
+    door.setblocking(False)
+    house.guests.listen("node", door)
+    with pytest.raises(OSError):
+        await house.ask("/healthz")
+    house.port = door.getsockname()[1]
+    assert await house.ask("/healthz") == 200
