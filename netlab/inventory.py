@@ -16,6 +16,7 @@ from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
 from netlab.kernel import lablock, lock, paths
 from netlab.objects.lab import Lab, lab_from_object
+from netlab.objects.nodes import present
 
 
 def names() -> list[str]:
@@ -104,6 +105,13 @@ def read_lab(directory: Path) -> Lab:
             f"lab {directory.name} came up half-way, or was taken down half-way",
             hint=f"sudo netlab down {directory.name}, or up again",
         ) from None
+
+
+def read_machines(directory: Path) -> Lab:
+    """`read_lab`, with the nodes that the lab has now: it must run."""
+    spec = read_lab(directory)
+    with Client(endpoint(directory)) as client:
+        return present(spec, client.list("Node"))
 
 
 def is_running(directory: Path) -> bool:

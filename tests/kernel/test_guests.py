@@ -72,7 +72,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     for obj in (*initial_objects(lab), *policy.objects()):
         registry.create(obj)
     identity = Identity(tmp_path / "tls")
-    await asyncio.to_thread(identity.ensure, ["kubernetes", "10.96.0.1"])
+    await asyncio.to_thread(identity.ensure_server, ["kubernetes", "10.96.0.1"])
     accounts = Accounts(registry, TokenKey(tmp_path / "tls" / "sa.key"), "x", lambda: 0.0)
     app = build_app(registry, LocalKubelets(), accounts=accounts)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)

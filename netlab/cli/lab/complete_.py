@@ -279,9 +279,9 @@ def _helped(line: TypedLine) -> Iterable[str]:
 
 
 def _machines() -> list[str]:
-    from netlab import lab
+    from netlab import inventory
 
-    known = lab.read_lab(lab.running(None))
+    known = inventory.read_machines(inventory.running(None))
     nodes = [node.name for node in known.nodes]
     return nodes + [client.name for client in known.external.clients]
 

@@ -54,14 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Forward until somebody ends it."""
+    from netlab import inventory
     from netlab import lab as labs
     from netlab.kernel import paths
     from netlab.network import plan
 
     asked = [_parsed(text) for text in arguments.forwards]
     labs.need_root("forward")
-    directory = labs.running(arguments.lab)
-    lab = labs.read_lab(directory)
+    directory = inventory.running(arguments.lab)
+    lab = inventory.read_machines(directory)
     forwards = [_placed(lab, *one) for one in asked]
     clients = lab.external.clients
     outside = plan.node_name(lab, clients[0].name) if clients else plan.internet_name(lab)

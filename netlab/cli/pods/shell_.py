@@ -46,15 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Give a shell, or run the command."""
-    from netlab import lab as labs
+    from netlab import inventory
 
     if arguments.rest:
         command = " ".join(arguments.rest)
         raise UsageError(
             "the command stands behind --", hint=f"netlab shell {arguments.place} -- {command}"
         )
-    directory = labs.running(arguments.lab)
-    lab = labs.read_lab(directory)
+    directory = inventory.running(arguments.lab)
+    lab = inventory.read_machines(directory)
     if arguments.place in addresses_of_machines(lab):
         _become(lab, directory, arguments.place, arguments.command_words or [])
     return _in_pod(lab, arguments)

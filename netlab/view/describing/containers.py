@@ -217,5 +217,20 @@ def _volume(volume: Fields) -> Iterator[str]:
         yield "Type:\tConfigMap (a volume populated by a ConfigMap)"
         yield f"Name:\t{found.get('name', '')}"
         yield f"Optional:\t{_true(found.get('optional'))}"
+    elif (found := volume.get("projected")) is not None:
+        yield "Type:\tProjected (a volume that contains injected data from multiple sources)"
+        for source in found.get("sources") or ():
+            yield from _projected(source)
     else:
         yield "<unknown>"
+
+
+def _projected(source: Fields) -> Iterator[str]:
+    for kind, title in (("secret", "SecretName"), ("configMap", "ConfigMapName")):
+        if (found := source.get(kind)) is not None:
+            yield f"{title}:\t{found.get('name', '')}"
+            yield f"Optional:\t{_true(found.get('optional'))}"
+    if source.get("downwardAPI") is not None:
+        yield "DownwardAPI:\ttrue"
+    if (found := source.get("serviceAccountToken")) is not None:
+        yield f"TokenExpirationSeconds:\t{found.get('expirationSeconds', 3600)}"
