@@ -34,12 +34,17 @@ STDIN = "-"
 MAX_BYTES = 64 * 1024 * 1024
 
 
+_FIRST = {"Namespace": 0, "ServiceAccount": 1}
+"""The kinds that others cannot be made without, in their order."""
+
+
 class Manifest(Struct):
     """What the files hold: at most one lab, objects as they are to be applied, checks.
 
     `left_out` has a line for each object of a kind that Kubernetes has and a lab has not.
     Objects are sound (known fields, right types, no nulls) and valid, but not defaulted; their
-    namespace may be missing. Namespaces come first, the rest in the order of the files.
+    namespace may be missing. Namespaces come first, then ServiceAccounts, which pods cannot be made
+    without, and the rest in the order of the files.
     """
 
     lab: Lab | None = None
@@ -112,7 +117,7 @@ def _manifest(entries: list[InputObject]) -> Manifest:
         else:
             manifest.objects.append(taken.sound)
             manifest.sources[_identity(taken.sound)] = (entry.file, entry.line(()))
-    manifest.objects.sort(key=lambda obj: obj["kind"] != "Namespace")
+    manifest.objects.sort(key=lambda obj: _FIRST.get(obj["kind"], len(_FIRST)))
     return manifest
 
 

@@ -70,9 +70,11 @@ def test_objects_come_as_written_not_defaulted():
     ]
 
 
-def test_namespaces_come_first():
-    text = SERVICE + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
-    assert [obj["kind"] for obj in loads(text).objects] == ["Namespace", "Service"]
+def test_what_others_cannot_be_made_without_comes_first():
+    more = [f"---\napiVersion: v1\nkind: {kind}\nmetadata: {{name: shop}}\n"
+            for kind in ("ServiceAccount", "Namespace")]  # fmt: skip
+    kinds = [obj["kind"] for obj in loads(SERVICE + "".join(more)).objects]
+    assert kinds == ["Namespace", "ServiceAccount", "Service"]
 
 
 def test_a_list_is_flattened():
