@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ apiVersion: netlab/v1
 kind: Lab
 metadata: {name: tutorial}
 spec:
-  nodes: [{name: master001, role: control-plane}, {name: worker001}]
+  nodes:
+  - {name: master001, role: control-plane, internalIP: 10.10.11.10, externalIP: 172.16.110.10}
+  - {name: worker001, internalIP: 10.10.11.20, externalIP: 172.16.110.20}
 ---
 apiVersion: v1
 kind: Pod
@@ -60,7 +63,7 @@ def test_a_command_runs_on_a_node_as_its_own(lab: Shell, place: str) -> None:
 
 
 def test_the_node_s_own_rules_hold(lab: Shell) -> None:
-    assert "Hello" in on(lab, "master001", "curl", "-s", "10.10.11.11:30642")
+    assert "Hello" in on(lab, "master001", "curl", "-s", "10.10.11.20:30642")
     address = lab("kubectl get svc web -o jsonpath={.spec.clusterIP}")
     assert "Hello" in on(lab, "worker001", "curl", "-s", f"{address}:8080")
     assert "172.16.110.10" in on(lab, "master001", "ip", "-br", "addr")
@@ -78,9 +81,18 @@ def interactive(lab: Shell, place: str, *typed: str) -> str:
 
 
 def test_a_node_s_prompt_is_what_the_tutorials_print(lab: Shell) -> None:
-    seen = interactive(lab, "master001", "kubectl get service -o wide", "hostname")
-    assert "root@master001:~# kubectl get service -o wide" in seen
-    assert "30642/TCP" in seen
+    seen = interactive(
+        lab,
+        "master001",
+        "kubectl get service -o wide",
+        "curl 10.10.11.20:30642 --silent | grep Hello",
+        "kubectl get endpoints 2>/dev/null",
+        "hostname",
+    )
+    assert "root@master001:~# kubectl get service -o wide\nNAME " in seen
+    assert "8080:30642/TCP" in seen
+    assert "        <p>Hello,  web</p>     </blockquote>\n" in seen
+    assert re.search(r"^kubernetes +172\.16\.110\.10:6443 ", seen, re.MULTILINE)
     assert "root@master001:~# hostname\nmaster001\n" in seen
 
 
