@@ -62,7 +62,8 @@ class Guests:
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._doors: dict[str, tuple[socket.socket, asyncio.Task[None]]] = {}
-        self._here: dict[socket.socket, str] = {}
+        self._here: dict[int, tuple[socket.socket, str]] = {}
+        """Sockets, and whence they come, by their descriptors; some may be closed by now."""
         self._since: dict[asyncio.BaseTransport, float] = {}
         """Since when a connection asks for nothing."""
         self._entering = Background()
@@ -93,17 +94,25 @@ class Guests:
     @contextlib.asynccontextmanager
     async def attended(self, transport: asyncio.BaseTransport | None) -> AsyncIterator[None]:
         """A request of one of them, after its turn has come; anybody else's at once."""
-        if transport is None or transport not in self._since:
+        host = self._host(transport)
+        if transport is None or host is None:
             yield
             return
-        host = str((transport.get_extra_info("peername") or ("",))[0])
         self._since[transport] = float("inf")
         try:
             await asyncio.sleep(max(self._all.wait(), self._each.wait(host)))
             yield
         finally:
-            if transport in self._since:
-                self._since[transport] = self._loop.time()
+            self._since[transport] = self._loop.time()
+
+    def _host(self, transport: asyncio.BaseTransport | None) -> str | None:
+        """Whence a guest comes; None for who came in elsewhere.
+
+        His first request may be here before his entry has been noted, so it goes by the socket.
+        """
+        sock = transport.get_extra_info("socket") if transport else None
+        known = self._here.get(sock.fileno()) if sock else None
+        return known[1] if known and known[0].fileno() != -1 else None
 
     # -- coming and going ------------------------------------------------------------------
 
@@ -118,11 +127,12 @@ class Guests:
             await asyncio.sleep(_ENTRIES)
 
     def _receive(self, guest: socket.socket, host: str) -> None:
-        self._here = {each: where for each, where in self._here.items() if each.fileno() != -1}
-        if len(self._here) >= MOST or Counter(self._here.values())[host] >= MOST_EACH:
+        self._here = {fd: known for fd, known in self._here.items() if known[0].fileno() != -1}
+        those = Counter(where for _, where in self._here.values())
+        if those.total() >= MOST or those[host] >= MOST_EACH:
             guest.close()
             return
-        self._here[guest] = host
+        self._here[guest.fileno()] = guest, host
         self._entering.start(str(id(guest)), self._enter(guest), f"TLS with {host}")
 
     async def _enter(self, guest: socket.socket) -> None:
@@ -134,10 +144,10 @@ class Guests:
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             )
         except (OSError, ssl.SSLError) as error:
-            log.debug("no TLS with %s: %s", self._here.pop(guest, ""), error)
+            log.debug("no TLS: %s", error)
             guest.close()
             return
-        self._since[transport] = self._loop.time()
+        self._since.setdefault(transport, self._loop.time())
 
     async def _send_off(self) -> None:
         """End the connections that have asked for nothing for long, and forget those that ended."""
