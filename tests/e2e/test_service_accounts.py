@@ -50,6 +50,14 @@ metadata: {name: without}
 spec:
   automountServiceAccountToken: false
   containers: [{name: without, image: busybox, command: [sleep, infinity]}]
+---
+apiVersion: netlab/v1
+kind: PathCheck
+metadata: {name: pod-to-api}
+spec:
+  from: {pod: box}
+  to: {service: kubernetes, port: 443, by: name}
+  expect: {dnat: {at: sender}}
 """
 PLACE = "/var/run/secrets/kubernetes.io/serviceaccount"
 ASK = (
@@ -80,6 +88,12 @@ def test_the_service_leads_to_the_control_plane(lab: Shell) -> None:
     out = lab("kubectl get endpoints kubernetes -o jsonpath={.subsets[*].addresses[*].ip} 2>&1")
     assert out.endswith("172.16.110.10")  # as a cluster whose nodes have a link that leads out
     assert "10.96.0.1" in within(lab, "box", "env | grep KUBERNETES_SERVICE_HOST")
+
+
+def test_the_way_to_it_is_that_of_a_service(lab: Shell) -> None:
+    said = lab.here.netlab("check").stdout
+    assert said.startswith("PASS pod-to-api: reachable")
+    assert "DNAT to 172.16.110.10:6443" in said
 
 
 @pytest.mark.parametrize("pod", ["box", "page", "beside", "without"])
