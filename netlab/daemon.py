@@ -52,7 +52,7 @@ from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.network.model import Network
-from netlab.objects import meta, nameservers
+from netlab.objects import bootstrap, meta, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
@@ -104,6 +104,7 @@ class Daemon:
         self._stack = contextlib.AsyncExitStack()
         self._working: list[Working] = []
         """What the lab waits for, the quickest to ask first; none until all of them have begun."""
+        self._once_needed: list[Working] = []
         self._pods: PodRuntime | None = None
         self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.lacking]
 
@@ -130,7 +131,7 @@ class Daemon:
         """What is still being done, a line each; what is cheap to know comes first."""
         if not self._working:
             yield waiting.STARTING
-        for each in self._working:
+        for each in (*self._working, *self._once_needed):
             yield from each.at_work()
 
     def unready(self) -> dict[str, bool]:
@@ -176,7 +177,10 @@ class Daemon:
         return self._keeper
 
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
-        for kind in ("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"):
+        for kind in (
+            *("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"),
+            *("Ingress", "IngressClass"),
+        ):
             _ = self._informers[kind]
         controllers = await start_controllers(
             self._api,
@@ -208,7 +212,11 @@ class Daemon:
             self._directory,
             keeper,
             self._informers,
-            {"dnsmasq": self._dns, "node-cache": OnceNeeded(self._node_caches)},
+            {
+                "dnsmasq": self._dns,
+                "node-cache": OnceNeeded(self._node_caches),
+                "nginx": OnceNeeded(partial(self._ingress_controllers, controllers)),
+            },
             self._draining,
             controllers.recorder.source("kubelet"),
             Issuer(paths.tls(self._directory), self._ensure_authority),
@@ -306,6 +314,20 @@ class Daemon:
         from netlab.agents.nodecache import NodeCaches  # few labs have them
 
         return NodeCaches(self.lab, self._informers, self._owner, self._vigil, self._keeper)
+
+    def _ingress_controllers(self, controllers: RunningControllers) -> InPods:
+        from netlab.agents.ingress import IngressControllers  # few labs have one
+
+        made = IngressControllers(
+            self._informers,
+            self._owner,
+            self._vigil,
+            controllers.recorder.source("nginx-ingress-controller"),
+            bootstrap.dns_addresses(self.lab),
+        )
+        self._lacks.append(made.lacking)
+        self._once_needed.append(made)
+        return made
 
     def _internet_dns(self) -> InternetDns:
         return InternetDns(

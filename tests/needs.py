@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from netlab.kernel import cgroups
+from netlab.kernel import cgroups, tools
 from netlab.kernel.hierarchies import Lacking
 
 
@@ -27,3 +27,11 @@ def control_groups() -> None:
     lacking = [str(each) for each in cgroups.detect().values() if isinstance(each, Lacking)]
     if lacking:
         pytest.skip(f"netlab doctor: {'; '.join(lacking)}")
+
+
+def program(name: str) -> None:
+    """Go on where a program is that only some labs want; CI has all of them."""
+    for finding in tools.optional():
+        if finding.name == name and not finding.ok:
+            refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+            refuse(f"netlab doctor: {name} is {finding.detail}")

@@ -19,6 +19,7 @@ OPTIONAL_TOOLS = {
     "iptables-nft-restore": "iptables: nft",
     "iptables-legacy-restore": "iptables: legacy and libiptc",
     "openssl": "kubectl, which talks TLS to the lab",
+    "nginx": "Ingress controllers",
 }
 
 

@@ -38,7 +38,7 @@ PODS = 0x1_0000
 """How many ids a pod has: 0 to 65535."""
 
 
-RESPONDER, CLUSTER_DNS, INTERNET_DNS, CLUSTER_NAMES, NODE_CACHE = 0, 1, 2, 3, 5
+RESPONDER, CLUSTER_DNS, INTERNET_DNS, CLUSTER_NAMES, NODE_CACHE, INGRESS = 0, 1, 2, 3, 5, 8
 """The numbers of the lab's own daemons: each is somebody else."""
 
 NOBODY = 65534

@@ -1,0 +1,263 @@
+"""Ingress controllers: nginx in their pods, kept told of Ingresses and what these lead to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from netlab.agents.environment import container_variables
+from netlab.agents.ingress_blame import Blame
+from netlab.agents.ingress_secrets import Certificates, fake_certificate
+from netlab.agents.ingress_status import IngressStatus
+from netlab.agents.loop import Loop
+from netlab.agents.podevents import Recorder
+from netlab.agents.podprograms import OneInEachPod, Restarted
+from netlab.agents.podrun import PodRun, with_addresses
+from netlab.agents.vigil import Vigil
+from netlab.client.informer import Informers
+from netlab.ingress.model import Problem, World
+from netlab.ingress.options import Options, options
+from netlab.ingress.program import NGINX
+from netlab.ingress.render import Place
+from netlab.ingress.secrets import DEFAULT
+from netlab.objects import meta
+from netlab.objects.types import AnyKind, ConfigMap, EndpointSlice, Ingress, Secret
+from netlab.retry import Retry
+from netlab.workload.behaviour import expand
+from netlab.workload.catalogue import catalogue
+from netlab.workload.pod_program import RunningPodProgram
+
+RETRY = Retry(1.0, 30.0)
+"""Of a configuration that could not be put into force."""
+
+SETTLE = 0.02
+"""Seconds that a change waits for what else belongs to it."""
+
+LOG_INTERVAL = 5.0
+LOG_SIZE = 4 << 20
+"""Bytes of an access log, after which it begins anew; it is looked at every few seconds."""
+
+_OF_SERVICE = "slices of a service"
+_KINDS = ("Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap")
+
+
+class IngressControllers:
+    """All Ingress controllers of the lab. As long as there is none, nothing is watched for one."""
+
+    def __init__(
+        self,
+        informers: Informers,
+        owner: str,
+        vigil: Vigil,
+        recorder: Recorder,
+        resolvers: tuple[str, ...],
+    ) -> None:
+        self._informers = informers
+        self._pods = OneInEachPod(NGINX, owner, vigil)
+        self._events = _Events(informers, recorder)
+        self._status = IngressStatus(informers)
+        self._resolvers = resolvers
+        self._certificates = Certificates(informers["Secret"])
+        self._controllers: dict[tuple[str, str], _Controller] = {}
+        self._listening = False
+
+    def at_work(self) -> Iterator[str]:
+        """As `Awaited` says."""
+        if not all(one.idle for one in self._controllers.values()) or not self._status.idle:
+            yield "Ingresses are being put into force"
+
+    def lacking(self) -> Iterator[str]:
+        """A line for each Ingress that nginx refuses, until somebody changes it."""
+        refused = {key: text for one in self._controllers.values() for key, text in one.refused()}
+        for key, text in sorted(refused.items()):
+            yield f"ingress {key}: nginx refuses it ({text})"
+
+    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+        """See `InPods`. It answers once all that is known has been put into force."""
+        self._listen()
+        await self._pods.start(run, container, restarted)
+        program = self._pods.of(run, container)
+        place = Place(
+            str(program.log), self._resolvers, ipv6=any(":" in address for address in run.ips)
+        )
+        controller = _Controller(
+            run,
+            _options(run, container, self._lookup),
+            program,
+            place,
+            self._world,
+            self._applied,
+        )
+        await controller.start()
+        self._controllers[run.uid, container] = controller
+        self._status.follow(run.uid, controller.options, run.pod, controller.served)
+
+    async def stop(self, run: PodRun, container: str) -> None:
+        """See `InPods`."""
+        controller = self._controllers.pop((run.uid, container), None)
+        if controller is not None:
+            await controller.stop()
+        await self._status.forget(run.uid)
+        await self._pods.stop(run, container)
+
+    async def detach(self) -> None:
+        """See `InPods`."""
+        await asyncio.gather(*(one.stop() for one in self._controllers.values()))
+        await self._status.stop()
+        await self._pods.detach()
+
+    # -- what is known ---------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        if self._listening:
+            return
+        self._listening = True
+        self._informers["EndpointSlice"].add_index(_OF_SERVICE, _service_keys)
+        for kind in _KINDS:
+            self._informers[kind].add_listener(self._changed)
+
+    def _changed(self, old: AnyKind | None, new: AnyKind | None) -> None:
+        either = new if new is not None else old
+        assert either is not None
+        for controller in self._controllers.values():
+            controller.hear(either)
+
+    def _applied(self, served: Iterable[Ingress], problems: Iterable[Problem]) -> None:
+        self._events.tell(served, problems)
+        self._status.look()
+
+    def _lookup(self, kind: str, namespace: str, name: str) -> ConfigMap | Secret | None:
+        found: ConfigMap | Secret | None = self._informers[kind].get(f"{namespace}/{name}")
+        return found
+
+    def _world(self, options: Options) -> World:
+        settings = self._informers["ConfigMap"].get(options.configmap)
+        slices = self._informers["EndpointSlice"]
+        return World(
+            ingresses=tuple(self._informers["Ingress"].items()),
+            classes=tuple(self._informers["IngressClass"].items()),
+            service=self._informers["Service"].get,
+            slices=partial(slices.by_index, _OF_SERVICE),
+            certificate=self._certificates.certificate,
+            password_file=self._certificates.data,
+            data=(settings.get("data") or {}) if settings else {},
+        )
+
+
+class _Controller:
+    """One nginx, and what it is told."""
+
+    def __init__(
+        self,
+        run: PodRun,
+        options: Options,
+        program: RunningPodProgram,
+        place: Place,
+        world: Callable[[Options], World],
+        applied: Callable[[Iterable[Ingress], Iterable[Problem]], None],
+    ) -> None:
+        self.options = options
+        self.served: dict[str, Ingress] = {}
+        self._program = program
+        self._place = place
+        self._world = world
+        self._applied = applied
+        self._blame = Blame(options, place, self._configure)
+        self._own: Mapping[str, str] = {}
+        name = f"ingress controller of {run.key}"
+        self._loop = Loop(
+            name, self._work, retry=RETRY, every=lambda: LOG_INTERVAL, settle=SETTLE, rounds=5
+        )
+
+    @property
+    def idle(self) -> bool:
+        """True when all that is known is in force."""
+        return self._loop.idle
+
+    def refused(self) -> Iterable[tuple[str, str]]:
+        """The Ingresses that nginx refuses, with its words."""
+        return self._blame.refused.items()
+
+    async def start(self) -> None:
+        """Put all that is known into force; follow what changes."""
+        known = self._program.files.get(DEFAULT, "")
+        self._own = {DEFAULT: known or await asyncio.to_thread(fake_certificate)}
+        await self._apply()
+        self._loop.start()
+
+    async def stop(self) -> None:
+        """Follow nothing more; nginx goes on as it is."""
+        await self._loop.stop()
+
+    def hear(self, obj: AnyKind) -> None:
+        """Something changed."""
+        if obj["kind"] != "ConfigMap" or meta.key(obj) == self.options.configmap:
+            self._loop.wake()
+
+    async def _work(self, changed: bool) -> None:
+        _bound(self._program.log)
+        if changed:
+            await self._apply()
+
+    async def _apply(self) -> None:
+        compiled = await self._blame.settle(self._world(self.options))
+        self.served.clear()
+        self.served |= {meta.key(one): one for one in compiled.served}
+        self._applied(compiled.served, compiled.problems)
+
+    async def _configure(self, files: Mapping[str, str]) -> None:
+        await self._program.configure({**self._own, **files})
+
+
+class _Events:
+    """What Ingresses are told, each thing once as long as they stay as they are."""
+
+    def __init__(self, informers: Informers, recorder: Recorder) -> None:
+        self._informers = informers
+        self._recorder = recorder
+        self._told: dict[str, set[Any]] = {}
+
+    def tell(self, served: Iterable[Ingress], problems: Iterable[Problem]) -> None:
+        """Say to those that are served that they are, and what is wrong to whom it concerns."""
+        for ingress in served:
+            if self._is_new(ingress, "Sync"):
+                self._recorder.normal(ingress, "Sync", "Scheduled for sync")
+        for problem in problems:
+            found: AnyKind | None = self._informers[problem.kind].get(problem.about)
+            if found is not None and self._is_new(found, problem):
+                self._recorder.warning(found, problem.reason, problem.message)
+
+    def _is_new(self, obj: AnyKind, what: object) -> bool:
+        said = repr(sorted(meta.annotations(obj).items()))
+        version = (meta.uid(obj), obj["metadata"].get("generation"), said)
+        told = self._told.setdefault(f"{obj['kind']} {meta.key(obj)}", set())
+        if told and not any(known[:3] == version for known in told):
+            told.clear()
+        if (*version, what) in told:
+            return False
+        told.add((*version, what))
+        return True
+
+
+def _options(run: PodRun, container: str, lookup: Any) -> Options:
+    spec = run.spec_of(container)
+    env = container_variables(with_addresses(run), spec, {}, lookup)
+    words = [*(spec.get("command") or ()), *(spec.get("args") or ())]
+    return options(expand(words, env), catalogue().image(spec.get("image") or "").tag)
+
+
+def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
+    name = meta.labels(endpoint_slice).get("kubernetes.io/service-name")
+    return (f"{meta.namespace(endpoint_slice)}/{name}",) if name else ()
+
+
+def _bound(log: Path) -> None:
+    """Begin a log anew that has become too long. nginx appends, so it needs not be told."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_SIZE:
+            with log.open("r+b") as file:
+                file.truncate(0)

@@ -1,0 +1,125 @@
+"""Putting Ingresses into force, and finding the one to blame when nginx refuses.
+
+nginx takes all of a configuration, or nothing of it. The Ingress at whose line it stumbles goes on
+as it was when nginx last took it, or not at all if it never did; all others are as they should be.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from msgspec.structs import replace
+
+from netlab.errors import CommandFailed
+from netlab.ingress.compile import Compiled, compile_
+from netlab.ingress.model import Problem, World
+from netlab.ingress.options import Options
+from netlab.ingress.page import Page
+from netlab.ingress.render import Place, render
+from netlab.objects import meta
+from netlab.objects.types import Ingress
+
+log = logging.getLogger(__name__)
+
+Configure = Callable[[Mapping[str, str]], Awaitable[None]]
+
+_STUMBLED = re.compile(r"\[emerg\] (?:[0-9#]+: )?(?P<what>.*) in \S+?nginx\.conf:(?P<line>[0-9]+)")
+_EMERGENCY = re.compile(r"\[emerg\] (?:[0-9#]+: )?(?P<what>.*)")
+
+
+class Blame:
+    """Gives files to `configure`, which raises `CommandFailed` when nginx refuses them.
+
+    `refused` are the Ingresses that are not in force as they are, with nginx' words.
+    """
+
+    def __init__(self, options: Options, place: Place, configure: Configure) -> None:
+        self._options = options
+        self._place = place
+        self._configure = configure
+        self._good: dict[str, Ingress] = {}
+        self._basis: object = None
+        self._left_out: dict[str, Ingress | None] = {}
+        self.refused: dict[str, str] = {}
+
+    async def settle(self, world: World) -> Compiled:
+        """Have all of it in force that nginx takes; the problems tell of the rest."""
+        basis = [_version(one) for one in world.ingresses], [*world.data.items()]
+        if basis != self._basis:  # else those that it refused a moment ago are not tried again
+            self._basis, self._left_out, self.refused = basis, {}, {}
+        while True:
+            compiled = compile_(self._with_what_it_takes(world), self._options)
+            page = render(compiled.configuration, self._options, self._place)
+            try:
+                await self._configure(_files(compiled, page))
+            except CommandFailed as error:
+                key = self._owner(error, page) or await self._by_leaving_out(world)
+                if key is None:
+                    raise
+                self._blame(key, error)
+            else:
+                self._good = {meta.key(one): one for one in compiled.served}
+                return replace(compiled, problems=(*compiled.problems, *self._problems()))
+
+    def _with_what_it_takes(self, world: World) -> World:
+        changed = (self._left_out.get(meta.key(one), one) for one in world.ingresses)
+        return replace(world, ingresses=tuple(one for one in changed if one is not None))
+
+    def _owner(self, error: CommandFailed, page: Page) -> str | None:
+        """The Ingress at whose line nginx stumbled, unless it has been left out already."""
+        found = _STUMBLED.search(error.stderr)
+        owner = page.owner(int(found["line"])) if found else ""
+        return owner if owner and self._left_out.get(owner, owner) is not None else None
+
+    async def _by_leaving_out(self, world: World) -> str | None:
+        """The first Ingress without which it is taken; None if there is none."""
+        for one in self._with_what_it_takes(world).ingresses:
+            key = meta.key(one)
+            others = [each for each in world.ingresses if meta.key(each) != key]
+            rest = self._with_what_it_takes(replace(world, ingresses=others))
+            compiled = compile_(rest, self._options)
+            page = render(compiled.configuration, self._options, self._place)
+            try:
+                await self._configure(_files(compiled, page))
+            except CommandFailed:
+                continue
+            return key
+        return None
+
+    def _blame(self, key: str, error: CommandFailed) -> None:
+        words = said(error)
+        log.warning("ingress %s: nginx refuses it: %s", key, words)
+        self.refused.setdefault(key, words)
+        former = None if key in self._left_out else self._good.get(key)
+        self._left_out[key] = former
+
+    def _problems(self) -> Sequence[Problem]:
+        return [
+            Problem(
+                key,
+                "ConfigurationRefused",
+                f"nginx refuses the configuration: {words}; {self._instead(key)}",
+            )
+            for key, words in self.refused.items()
+        ]
+
+    def _instead(self, key: str) -> str:
+        former = self._left_out.get(key)
+        return "it goes on as it was before" if former else "it is left out"
+
+
+def said(error: CommandFailed) -> str:
+    """What nginx said, without the place in a file that nobody sees."""
+    found = _STUMBLED.search(error.stderr) or _EMERGENCY.search(error.stderr)
+    return found["what"] if found else error.stderr.strip() or str(error)
+
+
+def _files(compiled: Compiled, page: Page) -> Mapping[str, str]:
+    return {**compiled.configuration.files, "nginx.conf": page.text}
+
+
+def _version(ingress: Ingress) -> tuple[object, ...]:
+    annotations = sorted(meta.annotations(ingress).items())
+    return meta.uid(ingress), ingress["metadata"].get("generation"), annotations

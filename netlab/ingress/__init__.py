@@ -1,0 +1,1 @@
+"""An Ingress controller's thinking: objects → servers and locations → nginx.conf."""

@@ -1,0 +1,182 @@
+"""Upstreams, and the maps by which a request finds its own.
+
+Where an Ingress asks for a cookie, each endpoint is an upstream by itself too: the cookie names it.
+Who has none, or that of an endpoint that has gone, is sent to any, and told who answered him.
+
+    map $http_cookie $endpoint_1 { default default.web.80;
+                                   "~…INGRESSCOOKIE=4f1c…" default.web.80@4f1c…; }
+    map "$endpoint_1=$upstream_addr" $cookie_1 { … }      what Set-Cookie says, if anything
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from netlab.ingress.model import Affinity, Backend, Canary, Configuration, Location, Server
+from netlab.ingress.page import Page
+from netlab.ingress.quoting import quoted
+from netlab.ingress.settings import Settings
+
+
+class Choice(Struct, frozen=True):
+    """How a location names its upstream (`default.web.80`, `$endpoint_3`), and the variable of the
+    cookie that is to be set, if there may be one."""
+
+    upstream: str
+    cookie: str = ""
+
+
+Choices = Mapping[tuple[str, str, str], Choice]
+"""Of each location, by host, path and match."""
+
+
+def place(server: Server, location: Location) -> tuple[str, str, str]:
+    """The key of a location."""
+    return server.host, location.path, location.match
+
+
+def upstreams(page: Page, configuration: Configuration) -> Choices:
+    """Write every upstream and every map; how each location is to name its own."""
+    writer = _Writer(page, configuration.settings)
+    choices = {}
+    for server in configuration.servers:
+        for location in server.locations:
+            if location.backend is not None:
+                with page.of(location.ingress):
+                    choices[place(server, location)] = writer.choice(location, location.backend)
+    return choices
+
+
+class _Writer:
+    def __init__(self, page: Page, settings: Settings) -> None:
+        self._page = page
+        self._settings = settings
+        self._written: set[str] = set()
+        self._count = 0
+
+    def choice(self, location: Location, backend: Backend) -> Choice:
+        if backend.external:
+            return Choice(f"${{external}}:{backend.external.rpartition(':')[2]}")
+        self._upstream(_name(backend), backend.balance, backend.servers)
+        chosen, backends = _name(backend), [backend]
+        if not (location.canary or location.affinity):
+            return Choice(chosen)
+        self._count += 1
+        if (canary := location.canary) and canary.backend.servers:
+            self._upstream(_name(canary.backend), canary.backend.balance, canary.backend.servers)
+            chosen = self._canary(chosen, canary)
+            backends.append(canary.backend)
+        if location.affinity is None:
+            return Choice(chosen)
+        return self._sticky(chosen, location.affinity, backends)
+
+    def _upstream(self, name: str, balance: str, servers: Sequence[str], after: str = "") -> None:
+        if name in self._written:
+            return
+        self._written.add(name)
+        settings, page = self._settings, self._page
+        with page.block("upstream", name):
+            if balance:
+                page.say(balance)
+            for server in servers:
+                # One that refuses is tried again with the next request, as it may just be starting.
+                backup = ("backup",) if after and server != after else ()
+                page.say("server", server, "max_fails=0", *backup)
+            if settings.upstream_keepalive_connections:
+                page.say("keepalive", settings.upstream_keepalive_connections)
+                page.say("keepalive_requests", settings.upstream_keepalive_requests)
+                page.say("keepalive_timeout", f"{settings.upstream_keepalive_timeout}s")
+
+    # -- canaries --------------------------------------------------------------------------
+
+    def _canary(self, main: str, canary: Canary) -> str:
+        """By header, else by cookie, else by chance; each falls back upon the next."""
+        other = _name(canary.backend)
+        decided = self._chance(main, other, canary)
+        if canary.cookie:
+            decided = self._map(
+                "$http_cookie",
+                "by_cookie",
+                decided,
+                (
+                    (_cookie_is(canary.cookie, "always"), other),
+                    (_cookie_is(canary.cookie, "never"), main),
+                ),
+            )
+        if canary.header:
+            source = f"$http_{canary.header.lower().replace('-', '_')}"
+            decided = self._map(
+                source, "by_header", decided, tuple(_by_header(main, other, canary))
+            )
+        return decided
+
+    def _chance(self, main: str, other: str, canary: Canary) -> str:
+        percent = f"{100 * canary.weight / canary.total:.2f}"
+        if float(percent) in (0.0, 100.0):
+            return other if float(percent) else main
+        variable = f"$by_chance_{self._count}"
+        with self._page.block("split_clients", '"$request_id"', variable):
+            self._page.say(f"{percent}%", other)
+            self._page.say("*", main)
+        return variable
+
+    # -- cookies ---------------------------------------------------------------------------
+
+    def _sticky(self, chosen: str, affinity: Affinity, backends: Sequence[Backend]) -> Choice:
+        entries, told = [], []
+        for backend in backends:
+            for server in backend.servers:
+                value = cookie_value(backend, server)
+                one = f"{_name(backend)}@{value}"
+                if affinity.change_on_failure:
+                    self._upstream(f"{one}+", "", backend.servers, after=server)
+                    one = f"{one}+"
+                else:
+                    self._upstream(one, "", (server,))
+                entries.append((_cookie_is(affinity.cookie, value), one))
+                told.append((quoted(f"~^{re.escape(f'{one}={server}')}$"), '""'))
+        for backend in backends:
+            for server in backend.servers:
+                said = f"{affinity.cookie}={cookie_value(backend, server)}; {affinity.attributes}"
+                said += {None: "$cookie_secure", True: "; Secure", False: ""}[affinity.secure]
+                answered = quoted(rf"~(?:=|, ){re.escape(server)}$")
+                told.append((answered, quoted(said)))
+        upstream = self._map("$http_cookie", "endpoint", chosen, entries)
+        cookie = self._map(f'"{upstream}=$upstream_addr"', "cookie", '""', told)
+        return Choice(upstream, cookie)
+
+    def _map(self, source: str, name: str, default: str, entries: Sequence[tuple[str, str]]) -> str:
+        variable = f"${name}_{self._count}"
+        self._page.table(source, variable, iter((("default", default), *entries)))
+        return variable
+
+
+def cookie_value(backend: Backend, server: str) -> str:
+    """What the cookie of an endpoint says: the same in every life of the controller."""
+    return hashlib.sha256(f"{backend.name} {server}".encode()).hexdigest()[:32]
+
+
+def _name(backend: Backend) -> str:
+    """The name of its upstream; those of one Service that are balanced differently are several."""
+    if not backend.balance:
+        return backend.name
+    return f"{backend.name}+{zlib.crc32(backend.balance.encode()):08x}"
+
+
+def _cookie_is(name: str, value: str) -> str:
+    return quoted(f"~(?:^|; *){re.escape(name)}={re.escape(value)}(?:;|$)")
+
+
+def _by_header(main: str, other: str, canary: Canary) -> Iterator[tuple[str, str]]:
+    if canary.header_value:
+        yield quoted(f"~^{re.escape(canary.header_value)}$"), other
+    elif canary.header_pattern:
+        yield quoted(f"~{canary.header_pattern}"), other
+    else:
+        yield '"always"', other
+        yield '"never"', main
