@@ -210,7 +210,7 @@ def _walk_mapping(
         report(_unknown(name, value, schema, path, misplaced))
     for name in schema.required:
         if value.get(name) is None:
-            report(required((*path, name)))
+            report(required((*path, name), _OF_REQUIRED.get(name, "")))
 
 
 def _mistyped(value: Any, schema: Schema, path: Path) -> FieldProblem:
@@ -232,6 +232,9 @@ def _describe(value: Any, schema: Schema) -> str:
         return json.dumps(value)
     return f"the {'string' if isinstance(value, str) else 'number'} {json.dumps(value)}"
 
+
+# What an API server adds of a field that is missing.
+_OF_REQUIRED = {"pathType": "pathType must be specified"}
 
 # Fields of older API versions that tutorials still show (Ingress before networking.k8s.io/v1).
 _FORMER_FIELDS = {

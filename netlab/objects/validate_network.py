@@ -1,11 +1,11 @@
-"""What EndpointSlices, Endpoints, Ingresses and ServiceCIDRs may say."""
+"""What EndpointSlices, Endpoints and ServiceCIDRs may say."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, names
+from netlab.objects import fields
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import family
@@ -87,44 +87,6 @@ def _port(path: Path, port: Mapping) -> Iterator[FieldProblem]:
         yield from fields.port_number((*path, "port"), port["port"])
     if port.get("appProtocol"):
         yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
-
-
-def ingress(obj: Object) -> Iterator[FieldProblem]:
-    """An Ingress: hosts, paths, backends."""
-    spec: Mapping = obj.get("spec") or {}
-    if not spec.get("rules") and not spec.get("defaultBackend"):
-        yield invalid(("spec",), spec, "either `defaultBackend` or `rules` must be specified")
-    if spec.get("ingressClassName"):
-        yield from fields.dns_subdomain(("spec", "ingressClassName"), spec["ingressClassName"])
-    yield from _backend(("spec", "defaultBackend"), spec.get("defaultBackend"))
-    for index, rule in enumerate(spec.get("rules") or []):
-        path: Path = ("spec", "rules", index)
-        if rule.get("host"):
-            yield from fields.dns_subdomain((*path, "host"), rule["host"].removeprefix("*."))
-        for position, entry in enumerate((rule.get("http") or {}).get("paths") or []):
-            yield from _http_path((*path, "http", "paths", position), entry)
-
-
-def _http_path(path: Path, entry: Mapping) -> Iterator[FieldProblem]:
-    text = entry.get("path") or ""
-    if entry.get("pathType") in ("Exact", "Prefix") and not text.startswith("/"):
-        yield invalid((*path, "path"), text, "must be an absolute path")
-    yield from _backend((*path, "backend"), entry.get("backend"))
-
-
-def _backend(path: Path, backend: Mapping | None) -> Iterator[FieldProblem]:
-    service = (backend or {}).get("service")
-    if not service:
-        return
-    port = service.get("port") or {}
-    if service.get("name"):
-        yield from fields.dns_1035_label((*path, "service", "name"), service["name"])
-    if not port.get("name") and not port.get("number"):
-        yield required((*path, "service", "port"), "port name or number is required")
-    elif port.get("name") and not names.is_port_name(port["name"]):
-        yield invalid((*path, "service", "port", "name"), port["name"], names.PORT_NAME_RULE)
-    elif port.get("number"):
-        yield from fields.port_number((*path, "service", "port", "number"), port["number"])
 
 
 def service_cidr(obj: Object) -> Iterator[FieldProblem]:

@@ -25,6 +25,7 @@ from netlab.objects.watch import ObjectList
 from netlab.store import (
     admission,
     binding,
+    default_class,
     deletion,
     failures,
     identity,
@@ -106,6 +107,8 @@ class Registry(Reader):
         if managers:
             new["metadata"]["managedFields"] = managers
         self._default(kind, new, None)
+        if kind.kind == "Ingress":
+            default_class.fill(new, self.store.each("IngressClass"))
         self._require_namespace(kind, new)
         admission.check(kind, new, None)
         if kind.kind == "Pod":

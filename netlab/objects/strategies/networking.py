@@ -6,6 +6,7 @@ from netlab.objects import (
     fields,
     meta,
     service_updates,
+    validate_ingress,
     validate_network,
     validate_service,
 )
@@ -49,6 +50,11 @@ def _endpoints(obj: Object) -> None:
     for subset in obj.get("subsets") or []:
         for port in subset.get("ports") or []:
             fill(port, protocol="TCP")
+
+
+def _ingress_class(obj: Object) -> None:
+    if (parameters := spec_of(obj).get("parameters")) is not None:
+        fill(parameters, scope="Cluster")
 
 
 def _service_update(new: Object, old: Object) -> Problems:
@@ -101,8 +107,12 @@ STRATEGIES = {
         validate=validate_network.endpoint_slice,
         validate_update=keeps("addressType"),
     ),
-    INGRESS: Strategy(validate=validate_network.ingress, validate_status=_load_balancer),
-    INGRESS_CLASS: Strategy(validate_update=keeps("spec", "controller")),
+    INGRESS: Strategy(validate=validate_ingress.ingress, validate_status=_load_balancer),
+    INGRESS_CLASS: Strategy(
+        default=_ingress_class,
+        validate=validate_ingress.ingress_class,
+        validate_update=keeps("spec", "controller"),
+    ),
     SERVICE_CIDR: Strategy(
         validate=validate_network.service_cidr, validate_update=keeps("spec", "cidrs")
     ),
