@@ -41,7 +41,8 @@ _FIRST = {"Namespace": 0, "ServiceAccount": 1}
 class Manifest(Struct):
     """What the files hold: at most one lab, objects as they are to be applied, checks.
 
-    `left_out` has a line for each object of a kind that Kubernetes has and a lab has not.
+    `left_out` has a line for each object of a kind that Kubernetes has and a lab has not,
+    `translated` one for each of a version that is no more.
     Objects are sound (known fields, right types, no nulls) and valid, but not defaulted; their
     namespace may be missing. Namespaces come first, then ServiceAccounts, which pods cannot be made
     without, and the rest in the order of the files.
@@ -54,6 +55,7 @@ class Manifest(Struct):
     checks: list[PathCheck] = field(default_factory=list)
     sources: dict[tuple[str, str, str], tuple[str, int]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
+    translated: list[str] = field(default_factory=list)
 
     def where(self, obj: Object) -> tuple[str, int]:
         """The file and line where an object begins; ("", 0) for one that is not from here."""
@@ -110,6 +112,9 @@ def _manifest(entries: list[InputObject]) -> Manifest:
             what = f"netlab has no {taken.unserved}, a part of Kubernetes that is not here"
             manifest.left_out.append(f"{place}: {what}: left out")
             continue
+        if taken.translated:
+            place = f"{entry.file}:{entry.line(('apiVersion',))}"
+            manifest.translated.append(f"{place}: {taken.translated}")
         if isinstance(taken.lab, Lab):
             manifest.lab, manifest.lab_entry = taken.lab, entry
         elif taken.check is not None:

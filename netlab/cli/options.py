@@ -191,8 +191,8 @@ def load(arguments: argparse.Namespace) -> Manifest:
 
 
 def warn_of_left_out(loaded: Manifest) -> None:
-    """Say which objects of the files a lab has no place for."""
-    for line in loaded.left_out:
+    """Say which objects of the files a lab has no place for, or takes for others."""
+    for line in (*loaded.left_out, *loaded.translated):
         warn(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, did_you_mean, invalid, quote, required
 from netlab.objects.strategies import apply_defaults
+from netlab.objects.translation import translated
 from netlab.objects.yamltext import Document, YamlNode
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _KNOWN = {**OWN, **BY_KIND}
+_SLASHES = re.compile(r'Invalid value: "[^"]* //')
 
 
 class Intake(Struct):
@@ -40,6 +43,8 @@ class Intake(Struct):
     check: PathCheck | None = None
     unserved: str = ""
     """The object's kind if Kubernetes has it and a lab has not: what counts then is nothing."""
+    translated: str = ""
+    """What was understood of an object of a version that is no more."""
 
     @property
     def kind(self) -> str:
@@ -54,7 +59,9 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
     kind = value.get("kind")
     if isinstance(kind, str) and _is_unserved(kind):
         return Intake({}, unserved=kind)
-    obj, problems, origins = _identified(value)
+    today = translated(value)
+    obj, problems, origins = _identified(today.obj)
+    origins |= today.origins
     if any(problem.reason != "UnknownField" and not problem.meant for problem in problems):
         return Intake({}, problems)
     found = examination.examine(obj)
@@ -64,7 +71,7 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
         for one in found.problems
         if strict or one.reason != "UnknownField"
     ]
-    taken = Intake(found.sound, problems + structural, found)
+    taken = Intake(found.sound, problems + structural, found, translated=today.said)
     _validate(taken, found)
     return taken
 
@@ -100,6 +107,7 @@ def _validate(taken: Intake, found: Examination) -> None:
         taken.defaulted = deepcopy(found.sound)
         apply_defaults(taken.defaulted)
         rules = validation.rule_problems(replace(found, sound=taken.defaulted))
+        rules = list(map(_with_comment_hint, rules))
         taken.problems = validation.unique([*taken.problems, *rules, *_nameless(found.sound)])
 
 
@@ -110,6 +118,13 @@ def _nameless(obj: Object) -> list[FieldProblem]:
         return []
     hint = "generateName makes a new object each time; write a name"
     return [required(("metadata", "name"), "", hint)]
+
+
+def _with_comment_hint(problem: FieldProblem) -> FieldProblem:
+    """`web // the old one`, as textbooks print it, is all one value."""
+    if not _SLASHES.match(problem.message):
+        return problem
+    return replace(problem, hint="// begins no comment in YAML: write # instead")
 
 
 # apiVersion and kind
