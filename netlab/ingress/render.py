@@ -13,7 +13,7 @@ import re
 
 from msgspec import Struct
 
-from netlab.ingress import render_location, render_upstreams
+from netlab.ingress import render_location, render_shared, render_upstreams
 from netlab.ingress.model import CATCH_ALL, Configuration, Server
 from netlab.ingress.options import Options
 from netlab.ingress.page import Page
@@ -52,10 +52,12 @@ def render(configuration: Configuration, options: Options, place: Place) -> Page
         _answers(page, settings)
         _tls(page, settings)
         render_location.proxying(page, settings)
+        _health(page, options)
+        page.comment("what Ingresses ask for")
+        render_shared.shared(page, configuration)
         choices = render_upstreams.upstreams(page, configuration)
         for server in configuration.servers:
             _server(page, server, configuration, options, place, choices)
-        _health(page, options)
     return page
 
 
@@ -235,11 +237,17 @@ def _server(
                 choice = choices.get(render_upstreams.place(server, location))
                 render_location.location(page, location, settings, choice)
         if server.host == CATCH_ALL:
-            with page.block("location", "=", options.health_path):
-                page.say("access_log", "off")
-                page.say("return", 200)
+            _health_outside(page, server, options)
     if server.www:
         _www(page, server, configuration, options, place)
+
+
+def _health_outside(page: Page, server: Server, options: Options) -> None:
+    """Load balancers of clouds ask the port that they balance; unless an Ingress has that path."""
+    if not any(one.path == options.health_path for one in server.locations):
+        with page.block("location", "=", options.health_path):
+            page.say("access_log", "off")
+            page.say("return", 200)
 
 
 def _www(

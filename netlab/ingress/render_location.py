@@ -8,6 +8,7 @@ from netlab.ingress.annotations import Annotations
 from netlab.ingress.model import Backend, Location
 from netlab.ingress.page import Page
 from netlab.ingress.quoting import literal, quoted
+from netlab.ingress.render_shared import cors_headers, preflight, zone
 from netlab.ingress.render_upstreams import Choice
 from netlab.ingress.settings import Settings
 
@@ -167,11 +168,6 @@ def _limits(page: Page, one: Location) -> None:
         page.say("limit_rate_after", f"{said.limit_rate_after}k")
 
 
-def zone(one: Location, kind: str) -> str:
-    """The name of the memory in which an Ingress' requests are counted."""
-    return f"{one.ingress.replace('/', '_')}_{kind}"
-
-
 def _added_headers(page: Page, one: Location, choice: Choice | None) -> None:
     """One here, and those that all have are not inherited: so they are said again."""
     cookie = choice.cookie if choice else ""
@@ -185,23 +181,13 @@ def _added_headers(page: Page, one: Location, choice: Choice | None) -> None:
 
 
 def _cors(page: Page, said: Annotations) -> None:
-    """What a browser wants to hear before it lets a page of another origin read the answer."""
-    for name, value in cors_headers(said):
-        page.say("add_header", name, literal(value), "always")
-    page.say("add_header", "Access-Control-Allow-Origin", "$http_origin", "always")
-    with page.block("if", "($request_method = OPTIONS)"):
+    """What a browser wants to hear before it lets a page of another origin read the answer; and
+    nothing that the backend says of that."""
+    for name, variable in cors_headers(said):
+        page.say("proxy_hide_header", name)
+        page.say("add_header", name, variable, "always")
+    with page.block("if", f"({preflight(said)})"):
         page.say("return", 204)
-
-
-def cors_headers(said: Annotations) -> Iterator[tuple[str, str]]:
-    """The headers, but for the origin."""
-    if said.cors_allow_credentials:
-        yield "Access-Control-Allow-Credentials", "true"
-    yield "Access-Control-Allow-Methods", said.cors_allow_methods
-    yield "Access-Control-Allow-Headers", said.cors_allow_headers
-    if said.cors_expose_headers:
-        yield "Access-Control-Expose-Headers", said.cors_expose_headers
-    yield "Access-Control-Max-Age", str(said.cors_max_age)
 
 
 # -- to the backend ------------------------------------------------------------------------

@@ -58,22 +58,29 @@ class _Writer:
         self._settings = settings
         self._written: set[str] = set()
         self._count = 0
+        self._known: dict[tuple[object, ...], Choice] = {}
 
     def choice(self, location: Location, backend: Backend) -> Choice:
         if backend.external:
             return Choice(f"${{external}}:{backend.external.rpartition(':')[2]}")
         self._upstream(_name(backend), backend.balance, backend.servers)
+        alike = backend, location.canary, location.affinity
+        if alike not in self._known:
+            self._known[alike] = self._choice(backend, location.canary, location.affinity)
+        return self._known[alike]
+
+    def _choice(self, backend: Backend, canary: Canary | None, affinity: Affinity | None) -> Choice:
         chosen, backends = _name(backend), [backend]
-        if not (location.canary or location.affinity):
+        if canary is None and affinity is None:
             return Choice(chosen)
         self._count += 1
-        if (canary := location.canary) and canary.backend.servers:
+        if canary and canary.backend.servers:
             self._upstream(_name(canary.backend), canary.backend.balance, canary.backend.servers)
             chosen = self._canary(chosen, canary)
             backends.append(canary.backend)
-        if location.affinity is None:
+        if affinity is None:
             return Choice(chosen)
-        return self._sticky(chosen, location.affinity, backends)
+        return self._sticky(chosen, affinity, backends)
 
     def _upstream(self, name: str, balance: str, servers: Sequence[str], after: str = "") -> None:
         if name in self._written:
