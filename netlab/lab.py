@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -34,6 +34,7 @@ from netlab.kernel import (
     tools,
 )
 from netlab.objects import bootstrap, lab_update, meta
+from netlab.objects.kinds import pod_of
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
 from netlab.objects.nodes import condition, present
@@ -90,7 +91,7 @@ def up(
             hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
         )
     need_root("up")
-    _require(manifest.lab)
+    _require(manifest.lab, manifest.objects)
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
     with _taken_down_if_it_fails(directory, progress) as keeper:
@@ -122,8 +123,10 @@ _RULES_BY = {
 """The program that each `iptables:` of a lab file asks for, in IPv4."""
 
 
-def _require(lab: Lab) -> None:
+def _require(lab: Lab, objects: Iterable[Object] = ()) -> None:
     """Raise `EnvironmentLacks` for what the machine lacks of what this lab asks for."""
+    if any("ingress" in image for image in _images(objects)):  # else nobody needs the catalogue
+        _require_programs(_images(objects))
     if lab.proxy_mode == "nftables":
         tools.require("nft")
         return
@@ -135,6 +138,20 @@ def _require(lab: Lab) -> None:
         from netlab.proxy import modes  # much of the house, for who asks for it alone
 
         modes.require_libiptc()
+
+
+def _images(objects: Iterable[Object]) -> Iterator[str]:
+    for obj in objects:
+        spec = meta.spec(pod_of(obj))
+        for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+            yield str(container.get("image"))
+
+
+def _require_programs(images: Iterable[str]) -> None:
+    from netlab.workload.catalogue import lookup
+
+    programs = {lookup(image).program for image in images} & tools.OPTIONAL_TOOLS.keys()
+    tools.require(*sorted(programs))
 
 
 class _Keeper:

@@ -17,7 +17,7 @@ from typing import Protocol
 from netlab.agents.lifecycle import KILLED, Lifecycle
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.vigil import Vigil
-from netlab.errors import NetlabError
+from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
 from netlab.workload.behaviour import behaviour
@@ -78,7 +78,7 @@ class PodPrograms:
             await each.detach()
 
     def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
-        message = error.message if isinstance(error, NetlabError) else str(error)
+        message = _words(error)
         log.error("pod %s: container %s: %s", run.key, container, message)
         run.state(container).wait("CreateContainerError", message)
         self._lifecycle.events.failed(run, message)
@@ -185,6 +185,15 @@ def directory_of(run: PodRun, container: str) -> Path:
 def _name(run: PodRun, container: str) -> str:
     """Which program a container is; none is "". What runs does not depend on its environment."""
     return behaviour(run.spec_of(container)).program
+
+
+def _words(error: NetlabError | OSError) -> str:
+    """What is wrong; and what would mend it, if the machine lacks something."""
+    if not isinstance(error, NetlabError):
+        return str(error)
+    return (
+        f"{error.message} ({error.hint})" if isinstance(error, EnvironmentLacks) else error.message
+    )
 
 
 def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:

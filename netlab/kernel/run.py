@@ -32,6 +32,9 @@ PACKAGES: dict[str, str] = {
     "openssl": "openssl",
 }
 
+# Packages that would also start a server in the machine's own network.
+_SERVING = ("nginx",)
+
 # sudo and su may leave these out of PATH, and everything of use here lives in them.
 _SYSTEM_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
@@ -124,6 +127,8 @@ def find(program: str) -> str:
 def install_hint(program: str) -> str:
     """The command that installs a program on Debian and Ubuntu."""
     name = program.rpartition("/")[2]
+    if name in _SERVING:
+        return f"sudo scripts/setup --with {name}"
     package = "iptables" if _is_iptables(name) else PACKAGES.get(name, name)
     return f"apt-get install {package}"
 

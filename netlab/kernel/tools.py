@@ -5,6 +5,8 @@ By themselves, since `up` asks for them each time: what else may be lacking only
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netlab.errors import EnvironmentLacks
 from netlab.kernel.finding import Finding
 from netlab.kernel.run import find, install_hint
@@ -31,10 +33,18 @@ def require(*more: str) -> None:
     wanted = [*required(), *map(_tool, more)]
     missing = [finding for finding in wanted if not finding.ok]
     if missing:
-        packages = sorted({finding.fix.rpartition(" ")[2] for finding in missing})
         names = ", ".join(finding.name for finding in missing)
-        hint = f"apt-get install {' '.join(packages)}"
+        hint = _together([finding.fix for finding in missing])
         raise EnvironmentLacks(f"these programs are missing: {names}", hint=hint)
+
+
+def _together(fixes: Sequence[str]) -> str:
+    """One command for what one command does."""
+    commands: dict[str, set[str]] = {}
+    for fix in fixes:
+        command, _, package = fix.rpartition(" ")
+        commands.setdefault(command, set()).add(package)
+    return "; ".join(f"{command} {' '.join(sorted(of))}" for command, of in commands.items())
 
 
 def required() -> list[Finding]:

@@ -52,7 +52,7 @@ exec bash -euc "$script"
 MADE = f"""
 (
     . {SETUP}
-    for pair in "${{needed[@]}}" "${{needed_dev[@]}}"; do
+    for pair in "${{needed[@]}}" "${{needed_dev[@]}}" "${{serving[@]}}"; do
         command -v "${{pair%%:*}}" >/dev/null || ln -s /bin/true "/usr/bin/${{pair%%:*}}"
     done
     for pair in "${{needed_files[@]}}"; do
@@ -148,6 +148,25 @@ class TestSetup:
         assert "--no-install-recommends" in install
         assert install.endswith(" dnsmasq-base")  # dnsmasq would start a server on this machine
 
+    def test_a_server_is_installed_without_its_service(self, run: Run) -> None:
+        policy = "/usr/sbin/policy-rc.d"
+        installed = f"{policy} nginx start; echo policy $? >&2; touch /usr/sbin/nginx; chmod +x $_"
+        apt = program("/usr/bin/apt-get", f'case "$*" in *install*) {installed};; esac')
+        helper = program("/usr/bin/deb-systemd-helper", 'echo helper "$@" >&2')
+        quiet = f"sed -i 's/ >.dev.null 2>&1 || true/ || true/' {SETUP};"
+        again = f"{SETUP} --with nginx; {SETUP} --with nginx; ls {policy} 2>&1 || true"
+        done = run(f"{MADE} rm -f /usr/sbin/nginx {policy}; {apt} {helper} {quiet} {again}")
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.splitlines() == ["policy 101", "helper disable nginx.service"]
+        assert done.stdout.endswith("No such file or directory\n")
+
+    def test_a_server_is_not_installed_where_it_would_be_started(self, run: Run) -> None:
+        policy = "/usr/sbin/policy-rc.d"
+        mine = program(policy, "exit 0")
+        done = run(f"{MADE} rm -f /usr/sbin/nginx; {mine} {SETUP} --with nginx || cat {policy}")
+        assert f"{policy} lets nginx start a server on this machine" in done.stderr
+        assert done.stdout.endswith("exit 0\n")
+
     def test_passes_on_why_apt_failed(self, run: Run) -> None:
         apt = program("/usr/bin/apt-get", "echo E: no network >&2; exit 100")
         done = run(f"{MADE} rm /usr/sbin/dnsmasq; {apt} {SETUP}")
@@ -193,16 +212,19 @@ def test_up_asks_for_what_this_lab_wants(run: Run, tmp_path: Path) -> None:
         "{nodes: 1, iptables: legacy}": "iptables-legacy-restore",
         f"{{nodes: 1, {DUAL}}}": "ip6tables-restore",
     }
-    script = "rm $(command -v nft iptables-legacy-restore ip6tables-restore);"
+    script = "rm $(command -v nft iptables-legacy-restore ip6tables-restore nginx);"
     for spec in specs:
         file = tmp_path / "lab.yaml"
         script += f"printf %s {shlex.quote(lab + spec)} >{file};"
         script += f"{sys.executable} -m netlab up --timeout=1s {file} || echo code $?;"
+    script += f"{sys.executable} -m netlab up {ROOT}/topologies/ingress.yaml || echo code $?;"
     script += f"ls {tmp_path}/run || echo nothing; {sys.executable} -m netlab down --all >&2"
     labs = {paths.RUN_VARIABLE: f"{tmp_path}/run", paths.NETNS_DIR_VARIABLE: f"{tmp_path}/netns"}
     done = run(script, **labs)
-    assert done.stdout == "code 3\n" * len(specs) + "nothing\n", done.stdout + done.stderr
-    wanted = [f"these programs are missing: {program}\n" for program in specs.values()]
+    assert done.stdout == "code 3\n" * (len(specs) + 1) + "nothing\n", done.stdout + done.stderr
+    missing = (*specs.values(), "nginx")
+    wanted = [f"these programs are missing: {program}\n" for program in missing]
+    wanted += ["hint: sudo scripts/setup --with nginx\n"]
     assert [words for words in wanted if words not in done.stderr] == []
 
 

@@ -11,7 +11,7 @@ import needs
 import pytest
 from ingresses import CASES, case
 
-from netlab.agents.certificates import fake_certificate
+from netlab.agents.ingress_secrets import fake_certificate
 from netlab.ingress.compile import Compiled
 from netlab.ingress.page import Page
 from netlab.ingress.secrets import DEFAULT

@@ -43,6 +43,7 @@ def test_sysctl_names_with_a_dot_in_a_link():
 def test_missing_programs_come_with_their_package():
     assert install_hint("ip6tables-nft-restore") == "apt-get install iptables"
     assert install_hint("/usr/sbin/dnsmasq") == "apt-get install dnsmasq-base"
+    assert install_hint("nginx") == "sudo scripts/setup --with nginx"
 
 
 def test_system_directories_are_searched_even_when_path_lacks_them(monkeypatch):
