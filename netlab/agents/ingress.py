@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from netlab.ingress.options import Options, options
 from netlab.ingress.program import NGINX
 from netlab.ingress.render import Place
 from netlab.ingress.secrets import DEFAULT
+from netlab.kernel import process
 from netlab.objects import meta
 from netlab.objects.types import AnyKind, ConfigMap, EndpointSlice, Ingress, Secret
 from netlab.retry import Retry
@@ -36,6 +37,9 @@ RETRY = Retry(1.0, 30.0)
 
 SETTLE = 0.02
 """Seconds that a change waits for what else belongs to it."""
+
+TAKEN_OVER = 5.0
+"""Seconds that nginx may take to have new workers instead of those that know no better."""
 
 LOG_INTERVAL = 5.0
 LOG_SIZE = 4 << 20
@@ -79,7 +83,6 @@ class IngressControllers:
     async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
         """See `InPods`. It answers once all that is known has been put into force."""
         self._listen()
-        await self._pods.start(run, container, restarted)
         program = self._pods.of(run, container)
         place = Place(
             str(program.log), self._resolvers, ipv6=any(":" in address for address in run.ips)
@@ -92,6 +95,8 @@ class IngressControllers:
             self._world,
             self._applied,
         )
+        await controller.prepare()
+        await self._pods.start(run, container, restarted)
         await controller.start()
         self._controllers[run.uid, container] = controller
         self._status.follow(run.uid, controller.options, run.pod, controller.served)
@@ -163,6 +168,7 @@ class _Controller:
         self.options = options
         self.served: dict[str, Ingress] = {}
         self._program = program
+        self._netns = run.netns
         self._place = place
         self._world = world
         self._applied = applied
@@ -182,10 +188,15 @@ class _Controller:
         """The Ingresses that nginx refuses, with its words."""
         return self._blame.refused.items()
 
-    async def start(self) -> None:
-        """Put all that is known into force; follow what changes."""
+    async def prepare(self) -> None:
+        """See to it that nginx begins with all that is known, unless it runs already."""
         known = self._program.files.get(DEFAULT, "")
         self._own = {DEFAULT: known or await asyncio.to_thread(fake_certificate)}
+        if not known:
+            await self._apply()
+
+    async def start(self) -> None:
+        """Put all that is known into force; follow what changes."""
         await self._apply()
         self._loop.start()
 
@@ -210,7 +221,21 @@ class _Controller:
         self._applied(compiled.served, compiled.problems)
 
     async def _configure(self, files: Mapping[str, str]) -> None:
-        await self._program.configure({**self._own, **files})
+        """Returns once nobody is answered any more as it was before."""
+        program, wanted = self._program, {**self._own, **files}
+        if program.files == wanted:
+            return
+        former = set(process.children(program.pid)) if program.is_up and program.pid else set()
+        await program.configure(wanted, self._netns)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TAKEN_OVER):
+                while any(_accepts(title) for title in self._titles(former)):
+                    await asyncio.sleep(0.01)
+
+    def _titles(self, workers: Container[int]) -> Iterator[str]:
+        """What those of its workers call themselves that are still there."""
+        found = process.children(self._program.pid or 0)
+        return (title for pid, title in found.items() if pid in workers)
 
 
 class _Events:
@@ -253,6 +278,11 @@ def _options(run: PodRun, container: str, lookup: Any) -> Options:
 def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
     name = meta.labels(endpoint_slice).get("kubernetes.io/service-name")
     return (f"{meta.namespace(endpoint_slice)}/{name}",) if name else ()
+
+
+def _accepts(title: str) -> bool:
+    """Whether a worker takes connections: one that is to end only finishes those that it has."""
+    return not title.endswith("is shutting down")
 
 
 def _bound(log: Path) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from netlab.ingress.options import Options
-from netlab.ingress.render import STATUS_PORT, first
+from netlab.ingress.render import STATUS_PORT
 from netlab.kernel import userns
 from netlab.workload.pod_program import PodProgram, ProgramContext
 
@@ -18,16 +15,11 @@ def _words(place: ProgramContext) -> tuple[str, ...]:
     )
 
 
-def _first(_: ProgramContext) -> Mapping[str, str]:
-    return {"nginx.conf": first(Options())}
-
-
 NGINX = PodProgram(
     "nginx",
     port=STATUS_PORT,
     user=userns.INGRESS,
     arguments=_words,
     check=lambda place: (*_words(place), "-q", "-t"),
-    files=_first,
     opens_log=True,
 )

@@ -61,17 +61,6 @@ def render(configuration: Configuration, options: Options, place: Place) -> Page
     return page
 
 
-def first(options: Options) -> str:
-    """What nginx begins with, before anything is known: it answers, and has nothing yet."""
-    page = Page()
-    _main(page, Settings())
-    with page.block("http"):
-        page.say("access_log", "off")
-        _temporary(page)
-        _health(page, options)
-    return page.text
-
-
 def _main(page: Page, settings: Settings) -> None:
     page.say("daemon", "off")
     page.say("pid", "nginx.pid")

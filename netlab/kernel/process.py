@@ -133,6 +133,13 @@ def _confined(
         return thread.submit(run).result()
 
 
+def children(pid: int) -> dict[int, str]:
+    """The children of a process, by their ids, each with what it calls itself."""
+    found = _read(Path(f"/proc/{pid}/task/{pid}/children")).split()
+    titles = {int(each): _read(Path(f"/proc/{int(each)}/cmdline")) for each in found}
+    return {each: title.rstrip(b"\0").decode(errors="replace") for each, title in titles.items()}
+
+
 def reap() -> None:
     """Collect children that have ended, so that none stays a zombie."""
     for process in list(_children.values()):

@@ -96,11 +96,11 @@ class ConfinedProgram(Program):
 
     # -- its files -------------------------------------------------------------------------
 
-    async def configure(self, wanted: Mapping[str, str]) -> None:
+    async def configure(self, wanted: Mapping[str, str], netns: int | Path | None = None) -> None:
         """Have it go by these files, by their names, and no others of its config.
 
         What its `check` refuses is never in force: `CommandFailed` has its words, and it goes on as
-        it did. While it does not run nobody can check; then starting it tells.
+        it did. While it does not run it is checked in `netns`; without one, starting it tells.
         """
         if self._config is None:
             raise TypeError(f"{self.name} has no config")
@@ -108,22 +108,24 @@ class ConfinedProgram(Program):
             return
         prepared = self._config.prepare(wanted)
         try:
-            if self.is_up and (command := self.check(prepared)):
-                await self._checked(command)
+            place = self._netns if self.is_up else netns
+            if place is not None and (command := self.check(prepared)):
+                await self._checked(command, place)
         except BaseException:
             self._config.discard(prepared)
             raise
         self._config.publish(prepared)
         self.reload()
 
-    async def _checked(self, command: Sequence[str]) -> None:
+    async def _checked(self, command: Sequence[str], netns: int | Path) -> None:
         """Run a command as it itself is run: it sees and may do the same."""
+        self._make_places()
         log = self._directory / f"{self._identity.stem}.check"
         log.unlink(missing_ok=True)
         child = process.spawn(
             command,
             owner=self._owner,
-            netns=self._netns,
+            netns=netns,
             log=log,
             env={},
             confinement=self._confinement(),
@@ -162,6 +164,12 @@ class ConfinedProgram(Program):
 
     async def begin(self) -> None:
         """See `Program`."""
+        self._make_places()
+        if not self._adopt():
+            await asyncio.to_thread(self._end_stale)
+            await self._spawn()
+
+    def _make_places(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         for path in self._write:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -169,9 +177,6 @@ class ConfinedProgram(Program):
         if self._opens_log:
             os.close(files.opened(self.log, os.O_WRONLY))
             os.chown(self.log, self._uid, self._uid)
-        if not self._adopt():
-            await asyncio.to_thread(self._end_stale)
-            await self._spawn()
 
     async def _spawn(self) -> None:
         log_start = self.log.stat().st_size if self.log.exists() else 0
