@@ -5,6 +5,9 @@ their own, which is theirs to change. But each is in the user namespace that own
 namespace, or in one below. Where the lab has no user namespaces, each is in one of its network
 namespaces and in a PID namespace that is not the machine's: somebody who merely looks into the lab
 with `ip netns exec` is neither.
+
+A program that netlab runs in a pod may write over its environment, as nginx does to say what it is
+doing. It is in the pod's network namespace, and can get no capability: nobody's shell is so.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ def _membership(places: Sequence[Path]) -> Callable[[int], bool]:
             net = _inode(pid, "net")  # one that has ended and is yet to be collected has none
             user = _inode(pid, "user")
             if user == own_user:
-                return net in nets and _inode(pid, "pid") != own_pid
+                return net in nets and (_inode(pid, "pid") != own_pid or process.is_confined(pid))
             return user in users or not users.isdisjoint(_ancestors(pid))
         except OSError:  # it has ended
             return False

@@ -140,6 +140,23 @@ def children(pid: int) -> dict[int, str]:
     return {each: title.rstrip(b"\0").decode(errors="replace") for each, title in titles.items()}
 
 
+def is_confined(pid: int) -> bool:
+    """Whether a process can get no capability, as those that were started with a `confinement`."""
+    lines = _read(Path(f"/proc/{pid}/status")).splitlines()
+    return b"NoNewPrivs:\t1" in lines and b"CapBnd:\t0000000000000000" in lines
+
+
+def session(leader: int) -> list[int]:
+    """The processes of a session, its leader among them if he lives: as long as any does, nobody
+    else gets his id."""
+    return [pid for pid in ids() if _session(pid) == leader]
+
+
+def _session(pid: int) -> int:
+    fields = _read(Path(f"/proc/{pid}/stat")).rpartition(b") ")[2].split()
+    return int(fields[3]) if fields and fields[0] != b"Z" else 0
+
+
 def reap() -> None:
     """Collect children that have ended, so that none stays a zombie."""
     for process in list(_children.values()):

@@ -256,19 +256,32 @@ class ConfinedProgram(Program):
         return True
 
     def _end_stale(self) -> None:
-        identity = self._running()
+        identity = self._known()
         if identity is not None:
-            process.end([int(str(identity["pid"]))], 0.5)
+            pid = int(str(identity["pid"]))
+            if self._runs(identity):
+                process.end([pid], 0.5)
+            process.end(_left_by(pid, identity.get("netns")), 0.0)
         self._identity.unlink(missing_ok=True)
 
     def _running(self) -> dict[str, object] | None:
         """The identity on file, if that very process still runs."""
+        identity = self._known()
+        return identity if identity is not None and self._runs(identity) else None
+
+    def _known(self) -> dict[str, object] | None:
         try:
-            identity = json.loads(self._identity.read_text())
-            alive = _started(identity["pid"]) == identity["started"]
+            identity: dict[str, object] = json.loads(self._identity.read_text())
+            int(str(identity["pid"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return identity if alive else None
+        return identity
+
+    def _runs(self, identity: Mapping[str, object]) -> bool:
+        try:
+            return _started(int(str(identity["pid"]))) == identity.get("started")
+        except OSError:
+            return False
 
 
 def _started(pid: int) -> int:
@@ -282,3 +295,14 @@ def _started(pid: int) -> int:
 
 def _namespace(pid: int | str) -> int:
     return Path(f"/proc/{pid}/ns/net").stat().st_ino
+
+
+def _left_by(pid: int, netns: object) -> list[int]:
+    """What a program had started and what outlived it: of nginx, those that hold its ports."""
+    if Path(f"/proc/{pid}").exists():  # somebody else's id by now, so nothing is left
+        return []
+    return [
+        each
+        for each in process.session(pid)
+        if process.is_confined(each) and _namespace(each) == netns
+    ]

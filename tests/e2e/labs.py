@@ -34,6 +34,9 @@ KUBECTLS = Path(sys.prefix) / "kubectls"
 # What other tests and other people's labs change meanwhile, on a machine that is shared.
 _SHARED = ("mounts", "processes", "control groups")
 
+DAEMONS = 64
+"""More users than a lab has for its own daemons, which come after its pods'."""
+
 Done = subprocess.CompletedProcess[str]
 
 
@@ -210,7 +213,7 @@ def greeting(page: str) -> str:
 
 
 def in_pods(owner: str) -> list[int]:
-    """The processes of those users of the machine that a lab's pods have for their own.
+    """The processes of those users of the machine that a lab's pods and daemons have for their own.
 
     One lab in a thousand has the same users (`kernel/userns.py`): what descends from a process
     with the mark of another lab is that lab's. Another lab may end while we look, so marks are
@@ -232,7 +235,7 @@ def _runs_as(pid: int, ids: userns.IdRange) -> bool:
     place = Path(f"/proc/{pid}")
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         # One that has ended and is yet to be collected has no command line any more.
-        if 0 <= place.stat().st_uid - ids.first < ids.size:
+        if 0 <= place.stat().st_uid - ids.first < ids.size + DAEMONS:
             return bool((place / "cmdline").read_bytes())
     return False
 
