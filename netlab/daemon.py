@@ -324,6 +324,7 @@ class Daemon:
             self._vigil,
             controllers.recorder.source("nginx-ingress-controller"),
             bootstrap.dns_addresses(self.lab),
+            self._draining,
         )
         self._lacks.append(made.lacking)
         self._once_needed.append(made)

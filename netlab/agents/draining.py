@@ -4,14 +4,15 @@ A web server that is told to end at the same moment as the proxies are told to l
 the connections of those few milliseconds. Built-in servers do what well-written ones do (or what a
 `preStop` of `sleep` does for the others): they go on answering until nobody is sent to them.
 
-How far the rules of other nodes are, their Leases say (`progress`).
+How far the rules of other nodes are, their Leases say (`progress`). Who sends connections to pods
+without rules, as an Ingress controller does, is asked as well (`consider`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from netlab.agents import rules_revision
 from netlab.agents.lease import NAMESPACE
@@ -32,7 +33,7 @@ _INDEX = "pods that are sent connections"
 
 
 class Draining:
-    """Knows which pods Services send connections to, and what the nodes' rules have of that."""
+    """Knows which pods Services send connections to, and who has heard of that how far."""
 
     def __init__(self, informers: Informers) -> None:
         self._slices = informers["EndpointSlice"]
@@ -41,17 +42,23 @@ class Draining:
         self._left_out: dict[str, int] = {}
         """By pod: the revision of the slices since when no Service has it."""
         self._progress = asyncio.Event()
+        self._others: list[Callable[[], Iterable[int]]] = []
+
+    def consider(self, said: Callable[[], Iterable[int]]) -> None:
+        """Ask `said` too for the revisions of EndpointSlices that have been heeded, each by
+        somebody who sends connections to pods; he calls `progressed` when one is another."""
+        self._others.append(said)
 
     def start(self) -> None:
         """Follow what Services have, and how far the rules are."""
         self._slices.add_index(_INDEX, _ready_pods)
         self._slices.add_listener(self._on_slice)
-        self._leases.add_listener(self._progressed)
+        self._leases.add_listener(self.progressed)
 
     def stop(self) -> None:
         """Follow no longer."""
         self._slices.remove_listener(self._on_slice)
-        self._leases.remove_listener(self._progressed)
+        self._leases.remove_listener(self.progressed)
 
     async def wait(self, uid: str, seconds: float) -> None:
         """Return once no new connection reaches the pod, or after `seconds` (at most `LIMIT`)."""
@@ -76,6 +83,8 @@ class Draining:
             said = rules_revision.said(lease) if lease and meta.is_ready(node) else None
             if said is not None:
                 yield said
+        for others in self._others:
+            yield from others()
 
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         after = set(_ready_pods(new)) if new and (old or self._left_out) else set()
@@ -85,9 +94,9 @@ class Draining:
             self._left_out |= dict.fromkeys(gone, self._slices.revision_of(new))
             while len(self._left_out) > KEPT:
                 del self._left_out[next(iter(self._left_out))]
-            self._progressed()
+            self.progressed()
 
-    def _progressed(self, *_: Lease | None) -> None:
+    def progressed(self, *_: Lease | None) -> None:
         """Something happened that pods may be waiting for."""
         self._progress.set()
         self._progress = asyncio.Event()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from netlab.agents.draining import Draining
 from netlab.agents.environment import container_variables
 from netlab.agents.ingress_blame import Blame
 from netlab.agents.ingress_secrets import Certificates, fake_certificate
@@ -59,8 +60,10 @@ class IngressControllers:
         vigil: Vigil,
         recorder: Recorder,
         resolvers: tuple[str, ...],
+        draining: Draining,
     ) -> None:
         self._informers = informers
+        self._draining = draining
         self._pods = OneInEachPod(NGINX, owner, vigil)
         self._events = _Events(informers, recorder)
         self._status = IngressStatus(informers)
@@ -68,6 +71,7 @@ class IngressControllers:
         self._certificates = Certificates(informers["Secret"])
         self._controllers: dict[tuple[str, str], _Controller] = {}
         self._listening = False
+        draining.consider(self._heeded)
 
     def at_work(self) -> Iterator[str]:
         """As `Awaited` says."""
@@ -93,6 +97,7 @@ class IngressControllers:
             program,
             place,
             self._world,
+            self._revision,
             self._applied,
         )
         await controller.prepare()
@@ -134,6 +139,14 @@ class IngressControllers:
     def _applied(self, served: Iterable[Ingress], problems: Iterable[Problem]) -> None:
         self._events.tell(served, problems)
         self._status.look()
+        self._draining.progressed()
+
+    def _heeded(self) -> Iterator[int]:
+        """Up to which revision of EndpointSlices each controller sends requests."""
+        return (controller.heeded for controller in self._controllers.values())
+
+    def _revision(self) -> int:
+        return self._informers["EndpointSlice"].revision_of(None)
 
     def _lookup(self, kind: str, namespace: str, name: str) -> ConfigMap | Secret | None:
         found: ConfigMap | Secret | None = self._informers[kind].get(f"{namespace}/{name}")
@@ -163,14 +176,16 @@ class _Controller:
         program: RunningPodProgram,
         place: Place,
         world: Callable[[Options], World],
+        revision: Callable[[], int],
         applied: Callable[[Iterable[Ingress], Iterable[Problem]], None],
     ) -> None:
         self.options = options
         self.served: dict[str, Ingress] = {}
+        self.heeded = 0
         self._program = program
         self._netns = run.netns
         self._place = place
-        self._world = world
+        self._world, self._revision = world, revision
         self._applied = applied
         self._blame = Blame(options, place, self._configure)
         self._own: Mapping[str, str] = {}
@@ -215,9 +230,11 @@ class _Controller:
             await self._apply()
 
     async def _apply(self) -> None:
+        revision = self._revision()
         compiled = await self._blame.settle(self._world(self.options))
         self.served.clear()
         self.served |= {meta.key(one): one for one in compiled.served}
+        self.heeded = revision
         self._applied(compiled.served, compiled.problems)
 
     async def _configure(self, files: Mapping[str, str]) -> None:

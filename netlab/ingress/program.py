@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 from netlab.ingress.render import STATUS_PORT
 from netlab.kernel import userns
 from netlab.workload.pod_program import PodProgram, ProgramContext
@@ -22,4 +24,5 @@ NGINX = PodProgram(
     arguments=_words,
     check=lambda place: (*_words(place), "-q", "-t"),
     opens_log=True,
+    finish=signal.SIGQUIT,
 )

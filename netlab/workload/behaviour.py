@@ -90,6 +90,11 @@ def _is_own_binary(program: ImageProgram, word: str) -> bool:
     return PurePosixPath(word).name in program.binaries
 
 
+def is_idle_command(container: Container, argv: Sequence[str]) -> bool:
+    """Whether a command is one that the real image has, and that has nothing to do here."""
+    return PurePosixPath(argv[0]).name in catalogue().lookup(container["image"]).commands
+
+
 def _is_foreign(program: ImageProgram, word: str, is_installed: Callable[[str], bool]) -> bool:
     """True when args that begin with `word` are a command, as `kubectl run x --image=y -- sh`."""
     if word.startswith("-") or _is_own_binary(program, word):

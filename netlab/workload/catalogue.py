@@ -40,6 +40,7 @@ class ImageProgram(Struct, frozen=True):
     match: tuple[str, ...]
     kind: ProgramKind = "server"
     program: str = ""
+    commands: frozenset[str] = frozenset()
     listen: tuple[ImagePort, ...] = ()
     declared_ports: bool = False
     command: tuple[str, ...] = ()
@@ -127,8 +128,8 @@ def env_named_in(site: str) -> frozenset[str]:
 _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
-        "match", "kind", "program", "listen", "ports", "command", "entrypoint", "binaries",
-        "default", "flags", "subcommands", "variables",
+        "match", "kind", "program", "commands", "listen", "ports", "command", "entrypoint",
+        "binaries", "default", "flags", "subcommands", "variables",
     )
 )  # fmt: skip
 _PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env", "if", "unless"))
@@ -146,6 +147,7 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
         match=tuple(entry.get("match", ())),
         kind=kind,
         program=entry.get("program", ""),
+        commands=frozenset(entry.get("commands", ())),
         listen=tuple(_port(name, port, sites) for port in entry.get("listen", ())),
         declared_ports=entry.get("ports") == "declared",
         command=tuple(entry.get("command", ())),

@@ -13,6 +13,8 @@ NGINX = PodProgram(
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
@@ -23,9 +25,13 @@ from msgspec.structs import replace
 
 from netlab.kernel import userns
 from netlab.workload.confined_program import ConfinedProgram
+from netlab.workload.program import ended
 from netlab.workload.published import Published
 
 _ANSWER_SECONDS = 0.5
+
+FINISH = 5.0
+"""Seconds in which a program may finish before it is ended."""
 
 
 class ProgramContext(Struct, frozen=True):
@@ -44,7 +50,8 @@ class PodProgram(Struct, frozen=True):
     `port` of the pod's loopback. `files` are what it begins with, by their names in `config`;
     before others are in force `check` is asked, and afterwards `reload` is sent. `user` is which of
     the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides; one
-    that `opens_log` writes to that by its name, too.
+    that `opens_log` writes to that by its name, too. `finish` has it end once it has done what it
+    has begun, for which it has `FINISH` seconds.
     """
 
     name: str
@@ -56,6 +63,7 @@ class PodProgram(Struct, frozen=True):
     reload: signal.Signals = signal.SIGHUP
     read: tuple[Path, ...] = ()
     opens_log: bool = False
+    finish: signal.Signals | None = None
 
 
 class RunningPodProgram(ConfinedProgram):
@@ -92,6 +100,15 @@ class RunningPodProgram(ConfinedProgram):
         """The files that it goes by, by their names."""
         return self._published.files()
 
+    async def stop(self) -> None:
+        """See `ConfinedProgram`; it may finish what it has begun."""
+        held, request = self._pidfd, self._entry.finish
+        held = os.dup(held) if held is not None and request is not None else None
+        await self.detach()
+        if held is not None and request is not None:
+            await _finished(held, request)
+        await super().stop()
+
     def check(self, config: Path) -> Sequence[str]:
         """See `ConfinedProgram`."""
         return self._entry.check(replace(self._place, config=config))
@@ -104,3 +121,13 @@ class RunningPodProgram(ConfinedProgram):
             async with asyncio.timeout(_ANSWER_SECONDS):
                 address = ("127.0.0.1", self._entry.port)
                 await asyncio.get_running_loop().sock_connect(sock, address)
+
+
+async def _finished(descriptor: int, request: signal.Signals) -> None:
+    """Ask the process behind a descriptor, which is closed then, to finish; return when it has, or
+    its time is over."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, request)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(FINISH):
+            await ended(descriptor)
