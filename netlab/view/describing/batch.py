@@ -6,7 +6,8 @@ from netlab.objects import meta
 from netlab.objects.kinds.batch import CRON_JOB, JOB
 from netlab.objects.selectors import format_label_selector
 from netlab.objects.types import CronJob, Job, JobTemplateSpec
-from netlab.view.ages import human_duration, parse_time
+from netlab.objects.times import parse_time
+from netlab.view.ages import human_duration
 from netlab.view.describing import described
 from netlab.view.describing.described import Description, Lines, Related
 from netlab.view.describing.pods import template
