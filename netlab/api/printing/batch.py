@@ -20,8 +20,8 @@ from netlab.api.printing.workloads import containers_and_images
 from netlab.objects.kinds.batch import CRON_JOB, JOB
 from netlab.objects.meta import condition, is_terminating, name, spec, status
 from netlab.objects.selectors import format_label_selector
-from netlab.objects.types import CronJob, Job, JobSpec, JobTemplateSpec
 from netlab.objects.times import parse_time
+from netlab.objects.types import CronJob, Job, JobSpec, JobTemplateSpec
 from netlab.view.ages import human_duration
 
 _UNFINISHED = ("Suspended", "FailureTarget", "SuccessCriteriaMet")

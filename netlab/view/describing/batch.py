@@ -5,8 +5,8 @@ from __future__ import annotations
 from netlab.objects import meta
 from netlab.objects.kinds.batch import CRON_JOB, JOB
 from netlab.objects.selectors import format_label_selector
-from netlab.objects.types import CronJob, Job, JobTemplateSpec
 from netlab.objects.times import parse_time
+from netlab.objects.types import CronJob, Job, JobTemplateSpec
 from netlab.view.ages import human_duration
 from netlab.view.describing import described
 from netlab.view.describing.described import Description, Lines, Related
