@@ -25,7 +25,7 @@ from netlab.agents.podstatus import ContainerState, compute, unmet_gates
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
-from netlab.objects import meta
+from netlab.objects import meta, types
 from netlab.objects.lab import Node
 from netlab.objects.types import Pod
 from netlab.retry import Retry
@@ -77,6 +77,8 @@ class Kubelet:
         self._addresses = NodeAddresses(node.pod_cidrs, book)
         self._informers = informers
         self._pods = informers["Pod"]
+        self._nodes = informers["Node"]
+        self._is_ready = True
         self._pod_network = pod_network
         self._containers = containers
         self._events = events
@@ -109,6 +111,7 @@ class Kubelet:
         self._reserve_known_addresses()
         self._termination.start()
         self._pods.add_listener(self._on_pod)
+        self._nodes.add_listener(self._on_node)
         for key in self._left:
             self._enqueue(key)
         self._loop.start()
@@ -116,6 +119,7 @@ class Kubelet:
     async def stop(self) -> None:
         """Stop following; pods go on running."""
         self._pods.remove_listener(self._on_pod)
+        self._nodes.remove_listener(self._on_node)
         self._deadlines.stop()
         await self._loop.stop()
         await self._termination.stop()
@@ -170,10 +174,19 @@ class Kubelet:
         if new is not None and run is not None and run.uid == meta.uid(new):
             before, run.pod = run.pod, new
             if not meta.is_terminating(new):
-                if _gates(before) != _gates(new):
+                if _gates(before) != _gates(new) or (self._is_ready and _is_lost(new)):
                     self.container_changed(run)
                 return
         self._enqueue(meta.key(either))
+
+    def _on_node(self, _: types.Node | None, new: types.Node | None) -> None:
+        """While the node was lost, somebody else has said of its pods that they are not ready."""
+        if new is None or meta.name(new) != self._node.name:
+            return
+        was_ready, self._is_ready = self._is_ready, meta.is_ready(new)
+        for run in self.runs.values() if self._is_ready and not was_ready else ():
+            if _is_lost(run.pod):
+                self.container_changed(run)
 
     def _enqueue(self, key: str) -> None:
         self._keys[key] = None
@@ -342,6 +355,12 @@ def _gates(pod: Pod) -> list[str | None]:
     gates = meta.spec(pod).get("readinessGates") or []
     known = (meta.condition(pod, gate["conditionType"]) for gate in gates)
     return [condition.get("status") if condition else None for condition in known]
+
+
+def _is_lost(pod: Pod) -> bool:
+    """Whether the node controller says, of a pod whose node it has lost, that it is not ready."""
+    ready = meta.condition(pod, "Ready")
+    return ready is not None and ready.get("reason") == "NodeNotReady"
 
 
 def _is_to_run(pod: Pod) -> bool:

@@ -35,6 +35,10 @@ class Heartbeats:
         """It has said something just now."""
         self._heard[node] = self._listened
 
+    def deaf(self) -> None:
+        """Nobody could have said anything so far."""
+        self._heard = dict.fromkeys(self._heard, self._listened)
+
     def forget(self, node: str) -> None:
         """There is no such node any more."""
         self._heard.pop(node, None)

@@ -12,7 +12,7 @@ from netlab.controllers.controller import Context, Controller, WatchedKind, own_
 from netlab.controllers.heartbeats import Heartbeats
 from netlab.controllers.placement import NOT_READY, UNREACHABLE, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
-from netlab.errors import NotFound
+from netlab.errors import NotFound, NotSaved
 from netlab.objects import meta
 from netlab.objects.types import Lease, Node, NodeCondition, Pod, PodCondition, Taint
 
@@ -116,7 +116,11 @@ class Nodes(Controller):
         conditions = [
             unknown.get(each["type"], each) for each in meta.status(node).get("conditions") or []
         ]
-        lost = await self.informers.patch_status(node, {"conditions": conditions})
+        try:
+            lost = await self.informers.patch_status(node, {"conditions": conditions})
+        except NotSaved:  # so nobody could have renewed a Lease either
+            self._heartbeats.deaf()
+            raise
         name = meta.name(node)
         self.recorder.normal(node, "NodeNotReady", f"Node {name} status is now: NodeNotReady")
         return lost

@@ -90,7 +90,7 @@ class World:
             self.registry.create(obj)
         self.informers = Informers(InProcessApi(self.registry))
         self.pod_network, self.containers, self.recorder = PodNetwork(), Containers(), Recorder()
-        _ = self.informers["Pod"]
+        _ = self.informers["Pod"], self.informers["Node"]
         self.left = []
 
     async def __aenter__(self):
@@ -342,3 +342,24 @@ async def test_on_a_node_that_boots_pods_start_anew_and_evicted_ones_are_removed
         never = world.pods()["never"]["status"]
         assert never["phase"] == "Failed"
         assert never["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 255
+
+
+async def test_what_was_said_of_its_pods_while_it_was_lost_is_put_right_when_it_is_back():
+    def node(status):
+        ready = {"type": "Ready", "status": status}
+        patch = {"status": {"conditions": [ready]}}
+        world.registry.patch("Node", "", NODE, patch, subresource="status")
+
+    async with World() as world:
+        node("True")
+        world.create("p")
+        await world.until(lambda: world.ready() == ["p"])
+        node("Unknown")
+        lost = {"type": "Ready", "status": "False", "reason": "NodeNotReady"}
+        conditions = world.pods()["p"]["status"]["conditions"]
+        said = [one for one in conditions if one["type"] != "Ready"] + [lost]
+        patch = {"status": {"conditions": said}}
+        world.registry.patch("Pod", "default", "p", patch, subresource="status")
+        await world.until(lambda: world.ready() == [])
+        node("True")
+        await world.until(lambda: world.ready() == ["p"])

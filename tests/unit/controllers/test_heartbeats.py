@@ -69,6 +69,15 @@ def test_time_in_which_nobody_listened_is_held_against_nobody(clock: Clock) -> N
     assert pass_by(heartbeats, clock, 2.0) == [SILENT]
 
 
+def test_while_nothing_could_be_said_nobody_is_lost(clock: Clock) -> None:
+    heartbeats = Heartbeats(2.0, clock)
+    heartbeats.heard(SILENT)
+    assert pass_by(heartbeats, clock, 2.0) == [SILENT]
+    heartbeats.deaf()
+    assert pass_by(heartbeats, clock, 1.75) == []
+    assert pass_by(heartbeats, clock, 0.25) == [SILENT]
+
+
 def test_a_long_grace_is_looked_at_as_often_as_upstream(clock: Clock) -> None:
     assert Heartbeats(3600, clock).period == 5.0
 
