@@ -51,6 +51,26 @@ class Actions:
         return self.answer
 
 
+class Keeper:
+    """Keeps a program that is always there: `client` reaches it, `serve_all` is what is to be done
+    once it was started anew."""
+
+    def __init__(self) -> None:
+        self.client: Any = None
+        self.serve_all: Any = None
+
+    def on_restart(self, serve: Any) -> None:
+        self.serve_all = serve
+
+    async def reached(self, call: Callable[[], Any]) -> Any:
+        return await call()
+
+
+@pytest.fixture
+def keeper() -> Keeper:
+    return Keeper()
+
+
 @pytest.fixture
 def recorder() -> Recorder:
     return Recorder()

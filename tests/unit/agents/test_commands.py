@@ -55,11 +55,6 @@ class Sandboxes:
         return {("u", "c"): "its own"}
 
 
-class Keeper:
-    async def reached(self, call: Any) -> Any:
-        return await call()
-
-
 class Places:
     async def place(self, run: PodRun) -> str:
         return run.key
@@ -76,8 +71,8 @@ def sandboxes() -> Sandboxes:
 
 
 @pytest.fixture
-def commands(sandboxes):
-    return Commands(sandboxes, Keeper(), Places(), Configuration())
+def commands(sandboxes, keeper):
+    return Commands(sandboxes, keeper, Places(), Configuration())
 
 
 @pytest.fixture

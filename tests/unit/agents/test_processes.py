@@ -77,11 +77,6 @@ class Sandboxes:
         self.removed.append(uid)
 
 
-class Keeper:
-    async def reached(self, call: Any) -> Any:
-        return await call()
-
-
 class Places:
     async def place(self, _run: Any) -> None:
         """Nobody looks at it here."""
@@ -93,10 +88,10 @@ def sandboxes() -> Sandboxes:
 
 
 @pytest.fixture
-async def processes(sandboxes, lifecycle, monkeypatch):
+async def processes(sandboxes, keeper, lifecycle, monkeypatch):
     monkeypatch.setattr(lifecycle_module, "BACK_OFF", Retry(0.01))
     monkeypatch.setattr(module, "START_RETRY", 0.01)
-    processes = PodProcesses(sandboxes, Keeper(), Places(), lifecycle)
+    processes = PodProcesses(sandboxes, keeper, Places(), lifecycle)
     yield processes
     await processes.detach()
 

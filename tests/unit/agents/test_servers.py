@@ -54,18 +54,6 @@ class Responder:
             self.served.pop(uid, None)
 
 
-class Keeper:
-    def __init__(self) -> None:
-        self.client = Responder()
-        self.serve_all: Any = None
-
-    def on_restart(self, serve: Any) -> None:
-        self.serve_all = serve
-
-    async def reached(self, call: Any) -> Any:
-        return await call()
-
-
 class Signer:
     """Signs with the names themselves; does not, while it has a `refusal`."""
 
@@ -93,13 +81,14 @@ class Watched:
         return []
 
 
-def certificates(keeper: Keeper) -> PodCertificates:
+def certificates(keeper: Any) -> PodCertificates:
     return PodCertificates(signer, Watched(), keeper, "cluster.local")  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def keeper() -> Keeper:
-    return Keeper()
+def keeper(keeper: Any) -> Any:
+    keeper.client = Responder()
+    return keeper
 
 
 @pytest.fixture
