@@ -16,13 +16,13 @@ from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
 from netlab.agents.dns import PODS_AND_NAMES
 from netlab.agents.draining import Draining
+from netlab.agents.kubelet import Kubelet, unready
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
 from netlab.agents.podprograms import InPods, PodPrograms
 from netlab.agents.podrun import PodRun
-from netlab.agents.pods import Kubelet, unready
 from netlab.agents.podtasks import PodTasks
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober

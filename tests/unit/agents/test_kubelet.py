@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from netlab.agents import pods as pods_module
+from netlab.agents import kubelet as module
 from netlab.agents import termination
+from netlab.agents.kubelet import Kubelet
 from netlab.agents.loop import Retry
 from netlab.agents.podevents import PodEvents
-from netlab.agents.pods import Kubelet
 from netlab.agents.together import Together
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -144,7 +144,7 @@ async def test_pods_that_come_together_are_attached_together_each_with_its_addre
 
 
 async def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monkeypatch):
-    monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
+    monkeypatch.setattr(module, "RETRY", Retry(0.01))
     async with World() as world:
         world.pod_network.refusals["default/p"] = 3
         world.create("p")
@@ -158,7 +158,7 @@ async def test_a_pod_that_cannot_be_attached_is_tried_again_later_and_later(monk
 
 
 async def test_an_unexpected_failure_to_attach_one_pod_holds_up_no_other(monkeypatch):
-    monkeypatch.setattr(pods_module, "RETRY", Retry(0.01))
+    monkeypatch.setattr(module, "RETRY", Retry(0.01))
     async with World() as world:
         world.pod_network.stuck.add("default/p1")
         for number in range(3):

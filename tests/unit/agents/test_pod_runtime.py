@@ -173,11 +173,12 @@ async def test_files_of_pods_that_run_follow_their_objects(
 ) -> None:
     """A pod whose files cannot be brought up to date keeps no other from it."""
     caplog.set_level("INFO")
-    good, refused, broken = pod_run(), pod_run(), pod_run()
+    volume = {"name": "v", "configMap": {"name": "settings"}}
+    good, refused, broken = (pod_run(volumes=[volume]) for _ in range(3))
     errors = {id(refused): OSError("no room"), id(broken): KeyError("a mistake")}
     prepared: list[PodRun] = []
 
-    def prepare(run: PodRun) -> None:
+    def prepare(run: PodRun, _: object) -> None:
         prepared.append(run)
         if id(run) in errors:
             raise errors[id(run)]

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from netlab.agents.kubelet import unready
 from netlab.agents.podrun import new_run
-from netlab.agents.pods import unready
 from netlab.agents.podstatus import ContainerState
 
 NOW = "2026-01-01T00:00:00Z"
