@@ -89,6 +89,8 @@ async def of_program(
                 yield line(data)
             else:
                 await asyncio.sleep(_PATIENCE)
+                if reading.tell() > log.stat().st_size:  # it has become too long, and begun anew
+                    reading.seek(0)
 
 
 async def of_silent(run: PodRun, container: str, wanted: LogOptions) -> AsyncIterator[LogLine]:

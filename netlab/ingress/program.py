@@ -25,4 +25,5 @@ NGINX = PodProgram(
     check=lambda place: (*_words(place), "-q", "-t"),
     opens_log=True,
     finish=signal.SIGQUIT,
+    scratch=True,  # bodies of requests, which anybody may send
 )

@@ -42,13 +42,15 @@ class View(Struct, frozen=True):
     """What is seen of the machine's files, each at its own place, if it is there at all.
 
     `read` cannot be written, `write` can by whom the owners of the files let; `empty` are
-    directories with nothing in them. `scratch` is one in memory, for it alone.
+    directories with nothing in them. `scratch` is one in memory, for it alone, which holds as much
+    as `bounds` say (options of a tmpfs).
     """
 
     read: tuple[Path, ...] = ()
     write: tuple[Path, ...] = ()
     empty: tuple[Path, ...] = ()
     scratch: Path | None = None
+    bounds: str = "size=1m,nr_inodes=16"
 
 
 class Confinement(Struct, frozen=True):
@@ -104,8 +106,7 @@ def see_only(view: View) -> None:
     if view.scratch is not None:
         _inside(view.scratch).mkdir(parents=True)
         flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        bounds = "mode=1777,size=1m,nr_inodes=16"
-        syscalls.mount("tmpfs", _inside(view.scratch), "tmpfs", flags, bounds)
+        syscalls.mount("tmpfs", _inside(view.scratch), "tmpfs", flags, f"mode=1777,{view.bounds}")
     _move_in()
 
 

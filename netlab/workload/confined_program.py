@@ -14,6 +14,8 @@ import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from netlab.errors import CommandFailed
 from netlab.kernel import files, process
 from netlab.kernel import netns as namespaces
@@ -21,6 +23,9 @@ from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
 from netlab.workload.program import Program
 from netlab.workload.published import Published
+
+SCRATCH = "size=64m,nr_inodes=4k"
+"""How much a program may have that nobody else sees."""
 
 _READY_SECONDS = 5.0
 _CHECK_SECONDS = 10.0
@@ -32,8 +37,9 @@ class ConfinedProgram(Program):
     """The program that `arguments` describe; its log and its identity lie in `directory`.
 
     It runs as `uid`, and sees of files only what it is to `read` and may `write`: directories,
-    which are made for it; and its log, if it `opens_log` by itself. It goes by the files of
-    `config`, if it has them from us: put into force by `configure`, all together.
+    which are made for it; and its log, if it `opens_log` by itself. `scratch` is a directory
+    that it alone sees, bounded, empty when it begins. It goes by the files of `config`, if it has
+    them from us: put into force by `configure`, all together.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class ConfinedProgram(Program):
         config: Published | None = None,
         *,
         opens_log: bool = False,
+        scratch: Path | None = None,
     ) -> None:
         stem = Path(arguments[0]).name
         super().__init__(name, directory / f"{stem}.log")
@@ -57,6 +64,7 @@ class ConfinedProgram(Program):
         self._write = tuple(write)
         self._config = config
         self._opens_log = opens_log
+        self._scratch = scratch
         self._directory = directory
         self._owner = owner
         self._identity = directory / f"{stem}.json"
@@ -208,6 +216,7 @@ class ConfinedProgram(Program):
         listed = Path("/proc/self/fd")
         write = [*self._write, self.log] if self._opens_log else self._write
         view = view_of(find(self._arguments[0]), self._read, write, empty=[listed])
+        view = replace(view, scratch=self._scratch, bounds=SCRATCH)
         return Confinement(self._uid, view)
 
     async def _answering(self, child: process.Process) -> None:
@@ -241,6 +250,7 @@ class ConfinedProgram(Program):
             "uid": self._uid,
             "read": [str(path) for path in self._read],
             "write": [str(path) for path in self._write],
+            "scratch": str(self._scratch or ""),
         }
 
     def _adopt(self) -> bool:

@@ -51,7 +51,8 @@ class PodProgram(Struct, frozen=True):
     before others are in force `check` is asked, and afterwards `reload` is sent. `user` is which of
     the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides; one
     that `opens_log` writes to that by its name, too. `finish` has it end once it has done what it
-    has begun, for which it has `FINISH` seconds.
+    has begun, for which it has `FINISH` seconds. With `scratch` its `state` is bounded, and gone
+    with it.
     """
 
     name: str
@@ -64,6 +65,7 @@ class PodProgram(Struct, frozen=True):
     read: tuple[Path, ...] = ()
     opens_log: bool = False
     finish: signal.Signals | None = None
+    scratch: bool = False
 
 
 class RunningPodProgram(ConfinedProgram):
@@ -81,7 +83,8 @@ class RunningPodProgram(ConfinedProgram):
             owner,
             userns.daemon_id(owner, entry.user),
             read=entry.read,
-            write=[self._place.state],
+            write=[] if entry.scratch else [self._place.state],
+            scratch=self._place.state if entry.scratch else None,
             config=config,
             opens_log=entry.opens_log,
         )
