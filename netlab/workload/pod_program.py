@@ -23,7 +23,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab.kernel import userns
+from netlab.kernel import process, userns
 from netlab.workload.confined_program import ConfinedProgram
 from netlab.workload.program import ended
 from netlab.workload.published import Published
@@ -110,6 +110,7 @@ class RunningPodProgram(ConfinedProgram):
         await self.detach()
         if held is not None and request is not None:
             await _finished(held, request)
+            process.reap()
         await super().stop()
 
     def check(self, config: Path) -> Sequence[str]:
