@@ -27,7 +27,7 @@ from netlab.client.kubelets import Kubelets
 from netlab.client.protocol import Api
 from netlab.errors import NetlabError, NotFound
 from netlab.kernel import caller, files, machine, paths
-from netlab.objects import bootstrap, machines, meta, policy
+from netlab.objects import bootstrap, machines, meta, nodelocaldns, policy
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject, Object
@@ -73,6 +73,7 @@ class ControlPlane:
         for obj in (*bootstrap.control_plane_objects(self._lab), *policy.objects()):
             if not self._exists(obj):
                 self._registry.create(obj)
+        self._keep_addons()
         ranges = self._registry.get("ServiceCIDR", "", "kubernetes")
         if not meta.is_ready(ranges):
             status = bootstrap.service_cidr_status(timestamp(time.time()))
@@ -82,6 +83,22 @@ class ControlPlane:
         socket = paths.api_socket(self._directory)
         self._runner = await serve_unix(app, socket, owner=caller.uid())
         self._stack.push_async_callback(self._runner.cleanup)
+
+    def _keep_addons(self) -> None:
+        """What the lab's file had before, and has no more or otherwise, is as the file has it."""
+        wanted = {
+            (obj["kind"], meta.name(obj)): obj for obj in nodelocaldns.node_local_objects(self._lab)
+        }
+        label = ",".join(f"{name}={value}" for name, value in nodelocaldns.ADDON.items())
+        for kind in ("DaemonSet", "ConfigMap", "Service"):
+            found = self._registry.selected(BY_KIND[kind], nodelocaldns.NAMESPACE, label, "")
+            for obj in list(found):
+                name = meta.name(obj)
+                own = wanted.get((kind, name))
+                if own is None:
+                    self._registry.delete(kind, nodelocaldns.NAMESPACE, name)
+                elif not nodelocaldns.holds(obj, own):
+                    self._registry.update({**obj, **own, "metadata": obj["metadata"]})
 
     async def close(self) -> None:
         """Serve no more; what was acknowledged is saved."""

@@ -8,6 +8,8 @@ cache asks kube-dns, whose rules are as they were.
 
 from __future__ import annotations
 
+from typing import Any
+
 from netlab.objects.lab import Lab
 from netlab.objects.meta import AnyObject
 from netlab.objects.types import ConfigMap, Container, DaemonSet, Service
@@ -16,6 +18,10 @@ NAME = "nodelocaldns"
 NAMESPACE = "kube-system"
 UPSTREAM = "kube-dns-upstream"
 IMAGE = "registry.k8s.io/dns/k8s-dns-node-cache:1.25.0"
+
+ADDON = {"addonmanager.kubernetes.io/mode": "Reconcile"}
+"""The label of what is as the lab has it, whatever it was before, as Kubernetes' addon manager has
+it: https://github.com/kubernetes/kubernetes/tree/master/cluster/addons/addon-manager."""
 
 _COREFILE = """\
 # What the caches of this lab do, in CoreDNS' words. It is dnsmasq that does it, which reads none.
@@ -43,6 +49,16 @@ def node_local_objects(lab: Lab) -> list[AnyObject]:
     return [_upstream(), _config(lab), _daemon_set(lab)]
 
 
+def holds(found: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is in what is found, which may have more: defaults."""
+    if isinstance(wanted, dict):
+        return all(name in found and holds(found[name], wanted[name]) for name in wanted)
+    if isinstance(wanted, list):
+        pairs = zip(found, wanted, strict=False)
+        return len(found) == len(wanted) and all(holds(one, other) for one, other in pairs)
+    return bool(found == wanted)
+
+
 def _upstream() -> Service:
     return {
         "apiVersion": "v1",
@@ -54,6 +70,7 @@ def _upstream() -> Service:
                 "k8s-app": "kube-dns",
                 "kubernetes.io/cluster-service": "true",
                 "kubernetes.io/name": "KubeDNSUpstream",
+                **ADDON,
             },
         },
         "spec": {
@@ -76,7 +93,7 @@ def _config(lab: Lab) -> ConfigMap:
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": dict(ADDON)},
         "data": {"Corefile": corefile},
     }
 
@@ -86,7 +103,7 @@ def _daemon_set(lab: Lab) -> DaemonSet:
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",
-        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": dict(labels)},
+        "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {**labels, **ADDON}},
         "spec": {
             "selector": {"matchLabels": dict(labels)},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},

@@ -135,7 +135,7 @@ def test_other_names_and_another_world(lab: Changing) -> None:
         dns={"domain": "lab.test"},
         external={"clients": [{"name": "visitor"}], "names": {"shop.test": ["192.0.2.9"]}},
     )
-    assert "pods that run go on with the DNS domain that they began with" in said
+    assert "pods that run go on with the DNS domain and servers that they began with" in said
     eventually(lambda: lab.here.resolve("change.one", "web.default.svc.lab.test"))
     assert not lab.here.resolve("change.one", "web.default.svc.cluster.local")
     eventually(lambda: lab.here.resolve("change.one", "shop.test") == {"192.0.2.9"})

@@ -367,3 +367,35 @@ def test_upstreams_manifest_takes_kube_dns_address_over(tmp_path: Path) -> None:
         eventually(lambda: "nodelocaldns" not in here.run_in(node, "ip", "link").stdout, 10)
         here.netlab(*ask)
         assert tracked(here, node, KUBE_DNS)
+
+
+def test_a_changed_file_moves_the_caches_and_takes_them_away(tmp_path: Path) -> None:
+    def lab(**node_local: object) -> str:
+        return manifests.lab("moved", **({"dns": {"nodeLocal": node_local}} if node_local else {}))
+
+    def at(here: Machine, address: str) -> bool:
+        return bool(here.resolve("moved.worker001", "example.com", server=address))
+
+    def servers(here: Machine, pod: str) -> list[str]:
+        words = ("run", pod, "-i", "--rm", "--restart=Never", "--image=busybox", "--")
+        said = here.netlab(*words, "cat", "/etc/resolv.conf").stdout
+        return re.findall(r"nameserver (\S+)", said)
+
+    other = "169.254.255.10"
+    with machine(tmp_path) as here:
+        here.netlab("up", here.lab_file(lab()), timeout=120)
+        assert servers(here, "before") == [KUBE_DNS]
+        here.netlab("up", here.lab_file(lab(address=CACHE)), timeout=120)
+        eventually(lambda: at(here, CACHE))
+        assert servers(here, "first") == [CACHE, KUBE_DNS]
+        here.netlab("up", here.lab_file(lab(address=other)), timeout=120)
+        eventually(lambda: at(here, other), 15)
+        assert servers(here, "second") == [other, KUBE_DNS]
+        here.netlab("up", here.lab_file(lab()), timeout=120)
+        eventually(
+            lambda: "nodelocaldns" not in here.run_in("moved.worker001", "ip", "link").stdout
+        )
+        assert servers(here, "after") == [KUBE_DNS]
+        listed = here.netlab("get", "ds,cm,svc", "-n", "kube-system", "-o", "name").stdout
+        assert "nodelocaldns" not in listed
+        assert "kube-dns-upstream" not in listed

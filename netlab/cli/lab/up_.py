@@ -111,7 +111,7 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
         for text in entry.warnings:
             options.warn(f"{entry.resource}/{entry.name}: {text}")
     if "dns" in brought.changed:
-        options.warn("pods that run go on with the DNS domain that they began with")
+        options.warn("pods that run go on with the DNS domain and servers that they began with")
     if brought.left_over and not arguments.prune:
         names = ", ".join(map(str, brought.left_over))
         options.warn(f"not in the files any more, and left as it is: {names} (--prune deletes it)")

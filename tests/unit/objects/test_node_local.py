@@ -8,7 +8,7 @@ import pytest
 
 from netlab.objects.bootstrap import control_plane_objects, name_servers
 from netlab.objects.lab import Lab, lab_from_object, lab_problems
-from netlab.objects.nodelocaldns import node_local_objects
+from netlab.objects.nodelocaldns import holds, node_local_objects
 from netlab.objects.validation import validate
 
 DUAL = {"podCIDR": "10.244.0.0/16,fd00:10:244::/56"}
@@ -78,3 +78,18 @@ def test_mistakes(said: dict[str, Any], words: str) -> None:
 def test_what_the_control_plane_makes_is_valid() -> None:
     for obj in control_plane_objects(lab(spec(None))):
         assert validate(obj) == [], obj
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted", "is_so"),
+    [
+        ({"a": 1, "b": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, True),
+        ({"a": [{"b": 1, "c": 2}]}, {"a": [{"b": 1}]}, True),
+        ({"a": ["-localip", "1"]}, {"a": ["-localip", "2"]}, False),
+        ({"a": [1, 2]}, {"a": [1]}, False),
+    ],
+)
+def test_what_is_wanted_is_there_whatever_else_is(found: Any, wanted: Any, is_so: bool) -> None:
+    assert holds(found, wanted) is is_so
