@@ -122,7 +122,7 @@ def tally(job: Job, pods: Sequence[Pod], is_going: Callable[[Pod], bool]) -> Tal
     counted = [pod for pod in bad if counts(job, pod)]
     return Tally(
         active=[pod for pod in unfinished if not is_going(pod)],
-        terminating=[pod for pod in unfinished if is_going(pod)],
+        terminating=[pod for pod in unfinished if is_going(pod) and not _is_over(pod)],
         new_succeeded=good,
         new_failed=bad,
         succeeded=len(done)
@@ -206,9 +206,14 @@ def _succeeded(pod: Pod) -> bool:
 def is_failed(job: Job, pod: Pod) -> bool:
     """Whether it ended otherwise than well, or is made to; not so if the Job waits for the end."""
     phase = meta.status(pod).get("phase")
-    if phase == "Failed" or phase == "Succeeded" or _replaces_failed_only(job):
+    if phase in podlib.FINISHED:
         return phase == "Failed"
-    return meta.is_terminating(pod)
+    return _is_over(pod) if _replaces_failed_only(job) else meta.is_terminating(pod)
+
+
+def _is_over(pod: Pod) -> bool:
+    """Whether its kubelet has let it go, and only a finalizer holds it."""
+    return meta.is_terminating(pod) and not pod["metadata"].get("deletionGracePeriodSeconds")
 
 
 def ended_at(pod: Pod, now: float) -> float:

@@ -235,6 +235,17 @@ async def test_a_job_may_wait_for_the_end_of_those_it_replaces(cluster):
     assert len(await at_work(cluster)) == 1
 
 
+async def test_what_only_a_finalizer_holds_has_ended(cluster):
+    """A kubelet lets a pod go that was deleted, and has said nothing of how it ended."""
+    await begin(cluster, job(podReplacementPolicy="Failed"))
+    (pod,) = await at_work(cluster)
+    await cluster.delete("Pod", meta.name(pod))
+    await cluster.settle()
+    assert (await status_of(cluster))["failed"] == 1
+    (other,) = await cluster.list("Pod")
+    assert meta.uid(other) != meta.uid(pod)
+
+
 # -- indexes -------------------------------------------------------------------------------
 
 
