@@ -328,3 +328,69 @@ def stopped(program: ConfinedProgram) -> Iterator[None]:
         yield
     finally:
         os.kill(program.pid, signal.SIGCONT)
+
+
+async def test_scratch_is_its_own_and_its_log_may_be_opened_by_name(
+    run: PodRun, owner: str
+) -> None:
+    here = Controller(owner, replace(GREETER, scratch=True, opens_log=True))
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program = here.greeters.of(run, "c")
+    assert list(run.directory.glob("programs/c/state/*")) == []
+    inside = Path(f"/proc/{program.pid}/root")
+    state = inside / (run.directory / "programs/c/state").relative_to("/")
+    assert (state / "began").exists()
+    assert os.statvfs(state).f_blocks * os.statvfs(state).f_frsize == 64 << 20
+    log = inside / program.log.relative_to("/")
+    assert log.stat().st_ino == program.log.stat().st_ino
+    assert log.stat().st_uid == userns.daemon_id(owner, 9)
+    assert [each.name for each in log.parent.iterdir() if each.is_file()] == [log.name]
+    await here.containers.stop(run, 0.0)
+
+
+async def test_a_log_that_begins_anew_is_followed_on(run: PodRun, owner: str) -> None:
+    here = Controller(owner)
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    for _ in range(3):
+        await asyncio.to_thread(page, run)
+    log = program_log(run, "c")
+    assert log is not None
+    await until(lambda: log.read_text().count("GET") == 3)
+    options = LogOptions(follow=True, tail=1, since=None, timestamps=False)
+    lines = containerlogs.of_program(log, run, "c", options)
+    await anext(lines)
+    os.truncate(log, 0)
+    await asyncio.to_thread(page, run)
+    assert b"GET" in (await anext(lines)).data
+    await here.containers.stop(run, 0.0)
+
+
+FORKING = "import os\nif os.fork() == 0:\n    import time\n    time.sleep(600)\n"
+
+
+async def test_what_outlives_it_is_ended_before_another_begins(run: PodRun, owner: str) -> None:
+    def forking(place: ProgramContext) -> tuple[str, ...]:
+        first, *rest = words(place)
+        return (first, *(FORKING + SCRIPT if word == SCRIPT else word for word in rest))
+
+    here = Controller(owner, replace(GREETER, arguments=forking))
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program = here.greeters.of(run, "c")
+    assert program.pid is not None
+    (child,) = process.children(program.pid)
+    os.kill(program.pid, signal.SIGKILL)
+    await until(lambda: run.state("c").restarts == 1 and run.state("c").ready)
+    assert not _command(child)
+    (child,) = process.children(program.pid)
+    await here.containers.stop(run, 0.0)
+    await until(lambda: not _command(child))
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
