@@ -9,6 +9,7 @@ from typing import Any
 
 from netlab.controllers import job_pods as counting
 from netlab.controllers import job_status
+from netlab.controllers import pods as podlib
 from netlab.controllers.controller import (
     Context,
     Controller,
@@ -141,6 +142,9 @@ class Jobs(Controller):
         return next((error for error in results if error is not None), None)
 
     async def _delete_one(self, job: Job, pod: Pod, counted: bool) -> ApiError | None:
+        pod = self.informers["Pod"].get(meta.key(pod)) or pod
+        if podlib.is_finished(pod):  # meanwhile: it is to be counted
+            return None
         try:
             if not counted:
                 pod = await self._release(pod) or pod
