@@ -57,7 +57,7 @@ async def active(c):
 async def act(c, action, ended):
     """`ended` tells how each pod ended that did."""
     if action[0] in ("end", "kill") and not await active(c):
-        await c.settle()
+        await c.settle(60.0)
     pods = await active(c)
     match action:
         case ("end", number, code) if pods:
@@ -77,7 +77,7 @@ async def act(c, action, ended):
             for _ in range(count):
                 await asyncio.sleep(0)
         case ("settle",):
-            await c.settle()
+            await c.settle(60.0)
 
 
 async def live(spec, story):
@@ -87,12 +87,12 @@ async def live(spec, story):
         for action in story:
             await act(c, action, ended)
         await c.patch("Job", "j", {"spec": {"suspend": False, "parallelism": 3}})
-        await c.settle()
+        await c.settle(60.0)
         for _ in range(30):  # from now on all goes well
             for pod in await active(c):
                 ended[meta.uid(pod)] = "Succeeded"
                 await c.api.patch_status("Pod", "default", meta.name(pod), {"phase": "Succeeded"})
-            await c.settle()
+            await c.settle(60.0)
         check(await c.get("Job", "j"), await c.list("Pod"), ended)
 
 
