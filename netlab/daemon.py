@@ -21,6 +21,7 @@ from pathlib import Path
 
 from netlab import inventory, waiting
 from netlab import standing as nodes_kept
+from netlab.agents.account_api import ROLES
 from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
@@ -179,7 +180,7 @@ class Daemon:
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in (
             *("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"),
-            *("Ingress", "IngressClass"),
+            *("Ingress", "IngressClass", *ROLES),
         ):
             _ = self._informers[kind]
         controllers = await start_controllers(

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from netlab.client.informer import Informers
+from netlab.agents.account_api import AccountApi
 from netlab.errors import AlreadyExists, Conflict, NotFound
 from netlab.kernel.run import run
 from netlab.objects import names
@@ -37,25 +37,25 @@ _KINDS = {
 Flags = Mapping[str, str]
 
 
-async def certgen(informers: Informers, deed: Deed, say: Say) -> None:
+async def certgen(api: AccountApi, deed: Deed, say: Say) -> None:
     """Do what the words say."""
     word, *rest = deed.argv or ("",)
     flags = parse_flags(rest)
     match word:
         case "create":
-            await _create(informers, flags, say)
+            await _create(api, flags, say)
         case "patch":
-            await _patch(informers, flags, say)
+            await _patch(api, flags, say)
         case _:
             raise Failed(f'unknown command "{word}" for "kube-webhook-certgen"')
 
 
-async def _create(informers: Informers, flags: Flags, say: Say) -> None:
+async def _create(api: AccountApi, flags: Flags, say: Say) -> None:
     space, name = _needed(flags, "namespace"), _needed(flags, "secret-name")
     hosts = [_name(host) for host in _needed(flags, "host").split(",")]
     say(f"getting secret '{name}' in namespace '{space}'")
     try:
-        await informers.api.get("Secret", space, name)
+        await api.get("Secret", space, name)
     except NotFound:
         say("no secret found")
     else:
@@ -75,15 +75,15 @@ async def _create(informers: Informers, flags: Flags, say: Say) -> None:
         "data": {key: base64.b64encode(value).decode() for key, value in data.items()},
     }
     try:
-        await informers.create(secret)
+        await api.create(secret)
     except AlreadyExists:
         say("secret already exists")
 
 
-async def _patch(informers: Informers, flags: Flags, say: Say) -> None:
+async def _patch(api: AccountApi, flags: Flags, say: Say) -> None:
     space, name = _needed(flags, "namespace"), _needed(flags, "secret-name")
     say(f"getting secret '{name}' in namespace '{space}'")
-    secret = await _present(informers, "Secret", space, name)
+    secret = await _present(api, "Secret", space, name)
     authority = (secret.get("data") or {}).get("ca")
     if not authority:
         raise Failed(f"no ca in secret '{name}' in namespace '{space}'")
@@ -91,32 +91,30 @@ async def _patch(informers: Informers, flags: Flags, say: Say) -> None:
     for flag, kind in _KINDS.items():
         if flags.get(flag, "true") == "true":
             say(f"patching webhook '{webhook}' ({kind})")
-            await _patch_one(informers, kind, webhook, authority, policy)
+            await _patch_one(api, kind, webhook, authority, policy)
     say("patched hook(s)")
 
 
-async def _patch_one(
-    informers: Informers, kind: str, name: str, authority: str, policy: str
-) -> None:
+async def _patch_one(api: AccountApi, kind: str, name: str, authority: str, policy: str) -> None:
     while True:
-        found = copy.deepcopy(await _present(informers, kind, "", name))
+        found = copy.deepcopy(await _present(api, kind, "", name))
         for webhook in found.get("webhooks") or []:
             webhook["clientConfig"]["caBundle"] = authority
             if policy:
                 webhook["failurePolicy"] = policy
         try:
-            await informers.api.update(found)
+            await api.update(found)
         except Conflict:
             continue
         return
 
 
-async def _present(informers: Informers, kind: str, space: str, name: str) -> Any:
+async def _present(api: AccountApi, kind: str, space: str, name: str) -> Any:
     """The object, as soon as it is there."""
     deadline = asyncio.get_running_loop().time() + PATIENCE
     while True:
         try:
-            return await informers.api.get(kind, space, name)
+            return await api.get(kind, space, name)
         except NotFound:
             if asyncio.get_running_loop().time() > deadline:
                 raise

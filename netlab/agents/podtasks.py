@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from netlab.agents.account_api import AccountApi
 from netlab.agents.certgen import certgen
 from netlab.agents.lifecycle import Lifecycle, restarts
 from netlab.agents.podrun import PodRun
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 class Task(Protocol):
     """What an image does; `Failed` or `NetlabError` when it cannot."""
 
-    async def __call__(self, informers: Informers, deed: Deed, say: Say) -> None:
+    async def __call__(self, api: AccountApi, deed: Deed, say: Say) -> None:
         """Do it."""
 
 
@@ -87,9 +88,13 @@ class PodTasks:
             writer.write("stderr", f"{line}\n".encode())
 
         try:
-            await task(self._informers, deed, say)
+            account = AccountApi(self._informers, meta.namespace(run.pod), deed.account)
+            await task(account, deed, say)
         except (Failed, NetlabError, OSError) as error:
             say(error.message if isinstance(error, NetlabError) else str(error))
+            return 1
+        except Exception:
+            log.exception("pod %s: container %s: unexpected error", run.key, container)
             return 1
         finally:
             writer.close()

@@ -8,6 +8,7 @@ import pytest
 
 from netlab.agents import certgen as certgen_module
 from netlab.agents import podtasks
+from netlab.agents.account_api import ROLES
 from netlab.agents.podtasks import PodTasks, task_log
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -35,12 +36,44 @@ def registry():
 
 
 @pytest.fixture
-def tasks(registry, lifecycle):
-    return PodTasks(Informers(InProcessApi(registry)), lifecycle)
+async def informers(registry):
+    informers = Informers(InProcessApi(registry))
+    for kind in ROLES:
+        _ = informers[kind]
+    await informers.start()
+    yield informers
+    await informers.stop()
 
 
 @pytest.fixture
-def done(tasks, pod_run):
+def tasks(informers, lifecycle):
+    return PodTasks(informers, lifecycle)
+
+
+@pytest.fixture
+def allowed(registry):
+    """The account of the pods may do what upstream's manifest lets it do."""
+    secrets = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create"]}
+    hooks = [f"{word}webhookconfigurations" for word in ("validating", "mutating")]
+    group = "admissionregistration.k8s.io"
+    patching = {"apiGroups": [group], "resources": hooks, "verbs": ["get", "update"]}
+    bind(registry, "Role", secrets)
+    bind(registry, "ClusterRole", patching)
+
+
+def bind(registry, kind, rule):
+    api, subject = "rbac.authorization.k8s.io", {"kind": "ServiceAccount", "name": "default"}
+    metadata = {"name": "gate"} | ({"namespace": "n"} if kind == "Role" else {})
+    head = {"apiVersion": f"{api}/v1", "metadata": metadata}
+    registry.create({**head, "kind": kind, "rules": [rule]})
+    registry.create({
+        **head, "kind": f"{kind}Binding", "subjects": [{**subject, "namespace": "n"}],
+        "roleRef": {"apiGroup": api, "kind": kind, "name": "gate"},
+    })  # fmt: skip
+
+
+@pytest.fixture
+def done(tasks, pod_run, allowed):
     """Does what a container's words ask for; (exit code, what it said)."""
 
     async def do(*argv, **spec):
@@ -130,7 +163,10 @@ async def test_what_the_rest_of_the_manifest_brings_is_waited_for(registry, done
         (("destroy",), 'unknown command "destroy"'),
         ((), 'unknown command ""'),
         ((*CREATE[:1], "--host=a,\nb", *CREATE[2:]), "is no name of a host"),
-        ((*CREATE[:2], "--namespace=nowhere", CREATE[3]), 'namespaces "nowhere" not found'),
+        (
+            (*CREATE[:2], "--namespace=nowhere", CREATE[3]),
+            'cannot get resource "secrets" in API group "" in the namespace "nowhere"',
+        ),
     ],
 )
 async def test_what_cannot_be_done_is_said_and_ends_with_code_1(done, monkeypatch, argv, said):
@@ -139,10 +175,25 @@ async def test_what_cannot_be_done_is_said_and_ends_with_code_1(done, monkeypatc
     assert (code, said in log) == (1, True)
 
 
+async def test_only_what_the_pod_s_account_may_do_is_done(tasks, pod_run, registry, recorder):
+    bind(registry, "Role", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
+    run = pod_run({"name": "c", "image": IMAGE}, restartPolicy="Never")
+    assert await tasks.start(run, "c", "certgen", CREATE) == 1
+    *_, last = [entry.data for entry in crilog.read(task_log(run, "c"))]
+    assert last == (
+        b'secrets is forbidden: User "system:serviceaccount:n:default" cannot create resource '
+        b'"secrets" in API group "" in the namespace "n"\n'
+    )
+    other = pod_run({"name": "c", "image": IMAGE}, restartPolicy="Never", serviceAccountName="x")
+    assert await tasks.start(other, "c", "certgen", CREATE) == 1
+    *_, last = [entry.data for entry in crilog.read(task_log(other, "c"))]
+    assert last.startswith(b'secrets "gate-tls" is forbidden: User "system:serviceaccount:n:x"')
+
+
 async def test_a_task_is_tried_again_as_its_pod_asks(tasks, pod_run, recorder, monkeypatch):
     tried = []
 
-    async def second_time_lucky(informers, deed, say):
+    async def second_time_lucky(api, deed, say):
         tried.append((deed.account, deed.pod))
         say(f"try {len(tried)}")
         if len(tried) == 1:
@@ -160,7 +211,7 @@ async def test_a_task_is_tried_again_as_its_pod_asks(tasks, pod_run, recorder, m
 
 
 async def test_a_pod_that_ends_leaves_off(tasks, pod_run, monkeypatch):
-    async def for_ever(informers, deed, say):
+    async def for_ever(api, deed, say):
         await asyncio.Event().wait()
 
     monkeypatch.setattr(podtasks, "TASKS", {"for ever": for_ever})
