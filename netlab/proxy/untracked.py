@@ -123,15 +123,15 @@ class IptablesUntracked:
         return any(wrote)
 
     def _ensure(self, family: Family, addresses: Sequence[str]) -> bool:
-        # Of before the look: what somebody does meanwhile is to be seen by the next one.
-        fingerprint = self._fingerprint(family)
-        if self._seen.get(family) == fingerprint:
+        now = self._fingerprint(family)
+        if self._seen.get(family) == now:
             return False
         present = self._present(family)
         missing = [each for each in _lines(addresses) if each not in present]
         if missing:  # of those that are put at a head one by one, the last is the first there
             self._restore(family, "-I", missing[::-1])
-        self._seen[family] = fingerprint
+        else:  # noted only of what was read since: others may have written over ours meanwhile
+            self._seen[family] = now
         return bool(missing)
 
     def remove(self) -> None:
@@ -182,14 +182,15 @@ class NftUntracked:
 
     def ensure(self) -> bool:
         """See `Untracked`. What a former controller wrote is written again: nobody notices."""
-        generation = rules_generation(self._netns)
-        if self._seen == generation:
+        now = rules_generation(self._netns)
+        if self._seen == now:
             return False
         amiss = not self._listing or self._listed() != self._listing
         if amiss:
             run(["nft", "-f", "-"], netns=self._netns, input=nft_text(self._addresses))
             self._listing = self._listed()
-        self._seen = generation
+        else:
+            self._seen = now
         return amiss
 
     def remove(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -62,6 +63,30 @@ def test_rules_are_written_once_and_put_back(place: Path, mode: str) -> None:
     assert rules.ensure()
     assert sorted(saved(place, mode)) == sorted(written)
     assert not rules.ensure()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_somebody_writes_at_the_same_time_is_seen(
+    place: Path, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As kube-proxy does when a node begins: it has read before we wrote, and writes after."""
+    rules = rules_of(place, mode)
+    flush = ["nft", "flush", "ruleset"]
+    if mode != "nftables":
+        flush = [f"iptables-{'nft' if mode == 'nft' else 'legacy'}", "-t", "filter", "-F"]
+
+    def and_another(argv: list[str], **more: Any) -> Any:
+        done = run(argv, **more)
+        if "input" in more:
+            run(flush, netns=place)
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr("netlab.proxy.untracked.run", and_another)
+        assert rules.ensure()
+    assert len(saved(place, mode)) < 2 * len(RULES)
+    assert rules.ensure()
+    assert len(saved(place, mode)) == 2 * len(RULES)
 
 
 @pytest.mark.parametrize("mode", MODES[:3])
