@@ -149,7 +149,9 @@ FILES = {
         INDENT | {4: 'write "clusterip-service"'},
     ),
     "an underscore": Printed(UNDERSCORED, UNDERSCORE, {4: 'write "clusterip-service"'}),
-    "comments of another language": Printed(INGRESS, GONE, {13: "", 17: ""}),
+    "comments of another language": Printed(
+        INGRESS, GONE, {13: "// begins no comment in YAML", 17: "// begins no comment in YAML"}
+    ),
 }
 
 # what stands behind `kubectl`: what that says, and the hint
@@ -256,6 +258,16 @@ def test_commands(here: Machine, typed: str) -> None:
         assert re.search(hint, each), each
     assert re.search("hint: ", told)
     assert services(here) == before
+
+
+def test_a_version_that_is_no_more(here: Machine) -> None:
+    """With its comments put right the Ingress is what older clusters took, and netlab takes."""
+    file = here.lab_file(re.sub(r" //.*", "", INGRESS), "ingress.yaml")
+    assert re.search(GONE, kubectl(here, "apply", "-f", file))
+    said = here.netlab("kubectl", "apply", "-f", file, code=1).stderr
+    assert re.search(rf"hint: {file}:1: Ingress ingress-nginx .*, by netlab apply\n", said)
+    assert "ingress-nginx created" in here.netlab("apply", "-f", file).stdout
+    here.netlab("delete", "ingress", "ingress-nginx")
 
 
 @pytest.mark.parametrize("verb", ["create", "replace"])

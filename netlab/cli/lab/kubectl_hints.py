@@ -45,13 +45,15 @@ def _of_files(words: Sequence[str]) -> Iterator[str]:
     from netlab import manifest
 
     try:
-        manifest.load(files)
+        loaded = manifest.load(files)
     except InputError as error:
         for problem in error.problems:
             told = f"{problem.file}:{problem.line}: {problem.field}"
             yield f"{told}: {problem.hint or problem.message}"
     except (NetlabError, OSError):
         return  # what is not there, kubectl says
+    else:
+        yield from (f"{said}, by netlab apply" for said in loaded.translated)
 
 
 def _filenames(words: Sequence[str]) -> Iterator[str]:
