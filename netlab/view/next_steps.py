@@ -28,7 +28,7 @@ def next_steps(
             yield f"{netlab} {command.format(name)}", purpose
     if checks:
         yield f"{netlab} check", "prove packet paths, hop by hop"
-    yield f"{root}ip netns exec {lab.name}.{lab.nodes[-1].name} bash", "into a node"
+    yield f"{netlab} shell {lab.nodes[-1].name}", "onto a node"
     yield f"{netlab} down", "leave nothing of it"
 
 

@@ -27,13 +27,10 @@ def overview(lab: Lab, state: Mapping[str, Any]) -> Iterator[str]:
         yield from (f"- {line}" for line in state["waitingFor"])
     yield ""
     if running := [node for node in lab.nodes if _condition(node, state) != "off"]:
-        yield "into a node:    sudo ip netns exec " + f"{lab.name}.{running[-1].name} bash"
+        yield f"onto a node:    sudo netlab shell {running[-1].name}"
     yield "into a pod:     netlab exec -it POD -- sh"
     if lab.external.clients:
-        yield (
-            "from outside:   sudo ip netns exec "
-            + f"{lab.name}.{lab.external.clients[0].name} bash"
-        )
+        yield f"from outside:   sudo netlab shell {lab.external.clients[0].name}"
 
 
 def _nodes(lab: Lab, state: Mapping[str, Any]) -> Iterator[list[str]]:

@@ -37,6 +37,7 @@ apiVersion: v1
 kind: Pod
 metadata: {name: slow}
 spec:
+  automountServiceAccountToken: false  # whose files would make room for what it has to say
   terminationGracePeriodSeconds: 600
   containers:
   - {name: c, image: busybox, command: [sh, -c, "trap '' TERM; trap exit USR1; sleep 10000 & wait"]}
