@@ -134,6 +134,14 @@ class Daemon:
             yield waiting.STARTING
         for each in (*self._working, *self._once_needed):
             yield from each.at_work()
+        yield from self._jobs_at_work()
+
+    def _jobs_at_work(self) -> Iterator[str]:
+        """A line while pods are not ready beside a Job that may yet bring what they lack."""
+        jobs = self._informers["Job"].items()
+        spaces = {meta.namespace(job) for job in jobs if meta.status(job).get("active")}
+        if spaces and any(key.partition("/")[0] in spaces for key in self.unready()):
+            yield "Jobs are at work"
 
     def unready(self) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
@@ -180,7 +188,7 @@ class Daemon:
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in (
             *("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"),
-            *("Ingress", "IngressClass", *ROLES),
+            *("Ingress", "IngressClass", "Job", *ROLES),
         ):
             _ = self._informers[kind]
         controllers = await start_controllers(

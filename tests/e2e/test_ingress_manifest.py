@@ -23,6 +23,7 @@ ADDRESS = (
     "kubectl get svc -n ingress-nginx ingress-nginx-controller "
     "-o jsonpath='{.status.loadBalancer.ingress[0].ip}'"
 )
+OUTSIDE = {"external": {"clients": [{"name": "client"}]}}
 SHOP = """
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -40,8 +41,7 @@ spec:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     needs.program("nginx")
-    spec = {"external": {"clients": [{"name": "client"}]}}
-    text = manifests.lab("tutorial", **spec) + manifests.web() + manifests.service()
+    text = manifests.lab("tutorial", **OUTSIDE) + manifests.web() + manifests.service()
     with shell(tmp_path_factory.mktemp("ingress"), text) as opened:
         yield opened
 
@@ -56,8 +56,8 @@ def test_the_manifest_is_applied_answers_and_goes(lab: Shell) -> None:
 
 
 def test_netlab_takes_it_as_well(lab: Shell) -> None:
-    file = lab.here.lab_file(MANIFEST, "ingress-nginx.yaml")
-    applied = lab.here.netlab("apply", "-f", file)
+    whole = f"{manifests.lab('tutorial', **OUTSIDE)}---\n{MANIFEST}"
+    applied = lab.here.netlab("up", lab.here.lab_file(whole, "whole.yaml"), timeout=120)
     assert "calls no admission webhook" in applied.stderr
     assert "left out" not in applied.stderr
     lab(WAIT)

@@ -72,6 +72,43 @@ spec:
 """
 
 
+SETTINGS = """
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: settings}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: settings}
+rules: [{apiGroups: [""], resources: [secrets], verbs: [get, create]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: settings}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: settings}
+subjects: [{kind: ServiceAccount, name: settings}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: settings}
+spec:
+  containers: [{name: c, image: nginx, envFrom: [{secretRef: {name: settings}}]}]
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: settings}
+spec:
+  template:
+    spec:
+      serviceAccountName: settings
+      restartPolicy: OnFailure
+      initContainers: [{name: slow, image: busybox, command: [sleep, "1"]}]
+      containers:
+      - name: c
+        image: registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9
+        args: [create, --host=a, --namespace=default, --secret-name=settings]
+"""
 GATE = """
 apiVersion: v1
 kind: ServiceAccount
@@ -167,6 +204,13 @@ def test_a_job_is_made_of_an_image_or_of_a_cron_job(lab: Shell) -> None:
     assert row.split()[:9] == ["tick", "0", "0", "29", "2", "*", "<none>", "False", "0"]
     lab("kubectl delete cronjob tick")
     eventually(lambda: "NotFound" in lab.run("kubectl get job by-netlab").stdout)
+
+
+def test_up_waits_for_the_job_that_brings_what_a_pod_lacks(lab: Shell) -> None:
+    lab_text = manifests.lab("tutorial") + SETTINGS
+    file = lab.here.lab_file(lab_text, "settings.yaml")
+    assert "is up" in lab.here.netlab("up", file).stdout
+    assert "1/1" in lab("kubectl get pod settings --no-headers")
 
 
 def test_a_job_that_fails_says_so(lab: Shell) -> None:
