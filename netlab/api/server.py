@@ -95,16 +95,17 @@ def build_app(
     app.middlewares.append(gate)
     app.router.add_routes(list(extra))
     for path in ("/healthz", "/livez", "/readyz"):
-        app.router.add_get(path, _ok)
+        app.router.add_get(path, _ok, expect_handler=http.expected)
     for path in ("/version", "/version/"):
-        app.router.add_get(path, _version)
-    app.router.add_get(CUSTOM_KINDS, _custom_kinds)
-    app.router.add_get("/.well-known/openid-configuration", _issuer)
-    app.router.add_get("/openid/v1/jwks", _keys)
-    app.router.add_get("/openapi/v2", _swagger)
-    app.router.add_get("/openapi/v3", _openapi_index)
-    app.router.add_get("/openapi/v3/{path:.*}", _openapi)
-    app.router.add_route("*", "/{path:(?s:.*)}", _dispatch)  # with newlines, too
+        app.router.add_get(path, _version, expect_handler=http.expected)
+    app.router.add_get(CUSTOM_KINDS, _custom_kinds, expect_handler=http.expected)
+    app.router.add_get("/.well-known/openid-configuration", _issuer, expect_handler=http.expected)
+    app.router.add_get("/openid/v1/jwks", _keys, expect_handler=http.expected)
+    app.router.add_get("/openapi/v2", _swagger, expect_handler=http.expected)
+    app.router.add_get("/openapi/v3", _openapi_index, expect_handler=http.expected)
+    app.router.add_get("/openapi/v3/{path:.*}", _openapi, expect_handler=http.expected)
+    every = "/{path:(?s:.*)}"  # with newlines, too
+    app.router.add_route("*", every, _dispatch, expect_handler=http.expected)
     return app
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from netlab.errors import ApiError, BadRequest, NetlabError
 from netlab.serving import undocumented
@@ -52,6 +52,18 @@ def application(largest_body: int = 0) -> web.Application:
     app.on_response_prepare.append(_note_start)
     app.on_shutdown.append(_end_streams)
     return app
+
+
+async def expected(request: web.Request) -> None:
+    """Go on for `Expect: 100-continue`; refuse, as Go's server does, whatever else is expected.
+
+    For all routes: aiohttp's own repeats the client's bytes and fails at some.
+    """
+    if request.version < HttpVersion11:
+        return
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        raise web.HTTPExpectationFailed(text="")
+    await undocumented.go_on(request)
 
 
 async def serve_unix(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asyncio.sslproto import SSLProtocol
 
+from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 _TLS_READ_BUFFER = 32 * 1024
@@ -21,3 +22,9 @@ def is_no_http(error: BaseException | None) -> bool:
 def bound_tls_buffers() -> None:
     """Have this process's TLS connections hold less than asyncio gives each; no option does."""
     SSLProtocol.max_size = _TLS_READ_BUFFER
+
+
+async def go_on(request: web.Request) -> None:
+    """Have the client send its body: 100 Continue, which is no part of the answer's size."""
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0

@@ -593,3 +593,19 @@ async def test_an_answer_that_fails_half_way_breaks_off(
     with pytest.raises(aiohttp.ClientPayloadError):
         await lab.ask("GET", f"{PODS}/web/log")
     assert (await lab.ask("GET", "/healthz")).code == 200
+
+
+@pytest.mark.parametrize(
+    ("expect", "answer"),
+    [
+        (b"100-continue", b"HTTP/1.1 100 Continue"),
+        (b"the unexpected", b"HTTP/1.1 417 Expectation Failed"),
+        (b"10\xc10-continue", b"HTTP/1.1 417 Expectation Failed"),
+    ],
+)
+@pytest.mark.parametrize("path", [b"/api/v1/nodes", b"/version", b"/nowhere"])
+async def test_what_a_client_expects(lab: Any, path: bytes, expect: bytes, answer: bytes) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(lab.socket))
+    writer.write(b"GET %s HTTP/1.1\r\nHost: x\r\nExpect: %s\r\n\r\n" % (path, expect))
+    assert (await reader.readline()).strip() == answer
+    writer.close()
