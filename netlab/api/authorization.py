@@ -86,23 +86,16 @@ class Authorizer:
 
     def _check_role(self, user: User, new: AnyObject, old: AnyObject | None) -> None:
         rules = new.get("rules") or ()
-        aggregation = new.get("aggregationRule")
-        is_same = old is not None and all(
-            new.get(field) == old.get(field) for field in ("rules", "aggregationRule")
-        )
-        if is_same or self._may(user, "escalate", new["kind"], new):
+        if _is_as_before(new, old) or self._may(user, "escalate", new["kind"], new):
             return
-        if aggregation:  # it may come to hold anything
+        if new.get("aggregationRule"):  # it may come to hold anything
             rules = (*_ANYTHING, *rules)
         self._require_held(user, rules, new)
 
     def _check_binding(self, user: User, new: AnyObject, old: AnyObject | None) -> None:
         reference: RoleRef = new["roleRef"]
-        is_same = old is not None and all(
-            new.get(field) == old.get(field) for field in ("roleRef", "subjects")
-        )
         role = {"metadata": {**new["metadata"], "name": reference["name"]}}
-        if is_same or self._may(user, "bind", reference["kind"], role):
+        if _is_as_before(new, old) or self._may(user, "bind", reference["kind"], role):
             return
         space = meta.namespace(new)
         rules = self.rules(reference, space)
@@ -125,6 +118,22 @@ class Authorizer:
         if lacking := rbac.missing(held, rules):
             wanted = Attributes("", GROUP, f"{obj['kind'].lower()}s", name=meta.name(obj))
             raise Forbidden(wanted, rbac.escalation(user, lacking))
+
+
+_UNHEEDED = ("ownerReferences", "finalizers", "managedFields")
+
+
+def _is_as_before(new: AnyObject, old: AnyObject | None) -> bool:
+    """Whether nothing is changed but what decides when it goes.
+
+    Labels count: by them an aggregating role takes the rules of others, whoever wrote them.
+    """
+    return old is not None and _heeded(new) == _heeded(old)
+
+
+def _heeded(obj: AnyObject) -> dict[str, Any]:
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in _UNHEEDED}
+    return {**obj, "metadata": metadata}
 
 
 def _typed(objects: Iterable[Any]) -> Iterable[Any]:

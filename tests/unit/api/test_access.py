@@ -263,6 +263,25 @@ async def test_nobody_gives_away_what_he_has_not(door: Door) -> None:
     assert code == 403
 
 
+async def test_nobody_adds_a_role_to_others_that_says_more_than_he_has(door: Door) -> None:
+    token = door.account("a", {**WRITES, "verbs": ["patch"]}, rule("pods", "get"))
+    patch = {"Content-Type": "application/merge-patch+json"}
+    labelled = {"metadata": {"labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}}}
+    path = f"{RBAC}/clusterroles/cluster-admin"
+    code, status = await door.ask("PATCH", path, labelled, token, **patch)
+    assert (code, status["reason"]) == (403, "Forbidden")
+    labels = door.registry.get("ClusterRole", "", "cluster-admin")["metadata"]["labels"]
+    assert labels == {"kubernetes.io/bootstrapping": "rbac-defaults"}
+    held = {"metadata": {"finalizers": ["example.com/held"]}}  # as what collects garbage does
+    assert (await door.ask("PATCH", path, held, token, **patch))[0] == 200
+    role_ = role(rule("pods", "get"), name="own")
+    door.registry.create(
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", **role_}
+    )
+    code, _ = await door.ask("PATCH", f"{RBAC}/clusterroles/own", labelled, token, **patch)
+    assert code == 200
+
+
 async def test_nobody_binds_what_he_has_not(door: Door) -> None:
     writes = {**WRITES, "verbs": ["create"]}
     token = door.account("a", writes, rule("pods", "get list"))
