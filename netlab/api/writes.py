@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
+from msgspec.structs import replace
 
-from netlab.api import bodies, eventviews, fields
+from netlab.api import bodies, eventviews, fields, requestinfo
 from netlab.api.access import ACCESS, USER
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
@@ -112,9 +113,18 @@ async def patch(call: Call) -> web.Response:
     else:
         _agree_with_path(bodies.as_kind(change, *_gvk(call))["metadata"], call)
         created = _present(call) is None
+        if created:
+            _require_creation(call)
     now = apply_patch(call, kind, change, call.target.subresource)
     _warn(call, now, created=created)
     return call.answer(now, 201 if created else 200, stored=not call.dry_run)
+
+
+def _require_creation(call: Call) -> None:
+    """Who applies what is not there makes it, and must be allowed to."""
+    request = call.request
+    wanted = requestinfo.attributes(request.method, request.path, request.query)
+    request.app[ACCESS].authorizer.require(request[USER], replace(wanted, verb="create"))
 
 
 def apply_patch(call: Call, kind: PatchType, change: Any, subresource: str) -> Object:

@@ -301,6 +301,22 @@ async def test_escalate_and_bind_are_verbs_of_their_own(door: Door) -> None:
     assert code == 201
 
 
+async def test_who_may_change_but_not_make_makes_nothing_by_applying(door: Door) -> None:
+    patches, makes = rule("configmaps", "patch"), rule("configmaps", "patch create")
+    path = "/api/v1/namespaces/default/configmaps/new?fieldManager=me"
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "new"}}
+    apply = {"Content-Type": "application/apply-patch+yaml"}
+    token, other = door.account("a", patches), door.account("b", makes)
+    code, status = await door.ask("PATCH", path, config, token, **apply)
+    assert (code, status["message"]) == (
+        403,
+        'configmaps "new" is forbidden: User "system:serviceaccount:default:a" cannot create '
+        'resource "configmaps" in API group "" in the namespace "default"',
+    )
+    assert (await door.ask("PATCH", path, config, other, **apply))[0] == 201
+    assert (await door.ask("PATCH", path, config, token, **apply))[0] == 200
+
+
 # -- tokens and reviews --------------------------------------------------------------------
 
 
