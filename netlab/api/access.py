@@ -40,7 +40,7 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
     access = request.app[ACCESS]
     if access.guests is None:
         return await _admitted(request, access, handler)
-    async with access.guests.attended(request.transport):
+    async with access.guests.attended(request):
         return await _admitted(request, access, handler)
 
 

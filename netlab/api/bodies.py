@@ -45,8 +45,8 @@ class TooLarge(ApiError):
 
     code, reason = 413, "RequestEntityTooLarge"
 
-    def __init__(self) -> None:
-        super().__init__(f"Request entity too large: limit is {LIMIT}")
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"Request entity too large: limit is {limit}")
 
 
 class Timeout(ApiError):
@@ -60,17 +60,20 @@ class Timeout(ApiError):
         )
 
 
-async def read(request: web.Request) -> bytes:
-    """The whole body, at most `LIMIT` bytes of it, in `_READ_SECONDS` at most."""
-    if (request.content_length or 0) > LIMIT:
-        raise TooLarge
+async def read(request: web.Request, limit: int = LIMIT) -> bytes:
+    """The whole body, at most `limit` bytes of it, in `_READ_SECONDS` at most."""
+    if (request.content_length or 0) > limit:
+        raise TooLarge(limit)
     try:
         async with asyncio.timeout(_READ_SECONDS):
-            return await request.read()
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise TooLarge from None
+        raise TooLarge(LIMIT) from None
     except TimeoutError:
         raise Timeout from None
+    if len(body) > limit:
+        raise TooLarge(limit)
+    return body
 
 
 def content_type(request: web.Request) -> str:
@@ -193,14 +196,14 @@ def _unrecognized(wanted: str, why: str) -> BadRequest:
     )
 
 
-async def read_object(request: web.Request, kind: Kind) -> Object:
+async def read_object(request: web.Request, kind: Kind, limit: int = LIMIT) -> Object:
     """The body as an object of a kind; an absent apiVersion or kind is what the path says."""
-    return as_kind(await read_value(request, kind.kind), kind.api_version, kind.kind)
+    return as_kind(await read_value(request, kind.kind, limit), kind.api_version, kind.kind)
 
 
-async def read_value(request: web.Request, wanted: str) -> Any:
+async def read_value(request: web.Request, wanted: str, limit: int = LIMIT) -> Any:
     """The decoded body, whatever it is; `wanted` names the expected kind in complaints."""
-    return await decode(await read(request), content_type(request), wanted)
+    return await decode(await read(request, limit), content_type(request), wanted)
 
 
 def as_kind(value: Any, api_version: str, kind: str) -> Object:

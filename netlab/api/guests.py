@@ -13,6 +13,10 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
+from weakref import WeakValueDictionary
+
+from aiohttp import web
 
 from netlab.tasks import Background, cancel
 
@@ -33,6 +37,11 @@ _ALL, _EACH = 200.0, 50.0
 _BURST = 1.0
 """Seconds' worth of requests that are answered at once."""
 
+_LARGE = 64 * 1024
+"""Bytes of a body of which one address sends no two at a time: it is kept until it is whole."""
+_PORTION = 4 * 1024
+"""Bytes of a body that are as much work as one more request."""
+
 
 class Pace:
     """Whoever comes too soon waits; by key, each `rate` times a second."""
@@ -42,13 +51,13 @@ class Pace:
         self._clock = clock
         self._due: dict[str, float] = {}
 
-    def wait(self, key: str = "") -> float:
-        """Seconds that this one has to wait."""
+    def wait(self, key: str = "", turns: float = 1.0) -> float:
+        """Seconds that this one has to wait, who takes so many turns."""
         now = self._clock()
         if len(self._due) > MOST:
             self._due = {each: due for each, due in self._due.items() if due > now}
         due = max(self._due.get(key, 0.0), now - _BURST)
-        self._due[key] = due + self._interval
+        self._due[key] = due + turns * self._interval
         return max(0.0, due - now)
 
 
@@ -68,6 +77,8 @@ class Guests:
         """Since when a connection asks for nothing."""
         self._entering = Background()
         self._all, self._each = Pace(_ALL, self._loop.time), Pace(_EACH, self._loop.time)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        """Of large bodies, by whence they come."""
         self._looking = asyncio.create_task(self._send_off(), name="idle guests")
 
     def listen(self, name: str, door: socket.socket) -> None:
@@ -92,8 +103,9 @@ class Guests:
             door.close()
 
     @contextlib.asynccontextmanager
-    async def attended(self, transport: asyncio.BaseTransport | None) -> AsyncIterator[None]:
+    async def attended(self, request: web.Request) -> AsyncIterator[None]:
         """A request of one of them, after its turn has come; anybody else's at once."""
+        transport = request.transport
         host = self._host(transport)
         if transport is None or host is None:
             yield
@@ -101,9 +113,18 @@ class Guests:
         self._since[transport] = float("inf")
         try:
             await asyncio.sleep(max(self._all.wait(), self._each.wait(host)))
-            yield
+            async with self._apart(host) if _is_large(request) else nullcontext():
+                yield
         finally:
+            self._each.wait(host, request.content.total_bytes / _PORTION)
             self._since[transport] = self._loop.time()
+
+    @contextlib.asynccontextmanager
+    async def _apart(self, host: str) -> AsyncIterator[None]:
+        """After others of that size from there, and what these have cost."""
+        async with self._turns.setdefault(host, asyncio.Lock()):
+            await asyncio.sleep(self._each.wait(host, 0))
+            yield
 
     def _host(self, transport: asyncio.BaseTransport | None) -> str | None:
         """Whence a guest comes; None for who came in elsewhere.
@@ -159,3 +180,9 @@ class Guests:
                     del self._since[transport]
                 elif since < before:
                     transport.close()
+
+
+def _is_large(request: web.Request) -> bool:
+    """Whether the body is, or does not say."""
+    length = request.content_length
+    return "Transfer-Encoding" in request.headers if length is None else length > _LARGE

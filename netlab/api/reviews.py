@@ -19,6 +19,9 @@ from netlab.objects.rbac import Attributes, User
 from netlab.objects.types import PolicyRule
 from netlab.serving.answers import plain_answer
 
+LIMIT = 32 * 1024
+"""Bytes of a review: a token is not half as long, and everybody who has one may ask."""
+
 _EVERYTHING: tuple[PolicyRule, ...] = (
     {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]},
     {"verbs": ["*"], "nonResourceURLs": ["*"]},
@@ -130,7 +133,7 @@ async def answer(request: web.Request) -> web.Response | None:
         return None
     if request.method != "POST":
         raise MethodNotAllowed
-    review = await bodies.read_object(request, kind)
+    review = await bodies.read_object(request, kind, LIMIT)
     if namespace:
         _agree(review, namespace)
     status = KINDS[kind](request.app[ACCESS], request[USER], review)

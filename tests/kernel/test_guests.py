@@ -32,6 +32,7 @@ LAB = {
     "metadata": {"name": "test"},
     "spec": {"nodes": 1},
 }
+REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 PODS = "/api/v1/namespaces/default/pods"
 
 
@@ -170,6 +171,41 @@ async def test_who_asks_too_much_waits(house: House, monkeypatch: pytest.MonkeyP
         await reader.readexactly(2)
     assert clock() - began > 1.0  # 11 at once, and 14 at ten a second
     writer.close()
+
+
+async def post(house: House, size: int, path: str = REVIEWS) -> int:
+    reader, writer = await house.enter("client")
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}"
+    writer.write(f"{head}\r\n\r\n".encode() + b"{}".ljust(size))
+    code = int((await reader.readline()).split()[1])
+    writer.close()
+    return code
+
+
+async def test_large_bodies_are_kept_one_at_a_time_of_each(house: House) -> None:
+    _, writer = await house.enter("client")
+    writer.write(f"POST {PODS} HTTP/1.1\r\nHost: a\r\nContent-Length: 3000000\r\n\r\n".encode())
+    await asyncio.sleep(0.2)  # that is all of it for now
+    other = asyncio.create_task(post(house, 200_000, PODS))
+    done, _ = await asyncio.wait({other}, timeout=0.5)
+    assert not done
+    assert await post(house, 1000) == 201  # small ones go on
+    writer.close()
+    async with asyncio.timeout(20):
+        assert await other == 422
+
+
+async def test_bodies_cost_time(house: House) -> None:
+    clock = asyncio.get_running_loop().time
+    assert await post(house, 600_000, PODS) == 422
+    began = clock()
+    assert await house.ask("/healthz") == 200
+    assert clock() - began > 1.0  # 150 turns, at 50 a second and 50 of them at once
+
+
+async def test_a_review_is_short(house: House) -> None:
+    assert await post(house, 32 * 1024) == 201
+    assert await post(house, 32 * 1024 + 1) == 413
 
 
 async def test_a_door_that_is_made_anew_takes_the_place_of_the_old_one(house: House) -> None:

@@ -15,6 +15,8 @@ def test_who_comes_too_soon_waits_his_turn() -> None:
     assert pace.wait("a") == pytest.approx(0.1)
     assert pace.wait("a") == pytest.approx(0.2)
     assert pace.wait("b") == 0.0
+    assert pace.wait("c", 25) == 0.0
+    assert pace.wait("c") == pytest.approx(1.5)  # 25 turns, of which 10 were saved up
     now[0] += 0.3
     assert pace.wait("a") == pytest.approx(0.0)
     now[0] += 100
