@@ -130,6 +130,8 @@ def _expression(expression: Mapping[str, Any]) -> str:
     return f"{key} {word} ({','.join(sorted(expression.get('values') or []))})"
 
 
+_PART = re.compile(r"(?:[^,(]|\([^()]*\)|\()+")
+"""What stands between commas, found in one go, however many there are."""
 _SET = re.compile(r"(?P<key>[^\s!=<>,()]+)\s+(?P<op>in|notin)\s*\((?P<values>[^()]*)\)")
 _COMPARED = re.compile(r"(?P<key>[^\s!=<>,()]+)\s*(?P<op>==|=|!=|>|<)\s*(?P<value>[^\s!=<>,()]*)")
 _BARE = re.compile(r"(?P<absent>!?)\s*(?P<key>[^\s!=<>,()]+)")
@@ -146,7 +148,7 @@ def parse(text: str) -> Selector:
 
 def _split(text: str) -> list[str]:
     """At the commas that stand outside parentheses."""
-    return [part.strip() for part in re.split(r",(?![^(]*\))", text.strip())]
+    return [part.strip() for part in _PART.findall(text)]
 
 
 def _requirement(part: str, text: str) -> Requirement:

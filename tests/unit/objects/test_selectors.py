@@ -73,6 +73,11 @@ def test_a_selector_reads_back_from_its_own_text(requirements):
     assert selectors.parse(str(selector)) == selector
 
 
+@pytest.mark.parametrize("text", ["a," * 100_000, "a in (" + "," * 200_000 + ")"])
+def test_what_has_many_commas_is_read_at_once(text: str) -> None:
+    selectors.parse(text)  # looking ahead from each comma it would take a minute
+
+
 POD = {
     "metadata": {"name": "p", "namespace": "default", "labels": LABELS},
     "spec": {"nodeName": "worker001"},
