@@ -6,7 +6,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
+
+from msgspec import Struct
 
 from netlab.agents.loop import Loop
 from netlab.agents.podrun import PodRun, hostname
@@ -25,16 +28,24 @@ SETTLE = 0.05
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
+class Cluster(Struct, frozen=True):
+    """Its `domain`, and by what names, and at what addresses and ports, its API is reached."""
+
+    domain: str
+    api_names: frozenset[str] = frozenset()
+    api_addresses: frozenset[tuple[str, int]] = frozenset()
+
+
 class PodCertificates:
     """Of the containers that the responder serves over TLS, by their uids there."""
 
     def __init__(
-        self, issuer: Issuer, informers: Informers, keeper: ResponderKeeper, domain: str
+        self, issuer: Issuer, informers: Informers, keeper: ResponderKeeper, cluster: Cluster
     ) -> None:
         self._issuer = issuer
         self._informers = informers
         self._keeper = keeper
-        self._domain = domain
+        self._cluster = cluster
         self._runs: dict[str, PodRun] = {}
         self._shown: dict[str, Names | None] = {}
         """Whose certificate each shows, or is about to; None: it is not known."""
@@ -100,11 +111,18 @@ class PodCertificates:
 
     def _names(self, run: PodRun) -> Names:
         services, nodes = self._informers["Service"].items(), self._informers["Node"].items()
-        return names_of(run, services, list(nodes), self._domain)
+        return names_of(run, services, list(nodes), self._cluster)
 
 
-def names_of(run: PodRun, services: Iterable[Service], nodes: Sequence[Node], domain: str) -> Names:
-    """By which a pod may be asked for: its own, and those of the Services that select it."""
+def names_of(
+    run: PodRun, services: Iterable[Service], nodes: Sequence[Node], cluster: Cluster
+) -> Names:
+    """By which a pod may be asked for: its own, and those of the Services that select it.
+
+    None of them is the API's as long as any Service takes to itself what is sent there: who trusts
+    the lab's CA would take that pod for the API.
+    """
+    domain, services = cluster.domain, list(services)
     mine = [service for service in services if _selects(service, run)]
     mine.sort(key=meta.name)
     names = [*_own_names(run, domain)]
@@ -114,7 +132,18 @@ def names_of(run: PodRun, services: Iterable[Service], nodes: Sequence[Node], do
         addresses += _service_addresses(service)
         if meta.spec(service).get("type") in ("NodePort", "LoadBalancer"):
             addresses += [address for node in nodes for address in addresses_of(node)]
+    if any(_poses(service, cluster) for service in services):
+        names = [name for name in names if name not in cluster.api_names]
+        addresses = [address for address in addresses if address not in cluster.api_names]
     return Names(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
+
+
+def _poses(service: Service, cluster: Cluster) -> bool:
+    """Whether it is at one of the API's addresses and ports, and is not the API's own."""
+    own = not meta.spec(service).get("selector")
+    addresses = _outer_addresses(service) if own else _service_addresses(service)
+    ports = [port["port"] for port in meta.spec(service).get("ports") or ()]
+    return not cluster.api_addresses.isdisjoint(product(addresses, ports))
 
 
 def _selects(service: Service, run: PodRun) -> bool:
@@ -143,7 +172,11 @@ def _service_names(name: str, namespace: str, domain: str) -> Sequence[str]:
 def _service_addresses(service: Service) -> Iterator[str]:
     spec = meta.spec(service)
     yield from (ip for ip in spec.get("clusterIPs") or () if ip != "None")
-    yield from spec.get("externalIPs") or ()
+    yield from _outer_addresses(service)
+
+
+def _outer_addresses(service: Service) -> Iterator[str]:
+    yield from meta.spec(service).get("externalIPs") or ()
     balancer: Mapping[str, Any] = meta.status(service).get("loadBalancer") or {}
     yield from (entry["ip"] for entry in balancer.get("ingress") or () if entry.get("ip"))
 

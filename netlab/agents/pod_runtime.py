@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
-from netlab.agents.certificates import PodCertificates
+from netlab.agents.certificates import Cluster, PodCertificates
 from netlab.agents.commands import Commands
 from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
@@ -88,7 +88,7 @@ class PodRuntime:
             configuration,
             volumes,
             lifecycle,
-            PodCertificates(issuer, informers, keeper, lab.dns.domain),
+            PodCertificates(issuer, informers, keeper, _cluster(lab)),
             PodTasks(informers, lifecycle),
         )
         self._volumes, self._configuration = volumes, configuration
@@ -185,3 +185,8 @@ class PodRuntime:
         self._prober.stop()
         await self._containers.detach()
         await self.runtime.detach()
+
+
+def _cluster(lab: Lab) -> Cluster:
+    names = frozenset(bootstrap.api_names(lab))
+    return Cluster(lab.dns.domain, names, bootstrap.api_addresses(lab))

@@ -89,6 +89,13 @@ def api_names(lab: Lab) -> list[str]:
     return [*names, *(_nth(cidr, 1) for cidr in lab.service_cidrs), *addresses]
 
 
+def api_addresses(lab: Lab) -> frozenset[tuple[str, int]]:
+    """Where the API is reached from inside the lab: addresses, and the port at each."""
+    nodes = control_planes(lab.nodes)
+    own = {(ip, API_PORT) for node in nodes for ip in (*node.internal_ips, *node.external_ips)}
+    return frozenset(own | {(_nth(cidr, 1), 443) for cidr in lab.service_cidrs})
+
+
 def _nth(cidr: str, n: int) -> str:
     return str(ipaddress.ip_network(cidr)[n])
 

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from netlab.agents.certificates import PodCertificates, names_of
+from netlab.agents.certificates import Cluster, PodCertificates, names_of
 from netlab.agents.podrun import PodRun, new_run
 from netlab.workload.certificate import Names
 
+API = Cluster(
+    "cluster.local",
+    frozenset(("kubernetes", "kubernetes.default", "10.96.0.1", "10.10.11.10", "172.16.110.10")),
+    frozenset((("10.96.0.1", 443), ("10.10.11.10", 6443), ("172.16.110.10", 6443))),
+)
 NODE: Any = {
     "kind": "Node",
     "status": {
@@ -38,7 +43,7 @@ def service(name: str, namespace: str = "shop", **spec: object) -> Any:
 
 
 def names(*services: Any, **spec: object) -> set[str]:
-    found = names_of(run(**spec), services, [NODE], "cluster.local")
+    found = names_of(run(**spec), services, [NODE], API)
     return {*found.names, *found.addresses}
 
 
@@ -49,7 +54,7 @@ WEB = {"web", "web.shop", "web.shop.svc", "web.shop.svc.cluster.local", "10.96.0
 
 def test_a_pod_alone_has_its_own() -> None:
     assert names() == OWN
-    assert names_of(run(), [], [], "cluster.local").names[0] == "web-0"
+    assert names_of(run(), [], [], API).names[0] == "web-0"
 
 
 def test_services_that_select_it_add_theirs() -> None:
@@ -75,6 +80,29 @@ def test_behind_a_headless_service_it_has_a_name_of_its_own() -> None:
     found = names(headless, hostname="web-0", subdomain="web")
     assert "web-0.web.shop.svc.cluster.local" in found
     assert "None" not in found
+
+
+@pytest.mark.parametrize(
+    ("address", "port"), [("10.96.0.1", 443), ("10.10.11.10", 6443), ("172.16.110.10", 6443)]
+)
+@pytest.mark.parametrize("how", ["externalIPs", "loadBalancer", "clusterIPs", "somebody else's"])
+def test_what_poses_as_the_api_is_not_vouched_for(address: str, port: int, how: str) -> None:
+    theirs = {"10.96.0.1", "10.10.11.10", "172.16.110.10", "kubernetes"}
+    posing = service("posing", type="NodePort", ports=[{"port": 80}, {"port": port}])
+    if how == "loadBalancer":
+        posing["status"] = {"loadBalancer": {"ingress": [{"ip": address}]}}
+    else:
+        posing["spec"]["clusterIPs" if how == "clusterIPs" else "externalIPs"] = [address]
+    if how == "somebody else's":
+        posing["spec"]["selector"] = None
+    assert names(posing, service("web", type="NodePort"), hostname="kubernetes").isdisjoint(theirs)
+
+
+def test_a_service_beside_the_api_is_vouched_for() -> None:
+    own = service("kubernetes", "default", selector=None, clusterIPs=["10.96.0.1"])
+    own["spec"]["ports"] = [{"port": 443}]
+    beside = service("web", externalIPs=["172.16.110.10"], ports=[{"port": 443}])
+    assert "172.16.110.10" in names(own, beside)
 
 
 # -- when a certificate is made anew --------------------------------------------------------------
@@ -128,7 +156,7 @@ class Objects:
 @pytest.fixture
 async def parts() -> AsyncIterator[tuple[PodCertificates, Signer, Keeper, Objects]]:
     signer, keeper, objects = Signer(), Keeper(), Objects()
-    made: Any = PodCertificates(signer, objects, keeper, "cluster.local")  # type: ignore[arg-type]
+    made: Any = PodCertificates(signer, objects, keeper, API)  # type: ignore[arg-type]
     yield made, signer, keeper, objects
     await made.stop()
 
