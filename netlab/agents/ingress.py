@@ -187,7 +187,7 @@ class _Controller:
         self._place = place
         self._world, self._revision = world, revision
         self._applied = applied
-        self._blame = Blame(options, place, self._configure)
+        self._blame = Blame(options, place, self._configure, self._examine)
         self._own: Mapping[str, str] = {}
         name = f"ingress controller of {run.key}"
         self._loop = Loop(
@@ -248,6 +248,9 @@ class _Controller:
             async with asyncio.timeout(TAKEN_OVER):
                 while any(_accepts(title) for title in self._titles(former)):
                     await asyncio.sleep(0.01)
+
+    async def _examine(self, files: Mapping[str, str]) -> None:
+        await self._program.examine({**self._own, **files}, self._netns)
 
     def _titles(self, workers: Container[int]) -> Iterator[str]:
         """What those of its workers call themselves that are still there."""

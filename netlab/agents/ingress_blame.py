@@ -30,15 +30,19 @@ _EMERGENCY = re.compile(r"\[emerg\] (?:[0-9#]+: )?(?P<what>.*)")
 
 
 class Blame:
-    """Gives files to `configure`, which raises `CommandFailed` when nginx refuses them.
+    """Gives files to `configure`, which raises `CommandFailed` when nginx refuses them; so does
+    `examine`, which only asks.
 
     `refused` are the Ingresses that are not in force as they are, with nginx' words.
     """
 
-    def __init__(self, options: Options, place: Place, configure: Configure) -> None:
+    def __init__(
+        self, options: Options, place: Place, configure: Configure, examine: Configure
+    ) -> None:
         self._options = options
         self._place = place
         self._configure = configure
+        self._examine = examine
         self._good: dict[str, Ingress] = {}
         self._basis: object = None
         self._left_out: dict[str, Ingress | None] = {}
@@ -55,7 +59,7 @@ class Blame:
             try:
                 await self._configure(_files(compiled, page))
             except CommandFailed as error:
-                key = self._owner(error, page) or await self._by_leaving_out(world)
+                key = self._owner(error, page) or await self._first_refused(world)
                 if key is None:
                     raise
                 self._blame(key, error)
@@ -73,20 +77,27 @@ class Blame:
         owner = page.owner(int(found["line"])) if found else ""
         return owner if owner and self._left_out.get(owner, owner) is not None else None
 
-    async def _by_leaving_out(self, world: World) -> str | None:
-        """The first Ingress without which it is taken; None if there is none."""
-        for one in self._with_what_it_takes(world).ingresses:
-            key = meta.key(one)
-            others = [each for each in world.ingresses if meta.key(each) != key]
-            rest = self._with_what_it_takes(replace(world, ingresses=others))
-            compiled = compile_(rest, self._options)
-            page = render(compiled.configuration, self._options, self._place)
-            try:
-                await self._configure(_files(compiled, page))
-            except CommandFailed:
-                continue
-            return key
-        return None
+    async def _first_refused(self, world: World) -> str | None:
+        """The first Ingress that nginx refuses beside those before it, however many others it
+        refuses, too; None if it refuses even what has none."""
+        known = self._with_what_it_takes(world).ingresses
+        low, high = -1, len(known)  # of as many as `high`, nginx refuses something
+        while high - low > 1:
+            middle = (low + high) // 2
+            if await self._takes(replace(world, ingresses=known[:middle])):
+                low = middle
+            else:
+                high = middle
+        return meta.key(known[high - 1]) if high else None
+
+    async def _takes(self, world: World) -> bool:
+        compiled = compile_(world, self._options)
+        page = render(compiled.configuration, self._options, self._place)
+        try:
+            await self._examine(_files(compiled, page))
+        except CommandFailed:
+            return False
+        return True
 
     def _blame(self, key: str, error: CommandFailed) -> None:
         words = said(error)

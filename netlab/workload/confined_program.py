@@ -114,16 +114,27 @@ class ConfinedProgram(Program):
             raise TypeError(f"{self.name} has no config")
         if wanted == self._config.files():
             return
-        prepared = self._config.prepare(wanted)
+        prepared = await self._examined(self._config, wanted, netns)
+        self._config.publish(prepared)
+        self.reload()
+
+    async def examine(self, wanted: Mapping[str, str], netns: int | Path | None = None) -> None:
+        """Whether `configure` would take these files, which changes nothing: `CommandFailed`."""
+        if self._config is not None:
+            self._config.discard(await self._examined(self._config, wanted, netns))
+
+    async def _examined(
+        self, config: Published, wanted: Mapping[str, str], netns: int | Path | None
+    ) -> Path:
+        prepared = config.prepare(wanted)
         try:
             place = self._netns if self.is_up else netns
             if place is not None and (command := self.check(prepared)):
                 await self._checked(command, place)
         except BaseException:
-            self._config.discard(prepared)
+            config.discard(prepared)
             raise
-        self._config.publish(prepared)
-        self.reload()
+        return prepared
 
     async def _checked(self, command: Sequence[str], netns: int | Path) -> None:
         """Run a command as it itself is run: it sees and may do the same."""

@@ -36,6 +36,10 @@ class Nginx:
         self.asked = 0
 
     async def configure(self, files: dict[str, str]) -> None:
+        await self.examine(files)
+        self.inforce = files["nginx.conf"]
+
+    async def examine(self, files: dict[str, str]) -> None:
         self.asked += 1
         text = files["nginx.conf"]
         for number, line in enumerate(text.splitlines(), 1):
@@ -43,7 +47,6 @@ class Nginx:
                 where = f" in /run/x/config/3/nginx.conf:{number}" if self.says_where else ""
                 words = f"nginx: [emerg] 17#17: no such thing{where}\nnginx: test failed"
                 raise CommandFailed(["nginx", "-t"], 1, words)
-        self.inforce = text
 
 
 def known(**paths: str):
@@ -57,7 +60,7 @@ def known(**paths: str):
 @pytest.mark.parametrize("says_where", [True, False])
 async def test_only_the_one_to_blame_is_left_out(says_where: bool) -> None:
     nginx = Nginx("/bad", says_where=says_where)
-    blame = Blame(Options(), PLACE, nginx.configure)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
     compiled = await blame.settle(known(a="/a", b="/bad", c="/c"))
     assert "/a" in nginx.inforce and "/c" in nginx.inforce
     assert [meta.name(one) for one in compiled.served] == ["a", "c"]
@@ -67,9 +70,21 @@ async def test_only_the_one_to_blame_is_left_out(says_where: bool) -> None:
     assert problem.message.endswith("no such thing; it is left out")
 
 
+@pytest.mark.parametrize("says_where", [True, False])
+async def test_several_are_found_one_after_the_other(says_where: bool) -> None:
+    nginx = Nginx("/bad", says_where=says_where)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
+    paths = {f"i{n:02}": "/bad" if n % 5 == 0 else f"/good{n}" for n in range(30)}
+    compiled = await blame.settle(known(**paths))
+    assert sorted(blame.refused) == [f"default/i{n:02}" for n in range(0, 30, 5)]
+    assert len(compiled.served) == 24
+    assert all(f"/good{n}" in nginx.inforce for n in range(30) if n % 5)
+    assert nginx.asked < 60
+
+
 async def test_one_that_was_taken_before_goes_on_so() -> None:
     nginx = Nginx("/bad")
-    blame = Blame(Options(), PLACE, nginx.configure)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
     await blame.settle(known(a="/a", b="/good"))
     compiled = await blame.settle(known(a="/a", b="/bad", c="/c"))
     assert '"/good"' in nginx.inforce and '"/c"' in nginx.inforce
@@ -80,7 +95,7 @@ async def test_one_that_was_taken_before_goes_on_so() -> None:
 
 async def test_what_was_refused_is_not_tried_again_when_endpoints_change() -> None:
     nginx = Nginx("/bad")
-    blame = Blame(Options(), PLACE, nginx.configure)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
     await blame.settle(known(a="/bad", b="/b"))
     before = nginx.asked
     compiled = await blame.settle(known(a="/bad", b="/b"))
@@ -88,8 +103,10 @@ async def test_what_was_refused_is_not_tried_again_when_endpoints_change() -> No
     assert compiled.problems[0].about == "default/a"
 
 
-async def test_what_is_nobodys_fault_is_passed_on() -> None:
-    blame = Blame(Options(), PLACE, Nginx("daemon off").configure)
+@pytest.mark.parametrize("says_where", [True, False])
+async def test_what_is_nobodys_fault_is_passed_on(says_where: bool) -> None:
+    nginx = Nginx("daemon off", says_where=says_where)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
     with pytest.raises(CommandFailed):
         await blame.settle(known(a="/a"))
 
