@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from netlab.ingress.annotations import Annotations
 from netlab.ingress.model import Affinity, Backend, Canary
-from netlab.ingress.quoting import quoted
+from netlab.ingress.quoting import literal_dollars, quoted
 
 
 def affinity(said: Annotations, path: str) -> Affinity | None:
     """The cookie by which a client keeps its endpoint; it is sent with what is below its path."""
     if said.affinity != "cookie":
         return None
-    attributes = [f"Path={said.session_cookie_path or path}"]
+    attributes = [f"Path={literal_dollars(said.session_cookie_path or path)}"]
     if said.session_cookie_domain:
         attributes.append(f"Domain={said.session_cookie_domain}")
     lasting = said.session_cookie_max_age

@@ -28,4 +28,9 @@ def quoted(text: str) -> str:
 
 def literal(text: str) -> str:
     """One word, for a directive that expands variables: there are none in it."""
-    return quoted(text).replace("$", f"${{{LITERAL_DOLLAR}}}")
+    return literal_dollars(quoted(text))
+
+
+def literal_dollars(text: str) -> str:
+    """A text in which no variable is."""
+    return text.replace("$", f"${{{LITERAL_DOLLAR}}}")

@@ -3,6 +3,7 @@
 import pytest
 
 from netlab.ingress import annotations, settings
+from netlab.ingress.affinities import affinity
 from netlab.ingress.annotations import Annotations, parse
 
 P = annotations.PREFIX
@@ -40,6 +41,17 @@ def test_they_are_read_with_their_types():
     )
 
 
+def test_variables_of_nginx_may_be_in_a_redirect():
+    target = "https://$host/$1?x=$arg_x&$http_x_y$request_uri"
+    assert said(permanent_redirect=target) == (Annotations(permanent_redirect=target), [])
+
+
+def test_a_cookie_s_path_has_no_variables():
+    found, _ = said(affinity="cookie")
+    chosen = affinity(found, "/a$nope")
+    assert chosen and chosen.attributes.startswith("Path=/a${literal_dollar}nope;")
+
+
 def test_those_of_others_are_none_of_ours():
     assert parse({"example.com/rewrite-target": "x", "use-regex": "maybe"}) == (Annotations(), [])
 
@@ -54,6 +66,8 @@ def test_those_of_others_are_none_of_ours():
         ("app_root", "//{}"),
         ("permanent_redirect", "https://a;b"),
         ("permanent_redirect", "https://a b"),
+        ("permanent_redirect", "https://a/$nope"),
+        ("temporal_redirect", "https://a/$"),
         ("permanent_redirect_code", "200"),
         ("proxy_body_size", "1m;"),
         ("proxy_body_size", "-1"),
