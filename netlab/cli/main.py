@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from netlab import __version__
 from netlab.cli import hyphens, server, terminal
-from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, VERBS, Verb, resolve
+from netlab.cli.verbs import GLOBAL_WITH_VALUE, HIDDEN, OF_KUBECTL, VERBS, Verb, resolve
 from netlab.errors import NetlabError, UsageError
 
 
@@ -279,12 +279,12 @@ def _unknown(word: str, known: Iterable[str] = VERBS, first: str = "") -> int:
         near = f"help {word}"
     else:
         near = meant_by(word, known)
-    raise UsageError(
-        f"there is no verb '{first}{word}'",
-        hint=f"did you mean 'netlab {first}{near}'?"
-        if near
-        else f"netlab {first}--help lists the verbs",
-    )
+    hint = f"netlab {first}--help lists the verbs"
+    if word in OF_KUBECTL.get(first, ()):
+        hint = f"kubectl has it: netlab kubectl {first}{word} …"
+    elif near:
+        hint = f"did you mean 'netlab {first}{near}'?"
+    raise UsageError(f"there is no verb '{first}{word}'", hint=hint)
 
 
 def meant_by(word: str, known: Iterable[str] = VERBS) -> str | None:
@@ -323,8 +323,7 @@ _OTHER_NAMES = {
     "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
     "ls": "get", "list": "get", "show": "describe", "ps": "get pods", "log": "logs",
     "test": "check", "iptables": "rules", "deploy": "up", "sh": "exec",
-    "api-resources": "get", "config": "kubeconfig", "attach": "run -it", "stat": "status",
-    "replace": "apply", "restart": "rollout restart", "undo": "rollout undo",
+    "config": "kubeconfig", "stat": "status", "restart": "rollout restart", "undo": "rollout undo",
 }  # fmt: skip
 """What somebody may try who comes from elsewhere, and the verb that does it here."""
 

@@ -129,6 +129,20 @@ VERBS: dict[str, Verb] = {
     )
 }
 
+OF_KUBECTL = {
+    "": (
+        "api-resources", "api-versions", "attach", "auth",
+        "cluster-info", "cordon", "cp", "debug", "diff", "drain", "events", "explain",
+        "kustomize", "port-forward", "replace", "taint", "uncordon",
+    ),
+    "create ": (
+        "clusterrole", "clusterrolebinding", "ingress", "poddisruptionbudget", "priorityclass",
+        "quota", "role", "rolebinding", "serviceaccount", "token",
+    ),
+    "set ": ("env", "resources", "selector", "serviceaccount", "subject"),
+}  # fmt: skip
+"""Verbs, and below a verb its parts, that netlab leaves to kubectl."""
+
 HIDDEN = Verb("__complete", LAB, "what the completion scripts ask")
 
 GLOBAL_WITH_VALUE = ("--lab", "--kubeconfig", "--context", "-n", "--namespace")

@@ -59,7 +59,7 @@ def test_version(capsys: Capture) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "near"), [("gte", "get"), ("log", "logs"), ("replace", "apply"), ("stop", "down")]
+    ("word", "near"), [("gte", "get"), ("log", "logs"), ("destroy", "down"), ("stop", "down")]
 )
 def test_unknown_verbs_get_a_guess(word: str, near: str, capsys: Capture) -> None:
     assert run(word) == 2
@@ -220,6 +220,9 @@ def test_a_dry_run_can_be_read_by_programs(tmp_path: Path, capsys: Capture) -> N
         (("up", "x.yaml", "--dryrun"), "did you mean --dry-run?"),
         (("get", "pods", "--namspace=x"), "did you mean --namespace?"),
         (("--halp",), "did you mean --help?"),
+        (("auth", "can-i", "get", "pods"), "kubectl has it: netlab kubectl auth …"),
+        (("create", "token", "default"), "kubectl has it: netlab kubectl create token …"),
+        (("set", "env", "deploy/x"), "kubectl has it: netlab kubectl set env …"),
         (("proxy", "rendr", "-f", "x"), "did you mean render?"),
         (("--verison",), "did you mean --version?"),
         (("up", "x.yaml", "--zzz"), "netlab up --help"),
