@@ -83,6 +83,13 @@ class EnvironmentLacks(NetlabError):
     can_retry = False
 
 
+class SwitchedOff(NetlabError):
+    """A node is off: nothing of it can be entered or read."""
+
+    def __init__(self, node: str) -> None:
+        super().__init__(f"node {node} is switched off", hint=f"netlab node start {node}")
+
+
 class CommandFailed(NetlabError):
     """A program that netlab ran exited with an error; carries a line to paste."""
 

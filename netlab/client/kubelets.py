@@ -155,7 +155,7 @@ class Silent(ApiError):
     def __init__(self, node: str) -> None:
         super().__init__(
             f"the kubelet of node {node} does not answer",
-            hint="the lab may be starting: netlab status",
+            hint="the node may be off, or the lab be starting: netlab status",
         )
 
 

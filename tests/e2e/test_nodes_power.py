@@ -215,6 +215,9 @@ def test_it_is_told_in_the_words_of_a_cluster(power: Power) -> None:
     assert not meta.is_terminating(power.daemon()), "a daemon's pod stays with its node"
     failed = power.here.netlab("exec", meta.name(power.daemon()), "--", "true", code=1)
     assert GOES in failed.stderr or "unreachable" in failed.stderr, failed.stderr
+    for words in (("shell", GOES), ("rules", "svc/steady", "--node", GOES)):
+        said = power.here.netlab(*words, code=1).stderr
+        assert said == f"error: node {GOES} is switched off\n  hint: netlab node start {GOES}\n"
     again = power.here.netlab("node", "stop", GOES).stdout
     assert again == f"node/{GOES} already stopped\n"
 

@@ -23,7 +23,7 @@ from msgspec import Struct
 from netlab.cli import options
 from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Way
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import NetlabError, SwitchedOff, UsageError
 from netlab.objects import meta
 from netlab.objects.types import Service
 
@@ -73,17 +73,17 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
     from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
-    from netlab.objects.nodes import now
+    from netlab.objects.nodes import now, present
 
     spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
         service: Service = client.get("Service", arguments.namespace, name)
         facts = diagnosing.facts(client, spec, directory)
-        spec = now(spec, facts.nodes)
+        machines, spec = present(spec, facts.nodes), now(spec, facts.nodes)
         _check_has_rules(service, causes(service, facts))
         places = _places(client)
     key = meta.key(service)
-    nodes = _nodes(spec, arguments.node)
+    nodes = _nodes(spec, machines, arguments.node)
     found = [
         FoundRules(node, family, tree, causes(service, facts, _way(node, family)))
         for node, family, tree in _trees(spec, directory, key, nodes, places)
@@ -114,8 +114,11 @@ def _check_has_rules(service: Service, causes: Sequence[Cause] = ()) -> None:
         )
 
 
-def _nodes(lab: Lab, node: str | None) -> list[str]:
+def _nodes(lab: Lab, machines: Lab, node: str | None) -> list[str]:
+    """The nodes to show, of those of `machines` that `lab` says are on."""
     names = [entry.name for entry in lab.nodes]
+    if node not in names and node in [entry.name for entry in machines.nodes]:
+        raise SwitchedOff(node)
     if node is not None and node not in names:
         raise UsageError(f"there is no node {node}", hint=f"there are: {', '.join(names)}")
     return names if node is None else [node]

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.cli import options
-from netlab.errors import NetlabError, UsageError
+from netlab.errors import NetlabError, SwitchedOff, UsageError
 from netlab.objects.lab import Lab
 
 _POD_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
@@ -99,12 +99,15 @@ def _become(lab: Lab, directory: Path, place: str, argv: Sequence[str]) -> None:
     from netlab.network import plan
 
     labs.need_root(f"shell {place}")
+    namespace = paths.namespace(directory, plan.node_name(lab, place))
+    if not namespace.exists():
+        raise SwitchedOff(place)
     environment = _environment(directory, place)
     files = _files(lab, directory, place)
     program = shutil.which(argv[0] if argv else _shell(), path=environment["PATH"])
     if program is None:
         raise NetlabError(f"there is no program {argv[0] if argv else _shell()} on this machine")
-    visit.enter(paths.namespace(directory, plan.node_name(lab, place)), place, files)
+    visit.enter(namespace, place, files)
     words = [program, *argv[1:]] if argv else [program, *_settings(program)]
     if not argv:
         os.chdir(environment["HOME"])

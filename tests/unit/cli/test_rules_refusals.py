@@ -40,8 +40,9 @@ def test_other_services_have_rules() -> None:
 
 
 def test_nodes() -> None:
-    names = [node.name for node in lab("iptables").nodes]
-    assert rules_._nodes(lab("iptables"), None) == names
-    assert rules_._nodes(lab("iptables"), names[1]) == [names[1]]
+    spec = lab("iptables")
+    names = [node.name for node in spec.nodes]
+    assert rules_._nodes(spec, spec, None) == names
+    assert rules_._nodes(spec, spec, names[1]) == [names[1]]
     with pytest.raises(UsageError, match="there is no node x"):
-        rules_._nodes(lab("iptables"), "x")
+        rules_._nodes(spec, spec, "x")
