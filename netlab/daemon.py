@@ -57,7 +57,7 @@ from netlab.objects import bootstrap, meta, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
-from netlab.objects.types import Pod
+from netlab.objects.types import Job, Pod
 from netlab.settling import Settling
 from netlab.tasks import together
 from netlab.workload.certificate import Issuer
@@ -139,7 +139,7 @@ class Daemon:
     def _jobs_at_work(self) -> Iterator[str]:
         """A line while pods are not ready beside a Job that may yet bring what they lack."""
         jobs = self._informers["Job"].items()
-        spaces = {meta.namespace(job) for job in jobs if meta.status(job).get("active")}
+        spaces = {meta.namespace(job) for job in jobs if _may_go_on(job)}
         if spaces and any(key.partition("/")[0] in spaces for key in self.unready()):
             yield "Jobs are at work"
 
@@ -367,6 +367,14 @@ class Daemon:
 
         keeper.on_restart(serve)
         await keeper.reached(serve)
+
+
+def _may_go_on(job: Job) -> bool:
+    """Whether a Job is at work or about to be; one that waits after a failure is not."""
+    status = meta.status(job)
+    if job_pods.finished(job) or job_pods.is_suspended(job):
+        return False
+    return bool(status.get("active")) or not status.get("failed")
 
 
 async def _told_to_end() -> None:

@@ -139,7 +139,7 @@ class Machine:
     def processes(self) -> list[int]:
         """The processes that carry the mark of any lab there was, or run as a user of its pods."""
         marked = [pid for owner in self.owners for pid in process.owned(owner)]
-        return marked + [pid for owner in self.owners for pid in in_pods(owner)]
+        return marked + [pid for owner in self.owners for pid in in_pods(owner, DAEMONS)]
 
     def mark(self) -> Callable[[], list[str]]:
         """Look at the machine now; the result looks again and tells what is different."""
@@ -212,8 +212,9 @@ def greeting(page: str) -> str:
     return page.split("Hello,")[1].split("<")[0].strip()
 
 
-def in_pods(owner: str) -> list[int]:
-    """The processes of those users of the machine that a lab's pods and daemons have for their own.
+def in_pods(owner: str, others: int = 0) -> list[int]:
+    """The processes of those users of the machine that a lab's pods have for their own, and of so
+    many others, who come after them.
 
     One lab in a thousand has the same users (`kernel/userns.py`): what descends from a process
     with the mark of another lab is that lab's. Another lab may end while we look, so marks are
@@ -223,19 +224,19 @@ def in_pods(owner: str) -> list[int]:
     if ids is None:
         return []
     before = process.marks()
-    found = {pid: {pid, *_ancestors(pid)} for pid in process.ids() if _runs_as(pid, ids)}
+    found = {pid: {pid, *_ancestors(pid)} for pid in process.ids() if _runs_as(pid, ids, others)}
     if not found:
         return []
     marks = [*before.items(), *process.marks().items()]
-    others = {pid for pid, mark in marks if mark != owner}
-    return [pid for pid in found if not others & found[pid] and _runs_as(pid, ids)]
+    strangers = {pid for pid, mark in marks if mark != owner}
+    return [pid for pid in found if not strangers & found[pid] and _runs_as(pid, ids, others)]
 
 
-def _runs_as(pid: int, ids: userns.IdRange) -> bool:
+def _runs_as(pid: int, ids: userns.IdRange, others: int) -> bool:
     place = Path(f"/proc/{pid}")
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         # One that has ended and is yet to be collected has no command line any more.
-        if 0 <= place.stat().st_uid - ids.first < ids.size + DAEMONS:
+        if 0 <= place.stat().st_uid - ids.first < ids.size + others:
             return bool((place / "cmdline").read_bytes())
     return False
 

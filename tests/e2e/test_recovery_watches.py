@@ -83,7 +83,7 @@ def test_a_watch_joins_on_without_gap_or_repetition(lab: Shell, number: signal.S
 
     with light(lab) as client, light(lab) as other:
         listed = client.list(ConfigMap)
-        assert not list(listed)
+        assert [each.metadata.name for each in listed] == ["kube-root-ca.crt"]
         version = str(listed.resourceVersion)
         following = threading.Thread(target=follow, args=(other, version), daemon=True)
         following.start()

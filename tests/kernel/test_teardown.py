@@ -38,10 +38,10 @@ def zombies() -> list[int]:
     return [int(pid) for pid in children if not alive(int(pid))]
 
 
-def settled(pid: int, text: str) -> None:
-    """Wait until a process has become what it was started as."""
+def settled(pid: int, program: str) -> None:
+    """Wait until a process has become the program that it was started as, by way of others."""
     deadline = time.monotonic() + 3
-    while text not in Path(f"/proc/{pid}/cmdline").read_text():
+    while not Path(f"/proc/{pid}/cmdline").read_text().partition("\0")[0].endswith(program):
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
