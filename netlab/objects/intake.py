@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 
 _KNOWN = {**OWN, **BY_KIND}
-_SLASHES = re.compile(r'Invalid value: "[^"]* //')
 
 
 class Intake(Struct):
@@ -73,6 +71,7 @@ def take_in(value: Any, document: Document, start: Path, *, strict: bool = True)
     ]
     taken = Intake(found.sound, problems + structural, found, translated=today.said)
     _validate(taken, found)
+    taken.problems = [_with_comment_hint(one, obj) for one in taken.problems]
     return taken
 
 
@@ -107,7 +106,6 @@ def _validate(taken: Intake, found: Examination) -> None:
         taken.defaulted = deepcopy(found.sound)
         apply_defaults(taken.defaulted)
         rules = validation.rule_problems(replace(found, sound=taken.defaulted))
-        rules = list(map(_with_comment_hint, rules))
         taken.problems = validation.unique([*taken.problems, *rules, *_nameless(found.sound)])
 
 
@@ -120,9 +118,15 @@ def _nameless(obj: Object) -> list[FieldProblem]:
     return [required(("metadata", "name"), "", hint)]
 
 
-def _with_comment_hint(problem: FieldProblem) -> FieldProblem:
+def _with_comment_hint(problem: FieldProblem, obj: Object) -> FieldProblem:
     """`web // the old one`, as textbooks print it, is all one value."""
-    if not _SLASHES.match(problem.message):
+    written: Any = obj
+    for key in problem.path:
+        try:
+            written = written[key]
+        except (KeyError, IndexError, TypeError):
+            return problem
+    if not isinstance(written, str) or " //" not in written:
         return problem
     return replace(problem, hint="// begins no comment in YAML: write # instead")
 

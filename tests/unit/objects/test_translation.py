@@ -84,6 +84,7 @@ spec: {controller: k8s.io/ingress-nginx}
     [
         ("hname_svc", 14, "backend.service.name: Invalid value"),
         ("web // from outside", 14, "hint: // begins no comment in YAML: write # instead"),
+        (f"web // {'long ' * 20}", 14, "hint: // begins no comment in YAML: write # instead"),
         ("[a]", 14, "backend.service.name: must be a string"),
         ("web\n          other: 1", 15, 'unknown field "other"'),
     ],
