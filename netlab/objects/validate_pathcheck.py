@@ -21,7 +21,11 @@ def check_problems(obj: Object) -> list[FieldProblem]:
 
 
 def with_hint(problem: FieldProblem) -> FieldProblem:
-    """Which outcome is meant by another word for nobody's answering."""
+    """Which outcome is meant by another word for nobody's answering; what belongs to `to`."""
+    if problem.reason == "UnknownField" and problem.path[:-1] == ("spec",):
+        whole = schema.of("netlab/v1", "PathCheck")
+        known = whole and whole.at(("spec", "to", *problem.path[1:]))
+        return replace(problem, hint="it belongs to spec.to") if known else problem
     if problem.path != ("spec", "expect", "outcome") or problem.hint:
         return problem
     hint = "for nobody to answer: refused (it says no) or timeout (silence)"

@@ -203,6 +203,14 @@ def test_an_echo_request_needs_no_port(to):
     assert read(check({"pod": "a"}, {**to, **ICMP})).target.port is None
 
 
+def test_what_belongs_to_the_target_is_told_so():
+    obj = check({"pod": "a"}, {"pod": "b", "port": 1})
+    obj["spec"] |= {"protocol": "UDP", "nonsense": 1}
+    hints = {one.field: one.hint for one in check_problems(obj)}
+    assert hints["spec.protocol"] == "it belongs to spec.to"
+    assert hints["spec.nonsense"].startswith("there are")
+
+
 def test_each_protocol_that_can_be_named_is_known_to_checks():
     words = set(get_args(Protocol))
     assert words == {protocol.name.upper() for protocol in PROTOCOLS}
