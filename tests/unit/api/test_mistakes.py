@@ -99,9 +99,9 @@ async def test_a_body_that_does_not_end_is_waited_for_so_long(
 ) -> None:
     reads = asyncio.Event()
 
-    async def read(request: web.Request) -> bytes:
+    async def read(request: web.Request, *limit: int) -> bytes:
         reads.set()
-        return await bodies_read(request)
+        return await bodies_read(request, *limit)
 
     bodies_read = bodies.read
     monkeypatch.setattr(bodies, "_READ_SECONDS", 0.1)
