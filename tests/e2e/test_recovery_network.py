@@ -236,7 +236,12 @@ def test_what_was_found_is_told(heal: Heal) -> None:
     eventually(is_told, SECONDS)
     eventually(lambda: any("eth1 is down" in m for _, m in heal.events("NetworkMended")))
     heal.break_("worker002", "iptables -t nat -F", pod)
-    eventually(lambda: [who for who, _ in heal.events("RulesChanged")] == ["worker002"], SECONDS)
+
+    def is_told_of_rules() -> bool:
+        assert [who for who, _ in heal.events("RulesChanged")] == ["worker002"]
+        return True
+
+    eventually(is_told_of_rules, SECONDS)
     # What the kernel does by itself after a link came up may be found, and mended, once more.
     eventually(lambda: heal.condition("worker001", "NetworkUnavailable")["status"] == "False")
     assert heal.condition("worker001", "NetworkUnavailable")["reason"] == "NetworkAsPlanned"
