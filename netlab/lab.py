@@ -58,13 +58,13 @@ _LOST = (ControllerUnreachable, BrokenAnswer)
 
 class Brought(Struct, frozen=True):
     """What `up` did: what was applied, and a line for each thing that does not work. `settled`
-    says that waiting longer would not help; `changed` are the fields of a running lab that are
-    otherwise now, `left_over` objects that the files have no more: with `prune` they are gone."""
+    says that waiting longer would not help; `changes` is what of a running lab is otherwise
+    now, `left_over` objects that the files have no more: with `prune` they are gone."""
 
     applied: list[Applied]
     troubles: list[str]
     settled: bool = True
-    changed: tuple[str, ...] = ()
+    changes: lab_update.LabChanges = lab_update.LabChanges()
     left_over: Sequence[pruning.Known] = ()
 
 
@@ -97,7 +97,7 @@ def up(
     with _taken_down_if_it_fails(directory, progress) as keeper:
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()
-            lab, changed = _ensure_lab(manifest, directory, progress, newborn)
+            lab, changes = _ensure_lab(manifest, directory, progress, newborn)
             client = Client(inventory.endpoint(directory))
             progress("applying objects")
             missing = [] if keeper.fresh else _missing_nodes(client, lab, progress)
@@ -107,7 +107,7 @@ def up(
             if prune:
                 pruning.prune(client, directory, left)
             _keep_sources(directory, files)
-        brought = Brought(applied, [], changed=changed, left_over=left)
+        brought = Brought(applied, [], changes=changes, left_over=left)
         if timeout is None:
             return brought
         progress("waiting for pods, rules and names")
@@ -301,7 +301,7 @@ def need_root(verb: str) -> None:
 
 def _ensure_lab(
     manifest: Manifest, directory: Path, progress: Progress, newborn: supervision.Newborn | None
-) -> tuple[Lab, tuple[str, ...]]:
+) -> tuple[Lab, lab_update.LabChanges]:
     """Have the lab's controller run, as the lab is to be now; what of that is new, as fields."""
     lab = manifest.lab
     assert lab is not None
@@ -310,23 +310,23 @@ def _ensure_lab(
         _tear_down(directory)
     uid = newborn.owner if newborn else None
     netns.LabMount(directory).ensure(uid=uid, tell=progress)
-    changed: tuple[str, ...] = ()
+    changes = lab_update.LabChanges()
     if paths.lab_file(directory).exists():
-        lab, changed = _changed(manifest, inventory.read_lab(directory), directory, progress)
+        lab, changes = _changed(manifest, inventory.read_lab(directory), directory, progress)
     _write(paths.lab_file(directory), json.dumps(lab.to_object(), indent=2))
     supervision.ensure_controller(directory, progress, newborn)
-    return lab, changed
+    return lab, changes
 
 
 def _changed(
     manifest: Manifest, before: Lab, directory: Path, progress: Progress
-) -> tuple[Lab, tuple[str, ...]]:
+) -> tuple[Lab, lab_update.LabChanges]:
     """What a lab that is up is to be from now on; if that is something else, it has no controller
     on return, nor what the next one would not take away."""
     joined = standing.joined(before, directory)
     after = reconfiguration.wanted(manifest, before, joined)
     if after == before:
-        return before, ()
+        return before, lab_update.LabChanges()
     _require(after)
     supervision.ensure_controller(directory, progress)
     client = Client(inventory.endpoint(directory))
@@ -337,7 +337,7 @@ def _changed(
     progress("having the controller start again with other settings")
     supervision.end_controller(directory)
     reconfiguration.withdraw_rules(before, after, directory)
-    return after, lab_update.changes(before, after).fields
+    return after, lab_update.changes(before, after)
 
 
 def status(name: str) -> tuple[Lab, dict[str, Any]]:

@@ -77,7 +77,7 @@ def test_nodes_come_go_and_change(lab: Changing) -> None:
     taint = {"key": "only", "value": "this", "effect": "NoSchedule"}
     changed = {"name": "two", "labels": {"disk": "hdd"}, "taints": [taint]}
     said = lab.up(nodes=[NODES[0], three, changed])
-    assert "lab/change configured (nodes)\n" in said
+    assert "lab/change configured (nodes)\nnode/two configured\nnode/one deleted\n" in said
     assert lab.node("three")["metadata"]["labels"]["zone"] == "b"
     assert lab.node("two")["spec"]["taints"] == [taint]
     assert lab.node("two")["metadata"]["labels"]["disk"] == "hdd"

@@ -14,9 +14,9 @@ missing), and on one that has crashed three times. The lab stays up then.
 Exit code: 0 all is ready, 1 something is not, and is named with the reason; 2 a file is wrong, and
 nothing was touched.
 
--o json: {lab, seconds, changed: [FIELD], applied: [{resource, kind, namespace, name, uid,
-result, warnings}], leftOver: [the same, deleted with --prune], waitingFor: [TEXT]}; with
---dry-run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
+-o json: {lab, seconds, changed: [FIELD], deletedNodes: [NAME], applied: [{resource, kind,
+namespace, name, uid, result, warnings}], leftOver: [the same, deleted with --prune],
+waitingFor: [TEXT]}; with --dry-run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
     for entry in brought.applied:
         for text in entry.warnings:
             options.warn(f"{entry.resource}/{entry.name}: {text}")
-    if "dns" in brought.changed:
+    if "dns" in brought.changes.fields:
         options.warn("pods that run go on with the DNS domain and servers that they began with")
     if brought.left_over and not arguments.prune:
         names = ", ".join(map(str, brought.left_over))
@@ -118,8 +118,12 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
     if arguments.output == "json":
         print(json.dumps(_json(loaded.lab.name, seconds, brought)))
     elif not arguments.quiet:
-        if brought.changed:
-            print(f"lab/{loaded.lab.name} configured ({', '.join(brought.changed)})")
+        if brought.changes:
+            print(f"lab/{loaded.lab.name} configured ({', '.join(brought.changes.fields)})")
+        for was, _ in brought.changes.changed:
+            print(f"node/{was.name} configured")
+        for name in brought.changes.removed:
+            print(f"node/{name} deleted")
         for entry in brought.applied:
             print(entry)
         for gone in brought.left_over if arguments.prune else ():
@@ -148,7 +152,8 @@ def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
     return {
         "lab": name,
         "seconds": round(seconds, 3),
-        "changed": list(brought.changed),
+        "changed": list(brought.changes.fields),
+        "deletedNodes": list(brought.changes.removed),
         "applied": [asdict(entry) for entry in brought.applied],
         "leftOver": [asdict(entry) for entry in brought.left_over],
         "waitingFor": brought.troubles,
