@@ -92,18 +92,14 @@ class Settings(Struct, frozen=True):
     worker_shutdown_timeout: str = "240s"
 
 
-_SECONDS = values.between(1, 86400)
-_ON_OFF = values.one_of("on", "off")
-
 KNOWN: Mapping[str, Parse] = {
+    **values.OF_BOTH,
     "allow-backend-server-header": values.flag,
     "block-cidrs": values.cidrs,
-    "client-body-buffer-size": values.size,
-    "client-body-timeout": _SECONDS,
+    "client-body-timeout": values.SECONDS,
     "client-header-buffer-size": values.size,
-    "client-header-timeout": _SECONDS,
+    "client-header-timeout": values.SECONDS,
     "compute-full-forwarded-for": values.flag,
-    "denylist-source-range": values.cidrs,
     "disable-access-log": values.flag,
     "enable-access-log-for-default-backend": values.flag,
     "enable-real-ip": values.flag,
@@ -111,7 +107,6 @@ KNOWN: Mapping[str, Parse] = {
     "error-log-level": values.one_of(
         "debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"
     ),
-    "force-ssl-redirect": values.flag,
     "forwarded-for-header": values.header,
     "generate-request-id": values.flag,
     "gzip-level": values.between(1, 9),
@@ -132,37 +127,17 @@ KNOWN: Mapping[str, Parse] = {
     "max-worker-connections": values.between(64, 65536),
     "no-tls-redirect-locations": values.matching(r"[A-Za-z0-9\-._~/,]*", "list of paths"),
     "proxy-add-original-uri-header": values.flag,
-    "proxy-body-size": values.size,
-    "proxy-buffer-size": values.size,
-    "proxy-buffering": _ON_OFF,
-    "proxy-buffers-number": values.between(1, 1024),
-    "proxy-connect-timeout": _SECONDS,
-    "proxy-cookie-domain": values.domain,
-    "proxy-cookie-path": values.words,
-    "proxy-http-version": values.one_of("1.0", "1.1"),
-    "proxy-max-temp-file-size": values.size,
-    "proxy-next-upstream": values.next_upstream,
-    "proxy-next-upstream-timeout": values.between(0, 86400),
-    "proxy-next-upstream-tries": values.between(0, 1000),
-    "proxy-read-timeout": _SECONDS,
     "proxy-real-ip-cidr": values.cidrs,
-    "proxy-redirect-from": values.url,
-    "proxy-request-buffering": _ON_OFF,
-    "proxy-send-timeout": _SECONDS,
-    "relative-redirects": values.flag,
     "retry-non-idempotent": values.flag,
     "server-tokens": values.flag,
-    "service-upstream": values.flag,
-    "ssl-ciphers": values.ciphers,
     "ssl-protocols": values.matching(
         r"(SSLv3|TLSv1|TLSv1\.[123])( (TLSv1|TLSv1\.[123]))*", "list of protocols"
     ),
-    "ssl-redirect": values.flag,
     "ssl-reject-handshake": values.flag,
     "strict-validate-path-type": values.flag,
     "upstream-keepalive-connections": values.between(0, 65536),
     "upstream-keepalive-requests": values.between(1, 1000000),
-    "upstream-keepalive-timeout": _SECONDS,
+    "upstream-keepalive-timeout": values.SECONDS,
     "use-forwarded-headers": values.flag,
     "use-gzip": values.flag,
     "use-http2": values.flag,

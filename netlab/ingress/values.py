@@ -7,7 +7,7 @@ as ingress-nginx' validators do (internal/ingress/annotations/parser/validators.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 
 from netlab.ingress.quoting import is_plain
@@ -173,3 +173,34 @@ def next_upstream(text: str) -> str:
 def methods(text: str) -> str:
     """Methods of HTTP, with commas between."""
     return matching(r"[A-Za-z]{1,20}(, ?[A-Za-z]{1,20})*", "list of methods")(text)
+
+
+SECONDS = between(1, 86400)
+ON_OFF = one_of("on", "off")
+
+OF_BOTH: Mapping[str, Parse] = {
+    "client-body-buffer-size": size,
+    "denylist-source-range": cidrs,
+    "force-ssl-redirect": flag,
+    "proxy-body-size": size,
+    "proxy-buffer-size": size,
+    "proxy-buffering": ON_OFF,
+    "proxy-buffers-number": between(1, 1024),
+    "proxy-connect-timeout": SECONDS,
+    "proxy-cookie-domain": domain,
+    "proxy-cookie-path": words,
+    "proxy-http-version": one_of("1.0", "1.1"),
+    "proxy-max-temp-file-size": size,
+    "proxy-next-upstream": next_upstream,
+    "proxy-next-upstream-timeout": between(0, 86400),
+    "proxy-next-upstream-tries": between(0, 1000),
+    "proxy-read-timeout": SECONDS,
+    "proxy-redirect-from": url,
+    "proxy-request-buffering": ON_OFF,
+    "proxy-send-timeout": SECONDS,
+    "relative-redirects": flag,
+    "service-upstream": flag,
+    "ssl-ciphers": ciphers,
+    "ssl-redirect": flag,
+}
+"""What an Ingress says for itself by an annotation, and the controller's ConfigMap for all."""
