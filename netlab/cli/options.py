@@ -43,6 +43,13 @@ def add_namespace(parser: argparse.ArgumentParser, *, all_namespaces: bool = Fal
         )
 
 
+def add_container(
+    parser: argparse.ArgumentParser, summary: str = "which container, if it has several"
+) -> None:
+    """`-c CONTAINER`; "" when it is not said."""
+    parser.add_argument("-c", "--container", default="", metavar="CONTAINER", help=summary)
+
+
 def add_targets(parser: argparse.ArgumentParser, examples: str) -> None:
     """`KIND`, `KIND NAME…` or `KIND/NAME…`; read them with `parse_targets`."""
     parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help=examples)

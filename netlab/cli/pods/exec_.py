@@ -21,13 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # Known only so that the error can say where it belongs.
     parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
     options.add_namespace(parser)
-    parser.add_argument(
-        "-c",
-        "--container",
-        default="",
-        metavar="CONTAINER",
-        help="which container, if it has several",
-    )
+    options.add_container(parser)
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")
     parser.add_argument("-t", "--tty", action="store_true", help="as a terminal")
 

@@ -17,13 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The pod, and which part of its log."""
     parser.add_argument("pod", metavar="POD", help="a pod, or deploy/NAME, svc/NAME …")
     options.add_namespace(parser)
-    parser.add_argument(
-        "-c",
-        "--container",
-        default="",
-        metavar="CONTAINER",
-        help="which container, if it has several",
-    )
+    options.add_container(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on as more is written")
     parser.add_argument(
         "-p", "--previous", action="store_true", help="of the container's last life"

@@ -35,13 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("place", metavar="NODE|CLIENT|POD", help="a node, a client or a pod")
     parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
     options.add_namespace(parser)
-    parser.add_argument(
-        "-c",
-        "--container",
-        default="",
-        metavar="CONTAINER",
-        help="which container of a pod, if it has several",
-    )
+    options.add_container(parser, "which container of a pod, if it has several")
 
 
 def run(arguments: argparse.Namespace) -> int:
