@@ -134,16 +134,19 @@ class Daemon:
             yield waiting.STARTING
         for each in (*self._working, *self._once_needed):
             yield from each.at_work()
-        yield from self._jobs_at_work()
-        if self._pods is not None and self._pods.has_news() and self.unready():
-            yield "pods look at what they are configured with"
+        yield from self._what_pods_lack()
 
-    def _jobs_at_work(self) -> Iterator[str]:
-        """A line while pods are not ready beside a Job that may yet bring what they lack."""
+    def _what_pods_lack(self) -> Iterator[str]:
+        """Lines while pods are not ready that may yet have what they lack: a Job beside them goes
+        on, or a ConfigMap or Secret has just come."""
         jobs = self._informers["Job"].items()
         spaces = {meta.namespace(job) for job in jobs if _may_go_on(job)}
-        if spaces and any(key.partition("/")[0] in spaces for key in self.unready()):
+        news = self._pods is not None and self._pods.has_news()
+        unready = self.unready() if spaces or news else {}
+        if any(key.partition("/")[0] in spaces for key in unready):
             yield "Jobs are at work"
+        if news and unready:
+            yield "pods look at what they are configured with"
 
     def unready(self) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
