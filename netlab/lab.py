@@ -336,8 +336,9 @@ def _changed(
     reconfiguration.ready(client, known, after, directory, progress)
     progress("having the controller start again with other settings")
     supervision.end_controller(directory)
-    reconfiguration.withdraw_rules(before, after, directory)
-    return after, lab_update.changes(before, after)
+    changes = lab_update.changes(before, after)
+    reconfiguration.withdraw_rules(before, after, changes.fields, directory)
+    return after, changes
 
 
 def status(name: str) -> tuple[Lab, dict[str, Any]]:

@@ -77,17 +77,19 @@ def _refuse(entry: InputObject, found: Iterable[FieldProblem]) -> None:
 
 def ready(client: Client, before: Lab, after: Lab, directory: Path, progress: Progress) -> None:
     """Have the nodes that stay labelled and tainted anew, and those that go gone."""
-    for was, is_to_be in lab_update.changes(before, after).changed:
+    changes = lab_update.changes(before, after)
+    for was, is_to_be in changes.changed:
         progress(f"changing node {was.name}")
         _change(client, was, is_to_be)
-    for name in lab_update.changes(before, after).removed:
+    for name in changes.removed:
         progress(f"taking node {name} away")
         _remove(client, name, paths.namespace(directory, plan.node_name(before, name)))
 
 
-def withdraw_rules(before: Lab, after: Lab, directory: Path) -> None:
-    """Take kube-proxy's rules away where it is to write them in another way; none runs now."""
-    if not _OF_RULES.intersection(lab_update.changes(before, after).fields):
+def withdraw_rules(before: Lab, after: Lab, fields: Iterable[str], directory: Path) -> None:
+    """Take kube-proxy's rules away where it is to write them in another way, as these `fields` of
+    the lab say that differ; none runs now."""
+    if not _OF_RULES.intersection(fields):
         return
     from netlab.agents import node_proxier  # much of the house, for what seldom happens
 
