@@ -84,6 +84,12 @@ class Machine:
         assert "Traceback" not in out + err, out + err
         return Done(command.args, command.returncode, out, err)
 
+    def status(self, *argv: str) -> str:
+        """What `netlab status` prints once nothing in the lab is on its way (till then it is 1)."""
+        said: list[str] = []
+        eventually(lambda: said.append(self.netlab("status", *argv).stdout) or True, 20.0)
+        return said[-1]
+
     def lab_file(self, text: str, name: str = "lab.yaml") -> Path:
         """A file with that text."""
         path = self.base / name

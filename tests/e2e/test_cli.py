@@ -240,6 +240,7 @@ def test_rules_count_what_passes(lab: Machine) -> None:
 
 @pytest.mark.parametrize("words", [("status",), ("rules", "web"), ("check",), ("doctor",)])
 def test_help_names_the_fields_of_what_is_for_programs(lab: Machine, words: tuple[str]) -> None:
+    lab.status()  # has come to rest
     file = [lab.lab_file(CHECK, "check.yaml")] if words == ("check",) else []
     done = lab.netlab(*words, *file, "-o", "json")
     found = json.loads(done.stdout)
@@ -249,8 +250,8 @@ def test_help_names_the_fields_of_what_is_for_programs(lab: Machine, words: tupl
 
 
 def test_status_and_kubeconfig(lab: Machine) -> None:
-    assert lines(lab, "status")[0] == "lab cli: running"
-    state = json.loads(lab.netlab("status", "-o", "json").stdout)
+    assert lab.status().splitlines()[0] == "lab cli: running"
+    state = json.loads(lab.status("-o", "json"))
     assert (state["running"], state["waitingFor"]) == (True, [])
     assert "kind: Config" in lab.netlab("kubeconfig").stdout
 
@@ -337,6 +338,7 @@ sys.exit(code)
      "__complete get ''", "exec client -- true", "scale deploy/web --replicas=2", "--help"],
 )  # fmt: skip
 def test_light_verbs_import_nothing_heavy(lab: Machine, command: str) -> None:
+    lab.status()  # has come to rest
     done = subprocess.run(
         [sys.executable, "-c", IMPORTS, *command.replace("''", "").split(" ")],
         env=lab.environment, cwd=ROOT, capture_output=True, text=True, timeout=20,

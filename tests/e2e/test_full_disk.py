@@ -184,7 +184,7 @@ def test_nothing_happens_by_halves_and_all_goes_on_with_room(lab: Machine) -> No
         asking.request("DELETE", f"{CONFIGS}/known")
     # On a busy machine the disk was full for longer than a node's lease lasts.
     lab.netlab("wait", "--for=condition=Available", "deployment/web", "--timeout=50s")
-    eventually(lambda: "No space" not in lab.netlab("status").stdout)
+    eventually(lambda: "No space" not in lab.status())
 
 
 def test_a_controller_that_starts_on_a_full_disk_takes_everything_over(lab: Machine) -> None:

@@ -126,7 +126,7 @@ def test_what_nginx_refuses_is_never_in_force(lab: Shell, outside: Outside) -> N
     eventually(lambda: len({outside.body("next.example/") for _ in range(8)}) == 4)
     apply(lab, ingress("regex", rule("regex.example", "~/b[0-9]"), use_regex="true"))
     eventually(lambda: outside.code("regex.example/b1") == 200)
-    assert "nginx refuses" not in lab.here.netlab("status").stdout
+    assert "nginx refuses" not in lab.here.status()
 
 
 EVIL = '/x" { return 200; } location /evil { return 200 "evil"; } #'

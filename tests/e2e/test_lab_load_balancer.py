@@ -344,7 +344,7 @@ def test_without_a_pool_nobody_answers(lab: Machine) -> None:
     assert [announcers(lab, vip) for vip in (BOTH, BOTH_V6, LOCAL, GUARDED)] == [[]] * 4
     expose(lab, "late")
     assert " <pending> " in lab.netlab("get", "svc", "late").stdout
-    lab.netlab("status")
+    lab.status()
     lab.netlab("up", lab.base / "lab.yaml")
     assert (ingress(lab, "both")[0], ingress(lab, "late")) == (BOTH, [FREE])
     assert lab.curl(CLIENT, f"{BOTH}/hostname").startswith("echo-")

@@ -106,7 +106,7 @@ def test_a_node_whose_object_is_deleted_goes_with_all_it_has(come: Come) -> None
     eventually(come.is_gone, SECONDS)
     assert come.answers("172.16.110.11")
     assert f"on {STAYS}" in come.here.netlab("rules", "svc/web").stdout
-    assert GOES not in come.here.netlab("status").stdout
+    assert GOES not in come.here.status()
     come.here.netlab("check", come.file)
 
 
@@ -117,7 +117,7 @@ def test_a_node_whose_object_comes_back_comes_back(come: Come) -> None:
     come.here.netlab("scale", "deployment", "web", "--replicas=4")
     eventually(lambda: come.ready_pods()[GOES] == 2, SECONDS)
     assert come.answers("172.16.110.11")
-    assert GOES in come.here.netlab("status").stdout
+    assert GOES in come.here.status()
 
 
 def test_up_brings_back_what_the_lab_file_asks_for(come: Come) -> None:

@@ -64,7 +64,7 @@ def test_one_that_joins_has_all_that_a_node_has(join: Join) -> None:
     assert addresses["InternalIP"] == "10.10.11.12" and addresses["ExternalIP"] == "172.16.110.12"
     eventually(lambda: join.serves("172.16.110.12"), SECONDS)
     assert join.here.netlab("rules", "svc/web", "--node", NEW).stdout
-    status = join.here.netlab("status").stdout
+    status = join.here.status()
     assert NEW in status and "10.244.2.0/24" in status
 
 

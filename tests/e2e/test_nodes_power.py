@@ -206,8 +206,8 @@ def test_it_is_told_in_the_words_of_a_cluster(power: Power) -> None:
     taints = [(one["key"], one["effect"]) for one in power.node()["spec"]["taints"]]
     unreachable = "node.kubernetes.io/unreachable"
     assert taints == [(unreachable, "NoSchedule"), (unreachable, "NoExecute")]
-    assert f"{GOES}   off" in power.here.netlab("status").stdout
-    status = json.loads(power.here.netlab("status", "-o", "json").stdout)
+    assert f"{GOES}   off" in power.here.status()
+    status = json.loads(power.here.status("-o", "json"))
     assert status["nodes"] == {"master001": "Ready", STAYS: "Ready", GOES: "off"}
     assert "NotReady" in power.here.netlab("get", "nodes").stdout
     events = power.here.netlab("describe", "node", GOES).stdout

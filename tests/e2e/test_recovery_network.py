@@ -267,7 +267,7 @@ def test_what_cannot_be_put_right_is_told_while_it_lasts(heal: Heal) -> None:
     heal.here.run_in(where, "ip", "link", "delete", "mine")
     eventually(lambda: conditions() == ["False", "True"], SECONDS)
     eventually(heal.is_sound, SECONDS)
-    heal.here.netlab("status")
+    heal.here.status()
 
 
 def test_of_a_pod_too_is_told_what_cannot_be_put_right(heal: Heal) -> None:

@@ -80,4 +80,4 @@ def test_a_controller_that_stands_still_is_named(lab: Machine) -> None:
     assert f"runs, but does not answer: it is stopped, or hangs (process {controller}" in said
     assert f"its process {controller} is stopped" in found
     assert f"fix: kill -CONT {controller}" in found
-    lab.netlab("status")
+    lab.status()
