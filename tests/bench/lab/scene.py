@@ -46,7 +46,7 @@ def memory(lab: str) -> dict[str, float]:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         names = {b"netlab.boot": "controller", b"netlab.zygote": "responder"}
         name = next((names[word] for word in command if word in names), "others")
-        found[name] += int(_status(pid)["VmRSS"].split()[0]) / 1024
+        found[name] += int(_status(pid).get("VmRSS", "0").split()[0]) / 1024
     return found
 
 
