@@ -41,12 +41,19 @@ class AccountApi:
         self._require("update", str(obj["kind"]), meta.namespace(obj), meta.name(obj))
         await self._informers.api.update(obj)
 
-    def _require(self, verb: str, kind: str, namespace: str, name: str) -> None:
+    def denial(
+        self, verb: str, kind: str, *, namespace: str = "", name: str = "", subresource: str = ""
+    ) -> str:
+        """What it would hear for asking that, if no role allows it; "" if one does."""
         of = BY_KIND[kind]
-        wanted = Attributes(verb, of.group, of.plural, namespace=namespace, name=name)
-        if not rbac.decide(self._user, wanted, _Roles(self._informers)).allowed:
-            named = f'{of.resource} "{name}"' if name else of.resource
-            text = f"{named} is forbidden: {rbac.denial(self._user, wanted)}"
+        wanted = Attributes(verb, of.group, of.plural, subresource, namespace, name)
+        if rbac.decide(self._user, wanted, _Roles(self._informers)).allowed:
+            return ""
+        named = f'{of.resource} "{name}"' if name else of.resource
+        return f"{named} is forbidden: {rbac.denial(self._user, wanted)}"
+
+    def _require(self, verb: str, kind: str, namespace: str, name: str) -> None:
+        if text := self.denial(verb, kind, namespace=namespace, name=name):
             raise ApiError(text, code=403, reason="Forbidden")
 
 

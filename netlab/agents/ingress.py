@@ -9,25 +9,35 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from netlab.agents.account_api import ROLES, AccountApi
 from netlab.agents.draining import Draining
 from netlab.agents.environment import container_variables
 from netlab.agents.ingress_blame import Blame
+from netlab.agents.ingress_rights import TOKEN_PLACE, ControllerLog, Rights
 from netlab.agents.ingress_secrets import Certificates, fake_certificate
 from netlab.agents.ingress_status import IngressStatus
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
-from netlab.agents.podprograms import OneInEachPod, Restarted
+from netlab.agents.podprograms import Exited, OneInEachPod, Restarted
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
-from netlab.ingress.model import Problem, World
+from netlab.ingress.flags import Unusable
+from netlab.ingress.model import Certificate, Problem, World
 from netlab.ingress.options import Options, options
 from netlab.ingress.program import NGINX
-from netlab.ingress.render import Place
+from netlab.ingress.render import Place, unserved
 from netlab.ingress.secrets import DEFAULT
 from netlab.kernel import process
 from netlab.objects import meta
-from netlab.objects.types import AnyKind, ConfigMap, EndpointSlice, Ingress, Secret
+from netlab.objects.types import (
+    AnyKind,
+    ConfigMap,
+    EndpointSlice,
+    Ingress,
+    Secret,
+    Service,
+)
 from netlab.retry import Retry
 from netlab.workload.behaviour import expand
 from netlab.workload.catalogue import catalogue
@@ -46,8 +56,14 @@ LOG_INTERVAL = 5.0
 LOG_SIZE = 4 << 20
 """Bytes of an access log, after which it begins anew; it is looked at every few seconds."""
 
+PATIENCE = 2.0
+"""Seconds that a controller waits at its start for what another part of the same manifest is to
+bring, where the real one would end and be started again."""
+
+_LOOK = 0.05
+_FATAL = 255
 _OF_SERVICE = "slices of a service"
-_KINDS = ("Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap")
+_KINDS = ("Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap", *ROLES)
 
 
 class IngressControllers:
@@ -79,32 +95,85 @@ class IngressControllers:
             yield "Ingresses are being put into force"
 
     def lacking(self) -> Iterator[str]:
-        """A line for each Ingress that nginx refuses, until somebody changes it."""
-        refused = {key: text for one in self._controllers.values() for key, text in one.refused()}
+        """A line for each Ingress that nginx refuses, and for what a controller may not see, until
+        somebody changes it."""
+        controllers = self._controllers.values()
+        refused = {key: text for one in controllers for key, text in one.refused()}
         for key, text in sorted(refused.items()):
             yield f"ingress {key}: nginx refuses it ({text})"
+        for one in controllers:
+            yield from (f"ingress controller {one.key}: {text}" for text in one.unseen)
 
     async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
         """See `InPods`. It answers once all that is known has been put into force."""
         self._listen()
         program = self._pods.of(run, container)
+        said = ControllerLog(program.log)
+        options, environment = self._options(run, container, said)
+        rights = self._rights(run, options)
+        if not program.files:  # else it has begun already
+            await self._begun(run, container, rights, environment, said)
         place = Place(
             str(program.log), self._resolvers, ipv6=any(":" in address for address in run.ips)
         )
         controller = _Controller(
             run,
-            _options(run, container, self._lookup),
+            options,
             program,
             place,
-            self._world,
+            partial(self._world, rights, said),
             self._revision,
-            self._applied,
+            partial(self._applied, rights, said),
+            rights,
+            said,
         )
         await controller.prepare()
         await self._pods.start(run, container, restarted)
         await controller.start()
         self._controllers[run.uid, container] = controller
-        self._status.follow(run.uid, controller.options, run.pod, controller.served)
+        self._status.follow(run.uid, options, run.pod, controller.served, rights, said)
+        flags = (Problem(run.key, "FlagIgnored", text, "Pod") for text in options.undone)
+        self._events.tell((), flags)
+
+    def _options(
+        self, run: PodRun, container: str, said: ControllerLog
+    ) -> tuple[Options, Mapping[str, str]]:
+        """What its flags say, and its environment; `Exited` where a real one would end."""
+        spec = run.spec_of(container)
+        environment = container_variables(with_addresses(run), spec, {}, self._lookup)
+        words = expand([*(spec.get("command") or ()), *(spec.get("args") or ())], environment)
+        try:
+            found = options(words, catalogue().image(spec.get("image") or "").tag)
+        except Unusable as error:
+            said.say(str(error), "F")
+            raise Exited(str(error), error.code) from None
+        return found, environment
+
+    def _rights(self, run: PodRun, options: Options) -> Rights:
+        space = meta.namespace(run.pod)
+        account = meta.spec(run.pod).get("serviceAccountName") or "default"
+        return Rights(
+            AccountApi(self._informers, space, account), options, space, meta.name(run.pod)
+        )
+
+    async def _begun(
+        self,
+        run: PodRun,
+        container: str,
+        rights: Rights,
+        environment: Mapping[str, str],
+        said: ControllerLog,
+    ) -> None:
+        """Return when it finds what it looks for at its start; `Exited` when it does not."""
+        mounts = run.spec_of(container).get("volumeMounts") or ()
+        has_token = any(each["mountPath"] == TOKEN_PLACE for each in mounts)
+        refusals = partial(rights.refusals, environment, self._is_there, has_token=has_token)
+        deadline = asyncio.get_running_loop().time() + PATIENCE
+        while text := next(refusals(), None):
+            if asyncio.get_running_loop().time() > deadline:
+                said.say(text, "F")
+                raise Exited(text, _FATAL)
+            await asyncio.sleep(_LOOK)
 
     async def stop(self, run: PodRun, container: str) -> None:
         """See `InPods`."""
@@ -136,8 +205,14 @@ class IngressControllers:
         for controller in self._controllers.values():
             controller.hear(either)
 
-    def _applied(self, served: Iterable[Ingress], problems: Iterable[Problem]) -> None:
-        self._events.tell(served, problems)
+    def _applied(
+        self,
+        rights: Rights,
+        said: ControllerLog,
+        served: Iterable[Ingress],
+        problems: Iterable[Problem],
+    ) -> None:
+        self._events.tell(served, problems, partial(_may_tell, rights, said))
         self._status.look()
         self._draining.progressed()
 
@@ -152,17 +227,36 @@ class IngressControllers:
         found: ConfigMap | Secret | None = self._informers[kind].get(f"{namespace}/{name}")
         return found
 
-    def _world(self, options: Options) -> World:
-        settings = self._informers["ConfigMap"].get(options.configmap)
-        slices = self._informers["EndpointSlice"]
+    def _is_there(self, kind: str, key: str) -> bool:
+        return self._informers[kind].get(key) is not None
+
+    def _world(self, rights: Rights, said: ControllerLog, options: Options) -> World:
+        """All that it may see; `--watch-namespace` is all the world to who has it."""
+        classes, settings = rights.without_classes(), rights.without_settings()
+        said.tell("classes", [classes], "W")
+        said.tell("settings", [settings], "W")
+        data = None if settings else self._informers["ConfigMap"].get(options.configmap)
+
+        def watches(key: str) -> bool:
+            return not options.namespace or key.startswith(f"{options.namespace}/")
+
+        def service(key: str) -> Service | None:
+            return self._informers["Service"].get(key) if watches(key) else None
+
+        def certificate(key: str) -> Certificate | str:
+            return self._certificates.certificate(key) if watches(key) else "no such Secret"
+
+        def password_file(key: str) -> Mapping[str, str] | str:
+            return self._certificates.data(key) if watches(key) else "no such Secret"
+
         return World(
             ingresses=tuple(self._informers["Ingress"].items()),
-            classes=tuple(self._informers["IngressClass"].items()),
-            service=self._informers["Service"].get,
-            slices=partial(slices.by_index, _OF_SERVICE),
-            certificate=self._certificates.certificate,
-            password_file=self._certificates.data,
-            data=(settings.get("data") or {}) if settings else {},
+            classes=None if classes else tuple(self._informers["IngressClass"].items()),
+            service=service,
+            slices=partial(self._informers["EndpointSlice"].by_index, _OF_SERVICE),
+            certificate=certificate,
+            password_file=password_file,
+            data=(data.get("data") or {}) if data else {},
         )
 
 
@@ -178,17 +272,23 @@ class _Controller:
         world: Callable[[Options], World],
         revision: Callable[[], int],
         applied: Callable[[Iterable[Ingress], Iterable[Problem]], None],
+        rights: Rights,
+        said: ControllerLog,
     ) -> None:
+        self.key = run.key
         self.options = options
         self.served: dict[str, Ingress] = {}
+        self.unseen: list[str] = []
         self.heeded = 0
         self._program = program
         self._netns = run.netns
         self._place = place
         self._world, self._revision = world, revision
         self._applied = applied
+        self._rights, self._log = rights, said
         self._blame = Blame(options, place, self._configure, self._examine)
         self._own: Mapping[str, str] = {}
+        self._configmaps = (options.configmap, options.tcp_services, options.udp_services)
         name = f"ingress controller of {run.key}"
         self._loop = Loop(
             name, self._work, retry=RETRY, every=lambda: LOG_INTERVAL, settle=SETTLE, rounds=5
@@ -221,7 +321,7 @@ class _Controller:
 
     def hear(self, obj: AnyKind) -> None:
         """Something changed."""
-        if obj["kind"] != "ConfigMap" or meta.key(obj) == self.options.configmap:
+        if obj["kind"] != "ConfigMap" or meta.key(obj) in self._configmaps:
             self._loop.wake()
 
     async def _work(self, changed: bool) -> None:
@@ -231,6 +331,14 @@ class _Controller:
 
     async def _apply(self) -> None:
         revision = self._revision()
+        self.unseen = self._rights.unseen()
+        self._log.tell("unseen", self.unseen)
+        if self.unseen:  # what it has seen already it goes on with
+            if not self._program.files:
+                await self._configure({"nginx.conf": unserved(self.options).text})
+            self.heeded = revision
+            self._applied((), ())
+            return
         compiled = await self._blame.settle(self._world(self.options))
         self.served.clear()
         self.served |= {meta.key(one): one for one in compiled.served}
@@ -266,14 +374,20 @@ class _Events:
         self._recorder = recorder
         self._told: dict[str, set[Any]] = {}
 
-    def tell(self, served: Iterable[Ingress], problems: Iterable[Problem]) -> None:
-        """Say to those that are served that they are, and what is wrong to whom it concerns."""
+    def tell(
+        self,
+        served: Iterable[Ingress],
+        problems: Iterable[Problem],
+        may_tell: Callable[[AnyKind], bool] = lambda _: True,
+    ) -> None:
+        """Say to those that are served that they are, and what is wrong to whom it concerns, as far
+        as who says it may."""
         for ingress in served:
-            if self._is_new(ingress, "Sync"):
+            if self._is_new(ingress, "Sync") and may_tell(ingress):
                 self._recorder.normal(ingress, "Sync", "Scheduled for sync")
         for problem in problems:
             found: AnyKind | None = self._informers[problem.kind].get(problem.about)
-            if found is not None and self._is_new(found, problem):
+            if found is not None and self._is_new(found, problem) and may_tell(found):
                 self._recorder.warning(found, problem.reason, problem.message)
 
     def _is_new(self, obj: AnyKind, what: object) -> bool:
@@ -288,11 +402,11 @@ class _Events:
         return True
 
 
-def _options(run: PodRun, container: str, lookup: Any) -> Options:
-    spec = run.spec_of(container)
-    env = container_variables(with_addresses(run), spec, {}, lookup)
-    words = [*(spec.get("command") or ()), *(spec.get("args") or ())]
-    return options(expand(words, env), catalogue().image(spec.get("image") or "").tag)
+def _may_tell(rights: Rights, said: ControllerLog, obj: AnyKind) -> bool:
+    space = meta.namespace(obj)
+    refused = rights.without_events(space)
+    said.tell(f"events of {space}", [refused])
+    return not refused
 
 
 def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:

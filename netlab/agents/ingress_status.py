@@ -7,10 +7,11 @@ the controller's pods are ready. Source: internal/ingress/status/status.go of in
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
+from netlab.agents.ingress_rights import ControllerLog, Rights
 from netlab.agents.loop import Loop
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
@@ -35,6 +36,22 @@ class _Publisher(Struct):
     options: Options
     pod: Pod
     served: Mapping[str, Ingress]
+    rights: Rights
+    log: ControllerLog
+
+    def may_lead(self) -> bool:
+        """Whether it may write any status; its log says why not."""
+        refused = self.rights.without_status()
+        self.log.tell("status", [refused])
+        return self.options.updates_status and not refused
+
+    def writable(self, keys: Collection[str]) -> list[str]:
+        """Those of these Ingresses (`namespace/name`) whose status it may write."""
+        spaces = {key.partition("/")[0] for key in keys}
+        refused = {space: self.rights.without_status_of(space) for space in spaces}
+        for space, text in refused.items():
+            self.log.tell(f"status in {space}", [text], "W")
+        return [key for key in sorted(keys) if not refused[key.partition("/")[0]]]
 
 
 class IngressStatus:
@@ -51,9 +68,17 @@ class IngressStatus:
         """True when every status is written."""
         return self._loop.idle
 
-    def follow(self, uid: str, options: Options, pod: Pod, served: Mapping[str, Ingress]) -> None:
+    def follow(
+        self,
+        uid: str,
+        options: Options,
+        pod: Pod,
+        served: Mapping[str, Ingress],
+        rights: Rights,
+        log: ControllerLog,
+    ) -> None:
         """The controller in a pod serves these Ingresses, which may become others."""
-        self._publishers[uid] = _Publisher(options, pod, served)
+        self._publishers[uid] = _Publisher(options, pod, served, rights, log)
         if not self._listening:
             self._listening = True
             for kind in ("Service", "Pod", "Node"):
@@ -68,12 +93,14 @@ class IngressStatus:
     async def forget(self, uid: str) -> None:
         """The controller goes. The last one takes its addresses with it."""
         publisher = self._publishers.pop(uid, None)
-        if publisher is None or not publisher.options.updates_status:
+        if publisher is None or not publisher.may_lead():
             return
         self._loop.wake()
-        if any(each.options == publisher.options for each in self._publishers.values()):
+        if any(_group(each) == _group(publisher) for each in self._publishers.values()):
             return
-        for key in list(publisher.served):
+        if not publisher.options.takes_status_back:
+            return
+        for key in publisher.writable(set(publisher.served)):
             with contextlib.suppress(NetlabError):  # it may have gone meanwhile
                 await self._tell(key, [])
 
@@ -96,13 +123,15 @@ class IngressStatus:
         return True
 
     async def _write(self, _: bool) -> None:
-        groups: dict[Options, list[_Publisher]] = {}
+        groups: dict[Hashable, list[_Publisher]] = {}
         for each in self._publishers.values():
-            groups.setdefault(each.options, []).append(each)
-        for options, publishers in groups.items():
-            if options.updates_status:
-                addresses = list(self._addresses(options, publishers))
-                for key in {key for each in publishers for key in each.served}:
+            groups.setdefault(_group(each), []).append(each)
+        for publishers in groups.values():
+            leader = next((each for each in publishers if each.may_lead()), None)
+            if leader is not None:
+                addresses = list(self._addresses(leader.options, publishers))
+                served = {key for each in publishers for key in each.served}
+                for key in leader.writable(served):
                     await self._tell(key, addresses)
 
     async def _tell(self, key: str, addresses: list[IngressLoadBalancerIngress]) -> None:
@@ -142,6 +171,11 @@ class IngressStatus:
         outside = [each["address"] for each in known if each["type"] == "ExternalIP"]
         inside = [each["address"] for each in known if each["type"] == "InternalIP"]
         yield from inside if internal or not outside else outside
+
+
+def _group(publisher: _Publisher) -> Hashable:
+    """The same for replicas, of which one leads."""
+    return meta.namespace(publisher.pod), publisher.options
 
 
 def _of_service(service: Service) -> Iterator[IngressLoadBalancerIngress]:

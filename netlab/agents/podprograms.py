@@ -14,13 +14,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.lifecycle import KILLED, Lifecycle
-from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.lifecycle import KILLED, Lifecycle, restarts
+from netlab.agents.podrun import PodRun, container_log, known_status
 from netlab.agents.vigil import Vigil
 from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
 from netlab.workload.behaviour import behaviour
+from netlab.workload.crilog import LogWriter
 from netlab.workload.pod_program import PodProgram, RunningPodProgram
 
 log = logging.getLogger(__name__)
@@ -32,12 +33,20 @@ RETRY = Retry(1.0, 60.0)
 Restarted = Callable[[], None]
 
 
+class Exited(Exception):
+    """A program ended right after its start, with `code`; the text is what it said last."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
 class InPods(Protocol):
     """Runs one sort of program in pods; what runs already is adopted."""
 
     async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
         """Have it run as that container; returns once it answers. Call `restarted` whenever it had
-        to be started again since."""
+        to be started again since. `Exited` if the image's program would not have stayed."""
 
     async def stop(self, run: PodRun, container: str) -> None:
         """End it, or what a former controller left of it. Idempotent."""
@@ -55,16 +64,21 @@ class PodPrograms:
 
     async def start(self, run: PodRun, container: str) -> None:
         """Have the container run; what keeps it from that is said, and tried again."""
-        failures, program = 0, self._table[_name(run, container)]
+        failures, program, is_first = 0, self._table[_name(run, container)], True
         while True:
             try:
                 await program.start(run, container, partial(self._restarted, run, container))
+            except Exited as error:
+                is_first = False
+                if not await self._exited(run, container, error):
+                    return
             except (NetlabError, OSError) as error:
                 failures += 1
                 self._refused(run, container, error)
                 await asyncio.sleep(RETRY.after(error, failures))
             else:
-                return self._began(run, container)
+                self._began(run, container, may_be_adopted=is_first)
+                return
 
     async def stop(self, run: PodRun) -> None:
         """End those of a pod."""
@@ -84,9 +98,26 @@ class PodPrograms:
         self._lifecycle.events.failed(run, message)
         run.changed()
 
-    def _began(self, run: PodRun, container: str) -> None:
+    async def _exited(self, run: PodRun, container: str, error: Exited) -> bool:
+        """It ran, and ended at once; True when it is time to start it again."""
+        began = time.time()
+        path = container_log(run, container)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        writer = LogWriter(path)
+        writer.write("stderr", f"{error}\n".encode())
+        writer.close()
+        self._lifecycle.events.created(run, container)
+        self._lifecycle.began(run, container, timestamp(began), _never)
+        self._lifecycle.ended(run, container, timestamp(time.time()), error.code)
+        if not restarts(run, container, error.code):
+            return False
+        await self._lifecycle.back_off(run, container, time.time() - began)
+        run.state(container).restarts += 1
+        return True
+
+    def _began(self, run: PodRun, container: str, *, may_be_adopted: bool) -> None:
         known = (known_status(run, container).get("state") or {}).get("running") or {}
-        adopted = bool(known) and not run.renewed
+        adopted = may_be_adopted and bool(known) and not run.renewed
         if not adopted:
             self._lifecycle.events.created(run, container)
         at = str(known["startedAt"]) if adopted else timestamp(time.time())

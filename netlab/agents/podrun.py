@@ -160,6 +160,12 @@ def container_id(run: PodRun, container: str) -> str:
     return hashlib.sha256(f"{run.uid}/{container}/{restarts}".encode()).hexdigest()
 
 
+def container_log(run: PodRun, container: str) -> Path:
+    """What the present life of a container has said, of one that has no process to say it."""
+    attempt = run.state(container).restarts
+    return run.directory / "containers" / container / f"{attempt}.log"
+
+
 def known_status(run: PodRun, container: str) -> ContainerStatus:
     """What the API says of a container: for one taken over, how the former agent left it."""
     status = meta.status(run.pod)

@@ -11,13 +11,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.account_api import AccountApi
 from netlab.agents.certgen import certgen
 from netlab.agents.lifecycle import Lifecycle, restarts
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, container_log
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -80,7 +79,7 @@ class PodTasks:
             run.state(container).restarts += 1
 
     async def _do(self, run: PodRun, container: str, task: Task, deed: Deed) -> int:
-        path = task_log(run, container)
+        path = container_log(run, container)
         path.parent.mkdir(parents=True, exist_ok=True)
         writer = LogWriter(path)
 
@@ -99,12 +98,6 @@ class PodTasks:
         finally:
             writer.close()
         return 0
-
-
-def task_log(run: PodRun, container: str) -> Path:
-    """What the present life of such a container has said."""
-    attempt = run.state(container).restarts
-    return run.directory / "containers" / container / f"{attempt}.log"
 
 
 def _at_once(run: PodRun, container: str, why: str, grace: float | None) -> None:

@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from netlab.agents import containerlogs
 from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podprograms import program_log
-from netlab.agents.podrun import PodRun
-from netlab.agents.podtasks import task_log
+from netlab.agents.podrun import PodRun, container_log
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
 from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
 from netlab.kernel import netns
@@ -76,7 +75,7 @@ class KubeletStreams:
         elif known is not None:
             entries = containerlogs.of_process(known, wanted)
         elif behaviour(run.spec_of(container)).kind == "task":
-            entries = containerlogs.of_file(task_log(run, container), wanted)
+            entries = containerlogs.of_file(container_log(run, container), wanted)
         elif (log := program_log(run, container)) is not None:
             entries = containerlogs.of_program(log, run, container, wanted)
         elif behaviour(run.spec_of(container)).kind != "server":

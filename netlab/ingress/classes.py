@@ -13,25 +13,30 @@ ANNOTATION = "kubernetes.io/ingress.class"
 
 
 def ours(
-    ingresses: Iterable[Ingress], classes: Iterable[IngressClass], options: Options
+    ingresses: Iterable[Ingress], classes: Iterable[IngressClass] | None, options: Options
 ) -> Sequence[Ingress]:
     """Those that the controller is to serve, the oldest first: of two that want the same, the
     first has it."""
-    known = {
+    known = None if classes is None else _known(classes, options)
+    return sorted((one for one in ingresses if _is_ours(one, known, options)), key=_age)
+
+
+def _known(classes: Iterable[IngressClass], options: Options) -> set[str]:
+    return {
         meta.name(one)
         for one in classes
         if meta.spec(one).get("controller") == options.controller_class
         or (options.by_name and meta.name(one) == options.ingress_class)
     }
-    return sorted((one for one in ingresses if _is_ours(one, known, options)), key=_age)
 
 
-def _is_ours(ingress: Ingress, known: set[str], options: Options) -> bool:
+def _is_ours(ingress: Ingress, known: set[str] | None, options: Options) -> bool:
+    spec = meta.spec(ingress)
     if options.namespace and meta.namespace(ingress) != options.namespace:
         return False
-    if meta.is_terminating(ingress):
+    if meta.is_terminating(ingress) or ("defaultBackend" in spec and not options.catches_all):
         return False
-    if (name := meta.spec(ingress).get("ingressClassName")) is not None:
+    if known is not None and (name := spec.get("ingressClassName")) is not None:
         return name in known
     annotation = meta.annotations(ingress).get(ANNOTATION)
     if annotation is not None:

@@ -32,11 +32,12 @@ class Certificate(Struct, frozen=True):
 class World(Struct, frozen=True):
     """All that is known, for `compile`. Keys are `namespace/name`; `data` is a ConfigMap's.
 
-    `certificate` and `password_file` say in a text what is wrong with a Secret.
+    `classes` is None for who may not see them, and goes by names alone. `certificate` and
+    `password_file` say in a text what is wrong with a Secret.
     """
 
     ingresses: Sequence[Ingress]
-    classes: Sequence[IngressClass]
+    classes: Sequence[IngressClass] | None
     service: Callable[[str], Service | None]
     slices: Callable[[str], Sequence[EndpointSlice]]
     certificate: Callable[[str], Certificate | str]

@@ -6,17 +6,22 @@ Source: ingress-nginx' docs/user-guide/cli-arguments.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
+from netlab.ingress import flags
 from netlab.ingress.annotations import PREFIX
+from netlab.ingress.flags import Said
+from netlab.ingress.quoting import is_plain
+from netlab.objects.fields import parse_address
 
 
 class Options(Struct, frozen=True):
     """Which Ingresses are a controller's, where it listens, what it tells of itself.
 
-    `before_version_1` controllers took an Ingress without a class for theirs.
+    `before_version_1` controllers took an Ingress without a class for theirs. `undone` says what
+    was asked for and is not done, a line each.
     """
 
     ingress_class: str = "nginx"
@@ -25,82 +30,84 @@ class Options(Struct, frozen=True):
     without_class: bool = False
     namespace: str = ""
     configmap: str = ""
+    tcp_services: str = ""
+    udp_services: str = ""
     default_backend: str = ""
     default_certificate: str = ""
     publish_service: str = ""
     publish_addresses: tuple[str, ...] = ()
     internal_addresses: bool = False
     updates_status: bool = True
+    takes_status_back: bool = True
+    election: str = "ingress-controller-leader"
+    elects: bool = True
     http_port: int = 80
     https_port: int = 443
+    health_host: str = ""
     health_port: int = 10254
     health_path: str = "/healthz"
     prefix: str = PREFIX
     strict_paths: bool = True
     external_names: bool = True
+    catches_all: bool = True
+    tells_of_syncs: bool = True
     before_version_1: bool = False
+    undone: tuple[str, ...] = ()
 
-
-_FLAGS = frozenset(
-    (
-        "ingress-class-by-name", "watch-ingress-without-class", "report-node-internal-ip-address",
-        "update-status", "disable-svc-external-name", "enable-ssl-passthrough",
-        "enable-ssl-chain-completion", "enable-metrics", "profiling", "disable-catch-all",
-        "enable-annotation-validation", "deep-inspect", "update-status-on-shutdown",
-        "disable-leader-election", "enable-topology-aware-routing", "metrics-per-host",
-        "force-namespace-isolation", "enable-prometheus-metrics", "metrics-per-undefined-host",
-    )
-)  # fmt: skip
-"""Those that need no value."""
 
 _VERSION = re.compile(r"(?:nginx-)?v?([0-9]+)\.([0-9]+)")
 
 
 def options(arguments: Sequence[str], tag: str = "") -> Options:
-    """What arguments say, in an image of that tag, which is its version."""
-    said = dict(_said(arguments))
+    """What arguments say, in an image of that tag, which is its version. `flags.Unusable` for what
+    no controller starts with."""
+    said = flags.said(arguments)
     found = _VERSION.match(tag)
     version = (int(found[1]), int(found[2])) if found else (1, 12)
+    flags.check(said, is_old=version < (1, 0))
     return Options(
         ingress_class=said.get("ingress-class") or "nginx",
         controller_class=said.get("controller-class") or "k8s.io/ingress-nginx",
-        by_name=_is_on(said, "ingress-class-by-name"),
-        without_class=_is_on(said, "watch-ingress-without-class"),
+        by_name=flags.is_on(said, "ingress-class-by-name"),
+        without_class=flags.is_on(said, "watch-ingress-without-class"),
         namespace=said.get("watch-namespace", ""),
         configmap=said.get("configmap", ""),
+        tcp_services=said.get("tcp-services-configmap", ""),
+        udp_services=said.get("udp-services-configmap", ""),
         default_backend=said.get("default-backend-service", ""),
         default_certificate=said.get("default-ssl-certificate", ""),
         publish_service=said.get("publish-service", ""),
         publish_addresses=tuple(
             filter(None, re.split(r",\s*", said.get("publish-status-address", "")))
         ),
-        internal_addresses=_is_on(said, "report-node-internal-ip-address"),
-        updates_status=said.get("update-status", "true") != "false",
+        internal_addresses=flags.is_on(said, "report-node-internal-ip-address"),
+        updates_status=flags.is_on(said, "update-status", otherwise=True),
+        takes_status_back=flags.is_on(said, "update-status-on-shutdown", otherwise=True),
+        election=said.get("election-id") or "ingress-controller-leader",
+        elects=not flags.is_on(said, "disable-leader-election"),
         http_port=_port(said, "http-port", 80),
         https_port=_port(said, "https-port", 443),
+        health_host=_address(said.get("healthz-host", "")),
         health_port=_port(said, "healthz-port", 10254),
+        health_path=_plain(said.get("health-check-path", "")) or "/healthz",
         prefix=said.get("annotations-prefix") or PREFIX,
         strict_paths=version >= (1, 12),
-        external_names=not _is_on(said, "disable-svc-external-name"),
+        external_names=not flags.is_on(said, "disable-svc-external-name"),
+        catches_all=not flags.is_on(said, "disable-catch-all"),
+        tells_of_syncs=not flags.is_on(said, "disable-sync-events"),
         before_version_1=version < (1, 0),
+        undone=tuple(flags.without_effect(said)),
     )
 
 
-def _said(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """`--name=value`, `--name value`, `--flag`; the program's own name is among them."""
-    words = iter(arguments)
-    for word in words:
-        if word.startswith("-"):
-            name, equals, value = word.lstrip("-").partition("=")
-            if not equals:
-                value = "true" if name in _FLAGS else next(words, "")
-            yield name, value
+def _address(text: str) -> str:
+    return str(parse_address(text) or "")
 
 
-def _is_on(said: dict[str, str], name: str) -> bool:
-    return said.get(name, "false") in ("true", "1", "t")
+def _plain(text: str) -> str:
+    return text if is_plain(text) else ""
 
 
-def _port(said: dict[str, str], name: str, otherwise: int) -> int:
+def _port(said: Said, name: str, otherwise: int) -> int:
     text = said.get(name, "")
     return int(text) if text.isdecimal() and 0 < int(text) < 65536 else otherwise

@@ -61,6 +61,17 @@ def render(configuration: Configuration, options: Options, place: Place) -> Page
     return page
 
 
+def unserved(options: Options) -> Page:
+    """Of a controller that has not seen yet what it is to serve: it says that it is not well."""
+    page, settings = Page(), Settings()
+    _main(page, settings)
+    with page.block("http"):
+        _temporary(page)
+        page.say("access_log", "off")
+        _health(page, options, 500)
+    return page
+
+
 def _main(page: Page, settings: Settings) -> None:
     page.say("daemon", "off")
     page.say("pid", "nginx.pid")
@@ -234,7 +245,7 @@ def _server(
 def _health_outside(page: Page, server: Server, options: Options) -> None:
     """Load balancers of clouds ask the port that they balance; unless an Ingress has that path."""
     if not any(one.path == options.health_path for one in server.locations):
-        with page.block("location", "=", options.health_path):
+        with page.block("location", "=", _word(options.health_path)):
             page.say("access_log", "off")
             page.say("return", 200)
 
@@ -276,17 +287,23 @@ def _server_name(host: str) -> str:
     return quoted(host)
 
 
-def _health(page: Page, options: Options) -> None:
+def _health(page: Page, options: Options, status: int = 200) -> None:
     """What probes ask: nginx answers itself, so it is well while it can."""
+    host = options.health_host
+    host = f"[{host}]:" if ":" in host else f"{host}:" if host else ""
     with page.block("server"):
-        page.say("listen", options.health_port, "default_server")
+        page.say("listen", f"{host}{options.health_port}", "default_server")
         page.say("listen", f"127.0.0.1:{STATUS_PORT}", "default_server")
         page.say("access_log", "off")
         page.say("keepalive_timeout", 0)
-        with page.block("location", options.health_path):
-            page.say("return", 200)
+        with page.block("location", _word(options.health_path)):
+            page.say("return", status)
         with page.block("location", "/"):
             page.say("return", 404)
+
+
+def _word(path: str) -> str:
+    return path if re.fullmatch(r"[A-Za-z0-9/._\-]+", path) else quoted(path)
 
 
 def _switch(on: object) -> str:

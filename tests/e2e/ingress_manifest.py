@@ -38,7 +38,16 @@ READ = (
     "- {apiGroups: ['', networking.k8s.io, discovery.k8s.io], resources: ['*'], "
     "verbs: [get, list, watch]}\n"
 )
-ACCOUNTS = account("ingress-nginx", OF_CONTROLLER, READ, READ) + account(
+WRITE = (
+    "- {apiGroups: [networking.k8s.io], resources: [ingresses/status], verbs: [update]}\n"
+    "- {apiGroups: [''], resources: [events], verbs: [create, patch]}\n"
+)
+LEAD = (
+    "- {apiGroups: [coordination.k8s.io], resources: [leases], verbs: [create]}\n"
+    "- {apiGroups: [coordination.k8s.io], resources: [leases], resourceNames: [mine], "
+    "verbs: [get, update]}\n"
+)
+ACCOUNTS = account("ingress-nginx", OF_CONTROLLER, READ + LEAD, READ + WRITE) + account(
     "ingress-nginx-admission",
     OF_WEBHOOK,
     "- {apiGroups: [''], resources: [secrets], verbs: [get, create]}\n",

@@ -21,7 +21,7 @@ def controller() -> str:
     kept = [
         each
         for each in found
-        if each["kind"] in ("Lab", "Namespace", "IngressClass")
+        if each["kind"] in ("Lab", "Namespace", "IngressClass", "ClusterRole", "ClusterRoleBinding")
         or each["metadata"].get("namespace") == "ingress-nginx"
     ]
     return yaml.safe_dump_all(kept)

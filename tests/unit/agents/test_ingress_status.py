@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from netlab.agents.ingress_rights import ControllerLog
 from netlab.agents.ingress_status import IngressStatus
 from netlab.ingress.options import Options
 
@@ -54,9 +56,40 @@ class Informers(dict[str, Informer]):
         self.told.set()
 
 
-async def told(informers: Informers, options: Options) -> Any:
+class Rights:
+    """Of an account that may do all, but for what is said here."""
+
+    def __init__(self, lease: str = "", status: str = "") -> None:
+        self.lease, self.status = lease, status
+
+    def without_status(self) -> str:
+        return self.lease
+
+    def without_status_of(self, namespace: str) -> str:  # noqa: ARG002
+        return self.status
+
+
+def follow(
+    status: IngressStatus,
+    uid: str,
+    options: Options,
+    informers: Informers,
+    rights: Rights,
+    log: Path = Path("/dev/null"),
+) -> None:
+    served: Any = {"default/web": {}}
+    pod: Any = informers.pod
+    status.follow(uid, options, pod, served, rights, ControllerLog(log))  # type: ignore[arg-type]
+
+
+async def told(
+    informers: Informers,
+    options: Options,
+    rights: Rights | None = None,
+    log: Path = Path("/dev/null"),
+) -> Any:
     status = IngressStatus(informers)  # type: ignore[arg-type]
-    status.follow("u", options, informers.pod, {"default/web": {}})  # type: ignore[typeddict-item,arg-type]
+    follow(status, "u", options, informers, rights or Rights(), log)
     async with asyncio.timeout(10):
         while not status.idle:
             await asyncio.sleep(0.01)
@@ -109,11 +142,29 @@ async def test_a_pod_that_is_not_ready_has_none() -> None:
     assert await told(Informers(ready=False), Options()) is None
 
 
+@pytest.mark.parametrize("lacking", [Rights("no lease for him"), Rights(status="no status")])
+async def test_who_may_not_write_it_says_so(lacking: Rights, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert await told(Informers(), Options(), lacking, log) is None
+    assert (lacking.lease or lacking.status) in log.read_text()
+
+
+async def test_who_takes_nothing_back_leaves_them() -> None:
+    informers = Informers()
+    status = IngressStatus(informers)  # type: ignore[arg-type]
+    follow(status, "u", Options(takes_status_back=False), informers, Rights())
+    async with asyncio.timeout(10):
+        await informers.told.wait()
+    await status.forget("u")
+    await status.stop()
+    assert informers.written == [[{"ip": "192.0.2.1"}]]
+
+
 async def test_the_last_controller_takes_its_addresses_with_it() -> None:
     informers = Informers()
     status = IngressStatus(informers)  # type: ignore[arg-type]
     for uid in ("u", "v"):
-        status.follow(uid, Options(), informers.pod, {"default/web": {}})  # type: ignore[typeddict-item,arg-type]
+        follow(status, uid, Options(), informers, Rights())
     async with asyncio.timeout(10):
         await informers.told.wait()
     await status.forget("v")

@@ -9,7 +9,8 @@ import pytest
 from netlab.agents import certgen as certgen_module
 from netlab.agents import podtasks
 from netlab.agents.account_api import ROLES
-from netlab.agents.podtasks import PodTasks, task_log
+from netlab.agents.podrun import container_log
+from netlab.agents.podtasks import PodTasks
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.objects.lab import lab_from_object
@@ -79,7 +80,7 @@ def done(tasks, pod_run, allowed):
     async def do(*argv, **spec):
         run = pod_run({"name": "c", "image": IMAGE}, **{"restartPolicy": "Never", **spec})
         code = await tasks.start(run, "c", "certgen", argv)
-        log = b"".join(entry.data for entry in crilog.read(task_log(run, "c"))).decode()
+        log = b"".join(entry.data for entry in crilog.read(container_log(run, "c"))).decode()
         return code, log
 
     return do
@@ -179,14 +180,14 @@ async def test_only_what_the_pod_s_account_may_do_is_done(tasks, pod_run, regist
     bind(registry, "Role", {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]})
     run = pod_run({"name": "c", "image": IMAGE}, restartPolicy="Never")
     assert await tasks.start(run, "c", "certgen", CREATE) == 1
-    *_, last = [entry.data for entry in crilog.read(task_log(run, "c"))]
+    *_, last = [entry.data for entry in crilog.read(container_log(run, "c"))]
     assert last == (
         b'secrets is forbidden: User "system:serviceaccount:n:default" cannot create resource '
         b'"secrets" in API group "" in the namespace "n"\n'
     )
     other = pod_run({"name": "c", "image": IMAGE}, restartPolicy="Never", serviceAccountName="x")
     assert await tasks.start(other, "c", "certgen", CREATE) == 1
-    *_, last = [entry.data for entry in crilog.read(task_log(other, "c"))]
+    *_, last = [entry.data for entry in crilog.read(container_log(other, "c"))]
     assert last.startswith(b'secrets "gate-tls" is forbidden: User "system:serviceaccount:n:x"')
 
 

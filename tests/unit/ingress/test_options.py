@@ -3,6 +3,7 @@
 import pytest
 from ingresses import compiled
 
+from netlab.ingress.flags import Unusable
 from netlab.ingress.options import Options, options
 
 
@@ -32,6 +33,33 @@ def test_flags_in_all_their_forms():
         http_port=8080,
         updates_status=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "text", "code"),
+    [
+        (["--nosuch"], "unknown flag: --nosuch", 2),
+        (["--https-port=x"], 'invalid argument "x" for "--https-port" flag: strconv.Parse', 2),
+        (["--update-status=2"], 'invalid argument "2" for "--update-status" flag', 2),
+        (["--publish-service=a/b", "--publish-status-address=x"], "mutually exclusive", 255),
+    ],
+)
+def test_with_some_no_controller_starts(words, text, code):
+    with pytest.raises(Unusable, match=r".*") as raised:
+        options(words)
+    assert text in str(raised.value) and raised.value.code == code
+
+
+def test_what_is_not_done_is_told():
+    words = ["--enable-ssl-passthrough", "--watch-namespace-selector=a=b", "--profiling=false"]
+    assert options(words).undone == (
+        "flag --enable-ssl-passthrough has no effect: TLS ends at the controller",
+        "flag --watch-namespace-selector has no effect: all namespaces are watched",
+    )
+    off = ["--enable-metrics=false", "--enable-annotation-validation=true"]
+    assert options(off).undone == ()
+    old = options(["--sort-backends=true"], "0.30.0")
+    assert "--sort-backends has no effect" in old.undone[0]
 
 
 @pytest.mark.parametrize(
@@ -69,3 +97,18 @@ def test_an_old_controller_takes_who_names_no_class_and_any_path():
     assert compiled(CLASSLESS).served == ()
     strict = compiled(CLASSLESS, ["--watch-ingress-without-class"])
     assert (strict.served, strict.problems[0].reason) == ((), "Rejected")
+
+
+CATCH_ALL = """
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: a}
+spec:
+  ingressClassName: nginx
+  defaultBackend: {service: {name: web, port: {number: 80}}}
+"""
+
+
+def test_what_takes_all_may_be_left_out():
+    assert len(compiled(CATCH_ALL).served) == 1
+    assert compiled(CATCH_ALL, ["--disable-catch-all"]).served == ()
