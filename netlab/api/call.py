@@ -53,6 +53,12 @@ class Call(Struct):
         """A query parameter, "" when absent."""
         return str(self.request.query.get(name, ""))
 
+    @property
+    def field_selector(self) -> str:
+        """What fields are asked for, as what is stored names them; "" for whichever."""
+        text = self.query("fieldSelector")
+        return eventviews.inward_selector(text) if eventviews.is_view(self.target.kind) else text
+
     def flag(self, name: str) -> bool:
         """A boolean query parameter; Python clients write `True`."""
         return query_flag(self.query(name), name)

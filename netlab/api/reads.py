@@ -33,7 +33,7 @@ def list_(call: Call) -> web.Response:
         call.target.kind.kind,
         call.target.namespace,
         label_selector=call.query("labelSelector"),
-        field_selector=call.query("fieldSelector"),
+        field_selector=call.field_selector,
     )
     page = _page(found.items, found.resource_version, call)
     return call.answer_bytes(_encode(call, page))

@@ -43,7 +43,7 @@ async def watch(call: Call) -> web.StreamResponse:
 
 
 def _start(call: Call) -> Watch:
-    selector = call.query("fieldSelector")
+    selector = call.field_selector
     if call.target.name:
         selector = ",".join(filter(None, (selector, f"metadata.name={call.target.name}")))
     return call.registry.watch(

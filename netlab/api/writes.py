@@ -278,7 +278,7 @@ async def delete_collection(call: Call) -> web.Response:
         kind.kind,
         call.target.namespace,
         label_selector=call.query("labelSelector"),
-        field_selector=call.query("fieldSelector"),
+        field_selector=call.field_selector,
         grace_period=options.grace_period,
         propagation=options.propagation,
         dry_run=options.dry_run,

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from netlab.errors import BadRequest
-from netlab.objects.kinds import BY_KIND
+from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
@@ -166,8 +166,7 @@ def _requirement(part: str, text: str) -> Requirement:
     )
 
 
-# Field selectors: what every kind offers; more its record names.
-_COMMON_FIELDS = ("metadata.name", "metadata.namespace")
+# Field selectors: what a kind offers besides its name its record says.
 
 
 class FieldSelector(Struct, frozen=True):
@@ -190,40 +189,60 @@ class FieldSelector(Struct, frozen=True):
 
 def parse_fields(text: str, kind: str) -> FieldSelector:
     """`status.phase=Running,spec.nodeName!=`; `BadRequest` for a field the kind does not offer."""
-    terms = [_term(part.strip(), kind) for part in text.split(",") if part.strip()]
-    return FieldSelector(tuple(terms))
+    parts = _TERMS.findall(text)
+    return FieldSelector(tuple(_term(part, text, kind) for part in parts))
 
 
-def _term(part: str, kind: str) -> tuple[tuple[str, ...], str, bool]:
-    field, operator, value = re.match(r"([^!=]*)(==|=|!=)?(.*)", part, re.S).groups()  # type: ignore[union-attr]
-    if operator is None:
-        raise BadRequest(f"invalid field selector {part!r}", hint="write field=value")
-    known = BY_KIND.get(kind)
-    offered = (*_COMMON_FIELDS, *(known.selectable if known else ()))
-    if field not in offered:
+_TERMS = re.compile(r"(?:[^,\\]|\\.)+", re.DOTALL)
+"""What stands between commas; one with a backslash before it is part of a value."""
+
+
+def _term(part: str, text: str, kind: str) -> tuple[tuple[str, ...], str, bool]:
+    found = re.fullmatch(r"([^!=]*)(==|=|!=)(.*)", part, re.DOTALL)
+    if found is None:
         raise BadRequest(
-            f'field label not supported: "{field}"', hint=f"{kind} offers {', '.join(offered)}"
+            f"invalid selector: '{text}'; can't understand '{part}'", hint="write field=value"
         )
-    return tuple(field.split(".")), value, operator != "!="
+    field, operator, value = found.groups()
+    if (known := BY_KIND.get(kind)) is not None and field not in (offered := offers(known)):
+        hint = f"{kind} offers {', '.join(offered)}"
+        raise BadRequest(known.not_selectable.format(field), hint=hint)
+    return tuple(field.split(".")), re.sub(r"\\([\\,=])", r"\1", value), operator != "!="
+
+
+def offers(kind: Kind) -> tuple[str, ...]:
+    """What field selectors may ask for. Where a kind names no field, the namespace is one, also
+    of what has none, which is in the namespace ""."""
+    has_namespace = kind.namespaced or not kind.selectable
+    return ("metadata.name", *(["metadata.namespace"] if has_namespace else []), *kind.selectable)
 
 
 def _field(obj: Object, path: tuple[str, ...]) -> str:
     """The field as text; "" when it is absent."""
-    if path == ("source",):  # an Event's source is an object; its component is what is meant
-        path = ("source", "component")
+    if path == ("source",):
+        return _field(obj, ("source", "component")) or _field(obj, ("reportingComponent",))
+    path = STANDS_FOR.get(path, path)
     value: Any = obj
     for part in path:
         value = value.get(part) if isinstance(value, dict) else None
     if isinstance(value, bool):
         return "true" if value else "false"
-    return _DEFAULTS.get(path, "") if value is None else str(value)
+    return _DEFAULTS.get(path, "") if value is None or isinstance(value, list) else str(value)
 
 
-# Absent booleans select as false, as in the API server, where they are not pointers.
+STANDS_FOR: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("spec", "host"): ("spec", "nodeName"),
+    ("status", "successful"): ("status", "succeeded"),
+}
+"""Fields that selectors name otherwise than objects."""
+
+
+# What is absent selects as its zero value, as in the API server, where it is no pointer.
 _DEFAULTS: dict[tuple[str, ...], str] = {
     ("spec", "unschedulable"): "false",
     ("spec", "hostNetwork"): "false",
     ("status", "replicas"): "0",
+    ("status", "succeeded"): "0",
 }
 
 Matcher = Callable[[Object], bool]

@@ -10,6 +10,8 @@ JOB = Kind(
     "batch",
     categories=ALL,
     subresources=("status",),
+    selectable=("status.successful",),
+    not_selectable='field label "{}" not supported for batchv1.Job',
     counts_generation=True,
     pod_path=TEMPLATE,
 )

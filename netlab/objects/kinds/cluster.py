@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import Kind
+from netlab.objects.kinds.kind import LABEL, Kind
 
 NAMESPACE = Kind(
     "Namespace",
@@ -11,6 +11,7 @@ NAMESPACE = Kind(
     short_names=("ns",),
     subresources=("status", "finalize"),
     selectable=("status.phase",),
+    not_selectable=LABEL,
     first_status={"phase": "Active"},
 )
 NODE = Kind(
@@ -20,6 +21,7 @@ NODE = Kind(
     short_names=("no",),
     subresources=("status",),
     selectable=("spec.unschedulable",),
+    not_selectable=LABEL,
     first_status=None,  # a kubelet registers its node with a status
 )
 LEASE = Kind("Lease", "leases", "coordination.k8s.io")

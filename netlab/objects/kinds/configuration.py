@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import Kind
+from netlab.objects.kinds.kind import LABEL, Kind
 
 CONFIG_MAP = Kind("ConfigMap", "configmaps", short_names=("cm",))
-SECRET = Kind("Secret", "secrets", selectable=("type",))
+SECRET = Kind("Secret", "secrets", selectable=("type",), not_selectable=LABEL)
 SERVICE_ACCOUNT = Kind(
     "ServiceAccount",
     "serviceaccounts",

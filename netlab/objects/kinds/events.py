@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import Kind
+from netlab.objects.kinds.kind import LABEL, Kind
 
 EVENT = Kind(
     "Event",
@@ -13,6 +13,7 @@ EVENT = Kind(
         "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
         "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type",
     ),
+    not_selectable=LABEL,
     collected=False,
 )  # fmt: skip
 

@@ -26,6 +26,11 @@ class Kind(Struct, frozen=True, eq=False):
     selectable: tuple[str, ...] = ()
     """What field selectors may ask for, besides name and namespace."""
 
+    not_selectable: str = (
+        '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+    )
+    """What an API server says of a field that they may not ask for."""
+
     first_status: Mapping[str, Any] | None = {}
     """The status that a new object has, whatever its client wrote; None: the one it wrote."""
 
@@ -90,5 +95,7 @@ class Kind(Struct, frozen=True, eq=False):
 
 ALL = ("all",)
 """The category of what `get all` lists."""
+LABEL = "field label not supported: {}"
+"""What is said of a field that most kinds of the core group do not offer for selection."""
 TEMPLATE = ("spec", "template")
 """Where most of what makes pods has their template."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import ALL, Kind
+from netlab.objects.kinds.kind import ALL, LABEL, Kind
 
 SERVICE = Kind(
     "Service",
@@ -11,6 +11,7 @@ SERVICE = Kind(
     categories=ALL,
     subresources=("status",),
     selectable=("spec.clusterIP", "spec.type"),
+    not_selectable=LABEL,
     first_status={"loadBalancer": {}},
     answers_deletion=True,
 )

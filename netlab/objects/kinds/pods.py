@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects.kinds.kind import ALL, Kind
+from netlab.objects.kinds.kind import ALL, LABEL, Kind
 
 POD = Kind(
     "Pod",
@@ -12,8 +12,10 @@ POD = Kind(
     subresources=("status", "binding", "eviction", "exec", "attach", "log", "portforward"),
     selectable=(
         "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-        "spec.hostNetwork", "status.phase", "status.podIP", "status.nominatedNodeName",
+        "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs",
+        "status.nominatedNodeName", "spec.host",
     ),
+    not_selectable=LABEL,
     counts_generation=True,
     pod_path=(),
     answers_deletion=True,

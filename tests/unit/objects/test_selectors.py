@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from netlab.errors import BadRequest
 from netlab.objects import selectors
+from netlab.objects.kinds import KINDS
 
 LABELS = {"app": "web", "tier": "front", "version": "3"}
 
@@ -101,9 +102,53 @@ def test_field_selectors(text, matches):
     assert selectors.parse_fields(text, "Pod").matches(POD) is matches
 
 
-def test_a_field_that_is_not_offered():
-    with pytest.raises(BadRequest, match=r'field label not supported: "spec.clusterIP"'):
-        selectors.parse_fields("spec.clusterIP=None", "Pod")
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("Pod", "spec.clusterIP=None", "field label not supported: spec.clusterIP"),
+        ("Node", "metadata.namespace=x", "field label not supported: metadata.namespace"),
+        ("Secret", "data.a=b", "field label not supported: data.a"),
+        ("Job", "status.active=1", 'field label "status.active" not supported for batchv1.Job'),
+        (
+            "Deployment",
+            "spec.replicas=1",
+            '"spec.replicas" is not a known field selector: '
+            'only "metadata.name", "metadata.namespace"',
+        ),
+        ("Pod", "spec.nodeName", "invalid selector: 'spec.nodeName'; can't understand"),
+    ],
+)
+def test_a_field_that_is_not_offered_is_refused_in_an_api_servers_words(kind, text, words):
+    with pytest.raises(BadRequest) as refused:
+        selectors.parse_fields(text, kind)
+    assert refused.value.message.startswith(words)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_every_kind_offers_its_name(kind):
+    obj = {"metadata": {"name": "n", "namespace": "s"}}
+    assert selectors.parse_fields("metadata.name=n", kind.kind).matches(obj)
+    assert not selectors.parse_fields("metadata.name=m", kind.kind).matches(obj)
+    if kind.namespaced:
+        assert selectors.parse_fields("metadata.namespace=s", kind.kind).matches(obj)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "obj"),
+    [
+        ("Job", "status.successful=0", {"status": {}}),
+        ("Job", "status.successful==2", {"status": {"succeeded": 2}}),
+        ("Pod", "spec.host=one", {"spec": {"nodeName": "one"}}),
+        ("Secret", "type=Opaque", {"type": "Opaque"}),
+        ("Namespace", "status.phase!=Terminating", {"status": {"phase": "Active"}}),
+        ("Event", "source=kubelet", {"reportingComponent": "kubelet"}),
+        ("Event", "reason=a\\,b", {"reason": "a,b"}),
+    ],
+)
+def test_what_kinds_offer_besides(kind, text, obj):
+    assert selectors.parse_fields(text, kind).matches(obj)
+    other = text.replace("!=", "=") if "!=" in text else text + "x"
+    assert not selectors.parse_fields(other, kind).matches(obj)
 
 
 def test_an_events_source_is_its_component():
