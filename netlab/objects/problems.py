@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -123,12 +124,22 @@ def too_many(path: Path, count: int, limit: int) -> FieldProblem:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that a mistyped word most likely means, or None; never its contrary."""
+    """The choice that a mistyped word most likely means, or None; never its contrary, nor another
+    of its series."""
     from difflib import get_close_matches  # slow to import, needed on mistakes only
 
-    by_fold = {choice.lower(): choice for choice in choices if not _contrary(word, choice)}
+    meant = (each for each in choices if not _contrary(word, each) and not _sibling(word, each))
+    by_fold = {choice.lower(): choice for choice in meant}
     close = get_close_matches(word.lower(), by_fold, n=1, cutoff=0.6)
     return by_fold[close[0]] if close else None
+
+
+def _sibling(word: str, other: str) -> bool:
+    """`worker9` and `worker002` differ in their numbers alone: who types one means no other.
+    `worker02` may be a mistyped `worker002`."""
+    one, two = (re.split(r"(\d+)", each.lower()) for each in (word, other))
+    numbers = [[number.lstrip("0") for number in each[1::2]] for each in (one, two)]
+    return one[::2] == two[::2] and numbers[0] != numbers[1]
 
 
 _DENIALS = ("un", "in", "im", "dis", "non", "no", "not")
