@@ -90,6 +90,15 @@ class SwitchedOff(NetlabError):
         super().__init__(f"node {node} is switched off", hint=f"netlab node start {node}")
 
 
+class NotExecuted(NetlabError):
+    """A command that somebody typed could not be run; exit codes are a shell's: 127 it is not
+    there, 126 it is not executable."""
+
+    def __init__(self, word: str, reason: str, exit_code: int) -> None:
+        super().__init__(f"{word}: {reason}")
+        self.exit_code = exit_code
+
+
 class CommandFailed(NetlabError):
     """A program that netlab ran exited with an error; carries a line to paste."""
 

@@ -134,12 +134,12 @@ def _dispatch(words: list[str]) -> int:
     before, words = _options_before_verb(words)
     verb = VERBS.get(words[0]) if words else None
     if verb is None:
-        return _unknown(words[0]) if words else _no_verb(before)
+        return refuse_word(words[0]) if words else _no_verb(before)
     if verb.verbatim:
         return _run_verbatim(verb, before, words[1:])
     verb, words = resolve(verb, words[1:])
     if verb.parts and words and not words[0].startswith("-"):
-        return _unknown(words[0], [part.word for part in verb.parts], f"{verb.name} ")
+        return refuse_word(words[0], [part.word for part in verb.parts], f"{verb.name} ")
     rest, command = split_command(words)
     return _run(verb, parse(verb, [*before, *rest], command))
 
@@ -267,7 +267,7 @@ def _run(verb: Verb, arguments: argparse.Namespace) -> int:
         raise
 
 
-def _unknown(word: str, known: Iterable[str] = VERBS, first: str = "") -> int:
+def refuse_word(word: str, known: Iterable[str] = VERBS, first: str = "") -> NoReturn:
     """Refuse a verb, or (behind the verb `first`) a part of one."""
     from netlab.cli.topics import topics
 

@@ -50,6 +50,12 @@ def add_container(
     parser.add_argument("-c", "--container", default="", metavar="CONTAINER", help=summary)
 
 
+def add_command(parser: argparse.ArgumentParser, summary: str) -> None:
+    """`-- COMMAND`, which help tells of. The words behind `--` are in `command_words`: what is in
+    `rest` stood before it."""
+    parser.add_argument("rest", nargs="*", default=[], metavar="-- COMMAND", help=summary)
+
+
 def add_targets(parser: argparse.ArgumentParser, examples: str) -> None:
     """`KIND`, `KIND NAME…` or `KIND/NAME…`; read them with `parse_targets`."""
     parser.add_argument("targets", nargs="*", metavar="KIND[/NAME]", help=examples)

@@ -18,7 +18,7 @@ from itertools import groupby
 from netlab.cli import terminal
 from netlab.cli.lab import pager
 from netlab.cli.topics import page, topics
-from netlab.cli.verbs import VERBS, Verb, resolve
+from netlab.cli.verbs import OF_KUBECTL, VERBS, Verb, resolve
 from netlab.errors import UsageError
 
 WIDEST = 100
@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     word, *rest = arguments.words
     if word in VERBS:
-        _show_verb(resolve(VERBS[word], rest)[0])
+        _show_verb(*resolve(VERBS[word], rest))
     elif topic := topics().get(word):
         pager.show(page(topic, min(_width(), WIDEST)))
     else:
@@ -63,9 +63,11 @@ def _width() -> int:
     return shutil.get_terminal_size().columns
 
 
-def _show_verb(verb: Verb) -> None:
-    from netlab.cli.main import fitted, parser_of
+def _show_verb(verb: Verb, rest: list[str]) -> None:
+    from netlab.cli.main import fitted, parser_of, refuse_word
 
+    if verb.parts and rest and not rest[0].startswith("-"):
+        refuse_word(rest[0], [part.word for part in verb.parts], f"{verb.name} ")
     if verb.verbatim:
         print(fitted(importlib.import_module(verb.module).__doc__ or "", _width()))
     else:
@@ -76,5 +78,8 @@ def _unknown(word: str) -> UsageError:
     from netlab.cli.main import meant_by
 
     near = meant_by(word, [*VERBS, *topics()])
+    if word in OF_KUBECTL[""]:
+        hint = f"kubectl has it: netlab kubectl {word} --help"
+        return UsageError(f"there is no verb or topic '{word}'", hint=hint)
     hint = f"did you mean 'netlab help {near}'?" if near else "netlab help lists them"
     return UsageError(f"there is no verb or topic '{word}'", hint=hint)

@@ -18,8 +18,7 @@ from netlab.errors import UsageError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The pod; the command comes after `--`."""
     parser.add_argument("pod", metavar="POD", help="a pod, or deploy/NAME, svc/NAME …")
-    # Known only so that the error can say where it belongs.
-    parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
+    options.add_command(parser, "what to run there")
     options.add_namespace(parser)
     options.add_container(parser)
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")

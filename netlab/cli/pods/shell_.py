@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.cli import options
-from netlab.errors import NetlabError, SwitchedOff, UsageError
+from netlab.errors import NetlabError, NotExecuted, SwitchedOff, UsageError
 from netlab.objects.lab import Lab
 
 _POD_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
@@ -33,7 +33,7 @@ PS1='\\u@\\h:\\w\\$ '
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to; a command may come after `--`."""
     parser.add_argument("place", metavar="NODE|CLIENT|POD", help="a node, a client or a pod")
-    parser.add_argument("rest", nargs="*", default=[], help=argparse.SUPPRESS)
+    options.add_command(parser, "what to run there, in place of a shell")
     options.add_namespace(parser)
     options.add_container(parser, "which container of a pod, if it has several")
 
@@ -98,15 +98,26 @@ def _become(lab: Lab, directory: Path, place: str, argv: Sequence[str]) -> None:
         raise SwitchedOff(place)
     environment = _environment(directory, place)
     files = _files(lab, directory, place)
-    program = shutil.which(argv[0] if argv else _shell(), path=environment["PATH"])
-    if program is None:
-        raise NetlabError(f"there is no program {argv[0] if argv else _shell()} on this machine")
+    program = _program(argv[0] if argv else _shell(), environment["PATH"])
     visit.enter(namespace, place, files)
     words = [program, *argv[1:]] if argv else [program, *_settings(program)]
     if not argv:
         os.chdir(environment["HOME"])
     sys.stdout.flush()
-    os.execve(program, words, environment)
+    try:
+        os.execve(program, words, environment)
+    except OSError as error:
+        raise NotExecuted(program, str(error.strerror), 126) from None
+
+
+def _program(word: str, path: str) -> str:
+    """Where a program is, looked for as a shell does."""
+    if found := shutil.which(word, path=path):
+        return found
+    places = [Path(word)] if os.sep in word else [Path(each, word) for each in path.split(":")]
+    if any(place.exists() for place in places):
+        raise NotExecuted(word, "is not executable", 126)
+    raise NotExecuted(word, "there is no such program on this machine", 127)
 
 
 def _environment(directory: Path, place: str) -> dict[str, str]:

@@ -69,6 +69,25 @@ def test_what_is_neither_gets_a_guess(word: str, meant: str, capsys: Capture) ->
     assert capsys.readouterr().err.strip() == said
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["create", "token"], "kubectl has it: netlab kubectl create token …"),
+        (["auth"], "kubectl has it: netlab kubectl auth --help"),
+        (["rollout", "udno"], "did you mean 'netlab rollout undo'?"),
+    ],
+)
+def test_a_part_that_is_none_of_ours_is_told(words: list[str], said: str, capsys: Capture) -> None:
+    assert entry.main(["help", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["exec", "shell"])
+def test_usage_tells_where_a_command_stands(verb: str, capsys: Capture) -> None:
+    entry.main(["help", verb])
+    assert "[-- COMMAND" in capsys.readouterr().out.partition("\n\n")[0]
+
+
 def test_a_topic_without_help_gets_a_hint(capsys: Capture) -> None:
     assert entry.main(["architecture"]) == 2
     assert "did you mean 'netlab help architecture'?" in capsys.readouterr().err
