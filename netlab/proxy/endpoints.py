@@ -56,9 +56,9 @@ def endpoints(
             into = merged.setdefault(key, {})
             for ip, rest in hosts:
                 text = f"{ip}:{number}" if family == "ipv4" else f"[{ip}]:{number}"
-                # A pod moving from one slice to another is in both for a moment; the slice
-                # that knows it as this node's own is the better informed.
-                if text not in into or rest[0]:
+                # A pod that ends may have its address given to the next one before it is gone:
+                # of the two, the one that stays is meant.
+                if text not in into or not rest[3]:
                     into[text] = EndpointInfo(text, ip, number, *rest)
     return {key: [into[text] for text in sorted(into)] for key, into in merged.items()}
 

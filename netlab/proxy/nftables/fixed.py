@@ -103,10 +103,11 @@ def pods(node: NodeView, operator: str = "") -> str:
 def _sets(node: NodeView) -> dict[str, NftSet]:
     ip = "ipv4_addr" if node.family == "ipv4" else "ipv6_addr"
     service, port = f"{ip} . inet_proto . inet_service", "inet_proto . inet_service"
+    some = {NODE_PORT_IPS: _set("set", ip, "IPs that accept NodePort traffic")}
     return {
         HAIRPIN: _set("set", f"{ip} . {service}", "service hairpin connections"),
         CLUSTER_IPS: _set("set", ip, "Active ClusterIPs"),
-        NODE_PORT_IPS: _set("set", ip, "IPs that accept NodePort traffic"),
+        **(some if node.node_port_ips is not None else {}),
         NO_ENDPOINT_SERVICES: _set(
             "map", service, "vmap to drop or reject packets to services with no endpoints"
         ),
@@ -130,6 +131,8 @@ def _checks(node: NodeView) -> dict[str, NftChain]:
     ip = NFT_FAMILY[node.family]
     to_node = _to_node(node)
     daddr = f"{ip} daddr . {_PORT} vmap"
+    # What comes in is the node's own already; only before that it has to be asked.
+    local = "fib daddr type local " if node.node_port_ips is None else ""
     return {
         "nodeport-endpoints-check": NftChain(
             (f"{to_node} {_PORT} vmap @{NO_ENDPOINT_NODE_PORTS}",)
@@ -140,7 +143,7 @@ def _checks(node: NodeView) -> dict[str, NftChain]:
             (
                 *_masquerade_strangers(node),
                 f"{daddr} @{SERVICE_IPS}",
-                f"{to_node} {_PORT} vmap @{SERVICE_NODE_PORTS}",
+                f"{local}{to_node} {_PORT} vmap @{SERVICE_NODE_PORTS}",
             )
         ),
         "masquerading": NftChain(
@@ -166,14 +169,14 @@ def _to_node(node: NodeView) -> str:
     if node.node_port_ips is not None:
         return f"{ip} daddr @{NODE_PORT_IPS}"
     loopback = addresses.LOOPBACK[node.family].removesuffix("/128")
-    return f"fib daddr type local {ip} daddr != {loopback}"
+    return f"{ip} daddr != {loopback}"
 
 
 def _masquerade_strangers(node: NodeView) -> tuple[str, ...]:
     """A route for the Service network may lead anybody's traffic through this node."""
     to = f"{NFT_FAMILY[node.family]} daddr @{CLUSTER_IPS}"
     if node.masquerade_all:
-        return (f'{to} {masquerade(node)} comment "masquerade clusterIP traffic"',)
+        return (f'{to} {masquerade(node)} comment "masquerade all clusterIP traffic"',)
     if not node.pods_in:
         return ()
     comment = 'comment "masquerade clusterIP traffic from outside cluster"'

@@ -16,6 +16,17 @@ def test_slices_are_merged_and_ordered_as_text():
     ]
 
 
+def test_of_two_with_one_address_the_one_that_stays_is_meant():
+    going = {"conditions": {"ready": False, "serving": True, "terminating": True}}
+    ends = web_slice(host("10.0.0.9", nodeName="alpha", **going))
+    begins = web_slice(host("10.0.0.9", nodeName="beta", conditions={"ready": False}))
+    for both in ([ends, begins], [begins, ends]):
+        (merged,) = endpoints(both, "ipv4", "alpha", []).values()
+        assert [(ep.ready, ep.terminating, ep.local) for ep in merged] == [(False, False, False)]
+    (merged,) = endpoints([ends, ends], "ipv4", "alpha", []).values()
+    assert [(ep.terminating, ep.local) for ep in merged] == [(True, True)]
+
+
 def test_endpoints_that_cannot_be_used():
     complaints = []
     mixed = web_slice(
