@@ -8,6 +8,7 @@ is in `Outcome.unknown`, and counts as not matching.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -23,6 +24,9 @@ from netlab.simulation.packet import Hit, Outcome, Packet
 EntryHook = Literal["PREROUTING", "OUTPUT"]
 
 _TABLES = ("raw", "mangle", "nat", "filter", "security")
+
+# iptables-restore leaves one that is not told as it is: a new table accepts.
+_POLICY = {"DROP": "DROP"}
 _DEEPEST = 100
 
 
@@ -119,7 +123,7 @@ class _Walk:
                     on.append(state)
                     continue
                 for verdict, after in self.chain(name, hook, state, 0):
-                    final = chain.policy if verdict == "RETURN" else verdict
+                    final = _POLICY.get(chain.policy, "ACCEPT") if verdict == "RETURN" else verdict
                     if final == "ACCEPT":
                         on.append(after)
                     else:
@@ -177,11 +181,11 @@ class _Walk:
         name = rule.target
         if name in ("ACCEPT", "DROP", "REJECT", "RETURN"):
             return [(name, state)]
-        if name in _TRANSLATIONS:
-            return [("ACCEPT", _translated(rule, state))]
-        if name == "MARK":
-            packet = replace(state.packet, mark=_marked(rule, state.packet.mark))
-            return [("CONTINUE", state._replace(packet=packet))]
+        if name in _ALTERATIONS:
+            try:
+                return [_altered(rule, state)]
+            except (ValueError, IndexError):  # options that no iptables would have taken
+                return [("CONTINUE", state._replace(unknown=(*state.unknown, f"-j {name}")))]
         if name in _WITHOUT_EFFECT:
             return [("CONTINUE", state)]
         if self.ruleset.chain(table, name) is None and name.isupper() and "-" not in name:
@@ -194,7 +198,14 @@ class _Walk:
 _WITHOUT_EFFECT = frozenset(
     {"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "CT", "AUDIT", "NOTRACK"}
 )
-_TRANSLATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT"})
+_ALTERATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT", "MARK"})
+
+
+def _altered(rule: Rule, state: _State) -> _Result:
+    if rule.target != "MARK":
+        return "ACCEPT", _translated(rule, state)
+    packet = replace(state.packet, mark=_marked(rule, state.packet.mark))
+    return "CONTINUE", state._replace(packet=packet)
 
 
 def _translated(rule: Rule, state: _State) -> _State:
@@ -214,11 +225,16 @@ def _translated(rule: Rule, state: _State) -> _State:
 
 
 def _address_and_port(text: str) -> tuple[str, int]:
-    """`10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` → address and port; the first of a range."""
+    """`10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` → address and port; the first of a range.
+
+    Raises ValueError for what is no address.
+    """
     match = re.match(r"(?:\[([^]]+)]|([^:]*(?::[^:]*:.*)?))(?::(\d+))?", text)
     if not match:
         return "", 0
     address = (match.group(1) or match.group(2) or "").partition("-")[0]
+    if address:
+        ipaddress.ip_address(address)
     return address, int(match.group(3) or 0)
 
 

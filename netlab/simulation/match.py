@@ -29,18 +29,28 @@ def matches(conditions: tuple[Condition, ...], packet: Packet) -> Match:
     for condition in conditions:
         if condition.option in _NO_QUESTION:
             continue
-        test = _TESTS.get(condition.option)
-        if condition.option in _ASKS_RECENT:
-            chance = float(_list_name(conditions) in packet.recent)
-        elif test is None:
+        chance = _chance(condition, conditions, packet)
+        if chance is None:
             unknown.append(str(condition))
             continue
-        else:
-            chance = float(test(packet, condition))
         known *= 1.0 - chance if condition.negated else chance
         if not known:
             return Match(0.0)
     return Match(0.0, tuple(unknown)) if unknown else Match(known)
+
+
+def _chance(
+    condition: Condition, conditions: tuple[Condition, ...], packet: Packet
+) -> float | None:
+    """How likely one is met, before negation; None for what nobody understands."""
+    test = _TESTS.get(condition.option)
+    try:
+        if condition.option in _ASKS_RECENT:
+            return float(_list_name(conditions) in packet.recent)
+        chance = float(test(packet, condition)) if test else -1.0
+    except (ValueError, IndexError, ZeroDivisionError):  # words that no iptables would have taken
+        return None
+    return chance if 0.0 <= chance <= 1.0 else None
 
 
 def _list_name(conditions: tuple[Condition, ...]) -> str:

@@ -198,3 +198,12 @@ def _word(outcome):
     if outcome.endpoint:
         return "ok"
     return "refused" if outcome.delivered else "timeout"
+
+
+@pytest.mark.parametrize(
+    "policy, verdict", [("ACCEPT", "ACCEPT"), ("DROP", "DROP"), ("-", "ACCEPT")]
+)
+def test_a_policy_that_is_left_as_it_is_accepts(policy, verdict):
+    text = f"*filter\n:INPUT {policy} [0:0]\n:OTHERS - [0:0]\n-A INPUT -j OTHERS\nCOMMIT\n"
+    (outcome,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 80))
+    assert (outcome.verdict, outcome.hook) == (verdict, "INPUT")

@@ -22,7 +22,7 @@ __all__ = ["applier", "assemble", "book", "compile_services", "diff", "families"
 
 def parse(text: str, _: Family, *, file: str) -> Ruleset:
     """iptables-save text, of whichever family: there the two are not to be told apart."""
-    return parse_save(text, file=file)
+    return parse_save(text, file=file, complete=True)
 
 
 def families(text: str) -> list[Family]:

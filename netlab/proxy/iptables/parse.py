@@ -5,21 +5,32 @@ from __future__ import annotations
 import re
 
 from netlab.errors import InputError, Problem
-from netlab.proxy.iptables.model import Chain, Counters, Ruleset, Table
+from netlab.proxy.iptables.model import HOOKS, Chain, Counters, Ruleset, Table
 
-_CHAIN = re.compile(r":(\S+) (\S+)(?: \[(\d+):(\d+)\])?$")
-_RULE = re.compile(r"(?:\[(\d+):(\d+)\] )?-A (\S+)(?: (.*))?$")
+_COUNTERS = r"\[([0-9]{1,20}):([0-9]{1,20})\]"
+_CHAIN = re.compile(rf":(\S+) (\S+)(?: {_COUNTERS})?$")
+_RULE = re.compile(rf"(?:{_COUNTERS} )?-A (\S+)(?: (.*))?$")
+_JUMP = re.compile(r"(?:^| )-[jg] (\S+)")
 _HINT = "expected the output of iptables-save or ip6tables-save"
+
+_POLICIES = ("ACCEPT", "DROP", "-")
+"""Of a built-in chain; the last leaves it as it is, which in a new table is ACCEPT."""
+
+_TARGET = re.compile(r"[A-Z0-9]+\Z")
+"""What a target of the kernel's may be called, and every one is. A chain may be called so, too."""
+
+_VERDICTS = frozenset({"ACCEPT", "DROP", "RETURN", "QUEUE"})
 
 
 class _Draft:
     """A chain while its rules are still coming."""
 
-    __slots__ = ("counted", "counters", "name", "policy", "policy_counters", "rules")
+    __slots__ = ("counted", "counters", "lines", "name", "policy", "policy_counters", "rules")
 
     def __init__(self, name: str, policy: str, policy_counters: Counters) -> None:
         self.name, self.policy, self.policy_counters = name, policy, policy_counters
         self.rules: list[str] = []
+        self.lines: list[int] = []
         self.counters: list[Counters] = []
         self.counted = False
 
@@ -29,8 +40,9 @@ class _Draft:
 
 
 class _SaveParser:
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, complete: bool) -> None:
         self.file = file
+        self.complete = complete
         self.ruleset = Ruleset()
         self.table = ""
         self.drafts: dict[str, _Draft] = {}
@@ -53,11 +65,18 @@ class _SaveParser:
     def begin(self, number: int, table: str) -> None:
         if self.table or not table:
             self.refuse(number, f"table {table!r} begins before table {self.table!r} ended")
+        if table not in HOOKS:
+            self.refuse(number, f"there is no table {table[:60]!r}")
+        if table in self.ruleset.tables:
+            self.refuse(number, f"table {table!r} was there before")
         self.table, self.drafts = table, {}
 
     def commit(self, number: int) -> None:
         if not self.table:
             self.refuse(number, "COMMIT without a table")
+        for draft in self.drafts.values() if self.complete else ():
+            for line, rule in zip(draft.lines, draft.rules, strict=True):
+                self.jump(line, rule)
         chains = {name: draft.done() for name, draft in self.drafts.items()}
         self.ruleset.tables[self.table] = Table(self.table, chains)
         self.table = ""
@@ -67,6 +86,12 @@ class _SaveParser:
         if not match:
             return self.refuse(number, f"{text[:60]!r} is no chain")
         name, policy, packets, size = match.groups()
+        if name in self.drafts or name in _VERDICTS:
+            self.refuse(number, f"no other chain can be called {name}")
+        if name in HOOKS[self.table] and policy not in _POLICIES:
+            self.refuse(number, f"{policy!r} is no policy: ACCEPT or DROP")
+        if name not in HOOKS[self.table] and policy != "-":
+            self.refuse(number, f"chain {name} is not built in, and can have no policy")
         self.drafts[name] = _Draft(name, policy, (int(packets or 0), int(size or 0)))
         return None
 
@@ -79,20 +104,35 @@ class _SaveParser:
         if draft is None:
             return self.refuse(number, f"chain {name} was not declared")
         draft.rules.append(rule or "")
+        draft.lines.append(number)
         draft.counters.append((int(packets or 0), int(size or 0)))
         draft.counted = draft.counted or packets is not None
         return None
 
+    def jump(self, number: int, rule: str) -> None:
+        """A rule may jump to a chain of the table, or a target of the kernel's."""
+        found = _JUMP.search(_without_quoted(rule))
+        if found and found[1] not in self.drafts and not _TARGET.match(found[1]):
+            self.refuse(number, f"there is no chain {found[1]} in table {self.table}")
 
-def parse(text: str, *, file: str = "-") -> Ruleset:
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+
+def _without_quoted(rule: str) -> str:
+    return _QUOTED.sub('""', rule) if '"' in rule else rule
+
+
+def parse(text: str, *, file: str = "-", complete: bool = False) -> Ruleset:
     """Read iptables-save text, with or without counters.
 
-    Raises InputError naming `file` and the line that is none of its. A chain's counters are
-    empty when the text has none.
+    Raises InputError naming `file` and the line that is none of its; for a text that is to be
+    `complete`, also the one that jumps to a chain that is not there. A chain's counters are empty
+    when the text has none.
     """
-    parser = _SaveParser(file)
+    parser = _SaveParser(file, complete)
     number = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.rstrip("\n").split("\n"), 1):
         stripped = line.strip()
         if stripped and not stripped.startswith("#"):
             parser.line(number, stripped)
