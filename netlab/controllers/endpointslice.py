@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.client.informer import Informer, Informers
-from netlab.controllers import endpoints_of, slicing
+from netlab.controllers import endpoints_of, hints, slicing
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.errors import NotFound
 from netlab.objects import meta
-from netlab.objects.types import AnyKind, EndpointSlice, Node, ObjectMeta, Pod, Service
+from netlab.objects.ranges import Family
+from netlab.objects.types import AnyKind, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service
 
 SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
@@ -55,6 +56,13 @@ def _selector(service: Service) -> dict[str, str]:
     return meta.spec(service).get("selector") or {}
 
 
+_AUTOMATIC = "hints by CPUs"
+
+
+def _automatic(service: Service) -> Iterable[str]:
+    return ("yes",) if hints.is_automatic(service) else ()
+
+
 def _pairs(obj: AnyKind, labels: Mapping[str, str]) -> list[str]:
     space = meta.namespace(obj)
     return [f"{space} {key}={value}" for key, value in labels.items()]
@@ -78,6 +86,9 @@ class EndpointSlices(Controller):
         super().__init__(context)
         self._selection = ServicesOfPods(context)
         index_by_service(self.informers["EndpointSlice"])
+        self.informers["Service"].add_index(_AUTOMATIC, _automatic)
+        self._said: dict[str, str] = {}
+        """What was said last of hints by CPUs, by Service and family."""
 
     def watches(self) -> Sequence[WatchedKind]:
         """Services, the pods they select, slices changed by others, and nodes for their zones."""
@@ -95,12 +106,14 @@ class EndpointSlices(Controller):
         return {key for obj in managed for key in service_key(obj)}
 
     def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
-        zones = {
-            meta.labels(obj).get(endpoints_of.ZONE_LABEL) if obj else None for obj in (old, new)
-        }
-        if len(zones) == 1:
+        services, both = self.informers["Service"], (old, new)
+        before, after = (_zone(obj) if obj else None for obj in both)
+        if before != after:
+            return map(meta.key, services.items())
+        if not services.count(_AUTOMATIC, "yes"):
             return ()
-        return [meta.key(service) for service in self.informers["Service"].items()]
+        had, has = (hints.cpus_of(obj) if obj else None for obj in both)
+        return map(meta.key, services.by_index(_AUTOMATIC, "yes") if had != has else ())
 
     async def reconcile(self, key: str) -> float | None:
         """Write the slices that differ from what the Service's pods make of them.
@@ -110,6 +123,7 @@ class EndpointSlices(Controller):
         services = self.informers["Service"]
         service = services.get(key)
         if service is None:
+            self._said = {of: said for of, said in self._said.items() if of.split()[0] != key}
             await write_changes(self.informers, slicing.Changes(delete=self._existing(key)))
             return None
         if services.is_going(service) or not endpoints_of.has_managed_endpoints(service):
@@ -121,9 +135,36 @@ class EndpointSlices(Controller):
         await write_changes(self.informers, slicing.Changes(delete=stale))
         for family in families:
             groups = endpoints_of.grouped(service, pods, family, zones)
+            self._hint(service, family, [one for each in groups.values() for one in each])
             mine = [one for one in existing if one["addressType"] == family]
             await write_changes(self.informers, slicing.plan(family, groups, mine, metadata))
         return None
+
+    def _hint(self, service: Service, family: Family, endpoints: Sequence[Endpoint]) -> None:
+        """Write hints, as the Service wants them. Of those by CPUs, Events tell whether there are
+        any."""
+        place = f"{meta.key(service)} {family}"
+        if not hints.is_automatic(service):
+            hints.near(service, endpoints)
+            if self._said.pop(place, ""):
+                self._say(service, family, hints.DISABLED)
+            return
+        try:
+            hints.by_cpus(endpoints, hints.cpu_shares(self.informers["Node"].items()))
+            said = ""
+        except hints.NotHinted as error:
+            said = str(error)
+        if self._said.get(place) != said:
+            self._say(service, family, said)
+        self._said[place] = said
+
+    def _say(self, service: Service, family: Family, why_not: str) -> None:
+        if why_not:
+            text = f"{why_not}, addressType: {family}"
+            self.recorder.warning(service, "TopologyAwareHintsDisabled", text)
+        else:
+            text = f"{hints.ENABLED}, addressType: {family}"
+            self.recorder.normal(service, "TopologyAwareHintsEnabled", text)
 
     def _existing(self, key: str) -> list[EndpointSlice]:
         slices = self.informers["EndpointSlice"]
@@ -137,8 +178,12 @@ class EndpointSlices(Controller):
         return {
             meta.name(node): zone
             for node in self.informers["Node"].items()
-            if (zone := meta.labels(node).get(endpoints_of.ZONE_LABEL))
+            if (zone := _zone(node))
         }
+
+
+def _zone(node: Node) -> str | None:
+    return meta.labels(node).get(endpoints_of.ZONE_LABEL)
 
 
 async def write_changes(informers: Informers, changes: slicing.Changes) -> None:

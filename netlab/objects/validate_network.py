@@ -13,6 +13,7 @@ from netlab.objects.ranges import family
 Mapping = dict[str, Any]
 
 MAX_ENDPOINTS = 1000
+MAX_HINTS = 8
 MAX_ADDRESSES = 100
 
 
@@ -41,10 +42,20 @@ def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProble
         else:
             yield from fields.reachable_address((*where, index), text)
     yield from _names_of(path, endpoint)
-    for index, zone in enumerate((endpoint.get("hints") or {}).get("forZones") or []):
-        yield from fields.label_value(
-            (*path, "hints", "forZones", index, "name"), zone.get("name") or ""
-        )
+    yield from _hints((*path, "hints"), endpoint.get("hints") or {})
+
+
+def _hints(path: Path, hints: Mapping) -> Iterator[FieldProblem]:
+    rules = (("forZones", fields.label_value), ("forNodes", fields.dns_subdomain))
+    for field, rule in rules:
+        names = [hint.get("name") or "" for hint in hints.get(field) or []]
+        if len(names) > MAX_HINTS:
+            yield invalid((*path, field), len(names), f"must have at most {MAX_HINTS} items")
+        for index, name in enumerate(names):
+            where: Path = (*path, field, index, "name")
+            yield from rule(where, name)
+            if name in names[:index]:
+                yield duplicate(where, name)
 
 
 def _names_of(path: Path, endpoint: Mapping) -> Iterator[FieldProblem]:

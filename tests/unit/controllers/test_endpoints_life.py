@@ -261,3 +261,37 @@ async def test_hand_written_endpoints_of_a_service_without_selector_are_mirrored
     await cluster.settle()
     left = [*await cluster.list("Endpoints"), *await slices(cluster, "outside")]
     assert left == [], "Endpoints go with their Service, whoever wrote them"
+
+
+def hinted(slices_):
+    return sorted(
+        (e["zone"], [z["name"] for z in e.get("hints", {}).get("forZones", ())])
+        for one in slices_
+        for e in one["endpoints"]
+    )
+
+
+async def test_hints_come_and_go_with_what_the_service_says(make):
+    zone = "topology.kubernetes.io/zone"
+    nodes = [make.node("w1", {zone: "a"}), make.node("w2", {zone: "b"})]
+    for node in nodes:
+        node["status"]["allocatable"] = {"cpu": "2"}
+    async with make.cluster(nodes) as cluster:
+        service = make.service(trafficDistribution="PreferClose")
+        await cluster.create(service, make.deployment(replicas=2))
+        await cluster.settle()
+        assert hinted(await slices(cluster)) == [("a", ["a"]), ("b", ["b"])]
+        await cluster.patch("Service", "web", {"spec": {"trafficDistribution": None}})
+        await cluster.settle()
+        assert hinted(await slices(cluster)) == [("a", []), ("b", [])]
+        auto = {"service.kubernetes.io/topology-mode": "Auto"}
+        await cluster.patch("Service", "web", {"metadata": {"annotations": auto}})
+        await cluster.settle()
+        assert hinted(await slices(cluster)) == [("a", ["a"]), ("b", ["b"])]
+        (event,) = await cluster.events("TopologyAwareHintsEnabled")
+        assert event["message"] == "Topology Aware Hints has been enabled, addressType: IPv4"
+        await cluster.patch("Node", "w2", {"metadata": {"labels": {zone: "a"}}}, namespace="")
+        await cluster.settle()
+        assert hinted(await slices(cluster)) == [("a", []), ("a", [])]
+        (event,) = await cluster.events("TopologyAwareHintsDisabled")
+        assert event["message"].startswith("Insufficient Node information")

@@ -293,6 +293,19 @@ RFC1035 = "a DNS-1035 label must consist of"
             "a valid label must be",
         ),
         (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
+                {"addresses": ["10.0.0.1"], "hints": {"forNodes": [{"name": "W1"}]}}]),
+            "endpoints[0].hints.forNodes[0].name",
+            "RFC 1123 subdomain",
+        ),
+        (
+            made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
+                {"addresses": ["10.0.0.1"],
+                 "hints": {"forZones": [{"name": "a"}, {"name": "a"}]}}]),
+            "endpoints[0].hints.forZones[1].name",
+            "Duplicate value",
+        ),
+        (
             made("Ingress", "networking.k8s.io/v1", spec={"defaultBackend": {
                 "service": {"name": "s", "port": {"name": "a/b"}}}}),
             "spec.defaultBackend.service.port.name",
