@@ -14,6 +14,11 @@ from netlab.objects.types import (
 )
 
 
+NOWHERE = "255.255.255.255"
+"""An address that no connection can be made to, which is found out at once (502): the balancer of
+ingress-nginx takes no name for an endpoint either, and is left with one that leads nowhere."""
+
+
 class Unresolved(Exception):
     """There is no such Service, or none with such a port: `reason` and message of an Event."""
 
@@ -44,7 +49,7 @@ def backend(
         raise Unresolved("PortNotFound", text, empty)
     if by_cluster_ip:
         return _with(empty, [_at(str(meta.spec(service).get("clusterIP")), found["port"])])
-    return _with(empty, _endpoints(world.slices(key), found.get("name") or ""))
+    return _with(empty, endpoints(world.slices(key), found))
 
 
 def _with(backend_: Backend, servers: Sequence[str]) -> Backend:
@@ -75,20 +80,38 @@ def _ports(service: Service) -> Iterator[str]:
         yield f"{port['port']} ({port['name']})" if port.get("name") else str(port["port"])
 
 
-def _endpoints(slices: Sequence[EndpointSlice], port_name: str) -> list[str]:
-    """`address:port` of those that are ready."""
+def endpoints(
+    slices: Sequence[EndpointSlice], port: ServicePort, protocol: str = "TCP"
+) -> list[str]:
+    """`address:port` of all that are ready, as getEndpointsFromSlices of ingress-nginx finds them.
+
+    The name of an endpoint that is one (of `addressType: FQDN`) is never asked for: `NOWHERE`.
+    """
     return sorted(
         {
-            _at(endpoint["addresses"][0], port["port"])
+            _at(address if one.get("addressType") != "FQDN" else NOWHERE, number)
             for one in slices
-            for port in one.get("ports") or ()
-            if (port.get("name") or "") == port_name
-            and port.get("port")
-            and port.get("protocol", "TCP") == "TCP"
+            for number in _numbers(one, port, protocol)
             for endpoint in one.get("endpoints") or ()
             if (endpoint.get("conditions") or {}).get("ready") is not False
+            for address in endpoint["addresses"]
         }
     )
+
+
+def _numbers(one: EndpointSlice, port: ServicePort, protocol: str) -> Iterator[int]:
+    """A slice's ports that are this one of the Service's: of its name, if it has one; else those
+    that the Service's own number stands in for."""
+    target = port.get("targetPort")
+    number = target if isinstance(target, int) else 0
+    if not one.get("ports") and number:
+        yield number
+    name = port.get("name") or ""
+    for each in one.get("ports") or ():
+        if each.get("protocol", "TCP") == protocol:
+            is_it = not name or name == (each.get("name") or "")
+            if found := (each.get("port") or 0 if is_it else 0) or number:
+                yield found
 
 
 def _at(address: str, port: int) -> str:

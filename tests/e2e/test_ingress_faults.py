@@ -80,6 +80,29 @@ def test_services_and_ports_that_are_not_there(lab: Shell, outside: Outside) -> 
     lab("kubectl delete service nosuch empty")
 
 
+NAMED = """
+apiVersion: v1
+kind: Service
+metadata: {name: named}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: named-1, labels: {kubernetes.io/service-name: named}}
+addressType: FQDN
+ports: [{name: "", port: 80}]
+endpoints: [{addresses: [nosuch.example.com]}]
+"""
+
+
+def test_an_endpoint_that_is_a_name_is_never_reached(lab: Shell, outside: Outside) -> None:
+    apply(lab, NAMED, ingress("named", rule("named.example", "/", service="named")))
+    eventually(lambda: outside.code("named.example/") == 502)
+    assert "nginx refuses" not in lab.here.status()
+    lab("kubectl delete service named")
+    lab("kubectl delete endpointslice named-1")
+
+
 def test_a_secret_that_is_no_certificate(lab: Shell, outside: Outside) -> None:
     lab("kubectl create secret generic broken --from-literal=tls.crt=x --from-literal=tls.key=y")
     for name in ("broken", "nosuch"):
