@@ -33,6 +33,7 @@ from netlab.agents.node_proxier import NodeProxier
 from netlab.agents.nodes import NodeAgents
 from netlab.agents.nodestatus import NodeStatus
 from netlab.agents.pod_runtime import PodRuntime
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import InPods, OnceNeeded
 from netlab.agents.registration import register
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -98,7 +99,8 @@ class Daemon:
         self._standing = nodes_kept.read(lab, directory)
         self._internet = self._internet_dns()
         names = self._dns_server()
-        self._dns = DnsFeed(names, self._internet, self._informers)
+        self._groups = PodGroups(self._owner)
+        self._dns = DnsFeed(names, self._internet, self._informers, self._groups)
         self._keeper = ResponderKeeper(directory, self._owner, responder)
         self._vigil = Vigil([self._keeper, *names.programs, *self._internet.programs])
         self._draining = Draining(self._informers)
@@ -231,6 +233,7 @@ class Daemon:
                 "node-cache": OnceNeeded(self._node_caches),
                 "nginx": OnceNeeded(partial(self._ingress_controllers, controllers)),
             },
+            self._groups,
             self._draining,
             controllers.recorder.source("kubelet"),
             Issuer(paths.tls(self._directory), self._ensure_authority),
@@ -327,7 +330,9 @@ class Daemon:
     def _node_caches(self) -> InPods:
         from netlab.agents.nodecache import NodeCaches  # few labs have them
 
-        return NodeCaches(self.lab, self._informers, self._owner, self._vigil, self._keeper)
+        return NodeCaches(
+            self.lab, self._informers, self._owner, self._vigil, self._keeper, self._groups
+        )
 
     def _ingress_controllers(self, controllers: RunningControllers) -> InPods:
         from netlab.agents.ingress import IngressControllers  # few labs have one
@@ -339,6 +344,7 @@ class Daemon:
             controllers.recorder.source("nginx-ingress-controller"),
             bootstrap.dns_addresses(self.lab),
             self._draining,
+            self._groups,
         )
         self._lacks.append(made.lacking)
         self._once_needed.append(made)

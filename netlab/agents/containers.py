@@ -94,6 +94,8 @@ class PodContainers:
             if run.state(name).running and not run.unseen:
                 self._lifecycle.events.stopping(run, name)
         await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
+        await self._processes.forget(run.uid)
+        await self._programs.forget(run)
 
     async def _stop_servers(self, run: PodRun, grace: float) -> None:
         names = [name for name in run.names if not _is_process(run, name)]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TypeVar
 
 from netlab.agents.loop import Loop
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Restarted
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
@@ -28,7 +30,10 @@ PODS_AND_NAMES = "pods and names are being set up"
 class DnsFeed:
     """Keeps the internet told, and a `DnsServer`, which runs where the kube-dns pod does."""
 
-    def __init__(self, server: DnsServer, internet: InternetDns, informers: Informers) -> None:
+    def __init__(
+        self, server: DnsServer, internet: InternetDns, informers: Informers, groups: PodGroups
+    ) -> None:
+        self._groups = groups
         self._server = server
         self._internet = internet
         self._informers = informers
@@ -68,7 +73,7 @@ class DnsFeed:
                 self._apply()
             except OSError:  # the loop says so
                 self._loop.wake()
-            await self._server.start(run.netns)
+            await self._server.start(run.netns, partial(self._groups.of, run))
 
     async def stop(self, run: PodRun, container: str) -> None:  # noqa: ARG002 - see `InPods`
         """The pod is going away."""

@@ -18,6 +18,7 @@ from netlab.agents.ingress_secrets import Certificates, fake_certificate
 from netlab.agents.ingress_status import IngressStatus
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Exited, OneInEachPod, Restarted
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.agents.vigil import Vigil
@@ -54,7 +55,8 @@ TAKEN_OVER = 5.0
 
 LOG_INTERVAL = 5.0
 LOG_SIZE = 4 << 20
-"""Bytes of an access log, after which it begins anew; it is looked at every few seconds."""
+"""Bytes of an access log, after which it begins anew; it is looked at every few seconds. In between
+it may grow to `confined_program.LARGEST_FILE`, and lines are lost then."""
 
 PATIENCE = 2.0
 """Seconds that a controller waits at its start for what another part of the same manifest is to
@@ -77,10 +79,11 @@ class IngressControllers:
         recorder: Recorder,
         resolvers: tuple[str, ...],
         draining: Draining,
+        groups: PodGroups,
     ) -> None:
         self._informers = informers
         self._draining = draining
-        self._pods = OneInEachPod(NGINX, owner, vigil)
+        self._pods = OneInEachPod(NGINX, owner, vigil, groups)
         self._events = _Events(informers, recorder)
         self._status = IngressStatus(informers)
         self._resolvers = resolvers

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from functools import partial
 
 from netlab.agents.loop import Loop
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Restarted, directory_of
 from netlab.agents.podrun import PodRun
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -45,8 +46,15 @@ class NodeCaches:
     """All of a lab; see `InPods`."""
 
     def __init__(
-        self, lab: Lab, informers: Informers, owner: str, vigil: Vigil, keeper: ResponderKeeper
+        self,
+        lab: Lab,
+        informers: Informers,
+        owner: str,
+        vigil: Vigil,
+        keeper: ResponderKeeper,
+        groups: PodGroups,
     ) -> None:
+        self._groups = groups
         self._lab = lab
         self._keeper = keeper
         keeper.on_restart(self._say_health)
@@ -92,6 +100,7 @@ class NodeCaches:
         key = (run.uid, container)
         if key not in self._caches:
             self._caches[key] = NodeCache(self._lab, run, container, self._owner)
+            self._caches[key].program.groups = partial(self._groups.of, run)
         return self._caches[key]
 
     def _servers(self, run: PodRun, cache: NodeCache) -> str:

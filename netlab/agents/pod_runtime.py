@@ -21,6 +21,7 @@ from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
 from netlab.agents.podevents import PodEvents, Recorder
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import InPods, PodPrograms
 from netlab.agents.podrun import PodRun
 from netlab.agents.podtasks import PodTasks
@@ -56,6 +57,7 @@ class PodRuntime:
         keeper: ResponderKeeper,
         informers: Informers,
         programs: Mapping[str, InPods],
+        groups: PodGroups,
         draining: Draining,
         recorder: Recorder,
         issuer: Issuer,
@@ -83,7 +85,7 @@ class PodRuntime:
         self._containers = PodContainers(
             keeper,
             processes,
-            PodPrograms(programs, lifecycle),
+            PodPrograms(programs, lifecycle, groups),
             draining,
             configuration,
             volumes,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, restarts
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podrun import PodRun, container_log, known_status
 from netlab.agents.vigil import Vigil
 from netlab.errors import EnvironmentLacks, NetlabError
@@ -58,9 +59,12 @@ class InPods(Protocol):
 class PodPrograms:
     """All containers of the lab that are such programs, by a `table` of their names."""
 
-    def __init__(self, table: Mapping[str, InPods], lifecycle: Lifecycle) -> None:
+    def __init__(
+        self, table: Mapping[str, InPods], lifecycle: Lifecycle, groups: PodGroups
+    ) -> None:
         self._table = table
         self._lifecycle = lifecycle
+        self._groups = groups
 
     async def start(self, run: PodRun, container: str) -> None:
         """Have the container run; what keeps it from that is said, and tried again."""
@@ -85,6 +89,11 @@ class PodPrograms:
         for container in run.names:
             if name := _name(run, container):
                 await self._table[name].stop(run, container)
+
+    async def forget(self, run: PodRun) -> None:
+        """All of a pod has ended: nothing that such programs have left of themselves goes on."""
+        if any(_name(run, container) for container in run.names):
+            await self._groups.remove(run.uid)
 
     async def detach(self) -> None:
         """Watch no longer; everything goes on running."""
@@ -162,7 +171,8 @@ class OneInEachPod:
     """Runs what a `PodProgram` says. Who has more to tell it, as a loop that makes its files of
     objects, finds it by `of`, and makes part of his own `start` and `stop`."""
 
-    def __init__(self, entry: PodProgram, owner: str, vigil: Vigil) -> None:
+    def __init__(self, entry: PodProgram, owner: str, vigil: Vigil, groups: PodGroups) -> None:
+        self._groups = groups
         self._entry = entry
         self._owner = owner
         self._vigil = vigil
@@ -177,6 +187,7 @@ class OneInEachPod:
             self._programs[key] = RunningPodProgram(
                 self._entry, run.key, run.ips, directory, self._owner
             )
+            self._programs[key].groups = partial(self._groups.of, run)
             self._programs[key].on_restart(partial(self._tell, key))
         return self._programs[key]
 

@@ -78,7 +78,10 @@ class PodProcesses:
         self._kills.start(run.uid, work, f"kill {run.key} {container}")
 
     async def stop(self, run: PodRun, grace: float) -> None:
-        """TERM all processes of a pod, KILL what is left after `grace` seconds; sidecars last."""
+        """TERM all processes of a pod, KILL what is left after `grace` seconds; sidecars last.
+
+        To be followed by `forget`, as soon as nothing else of the pod may go on either.
+        """
         await cancel(*self._tasks.pop(run.uid, []))
         for name in run.names:
             if (known := self._known.pop((run.uid, name), None)) is not None:
@@ -87,7 +90,6 @@ class PodProcesses:
         await asyncio.gather(*(self._end(run, name, grace) for name in run.containers))
         left = max(0.0, grace - (time.monotonic() - began))
         await asyncio.gather(*(self._end(run, name, left) for name in reversed(run.inits)))
-        await self.forget(run.uid)
 
     async def forget(self, uid: str) -> None:
         """Kill whatever is left of a pod, and let the runtime forget it."""

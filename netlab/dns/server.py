@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
@@ -119,12 +119,15 @@ class DnsServer:
         """Whether all that was applied is known to whoever answers."""
         return self._names.idle
 
-    async def start(self, netns: Path) -> None:
-        """Serve in the pod's namespace, whose loopback is up; adopts what runs there.
+    async def start(self, netns: Path, groups: Callable[[], Sequence[Path]] = tuple) -> None:
+        """Serve in the pod's namespace, whose loopback is up, the dnsmasqs in its control groups;
+        adopts what runs there.
 
         Apply first what is known, and the first query is answered right.
         """
         self._prepare()
+        for each in self.dnsmasqs:
+            each.groups = groups
         try:
             await together(self._start_names(netns), *(each.start(netns) for each in self.dnsmasqs))
         except BaseException:

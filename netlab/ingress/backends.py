@@ -13,7 +13,6 @@ from netlab.objects.types import (
     ServicePort,
 )
 
-
 NOWHERE = "255.255.255.255"
 """An address that no connection can be made to, which is found out at once (502): the balancer of
 ingress-nginx takes no name for an endpoint either, and is left with one that leads nowhere."""

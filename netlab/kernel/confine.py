@@ -54,10 +54,16 @@ class View(Struct, frozen=True):
 
 
 class Confinement(Struct, frozen=True):
-    """How a program is run: as whom, and what it sees. It has no capability, nor ever gets one."""
+    """How a program is run: as whom, and what it sees. It has no capability, nor ever gets one.
+
+    It is put into control groups, by their `cgroup.procs`; no file that it writes gets larger than
+    `largest_file` bytes (0: as large as may be), where it is told that there is no more room.
+    """
 
     uid: int
     view: View
+    groups: tuple[Path, ...] = ()
+    largest_file: int = 0
 
     def enter(self) -> None:
         """Let the calling thread, and what it starts, be confined; yet it is still root."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -123,14 +125,43 @@ def _confined(
     from concurrent.futures import ThreadPoolExecutor  # `up`, which confines nobody, waits for it
 
     user = confinement.uid
-    identity = {"user": user, "group": user, "extra_groups": ()} if user != os.geteuid() else {}
+    identity: dict[str, Any] = {}
+    if user != os.geteuid():
+        identity = {"user": user, "group": user, "extra_groups": ()}
+    if confinement.largest_file:  # as Python ignores SIGXFSZ, so does what it starts
+        identity["restore_signals"] = False
 
     def run() -> subprocess.Popen[bytes]:
-        confinement.enter()
-        return start(**identity)
+        with contextlib.ExitStack() as stack:
+            groups = [stack.enter_context(_opened(each)) for each in confinement.groups]
+            confinement.enter()
+            size = confinement.largest_file
+            bound = partial(_bound, groups, size) if groups or size else None
+            return start(**identity, preexec_fn=bound)
 
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(run).result()
+    try:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(run).result()
+    except subprocess.SubprocessError as error:
+        raise KernelRefused("cannot bound a program that is about to begin", 1) from error
+
+
+@contextlib.contextmanager
+def _opened(group: Path) -> Iterator[int]:
+    descriptor = os.open(group, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _bound(groups: Iterable[int], largest_file: int) -> None:
+    """In the new process, by the `cgroup.procs` behind descriptors: nothing else must be done here,
+    where of our threads only one is left."""
+    for group in groups:
+        os.write(group, b"0")
+    if largest_file:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
 
 
 def children(pid: int) -> dict[int, str]:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -26,6 +26,9 @@ from netlab.workload.published import Published
 
 SCRATCH = "size=64m,nr_inodes=4k"
 """How much a program may have that nobody else sees."""
+
+LARGEST_FILE = 64 << 20
+"""Bytes of any file that it writes: of its log, above all, which others begin anew long before."""
 
 _READY_SECONDS = 5.0
 _CHECK_SECONDS = 10.0
@@ -69,6 +72,8 @@ class ConfinedProgram(Program):
         self._owner = owner
         self._identity = directory / f"{stem}.json"
         self._netns: int | Path | None = None
+        self.groups: Callable[[], Sequence[Path]] = tuple
+        """Into which control groups it is put, by their `cgroup.procs`."""
         self.reload_signal = signal.SIGHUP
         self._reload_wanted = False
         self._reload_timer: asyncio.TimerHandle | None = None
@@ -228,7 +233,7 @@ class ConfinedProgram(Program):
         write = [*self._write, self.log] if self._opens_log else self._write
         view = view_of(find(self._arguments[0]), self._read, write, empty=[listed])
         view = replace(view, scratch=self._scratch, bounds=SCRATCH)
-        return Confinement(self._uid, view)
+        return Confinement(self._uid, view, tuple(self.groups()), LARGEST_FILE)
 
     async def _answering(self, child: process.Process) -> None:
         """Ask until it answers."""

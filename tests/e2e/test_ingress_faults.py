@@ -18,7 +18,7 @@ from e2e.ingresses import HTTPS, NODE, Outside, controller, ingress, rule
 from e2e.kubectls import Shell, shell
 from e2e.labs import eventually as within
 
-from netlab.kernel import netns, process
+from netlab.kernel import cgroups, netns, process
 
 pytestmark = pytest.mark.root
 
@@ -284,6 +284,18 @@ def test_it_may_do_nothing_else(lab: Shell, outside: Outside) -> None:
         assert "NoNewPrivs:\t1" in status
         root = Path(f"/proc/{each}/root")
         assert not (root / "etc/passwd").exists() and not (root / "root").exists()
+
+
+def test_it_is_in_its_pods_group_as_long_as_that_lives(lab: Shell, outside: Outside) -> None:
+    needs.control_groups()
+    directory, pid = nginx(lab)
+    (owner,) = lab.here.owners
+    uid = directory.parents[1].name
+    family = {pid, *process.children(pid)}
+    assert len(family) > 1 and family <= set(cgroups.Groups(owner).members(uid))
+    kube_dns = [each for each in process.owned(owner) if b"/dnsmasq\0" in _command(each)]
+    groups = [Path(f"/proc/{each}/cgroup").read_text() for each in kube_dns]
+    assert sum(f"netlab-{owner}/pod" in group for group in groups) >= 2
 
 
 def test_it_goes_with_its_addresses(lab: Shell, outside: Outside) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import needs
 import pytest
 from msgspec.structs import replace
 
@@ -23,14 +25,17 @@ from netlab.agents.containerlogs import LogOptions
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import PodEvents
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun, new_run
 from netlab.agents.probes.prober import Prober
 from netlab.agents.vigil import Vigil
 from netlab.errors import CommandFailed
 from netlab.kernel import netns, process, userns
+from netlab.kernel.cgroups import Groups, lab_groups
 from netlab.workload import behaviour, catalogue
-from netlab.workload.confined_program import ConfinedProgram
+from netlab.workload.bounds import PIDS
+from netlab.workload.confined_program import LARGEST_FILE, ConfinedProgram
 from netlab.workload.pod_program import PodProgram, ProgramContext
 
 pytestmark = pytest.mark.root
@@ -123,14 +128,15 @@ class Controller:
     def __init__(self, owner: str, entry: PodProgram = GREETER) -> None:
         self.recorder = Recorder()
         self.vigil = Vigil()
-        self.greeters = OneInEachPod(entry, owner, self.vigil)
+        groups = PodGroups(owner)
+        self.greeters = OneInEachPod(entry, owner, self.vigil, groups)
         events = PodEvents(self.recorder)  # type: ignore[arg-type]
         nothing: Any = Nothing()
         lifecycle = Lifecycle(events, Prober(nothing, events), nothing)
         self.containers = PodContainers(
             nothing,
             nothing,
-            PodPrograms({"greeter": self.greeters}, lifecycle),
+            PodPrograms({"greeter": self.greeters}, lifecycle, groups),
             nothing,
             Configuration(),  # type: ignore[arg-type]
             nothing,
@@ -145,6 +151,7 @@ def owner() -> Iterator[str]:
     owner = str(uuid.uuid4())
     yield owner
     process.end_owned(owner)
+    Groups(owner).remove()
 
 
 @pytest.fixture
@@ -206,6 +213,25 @@ async def test_a_pod_of_its_image_runs_it_until_the_pod_goes(run: PodRun, owner:
     await here.containers.stop(run, 0.0)
     assert page(run) == ""
     assert process.owned(owner) == []
+
+
+async def test_what_bounds_its_pod_bounds_it_and_goes_with_it(run: PodRun, owner: str) -> None:
+    needs.control_groups()
+    here = Controller(owner)
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    program, groups = here.greeters.of(run, "c"), Groups(owner)
+    assert groups.members("u") == [program.pid]
+    usage = groups.usage("u")
+    assert (usage.pids, bool(usage.memory)) == (1, True)
+    limits = Path(f"/proc/{program.pid}/limits").read_text()
+    assert re.search(rf"Max file size +{LARGEST_FILE} +{LARGEST_FILE} ", limits)
+    ignored = re.search(r"SigIgn:\t(\w+)", Path(f"/proc/{program.pid}/status").read_text())
+    assert ignored and int(ignored[1], 16) >> (signal.SIGXFSZ - 1) & 1
+    files = [file for group in lab_groups(owner) for file in group.glob("pod*/pids.max")]
+    assert {int(file.read_text()) for file in files} == {PIDS}
+    await here.containers.stop(run, 0.0)
+    assert [each for group in lab_groups(owner) for each in group.glob("pod*")] == []
 
 
 async def test_it_goes_by_new_files_and_never_by_those_that_its_check_refuses(

@@ -160,13 +160,16 @@ class Programs:
     """What is kept in pods beside commands and servers: names, say."""
 
     def __init__(self):
-        self.started, self.stopped = [], []
+        self.started, self.stopped, self.forgotten = [], [], []
 
     async def start(self, run, name):
         self.started.append((run.uid, name))
 
     async def stop(self, run):
         self.stopped.append(run.uid)
+
+    async def forget(self, run):
+        self.forgotten.append(run.uid)
 
     async def detach(self):
         """They run on."""

@@ -10,6 +10,7 @@ import pytest
 
 from netlab.agents import dns as module
 from netlab.agents.dns import PODS_AND_NAMES, DnsFeed
+from netlab.agents.podgroups import PodGroups
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.objects.lab import lab_from_object
@@ -44,7 +45,7 @@ class Server:
             raise OSError("no room")
         self.published.append({key for key, found in self.services.items() if found})
 
-    async def start(self, netns: Path) -> None:
+    async def start(self, netns: Path, groups: Any) -> None:  # noqa: ARG002
         self.places.append(netns)
 
     async def stop(self) -> None:
@@ -72,7 +73,7 @@ class World:
         for kind in ("Service", "EndpointSlice"):
             _ = self.informers[kind]
         self.server, self.internet = Server(), Server()
-        self.feed = DnsFeed(self.server, self.internet, self.informers)  # type: ignore[arg-type]
+        self.feed = DnsFeed(self.server, self.internet, self.informers, PodGroups("owner"))  # type: ignore[arg-type]
 
     def create(self, name: str) -> None:
         ports = [{"port": 80}]

@@ -13,6 +13,7 @@ import pytest
 from netlab.agents import pod_runtime as module
 from netlab.agents.draining import Draining
 from netlab.agents.pod_runtime import PodRuntime
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -74,7 +75,8 @@ class Scene:
             _ = self.informers[kind]  # type: ignore[index]
         keeper: Any = None
         self.runtime = PodRuntime(
-            LAB, directory, keeper, self.informers, {}, Draining(self.informers), recorder,
+            LAB, directory, keeper, self.informers, {}, PodGroups("owner"),
+            Draining(self.informers), recorder,
             Issuer(directory, lambda: None),
             owner=str(uuid.UUID(int=7)), now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip

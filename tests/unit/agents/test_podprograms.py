@@ -11,6 +11,7 @@ import pytest
 
 from netlab.agents import podprograms as module
 from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun
 from netlab.agents.probes.attempt import ProbeOutcome
@@ -55,7 +56,7 @@ def programs(
     dnsmasq: Programs, lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
 ) -> PodPrograms:
     monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
-    return PodPrograms({"dnsmasq": dnsmasq}, lifecycle)
+    return PodPrograms({"dnsmasq": dnsmasq}, lifecycle, PodGroups("owner"))
 
 
 async def test_a_program_that_answers_is_a_container_that_runs(
@@ -203,7 +204,7 @@ def vigil() -> Watching:
 def ones(vigil: Watching, monkeypatch: pytest.MonkeyPatch) -> OneInEachPod:
     monkeypatch.setattr(module, "RunningPodProgram", Running)
     entry = PodProgram("nginx", port=10246, user=1, arguments=lambda _: ("nginx",))
-    return OneInEachPod(entry, "owner", vigil)  # type: ignore[arg-type]
+    return OneInEachPod(entry, "owner", vigil, PodGroups("owner"))  # type: ignore[arg-type]
 
 
 async def test_each_pod_has_its_own_in_its_namespace_and_it_is_watched(

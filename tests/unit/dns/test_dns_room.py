@@ -13,6 +13,7 @@ import pytest
 from netlab.agents import dns
 from netlab.agents.dns import DnsFeed
 from netlab.agents.loop import Retry
+from netlab.agents.podgroups import PodGroups
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.dns import upstream
@@ -52,7 +53,7 @@ async def test_what_could_not_be_published_is_tried_again(
     server = DnsServer(tmp_path, owner, names, "cluster.local")
     internet = InternetDns(upstream.names_keeper(tmp_path / "internet", owner, log), [], {})
     api = InProcessApi(Registry(Store(None), lab_from_object(LAB)))
-    feed = DnsFeed(server, internet, Informers(api))
+    feed = DnsFeed(server, internet, Informers(api), PodGroups(owner))
     feed.follow()
     with monkeypatch.context() as full:
         full.setattr(Path, "write_text", _full)
