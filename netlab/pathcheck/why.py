@@ -62,6 +62,9 @@ class _Search(Struct, frozen=True):
         if self._has_no_name():
             yield from self._name_server()
         yield from self._from_outside(service)
+        if service is not None and self._is_ping_of_cluster_ip(service):
+            yield self._nobody_answers_pings(service)
+            return
         refusals = list(self._refusals())
         yield from refusals
         if service is not None:
@@ -127,6 +130,21 @@ class _Search(Struct, frozen=True):
             text = f"externalIPs: no node has {target.address}, so nothing leads there"
             if self._entrance(service) == "externalIP":
                 yield Cause("NobodyHasExternalIP", text)
+
+    def _is_ping_of_cluster_ip(self, service: Service) -> bool:
+        spec = meta.spec(service)
+        addresses = {*(spec.get("clusterIPs") or ()), spec.get("clusterIP")} - {None, "", "None"}
+        asked = self.check.target.protocol == "ICMP" and self._entrance(service) == "clusterIP"
+        return asked and bool(addresses)
+
+    def _nobody_answers_pings(self, service: Service) -> Cause:
+        """A ClusterIP is an address in rules alone, and these ask for ports."""
+        listed_ports = listed([f"{one['port']}/{protocol_of(one)}" for one in ports(service)])
+        text = (
+            "ClusterIPs answer no ping: no interface has them, and kube-proxy's rules are for the "
+            f"Service's ports alone ({listed_ports})"
+        )
+        return Cause("PingOfClusterIP", text)
 
     def _has_no_name(self) -> bool:
         by_name = self.check.target.service and self.check.target.by == "name"

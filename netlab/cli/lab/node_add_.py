@@ -19,6 +19,7 @@ from netlab.cli import options, results
 from netlab.cli.lab import node_power
 from netlab.errors import AlreadyExists, UsageError
 from netlab.objects import meta
+from netlab.objects.meta import Object
 
 _EFFECTS = ("NoExecute", "NoSchedule", "PreferNoSchedule")
 
@@ -45,8 +46,20 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         obj = node_power.awaited(client, meta.name(obj), meta.is_ready)
     arguments.dry_run = "none"
-    results.report(obj, "added", arguments)
+    results.report(obj, f"added ({_places(obj)})", arguments)
     return 0
+
+
+def _places(obj: Object) -> str:
+    """The addresses that it has, and those of its pods."""
+    status, spec = meta.status(obj), meta.spec(obj)
+    addresses = [one for one in status.get("addresses") or () if one["type"] != "Hostname"]
+    return ", ".join(
+        [
+            *(f"{one['type']} {one['address']}" for one in addresses),
+            *(f"podCIDR {cidr}" for cidr in spec.get("podCIDRs") or ()),
+        ]
+    )
 
 
 def _entry(arguments: argparse.Namespace) -> dict[str, Any]:

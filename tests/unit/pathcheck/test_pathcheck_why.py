@@ -188,6 +188,18 @@ def test_addresses_of_the_cluster_asked_from_outside() -> None:
     assert why(Target(address="192.0.2.9", port=80), world, outcome="timeout") == []
 
 
+@pytest.mark.parametrize(
+    "target",
+    [Target(service="web", protocol="ICMP"), Target(address="10.96.0.7", protocol="ICMP")],
+)
+def test_a_cluster_ip_answers_no_ping(target: Target) -> None:
+    said = (
+        "ClusterIPs answer no ping: no interface has them, and kube-proxy's rules are for the "
+        "Service's ports alone (80/TCP)"
+    )
+    assert why(target, worlds(service()), outcome="timeout") == [said]
+
+
 def test_a_pod_that_is_published_though_not_ready() -> None:
     world = worlds(service(publishNotReadyAddresses=True), pods=[pod("web", ready=False)])
     [line] = why(Target(service="web"), world, journey=journey("refused", f"{IP}:8080"))
