@@ -19,14 +19,13 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
-from netlab import inventory, waiting
+from netlab import inventory
 from netlab import standing as nodes_kept
 from netlab.agents.account_api import ROLES
 from netlab.agents.dns import DnsFeed
 from netlab.agents.draining import Draining
 from netlab.agents.election import Election
 from netlab.agents.host import Host
-from netlab.agents.loop import Working
 from netlab.agents.network import NetworkKeeper
 from netlab.agents.node import NodeAgent
 from netlab.agents.node_proxier import NodeProxier
@@ -43,7 +42,6 @@ from netlab.client.informer import Informers
 from netlab.client.kubelets import LocalKubelets
 from netlab.client.protocol import Api
 from netlab.control_plane import ControlPlane
-from netlab.controllers import job_pods
 from netlab.controllers.manager import RunningControllers, start_controllers
 from netlab.dns import server, upstream
 from netlab.dns.keeper import NamesKeeper
@@ -54,11 +52,11 @@ from netlab.kernel import machine, netns, paths
 from netlab.kernel.process import Process
 from netlab.network import plan
 from netlab.network.model import Network
-from netlab.objects import bootstrap, meta, nameservers
+from netlab.objects import bootstrap, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
-from netlab.objects.types import Job, Pod
+from netlab.readiness import Of, Readiness
 from netlab.settling import Settling
 from netlab.tasks import together
 from netlab.workload.certificate import Issuer
@@ -105,10 +103,7 @@ class Daemon:
         self._vigil = Vigil([self._keeper, *names.programs, *self._internet.programs])
         self._draining = Draining(self._informers)
         self._stack = contextlib.AsyncExitStack()
-        self._working: list[Working] = []
-        """What the lab waits for, the quickest to ask first; none until all of them have begun."""
-        self._once_needed: list[Working] = []
-        self._pods: PodRuntime | None = None
+        self._readiness = Readiness(lab, self._informers)
         self._lacks: list[Callable[[], Iterable[str]]] = [self._vigil.lacking]
 
     async def start(self) -> None:
@@ -130,47 +125,13 @@ class Daemon:
 
     # -- how the lab is --------------------------------------------------------------------
 
-    def at_work(self) -> Iterator[str]:
-        """What is still being done, a line each; what is cheap to know comes first."""
-        if not self._working:
-            yield waiting.STARTING
-        for each in (*self._working, *self._once_needed):
-            yield from each.at_work()
-        yield from self._what_pods_lack()
+    def at_work(self, of: Of = None) -> Iterator[str]:
+        """What is still being done, a line each."""
+        return self._readiness.at_work(of)
 
-    def _what_pods_lack(self) -> Iterator[str]:
-        """Lines while pods are not ready that may yet have what they lack: a Job beside them goes
-        on, or a ConfigMap or Secret has just come."""
-        jobs = self._informers["Job"].items()
-        spaces = {meta.namespace(job) for job in jobs if _may_go_on(job)}
-        news = self._pods is not None and self._pods.has_news()
-        unready = self.unready() if spaces or news else {}
-        if any(key.partition("/")[0] in spaces for key in unready):
-            yield "Jobs are at work"
-        if news and unready:
-            yield "pods look at what they are configured with"
-
-    def unready(self) -> dict[str, bool]:
+    def unready(self, of: Of = None) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
-        if self._pods is None:
-            return {}
-        unready = dict(self._pods.unready())
-        for pod in self._informers["Pod"].items():
-            unplaced = not meta.spec(pod).get("nodeName") and meta.condition(pod, "PodScheduled")
-            if unplaced or self._is_lost(pod):
-                unready[meta.key(pod)] = True
-        return unready
-
-    def _is_lost(self, pod: Pod) -> bool:
-        """Whether it has failed, and nobody makes another one: a controller does, but for a Job
-        that has given up, or rests after a failure; and what a CronJob made is its own affair."""
-        if meta.status(pod).get("phase") != "Failed":
-            return False
-        owner = meta.controller_of(pod)
-        if owner is None or owner["kind"] != "Job":
-            return owner is None
-        job = self._informers["Job"].get(f"{meta.namespace(pod)}/{owner['name']}")
-        return job is not None and meta.controller_of(job) is None and job_pods.is_stuck(job)
+        return self._readiness.unready(of)
 
     def lacking(self) -> Iterator[str]:
         """What else will not work without somebody doing something, a line each."""
@@ -218,8 +179,7 @@ class Daemon:
         self._stack.callback(self._draining.stop)
         pod_runtime.start(self._planned(self._standing).names)
         await together(self._start_internet(keeper), nodes.start())
-        self._pods = pod_runtime
-        self._working = [nodes, controllers, self._dns, pod_runtime]
+        self._readiness.begun(pod_runtime, nodes, controllers, self._dns)
         log.info("the nodes' agents are at work")
 
     def _pod_runtime(self, keeper: ResponderKeeper, controllers: RunningControllers) -> PodRuntime:
@@ -347,7 +307,7 @@ class Daemon:
             self._groups,
         )
         self._lacks.append(made.lacking)
-        self._once_needed.append(made)
+        self._readiness.add(made)
         return made
 
     def _internet_dns(self) -> InternetDns:
@@ -378,14 +338,6 @@ class Daemon:
 
         keeper.on_restart(serve)
         await keeper.reached(serve)
-
-
-def _may_go_on(job: Job) -> bool:
-    """Whether a Job is at work or about to be; one that waits after a failure is not."""
-    status = meta.status(job)
-    if job_pods.finished(job) or job_pods.is_suspended(job):
-        return False
-    return bool(status.get("active")) or not status.get("failed")
 
 
 async def _told_to_end() -> None:

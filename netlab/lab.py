@@ -33,7 +33,7 @@ from netlab.kernel import (
     paths,
     tools,
 )
-from netlab.objects import bootstrap, lab_update, meta
+from netlab.objects import bootstrap, lab_update, meta, types
 from netlab.objects.kinds import pod_of
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -91,7 +91,7 @@ def up(
             hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
         )
     need_root("up")
-    _require(manifest.lab, manifest.objects)
+    require(manifest.lab, manifest.objects)
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(manifest.lab.name)
     with _taken_down_if_it_fails(directory, progress) as keeper:
@@ -103,7 +103,9 @@ def up(
             missing = [] if keeper.fresh else _missing_nodes(client, lab, progress)
             made = [_apply(client, obj, directory, progress) for obj in missing]
             applied = made + _apply_all(client, manifest.objects, directory, progress)
-            left = pruning.left_over(client, directory, pruning.known(applied))
+            known = pruning.known(applied)
+            left = pruning.left_over(client, directory, known)
+            pruning.forget_others(directory, [*known, *left])
             if prune:
                 pruning.prune(client, directory, left)
             _keep_sources(directory, files)
@@ -123,7 +125,7 @@ _RULES_BY = {
 """The program that each `iptables:` of a lab file asks for, in IPv4."""
 
 
-def _require(lab: Lab, objects: Iterable[Object] = ()) -> None:
+def require(lab: Lab, objects: Iterable[Object] = ()) -> None:
     """Raise `EnvironmentLacks` for what the machine lacks of what this lab asks for."""
     if any("ingress" in image for image in _images(objects)):  # else nobody needs the catalogue
         _require_programs(_images(objects))
@@ -191,9 +193,11 @@ def _settled(
 ) -> Brought:
     """Wait; if the controller dies meanwhile, with the next one."""
     deadline = time.monotonic() + timeout
+    ours = [entry.uid for entry in brought.applied]
     for left in reversed(range(ROUNDS)):
         try:
-            state = waiting.settle(client, max(deadline - time.monotonic(), 0.0), progress)
+            seconds = max(deadline - time.monotonic(), 0.0)
+            state = waiting.settle(client, seconds, progress, ours)
             troubles = waiting.troubles(client, state)
             return replace(brought, troubles=troubles, settled=state.settled)
         except _LOST:
@@ -209,8 +213,12 @@ def _settled(
 
 
 def _missing_nodes(client: Client, lab: Lab, progress: Progress) -> list[Object]:
-    """The Node objects of a lab that was up already which somebody has deleted since."""
     nodes = _surely(lambda: client.list("Node"), paths.lab_dir(lab.name), progress)
+    return missing_nodes(lab, nodes)
+
+
+def missing_nodes(lab: Lab, nodes: Iterable[types.Node]) -> list[Object]:
+    """The Node objects of a lab that was up already which somebody has deleted since."""
     known = {meta.name(node) for node in nodes}
     architecture = machine.facts().architecture
     missing = [node for node in lab.nodes if node.name not in known]
@@ -327,7 +335,7 @@ def _changed(
     after = reconfiguration.wanted(manifest, before, joined)
     if after == before:
         return before, lab_update.LabChanges()
-    _require(after)
+    require(after)
     supervision.ensure_controller(directory, progress)
     client = Client(inventory.endpoint(directory))
     waiting.started(client, supervision.START_TIMEOUT)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from netlab.client.apply import Applied
 from netlab.client.sync import Client
 from netlab.errors import NotFound
-from netlab.kernel import files
+from netlab.kernel import files, paths
 from netlab.objects import meta
 
 
@@ -47,14 +47,16 @@ def remember(directory: Path, applied: Iterable[Known]) -> None:
 
 
 def left_over(client: Client, directory: Path, applied: Iterable[Known]) -> list[Known]:
-    """Those noted that are still there and not among the `applied`. What is gone is forgotten."""
+    """Those noted that are still there and not among the `applied`. Changes nothing."""
     now = {entry.uid for entry in applied}
-    noted = _read(directory)
-    others = [entry for entry in noted if entry.uid not in now]
-    left = [entry for entry in others if _uid(client, entry) == entry.uid]
-    gone = set(others) - set(left)
-    _write(directory, [entry for entry in noted if entry not in gone])
-    return left
+    others = [entry for entry in _read(directory) if entry.uid not in now]
+    return [entry for entry in others if _uid(client, entry) == entry.uid]
+
+
+def forget_others(directory: Path, there: Iterable[Known]) -> None:
+    """What is noted and not among these, which are there, is gone."""
+    uids = {entry.uid for entry in there}
+    _write(directory, [entry for entry in _read(directory) if entry.uid in uids])
 
 
 def prune(client: Client, directory: Path, left: Sequence[Known]) -> None:
@@ -88,4 +90,4 @@ def _read(directory: Path) -> list[Known]:
 
 def _write(directory: Path, noted: Iterable[Known]) -> None:
     text = json.dumps([msgspec.to_builtins(entry) for entry in noted])
-    files.write(_file(directory), text)
+    files.write_beside(paths.lab_file(directory), _file(directory).name, text)

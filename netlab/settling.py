@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Protocol
 
 from aiohttp import web
 
 from netlab.client.settled import PATH
+from netlab.errors import BadRequest
 
 CALM_LOOKS, CALM_LOOKS_REMOTE = 3, 50
 """Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
+
+
+Of = Collection[str] | None
+"""Uids of objects of which only what comes of them counts, beside the lab's own; None: all does."""
 
 
 class Saving(Protocol):
@@ -36,10 +41,10 @@ class Cluster(Protocol):
     def failure(self) -> str | None:
         """Why the lab could not be built, if it could not."""
 
-    def at_work(self) -> Iterator[str]:
+    def at_work(self, of: Of = None) -> Iterator[str]:
         """What is still being done, a line each."""
 
-    def unready(self) -> dict[str, bool]:
+    def unready(self, of: Of = None) -> dict[str, bool]:
         """The pods that should be ready and are not; True if waiting will not make them so."""
 
     def lacking(self) -> Iterator[str]:
@@ -55,33 +60,45 @@ class Settling:
 
     def routes(self) -> list[web.RouteDef]:
         """What the API answers beside Kubernetes' own paths."""
-        return [web.get(PATH, self._settled)]
+        return [web.get(PATH, self._settled), web.post(PATH, self._settled)]
 
-    def _is_settled(self) -> bool:
-        return self._saving.is_stuck or not any(self._cluster.at_work())
+    def _is_settled(self, of: Of) -> bool:
+        return self._saving.is_stuck or not any(self._cluster.at_work(of))
 
     async def _settled(self, request: web.Request) -> web.Response:
         """Wait until nothing changes by itself any more, or for `timeoutSeconds`.
 
         `atWork` has a line for each thing that is being done, `unreadyPods` says of pods whether
-        they will not become ready by waiting, `lacking` what else only somebody can change.
+        they will not become ready by waiting, `lacking` what else only somebody can change. A body
+        `{"of": [UID]}` says of which objects pods count.
         """
-        await self._wait(float(request.query.get("timeoutSeconds", "10")))
+        of = await _of(request)
+        await self._wait(float(request.query.get("timeoutSeconds", "10")), of)
         lacking = [*self._saving.unsaved(), *self._cluster.lacking()]
         return web.json_response(
             {
                 "failed": self._cluster.failure,
-                "settled": self._is_settled(),
-                "atWork": list(self._cluster.at_work()),
-                "unreadyPods": self._cluster.unready(),
+                "settled": self._is_settled(of),
+                "atWork": list(self._cluster.at_work(of)),
+                "unreadyPods": self._cluster.unready(of),
                 "lacking": lacking,
             }
         )
 
-    async def _wait(self, seconds: float) -> None:
+    async def _wait(self, seconds: float, of: Of) -> None:
         loop = asyncio.get_running_loop()
         deadline, calm = loop.time() + seconds, 0
         enough = CALM_LOOKS_REMOTE if self._saving.is_remote else CALM_LOOKS
         while calm < enough and loop.time() < deadline and self._cluster.failure is None:
-            calm = calm + 1 if self._is_settled() else 0
+            calm = calm + 1 if self._is_settled(of) else 0
             await asyncio.sleep(0.002)
+
+
+async def _of(request: web.Request) -> Of:
+    if request.method == "GET":
+        return None
+    try:
+        body = await request.json()
+        return frozenset(map(str, body["of"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadRequest(f"which objects? {error}") from None

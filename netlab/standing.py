@@ -44,7 +44,8 @@ def keep(standing: Standing, directory: Path) -> None:
         "nodes": [node_to_object(node) for node in standing.nodes],
         "off": [node_to_object(node) for node in standing.off],
     }
-    files.write(paths.nodes_file(directory), json.dumps(kept, indent=2))
+    name = paths.nodes_file(directory).name
+    files.write_beside(paths.lab_file(directory), name, json.dumps(kept, indent=2))
 
 
 def _nodes(lab: Lab, kept: list[dict[str, Any]]) -> tuple[Node, ...]:

@@ -41,12 +41,13 @@ def started(client: Client, timeout: float) -> None:
         time.sleep(0.02)
 
 
-def settle(client: Client, timeout: float, tell: Tell) -> State:
-    """Wait until the lab is settled, at most so many seconds; tells what is waited for."""
+def settle(client: Client, timeout: float, tell: Tell, of: Sequence[str] | None = None) -> State:
+    """Wait until the lab is settled, at most so many seconds; tells what is waited for. `of` is as
+    in `look`."""
     deadline = time.monotonic() + timeout
     while True:
         left = max(deadline - time.monotonic(), 0.0)
-        state = look(client, min(left, _LOOK))
+        state = look(client, min(left, _LOOK), of)
         if state.settled or left <= _LOOK:
             return state
         tell(_awaited(client, state))

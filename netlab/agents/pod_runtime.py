@@ -134,8 +134,6 @@ class PodRuntime:
         """As `Working` says."""
         if not self.idle:
             yield PODS_AND_NAMES
-        if not all(stuck for _, stuck in self.unready()):
-            yield "pods are getting ready"
 
     def start(self, machines: Iterable[str]) -> None:
         """Begin with what a former controller left; see `adopted`. `machines` are the namespaces

@@ -17,7 +17,7 @@ from msgspec import Struct
 from netlab.client.sync import Client
 from netlab.errors import NotFound
 from netlab.objects import meta, schema
-from netlab.objects.kinds import BY_KIND
+from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.schema import ANYTHING, Schema
 
@@ -47,16 +47,26 @@ class Applied(Struct, frozen=True):
         return f"{self.resource}/{self.name} {self.result}"
 
 
+def created(obj: Object) -> Applied:
+    """What applying an object comes to that is not there yet."""
+    kind = BY_KIND[obj["kind"]]
+    return _applied(kind, _with_last_applied(obj, kind.namespaced), "created", "")
+
+
+def _applied(kind: Kind, wanted: Object, result: Result, uid: str) -> Applied:
+    resource = f"{kind.singular}.{kind.group}" if kind.group else kind.singular
+    space = meta.namespace(wanted) if kind.namespaced else ""
+    return Applied(resource, meta.name(wanted), result, (), kind.kind, space, uid)
+
+
 def apply(client: Client, obj: Object, *, dry_run: bool = False) -> Applied:
     """Create `obj`, or change the live object to match it. Raises `ApiError`."""
     kind = BY_KIND[obj["kind"]]
     wanted = _with_last_applied(obj, kind.namespaced)
     name, namespace = meta.name(wanted), meta.namespace(wanted)
-    resource = f"{kind.singular}.{kind.group}" if kind.group else kind.singular
 
     def applied(result: Result, found: Object) -> Applied:
-        space = namespace if kind.namespaced else ""
-        return Applied(resource, name, result, (), kind.kind, space, meta.uid(found))
+        return _applied(kind, wanted, result, meta.uid(found))
 
     query = {"dryRun": "All"} if dry_run else {}
     try:

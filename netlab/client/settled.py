@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 from msgspec import Struct
 
-from netlab.client.sync import Client
+from netlab.client.sync import Client, Query
 from netlab.errors import NetlabError, NotFound
+from netlab.objects.meta import Object
 
 PATH = "/netlab/v1/settled"
 
@@ -22,13 +26,15 @@ class State(Struct, frozen=True):
     lacking: tuple[str, ...]
 
 
-def look(client: Client, seconds: float = 0.0) -> State:
+def look(client: Client, seconds: float = 0.0, of: Sequence[str] | None = None) -> State:
     """How the lab is, once it is settled or so many seconds have passed.
 
+    Only pods count that come `of` objects with these uids, and the lab's own; None: all do.
     `NetlabError` when the lab itself could not be built, or the API server is none of netlab's.
     """
+    query = {"timeoutSeconds": f"{seconds:g}"}
     try:
-        answer = client.request("GET", PATH, query={"timeoutSeconds": f"{seconds:g}"})
+        answer = _answer(client, query, of)
     except NotFound:
         raise NetlabError(
             f"the API server at {client.endpoint.where} does not say when all has settled: "
@@ -41,3 +47,11 @@ def look(client: Client, seconds: float = 0.0) -> State:
     at_work, lacking = answer.get("atWork") or (), answer.get("lacking") or ()
     settled = answer.get("settled", True)
     return State(settled, tuple(at_work), answer.get("unreadyPods") or {}, tuple(lacking))
+
+
+def _answer(client: Client, query: Query, of: Sequence[str] | None) -> Object:
+    """A controller that is older than we are knows of nothing but all."""
+    if of is not None:
+        with contextlib.suppress(NotFound):
+            return client.request("POST", PATH, {"of": list(of)}, query=query)
+    return client.request("GET", PATH, query=query)

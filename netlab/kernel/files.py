@@ -51,6 +51,16 @@ def write(path: Path, text: str, *, mode: int = 0o600, owner: int = -1, group: i
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
+def write_beside(known: Path, name: str, text: str) -> None:
+    """`write` a file beside one that is there, for those to read who may read that; for root alone
+    while there is none."""
+    try:
+        group = known.stat().st_gid
+    except FileNotFoundError:
+        group = -1
+    write(known.with_name(name), text, mode=0o600 if group == -1 else 0o640, group=group)
+
+
 def _is(path: Path, text: str, mode: int, owner: int, group: int) -> bool:
     try:
         found = path.lstat()

@@ -90,6 +90,24 @@ def test_a_job_whose_pod_failed_is_not_waited_for(here: Machine) -> None:
     assert line.endswith('container c: Error: exit code 5; it last said: "no luck"')
 
 
+def test_what_somebody_else_has_put_there_is_not_waited_for(here: Machine) -> None:
+    """Failed, hopeless or slow: what the file asks for is ready, and the lab is up."""
+    file = here.lab_file(LAB + GOOD)
+    here.netlab("up", file)
+    failed, hopeless = (
+        POD % ("failed", HOPELESS["failed"][0]),
+        POD % ("nowhere", HOPELESS["nowhere"][0]),
+    )
+    others = here.lab_file(failed + hopeless + JOB + UNREADY, "others.yaml")
+    here.netlab("apply", "-f", others)
+    here.netlab("wait", "pod/failed", "--for=jsonpath={.status.phase}=Failed", "--timeout=30s")
+    done = here.netlab("up", file, "--timeout=20s")
+    assert "pod/good unchanged\nlab slow is up" in done.stdout
+    assert "pod default/failed: container c" in here.netlab("status", code=1).stdout
+    both = here.netlab("up", file, others, "--timeout=0", code=1).stderr
+    assert "pod default/failed: container c" in both
+
+
 def test_it_tells_what_it_waits_for_until_its_time_is_over(here: Machine) -> None:
     file = here.lab_file(LAB + UNREADY)
     done = here.netlab("up", file, "--timeout=4s", code=1)

@@ -4,10 +4,9 @@ import asyncio
 
 import aiohttp
 import pytest
-from aiohttp import web
 from msgspec import Struct
 
-from netlab.serving.http import serve_unix
+from netlab.serving.http import application, serve_unix
 from netlab.settling import Settling
 
 
@@ -28,15 +27,17 @@ class Cluster(Struct):
     failure: str | None = None
     works: int = 0
     pods: dict[str, bool] = {}
+    asked: list[object] = []
 
-    def at_work(self):
+    def at_work(self, of=None):
         """At work for so many looks."""
+        self.asked.append(of)
         self.works -= 1
         if self.works >= 0:
             yield "pods are getting ready"
 
-    def unready(self):
-        return self.pods
+    def unready(self, of=None):
+        return {key: stuck for key, stuck in self.pods.items() if of is None or key in of}
 
     def lacking(self):
         yield "room"
@@ -44,20 +45,21 @@ class Cluster(Struct):
 
 @pytest.fixture
 def ask(tmp_path):
-    def asked(saving, cluster, seconds=10):
-        return asyncio.run(_asked(tmp_path / "s", saving, cluster, seconds))
+    def asked(saving, cluster, seconds=10, **more):
+        return asyncio.run(_asked(tmp_path / "s", saving, cluster, seconds, **more))
 
     return asked
 
 
-async def _asked(path, saving, cluster, seconds):
-    app = web.Application()
+async def _asked(path, saving, cluster, seconds, method="GET", **more):
+    app = application(1 << 20)
     app.router.add_routes(Settling(saving, cluster).routes())
     runner = await serve_unix(app, path)
     try:
         async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(path))) as http:
             url = "http://lab/netlab/v1/settled"
-            async with http.get(url, params={"timeoutSeconds": str(seconds)}) as answer:
+            params = {"timeoutSeconds": str(seconds)}
+            async with http.request(method, url, params=params, **more) as answer:
                 return await answer.json()
     finally:
         await runner.cleanup()
@@ -93,3 +95,16 @@ def test_what_cannot_be_saved_or_built_is_not_waited_for(ask):
     assert stuck["lacking"] == ["no room", "room"]
     failed = ask(Saving(), Cluster(failure="no such command", works=10**9))
     assert failed["failed"] == "no such command"
+
+
+def test_who_asks_may_mean_some_objects_alone(ask):
+    cluster = Cluster(pods={"mine": True, "other": True})
+    answer = ask(Saving(), cluster, method="POST", json={"of": ["mine"]})
+    assert answer["unreadyPods"] == {"mine": True}
+    assert {*cluster.asked} == {frozenset({"mine"})}
+
+
+@pytest.mark.parametrize("body", ["", "[]", '{"of": 5}', "{}", "nonsense"])
+def test_a_body_that_says_nothing_is_refused(ask, body):
+    answer = ask(Saving(), Cluster(), method="POST", data=body)
+    assert answer["reason"] == "BadRequest"

@@ -156,7 +156,6 @@ async def test_it_is_at_work_as_long_as_a_node_is(
     assert list(scene.runtime.at_work()) == ["pods and names are being set up"]
     other.idle, other.runs = True, {"n/p": pod_run()}
     assert list(scene.runtime.unready()) == [("n/p", False)]
-    assert list(scene.runtime.at_work()) == ["pods are getting ready"]
     other.runs, node.failed = {}, ["default/lost"]
     assert list(scene.runtime.unready()) == [("default/lost", True)]
     assert list(scene.runtime.at_work()) == []  # waiting would not help

@@ -40,6 +40,13 @@ def test_what_is_awaited() -> None:
     assert client.asked == ("GET", "/netlab/v1/settled", {"query": {"timeoutSeconds": "2.5"}})
 
 
+def test_what_comes_of_some_objects_is_asked_for_by_their_uids() -> None:
+    client = Answering({"failed": ""})
+    settled.look(client, of=["a", "b"])
+    query = {"query": {"timeoutSeconds": "0"}}
+    assert client.asked == ("POST", "/netlab/v1/settled", {"of": ["a", "b"]}, query)
+
+
 def test_an_older_server_says_less() -> None:
     assert settled.look(Answering({"failed": ""})) == settled.State(True, (), {}, ())
 
