@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab import supervision, waiting
+from netlab import standing, supervision, waiting
 from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
@@ -112,6 +112,17 @@ def read_machines(directory: Path) -> Lab:
     spec = read_lab(directory)
     with Client(endpoint(directory)) as client:
         return present(spec, client.list("Node"))
+
+
+def joined(name: str) -> tuple[str, ...]:
+    """The nodes that a lab has besides those of its file; of one that is not there, or that
+    somebody else has, none are known."""
+    directory = paths.lab_dir(name)
+    try:
+        there = standing.joined(read_lab(directory), directory)
+    except (NetlabError, PermissionError):
+        return ()
+    return tuple(node.name for node in there)
 
 
 def is_running(directory: Path) -> bool:

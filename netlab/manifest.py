@@ -17,7 +17,7 @@ from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
 from netlab.objects import meta
-from netlab.objects.crosscheck import InputObject, cross_problems
+from netlab.objects.crosscheck import InputObject, Joined, cross_problems, nobody
 from netlab.objects.intake import Intake, take_in
 from netlab.objects.lab import Lab
 from netlab.objects.meta import Object
@@ -66,11 +66,12 @@ def _identity(obj: Object) -> tuple[str, str, str]:
     return str(obj.get("kind")), meta.namespace(obj), meta.name(obj)
 
 
-def load(paths: Sequence[Path | str], *, strict: bool = True) -> Manifest:
+def load(paths: Sequence[Path | str], *, strict: bool = True, joined: Joined = nobody) -> Manifest:
     """Read manifests: files, directories (their *.yaml, *.yml, *.json), "-" for standard input.
 
     Raises `InputError` with every mistake of every file. `strict=False` drops unknown fields
-    instead of complaining about them.
+    instead of complaining about them. `joined` gives the nodes that a lab of that name has
+    besides those of its file, which pods and checks may name.
     """
     problems: list[Problem] = []
     entries: list[InputObject] = []
@@ -78,7 +79,7 @@ def load(paths: Sequence[Path | str], *, strict: bool = True) -> Manifest:
         text = _text(path, problems)
         if text is not None:
             entries += _entries(text, _shown(path), problems, strict)
-    return _assemble(entries, problems)
+    return _assemble(entries, problems, joined)
 
 
 def loads(text: str, *, name: str = "<text>", strict: bool = True) -> Manifest:
@@ -87,10 +88,12 @@ def loads(text: str, *, name: str = "<text>", strict: bool = True) -> Manifest:
     return _assemble(_entries(text, name, problems, strict), problems)
 
 
-def _assemble(entries: list[InputObject], problems: list[Problem]) -> Manifest:
+def _assemble(
+    entries: list[InputObject], problems: list[Problem], joined: Joined = nobody
+) -> Manifest:
     problems += [
         Problem(entry.file, entry.line(found.path), found.field, found.message, found.hint)
-        for entry, found in cross_problems(entries)
+        for entry, found in cross_problems(entries, joined)
     ]
     if problems:
         raise InputError(_in_order(problems))

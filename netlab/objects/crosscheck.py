@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -38,7 +38,16 @@ class InputObject(Struct, frozen=True):
 Found = Iterator[tuple[InputObject, FieldProblem]]
 
 
-def cross_problems(entries: list[InputObject]) -> Found:
+Joined = Callable[[str], Sequence[str]]
+"""The nodes that a lab of that name has by now besides those of its file."""
+
+
+def nobody(_: str) -> Sequence[str]:
+    """Of a lab that does not run."""
+    return ()
+
+
+def cross_problems(entries: list[InputObject], joined: Joined = nobody) -> Found:
     """Everything wrong between the objects of an input."""
     labs = [entry for entry in entries if entry.intake.kind == "Lab"]
     if len(labs) > 1:  # whose objects are whose cannot be told: all else would be guessed
@@ -51,7 +60,7 @@ def cross_problems(entries: list[InputObject]) -> Found:
     lab = labs[0].intake.lab if labs else None
     if lab is not None:
         for entry in entries:
-            yield from ((entry, problem) for problem in _in_lab(entry.intake, lab))
+            yield from ((entry, problem) for problem in _in_lab(entry.intake, lab, joined))
 
 
 def _duplicates(entries: list[InputObject]) -> Found:
@@ -145,19 +154,19 @@ def _is_address(text: str) -> bool:
 # Against the lab
 
 
-def _in_lab(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
+def _in_lab(taken: Intake, lab: Lab, joined: Joined) -> Iterator[FieldProblem]:
     if taken.kind == "Service":
         yield from _in_service_cidr(taken, lab)
         yield from _families(taken, lab)
     elif taken.kind == "Pod":
         node = (taken.sound.get("spec") or {}).get("nodeName")
         if node:
-            yield from _known(("spec", "nodeName"), "node", node, lab)
+            yield from _known(("spec", "nodeName"), "node", node, lab, joined)
     elif taken.kind == "PathCheck":
         from netlab.objects import validate_pathcheck
 
         for path, name, what in validate_pathcheck.places(taken.sound):
-            yield from _known(path, what, name, lab)
+            yield from _known(path, what, name, lab, joined)
 
 
 def _in_service_cidr(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
@@ -196,9 +205,11 @@ def _families(taken: Intake, lab: Lab) -> Iterator[FieldProblem]:
         )
 
 
-def _known(path: Path, what: str, name: str, lab: Lab) -> Iterator[FieldProblem]:
+def _known(path: Path, what: str, name: str, lab: Lab, joined: Joined) -> Iterator[FieldProblem]:
     nodes = [node.name for node in lab.nodes]
     have = nodes if what == "node" else [client.name for client in lab.external.clients]
+    if name not in have and what == "node":
+        have = [*have, *joined(lab.name)]
     if name not in have:
         meant = did_you_mean(name, have)
         hint = f'did you mean "{meant}"?' if meant else f"it has: {', '.join(have) or 'none'}"

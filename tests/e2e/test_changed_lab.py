@@ -170,6 +170,53 @@ def test_what_cannot_be_is_told_and_nothing_touched(lab: Changing) -> None:
     assert "configured" not in lab.up()
 
 
+def test_a_dry_run_says_what_would_change_and_touches_nothing(lab: Changing) -> None:
+    """Also of what the server cannot know yet: a namespace and an account that are to be made."""
+    pid = paths.controller_pid(lab.directory).read_text()
+    before = paths.lab_file(lab.directory).read_bytes()
+    new = manifests.named("Namespace", "shop") + manifests.named("ServiceAccount", "seller")
+    there = {"containers": [{"name": "c", "image": "nginx"}]}
+    new += manifests.manifest("v1", "Pod", "till", {**there, "serviceAccountName": "seller"})
+    new += manifests.manifest("v1", "Pod", "shop", there).replace(
+        "name: shop", "name: shop\n  namespace: shop"
+    )
+    nodes = [*NODES[:2], {"name": "three"}]
+    changed = {"nodes": nodes, "proxyMode": "nftables", "objects": WEB.replace("2", "3") + new}
+    said = lab.up("--dry-run", "--prune", **changed)
+    assert said.splitlines() == [
+        f"{line} (server dry run)"
+        for line in (
+            "lab/change configured (nodes, proxyMode)",
+            "node/two deleted",
+            "node/three created",
+            "namespace/shop created",
+            "serviceaccount/seller created",
+            "deployment.apps/web configured",
+            "pod/till created",
+            "pod/shop created",
+            "service/web pruned",
+            "pod/box pruned",
+        )
+    ]
+    found = json.loads(lab.up("--dry-run", "--prune", "-o", "json", **changed))
+    assert found["changed"] == ["nodes", "proxyMode"] and found["deletedNodes"] == ["two"]
+    assert [one["name"] for one in found["leftOver"]] == ["web", "box"]
+    assert [one["result"] for one in found["applied"]].count("configured") == 1
+    kept = "not in the files any more, and left as it is: service/web, pod/box"
+    assert kept in lab.up("--dry-run", objects=WEB)
+    same = lab.up("--dry-run").splitlines()
+    assert same[0] == "lab/change unchanged (server dry run)"
+    assert all(line.endswith(" unchanged (server dry run)") for line in same)
+    spec, words = REFUSED[0]
+    assert words in lab.up("--dry-run", code=2, **spec)
+    taken = SERVICE.replace("name: web", "name: other")
+    assert "provided port is already allocated" in lab.up("--dry-run", code=1, objects=taken)
+    assert paths.lab_file(lab.directory).read_bytes() == before
+    assert paths.controller_pid(lab.directory).read_text() == pid
+    assert "three" not in lab.here.netlab("get", "nodes,ns,sa,pods").stdout
+    assert "pruned" not in lab.up("--prune")
+
+
 def test_a_lab_whose_controller_is_gone_changes_all_the_same(lab: Changing) -> None:
     os.kill(int(paths.controller_pid(lab.directory).read_text()), signal.SIGKILL)
     assert "configured (nodes, proxyMode)" in lab.up(nodes=NODES[:2], proxyMode="nftables")

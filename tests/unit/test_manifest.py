@@ -31,6 +31,35 @@ def write(path, text):
     return path
 
 
+JOINED = """\
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: mine}
+spec: {nodes: 2}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: p}
+spec: {nodeName: edge, containers: [{name: c, image: nginx}]}
+---
+apiVersion: netlab/v1
+kind: PathCheck
+metadata: {name: to-edge}
+spec: {from: {client: client}, to: {node: edge, nodePort: 30080}}
+"""
+
+
+def test_a_node_that_has_joined_may_be_named(tmp_path):
+    file = write(tmp_path / "lab.yaml", JOINED)
+    asked = []
+    assert len(load([file], joined=lambda name: asked.append(name) or ["edge"]).checks) == 1
+    assert set(asked) == {"mine"}
+    with pytest.raises(InputError) as caught:
+        load([file], joined=lambda _: ["egde", "other"])
+    assert [one.line for one in caught.value.problems] == [9, 14]
+    assert {one.hint for one in caught.value.problems} == {'did you mean "egde"?'}
+
+
 # What comes out
 
 

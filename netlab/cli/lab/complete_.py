@@ -264,7 +264,7 @@ def _checks(line: TypedLine) -> Iterable[str]:
     from netlab import inventory, manifest
 
     files = line.words or inventory.sources(inventory.choose(line.values.get("lab")))
-    return [check.name for check in manifest.load(files).checks]
+    return [check.name for check in manifest.load(files, joined=inventory.joined).checks]
 
 
 def _helped(line: TypedLine) -> Iterable[str]:

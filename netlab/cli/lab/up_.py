@@ -2,7 +2,8 @@
 
     sudo netlab up topologies/quickstart.yaml
     sudo netlab up lab.yaml web.yaml --timeout=30s
-    sudo netlab up lab.yaml web.yaml --dry-run    what would be built, as commands
+    sudo netlab up lab.yaml web.yaml --dry-run    what would be built, as commands; of a lab that
+                                                  runs, what would change
 
 Of a lab that runs, a changed file may change nodes, their labels and taints, kube-proxy's mode and
 settings, the DNS domain, load balancers' addresses and the world outside.
@@ -16,7 +17,8 @@ nothing was touched.
 
 -o json: {lab, seconds, changed: [FIELD], deletedNodes: [NAME], applied: [{resource, kind,
 namespace, name, uid, result, warnings}], leftOver: [the same, deleted with --prune],
-waitingFor: [TEXT]}; with --dry-run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
+waitingFor: [TEXT]}. With --dry-run the same without seconds and waitingFor; of a lab that does not
+run {lab, commands: [TEXT], objects: [{resource, name, namespace}]}.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import asdict
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from netlab.errors import NetlabError
     from netlab.lab import Brought
     from netlab.manifest import Manifest
+    from netlab.objects.lab import Lab
+    from netlab.objects.meta import Object
     from netlab.supervision import Newborn
 
 
@@ -47,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-f", "--filename", action="append", default=[], metavar="FILE", help="the same"
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="print what would be built; touch nothing"
+        "--dry-run",
+        action="store_true",
+        help="print what would be built, or changed; touch nothing",
     )
     parser.add_argument(
         "--timeout", default="2m", metavar="TIME", help="how long to wait at most: 30s, 5m (2m)"
@@ -79,9 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _load(files: list[str], arguments: argparse.Namespace) -> Manifest:
-    from netlab import manifest
+    from netlab import inventory, manifest
 
-    loaded = manifest.load(files)
+    loaded = manifest.load(files, joined=inventory.joined)
     _refuse_other_lab(arguments.lab, loaded)
     options.warn_of_left_out(loaded)
     return loaded
@@ -107,6 +114,23 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
         )
     seconds = time.monotonic() - began
     assert loaded.lab is not None
+    _warn(brought, arguments)
+    if arguments.output == "json":
+        timed = {"seconds": round(seconds, 3), "waitingFor": brought.troubles}
+        print(json.dumps(_json(loaded.lab.name, brought) | timed))
+    elif not arguments.quiet:
+        for line in _lines(loaded.lab.name, brought, arguments):
+            print(line)
+        if not brought.troubles:
+            print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
+            _say_what_next(loaded)
+    if brought.troubles:
+        sys.stdout.flush()
+        options.complain(_not_ready(loaded.lab.name, seconds, brought))
+    return int(bool(brought.troubles))
+
+
+def _warn(brought: Brought, arguments: argparse.Namespace) -> None:
     for entry in brought.applied:
         for text in entry.warnings:
             options.warn(f"{entry.resource}/{entry.name}: {text}")
@@ -115,26 +139,19 @@ def _bring_up(files: list[str], arguments: argparse.Namespace, newborn: Newborn 
     if brought.left_over and not arguments.prune:
         names = ", ".join(map(str, brought.left_over))
         options.warn(f"not in the files any more, and left as it is: {names} (--prune deletes it)")
-    if arguments.output == "json":
-        print(json.dumps(_json(loaded.lab.name, seconds, brought)))
-    elif not arguments.quiet:
-        if brought.changes:
-            print(f"lab/{loaded.lab.name} configured ({', '.join(brought.changes.fields)})")
-        for was, _ in brought.changes.changed:
-            print(f"node/{was.name} configured")
-        for name in brought.changes.removed:
-            print(f"node/{name} deleted")
-        for entry in brought.applied:
-            print(entry)
-        for gone in brought.left_over if arguments.prune else ():
-            print(f"{gone} pruned")
-        if not brought.troubles:
-            print(f"lab {loaded.lab.name} is up ({seconds:.2f} s)")
-            _say_what_next(loaded)
-    if brought.troubles:
-        sys.stdout.flush()
-        options.complain(_not_ready(loaded.lab.name, seconds, brought))
-    return int(bool(brought.troubles))
+
+
+def _lines(name: str, brought: Brought, arguments: argparse.Namespace) -> Iterator[str]:
+    """What became of the lab, its nodes and its objects, or would become, in kubectl's words."""
+    if brought.changes:
+        yield f"lab/{name} configured ({', '.join(brought.changes.fields)})"
+    for was, _ in brought.changes.changed:
+        yield f"node/{was.name} configured"
+    for gone in brought.changes.removed:
+        yield f"node/{gone} deleted"
+    yield from map(str, brought.applied)
+    for left in brought.left_over if arguments.prune else ():
+        yield f"{left} pruned"
 
 
 def _refuse_other_lab(named: str | None, loaded: Manifest) -> None:
@@ -148,15 +165,13 @@ def _refuse_other_lab(named: str | None, loaded: Manifest) -> None:
         )
 
 
-def _json(name: str, seconds: float, brought: Brought) -> dict[str, Any]:
+def _json(name: str, brought: Brought) -> dict[str, Any]:
     return {
         "lab": name,
-        "seconds": round(seconds, 3),
         "changed": list(brought.changes.fields),
         "deletedNodes": list(brought.changes.removed),
         "applied": [asdict(entry) for entry in brought.applied],
         "leftOver": [asdict(entry) for entry in brought.left_over],
-        "waitingFor": brought.troubles,
     }
 
 
@@ -209,13 +224,30 @@ def _must_be_named(name: str) -> bool:
 
 
 def _dry_run(loaded: Manifest, arguments: argparse.Namespace) -> int:
+    from netlab import rehearsal
     from netlab.errors import UsageError
-    from netlab.view import plan
 
     if loaded.lab is None:
         raise UsageError("the files hold no `kind: Lab` object", hint="netlab apply --dry-run")
+    brought = rehearsal.rehearse(loaded)
+    if brought is None:
+        _show_plan(loaded.lab, loaded.objects, arguments)
+        return 0
+    _warn(brought, arguments)
     if arguments.output == "json":
-        print(json.dumps(plan.as_json(loaded.lab, loaded.objects), indent=2))
+        print(json.dumps(_json(loaded.lab.name, brought)))
     elif not arguments.quiet:
-        print("\n".join(plan.describe(loaded.lab, loaded.objects)))
+        unchanged = [] if brought.changes else [f"lab/{loaded.lab.name} unchanged"]
+        for line in (*unchanged, *_lines(loaded.lab.name, brought, arguments)):
+            print(f"{line} (server dry run)")
     return 0
+
+
+def _show_plan(lab: Lab, objects: Sequence[Object], arguments: argparse.Namespace) -> None:
+    """All that would be built of a lab that does not run."""
+    from netlab.view import plan
+
+    if arguments.output == "json":
+        print(json.dumps(plan.as_json(lab, objects), indent=2))
+    elif not arguments.quiet:
+        print("\n".join(plan.describe(lab, objects)))

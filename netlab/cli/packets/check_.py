@@ -82,7 +82,7 @@ def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
     _refuse_names(files)
     if not files:
         files = inventory.sources(inventory.choose(arguments.lab))
-    checks = manifest.load(files).checks
+    checks = manifest.load(files, joined=inventory.joined).checks
     unknown = sorted(set(arguments.only) - {check.name for check in checks})
     if unknown:
         raise UsageError(
