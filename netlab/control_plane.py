@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
+import ssl
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,8 @@ class ControlPlane:
         key = TokenKey(paths.tls(directory) / "sa.key")
         self._accounts = Accounts(self._registry, key, lab.dns.domain, time.time)
         self._certified: asyncio.Task[None] | None = None
+        self._names: Sequence[str] = ()
+        """Those in the server's certificate."""
 
     async def start(self, routes: Iterable[web.RouteDef]) -> None:
         """Make what every cluster begins with, and serve on the lab's socket.
@@ -141,8 +145,7 @@ class ControlPlane:
     async def listen_for_clients(self) -> None:
         """Serve over TLS as well, for kubectl and for what runs in the lab, which works without."""
         assert self._runner is not None
-        names = bootstrap.api_names(self._lab)
-        listener = SecureListener(self._runner, self._lab.name, self._directory, names)
+        listener = SecureListener(self._runner, self._lab.name, self._directory, self._names)
         self._stack.push_async_callback(listener.close)
         try:
             await listener.start()
@@ -153,13 +156,15 @@ class ControlPlane:
     async def _open_doors(self, runner: web.AppRunner) -> None:
         protocols = runner.server
         assert protocols is not None
-        guests = Guests(protocols, self._identity.server_context(strangers=True))
+        context = self._identity.server_context(strangers=True)
+        guests = Guests(protocols, context)
         self._stack.push_async_callback(guests.stop)
         runner.app[ACCESS].guests = guests
         server = bootstrap.api_server(self._lab)
         text = kubeconfig.render(self._lab.name, server, self._identity)
         files.write(paths.admin_kubeconfig(self._directory), text)
-        doors = Doors(self._lab, self._directory, guests, self._nodes)
+        certify = partial(self._certify_anew, context)
+        doors = Doors(self._lab, self._directory, guests, self._nodes, certify)
         self._stack.push_async_callback(doors.stop)
         doors.start()
 
@@ -168,10 +173,19 @@ class ControlPlane:
 
     def _certify(self) -> None:
         """Begin to make the certificates, which takes processes of their own and need not wait."""
-        names = bootstrap.api_names(self._lab)
-        making = asyncio.to_thread(self._identity.ensure_server, names)
+        self._names = bootstrap.api_names(self._lab, self._nodes())
+        making = asyncio.to_thread(self._identity.ensure_server, self._names)
         self._certified = asyncio.create_task(making, name="certificates")
         self._stack.push_async_callback(cancel, self._certified)
+
+    async def _certify_anew(self, context: ssl.SSLContext) -> None:
+        """Have the certificate name the control plane's nodes that there are now."""
+        names = bootstrap.api_names(self._lab, self._nodes())
+        if set(names) <= set(self._names):
+            return
+        await asyncio.to_thread(self._identity.ensure_server, names)
+        self._identity.renew(context)
+        self._names = names
 
     def join(self, entry: Mapping[str, Any]) -> Object:
         """Make the Node of one more machine, such as a lab's file would have it; what the entry

@@ -10,6 +10,7 @@ from itertools import product
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.agents.loop import Loop
 from netlab.agents.podrun import PodRun, hostname
@@ -17,6 +18,7 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
 from netlab.objects import meta, selectors
+from netlab.objects.bootstrap import API_PORT, CONTROL_PLANE
 from netlab.objects.types import Node, Service
 from netlab.workload.certificate import Issuer, Names
 
@@ -132,10 +134,22 @@ def names_of(
         addresses += _service_addresses(service)
         if meta.spec(service).get("type") in ("NodePort", "LoadBalancer"):
             addresses += [address for node in nodes for address in addresses_of(node)]
+    cluster = _with_nodes(cluster, nodes)
     if any(_poses(service, cluster) for service in services):
         names = [name for name in names if name not in cluster.api_names]
         addresses = [address for address in addresses if address not in cluster.api_names]
     return Names(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
+
+
+def _with_nodes(cluster: Cluster, nodes: Sequence[Node]) -> Cluster:
+    """The cluster with the nodes of its control plane that have joined."""
+    planes = [node for node in nodes if meta.labels(node).get(CONTROL_PLANE) is not None]
+    addresses = [address for node in planes for address in addresses_of(node)]
+    return replace(
+        cluster,
+        api_names=cluster.api_names.union(addresses, map(meta.name, planes)),
+        api_addresses=cluster.api_addresses.union((ip, API_PORT) for ip in addresses),
+    )
 
 
 def _poses(service: Service, cluster: Cluster) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from netlab.api.guests import Guests
@@ -33,11 +33,18 @@ _STUCK = 60_000
 
 
 class Doors:
-    """Keeps the sockets open as long as there are the nodes; `nodes` are those that run."""
+    """Keeps the sockets open as long as there are the nodes; `nodes` are those that run. Before one
+    is opened, `certify` has the server's certificate name them."""
 
     def __init__(
-        self, lab: Lab, directory: Path, guests: Guests, nodes: Callable[[], Sequence[Node]]
+        self,
+        lab: Lab,
+        directory: Path,
+        guests: Guests,
+        nodes: Callable[[], Sequence[Node]],
+        certify: Callable[[], Awaitable[None]],
     ) -> None:
+        self._certify = certify
         self._lab = lab
         self._directory = directory
         self._guests = guests
@@ -58,6 +65,10 @@ class Doors:
     async def _keep(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_EVERY)
+            try:
+                await self._certify()
+            except (OSError, NetlabError) as error:
+                log.error("the API's certificate stays as it is: %s", error)
             self._look()
 
     def _look(self) -> None:

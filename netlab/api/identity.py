@@ -111,6 +111,10 @@ class Identity(Struct, frozen=True):
         context.load_cert_chain(self.certificate("server"), self.key("server"))
         return context
 
+    def renew(self, context: ssl.SSLContext) -> None:
+        """Have who comes from now on see the server's certificate as it is by now."""
+        context.load_cert_chain(self.certificate("server"), self.key("server"))
+
 
 def _alternative(name: str) -> str:
     """A name or an address, as a certificate has it."""

@@ -67,6 +67,8 @@ def control_planes(nodes: Sequence[Node]) -> tuple[Node, ...]:
 
 
 API_PORT = 6443
+CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+"""The label of its nodes."""
 
 
 def api_server(lab: Lab) -> str:
@@ -76,17 +78,19 @@ def api_server(lab: Lab) -> str:
     return f"https://[{address}]:{API_PORT}" if ":" in address else f"https://{address}:{API_PORT}"
 
 
-def api_names(lab: Lab) -> list[str]:
-    """The names and addresses by which the API is reached from inside the lab."""
+def api_names(lab: Lab, joined: Sequence[Node] = ()) -> list[str]:
+    """The names and addresses by which the API is reached from inside the lab, at the control
+    plane's nodes of its file and those that have joined."""
     names = ["kubernetes"]
     for part in ("default", "svc", lab.dns.domain):
         names.append(f"{names[-1]}.{part}")
     addresses = [
         address
-        for node in control_planes(lab.nodes)
+        for node in (*control_planes(lab.nodes), *control_planes(joined))
         for address in (node.name, *node.internal_ips, *node.external_ips)
     ]
-    return [*names, *(_nth(cidr, 1) for cidr in lab.service_cidrs), *addresses]
+    first = (_nth(cidr, 1) for cidr in lab.service_cidrs)
+    return list(dict.fromkeys((*names, *first, *addresses)))
 
 
 def api_addresses(lab: Lab) -> frozenset[tuple[str, int]]:
@@ -106,7 +110,7 @@ def _namespace(name: str) -> Namespace:
 
 def node_object(node: Node, architecture: str = "amd64") -> types.Node:
     """As a kubelet registers its node; `architecture` is the machine's, in Go's word."""
-    role = {"node-role.kubernetes.io/control-plane": ""} if node.role == "control-plane" else {}
+    role = {CONTROL_PLANE: ""} if node.role == "control-plane" else {}
     registered: types.Node = {
         "apiVersion": "v1",
         "kind": "Node",

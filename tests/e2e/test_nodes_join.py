@@ -55,7 +55,10 @@ def join(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Join]:
 
 def test_one_that_joins_has_all_that_a_node_has(join: Join) -> None:
     added = join.here.netlab("node", "add", NEW, "-l", "zone=b", "--taints", "new=yes:NoSchedule")
-    assert added.stdout == f"node/{NEW} added\n"
+    assert added.stdout == (
+        f"node/{NEW} added "
+        "(InternalIP 10.10.11.12, ExternalIP 172.16.110.12, podCIDR 10.244.2.0/24)\n"
+    )
     node = join.client.get("Node", "", NEW)
     assert meta.is_ready(node) and meta.labels(node)["zone"] == "b"
     assert node["spec"]["podCIDRs"] == ["10.244.2.0/24"]
@@ -78,6 +81,43 @@ def test_pods_run_there_and_reach_the_others(join: Join) -> None:
     assert ip.startswith("10.244.2.")
     assert join.here.netlab("exec", "box", "--", "curl", "-s", ip).stdout
     assert join.here.netlab("exec", "there", "--", "curl", "-s", "web").stdout
+
+
+def test_a_file_may_name_it_though_its_lab_does_not(join: Join) -> None:
+    """In pods and in checks; a name that is nearly its is led to it."""
+    pod = {"nodeName": NEW, "containers": [{"name": "c", "image": "nginx"}]}
+    check = {"from": {"client": "client"}, "to": {"node": NEW, "protocol": "ICMP"}}
+    more = manifests.manifest("v1", "Pod", "pinned", pod)
+    more += manifests.manifest("netlab/v1", "PathCheck", "to-it", check)
+    text = manifests.lab("join", nodes=2) + REST + more
+    file = join.here.lab_file(text, "named.yaml")
+    join.here.netlab("up", file)
+    assert join.client.get("Pod", "default", "pinned")["spec"]["nodeName"] == NEW
+    assert "PASS to-it" in join.here.netlab("check", file).stdout
+    wrong = join.here.lab_file(text.replace(f"node: {NEW}", "node: woker002"), "wrong.yaml")
+    refused = join.here.netlab("up", wrong, code=2).stderr
+    assert 'spec.to.node: Invalid value: "woker002"' in refused
+    assert f'did you mean "{NEW}"?' in refused
+    join.here.netlab("up", "--prune", join.file)
+
+
+def test_the_apis_certificate_names_a_control_plane_that_joins(join: Join) -> None:
+    join.here.netlab("node", "add", "plane", "--role", "control-plane", "-o", "name")
+    ca = join.here.base / "run" / "join" / "tls" / "ca.crt"
+    pod = ("exec", "box", "--", "cat", "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
+    trusted = join.here.lab_file(join.here.netlab(*pod).stdout, "ca.crt")
+    assert trusted.read_text() == ca.read_text()
+    addresses = join.client.get("Node", "", "plane")["status"]["addresses"]
+    address = next(one["address"] for one in addresses if one["type"] == "ExternalIP")
+    resolve = ("--resolve", f"plane:6443:{address}", "--cacert", str(trusted))
+
+    def answers() -> bool:
+        argv = ["curl", "-sS", "--max-time", "3", *resolve, "https://plane:6443/version"]
+        return "gitVersion" in join.here.run_in("join.client", *argv, check=False).stdout
+
+    eventually(answers, SECONDS)
+    removed = join.here.netlab("node", "remove", "plane", "-o", "json").stdout
+    assert json.loads(removed) == {"deleted": ["plane"], "evicted": []}
 
 
 def test_it_outlives_the_controller_and_up(join: Join) -> None:

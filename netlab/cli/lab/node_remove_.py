@@ -8,11 +8,15 @@ Examples:
 
 netlab node remove worker003
 netlab node remove worker002 --force
+netlab node remove worker003 -o json
+
+-o json: {deleted: [NODE], evicted: [{namespace, name}]}.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -22,10 +26,11 @@ from netlab.cli.lab import node_power
 from netlab.client.sync import Client
 from netlab.errors import NetlabError, NotFound, UsageError
 from netlab.objects import meta
+from netlab.objects.bootstrap import CONTROL_PLANE
 from netlab.objects.nodes import is_off
+from netlab.objects.types import Pod
 
 WAIT = 60.0
-CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,20 +41,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=options.duration, default=WAIT, metavar="TIME",
         help="how long pods may take to go (60s)",
     )  # fmt: skip
+    options.add_output(parser, "json", "name")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Remove one after another; what cannot be done is refused before anything is touched."""
+    names = dict.fromkeys(arguments.nodes)
+    evicted: list[Pod] = []
     with options.client(arguments) as client:
-        _refuse(client.list("Node"), dict.fromkeys(arguments.nodes))
-        for name in dict.fromkeys(arguments.nodes):
+        _refuse(client.list("Node"), names)
+        for name in names:
             node = client.get("Node", "", name)
             if not is_off(node):
-                _drain(client, name, arguments)
+                evicted += _drain(client, name, arguments)
             client.delete("Node", "", name)
             node_power.away(client, name)
-            print(f'node "{name}" deleted')
+            _say(f'node "{name}" deleted', arguments)
+            if arguments.output == "name":
+                print(f"node/{name}")
+    if arguments.output == "json":
+        pods = [{"namespace": meta.namespace(pod), "name": meta.name(pod)} for pod in evicted]
+        print(json.dumps({"deleted": list(names), "evicted": pods}))
     return 0
+
+
+def _say(line: str, arguments: argparse.Namespace) -> None:
+    """What a person reads, who has not asked for another form."""
+    if not arguments.output:
+        print(line)
 
 
 def _refuse(nodes: Sequence[Any], names: dict[str, None]) -> None:
@@ -74,7 +93,8 @@ def _is_control_plane(node: Any) -> bool:
     return CONTROL_PLANE in meta.labels(node)
 
 
-def _drain(client: Client, name: str, arguments: argparse.Namespace) -> None:
+def _drain(client: Client, name: str, arguments: argparse.Namespace) -> list[Pod]:
+    """Empty a node; the pods that were evicted."""
     leaving = [pod for pod in _pods(client, name) if not _is_daemons(pod)]
     bare = [meta.key(pod) for pod in leaving if not meta.controller_of(pod)]
     if bare and not arguments.force:
@@ -83,14 +103,16 @@ def _drain(client: Client, name: str, arguments: argparse.Namespace) -> None:
             hint="--force takes them away for good",
         )
     client.patch("Node", "", name, {"spec": {"unschedulable": True}})
-    print(f"node/{name} cordoned")
+    _say(f"node/{name} cordoned", arguments)
     for pod in leaving:
+        _say(f"evicting pod {meta.key(pod)}", arguments)
         _evict(client, pod)
     _await_end(client, name, {meta.uid(pod) for pod in leaving}, arguments)
-    print(f"node/{name} drained")
+    _say(f"node/{name} drained", arguments)
+    return leaving
 
 
-def _pods(client: Client, node: str) -> Sequence[Any]:
+def _pods(client: Client, node: str) -> Sequence[Pod]:
     return client.list("Pod", query={"fieldSelector": f"spec.nodeName={node}"})
 
 
@@ -101,7 +123,6 @@ def _is_daemons(pod: Any) -> bool:
 
 def _evict(client: Client, pod: Any) -> None:
     space, name = meta.namespace(pod), meta.name(pod)
-    print(f"evicting pod {space}/{name}")
     eviction = {
         "apiVersion": "policy/v1",
         "kind": "Eviction",

@@ -20,6 +20,7 @@ API = Cluster(
 )
 NODE: Any = {
     "kind": "Node",
+    "metadata": {"name": "master001"},
     "status": {
         "addresses": [
             {"type": "InternalIP", "address": "10.10.11.10"},
@@ -96,6 +97,18 @@ def test_what_poses_as_the_api_is_not_vouched_for(address: str, port: int, how: 
     if how == "somebody else's":
         posing["spec"]["selector"] = None
     assert names(posing, service("web", type="NodePort"), hostname="kubernetes").isdisjoint(theirs)
+
+
+def test_nor_is_what_poses_as_a_control_plane_that_joined_later() -> None:
+    late: Any = {
+        "kind": "Node",
+        "metadata": {"name": "master002", "labels": {"node-role.kubernetes.io/control-plane": ""}},
+        "status": {"addresses": [{"type": "InternalIP", "address": "10.10.11.20"}]},
+    }
+    posing = service("master002", externalIPs=["10.10.11.20"], ports=[{"port": 6443}])
+    found = names_of(run(), [posing], [NODE, late], API)
+    assert not {"master002", "10.10.11.20"} & {*found.names, *found.addresses}
+    assert "master002" in names_of(run(), [posing], [NODE], API).names
 
 
 def test_a_service_beside_the_api_is_vouched_for() -> None:
