@@ -33,7 +33,16 @@ from netlab.network.model import (
     Rules,
     Sysctl,
 )
-from netlab.network.sysctls import CLIENT, FABRIC, INTERNET, NODE, POD, families
+from netlab.network.sysctls import (
+    CLIENT,
+    FABRIC,
+    INTERNET,
+    NODE,
+    POD,
+    REFUSING_ALL,
+    REFUSING_ALL_V6,
+    families,
+)
 from netlab.objects.lab import ExternalClient, Lab, Node
 
 # What the world outside answers by: addresses set aside for documentation.
@@ -144,13 +153,23 @@ def node(lab: Lab, entry: Node, nodes: Iterable[Node]) -> Namespace:
     external_link = _uplink(name, names.EXTERNAL_LINK, entry.external_ips, lab.external.cidrs)
     return Namespace(
         name=name,
-        links=(_loopback(), node_link, external_link, bridge),
+        links=(_loopback(_cache_addresses(lab)), node_link, external_link, bridge),
         routes=(*_defaults(lab, names.EXTERNAL_LINK), *_pod_routes(entry, nodes)),
-        sysctls=NODE + families(v6=_v6(lab), forwarding=True),
+        sysctls=NODE + families(v6=_v6(lab), forwarding=True) + _refusing(lab),
         masquerades=tuple(
             Masquerade(cidr, names.EXTERNAL_LINK, MASQUERADE_COMMENT) for cidr in lab.pod_cidrs
         ),
     )
+
+
+def _cache_addresses(lab: Lab) -> tuple[str, ...]:
+    """Where pods ask their node's DNS cache first. The node has the address with or without one: a
+    resolver that is refused at once turns to the next server, kube-dns."""
+    return tuple(announced(ip) for ip in lab.dns.node_local)
+
+
+def _refusing(lab: Lab) -> tuple[Sysctl, ...]:
+    return (*REFUSING_ALL, *(REFUSING_ALL_V6 if _v6(lab) else ())) if lab.dns.node_local else ()
 
 
 def _pod_routes(here: Node, nodes: Iterable[Node]) -> Iterable[Route]:

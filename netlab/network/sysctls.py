@@ -42,6 +42,15 @@ POD = (
     _ANY_PORT,
 )
 
+# Whoever asks where nobody listens is told so each time, however often he asks.
+REFUSING_ALL = (
+    Sysctl("net.ipv4.icmp_ratelimit", "0", required=False),
+    # Until 6.11 the whole machine has one bound.
+    Sysctl("net.ipv4.icmp_msgs_per_sec", "100000", required=False),
+    Sysctl("net.ipv4.icmp_msgs_burst", "10000", required=False),
+)
+REFUSING_ALL_V6 = (Sysctl("net.ipv6.icmp.ratelimit", "0", required=False),)
+
 NODE = (
     Sysctl("net.ipv4.ip_forward", "1"),
     # A reply may come in by another link than the one the route back uses: NodePorts.

@@ -198,3 +198,12 @@ def test_the_internet_has_the_addresses_that_names_are_given_unless_they_are_the
     loopback = plan.internet(made).link("lo")
     assert loopback.addresses == ("198.51.100.1/32", "203.0.113.10/32")
     assert plan.public_ips(made) == ("198.51.100.1",)
+
+
+def test_where_nodes_have_caches_their_address_refuses_without_one():
+    network = plan.cluster(lab("c", dns={"nodeLocal": {"address": "169.254.25.10"}}))
+    for name in ("c.master001", "c.worker001"):
+        node = network.namespace(name)
+        assert node.link("lo").addresses == ("169.254.25.10/32",)
+        assert ("net.ipv4.icmp_ratelimit", "0") in [(one.name, one.value) for one in node.sysctls]
+    assert network.namespace("c.client").link("lo").addresses == ()
