@@ -190,7 +190,7 @@ class Daemon:
             self._informers,
             {
                 "dnsmasq": self._dns,
-                "node-cache": OnceNeeded(self._node_caches),
+                "node-cache": OnceNeeded(partial(self._node_caches, controllers)),
                 "nginx": OnceNeeded(partial(self._ingress_controllers, controllers)),
             },
             self._groups,
@@ -287,11 +287,17 @@ class Daemon:
 
         Identity(paths.tls(self._directory)).ensure()
 
-    def _node_caches(self) -> InPods:
+    def _node_caches(self, controllers: RunningControllers) -> InPods:
         from netlab.agents.nodecache import NodeCaches  # few labs have them
 
         return NodeCaches(
-            self.lab, self._informers, self._owner, self._vigil, self._keeper, self._groups
+            self.lab,
+            self._informers,
+            self._owner,
+            self._vigil,
+            self._keeper,
+            self._groups,
+            controllers.recorder.source("node-cache"),
         )
 
     def _ingress_controllers(self, controllers: RunningControllers) -> InPods:

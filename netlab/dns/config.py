@@ -80,10 +80,13 @@ class ClusterDns(Struct, frozen=True):
 
 class NodeCacheDns(Struct, frozen=True):
     """What the dnsmasq of a node's cache must know: where it answers, and the file that says whom
-    to ask for what."""
+    to ask for what; how many answers it keeps, how long (seconds), and whether it tells of each."""
 
     addresses: tuple[str, ...]
     servers_file: Path
+    size: int = 10000
+    ttl: int = 3600
+    logs: bool = False
 
     def arguments(self) -> list[str]:
         """Its command line."""
@@ -95,18 +98,23 @@ class NodeCacheDns(Struct, frozen=True):
             f"--servers-file={self.servers_file}",
             # As above. What there is, is believed for as long as kube-dns says, which is short.
             "--no-negcache",
-            "--cache-size=10000",
+            f"--cache-size={self.size}",
+            f"--max-cache-ttl={self.ttl}",
+            *(["--log-queries"] if self.logs else []),
             "--dns-forward-max=2000",
             "--edns-packet-max=1232",
         ]
 
 
-def cache_servers_text(domain: str, upstream: str | None, outside: Iterable[str]) -> str:
-    """The servers file of a node's cache, by the Corefile of Kubernetes' addon: the cluster's names
-    and those of addresses are asked of kube-dns, others of whom that would ask."""
-    zones = (domain, "in-addr.arpa", "ip6.arpa")
-    own = [f"server=/{zone}/{upstream or ''}\n" for zone in zones]
-    return "".join((*own, *(f"server={address}\n" for address in outside)))
+def cache_servers_text(servers: Iterable[tuple[str, Iterable[str]]]) -> str:
+    """The servers file of a node's cache: whom to ask, by zone, "." for all others. Where nobody is
+    to be asked, dnsmasq answers from what it has."""
+    lines = []
+    for zone, addresses in servers:
+        place = "" if zone == "." else f"/{zone}/"
+        lines += [f"server={place}{each}\n" for each in addresses]
+        lines += [f"server={place}\n"] if place and not addresses else []
+    return "".join(lines)
 
 
 def reverse_zones(cidr: str) -> list[str]:

@@ -24,20 +24,25 @@ ADDON = {"addonmanager.kubernetes.io/mode": "Reconcile"}
 it: https://github.com/kubernetes/kubernetes/tree/master/cluster/addons/addon-manager."""
 
 _COREFILE = """\
-# What the caches of this lab do, in CoreDNS' words. It is dnsmasq that does it, which reads none.
+# The nodes' caches go by this, as CoreDNS would; whom {cluster} means, their arguments say.
 {domain}:53 in-addr.arpa:53 ip6.arpa:53 {{
     errors
-    cache
+    cache 30
+    reload
     loop
     bind {addresses}
-    forward . {upstream}
+    forward . {cluster}
+    prometheus :9253
+    health {address}:8080
 }}
 .:53 {{
     errors
-    cache
+    cache 30
+    reload
     loop
     bind {addresses}
     forward . {outside}
+    prometheus :9253
 }}
 """
 
@@ -87,7 +92,8 @@ def _config(lab: Lab) -> ConfigMap:
     corefile = _COREFILE.format(
         domain=lab.dns.domain,
         addresses=" ".join(lab.dns.node_local),
-        upstream=UPSTREAM,
+        address=_bracketed(lab.dns.node_local[0]),
+        cluster="__PILLAR__CLUSTER__DNS__",
         outside=" ".join(lab.external.gateway_ips),
     )
     return {
@@ -96,6 +102,10 @@ def _config(lab: Lab) -> ConfigMap:
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": dict(ADDON)},
         "data": {"Corefile": corefile},
     }
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _daemon_set(lab: Lab) -> DaemonSet:
@@ -149,6 +159,7 @@ def _container(lab: Lab) -> Container:
         "ports": [
             {"name": "dns", "containerPort": 53, "protocol": "UDP"},
             {"name": "dns-tcp", "containerPort": 53, "protocol": "TCP"},
+            {"name": "metrics", "containerPort": 9253, "protocol": "TCP"},
         ],
         "livenessProbe": {
             "httpGet": {"host": lab.dns.node_local[0], "path": "/health", "port": 8080},

@@ -70,18 +70,23 @@ class UntrackedRule(Struct, frozen=True):
         )
 
 
-def _rules() -> Iterator[UntrackedRule]:
+def rules_of(health_port: int) -> tuple[UntrackedRule, ...]:
+    """All of an address, of a cache that says at this port that it is well."""
+    return tuple(_rules(health_port))
+
+
+def _rules(health_port: int) -> Iterator[UntrackedRule]:
     for protocol in ("udp", "tcp"):
         yield UntrackedRule(_RAW, "PREROUTING", protocol, DNS_PORT, "notrack")
         yield UntrackedRule(_RAW, "OUTPUT", protocol, DNS_PORT, "notrack")
         yield UntrackedRule(_RAW, "OUTPUT", protocol, DNS_PORT, "notrack", from_it=True)
         yield UntrackedRule(_FILTER, "INPUT", protocol, DNS_PORT, "accept")
         yield UntrackedRule(_FILTER, "OUTPUT", protocol, DNS_PORT, "accept", from_it=True)
-    yield UntrackedRule(_RAW, "OUTPUT", "tcp", HEALTH_PORT, "notrack")
-    yield UntrackedRule(_RAW, "OUTPUT", "tcp", HEALTH_PORT, "notrack", from_it=True)
+    yield UntrackedRule(_RAW, "OUTPUT", "tcp", health_port, "notrack")
+    yield UntrackedRule(_RAW, "OUTPUT", "tcp", health_port, "notrack", from_it=True)
 
 
-RULES = tuple(_rules())
+RULES = rules_of(HEALTH_PORT)
 
 
 class Untracked(Protocol):
@@ -94,23 +99,36 @@ class Untracked(Protocol):
         """Take them away. Idempotent."""
 
 
-def untracked(mode: str, backend: Backend, netns: Path, addresses: Sequence[str]) -> Untracked:
+def untracked(
+    mode: str,
+    backend: Backend,
+    netns: Path,
+    addresses: Sequence[str],
+    rules: Sequence[UntrackedRule] = RULES,
+) -> Untracked:
     """The rules for these addresses, in the proxy's mode and its variant of iptables."""
     if mode == "nftables":
-        return NftUntracked(netns, addresses)
-    return IptablesUntracked(backend, netns, addresses)
+        return NftUntracked(netns, addresses, rules)
+    return IptablesUntracked(backend, netns, addresses, rules)
 
 
 class IptablesUntracked:
     """In built-in chains, at their heads: before what others have there."""
 
-    def __init__(self, backend: Backend, netns: Path, addresses: Sequence[str]) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        netns: Path,
+        addresses: Sequence[str],
+        rules: Sequence[UntrackedRule] = RULES,
+    ) -> None:
         from netlab.proxy.iptables import read
 
         self._tools = read
         variant = read.host_variant() if backend == "auto" else backend
         self._variant: read.Variant = "legacy" if variant == "libiptc" else variant
         self._netns = netns
+        self._rules = rules
         v4 = [address for address in addresses if ":" not in address]
         v6 = [address for address in addresses if ":" in address]
         families: list[tuple[Family, list[str]]] = [("ipv4", v4), ("ipv6", v6)]
@@ -127,7 +145,7 @@ class IptablesUntracked:
         if self._seen.get(family) == now:
             return False
         present = self._present(family)
-        missing = [each for each in _lines(addresses) if each not in present]
+        missing = [each for each in self._lines(addresses) if each not in present]
         if missing:  # of those that are put at a head one by one, the last is the first there
             self._restore(family, "-I", missing[::-1])
         else:  # noted only of what was read since: others may have written over ours meanwhile
@@ -139,7 +157,9 @@ class IptablesUntracked:
         self._seen.clear()
         for family, addresses in self._families:
             present = self._present(family)
-            self._restore(family, "-D", [each for each in _lines(addresses) if each in present])
+            self._restore(
+                family, "-D", [each for each in self._lines(addresses) if each in present]
+            )
 
     def _present(self, family: Family) -> set[Line]:
         return {
@@ -162,20 +182,23 @@ class IptablesUntracked:
             return rules_generation(self._netns)
         return self._tools.legacy_layout(self._netns, family, (_RAW, _FILTER))
 
+    def _lines(self, addresses: Iterable[str]) -> list[Line]:
+        rules = self._rules
+        return [(rule.table, rule.chain, rule.iptables(ip)) for ip in addresses for rule in rules]
+
 
 Line = tuple[str, str, str]
 """Table, chain and rule."""
 
 
-def _lines(addresses: Iterable[str]) -> list[Line]:
-    return [(rule.table, rule.chain, rule.iptables(ip)) for ip in addresses for rule in RULES]
-
-
 class NftUntracked:
     """In a table of its own, in both families."""
 
-    def __init__(self, netns: Path, addresses: Sequence[str]) -> None:
+    def __init__(
+        self, netns: Path, addresses: Sequence[str], rules: Sequence[UntrackedRule] = RULES
+    ) -> None:
         self._netns = netns
+        self._rules = rules
         self._addresses = addresses
         self._listing = ""
         self._seen: object = None
@@ -187,7 +210,7 @@ class NftUntracked:
             return False
         amiss = not self._listing or self._listed() != self._listing
         if amiss:
-            run(["nft", "-f", "-"], netns=self._netns, input=nft_text(self._addresses))
+            run(["nft", "-f", "-"], netns=self._netns, input=nft_text(self._addresses, self._rules))
             self._listing = self._listed()
         else:
             self._seen = now
@@ -204,18 +227,18 @@ class NftUntracked:
         return run(argv, netns=self._netns, check=False).stdout
 
 
-def nft_text(addresses: Sequence[str]) -> str:
+def nft_text(addresses: Sequence[str], rules: Sequence[UntrackedRule] = RULES) -> str:
     """The commands that make the table, in the place of one that may be there."""
     lines = [f"add table inet {NFT_TABLE}", f"delete table inet {NFT_TABLE}"]
     lines.append(f"add table inet {NFT_TABLE}")
-    for table, chain in dict.fromkeys((rule.table, rule.chain) for rule in RULES):
+    for table, chain in dict.fromkeys((rule.table, rule.chain) for rule in rules):
         name, hook = f"{table}-{chain.lower()}", chain.lower()
         definition = f"{{ type filter hook {hook} priority {table} ; }}"
         lines.append(f"add chain inet {NFT_TABLE} {name} {definition}")
         lines += [
             f"add rule inet {NFT_TABLE} {name} {rule.nft(address)}"
             for address in addresses
-            for rule in RULES
+            for rule in rules
             if (rule.table, rule.chain) == (table, chain)
         ]
     return "".join(f"{line}\n" for line in lines)

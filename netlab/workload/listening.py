@@ -219,12 +219,14 @@ class _HealthSite:
 
 
 def health_site(answer: Json) -> Site:
-    """The site that says one thing to everybody: kube-proxy's health JSON."""
+    """The site that says one thing to everybody: kube-proxy's health JSON, or a text."""
+    text = answer.get("text")
     route = {
-        "path": "/*",
+        "path": answer.get("path", "/*"),
         "status": answer["status"],
-        "type": "application/json",
+        "type": "text/plain; version=0.0.4; charset=utf-8" if text else "application/json",
         "headers": {"X-Content-Type-Options": "nosniff", **answer.get("headers", {})},
         "body": "{{answer}}",
     }
-    return Site({"routes": [route]}, {"answer": json.dumps(answer["body"], indent="\t")})
+    said = text or json.dumps(answer["body"], indent="\t")
+    return Site({"routes": [route]}, {"answer": said})

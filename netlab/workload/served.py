@@ -97,12 +97,16 @@ class ServedPod(Struct, frozen=True):
 
 
 class HealthAnswer(Struct, frozen=True):
-    """What a healthCheckNodePort says: 200 while the node has endpoints of its own, else 503."""
+    """What a port of a node says: a healthCheckNodePort 200 while the node has endpoints of its
+    own, else 503. With a `text` it says that, and not `body`, at `path` alone."""
 
     status: int
     body: Json
     headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    path: str = "/*"
 
     def to_json(self) -> Json:
         """The form it travels in."""
-        return {"status": self.status, "body": self.body, "headers": dict(self.headers)}
+        said = {"text": self.text, "path": self.path} if self.text else {}
+        return {"status": self.status, "body": self.body, "headers": dict(self.headers), **said}

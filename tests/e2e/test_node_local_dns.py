@@ -119,6 +119,54 @@ def test_it_says_that_it_is_well_at_its_address_alone(here: Machine) -> None:
     eventually(lambda: here.curl(NODE, f"{CACHE}:8080/health") == "OK")
 
 
+def test_prometheus_finds_corednss_names_on_each_node(here: Machine) -> None:
+    """What it counts is what was asked since."""
+
+    def hits(node: str) -> int:
+        page = here.curl(NODE, f"{node}:9253/metrics")
+        return int(re.findall(r"^coredns_cache_hits_total{.*} (\d+)$", page, re.MULTILINE)[0])
+
+    before = hits("10.10.11.11")
+    assert hits("10.10.11.10") >= 0
+    for _ in range(20):
+        here.resolve(POD, WEB, server=CACHE)
+    eventually(lambda: hits("10.10.11.11") >= before + 15, 15)
+
+
+def test_it_goes_by_its_corefile(here: Machine) -> None:
+    """What that forwards goes elsewhere; what it cannot do an Event tells; what is none changes
+    nothing."""
+    get = ("get", "configmap", "nodelocaldns", "-n", "kube-system", "-o")
+    before = here.netlab(*get, "json").stdout
+    text = json.loads(before)["data"]["Corefile"]
+
+    def put(corefile: str) -> None:
+        patch = json.dumps({"data": {"Corefile": corefile}})
+        here.netlab("patch", "configmap", "nodelocaldns", "-n", "kube-system", "-p", patch)
+
+    def told(words: str) -> bool:
+        return words in here.netlab("get", "events", "-n", "kube-system").stdout
+
+    put(
+        text.replace("errors", "errors\n    whoami", 1).replace("forward . 172", "forward . 192", 1)
+    )
+    eventually(lambda: told("Corefile:4: whoami is left out: the node's cache is a dnsmasq"))
+
+    def is_lost() -> bool:
+        try:
+            return not here.resolve(POD, "www.example.org", server=CACHE)
+        except TimeoutError:
+            return True
+
+    eventually(is_lost, 15)
+    assert here.resolve(POD, WEB, server=CACHE)
+    put(text.replace("errors", "eror", 1))
+    eventually(lambda: told("Corefile:3 - Error during parsing: Unknown directive 'eror'"))
+    assert here.resolve(POD, WEB, server=CACHE)
+    put(text)
+    eventually(lambda: here.resolve(POD, "example.com", server=CACHE), 15)
+
+
 def test_what_is_in_the_cache_is_not_asked_again(here: Machine) -> None:
     """With kube-dns out of the way, the cache goes on answering what it knows."""
     here.resolve(POD, WEB, server=CACHE)
@@ -239,6 +287,18 @@ def test_with_its_pod_everything_of_it_goes(here: Machine) -> None:
         )
         assert CACHE not in here.run_in(place, "ss", "-Hlntup").stdout
     assert here.resolve(POD, WEB, server=KUBE_DNS)
+
+
+def test_once_the_caches_are_gone_for_good_nobody_waits_for_them(here: Machine) -> None:
+    """Their address refuses, however often it is asked, and kube-dns answers."""
+    assert is_refused(here)
+    many = "for each in $(seq 20); do getent hosts web || exit 1; done"
+    asked = time.monotonic()
+    assert in_pod(here, "sh", "-c", many).count(WEB) == 20
+    assert time.monotonic() - asked < RESOLVERS_PATIENCE
+    for place in (POD, NODE):
+        with pytest.raises(ConnectionRefusedError):
+            here.connect(place, CACHE, 53)
 
 
 @pytest.mark.parametrize("mode", ["nft", "legacy", "nftables"])

@@ -42,13 +42,14 @@ def test_a_nodes_cache_listens_at_its_addresses_alone() -> None:
     assert {"--bind-interfaces", "--no-resolv", "--servers-file=/x/servers"} <= set(arguments)
 
 
-def test_a_nodes_cache_asks_kube_dns_for_the_cluster_and_addresses() -> None:
-    assert cache_servers_text("c.local", "10.96.0.9", ["172.16.110.1"]) == (
-        "server=/c.local/10.96.0.9\nserver=/in-addr.arpa/10.96.0.9\n"
-        "server=/ip6.arpa/10.96.0.9\nserver=172.16.110.1\n"
+def test_a_nodes_cache_asks_whom_its_zones_name() -> None:
+    zones = [("c.local", ("10.96.0.9",)), ("x.test", ()), (".", ("172.16.110.1", "192.0.2.1#5353"))]
+    assert cache_servers_text(zones) == (
+        "server=/c.local/10.96.0.9\nserver=/x.test/\nserver=172.16.110.1\nserver=192.0.2.1#5353\n"
     )
 
 
-def test_without_kube_dns_the_clusters_names_are_asked_of_nobody() -> None:
-    """An empty server: dnsmasq answers such names from what it has, and sends them nowhere."""
-    assert "server=/c.local/\n" in cache_servers_text("c.local", None, ["172.16.110.1"])
+def test_a_nodes_cache_keeps_what_it_is_told_to() -> None:
+    cache = NodeCacheDns(("169.254.25.10",), Path("/x/servers"), size=7, ttl=30, logs=True)
+    assert {"--cache-size=7", "--max-cache-ttl=30", "--log-queries"} <= set(cache.arguments())
+    assert "--log-queries" not in NodeCacheDns(("169.254.25.10",), Path("/x")).arguments()

@@ -1,0 +1,320 @@
+"""A Corefile of node-cache: what is read of it, and what a dnsmasq cannot do. Pure.
+
+    text → server blocks → one `CacheSettings` for the node's dnsmasq, and notes on the rest
+
+node-cache is a CoreDNS with some plugins (kubernetes/dns, cmd/node-cache/main.go); the form of the
+file is Caddy's. What CoreDNS would refuse is refused in its words; what it does and dnsmasq does
+not is told of, and left out.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from msgspec import Struct
+
+from netlab.dns.config import reverse_zones
+from netlab.errors import NetlabError
+
+CLUSTER, OUTSIDE = "__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__"
+"""What node-cache puts its upstream Service, and the servers beyond, in the place of."""
+
+RESOLV_CONF = "/etc/resolv.conf"
+METRICS, HEALTH = ("", 9153), ("", 8080)
+"""Where these plugins answer unless they are told."""
+
+SIZE, TTL = 9984, 3600
+"""What the cache plugin holds, and believes at most (seconds), unless it is told."""
+
+
+class CorefileError(NetlabError):
+    """CoreDNS would not begin with such a file."""
+
+
+class Directive(Struct, frozen=True):
+    """A plugin, or what stands in its braces: the words of its line, and what is `below` it."""
+
+    line: int
+    words: tuple[str, ...]
+    below: tuple[Directive, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Which plugin, or which of its options."""
+        return self.words[0]
+
+
+class ServerBlock(Struct, frozen=True):
+    """What is answered for some zones."""
+
+    line: int
+    keys: tuple[str, ...]
+    directives: tuple[Directive, ...]
+
+
+Place = tuple[str, int]
+"""An address, "" for all of them, and a port."""
+
+
+class CacheSettings(Struct, frozen=True):
+    """How a node's dnsmasq is to answer.
+
+    `servers` are whom it asks, by zone ("." for all others); `ttl` is how long it believes an
+    answer at most (seconds), and `size` how many it keeps. `notes` say, by line, what is left out.
+    """
+
+    servers: tuple[tuple[str, tuple[str, ...]], ...]
+    listen: tuple[str, ...] = ()
+    size: int = SIZE
+    ttl: int = TTL
+    logs: bool = False
+    metrics: Place | None = None
+    health: Place | None = None
+    plugins: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+# -- reading ----------------------------------------------------------------------------------
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')
+
+
+def parse(text: str) -> list[ServerBlock]:
+    """The server blocks; `CorefileError` for what is none."""
+    lines = [(number, words) for number, words in enumerate(_lines(text), 1) if words]
+    blocks, keys, first = list[ServerBlock](), list[str](), 0
+    reader = iter(lines)
+    for number, words in reader:
+        first = first or number
+        opens = words[-1] == "{"
+        keys += [key for word in words[: len(words) - opens] for key in word.split(",") if key]
+        if "}" in words:
+            raise CorefileError(f"Corefile:{number} - Error during parsing: Unexpected '}}'")
+        if opens:
+            if not keys:
+                raise CorefileError(f"Corefile:{number} - Error during parsing: no zone is named")
+            blocks.append(ServerBlock(first, tuple(keys), tuple(_directives(reader, number))))
+            keys, first = [], 0
+    if keys:
+        raise CorefileError(f"Corefile:{first} - Error during parsing: Unexpected EOF")
+    return blocks
+
+
+def _lines(text: str) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        words = []
+        for token in _TOKEN.findall(line):
+            if token.startswith("#"):
+                break
+            words.append(token.strip('"'))
+        yield words
+
+
+def _directives(reader: Iterator[tuple[int, list[str]]], opened: int) -> Iterator[Directive]:
+    """Those up to the brace that closes."""
+    for number, words in reader:
+        if words == ["}"]:
+            return
+        if words[-1] == "{":
+            yield Directive(number, tuple(words[:-1]), tuple(_directives(reader, number)))
+        elif words[-1] == "}" and words[0] != "}":  # the last one stands beside it
+            yield Directive(number, tuple(words[:-1]))
+            return
+        else:
+            yield Directive(number, tuple(words))
+    raise CorefileError(f"Corefile:{opened} - Error during parsing: Unexpected EOF, expecting '}}'")
+
+
+# -- what it comes to -------------------------------------------------------------------------
+
+_SILENT = {"errors", "loop", "reload", "loadbalance", "log", "bind", "cache", "forward",
+           "prometheus", "health"}  # fmt: skip
+"""Plugins that are acted on, or whose effect dnsmasq has by itself."""
+
+_LEFT_OUT = {"debug", "hosts", "pprof", "rewrite", "template", "trace", "whoami"}
+"""Plugins that node-cache has, and dnsmasq has not."""
+
+_OPTIONS_LEFT_OUT = {
+    "force_tcp": "the servers are asked by UDP first, as dnsmasq does",
+    "policy": "dnsmasq asks the server that answered fastest",
+    "except": "what is excepted is asked of the same servers",
+}
+
+
+class _Reading(Struct):
+    """What has been gathered of all blocks."""
+
+    pillars: Mapping[str, Sequence[str]]
+    servers: dict[str, tuple[str, ...]]
+    listen: dict[str, None]
+    ttls: dict[int, int]
+    """Lines by the lifetimes that they give."""
+    sizes: list[int]
+    plugins: dict[str, None]
+    notes: list[str]
+    logs: bool = False
+    metrics: Place | None = None
+    health: Place | None = None
+
+    def note(self, line: int, text: str) -> None:
+        self.notes.append(f"Corefile:{line}: {text}")
+
+
+def settings(text: str, cluster: Iterable[str], outside: Sequence[str]) -> CacheSettings:
+    """What a Corefile asks for, on a node whose `cluster` name server and servers `outside` are
+    these. `CorefileError` for what CoreDNS would not begin with."""
+    pillars = {CLUSTER: tuple(cluster), OUTSIDE: outside, RESOLV_CONF: outside}
+    reading = _Reading(pillars, {}, {}, {}, [], {}, [])
+    for block in parse(text):
+        _read(block, reading)
+    if not reading.servers:
+        raise CorefileError("Corefile: no zone is forwarded to anybody")
+    if len(reading.ttls) > 1:
+        shortest = min(reading.ttls)
+        reading.note(reading.ttls[shortest], f"cache {shortest} is for all zones: dnsmasq has one")
+    return CacheSettings(
+        servers=tuple(reading.servers.items()),
+        listen=tuple(reading.listen),
+        size=max(reading.sizes, default=0),
+        ttl=min(reading.ttls, default=0),
+        logs=reading.logs,
+        metrics=reading.metrics,
+        health=reading.health,
+        plugins=tuple(reading.plugins),
+        notes=tuple(dict.fromkeys(reading.notes)),
+    )
+
+
+def _read(block: ServerBlock, reading: _Reading) -> None:
+    zones = [zone for key in block.keys for zone in _zones(key, block.line)]
+    for directive in block.directives:
+        name = directive.name
+        if name not in _SILENT | _LEFT_OUT:
+            raise CorefileError(
+                f"Corefile:{directive.line} - Error during parsing: Unknown directive '{name}'"
+            )
+        if name in _LEFT_OUT:
+            reading.note(directive.line, f"{name} is left out: the node's cache is a dnsmasq")
+            continue
+        reading.plugins[name] = None
+        if (read := _PLUGINS.get(name)) is not None:
+            read(directive, zones, reading)
+
+
+_KEY = re.compile(r"(?:dns://)?(?P<zone>\[?[^:]*?\]?|[0-9a-f:]+/\d+)(?::(?P<port>\d+))?")
+
+
+def _zones(key: str, line: int) -> Iterable[str]:
+    """The zones of a block's key: `cluster.local:53`, `.`, `10.0.0.0/24`."""
+    found = _KEY.fullmatch(key)
+    if found is None:
+        raise CorefileError(f"Corefile:{line} - Error during parsing: '{key}' is no zone")
+    if found["port"] not in (None, "53"):
+        raise CorefileError(f"Corefile:{line}: {key}: the node's cache answers on port 53 alone")
+    zone = found["zone"].lower().removesuffix(".")
+    if zone.startswith("("):
+        raise CorefileError(f"Corefile:{line}: the node's cache reads no snippets")
+    try:
+        return reverse_zones(zone) if "/" in zone else [zone or "."]
+    except ValueError:
+        raise CorefileError(f"Corefile:{line} - Error during parsing: '{key}' is no zone") from None
+
+
+def _bind(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    for word in directive.words[1:]:
+        if (ip := _address(word)) is None:
+            reading.note(directive.line, f"bind {word} is left out: it is no address")
+        else:
+            reading.listen[ip] = None
+
+
+def _cache(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    ttl, size = _number(directive, 1, TTL), SIZE
+    for option in directive.below:
+        if option.name == "success":
+            size, ttl = _number(option, 1, SIZE), _number(option, 2, ttl)
+        elif option.name != "denial":  # kube-dns gives such answers no lifetime
+            reading.note(option.line, f"{option.name} is left out: the node's cache is a dnsmasq")
+    reading.ttls.setdefault(ttl, directive.line)
+    reading.sizes.append(size)
+
+
+def _number(directive: Directive, at: int, default: int) -> int:
+    word = directive.words[at] if at < len(directive.words) else str(default)
+    return int(word) if word.isascii() and word.isdigit() and len(word) < 10 else default
+
+
+def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+    if len(directive.words) < 3:
+        raise CorefileError(
+            f"Corefile:{directive.line} - Error during parsing: Wrong argument count or unexpected "
+            "line ending after 'forward'"
+        )
+    base, *targets = directive.words[1:]
+    found = [server for word in targets for server in _servers(word, directive, reading)]
+    for zone in zones if base == "." else [base.rstrip(".")]:
+        if zone in reading.servers:
+            raise CorefileError(
+                f"Corefile:{directive.line}: zone {zone} is forwarded twice, and goes one way"
+            )
+        reading.servers[zone] = tuple(dict.fromkeys(found))
+    for option in directive.below:
+        if why := _OPTIONS_LEFT_OUT.get(option.name):
+            reading.note(option.line, f"{option.name} is left out: {why}")
+        elif option.name.startswith("tls"):
+            raise CorefileError(f"Corefile:{option.line}: the node's cache speaks no TLS")
+
+
+def _servers(word: str, directive: Directive, reading: _Reading) -> Sequence[str]:
+    """Whom a word means, as dnsmasq has them: `10.96.0.10` or `10.96.0.10#5353`."""
+    if word in reading.pillars:
+        return reading.pillars[word]
+    bare = word.removeprefix("dns://")
+    address, port = _place(bare)
+    if (ip := _address(address)) is None:
+        raise CorefileError(
+            f"Corefile:{directive.line} - Error during parsing: not an IP address or file: {word!r}"
+        )
+    return [ip if port in (0, 53) else f"{ip}#{port}"]
+
+
+def _prometheus(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    reading.metrics = _listening(directive, METRICS)
+
+
+def _health(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    reading.health = _listening(directive, HEALTH)
+
+
+def _listening(directive: Directive, default: Place) -> Place:
+    if len(directive.words) < 2:
+        return default
+    address, port = _place(directive.words[1])
+    return address, port or default[1]
+
+
+def _place(text: str) -> Place:
+    """`:9253`, `169.254.20.10:8080`, `[fd00::1]:53`, or an address alone (port 0)."""
+    if _address(text.strip("[]")) is not None:
+        return text.strip("[]"), 0
+    address, _, port = text.rpartition(":")
+    return address.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+_PLUGINS: Mapping[str, Callable[[Directive, Sequence[str], _Reading], None]] = {
+    "bind": _bind,
+    "cache": _cache,
+    "forward": _forward,
+    "prometheus": _prometheus,
+    "health": _health,
+    "log": lambda _directive, _zones, reading: setattr(reading, "logs", True),
+}

@@ -1,0 +1,84 @@
+"""What a dnsmasq counts, and the same under the names by which CoreDNS tells it. Pure.
+
+dnsmasq answers questions for texts of class CHAOS (dnsmasq(8), "cachesize.bind" and what follows).
+It does not count by type or protocol, so none of these labels is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from dnslib import CLASS, QTYPE, DNSError, DNSQuestion, DNSRecord
+from msgspec import Struct
+
+from netlab.dns.corefile import CacheSettings
+
+_NUMBERS = ("hits", "misses", "evictions")
+_SERVERS = "servers"
+
+
+class Statistics(Struct, frozen=True):
+    """How many questions it answered by itself, and passed on; how many answers it dropped for want
+    of room; and by server (`10.96.0.9#53`) how many questions that had."""
+
+    hits: int = 0
+    misses: int = 0
+    evictions: int = 0
+    servers: Mapping[str, int] = {}
+
+
+def questions() -> list[bytes]:
+    """What to ask it, each in a datagram of its own."""
+    return [
+        DNSRecord(q=DNSQuestion(f"{name}.bind", QTYPE.TXT, CLASS.CH)).pack()
+        for name in (*_NUMBERS, _SERVERS)
+    ]
+
+
+def statistics(answers: Iterable[bytes]) -> Statistics:
+    """What it counts, of the answers that have come; what is missing is 0."""
+    found: dict[str, list[str]] = {}
+    for data in answers:
+        try:
+            record = DNSRecord.parse(data)
+        except DNSError:
+            continue
+        name = str(record.q.qname).partition(".")[0]
+        found[name] = [text.decode() for answer in record.rr for text in answer.rdata.data]
+    numbers = {name: int((found.get(name) or ["0"])[0]) for name in _NUMBERS}
+    entries = (text.split() for text in found.get(_SERVERS, ()))
+    return Statistics(**numbers, servers={entry[0]: int(entry[1]) for entry in entries})
+
+
+def metrics(counted: Statistics, settings: CacheSettings, version: str) -> str:
+    """The page that a CoreDNS has for Prometheus."""
+    server = 'server="dns://:53"'
+    asked = counted.hits + counted.misses
+    zones = ",".join(zone for zone, _ in settings.servers)
+    lines = [
+        *_series("coredns_build_info", "gauge", {f'goversion="none",version="{version}"': 1}),
+        *_series("coredns_cache_evictions_total", "counter", {server: counted.evictions}),
+        *_series("coredns_cache_hits_total", "counter", {server: counted.hits}),
+        *_series("coredns_cache_misses_total", "counter", {server: counted.misses}),
+        *_series("coredns_cache_requests_total", "counter", {server: asked}),
+        *_series("coredns_dns_requests_total", "counter", {f'{server},zone="{zones}"': asked}),
+        *_series(
+            "coredns_forward_requests_total",
+            "counter",
+            {f'to="{to.replace("#", ":")}"': number for to, number in counted.servers.items()},
+        ),
+        *_series("coredns_panics_total", "counter", {"": 0}),
+        *_series(
+            "coredns_plugin_enabled",
+            "gauge",
+            {f'name="{name}",{server},zone="{zones}"': 1 for name in settings.plugins},
+        ),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _series(name: str, kind: str, values: Mapping[str, int]) -> Iterable[str]:
+    if values:
+        yield f"# TYPE {name} {kind}"
+    for labels, value in values.items():
+        yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
