@@ -257,6 +257,7 @@ class Daemon:
             netns=lambda name: paths.namespace(self._directory, plan.node_name(self.lab, name)),
             place=lambda node: plan.alone(self.lab, node).namespaces[0],
             programmer=lambda node: NodeProxier(self.lab, node, self._directory),
+            proxy_mode=self.lab.proxy_mode,
             balances=self.lab.balances,
             grace_period=self.lab.node_lifecycle.monitor_grace_period,
         )

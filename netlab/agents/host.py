@@ -22,6 +22,7 @@ from netlab.client.kubelets import LocalKubelets
 from netlab.kernel.machine import MachineFacts
 from netlab.network.model import Namespace
 from netlab.objects.lab import Node
+from netlab.proxy.config import ModeName
 
 
 class Host(Struct, frozen=True):
@@ -29,8 +30,8 @@ class Host(Struct, frozen=True):
 
     `recorder` records Events in the name of a component; `now` gives the time in seconds since the
     epoch. `place` plans a node's namespace, which is at `netns(node.name)`; `programmer` writes its
-    rules; `balances` says whether an address is for load balancers of this lab. A node that says
-    nothing for `grace_period` seconds is lost.
+    rules, in this `proxy_mode`; `balances` says whether an address is for load balancers of this
+    lab. A node that says nothing for `grace_period` seconds is lost.
     """
 
     informers: Informers
@@ -45,5 +46,6 @@ class Host(Struct, frozen=True):
     netns: Callable[[str], Path]
     place: Callable[[Node], Namespace]
     programmer: Callable[[Node], Programmer]
+    proxy_mode: ModeName
     balances: Callable[[str], bool]
     grace_period: float

@@ -9,6 +9,7 @@ costs little more than one pod.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta, types
+from netlab.objects.hostports import NO_FREE_PORTS, clash, host_ports
 from netlab.objects.lab import Node
 from netlab.objects.types import Pod
 from netlab.retry import Retry
@@ -220,7 +222,8 @@ class Kubelet:
     # -- starting --------------------------------------------------------------------------
 
     async def _start(self, pods: Sequence[Pod]) -> None:
-        runs = [run for pod in pods if (run := self._admit(pod)) is not None]
+        admitted = await self._admitted(pods)
+        runs = [run for pod in admitted if (run := self._admit(pod)) is not None]
         failed = await self._attach([run for run in runs if not run.host_network])
         for run in runs:
             if run.uid in failed:
@@ -238,6 +241,34 @@ class Kubelet:
             self._dirty[run.uid] = run
             self._deadlines.watch(run)
         await self._containers.start([run for run in attached if not is_over(run)])
+
+    async def _admitted(self, pods: Sequence[Pod]) -> list[Pod]:
+        """Those for whom the node has what they must have; of the others nothing comes any more."""
+        if not any(host_ports(pod) for pod in pods):
+            return list(pods)
+        others = (run.pod for run in self.runs.values() if _is_to_run(run.pod))
+        used = [port for other in others for port in host_ports(other)]
+        admitted = []
+        for pod in sorted(pods, key=lambda pod: not _ips(pod)):  # who is there already, first
+            wanted = host_ports(pod)
+            if clash(wanted, used):
+                await self._reject(pod, "NodePorts", NO_FREE_PORTS)
+            else:
+                used += wanted
+                admitted.append(pod)
+        return admitted
+
+    async def _reject(self, pod: Pod, predicate: str, why: str) -> None:
+        """In the kubelet's words: as it is bound to this node, nobody else can run it either."""
+        text = f"Predicate {predicate} failed: {why}"
+        self._events.rejected(pod, predicate, text)
+        status: types.PodStatus = {
+            "phase": "Failed",
+            "reason": predicate,
+            "message": f"Pod was rejected: {text}",
+        }
+        with contextlib.suppress(NotFound):
+            await self._informers.patch_status(pod, status)
 
     async def _attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Failures by the pod's uid: of one pod, or of all, if the kernel cannot be reached."""

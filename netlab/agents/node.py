@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from netlab.agents.health import HealthPorts
 from netlab.agents.host import Host
+from netlab.agents.hostports import HostPorts
 from netlab.agents.lease import Lease
 from netlab.agents.proxy import KubeProxy
 from netlab.agents.registration import Registration
@@ -47,7 +48,8 @@ class NodeAgent:
             balances=host.balances,
             caught_up=self.proxy.caught_up,
         )
-        self._kubelet = host.pod_runtime.kubelet_of(node)
+        host_ports = HostPorts(node, host.netns(node.name), host.proxy_mode, self.proxy)
+        self._kubelet = host.pod_runtime.kubelet_of(node, host_ports.around)
         self._stack = contextlib.AsyncExitStack()
         self._of_pods = contextlib.AsyncExitStack()
 

@@ -9,6 +9,7 @@ from netlab.kernel import paths
 from netlab.kernel.notices import Notices, of_rules
 from netlab.network import apply, plan
 from netlab.objects.lab import Lab, Node
+from netlab.portmap import mappings
 from netlab.proxy import modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.appliers import AnyApplier
@@ -61,10 +62,11 @@ class NodeProxier(Proxier):
         )
         self._is_legacy = any(getattr(each, "variant", "") == "legacy" for each in appliers)
 
-    def owned(self, owner: str) -> OwnedRules:
+    def owned(self, owner: str, follows: frozenset[str] = frozenset()) -> OwnedRules:
         """The node's rules of somebody else, written as and when kube-proxy's are. In iptables mode
-        the names of his chains begin with `owner`, in nftables mode his table is called so."""
-        rules = OwnedRules(self._appliers(owner=owner))
+        the names of his chains begin with `owner`, and he comes before kube-proxy except in the
+        built-in chains that he `follows`; in nftables mode his table is called so."""
+        rules = OwnedRules(self._appliers(owner=owner, follows=follows))
         self.add(rules)
         return rules
 
@@ -95,12 +97,24 @@ def _netns(lab: Lab, node: Node, directory: Path) -> Path:
 
 def withdraw(lab: Lab, node: Node, directory: Path) -> None:
     """Take away what the lab's mode has written in a node, before another one begins there."""
-    for applier in _appliers(lab, node, directory):
-        applier.clear()
+    host_ports = mappings.owner(lab.proxy_mode)
+    for owner in ("", host_ports):
+        for applier in _appliers(lab, node, directory, owner=owner):
+            applier.clear()
     apply.withdraw_masquerades(plan.alone(lab, node), directory)
 
 
-def _appliers(lab: Lab, node: Node, directory: Path, *, owner: str = "") -> list[AnyApplier]:
+def _appliers(
+    lab: Lab,
+    node: Node,
+    directory: Path,
+    *,
+    owner: str = "",
+    follows: frozenset[str] = frozenset(),
+) -> list[AnyApplier]:
     families: list[Family] = ["ipv4" if family == "IPv4" else "ipv6" for family in lab.ip_families]
     mode, netns = modes.of(lab.proxy_mode), _netns(lab, node, directory)
-    return [mode.applier(lab.iptables, family, netns, owner=owner) for family in families]
+    return [
+        mode.applier(lab.iptables, family, netns, owner=owner, follows=follows)
+        for family in families
+    ]

@@ -16,7 +16,7 @@ from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
 from netlab.agents.dns import PODS_AND_NAMES
 from netlab.agents.draining import Draining
-from netlab.agents.kubelet import Kubelet, unready
+from netlab.agents.kubelet import Attaching, Kubelet, unready
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
@@ -99,12 +99,17 @@ class PodRuntime:
         self._together = Together(self._pod_network)
         self._kubelets: dict[str, Kubelet] = {}
 
-    def kubelet_of(self, node: Node) -> Kubelet:
-        """The kubelet of a node. To be started once `adopted` has returned."""
+    def kubelet_of(
+        self, node: Node, around: Callable[[Attaching], Attaching] = lambda links: links
+    ) -> Kubelet:
+        """The kubelet of a node. To be started once `adopted` has returned.
+
+        `around` makes of what gives pods their links what does more than that.
+        """
         self._kubelets[node.name] = kubelet = Kubelet(
             node,
             self._informers,
-            self._together,
+            around(self._together),
             self._containers,
             self._events,
             paths_of=self._pod_network.paths_of,

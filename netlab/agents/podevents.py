@@ -79,6 +79,10 @@ class PodEvents:
         message = f"Failed to create pod sandbox: {error}"
         self._recorder.warning(pod, "FailedCreatePodSandBox", message)
 
+    def rejected(self, pod: Pod, reason: str, message: str) -> None:
+        """The node lacks what the pod must have."""
+        self._recorder.warning(pod, reason, message)
+
     def deadline_exceeded(self, run: PodRun, message: str) -> None:
         """The pod was active for longer than it may be."""
         self._recorder.normal(run.pod, "DeadlineExceeded", message)

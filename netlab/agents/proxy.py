@@ -53,8 +53,9 @@ class Programmer(Protocol):
     def set_slice(self, key: str, endpoint_slice: EndpointSlice | None) -> None:
         """Take an EndpointSlice, None when it is gone."""
 
-    def owned(self, owner: str) -> OwnedRules:
-        """The node's rules of somebody else, as a policy's, which it writes along with its own."""
+    def owned(self, owner: str, follows: frozenset[str] = frozenset()) -> OwnedRules:
+        """The node's rules of somebody else, as a policy's, which it writes along with its own. In
+        the built-in chains that he `follows` he comes after kube-proxy."""
 
     def sync(self) -> object:
         """Make the kernel's rules match."""
@@ -116,14 +117,19 @@ class KubeProxy:
         """Why the rules could not be written the last time, if they could not."""
         return self._loop.error
 
+    def owned(self, owner: str, follows: frozenset[str] = frozenset()) -> OwnedRules:
+        """As `Programmer.owned`; `wake` says that they were set."""
+        return self._programmer.owned(owner, follows)
+
     def wake(self) -> None:
         """Somebody whose rules are written along (`Programmer.owned`) has set others."""
+        self.heard += 1
         self._loop.wake()
 
     async def caught_up(self) -> None:
-        """Return once the rules have what is known now."""
+        """Return once the rules have what is known now, or nobody writes them any more."""
         heard = self.heard
-        while self.written < heard:
+        while self.written < heard and self._loop.runs:
             await self._progress.wait()
 
     def at_work(self) -> Iterator[str]:
@@ -147,6 +153,7 @@ class KubeProxy:
             kind, listener = self._listeners.popitem()
             self._informers[kind].remove_listener(listener)
         await self._loop.stop()
+        self._progress.set()
         self._thread.shutdown(wait=True)
         if self._notices is not None:
             asyncio.get_running_loop().remove_reader(self._notices.fileno())

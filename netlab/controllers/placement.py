@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from netlab.objects import meta, selectors
+from netlab.objects.hostports import NO_FREE_PORTS, HostPort, clash, host_ports
 from netlab.objects.types import Node, NodeAffinity, NodeSelectorTerm, Pod, Taint, Toleration
 
 NOT_READY = "node.kubernetes.io/not-ready"
@@ -50,10 +51,10 @@ def untolerated(pod: Pod, node: Node, effects: tuple[str, ...]) -> list[Taint]:
     ]
 
 
-def refusal(pod: Pod, node: Node, used_ports: Iterable[tuple[str, int]] = ()) -> str | None:
+def refusal(pod: Pod, node: Node, used_ports: Iterable[HostPort] = ()) -> str | None:
     """Why the pod cannot go to the node, or None if it can.
 
-    `used_ports`: (protocol, port) of the hostPorts taken on the node.
+    `used_ports`: the hostPorts taken on the node.
     """
     if meta.spec(node).get("unschedulable") and not _bears_unschedulable(pod):
         return "node(s) were unschedulable"
@@ -62,8 +63,8 @@ def refusal(pod: Pod, node: Node, used_ports: Iterable[tuple[str, int]] = ()) ->
         return f"node(s) had untolerated taint {{{bad[0]['key']}: {bad[0].get('value') or ''}}}"
     if not matches_affinity(pod, node):
         return "node(s) didn't match Pod's node affinity/selector"
-    if set(host_ports(pod)) & set(used_ports):
-        return "node(s) didn't have free ports for the requested pod ports"
+    if clash(host_ports(pod), used_ports):
+        return NO_FREE_PORTS
     return None
 
 
@@ -125,16 +126,6 @@ def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
     )
 
 
-def host_ports(pod: Pod) -> list[tuple[str, int]]:
-    """(protocol, port) of every hostPort the pod asks for."""
-    return [
-        (port.get("protocol") or "TCP", int(port["hostPort"]))
-        for container in meta.spec(pod).get("containers") or []
-        for port in container.get("ports") or []
-        if port.get("hostPort")
-    ]
-
-
 def rank(
     pod: Pod, node: Node, of_owner: int, of_all: int, by_affinity: tuple[int, int] = (0, 0)
 ) -> tuple[object, ...]:
@@ -177,7 +168,7 @@ class Affinity(Protocol):
 def place(
     pod: Pod,
     nodes: Iterable[Node],
-    load: Callable[[str], tuple[int, int, list[tuple[str, int]]]],
+    load: Callable[[str], tuple[int, int, list[HostPort]]],
     affinity: Affinity | None = None,
 ) -> tuple[str | None, str]:
     """(node name, "") for the best node, or (None, why not).

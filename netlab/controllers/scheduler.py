@@ -12,6 +12,7 @@ from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta
+from netlab.objects.hostports import HostPort, host_ports
 from netlab.objects.types import Node, Pod, PodCondition
 
 SCHEDULER_NAME = "default-scheduler"
@@ -39,7 +40,7 @@ class Scheduler(Controller):
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):
             return (meta.key(new),) if old is None or _asks(old) != _asks(new) else ()
-        if old is not None and new is None and (placement.host_ports(old) or repels(old)):
+        if old is not None and _ends(old, new) and (host_ports(old) or repels(old)):
             return self._pending()
         return self._choosy() if _whereabouts(old) != _whereabouts(new) else ()
 
@@ -73,11 +74,11 @@ class Scheduler(Controller):
         """What `placement.place` asks of a node, from the indexes."""
         pods = self.informers["Pod"]
         owner = _owner(pod)
-        wants_ports = bool(placement.host_ports(pod))
+        wants_ports = bool(host_ports(pod))
 
-        def load(node: str) -> tuple[int, int, list[tuple[str, int]]]:
+        def load(node: str) -> tuple[int, int, list[HostPort]]:
             used = pods.by_index("node", node) if wants_ports else []
-            ports = [port for other in used for port in placement.host_ports(other)]
+            ports = [port for other in used for port in host_ports(other)]
             of_owner = pods.count("owner on node", f"{owner} {node}") if owner else 0
             return of_owner, pods.count("node", node), ports
 
@@ -157,6 +158,11 @@ def _refused(pod: Pod) -> Iterable[str]:
 
 def _unscheduled(pod: Pod) -> Iterable[str]:
     return ("yes",) if _is_unscheduled(pod) else ()
+
+
+def _ends(old: Pod, new: Pod | None) -> bool:
+    """Whether what a pod had of its node is free again."""
+    return new is None or (podlib.is_finished(new) and not podlib.is_finished(old))
 
 
 def _is_unscheduled(pod: Pod) -> bool:

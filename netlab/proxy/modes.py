@@ -51,10 +51,17 @@ class Mode(Protocol):
         """What differs in `found` from what is `wanted`."""
 
     def applier(
-        self, backend: Backend, family: Family, netns: int | Path | None, *, owner: str = ""
+        self,
+        backend: Backend,
+        family: Family,
+        netns: int | Path | None,
+        *,
+        owner: str = "",
+        follows: frozenset[str] = frozenset(),
     ) -> AnyApplier:
         """What writes the rules of one family into a namespace: kube-proxy's, or another owner's,
         who is told by his name: the one of his table, or what the names of his chains begin with.
+        Of these, `follows` are the built-in chains where he comes after kube-proxy.
         """
 
 

@@ -11,8 +11,11 @@ import pytest
 from netlab.agents.node_proxier import NodeProxier
 from netlab.kernel.run import run
 from netlab.network import plan
+from netlab.portmap import mappings
+from netlab.portmap.mappings import MappedPod, PortMapping
 from netlab.proxy.iptables.model import Chain, Ruleset, Table
 from netlab.proxy.nftables.model import NftChain, NftTable
+from netlab.proxy.other_rules import OwnedRules
 
 pytestmark = pytest.mark.root
 
@@ -53,6 +56,14 @@ class Scene:
             chain, forward = Chain(f"{OWNER}-FORWARD", rules), Chain("FORWARD", (JUMP,))
             table = Table("filter", {chain.name: chain, "FORWARD": forward})
             self.owned.set({"ipv4": Ruleset({"filter": table})})
+
+    def map_ports(self, *pods: MappedPod) -> OwnedRules:
+        """Have these pods' host ports lead to them."""
+        mode = "nftables" if self.backend == "nftables" else "iptables"
+        rules = self.proxier.owned(mappings.owner(mode), mappings.AFTER_KUBE_PROXY)
+        rules.set({"ipv4": mappings.rules(mode, pods, "ipv4", "10.244.0.0/24")})
+        self.proxier.sync()
+        return rules
 
     def run(self, command: str) -> str:
         return run(["sh", "-ec", command], netns=self.path).stdout
@@ -185,3 +196,43 @@ def test_so_does_the_masquerading_of_what_leaves_the_cluster(scene):
     assert LEAVING not in scene.saved()
     assert scene.proxier.repair()
     assert LEAVING in scene.saved()
+
+
+PROTOCOLS = ("sctp", "tcp", "udp")
+MAPPED = MappedPod(
+    "a" * 64,
+    ("10.244.0.7",),
+    tuple(PortMapping(protocol, port, 80) for protocol in PROTOCOLS for port in (8080, 8443))
+    + (PortMapping("tcp", 81, 80, "127.0.0.1"),),
+)
+
+
+def test_host_ports_are_read_back_as_they_were_written(scene):
+    """So that nothing is amiss by a mere spelling."""
+    rules = scene.map_ports(MAPPED)
+    assert not scene.proxier.repair(thorough=True), "nothing was amiss"
+    if scene.backend != "nftables":
+        lines = scene.saved().partition("*nat")[2].partition("COMMIT")[0].splitlines()
+        for hook, order in (
+            ("PREROUTING", ["KUBE-SERVICES", "CNI-HOSTPORT-DNAT"]),
+            ("OUTPUT", ["KUBE-SERVICES", "CNI-HOSTPORT-DNAT"]),
+            ("POSTROUTING", ["CNI-HOSTPORT-MASQ", "KUBE-POSTROUTING"]),
+        ):
+            jumps = [line.split()[-1] for line in lines if line.startswith(f"-A {hook} ")]
+            assert [jump for jump in jumps if jump in order] == order
+    rules.set({})
+    scene.proxier.sync()
+    assert "CNI-" not in scene.saved() and "cni_hostport" not in scene.saved()
+    assert "default/web" in scene.saved() and not scene.proxier.repair(thorough=True)
+
+
+@pytest.mark.parametrize("scene", ["nft", "legacy", "libiptc"], indirect=True)
+def test_a_host_port_s_jump_goes_back_after_kube_proxy_s(scene):
+    scene.map_ports(MAPPED)
+    variant = "nft" if scene.backend == "nft" else "legacy"
+    jump = "PREROUTING -m addrtype --dst-type LOCAL -j CNI-HOSTPORT-DNAT"
+    tool = f"iptables-{variant} -t nat"
+    scene.run(f"{tool} -D {jump}; {tool} -I {jump}")
+    assert scene.proxier.repair(thorough=True)
+    jumps = [line.split()[-1] for line in scene.saved().splitlines() if "-A PREROUTING" in line]
+    assert jumps == ["KUBE-SERVICES", "CNI-HOSTPORT-DNAT"]

@@ -58,12 +58,14 @@ class RulesOwner(NamedTuple):
     """Who writes rules into a node's tables: which chains are his, and which chains the rules in
     built-in ones jump to that are. All else is somebody else's, and stays.
 
-    `precedes`: his jumps stand before kube-proxy's, which accept what is under way already.
+    `precedes`: his jumps stand before kube-proxy's, which accept what is under way already; but in
+    the built-in chains of `follows` they come after these.
     """
 
     owns: Callable[[str, str], bool]
     is_entrance: Callable[[str], bool]
     precedes: bool = False
+    follows: frozenset[str] = frozenset()
 
 
 ENTRANCES = frozenset().union(*FIXED.values()) - {MARK_MASQ, CANARY}
@@ -71,10 +73,10 @@ ENTRANCES = frozenset().union(*FIXED.values()) - {MARK_MASQ, CANARY}
 KUBE_PROXY = RulesOwner(is_ours, ENTRANCES.__contains__)
 
 
-def owner(prefix: str) -> RulesOwner:
+def owner(prefix: str, follows: frozenset[str] = frozenset()) -> RulesOwner:
     """Somebody whose chains are those whose names begin so."""
 
     def is_his(chain: str) -> bool:
         return chain.startswith(prefix)
 
-    return RulesOwner(lambda _, chain: is_his(chain), is_his, precedes=True)
+    return RulesOwner(lambda _, chain: is_his(chain), is_his, precedes=True, follows=follows)

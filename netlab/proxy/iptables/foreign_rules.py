@@ -49,21 +49,33 @@ def _keep_targets(merged: dict[str, Chain], old: Table) -> None:
 def _builtin(desired: Chain | None, old: Chain, owner: RulesOwner) -> Chain:
     jumps = desired.rules if desired else ()
     is_jump = [owner.is_entrance(target(rule)) for rule in old.rules]
-    place = is_jump.index(True) if True in is_jump else 0
-    if owner.precedes and any(target(rule) in ENTRANCES for rule in old.rules[:place]):
-        place = 0
-    elif tuple(rule for rule, his in zip(old.rules, is_jump, strict=True) if his) == jumps:
+    is_placed = _is_placed(old, is_jump, owner)
+    his = tuple(rule for rule, is_his in zip(old.rules, is_jump, strict=True) if is_his)
+    if his == jumps and (is_placed or not jumps):
         return old
     counters = old.counters or ((0, 0),) * len(old.rules)
     theirs: list[tuple[str, Counters]] = [
         (rule, counted)
-        for rule, counted, his in zip(old.rules, counters, is_jump, strict=True)
-        if not his
+        for rule, counted, is_his in zip(old.rules, counters, is_jump, strict=True)
+        if not is_his
     ]
+    place = is_jump.index(True) if is_placed and True in is_jump else 0
+    if not is_placed and old.name in owner.follows:
+        place = len(theirs)
     theirs[place:place] = [(jump, (0, 0)) for jump in jumps]
     rules = tuple(rule for rule, _ in theirs)
     kept = tuple(counted for _, counted in theirs) if old.counters else ()
     return Chain(old.name, rules, old.policy, kept, old.policy_counters)
+
+
+def _is_placed(old: Chain, is_jump: list[bool], owner: RulesOwner) -> bool:
+    """Whether his jumps stand on the right side of kube-proxy's, which are in one place."""
+    if not owner.precedes:
+        return True
+    kube_proxys = [target(rule) in ENTRANCES for rule in old.rules]
+    if old.name in owner.follows:
+        return True in is_jump and True not in kube_proxys[is_jump.index(True) :]
+    return True in is_jump and True not in kube_proxys[: is_jump.index(True)]
 
 
 def builtin_difference(

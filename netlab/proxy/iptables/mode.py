@@ -38,10 +38,15 @@ def diff(wanted: Ruleset, found: Ruleset) -> list[Difference]:
 
 
 def applier(
-    backend: Backend, family: Family, netns: int | Path | None, *, owner: str = ""
+    backend: Backend,
+    family: Family,
+    netns: int | Path | None,
+    *,
+    owner: str = "",
+    follows: frozenset[str] = frozenset(),
 ) -> AnyApplier:
     """iptables-restore in the variant asked for, or libiptc: of kube-proxy or an `owner`."""
-    whose = chains.owner(owner) if owner else chains.KUBE_PROXY
+    whose = chains.owner(owner, follows) if owner else chains.KUBE_PROXY
     if backend == "libiptc":
         from netlab.proxy.iptables.libiptc import LibiptcApplier  # takes 0.1 s to import
 

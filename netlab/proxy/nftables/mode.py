@@ -31,8 +31,16 @@ def diff(wanted: NftTable, found: NftTable) -> list[Difference]:
     return diff(wanted, found)
 
 
-def applier(_: Backend, family: Family, netns: int | Path | None, *, owner: str = "") -> AnyApplier:
+def applier(
+    _: Backend,
+    family: Family,
+    netns: int | Path | None,
+    *,
+    owner: str = "",
+    follows: frozenset[str] = frozenset(),
+) -> AnyApplier:
     """`nft -f`; the backend is iptables' affair. An owner's table has his name."""
     from netlab.proxy.nftables.apply import NftApplier  # the kernel's side
 
+    del follows  # a table has a priority
     return NftApplier(family, netns, owner or TABLE)

@@ -363,3 +363,54 @@ async def test_what_was_said_of_its_pods_while_it_was_lost_is_put_right_when_it_
         await world.until(lambda: world.ready() == [])
         node("True")
         await world.until(lambda: world.ready() == ["p"])
+
+
+def claiming(*ports, host_network=False):
+    entries = [{"containerPort": 80} | port for port in ports]
+    containers = [{"name": "c", "image": "nginx", "ports": entries}]
+    return {"containers": containers, "hostNetwork": host_network}
+
+
+async def test_a_pod_whose_host_port_is_taken_fails_and_says_why():
+    async with World() as world:
+        world.create("first", **claiming({"hostPort": 80}))
+        world.create("elsewhere", **claiming({"hostPort": 80, "protocol": "UDP"}))
+        world.create("own", **claiming({"hostPort": 81}, host_network=True))
+        await world.until(lambda: len(world.ready()) == 3)
+        world.create("late", **claiming({"hostPort": 80, "hostIP": "127.0.0.1"}))
+        world.create("second", **claiming({"hostPort": 80}, host_network=True))
+        world.create("fits", **claiming({"hostPort": 82, "hostIP": "127.0.0.1"}))
+        await world.until(lambda: "fits" in world.ready())
+        why = (
+            "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+        )
+        for name in ("late", "second"):
+            status = world.pods()[name]["status"]
+            found = status["phase"], status["reason"], status["message"]
+            assert found == ("Failed", "NodePorts", f"Pod was rejected: {why}")
+        assert world.recorder.warnings == [f"NodePorts: {why}"] * 2
+
+
+async def test_a_port_of_a_pod_that_has_ended_is_free():
+    async with World() as world:
+        world.create("first", **claiming({"hostPort": 80}), restartPolicy="Never")
+        await world.until(lambda: world.ready() == ["first"])
+        run = world.kubelet.runs["default/first"]
+        run.state("c").end("2026-01-01T00:00:00Z", 0)
+        run.changed()
+        await world.until(lambda: world.pods()["first"]["status"]["phase"] == "Succeeded")
+        world.create("next", **claiming({"hostPort": 80}))
+        await world.until(lambda: world.ready() == ["next"])
+
+
+async def test_who_runs_already_keeps_his_port():
+    """Of two that a new controller finds, whatever their names."""
+    async with World() as world:
+        world.create("z", **claiming({"hostPort": 80}))
+        await world.until(lambda: world.ready() == ["z"])
+        await world.kubelet.stop()
+        world.create("a", **claiming({"hostPort": 80}))
+        world.left = list(world.pods().values())
+        await world.begin()
+        await world.until(lambda: world.pods()["a"]["status"].get("phase") == "Failed")
+        assert world.ready() == ["z"]

@@ -102,7 +102,7 @@ class Pods:
         self.runs: dict[str, PodRun] = {}
         self.at_work = False
 
-    def kubelet_of(self, _node: Node) -> Pods:
+    def kubelet_of(self, _node: Node, _around: object) -> Pods:
         return self
 
     async def adopted(self) -> list[Object]:
@@ -151,7 +151,7 @@ class World:
             informers=self.informers, election=self.election, facts=FACTS, now=lambda: 1769860800,
             netns=lambda _: Path("/nowhere"),
             place=lambda node: plan.alone(LAB, node).namespaces[0],
-            grace_period=2.0,
+            grace_period=2.0, proxy_mode="iptables",
             balances=LAB.balances, **fakes,
         )  # fmt: skip
         return NodeAgent(NODE, host)

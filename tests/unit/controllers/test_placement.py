@@ -3,6 +3,7 @@ from collections import Counter
 import pytest
 
 from netlab.controllers import placement
+from netlab.objects.hostports import HostPort
 
 
 def node(name="n1", labels=None, ready=True, **spec):
@@ -95,8 +96,8 @@ def test_the_first_filter_that_refuses_names_the_reason(pod_, node_, why):
 
 def test_host_ports_are_taken_once():
     wants = pod(containers=[{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}])
-    assert placement.refusal(wants, node(), [("UDP", 80)]) is None
-    assert placement.refusal(wants, node(), [("TCP", 80)]) == (
+    assert placement.refusal(wants, node(), [HostPort("UDP", 80)]) is None
+    assert placement.refusal(wants, node(), [HostPort("TCP", 80, "127.0.0.1")]) == (
         "node(s) didn't have free ports for the requested pod ports"
     )
 

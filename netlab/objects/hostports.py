@@ -1,0 +1,49 @@
+"""Ports of their node that pods claim, and whether two claims are of the same port. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from netlab.objects import meta
+from netlab.objects.types import Container, Pod
+
+ANY = "0.0.0.0"
+"""The address that stands for all of a node's."""
+
+
+NO_FREE_PORTS = "node(s) didn't have free ports for the requested pod ports"
+
+
+class HostPort(NamedTuple):
+    """A port of a node, on one of its addresses or on ANY."""
+
+    protocol: str
+    port: int
+    ip: str = ANY
+
+
+def host_ports(pod: Pod) -> list[HostPort]:
+    """Every hostPort that the pod's containers, and init containers that go on running, ask for."""
+    spec = meta.spec(pod)
+    inits = spec.get("initContainers") or ()
+    lasting = [one for one in inits if one.get("restartPolicy") == "Always"]
+    return [claim for one in (*lasting, *(spec.get("containers") or ())) for claim in _claims(one)]
+
+
+def _claims(container: Container) -> Iterable[HostPort]:
+    for port in container.get("ports") or ():
+        if number := port.get("hostPort"):
+            yield HostPort(port.get("protocol") or "TCP", int(number), port.get("hostIP") or ANY)
+
+
+def clash(wanted: Iterable[HostPort], used: Iterable[HostPort]) -> bool:
+    """Whether one of those wanted is taken: on the same address, or where either is on all."""
+    taken: dict[tuple[str, int], set[str]] = {}
+    for claim in used:
+        taken.setdefault((claim.protocol, claim.port), set()).add(claim.ip)
+    for claim in wanted:
+        ips = taken.get((claim.protocol, claim.port))
+        if ips and (claim.ip == ANY or ANY in ips or claim.ip in ips):
+            return True
+    return False

@@ -1,0 +1,185 @@
+"""hostPorts: a node's ports that lead to its pods, in both modes and both families."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from e2e.labs import Machine, eventually, machine
+
+from netlab.kernel import netns
+
+pytestmark = pytest.mark.root
+
+LAB = """
+apiVersion: netlab/v1
+kind: Lab
+metadata: {{name: hp}}
+spec:
+  nodes: 2
+  proxyMode: {mode}
+  ipFamilies: [IPv4, IPv6]
+  external: {{clients: [{{name: client}}]}}
+"""
+
+POD = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}, labels: {{app: {name}}}}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: echo
+    image: registry.k8s.io/e2e-test-images/agnhost:2.47
+    args: [netexec, --http-port=8080, --udp-port=8080]
+    ports: [{{containerPort: 8080, {port}}}]
+"""
+
+SERVICE = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: first}
+spec:
+  type: NodePort
+  selector: {app: loopback}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30090}]
+"""
+
+NODE, OTHER, CLIENT = "hp.worker001", "hp.master001", "hp.client"
+
+
+IP, IP6, OUTSIDE = "10.10.11.11", "[fd00:10:10:11::11]", "172.16.110.11"
+"""Of worker001, whose ports they are."""
+
+
+@dataclass
+class HostPortLab:
+    """The lab, and which mode it is in."""
+
+    here: Machine
+    mode: str
+
+    def who(self, place: str, host: str, port: int) -> str:
+        """Whose host name answers."""
+        return self.here.curl(place, f"{host}:{port}/hostname", "-g")
+
+    def who_from(self, pod: str, host: str, port: int) -> str:
+        """The same, asked by a pod."""
+        argv = ("curl", "-sS", "--max-time", "3", f"http://{host}:{port}/hostname")
+        return self.here.netlab("exec", pod, "--", *argv).stdout
+
+    def rules(self) -> str:
+        """What portmap's part of the node's rules is."""
+        program = ("nft", "list", "ruleset") if self.mode == "nftables" else ("iptables-nft-save",)
+        text = self.here.run_in(NODE, *program).stdout
+        if self.mode == "nftables":
+            return text.partition("table ip cni_hostport")[2].partition("\ntable")[0]
+        return "\n".join(line for line in text.splitlines() if "CNI-" in line)
+
+
+def pod(name: str, port: str) -> str:
+    return POD.format(name=name, node="worker001", port=port)
+
+
+def manifest(mode: str) -> str:
+    return (
+        LAB.format(mode=mode)
+        + pod("loopback", "hostPort: 54323, hostIP: 127.0.0.1")
+        + pod("address", f"hostPort: 54323, hostIP: {IP}")
+        + pod("datagrams", f"hostPort: 54323, hostIP: {IP}, protocol: UDP")
+        + pod("open", "hostPort: 8088")
+        + pod("hidden", "hostPort: 30090")
+        + pod("taker", "hostPort: 8080")
+        + POD.format(name="far", node="master001", port="name: x")
+        + SERVICE
+    )
+
+
+@pytest.fixture(
+    scope="module", params=["iptables", pytest.param("nftables", marks=pytest.mark.slow)]
+)
+def lab(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[HostPortLab]:
+    with machine(tmp_path_factory.mktemp("host-ports")) as here:
+        here.netlab("up", here.lab_file(manifest(request.param)))
+        yield HostPortLab(here, request.param)
+
+
+def test_one_port_is_three_by_address_and_protocol(lab: HostPortLab) -> None:
+    assert lab.who(NODE, "127.0.0.1", 54323) == "loopback"
+    assert lab.who(NODE, IP, 54323) == "address"
+    assert lab.who(OTHER, IP, 54323) == "address"
+    with netns.entered(lab.here.namespace(OTHER)):
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with asking:
+        asking.settimeout(5)
+        asking.sendto(b"hostname", (IP, 54323))
+        assert asking.recv(100) == b"datagrams"
+
+
+def test_a_port_of_no_address_is_one_of_all_in_both_families(lab: HostPortLab) -> None:
+    for place, host in (
+        (NODE, "127.0.0.1"), (NODE, IP), (OTHER, IP), (CLIENT, OUTSIDE),
+        (NODE, IP6), (OTHER, IP6),
+    ):  # fmt: skip
+        assert (place, host, lab.who(place, host, 8088)) == (place, host, "open")
+
+
+def test_pods_of_the_node_come_back_to_it(lab: HostPortLab) -> None:
+    assert lab.who_from("loopback", IP, 8088) == "open"
+    assert lab.who_from("open", IP, 8088) == "open"
+
+
+def test_nobody_else_s_packets_are_taken(lab: HostPortLab) -> None:
+    """Of a pod elsewhere that listens on the number of a host port here."""
+    far = lab.here.netlab("get", "pod", "far", "-o", "jsonpath={.status.podIP}").stdout.strip()
+    assert lab.who_from("open", far, 8080) == "far"
+
+
+def test_a_node_port_goes_before(lab: HostPortLab) -> None:
+    """In nftables mode that table goes first which was made last, as upstream."""
+    also = {"hidden"} if lab.mode == "nftables" else set()
+    assert lab.who(OTHER, IP, 30090) in {"loopback"} | also
+
+
+def test_a_port_that_is_taken_fails_the_pod_that_is_bound_there(lab: HostPortLab) -> None:
+    lab.here.netlab("apply", "-f", lab.here.lab_file(pod("late", "hostPort: 8088"), "late.yaml"))
+
+    def status() -> dict[str, Any]:
+        return json.loads(lab.here.netlab("get", "pod", "late", "-o", "json").stdout)["status"]
+
+    eventually(lambda: status().get("phase") == "Failed")
+    assert status()["reason"] == "NodePorts"
+    why = "Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"
+    assert status()["message"] == f"Pod was rejected: {why}"
+    assert lab.who(OTHER, IP, 8088) == "open"
+    lab.here.netlab("delete", "pod", "late")
+
+
+def test_a_flush_is_mended(lab: HostPortLab) -> None:
+    before = lab.rules()
+    flush = ("iptables-nft", "-t", "nat", "-F")
+    if lab.mode == "nftables":
+        flush = ("nft", "flush", "table", "ip", "cni_hostport")
+    lab.here.run_in(NODE, *flush)
+    eventually(lambda: lab.rules() == before)
+    assert lab.who(OTHER, IP, 8088) == "open"
+
+
+def test_ports_go_with_their_pods(lab: HostPortLab) -> None:
+    assert lab.rules()
+    lab.here.netlab("delete", "pod", "open")
+    with pytest.raises(subprocess.CalledProcessError):
+        lab.who(OTHER, IP, 8088)
+    assert "8088" not in lab.rules() and lab.who(OTHER, IP, 54323) == "address"
+    lab.here.netlab("delete", "pod", "--all")
+    assert not lab.rules()
