@@ -14,8 +14,8 @@ from netlab.objects.loadbalancing import (
     announcing_node,
     ingress_ips,
     is_balanced,
-    is_local,
     may_announce,
+    serving_nodes,
 )
 from netlab.objects.types import EndpointSlice, Node, Service
 
@@ -70,11 +70,16 @@ class Election:
 
     def _count(self) -> dict[str, list[Service]]:
         found: dict[str, list[Service]] = {}
+        where: dict[str, str] = {}
         for service in sorted(self._services.by_index(_BALANCED, "yes"), key=meta.key):
             slices = self._slices.by_index(_OF_SERVICE, meta.key(service))
             node = announcing_node(service, self._nodes.items(), slices)
-            if node is not None:
-                found.setdefault(node, []).append(service)
+            if node is None:
+                continue
+            # Of those that share an address the first one says where it is.
+            node = next((where[ip] for ip in ingress_ips(service) if ip in where), node)
+            where |= dict.fromkeys(ingress_ips(service), node)
+            found.setdefault(node, []).append(service)
         return found
 
     # -- what concerns it ------------------------------------------------------------------
@@ -90,12 +95,12 @@ class Election:
 
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         either = new or old
-        keys = _service_keys(either) if either else ()
-        is_first_or_last = old is None or new is None
-        services = [one for key in keys if (one := self._services.get(key)) and is_balanced(one)]
-        # Where endpoints are concerns those alone that are local; that they are known, everybody.
-        if any(is_first_or_last or is_local(service) for service in services):
-            self._changed()
+        for key in _service_keys(either) if either else ():
+            service = self._services.get(key)
+            if service is not None and is_balanced(service):
+                before, after = (serving_nodes(service, [one] if one else []) for one in (old, new))
+                if before != after:
+                    self._changed()
 
     def _changed(self) -> None:
         self._elected = None

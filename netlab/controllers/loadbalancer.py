@@ -1,7 +1,8 @@
 """Addresses of Services of type LoadBalancer, as MetalLB's controller hands them out.
 
 What Services' statuses say is all that is remembered: a controller started anew goes on from
-there, an address that is in use stays its Service's, and no two Services have the same one.
+there, an address that is in use stays its Service's, and no two Services have the same one, unless
+they agree to share it (`metallb.io/allow-shared-ip`) and have no port in common.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.endpoints_of import families
 from netlab.objects import meta
 from netlab.objects.fields import parse_address
-from netlab.objects.loadbalancing import ingress_ips, is_balanced, requested_ips
+from netlab.objects.loadbalancing import ingress_ips, is_balanced, requested_ips, sharing
 from netlab.objects.ranges import Family, family
 from netlab.objects.types import Service
 
@@ -52,7 +53,10 @@ class LoadBalancers(Controller):
         before, after = (set(ingress_ips(obj)) if obj else set() for obj in (old, new))
         for ip in after - before:  # somebody may have written an address that is another's
             yield from (meta.key(one) for one in self._holders(ip))
-        if before - after:
+        sharings = {sharing(obj) for obj in versions}
+        if len(sharings) > 1:  # others may have to go, or may come
+            yield from (meta.key(one) for ip in after for one in self._holders(ip))
+        if before - after or (before and len(sharings) > 1):
             self._due |= self._waiting
             yield from map(meta.key, self._in_turn())
 
@@ -111,39 +115,52 @@ class LoadBalancers(Controller):
 
     def _may_keep(self, service: Service, ip: str) -> bool:
         asked = [one for one in requested_ips(service) if family(one) == family(ip)]
-        first = self._holders(ip)[0]
-        return self._is_in_pool(ip) and (not asked or ip in asked) and first is service
+        holders = self._holders(ip)
+        older = holders[: holders.index(service)]
+        clashes = any(_clash(service, other) for other in older)
+        return self._is_in_pool(ip) and (not asked or ip in asked) and not clashes
 
     def _choose(self, service: Service, wanted: Family) -> str:
         """A free address of a family: the one asked for, or the lowest of the pools."""
         asked = requested_ips(service)
         if not asked:
-            return self._lowest_free(wanted)
+            return self._lowest_free(service, wanted)
         if any(parse_address(one) is None for one in asked):
             raise _NotAllocated(f'invalid loadBalancerIP "{",".join(asked)}"')
         if any(family(one) not in families(service) for one in asked):
             text = "does not match the ipFamily of the service"
             raise _NotAllocated(f"requested loadBalancer IP(s) {_listed(asked)} {text}")
         mine = next((one for one in asked if family(one) == wanted), None)
-        return self._lowest_free(wanted) if mine is None else self._checked(service, mine)
+        return self._lowest_free(service, wanted) if mine is None else self._checked(service, mine)
 
     def _checked(self, service: Service, asked: str) -> str:
         ip = str(ipaddress.ip_address(asked))
         if not self._is_in_pool(ip):
             raise _NotAllocated(f"{_listed([ip])} is not allowed in config")
-        others = [meta.key(one) for one in self._holders(ip) if one is not service]
-        if others:
-            sharing = f'can\'t change sharing key for "{meta.key(service)}"'
-            raise _NotAllocated(f"{sharing}, address also in use by {','.join(others)}")
+        others = [one for one in self._holders(ip) if one is not service]
+        if not all(sharing(one).may_join(sharing(service)) for one in others):
+            users = ",".join(map(meta.key, others))
+            text = f'can\'t change sharing key for "{meta.key(service)}"'
+            raise _NotAllocated(f"{text}, address also in use by {users}")
+        used = frozenset(port for one in others for port in sharing(one).ports)
+        for port in sorted(sharing(service).ports & used):
+            raise _NotAllocated(f'port {port} is already in use on "{ip}"')
         return ip
 
-    def _lowest_free(self, wanted: Family) -> str:
+    def _lowest_free(self, service: Service, wanted: Family) -> str:
+        """The lowest that nobody has, or all who have it share with this one."""
         for pool in self.context.load_balancer_pools:
             if pool.family == wanted:
-                free = (ip for ip in pool if not self._services.count(_INDEX, ip))
+                free = (ip for ip in pool if self._is_free(service, ip))
                 if (ip := next(free, None)) is not None:
                     return ip
         raise _NotAllocated("no available IPs")
+
+    def _is_free(self, service: Service, ip: str) -> bool:
+        if not self._services.count(_INDEX, ip):
+            return True
+        others = (one for one in self._holders(ip) if one is not service)
+        return bool(sharing(service).key) and not any(_clash(service, one) for one in others)
 
     def _holders(self, ip: str) -> list[Service]:
         return sorted(self._services.by_index(_INDEX, ip), key=_age)
@@ -160,6 +177,12 @@ class LoadBalancers(Controller):
         ingress = [{"ip": ip, "ipMode": "VIP"} for ip in ips]
         await self.informers.patch_status(service, {"loadBalancer": {"ingress": ingress or None}})
         return True
+
+
+def _clash(service: Service, other: Service) -> bool:
+    """Whether two cannot have one address."""
+    mine, its = sharing(service), sharing(other)
+    return not mine.may_join(its) or not mine.ports.isdisjoint(its.ports)
 
 
 def _age(service: Service) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from netlab.objects.loadbalancing import (
     ingress_ips,
     is_balanced,
     is_local,
+    serving_nodes,
 )
 from netlab.objects.types import Endpoint, Service, ServicePort
 
@@ -60,7 +61,8 @@ def load_balancer(service: Service, facts: Facts, way: Way) -> Iterator[Cause]:
     elif is_balanced(service):
         slices = facts.slices_of(service)
         if announcing_node(service, facts.nodes, slices) is None:
-            yield Cause("NobodyAnnounces", _unannounced(ips[0], facts))
+            served = bool(serving_nodes(service, slices))
+            yield Cause("NobodyAnnounces", _unannounced(ips[0], facts, served=served))
         yield from _firewall(service, way)
 
 
@@ -72,7 +74,9 @@ def _unallocated(service: Service, facts: Facts) -> str:
     return message.removeprefix(f'Failed to allocate IP for "{meta.key(service)}": ')
 
 
-def _unannounced(ip: str, facts: Facts) -> str:
+def _unannounced(ip: str, facts: Facts, *, served: bool) -> str:
+    if not served:
+        return f"no node answers for {ip}: no endpoint serves"
     able = [node for node in facts.nodes if meta.is_ready(node)]
     if not able:
         return f"no node answers for {ip}: none is ready"

@@ -8,15 +8,17 @@ no address moves but those that it had.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from netlab.objects import meta
 from netlab.objects.ranges import split
-from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.objects.types import EndpointConditions, EndpointSlice, Node, Service
 
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 """A node with this label, whatever its value, answers for no load balancer."""
 
+SHARING_ANNOTATIONS = ("metallb.io/allow-shared-ip", "metallb.universe.tf/allow-shared-ip")
 REQUEST_ANNOTATIONS = ("metallb.io/loadBalancerIPs", "metallb.universe.tf/loadBalancerIPs")
 
 
@@ -44,22 +46,44 @@ def is_local(service: Service) -> bool:
     return meta.spec(service).get("externalTrafficPolicy") == "Local"
 
 
+class Sharing(NamedTuple):
+    """Under what conditions a Service shares an address: with those of its `key`, if that is not
+    "", whose `backends` are the same, and that have none of its `ports` (`TCP/80`)."""
+
+    key: str
+    backends: str
+    ports: frozenset[str]
+
+    def may_join(self, other: Sharing) -> bool:
+        """Whether the two may have one address, but for their ports."""
+        return bool(self.key) and (self.key, self.backends) == (other.key, other.backends)
+
+
+def sharing(service: Service) -> Sharing:
+    """What a Service says of sharing its address. Where only nodes with an endpoint answer, the
+    endpoints must be the same: one node answers for all."""
+    annotations, spec = meta.annotations(service), meta.spec(service)
+    key = next((annotations[name] for name in SHARING_ANNOTATIONS if name in annotations), "")
+    selector = (spec.get("selector") or {}) if is_local(service) else None
+    backends = "cluster" if selector is None else ",".join(sorted(map("=".join, selector.items())))
+    ports = {f"{one.get('protocol') or 'TCP'}/{one['port']}" for one in spec.get("ports") or ()}
+    return Sharing(key, backends, frozenset(ports))
+
+
 def announcing_node(
     service: Service, nodes: Iterable[Node], slices: Iterable[EndpointSlice]
 ) -> str | None:
     """The name of the node that answers for the addresses of a Service; None when none may.
 
-    `nodes` are all there are, `slices` the Service's own: until the first of them is written, be it
-    empty, nobody knows whether it has endpoints, and whoever came would be refused.
+    `nodes` are all there are, `slices` the Service's own. For a Service without an endpoint that
+    serves, nobody does.
     """
-    addresses, known = ingress_ips(service), list(slices)
-    if not is_balanced(service) or not addresses:
-        return None
-    if meta.spec(service).get("selector") and not known:
+    addresses, serving = ingress_ips(service), serving_nodes(service, slices)
+    if not is_balanced(service) or not addresses or not serving:
         return None
     names = {meta.name(node) for node in nodes if may_announce(node)}
     if is_local(service):
-        names &= _nodes_serving(known)
+        names &= serving
     return min(names, key=lambda node: _rank(node, addresses[0]), default=None)
 
 
@@ -72,18 +96,17 @@ def may_announce(node: Node) -> bool:
     return meta.is_ready(node) and EXCLUDED not in meta.labels(node)
 
 
-def _nodes_serving(slices: Sequence[EndpointSlice]) -> set[str]:
-    """The nodes with a ready endpoint; with none, those where one serves while it terminates.
-
-    kube-proxy sends packets to the same ones.
-    """
-    return _nodes_where("ready", slices) or _nodes_where("serving", slices)
-
-
-def _nodes_where(condition: str, slices: Iterable[EndpointSlice]) -> set[str]:
+def serving_nodes(service: Service, slices: Iterable[EndpointSlice]) -> set[str]:
+    """Where endpoints serve, be it while they terminate: "" for one that is on no node."""
+    regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
     return {
-        str(endpoint.get("nodeName"))
+        str(endpoint.get("nodeName") or "")
         for slice_ in slices
         for endpoint in slice_.get("endpoints") or ()
-        if (endpoint.get("conditions") or {}).get(condition) is not False
+        if _serves(endpoint.get("conditions") or {}, regardless)
     }
+
+
+def _serves(conditions: EndpointConditions, regardless: bool) -> bool:
+    serving = None if regardless else conditions.get("serving")
+    return conditions.get("ready") is not False if serving is None else serving

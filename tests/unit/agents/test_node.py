@@ -126,6 +126,18 @@ class Wire:
         return set(self.addresses).difference(before)
 
 
+def endpoints_of(service: str) -> Object:
+    """Its slice, with one endpoint that serves."""
+    labels = {"kubernetes.io/service-name": service}
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": service, "namespace": "default", "labels": labels},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.244.1.9"], "conditions": {}}],
+    }
+
+
 class World:
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
@@ -257,6 +269,9 @@ async def test_it_answers_for_the_load_balancers_that_fall_to_it(world: World) -
     made = world.registry.create(service(type="LoadBalancer", selector=None))
     status = {"loadBalancer": {"ingress": [{"ip": vip}]}}
     world.registry.update({**made, "status": status}, subresource="status")
+    await asyncio.sleep(0.05)
+    assert world.wire.addresses == [], "nobody serves it"
+    world.registry.create(endpoints_of("web"))
     await world.until(lambda: world.wire.addresses == [f"{vip}/32"])
     label = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
     world.registry.patch("Node", "", NODE.name, {"metadata": {"labels": label}})

@@ -30,11 +30,15 @@ EXCLUDED = {"node.kubernetes.io/exclude-from-external-load-balancers": ""}
 
 
 def slice_of(service: str) -> Object:
-    """What is known of a Service's endpoints: that it has none."""
+    """What is known of a Service's endpoints: that it has one."""
     labels = {"kubernetes.io/service-name": service}
     metadata = {"name": f"{service}-a", "namespace": "default", "labels": labels}
     head = {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata}
-    return {**head, "addressType": "IPv4", "endpoints": []}
+    return {
+        **head,
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["10.244.1.1"], "conditions": {}}],
+    }
 
 
 class Links:

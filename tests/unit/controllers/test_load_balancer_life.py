@@ -182,3 +182,59 @@ async def test_without_pools_they_stay_pending(make):
         await cluster.settle()
         assert (await cluster.get("Service", "lb"))["status"] == {"loadBalancer": {}}
         assert await cluster.events("AllocationFailed") == []
+
+
+SHARED = {"metallb.io/allow-shared-ip": "one"}
+
+
+def sharing(make, name, port, **spec):
+    service = balanced(make, name, ports=[{"port": port}], **spec)
+    service["metadata"]["annotations"] = dict(SHARED)
+    return service
+
+
+async def test_services_with_one_key_have_one_address(cluster, make):
+    await cluster.create(balanced(make, "own"), sharing(make, "s1", 80), sharing(make, "s2", 81))
+    await cluster.settle()
+    await cluster.create(sharing(make, "s3", 80), sharing(make, "s4", 82, loadBalancerIP=B))
+    await cluster.settle()
+    found = [(name, await addresses(cluster, name)) for name in ("own", "s1", "s2", "s3", "s4")]
+    assert found == [("own", (A,)), ("s1", (B,)), ("s2", (B,)), ("s3", (C,)), ("s4", (B,))]
+
+
+async def test_who_may_not_share_an_address_is_told_why(cluster, make):
+    await cluster.create(sharing(make, "s1", 80, loadBalancerIP=A))
+    await cluster.create(sharing(make, "s2", 80, loadBalancerIP=A))
+    await cluster.create(sharing(make, "s3", 81, loadBalancerIP=A, externalTrafficPolicy="Local"))
+    await cluster.settle()
+    assert [await addresses(cluster, name) for name in ("s1", "s2", "s3")] == [(A,), (), ()]
+    assert sorted(message for _, _, message in await said(cluster, "AllocationFailed")) == [
+        f'Failed to allocate IP for "default/s2": port TCP/80 is already in use on "{A}"',
+        'Failed to allocate IP for "default/s3": can\'t change sharing key for "default/s3", '
+        "address also in use by default/s1",
+    ]
+    await cluster.patch("Service", "s3", {"spec": {"externalTrafficPolicy": "Cluster"}})
+    await cluster.settle()
+    assert await addresses(cluster, "s3") == (A,)
+
+
+async def test_who_shares_no_longer_goes(cluster, make):
+    await cluster.create(sharing(make, "s1", 80))
+    await cluster.settle()
+    await cluster.create(sharing(make, "s2", 81))
+    await cluster.settle()
+    assert (await addresses(cluster, "s1"), await addresses(cluster, "s2")) == ((A,), (A,))
+    other = {"metadata": {"annotations": {"metallb.io/allow-shared-ip": "two"}}}
+    await cluster.patch("Service", "s1", other)
+    await cluster.settle()
+    assert {await addresses(cluster, "s1"), await addresses(cluster, "s2")} == {(A,), (B,)}
+
+
+async def test_those_who_share_are_adopted_as_they_are(make):
+    async with make.cluster(pools=POOLS) as cluster:
+        await cluster.create(sharing(make, "s1", 80), sharing(make, "s2", 81))
+        await cluster.settle()
+        for name in ("s1", "s2"):
+            await cluster.patch("Service", name, {"metadata": {"labels": {"x": "y"}}})
+        await cluster.settle()
+        assert (await addresses(cluster, "s1"), await addresses(cluster, "s2")) == ((A,), (A,))

@@ -664,6 +664,13 @@ case(
     "node.kubernetes.io/exclude-from-external-load-balancers",
 )
 case(
+    "nobody announces what nobody serves",
+    service(**BALANCED, status=HAS_IP),
+    Facts(pods=[pod()], slices=[slice_(endpoint(ready=False, serving=False))], nodes=[node()]),
+    "its EndpointSlices lack its 1 ready pod, as yet",
+    "no node answers for 172.16.110.200: no endpoint serves",
+)
+case(
     "not among the source ranges",
     service(**BALANCED, status=HAS_IP, loadBalancerSourceRanges=["10.0.0.0/8"]),
     GOOD,
