@@ -8,6 +8,7 @@ from netlab.controllers import endpoints_of
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
 from netlab.controllers.endpoints_of import PortSet, Protocol
 from netlab.controllers.endpointslice import ServicesOfPods
+from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.offers import address_of
@@ -38,6 +39,7 @@ class EndpointsObjects(Controller):
         super().__init__(context)
         self._selection = ServicesOfPods(context)
         self._endpoints = self.informers["Endpoints"]
+        self._triggers = Triggers()
 
     def watches(self) -> Sequence[WatchedKind]:
         """Services and their Endpoints at once; pods after a moment for more to come."""
@@ -59,6 +61,7 @@ class EndpointsObjects(Controller):
         services = self.informers["Service"]
         service, present = services.get(key), self._endpoints.get(key)
         if service is None:
+            self._triggers.forget(key)
             await self._remove(present)
         elif endpoints_of.has_managed_endpoints(service) and not services.is_going(service):
             await self._write(service, present)
@@ -73,7 +76,10 @@ class EndpointsObjects(Controller):
             return
 
     async def _write(self, service: Service, present: Endpoints | None) -> None:
-        wanted = endpoints_object(service, self._selection.pods(service))
+        pods = self._selection.pods(service)
+        wanted = endpoints_object(service, pods)
+        if triggered := self._triggers.of(service, pods):
+            wanted["metadata"]["annotations"] = triggered
         if present is None:
             await self.informers.create(wanted)
         elif _content(present) != _content(wanted):

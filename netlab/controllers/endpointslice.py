@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, hints, slicing
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.ranges import Family
@@ -87,6 +88,7 @@ class EndpointSlices(Controller):
         self._selection = ServicesOfPods(context)
         index_by_service(self.informers["EndpointSlice"])
         self.informers["Service"].add_index(_AUTOMATIC, _automatic)
+        self._triggers = Triggers()
         self._said: dict[str, str] = {}
         """What was said last of hints by CPUs, by Service and family."""
 
@@ -123,6 +125,7 @@ class EndpointSlices(Controller):
         services = self.informers["Service"]
         service = services.get(key)
         if service is None:
+            self._triggers.forget(key)
             self._said = {of: said for of, said in self._said.items() if of.split()[0] != key}
             await write_changes(self.informers, slicing.Changes(delete=self._existing(key)))
             return None
@@ -130,6 +133,8 @@ class EndpointSlices(Controller):
             return None
         pods, zones = self._selection.pods(service), self._zones()
         metadata, families = _metadata(service), endpoints_of.families(service)
+        if triggered := self._triggers.of(service, pods):
+            metadata["annotations"] = triggered
         existing = self._existing(key)
         stale = [one for one in existing if one["addressType"] not in families]
         await write_changes(self.informers, slicing.Changes(delete=stale))

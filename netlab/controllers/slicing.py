@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, field
 
 from netlab.controllers.endpoints_of import PortSet, port_set
+from netlab.controllers.triggers import ANNOTATION
 from netlab.objects import meta
 from netlab.objects.ranges import Family
 from netlab.objects.types import Endpoint, EndpointSlice, ObjectMeta
@@ -32,8 +33,9 @@ def plan(
 ) -> Changes:
     """The changes that leave `existing` (slices of one family) with exactly these groups.
 
-    `metadata` is a new slice's; its labels and owner are what every slice must carry. With no
-    group, one empty slice remains.
+    `metadata` is a new slice's; its labels and owner are what every slice must carry, and its
+    annotations say of what is written since when it has been under way. With no group, one empty
+    slice remains.
     """
     groups = groups or {PortSet(()): ()}
     changes = Changes()
@@ -113,6 +115,11 @@ def _settle(
         changed = copy.deepcopy(one)
         changed["endpoints"] = left
         changed["metadata"]["labels"] = dict(labels)
+        annotations = {k: v for k, v in meta.annotations(one).items() if k != ANNOTATION}
+        if annotations := annotations | (metadata.get("annotations") or {}):
+            changed["metadata"]["annotations"] = annotations
+        else:
+            changed["metadata"].pop("annotations", None)
         out.update.append(changed)
 
 

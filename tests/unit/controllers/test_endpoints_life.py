@@ -295,3 +295,18 @@ async def test_hints_come_and_go_with_what_the_service_says(make):
         assert hinted(await slices(cluster)) == [("a", []), ("a", [])]
         (event,) = await cluster.events("TopologyAwareHintsDisabled")
         assert event["message"].startswith("Insufficient Node information")
+
+
+async def test_since_when_a_change_is_under_way_is_written_with_it(cluster, make):
+    trigger = "endpoints.kubernetes.io/last-change-trigger-time"
+    service = make.service()
+    await cluster.create(service, make.pod("p"))
+    await cluster.settle()
+    created = (await cluster.get("Service", "web"))["metadata"]["creationTimestamp"]
+    (one,) = await slices(cluster)
+    assert meta.annotations(one)[trigger] == created
+    assert meta.annotations(await cluster.get("Endpoints", "web"))[trigger] == created
+    await cluster.patch("Service", "web", {"metadata": {"labels": {"new": "one"}}})
+    await cluster.settle()
+    (one,) = await slices(cluster)
+    assert meta.labels(one)["new"] == "one" and trigger not in meta.annotations(one)

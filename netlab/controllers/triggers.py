@@ -1,0 +1,50 @@
+"""Since when a change of endpoints has been under way, as slices say it for kube-proxy's metrics.
+
+As EndpointSlice and Endpoints controllers tell it: of what changed since they looked last, the
+earliest. A pod changes when it becomes ready or ceases to be, a Service when it is created.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct, field
+
+from netlab.objects import meta
+from netlab.objects.types import Pod, Service
+
+ANNOTATION = "endpoints.kubernetes.io/last-change-trigger-time"
+
+
+class _Seen(Struct):
+    service: str = ""
+    pods: dict[str, str] = field(default_factory=dict)
+
+
+class Triggers:
+    """What was seen of each Service, by its key. Times are RFC 3339, in one form: they compare as
+    texts."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def of(self, service: Service, pods: Iterable[Pod]) -> dict[str, str]:
+        """The annotation of what is written now; none where nothing tells when it began."""
+        key, created = meta.key(service), service["metadata"].get("creationTimestamp") or ""
+        turned = {meta.name(pod): _turned(pod) for pod in pods}
+        before, self._seen[key] = self._seen.get(key), _Seen(created, turned)
+        if before is None:
+            since = created
+        else:
+            changed = [when for name, when in turned.items() if when > before.pods.get(name, "")]
+            since = min(changed + [created] * (created > before.service), default="")
+        return {ANNOTATION: since} if since else {}
+
+    def forget(self, key: str) -> None:
+        """There is no such Service."""
+        self._seen.pop(key, None)
+
+
+def _turned(pod: Pod) -> str:
+    ready = meta.condition(pod, "Ready")
+    return (ready.get("lastTransitionTime") or "") if ready else ""
