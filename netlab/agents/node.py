@@ -10,6 +10,7 @@ from netlab.agents.host import Host
 from netlab.agents.hostports import HostPorts
 from netlab.agents.lease import Lease
 from netlab.agents.proxy import KubeProxy
+from netlab.agents.proxyports import ProxyPorts
 from netlab.agents.registration import Registration
 from netlab.agents.rules_revision import RulesRevision
 from netlab.agents.speaker import Speaker
@@ -50,6 +51,14 @@ class NodeAgent:
         )
         host_ports = HostPorts(node, host.netns(node.name), host.proxy_mode, self.proxy)
         self._kubelet = host.pod_runtime.kubelet_of(node, host_ports.around)
+        self._ports = ProxyPorts(
+            node.name,
+            host.netns(node.name),
+            host.proxy_mode,
+            self.proxy,
+            lambda: host.informers["Node"].get(node.name),
+            dual=len(node.internal_ips) > 1,
+        )
         self._stack = contextlib.AsyncExitStack()
         self._of_pods = contextlib.AsyncExitStack()
 
@@ -66,6 +75,8 @@ class NodeAgent:
         for other in (self.proxy, self._speaker):
             await other.start()
             self._stack.push_async_callback(other.stop)
+        self._ports.start()
+        self._stack.push_async_callback(self._ports.stop)
         left = await self._host.pod_runtime.adopted()
         await self._kubelet.start(left, boots=boots)
         self._of_pods.push_async_callback(self._kubelet.stop)

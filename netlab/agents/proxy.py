@@ -19,6 +19,7 @@ from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
 from netlab.objects.types import EndpointSlice, Node, Service
+from netlab.proxy.metrics import Inventory, ProxyMetrics
 from netlab.proxy.other_rules import OwnedRules
 from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
@@ -44,6 +45,8 @@ KINDS = ("Service", "EndpointSlice", "Node")
 class Programmer(Protocol):
     """What programs one node; called by one thread at a time (`proxy.syncer.Proxier`)."""
 
+    metrics: ProxyMetrics
+
     def set_node(self, node: Node) -> None:
         """Take the node's own object: its labels decide about topology hints."""
 
@@ -62,6 +65,9 @@ class Programmer(Protocol):
 
     def health_checks(self) -> dict[int, HealthCheck]:
         """What each healthCheckNodePort is to say, as of the last sync."""
+
+    def inventory(self) -> Inventory:
+        """What there is by now, for whoever asks for metrics."""
 
     def repair(self) -> bool:
         """Look whether the rules are still there; True if they had to be written again."""
@@ -93,6 +99,8 @@ class KubeProxy:
         self.health: dict[int, HealthCheck] = {}
         self._health_services: set[str] = set()
         self._programmer = programmer
+        self.metrics = programmer.metrics
+        self._unwritten_since: float | None = None
         self._informers = informers
         self._on_sync = on_sync
         self._on_repair = on_repair
@@ -131,6 +139,18 @@ class KubeProxy:
         heard = self.heard
         while self.written < heard and self._loop.runs:
             await self._progress.wait()
+
+    async def measured(self) -> str:
+        """Its metrics, as Prometheus reads them."""
+        there = await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._programmer.inventory
+        )
+        return self.metrics.text(there)
+
+    def waiting(self) -> float:
+        """For how many seconds there has been something to write."""
+        since = self._unwritten_since
+        return 0.0 if since is None else time.monotonic() - since
 
     def at_work(self) -> Iterator[str]:
         """As `Working` says."""
@@ -176,7 +196,10 @@ class KubeProxy:
                 self._heard_revision = max(self._heard_revision, revision)
             if kind == "Service":
                 self._note_health_check(meta.key(either), new)
+            self.metrics.changed(kind)
             self.heard += 1
+            if self._unwritten_since is None:
+                self._unwritten_since = time.monotonic()
             self._loop.wake()
 
         return listen
@@ -196,6 +219,7 @@ class KubeProxy:
         await self._in_thread(self._sync_job() if changed else self._repair)
         if changed:
             self.written, self.revision = heard, revision
+            self._unwritten_since = None if heard == self.heard else time.monotonic()
             self._progress.set()
             self._progress = asyncio.Event()
         self._on_sync(self)

@@ -25,12 +25,14 @@ class ServiceRules(Struct):
     """What one Service adds to a node's rules; its mode adds the rules themselves.
 
     `key` is `ns/name`; `health` the local endpoints behind its healthCheckNodePort, by that port;
-    `udp` what conntrack must know, by the service port's name.
+    `udp` what conntrack must know, by the service port's name; `without_local` how many ports
+    want an endpoint of the node's by their policy (`internal`, `external`) and have none there.
     """
 
     key: str
     health: dict[int, int] = field(default_factory=dict)
     udp: dict[str, UdpPort] = field(default_factory=dict)
+    without_local: dict[str, int] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
 
 
@@ -55,6 +57,9 @@ def fill(
         found = by_port.get((port.port_name, port.protocol), ())
         choice = categorize(found, port, node.name, node.zone)
         write(port, choice, node, out)
+        if choice.anywhere and not choice.local and port.uses_local_endpoints:
+            for policy in ("internal",) * port.internal_local + ("external",) * port.external_local:
+                out.without_local[policy] = out.without_local.get(policy, 0) + 1
         if port.protocol == "udp":
             out.udp[port.name] = udp_port(port, choice)
     if health := ports[0].health_check_node_port:

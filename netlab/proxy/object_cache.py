@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
+from netlab.objects import meta, times
 from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.endpoints import service_key
+
+TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
+"""The annotation with the time of the change that a slice was written for."""
 
 
 class ObjectCache:
@@ -18,6 +23,8 @@ class ObjectCache:
         self._slices: dict[str, dict[str, EndpointSlice]] = {}
         self._service_of_slice: dict[str, str] = {}
         self._touched: set[str] = set()
+        self._since = time.time()
+        self._triggered: dict[str, list[float]] = {}
 
     def set_service(self, key: str, service: Service | None) -> None:
         """Keep a Service under `ns/name`; None forgets it."""
@@ -40,6 +47,15 @@ class ObjectCache:
                 self._slices.setdefault(now, {})[key] = endpoint_slice
                 self._service_of_slice[key] = now
                 self._touched.add(now)
+                when = times.seconds(meta.annotations(endpoint_slice).get(TRIGGERED))
+                if when > self._since:  # others were in force before
+                    self._triggered.setdefault(now, []).append(when)
+
+    def take_triggered(self, key: str) -> list[float]:
+        """When those changes began (seconds since the epoch) that a Service's EndpointSlices told
+        of since the last call."""
+        with self._lock:
+            return self._triggered.pop(key, [])
 
     def take_touched(self) -> list[str]:
         """The Services touched since the last call, in order."""

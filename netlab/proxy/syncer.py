@@ -6,6 +6,7 @@ Blocking. `set_*` may be called from any thread; `sync` and `repair` from one wo
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from netlab.proxy.appliers import AnyApplier
 from netlab.proxy.book import AnyBook
 from netlab.proxy.compile import ServiceRules
 from netlab.proxy.config import ProxyConfig
+from netlab.proxy.metrics import FamilySync, Inventory, ProxyMetrics
 from netlab.proxy.node_view import node_view
 from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.other_rules import OtherRules
@@ -68,6 +70,7 @@ class Proxier:
             _FamilySync(book(node_view(node, config, one.family), self.objects), one)
             for one in appliers
         ]
+        self.metrics = ProxyMetrics(config.mode, [one.family for one in appliers])
 
     def set_node(self, node: Node | None) -> None:
         """The Node object of this node: its zone, its addresses."""
@@ -100,11 +103,18 @@ class Proxier:
         full = False
         for family in self._families:
             family.suspect()
+        self.metrics.begun()
+        triggered = [self.objects.take_triggered(key) for key in touched]
         for family in self._families:
             try:
-                full |= family.sync(touched, self._netns)
+                family.sync(touched, self._netns)
             except NetlabError as failure:  # the other family is to have its rules all the same
                 failures.append(failure)
+            full |= family.last.full
+        self.metrics.synced(
+            [family.last for family in self._families],
+            [when for each in triggered for when in each],
+        )
         for other in self._others:
             try:
                 other.repair() if full else other.sync()
@@ -148,6 +158,19 @@ class Proxier:
                     checks[port] = HealthCheck(rules.key, total)
         return checks
 
+    def inventory(self) -> Inventory:
+        """What the node has by now, counted anew: for whoever asks for metrics."""
+        rules: Counter[tuple[Family, str]] = Counter()
+        without: Counter[tuple[Family, str]] = Counter()
+        for each in self._families:
+            family, ruleset = each.applier.family, each.book.ruleset()
+            for service in each.book:
+                for policy, count in service.without_local.items():
+                    without[family, policy] += count
+            for table in getattr(ruleset, "tables", {}).values():
+                rules[family, table.name] += sum(len(one.rules) for one in table.chains.values())
+        return Inventory(rules, without)
+
     def _look_at_node(self) -> None:
         for family in self._families:
             family.look_again(self._node, self.config)
@@ -170,6 +193,8 @@ class _FamilySync:
         self._fingerprint: object = None
         self._suspect = False
         self._replaced: dict[str, ServiceRules | None] = {}
+        self.last = FamilySync(applier.family, full=False, seconds=0.0)
+        """How it went the last time."""
 
     def look_again(self, node: Node | None, config: ProxyConfig) -> None:
         seen = node_view(node, config, self.applier.family)
@@ -187,15 +212,27 @@ class _FamilySync:
         if self._in_force:
             self._fingerprint = self.applier.fingerprint()
 
-    def sync(self, touched: Sequence[str], netns: int | Path | None) -> bool:
-        """True for a full sync, which is also what follows when a partial one is refused."""
+    def sync(self, touched: Sequence[str], netns: int | Path | None) -> None:
+        """A full sync is also what follows when a partial one is refused."""
+        started, tries = time.perf_counter(), self._in_force
         change, replaced = self.book.update(touched)
         self._replaced = {**replaced, **self._replaced}
         full = not (self._in_force and self._try(change))
-        if full:
-            self._write_all()
-        self._forget(netns)
-        return full
+        refused, forgotten = True, 0
+        try:
+            if full:
+                self._write_all()
+            refused, forgotten = False, self._forget(netns)
+        finally:
+            self.last = FamilySync(
+                self.applier.family,
+                full,
+                time.perf_counter() - started,
+                refused,
+                full and tries,
+                forgotten,
+                {} if full else _written(change),
+            )
 
     def _try(self, change: object) -> bool:
         self._in_force = False
@@ -215,11 +252,14 @@ class _FamilySync:
         self._fingerprint = self.applier.fingerprint() if changed else fingerprint
         return changed
 
-    def _forget(self, netns: int | Path | None) -> None:
+    def _forget(self, netns: int | Path | None) -> int:
+        """How many entries of connection tracking led nowhere."""
         replaced, self._replaced = self._replaced, {}
+        found = 0
         for key, old in replaced.items():
             entries = conntrack.stale_entries(old, self.book.get(key))
-            _forget_entries(netns, self.applier.family, entries)
+            found += _forget_entries(netns, self.applier.family, entries)
+        return found
 
     def is_touched(self) -> bool:
         """Whether somebody else may have changed rules since we last looked."""
@@ -230,9 +270,20 @@ class _FamilySync:
         return self._in_force and self._write_all()
 
 
+def _written(change: object) -> dict[str, int]:
+    """How many rules of a change go into each table, in iptables mode."""
+    written: Counter[str] = Counter()
+    for (table, _), rules in getattr(change, "after", {}).items():
+        written[table] += len(rules or ())
+    return dict(written)
+
+
 def _forget_entries(
     netns: int | Path | None, family: Family, entries: Iterable[conntrack.Entry]
-) -> None:
-    """Delete conntrack entries; it is no error when there are none."""
+) -> int:
+    """Delete conntrack entries; how many there were, which may be none."""
+    found = 0
     for entry in entries:
-        run(["conntrack", "-D", "-f", family, "-p", "udp", *entry], netns=netns, check=False)
+        argv = ["conntrack", "-D", "-f", family, "-p", "udp", *entry]
+        found += len(run(argv, netns=netns, check=False).stdout.splitlines())
+    return found

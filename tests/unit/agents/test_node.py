@@ -23,6 +23,7 @@ from netlab.network.model import Namespace
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Node, lab_from_object
 from netlab.objects.meta import Object
+from netlab.proxy.metrics import Inventory, ProxyMetrics
 from netlab.proxy.syncer import HealthCheck
 from netlab.store.registry import Registry
 from netlab.store.store import Store
@@ -37,6 +38,7 @@ class Rules:
     """Notes what it is told; the rules can be had in `written`."""
 
     def __init__(self) -> None:
+        self.metrics = ProxyMetrics("iptables", ["ipv4"])
         self.told: dict[str, Object | None] = {}
         self.written: set[str] = set()
         self.changed_by_hand = False
@@ -55,6 +57,9 @@ class Rules:
         if self.refused:
             raise OSError("no room")
         self.written = {key for key, obj in self.told.items() if obj is not None}
+
+    def inventory(self) -> Inventory:
+        return Inventory()
 
     def health_checks(self) -> dict[int, HealthCheck]:
         return {30123: HealthCheck("default/web", 2)}

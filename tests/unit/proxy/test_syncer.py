@@ -165,3 +165,60 @@ def test_what_somebody_does_during_a_look_is_seen_by_the_next_one(proxier, appli
     proxier.repair()
     proxier.repair()
     assert looks == [1]
+
+
+def measured(proxier):
+    lines = proxier.metrics.text(proxier.inventory()).splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def test_what_it_does_is_measured(proxier, applier):
+    found, v4 = measured(proxier), '{ip_family="IPv4"}'
+    name = "kubeproxy_sync_{}proxy_rules_{}"
+    rules = sum(len(chain.rules) for chain in applier.ruleset.tables["nat"].chains.values())
+    nat = '{ip_family="IPv4",table="nat"}'
+    assert found[name.format("", "iptables_total") + nat] == str(rules)
+    assert found[name.format("", "iptables_last") + nat] == str(rules)
+    assert found[name.format("full_", "duration_seconds_count") + v4] == "1"
+    proxier.set_slice("town/two-a", endpoint_slice("two", "10.244.0.1"))
+    proxier.sync()
+    found = measured(proxier)
+    assert found[name.format("partial_", "duration_seconds_count") + v4] == "1"
+    assert found[name.format("", "iptables_last") + nat] == "2"
+    assert found[name.format("", "iptables_total") + nat] == str(rules - 3)
+
+
+def test_refusals_are_measured(proxier, applier):
+    proxier.set_slice("town/two-a", None)
+    applier.refuse = 2
+    with pytest.raises(NetlabError):
+        proxier.sync()
+    found, v4 = measured(proxier), '{ip_family="IPv4"}'
+    name = "kubeproxy_sync_proxy_rules_iptables_{}restore_failures_total"
+    assert found[name.format("") + v4] == found[name.format("partial_") + v4] == "1"
+
+
+def test_services_without_an_endpoint_here_are_counted(proxier):
+    local = service("one", 1)
+    local["spec"]["internalTrafficPolicy"] = "Local"
+    proxier.set_service("town/one", local)
+    elsewhere = endpoint_slice("one", "10.244.0.1")
+    elsewhere["endpoints"][0]["nodeName"] = "beta"
+    proxier.set_slice("town/one-a", elsewhere)
+    proxier.sync()
+    name = "kubeproxy_sync_proxy_rules_no_local_endpoints_total"
+    found = {key: value for key, value in measured(proxier).items() if name in key}
+    assert found == {f'{name}{{ip_family="IPv4",traffic_policy="internal"}}': "1"}
+
+
+def test_the_time_from_a_change_to_its_rules_is_measured(proxier):
+    changed = endpoint_slice("two", "10.244.0.1")
+    trigger = "endpoints.kubernetes.io/last-change-trigger-time"
+    changed["metadata"]["annotations"] = {trigger: "2040-01-01T00:00:00Z"}
+    proxier.set_slice("town/two-a", changed)
+    old = endpoint_slice("one", "10.244.0.1")
+    old["metadata"]["annotations"] = {trigger: "2020-01-01T00:00:00Z"}
+    proxier.set_slice("town/one-a", old)
+    proxier.sync()
+    name = 'kubeproxy_network_programming_duration_seconds_count{ip_family="IPv4"}'
+    assert measured(proxier)[name] == "1"
