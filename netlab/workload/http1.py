@@ -141,6 +141,7 @@ class RequestParser:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._request: Request | None = None
+        self._line_is_read = False
         self._body_left = 0
         self._chunks: _Chunks | None = None
         self.expects_continue = False
@@ -189,7 +190,11 @@ class RequestParser:
         if end is None:
             if len(self._buffer) >= MAX_HEAD:
                 raise MalformedRequest(431)
+            if not self._line_is_read and b"\n" in self._buffer:
+                _request_line(_text(self._buffer.partition(b"\n")[0]))  # nothing mends a wrong one
+                self._line_is_read = True
             return None
+        self._line_is_read = False
         head = bytes(self._buffer[: end.start()])
         del self._buffer[: end.end()]
         return head
@@ -222,8 +227,8 @@ def parse_head(head: bytes) -> Request:
 
     Bytes that are no UTF-8 become surrogates, which turn into the same bytes when echoed.
     """
-    lines = head.decode("utf-8", "surrogateescape").split("\n")
-    request = _request_line(lines[0].removesuffix("\r"))
+    lines = _text(head).split("\n")
+    request = _request_line(lines[0])
     if len(lines) > MAX_HEADERS:
         raise MalformedRequest(431)
     for line in lines[1:]:
@@ -237,7 +242,12 @@ def parse_head(head: bytes) -> Request:
     return request
 
 
+def _text(data: bytes | bytearray) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
 def _request_line(line: str) -> Request:
+    line = line.removesuffix("\r")
     method, _, rest = line.partition(" ")
     target, _, version = rest.rpartition(" ")
     if not _TOKEN.match(method) or not _VERSION.match(version):

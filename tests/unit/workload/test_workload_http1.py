@@ -193,3 +193,15 @@ def test_who_speaks_something_else_is_told_at_once(first: bytes) -> None:
 @pytest.mark.parametrize("first", [b"G", b"\r\n", b"\n", b""])
 def test_the_beginning_of_a_request_is_waited_for(first: bytes) -> None:
     assert status_of(first) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"hostName\n", b"GET\r\n", b"get x HTTP/1.1\n", b"GET / HTTP/2\n"]
+)
+def test_a_wrong_request_line_is_refused_before_the_rest_has_come(line: bytes) -> None:
+    assert status_of(*(bytes([byte]) for byte in line)) == 400
+
+
+def test_a_right_request_line_waits_for_the_rest() -> None:
+    assert outcome(b"GET / HTTP/1.1\r\n") == ([], None)
+    assert outcome(b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\nnonsense\n")[1] == 400
