@@ -98,6 +98,7 @@ def command_of(
     *,
     tty: bool | None = None,
     stdin: bool | None = None,
+    announces: bool = False,
 ) -> Command:
     """A command in a container, run as the container's entry in the pod's spec wants it.
 
@@ -113,6 +114,7 @@ def command_of(
         stdin_once=bool(spec.get("stdinOnce")),
         directory=str(spec.get("workingDir") or "/"),
         privileges=privileges(meta.spec(run.pod), spec),
+        announces=announces,
     )
 
 

@@ -170,7 +170,8 @@ class PodContainers:
     def _command(self, run: PodRun, name: str) -> Command:
         """A container's command; `NetlabError` when its configuration has gone meanwhile."""
         env = self._configuration.environment(run, name)
-        return command_of(run, name, behaviour(run.spec_of(name), env).argv, env)
+        found = behaviour(run.spec_of(name), env)
+        return command_of(run, name, found.argv, env, announces=found.announces)
 
     async def _start_slowly(self, run: PodRun) -> None:
         """Init containers one after another, each to its end, then the others."""

@@ -11,7 +11,8 @@ from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
 from netlab.workload import etc_files
 from netlab.workload.bounds import bounds
-from netlab.workload.sandbox import ContainerPlace
+from netlab.workload.catalogue import lookup
+from netlab.workload.sandbox import IDLE, ContainerPlace
 
 
 class ResolverNames(Struct, frozen=True):
@@ -40,8 +41,26 @@ class Places:
         self._volumes.prepare(run, await self._tokens.of(run))
         mounts = self._volumes.mounts(run)
         return ContainerPlace(
-            run.uid, run.directory, run.netns, name, mounts, bounds(meta.spec(run.pod))
+            run.uid,
+            run.directory,
+            run.netns,
+            name,
+            mounts,
+            bounds(meta.spec(run.pod)),
+            _programs(run),
         )
+
+
+def _programs(run: PodRun) -> dict[str, tuple[str, ...]]:
+    """The programs of ours in each container; what stands in for built-in servers has all."""
+    found = {name: _brought(run.spec_of(name).get("image") or "") for name in run.names}
+    every = dict.fromkeys(name for names in found.values() for name in names)
+    return {IDLE: tuple(every), **found} if every else {}
+
+
+def _brought(image: str) -> tuple[str, ...]:
+    name = lookup(image).brings
+    return (name,) if name else ()
 
 
 def pod_resolv_conf(run: PodRun, names: ResolverNames) -> str:

@@ -27,6 +27,9 @@ START_RETRY = 5.0
 """Seconds before a container is tried again whose sandbox could not be made."""
 
 
+FIRST_WORDS = 5.0
+"""Seconds within which what says that it has begun should have."""
+
 STILLBORN = 0.03
 """Seconds within which a command that ends has not run at all, as far as readiness goes."""
 
@@ -131,7 +134,10 @@ class PodProcesses:
             place = await self._places.place(run)
             return await self._sandboxes.start(place, container, command, attempt=attempt)
 
-        return await self._keeper.reached(started)
+        process = await self._keeper.reached(started)
+        if command.announces:
+            await process.first_words(FIRST_WORDS)
+        return process
 
     async def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
         message = error.message if isinstance(error, NetlabError) else str(error)

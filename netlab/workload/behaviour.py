@@ -29,7 +29,8 @@ class Behaviour(Struct, frozen=True):
     """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
 
     `program`: the node agent keeps that one. `task`: the lab does that with the words in `argv`.
-    `flags` are what a server's arguments said.
+    `flags` are what a server's arguments said. A process that `announces` says something once it
+    has begun its work.
     """
 
     kind: Literal["process", "server", "idle", "program", "task"]
@@ -39,6 +40,7 @@ class Behaviour(Struct, frozen=True):
     variables: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
     task: str = ""
+    announces: bool = False
 
 
 def installed(program: str) -> bool:
@@ -64,12 +66,22 @@ def behaviour(
     if command:
         if not _is_own_binary(program, command[0]):
             return Behaviour("process", (*command, *args))
-        return _server(program, (*command[1:], *args), container, env)
+        args = (*command[1:], *args)
     if program.kind == "toolbox":
-        return Behaviour("process", (*program.entrypoint, *args) if args else program.command)
-    if args and _is_foreign(program, args[0], is_installed):
+        return _toolbox(program, args, container, env)
+    if not command and args and _is_foreign(program, args[0], is_installed):
         return Behaviour("process", args)
     return _server(program, args, container, env)
+
+
+def _toolbox(
+    program: ImageProgram, args: tuple[str, ...], container: Container, env: Mapping[str, str]
+) -> Behaviour:
+    argv = (*program.entrypoint, *args) if args else program.command
+    word, *rest = argv[len(program.entrypoint) :] or [""]
+    if word in program.subcommands:
+        return _server(program.subcommands[word], tuple(rest), container, env)
+    return Behaviour("process", argv, announces=bool(program.brings))
 
 
 def expand(words: Sequence[str], env: Mapping[str, str]) -> tuple[str, ...]:
@@ -99,19 +111,12 @@ def _is_foreign(program: ImageProgram, word: str, is_installed: Callable[[str], 
     """True when args that begin with `word` are a command, as `kubectl run x --image=y -- sh`."""
     if word.startswith("-") or _is_own_binary(program, word):
         return False
-    if program.subcommands:
-        return word not in program.subcommands
     return not program.flags and is_installed(word)
 
 
 def _server(
     program: ImageProgram, args: tuple[str, ...], container: Container, env: Mapping[str, str]
 ) -> Behaviour:
-    if program.subcommands:
-        word, *rest = args or program.default
-        if word not in program.subcommands:  # flags alone: the real one prints its help and waits
-            return Behaviour("idle")
-        return _server(program.subcommands[word], tuple(rest), container, env)
     if program.kind == "program":
         return Behaviour("program", program=program.program)
     if program.kind == "task":
@@ -119,24 +124,15 @@ def _server(
     if program.kind == "pause":
         return Behaviour("idle")
     flags = parse_flags(args)
-    ports = [port for port in program.listen if _wanted(port, flags)]
-    listeners = [Listener(_number(port, flags, env), port.serve, port.site) for port in ports]
+    listeners = [
+        Listener(_number(port, flags, env), port.serve, port.site) for port in program.listen
+    ]
     if program.declared_ports:
         listeners = _declared(container)
     elif site := next((each.site for each in listeners if each.serve == "http"), None):
         taken = {each.port for each in listeners}
         listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
-
-
-def _wanted(port: ImagePort, flags: Mapping[str, str]) -> bool:
-    if port.if_flag:
-        return _is_on(flags, port.if_flag)
-    return not any(_is_on(flags, flag) for flag in port.unless_flags) or _is_on(flags, "http")
-
-
-def _is_on(flags: Mapping[str, str], name: str) -> bool:
-    return flags.get(name, "false") not in ("false", "0")
 
 
 def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:

@@ -15,6 +15,7 @@ from netlab.kernel import mounts, syscalls, userns
 from netlab.kernel.userns import IdRange
 from netlab.workload import oci, root
 from netlab.workload.control import Json
+from netlab.workload.pod_binaries import PodBinaries
 
 _REACHING = ("CAP_NET_ADMIN",)
 """What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
@@ -40,6 +41,7 @@ class Bundles:
         self._spaces = spaces
         self._ids = ids
         self._number = 0
+        self._binaries = PodBinaries(private / "programs")
 
     def granted(self, process: Json) -> Json:
         """A process with no more capabilities than stay within a pod here."""
@@ -101,13 +103,16 @@ class Bundles:
 
     @contextlib.contextmanager
     def _sources(self, request: Json, ids: IdRange | None) -> Iterator[Sequence[root.Source]]:
-        """The volumes' directories and files, opened once and for all."""
+        """The volumes' directories and files, and programs of ours, opened once and for all."""
         with contextlib.ExitStack() as stack:
             found = []
             for mount in request["mounts"]:
                 place = self._source(request["uid"], mount, ids)
                 stack.callback(os.close, place)
                 found.append(root.Source(place, mount["target"], mount["read_only"]))
+            for target, path in self._binaries.files(request.get("programs") or ()):
+                place = stack.enter_context(mounts.opened(path))
+                found.append(root.Source(place, target, read_only=True))
             yield found
 
     def _source(self, uid: str, mount: Json, ids: IdRange | None) -> int:

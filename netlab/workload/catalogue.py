@@ -30,8 +30,6 @@ class ImagePort(Struct, frozen=True):
     site: str
     flag: str = ""
     env: str = ""
-    if_flag: str = ""
-    unless_flags: tuple[str, ...] = ()
 
 
 class ImageProgram(Struct, frozen=True):
@@ -45,8 +43,8 @@ class ImageProgram(Struct, frozen=True):
     declared_ports: bool = False
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
+    brings: str = ""
     binaries: frozenset[str] = frozenset()
-    default: tuple[str, ...] = ()
     flags: bool = False
     subcommands: Mapping[str, ImageProgram] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
@@ -129,10 +127,10 @@ _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
         "match", "kind", "program", "commands", "listen", "ports", "command", "entrypoint",
-        "binaries", "default", "flags", "subcommands", "variables",
+        "binaries", "brings", "flags", "subcommands", "variables",
     )
 )  # fmt: skip
-_PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env", "if", "unless"))
+_PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env"))
 
 
 def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram:
@@ -152,8 +150,8 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
         declared_ports=entry.get("ports") == "declared",
         command=tuple(entry.get("command", ())),
         entrypoint=tuple(entry.get("entrypoint", ())),
+        brings=entry.get("brings", ""),
         binaries=frozenset(entry.get("binaries", ())),
-        default=tuple(entry.get("default", ())),
         flags=bool(entry.get("flags")),
         subcommands={
             word: _program(sub, sites) for word, sub in entry.get("subcommands", {}).items()
@@ -174,8 +172,6 @@ def _port(name: str, entry: Mapping[str, Any], sites: Mapping[str, Any]) -> Imag
         entry["site"],
         flag=entry.get("flag", ""),
         env=entry.get("env", ""),
-        if_flag=entry.get("if", ""),
-        unless_flags=tuple(entry.get("unless", ())),
     )
 
 

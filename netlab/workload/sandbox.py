@@ -66,7 +66,8 @@ class ContainerPlace(Struct, frozen=True):
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
-    container has mounted, `bounds` what the pod may use.
+    container has mounted, `programs` those of ours that it has (`pod_binaries`), `bounds` what the
+    pod may use.
     """
 
     uid: str
@@ -75,6 +76,7 @@ class ContainerPlace(Struct, frozen=True):
     hostname: str
     volumes: Mapping[str, tuple[Mount, ...]] = field(default_factory=dict)
     bounds: Bounds = _USUAL
+    programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -82,7 +84,8 @@ class ContainerPlace(Struct, frozen=True):
 
 
 class Command(Struct, frozen=True):
-    """What runs: the words, the whole environment, and how it is connected."""
+    """What runs: the words, the whole environment, and how it is connected; `announces` as with
+    `Behaviour`."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -91,6 +94,7 @@ class Command(Struct, frozen=True):
     stdin_once: bool = False
     directory: str = "/"
     privileges: Privileges = Privileges()
+    announces: bool = False
 
 
 class Ended(Struct, frozen=True):
@@ -139,6 +143,7 @@ class Sandboxes:
             hostname=place.hostname,
             bounds=place.bounds.to_json(container),
             mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
+            programs=list(place.programs.get(container, ())),
             process=_process(command),
             hint=missing_hint(command.argv[0]),
             stdin=command.stdin,
@@ -234,6 +239,15 @@ class SandboxProcess:
         self.ended = _ended(await self._runtime.call("wait", **self._name()))
         assert self.ended is not None
         return self.ended
+
+    async def first_words(self, seconds: float) -> None:
+        """Return once it has said something, or has ended, or after so many seconds."""
+        messages = self._runtime.stream("watch", **self._name())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds), contextlib.aclosing(messages):
+                async for message in messages:
+                    if message["ended"] or self.log.stat().st_size:
+                        return
 
     async def kill(self, grace: float) -> Ended:
         """TERM, and KILL after `grace` seconds; returns after the end.

@@ -69,13 +69,13 @@ class Lab:
         """A volume's directory as a Mount has it."""
         return str(path.relative_to(self.directory))
 
-    def place(self, name: str = "debug", *mounts: Mount) -> ContainerPlace:
+    def place(self, name: str = "debug", *mounts: Mount, **more: Any) -> ContainerPlace:
         hosts = etc_files.hosts_file(name, ("10.244.1.7",))
         etc_files.write_pod_files(
             self.pod(name), hostname=name, hosts=hosts, resolv_conf=RESOLV_CONF
         )
         volumes = {"main": mounts, "other": mounts}
-        return ContainerPlace(f"uid-{name}", self.pod(name), self.netns, name, volumes)
+        return ContainerPlace(f"uid-{name}", self.pod(name), self.netns, name, volumes, **more)
 
     async def start(
         self,

@@ -158,12 +158,8 @@ def test_what_servers_say(image: str, target: str, body: str) -> None:
     assert page(image, target) == (200, body)
 
 
-def test_agnhost_and_its_relatives() -> None:
-    netexec: dict[str, Any] = {"args": ["netexec"]}
-    assert page(AGNHOST, "/hostname", **netexec) == (200, "web-0")
-    assert page(AGNHOST, "/clientip", **netexec) == (200, "10.244.2.9:40312")
-    assert page(AGNHOST, "/echo?msg=hi%20you", **netexec) == (200, "hi you")
-    assert page(AGNHOST, "/any", args=["serve-hostname"]) == (200, "web-0")
+def test_servers_of_texts_that_are_given_to_them() -> None:
+    assert page("registry.k8s.io/serve_hostname", "/any") == (200, "web-0")
     said = page("hashicorp/http-echo", args=["-text=hello from v2", "-listen=:80"])
     assert said == (200, "hello from v2\n")
     assert page("hashicorp/http-echo", args=["-text", "apple"]) == (200, "apple\n")
@@ -252,12 +248,32 @@ def test_a_port_called_https_speaks_it(name: str, serve: str) -> None:
         ),
         ("nginx", {"command": ["sh", "-c"], "args": ["date"]}, ("sh", "-c", "date")),
         ("nginx", {"args": ["bash"]}, ("bash",)),
-        (AGNHOST, {"args": ["sh"]}, ("sh",)),
         ("any/thing", {"args": ["sleep", "1"]}, ("sleep", "1")),
     ],
 )
 def test_what_runs_as_a_process(image: str, more: dict[str, Any], argv: tuple[str, ...]) -> None:
     assert does(image, **more) == Behaviour("process", argv)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"args": ["netexec", "--http-port=80"]}, ("netexec", "--http-port=80")),
+        ({"command": ["/agnhost", "netexec"]}, ("netexec",)),
+        ({"command": ["/agnhost"], "args": ["porter"]}, ("porter",)),
+        ({"args": ["--help"]}, ("--help",)),
+        ({"args": ["sh"]}, ("sh",)),
+    ],
+)
+def test_agnhost_is_a_program_of_its_pod(more: dict[str, Any], words: tuple[str, ...]) -> None:
+    assert does(AGNHOST, **more) == Behaviour("process", ("/agnhost", *words), announces=True)
+    assert catalogue().lookup(AGNHOST).brings == "agnhost"
+
+
+def test_agnhost_runs_other_commands_as_they_are_and_pauses() -> None:
+    assert does(AGNHOST, command=["sh", "-c"], args=["date"]).argv == ("sh", "-c", "date")
+    for more in ({}, {"args": ["pause"]}, {"command": ["/agnhost", "pause"]}):
+        assert does(AGNHOST, **more) == Behaviour("idle")
 
 
 @pytest.mark.parametrize(
@@ -270,12 +286,6 @@ def test_what_runs_as_a_process(image: str, more: dict[str, Any], argv: tuple[st
         ("redis:7", {"args": ["--port", "7000"]}, [(7000, "TCP")]),
         ("redis:7", {"command": ["redis-server"]}, [(6379, "TCP")]),
         ("postgres", {}, [(5432, "TCP")]),
-        (AGNHOST, {"args": ["netexec"]}, [(8080, "TCP"), (8081, "UDP")]),
-        (AGNHOST, {"args": ["netexec", "--http-port=80", "--udp-port", "81"]},
-         [(80, "TCP"), (81, "UDP")]),
-        (AGNHOST, {"command": ["/agnhost", "netexec"]}, [(8080, "TCP"), (8081, "UDP")]),
-        (AGNHOST, {"args": ["serve-hostname", "--udp", "--port=90"]}, [(90, "UDP")]),
-        (AGNHOST, {"args": ["serve-hostname", "--udp=false"]}, [(9376, "TCP")]),
         ("hashicorp/http-echo", {"args": ["-text=x", "-listen=:80"]}, [(80, "TCP")]),
         (HELLO, {"env": {"PORT": "9000"}}, [(9000, "TCP")]),
         (HELLO, {"env": {"PORT": "tcp://1.2.3.4"}}, [(8080, "TCP")]),
@@ -290,7 +300,7 @@ def test_what_is_served_where(
 
 
 def test_what_only_waits_and_what_the_agent_starts() -> None:
-    for found in (does("registry.k8s.io/pause:3.9"), does(AGNHOST), does(AGNHOST, args=["--help"])):
+    for found in (does("registry.k8s.io/pause:3.9"), does(AGNHOST)):
         assert found.kind == "idle"
     assert does("netlab/dnsmasq") == Behaviour("program", program="dnsmasq")
 
