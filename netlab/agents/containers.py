@@ -89,11 +89,14 @@ class PodContainers:
     async def stop(self, run: PodRun, grace: float) -> None:
         """End everything of a pod, within `grace` seconds or by force."""
         await self._starting.stop(run.uid)
-        self._lifecycle.quiet(run)
+        self._lifecycle.ending(run)
         for name in run.names:
             if run.state(name).running and not run.unseen:
                 self._lifecycle.events.stopping(run, name)
-        await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
+        try:
+            await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
+        finally:
+            self._lifecycle.quiet(run)
         await self._processes.forget(run.uid)
         await self._programs.forget(run)
 
@@ -101,6 +104,8 @@ class PodContainers:
         names = [name for name in run.names if not _is_process(run, name)]
         hooks = (self._lifecycle.pre_stop(run, name, grace) for name in names)
         await asyncio.gather(self._draining.wait(run.uid, grace), *hooks)
+        if names:
+            self._lifecycle.quiet(run, *names)
         await self._servers.stop(run, names)
         await self._programs.stop(run)
         await self._tasks.stop(run)

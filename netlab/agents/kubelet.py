@@ -352,7 +352,7 @@ class Kubelet:
     async def _write_statuses(self) -> None:
         dirty, self._dirty = self._dirty, {}
         for number, run in enumerate(dirty.values()):
-            if not run.stopping:
+            if not run.unseen:  # who ends, may still be ready or not
                 await self._write_status(run)
             if number % TOGETHER == TOGETHER - 1:
                 await asyncio.sleep(0)

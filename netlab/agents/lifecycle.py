@@ -85,9 +85,14 @@ class Lifecycle:
         state.reason, state.message = reason or state.reason, message
         run.changed()
 
-    def quiet(self, run: PodRun) -> None:
-        """The pod is about to end: what its probes would say does not matter any more."""
+    def ending(self, run: PodRun) -> None:
+        """The pod is about to end: as long as a container runs, it is asked whether it is ready."""
         for container in run.names:
+            self._prober.ease(run, container)
+
+    def quiet(self, run: PodRun, *containers: str) -> None:
+        """Containers, or all of a pod, have ended: what their probes would say does not matter."""
+        for container in containers or run.names:
             self._prober.forget(run, container)
 
     async def back_off(self, run: PodRun, container: str, ran_for: float) -> None:

@@ -199,6 +199,7 @@ class PodProcesses:
         process = run.processes.get(container)
         if process is not None and process.ended is None:
             await _killed(process, await self._lifecycle.pre_stop(run, container, grace))
+        self._lifecycle.quiet(run, container)
         run.processes.pop(container, None)
 
 

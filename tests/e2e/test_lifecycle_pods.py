@@ -445,3 +445,51 @@ def test_a_pod_deleted_while_its_container_starts_leaves_nothing(lab: Lab) -> No
         time.sleep(delay)
         assert lab.delete("brief") < 5
         assert in_pods(owner) == before
+
+
+def test_who_ends_serves_for_as_long_as_it_is_ready(lab: Lab) -> None:
+    """With no other endpoint a Service still has it; once its probe fails, it is not even that."""
+    lab.apply("""
+apiVersion: v1
+kind: Pod
+metadata: {name: slow, labels: {app: slow}}
+spec:
+  terminationGracePeriodSeconds: 600
+  containers:
+  - name: c
+    image: registry.k8s.io/e2e-test-images/agnhost:2.53
+    args: [netexec, --delay-shutdown=600]
+    ports: [{containerPort: 8080}]
+    readinessProbe: {exec: {command: [test, '!', -e, /tmp/ill]}, periodSeconds: 1}
+    livenessProbe: {exec: {command: [test, '!', -e, /tmp/ill]}, periodSeconds: 1}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: slow}
+spec:
+  selector: {app: slow}
+  ports: [{port: 80, targetPort: 8080}]
+""")
+
+    def conditions() -> dict[str, bool]:
+        slices = lab.client.list("EndpointSlice", "default")
+        (own,) = (each for each in slices if each["metadata"]["name"].startswith("slow-"))
+        (endpoint,) = own["endpoints"]
+        return dict(endpoint["conditions"])
+
+    eventually(lambda: lab.is_ready("slow"))
+    lab.client.request("DELETE", "/api/v1/namespaces/default/pods/slow")
+    ending = {"ready": False, "serving": True, "terminating": True}
+    eventually(lambda: conditions() == ending)
+    service = lab.client.request("GET", "/api/v1/namespaces/default/services/slow")
+    asking = ["curl", "-sm1", f"http://{service['spec']['clusterIP']}/hostname"]
+    eventually(
+        lambda: lab.here.run_in("life.default.client", *asking, check=False).stdout == "slow"
+    )
+    lab.here.netlab("exec", "slow", "--", "touch", "/tmp/ill")
+    eventually(lambda: conditions() == {**ending, "serving": False})
+    assert lab.container("slow")["restartCount"] == 0
+    lab.client.request(
+        "DELETE", "/api/v1/namespaces/default/pods/slow", query={"gracePeriodSeconds": "0"}
+    )
+    lab.client.request("DELETE", "/api/v1/namespaces/default/services/slow")

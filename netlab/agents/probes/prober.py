@@ -21,10 +21,11 @@ Kill = Callable[[PodRun, str, str, float | None], None]
 
 
 class _Watch(Struct):
-    """The probes of one container while it runs; `started` holds all but the startup probe back."""
+    """The probes of one container while it runs, by their kinds; `started` holds all but the
+    startup probe back."""
 
     started: asyncio.Event = field(default_factory=asyncio.Event)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
 
 class Prober:
@@ -49,18 +50,25 @@ class Prober:
                 continue
             name = f"{probe.kind} probe of {run.key} {container}"
             work = self._probe(run, container, probe, watch, kill)
-            watch.tasks.append(asyncio.create_task(work, name=name))
+            watch.tasks[probe.kind] = asyncio.create_task(work, name=name)
+
+    def ease(self, run: PodRun, container: str) -> None:
+        """The container's pod is about to end: whether it is ready is all that matters yet."""
+        watch = self._watches.get((run.uid, container))
+        for kind, task in watch.tasks.items() if watch is not None else ():
+            if kind != "Readiness":
+                task.cancel()
 
     def forget(self, run: PodRun, container: str) -> None:
         """The container does not run any more."""
         watch = self._watches.pop((run.uid, container), None)
-        for task in watch.tasks if watch is not None else ():
+        for task in watch.tasks.values() if watch is not None else ():
             task.cancel()
 
     def stop(self) -> None:
         """Probe no longer."""
         for watch in self._watches.values():
-            for task in watch.tasks:
+            for task in watch.tasks.values():
                 task.cancel()
         self._watches.clear()
 
