@@ -9,6 +9,7 @@ from collections.abc import Collection, Coroutine, Sequence
 from functools import partial
 from typing import Any
 
+from netlab.agents import images
 from netlab.agents.certificates import PodCertificates
 from netlab.agents.commands import command_of
 from netlab.agents.configuration import Configuration
@@ -122,6 +123,9 @@ class PodContainers:
             if self._processes.is_adoptable(run, name):  # whatever has become of its configuration
                 self._start_process(run, name)
                 continue
+            if images.is_lacking(run, name):
+                self._background(run, self._start_configured(run, name))
+                continue
             env = self._environment(run, name)
             if env is None:
                 self._background(run, self._start_configured(run, name))
@@ -158,7 +162,9 @@ class PodContainers:
             run.changed()
 
     async def _configured(self, run: PodRun, name: str) -> dict[str, str]:
-        """The container's environment, as soon as it can be made."""
+        """The container's environment, as soon as there is its image and it can be made."""
+        if images.is_lacking(run, name):
+            await images.pulled(run, name, self._lifecycle.events)
         while (env := self._environment(run, name)) is None:
             with contextlib.suppress(TimeoutError):  # a full disk gets room again untold
                 async with asyncio.timeout(RETRY):

@@ -7,6 +7,7 @@ from typing import Protocol
 from netlab.agents.podrun import PodRun
 from netlab.objects import meta
 from netlab.objects.types import AnyKind, Pod
+from netlab.workload.pulling import Refusal
 
 
 class Recorder(Protocol):
@@ -31,6 +32,28 @@ class PodEvents:
         present = f'Container image "{image}" already present on machine'
         self._recorder.normal(run.pod, "Pulled", present)
         self._recorder.normal(run.pod, "Created", f"Created container: {container}")
+
+    def pulling(self, run: PodRun, container: str) -> None:
+        """The container's image is about to be looked for, in vain."""
+        image = run.spec_of(container).get("image")
+        self._recorder.normal(run.pod, "Pulling", f'Pulling image "{image}"')
+
+    def not_pulled(self, run: PodRun, container: str, refused: Refusal) -> None:
+        """The container's image cannot be had."""
+        message, reason = refused.message, "Failed"
+        if refused.reason == "ErrImagePull":
+            image = run.spec_of(container).get("image")
+            message = f'Failed to pull image "{image}": {message}'
+        else:
+            reason = {"InvalidImageName": "InspectFailed"}.get(refused.reason, refused.reason)
+        self._recorder.warning(run.pod, reason, message)
+        self.failed(run, refused.reason)
+
+    def pull_back_off(self, run: PodRun, container: str) -> None:
+        """It is not looked for again before some time has passed."""
+        image = run.spec_of(container).get("image")
+        self._recorder.normal(run.pod, "BackOff", f'Back-off pulling image "{image}"')
+        self.failed(run, "ImagePullBackOff")
 
     def started(self, run: PodRun, container: str) -> None:
         """The container runs."""

@@ -65,6 +65,7 @@ class Catalogue(Struct, frozen=True):
     programs: tuple[ImageProgram, ...]
     sites: Mapping[str, Mapping[str, Any]]
     tools: Mapping[str, str]
+    unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def image(self, reference: str) -> Image:
         """Repository and tag (`latest` when none is given) as the catalogue names them."""
@@ -85,6 +86,14 @@ class Catalogue(Struct, frozen=True):
             if any(_matches(pattern, image) for pattern in program.match):
                 return program
         raise CatalogueError("the last program must match everything")
+
+    def lacking(self, reference: str) -> str | None:
+        """What of an image no registry has (`tag`, `repository`, `host`); None if it has all."""
+        image = self.image(reference)
+        for what, patterns in self.unknown.items():
+            if any(_matches(pattern, image) for pattern in patterns):
+                return what
+        return None
 
     def package_of(self, command: str) -> str | None:
         """The Debian package that has a command, for hints; None when the catalogue knows none."""
@@ -114,7 +123,8 @@ def load(path: Path) -> Catalogue:
     data = cast(dict[str, Any], yaml.load(path.read_text(), loader))
     sites = {name: site or {} for name, site in data["sites"].items()}
     programs = tuple(_program(entry, sites) for entry in data["programs"])
-    return Catalogue(data["registries"], programs, sites, data["tools"])
+    unknown = {what: tuple(patterns) for what, patterns in data["unknown"].items()}
+    return Catalogue(data["registries"], programs, sites, data["tools"], unknown)
 
 
 @functools.cache

@@ -28,7 +28,9 @@ def warnings(obj: Object) -> list[str]:
 
 def _of(container: Mapping[str, Any], images: Catalogue) -> Iterator[str]:
     reference = str(container.get("image") or "")
-    if not reference or container.get("command") or "*" not in images.lookup(reference).match:
+    if not reference or images.lacking(reference):  # the pod's Events will say so
+        return
+    if container.get("command") or "*" not in images.lookup(reference).match:
         return
     ports = ", ".join(str(port.get("containerPort")) for port in container.get("ports") or [])
     near = _nearest(images.image(reference).repository)

@@ -493,3 +493,25 @@ spec:
         "DELETE", "/api/v1/namespaces/default/pods/slow", query={"gracePeriodSeconds": "0"}
     )
     lab.client.request("DELETE", "/api/v1/namespaces/default/services/slow")
+
+
+def test_an_image_that_does_not_exist_is_waited_for(lab: Lab) -> None:
+    lab.run("absent", "image: 'webserver:404'", ", initContainers: [{name: i, image: Upper}]")
+    lab.run("typing", "image: 'nginx:1.161'")
+
+    def waits(name: str, statuses: str = "containerStatuses") -> Any:
+        found = lab.pod(name)["status"].get(statuses) or [{}]
+        return (found[0].get("state", {}).get("waiting") or {}).get("reason")
+
+    eventually(lambda: waits("absent", "initContainerStatuses") == "InvalidImageName")
+    assert waits("absent") == "PodInitializing"
+    eventually(lambda: waits("typing") == "ImagePullBackOff")
+    assert lab.said("typing", "BackOff") == 'Back-off pulling image "nginx:1.161"'
+    lab.client.request(
+        "PATCH",
+        "/api/v1/namespaces/default/pods/typing",
+        {"spec": {"containers": [{"name": "c", "image": "nginx:1.16.1"}]}},
+        content_type="application/strategic-merge-patch+json",
+    )
+    eventually(lambda: lab.is_ready("typing"))
+    assert lab.delete("absent", "typing") < 5
