@@ -19,7 +19,10 @@ _SHARED = ("__init__.py", "workload/__init__.py", "workload/http1.py")
 _SHEBANG = b"#!/usr/bin/python3 -ISB\n"
 _MAIN = "import sys\nfrom %s import main\nmain(sys.argv[1:])\n"
 
-PROGRAMS = {"agnhost": "netlab.workload.inside.agnhost"}
+PROGRAMS = {
+    "agnhost": "netlab.workload.inside.agnhost",
+    "boom-server": "netlab.workload.inside.boom_server",
+}
 """Which there are, and the modules whose `main` they are."""
 
 _WITH = {"agnhost": ("localhost.crt", "localhost.key")}

@@ -223,3 +223,18 @@ async def test_a_guestbook_of_three_pods(lab: Lab, agnhost: Start) -> None:
     assert (await get(lab, 80, "/set", key="k", value="v"))[:2] == (200, '{"message":"Updated"}')
     assert (await get(lab, 80, "/get", key="k"))[1] == '{"data":"v"}'
     assert (await get(lab, 80, "/guestbook", cmd="set"))[0] == 400
+
+
+async def test_a_packet_from_outside_of_the_window_is_sent_on_purpose(lab: Lab) -> None:
+    """On the loopback nothing tells it apart, and the client takes no notice."""
+    place = lab.place("boom", programs={"main": ("boom-server",)})
+    variables = base_environment("boom") | {"POD_IPS": "127.0.0.1"}
+    command = Command(("/boom-server",), variables)
+    started = await lab.sandboxes.start(place, "main", command, attempt=next(lab.attempts))
+    await logged(started, "listen on 0.0.0.0:9000")
+    with connected(lab, 9000) as client:
+        await logged(started, "boom packet injected")
+        client.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+    assert "ERROR" not in said(started)

@@ -353,3 +353,63 @@ def test_a_pod_of_processes_alone_is_not_served() -> None:
     assert served is not None
     assert [container.name for container in served.containers] == ["b"]
     assert type(served).from_json(served.to_json()) == served
+
+
+# -- what Kubernetes' own tests run --------------------------------------------------------------
+
+E2E = "registry.k8s.io/e2e-test-images"
+
+UPSTREAM = {
+    f"{E2E}/agnhost:2.53": "idle",
+    f"{E2E}/busybox:1.36.1-1": "process",
+    f"{E2E}/echoserver:2.6": 8080,
+    f"{E2E}/httpd:2.4.38-4": 80,
+    f"{E2E}/httpd:2.4.39-4": 80,
+    f"{E2E}/ipc-utils:1.3": "process",
+    f"{E2E}/jessie-dnsutils:1.7": "process",
+    f"{E2E}/kitten:1.7": 80,
+    f"{E2E}/nautilus:1.7": 80,
+    f"{E2E}/nginx:1.14-4": 80,
+    f"{E2E}/nginx:1.15-4": 80,
+    f"{E2E}/nonewprivs:1.3": "process",
+    f"{E2E}/nonroot:1.4": "process",
+    f"{E2E}/perl:5.26": "process",
+    f"{E2E}/redis:5.0.5-3": 6379,
+    f"{E2E}/regression-issue-74839:1.2": "process",
+    f"{E2E}/resource-consumer:1.13": 8080,
+    "registry.k8s.io/build-image/distroless-iptables:v0.7.6": "process",
+    "registry.k8s.io/etcd:3.5.21-0": 2379,
+    "registry.k8s.io/pause:3.10": "idle",
+}
+"""What each does when nothing else is said: kind, or the port that it answers on. From upstream's
+test/utils/image/manifest.go; those of storage drivers, GPUs, Windows and the aggregator, which no
+test of the network runs, answer on their containerPorts, as any other image does."""
+
+NOWHERE = (
+    "invalid.registry.k8s.io/invalid/alpine:3.1",
+    "gcr.io/authenticated-image-pulling/alpine:3.7",
+    "gcr.io/k8s-authenticated-test/agnhost:2.6",
+    "gcr.io/google_samples/gb-redisslave:nonexistent",
+    "webserver:404",
+    "foo:non-existent",
+)
+"""What they ask for because it is not there, or not to be had."""
+
+
+@pytest.mark.parametrize("image", UPSTREAM)
+def test_images_of_upstreams_tests_have_a_stand_in(image: str) -> None:
+    assert catalogue().lookup(image).match != ("*",)
+    assert catalogue().lacking(image) is None
+    found = does(image)
+    shown = found.listeners[0].port if found.kind == "server" else found.kind
+    assert shown == UPSTREAM[image]
+
+
+@pytest.mark.parametrize("image", NOWHERE)
+def test_images_that_upstreams_tests_look_for_in_vain_are_lacking(image: str) -> None:
+    assert catalogue().lacking(image)
+
+
+def test_the_update_demo_tells_its_picture() -> None:
+    assert '"image":"nautilus.jpg"' in page(f"{E2E}/nautilus:1.7", "/data.json")[1]
+    assert '"image":"kitten.jpg"' in page(f"{E2E}/kitten:1.7", "/data.json")[1]
