@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -20,6 +20,7 @@ from netlab.objects import meta, schema
 from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.meta import Object
 from netlab.objects.schema import ANYTHING, Schema
+from netlab.store import strategic
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 STRATEGIC = "application/strategic-merge-patch+json"
@@ -128,7 +129,10 @@ def _field(name: str, last: Any, wanted: Any, live: Any, rule: Schema) -> dict[s
         if not rule.merge_key:
             return _plain_list(name, before, wanted, live)
         elements = _lists(before, wanted, live, rule)
-        return {name: elements} if elements else {}
+        order = [{rule.merge_key: item.get(rule.merge_key)} for item in wanted]
+        if not elements or elements[0] == _REPLACE:
+            return {name: elements} if elements else {}
+        return {name: elements, f"$setElementOrder/{name}": order}
     return {} if wanted == live else {name: wanted}
 
 
@@ -141,10 +145,14 @@ def _plain_list(name: str, last: list[Any], wanted: list[Any], live: list[Any]) 
     """A list that is merged as a set, such as finalizers."""
     more = [item for item in wanted if item not in live]
     gone = [item for item in last if item not in wanted and item in live]
-    return {
+    patch = {
         **({name: more} if more else {}),
         **({f"$deleteFromPrimitiveList/{name}": gone} if gone else {}),
     }
+    return {**patch, f"$setElementOrder/{name}": wanted} if patch else {}
+
+
+_REPLACE = {"$patch": "replace"}
 
 
 def _lists(
@@ -162,11 +170,15 @@ def _lists(
         if identity not in current:
             patch.append(item)
         elif change := _maps(before.get(identity, {}), item, current[identity], each):
-            patch.append({**_named(item, key), **_retaining(change, item, rule)})
-    gone = [current[identity] for identity in before if identity in current.keys() - kept.keys()]
-    return patch + [{**_named(item, key), "$patch": "delete"} for item in gone]
+            patch.append({key: item.get(key), **_retaining(change, item, rule)})
+    gone = [identity for identity in before if identity in current.keys() - kept.keys()]
+    if not _is_unique({*current, *kept}) and (patch or gone):
+        left = [current[identity] for identity in current if identity not in {*kept, *gone}]
+        merging = (strategic.merged(current.get(one, {}), item, each) for one, item in kept.items())
+        return [_REPLACE, *merging, *left]
+    return patch + [{key: current[identity].get(key), "$patch": "delete"} for identity in gone]
 
 
-def _named(item: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """What of a list's element says which one it is."""
-    return {field: item[field] for field in (key, "protocol") if field in item}
+def _is_unique(identities: Collection[tuple[Any, Any]]) -> bool:
+    """Whether a server knows the elements by their merge keys, which is all that it looks at."""
+    return len({key for key, _ in identities}) == len(identities)

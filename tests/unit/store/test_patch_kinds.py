@@ -155,14 +155,14 @@ def test_strategic_merges_lists_by_their_key() -> None:
     web, side = containers({"name": "web", "image": "nginx:2"})
     assert (web["image"], web["args"], side["name"]) == ("nginx:2", ["-a", "-b"], "side")
     added = containers({"name": "new", "image": "x"})
-    assert [one["name"] for one in added] == ["web", "side", "new"]
+    assert [one["name"] for one in added] == ["new", "web", "side"]
     assert DEPLOYMENT["spec"]["template"]["spec"]["containers"][0]["image"] == "nginx"
 
 
 def test_strategic_merges_nested_lists_and_replaces_plain_ones() -> None:
     (web, _) = containers({"name": "web", "args": ["-c"], "env": [{"name": "B", "value": "2"}]})
     assert web["args"] == ["-c"]
-    assert web["env"] == [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]
+    assert web["env"] == [{"name": "B", "value": "2"}, {"name": "A", "value": "1"}]
 
 
 def test_strategic_merges_long_lists_in_passing() -> None:
@@ -177,8 +177,9 @@ def test_strategic_merges_long_lists_in_passing() -> None:
         kind = "application/strategic-merge-patch+json"
         return patched(service, {"spec": spec}, kind)["spec"]["ports"]
 
-    assert patched_ports(ports=ports, **{"$setElementOrder/ports": order}) == ports[::-1]
+    assert patched_ports(ports=ports[::-1], **{"$setElementOrder/ports": order}) == ports[::-1]
     assert patched_ports(ports=gone) == ports[:1]
+    assert patched_ports(ports=ports[::-1]) == ports[::-1]
 
 
 def test_strategic_directives_of_lists() -> None:
@@ -191,7 +192,9 @@ def test_strategic_directives_of_lists() -> None:
         containers({"image": "x"})
 
 
-def test_ports_of_one_number_are_told_apart_by_their_protocol() -> None:
+def test_ports_of_one_number_are_one_to_a_patch() -> None:
+    """Upstream's merge knows them by their number alone (kubernetes#39188)."""
+
     def ports(current: list[dict[str, Any]], patch: list[dict[str, Any]]) -> Any:
         service = {"apiVersion": "v1", "kind": "Service", "metadata": {}}
         change = {"spec": {"ports": patch}}
@@ -199,15 +202,23 @@ def test_ports_of_one_number_are_told_apart_by_their_protocol() -> None:
         return patched({**service, "spec": {"ports": current}}, change, kind)["spec"]["ports"]
 
     udp, tcp = {"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}
-    assert ports([udp, tcp], [udp, {**tcp, "name": "t"}]) == [udp, {**tcp, "name": "t"}]
-    assert ports([udp, tcp], [{**tcp, "$patch": "delete"}]) == [udp]
+    assert ports([udp, tcp], [{**tcp, "name": "t"}]) == [{**tcp, "name": "t"}, tcp]
+    assert ports([udp, tcp], [{**tcp, "$patch": "delete"}]) == []
     assert ports([tcp], [udp]) == [udp], "a change of protocol"
-    assert ports([tcp], [tcp, udp]) == [tcp, udp]
+    assert ports([tcp], [tcp, udp]) == [udp]
+
+
+def test_a_patch_comes_in_the_order_that_it_asks_for() -> None:
+    order = {"$setElementOrder/containers": [{"name": "side"}, {"name": "web"}]}
+    with pytest.raises(BadRequest, match="doesn't match"):
+        containers({"name": "web"}, {"name": "side"}, **order)
+    with pytest.raises(BadRequest, match="doesn't match"):
+        containers({"name": "new"}, **order)
 
 
 def test_strategic_directives_of_primitive_lists() -> None:
     added = strategic({"metadata": {"finalizers": ["c/z", "a/x"]}})
-    assert added["metadata"]["finalizers"] == ["a/x", "b/y", "c/z"]
+    assert added["metadata"]["finalizers"] == ["c/z", "a/x", "b/y"]
     removed = strategic({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a/x"]}})
     assert removed["metadata"]["finalizers"] == ["b/y"]
     order = {"$setElementOrder/finalizers": ["b/y", "a/x"]}
@@ -219,10 +230,12 @@ def test_strategic_directives_of_mappings() -> None:
     assert kept["spec"]["strategy"] == {"type": "Recreate"}
     replaced = strategic({"spec": {"strategy": {"$patch": "replace", "type": "Recreate"}}})
     assert replaced["spec"]["strategy"] == {"type": "Recreate"}
-    assert "strategy" not in strategic({"spec": {"strategy": {"$patch": "delete"}}})["spec"]
+    assert strategic({"spec": {"strategy": {"$patch": "delete"}}})["spec"]["strategy"] == {}
     assert "strategy" not in strategic({"spec": {"strategy": None}})["spec"]
-    with pytest.raises(BadRequest, match="Unknown patch type"):
+    with pytest.raises(BadRequest, match="unknown patch type"):
         strategic({"spec": {"$patch": "explode"}})
+    with pytest.raises(BadRequest, match="invalid patch format of retainKeys"):
+        strategic({"spec": {"strategy": {"$retainKeys": ["rollingUpdate"], "type": "Recreate"}}})
 
 
 def test_an_unknown_patch_type() -> None:
