@@ -17,7 +17,7 @@ from netlab.api.writes import (
     success,
 )
 from netlab.objects.meta import Object, spec, status
-from netlab.objects.selectors import format_label_selector
+from netlab.objects.selectors import format_label_selector, label_selector
 from netlab.serving.answers import plain_answer
 
 _SCALE = ("autoscaling/v1", "Scale")
@@ -27,7 +27,7 @@ def scale_of(obj: Object) -> Object:
     """The Scale of a workload."""
     copied = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
     metadata = {key: obj["metadata"][key] for key in copied if key in obj["metadata"]}
-    selector = spec(obj).get("selector")
+    selector = label_selector(obj)
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",

@@ -241,7 +241,7 @@ class Deletion:
             raise BadRequest("DeleteOptions: preconditions must be an object, dryRun an array")
         self.uid = str(preconditions.get("uid") or "")
         self.grace_period = _grace(body.get("gracePeriodSeconds"), call)
-        self.propagation = _propagation(body, call.query("propagationPolicy"))
+        self.propagation = _propagation(body, call)
         self.dry_run = call.dry_run or is_dry_run(dry_run)
 
 
@@ -256,10 +256,11 @@ def _grace(seconds: object, call: Call) -> int | None:
     return seconds
 
 
-def _propagation(body: Object, query: str) -> Propagation:
-    wanted = body.get("propagationPolicy") or query
+def _propagation(body: Object, call: Call) -> Propagation:
+    wanted = body.get("propagationPolicy") or call.query("propagationPolicy")
     if not wanted:
-        return "Orphan" if body.get("orphanDependents") else "Background"
+        orphans = body.get("orphanDependents", call.target.kind.orphans)
+        return "Orphan" if orphans else "Background"
     for policy in PROPAGATIONS:
         if wanted == policy:
             return policy

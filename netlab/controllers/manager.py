@@ -27,6 +27,7 @@ from netlab.controllers.mirroring import Mirroring
 from netlab.controllers.namespaces import Namespaces, RootCertificates, ServiceAccounts
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
+from netlab.controllers.replicationcontroller import ReplicationControllers
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
 from netlab.controllers.ttl import FinishedJobs
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 CONTROLLERS: tuple[type[Controller], ...] = (
     Deployments,
     ReplicaSets,
+    ReplicationControllers,
     StatefulSets,
     DaemonSets,
     Jobs,

@@ -25,7 +25,7 @@ async def claim(informers: Informers, owner: Workload | Job, informer: Informer[
 
     The owner's controller watches them through `claims`.
     """
-    selector = selectors.from_label_selector(owner["spec"]["selector"])
+    selector = selectors.of_pods(owner)
     if meta.is_terminating(owner):
         return sorted(informer.by_index("controller", meta.uid(owner)), key=meta.name)
     mine = []
@@ -87,7 +87,5 @@ def _selecting(informers: Informers, owner_kind: str, orphan: AnyKind) -> list[s
     return [
         meta.key(owner)
         for owner in informers[owner_kind].by_index("namespace", meta.namespace(orphan))
-        if selectors.from_label_selector(meta.spec(owner).get("selector")).matches(
-            meta.labels(orphan)
-        )
+        if selectors.of_pods(owner).matches(meta.labels(orphan))
     ]

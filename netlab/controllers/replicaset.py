@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from netlab.controllers import pods as podlib
 from netlab.controllers import rollout
@@ -23,33 +23,42 @@ from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.numbers import whole
 from netlab.objects.times import seconds
-from netlab.objects.types import Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus
+from netlab.objects.types import (
+    Pod,
+    ReplicaSet,
+    ReplicaSetCondition,
+    ReplicaSetStatus,
+    ReplicationController,
+)
+
+Replicas = ReplicaSet | ReplicationController
 
 BURST = 500
 """Pods created or deleted in one reconciliation, as kube-controller-manager limits it."""
 
 
 class ReplicaSets(Controller):
-    """Keeps each ReplicaSet's pods at the number asked for."""
+    """Keeps each ReplicaSet's pods at the number asked for; or those of another `kind`."""
 
     name = "replicaset-controller"
+    kind: ClassVar[str] = "ReplicaSet"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
-        index_by_controller(self.informers["ReplicaSet"])
+        index_by_controller(self.informers[self.kind])
 
     def watches(self) -> Sequence[WatchedKind]:
         """ReplicaSets, and pods for those who own them or could."""
-        return (WatchedKind("ReplicaSet", own_key), claims(self.informers, "ReplicaSet", "Pod"))
+        return (WatchedKind(self.kind, own_key), claims(self.informers, self.kind, "Pod"))
 
     async def reconcile(self, key: str) -> float | None:
         """Create or delete pods until `replicas` are active, and report it in the status."""
-        replica_set = self.informers["ReplicaSet"].get(key)
+        replica_set: Replicas | None = self.informers[self.kind].get(key)
         if replica_set is None:
             return None
         claimed = await claim(self.informers, replica_set, self.informers["Pod"])
         failure: ApiError | None = None
-        if not self.informers["ReplicaSet"].is_going(replica_set):
+        if not self.informers[self.kind].is_going(replica_set):
             failure = await self._scale(replica_set, podlib.active(self.informers["Pod"], claimed))
         await self._report(key, failure)
         if failure is not None:
@@ -57,7 +66,7 @@ class ReplicaSets(Controller):
         min_ready = podlib.min_ready_seconds(replica_set)
         return podlib.seconds_to_available(claimed, min_ready, self.context.clock())
 
-    async def _scale(self, replica_set: ReplicaSet, active: list[Pod]) -> ApiError | None:
+    async def _scale(self, replica_set: Replicas, active: list[Pod]) -> ApiError | None:
         missing = rollout.replicas(replica_set) - len(active)
         if missing > 0:
             return await self._create(replica_set, min(missing, BURST))
@@ -66,7 +75,7 @@ class ReplicaSets(Controller):
             return await self._delete(replica_set, doomed)
         return None
 
-    async def _create(self, replica_set: ReplicaSet, count: int) -> ApiError | None:
+    async def _create(self, replica_set: Replicas, count: int) -> ApiError | None:
         """Create pods in batches of 1, 2, 4 …, so that a refusal costs few requests."""
         batch = 1
         while count > 0:
@@ -80,7 +89,7 @@ class ReplicaSets(Controller):
             batch *= 2
         return None
 
-    async def _create_one(self, replica_set: ReplicaSet) -> ApiError | None:
+    async def _create_one(self, replica_set: Replicas) -> ApiError | None:
         pod = podlib.from_template(replica_set["spec"]["template"], replica_set)
         try:
             created = await self.informers.create(pod)
@@ -90,11 +99,11 @@ class ReplicaSets(Controller):
         self.recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(created)}")
         return None
 
-    async def _delete(self, replica_set: ReplicaSet, doomed: Iterable[Pod]) -> ApiError | None:
+    async def _delete(self, replica_set: Replicas, doomed: Iterable[Pod]) -> ApiError | None:
         results = await asyncio.gather(*(self._delete_one(replica_set, pod) for pod in doomed))
         return next((error for error in results if error is not None), None)
 
-    async def _delete_one(self, replica_set: ReplicaSet, pod: Pod) -> ApiError | None:
+    async def _delete_one(self, replica_set: Replicas, pod: Pod) -> ApiError | None:
         try:
             await self.informers.delete(pod)
         except NotFound:
@@ -105,7 +114,7 @@ class ReplicaSets(Controller):
         self.recorder.normal(replica_set, "SuccessfulDelete", f"Deleted pod: {meta.name(pod)}")
         return None
 
-    def _first_to_go(self, replica_set: ReplicaSet, active: list[Pod]) -> list[Pod]:
+    def _first_to_go(self, replica_set: Replicas, active: list[Pod]) -> list[Pod]:
         """The pods in the order in which scaling down takes them."""
         left = Counter(_node(pod) for pod in self._related(replica_set))
         ranked = []
@@ -115,11 +124,11 @@ class ReplicaSets(Controller):
             left[_node(pod)] -= 1
         return [pod for _, pod in sorted(ranked, key=lambda item: item[0])]
 
-    def _related(self, replica_set: ReplicaSet) -> list[Pod]:
+    def _related(self, replica_set: Replicas) -> list[Pod]:
         """The active pods of all ReplicaSets that have the same owner, so its own at least."""
         owner = meta.controller_of(replica_set)
         siblings = (
-            self.informers["ReplicaSet"].by_index("controller", owner["uid"])
+            self.informers[self.kind].by_index("controller", owner["uid"])
             if owner
             else [replica_set]
         )
@@ -132,7 +141,7 @@ class ReplicaSets(Controller):
 
     async def _report(self, key: str, failure: ApiError | None) -> None:
         """Write the status if it changed, from the cache as it is now, our own writes included."""
-        replica_set = self.informers["ReplicaSet"].get(key)
+        replica_set: Replicas | None = self.informers[self.kind].get(key)
         if replica_set is None:
             return
         pods = self.informers["Pod"]
@@ -171,7 +180,7 @@ def deletion_rank(pod: Pod, on_same_node: int) -> tuple[object, ...]:
 
 
 def status_of(
-    replica_set: ReplicaSet, active: Sequence[Pod], failure: ApiError | None, context: Context
+    replica_set: Replicas, active: Sequence[Pod], failure: ApiError | None, context: Context
 ) -> dict[str, Any]:
     """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
     template = meta.spec(replica_set)["template"].get("metadata", {}).get("labels") or {}

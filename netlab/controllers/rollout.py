@@ -13,7 +13,7 @@ from typing import Any
 from netlab.objects import meta
 from netlab.objects.meta import AnyObject
 from netlab.objects.numbers import whole
-from netlab.objects.types import Deployment, PodTemplateSpec, ReplicaSet
+from netlab.objects.types import Deployment, PodTemplateSpec, ReplicaSet, ReplicationController
 
 HASH_LABEL = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -25,7 +25,7 @@ Sizes = list[tuple[ReplicaSet, int]]
 """ReplicaSets with the number of replicas each should have; only those that change."""
 
 
-def replicas(obj: Deployment | ReplicaSet) -> int:
+def replicas(obj: Deployment | ReplicaSet | ReplicationController) -> int:
     """`spec.replicas`, 1 when unset."""
     return int(meta.spec(obj).get("replicas", 1))
 

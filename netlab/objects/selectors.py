@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from netlab.errors import BadRequest
 from netlab.objects.kinds import BY_KIND, Kind
-from netlab.objects.meta import Object
+from netlab.objects.meta import AnyObject, Object
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 
@@ -102,12 +102,18 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Selector:
     return Selector(tuple(requirements))
 
 
-def of_pods(owner: Object) -> Selector:
-    """Which pods an object selects: by a LabelSelector what makes some, by pairs a Service."""
-    selector = (owner.get("spec") or {}).get("selector")
+def of_pods(owner: AnyObject) -> Selector:
+    """Which pods an object selects: none where it has no selector, or an empty one of pairs."""
+    return from_label_selector(label_selector(owner))
+
+
+def label_selector(owner: AnyObject) -> Mapping[str, Any] | None:
+    """An object's selector as a LabelSelector, however its kind spells it; None if it has none."""
+    selector: Mapping[str, Any] | None = (owner.get("spec") or {}).get("selector")
     kind = BY_KIND.get(str(owner.get("kind")))
-    makes_pods = kind is not None and kind.makes_pods
-    return from_label_selector(selector) if makes_pods else from_map(selector)
+    if kind is None or not kind.selects_by_pairs:
+        return selector
+    return {"matchLabels": selector} if selector else None
 
 
 def format_label_selector(selector: Mapping[str, Any] | None) -> str:

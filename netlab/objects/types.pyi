@@ -1241,6 +1241,34 @@ class ReplicaSetStatus(TypedDict):
     replicas: int
     terminatingReplicas: NotRequired[int]
 
+class ReplicationController(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["ReplicationController"]
+    metadata: ObjectMeta
+    spec: NotRequired[ReplicationControllerSpec]
+    status: NotRequired[ReplicationControllerStatus]
+
+class ReplicationControllerCondition(TypedDict):
+    lastTransitionTime: NotRequired[Time]
+    message: NotRequired[str]
+    reason: NotRequired[str]
+    status: str
+    type: str
+
+class ReplicationControllerSpec(TypedDict, total=False):
+    minReadySeconds: int
+    replicas: int
+    selector: dict[str, str]
+    template: PodTemplateSpec
+
+class ReplicationControllerStatus(TypedDict):
+    availableReplicas: NotRequired[int]
+    conditions: NotRequired[list[ReplicationControllerCondition]]
+    fullyLabeledReplicas: NotRequired[int]
+    observedGeneration: NotRequired[int]
+    readyReplicas: NotRequired[int]
+    replicas: int
+
 class ResourceClaim(TypedDict):
     name: str
     request: NotRequired[str]
@@ -1677,4 +1705,4 @@ class DiscoveryEndpointPort(TypedDict, total=False):
     port: int
     protocol: Literal["SCTP", "TCP", "UDP"]
 
-Workload = Deployment | ReplicaSet | StatefulSet | DaemonSet
+Workload = Deployment | ReplicaSet | ReplicationController | StatefulSet | DaemonSet

@@ -1,4 +1,4 @@
-"""What Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions may say."""
+"""What Deployments, ReplicaSets and the like may say, and their revisions."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def replica_set(obj: Object) -> Iterator[FieldProblem]:
     yield from _pods_of(spec, "replicaset")
     for field in ("replicas", "minReadySeconds"):
         yield from fields.non_negative(("spec", field), spec.get(field))
+
+
+def replication_controller(obj: Object) -> Iterator[FieldProblem]:
+    """A ReplicationController, whose selector is pairs of labels."""
+    spec: Mapping = obj.get("spec") or {}
+    for field in ("replicas", "minReadySeconds"):
+        yield from fields.non_negative(("spec", field), spec.get(field))
+    selector, template = selectors.label_selector(obj), spec.get("template")
+    if not selector:
+        yield required(("spec", "selector"))
+    if template is None:
+        yield required(("spec", "template"))
+    else:
+        yield from _lasting_template(template, "ReplicationController")
+        yield from selects({**(selector or {})}, template)
 
 
 def stateful_set(obj: Object) -> Iterator[FieldProblem]:
@@ -134,7 +149,7 @@ def template_of_pods(path: Path, template: Mapping) -> Iterator[FieldProblem]:
     yield from validate_pod.pod_spec((*path, "spec"), template.get("spec") or {})
 
 
-def _lasting_template(template: Mapping) -> Iterator[FieldProblem]:
+def _lasting_template(template: Mapping, kind: str = "ReplicaSet") -> Iterator[FieldProblem]:
     """The template of pods that are to run for ever."""
     path: Path = ("spec", "template")
     spec = template.get("spec") or {}
@@ -143,8 +158,10 @@ def _lasting_template(template: Mapping) -> Iterator[FieldProblem]:
     if policy != "Always":
         yield not_supported((*path, "spec", "restartPolicy"), policy, ["Always"])
     if spec.get("activeDeadlineSeconds") is not None:
-        yield forbidden((*path, "spec", "activeDeadlineSeconds"), "activeDeadlineSeconds in "
-                        "ReplicaSet is not Supported")  # fmt: skip
+        yield forbidden(
+            (*path, "spec", "activeDeadlineSeconds"),
+            f"activeDeadlineSeconds in {kind} is not Supported",
+        )
 
 
 def _strategy(strategy: Mapping) -> Iterator[FieldProblem]:

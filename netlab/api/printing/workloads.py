@@ -20,10 +20,11 @@ from netlab.objects.kinds.workloads import (
     DAEMON_SET,
     DEPLOYMENT,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     STATEFUL_SET,
 )
 from netlab.objects.meta import Object, controller_of, name, spec, status
-from netlab.objects.selectors import format_label_selector
+from netlab.objects.selectors import format_label_selector, label_selector
 from netlab.objects.types import (
     AnyKind,
     ControllerRevision,
@@ -32,6 +33,7 @@ from netlab.objects.types import (
     PodSpec,
     PodTemplateSpec,
     ReplicaSet,
+    ReplicationController,
     StatefulSet,
 )
 
@@ -48,7 +50,7 @@ def containers_and_images(obj: AnyKind) -> list[Cell]:
     return [names, ",".join(str(c.get("image", "")) for c in containers)]
 
 
-def _replicas(obj: Deployment | ReplicaSet | StatefulSet) -> int:
+def _replicas(obj: Deployment | ReplicaSet | ReplicationController | StatefulSet) -> int:
     return obj.get("spec", {}).get("replicas", 1)
 
 
@@ -70,7 +72,7 @@ def scale_cells(obj: Object) -> list[Cell]:
     return [name(obj), spec(obj).get("replicas") or 0, status(obj).get("replicas") or 0, age(obj)]
 
 
-def replicaset_cells(obj: ReplicaSet) -> list[Cell]:
+def replicaset_cells(obj: ReplicaSet | ReplicationController) -> list[Cell]:
     """NAME DESIRED CURRENT READY AGE, and CONTAINERS IMAGES SELECTOR."""
     return [
         name(obj),
@@ -79,7 +81,7 @@ def replicaset_cells(obj: ReplicaSet) -> list[Cell]:
         status(obj).get("readyReplicas", 0),
         age(obj),
         *containers_and_images(obj),
-        format_label_selector(spec(obj).get("selector")),
+        format_label_selector(label_selector(obj)),
     ]
 
 
@@ -124,7 +126,16 @@ _TEMPLATE = (wide("Containers"), wide("Images"))
 
 SCALE = Printer((NAME, count("Desired"), count("Available"), AGE), scale_cells)
 
+_REPLICA_SET = Printer(
+    (
+        NAME, count("Desired"), count("Current"), count("Ready"), AGE,
+        *_TEMPLATE, wide("Selector"),
+    ),
+    replicaset_cells,
+)  # fmt: skip
+
 PRINTERS = {
+    REPLICATION_CONTROLLER: _REPLICA_SET,
     DEPLOYMENT: Printer(
         (
             NAME, Column("Ready"), count("Up-to-date"), count("Available"), AGE,
@@ -132,13 +143,7 @@ PRINTERS = {
         ),
         deployment_cells,
     ),
-    REPLICA_SET: Printer(
-        (
-            NAME, count("Desired"), count("Current"), count("Ready"), AGE,
-            *_TEMPLATE, wide("Selector"),
-        ),
-        replicaset_cells,
-    ),
+    REPLICA_SET: _REPLICA_SET,
     STATEFUL_SET: Printer((NAME, Column("Ready"), AGE, *_TEMPLATE), statefulset_cells),
     DAEMON_SET: Printer(
         (

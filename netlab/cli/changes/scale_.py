@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
                 {"spec": {"replicas": arguments.replicas}},
                 subresource="scale",
             )
-            print(f"{kind.singular}.{kind.group}/{name} scaled")
+            print(f"{kind.singular}.{kind.group}".rstrip(".") + f"/{name} scaled")
     return 0
 
 

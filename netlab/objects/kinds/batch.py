@@ -13,6 +13,7 @@ JOB = Kind(
     selectable=("status.successful",),
     not_selectable='field label "{}" not supported for batchv1.Job',
     counts_generation=True,
+    orphans=True,
     pod_path=TEMPLATE,
 )
 CRON_JOB = Kind(

@@ -37,6 +37,12 @@ class Kind(Struct, frozen=True, eq=False):
     counts_generation: bool = False
     """Whether metadata.generation counts the changes of what is desired."""
 
+    selects_by_pairs: bool = False
+    """Whether `spec.selector` is a mapping of labels, not a LabelSelector."""
+
+    orphans: bool = False
+    """Whether its dependents stay, where a deletion does not say what becomes of them."""
+
     pod_path: tuple[str, ...] | None = None
     """Where an object says what its pods are: () is the object itself, None nowhere."""
 

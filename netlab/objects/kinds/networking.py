@@ -13,6 +13,7 @@ SERVICE = Kind(
     selectable=("spec.clusterIP", "spec.type"),
     not_selectable=LABEL,
     first_status={"loadBalancer": {}},
+    selects_by_pairs=True,
     answers_deletion=True,
 )
 ENDPOINTS = Kind(

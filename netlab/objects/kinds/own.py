@@ -15,7 +15,7 @@ UNSERVED = frozenset({
     "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
     "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "LimitRange",
     "NetworkPolicy", "PersistentVolume", "PersistentVolumeClaim", "PodDisruptionBudget",
-    "PodTemplate", "PriorityClass", "ReplicationController", "ResourceQuota", "RuntimeClass",
-    "StorageClass", "VolumeAttachment",
+    "PodTemplate", "PriorityClass", "ResourceQuota", "RuntimeClass", "StorageClass",
+    "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

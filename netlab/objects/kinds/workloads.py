@@ -53,6 +53,19 @@ DAEMON_SET = Kind(
     counts_generation=True,
     pod_path=TEMPLATE,
 )
+REPLICATION_CONTROLLER = Kind(
+    "ReplicationController",
+    "replicationcontrollers",
+    short_names=("rc",),
+    categories=ALL,
+    subresources=("status", "scale"),
+    selectable=("status.replicas",),
+    first_status={"replicas": 0},
+    counts_generation=True,
+    selects_by_pairs=True,
+    orphans=True,
+    pod_path=TEMPLATE,
+)
 CONTROLLER_REVISION = Kind(
     "ControllerRevision",
     "controllerrevisions",
@@ -61,4 +74,6 @@ CONTROLLER_REVISION = Kind(
     in_files=False,
 )
 
-KINDS = (DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION)
+KINDS = (
+    REPLICATION_CONTROLLER, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION,
+)  # fmt: skip

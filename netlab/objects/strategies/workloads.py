@@ -1,4 +1,4 @@
-"""How Deployments, ReplicaSets, StatefulSets, DaemonSets and their revisions are stored."""
+"""How what keeps pods running is stored: Deployments, ReplicaSets …, and their revisions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from netlab.objects.kinds.workloads import (
     DAEMON_SET,
     DEPLOYMENT,
     REPLICA_SET,
+    REPLICATION_CONTROLLER,
     STATEFUL_SET,
 )
 from netlab.objects.meta import Object
@@ -46,6 +47,14 @@ def _replica_set(obj: Object) -> None:
     spec = spec_of(obj)
     _replicas(spec)
     _template(spec)
+
+
+def _replication_controller(obj: Object) -> None:
+    _replica_set(obj)
+    labels = ((obj["spec"].get("template") or {}).get("metadata") or {}).get("labels")
+    if labels:
+        fill(obj["spec"], selector=dict(labels))
+        fill(obj["metadata"], labels=dict(labels))
 
 
 def _deployment(obj: Object) -> None:
@@ -104,6 +113,10 @@ STRATEGIES = {
         default=_replica_set,
         validate=validate_workload.replica_set,
         validate_update=keeps("spec", "selector"),
+    ),
+    REPLICATION_CONTROLLER: Strategy(
+        default=_replication_controller,
+        validate=validate_workload.replication_controller,
     ),
     STATEFUL_SET: Strategy(
         default=_stateful_set,

@@ -8,8 +8,22 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.kinds.pods import POD
-from netlab.objects.kinds.workloads import DAEMON_SET, DEPLOYMENT, REPLICA_SET, STATEFUL_SET
-from netlab.objects.types import DaemonSet, Deployment, Pod, ReplicaSet, StatefulSet, Workload
+from netlab.objects.kinds.workloads import (
+    DAEMON_SET,
+    DEPLOYMENT,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+)
+from netlab.objects.types import (
+    DaemonSet,
+    Deployment,
+    Pod,
+    ReplicaSet,
+    ReplicationController,
+    StatefulSet,
+    Workload,
+)
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 from netlab.view.describing.pods import template
@@ -54,7 +68,7 @@ def _strategy(obj: Deployment) -> Lines:
         yield f"RollingUpdateStrategy:\t{unavailable} max unavailable, {surge} max surge"
 
 
-def _conditions(obj: Deployment | ReplicaSet) -> Lines:
+def _conditions(obj: Deployment | ReplicaSet | ReplicationController) -> Lines:
     found = obj.get("status", {}).get("conditions") or []
     if found:
         yield "Conditions:"
@@ -97,8 +111,8 @@ def _created(one: ReplicaSet) -> str:
 # -- the others ----------------------------------------------------------------------------
 
 
-def replica_set(obj: ReplicaSet, related: Related) -> Lines:
-    """A ReplicaSet: how many pods, and what became of them."""
+def replica_set(obj: ReplicaSet | ReplicationController, related: Related) -> Lines:
+    """A ReplicaSet, or a ReplicationController: how many pods, and what became of them."""
     yield from described.name_lines(obj)
     yield f"Selector:\t{described.selector(obj)}"
     yield from described.label_lines(obj)
@@ -180,6 +194,7 @@ def _pods_beside(obj: Workload) -> tuple[Belonging, ...]:
 DESCRIPTIONS = {
     DEPLOYMENT: Description(deployment, _sets_beside),
     REPLICA_SET: Description(replica_set, _pods_beside),
+    REPLICATION_CONTROLLER: Description(replica_set, _pods_beside),
     STATEFUL_SET: Description(stateful_set, _pods_beside),
     DAEMON_SET: Description(daemon_set, _pods_beside),
 }

@@ -27,6 +27,7 @@ LAB = {
 SERVICES = "/api/v1/namespaces/default/services"
 PODS = "/api/v1/namespaces/default/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+CONTROLLERS = "/api/v1/namespaces/default/replicationcontrollers"
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -212,6 +213,29 @@ async def test_scale(lab: Any) -> None:
     assert (put.code, put.json["kind"]) == (200, "Scale")
     assert (await lab.ask("GET", f"{DEPLOYMENTS}/web")).json["spec"]["replicas"] == 3
     assert (await lab.ask("GET", f"{SERVICES}/kubernetes/scale")).code == 404
+
+
+async def test_a_replication_controller_is_scaled_and_leaves_its_pods_unless_it_is_said(
+    lab: Any,
+) -> None:
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": pod()["spec"]}
+    made: dict[str, Any] = {"metadata": {"name": "web"}, "spec": {"replicas": 2}}
+    refused = await lab.ask("POST", CONTROLLERS, made)
+    assert "spec.selector: Required value, spec.template: Required value" in refused.message
+    made["spec"]["template"] = template
+    assert (await lab.ask("POST", CONTROLLERS, made)).code == 201
+    scale = (await lab.ask("GET", f"{CONTROLLERS}/web/scale")).json
+    assert (scale["spec"]["replicas"], scale["status"]["selector"]) == (2, "app=web")
+    other = {"spec": {"selector": {"app": "db"}}}
+    strategic = "application/strategic-merge-patch+json"
+    patched = await lab.ask("PATCH", f"{CONTROLLERS}/web", other, content_type=strategic)
+    assert "`selector` does not match template `labels`" in patched.message
+    background = await lab.ask(
+        "DELETE", f"{CONTROLLERS}/web", dryRun="All", propagationPolicy="Background"
+    )
+    assert background.json["kind"] == "Status"
+    lingering = (await lab.ask("DELETE", f"{CONTROLLERS}/web")).json
+    assert lingering["metadata"]["finalizers"] == ["orphan"]
 
 
 async def test_binding_and_eviction(lab: Any) -> None:

@@ -38,6 +38,7 @@ def headers(kind: str) -> str:
         ("Service", "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR*"),
         ("Deployment", "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS* IMAGES* SELECTOR*"),
         ("ReplicaSet", "NAME DESIRED CURRENT READY AGE CONTAINERS* IMAGES* SELECTOR*"),
+        ("ReplicationController", "NAME DESIRED CURRENT READY AGE CONTAINERS* IMAGES* SELECTOR*"),
         ("StatefulSet", "NAME READY AGE CONTAINERS* IMAGES*"),
         (
             "DaemonSet",
@@ -281,6 +282,9 @@ def test_deployments() -> None:
 def test_other_workloads() -> None:
     spec = {"replicas": 2, "template": TEMPLATE}
     assert cells(obj("ReplicaSet", spec, {"replicas": 1}), NOW)[1:4] == [2, 1, 0]
+    spec["selector"] = {"app": "web"}
+    row = cells(obj("ReplicationController", spec, {"replicas": 1}), NOW)
+    assert [*row[1:4], row[-1]] == [2, 1, 0, "app=web"]
     assert cells(obj("StatefulSet", spec, {"readyReplicas": 1}), NOW)[1] == "1/2"
     wanted = obj("DaemonSet", spec, {"desiredNumberScheduled": 3, "numberReady": 1})
     assert cells(wanted, NOW)[1:7] == [3, 0, 1, 0, 0, "disk=ssd"]

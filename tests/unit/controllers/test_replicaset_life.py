@@ -1,18 +1,29 @@
 import asyncio
 
+import pytest
+
 from netlab.controllers import replicaset
 from netlab.objects import meta
 
 
-def replica_set(make, name="web", replicas=3):
+@pytest.fixture(params=["ReplicaSet", "ReplicationController"])
+def kind(request):
+    """Both work alike, but for how they spell a selector."""
+    return request.param
+
+
+def replica_set(make, name="web", replicas=3, kind="ReplicaSet"):
     one = make.deployment(name, replicas)
-    return {**one, "kind": "ReplicaSet"}
+    if kind == "ReplicaSet":
+        return {**one, "kind": kind}
+    spec = {**one["spec"], "selector": one["spec"]["selector"]["matchLabels"]}
+    return {**one, "apiVersion": "v1", "kind": kind, "spec": spec}
 
 
-async def test_orphans_that_match_are_adopted_and_surplus_ones_deleted(cluster, make):
+async def test_orphans_that_match_are_adopted_and_surplus_ones_deleted(cluster, make, kind):
     await cluster.create(*(make.pod(f"lone-{n}") for n in range(4)), make.pod("else", {"app": "x"}))
     await cluster.settle()
-    await cluster.create(replica_set(make, replicas=3))
+    await cluster.create(replica_set(make, replicas=3, kind=kind))
     await cluster.settle()
     owned = [pod for pod in await cluster.list("Pod") if meta.controller_of(pod)]
     assert len(owned) == 3
@@ -20,8 +31,8 @@ async def test_orphans_that_match_are_adopted_and_surplus_ones_deleted(cluster, 
     assert meta.controller_of(await cluster.get("Pod", "else")) is None
 
 
-async def test_a_pod_whose_label_is_changed_is_released_and_replaced(cluster, make):
-    await cluster.create(replica_set(make, replicas=2))
+async def test_a_pod_whose_label_is_changed_is_released_and_replaced(cluster, make, kind):
+    await cluster.create(replica_set(make, replicas=2, kind=kind))
     await cluster.settle()
     first = meta.name((await cluster.list("Pod"))[0])
     await cluster.patch("Pod", first, {"metadata": {"labels": {"app": "debug"}}})
@@ -68,8 +79,8 @@ async def test_never_more_pods_are_created_than_asked_for_however_often_it_looks
     assert len(await cluster.list("Pod")) == 40
 
 
-async def test_refused_pods_are_told_in_condition_and_event_and_made_up_for_later(cluster, make):
-    bad = replica_set(make, replicas=5)
+async def test_refused_pods_are_told_in_an_event_and_made_up_for_later(cluster, make, kind):
+    bad = replica_set(make, replicas=5, kind=kind)
     await cluster.create(bad)
     await cluster.settle()
     real, refused = cluster.running.informers.api.create, []
@@ -81,14 +92,31 @@ async def test_refused_pods_are_told_in_condition_and_event_and_made_up_for_late
         return await real(obj)
 
     cluster.running.informers.api.create = refuse
-    await cluster.patch("ReplicaSet", "web", {"spec": {"replicas": 9}})
+    await cluster.patch(kind, "web", {"spec": {"replicas": 9}})
     await cluster.settle()
-    status = (await cluster.get("ReplicaSet", "web"))["status"]
+    status = (await cluster.get(kind, "web"))["status"]
     assert status["readyReplicas"] == 9
     assert not status.get("conditions")
     failed = await cluster.events("FailedCreate")
     assert failed[0]["message"] == "Error creating: quota says no"
     assert failed[0]["type"] == "Warning"
+
+
+async def test_pods_that_are_still_refused_are_told_in_a_condition(cluster, make, kind):
+    real = cluster.running.informers.api.create
+
+    async def refuse(obj):
+        if obj["kind"] == "Pod":
+            raise replicaset.ApiError("quota says no", code=403, reason="Forbidden")
+        return await real(obj)
+
+    cluster.running.informers.api.create = refuse
+    await cluster.create(replica_set(make, replicas=2, kind=kind))
+    while not (found := (await cluster.get(kind, "web"))["status"].get("conditions")):
+        await asyncio.sleep(0.01)
+    (told,) = found
+    assert (told["type"], told["status"]) == ("ReplicaFailure", "True")
+    assert (told["reason"], told["message"]) == ("FailedCreate", "quota says no")
 
 
 def a_pod(name, node="n1", ready=True, phase="Running", since=10, created=0, **annotations):

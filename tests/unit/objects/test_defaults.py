@@ -33,6 +33,15 @@ def test_a_service_is_a_cluster_ip_over_tcp_to_the_same_port():
     }
 
 
+def test_a_replication_controller_selects_and_bears_the_labels_of_its_template():
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": []}}
+    found = filled("ReplicationController", {"template": template})
+    assert found["spec"]["selector"] == found["metadata"]["labels"] == {"app": "web"}
+    assert found["spec"]["replicas"] == 1
+    kept = filled("ReplicationController", {"template": template, "selector": {"a": "b"}})
+    assert kept["spec"]["selector"] == {"a": "b"}
+
+
 def test_services_open_to_the_outside():
     spec = filled("Service", {"type": "NodePort", "ports": [{"port": 80}]})["spec"]
     assert spec["externalTrafficPolicy"] == "Cluster"
