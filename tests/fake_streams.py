@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Sequence,
+)
 from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from netlab.agents.streams import LoopbackConnection
+from netlab.agents.streams import TcpConnection
 from netlab.client.kubelets import (
     ContainerRef,
     LogOptions,
@@ -21,6 +28,7 @@ from netlab.client.kubelets import (
 from netlab.errors import ApiError, BadRequest
 
 Program = Callable[["FakeProcess"], Awaitable[int]]
+Server = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
 
 
 class FakeProcess:
@@ -129,6 +137,7 @@ class FakeStreams(Struct):
     processes: list[FakeProcess] = field(default_factory=list)
     logs_open: int = 0
     connections: list[asyncio.Task[None]] = field(default_factory=list)
+    servers: dict[tuple[str, int], Server] = field(default_factory=dict)
 
     def of(self, node: str) -> PodStreams:
         """They are on every node."""
@@ -156,7 +165,17 @@ class FakeStreams(Struct):
             raise ApiError("connect: connection refused")
         ours, theirs = socket.socketpair()
         self.connections.append(asyncio.create_task(_echo(theirs)))
-        return LoopbackConnection(*await asyncio.open_connection(sock=ours))
+        return TcpConnection(*await asyncio.open_connection(sock=ours))
+
+    async def connect(self, address: str, port: int) -> PodConnection:
+        """To the server of that address and port; nobody listens elsewhere."""
+        server = self.servers.get((address, port))
+        if server is None:
+            raise ApiError(f"dial tcp {address}:{port}: connect: connection refused")
+        ours, theirs = socket.socketpair()
+        answering = server(*await asyncio.open_connection(sock=theirs))
+        self.connections.append(asyncio.create_task(answering))
+        return TcpConnection(*await asyncio.open_connection(sock=ours))
 
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """The lines, and with `follow` those appended later."""

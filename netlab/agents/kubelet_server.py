@@ -7,6 +7,10 @@ The paths and parameters are a kubelet's own, below the node's name:
     /NODE/attach/{namespace}/{pod}/{uid}/{container}?input=1&tty=1
     /NODE/portForward/{namespace}/{pod}/{uid}?port=80
 
+and one more, for what an API server that runs on the node would reach by itself:
+
+    /NODE/connect?address=10.244.1.2&port=80
+
 Who listens to whom decides who may ask: there is no other authority here than the socket's mode.
 `client.kubelet_http` is the other end, and says what goes over the websockets.
 """
@@ -56,6 +60,7 @@ def build_app(kubelets: Kubelets) -> web.Application:
         (f"exec/{container}", _exec),
         (f"attach/{container}", _attach),
         ("portForward/{namespace}/{pod}/{uid}", _port_forward),
+        ("connect", _connect),
     ):
         app.router.add_get(f"/{{node}}/{path}", _served(kubelets, opening))
     return app
@@ -114,11 +119,25 @@ async def _joined(request: web.Request, start: Starting) -> web.StreamResponse:
 
 
 async def _port_forward(kubelet: PodStreams, request: web.Request) -> web.StreamResponse:
+    return await _spliced(request, kubelet.dial(_pod(request), _port(request)))
+
+
+async def _connect(kubelet: PodStreams, request: web.Request) -> web.StreamResponse:
+    address = request.query.get("address", "")
+    return await _spliced(request, kubelet.connect(address, _port(request)))
+
+
+def _port(request: web.Request) -> int:
     port = whole(request.query.get("port", ""))
     if port is None:
         raise BadRequest("query parameter 'port' is required")
+    return port
+
+
+async def _spliced(request: web.Request, dialling: Awaitable[PodConnection]) -> web.StreamResponse:
+    """A connection, joined to a websocket, whose first message says that it stands."""
     ends = await SocketEnds.open(request)
-    connection = await _had(request, ends, kubelet.dial(_pod(request), port))
+    connection = await _had(request, ends, dialling)
     if connection is not None:
         try:
             await ends.begin(STDOUT)

@@ -80,7 +80,9 @@ class NodeAgent:
         left = await self._host.pod_runtime.adopted()
         await self._kubelet.start(left, boots=boots)
         self._of_pods.push_async_callback(self._kubelet.stop)
-        streams = KubeletStreams(self._host.pod_runtime, self._kubelet.runs)
+        streams = KubeletStreams(
+            self._host.pod_runtime, self._kubelet.runs, self._host.netns(self.name)
+        )
         self._host.kubelets.connect(self.name, streams)
         self._stack.callback(self._host.kubelets.disconnect, self.name)
 

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import os
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from pathlib import Path
 
 from netlab.agents import containerlogs
 from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podprograms import program_log
 from netlab.agents.podrun import PodRun, container_log
+from netlab.agents.probes.probe import bracketed
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
-from netlab.errors import ApiError, BadRequest, NetlabError, NotFound
+from netlab.errors import ApiError, BadRequest, KernelRefused, NetlabError, NotFound
 from netlab.kernel import netns
 from netlab.workload.behaviour import behaviour
 from netlab.workload.session import AttachSession, ExecSession
 
 _CHUNK = 32 * 1024
+_DIAL_SECONDS = 30.0
 
 
 class KubeletStreams:
     """Implements `client.kubelets.PodStreams` for the pods of one node, which are in `runs` by
-    `namespace/name`."""
+    `namespace/name`; `node` is its own network namespace."""
 
-    def __init__(self, pod_runtime: PodRuntime, runs: Mapping[str, PodRun]) -> None:
+    def __init__(self, pod_runtime: PodRuntime, runs: Mapping[str, PodRun], node: Path) -> None:
         self._runtime = pod_runtime
         self._runs = runs
+        self._node = node
 
     async def exec(
         self, at: ContainerRef, argv: Sequence[str], *, stdin: bool, tty: bool
@@ -51,20 +57,23 @@ class KubeletStreams:
             )
         return await known.attach()
 
-    async def dial(self, pod: PodRef, port: int) -> LoopbackConnection:
+    async def dial(self, pod: PodRef, port: int) -> TcpConnection:
         """A TCP connection to a port on the pod's own loopback."""
-        with netns.entered(self._run(pod).netns):
-            sock = socket.socket()  # it stays in that namespace
         try:
-            sock.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-            return LoopbackConnection(*await asyncio.open_connection(sock=sock))
+            return await _connected(self._run(pod).netns, "127.0.0.1", port)
         except OSError as error:
-            sock.close()
-            raise _not_connected(error) from error
-        except BaseException:
-            sock.close()
-            raise
+            raise ApiError(_why(error)) from error
+
+    async def connect(self, address: str, port: int) -> TcpConnection:
+        """A TCP connection from the node."""
+        dial = f"dial tcp {bracketed(address)}:{port}"
+        try:
+            async with asyncio.timeout(_DIAL_SECONDS):
+                return await _connected(self._node, address, port)
+        except TimeoutError:
+            raise ApiError(f"{dial}: i/o timeout") from None
+        except (OSError, KernelRefused) as error:
+            raise ApiError(f"{dial}: {_why(error)}") from error
 
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """What the container wrote; for a built-in server, its access log; of `pause`, nothing."""
@@ -92,7 +101,21 @@ class KubeletStreams:
         return run
 
 
-class LoopbackConnection:
+async def _connected(namespace: Path, address: str, port: int) -> TcpConnection:
+    """From a namespace, to an address: a name would be looked up on the machine's own network."""
+    family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
+    with netns.entered(namespace):
+        sock = socket.socket(family)  # it stays in that namespace
+    try:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, (address, port))
+        return TcpConnection(*await asyncio.open_connection(sock=sock))
+    except BaseException:
+        sock.close()
+        raise
+
+
+class TcpConnection:
     """Implements `client.kubelets.PodConnection`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -117,6 +140,10 @@ class LoopbackConnection:
         self._writer.close()
 
 
-def _not_connected(error: OSError) -> ApiError:
-    refused = isinstance(error, ConnectionRefusedError)
-    return ApiError("connect: connection refused" if refused else error.strerror or str(error))
+def _why(error: OSError | KernelRefused) -> str:
+    """In the words of Go's net."""
+    if isinstance(error, KernelRefused):
+        return error.message
+    if isinstance(error, ConnectionRefusedError):
+        return "connect: connection refused"
+    return os.strerror(error.errno).lower() if error.errno else str(error)

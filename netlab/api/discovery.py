@@ -36,6 +36,7 @@ _SUBRESOURCES: dict[str, tuple[str, str, str, tuple[str, ...]]] = {
     "attach": ("", "v1", "PodAttachOptions", ("create", "get")),
     "portforward": ("", "v1", "PodPortForwardOptions", ("create", "get")),
     "log": ("", "v1", "Pod", ("get",)),
+    "proxy": ("", "v1", "%sProxyOptions", ("create", "delete", "get", "patch", "update")),
 }
 
 
@@ -117,17 +118,25 @@ def _resources(kind: Kind) -> Iterable[Document]:
 
 
 def _subresource(kind: Kind, subresource: str) -> Document:
-    group, version, response, verbs = _SUBRESOURCES[subresource]
+    group, version, response, verbs = _subresource_of(kind, subresource)
     entry: Document = {
         "name": f"{kind.plural}/{subresource}",
         "singularName": "",
         "namespaced": kind.namespaced,
-        "kind": response or kind.kind,
+        "kind": response,
         "verbs": list(verbs),
     }
-    if response and (group, version) != (kind.group, kind.version):
+    if (group, version) != (kind.group, kind.version):
         entry |= {"group": group, "version": version}
     return entry
+
+
+def _subresource_of(kind: Kind, subresource: str) -> tuple[str, str, str, tuple[str, ...]]:
+    """What a subresource takes and gives, and its verbs."""
+    group, version, response, verbs = _SUBRESOURCES[subresource]
+    if not response:
+        return kind.group, kind.version, kind.kind, verbs
+    return group, version, response.replace("%s", kind.kind), verbs
 
 
 def aggregated(*, core: bool, version: str) -> Document:
@@ -167,9 +176,7 @@ def _discovery_resource(kind: Kind) -> Document:
 
 
 def _discovery_subresource(kind: Kind, subresource: str) -> Document:
-    group, version, response, verbs = _SUBRESOURCES[subresource]
-    if not response:
-        group, version, response = kind.group, kind.version, kind.kind
+    group, version, response, verbs = _subresource_of(kind, subresource)
     return {
         "subresource": subresource,
         "responseKind": _gvk(group, version, response),

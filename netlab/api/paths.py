@@ -22,13 +22,15 @@ class MethodNotAllowed(ApiError):
 class RequestInfo(Struct, frozen=True):
     """A collection (`name` is ""), an object, or a subresource of it.
 
-    `namespace` is None for cluster-scoped kinds and for a collection across all namespaces.
+    `namespace` is None for cluster-scoped kinds and for a collection across all namespaces. `rest`
+    is what stands below `proxy`, without the slash before it.
     """
 
     kind: Kind
     namespace: str | None
     name: str
     subresource: str
+    rest: str = ""
 
 
 def no_such_path() -> NotFound:
@@ -43,6 +45,9 @@ def parse(path: str) -> RequestInfo:
     if len(rest) >= 3 and rest[0] == "namespaces" and _at_path(group, version, rest[2]):
         namespace, rest = rest[1], rest[2:]
     kind = _at_path(group, version, rest[0]) if rest else None
+    below = ""
+    if len(rest) > 2 and rest[2] == "proxy":
+        rest, below = rest[:3], "/".join(rest[3:])
     if kind is None or len(rest) > 3 or "" in (namespace, *rest):
         raise no_such_path()
     if kind.namespaced != (namespace is not None) and (len(rest) > 1 or namespace is not None):
@@ -50,7 +55,7 @@ def parse(path: str) -> RequestInfo:
     name, subresource = (*rest[1:], "", "")[:2]
     if subresource and subresource not in kind.subresources:
         raise no_such_path()
-    return RequestInfo(kind, namespace, name, subresource)
+    return RequestInfo(kind, namespace, name, subresource, below)
 
 
 def _at_path(group: str, version: str, plural: str) -> Kind | None:

@@ -16,6 +16,7 @@ from netlab.api import (
     openapi,
     paths,
     portforward,
+    proxy,
     reads,
     reviews,
     subresources,
@@ -28,8 +29,8 @@ from netlab.api.accounts import Accounts
 from netlab.api.authorization import Authorizer
 from netlab.api.call import Backend, Call
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import media_types, negotiate
-from netlab.api.paths import MethodNotAllowed, no_such_path
+from netlab.api.negotiation import Form, media_types, negotiate
+from netlab.api.paths import MethodNotAllowed, RequestInfo, no_such_path
 from netlab.client.kubelets import Kubelets
 from netlab.serving import http
 from netlab.serving.answers import plain_answer
@@ -64,13 +65,14 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
     "attach": {"GET": execs.attach, "POST": execs.attach},
     "log": {"GET": logs.log},
     "portforward": {"GET": portforward.forward, "POST": portforward.forward},
+    "proxy": dict.fromkeys(proxy.METHODS, proxy.proxy),
 }
 
 
 CUSTOM_KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 _STREAMS: frozenset[Verb] = frozenset(
-    (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward)
+    (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward, proxy.proxy)
 )
 
 
@@ -167,7 +169,7 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     if found is not None:
         return found
     target = paths.parse(request.path)
-    form = negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+    form = _form(request, target)
     deprecated = target.kind.deprecated
     warnings = [deprecated] if deprecated else []
     call = Call(request.app[BACKEND], request, target, form, warnings)
@@ -176,6 +178,13 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     if not inspect.isawaitable(answer):
         return answer
     return await (http.until_over(request, answer) if verb in _STREAMS else answer)
+
+
+def _form(request: web.Request, target: RequestInfo) -> Form:
+    """What is accepted of us; of what is proxied it is for others to say."""
+    if target.subresource == "proxy":
+        return Form()
+    return negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
 
 
 def _verb(call: Call) -> Verb:

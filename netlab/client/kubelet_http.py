@@ -92,6 +92,11 @@ class HttpKubelet:
         query = {"port": str(port)}
         return SocketConnection(await self._open(f"portForward/{_path(pod)}", query))
 
+    async def connect(self, address: str, port: int) -> PodConnection:
+        """As `PodStreams` says."""
+        query = {"address": address, "port": str(port)}
+        return SocketConnection(await self._open("connect", query))
+
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """As `PodStreams` says."""
         path = f"containerLogs/{at.pod.namespace}/{at.pod.name}/{at.container}"

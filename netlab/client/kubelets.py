@@ -1,4 +1,4 @@
-"""What an API server asks of the node that runs a pod: exec, attach, logs, connections.
+"""What an API server asks of a node: exec, attach, logs and connections of its pods, and its own.
 
 It knows nothing of namespaces and processes: it has looked whether the pod exists, is bound to a
 node and has the container, and asks that node's kubelet, which is in this process (`LocalKubelets`)
@@ -134,6 +134,12 @@ class PodStreams(Protocol):
         """A TCP connection to a port on the pod's own loopback.
 
         Where nobody listens that is an `ApiError` with the words of connect(2).
+        """
+
+    async def connect(self, address: str, port: int) -> PodConnection:
+        """A TCP connection to an address and port of the lab's network, from the node's own.
+
+        It is made as by a program that runs on the node. Failures are `ApiError`s in Go's words.
         """
 
     def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:

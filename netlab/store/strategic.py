@@ -150,6 +150,8 @@ def _reorder(result: dict[str, Any], patch: Mapping[str, Any], field: str, schem
     current, given = result.get(field), patch.get(field)
     if current is None and given is None:
         return
+    if not current and not given:
+        raise BadRequest("no elements in any of the given slices")
     _check_order(_list(given or []), order, schema)
     if given is None:
         both = _list(current)

@@ -121,7 +121,7 @@ def bare(value: Any) -> Any:
 
 
 def by_kubectl(obj: dict[str, Any], patch: dict[str, Any]) -> Any:
-    argv = [KUBECTL, "patch", "--local", "-f", "-", "-p", json.dumps(patch), "-o", "json"]
+    argv = [str(KUBECTL), "patch", "--local", "-f", "-", "-p", json.dumps(patch), "-o", "json"]
     done = subprocess.run(argv, input=json.dumps(obj), capture_output=True, text=True)
     return bare(json.loads(done.stdout)) if done.returncode == 0 else done.stderr
 

@@ -19,7 +19,7 @@ NODE = Kind(
     "nodes",
     namespaced=False,
     short_names=("no",),
-    subresources=("status",),
+    subresources=("status", "proxy"),
     selectable=("spec.unschedulable",),
     not_selectable=LABEL,
     first_status=None,  # a kubelet registers its node with a status

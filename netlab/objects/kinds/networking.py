@@ -9,7 +9,7 @@ SERVICE = Kind(
     "services",
     short_names=("svc",),
     categories=ALL,
-    subresources=("status",),
+    subresources=("status", "proxy"),
     selectable=("spec.clusterIP", "spec.type"),
     not_selectable=LABEL,
     first_status={"loadBalancer": {}},

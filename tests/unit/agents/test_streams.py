@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -71,9 +72,9 @@ def run(pod_run: Callable[..., PodRun]) -> PodRun:
 
 
 @pytest.fixture
-def streams(commands: Commands, run: PodRun) -> KubeletStreams:
+def streams(commands: Commands, run: PodRun, tmp_path: Path) -> KubeletStreams:
     runtime: Any = SimpleNamespace(commands=commands, keeper=SimpleNamespace(client=Responder()))
-    return KubeletStreams(runtime, {run.key: run})
+    return KubeletStreams(runtime, {run.key: run}, tmp_path)
 
 
 def at(container: str, pod: PodRef = POD) -> ContainerRef:
