@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from netlab.api import containers
 from netlab.api.call import Call
@@ -29,7 +30,7 @@ async def exec_(call: Call) -> web.StreamResponse:
 
 async def attach(call: Call) -> web.StreamResponse:
     """Join the main process of a container of the pod."""
-    wanted = _wanted(call)
+    wanted = replace(_wanted(call), is_told=False)
     pod, at = containers.find(call)
     channels.refuse_other_protocols(call.request)
     kubelet = containers.kubelet_of(call, pod)

@@ -46,12 +46,17 @@ _DROPS_FIRST_OUTPUT = re.compile(r"[^ /]+/v1\.(29|3[0-3])\.\S* .*kubernetes/")
 
 
 class StreamOptions(Struct, frozen=True):
-    """Which ends of the process the client asked for."""
+    """Which ends of the process the client asked for, and whether he is told its exit code.
+
+    Who is attached is not: his connection has ended well, whatever became of the process. A client
+    that hears otherwise takes it for a failure, and shows the log besides.
+    """
 
     stdin: bool
     stdout: bool
     stderr: bool
     tty: bool
+    is_told: bool = True
 
 
 def refuse_other_protocols(request: web.Request) -> None:
@@ -272,7 +277,8 @@ class _Session:
             self._pump(STDOUT, self._process.stdout(), self._wanted.stdout),
             self._pump(STDERR, self._process.stderr(), self._wanted.stderr),
         )
-        await self._ends.send(ERROR, to_json(exit_status(await self._process.wait())))
+        code = await self._process.wait()
+        await self._ends.send(ERROR, to_json(exit_status(code if self._wanted.is_told else 0)))
 
     async def _pump(self, channel: int, output: AsyncIterator[bytes], wanted: bool) -> None:
         """Pass output on; what nobody wants is read all the same, or the process would stop."""

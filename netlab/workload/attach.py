@@ -25,9 +25,11 @@ _CHANNELS: dict[Stream, int] = {"stdout": STDOUT, "stderr": STDERR}
 async def serve(
     process: RunningProcess, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Attach one client to a process until either ends; a client that dawdles holds it back.
+    """Attach one client to a process until he goes; a client that dawdles holds it back.
 
-    The connection is the caller's to close.
+    He is told when the process ends, and then has yet to go: what he sends into a connection that
+    is closed already would cost him what of ours he has not read. The connection is the caller's
+    to close.
     """
 
     async def send(stream: Stream, data: bytes) -> None:
@@ -46,6 +48,7 @@ async def serve(
         await asyncio.wait((listening, ending), return_when=asyncio.FIRST_COMPLETED)
         if ending.done():
             writer.write(frame(EXIT, json.dumps(ending.result()).encode()))
+            await asyncio.wait((listening,))
     finally:
         listening.cancel()
         ending.cancel()

@@ -111,12 +111,16 @@ class Crun:
         ends.give_to(*self._owner_of(process["user"]))
         program = process["args"][0]
         try:
-            with self._scratch() as place, self._reaper.expecting(), _Console(place) as console:
+            with (
+                self._scratch() as place,
+                self._reaper.expecting() as unclaimed,
+                _Console(place) as console,
+            ):
                 more = ["--console-socket", str(console.path)] if process["terminal"] else []
                 argv = [*words, "--detach", "--pid-file", str(place / "pid"), *more, name]
                 await self._to_its_end(argv, place, ends, groups, program)
                 pid = int((place / "pid").read_text())
-                child = Child(pid, self._reaper.claim(pid))
+                child = Child(pid, self._reaper.claim(pid, unclaimed))
                 if process["terminal"]:
                     ends.terminal(console.received())
         except BaseException:

@@ -13,37 +13,39 @@ from netlab.kernel import syscalls
 _PR_SET_CHILD_SUBREAPER = 36
 
 
+Ended = dict[int, int]
+"""How processes ended: exit codes by their ids; negative is the signal that ended one."""
+
+
 class Reaper:
     """Collects every child of this process, also those that were orphaned to it.
 
     A container's first process is started by crun, which then ends: so it becomes ours, if we are
-    a subreaper. It may end before we have learnt its id, hence what nobody asked for is kept while
-    somebody may still do so (`expecting`).
+    a subreaper. It may end before we have learnt its id, hence what nobody asked for is kept for
+    those who were `expecting` somebody just then, and for no others: ids come back.
     """
 
     def __init__(self) -> None:
         self._awaited: dict[int, asyncio.Future[int]] = {}
-        self._unclaimed: dict[int, int] = {}
-        self._expecting = 0
+        self._expecting: list[Ended] = []
         syscalls.control_process(_PR_SET_CHILD_SUBREAPER, 1)
         asyncio.get_running_loop().add_signal_handler(signal.SIGCHLD, self.collect)
 
     @contextlib.contextmanager
-    def expecting(self) -> Iterator[None]:
-        """Children of the body's may be claimed until it ends."""
-        self._expecting += 1
+    def expecting(self) -> Iterator[Ended]:
+        """What ends unclaimed during the body, which may claim it."""
+        unclaimed: Ended = {}
+        self._expecting.append(unclaimed)
         try:
-            yield
+            yield unclaimed
         finally:
-            self._expecting -= 1
-            if not self._expecting:
-                self._unclaimed.clear()
+            self._expecting = [each for each in self._expecting if each is not unclaimed]
 
-    def claim(self, pid: int) -> asyncio.Future[int]:
-        """How a child ends: its exit code; negative is the signal that ended it."""
+    def claim(self, pid: int, unclaimed: Ended | None = None) -> asyncio.Future[int]:
+        """How a child ends, if it is not among the `unclaimed` already: its exit code."""
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        if pid in self._unclaimed:
-            future.set_result(self._unclaimed.pop(pid))
+        if unclaimed is not None and pid in unclaimed:
+            future.set_result(unclaimed[pid])
         else:
             self._awaited[pid] = future
         return future
@@ -61,8 +63,8 @@ class Reaper:
             future = self._awaited.pop(pid, None)
             if future is not None:
                 future.set_result(code)
-            elif self._expecting:
-                self._unclaimed[pid] = code
+            for unclaimed in self._expecting if future is None else ():
+                unclaimed[pid] = code
 
 
 class Child:

@@ -53,7 +53,8 @@ class AttachSession:
                 channel, data = received
                 if channel == frames.EXIT:
                     self._state.set_result(json.loads(data))
-                elif data:
+                    break  # the runtime now waits for us to go
+                if data:
                     await self._queues[channel].put(data)
         finally:
             if not self._state.done():

@@ -48,24 +48,25 @@ def beside(lab: Lab, main: SandboxProcess, *argv: str, **how: object):  # type: 
 
 async def reaping() -> None:
     reaper = Reaper()
-    with reaper.expecting():
+    with reaper.expecting() as unclaimed:
         pids = [os.posix_spawn("/bin/sh", ["sh", "-c", f"exit {n}"], {}) for n in (0, 3)]
         killed = os.posix_spawn("/bin/sh", ["sh", "-c", "kill -9 $$"], {})
         for pid in (*pids, killed):  # all have ended and been collected
             async with asyncio.timeout(5):
                 while Path(f"/proc/{pid}").exists():
                     await asyncio.sleep(0.005)
-        claimed = [reaper.claim(pid) for pid in (*pids, killed)]
+        claimed = [reaper.claim(pid, unclaimed) for pid in (*pids, killed)]
     assert [await ended for ended in claimed] == [0, 3, -9]
     later = os.posix_spawn("/bin/sleep", ["sleep", "0.05"], {})
     assert await asyncio.wait_for(reaper.claim(later), 5) == 0
-    with reaper.expecting():
-        pass
-    unasked = os.posix_spawn("/bin/true", ["true"], {})
-    async with asyncio.timeout(5):
-        while Path(f"/proc/{unasked}").exists():
-            await asyncio.sleep(0.005)
-    assert reaper._unclaimed == {}, "nobody will ask: its number may be somebody else's soon"
+    with reaper.expecting() as ended_before:
+        unasked = os.posix_spawn("/bin/true", ["true"], {})
+        async with asyncio.timeout(5):
+            while Path(f"/proc/{unasked}").exists():
+                await asyncio.sleep(0.005)
+        with reaper.expecting() as since:
+            pass
+    assert (ended_before, since) == ({unasked: 0}, {}), "its number may be somebody else's soon"
 
 
 def reap() -> None:
