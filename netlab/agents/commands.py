@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from netlab.agents.configuration import Configuration
 from netlab.agents.pod_files import Places
-from netlab.agents.podrun import PodRun, hostname
+from netlab.agents.podrun import PodRun
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound
 from netlab.objects import meta
@@ -54,10 +54,18 @@ class Commands:
         self, run: PodRun, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
     ) -> ExecSession:
         """Run a command in all the namespaces of a container, which must be running."""
-        process = await self._process(run, container)
-        env = self._configuration.environment(run, container)
+        if not run.state(container).running:
+            raise BadRequest(f'container not found ("{container}"): it is not running')
+        has_own = behaviour(run.spec_of(container)).kind == "process"
+        process = await (self._own(run, container) if has_own else self._standing_in(run))
+        env = {} if has_own else self._environment(run, container)
         command = command_of(run, container, argv, env, tty=tty, stdin=stdin)
-        return await self._sandboxes.execute(process, command)
+        return await self._sandboxes.execute(process, command, inherits=has_own)
+
+    def _environment(self, run: PodRun, container: str) -> dict[str, str]:
+        """What a built-in server was started with, as far as that is still to be had."""
+        seen = run.state(container).services_seen
+        return self._configuration.environment(run, container, seen)
 
     async def run(self, run: PodRun, container: str, argv: Sequence[str], timeout: float) -> Ran:
         """Run a command to its end; `TimeoutError` (it is killed) after `timeout` seconds."""
@@ -75,12 +83,10 @@ class Commands:
         """The container's own process, also when it has ended; None for a built-in server."""
         return (await self._sandboxes.processes()).get((run.uid, container))
 
-    async def _process(self, run: PodRun, container: str) -> SandboxProcess:
-        """The process whose namespaces the command enters."""
-        if not run.state(container).running:
-            raise BadRequest(f'container not found ("{container}"): it is not running')
-        if behaviour(run.spec_of(container)).kind != "process":
-            return await self._keeper.reached(partial(self._idle, run))
+    async def _standing_in(self, run: PodRun) -> SandboxProcess:
+        return await self._keeper.reached(partial(self._idle, run))
+
+    async def _own(self, run: PodRun, container: str) -> SandboxProcess:
         known = run.processes.get(container)
         if known is None:
             raise NotFound(f'container "{container}" has no process')
@@ -108,7 +114,7 @@ def command_of(
     tty = bool(spec.get("tty")) if tty is None else tty
     return Command(
         tuple(argv),
-        {**base_environment(hostname(run.pod), tty=tty), **env},
+        {**base_environment(run.hostname, tty=tty), **env},
         tty=tty,
         stdin=bool(spec.get("stdin")) if stdin is None else stdin,
         stdin_once=bool(spec.get("stdinOnce")),

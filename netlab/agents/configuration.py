@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 
 from netlab.agents.environment import SourceKind, container_variables, service_variables
-from netlab.agents.podrun import PodRun, hostname, with_addresses
+from netlab.agents.podrun import PodRun, with_addresses
 from netlab.client.informer import Informers
 from netlab.objects import meta
 from netlab.objects.types import AnyKind, ConfigMap, Secret, Service
@@ -22,19 +22,31 @@ class Configuration:
 
     def __init__(self, informers: Informers) -> None:
         self._informers = informers
-        self._of_services: dict[str, Mapping[str, str]] = {}
+        self._of_services: dict[tuple[str, bool], Mapping[str, str]] = {}
+        self._services_seen = 0
+        self._came_as: dict[str, int] = {}
+        """The how manieth a Service was that came, by its uid."""
         self._change = asyncio.Event()
         self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
         informers["Secret"].add_listener(self._on_source)
 
-    def environment(self, run: PodRun, container: str) -> dict[str, str]:
-        """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks."""
-        base = base_environment(hostname(run.pod))
-        if meta.spec(run.pod).get("enableServiceLinks", True):
-            base |= self._service_variables(meta.namespace(run.pod))
-        return container_variables(with_addresses(run), run.spec_of(container), base, self.lookup)
+    @property
+    def services_seen(self) -> int:
+        """How many Services have come so far: what `environment` knows a moment by."""
+        return self._services_seen
+
+    def environment(self, run: PodRun, container: str, seen: int | None = None) -> dict[str, str]:
+        """The environment of one container; `NetlabError` for a ConfigMap or Secret it lacks.
+
+        Of Services it has those there were when so many had been `seen`, or all there are.
+        """
+        base = base_environment(run.hostname)
+        base |= self._service_variables(run, seen)
+        container_spec = run.spec_of(container)
+        whole = with_addresses(run)
+        return container_variables(whole, container_spec, base, self.lookup, run.allocatable)
 
     def lookup(self, kind: SourceKind, namespace: str, name: str) -> ConfigMap | Secret | None:
         """A ConfigMap or Secret, if there is one of that name."""
@@ -48,16 +60,26 @@ class Configuration:
         """Whether any has just changed, so that who waits for one has yet to look."""
         return time.monotonic() - self._changed_at < NEW
 
-    def _service_variables(self, namespace: str) -> Mapping[str, str]:
+    def _service_variables(self, run: PodRun, seen: int | None) -> Mapping[str, str]:
         """The same for all pods of a namespace, so made once after each change of a Service."""
-        if namespace not in self._of_services:
-            services = self._informers["Service"].items()
-            self._of_services[namespace] = service_variables(services, namespace)
-        return self._of_services[namespace]
+        namespace = meta.namespace(run.pod)
+        links = meta.spec(run.pod).get("enableServiceLinks", True)
+        services = self._informers["Service"].items()
+        if seen is not None and seen != self._services_seen:
+            there = (one for one in services if self._came_as.get(meta.uid(one), 0) <= seen)
+            return service_variables(there, namespace, links=links)
+        key = namespace, links
+        if key not in self._of_services:
+            self._of_services[key] = service_variables(services, namespace, links=links)
+        return self._of_services[key]
 
     def _on_service(self, old: Service | None, new: Service | None) -> None:
-        del old, new
         self._of_services.clear()
+        if old is None and new is not None:
+            self._services_seen += 1
+            self._came_as[meta.uid(new)] = self._services_seen
+        elif new is None and old is not None:
+            self._came_as.pop(meta.uid(old), None)
 
     def _on_source(self, old: AnyKind | None, new: AnyKind | None) -> None:
         del old, new

@@ -131,6 +131,7 @@ class PodContainers:
                 self._background(run, self._start_configured(run, name))
                 continue
             found = behaviour(run.spec_of(name), env)
+            run.state(name).services_seen = self._configuration.services_seen
             if found.kind == "process":
                 self._start_process(run, name)
             elif found.kind == "program":

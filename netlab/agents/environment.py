@@ -8,8 +8,10 @@ https://kubernetes.io/docs/concepts/services-networking/service/#environment-var
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from netlab.errors import NetlabError
@@ -22,6 +24,7 @@ from netlab.objects.types import (
     EnvFromSource,
     EnvVarSource,
     Pod,
+    ResourceFieldSelector,
     Secret,
     SecretEnvSource,
     SecretKeySelector,
@@ -41,16 +44,18 @@ class Lookup(Protocol):
         """One object from the cache."""
 
 
-def service_variables(services: Iterable[Service], namespace: str) -> dict[str, str]:
+def service_variables(
+    services: Iterable[Service], namespace: str, *, links: bool = True
+) -> dict[str, str]:
     """`WEB_SERVICE_HOST`, `WEB_PORT_80_TCP_ADDR`… for each Service with an address.
 
-    Those of the pod's own namespace, and `kubernetes` from `default`.
+    Those of the pod's own namespace if it wants `links` to them, and `kubernetes` from `default`.
     """
     variables: dict[str, str] = {}
     chosen = [
         service
         for service in services
-        if meta.namespace(service) == namespace
+        if (links and meta.namespace(service) == namespace)
         or (meta.namespace(service), meta.name(service)) == ("default", "kubernetes")
     ]
     for service in sorted(chosen, key=meta.name):
@@ -92,15 +97,22 @@ def _url(port: ServicePort, address: str) -> str:
 
 
 def container_variables(
-    pod: Pod, container: Container, base: Mapping[str, str], lookup: Lookup
+    pod: Pod,
+    container: Container,
+    base: Mapping[str, str],
+    lookup: Lookup,
+    allocatable: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
-    """The container's whole environment; `NetlabError` names a ConfigMap or Secret it lacks."""
+    """The container's whole environment; `NetlabError` names a ConfigMap or Secret it lacks.
+
+    `allocatable` is what the node has for pods: the limit of who has none.
+    """
     variables = dict(base)
     for source in container.get("envFrom") or []:
         variables |= _from_source(source, meta.namespace(pod), lookup)
     for entry in container.get("env") or []:
         if entry.get("valueFrom"):
-            value = _value_from(pod, container, entry["valueFrom"], lookup)
+            value = _value_from(pod, container, entry["valueFrom"], lookup, allocatable)
         else:
             value = expand_text(entry.get("value") or "", variables)
         if value is not None:
@@ -119,11 +131,19 @@ def _from_source(source: EnvFromSource, namespace: str, lookup: Lookup) -> dict[
     return {f"{prefix}{name}": value for name, value in data.items()}
 
 
-def _value_from(pod: Pod, container: Container, source: EnvVarSource, lookup: Lookup) -> str | None:
+def _value_from(
+    pod: Pod,
+    container: Container,
+    source: EnvVarSource,
+    lookup: Lookup,
+    allocatable: Mapping[str, str],
+) -> str | None:
     if "fieldRef" in source:
         return field_value(pod, source["fieldRef"]["fieldPath"])
     if "resourceFieldRef" in source:
-        return resource_value(container, source["resourceFieldRef"]["resource"])
+        resource = source["resourceFieldRef"]
+        named = _container_of(pod, resource.get("containerName")) or container
+        return resource_value(named, resource, allocatable)
     configured = source.get("configMapKeyRef")
     kind: SourceKind = "ConfigMap" if configured else "Secret"
     reference = configured or source["secretKeyRef"]
@@ -150,11 +170,29 @@ def _data(kind: SourceKind, namespace: str, reference: Reference, lookup: Lookup
     }
 
 
-def resource_value(container: Container, resource: str) -> str:
-    """`limits.cpu`, `requests.memory`… as the container's spec gives it, "0" if it does not."""
-    section, _, name = resource.partition(".")
+def _container_of(pod: Pod, name: str | None) -> Container | None:
+    spec = meta.spec(pod)
+    every = (*(spec.get("initContainers") or ()), *spec["containers"]) if name else ()
+    return next((each for each in every if each["name"] == name), None)
+
+
+def resource_value(
+    container: Container, reference: ResourceFieldSelector, allocatable: Mapping[str, str]
+) -> str:
+    """`limits.cpu`, `requests.memory`… in whole units of the divisor, rounded up.
+
+    No limit is all that the node has (`allocatable`), no request is 0.
+    Source: pkg/api/v1/resource, ExtractContainerResourceValue.
+    """
+    from netlab.objects import quantity  # its fractions are slow to import, and few pods ask
+
+    section, _, name = reference["resource"].partition(".")
     resources: Mapping[str, Any] = container.get("resources") or {}
-    return str((resources.get(section) or {}).get(name) or "0")
+    amount = quantity.parse((resources.get(section) or {}).get(name) or "0")
+    if not amount and section == "limits":
+        amount = quantity.parse(allocatable.get(name) or "0")
+    divisor = quantity.parse(reference.get("divisor") or "1") or 1
+    return str(math.ceil(amount / divisor))
 
 
 def field_value(pod: Pod, path: str) -> str:
@@ -165,6 +203,8 @@ def field_value(pod: Pod, path: str) -> str:
         return values.get(subscript[2], "")
     if path == "status.podIPs":
         return ",".join(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
+    if path == "status.hostIPs":
+        return ",".join(entry["ip"] for entry in meta.status(pod).get("hostIPs") or [])
     value: Any = pod
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

@@ -21,7 +21,7 @@ from netlab.agents.deadline import Deadlines
 from netlab.agents.lifecycle import restarts
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun, is_over, lose, new_run, resume
+from netlab.agents.podrun import PodRun, is_over, lose, new_run, refuse_long_name, resume
 from netlab.agents.podstatus import ContainerState, compute, unmet_gates
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
@@ -60,7 +60,7 @@ class Containers(Stopping, Protocol):
 
 class Kubelet:
     """Runs the pods of `node`. `paths_of` gives a pod's namespace and directory, `book` what is
-    remembered of a podCIDR."""
+    remembered of a podCIDR, `cluster_domain` what all the cluster's names end with."""
 
     def __init__(
         self,
@@ -73,6 +73,7 @@ class Kubelet:
         paths_of: Callable[[Pod], tuple[Path, Path]],
         now: Callable[[], str],
         book: Callable[[str], Book] = lambda _: NoBook(),
+        cluster_domain: str = "cluster.local",
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._node = node
@@ -86,6 +87,7 @@ class Kubelet:
         self._events = events
         self._paths_of = paths_of
         self._now = now
+        self._cluster_domain = cluster_domain
         self._left: dict[str, Pod] = {}
         self._lost: set[str] = set()
         """By uid: the pods of which nothing is left since the node was switched off."""
@@ -297,13 +299,23 @@ class Kubelet:
             self._failed(pod, error)
             return None
         run = self._new_run(pod, ips)
+        try:
+            refuse_long_name(run)
+        except NetlabError as error:
+            self._release(run)
+            self._failed(pod, error)
+            return None
         run.reused = not run.host_network and self._addresses.reused(ips)
         return run
 
     def _new_run(self, pod: Pod, ips: tuple[str, ...]) -> PodRun:
         netns, directory = self._paths_of(pod)
         run = new_run(pod, self._node.name, ips, netns, directory)
-        run.pod_cidrs = self._node.pod_cidrs
+        run.pod_cidrs, run.host_ips = self._node.pod_cidrs, self._node.internal_ips
+        run.cluster_domain = self._cluster_domain
+        if (node := self._nodes.get(self._node.name)) is not None:
+            known = meta.status(node).get("allocatable") or {}
+            run.allocatable = {name: str(amount) for name, amount in known.items()}
         run.on_change = self.container_changed
         run.renewed = not run.host_network or run.uid in self._lost
         return run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from netlab.agents.podrun import PodRun, hostname
@@ -34,8 +36,7 @@ class Places:
 
     async def place(self, run: PodRun) -> ContainerPlace:
         """Where the pod's commands run; writes the files its containers share, and its volumes."""
-        name = hostname(run.pod)
-        hosts = etc_files.hosts_file(name, run.ips) + host_aliases(run)
+        name, hosts = run.hostname, pod_hosts(run)
         resolv = pod_resolv_conf(run, self._names)
         etc_files.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run, await self._tokens.of(run))
@@ -48,6 +49,7 @@ class Places:
             mounts,
             bounds(meta.spec(run.pod)),
             _programs(run),
+            frozenset(_read_only(run)),
         )
 
 
@@ -63,6 +65,14 @@ def _brought(image: str) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
+def _read_only(run: PodRun) -> Iterator[str]:
+    """The containers whose root is read-only; what stands in for servers is as the first one."""
+    first = next(iter(run.containers))
+    for name in run.names:
+        if (run.spec_of(name).get("securityContext") or {}).get("readOnlyRootFilesystem"):
+            yield from (name, IDLE) if name == first else (name,)
+
+
 def pod_resolv_conf(run: PodRun, names: ResolverNames) -> str:
     """A pod's /etc/resolv.conf, by its dnsPolicy and dnsConfig."""
     spec = meta.spec(run.pod)
@@ -76,11 +86,12 @@ def pod_resolv_conf(run: PodRun, names: ResolverNames) -> str:
     return given.with_config(spec.get("dnsConfig") or {}).text()
 
 
-def host_aliases(run: PodRun) -> str:
-    """The lines of /etc/hosts that `spec.hostAliases` asks for."""
-    aliases = meta.spec(run.pod).get("hostAliases") or []
-    return "".join(
-        f"{alias['ip']}\t{' '.join(alias['hostnames'])}\n"
-        for alias in aliases
-        if alias.get("hostnames")
+def pod_hosts(run: PodRun) -> str:
+    """A pod's /etc/hosts: its own names, and what `spec.hostAliases` asks for."""
+    return etc_files.hosts_file(
+        hostname(run.pod),
+        run.ips,
+        domain=run.domain,
+        aliases=meta.spec(run.pod).get("hostAliases") or (),
+        host_network=run.host_network,
     )

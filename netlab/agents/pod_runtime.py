@@ -69,7 +69,7 @@ class PodRuntime:
         self._informers = informers
         self.attached = Attached()
         self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
-        self._now = now
+        self._now, self._cluster_domain = now, lab.dns.domain
         self._events = events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
@@ -115,6 +115,7 @@ class PodRuntime:
             paths_of=self._pod_network.paths_of,
             now=self._now,
             book=self._pod_network.book,
+            cluster_domain=self._cluster_domain,
         )
         return kubelet
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct, field
 
 from netlab.agents.podstatus import ContainerState
+from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.types import Container, ContainerStatus, Pod, PodStatus
 from netlab.workload.sandbox import SandboxProcess
+
+LONGEST_HOSTNAME = 64
+"""Characters: HOST_NAME_MAX of Linux."""
 
 
 def _nobody(run: PodRun) -> None:
@@ -24,7 +28,8 @@ class PodRun(Struct):
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
-    has the containers that are processes, by name. `pod_cidrs` are the node's. `renewed` says that
+    has the containers that are processes, by name. `pod_cidrs`, `host_ips` and `allocatable` are
+    the node's, `cluster_domain` is what all the cluster's names end with. `renewed` says that
     the namespace was made just now, so nothing that ran in a former one is of use, `reused` that
     other pods had its addresses before. `unseen` says that it ends with nobody there to tell of it.
     `failure` is why the whole pod counts as failed: reason and message.
@@ -39,6 +44,9 @@ class PodRun(Struct):
     inits: dict[str, ContainerState] = field(default_factory=dict)
     processes: dict[str, SandboxProcess] = field(default_factory=dict)
     pod_cidrs: tuple[str, ...] = ()
+    host_ips: tuple[str, ...] = ()
+    allocatable: Mapping[str, str] = field(default_factory=dict)
+    cluster_domain: str = "cluster.local"
     renewed: bool = True
     reused: bool = False
     stopping: bool = False
@@ -64,6 +72,21 @@ class PodRun(Struct):
     def host_network(self) -> bool:
         """True for a pod without a namespace of its own: it lives in its node's."""
         return bool(meta.spec(self.pod).get("hostNetwork"))
+
+    @property
+    def domain(self) -> str:
+        """What its host name is in, by `spec.subdomain`; "" if in none."""
+        subdomain = meta.spec(self.pod).get("subdomain")
+        if not subdomain or self.host_network:
+            return ""
+        return f"{subdomain}.{meta.namespace(self.pod)}.svc.{self.cluster_domain}"
+
+    @property
+    def hostname(self) -> str:
+        """What `hostname` says in it: with `setHostnameAsFQDN` the domain belongs to it."""
+        name, domain = hostname(self.pod), self.domain
+        whole = domain and meta.spec(self.pod).get("setHostnameAsFQDN")
+        return f"{name}.{domain}" if whole else name
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -183,10 +206,26 @@ def known_status(run: PodRun, container: str) -> ContainerStatus:
     return next((entry for entry in entries if entry["name"] == container), unknown)
 
 
+def refuse_long_name(run: PodRun) -> None:
+    """`NetlabError` if the kernel takes no host name as long as the pod's, in the kubelet's words.
+
+    Source: pkg/kubelet/util, GetNodenameForKernel."""
+    name = run.hostname
+    if len(name) > LONGEST_HOSTNAME:
+        raise NetlabError(
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {name} is too "
+            f"long ({LONGEST_HOSTNAME} characters is the max, {len(name)} characters requested)"
+        )
+
+
 def with_addresses(run: PodRun) -> Pod:
     """The pod as its own environment sees it: its addresses are known before its status says so."""
+    known = meta.status(run.pod)
+    hosts = run.host_ips or (known.get("hostIP") or "",)
     status: PodStatus = {
-        **meta.status(run.pod),
+        **known,
+        "hostIP": hosts[0],
+        "hostIPs": [{"ip": address} for address in hosts],
         "podIP": run.ips[0],
         "podIPs": [{"ip": address} for address in run.ips],
     }

@@ -30,7 +30,7 @@ class ContainerState(Struct):
     """One container's life so far. Times are RFC 3339 strings, "" for never.
 
     `started` is False while a startup probe has not had its answer; `begun` is when it was started
-    last, in seconds of the monotonic clock.
+    last, in seconds of the monotonic clock, `services_seen` how many Services had come by then.
     """
 
     name: str
@@ -47,6 +47,7 @@ class ContainerState(Struct):
     ready: bool = False
     started: bool = True
     begun: float = 0.0
+    services_seen: int | None = None
     last: ContainerStateTerminated | None = None
 
     @property

@@ -206,7 +206,11 @@ def served_uid(run: PodRun, container: str) -> str:
 def served_container(run: PodRun, container: str, env: Environment) -> ServedPod | None:
     """What the responder is told of one container; None if that is no server with ports."""
     pod = served_pod(run.pod, str(run.netns), run.ips, {container: env})
-    chosen = [entry for entry in pod.containers if entry.name == container] if pod else []
+    chosen = [
+        replace(entry, variables={**entry.variables, "hostname": run.hostname})
+        for entry in (pod.containers if pod else ())
+        if entry.name == container
+    ]
     if pod is None or not chosen:
         return None
     return replace(pod, uid=served_uid(run, container), containers=tuple(chosen))

@@ -304,7 +304,8 @@ def _downward_files(
             text = downward_text(run, field["fieldPath"])
         else:
             reference = item["resourceFieldRef"]
-            text = resource_value(run.spec_of(reference["containerName"]), reference["resource"])
+            container = run.spec_of(reference["containerName"])
+            text = resource_value(container, reference, run.allocatable)
         files[item["path"]] = (text.encode(), item.get("mode") or mode)
     return files
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from netlab.objects.types import HostAlias
 
 POD_FILES = ("hostname", "hosts", "resolv.conf", "nsswitch.conf")
 
@@ -31,16 +34,37 @@ def write_pod_files(directory: Path, *, hostname: str, hosts: str, resolv_conf: 
         path.chmod(0o644)
 
 
-def hosts_file(hostname: str, ips: tuple[str, ...]) -> str:
-    """/etc/hosts as the kubelet writes it."""
+def hosts_file(
+    hostname: str,
+    ips: Sequence[str],
+    *,
+    domain: str = "",
+    aliases: Sequence[HostAlias] = (),
+    host_network: bool = False,
+) -> str:
+    """/etc/hosts as the kubelet writes it, for a name in a domain ("": in none); on the network of
+    its node it is the node's, which has the same lines.
+
+    Source: pkg/kubelet/kubelet_pods.go, managedHostsFileContent.
+    """
+    names = f"{hostname}.{domain}\t{hostname}" if domain else hostname
+    of = " (host network)" if host_network else ""
     lines = [
-        "# Kubernetes-managed hosts file.",
+        f"# Kubernetes-managed hosts file{of}.",
         "127.0.0.1\tlocalhost",
         "::1\tlocalhost ip6-localhost ip6-loopback",
         "fe00::0\tip6-localnet",
         "fe00::0\tip6-mcastprefix",
         "fe00::1\tip6-allnodes",
         "fe00::2\tip6-allrouters",
-        *(f"{ip}\t{hostname}" for ip in ips),
+        *(f"{ip}\t{names}" for ip in ips),
+        *_alias_lines(aliases),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _alias_lines(aliases: Sequence[HostAlias]) -> Iterator[str]:
+    if aliases:
+        yield from ("", "# Entries added by HostAliases.")
+    for alias in aliases:
+        yield "\t".join((alias["ip"], *(alias.get("hostnames") or ())))

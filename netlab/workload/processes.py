@@ -30,6 +30,7 @@ _SMALL = 1024  # a piece of output that is joined with the next
 _OVERHEAD = 128  # what any piece takes besides its bytes
 _PIECE = 16 * 1024  # of containers' output: what is done for one before others have their turn
 _DRAIN_SECONDS = 10.0  # all writers are dead by then: only a reader that dawdles is waited for
+_COMING_SECONDS = 60.0  # within which `kubectl run -it` attaches to what it has had started
 _EXEC_DRAIN_SECONDS = 0.5  # what a command left running may hold its outputs open without end
 
 Sink = Callable[[Stream, bytes], Awaitable[None]]
@@ -70,6 +71,8 @@ class Processes:
             raise NetlabError(f"container {request['container']} is not running")
         executed = Executed(request)
         process = self._bundles.granted(request["process"])
+        if request["inherits"]:
+            process = {**process, "env": container.environment(tty=process["terminal"])}
         process = self._bounding.limited(request["uid"], process)
         groups = self._bounding.places(request["uid"])
         stdin = request["stdin"]
@@ -301,12 +304,20 @@ class ContainerProcess(RunningProcess):
         self._oom_kills = 0
         self._oom_killed = False
         self._watchers: set[Callable[[], None]] = set()
+        self._was_attached = False
 
     def state(self) -> Json:
         """The process as a controller sees it; `init` is the id of its first process, from here."""
         own = {key: self._request[key] for key in ("uid", "container", "log")}
         own |= {"tty": self._request["process"]["terminal"], "oom_killed": self._oom_killed}
         return {**own, **super().state()}
+
+    def environment(self, *, tty: bool) -> list[str]:
+        """What a command beside it has, as `NAME=value`; one with a terminal knows its kind."""
+        own: list[str] = self._request["process"]["env"]
+        if tty and not any(each.startswith("TERM=") for each in own):
+            return [*own, "TERM=xterm"]
+        return own
 
     async def start(self, crun: Crun, bundles: Bundles, bounding: Bounding) -> None:
         """Start it; returns once the command itself runs or has failed to."""
@@ -343,6 +354,21 @@ class ContainerProcess(RunningProcess):
         while (await asyncio.wait(self._pumps, timeout=_DRAIN_SECONDS))[1]:
             if not self._writing:
                 return
+
+    def _keep(self, stream: Stream, data: bytes) -> None:
+        if not (self._was_attached or self._is_old()):
+            super()._keep(stream, data)
+
+    async def attach(self, sink: Sink) -> None:
+        """Give all output to `sink` from now on; to the first, what came before he could, too."""
+        if not self.has_ended and self._is_old():
+            self._unseen.clear()
+            self._unseen_size = 0
+        self._was_attached = True
+        await super().attach(sink)
+
+    def _is_old(self) -> bool:
+        return bool(self.started) and time.time() > self.started + _COMING_SECONDS
 
     def _over(self, returncode: int) -> None:
         super()._over(returncode)

@@ -67,7 +67,7 @@ class ContainerPlace(Struct, frozen=True):
 
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
     container has mounted, `programs` those of ours that it has (`pod_binaries`), `bounds` what the
-    pod may use.
+    pod may use, `read_only` the containers that may write to volumes alone.
     """
 
     uid: str
@@ -77,6 +77,7 @@ class ContainerPlace(Struct, frozen=True):
     volumes: Mapping[str, tuple[Mount, ...]] = field(default_factory=dict)
     bounds: Bounds = _USUAL
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    read_only: frozenset[str] = frozenset()
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -142,6 +143,7 @@ class Sandboxes:
             netns=place.netns.name,
             hostname=place.hostname,
             bounds=place.bounds.to_json(container),
+            read_only=container in place.read_only,
             mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
             programs=list(place.programs.get(container, ())),
             process=_process(command),
@@ -179,8 +181,11 @@ class Sandboxes:
         with contextlib.suppress(Gone):
             await self._runtime.call("remove", uid=uid)
 
-    async def execute(self, process: SandboxProcess, command: Command) -> ExecSession:
-        """Run a command beside a container's process, in all its namespaces.
+    async def execute(
+        self, process: SandboxProcess, command: Command, *, inherits: bool = False
+    ) -> ExecSession:
+        """Run a command beside a container's process, in all its namespaces; if it `inherits`, with
+        the environment that the process was started with.
 
         A command that is not installed is a session like others: it says so on stderr and exits
         with 127 (126: not executable).
@@ -190,6 +195,7 @@ class Sandboxes:
             "uid": process.uid,
             "container": process.container,
             "process": _process(command),
+            "inherits": inherits,
             "hint": missing_hint(command.argv[0]),
             "stdin": command.stdin,
         }

@@ -44,8 +44,9 @@ class Sandboxes:
         self.session = Session()
         self.executed: list[tuple[Any, Any]] = []
 
-    async def execute(self, process: Any, command: Any) -> Session:
+    async def execute(self, process: Any, command: Any, *, inherits: bool) -> Session:
         self.executed.append((process, command))
+        self.inherited = inherits
         return self.session
 
     async def idle(self, place: Any) -> str:
@@ -61,8 +62,8 @@ class Places:
 
 
 class Configuration:
-    def environment(self, _run: PodRun, container: str) -> dict[str, str]:
-        return {"CONTAINER": container}
+    def environment(self, _run: PodRun, container: str, seen: int | None) -> dict[str, str]:
+        return {"CONTAINER": container, "SEEN": str(seen)}
 
 
 @pytest.fixture
@@ -90,14 +91,16 @@ async def test_a_command_enters_the_container_s_own_process(commands, sandboxes,
     ((process, command),) = sandboxes.executed
     assert process == "the process of c"
     assert (command.argv, command.stdin, command.tty) == (("env",), True, True)
-    assert command.env["CONTAINER"] == "c"
+    assert sandboxes.inherited, "its environment, whatever has changed since"
     assert command.env["TERM"]
 
 
 async def test_where_there_is_no_process_one_stands_in(commands, sandboxes, running):
+    running.state("web").services_seen = 4
     await commands.run(running, "web", ["true"], 1.0)
     ((process, command),) = sandboxes.executed
-    assert process == "idle in n/p"
+    assert (process, sandboxes.inherited) == ("idle in n/p", False)
+    assert (command.env["CONTAINER"], command.env["SEEN"]) == ("web", "4")
     assert "TERM" not in command.env
 
 

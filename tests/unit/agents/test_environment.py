@@ -5,6 +5,7 @@ import pytest
 from netlab.agents.environment import (
     container_variables,
     field_value,
+    resource_value,
     service_variables,
 )
 from netlab.errors import NetlabError
@@ -55,6 +56,40 @@ def test_headless_and_other_namespaces_are_left_out_but_kubernetes_is_everywhere
     ]
     hosts = {name for name in service_variables(services, "other") if name.endswith("_HOST")}
     assert hosts == {"KUBERNETES_SERVICE_HOST"}
+
+
+def test_without_links_there_is_the_api_all_the_same():
+    services = [service("web"), service("kubernetes", ip="10.96.0.1", ports=[{"port": 443}])]
+    variables = service_variables(services, "default", links=False)
+    assert {name.partition("_")[0] for name in variables} == {"KUBERNETES"}
+
+
+@pytest.mark.parametrize(
+    ("reference", "value"),
+    [
+        ({"resource": "limits.cpu"}, "2"),
+        ({"resource": "limits.cpu", "divisor": "1m"}, "1500"),
+        ({"resource": "requests.cpu"}, "1"),
+        ({"resource": "limits.memory"}, "67108864"),
+        ({"resource": "limits.memory", "divisor": "1Mi"}, "64"),
+        ({"resource": "requests.memory"}, "0"),
+        ({"resource": "limits.ephemeral-storage", "divisor": "1Gi"}, "10"),
+        ({"resource": "requests.cpu", "divisor": "0"}, "1"),
+    ],
+)
+def test_resources_are_in_whole_units_of_the_divisor(reference, value):
+    limits = {"cpu": "1500m", "memory": "64Mi"}
+    container = {"resources": {"limits": limits, "requests": {"cpu": "100m"}}}
+    node = {"cpu": "4", "ephemeral-storage": "10Gi"}
+    assert resource_value(container, reference, node) == value
+
+
+def test_a_variable_may_tell_of_another_container():
+    other = {"name": "other", "resources": {"limits": {"cpu": "3"}}}
+    pod = {**POD, "spec": {"containers": [{"name": "c"}, other]}}
+    reference = {"resourceFieldRef": {"containerName": "other", "resource": "limits.cpu"}}
+    container = {"name": "c", "env": [{"name": "CPU", "valueFrom": reference}]}
+    assert container_variables(pod, container, {}, nothing)["CPU"] == "3"
 
 
 def test_references_expand_and_unknown_ones_stay():

@@ -7,9 +7,11 @@ import time
 
 import pytest
 
-from netlab.agents.pod_files import Places, ResolverNames, host_aliases, pod_resolv_conf
+from netlab.agents.pod_files import Places, ResolverNames, pod_hosts, pod_resolv_conf
+from netlab.agents.podrun import refuse_long_name
 from netlab.agents.tokens import Tokens
 from netlab.agents.volumes import Volumes
+from netlab.errors import NetlabError
 from netlab.kernel.userns import IdRange
 
 NAMES = ResolverNames(("10.96.0.10",), "cluster.local", ("203.0.113.1", "203.0.113.2"))
@@ -53,9 +55,51 @@ def test_host_aliases_are_lines_of_their_own(pod_run):
         {"ip": "192.0.2.2"},
         {"ip": "192.0.2.3", "hostnames": ["b"]},
     ]
-    assert host_aliases(pod_run()) == ""
-    said = host_aliases(pod_run(hostAliases=aliases))
-    assert said == "192.0.2.1\ta a.example\n192.0.2.3\tb\n"
+    assert "HostAliases" not in pod_hosts(pod_run())
+    said = pod_hosts(pod_run(hostAliases=aliases)).partition("10.0.0.2\tp\n")[2]
+    lines = ["# Entries added by HostAliases.", "192.0.2.1\ta\ta.example", "192.0.2.2"]
+    assert said == "\n" + "\n".join([*lines, "192.0.2.3\tb"]) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "said", "line"),
+    [
+        ({}, "p", "10.0.0.2\tp"),
+        ({"hostname": "db-0"}, "db-0", "10.0.0.2\tdb-0"),
+        ({"subdomain": "db"}, "p", "10.0.0.2\tp.db.n.svc.lab.test\tp"),
+        (
+            {"hostname": "db-0", "subdomain": "db"},
+            "db-0",
+            "10.0.0.2\tdb-0.db.n.svc.lab.test\tdb-0",
+        ),
+        (
+            {"subdomain": "db", "setHostnameAsFQDN": True},
+            "p.db.n.svc.lab.test",
+            "10.0.0.2\tp.db.n.svc.lab.test\tp",
+        ),
+        ({"setHostnameAsFQDN": True}, "p", "10.0.0.2\tp"),
+        (
+            {"hostNetwork": True, "nodeName": "w1", "hostname": "x", "subdomain": "db"},
+            "w1",
+            "10.0.0.2\tw1",
+        ),
+    ],
+)
+def test_the_pod_knows_its_names(pod_run, spec, said, line):
+    run = pod_run(**spec)
+    run.cluster_domain = "lab.test"
+    assert run.hostname == said
+    assert line in pod_hosts(run).splitlines()
+    first = "# Kubernetes-managed hosts file"
+    first += " (host network)." if spec.get("hostNetwork") else "."
+    assert pod_hosts(run).splitlines()[0] == first
+
+
+def test_a_name_that_the_kernel_does_not_take_is_refused(pod_run):
+    run = pod_run(hostname="h" * 60, subdomain="db", setHostnameAsFQDN=True)
+    with pytest.raises(NetlabError, match=r"FQDN h+\.db\.n.* is too long \(64 characters is the"):
+        refuse_long_name(run)
+    refuse_long_name(pod_run(hostname="h" * 60, subdomain="db"))
 
 
 async def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
