@@ -60,7 +60,7 @@ class Tmpfs(Struct, frozen=True):
     @property
     def inodes(self) -> int:
         """As many as there would be files of a page each; each takes about 1 KiB of memory."""
-        return max(self.size // _BYTES_PER_INODE, 64)
+        return max(self.size // _BYTES_PER_INODE, 128)
 
     @property
     def options(self) -> str:

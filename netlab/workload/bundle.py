@@ -16,9 +16,13 @@ from netlab.kernel.userns import IdRange
 from netlab.workload import oci, root
 from netlab.workload.control import Json
 from netlab.workload.pod_binaries import PodBinaries
+from netlab.workload.skeleton import Skeleton
 
 _REACHING = ("CAP_NET_ADMIN",)
 """What would reach out of a pod that has no user namespace: links of its node, by their numbers."""
+
+
+_SKELETON_LIMITS = "mode=0711,size=64m,nr_inodes=16384"
 
 
 class Bundle(Struct, frozen=True):
@@ -61,7 +65,14 @@ class Bundles:
         directory = self._private / "roots" / str(self._number)
         with self._namespaces(request["netns"]) as (netns, users, ids):
             disk = request["bounds"]["disk"]
-            made = root.Root(directory, self._pod(request["uid"]), ids, disk)
+            made = root.Root(
+                directory,
+                self._pod(request["uid"]),
+                ids,
+                disk,
+                read_only=request["read_only"],
+                skeleton=self._skeleton(ids),
+            )
             directory.mkdir(mode=0o711)
             try:
                 with self._sources(request, ids) as sources:
@@ -78,6 +89,23 @@ class Bundles:
                 yield Bundle(directory, config)
             finally:
                 root.discard(made)
+
+    def _skeleton(self, ids: IdRange | None) -> Path | None:
+        """The machine's directories as these users own them; made when first needed."""
+        if ids is None:
+            return None
+        path = self._private / "skeleton"
+        if not path.exists():
+            path.mkdir(mode=0o711)
+            try:
+                with mounts.opened(path) as bare:
+                    mounts.mount("tmpfs", bare, _SKELETON_LIMITS)
+                Skeleton(str(path), ids.first).build()
+            except BaseException:
+                syscalls.unmount(path)
+                path.rmdir()
+                raise
+        return path
 
     def _pod(self, uid: str) -> Path:
         return self._private / "pods" / uid

@@ -1,9 +1,22 @@
 """A container's root: a small file system of its own, with this machine's programs in it.
 
 A pod has no image to unpack. Its root is an empty tmpfs, in which only what is named here of the
-machine appears, read-only: programs, libraries, their settings. So neither /run (labs, sockets) nor
-/home, /var, other disks or whatever else lies at the top are there. The rest is private places to
-write, the pod's files under /etc, and its volumes.
+machine appears: programs, libraries, their settings. So neither /run (labs, sockets) nor /home,
+/var, other disks or whatever else lies at the top are there. The rest is private places to write,
+the pod's files under /etc, and its volumes.
+
+All of it can be written to, as a container's layer can, and what is written goes with the
+container: over each directory of the machine's lies an overlay, whose upper part is on the
+container's own tmpfs, beside its root and not in it:
+
+    DIRECTORY/disk         the tmpfs, as large as the container's bounds allow
+    DIRECTORY/disk/root    what is bound to DIRECTORY/root, the container's `/`
+    DIRECTORY/disk/upper   what was written into /etc, /usr … ; /work, what overlayfs needs for that
+
+A file of the machine's belongs to nobody in the pod: it can be replaced, and not be opened for
+writing. For that its directories are the pod's (`skeleton`). What a pod may not read, it cannot
+have copied up in a form that it may read: owner and mode stay. The overlays are mounted by root, so
+it is `trusted` attributes that steer them, which nobody in a pod can set.
 
 All of it is mounted by descriptor in the runtime's own mount namespace (`kernel.mounts`), before
 anything of the pod runs in it; what pods have written into volumes is never resolved outside the
@@ -22,7 +35,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from netlab.errors import NetlabError
+from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import files, mounts, syscalls
 from netlab.kernel.userns import IdRange
 from netlab.workload import masked_paths
@@ -49,6 +62,9 @@ _LINKS = {
     "var/run": "/run", "var/lock": "/run/lock",
 }  # fmt: skip
 
+_OVERLAY = "redirect_dir=off,metacopy=off,index=off"
+"""What is written stays what it is: no directory by another's name, no file half the machine's."""
+
 _READ_ONLY = ("ro", "nosuid", "nodev")
 
 
@@ -57,13 +73,16 @@ class Root(Struct, frozen=True):
 
     `directory` is where its parts lie (the runtime's own, empty), `pod` the directory with the
     pod's files; `ids` is who the pod's users are, None for the machine's own; `limits` are
-    options of a tmpfs for what the container writes outside of volumes.
+    options of a tmpfs for what the container writes outside of volumes, unless it is `read_only`.
+    `skeleton` has the machine's directories as the pod owns them, None if they are its own.
     """
 
     directory: Path
     pod: Path
     ids: IdRange | None
     limits: str
+    read_only: bool = False
+    skeleton: Path | None = None
 
     @property
     def mount_point(self) -> Path:
@@ -71,9 +90,9 @@ class Root(Struct, frozen=True):
         return self.directory / "root"
 
     @property
-    def skeletons(self) -> Path:
-        """Where there is a mount, what overlays show: they go on reading it when that is gone."""
-        return self.directory / "skeletons"
+    def disk(self) -> Path:
+        """All that the container may fill."""
+        return self.directory / "disk"
 
     @property
     def owner(self) -> int:
@@ -94,18 +113,26 @@ def build(root: Root, sources: Sequence[Source]) -> None:
 
     `NetlabError` says what cannot be mounted; whoever called takes away what was (`discard`).
     """
-    root.mount_point.mkdir(parents=True)
-    with mounts.opened(root.mount_point) as bare:
-        mounts.mount("tmpfs", bare, f"mode=0755,{owned(root.ids)}{root.limits}")
+    for place in (root.mount_point, root.disk):
+        place.mkdir(parents=True)
+    with mounts.opened(root.disk) as bare:
+        mounts.mount("tmpfs", bare, f"mode=0755,{root.limits}")
+    for name in ("root", "upper", "work"):
+        (root.disk / name).mkdir(mode=0o755)
+    os.chown(root.disk / "root", root.owner, root.owner)
+    with mounts.opened(root.disk / "root") as own, mounts.opened(root.mount_point) as bare:
+        mounts.bind(own, bare)
     with mounts.opened(root.mount_point) as top:
         _make_places(root, top)
-        _share_programs(top)
-        _show_devices(top)
+        shared = _share_programs(root, top)
+        _show_devices(root, top)
         ordered = sorted(sources, key=lambda each: len(_parts(each.target)))
-        _make_room(root, top, ordered)
+        _make_room(top, ordered)
         _show_pod_files(root, top)
         if root.ids is None:
             _hide_secrets(top)
+        if root.read_only:
+            _forbid_writing(top, shared)
         for source in ordered:
             _mount_volume(top, source)
 
@@ -116,7 +143,7 @@ def discard(root: Root) -> None:
     What cannot be let go of is left, for the log to tell: the container has started or has not.
     """
     try:
-        for mount_point in (root.mount_point, root.skeletons):
+        for mount_point in (root.mount_point, root.disk):
             if os.path.ismount(mount_point):
                 syscalls.unmount(mount_point)
         shutil.rmtree(root.directory)
@@ -138,25 +165,44 @@ def _make_places(root: Root, top: int) -> None:
         os.symlink(target, path, dir_fd=top)
 
 
-def _share_programs(top: int) -> None:
+def _share_programs(root: Root, top: int) -> list[str]:
+    """Show them; the names of those that have mounts of their own."""
+    shared = []
     for name in _SHARED:
         machine = Path("/", name)
         if machine.is_symlink():
             os.symlink(machine.readlink(), name, dir_fd=top)
         elif machine.is_dir():
             os.mkdir(name, dir_fd=top)
-            _share(top, machine)
-    _share_mounts(top, below="")
+            _lay_over(root, top, name)
+            shared.append(name)
+    for name in _shared_mounts():
+        _share(top, Path("/", name))
+        shared.append(name)
+    return shared
+
+
+def _lay_over(root: Root, top: int, name: str) -> None:
+    """Show a directory of the machine's with room above it for what the container writes."""
+    upper, work = root.disk / "upper" / name, root.disk / "work" / name
+    for place in (upper, work):
+        place.mkdir(mode=0o755)
+    os.chown(upper, root.owner, root.owner)
+    if name == "etc":
+        _write_pod_files(root, upper)
+    lower = [f"/{name}"]
+    if root.skeleton is not None and (root.skeleton / name).is_dir():
+        lower.insert(0, str(root.skeleton / name))
+    options = f"lowerdir={':'.join(lower)},upperdir={upper},workdir={work},{_OVERLAY}"
+    with mounts.resolved(top, name) as target:
+        try:
+            mounts.mount("overlay", target, options, syscalls.MS_NOSUID | syscalls.MS_NODEV)
+        except KernelRefused:  # without overlayfs, or on two of them: then it is as it is there
+            _share(top, Path("/", name))
 
 
 def _shared_mounts() -> list[str]:
     return [name for name in _SHARED_MOUNTS if os.path.ismount(f"/{name}")]
-
-
-def _share_mounts(top: int, below: str) -> None:
-    for name in _shared_mounts():
-        if name != below and _is_below(name, below):
-            _share(top, Path("/", name))
 
 
 def _share(top: int, machine: Path) -> None:
@@ -164,7 +210,10 @@ def _share(top: int, machine: Path) -> None:
         mounts.bind(source, target, *_READ_ONLY)
 
 
-def _show_devices(top: int) -> None:
+def _show_devices(root: Root, top: int) -> None:
+    if root.read_only:  # as in containers: what is below /dev can be written to all the same
+        with mounts.resolved(top, "dev") as place:
+            mounts.bind(place, place)
     for name in DEVICES:
         with mounts.opened(f"/dev/{name}") as device:
             target = mounts.ensure_file(top, f"dev/{name}")
@@ -178,27 +227,19 @@ def _show_devices(top: int) -> None:
 # -- room for what is to be mounted where the machine has no such place -----------------------
 
 
-class _Overlay(Struct):
-    """A directory of the machine's that gets further entries, which lie in `skeleton`."""
+def _make_room(top: int, sources: Sequence[Source]) -> None:
+    """Make the places of volumes. Those in other volumes are made when these are mounted."""
+    for source in _outermost(sources):
+        with _mounting(source):
+            _ensure(top, source.target, mounts.is_directory(source.place))
 
-    path: str
-    skeleton: Path
 
-
-def _make_room(root: Root, top: int, sources: Sequence[Source]) -> None:
-    """Make the places of volumes and of pod files, laying overlays over what is read-only.
-
-    Places in other volumes are made when those are mounted.
-    """
-    outer = [(each.target, mounts.is_directory(each.place)) for each in _outermost(sources)]
-    overlays: dict[str, _Overlay] = {}
-    for path, is_directory in (*outer, *((f"/etc/{name}", False) for name in POD_FILES)):
-        _room(root, top, path, is_directory, overlays)
-    for overlay in sorted(overlays.values(), key=lambda each: each.path):
-        with mounts.resolved(top, overlay.path) as target:
-            lower = f"lowerdir={overlay.skeleton}:{mounts.name_of(target)}"
-            mounts.mount("overlay", target, lower, syscalls.MS_NOSUID | syscalls.MS_NODEV)
-        _share_mounts(top, below=overlay.path)
+def _forbid_writing(top: int, shared: Iterable[str]) -> None:
+    """Let nobody write outside of volumes and /dev any more."""
+    for name in shared:
+        with mounts.resolved(top, name) as place:
+            mounts.make_read_only(place)
+    mounts.make_read_only(top)
 
 
 def _outermost(sources: Iterable[Source]) -> Iterator[Source]:
@@ -211,42 +252,6 @@ def _outermost(sources: Iterable[Source]) -> Iterator[Source]:
             yield source
 
 
-def _room(
-    root: Root, top: int, path: str, is_directory: bool, overlays: dict[str, _Overlay]
-) -> None:
-    parts = _parts(path)
-    for length in range(len(parts), -1, -1):
-        with (
-            contextlib.suppress(FileNotFoundError),
-            mounts.resolved(top, "/".join(parts[:length]) or ".") as found,
-        ):
-            if length == len(parts):
-                return
-            if not mounts.is_read_only(found):
-                _ensure(top, path, is_directory)
-                return
-            where = Path(mounts.name_of(found)).readlink().relative_to(root.mount_point)
-            skeleton = _skeleton(root, overlays, where)
-            with mounts.opened(root.skeletons) as skeletons:
-                planted = skeleton.joinpath(*parts[length:]).relative_to(root.skeletons)
-                _ensure(skeletons, str(planted), is_directory)
-            return
-
-
-def _skeleton(root: Root, overlays: dict[str, _Overlay], where: Path) -> Path:
-    """The directory whose entries will appear at `where`, by the outermost overlay there is.
-
-    The kernel stacks two overlays at most, and the machine's own `/` may be one.
-    """
-    shared = next((path for path in _shared_mounts() if where.is_relative_to(path)), where.parts[0])
-    if not overlays:
-        root.skeletons.mkdir()
-        with mounts.opened(root.skeletons) as bare:
-            mounts.mount("tmpfs", bare, "mode=0755,size=1m")
-    overlay = overlays.setdefault(shared, _Overlay(shared, root.skeletons / str(len(overlays))))
-    return overlay.skeleton / where.relative_to(shared)
-
-
 def _ensure(top: int, path: str, is_directory: bool) -> None:
     os.close((mounts.ensure_directory if is_directory else mounts.ensure_file)(top, path))
 
@@ -254,22 +259,26 @@ def _ensure(top: int, path: str, is_directory: bool) -> None:
 # -- files and volumes ------------------------------------------------------------------------
 
 
+def _write_pod_files(root: Root, etc: Path) -> None:
+    """The container's own copies, as it may write them, and an /etc/shadow without passwords."""
+    texts = {name: (root.pod / name).read_text() for name in POD_FILES}
+    texts["shadow"] = masked_paths.shadow(Path("/etc/passwd").read_text())
+    for name, text in texts.items():
+        (etc / name).write_text(text)
+        (etc / name).chmod(0o640 if name == "shadow" else 0o644)
+        os.chown(etc / name, root.owner, root.owner)
+
+
 def _show_pod_files(root: Root, top: int) -> None:
-    for name in POD_FILES:
+    """Where nothing lies over /etc: over what the machine has."""
+    with mounts.resolved(top, "etc") as etc:
+        if not mounts.is_read_only(etc):
+            return
+    for name in (*POD_FILES, "shadow"):
         # Where /etc/resolv.conf is a link into /run, as with systemd, the pod's own is there.
         target = mounts.ensure_file(top, f"etc/{name}")
-        with files.closing(target), mounts.opened(root.pod / name) as source:
+        with files.closing(target), mounts.opened(root.disk / "upper/etc" / name) as source:
             mounts.bind(source, target, "nosuid", "nodev", "noexec")
-    shadow = root.directory / "shadow"
-    shadow.write_text(masked_paths.shadow(Path("/etc/passwd").read_text()))
-    shadow.chmod(0o640)
-    os.chown(shadow, root.owner, root.owner)
-    with (
-        contextlib.suppress(FileNotFoundError),
-        mounts.resolved(top, "etc/shadow") as target,
-        mounts.opened(shadow) as source,
-    ):
-        mounts.bind(source, target, *_READ_ONLY)
 
 
 def _hide_secrets(top: int) -> None:
@@ -286,7 +295,7 @@ def _hide_secrets(top: int) -> None:
 
 
 def _mount_volume(top: int, source: Source) -> None:
-    try:
+    with _mounting(source):
         _ensure(top, source.target, mounts.is_directory(source.place))
         with mounts.resolved(top, source.target) as target:
             there, volume = (
@@ -297,6 +306,13 @@ def _mount_volume(top: int, source: Source) -> None:
                 raise NetlabError(f"that is {there} there, and the volume is {volume}")
             options = ("ro",) if source.read_only else ()
             mounts.bind(source.place, target, "nosuid", "nodev", *options)
+
+
+@contextlib.contextmanager
+def _mounting(source: Source) -> Iterator[None]:
+    """What goes wrong is told of the volume."""
+    try:
+        yield
     except (NetlabError, OSError) as error:
         reason = error.message if isinstance(error, NetlabError) else error.strerror
         raise NetlabError(f"a volume cannot be mounted at {source.target}: {reason}") from error
@@ -304,7 +320,3 @@ def _mount_volume(top: int, source: Source) -> None:
 
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
-
-
-def _is_below(path: str, directory: str) -> bool:
-    return _parts(path)[: len(_parts(directory))] == _parts(directory)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from e2e import manifests
-from e2e.escapes import files, kernel, mounts, networks, processes, shadows, volumes
+from e2e.escapes import files, kernel, mounts, networks, overlays, processes, shadows, volumes
 from e2e.escapes.attempt import NAMESPACE, TRYING, Attempt, Json
 from e2e.escapes.disposable import Disposable, disposable
 from e2e.labs import eventually
@@ -35,6 +35,7 @@ ATTEMPTS = [
     *networks.ATTEMPTS,
     *shadows.attempts(),
     *volumes.ATTEMPTS,
+    *overlays.ATTEMPTS,
 ]
 UNGUARDED = Path(__file__).parent / "escapes" / "unguarded.py"
 SECONDS = 30.0

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from kernel.sandboxes import Lab, executed
+from kernel.sandboxes import said as said_of
 
 from netlab.agents.volumes import Owner, write_files
 from netlab.errors import NetlabError
 from netlab.kernel import mounts
 from netlab.workload import etc_files, root
-from netlab.workload.bounds import DISK, Tmpfs
-from netlab.workload.sandbox import privileges
+from netlab.workload.bounds import DISK, Tmpfs, bounds
+from netlab.workload.sandbox import Command, base_environment, privileges
 from netlab.workload.volume import Mount, Part
 
 pytestmark = pytest.mark.root
@@ -240,6 +242,58 @@ async def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
     said = await lab.output("sh", "-c", "echo x >/x/f; stat -c %U:%a /x", mounts=[mount])
     assert said == (0, "root:755\n")
     assert (lab.volume("v") / "a/b/c/f").read_text() == "x\n"
+
+
+# -- what is written, outside of volumes -----------------------------------------------------------
+
+WRITING = """
+set -e
+mkdir -p /usr/share/nginx/html /usr/local/no/such
+for place in / /tmp /var /etc /etc/nginx/conf.d /usr /usr/bin /usr/share/nginx/html \\\\
+  /usr/local/bin /opt /root /dev/shm
+do echo new >$place/netlab-new; cat $place/netlab-new >>/tmp/read; done
+echo 192.0.2.1 other >>/etc/hosts; echo user:x:1000:1000::/:/bin/sh >>/etc/passwd
+sed -i s/debug/other/ /etc/hostname
+rm /usr/bin/env; mv /usr/bin/id /usr/bin/who-am-i; who-am-i -u; ! test -e /usr/bin/env
+wc -l </tmp/read; cat /etc/hostname; tail -n 1 /etc/hosts
+"""
+READ_ONLY = """
+for place in / /tmp /var /etc /usr /usr/local/bin /opt /root /run
+do touch $place/netlab-new 2>&1 | grep -c 'Read-only file system'; done | uniq -c | tr -d ' \\n'
+echo x >/e/f && echo x >/dev/shm/f && echo x >/dev/null && cat /e/f /etc/hostname
+"""
+
+
+@pytest.mark.parametrize("users", [True, False], ids=["user namespace", "none"])
+async def test_a_container_writes_where_its_image_would_let_it(lab: Lab, users: bool) -> None:
+    if not users:
+        lab.use_namespace_without_users()
+    said = await lab.output("sh", "-c", WRITING)
+    assert said == (0, "0\n12\nother\n192.0.2.1 other\n")
+    for machine in ("/usr/bin/env", "/usr/bin/id"):
+        assert Path(machine).exists()
+    assert not list(Path("/").glob("netlab-new")) + list(Path("/usr").glob("netlab-new"))
+    again = await lab.output("sh", "-c", "cat /etc/hostname; env true && ls /usr/netlab-new")
+    assert (again[0], again[1].splitlines()[0]) == (2, "debug"), "it goes with the container"
+
+
+async def test_a_read_only_root_is_written_to_in_volumes_alone(lab: Lab) -> None:
+    mounts = [scratch(lab, "/e"), scratch(lab, "/usr/no/such")]
+    for tty in (False, True):
+        said = await lab.output("sh", "-c", READ_ONLY, mounts=mounts, read_only=True, tty=tty)
+        assert (said[0], said[1].split()) == (0, ["91x", "debug"]), tty
+
+
+async def test_what_a_container_writes_is_bounded(lab: Lab) -> None:
+    place = msgspec.structs.replace(lab.place(), bounds=bounds({"containers": [LIMITED]}))
+    script = "head -c 100M /dev/zero >/usr/full; head -c 100M /dev/zero >/full; stat -c %s /full"
+    command = Command(("sh", "-c", script), base_environment("debug"))
+    started = await lab.sandboxes.start(place, "main", command)
+    assert (await started.wait()).code == 0
+    assert said_of(started).count("No space left on device") == 2
+
+
+LIMITED = {"name": "main", "resources": {"limits": {"ephemeral-storage": "1Mi"}}}
 
 
 # -- emptyDirs, Secrets and groups -----------------------------------------------------------------

@@ -118,7 +118,7 @@ def test_storage_limits_of_all_containers_bound_their_volumes():
 
 def test_options_of_a_tmpfs():
     assert Tmpfs(8 * MIB).options == "size=8388608,nr_inodes=2048"
-    assert Tmpfs(4096).options == "size=4096,nr_inodes=64"
+    assert Tmpfs(4096).options == "size=4096,nr_inodes=128"
 
 
 @pytest.mark.parametrize(
