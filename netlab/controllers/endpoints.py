@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.controllers import endpoints_of
 from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
-from netlab.controllers.endpoints_of import PortSet, Protocol
+from netlab.controllers.endpoints_of import Port, Protocol
 from netlab.controllers.endpointslice import ServicesOfPods
 from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
@@ -112,40 +112,56 @@ def endpoints_object(service: Service, pods: Iterable[Pod]) -> Endpoints:
 
 
 def _subsets(service: Service, pods: Iterable[Pod]) -> list[EndpointSubset]:
-    """One subset for each set of ports that pods serve; terminating pods are left out."""
+    """One subset for each set of pods that serve the same ports; terminating pods are left out.
+
+    A pod is in none if it serves no port of the Service's, unless that is headless and has none.
+    """
     regardless = bool(meta.spec(service).get("publishNotReadyAddresses"))
     family = endpoints_of.families(service)[0]
-    by_ports: dict[PortSet, dict[bool, list[EndpointAddress]]] = {}
+    addresses: dict[str, EndpointAddress] = {}
+    by_port: dict[Port | None, dict[str, bool]] = {}
     for pod in sorted(pods, key=meta.name):
         ip = address_of(pod, family)
         if ip is None or not endpoints_of.belongs(pod):
             continue
         if meta.is_terminating(pod) and not regardless:
             continue
-        ready = regardless or meta.is_ready(pod)
-        subset = by_ports.setdefault(endpoints_of.ports_of(service, pod), {True: [], False: []})
-        subset[ready].append(_address(service, pod, ip))
-    return [_subset(ports, both[True], both[False]) for ports, both in _in_order(by_ports)]
+        addresses[meta.uid(pod)] = _address(service, pod, ip)
+        for port in _ports(service, pod):
+            by_port.setdefault(port, {})[meta.uid(pod)] = regardless or meta.is_ready(pod)
+    by_pods: dict[tuple[tuple[str, bool], ...], list[Port]] = {}
+    for one, ready in by_port.items():
+        by_pods.setdefault(tuple(ready.items()), []).extend([one] if one else [])
+    found = [_subset(ports, dict(ready), addresses) for ready, ports in by_pods.items()]
+    return sorted(found, key=_order)
 
 
-def _in_order(
-    by_ports: dict[PortSet, dict[bool, list[EndpointAddress]]],
-) -> list[tuple[PortSet, dict[bool, list[EndpointAddress]]]]:
-    """In the order of their ports, so that the object does not change by itself."""
-    return sorted(by_ports.items(), key=lambda item: item[0].ports)
+def _ports(service: Service, pod: Pod) -> Sequence[Port | None]:
+    """The Service's ports that the pod serves; None is that of a Service without any."""
+    portless = endpoints_of.is_headless(service) and not meta.spec(service).get("ports")
+    return (None,) if portless else endpoints_of.ports_of(service, pod).ports
+
+
+def _order(subset: EndpointSubset) -> list[tuple[str, str, int]]:
+    """By their ports, so that the object does not change by itself."""
+    return [(p.get("name", ""), p["protocol"], p["port"]) for p in subset.get("ports", [])]
 
 
 def _subset(
-    ports: PortSet, ready: list[EndpointAddress], unready: list[EndpointAddress]
+    ports: Sequence[Port], ready: Mapping[str, bool], addresses: Mapping[str, EndpointAddress]
 ) -> EndpointSubset:
+    both: dict[bool, list[EndpointAddress]] = {True: [], False: []}
+    for uid, is_ready in ready.items():
+        both[is_ready].append(addresses[uid])
+    answering, others = (sorted(both[is_so], key=lambda one: one["ip"]) for is_so in (True, False))
     subset: EndpointSubset = {}
-    if ready:
-        subset["addresses"] = sorted(ready, key=lambda one: one["ip"])[:MAX_ADDRESSES]
-    room = MAX_ADDRESSES - len(ready)
-    if unready and room > 0:
-        subset["notReadyAddresses"] = sorted(unready, key=lambda one: one["ip"])[:room]
-    if ports.ports:
-        subset["ports"] = [_port(*port) for port in ports.ports]
+    if answering:
+        subset["addresses"] = answering[:MAX_ADDRESSES]
+    room = MAX_ADDRESSES - len(answering)
+    if others and room > 0:
+        subset["notReadyAddresses"] = others[:room]
+    if ports:
+        subset["ports"] = [_port(*port) for port in ports]
     return subset
 
 

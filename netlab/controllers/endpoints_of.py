@@ -25,10 +25,14 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 HEADLESS_LABEL = "service.kubernetes.io/headless"
 
 
-class PortSet(Struct, frozen=True):
-    """The ports that a slice's endpoints share, hashable: (name, protocol, port, appProtocol)."""
+Port = tuple[str, Protocol, int, str]
+"""(name, protocol, port, appProtocol)."""
 
-    ports: tuple[tuple[str, Protocol, int, str], ...]
+
+class PortSet(Struct, frozen=True):
+    """The ports that a slice's endpoints share, hashable."""
+
+    ports: tuple[Port, ...]
 
     def as_list(self) -> list[DiscoveryEndpointPort]:
         """As an EndpointSlice writes them."""

@@ -110,6 +110,25 @@ async def test_named_ports_that_differ_between_pods_make_several_slices(cluster,
     assert found == {8080: ["old"], 9090: ["new"]}
 
 
+async def test_a_subset_is_of_the_pods_that_serve_the_same_ports(cluster, make):
+    def serving(name, *ports):
+        named = [{"name": f"p{port}", "containerPort": port} for port in ports]
+        return make.pod(name, containers=[{"name": "c", "image": "nginx", "ports": named}])
+
+    ports = [{"name": f"p{port}", "port": port, "targetPort": f"p{port}"} for port in (80, 81, 82)]
+    await cluster.create(make.service(ports=ports), serving("a", 80, 81, 82), serving("b", 80))
+    await cluster.create(serving("c", 83))
+    await cluster.settle()
+    found = [
+        (
+            [one["targetRef"]["name"] for one in subset["addresses"]],
+            [port["port"] for port in subset["ports"]],
+        )
+        for subset in (await cluster.get("Endpoints", "web"))["subsets"]
+    ]
+    assert found == [(["a", "b"], [80]), (["a"], [81, 82])]
+
+
 async def test_slices_go_with_their_service_and_come_back_when_somebody_deletes_them(cluster, make):
     await cluster.create(make.service(), make.pod("p"))
     await cluster.settle()
