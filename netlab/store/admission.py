@@ -87,6 +87,7 @@ def check_status(kind: Kind, new: Object) -> None:
 
     Whoever writes one may leave out what he likes; who reads it finds what its type requires.
     """
+    strategies.of(new).default_status(new)
     refuse(kind, new, validate_status(new))
     of = schema.of(kind.api_version, kind.kind)
     if of is not None and "status" in new:

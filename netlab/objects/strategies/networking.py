@@ -40,6 +40,14 @@ def _service(obj: Object) -> None:
             port["targetPort"] = port["port"]
 
 
+def _service_status(obj: Object) -> None:
+    """As MetalLB and cloud controllers write it, an address is the Service's own, not a proxy's."""
+    if meta.spec(obj).get("type") == "LoadBalancer":
+        for entry in (meta.status(obj).get("loadBalancer") or {}).get("ingress") or []:
+            if entry.get("ip"):
+                fill(entry, ipMode="VIP")
+
+
 def _endpoint_slice(obj: Object) -> None:
     for port in obj.get("ports") or []:
         fill(port, protocol="TCP")
@@ -95,6 +103,7 @@ def _load_balancer(path: Path, found: Mapping) -> Problems:
 STRATEGIES = {
     SERVICE: Strategy(
         default=_service,
+        default_status=_service_status,
         settle=service_updates.inherit,
         validate=validate_service.service,
         validate_name=fields.dns_1035_label,

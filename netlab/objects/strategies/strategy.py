@@ -36,6 +36,9 @@ class Strategy(Struct, frozen=True):
     default: Callable[[Object], None] = _leave
     """Fills, in place, what the client left out; filled once, filling again changes nothing."""
 
+    default_status: Callable[[Object], None] = _leave
+    """The same for a status that is written by itself."""
+
     prepare_create: Callable[[Object], None] = _leave
     """Sets, in place, what a new object has whatever its client wrote."""
 

@@ -180,6 +180,17 @@ def test_what_a_status_leaves_out_of_what_its_type_requires_is_zero(
     assert after["status"]["conditions"] == [{"type": "Ready", "status": ""}]
 
 
+def test_an_address_in_a_load_balancers_status_is_the_services_own(
+    registry: Registry, make: Any
+) -> None:
+    registry.create(make.service(type="LoadBalancer"))
+    ingress = [{"ip": "203.0.113.1"}, {"ip": "203.0.113.2", "ipMode": "Proxy"}, {"hostname": "lb"}]
+    status = {"status": {"loadBalancer": {"ingress": ingress}}}
+    after = registry.patch("Service", "default", "web", status, subresource="status")
+    modes = [entry.get("ipMode") for entry in after["status"]["loadBalancer"]["ingress"]]
+    assert modes == ["VIP", "Proxy", None]
+
+
 def test_status_changes_through_its_subresource_only(registry: Registry, make: Any) -> None:
     stored = copy.deepcopy(registry.create(make.pod()))
     stored["status"] = {"phase": "Running"}
