@@ -1,0 +1,139 @@
+"""Names, as Kubernetes' own end-to-end tests ask for them: with dig and getent, from pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from e2e.conformance import Cluster, Space, cluster
+from e2e.labs import eventually
+
+pytestmark = pytest.mark.root
+
+DOMAIN = "svc.cluster.local"
+HTTP = {"name": "http", "port": 80, "protocol": "TCP"}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with cluster(tmp_path_factory.mktemp("dns")) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def space(lab: Cluster) -> Space:
+    """A namespace with a querier that has a hostname and a subdomain, in two Services."""
+    space = lab.space("dns")
+    labels = {"app": "headless", "dns-test": "true"}
+    space.service("headless", [HTTP], clusterIP="None")
+    space.service("regular", [HTTP], selector=labels)
+    space.pod("querier", labels=labels, hostname="dns-querier", subdomain="headless")
+    eventually(lambda: space.by_slices("headless") and space.by_slices("regular"))
+    return space
+
+
+DIG = """
+dig_() {
+  for try in $(seq 50); do test -n "$(dig "$@" +noall +answer +search)" && return; sleep 0.2; done
+  echo "no answer: $*"; exit 1
+}
+hosts_() { getent hosts "$1" || { echo "no host: $1"; exit 1; }; }
+"""
+
+
+def resolves(space: Space, *names: str, kind: str = "A", pod: str = "querier") -> None:
+    """Each name is answered over UDP and over TCP."""
+    asked = [f"dig_ +{how} {name} {kind}; " for name in names for how in ("notcp", "tcp")]
+    space.says(pod, DIG + "".join(asked))
+
+
+def short(space: Space, query: str, pod: str = "querier") -> list[str]:
+    """What dig answers, a record a line."""
+    return space.says(pod, f"dig +short {query}").split()
+
+
+def address(space: Space, pod: str = "querier") -> str:
+    return str(space.get("Pod", pod)["status"]["podIP"])
+
+
+def test_the_cluster(space: Space) -> None:
+    resolves(space, f"kubernetes.default.{DOMAIN}", "kubernetes.default", "kubernetes.default.svc")
+    own = f"{address(space).replace('.', '-')}.{space.name}.pod.cluster.local"
+    resolves(space, own)
+    assert short(space, own) == [address(space)]
+
+
+def test_the_hosts_file(space: Space) -> None:
+    full = f"dns-querier.headless.{space.name}.{DOMAIN}"
+    said = space.says("querier", f"{DIG} hosts_ dns-querier; hosts_ {full}; hostname")
+    assert said.split()[-1] == "dns-querier"
+    assert said.count(address(space)) == 2
+
+
+def test_services(space: Space) -> None:
+    for service in ("headless", "regular"):
+        whole = f"{service}.{space.name}.{DOMAIN}"
+        names = (service, f"{service}.{space.name}", f"{service}.{space.name}.svc", whole)
+        resolves(space, *names)
+        resolves(space, f"_http._tcp.{service}.{space.name}.svc", kind="SRV")
+        resolves(space, f"_http._tcp.{whole}", kind="SRV")
+    cluster_ip = space.get("Service", "regular")["spec"]["clusterIP"]
+    assert short(space, f"-x {cluster_ip}") == [f"regular.{space.name}.{DOMAIN}."]
+
+
+def test_pods_with_a_hostname_and_a_subdomain(space: Space) -> None:
+    full = f"dns-querier.headless.{space.name}.{DOMAIN}"
+    resolves(space, full)
+    assert short(space, full) == [address(space)]
+    assert short(space, f"-x {address(space)}") == [f"{full}."]
+
+
+def test_an_external_name_changes(space: Space) -> None:
+    name = f"outside.{space.name}.{DOMAIN}"
+    outside = {"type": "ExternalName", "externalName": "foo.example.com"}
+    space.service("outside", [], selector=None, **outside)
+    eventually(lambda: short(space, f"{name} CNAME") == ["foo.example.com."])
+    space.change("Service", "outside", externalName="bar.example.com")
+    eventually(lambda: short(space, f"{name} CNAME") == ["bar.example.com."])
+    ports = [{"port": 80, "protocol": "TCP", "targetPort": 80}]
+    svc = space.change("Service", "outside", type="ClusterIP", externalName="", ports=ports)
+    eventually(lambda: short(space, f"{name} A") == [svc["spec"]["clusterIP"]])
+
+
+def test_a_pods_own_servers_and_search_list(space: Space) -> None:
+    config = {"nameservers": ["1.1.1.1"], "searches": ["resolv.conf.local"]}
+    space.pod("alone", dnsPolicy="None", dnsConfig=config)
+    said = space.says("alone", "cat /etc/resolv.conf")
+    assert said.split("\n")[:2] == ["search resolv.conf.local", "nameserver 1.1.1.1"]
+
+
+def test_a_server_of_the_pods_own_choice(space: Space) -> None:
+    """It is asked, and the search list and `ndots` say what for."""
+    container = {
+        "image": "registry.k8s.io/e2e-test-images/jessie-dnsutils:1.7",
+        "command": [
+            *("/usr/sbin/dnsmasq", "-u", "root", "-k", "--log-facility", "-", "-q", "-R"),
+            "-A/notexistname.resolv.conf.local/1.1.1.1",
+        ],
+        "args": [],
+    }
+    space.pod("server", dnsPolicy="Default", container=container)
+    config = {
+        "nameservers": [address(space, "server")],
+        "searches": ["resolv.conf.local"],
+        "options": [{"name": "ndots", "value": "2"}],
+    }
+    space.pod("client", dnsPolicy="None", dnsConfig=config)
+    options = [line for line in space.says("client", "cat /etc/resolv.conf").split("\n") if line]
+    assert options[-1] == "options ndots:2"
+    asked = "+search notexistname"
+    eventually(lambda: short(space, asked, pod="client") == ["1.1.1.1"])
+
+
+def test_a_long_search_list(space: Space) -> None:
+    """More than six domains, in more than 256 characters."""
+    searches = [f"{'x' * 40}.{number}" for number in range(16)]
+    space.pod("long", dnsConfig={"searches": searches})
+    found = space.says("long", "grep ^search /etc/resolv.conf").split()[1:]
+    assert found == [f"{space.name}.{DOMAIN}", DOMAIN, "cluster.local", *searches]
+    resolves(space, "kubernetes.default", pod="long")
