@@ -7,7 +7,6 @@ import json
 from math import isfinite
 from typing import Any
 
-import yaml
 from aiohttp import web
 
 from netlab.api import protobuf
@@ -22,7 +21,6 @@ LIMIT = 3 * 1024 * 1024
 
 # As long as kube-apiserver gives a request in all (--request-timeout).
 _READ_SECONDS = 60.0
-_NODES = 500_000
 
 _JSON = ("application/json", "*/*", "")
 _YAML = ("application/yaml", "text/yaml", "application/x-yaml")
@@ -143,50 +141,12 @@ def _json_words(error: json.JSONDecodeError) -> str:
 
 
 def _from_yaml(body: bytes, wanted: str) -> Any:
+    from netlab.api import yamlbodies  # most clients send JSON
+
     try:
-        return _Plain(_NODES).plain(yaml.load(body, Loader=_Loader))
-    except yaml.YAMLError as error:
-        raise _unrecognized(wanted, f"yaml: {' '.join(str(error).split())}") from None
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        # The last three are what PyYAML makes of `!!int ""`, `!!bool x`, `!!timestamp x`.
-        raise _unrecognized(wanted, f"error converting YAML to JSON: {error}") from None
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML as Kubernetes reads it: what looks like a date stays a string."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-class _Plain:
-    """YAML values as JSON ones; `budget` bounds what aliases of aliases may grow to."""
-
-    def __init__(self, budget: int) -> None:
-        self._budget = budget
-
-    def plain(self, value: Any) -> Any:
-        """The value as JSON would give it; ValueError for what JSON does not have."""
-        self._budget -= 1
-        if self._budget < 0:
-            raise ValueError("excessive aliasing")
-        if isinstance(value, dict):
-            return {self._key(key): self.plain(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [self.plain(inner) for inner in value]
-        if isinstance(value, float) and not isfinite(value):
-            raise ValueError(f"json: unsupported value: {value}")
-        if value is None or isinstance(value, str | int | float):
-            return value
-        raise ValueError(f"unsupported value of type {type(value).__name__}")
-
-    def _key(self, key: Any) -> str:
-        if isinstance(key, bool):
-            return str(key).lower()
-        return "null" if key is None else str(key)
+        return yamlbodies.value(body)
+    except ValueError as error:
+        raise _unrecognized(wanted, str(error)) from None
 
 
 def _unrecognized(wanted: str, why: str) -> BadRequest:

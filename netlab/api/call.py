@@ -15,7 +15,6 @@ from netlab.api.negotiation import Form
 from netlab.api.paths import RequestInfo
 from netlab.client.kubelets import Kubelets
 from netlab.errors import BadRequest
-from netlab.objects import yamlout
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
 
@@ -142,4 +141,6 @@ def is_dry_run(values: Sequence[Any]) -> bool:
 
 
 def _as_yaml(body: bytes) -> bytes:
+    from netlab.objects import yamlout  # most clients want JSON
+
     return yamlout.dump(json.loads(body), sort_keys=False).encode()

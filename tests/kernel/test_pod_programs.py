@@ -17,6 +17,7 @@ from typing import Any
 
 import needs
 import pytest
+import yaml
 from msgspec.structs import replace
 
 from netlab.agents import containerlogs
@@ -157,8 +158,7 @@ def owner() -> Iterator[str]:
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PodRun]:
     """A pod that has its namespace, and whose image the catalogue knows."""
-    (tmp_path / "catalogue.yaml").write_text(CATALOGUE)
-    images = catalogue.load(tmp_path / "catalogue.yaml")
+    images = catalogue.read(yaml.safe_load(CATALOGUE))
     monkeypatch.setattr(behaviour, "catalogue", lambda: images)
     place = tmp_path / "pod"
     os.close(netns.create(place))

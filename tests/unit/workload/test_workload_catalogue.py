@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from netlab.workload import catalogue as room
 from netlab.workload.behaviour import (
     Behaviour,
     behaviour,
@@ -13,7 +16,7 @@ from netlab.workload.behaviour import (
     served_pod,
     sites_of,
 )
-from netlab.workload.catalogue import CatalogueError, ImagePort, ImageProgram, catalogue, load
+from netlab.workload.catalogue import CatalogueError, ImagePort, ImageProgram, catalogue, read
 from netlab.workload.http1 import RequestParser
 from netlab.workload.site import Site
 
@@ -64,6 +67,12 @@ def page(image: str, target: str = "/", headers: str = "", **more: Any) -> tuple
 # -- the file itself -----------------------------------------------------------------------------
 
 
+def test_what_is_read_is_what_is_written() -> None:
+    written = Path(room.__file__).with_name("catalogue.yaml")
+    found = json.loads(written.with_suffix(".json").read_text())
+    assert found == yaml.safe_load(written.read_text()), "scripts/generate-catalogue"
+
+
 def test_every_text_of_the_catalogue_compiles() -> None:
     known = "hostname pod namespace node ip ips image repository tag container port"
     variables = dict.fromkeys(known.split(), "v")
@@ -88,11 +97,35 @@ def test_every_site_is_used_and_the_last_program_takes_everything() -> None:
         "- {match: [a], listen: [{port: 80, serve: http, site: s, flags: x}]}",
     ],
 )
-def test_a_catalogue_that_contradicts_itself_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "catalogue.yaml"
-    path.write_text(f"registries: {{}}\ntools: {{}}\nsites: {{s: {{}}}}\nprograms:\n{text}\n")
+def test_a_catalogue_that_contradicts_itself_is_refused(text: str) -> None:
+    file = f"registries: {{}}\ntools: {{}}\nsites: {{s: {{}}}}\nprograms:\n{text}\n"
     with pytest.raises(CatalogueError, match=r"^a: "):
-        load(path)
+        read(yaml.safe_load(file))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "reference", "fits"),
+    [
+        ("a", "a", True),
+        ("a", "ab", False),
+        ("*", "", True),
+        ("*/a", "x/y/a", True),
+        ("*/a", "a", False),
+        ("a*a", "a", False),
+        ("a*a", "aa", True),
+        ("*/a/*/b", "x/a/y/b", True),
+        ("*/a/*/b", "x/a/b", False),
+        ("*ab*ab*", "xabyabz", True),
+        ("*ab*ab*", "xaby", False),
+        ("*b*ab", "ab", False),
+        ("x.*", "xy", False),
+    ],
+)
+def test_a_star_stands_for_anything(pattern: str, reference: str, fits: bool) -> None:
+    images = read({"registries": {}, "tools": {}, "sites": {}, "programs": [
+        {"match": [pattern], "variables": {"n": "1"}}, {"match": ["*"]},
+    ]})  # fmt: skip
+    assert bool(images.lookup(reference).variables) is fits
 
 
 @pytest.mark.parametrize(
