@@ -11,19 +11,18 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from netlab.api.printing import PRINTERS, workloads
+from netlab.api.printing import PRINTERS
 from netlab.api.printing.cells import Cell, Column, Printer, Since
+from netlab.later import Later
+from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 
-_PRINTERS: dict[str, Printer] = {
-    **{kind.kind: printer for kind, printer in PRINTERS.items()},
-    "Scale": workloads.SCALE,
-}
+_SCALE = Later[Printer]("netlab.api.printing.workloads", "SCALE")
 
 
 def printer(kind: str) -> Printer:
     """How objects of a kind print."""
-    return _PRINTERS[kind]
+    return _SCALE.get() if kind == "Scale" else PRINTERS[BY_KIND[kind]]
 
 
 def columns(kind: str) -> tuple[Column, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from netlab.objects import fields, meta, names
+from netlab.objects.kinds.ingress import CLASS_ANNOTATION
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
     FieldProblem,
@@ -22,9 +23,6 @@ from netlab.objects.problems import (
 )
 
 Mapping = dict[str, Any]
-
-CLASS_ANNOTATION = "kubernetes.io/ingress.class"
-"""How an Ingress named its class before there was a field for it."""
 
 WILDCARD_RULE = (
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which "

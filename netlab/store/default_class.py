@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netlab.objects import meta
+from netlab.objects.kinds.ingress import CLASS_ANNOTATION
 from netlab.objects.meta import Object
-from netlab.objects.validate_ingress import CLASS_ANNOTATION
 
 IS_DEFAULT = "ingressclass.kubernetes.io/is-default-class"
 

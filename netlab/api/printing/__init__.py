@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from netlab.api.printing import (
-    access,
-    admission,
-    batch,
-    cluster,
-    configuration,
-    events,
-    networking,
-    pods,
-    workloads,
-)
+from collections.abc import Mapping
+
 from netlab.api.printing.cells import Printer
 from netlab.objects.kinds import Kind
+from netlab.objects.kinds.records import Records
 
-PRINTERS: dict[Kind, Printer] = {
-    **access.PRINTERS,
-    **admission.PRINTERS,
-    **batch.PRINTERS,
-    **cluster.PRINTERS,
-    **configuration.PRINTERS,
-    **events.PRINTERS,
-    **networking.PRINTERS,
-    **pods.PRINTERS,
-    **workloads.PRINTERS,
-}
+PRINTERS: Mapping[Kind, Printer] = Records(__name__, "PRINTERS")

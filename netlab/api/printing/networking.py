@@ -21,8 +21,6 @@ from netlab.api.printing.cells import (
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
-    INGRESS,
-    INGRESS_CLASS,
     SERVICE,
     SERVICE_CIDR,
 )
@@ -32,7 +30,6 @@ from netlab.objects.types import (
     EndpointSlice,
     EndpointSubset,
     Ingress,
-    IngressClass,
     Service,
     ServiceCIDR,
     ServicePort,
@@ -63,11 +60,12 @@ def _external_ip(svc: Service) -> str:
     if kind == "ExternalName":
         return str(spec(svc).get("externalName") or NONE)
     if kind == "LoadBalancer":
-        return ",".join([*_load_balancer(svc), *external]) or "<pending>"
+        return ",".join([*load_balancer(svc), *external]) or "<pending>"
     return ",".join(external) or NONE
 
 
-def _load_balancer(obj: Service | Ingress) -> list[str]:
+def load_balancer(obj: Service | Ingress) -> list[str]:
+    """Where its status says that it can be reached from outside."""
     ingress = obj.get("status", {}).get("loadBalancer", {}).get("ingress") or []
     return [str(entry.get("ip") or entry.get("hostname")) for entry in ingress]
 
@@ -112,29 +110,6 @@ def endpointslice_cells(obj: EndpointSlice) -> list[Cell]:
     ]
 
 
-def ingress_cells(obj: Ingress) -> list[Cell]:
-    """NAME CLASS HOSTS ADDRESS PORTS AGE."""
-    hosts = [str(rule["host"]) for rule in spec(obj).get("rules") or [] if rule.get("host")]
-    return [
-        name(obj),
-        spec(obj).get("ingressClassName") or NONE,
-        first_three(hosts, nothing="*"),
-        ",".join(_load_balancer(obj)),
-        "80, 443" if spec(obj).get("tls") else "80",
-        age(obj),
-    ]
-
-
-def ingressclass_cells(obj: IngressClass) -> list[Cell]:
-    """NAME CONTROLLER PARAMETERS AGE."""
-    parameters = spec(obj).get("parameters")
-    text = NONE
-    if parameters:
-        group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") else ""
-        text = f"{parameters.get('kind')}{group}/{parameters.get('name')}"
-    return [name(obj), spec(obj).get("controller") or "", text, age(obj)]
-
-
 def servicecidr_cells(obj: ServiceCIDR) -> list[Cell]:
     """NAME CIDRS AGE."""
     return [name(obj), ",".join(spec(obj).get("cidrs") or []), age(obj)]
@@ -152,13 +127,6 @@ PRINTERS = {
     ENDPOINT_SLICE: Printer(
         (NAME, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE),
         endpointslice_cells,
-    ),
-    INGRESS: Printer(
-        (NAME, Column("Class"), Column("Hosts"), Column("Address"), Column("Ports"), AGE),
-        ingress_cells,
-    ),
-    INGRESS_CLASS: Printer(
-        (NAME, Column("Controller"), Column("Parameters"), AGE), ingressclass_cells
     ),
     SERVICE_CIDR: Printer((NAME, Column("CIDRs"), AGE), servicecidr_cells),
 }  # fmt: skip

@@ -3,8 +3,9 @@
 A kind is a record. What everybody has to know of it is data and stands here, a module for each
 family. What one room alone does with it is another record under this one, in that room's module
 of the same family, and not here: a client that looks a word up imports no validation, and the
-controller no descriptions. Kubernetes is cut in the same places: types and names, `strategy.go` in
-the registry, `printers.go`, and kubectl's `describe.go`.
+controller no descriptions, nor what it has of a family before the first object of one
+(`records.py`). Kubernetes is cut in the same places: types and names, `strategy.go` in the
+registry, `printers.go`, and kubectl's `describe.go`.
 
 To add a kind:
 
@@ -33,6 +34,7 @@ from netlab.objects.kinds import (
     cluster,
     configuration,
     events,
+    ingress,
     networking,
     own,
     pods,
@@ -41,7 +43,7 @@ from netlab.objects.kinds import (
 from netlab.objects.kinds.kind import Kind
 from netlab.objects.meta import AnyObject
 
-__all__ = ["BY_KIND", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
+__all__ = ["BY_KIND", "FAMILIES", "GROUPS", "KINDS", "OWN", "Kind", "at_path", "find", "pod_of"]
 
 GROUPS = (
     "", "apps", "batch", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io",
@@ -49,7 +51,9 @@ GROUPS = (
 )  # fmt: skip
 """The order in which discovery lists them."""
 
-_FAMILIES = (cluster, pods, networking, configuration, events, workloads, batch, admission, access)
+_FAMILIES = (
+    cluster, pods, ingress, networking, configuration, events, workloads, batch, admission, access,
+)  # fmt: skip
 
 KINDS: tuple[Kind, ...] = tuple(
     sorted(
@@ -58,6 +62,11 @@ KINDS: tuple[Kind, ...] = tuple(
     )
 )
 """The kinds that are served."""
+
+FAMILIES: dict[Kind, str] = {
+    kind: family.__name__.rpartition(".")[2] for family in _FAMILIES for kind in family.KINDS
+}
+"""By what name of a module each kind is known here, and in the rooms that have records of it."""
 
 BY_KIND: dict[str, Kind] = {kind.kind: kind for kind in KINDS}
 

@@ -1,4 +1,4 @@
-"""Services, what stands behind them and what leads to them."""
+"""Services, what stands behind them, and where their addresses come from."""
 
 from __future__ import annotations
 
@@ -23,16 +23,6 @@ ENDPOINTS = Kind(
     deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 )
 ENDPOINT_SLICE = Kind("EndpointSlice", "endpointslices", "discovery.k8s.io", counts_generation=True)
-INGRESS = Kind(
-    "Ingress",
-    "ingresses",
-    "networking.k8s.io",
-    short_names=("ing",),
-    subresources=("status",),
-    first_status={"loadBalancer": {}},
-    counts_generation=True,
-)
-INGRESS_CLASS = Kind("IngressClass", "ingressclasses", "networking.k8s.io", namespaced=False)
 SERVICE_CIDR = Kind(
     "ServiceCIDR",
     "servicecidrs",
@@ -41,4 +31,4 @@ SERVICE_CIDR = Kind(
     subresources=("status",),
 )
 
-KINDS = (SERVICE, ENDPOINTS, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SERVICE_CIDR)
+KINDS = (SERVICE, ENDPOINTS, ENDPOINT_SLICE, SERVICE_CIDR)

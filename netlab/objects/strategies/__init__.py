@@ -7,45 +7,30 @@ enough.
 
 from __future__ import annotations
 
-from netlab.objects.kinds import Kind
+from collections.abc import Mapping
+
+from netlab.objects.kinds import BY_KIND, Kind
 from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.configuration import SERVICE_ACCOUNT
 from netlab.objects.kinds.events import EVENT
+from netlab.objects.kinds.records import Records
 from netlab.objects.meta import Object
-from netlab.objects.strategies import (
-    access,
-    admission,
-    batch,
-    cluster,
-    configuration,
-    networking,
-    pods,
-    workloads,
-)
 from netlab.objects.strategies.strategy import Strategy
 
 PLAIN = (EVENT, LEASE, SERVICE_ACCOUNT)
 """Kinds of which all is allowed that their schema allows."""
 
-STRATEGIES: dict[Kind, Strategy] = {
-    **dict.fromkeys(PLAIN, Strategy()),
-    **admission.STRATEGIES,
-    **batch.STRATEGIES,
-    **cluster.STRATEGIES,
-    **configuration.STRATEGIES,
-    **networking.STRATEGIES,
-    **pods.STRATEGIES,
-    **workloads.STRATEGIES,
-    **access.STRATEGIES,
-}
+STRATEGIES: Mapping[Kind, Strategy] = Records(
+    __name__, "STRATEGIES", dict.fromkeys(PLAIN, Strategy())
+)
 
-_BY_KIND = {kind.kind: strategy for kind, strategy in STRATEGIES.items()}
 _UNKNOWN = Strategy()
 
 
 def of(obj: Object) -> Strategy:
     """The strategy for an object; one that does nothing and allows all if its kind is unknown."""
-    return _BY_KIND.get(str(obj.get("kind")), _UNKNOWN)
+    kind = BY_KIND.get(str(obj.get("kind")))
+    return _UNKNOWN if kind is None else STRATEGIES[kind]
 
 
 def apply_defaults(obj: Object) -> None:

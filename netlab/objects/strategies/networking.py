@@ -1,4 +1,4 @@
-"""How Services are stored, what stands behind them and what leads to them."""
+"""How Services are stored, and what stands behind them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,12 @@ from netlab.objects import (
     fields,
     meta,
     service_updates,
-    validate_ingress,
     validate_network,
     validate_service,
 )
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
-    INGRESS,
-    INGRESS_CLASS,
     SERVICE,
     SERVICE_CIDR,
 )
@@ -60,11 +57,6 @@ def _endpoints(obj: Object) -> None:
             fill(port, protocol="TCP")
 
 
-def _ingress_class(obj: Object) -> None:
-    if (parameters := spec_of(obj).get("parameters")) is not None:
-        fill(parameters, scope="Cluster")
-
-
 def _service_update(new: Object, old: Object) -> Problems:
     was, wanted = meta.spec(old), meta.spec(new)
     lasting = was.get("type") == wanted.get("type") == "LoadBalancer"
@@ -87,7 +79,8 @@ def _addresses(spec: Mapping) -> list[str]:
     return [address for address in written if address]
 
 
-def _load_balancer(path: Path, found: Mapping) -> Problems:
+def load_balancer(path: Path, found: Mapping) -> Problems:
+    """Where the status says that it can be reached from outside."""
     ingress = (found.get("loadBalancer") or {}).get("ingress") or []
     for index, entry in enumerate(ingress):
         where: Path = (*path, "loadBalancer", "ingress", index)
@@ -108,19 +101,13 @@ STRATEGIES = {
         validate=validate_service.service,
         validate_name=fields.dns_1035_label,
         validate_update=_service_update,
-        validate_status=_load_balancer,
+        validate_status=load_balancer,
     ),
     ENDPOINTS: Strategy(default=_endpoints, validate=validate_network.endpoints),
     ENDPOINT_SLICE: Strategy(
         default=_endpoint_slice,
         validate=validate_network.endpoint_slice,
         validate_update=keeps("addressType"),
-    ),
-    INGRESS: Strategy(validate=validate_ingress.ingress, validate_status=_load_balancer),
-    INGRESS_CLASS: Strategy(
-        default=_ingress_class,
-        validate=validate_ingress.ingress_class,
-        validate_update=keeps("spec", "controller"),
     ),
     SERVICE_CIDR: Strategy(
         validate=validate_network.service_cidr, validate_update=keeps("spec", "cidrs")
