@@ -2,6 +2,9 @@
 
 nginx takes all of a configuration, or nothing of it. The Ingress at whose line it stumbles goes on
 as it was when nginx last took it, or not at all if it never did; all others are as they should be.
+
+One that nginx refuses even by itself is not tried again until something of it changes. One that it
+refuses beside others is, as soon as any of them does.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.errors import CommandFailed
@@ -29,6 +33,13 @@ _STUMBLED = re.compile(r"\[emerg\] (?:[0-9#]+: )?(?P<what>.*) in \S+?nginx\.conf
 _EMERGENCY = re.compile(r"\[emerg\] (?:[0-9#]+: )?(?P<what>.*)")
 
 
+class _Verdict(Struct, frozen=True):
+    """That nginx refuses an Ingress of that content, in these words."""
+
+    content: object
+    words: str
+
+
 class Blame:
     """Gives files to `configure`, which raises `CommandFailed` when nginx refuses them; so does
     `examine`, which only asks.
@@ -44,15 +55,14 @@ class Blame:
         self._configure = configure
         self._examine = examine
         self._good: dict[str, Ingress] = {}
+        self._verdicts: dict[str, _Verdict] = {}
         self._basis: object = None
         self._left_out: dict[str, Ingress | None] = {}
         self.refused: dict[str, str] = {}
 
     async def settle(self, world: World) -> Compiled:
         """Have all of it in force that nginx takes; the problems tell of the rest."""
-        basis = [_version(one) for one in world.ingresses], [*world.data.items()]
-        if basis != self._basis:  # else those that it refused a moment ago are not tried again
-            self._basis, self._left_out, self.refused = basis, {}, {}
+        self._recall(world)
         while True:
             compiled = compile_(self._with_what_it_takes(world), self._options)
             page = render(compiled.configuration, self._options, self._place)
@@ -62,10 +72,32 @@ class Blame:
                 key = self._owner(error, page) or await self._first_refused(world)
                 if key is None:
                     raise
-                self._blame(key, error)
+                await self._blame(key, error, world)
             else:
                 self._good = {meta.key(one): one for one in compiled.served}
                 return replace(compiled, problems=(*compiled.problems, *self._problems()))
+
+    def _recall(self, world: World) -> None:
+        """Leave out at once what nginx refused by itself, and is as it was; and, as long as all are
+        as they were, what it refused beside them."""
+        basis = [_version(one) for one in world.ingresses], [*world.data.items()]
+        if basis == self._basis:
+            return
+        self._basis, self._left_out, self.refused = basis, {}, {}
+        there = {meta.key(one): one for one in world.ingresses}
+        for key in list(self._verdicts):
+            verdict, ingress = self._verdicts[key], there.get(key)
+            if ingress is None or self._content(ingress, world) != verdict.content:
+                del self._verdicts[key]
+            else:
+                self.refused[key] = verdict.words
+                self._left_out[key] = self._good.get(key)
+
+    def _content(self, ingress: Ingress, world: World) -> object:
+        """All that nginx might refuse of an Ingress by itself."""
+        alone = compile_(_alone(ingress, world), self._options)
+        said = sorted(meta.annotations(ingress).items())
+        return repr(meta.spec(ingress)), said, [*world.data.items()], alone.configuration.files
 
     def _with_what_it_takes(self, world: World) -> World:
         changed = (self._left_out.get(meta.key(one), one) for one in world.ingresses)
@@ -99,12 +131,17 @@ class Blame:
             return False
         return True
 
-    def _blame(self, key: str, error: CommandFailed) -> None:
+    async def _blame(self, key: str, error: CommandFailed, world: World) -> None:
         words = said(error)
         log.warning("ingress %s: nginx refuses it: %s", key, words)
         self.refused.setdefault(key, words)
-        former = None if key in self._left_out else self._good.get(key)
-        self._left_out[key] = former
+        if key in self._left_out:  # not even as it was
+            self._left_out[key] = None
+            return
+        self._left_out[key] = self._good.get(key)
+        ingress = next(one for one in world.ingresses if meta.key(one) == key)
+        if not await self._takes(_alone(ingress, world)):
+            self._verdicts[key] = _Verdict(self._content(ingress, world), words)
 
     def _problems(self) -> Sequence[Problem]:
         return [
@@ -119,6 +156,10 @@ class Blame:
     def _instead(self, key: str) -> str:
         former = self._left_out.get(key)
         return "it goes on as it was before" if former else "it is left out"
+
+
+def _alone(ingress: Ingress, world: World) -> World:
+    return replace(world, ingresses=(ingress,))
 
 
 def said(error: CommandFailed) -> str:

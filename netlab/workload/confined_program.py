@@ -21,7 +21,7 @@ from netlab.kernel import files, process
 from netlab.kernel import netns as namespaces
 from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
-from netlab.workload.program import Program
+from netlab.workload.program import Program, ended
 from netlab.workload.published import Published
 
 SCRATCH = "size=64m,nr_inodes=4k"
@@ -155,7 +155,9 @@ class ConfinedProgram(Program):
             confinement=self._confinement(),
         )
         try:
-            code = await asyncio.to_thread(child.wait, _CHECK_SECONDS)
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await ended(os.pidfd_open(child.pid))
+            code = child.wait()
         except TimeoutError:
             await asyncio.to_thread(child.end, 0.2)
             code = -int(signal.SIGTERM)

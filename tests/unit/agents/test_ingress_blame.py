@@ -103,6 +103,41 @@ async def test_what_was_refused_is_not_tried_again_when_endpoints_change() -> No
     assert compiled.problems[0].about == "default/a"
 
 
+@pytest.mark.parametrize(("says_where", "most"), [(True, 3), (False, 10)])
+async def test_one_among_many_costs_little_and_once(says_where: bool, most: int) -> None:
+    nginx = Nginx("/bad", says_where=says_where)
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
+    paths = {f"i{n:02}": "/bad" if n == 31 else f"/good{n}" for n in range(50)}
+    await blame.settle(known(**paths))
+    assert nginx.asked <= most
+    for turn in range(3):
+        before = nginx.asked
+        compiled = await blame.settle(known(**paths, other=f"/other{turn}"))
+        assert nginx.asked == before + 1
+        assert len(compiled.served) == 50
+        assert blame.refused == {"default/i31": "no such thing"}
+        assert compiled.problems[0].about == "default/i31"
+    await blame.settle(known(**{**paths, "i31": "/better"}))
+    assert blame.refused == {} and '"/better"' in nginx.inforce
+
+
+async def test_one_that_is_refused_beside_another_is_tried_again_without_it() -> None:
+    class Pairs(Nginx):
+        """Refuses two of a kind, at the line of the second."""
+
+        async def examine(self, files: dict[str, str]) -> None:
+            text = files["nginx.conf"]
+            self.word = "/twin2" if "/twin1" in text else "/nothing"
+            await super().examine(files)
+
+    nginx = Pairs("")
+    blame = Blame(Options(), PLACE, nginx.configure, nginx.examine)
+    await blame.settle(known(a="/twin1", b="/twin2"))
+    assert list(blame.refused) == ["default/b"]
+    await blame.settle(known(b="/twin2"))
+    assert blame.refused == {} and '"/twin2"' in nginx.inforce
+
+
 @pytest.mark.parametrize("says_where", [True, False])
 async def test_what_is_nobodys_fault_is_passed_on(says_where: bool) -> None:
     nginx = Nginx("daemon off", says_where=says_where)
