@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from itertools import product
 from typing import Any
 
@@ -31,11 +32,17 @@ _LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Cluster(Struct, frozen=True):
-    """Its `domain`, and by what names, and at what addresses and ports, its API is reached."""
+    """Its `domain`, and by what names, and at what addresses and ports, its API is reached.
+
+    `networks` are those of its pods and ClusterIPs, `outsiders` addresses of machines that are no
+    nodes: neither becomes a Service's own by its saying so.
+    """
 
     domain: str
     api_names: frozenset[str] = frozenset()
     api_addresses: frozenset[tuple[str, int]] = frozenset()
+    networks: tuple[str, ...] = ()
+    outsiders: frozenset[str] = frozenset()
 
 
 class PodCertificates:
@@ -121,20 +128,25 @@ def names_of(
 ) -> Names:
     """By which a pod may be asked for: its own, and those of the Services that select it.
 
+    None is anybody else's: another Service's, or a node's, or claimed by an older Service of
+    another namespace. Who asks for `web` in his own namespace must not be answered by ours.
+
     None of them is the API's as long as any Service takes to itself what is sent there: who trusts
     the lab's CA would take that pod for the API.
     """
-    domain, services = cluster.domain, list(services)
-    mine = [service for service in services if _selects(service, run)]
-    mine.sort(key=meta.name)
-    names = [*_own_names(run, domain)]
+    domain, services, cluster = cluster.domain, list(services), _with_nodes(cluster, nodes)
+    mine = sorted((service for service in services if _selects(service, run)), key=meta.name)
+    others = [service for service in services if not _selects(service, run)]
+    names = [*_own_names(run, domain, {meta.name(service) for service in mine})]
     addresses = [*run.ips]
     for service in mine:
         names += _service_names(meta.name(service), meta.namespace(service), domain)
-        addresses += _service_addresses(service)
+        addresses += _cluster_ips(service)
+        addresses += _own_outer_addresses(service, others, cluster)
         if meta.spec(service).get("type") in ("NodePort", "LoadBalancer"):
             addresses += [address for node in nodes for address in addresses_of(node)]
-    cluster = _with_nodes(cluster, nodes)
+    taken = _taken(names, others, nodes, domain, host_network=run.host_network)
+    names = [name for name in names if name not in taken]
     if any(_poses(service, cluster) for service in services):
         names = [name for name in names if name not in cluster.api_names]
         addresses = [address for address in addresses if address not in cluster.api_names]
@@ -152,6 +164,47 @@ def _with_nodes(cluster: Cluster, nodes: Sequence[Node]) -> Cluster:
     )
 
 
+def _taken(
+    names: Iterable[str],
+    others: Iterable[Service],
+    nodes: Iterable[Node],
+    domain: str,
+    *,
+    host_network: bool,
+) -> set[str]:
+    """Which of these names others may have, who begin as one of them does."""
+    first = {name.partition(".")[0] for name in names}
+    taken = set() if host_network else {meta.name(node) for node in nodes}
+    for service in others:
+        if meta.name(service) in first:
+            taken |= {*_service_names(meta.name(service), meta.namespace(service), domain)}
+    return taken
+
+
+def _own_outer_addresses(
+    service: Service, others: Iterable[Service], cluster: Cluster
+) -> Iterator[str]:
+    """The addresses from outside that are nobody else's, but perhaps of its namespace."""
+    asked = set(_outer_addresses(service)) - cluster.outsiders
+    if not asked:
+        return
+    networks = [ip_network(each) for each in cluster.networks]
+    strangers = [one for one in others if meta.namespace(one) != meta.namespace(service)]
+    taken = {
+        address
+        for one in strangers
+        if _age(one) < _age(service)
+        for address in _outer_addresses(one)
+    }
+    for address in sorted(asked - taken):
+        if not any(ip_address(address) in network for network in networks):
+            yield address
+
+
+def _age(service: Service) -> tuple[str, str]:
+    return service["metadata"].get("creationTimestamp") or "", meta.key(service)
+
+
 def _poses(service: Service, cluster: Cluster) -> bool:
     """Whether it is at one of the API's addresses and ports, and is not the API's own."""
     own = not meta.spec(service).get("selector")
@@ -167,10 +220,11 @@ def _selects(service: Service, run: PodRun) -> bool:
     return selectors.from_map(selector).matches(meta.labels(run.pod))
 
 
-def _own_names(run: PodRun, domain: str) -> Iterator[str]:
+def _own_names(run: PodRun, domain: str, services: Collection[str]) -> Iterator[str]:
+    """Behind a Service of its subdomain's name it has one there."""
     name, namespace = hostname(run.pod), meta.namespace(run.pod)
     yield name
-    if subdomain := meta.spec(run.pod).get("subdomain"):
+    if (subdomain := meta.spec(run.pod).get("subdomain") or "") in services:
         for service in _service_names(subdomain, namespace, domain):
             yield f"{name}.{service}"
     for ip in run.ips:
@@ -184,9 +238,12 @@ def _service_names(name: str, namespace: str, domain: str) -> Sequence[str]:
 
 
 def _service_addresses(service: Service) -> Iterator[str]:
-    spec = meta.spec(service)
-    yield from (ip for ip in spec.get("clusterIPs") or () if ip != "None")
+    yield from _cluster_ips(service)
     yield from _outer_addresses(service)
+
+
+def _cluster_ips(service: Service) -> Iterator[str]:
+    yield from (ip for ip in meta.spec(service).get("clusterIPs") or () if ip != "None")
 
 
 def _outer_addresses(service: Service) -> Iterator[str]:

@@ -199,4 +199,12 @@ class PodRuntime:
 
 def _cluster(lab: Lab) -> Cluster:
     names = frozenset(bootstrap.api_names(lab))
-    return Cluster(lab.dns.domain, names, bootstrap.api_addresses(lab))
+    outside = [*lab.external.gateway_ips, *lab.dns.node_local]
+    outside += [ip for client in lab.external.clients for ip in client.ips]
+    return Cluster(
+        lab.dns.domain,
+        names,
+        bootstrap.api_addresses(lab),
+        (*lab.pod_cidrs, *lab.service_cidrs),
+        frozenset(outside),
+    )

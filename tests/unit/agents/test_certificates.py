@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from netlab.agents.certificates import Cluster, PodCertificates, names_of
 from netlab.agents.podrun import PodRun, new_run
@@ -81,6 +82,72 @@ def test_behind_a_headless_service_it_has_a_name_of_its_own() -> None:
     found = names(headless, hostname="web-0", subdomain="web")
     assert "web-0.web.shop.svc.cluster.local" in found
     assert "None" not in found
+
+
+def test_a_short_name_that_others_have_is_nobodys() -> None:
+    """Who asks for it in his own namespace means his own."""
+    elsewhere = service("web", namespace="elsewhere", clusterIPs=["10.96.0.9"])
+    assert names(service("web"), elsewhere) == (OWN | WEB) - {"web"}
+    outside = service("web", namespace="elsewhere", type="ExternalName", selector=None)
+    assert names(service("web"), outside) == (OWN | WEB) - {"web"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "other"),
+    [
+        ({"hostname": "payments"}, service("payments", namespace="bank")),
+        ({"hostname": "payments"}, service("payments", selector={"app": "db"})),
+        ({"hostname": "payments", "subdomain": "bank"}, service("payments", namespace="bank")),
+    ],
+)
+def test_a_pod_takes_no_services_name_for_its_own(spec: Any, other: Any) -> None:
+    behind = service("bank", clusterIPs=["None"])
+    theirs = {f"payments{rest}" for rest in ("", f".{other['metadata']['namespace']}")}
+    theirs |= {f"{name}.svc" for name in theirs if "." in name}
+    assert names(behind, other, **spec).isdisjoint(theirs)
+    assert "payments" in names(behind, **spec)
+
+
+def test_a_pod_takes_no_nodes_name_unless_it_is_the_nodes_own() -> None:
+    node = {**NODE, "metadata": {"name": "master001"}}
+    assert "master001" not in names_of(run(hostname="master001"), [], [node], API).names
+    own = run(hostNetwork=True, nodeName="master001")
+    assert "master001" in names_of(own, [], [node], API).names
+
+
+def test_a_subdomain_is_a_services_that_selects_it() -> None:
+    spec = {"hostname": "web-0", "subdomain": "web"}
+    assert names(**spec) == names(service("web", selector={"app": "db"}), **spec) == OWN
+
+
+SHARED = "192.0.2.1"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "age", "has_it"),
+    [("bank", "2025", False), ("bank", "2027", True), ("shop", "2025", True)],
+)
+def test_an_address_that_two_claim_is_the_older_ones(
+    namespace: str, age: str, has_it: bool
+) -> None:
+    ours = service("web", externalIPs=[SHARED])
+    other = service("pay", namespace=namespace, selector={"app": "db"}, externalIPs=[SHARED])
+    ours["metadata"]["creationTimestamp"] = "2026"
+    other["metadata"]["creationTimestamp"] = age
+    assert (SHARED in names(ours, other)) is has_it
+
+
+@pytest.mark.parametrize("address", ["10.96.0.9", "10.244.1.9", "172.16.110.100", "172.16.110.1"])
+def test_no_external_address_is_one_that_is_somebodys(address: str) -> None:
+    """Of a Service, of a pod, of a client, of the way to the internet."""
+    cluster = replace(
+        API,
+        networks=("10.244.0.0/16", "10.96.0.0/12", "fd00::/64"),
+        outsiders=frozenset(("172.16.110.100", "172.16.110.1")),
+    )
+    posing = service("web", externalIPs=[address, SHARED])
+    found = names_of(run(), [posing], [NODE], cluster).addresses
+    assert address not in found and SHARED in found
 
 
 @pytest.mark.parametrize(
