@@ -12,10 +12,13 @@ from netlab.ingress.compile import Compiled, compile_
 from netlab.ingress.model import Certificate, World
 from netlab.ingress.options import options
 from netlab.ingress.page import Page
-from netlab.ingress.render import Place, render
+from netlab.ingress.place import Place
+from netlab.ingress.render import render
 from netlab.objects import meta, strategies
 
 CASES = sorted((Path(__file__).parent / "golden" / "ingress").iterdir())
+
+STREAM_MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 PLACE = Place("nginx.log", ("10.96.0.10",))
 
@@ -90,7 +93,8 @@ def world(written: Sequence[dict]) -> World:
         names = meta.annotations(by_kind["Secret"][key]).get("names", "")
         return Certificate(f"(certificate of {key})\n", tuple(names.split()))
 
-    settings = by_kind.get("ConfigMap", {}).get("ingress-nginx/ingress-nginx-controller", {})
+    maps = by_kind.get("ConfigMap", {})
+    settings = maps.get("ingress-nginx/ingress-nginx-controller", {})
     return World(
         ingresses=list(by_kind.get("Ingress", {}).values()),
         classes=list(by_kind.get("IngressClass", {}).values()),
@@ -99,6 +103,9 @@ def world(written: Sequence[dict]) -> World:
         certificate=certificate,
         password_file=data,
         data=settings.get("data") or {},
+        tcp_services=maps.get("ingress-nginx/tcp", {}).get("data"),
+        udp_services=maps.get("ingress-nginx/udp", {}).get("data"),
+        stream_module=STREAM_MODULE,
     )
 
 

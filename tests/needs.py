@@ -11,6 +11,7 @@ import os
 
 import pytest
 
+from netlab.ingress import program as nginx
 from netlab.kernel import cgroups, tools
 from netlab.kernel.hierarchies import Lacking
 
@@ -27,6 +28,13 @@ def control_groups() -> None:
     lacking = [str(each) for each in cgroups.detect().values() if isinstance(each, Lacking)]
     if lacking:
         pytest.skip(f"netlab doctor: {'; '.join(lacking)}")
+
+
+def stream_module() -> None:
+    """Go on where nginx can lead ports by TCP and UDP; CI's can."""
+    if nginx.stream_module() is None:
+        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
+        refuse("nginx has no stream module: sudo scripts/setup --with nginx")
 
 
 def program(name: str) -> None:

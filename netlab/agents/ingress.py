@@ -26,8 +26,9 @@ from netlab.client.informer import Informers
 from netlab.ingress.flags import Unusable
 from netlab.ingress.model import Certificate, Problem, World
 from netlab.ingress.options import Options, options
-from netlab.ingress.program import NGINX
-from netlab.ingress.render import Place, unserved
+from netlab.ingress.place import Place
+from netlab.ingress.program import NGINX, stream_module
+from netlab.ingress.render import unserved
 from netlab.ingress.secrets import DEFAULT
 from netlab.kernel import process
 from netlab.objects import meta
@@ -260,7 +261,14 @@ class IngressControllers:
             certificate=certificate,
             password_file=password_file,
             data=(data.get("data") or {}) if data else {},
+            tcp_services=self._data(options.tcp_services, watches),
+            udp_services=self._data(options.udp_services, watches),
+            stream_module=stream_module(),
         )
+
+    def _data(self, key: str, watches: Callable[[str], bool]) -> Mapping[str, str] | None:
+        found = self._informers["ConfigMap"].get(key) if key and watches(key) else None
+        return found.get("data") if found else None
 
 
 class _Controller:

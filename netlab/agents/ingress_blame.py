@@ -21,7 +21,8 @@ from netlab.ingress.compile import Compiled, compile_
 from netlab.ingress.model import Problem, World
 from netlab.ingress.options import Options
 from netlab.ingress.page import Page
-from netlab.ingress.render import Place, render
+from netlab.ingress.place import Place
+from netlab.ingress.render import render
 from netlab.objects import meta
 from netlab.objects.types import Ingress
 

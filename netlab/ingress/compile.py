@@ -39,6 +39,7 @@ from netlab.ingress.options import Options
 from netlab.ingress.quoting import is_plain
 from netlab.ingress.secrets import Secrets
 from netlab.ingress.settings import parse as parse_settings
+from netlab.ingress.streams import streams
 from netlab.objects import meta
 from netlab.objects.types import (
     HTTPIngressPath,
@@ -106,10 +107,14 @@ class _Compilation:
                 self._add_canary(ingress)
         servers = [self._server(self._hosts[host]) for host in sorted(self._hosts)]
         default = self._secrets.default(self._options.default_certificate)
+        led, wrong = streams(self._world, self._options)
+        self._problems |= dict.fromkeys(wrong)
         configuration = Configuration(
             tuple(self._without_taken_aliases(servers)),
             self._settings,
             {**default, **self._secrets.files},
+            led,
+            self._world.stream_module or "",
         )
         return Compiled(configuration, tuple(served), tuple(self._problems))
 

@@ -32,8 +32,10 @@ class Certificate(Struct, frozen=True):
 class World(Struct, frozen=True):
     """All that is known, for `compile`. Keys are `namespace/name`; `data` is a ConfigMap's.
 
-    `classes` is None for who may not see them, and goes by names alone. `certificate` and
-    `password_file` say in a text what is wrong with a Secret.
+    `tcp_services` and `udp_services` are those of ConfigMaps, `stream_module` is a file that nginx
+    needs for them ("": none, None: it is not there). `classes` is None for who may not see them,
+    and goes by names alone. `certificate` and `password_file` say in a text what is wrong with a
+    Secret.
     """
 
     ingresses: Sequence[Ingress]
@@ -43,6 +45,9 @@ class World(Struct, frozen=True):
     certificate: Callable[[str], Certificate | str]
     password_file: Callable[[str], Mapping[str, str] | str]
     data: Mapping[str, str] = field(default_factory=dict)
+    tcp_services: Mapping[str, str] | None = None
+    udp_services: Mapping[str, str] | None = None
+    stream_module: str | None = ""
 
 
 class Problem(Struct, frozen=True, order=True):
@@ -52,6 +57,22 @@ class Problem(Struct, frozen=True, order=True):
     reason: str
     message: str
     kind: str = "Ingress"
+
+
+class Stream(Struct, frozen=True):
+    """A port that leads to the endpoints of a Service (`10.244.1.2:80`), or to a name outside.
+
+    `takes_proxy` and `sends_proxy`: the PROXY protocol says whose a connection is, coming or going.
+    """
+
+    port: int
+    protocol: Literal["TCP", "UDP"]
+    shown: str
+    servers: tuple[str, ...] = ()
+    external: str = ""
+    external_port: int = 0
+    takes_proxy: bool = False
+    sends_proxy: bool = False
 
 
 class Backend(Struct, frozen=True):
@@ -143,3 +164,5 @@ class Configuration(Struct, frozen=True):
     servers: tuple[Server, ...]
     settings: Settings
     files: Mapping[str, str] = field(default_factory=dict)
+    streams: tuple[Stream, ...] = ()
+    stream_module: str = ""

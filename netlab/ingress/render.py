@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import re
 
-from msgspec import Struct
+from msgspec.structs import replace
 
-from netlab.ingress import render_location, render_shared, render_upstreams
+from netlab.ingress import render_location, render_shared, render_streams, render_upstreams
 from netlab.ingress.model import CATCH_ALL, Configuration, Server
 from netlab.ingress.options import Options
 from netlab.ingress.page import Page
+from netlab.ingress.place import Place
 from netlab.ingress.quoting import LITERAL_DOLLAR, quoted
 from netlab.ingress.secrets import DEFAULT
 from netlab.ingress.settings import Settings
@@ -33,18 +34,16 @@ STATUS_PORT = 10246
 """Where nginx answers on its loopback, whatever a controller's flags say."""
 
 
-class Place(Struct, frozen=True):
-    """Where nginx runs: the file for its access log, whom it asks for names, if it has IPv6."""
-
-    access_log: str
-    resolvers: tuple[str, ...] = ()
-    ipv6: bool = False
-
-
 def render(configuration: Configuration, options: Options, place: Place) -> Page:
     """The whole of nginx.conf. Files that it names are relative to its own."""
     page, settings = Page(), configuration.settings
+    if configuration.streams and configuration.stream_module:
+        page.say("load_module", configuration.stream_module)
+    if settings.disable_ipv6:
+        place = replace(place, ipv6=False)
     _main(page, settings)
+    if configuration.streams:
+        render_streams.streams(page, configuration.streams, settings, place)
     with page.block("http"):
         _general(page, settings, place)
         _clients(page, settings)
@@ -91,7 +90,8 @@ def _temporary(page: Page) -> None:
 def _general(page: Page, settings: Settings, place: Place) -> None:
     _temporary(page)
     page.say("log_format", "upstreaminfo", f"'{_LOG_FORMAT}'")
-    log = ("off",) if settings.disable_access_log else (quoted(place.access_log), "upstreaminfo")
+    is_quiet = settings.disable_access_log or settings.disable_http_access_log
+    log = ("off",) if is_quiet else (quoted(place.access_log), "upstreaminfo")
     page.say("access_log", *log)
     page.say("default_type", "text/html")
     page.say("server_tokens", _switch(settings.server_tokens))
@@ -106,9 +106,7 @@ def _general(page: Page, settings: Settings, place: Place) -> None:
     page.say("port_in_redirect", "off")
     if settings.relative_redirects:
         page.say("absolute_redirect", "off")
-    if place.resolvers:
-        addresses = (f"[{each}]" if ":" in each else each for each in place.resolvers)
-        page.say("resolver", *addresses, "valid=5s", *(() if place.ipv6 else ("ipv6=off",)))
+    render_streams.resolver(page, settings, place)
     # The only way to have one in a text: it is not looked at again.
     with page.block("geo", f"${LITERAL_DOLLAR}"):
         page.say("default", '"$"')
@@ -137,6 +135,9 @@ def _clients(page: Page, settings: Settings) -> None:
         page.say("gzip", "on")
         page.say("gzip_comp_level", settings.gzip_level)
         page.say("gzip_min_length", settings.gzip_min_length)
+        page.say("gzip_types", settings.gzip_types)
+        if settings.gzip_disable:
+            page.say("gzip_disable", quoted(settings.gzip_disable))
         page.say("gzip_proxied", "any")
         page.say("gzip_vary", "on")
 

@@ -26,6 +26,10 @@ class Settings(Struct, frozen=True):
     compute_full_forwarded_for: bool = False
     denylist_source_range: tuple[str, ...] = ()
     disable_access_log: bool = False
+    disable_http_access_log: bool = False
+    disable_ipv6: bool = False
+    disable_ipv6_dns: bool = False
+    disable_stream_access_log: bool = False
     enable_access_log_for_default_backend: bool = False
     enable_real_ip: bool = False
     enable_underscores_in_headers: bool = False
@@ -33,8 +37,15 @@ class Settings(Struct, frozen=True):
     force_ssl_redirect: bool = False
     forwarded_for_header: str = "X-Forwarded-For"
     generate_request_id: bool = True
+    gzip_disable: str = ""
     gzip_level: int = 1
     gzip_min_length: int = 256
+    gzip_types: str = (
+        "application/atom+xml application/javascript application/x-javascript application/json "
+        "application/rss+xml application/vnd.ms-fontobject application/x-font-ttf "
+        "application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype "
+        "image/svg+xml image/x-icon text/css text/javascript text/plain text/x-component"
+    )
     hide_headers: str = ""
     hsts: bool = True
     hsts_include_subdomains: bool = True
@@ -68,6 +79,11 @@ class Settings(Struct, frozen=True):
     proxy_redirect_from: str = "off"
     proxy_request_buffering: str = "on"
     proxy_send_timeout: int = 60
+    proxy_stream_next_upstream: bool = True
+    proxy_stream_next_upstream_timeout: str = "600s"
+    proxy_stream_next_upstream_tries: int = 3
+    proxy_stream_responses: int = 1
+    proxy_stream_timeout: str = "600s"
     relative_redirects: bool = False
     retry_non_idempotent: bool = False
     server_tokens: bool = False
@@ -92,6 +108,8 @@ class Settings(Struct, frozen=True):
     worker_shutdown_timeout: str = "240s"
 
 
+_TIME = values.matching(r"[0-9]{1,9}(ms|[smhd])?", "time")
+
 KNOWN: Mapping[str, Parse] = {
     **values.OF_BOTH,
     "allow-backend-server-header": values.flag,
@@ -101,6 +119,10 @@ KNOWN: Mapping[str, Parse] = {
     "client-header-timeout": values.SECONDS,
     "compute-full-forwarded-for": values.flag,
     "disable-access-log": values.flag,
+    "disable-http-access-log": values.flag,
+    "disable-ipv6": values.flag,
+    "disable-ipv6-dns": values.flag,
+    "disable-stream-access-log": values.flag,
     "enable-access-log-for-default-backend": values.flag,
     "enable-real-ip": values.flag,
     "enable-underscores-in-headers": values.flag,
@@ -109,8 +131,10 @@ KNOWN: Mapping[str, Parse] = {
     ),
     "forwarded-for-header": values.header,
     "generate-request-id": values.flag,
+    "gzip-disable": values.plain,
     "gzip-level": values.between(1, 9),
     "gzip-min-length": values.whole,
+    "gzip-types": values.matching(r"[A-Za-z0-9+\-./* ]{1,1000}", "list of MIME types"),
     "hide-headers": values.headers,
     "hsts": values.flag,
     "hsts-include-subdomains": values.flag,
@@ -128,6 +152,11 @@ KNOWN: Mapping[str, Parse] = {
     "no-tls-redirect-locations": values.matching(r"[A-Za-z0-9\-._~/,]*", "list of paths"),
     "proxy-add-original-uri-header": values.flag,
     "proxy-real-ip-cidr": values.cidrs,
+    "proxy-stream-next-upstream": values.flag,
+    "proxy-stream-next-upstream-timeout": _TIME,
+    "proxy-stream-next-upstream-tries": values.between(0, 1000),
+    "proxy-stream-responses": values.between(0, 1000),
+    "proxy-stream-timeout": _TIME,
     "retry-non-idempotent": values.flag,
     "server-tokens": values.flag,
     "ssl-protocols": values.matching(
@@ -147,14 +176,21 @@ KNOWN: Mapping[str, Parse] = {
 }
 
 _WITHOUT_EFFECT = frozenset(
-    ("allow-snippet-annotations", "annotations-risk-level", "reuse-port", "max-worker-open-files",
-     "enable-multi-accept", "map-hash-bucket-size", "server-name-hash-bucket-size",
-     "server-name-hash-max-size", "variables-hash-bucket-size", "variables-hash-max-size",
-     "proxy-headers-hash-bucket-size", "proxy-headers-hash-max-size", "disable-ipv6",
-     "disable-ipv6-dns", "ssl-session-cache", "ssl-session-cache-size", "ssl-session-tickets",
-     "ssl-session-timeout", "ssl-buffer-size", "ssl-early-data", "gzip-types", "gzip-disable")
+    ("reuse-port", "max-worker-open-files", "enable-multi-accept", "map-hash-bucket-size",
+     "server-name-hash-bucket-size", "server-name-hash-max-size", "variables-hash-bucket-size",
+     "variables-hash-max-size", "proxy-headers-hash-bucket-size", "proxy-headers-hash-max-size",
+     "ssl-session-cache", "ssl-session-cache-size", "ssl-session-tickets", "ssl-session-timeout",
+     "ssl-buffer-size", "enable-aio-write", "worker-cpu-affinity", "lua-shared-dicts")
 )  # fmt: skip
 """Tuning that changes no answer."""
+
+
+_UNDONE = {
+    "allow-snippet-annotations": "snippets are always refused",
+    "annotations-risk-level": "snippets are refused, and nothing else",
+    "ssl-early-data": "no data is taken before the handshake is over",
+}
+"""What is done in place of what keys ask for."""
 
 
 def parse(data: Mapping[str, str]) -> tuple[Settings, list[str]]:
@@ -165,6 +201,10 @@ def parse(data: Mapping[str, str]) -> tuple[Settings, list[str]]:
         if name in _WITHOUT_EFFECT:
             continue
         try:
+            if name in _UNDONE and text != "false":
+                raise ValueError(f"does nothing: {_UNDONE[name]}")
+            if name in _UNDONE:
+                continue
             if name not in KNOWN:
                 raise ValueError("is not known to this controller, and does nothing")
             said[name.replace("-", "_")] = KNOWN[name](text)

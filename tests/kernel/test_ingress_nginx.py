@@ -58,6 +58,8 @@ def test_nginx_takes_what_ingresses_become(
     directory: Path, tmp_path: Path, place: Path, pem: str
 ) -> None:
     found, page = case(directory)
+    if found.configuration.streams:
+        needs.stream_module()
     said = checked(found, page, tmp_path, place, pem)
     blamed = page.owner(int(re.findall(r"nginx\.conf:(\d+)", said)[0])) if said else ""
     assert blamed == REFUSED.get(directory.name, ""), said

@@ -15,6 +15,8 @@ from ingresses import CASES, case
 def test_golden(directory):
     found, page = case(directory)
     _, _, text = page.text.partition("    # what Ingresses ask for\n")
+    if found.configuration.streams:
+        text = page.text[page.text.index("stream {") : page.text.index("http {")] + text
     files = "".join(f"# file {name}: {said}" for name, said in found.configuration.files.items())
     problems = "".join(
         f"{one.kind} {one.about}: {one.reason}: {one.message}\n" for one in found.problems
