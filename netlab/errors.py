@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -216,6 +217,17 @@ class Expired(ApiError):
     code, reason = 410, "Expired"
 
 
+class TooManyRequests(ApiError):
+    """Somebody asks for more than his share."""
+
+    code, reason = 429, "TooManyRequests"
+
+    def __init__(
+        self, message: str = "too many requests, please try again later", **more: Any
+    ) -> None:
+        super().__init__(message, **more)
+
+
 class NotSaved(ApiError):
     """A write could not be kept, so it has not happened; the same again may work later."""
 
@@ -224,5 +236,14 @@ class NotSaved(ApiError):
 
 _BY_REASON: dict[str, type[ApiError]] = {
     cls.reason: cls
-    for cls in (BadRequest, NotFound, AlreadyExists, Conflict, Invalid, Expired, NotSaved)
+    for cls in (
+        BadRequest,
+        NotFound,
+        AlreadyExists,
+        Conflict,
+        Invalid,
+        Expired,
+        TooManyRequests,
+        NotSaved,
+    )
 }

@@ -46,6 +46,8 @@ async def gate(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _admitted(request: web.Request, access: Access, handler: Handler) -> web.StreamResponse:
     user = authentication.user_of(request, access.accounts) if access.accounts else ADMIN
+    if access.guests is not None:
+        access.guests.identify(request, user)
     user = authentication.impersonated(request, user, access.authorizer)
     request[USER] = user
     if not user.is_master:

@@ -11,19 +11,21 @@ import contextlib
 import logging
 import socket
 import ssl
-from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import nullcontext
 from weakref import WeakValueDictionary
 
 from aiohttp import web
 
+from netlab.api.guestbook import ASKING, Full, Guest, holder_of, leaver
+from netlab.errors import TooManyRequests
+from netlab.objects.rbac import User
 from netlab.tasks import Background, cancel
 
 log = logging.getLogger(__name__)
 
 MOST, MOST_EACH = 500, 100
-"""Connections in all, and from one address. Nodes stand for pods whose packets they masquerade."""
+"""Connections in all, and of one pod or account, or of all at one address whom nobody knows."""
 
 IDLE = 60.0
 """Seconds that a connection may be open and ask for nothing."""
@@ -71,10 +73,8 @@ class Guests:
         self._context = context
         self._loop = asyncio.get_running_loop()
         self._doors: dict[str, tuple[socket.socket, asyncio.Task[None]]] = {}
-        self._here: dict[int, tuple[socket.socket, str]] = {}
-        """Sockets, and whence they come, by their descriptors; some may be closed by now."""
-        self._since: dict[asyncio.BaseTransport, float] = {}
-        """Since when a connection asks for nothing."""
+        self._here: dict[int, Guest] = {}
+        """By their sockets' descriptors; some may be closed by now."""
         self._entering = Background()
         self._all, self._each = Pace(_ALL, self._loop.time), Pace(_EACH, self._loop.time)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -105,19 +105,29 @@ class Guests:
     @contextlib.asynccontextmanager
     async def attended(self, request: web.Request) -> AsyncIterator[None]:
         """A request of one of them, after its turn has come; anybody else's at once."""
-        transport = request.transport
-        host = self._host(transport)
-        if transport is None or host is None:
+        guest = self._known(request.transport)
+        if guest is None:
             yield
             return
-        self._since[transport] = float("inf")
+        guest.since = ASKING
         try:
-            await asyncio.sleep(max(self._all.wait(), self._each.wait(host)))
-            async with self._apart(host) if _is_large(request) else nullcontext():
+            await asyncio.sleep(max(self._all.wait(), self._each.wait(guest.host)))
+            async with self._apart(guest.host) if _is_large(request) else nullcontext():
                 yield
         finally:
-            self._each.wait(host, request.content.total_bytes / _PORTION)
-            self._since[transport] = self._loop.time()
+            self._each.wait(guest.host, request.content.total_bytes / _PORTION)
+            guest.since = self._loop.time()
+
+    def identify(self, request: web.Request, user: User) -> None:
+        """Somebody has shown who he is: from now on his connection counts for him. One too many is
+        answered 429, and ends."""
+        guest = self._known(request.transport)
+        if guest is None or guest.holder == (holder := holder_of(user, guest.host)):
+            return
+        guest.holder = holder
+        if holder and sum(each.holder == holder for each in self._here.values()) > MOST_EACH:
+            self._loop.call_soon(self._send_away, guest)
+            raise TooManyRequests
 
     @contextlib.asynccontextmanager
     async def _apart(self, host: str) -> AsyncIterator[None]:
@@ -126,14 +136,14 @@ class Guests:
             await asyncio.sleep(self._each.wait(host, 0))
             yield
 
-    def _host(self, transport: asyncio.BaseTransport | None) -> str | None:
-        """Whence a guest comes; None for who came in elsewhere.
+    def _known(self, transport: asyncio.BaseTransport | None) -> Guest | None:
+        """Who asks, if he is a guest, and None if he came in elsewhere.
 
         His first request may be here before his entry has been noted, so it goes by the socket.
         """
         sock = transport.get_extra_info("socket") if transport else None
         known = self._here.get(sock.fileno()) if sock else None
-        return known[1] if known and known[0].fileno() != -1 else None
+        return known if known and known.socket.fileno() != -1 else None
 
     # -- coming and going ------------------------------------------------------------------
 
@@ -147,39 +157,48 @@ class Guests:
                 self._receive(guest, str(address[0]))
             await asyncio.sleep(_ENTRIES)
 
-    def _receive(self, guest: socket.socket, host: str) -> None:
-        self._here = {fd: known for fd, known in self._here.items() if known[0].fileno() != -1}
-        those = Counter(where for _, where in self._here.values())
-        if those.total() >= MOST or those[host] >= MOST_EACH:
-            guest.close()
+    def _receive(self, sock: socket.socket, host: str) -> None:
+        self._here = {fd: one for fd, one in self._here.items() if one.socket.fileno() != -1}
+        guests = list(self._here.values())
+        try:
+            if (other := leaver(guests, host, MOST, MOST_EACH)) is not None:
+                self._send_away(other)
+        except Full:
+            sock.close()
             return
-        self._here[guest.fileno()] = guest, host
+        guest = self._here[sock.fileno()] = Guest(sock, host, host, self._loop.time())
         self._entering.start(str(id(guest)), self._enter(guest), f"TLS with {host}")
 
-    async def _enter(self, guest: socket.socket) -> None:
+    def _send_away(self, guest: Guest) -> None:
+        self._here = {fd: one for fd, one in self._here.items() if one is not guest}
+        if guest.transport is not None:
+            guest.transport.abort()
+        else:  # whoever waits for his handshake finds that he has gone
+            with contextlib.suppress(OSError):
+                guest.socket.shutdown(socket.SHUT_RDWR)
+
+    async def _enter(self, guest: Guest) -> None:
         try:
             transport, _ = await self._loop.connect_accepted_socket(
                 self._protocols,
-                guest,
+                guest.socket,
                 ssl=self._context,
                 ssl_handshake_timeout=_HANDSHAKE_SECONDS,
             )
         except (OSError, ssl.SSLError) as error:
             log.debug("no TLS: %s", error)
-            guest.close()
+            guest.socket.close()
             return
-        self._since.setdefault(transport, self._loop.time())
+        guest.transport = transport
 
     async def _send_off(self) -> None:
-        """End the connections that have asked for nothing for long, and forget those that ended."""
+        """End the connections that have asked for nothing for long."""
         while True:
             await asyncio.sleep(IDLE / 4)
             before = self._loop.time() - IDLE
-            for transport, since in [*self._since.items()]:
-                if transport.is_closing():
-                    del self._since[transport]
-                elif since < before:
-                    transport.close()
+            for guest in [*self._here.values()]:
+                if guest.transport is not None and guest.since < before:
+                    guest.transport.close()
 
 
 def _is_large(request: web.Request) -> bool:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -39,8 +39,11 @@ PODS = "/api/v1/namespaces/default/pods"
 class House:
     """A server with a door of its own."""
 
-    def __init__(self, identity: Identity, guests: Guests, port: int) -> None:
+    def __init__(
+        self, identity: Identity, guests: Guests, port: int, token: Callable[[], str]
+    ) -> None:
         self.identity = identity
+        self.token = token
         self.guests = guests
         self.port = port
 
@@ -84,7 +87,15 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     door = socket.create_server(("127.0.0.1", 0))
     door.setblocking(False)
     guests.listen("node", door)
-    yield House(identity, guests, door.getsockname()[1])
+
+    def token() -> str:
+        metadata = {"name": "builder", "namespace": "default"}
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata}
+        registry.create(account)
+        issued = accounts.issue("default", "builder", {"spec": {}})
+        return str(issued["status"]["token"])
+
+    yield House(identity, guests, door.getsockname()[1], token)
     await guests.stop()
     await runner.cleanup()
 
@@ -111,22 +122,47 @@ async def test_a_certificate_of_others_opens_nothing(house: House, tmp_path: Pat
         assert (await reader.readline()).split()[1] == b"200"
 
 
-async def test_nobody_has_more_connections_than_his_share(
+async def test_strangers_at_one_address_make_room_for_each_other(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One of them may be greedy, and holds nobody else up: the one that was idle longest goes."""
     monkeypatch.setattr(room, "MOST_EACH", 5)
     async with contextlib.AsyncExitStack() as stack:
+        greedy = [await house.enter() for _ in range(5)]
+        for _, writer in greedy:
+            stack.callback(writer.transport.abort)
+        served, asking = greedy[0]
+        asking.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert (await served.readline()).split()[1] == b"200"
+        for _ in range(3):
+            assert await house.ask("/healthz") == 200
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                assert await greedy[1][0].read() == b""
+        assert not asking.transport.is_closing()
+
+
+async def test_one_account_has_no_more_connections_than_its_share(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And others go on meanwhile, from the same address: strangers, and the administrator."""
+    monkeypatch.setattr(room, "MOST_EACH", 3)
+    token = house.token()
+    async with contextlib.AsyncExitStack() as stack:
+        codes = []
+        for _ in range(4):
+            reader, writer = await house.enter()
+            stack.callback(writer.transport.abort)
+            head = f"GET /version HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}"
+            writer.write(f"{head}\r\n\r\n".encode())
+            codes.append((await reader.readline()).split()[1])
+        assert codes == [b"200", b"200", b"200", b"429"]
+        async with asyncio.timeout(20):
+            with contextlib.suppress(ConnectionError):
+                await reader.read()  # and is sent away
+        assert await house.ask("/healthz") == 200
         for _ in range(5):
-            _, writer = await house.enter()
-            stack.callback(writer.close)
-        with pytest.raises(OSError):
-            await house.enter()
-    async with asyncio.timeout(20):
-        while True:  # those that went have made room
-            with contextlib.suppress(OSError):
-                assert await house.ask("/healthz") == 200
-                return
-            await asyncio.sleep(0.05)
+            assert await house.ask(PODS, "client") == 200
 
 
 async def test_who_stands_in_the_door_is_in_nobody_s_way(house: House) -> None:
