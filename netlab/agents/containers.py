@@ -18,7 +18,7 @@ from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podprograms import PodPrograms
 from netlab.agents.podrun import PodRun
 from netlab.agents.podtasks import PodTasks
-from netlab.agents.processes import PodProcesses
+from netlab.agents.processes import PodProcesses, on_disk
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
@@ -98,7 +98,7 @@ class PodContainers:
             await asyncio.gather(self._stop_servers(run, grace), self._processes.stop(run, grace))
         finally:
             self._lifecycle.quiet(run)
-        await self._processes.forget(run.uid)
+        await self._processes.forget(run.uid, on_disk(run.pod) if run.unseen else ())
         await self._programs.forget(run)
 
     async def _stop_servers(self, run: PodRun, grace: float) -> None:

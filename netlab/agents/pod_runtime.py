@@ -27,7 +27,7 @@ from netlab.agents.podrun import PodRun
 from netlab.agents.podtasks import PodTasks
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
-from netlab.agents.processes import PodProcesses
+from netlab.agents.processes import PodProcesses, on_disk
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
@@ -40,7 +40,7 @@ from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, Node
 from netlab.objects.nodes import is_off
 from netlab.objects.types import Pod
-from netlab.tasks import cancel
+from netlab.tasks import Background, cancel
 from netlab.workload.certificate import Issuer
 from netlab.workload.sandbox import Sandboxes
 
@@ -78,6 +78,7 @@ class PodRuntime:
         self._tokens = Tokens(informers.api, volumes, time.time)
         places, sandboxes = Places(names, volumes, self._tokens), Sandboxes(self.runtime.calls)
         self.commands = Commands(sandboxes, self.runtime, places, configuration)
+        self._sandboxes, self._forgetting = sandboxes, Background()
         actions = Actions(self.commands, self._pod_network.node_netns)
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
@@ -144,8 +145,17 @@ class PodRuntime:
     def start(self, machines: Iterable[str]) -> None:
         """Begin with what a former controller left; see `adopted`. `machines` are the namespaces
         that are no pod's."""
+        self._informers["Pod"].add_listener(self._on_pod)
         self._adopted = asyncio.create_task(self._adopt(machines), name="adopting pods")
         self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
+
+    def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
+        """One that goes while its node is off leaves nothing on the disk there."""
+        gone = old if new is None else None
+        if gone is not None and meta.spec(gone).get("nodeName") not in self._kubelets:
+            uid = meta.uid(gone)
+            if on_disk(gone):
+                self._forgetting.start(uid, self._sandboxes.remove(uid), f"volumes of {uid}")
 
     async def adopted(self) -> Sequence[Pod]:
         """Return once all that runs is known, and what belongs to no pod has been ended: the pods
@@ -191,6 +201,8 @@ class PodRuntime:
 
     async def stop(self) -> None:
         """Let go of the pods, which go on running; their kubelets have stopped."""
+        self._informers["Pod"].remove_listener(self._on_pod)
+        await self._forgetting.stop_all()
         await cancel(self._adopted, self._refreshing)
         self._prober.stop()
         await self._containers.detach()

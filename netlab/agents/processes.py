@@ -6,14 +6,16 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import NetlabError
+from netlab.objects import meta
 from netlab.objects.times import timestamp
+from netlab.objects.types import Pod
 from netlab.tasks import Background, cancel
 from netlab.workload.calls import Gone
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
@@ -94,9 +96,10 @@ class PodProcesses:
         left = max(0.0, grace - (time.monotonic() - began))
         await asyncio.gather(*(self._end(run, name, left) for name in reversed(run.inits)))
 
-    async def forget(self, uid: str) -> None:
-        """Kill whatever is left of a pod, and let the runtime forget it."""
-        await self._sandboxes.remove(uid)
+    async def forget(self, uid: str, keep: Sequence[str] = ()) -> None:
+        """Kill whatever is left of a pod, and let the runtime forget it, but for the volumes to
+        `keep`: a machine without power has its disk."""
+        await self._sandboxes.remove(uid, keep)
 
     # -- one container ---------------------------------------------------------------------
 
@@ -201,6 +204,13 @@ class PodProcesses:
             await _killed(process, await self._lifecycle.pre_stop(run, container, grace))
         self._lifecycle.quiet(run, container)
         run.processes.pop(container, None)
+
+
+def on_disk(pod: Pod) -> list[str]:
+    """The empty volumes of a pod that are not in its node's memory."""
+    volumes = meta.spec(pod).get("volumes") or ()
+    empty = [one for one in volumes if one.get("emptyDir") is not None]
+    return [one["name"] for one in empty if not one["emptyDir"].get("medium")]
 
 
 async def _end_of(process: SandboxProcess) -> Ended:

@@ -2,7 +2,8 @@
 
 Nothing of this machine appears in them: a hostPath is a directory on the lab's own, empty disk of
 the pod's node, and a PersistentVolumeClaim one that outlives its pods, though not the lab. An
-emptyDir is a file system of its own, which the runtime makes when a container has it mounted.
+emptyDir is a file system of its own, which the runtime makes when a container has it mounted, and
+keeps while the node is off, unless it is in memory.
 """
 
 from __future__ import annotations

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -174,13 +173,16 @@ class Bundles:
                 raise
         return path
 
-    def forget(self, uid: str) -> None:
-        """A pod is no more: its empty volumes go."""
+    def forget(self, uid: str, keep: Collection[str] = ()) -> None:
+        """A pod runs no more: its empty volumes go, but for those to `keep`, by their names."""
         directory = self._private / "scratch" / uid
         if directory.exists():
-            for path in directory.iterdir():
+            going = [path for path in directory.iterdir() if path.name not in keep]
+            for path in going:
                 syscalls.unmount(path)
-            shutil.rmtree(directory)
+                path.rmdir()
+            if not any(directory.iterdir()):
+                directory.rmdir()
 
 
 def _part(place: int, part: Mapping[str, str], owner: int | None) -> int:

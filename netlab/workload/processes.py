@@ -12,7 +12,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -93,14 +93,14 @@ class Processes:
         """What `state()` says of each."""
         return [process.state() for process in self._all.values()]
 
-    async def remove(self, uid: str) -> None:
-        """Kill and forget everything of a pod."""
+    async def remove(self, uid: str, keep: Collection[str] = ()) -> None:
+        """Kill and forget everything of a pod, but the volumes to `keep`, by their names."""
         keys = [key for key in self._all if key[0] == uid]
         await asyncio.gather(*(self._all[key].kill(0) for key in keys))
         for key in keys:
             self._all.pop(key, None)
         try:
-            self._bundles.forget(uid)
+            self._bundles.forget(uid, keep)
         finally:
             self._bounding.forget(uid)
 

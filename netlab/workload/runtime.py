@@ -66,7 +66,7 @@ class Runtime:
         return await self._processes.find(request).kill(request["grace"])
 
     async def _remove(self, request: Json) -> None:
-        await self._processes.remove(request["uid"])
+        await self._processes.remove(request["uid"], request["keep"])
 
     async def _watch(self, request: Json, session: ControlSession) -> None:
         container = self._processes.find(request)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -175,11 +175,12 @@ class Sandboxes:
         found = [SandboxProcess(self._runtime, state) for state in states]
         return {(process.uid, process.container): process for process in found}
 
-    async def remove(self, uid: str) -> None:
-        """Kill and forget all processes of a pod; none is no error."""
+    async def remove(self, uid: str, keep: Sequence[str] = ()) -> None:
+        """Kill and forget all processes of a pod; none is no error. Of its empty volumes those to
+        `keep` stay, by their names."""
         self._idling.pop(uid, None)
         with contextlib.suppress(Gone):
-            await self._runtime.call("remove", uid=uid)
+            await self._runtime.call("remove", uid=uid, keep=list(keep))
 
     async def execute(
         self, process: SandboxProcess, command: Command, *, inherits: bool = False

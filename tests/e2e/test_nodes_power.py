@@ -247,6 +247,51 @@ def test_what_it_ran_starts_anew_with_it(power: Power) -> None:
     assert not meta.annotations(power.node()).get("netlab/power")
 
 
+def test_its_disk_is_as_it_was_and_its_memory_is_empty(power: Power) -> None:
+    """Of a pod that bears the loss of its node: the same pod goes on with its emptyDir, but for one
+    in memory; and one that is taken away meanwhile has left nothing when it is made anew."""
+    bears = [{"operator": "Exists", "effect": "NoExecute"}]
+    volumes = [
+        {"name": "disk", "emptyDir": {}},
+        {"name": "memory", "emptyDir": {"medium": "Memory"}},
+    ]
+    mounts = [{"name": name, "mountPath": f"/{name}"} for name in ("disk", "memory")]
+    container = {"name": "c", "image": "busybox", "command": ["sleep", "infinity"]}
+    spec = {
+        "nodeName": GOES,
+        "tolerations": bears,
+        "volumes": volumes,
+        "containers": [{**container, "volumeMounts": mounts}],
+        "terminationGracePeriodSeconds": 0,
+    }
+    file = power.here.lab_file(manifests.manifest("v1", "Pod", "kept", spec), "kept.yaml")
+    wait = ("wait", "--for=condition=Ready", "pod/kept", "--timeout=30s")
+
+    def listed() -> list[str]:
+        return power.here.netlab("exec", "kept", "--", "ls", "/disk", "/memory").stdout.split()
+
+    power.here.netlab("apply", "-f", file)
+    power.here.netlab(*wait)
+    write = "echo here > /disk/file; echo here > /memory/file"
+    power.here.netlab("exec", "kept", "--", "sh", "-c", write)
+    before = power.client.get("Pod", "default", "kept")
+    power.turn("stop")
+    power.on()
+    power.here.netlab(*wait)
+    after = power.client.get("Pod", "default", "kept")
+    assert meta.uid(after) == meta.uid(before)
+    (status,) = after["status"]["containerStatuses"]
+    assert status["restartCount"] == 1
+    assert listed() == ["/disk:", "file", "/memory:"]
+    power.turn("stop")
+    power.client.delete("Pod", "default", "kept", grace_period=0)
+    power.on()
+    power.here.netlab("apply", "-f", file)
+    power.here.netlab(*wait)
+    assert listed() == ["/disk:", "/memory:"]
+    power.client.delete("Pod", "default", "kept", grace_period=0)
+
+
 def test_a_controller_that_is_killed_meanwhile_leaves_nothing_running_there(power: Power) -> None:
     power.on()
     directory = power.here.base / "run" / "power"

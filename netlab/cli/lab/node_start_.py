@@ -1,6 +1,7 @@
 """Switches nodes on again that were stopped; returns when they are Ready.
 
-Pods that are still theirs start anew; what was evicted meanwhile is removed.
+Pods that are still theirs start anew, and find what they have written into emptyDirs, unless these
+are in memory; what was evicted meanwhile is removed.
 
 Examples:
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ class Sandboxes:
     async def processes(self) -> dict[tuple[str, str], Process]:
         return self.left
 
-    async def remove(self, uid: str) -> None:
+    async def remove(self, uid: str, keep: Sequence[str] = ()) -> None:
         self.removed.append(uid)
+        self.kept = list(keep)
 
 
 class Places:
@@ -259,6 +261,23 @@ async def test_a_pod_that_ends_ends_its_sidecars_last(processes, sandboxes, pod_
     await processes.forget("u")
     assert sandboxes.removed == ["u"]
     assert len(sandboxes.all) == 3, "nothing is started again"
+
+
+async def test_what_is_cut_off_leaves_what_is_on_its_disk(
+    processes: PodProcesses, sandboxes: Any, pod_run: Any
+) -> None:
+    volumes = [
+        {"name": "disk", "emptyDir": {}},
+        {"name": "memory", "emptyDir": {"medium": "Memory"}},
+        {"name": "other", "configMap": {"name": "c"}},
+    ]
+    run = pod_run()
+    run.pod["spec"]["volumes"] = volumes
+    await processes.stop(run, 0.0)
+    assert sandboxes.kept == []
+    run.unseen = True
+    await processes.stop(run, 0.0)
+    assert sandboxes.kept == ["disk"]
 
 
 async def test_a_stop_that_the_runtime_does_not_survive_goes_on(
