@@ -74,7 +74,8 @@ def apply(client: Client, obj: Object, *, dry_run: bool = False) -> Applied:
         live = client.request("GET", kind.path(namespace, name))
     except NotFound:
         query["fieldValidation"] = "Strict"
-        return applied("created", client.request("POST", kind.path(namespace), wanted, query=query))
+        found = client.request("POST", kind.path(namespace), wanted, query=query)
+        return created(obj) if dry_run else applied("created", found)
     patch = three_way(_last_applied(live), wanted, live)
     if not patch:
         return applied("unchanged", live)

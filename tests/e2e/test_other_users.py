@@ -216,6 +216,16 @@ def command_of(*words: str) -> Callable[[], tuple[int, str]]:
     return does
 
 
+def test_her_dry_run_of_a_changed_file_needs_no_second_sudo(lab: Machine) -> None:
+    file = str(lab.lab_file(LAB.replace("nodes: 1", "nodes: 2").partition("---")[0], "less.yaml"))
+    lab.netlab("node", "add", "more", "-o", "name")
+    code, said = as_user(HERS, command_of("up", file, "--dry-run", "--prune"))
+    assert code == 0, said
+    assert "lab/t configured (nodes) (server dry run)\n" in said
+    assert "pod/keeper pruned (server dry run)\n" in said
+    assert as_user(NOBODY, command_of("up", file, "--dry-run"))[0] == 3
+
+
 COMMANDS = [
     ("status",),
     ("get", "pods", "-o", "wide"),

@@ -17,7 +17,7 @@ PAGES = sorted([*(ROOT / "netlab").rglob("*.md"), *ROOT.glob("*.md")])
 _LINK = re.compile(r"\[[^\]]*\]\(([^)]+)\)")
 _FILE = re.compile(r"`([\w./-]+\.(?:py|md|yaml|json|txt|lock))`")
 
-OF_A_LAB = ("lab.json", "nodes.json", "config.json")
+OF_A_LAB = ("lab.json", "nodes.json", "applied.json", "config.json")
 """Files that a lab makes."""
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from netlab.cli import options, results
+from netlab.cli import options, results, terminal
 from netlab.cli.lab import node_power
 from netlab.errors import AlreadyExists, UsageError
 from netlab.objects import meta
@@ -45,8 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
             error.hint = f"if it is off: netlab node start {arguments.name}"
             raise
         obj = node_power.awaited(client, meta.name(obj), meta.is_ready)
-    arguments.dry_run = "none"
-    results.report(obj, f"added ({_places(obj)})", arguments)
+    if arguments.output:
+        results.show(obj, arguments.output)
+    else:
+        print(terminal.fit(f"{results.resource_name(obj)} added ({_places(obj)})"))
     return 0
 
 

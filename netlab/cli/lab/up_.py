@@ -2,15 +2,14 @@
 
     sudo netlab up topologies/quickstart.yaml
     sudo netlab up lab.yaml web.yaml --timeout=30s
-    sudo netlab up lab.yaml web.yaml --dry-run    what would be built, as commands; of a lab that
-                                                  runs, what would change
+    sudo netlab up lab.yaml web.yaml --dry-run    what would be built, or changed
 
 Of a lab that runs, a changed file may change nodes, their labels and taints, kube-proxy's mode and
 settings, the DNS domain, load balancers' addresses and the world outside.
 
-Waits until all pods are ready, rules and names are in place; says on standard error for what it
-waits. Gives up at once on a pod that waiting does not help (it fits on no node, a ConfigMap is
-missing), and on one that has crashed three times. The lab stays up then.
+Waits until all pods that the files ask for are ready, rules and names are in place; says on
+standard error for what it waits. Gives up at once on a pod that waiting does not help (it fits on
+no node, a ConfigMap is missing), and on one that has crashed three times. The lab stays up then.
 
 Exit code: 0 all is ready, 1 something is not, and is named with the reason; 2 a file is wrong, and
 nothing was touched.
