@@ -193,7 +193,7 @@ def load(arguments: argparse.Namespace) -> Manifest:
     """The manifests that `-f` names, every object in its namespace."""
     from netlab import manifest
 
-    loaded = manifest.load(arguments.filename)
+    loaded = manifest.load(arguments.filename, joined=joined)
     warn_of_left_out(loaded)
     for obj in loaded.objects:
         if BY_KIND[obj["kind"]].namespaced:
@@ -201,6 +201,13 @@ def load(arguments: argparse.Namespace) -> Manifest:
             obj["metadata"].setdefault("namespace", arguments.namespace)
             loaded.sources[(obj["kind"], meta.namespace(obj), meta.name(obj))] = place
     return loaded
+
+
+def joined(lab: str) -> Sequence[str]:
+    """The nodes that a lab has besides those of its file; few files ask."""
+    from netlab import inventory
+
+    return inventory.joined(lab)
 
 
 def warn_of_left_out(loaded: Manifest) -> None:

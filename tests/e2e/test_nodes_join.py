@@ -93,6 +93,7 @@ def test_a_file_may_name_it_though_its_lab_does_not(join: Join) -> None:
     file = join.here.lab_file(text, "named.yaml")
     join.here.netlab("up", file)
     assert join.client.get("Pod", "default", "pinned")["spec"]["nodeName"] == NEW
+    assert "pod/pinned unchanged" in join.here.netlab("apply", "-f", file).stdout
     assert "PASS to-it" in join.here.netlab("check", file).stdout
     wrong = join.here.lab_file(text.replace(f"node: {NEW}", "node: woker002"), "wrong.yaml")
     refused = join.here.netlab("up", wrong, code=2).stderr

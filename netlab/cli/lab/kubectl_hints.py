@@ -43,9 +43,10 @@ def _of_files(words: Sequence[str]) -> Iterator[str]:
     if not files or not _READS_FILES.intersection(words):
         return
     from netlab import manifest
+    from netlab.cli import options
 
     try:
-        loaded = manifest.load(files)
+        loaded = manifest.load(files, joined=options.joined)
     except InputError as error:
         for problem in error.problems:
             told = f"{problem.file}:{problem.line}: {problem.field}"
