@@ -13,6 +13,9 @@ import pytest
 from e2e.labs import Machine, eventually, machine
 
 from netlab.kernel import netns
+from netlab.proxy.iptables.parse import parse
+from netlab.simulation.iptables import simulate
+from netlab.simulation.packet import Packet
 
 pytestmark = pytest.mark.root
 
@@ -143,6 +146,27 @@ def test_nobody_else_s_packets_are_taken(lab: HostPortLab) -> None:
     """Of a pod elsewhere that listens on the number of a host port here."""
     far = lab.here.netlab("get", "pod", "far", "-o", "jsonpath={.status.podIP}").stdout.strip()
     assert lab.who_from("open", far, 8080) == "far"
+
+
+def test_on_paper_packets_go_the_same_ways(lab: HostPortLab) -> None:
+    if lab.mode == "nftables":
+        return
+    ruleset = parse(lab.here.run_in(NODE, "iptables-nft-save").stdout, complete=True)
+    own = frozenset({IP, OUTSIDE})
+    pods = json.loads(lab.here.netlab("get", "pods", "-o", "json").stdout)["items"]
+    names = {pod["status"]["podIP"]: pod["metadata"]["name"] for pod in pods}
+    ways = (
+        ("127.0.0.1", "127.0.0.1", 54323, "OUTPUT", "loopback"),
+        (IP, IP, 54323, "OUTPUT", "address"),
+        ("10.10.11.10", IP, 54323, "PREROUTING", "address"),
+        ("172.16.110.100", OUTSIDE, 8088, "PREROUTING", "open"),
+        ("10.10.11.10", IP, 30090, "PREROUTING", "loopback"),
+    )
+    for source, destination, port, entry, name in ways:
+        sent = Packet(source, destination, "tcp", port, local=own)
+        for outcome in simulate(ruleset, sent, entry=entry):
+            assert outcome.verdict == "ACCEPT" and not outcome.unknown
+            assert outcome.endpoint and names[outcome.endpoint[0]] == name
 
 
 def test_a_node_port_goes_before(lab: HostPortLab) -> None:

@@ -101,11 +101,13 @@ def test_a_connection_half_closed_is_remembered_for_an_hour(lab: Machine) -> Non
         accepted, _ = listening.accept()
         accepted.close()
         assert calling.recv(1) == b""
-        argv = ("conntrack", "-L", "-f", "ipv4", "-d", NODE_IP, "-p", "tcp")
-        (entry,) = (
-            line for line in lab.run_in(NODE, *argv).stdout.splitlines() if "dport=11302" in line
-        )
-        assert "CLOSE_WAIT" in entry and 3540 < int(entry.split()[2]) <= 3600
+        eventually(lambda: "CLOSE_WAIT" in _entry(lab, 11302))
+        assert 3540 < int(_entry(lab, 11302).split()[2]) <= 3600
+
+
+def _entry(lab: Machine, port: int) -> str:
+    argv = ("conntrack", "-L", "-f", "ipv4", "-d", NODE_IP, "-p", "tcp", "--dport", str(port))
+    return lab.run_in(NODE, *argv).stdout
 
 
 def test_what_belongs_to_no_connection_reaches_no_client_by_its_own_address(lab: Machine) -> None:
