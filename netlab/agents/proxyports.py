@@ -30,7 +30,6 @@ from netlab.objects import meta
 from netlab.objects.types import Node
 from netlab.proxy.metrics import ProxyMetrics
 from netlab.retry import Retry
-from netlab.workload.http1 import Request, RequestParser
 
 log = logging.getLogger(__name__)
 
@@ -138,6 +137,8 @@ class ProxyPorts:
     async def _answer(
         self, pages: dict[str, Page], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
+        from netlab.workload.http1 import Request, RequestParser  # few are ever asked
+
         parser, requests, size = RequestParser(), list[Request](), 0
         while not requests and parser.malformed is None:
             data = await reader.read(4096)

@@ -13,7 +13,7 @@ from netlab.objects import (
     validate_volumes,
 )
 from netlab.objects.meta import Object
-from netlab.objects.problems import FieldProblem, Path, invalid, required
+from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 
 Mapping = dict[str, Any]
 
@@ -56,6 +56,22 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
 def _containers(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     every = [one for field in CONTAINER_FIELDS for one in spec.get(field) or []]
     yield from fields.at_most((*path, "containers"), every, _MAX_CONTAINERS)
+    yield from _host_ports((*path, "containers"), spec.get("containers") or [])
+    for index, one in enumerate(spec.get("initContainers") or []):  # these come one after the other
+        yield from _host_ports((*path, "initContainers"), [one], index)
+
+
+def _host_ports(path: Path, containers: list[Mapping], first: int = 0) -> Iterator[FieldProblem]:
+    """None may be asked for twice."""
+    seen: set[str] = set()
+    for number, container in enumerate(containers, first):
+        for index, port in enumerate(container.get("ports") or []):
+            if not port.get("hostPort"):
+                continue
+            claim = f"{port.get('protocol') or 'TCP'}/{port.get('hostIP') or ''}/{port['hostPort']}"
+            if claim in seen:
+                yield duplicate((*path, number, "ports", index, "hostPort"), claim)
+            seen.add(claim)
 
 
 def _placement(path: Path, spec: Mapping) -> Iterator[FieldProblem]:

@@ -76,7 +76,8 @@ def _rules(pod: MappedPod, family: Family, pod_cidr: str) -> Iterable[str]:
 
 
 def _mapping(one: PortMapping, ip: str, family: Family, pod_cidr: str) -> Iterator[str]:
-    to = f"-d {one.destination}/{HOST_BITS[family]} " if one.destination else ""
+    destination = one.destination(family)
+    to = f"-d {destination}/{HOST_BITS[family]} " if destination else ""
     match = f"{to}-p {one.protocol} -m {one.protocol} --dport {one.host_port}"
     yield f"-s {pod_cidr} {match} -j {SETMARK}"
     if family == "ipv4":  # what comes from ::1 never leaves it

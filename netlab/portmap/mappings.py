@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -29,14 +28,12 @@ class PortMapping(Struct, frozen=True):
 
     def concerns(self, family: Family) -> bool:
         """Whether it is one for that family: an address of the other is none of it."""
-        return not self.host_ip or addresses.family_of(self.host_ip) == family
+        return not self.host_ip or addresses.address(self.host_ip, family) is not None
 
-    @property
-    def destination(self) -> str:
+    def destination(self, family: Family) -> str:
         """The address packets must be for; "" for any, which unspecified ones stand for."""
-        if not self.host_ip or ipaddress.ip_address(self.host_ip).is_unspecified:
-            return ""
-        return self.host_ip
+        found = addresses.address(self.host_ip, family)
+        return "" if found in (None, "0.0.0.0", "::") else str(found)
 
 
 class MappedPod(Struct, frozen=True):

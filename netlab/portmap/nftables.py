@@ -44,8 +44,9 @@ def _hooked(hook: str, priority: str, rules: tuple[str, ...]) -> NftChain:
 
 def _ports(pod: MappedPod, family: Family, *, one_ip: bool) -> Iterator[str]:
     for one in pod.mappings:
-        if one.concerns(family) and bool(one.destination) == one_ip:
-            to = f"{NFT_FAMILY[family]} daddr {one.destination} " if one_ip else ""
+        destination = one.destination(family)
+        if one.concerns(family) and bool(destination) == one_ip:
+            to = f"{NFT_FAMILY[family]} daddr {destination} " if one_ip else ""
             end = addresses.with_port(pod.ip(family), one.container_port)
             match = f"{to}{one.protocol} dport {one.host_port}"
             yield f'{match} dnat to {end} comment "{pod.sandbox}"'

@@ -293,6 +293,13 @@ RFC1035 = "a DNS-1035 label must consist of"
             "a valid label must be",
         ),
         (
+            pod(containers=[
+                {"name": name, "image": "b", "ports": [{"containerPort": 80, "hostPort": 8080}]}
+                for name in "ab"]),
+            "spec.containers[1].ports[0].hostPort",
+            'Duplicate value: "TCP//8080"',
+        ),
+        (
             made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
                 {"addresses": ["10.0.0.1"], "hints": {"forNodes": [{"name": "W1"}]}}]),
             "endpoints[0].hints.forNodes[0].name",

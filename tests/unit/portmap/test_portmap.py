@@ -72,6 +72,18 @@ def test_an_address_of_one_family_is_none_of_the_other():
     assert "-d" not in render(rules(everywhere)).split() and "83" in render(rules(everywhere))
 
 
+def test_addresses_are_spelt_as_the_kernel_spells_them():
+    odd = mapped(
+        pod({"hostPort": 84, "hostIP": "FD00:0::0A"}, {"hostPort": 85, "hostIP": "::"}), IPS
+    )
+    text = render(rules(odd, family="ipv6"))
+    assert "-d fd00::a/128 -p tcp -m tcp --dport 84 -j DNAT" in text
+    assert "-p tcp -m tcp --dport 85 -j DNAT" in text and "-d ::" not in text
+    assert "ip6 daddr fd00::a tcp dport 84" in render_table(
+        rules(odd, family="ipv6", mode="nftables")
+    )
+
+
 def test_many_ports_are_listed_fifteen_at_a_time():
     many = mapped(pod(*({"hostPort": 9000 + n} for n in range(16))), IPS)
     entries = [line for line in render(rules(many)).splitlines() if "--dports" in line]
