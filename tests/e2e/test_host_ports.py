@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from e2e.labs import Machine, eventually, machine
 
-from netlab.kernel import netns
+from netlab.kernel import lock, netns, paths
 from netlab.proxy.iptables.parse import parse
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
@@ -196,6 +198,17 @@ def test_a_flush_is_mended(lab: HostPortLab) -> None:
         flush = ("nft", "flush", "table", "ip", "cni_hostport")
     lab.here.run_in(NODE, *flush)
     eventually(lambda: lab.rules() == before)
+    assert lab.who(OTHER, IP, 8088) == "open"
+
+
+def test_ports_outlive_the_controller(lab: HostPortLab) -> None:
+    before = lab.rules()
+    pid = paths.controller_pid(lab.here.base / "run" / "hp")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    eventually(lambda: not lock.is_held(pid))
+    assert lab.who(OTHER, IP, 8088) == "open"
+    lab.here.netlab("up", lab.here.base / "lab.yaml")
+    assert sorted(lab.rules().splitlines()) == sorted(before.splitlines())
     assert lab.who(OTHER, IP, 8088) == "open"
 
 
