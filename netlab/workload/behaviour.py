@@ -209,7 +209,7 @@ def _served_container(
     spec = meta.spec(pod)
     named = {name for one in found.listeners for name in env_named_in(one.site)}
     variables = {
-        "hostname": spec.get("hostname") or meta.name(pod),
+        "hostname": _hostname(pod),
         "pod": meta.name(pod),
         "namespace": meta.namespace(pod),
         "node": spec.get("nodeName") or "",
@@ -224,6 +224,14 @@ def _served_container(
         **{f"env.{name}": env[name] for name in named if name in env},
     }
     return ServedContainer(container["name"], found.listeners, variables)
+
+
+def _hostname(pod: Pod) -> str:
+    """What a program in the pod has as its host's name; on hostNetwork it is the node's."""
+    spec = meta.spec(pod)
+    if spec.get("hostNetwork"):
+        return spec.get("nodeName") or ""
+    return spec.get("hostname") or meta.name(pod)
 
 
 def sites_of(pods: Sequence[ServedPod]) -> Json:

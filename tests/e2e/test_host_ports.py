@@ -47,6 +47,22 @@ spec:
     ports: [{{containerPort: 8080, {port}}}]
 """
 
+OWN = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: own}
+spec:
+  nodeName: worker001
+  hostNetwork: true
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: echo
+    image: registry.k8s.io/e2e-test-images/agnhost:2.47
+    args: [netexec, --http-port=8090, --udp-port=8090]
+    ports: [{containerPort: 8090}]
+"""
+
 SERVICE = """
 ---
 apiVersion: v1
@@ -104,6 +120,7 @@ def manifest(mode: str) -> str:
         + pod("hidden", "hostPort: 30090")
         + pod("taker", "hostPort: 8080")
         + POD.format(name="far", node="master001", port="name: x")
+        + OWN
         + SERVICE
     )
 
@@ -169,6 +186,11 @@ def test_on_paper_packets_go_the_same_ways(lab: HostPortLab) -> None:
         for outcome in simulate(ruleset, sent, entry=entry):
             assert outcome.verdict == "ACCEPT" and not outcome.unknown
             assert outcome.endpoint and names[outcome.endpoint[0]] == name
+
+
+def test_a_pod_on_its_node_s_network_listens_there(lab: HostPortLab) -> None:
+    for place, host in ((NODE, "127.0.0.1"), (OTHER, IP), (CLIENT, OUTSIDE), (OTHER, IP6)):
+        assert (place, lab.who(place, host, 8090)) == (place, "worker001")
 
 
 def test_a_node_port_goes_before(lab: HostPortLab) -> None:
