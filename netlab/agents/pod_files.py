@@ -12,8 +12,8 @@ from netlab.agents.volumes import Volumes
 from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
 from netlab.workload import etc_files
+from netlab.workload.behaviour import brought
 from netlab.workload.bounds import bounds
-from netlab.workload.catalogue import lookup
 from netlab.workload.sandbox import IDLE, ContainerPlace
 
 
@@ -55,14 +55,9 @@ class Places:
 
 def _programs(run: PodRun) -> dict[str, tuple[str, ...]]:
     """The programs of ours in each container; what stands in for built-in servers has all."""
-    found = {name: _brought(run.spec_of(name).get("image") or "") for name in run.names}
+    found = {name: tuple(filter(None, [brought(run.spec_of(name))])) for name in run.names}
     every = dict.fromkeys(name for names in found.values() for name in names)
     return {IDLE: tuple(every), **found} if every else {}
-
-
-def _brought(image: str) -> tuple[str, ...]:
-    name = lookup(image).brings
-    return (name,) if name else ()
 
 
 def _read_only(run: PodRun) -> Iterator[str]:

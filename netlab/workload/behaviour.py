@@ -5,9 +5,10 @@ Pure, but for `installed`, which asks the machine whether it has a program.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -19,6 +20,9 @@ from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalo
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+FILE_SERVER = "web-server"
+"""Which of `pod_binaries` shows files."""
 
 _PORT_NUMBER = re.compile(r"(?:^|:)([0-9]{1,5})\Z")
 _TLS_PORTS = (443, 8443)
@@ -132,7 +136,38 @@ def _server(
     elif site := next((each.site for each in listeners if each.serve == "http"), None):
         taken = {each.port for each in listeners}
         listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
+    if shows_files(program, container) and all(each.serve == "http" for each in listeners):
+        return Behaviour("process", _file_server(program, container, listeners), announces=True)
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
+
+
+def brought(container: Container) -> str:
+    """The program of ours that a container has in its root, if any."""
+    program = catalogue().lookup(container.get("image") or "")
+    return program.brings or (FILE_SERVER if shows_files(program, container) else "")
+
+
+def shows_files(program: ImageProgram, container: Container) -> bool:
+    """Whether anything is mounted where a server has its documents."""
+    return bool(program.documents) and bool([*_at_documents(program, container)])
+
+
+def _at_documents(program: ImageProgram, container: Container) -> Iterator[bool]:
+    """For each mount of the documents or in them, whether nothing is left of the image's own."""
+    root = PurePosixPath(program.documents)
+    for mount in container.get("volumeMounts") or ():
+        path = PurePosixPath(posixpath.normpath(mount["mountPath"]))
+        if root.is_relative_to(path) or path.is_relative_to(root):
+            yield root.is_relative_to(path)
+
+
+def _file_server(
+    program: ImageProgram, container: Container, listeners: Sequence[Listener]
+) -> tuple[str, ...]:
+    bare = any(_at_documents(program, container))
+    options = ("--bare",) * bare + ("--lists",) * program.lists
+    where = (f"--site={listeners[0].site}", f"--root={program.documents}")
+    return (f"/{FILE_SERVER}", *where, *options, *(str(each.port) for each in listeners))
 
 
 def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:

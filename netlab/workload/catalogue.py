@@ -46,6 +46,8 @@ class ImageProgram(Struct, frozen=True):
     command: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     brings: str = ""
+    documents: str = ""
+    lists: bool = False
     binaries: frozenset[str] = frozenset()
     flags: bool = False
     subcommands: Mapping[str, ImageProgram] = field(default_factory=dict)
@@ -149,7 +151,7 @@ _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
         "match", "kind", "program", "commands", "listen", "ports", "command", "entrypoint",
-        "binaries", "brings", "flags", "subcommands", "variables",
+        "binaries", "brings", "documents", "lists", "flags", "subcommands", "variables",
     )
 )  # fmt: skip
 _PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env"))
@@ -173,6 +175,8 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
         command=tuple(entry.get("command", ())),
         entrypoint=tuple(entry.get("entrypoint", ())),
         brings=entry.get("brings", ""),
+        documents=entry.get("documents", ""),
+        lists=bool(entry.get("lists")),
         binaries=frozenset(entry.get("binaries", ())),
         flags=bool(entry.get("flags")),
         subcommands={

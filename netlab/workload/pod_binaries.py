@@ -10,10 +10,18 @@ import io
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 _PACKAGE = Path(__file__).parents[1]
 _INSIDE = _PACKAGE / "workload" / "inside"
-_SHARED = ("__init__.py", "workload/__init__.py", "workload/http1.py")
+_SHARED = tuple(
+    f"{name}.py"
+    for name in (
+        "__init__", "workload/__init__", "workload/http1", "workload/site", "workload/template",
+        "workload/access_log",
+    )
+)  # fmt: skip
+_SITES = "workload/inside/sites.py"
 
 # Isolated: nothing of the pod's environment or of its user is imported, nothing is written.
 _SHEBANG = b"#!/usr/bin/python3 -ISB\n"
@@ -22,6 +30,7 @@ _MAIN = "import sys\nfrom %s import main\nmain(sys.argv[1:])\n"
 PROGRAMS = {
     "agnhost": "netlab.workload.inside.agnhost",
     "boom-server": "netlab.workload.inside.boom_server",
+    "web-server": "netlab.workload.inside.web_server",
 }
 """Which there are, and the modules whose `main` they are."""
 
@@ -61,6 +70,17 @@ def archive(name: str) -> bytes:
     content.write(_SHEBANG)
     with zipfile.ZipFile(content, "a") as written:
         for path in (*(_PACKAGE / each for each in _SHARED), *sorted(_INSIDE.glob("*.py"))):
-            written.write(path, f"netlab/{path.relative_to(_PACKAGE)}")
+            if path != _PACKAGE / _SITES:
+                written.write(path, f"netlab/{path.relative_to(_PACKAGE)}")
+        written.writestr(f"netlab/{_SITES}", f"SITES = {_sites()!r}\n")
         written.writestr("__main__.py", _MAIN % PROGRAMS[name])
     return content.getvalue()
+
+
+def _sites() -> dict[str, dict[str, Any]]:
+    """What servers of files say where there is none."""
+    from netlab.workload.catalogue import catalogue  # slow to import, seldom needed
+
+    programs = [program for program in catalogue().programs if program.documents]
+    names = {port.site for program in programs for port in program.listen}
+    return {name: dict(catalogue().sites[name]) for name in sorted(names)}

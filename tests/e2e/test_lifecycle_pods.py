@@ -515,3 +515,30 @@ def test_an_image_that_does_not_exist_is_waited_for(lab: Lab) -> None:
     )
     eventually(lambda: lab.is_ready("typing"))
     assert lab.delete("absent", "typing") < 5
+
+
+def test_a_web_server_shows_what_another_container_wrote(lab: Lab) -> None:
+    lab.apply("""
+apiVersion: v1
+kind: Pod
+metadata: {name: site}
+spec:
+  volumes: [{name: html, emptyDir: {}}]
+  initContainers:
+  - name: write
+    image: busybox
+    command: [sh, -c, echo from the init container >/work/index.html]
+    volumeMounts: [{name: html, mountPath: /work}]
+  containers:
+  - name: c
+    image: nginx
+    ports: [{containerPort: 80}]
+    volumeMounts: [{name: html, mountPath: /usr/share/nginx/html}]
+""")
+    eventually(lambda: lab.container("site") and lab.is_ready("site"))
+    ip = lab.pod("site")["status"]["podIP"]
+    assert lab.here.curl("life.default.client", ip) == "from the init container\n"
+    lab.here.netlab("exec", "site", "--", "sh", "-c", "echo b >/usr/share/nginx/html/b")
+    assert lab.here.curl("life.default.client", f"{ip}/b") == "b\n"
+    assert '"GET /b HTTP/1.1" 200 2' in lab.here.netlab("logs", "site").stdout
+    assert lab.delete("site") < 5

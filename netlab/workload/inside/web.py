@@ -49,12 +49,17 @@ class Answer:
             reason = f"status code {self.status}"
         head = {"Date": http_date(time.time()), **self.headers}
         if self.status >= 200 and self.status not in (204, 304):
-            head["Content-Length"] = str(len(self.body))
+            head.setdefault("Content-Length", str(len(self.body)))
         if close:
             head["Connection"] = "close"
         lines = "".join(f"{name}: {_line(value)}\r\n" for name, value in head.items())
         text = f"HTTP/1.1 {self.status} {reason}\r\n{lines}\r\n"
         return text.encode("utf-8", "surrogateescape") + (b"" if method == "HEAD" else self.body)
+
+    def send(self, connection: socket.socket, request: Request, *, close: bool) -> int:
+        """Send it all; how large the body was."""
+        connection.sendall(self.render(request.method, close=close))
+        return len(self.body)
 
 
 def _line(value: str) -> str:
@@ -112,12 +117,26 @@ def listening(port: int, host: str = "", kind: int = socket.SOCK_STREAM) -> sock
 
 
 class Server:
-    """An HTTP server on a socket; `wrap` makes a connection one over TLS."""
+    """An HTTP server on a socket; `wrap` makes a connection one over TLS.
 
-    def __init__(self, opened: socket.socket, handler: Handler, wrap: Wrap | None = None) -> None:
+    `refuse` says what is sent to who makes no request, for a status; `told` hears of each request,
+    the status of its answer and the size of that.
+    """
+
+    def __init__(
+        self,
+        opened: socket.socket,
+        handler: Handler,
+        wrap: Wrap | None = None,
+        *,
+        refuse: Callable[[int], bytes] | None = None,
+        told: Callable[[Request, int, int], None] = lambda *_: None,
+    ) -> None:
         self._opened = opened
         self._handler = handler
         self._wrap = wrap
+        self._refuse = refuse or refusal
+        self._told = told
         self._room = threading.Semaphore(_MOST)
         self._busy: set[object] = set()
         self._closing = threading.Event()
@@ -164,11 +183,13 @@ class Server:
                 for request in parser.feed(data):
                     request.client, request.local = client, local
                     close = not request.keeps_alive() or self._closing.is_set()
-                    connection.sendall(self._answer(request).render(request.method, close=close))
+                    answer = self._answer(request)
+                    size = answer.send(connection, request, close=close)
+                    self._told(request, answer.status, size)
                     if close:
                         return
                 if parser.malformed is not None:
-                    connection.sendall(refusal(parser.malformed))
+                    connection.sendall(self._refuse(parser.malformed))
                     return
                 if parser.expects_continue:
                     parser.expects_continue = False

@@ -11,6 +11,7 @@ from netlab.workload import catalogue as room
 from netlab.workload.behaviour import (
     Behaviour,
     behaviour,
+    brought,
     expand,
     parse_flags,
     served_pod,
@@ -446,3 +447,37 @@ def test_images_that_upstreams_tests_look_for_in_vain_are_lacking(image: str) ->
 def test_the_update_demo_tells_its_picture() -> None:
     assert '"image":"nautilus.jpg"' in page(f"{E2E}/nautilus:1.7", "/data.json")[1]
     assert '"image":"kitten.jpg"' in page(f"{E2E}/kitten:1.7", "/data.json")[1]
+
+
+# -- documents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("image", "path", "argv"),
+    [
+        ("nginx", "/usr/share/nginx/html", ("--root=/usr/share/nginx/html", "--bare", "80")),
+        ("nginx", "/usr/share/nginx/html/", ("--root=/usr/share/nginx/html", "--bare", "80")),
+        ("nginx", "/usr/share/nginx", ("--root=/usr/share/nginx/html", "--bare", "80")),
+        ("nginx", "/usr/share/nginx/html/index.html", ("--root=/usr/share/nginx/html", "80")),
+        (
+            "httpd",
+            "/usr/local/apache2/htdocs",
+            ("--root=/usr/local/apache2/htdocs", "--bare", "--lists", "80"),
+        ),
+    ],
+)
+def test_a_server_with_files_of_its_own_is_a_process(
+    image: str, path: str, argv: tuple[str, ...]
+) -> None:
+    mounts = [{"name": "v", "mountPath": path}]
+    found = does(image, volumeMounts=mounts)
+    assert (found.kind, found.argv[0], found.announces) == ("process", "/web-server", True)
+    assert found.argv[2:] == argv
+    assert brought({"name": "c", "image": image, "volumeMounts": mounts}) == "web-server"
+
+
+@pytest.mark.parametrize("path", ["/etc/nginx/conf.d", "/usr/share/nginx/html2", "/data"])
+def test_a_server_with_other_mounts_stays_built_in(path: str) -> None:
+    mounts = [{"name": "v", "mountPath": path}]
+    assert does("nginx", volumeMounts=mounts).kind == "server"
+    assert brought({"name": "c", "image": "nginx", "volumeMounts": mounts}) == ""
