@@ -6,7 +6,9 @@ modules of ours that it needs. The runtime writes it once, and mounts it read-on
 
 from __future__ import annotations
 
+import importlib.util
 import io
+import marshal
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,7 +27,11 @@ _SITES = "workload/inside/sites.py"
 
 # Isolated: nothing of the pod's environment or of its user is imported, nothing is written.
 _SHEBANG = b"#!/usr/bin/python3 -ISB\n"
-_MAIN = "import sys\nfrom %s import main\nmain(sys.argv[1:])\n"
+_MAIN = """
+import importlib, os, sys
+programs = {programs!r}
+importlib.import_module(programs[os.path.basename(sys.argv[0])]).main(sys.argv[1:])
+"""
 
 PROGRAMS = {
     "agnhost": "netlab.workload.inside.agnhost",
@@ -34,12 +40,15 @@ PROGRAMS = {
 }
 """Which there are, and the modules whose `main` they are."""
 
+_UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
+"""Code that is not held against its source, which is beside it (PEP 552)."""
+
 _WITH = {"agnhost": ("localhost.crt", "localhost.key")}
 """Files beside the program that its image has in its root, too."""
 
 
 class PodBinaries:
-    """Those that were written so far, in `directory`."""
+    """They lie in `directory` once the first is asked for."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -47,34 +56,40 @@ class PodBinaries:
     def files(self, names: Iterable[str]) -> Iterator[tuple[str, Path]]:
         """Where a file of these programs is to be in a container, and where it is."""
         for name in names:
-            path = self._directory / name
-            if not path.exists():
-                self._write(name)
-            yield f"/{name}", path
+            if not self._directory.exists():
+                self._write()
+            yield f"/{name}", self._directory / "programs"
             for beside in _WITH.get(name, ()):
                 yield f"/{beside}", self._directory / beside
 
-    def _write(self, name: str) -> None:
-        self._directory.mkdir(mode=0o711, exist_ok=True)
-        for beside in _WITH.get(name, ()):
-            (self._directory / beside).write_bytes((_INSIDE / beside).read_bytes())
-        new = self._directory / f".{name}"
-        new.write_bytes(archive(name))
-        new.chmod(0o755)
-        new.replace(self._directory / name)
+    def _write(self) -> None:
+        new = self._directory.with_suffix(".new")
+        new.mkdir(mode=0o711, exist_ok=True)
+        for beside in (each for files in _WITH.values() for each in files):
+            (new / beside).write_bytes((_INSIDE / beside).read_bytes())
+        (new / "programs").write_bytes(archive())
+        (new / "programs").chmod(0o755)
+        new.rename(self._directory)
 
 
-def archive(name: str) -> bytes:
-    """The program of that name."""
+def archive() -> bytes:
+    """All programs: which it is, its file's name tells it."""
     content = io.BytesIO()
     content.write(_SHEBANG)
     with zipfile.ZipFile(content, "a") as written:
         for path in (*(_PACKAGE / each for each in _SHARED), *sorted(_INSIDE.glob("*.py"))):
             if path != _PACKAGE / _SITES:
-                written.write(path, f"netlab/{path.relative_to(_PACKAGE)}")
-        written.writestr(f"netlab/{_SITES}", f"SITES = {_sites()!r}\n")
-        written.writestr("__main__.py", _MAIN % PROGRAMS[name])
+                _add(written, f"netlab/{path.relative_to(_PACKAGE)}", path.read_text())
+        _add(written, f"netlab/{_SITES}", f"SITES = {_sites()!r}\n")
+        _add(written, "__main__.py", _MAIN.format(programs=PROGRAMS))
     return content.getvalue()
+
+
+def _add(written: zipfile.ZipFile, name: str, source: str) -> None:
+    """A module, and its code for a python3 of our own version, which need not compile it."""
+    written.writestr(name, source)
+    code = marshal.dumps(compile(source, name, "exec", dont_inherit=True))
+    written.writestr(f"{name}c", importlib.util.MAGIC_NUMBER + _UNCHECKED + code)
 
 
 def _sites() -> dict[str, dict[str, Any]]:

@@ -7,9 +7,7 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from netlab.workload.http1 import Request, address
-from netlab.workload.inside import dialling, flags, sctp, tls, web
+from netlab.workload.inside import dialling, flags, sctp, web
 from netlab.workload.inside.web import Answer, in_background, log
 
 _FLAGS = {
@@ -156,6 +154,8 @@ def main(words: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: program.end_later(given["delay-shutdown"]))
     wrap = None
     if given["tls-cert-file"]:
+        from netlab.workload.inside import tls
+
         wrap = tls.server(given["tls-cert-file"], given["tls-private-key-file"])
     opened = _bound("tcp", given["http-port"], "", socket.SOCK_STREAM)
     program.server = web.Server(opened, program.handler(given["http-override"]), wrap)
@@ -275,6 +275,8 @@ def _dial_sctp(host: str, port: int, asked: str) -> str:
 
 
 def _shell(request: Request) -> Answer:
+    import subprocess  # what not every pod needs, costs none of them memory
+
     given = web.fields(request)
     command = given.get("shellCommand") or given.get("cmd", "")
     ran = subprocess.run(
@@ -298,6 +300,8 @@ def _upload(request: Request) -> Answer:
     content = _file_of_form(request)
     if content is None:
         return web.as_json({"error": "Unable to upload file."})
+    import tempfile
+
     try:
         UPLOADS.mkdir(exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=UPLOADS, prefix="upload")

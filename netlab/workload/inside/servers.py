@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from netlab.workload.http1 import Request, address
-from netlab.workload.inside import flags, sctp, tls, web
+from netlab.workload.inside import flags, sctp, web
 from netlab.workload.inside.web import Answer, in_background, log
 
 
@@ -69,6 +69,8 @@ def porter(words: Sequence[str]) -> None:
         if kind in ("SERVE_PORT", "SERVE_TCP_PORT"):
             in_background(web.Server(web.listening(int(port)), saying(value)).run)
         elif kind == "SERVE_TLS_PORT":
+            from netlab.workload.inside import tls
+
             files = [os.environ.get("CERT_FILE") or "/localhost.crt"]
             files += [os.environ.get("KEY_FILE") or "/localhost.key"]
             server = web.Server(web.listening(int(port)), saying(value), tls.server(*files))
