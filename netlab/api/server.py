@@ -13,6 +13,7 @@ from netlab.api import (
     discovery,
     execs,
     logs,
+    metrics,
     openapi,
     paths,
     portforward,
@@ -32,6 +33,7 @@ from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form, media_types, negotiate
 from netlab.api.paths import MethodNotAllowed, RequestInfo, no_such_path
 from netlab.client.kubelets import Kubelets
+from netlab.objects.kinds import KINDS
 from netlab.serving import http
 from netlab.serving.answers import plain_answer
 from netlab.store.registry import Registry
@@ -100,6 +102,7 @@ def build_app(
         app.router.add_get(path, _ok, expect_handler=http.expected)
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version, expect_handler=http.expected)
+    app.router.add_get("/metrics", _metrics, expect_handler=http.expected)
     app.router.add_get(CUSTOM_KINDS, _custom_kinds, expect_handler=http.expected)
     app.router.add_get("/.well-known/openid-configuration", _issuer, expect_handler=http.expected)
     app.router.add_get("/openid/v1/jwks", _keys, expect_handler=http.expected)
@@ -117,6 +120,12 @@ async def _ok(_request: web.Request) -> web.Response:
 
 async def _version(_request: web.Request) -> web.Response:
     return plain_answer(discovery.VERSION)
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    store = request.app[BACKEND].registry.store
+    stored = {one.resource: sum(1 for _ in store.each(one.kind)) for one in KINDS}
+    return web.Response(text=metrics.exposition(stored), headers={"Content-Type": metrics.FORMAT})
 
 
 async def _issuer(request: web.Request) -> web.Response:

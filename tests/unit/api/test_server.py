@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 import time
 from typing import Any
@@ -533,6 +534,14 @@ async def test_health_and_version(lab: Any) -> None:
         assert (await lab.ask("GET", path)).raw == b"ok"
     for path in ("/version", "/version/"):
         assert (await lab.ask("GET", path)).json["major"] == "1"
+
+
+async def test_metrics_count_what_is_stored(lab: Any) -> None:
+    lab.registry.create(pod())
+    page = (await lab.ask("GET", "/metrics")).raw.decode()
+    assert "# TYPE apiserver_storage_objects gauge\n" in page
+    assert 'apiserver_storage_objects{resource="pods"} 1\n' in page
+    assert re.search(r"\n.*{resource=\"deployments.apps\"} \d+\n", page)
 
 
 async def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(lab: Any) -> None:
