@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 from netlab.api import protobuf
 from netlab.api.protobuf import MalformedProtobuf
 from netlab.objects import schema
-from netlab.objects.kinds import KINDS
+from netlab.objects.kinds import KINDS, Kind
 from netlab.objects.meta import Object
+from netlab.objects.schema import ANYTHING, Schema
 
 
 def varint(value: int) -> bytes:
@@ -217,3 +219,52 @@ def test_objects_keep_the_order_of_what_is_repeated() -> None:
     ports = b"".join(field(1, field(1, name) + field(3, 80)) for name in ("b", "a"))
     service: Object = protobuf.decode(request("v1", "Service", field(2, ports)))
     assert [port["name"] for port in service["spec"]["ports"]] == ["b", "a"]
+
+
+LISTS, MAPPINGS = ("array",), ("object",)
+SCALARS = {"string": "string", "int": "integer", "bool": "boolean", "double": "number"}
+NO_STRUCTURE = ("Time", "MicroTime", "Quantity", "IntOrString", "FieldsV1", "RawExtension")
+
+
+def differences(name: str, structure: Schema, seen: set[str]) -> Iterator[str]:
+    """What a message says otherwise than the schema of the same object, field by field."""
+    if name in seen:
+        return
+    seen.add(name)
+    for field in protobuf.message(name).values():
+        below = structure if field.mark == "<" else structure.child(field.name)
+        if below is None or below is ANYTHING:
+            yield f"{name}.{field.name} is not in the schema"
+            continue
+        if (field.mark == "*") != (below.types == LISTS):
+            yield f"{name}.{field.name}: {field.mark or 'one'}, in the schema {below.types}"
+        one = below.elements if field.mark == "*" else below
+        if field.mark == "%":
+            if one.types != MAPPINGS:
+                yield f"{name}.{field.name} is a map, in the schema {one.types}"
+        elif field.type in SCALARS:
+            if SCALARS[field.type] not in one.types:
+                yield f"{name}.{field.name}: {field.type}, in the schema {one.types}"
+        elif field.type not in (*NO_STRUCTURE, "bytes"):
+            yield from differences(field.type, one, seen)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+def test_the_table_and_the_schema_tell_of_the_same_fields(kind: Kind) -> None:
+    """They come of two sources: a program's own types, and a published schema."""
+    structure = schema.of(kind.api_version, kind.kind)
+    assert structure is not None
+    name = protobuf._table()["roots"][f"{kind.api_version}/{kind.kind}"]
+    assert list(differences(name, structure, set())) == []
+
+
+def test_terms_of_affinity_are_all_read() -> None:
+    terms = [field(1, field(3, key)) for key in ("zone", "host")]
+    affinity = field(2, b"".join(terms))
+    body = request("v1", "Pod", metadata("p"), field(2, field(18, affinity)))
+    found = protobuf.decode(body)["spec"]["affinity"]["podAffinity"]
+    assert found == {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {"topologyKey": "zone"}, {"topologyKey": "host"},
+        ]
+    }  # fmt: skip
