@@ -51,11 +51,12 @@ def media_types(header: str) -> list[tuple[str, dict[str, str]]]:
     return found
 
 
-def negotiate(accept: str, include_object: str = "") -> Form:
-    """The first form in an Accept header that this server can write."""
+def negotiate(accept: str, include_object: str = "", *, prints: bool = True) -> Form:
+    """The first form in an Accept header that this server can write; what is no object of the
+    store it never `prints`."""
     for kind, parameters in media_types(accept or "application/json"):
         shape = _SHAPES.get(parameters.get("as", ""))
-        if shape is None or (kind not in _JSON and kind not in _YAML):
+        if shape is None or (shape != "object" and not prints) or (kind not in _JSON and kind not in _YAML):
             continue
         return Form(shape, _include(include_object), yaml=kind in _YAML)
     raise NotAcceptable

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from netlab.api import bodies
 from netlab.api.access import ACCESS, USER, Access
+from netlab.api.negotiation import negotiate
 from netlab.api.paths import MethodNotAllowed
 from netlab.api.tokens import Malformed
 from netlab.errors import BadRequest
@@ -133,6 +134,7 @@ async def answer(request: web.Request) -> web.Response | None:
         return None
     if request.method != "POST":
         raise MethodNotAllowed
+    negotiate(request.headers.get("Accept", ""), prints=False)
     review = await bodies.read_object(request, kind, LIMIT)
     if namespace:
         _agree(review, namespace)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from netlab.api import (
     bodies,
+    customkinds,
     discovery,
     execs,
     logs,
@@ -71,8 +72,6 @@ _SUBRESOURCE: dict[str, dict[str, Verb]] = {
 }
 
 
-CUSTOM_KINDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
 _STREAMS: frozenset[Verb] = frozenset(
     (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward, proxy.proxy)
 )
@@ -103,7 +102,8 @@ def build_app(
     for path in ("/version", "/version/"):
         app.router.add_get(path, _version, expect_handler=http.expected)
     app.router.add_get("/metrics", _metrics, expect_handler=http.expected)
-    app.router.add_get(CUSTOM_KINDS, _custom_kinds, expect_handler=http.expected)
+    for path in (customkinds.PATH, customkinds.PATH + "/{name:.*}"):
+        app.router.add_route("*", path, customkinds.answer, expect_handler=http.expected)
     app.router.add_get("/.well-known/openid-configuration", _issuer, expect_handler=http.expected)
     app.router.add_get("/openid/v1/jwks", _keys, expect_handler=http.expected)
     app.router.add_get("/openapi/v2", _swagger, expect_handler=http.expected)
@@ -136,18 +136,6 @@ async def _issuer(request: web.Request) -> web.Response:
 async def _keys(request: web.Request) -> web.Response:
     accounts = request.app[ACCESS].accounts
     return plain_answer(accounts.keys() if accounts else {"keys": []})
-
-
-async def _custom_kinds(_request: web.Request) -> web.Response:
-    """None: kubectl looks, for a kind it does not know, whether the file itself defines it."""
-    return plain_answer(
-        {
-            "kind": "CustomResourceDefinitionList",
-            "apiVersion": "apiextensions.k8s.io/v1",
-            "metadata": {"resourceVersion": ""},
-            "items": [],
-        }
-    )
 
 
 async def _swagger(request: web.Request) -> web.Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from netlab.errors import BadRequest
 from netlab.objects import meta, schema, strategies
@@ -82,16 +83,24 @@ def check(kind: Kind, new: Object, old: Object | None) -> None:
     refuse(kind, new, problems)
 
 
-def check_status(kind: Kind, new: Object) -> None:
-    """Raise `Invalid` with all that is wrong with a status; fill in, in place, what is left out.
+def check_status(kind: Kind, new: Object, old: Object) -> None:
+    """Raise `Invalid` with all that is wrong with a status, or with the metadata that came with it;
+    fill in, in place, what is left out.
 
     Whoever writes one may leave out what he likes; who reads it finds what its type requires.
     """
     strategies.of(new).default_status(new)
-    refuse(kind, new, validate_status(new))
+    of_metadata = [] if _said(new) == _said(old) else validate(new)
+    of_metadata = [one for one in of_metadata if one.path[:1] == ("metadata",)]
+    refuse(kind, new, [*validate_status(new), *of_metadata, *_late_finalizers(new, old)])
     of = schema.of(kind.api_version, kind.kind)
     if of is not None and "status" in new:
         schema.complete(new["status"], of.child("status") or schema.ANYTHING)
+
+
+def _said(obj: Object) -> dict[str, Any]:
+    """What of its metadata a client may change."""
+    return {field: obj["metadata"].get(field) for field in _OMITTED_IF_EMPTY}
 
 
 def _late_finalizers(new: Object, old: Object) -> Iterator[FieldProblem]:

@@ -62,7 +62,9 @@ def _first_status(kind: Kind, obj: Object) -> None:
 
 def prepare_update(kind: Kind, new: Object, old: Object, subresource: str) -> None:
     """Take from `old`, in place, all that an update through this subresource cannot change."""
-    if subresource:
+    if subresource == "status":
+        _keep_all_but_status(kind, new, old)
+    elif subresource:
         _keep_all_but(new, old, _SUBRESOURCES[subresource])
     elif "status" in kind.subresources:
         _keep(new, old, ("status",))
@@ -73,9 +75,18 @@ def prepare_update(kind: Kind, new: Object, old: Object, subresource: str) -> No
     _keep(new["metadata"], old["metadata"], (*_SYSTEM_FIELDS, "resourceVersion"))
 
 
-# The one field that each subresource may change.
+def _keep_all_but_status(kind: Kind, new: Object, old: Object) -> None:
+    """Who writes a status may write labels and annotations with it, and most of the rest."""
+    metadata, status = new["metadata"], new.get("status")
+    _keep(metadata, old["metadata"], kind.fixed_in_status)
+    new.clear()
+    new.update({**strip_nulls({**old, "status": None}), "metadata": metadata})
+    if status is not None:
+        new["status"] = status
+
+
+# The one field that each other subresource may change.
 _SUBRESOURCES: dict[str, tuple[str, ...]] = {
-    "status": ("status",),
     "scale": ("spec", "replicas"),
     "binding": ("spec", "nodeName"),
     "finalize": ("spec", "finalizers"),

@@ -167,7 +167,7 @@ class Registry(Reader):
         if subresource == "binding":
             binding.bind(new, old, self._now())
         elif subresource == "status":
-            admission.check_status(kind, new)
+            admission.check_status(kind, new, old)
         else:
             self._default(kind, new, old)
             admission.check(kind, new, old)

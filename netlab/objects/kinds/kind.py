@@ -34,6 +34,9 @@ class Kind(Struct, frozen=True, eq=False):
     first_status: Mapping[str, Any] | None = {}
     """The status that a new object has, whatever its client wrote; None: the one it wrote."""
 
+    fixed_in_status: tuple[str, ...] = ()
+    """What of its metadata cannot be changed together with its status."""
+
     counts_generation: bool = False
     """Whether metadata.generation counts the changes of what is desired."""
 

@@ -16,6 +16,7 @@ POD = Kind(
         "status.nominatedNodeName", "spec.host",
     ),
     not_selectable=LABEL,
+    fixed_in_status=("ownerReferences",),
     counts_generation=True,
     pod_path=(),
     answers_deletion=True,

@@ -11,6 +11,7 @@ DEPLOYMENT = Kind(
     short_names=("deploy",),
     categories=ALL,
     subresources=("status", "scale"),
+    fixed_in_status=("labels",),
     counts_generation=True,
     pod_path=TEMPLATE,
 )

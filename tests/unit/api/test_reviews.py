@@ -44,6 +44,15 @@ async def test_the_administrator_may_do_everything(lab: Any) -> None:
     assert (await lab.ask("POST", path, [])).code == 400
 
 
+async def test_a_review_is_not_printed(lab: Any) -> None:
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    asked = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    refused = await lab.ask("POST", path, asked, accept=table)
+    assert (refused.code, refused.json["reason"]) == (406, "NotAcceptable")
+    assert (await lab.ask("POST", path, asked, accept=f"{table},application/json")).code == 201
+
+
 async def test_events_of_the_newer_group_are_the_core_ones(lab: Any) -> None:
     made = await lab.ask("POST", EVENTS, event())
     assert made.code == 201

@@ -548,6 +548,21 @@ async def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(lab: 
     found = await lab.ask("GET", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions")
     assert found.json["kind"] == "CustomResourceDefinitionList"
     assert found.json["items"] == []
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    assert (await lab.table(path))["rows"] == []
+    body = {"metadata": {"name": "widgets.example.com"}}
+    refused = await lab.ask("POST", path, body)
+    assert refused.code == 403
+    assert refused.message.startswith(
+        'customresourcedefinitions.apiextensions.k8s.io "widgets.example.com" is forbidden: a lab'
+    )
+    assert (await lab.ask("GET", f"{path}/x")).message == (
+        'customresourcedefinitions.apiextensions.k8s.io "x" not found'
+    )
+    assert (await lab.ask("GET", path, watch="1", timeoutSeconds="1")).raw == b""
+    served = (await lab.ask("GET", "/apis/apiextensions.k8s.io/v1")).json["resources"]
+    assert [one["name"] for one in served] == ["customresourcedefinitions"]
+    assert (await lab.ask("GET", "/apis/apiextensions.k8s.io")).json["kind"] == "APIGroup"
 
 
 async def test_the_socket_is_its_owners_alone(lab: Any) -> None:

@@ -139,6 +139,26 @@ def test_update_needs_the_current_version(registry: Registry, make: Any) -> None
     assert third["metadata"]["uid"] == first["metadata"]["uid"]
 
 
+def test_what_comes_with_a_status_is_metadata(registry: Registry, make: Any) -> None:
+    """As upstream's test of a Service's status annotates it there."""
+    registry.create(make.service())
+    status = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    patch = {"metadata": {"annotations": {"patched": "true"}}, "status": status}
+    patch["spec"] = {"type": "NodePort"}
+    after = registry.patch("Service", "default", "web", patch, subresource="status")
+    assert after["metadata"]["annotations"] == {"patched": "true"}
+    assert after["spec"]["type"] == "ClusterIP"
+    assert after["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
+    wrong = {"metadata": {"labels": {"-": "-"}}}
+    with pytest.raises(Invalid, match="metadata.labels"):
+        registry.patch("Service", "default", "web", wrong, subresource="status")
+    made = registry.create({**make.deployment("d"), "kind": "Deployment"})
+    relabelled = {"metadata": {"labels": {"x": "y"}, "annotations": {"x": "y"}}}
+    after = registry.patch("Deployment", "default", "d", relabelled, subresource="status")
+    assert after["metadata"].get("labels") == made["metadata"].get("labels")
+    assert after["metadata"]["annotations"] == {"x": "y"}
+
+
 def test_update_of_another_uid_is_refused(registry: Registry, make: Any) -> None:
     registry.create(make.config("a"))
     stranger = make.config("a", x="1")
@@ -204,7 +224,7 @@ def test_status_changes_through_its_subresource_only(registry: Registry, make: A
     stored["spec"] = {"containers": []}
     after = registry.update(stored, subresource="status")
     assert after["status"] == {"phase": "Running"}
-    assert after["metadata"]["labels"] == {"changed": "yes"}
+    assert after["metadata"]["labels"] == {"again": "yes"}
     assert after["spec"]["containers"][0]["image"] == "nginx"
 
 
