@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from netlab.api import duplicates
 from netlab.errors import BadRequest, Invalid
 from netlab.objects import schema
 from netlab.objects.kinds import Kind
@@ -32,34 +33,57 @@ def mode(text: str) -> Mode:
     )
 
 
-def check(obj: Object, field_validation: str) -> list[str]:
-    """Refuse wrong types, and unknown fields when strict; returns the warnings otherwise."""
+def check(obj: Object, field_validation: str, body: bytes = b"", media: str = "") -> list[str]:
+    """Refuse wrong types, and when strict unknown fields and those that the body has twice; returns
+    the warnings otherwise."""
     api_version, kind = obj["apiVersion"], obj["kind"]
     handled = f'{kind} in version "{_version(api_version)}" cannot be handled as a {kind}'
     problems = schema.check(obj)
     for problem in problems:
         if problem.reason == "FieldValueTypeInvalid":
             raise BadRequest(f"{handled}: {_cannot_unmarshal(obj, problem.path)}")
-    unknown = _unknown(problems)
+    if mode(field_validation) == "Ignore":
+        return []
+    unknown = _strictly(_unknown(problems), body, media)
     if unknown and mode(field_validation) == "Strict":
         hints = [problem.hint for problem in problems if problem.hint]
         raise BadRequest(
             f"{handled}: strict decoding error: {', '.join(unknown)}",
             hint=hints[0] if hints else None,
         )
-    return unknown if mode(field_validation) == "Warn" else []
+    return unknown
 
 
-def check_patch(kind: Kind, change: Any, field_validation: str) -> list[str]:
+def _strictly(unknown: Mapping[Path, str], body: bytes, media: str) -> list[str]:
+    """What a strict decoder says of a body, of which the `unknown` fields are known."""
+    if not body or "protobuf" in media:
+        return list(unknown.values())
+    if "yaml" in media:
+        return [*duplicates.in_yaml(body), *unknown.values()]
+    return duplicates.in_json(body, unknown)
+
+
+def check_patch(kind: Kind, change: Any, field_validation: str, body: bytes = b"") -> list[str]:
     """Like `check`, for a patch that has the shape of the object it changes."""
     wanted = mode(field_validation)
     found = schema.of(kind.api_version, kind.kind)
     if not isinstance(change, dict) or found is None or wanted == "Ignore":
         return []
-    unknown = _unknown(schema.check(_without_directives(change), found))
+    known = _unknown(schema.check(_without_directives(change), found))
+    twice = duplicates.in_json(body, {}) if body else []
+    unknown = [*twice, *known.values()]
     if unknown and wanted == "Strict":
         raise _invalid_patch(change, unknown)
     return unknown
+
+
+def check_applied(body: bytes, field_validation: str) -> list[str]:
+    """Like `check`, for a configuration to apply: of its unknown fields the store tells."""
+    wanted = mode(field_validation)
+    twice = duplicates.in_yaml(body) if wanted != "Ignore" else []
+    if twice and wanted == "Strict":
+        raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {twice[0]}")
+    return twice
 
 
 def _invalid_patch(change: Any, unknown: Iterable[str]) -> Invalid:
@@ -71,8 +95,8 @@ def _invalid_patch(change: Any, unknown: Iterable[str]) -> Invalid:
     return Invalid(f' "" is invalid: patch: {message}', details={"causes": [cause]})
 
 
-def _unknown(problems: Iterable[FieldProblem]) -> list[str]:
-    return [f'unknown field "{p.field}"' for p in problems if p.reason == "UnknownField"]
+def _unknown(problems: Iterable[FieldProblem]) -> dict[Path, str]:
+    return {p.path: f'unknown field "{p.field}"' for p in problems if p.reason == "UnknownField"}
 
 
 def _without_directives(value: Any) -> Any:

@@ -56,7 +56,11 @@ def negotiate(accept: str, include_object: str = "", *, prints: bool = True) -> 
     store it never `prints`."""
     for kind, parameters in media_types(accept or "application/json"):
         shape = _SHAPES.get(parameters.get("as", ""))
-        if shape is None or (shape != "object" and not prints) or (kind not in _JSON and kind not in _YAML):
+        if (
+            shape is None
+            or (shape != "object" and not prints)
+            or (kind not in _JSON and kind not in _YAML)
+        ):
             continue
         return Form(shape, _include(include_object), yaml=kind in _YAML)
     raise NotAcceptable

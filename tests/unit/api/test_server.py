@@ -529,6 +529,59 @@ async def test_a_mistake_of_our_own_is_a_500(lab: Any, caplog: Any) -> None:
 # -- the server itself ---------------------------------------------------------------------
 
 
+TWICE = b"""{"metadata": {"name": "web", "labels": {"a": "1", "a": "2"}},
+"spec": {"unknown": 1, "replicas": 1, "unknown": {"x": 1, "x": 2}, "replicas": 2, "replicas": 3,
+"selector": {"matchLabels": {"a": "2"}}, "template": {"metadata": {"labels": {"a": "2"}},
+"spec": {"containers": [{"name": "c", "image": "x", "name": "d", "nested": 1}]}}}}"""
+SAID_TWICE = [
+    'duplicate field "metadata.labels.a"', 'unknown field "spec.unknown"',
+    'duplicate field "spec.replicas"',
+    'duplicate field "spec.template.spec.containers[0].name"',
+    'unknown field "spec.template.spec.containers[0].nested"',
+]  # fmt: skip
+
+
+async def test_unknown_and_repeated_fields_are_told_together(lab: Any) -> None:
+    strict = await lab.ask("POST", DEPLOYMENTS, TWICE, fieldValidation="Strict")
+    assert strict.code == 400
+    assert strict.message.endswith(f"strict decoding error: {', '.join(SAID_TWICE)}")
+    warned = await lab.ask("POST", DEPLOYMENTS, TWICE, fieldValidation="Warn", dryRun="All")
+    told = [one.split(" - ", 1)[1][1:-1] for one in warned.headers.getall("Warning")]
+    assert [one.replace("\\", "") for one in told][: len(SAID_TWICE)] == SAID_TWICE
+    ignored = await lab.ask("POST", DEPLOYMENTS, TWICE, fieldValidation="Ignore")
+    assert (ignored.code, "duplicate" in str(ignored.headers)) == (201, False)
+    assert ignored.json["spec"]["replicas"] == 3
+    patch = b'{"spec": {"replicas": 1, "replicas": 2, "more": 1}}'
+    merge = "application/merge-patch+json"
+    refused = await lab.ask(
+        "PATCH", f"{DEPLOYMENTS}/web", patch, content_type=merge, fieldValidation="Strict"
+    )
+    assert 'duplicate field "spec.replicas", unknown field "spec.more"' in refused.message
+
+
+async def test_repeated_fields_of_yaml_are_told_by_their_lines(lab: Any) -> None:
+    body = b"metadata:\n  name: x\n  name: y\ndata:\n  a: b\nmore: 1\ndata: {}\n"
+    refused = await lab.ask(
+        "POST", CONFIGMAPS, body, content_type="application/yaml", fieldValidation="Strict"
+    )
+    assert refused.message.endswith(
+        'strict decoding error: yaml: unmarshal errors:\n  line 7: key "data" already set in map\n'
+        '  line 3: key "name" already set in map, unknown field "more"'
+    )
+
+
+async def test_what_is_applied_says_nothing_twice(lab: Any) -> None:
+    body = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: b, a: c}\n"
+    query = {"fieldManager": "me", "fieldValidation": "Strict"}
+    kind = "application/apply-patch+yaml"
+    refused = await lab.ask("PATCH", f"{CONFIGMAPS}/web", body, content_type=kind, **query)
+    assert (refused.code, refused.message) == (
+        400,
+        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n"
+        '  line 4: key "a" already set in map',
+    )
+
+
 async def test_health_and_version(lab: Any) -> None:
     for path in ("/healthz", "/livez", "/readyz"):
         assert (await lab.ask("GET", path)).raw == b"ok"

@@ -1,0 +1,92 @@
+"""Fields that a body has more than once, of which a decoder keeps the last. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from netlab.objects.problems import Path, render_path
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_MOST = 100
+"""Complaints, as kube-apiserver's decoder cuts them."""
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all that it says."""
+
+
+def in_json(body: bytes, unknown: Mapping[Path, str]) -> list[str]:
+    """What a strict decoder says of a sound JSON body: its `unknown` fields, each with the words
+    about it, and those given twice, in the order in which they stand."""
+    if not _has_any(body):
+        return list(unknown.values())[:_MOST]
+    said = _complaints(json.loads(body, object_pairs_hook=_Pairs), (), unknown)
+    return list(dict.fromkeys(said))[:_MOST]
+
+
+def _has_any(body: bytes) -> bool:
+    found: list[bool] = []
+
+    def kept(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        once = dict(pairs)
+        if len(once) < len(pairs):
+            found.append(True)
+        return once
+
+    json.loads(body, object_pairs_hook=kept)
+    return bool(found)
+
+
+def _complaints(value: Any, path: Path, unknown: Mapping[Path, str]) -> Iterator[str]:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for name, inner in value:
+            here = (*path, name)
+            if here in unknown:
+                yield unknown[here]  # and nobody looks into it
+                continue
+            if name in seen:
+                yield f'duplicate field "{render_path(here)}"'
+            seen.add(name)
+            yield from _complaints(inner, here, unknown)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _complaints(inner, (*path, index), unknown)
+
+
+def in_yaml(body: bytes) -> list[str]:
+    """What a strict decoder says of a sound YAML body: one line, or none."""
+    lines = [
+        f'line {key.start_mark.line + 1}: key "{key.value}" already set in map'
+        for key in _repeated(yaml.compose(body, Loader=_Loader))
+    ]
+    return ["\n  ".join(["yaml: unmarshal errors:", *lines[:_MOST]])] if lines else []
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    todo: list[yaml.Node | None] = [node]
+    looked: set[int] = set()
+    while todo:
+        here = todo.pop()
+        if here is None or id(here) in looked:
+            continue  # an alias leads to what was seen
+        looked.add(id(here))
+        if isinstance(here, yaml.MappingNode):
+            yield from _twice(here.value)
+            todo += [value for _, value in reversed(here.value)]
+        elif isinstance(here, yaml.SequenceNode):
+            todo += reversed(here.value)
+
+
+def _twice(pairs: Sequence[tuple[yaml.Node, yaml.Node]]) -> Iterator[yaml.Node]:
+    seen: set[Any] = set()
+    for key, _ in pairs:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
