@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from netlab.agents.environment import SourceKind, container_variables, service_variables
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.client.informer import Informers
+from netlab.errors import NetlabError
 from netlab.objects import meta
-from netlab.objects.types import AnyKind, ConfigMap, Secret, Service
+from netlab.objects.types import AnyKind, ConfigMap, PersistentVolume, Secret, Service
 from netlab.workload.sandbox import base_environment
 
 NEW = 1.0
@@ -30,7 +31,8 @@ class Configuration:
         self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
-        informers["Secret"].add_listener(self._on_source)
+        for kind in ("Secret", "PersistentVolumeClaim", "PersistentVolume"):
+            informers[kind].add_listener(self._on_source)
 
     @property
     def services_seen(self) -> int:
@@ -52,8 +54,21 @@ class Configuration:
         """A ConfigMap or Secret, if there is one of that name."""
         return self._informers[kind].get(f"{namespace}/{name}")
 
+    def claimed(self, namespace: str, name: str) -> PersistentVolume:
+        """The volume that a claim is bound to; `NetlabError` if there is none yet."""
+        claim = self._informers["PersistentVolumeClaim"].get(f"{namespace}/{name}")
+        if claim is None:
+            raise NetlabError(
+                f"failed to process volumes: error processing PVC {namespace}/{name}: failed to "
+                f'fetch PVC from API server: persistentvolumeclaims "{name}" not found'
+            )
+        volume = self._informers["PersistentVolume"].get(meta.spec(claim).get("volumeName") or "")
+        if meta.status(claim).get("phase") != "Bound" or volume is None:
+            raise NetlabError(f"error processing PVC {namespace}/{name}: PVC is not bound")
+        return volume
+
     async def changed(self) -> None:
-        """Return once any ConfigMap or Secret has come, gone or changed."""
+        """Return once any ConfigMap, Secret, claim or volume has come, gone or changed."""
         await self._change.wait()
 
     def is_new(self) -> bool:

@@ -28,6 +28,7 @@ from netlab.agents.podtasks import PodTasks
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.prober import Prober
 from netlab.agents.processes import PodProcesses, on_disk
+from netlab.agents.reclaiming import Reclaiming
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
@@ -73,7 +74,9 @@ class PodRuntime:
         self._events = events = PodEvents(recorder)
         configuration = Configuration(informers)
         names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
-        volumes = Volumes(directory, configuration.lookup, userns.id_range(owner))
+        ids, claimed = userns.id_range(owner), configuration.claimed
+        volumes = Volumes(directory, configuration.lookup, ids, claimed)
+        self._reclaiming = Reclaiming(directory, informers)
         self.runtime = RuntimeKeeper(directory, owner)
         self._tokens = Tokens(informers.api, volumes, time.time)
         places, sandboxes = Places(names, volumes, self._tokens), Sandboxes(self.runtime.calls)
@@ -206,6 +209,7 @@ class PodRuntime:
         await cancel(self._adopted, self._refreshing)
         self._prober.stop()
         await self._containers.detach()
+        await self._reclaiming.stop()
         await self.runtime.detach()
 
 

@@ -1,7 +1,7 @@
 """A pod's volumes: directories of the lab, filled where the volume has a content of its own.
 
 Nothing of this machine appears in them: a hostPath is a directory on the lab's own, empty disk of
-the pod's node, and a PersistentVolumeClaim one that outlives its pods, though not the lab. An
+the pod's node, and a PersistentVolume one that outlives its pods, though not the lab. An
 emptyDir is a file system of its own, which the runtime makes when a container has it mounted, and
 keeps while the node is off, unless it is in memory.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ from netlab.objects.types import (
     ConfigMapVolumeSource,
     DownwardAPIProjection,
     DownwardAPIVolumeSource,
+    HostPathVolumeSource,
+    PersistentVolume,
     ProjectedVolumeSource,
     Secret,
     SecretProjection,
@@ -47,6 +49,8 @@ MADE = ("configMap", "secret", "downwardAPI", "projected")
 
 MOST = 32 * 2**20
 """Bytes of memory that one pod's volumes made of objects may take: all pods share theirs."""
+
+_PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
 _PAGE = 4096
 """What a file or a directory takes of a tmpfs at least."""
@@ -82,13 +86,28 @@ class VolumeLacks(NetlabError):
     """A volume cannot be made, for want of what is to be in it."""
 
 
+Claimed = Callable[[str, str], PersistentVolume]
+"""The volume of a claim, by its namespace and name; `NetlabError` says why it has none."""
+
+
+def _unclaimed(namespace: str, name: str) -> PersistentVolume:
+    raise NetlabError(f'persistentvolumeclaim "{name}" not found in {namespace}')
+
+
 class Volumes:
     """Makes the volumes of pods of the lab in `directory`; `ids` are those of the pods' users."""
 
-    def __init__(self, directory: Path, lookup: Lookup, ids: IdRange | None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        lookup: Lookup,
+        ids: IdRange | None,
+        claimed: Claimed = _unclaimed,
+    ) -> None:
         self._lab = directory
         self._lookup = lookup
         self._ids = ids
+        self._claimed = claimed
 
     def prepare(
         self, run: PodRun, tokens: Texts | None = None, *, for_servers: bool = False
@@ -161,19 +180,44 @@ class Volumes:
             yield Mount(
                 str(self._directory(run, volume).relative_to(self._lab)),
                 mount["mountPath"],
-                bool(mount.get("readOnly")) or any(kind in volume for kind in MADE),
-                tuple(_parts(volume, mount)),
+                _is_read_only(volume, mount),
+                tuple(_parts(self._on_node(run, volume), mount)),
                 scratch[volume["name"]].options if volume["name"] in scratch else "",
             )
 
     def _directory(self, run: PodRun, volume: Volume) -> Path:
         disks = paths.disks(self._lab)
-        if volume.get("hostPath") is not None:
+        if self._on_node(run, volume) is not None:
             return named(disks, "nodes", run.node)
         if volume.get("persistentVolumeClaim") is not None:
-            claim = volume["persistentVolumeClaim"]["claimName"]
-            return named(disks, "claims", meta.namespace(run.pod), claim)
+            return directory_of(self._lab, self._volume(run, volume))
         return named(run.directory, "volumes", volume["name"])
+
+    def _volume(self, run: PodRun, volume: Volume) -> PersistentVolume:
+        claim = volume["persistentVolumeClaim"]["claimName"]
+        return self._claimed(meta.namespace(run.pod), claim)
+
+    def _on_node(self, run: PodRun, volume: Volume) -> HostPathVolumeSource | None:
+        """The place on a node's disk that a volume is, if it is one, itself or by a claim."""
+        if volume.get("persistentVolumeClaim") is None:
+            return volume.get("hostPath")
+        found = self._volume(run, volume)
+        if _PROVISIONED_BY in meta.annotations(found):
+            return None
+        if (local := meta.spec(found).get("local")) is not None:
+            return {"path": local["path"], "type": "Directory"}
+        return meta.spec(found).get("hostPath")
+
+
+def directory_of(lab: Path, volume: PersistentVolume) -> Path:
+    """What a PersistentVolume holds that is on no node."""
+    return named(paths.disks(lab), "volumes", meta.name(volume))
+
+
+def _is_read_only(volume: Volume, mount: VolumeMount) -> bool:
+    claim = volume.get("persistentVolumeClaim")
+    said = mount.get("readOnly") or (claim is not None and claim.get("readOnly"))
+    return bool(said) or any(kind in volume for kind in MADE)
 
 
 @contextlib.contextmanager
@@ -188,9 +232,8 @@ def _set_up(volume: Volume) -> Iterator[None]:
         ) from error
 
 
-def _parts(volume: Volume, mount: VolumeMount) -> Iterator[Part]:
+def _parts(path: HostPathVolumeSource | None, mount: VolumeMount) -> Iterator[Part]:
     """The way into a volume: on a node's disk to the hostPath, then to the subPath."""
-    path = volume.get("hostPath")
     if path is not None:
         yield Part(path["path"], _MADE_BY_TYPE[path.get("type") or ""])
     if within := mount.get("subPath"):

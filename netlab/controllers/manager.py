@@ -31,6 +31,7 @@ from netlab.controllers.replicationcontroller import ReplicationControllers
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.statefulset import StatefulSets
 from netlab.controllers.ttl import FinishedJobs
+from netlab.controllers.volumebinding import StorageProtection, VolumeBinder
 from netlab.errors import Conflict, NetlabError, NotSaved
 from netlab.objects.pools import AddressRange
 from netlab.objects.types import AnyKind
@@ -47,6 +48,8 @@ CONTROLLERS: tuple[type[Controller], ...] = (
     Jobs,
     FinishedJobs,
     CronJobs,
+    VolumeBinder,
+    StorageProtection,
     Scheduler,
     EndpointSlices,
     EndpointsObjects,

@@ -12,7 +12,15 @@ from typing import Protocol
 
 from netlab.objects import meta, selectors
 from netlab.objects.hostports import NO_FREE_PORTS, HostPort, clash, host_ports
-from netlab.objects.types import Node, NodeAffinity, NodeSelectorTerm, Pod, Taint, Toleration
+from netlab.objects.types import (
+    Node,
+    NodeAffinity,
+    NodeSelector,
+    NodeSelectorTerm,
+    Pod,
+    Taint,
+    Toleration,
+)
 
 NOT_READY = "node.kubernetes.io/not-ready"
 UNREACHABLE = "node.kubernetes.io/unreachable"
@@ -105,9 +113,12 @@ def matches_affinity(pod: Pod, node: Node) -> bool:
     if not wanted.items() <= meta.labels(node).items():
         return False
     required = _node_affinity(pod).get("requiredDuringSchedulingIgnoredDuringExecution")
-    if required is None:
-        return True
-    return any(_term_matches(term, node) for term in required.get("nodeSelectorTerms") or [])
+    return required is None or selects(required, node)
+
+
+def selects(selector: NodeSelector, node: Node) -> bool:
+    """Whether any of a selector's terms matches the node."""
+    return any(_term_matches(term, node) for term in selector.get("nodeSelectorTerms") or [])
 
 
 def _node_affinity(pod: Pod) -> NodeAffinity:
@@ -153,6 +164,11 @@ def explain(total: int, refusals: Counter[str]) -> str:
         return "no nodes available to schedule pods"
     reasons = sorted(f"{count} {reason}" for reason, count in refusals.items())
     return f"0/{total} nodes are available: {', '.join(reasons)}."
+
+
+def explain_whole(total: int, why: str) -> str:
+    """The same of what keeps the pod from all nodes alike."""
+    return f"0/{total} nodes are available: {why}."
 
 
 class Affinity(Protocol):

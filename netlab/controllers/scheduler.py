@@ -10,10 +10,11 @@ from netlab.controllers import pods as podlib
 from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import Context, Controller, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
+from netlab.controllers.podvolumes import PodVolumes
 from netlab.errors import Conflict, NotFound
-from netlab.objects import meta
+from netlab.objects import meta, storage
 from netlab.objects.hostports import HostPort, host_ports
-from netlab.objects.types import Node, Pod, PodCondition
+from netlab.objects.types import Node, PersistentVolumeClaim, Pod, PodCondition
 
 SCHEDULER_NAME = "default-scheduler"
 
@@ -35,7 +36,11 @@ class Scheduler(Controller):
 
     def watches(self) -> Sequence[WatchedKind]:
         """Pods without a node; and those of them that a change of nodes or pods may help."""
-        return (WatchedKind("Pod", self._pod_keys), WatchedKind("Node", self._node_keys))
+        return (
+            WatchedKind("Pod", self._pod_keys),
+            WatchedKind("Node", self._node_keys),
+            WatchedKind("PersistentVolumeClaim", self._claim_keys),
+        )
 
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
         if new is not None and _is_unscheduled(new):
@@ -48,6 +53,15 @@ class Scheduler(Controller):
         if old is not None and new is not None and not placement.differs(old, new):
             return ()
         return self._pending()
+
+    def _claim_keys(
+        self, old: PersistentVolumeClaim | None, new: PersistentVolumeClaim | None
+    ) -> Iterable[str]:
+        claim = new or old
+        assert claim is not None
+        pods = self.informers["Pod"].by_index("unscheduled", "yes")
+        near = (pod for pod in pods if meta.namespace(pod) == meta.namespace(claim))
+        return [meta.key(pod) for pod in near if meta.name(claim) in storage.claims(pod)]
 
     def _pending(self) -> list[str]:
         return [meta.key(pod) for pod in self.informers["Pod"].by_index("unscheduled", "yes")]
@@ -63,10 +77,17 @@ class Scheduler(Controller):
         if pod is None or not _is_unscheduled(pod) or self.informers["Pod"].is_going(pod):
             return None
         nodes = self.informers["Node"].items()
-        node, why = placement.place(pod, nodes, self._load(pod), self._affinity(pod))
+        volumes = PodVolumes(self.informers, pod)
+        if (lack := volumes.lack()) is not None:
+            await self._refuse(pod, placement.explain_whole(len(nodes), lack))
+            return None
+        chosen, load = [node for node in nodes if volumes.reaches(node)], self._load(pod)
+        node, why = placement.place(pod, chosen, load, self._affinity(pod))
+        if node is None and len(chosen) < len(nodes):
+            why = placement.explain_whole(len(nodes), volumes.CONFLICT) if not chosen else why
         if node is None:
             await self._refuse(pod, why)
-        else:
+        elif not await volumes.await_at(node):
             await self._bind(pod, node)
         return None
 

@@ -2,7 +2,7 @@
 
 The status' currentRevision is the one that all pods had before a rolling update, and its end
 makes the updateRevision the current one. A pod below the `partition` that is lost comes back
-with the current revision's template. Volume claims are not served.
+with the current revision's template. Its claims are made before a pod is (`setclaims`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.controllers import history
+from netlab.controllers import history, setclaims
 from netlab.controllers import pods as podlib
 from netlab.controllers.controller import Controller, WatchedKind, omit_empty, own_key
 from netlab.controllers.ownership import claim, claims
@@ -50,6 +50,7 @@ class StatefulSets(Controller):
             WatchedKind("StatefulSet", own_key),
             claims(self.informers, "StatefulSet", "Pod"),
             claims(self.informers, "StatefulSet", history.KIND),
+            WatchedKind("PersistentVolumeClaim", _nobody),
         )
 
     async def reconcile(self, key: str) -> float | None:
@@ -63,6 +64,7 @@ class StatefulSets(Controller):
             await self._report(key, known_revisions(owner))
         elif (revisions := await self._keep_history(owner, claimed)) is not None:
             await self._step(owner, pods, revisions)
+            await setclaims.own(self.informers, owner, pods, set(numbers(owner)))
             await self._report(key, revisions.names)
         min_ready = podlib.min_ready_seconds(owner)
         return podlib.seconds_to_available(pods.values(), min_ready, self.context.clock())
@@ -132,6 +134,11 @@ class StatefulSets(Controller):
     async def _create(self, owner: StatefulSet, number: int, revisions: Revisions) -> None:
         held_back = _is_rolling(owner) and number in numbers(owner)[: _partition(owner)]
         pod = numbered_pod(owner, number, revisions.current if held_back else revisions.update)
+        for lacking in setclaims.lacking(self.informers, owner, number):
+            await self.informers.create(lacking)
+            text = f"create Claim {meta.name(lacking)} Pod {meta.name(pod)} in StatefulSet"
+            text += f" {meta.name(owner)} success"
+            self.recorder.normal(owner, "SuccessfulCreate", text)
         await self.informers.create(pod)
         self._tell(owner, "SuccessfulCreate", "create", meta.name(pod))
 
@@ -154,6 +161,11 @@ class StatefulSets(Controller):
             return
         pods = self.informers["Pod"].by_index("controller", meta.uid(owner))
         await self.write_status(owner, status_of(owner, pods, revisions, self.context.clock()))
+
+
+def _nobody(*_: object) -> Sequence[str]:
+    """Claims are looked at when pods are."""
+    return ()
 
 
 def numbers(owner: StatefulSet) -> range:
@@ -200,6 +212,9 @@ def numbered_pod(owner: StatefulSet, number: int, revision: ControllerRevision) 
         history.LABEL: meta.name(revision),
     }
     pod["spec"]["hostname"] = name
+    pod["spec"]["volumes"] = setclaims.volumes(owner, number, pod["spec"].get("volumes") or [])
+    if not pod["spec"]["volumes"]:
+        del pod["spec"]["volumes"]
     if subdomain := meta.spec(owner).get("serviceName"):
         pod["spec"]["subdomain"] = subdomain
     return pod

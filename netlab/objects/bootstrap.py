@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from netlab.objects import types
+from netlab.objects import storage, types
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject
 from netlab.objects.nodelocaldns import node_local_objects
@@ -22,6 +22,7 @@ from netlab.objects.types import (
     ServiceCIDR,
     ServiceCIDRStatus,
     ServicePort,
+    StorageClass,
 )
 
 NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
@@ -42,6 +43,7 @@ def control_plane_objects(lab: Lab) -> list[AnyObject]:
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
         _dns_deployment(),
+        _storage_class(),
         *node_local_objects(lab),
     ]
 
@@ -245,6 +247,17 @@ def _service_cidr(lab: Lab) -> ServiceCIDR:
             "finalizers": ["networking.k8s.io/service-cidr-finalizer"],
         },
         "spec": {"cidrs": list(lab.service_cidrs)},
+    }
+
+
+def _storage_class() -> StorageClass:
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": "standard", "annotations": {storage.DEFAULT_CLASS: "true"}},
+        "provisioner": storage.PROVISIONER,
+        "reclaimPolicy": "Delete",
+        "volumeBindingMode": "Immediate",
     }
 
 

@@ -113,12 +113,6 @@ def _volumes(volumes: Sequence[Mapping]) -> Iterator[str]:
             "disk of the node, with nothing of the machine"
         )
     for volume in volumes:
-        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
-        if claim:
-            yield (
-                f'persistentVolumeClaim (volume "{volume.get("name")}" claims "{claim}"): no claim '
-                "is looked for; all pods of the namespace that name it share a directory"
-            )
         for source in volume:
             if source not in ("name", "hostPath", *_SERVED_VOLUMES):
                 yield f'volume types (volume "{volume.get("name")}" uses {source}): it is empty'

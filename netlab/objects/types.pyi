@@ -50,10 +50,28 @@ class AzureDiskVolumeSource(TypedDict):
     kind: NotRequired[str]
     readOnly: NotRequired[bool]
 
+class AzureFilePersistentVolumeSource(TypedDict):
+    readOnly: NotRequired[bool]
+    secretName: str
+    secretNamespace: NotRequired[str]
+    shareName: str
+
 class AzureFileVolumeSource(TypedDict):
     readOnly: NotRequired[bool]
     secretName: str
     shareName: str
+
+class CSIPersistentVolumeSource(TypedDict):
+    controllerExpandSecretRef: NotRequired[SecretReference]
+    controllerPublishSecretRef: NotRequired[SecretReference]
+    driver: str
+    fsType: NotRequired[str]
+    nodeExpandSecretRef: NotRequired[SecretReference]
+    nodePublishSecretRef: NotRequired[SecretReference]
+    nodeStageSecretRef: NotRequired[SecretReference]
+    readOnly: NotRequired[bool]
+    volumeAttributes: NotRequired[dict[str, str]]
+    volumeHandle: str
 
 class CSIVolumeSource(TypedDict):
     driver: str
@@ -66,6 +84,14 @@ class Capabilities(TypedDict, total=False):
     add: list[str]
     drop: list[str]
 
+class CephFSPersistentVolumeSource(TypedDict):
+    monitors: list[str]
+    path: NotRequired[str]
+    readOnly: NotRequired[bool]
+    secretFile: NotRequired[str]
+    secretRef: NotRequired[SecretReference]
+    user: NotRequired[str]
+
 class CephFSVolumeSource(TypedDict):
     monitors: list[str]
     path: NotRequired[str]
@@ -73,6 +99,12 @@ class CephFSVolumeSource(TypedDict):
     secretFile: NotRequired[str]
     secretRef: NotRequired[LocalObjectReference]
     user: NotRequired[str]
+
+class CinderPersistentVolumeSource(TypedDict):
+    fsType: NotRequired[str]
+    readOnly: NotRequired[bool]
+    secretRef: NotRequired[SecretReference]
+    volumeID: str
 
 class CinderVolumeSource(TypedDict):
     fsType: NotRequired[str]
@@ -490,6 +522,13 @@ class FCVolumeSource(TypedDict, total=False):
 
 FieldsV1 = dict[str, Any]
 
+class FlexPersistentVolumeSource(TypedDict):
+    driver: str
+    fsType: NotRequired[str]
+    options: NotRequired[dict[str, str]]
+    readOnly: NotRequired[bool]
+    secretRef: NotRequired[SecretReference]
+
 class FlexVolumeSource(TypedDict):
     driver: str
     fsType: NotRequired[str]
@@ -521,6 +560,12 @@ class GitRepoVolumeSource(TypedDict):
     directory: NotRequired[str]
     repository: str
     revision: NotRequired[str]
+
+class GlusterfsPersistentVolumeSource(TypedDict):
+    endpoints: str
+    endpointsNamespace: NotRequired[str]
+    path: str
+    readOnly: NotRequired[bool]
 
 class GlusterfsVolumeSource(TypedDict):
     endpoints: str
@@ -556,6 +601,19 @@ class HostIP(TypedDict):
 class HostPathVolumeSource(TypedDict):
     path: str
     type: NotRequired[str]
+
+class ISCSIPersistentVolumeSource(TypedDict):
+    chapAuthDiscovery: NotRequired[bool]
+    chapAuthSession: NotRequired[bool]
+    fsType: NotRequired[str]
+    initiatorName: NotRequired[str]
+    iqn: str
+    iscsiInterface: NotRequired[str]
+    lun: int
+    portals: NotRequired[list[str]]
+    readOnly: NotRequired[bool]
+    secretRef: NotRequired[SecretReference]
+    targetPortal: str
 
 class ISCSIVolumeSource(TypedDict):
     chapAuthDiscovery: NotRequired[bool]
@@ -744,6 +802,10 @@ class LoadBalancerStatus(TypedDict, total=False):
 
 class LocalObjectReference(TypedDict, total=False):
     name: str
+
+class LocalVolumeSource(TypedDict):
+    fsType: NotRequired[str]
+    path: str
 
 class ManagedFieldsEntry(TypedDict, total=False):
     apiVersion: str
@@ -946,12 +1008,19 @@ class OwnerReference(TypedDict):
     name: str
     uid: str
 
-class PersistentVolumeClaim(TypedDict, total=False):
-    apiVersion: str
-    kind: str
+class PersistentVolume(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["PersistentVolume"]
     metadata: ObjectMeta
-    spec: PersistentVolumeClaimSpec
-    status: PersistentVolumeClaimStatus
+    spec: NotRequired[PersistentVolumeSpec]
+    status: NotRequired[PersistentVolumeStatus]
+
+class PersistentVolumeClaim(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["PersistentVolumeClaim"]
+    metadata: ObjectMeta
+    spec: NotRequired[PersistentVolumeClaimSpec]
+    status: NotRequired[PersistentVolumeClaimStatus]
 
 class PersistentVolumeClaimCondition(TypedDict):
     lastProbeTime: NotRequired[Time]
@@ -989,6 +1058,45 @@ class PersistentVolumeClaimTemplate(TypedDict):
 class PersistentVolumeClaimVolumeSource(TypedDict):
     claimName: str
     readOnly: NotRequired[bool]
+
+class PersistentVolumeSpec(TypedDict, total=False):
+    accessModes: list[str]
+    awsElasticBlockStore: AWSElasticBlockStoreVolumeSource
+    azureDisk: AzureDiskVolumeSource
+    azureFile: AzureFilePersistentVolumeSource
+    capacity: dict[str, Quantity]
+    cephfs: CephFSPersistentVolumeSource
+    cinder: CinderPersistentVolumeSource
+    claimRef: ObjectReference
+    csi: CSIPersistentVolumeSource
+    fc: FCVolumeSource
+    flexVolume: FlexPersistentVolumeSource
+    flocker: FlockerVolumeSource
+    gcePersistentDisk: GCEPersistentDiskVolumeSource
+    glusterfs: GlusterfsPersistentVolumeSource
+    hostPath: HostPathVolumeSource
+    iscsi: ISCSIPersistentVolumeSource
+    local: LocalVolumeSource
+    mountOptions: list[str]
+    nfs: NFSVolumeSource
+    nodeAffinity: VolumeNodeAffinity
+    persistentVolumeReclaimPolicy: str
+    photonPersistentDisk: PhotonPersistentDiskVolumeSource
+    portworxVolume: PortworxVolumeSource
+    quobyte: QuobyteVolumeSource
+    rbd: RBDPersistentVolumeSource
+    scaleIO: ScaleIOPersistentVolumeSource
+    storageClassName: str
+    storageos: StorageOSPersistentVolumeSource
+    volumeAttributesClassName: str
+    volumeMode: str
+    vsphereVolume: VsphereVirtualDiskVolumeSource
+
+class PersistentVolumeStatus(TypedDict, total=False):
+    lastPhaseTransitionTime: Time
+    message: str
+    phase: str
+    reason: str
 
 class PhotonPersistentDiskVolumeSource(TypedDict):
     fsType: NotRequired[str]
@@ -1200,6 +1308,16 @@ class QuobyteVolumeSource(TypedDict):
     user: NotRequired[str]
     volume: str
 
+class RBDPersistentVolumeSource(TypedDict):
+    fsType: NotRequired[str]
+    image: str
+    keyring: NotRequired[str]
+    monitors: list[str]
+    pool: NotRequired[str]
+    readOnly: NotRequired[bool]
+    secretRef: NotRequired[SecretReference]
+    user: NotRequired[str]
+
 class RBDVolumeSource(TypedDict):
     fsType: NotRequired[str]
     image: str
@@ -1334,6 +1452,18 @@ class SELinuxOptions(TypedDict, total=False):
     type: str
     user: str
 
+class ScaleIOPersistentVolumeSource(TypedDict):
+    fsType: NotRequired[str]
+    gateway: str
+    protectionDomain: NotRequired[str]
+    readOnly: NotRequired[bool]
+    secretRef: SecretReference
+    sslEnabled: NotRequired[bool]
+    storageMode: NotRequired[str]
+    storagePool: NotRequired[str]
+    system: str
+    volumeName: NotRequired[str]
+
 class ScaleIOVolumeSource(TypedDict):
     fsType: NotRequired[str]
     gateway: str
@@ -1372,6 +1502,10 @@ class SecretProjection(TypedDict, total=False):
     items: list[KeyToPath]
     name: str
     optional: bool
+
+class SecretReference(TypedDict, total=False):
+    name: str
+    namespace: str
 
 class SecretVolumeSource(TypedDict, total=False):
     defaultMode: int
@@ -1528,6 +1662,25 @@ class StatefulSetUpdateStrategy(TypedDict, total=False):
     rollingUpdate: RollingUpdateStatefulSetStrategy
     type: Literal["OnDelete", "RollingUpdate"]
 
+class StorageClass(TypedDict):
+    allowVolumeExpansion: NotRequired[bool]
+    allowedTopologies: NotRequired[list[TopologySelectorTerm]]
+    apiVersion: Literal["storage.k8s.io/v1"]
+    kind: Literal["StorageClass"]
+    metadata: ObjectMeta
+    mountOptions: NotRequired[list[str]]
+    parameters: NotRequired[dict[str, str]]
+    provisioner: str
+    reclaimPolicy: NotRequired[str]
+    volumeBindingMode: NotRequired[str]
+
+class StorageOSPersistentVolumeSource(TypedDict, total=False):
+    fsType: str
+    readOnly: bool
+    secretRef: ObjectReference
+    volumeName: str
+    volumeNamespace: str
+
 class StorageOSVolumeSource(TypedDict, total=False):
     fsType: str
     readOnly: bool
@@ -1570,6 +1723,13 @@ class Toleration(TypedDict, total=False):
     operator: Literal["Equal", "Exists"]
     tolerationSeconds: int
     value: str
+
+class TopologySelectorLabelRequirement(TypedDict):
+    key: str
+    values: list[str]
+
+class TopologySelectorTerm(TypedDict, total=False):
+    matchLabelExpressions: list[TopologySelectorLabelRequirement]
 
 class TopologySpreadConstraint(TypedDict):
     labelSelector: NotRequired[LabelSelector]
@@ -1666,6 +1826,9 @@ class VolumeMountStatus(TypedDict):
     name: str
     readOnly: NotRequired[bool]
     recursiveReadOnly: NotRequired[str]
+
+class VolumeNodeAffinity(TypedDict, total=False):
+    required: NodeSelector
 
 class VolumeProjection(TypedDict, total=False):
     clusterTrustBundle: ClusterTrustBundleProjection

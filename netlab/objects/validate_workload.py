@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, selectors, validate_pod
+from netlab.objects import fields, meta, selectors, validate_pod
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
     FieldProblem,
@@ -66,9 +66,21 @@ def replication_controller(obj: Object) -> Iterator[FieldProblem]:
 def stateful_set(obj: Object) -> Iterator[FieldProblem]:
     """A StatefulSet."""
     spec: Mapping = obj.get("spec") or {}
-    yield from _pods_of(spec, "statefulset")
+    yield from _pods_of(_with_claims(spec), "statefulset")
     for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
         yield from fields.non_negative(("spec", field), spec.get(field))
+
+
+def _with_claims(spec: Mapping) -> Mapping:
+    """With a volume for each claim template: that is what containers mount."""
+    template: Mapping = spec.get("template") or {}
+    names = [meta.name(claim) for claim in spec.get("volumeClaimTemplates") or [] if claim]
+    if not names or not template.get("spec"):
+        return spec
+    given = [one for one in template["spec"].get("volumes") or [] if one.get("name") not in names]
+    claims = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
+    pod = {**template["spec"], "volumes": [*given, *claims]}
+    return {**spec, "template": {**template, "spec": pod}}
 
 
 def daemon_set(obj: Object) -> Iterator[FieldProblem]:

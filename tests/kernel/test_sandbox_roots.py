@@ -249,8 +249,8 @@ async def test_a_sub_path_that_is_missing_is_made_for_the_pod(lab: Lab) -> None:
 WRITING = """
 set -e
 mkdir -p /usr/share/nginx/html /usr/local/no/such
-for place in / /tmp /var /etc /etc/nginx/conf.d /usr /usr/bin /usr/share/nginx/html \\\\
-  /usr/local/bin /opt /root /dev/shm
+for place in / /tmp /var /etc /etc/nginx/conf.d /usr /usr/bin /usr/share/nginx/html /root \\
+  /usr/local/bin /opt /dev/shm
 do echo new >$place/netlab-new; cat $place/netlab-new >>/tmp/read; done
 echo 192.0.2.1 other >>/etc/hosts; echo user:x:1000:1000::/:/bin/sh >>/etc/passwd
 sed -i s/debug/other/ /etc/hostname

@@ -14,6 +14,7 @@ from netlab.objects.kinds.workloads import (
 from netlab.objects.meta import Object
 from netlab.objects.problems import forbidden
 from netlab.objects.strategies.pods import default_pod_spec
+from netlab.objects.strategies.storage import default_claim_spec
 from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, keeps, spec_of
 
 _STATEFUL_SET_FIELDS = (
@@ -77,6 +78,9 @@ def _stateful_set(obj: Object) -> None:
     fill(spec["updateStrategy"], type="RollingUpdate")
     if spec["updateStrategy"]["type"] == "RollingUpdate":
         fill(spec["updateStrategy"], rollingUpdate={"partition": 0})
+    for claim in spec.get("volumeClaimTemplates") or []:
+        default_claim_spec(spec_of(claim))
+        fill(claim, status={"phase": "Pending"})
     fill(spec, persistentVolumeClaimRetentionPolicy={})
     fill(spec["persistentVolumeClaimRetentionPolicy"], whenDeleted="Retain", whenScaled="Retain")
 

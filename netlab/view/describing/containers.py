@@ -197,7 +197,12 @@ def volumes(of: Sequence[Fields], indent: str = "") -> Lines:
     yield f"{indent}Volumes:" if of else f"{indent}Volumes:\t<none>"
     for volume in of:
         yield f"  {' ' if indent else ''}{volume['name']}:"
-        yield from (f"    {line}" for line in _volume(volume))
+        yield from volume_source(volume, "    ")
+
+
+def volume_source(volume: Fields, indent: str) -> Lines:
+    """What fills a volume, of a pod or a PersistentVolume."""
+    return (f"{indent}{line}" for line in _volume(volume))
 
 
 def _volume(volume: Fields) -> Iterator[str]:
@@ -221,8 +226,32 @@ def _volume(volume: Fields) -> Iterator[str]:
         yield "Type:\tProjected (a volume that contains injected data from multiple sources)"
         for source in found.get("sources") or ():
             yield from _projected(source)
+    elif (found := volume.get("persistentVolumeClaim")) is not None:
+        yield (
+            "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same "
+            "namespace)"
+        )
+        yield f"ClaimName:\t{found['claimName']}"
+        yield f"ReadOnly:\t{_true(found.get('readOnly'))}"
+    elif (found := volume.get("downwardAPI")) is not None:
+        yield "Type:\tDownwardAPI (a volume populated by information about the pod)"
+        yield "Items:"
+        yield from map(_item, found.get("items") or ())
+    elif (found := volume.get("nfs")) is not None:
+        yield "Type:\tNFS (an NFS mount that lasts the lifetime of a pod)"
+        yield f"Server:\t{found.get('server', '')}"
+        yield f"Path:\t{found.get('path', '')}"
+        yield f"ReadOnly:\t{_true(found.get('readOnly'))}"
+    elif (found := volume.get("local")) is not None:
+        yield "Type:\tLocalVolume (a persistent volume backed by local storage on a node)"
+        yield f"Path:\t{found.get('path', '')}"
     else:
         yield "<unknown>"
+
+
+def _item(item: Fields) -> str:
+    field, resource = item.get("fieldRef") or {}, item.get("resourceFieldRef") or {}
+    return f"  {field.get('fieldPath') or resource.get('resource')} -> {item.get('path')}"
 
 
 def _projected(source: Fields) -> Iterator[str]:

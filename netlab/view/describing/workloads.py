@@ -18,6 +18,7 @@ from netlab.objects.kinds.workloads import (
 from netlab.objects.types import (
     DaemonSet,
     Deployment,
+    PersistentVolumeClaim,
     Pod,
     ReplicaSet,
     ReplicationController,
@@ -142,7 +143,7 @@ def stateful_set(obj: StatefulSet, related: Related) -> Lines:
         yield f"  Partition:\t{rolling.get('partition', 0)}"
     yield _phases(obj, related.objects)
     yield from template(spec["template"])
-    yield "Volume Claims:\t<none>"
+    yield from _claim_templates(meta.spec(obj).get("volumeClaimTemplates") or [])
     yield from described.events(related)
 
 
@@ -189,6 +190,19 @@ def _sets_beside(obj: Deployment) -> tuple[Belonging, ...]:
 
 def _pods_beside(obj: Workload) -> tuple[Belonging, ...]:
     return (Belonging(POD, meta.namespace(obj)),)
+
+
+def _claim_templates(templates: Sequence[PersistentVolumeClaim]) -> Lines:
+    yield "Volume Claims:" if templates else "Volume Claims:\t<none>"
+    for one in templates:
+        spec = meta.spec(one)
+        asked = (spec.get("resources") or {}).get("requests") or {}
+        yield f"  Name:\t{meta.name(one)}"
+        yield f"  StorageClass:\t{spec.get('storageClassName') or ''}"
+        yield from described.pairs("  Labels", meta.labels(one))
+        yield from described.pairs("  Annotations", meta.annotations(one))
+        yield f"  Capacity:\t{asked.get('storage', '<default>')}"
+        yield f"  Access Modes:\t[{' '.join(spec.get('accessModes') or [])}]"
 
 
 DESCRIPTIONS = {

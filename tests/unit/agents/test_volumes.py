@@ -194,19 +194,49 @@ def test_a_path_that_leads_away_is_a_fault_of_its_volume(tmp_path):
     assert not (tmp_path / "a").exists()
 
 
-def test_a_host_path_is_the_nodes_own_and_a_claim_the_namespaces(tmp_path):
+def volume_of(namespace, name, **spec):
+    notes = {} if spec else {"pv.kubernetes.io/provisioned-by": "netlab.io/directory"}
+    source = spec or {"hostPath": {"path": "/var/lib/x"}}
+    return {"metadata": {"name": f"pv-{namespace}-{name}", "annotations": notes}, "spec": source}
+
+
+@pytest.mark.parametrize(
+    ("spec", "source", "parts"),
+    [
+        ({"hostPath": {"path": "/x"}}, "disks/nodes/w1", (Part("/x"),)),
+        ({"local": {"path": "/x"}}, "disks/nodes/w1", (Part("/x", ""),)),
+        ({"nfs": {"server": "s", "path": "/x"}}, "disks/volumes/pv-n-db", ()),
+    ],
+)
+def test_a_claim_is_what_its_volume_is(tmp_path, spec, source, parts):
+    volumes = [{"name": "p", "persistentVolumeClaim": {"claimName": "db", "readOnly": True}}]
+    run = run_of(volumes, pod_directory(tmp_path), [{"name": "p", "mountPath": "/p"}])
+    made = Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *of: volume_of(*of, **spec))
+    made.prepare(run)
+    (mount,) = made.mounts(run)["c"]
+    assert (mount.source, mount.parts, mount.read_only) == (source, parts, True)
+
+
+def test_a_claim_that_is_not_bound_is_what_a_pod_lacks(tmp_path):
+    volumes = [{"name": "p", "persistentVolumeClaim": {"claimName": "db"}}]
+    run = run_of(volumes, pod_directory(tmp_path))
+    with pytest.raises(VolumeLacks, match='volume "p" : persistentvolumeclaim "db" not found'):
+        volumes_of(tmp_path).prepare(run)
+
+
+def test_a_host_path_is_the_nodes_own_and_a_claim_the_volumes(tmp_path):
     volumes = [
         {"name": "h", "hostPath": {"path": "/var/data"}},
         {"name": "p", "persistentVolumeClaim": {"claimName": "db"}},
     ]
     mounts = [{"name": "h", "mountPath": "/h"}, {"name": "p", "mountPath": "/p", "readOnly": True}]
     run = run_of(volumes, pod_directory(tmp_path), mounts)
-    made = volumes_of(tmp_path)
+    made = Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *of: volume_of(*of))
     made.prepare(run)
     host, claim = made.mounts(run)["c"]
     assert (host.source, host.target, host.read_only) == ("disks/nodes/w1", "/h", False)
     assert host.parts == (Part("/var/data"),), "looked for inside the disk: pods write there"
-    assert (claim.source, claim.target, claim.read_only) == ("disks/claims/n/db", "/p", True)
+    assert (claim.source, claim.target, claim.read_only) == ("disks/volumes/pv-n-db", "/p", True)
     for mount in (host, claim):
         assert mode_of(tmp_path / mount.source) == 0o777, "whoever the pod's users are"
         assert mount.scratch == ""
@@ -248,7 +278,6 @@ def test_made_of_objects_is_read_only_and_an_empty_one_a_file_system_of_its_own(
     [
         {"name": "../../x", "configMap": {"name": "conf"}},
         {"name": "..", "secret": {"secretName": "key"}},
-        {"name": "v", "persistentVolumeClaim": {"claimName": "../../x"}},
     ],
 )
 def test_no_name_of_a_volume_leads_out_of_the_labs_directory(tmp_path, volume):

@@ -142,8 +142,8 @@ def test_negative_numbers_and_unknown_fields() -> None:
 
 
 def test_a_kind_that_is_not_known_is_told_by_its_name() -> None:
-    assert protobuf.decode(request("storage.k8s.io/v1", "StorageClass", field(1, "x"))) == {
-        "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+    assert protobuf.decode(request("storage.k8s.io/v1", "CSIDriver", field(1, "x"))) == {
+        "apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver",
     }  # fmt: skip
 
 

@@ -46,9 +46,6 @@ UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
          "with nothing of the machine"),
         (pod({}, securityContext={"sysctls": [{"name": "kernel.a", "value": "1"}]}),
          'sysctls (pod sets "kernel.a" in securityContext.sysctls): the lab\'s own stay'),
-        (pod({}, volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]),
-         'persistentVolumeClaim (volume "v" claims "data"): no claim is looked for; all pods of '
-         "the namespace that name it share a directory"),
         (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
          'volume types (volume "v" uses nfs): it is empty'),
         ({"kind": "Pod", "spec": {"containers": [

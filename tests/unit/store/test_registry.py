@@ -150,7 +150,7 @@ def test_what_comes_with_a_status_is_metadata(registry: Registry, make: Any) -> 
     assert after["spec"]["type"] == "ClusterIP"
     assert after["status"]["loadBalancer"]["ingress"][0]["ip"] == "203.0.113.1"
     wrong = {"metadata": {"labels": {"-": "-"}}}
-    with pytest.raises(Invalid, match="metadata.labels"):
+    with pytest.raises(Invalid, match=r"metadata\.labels"):
         registry.patch("Service", "default", "web", wrong, subresource="status")
     made = registry.create({**make.deployment("d"), "kind": "Deployment"})
     relabelled = {"metadata": {"labels": {"x": "y"}, "annotations": {"x": "y"}}}

@@ -123,7 +123,7 @@ def test_a_catalogue_that_contradicts_itself_is_refused(text: str) -> None:
     ],
 )
 def test_a_star_stands_for_anything(pattern: str, reference: str, fits: bool) -> None:
-    images = read({"registries": {}, "tools": {}, "sites": {}, "programs": [
+    images = read({"registries": {}, "tools": {}, "sites": {}, "unknown": {}, "programs": [
         {"match": [pattern], "variables": {"n": "1"}}, {"match": ["*"]},
     ]})  # fmt: skip
     assert bool(images.lookup(reference).variables) is fits

@@ -1,0 +1,43 @@
+"""What is known of volumes, claims and classes by everybody who deals with them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netlab.objects import meta
+from netlab.objects.meta import AnyObject
+from netlab.objects.types import Pod
+
+DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+"""The annotation of the class that claims have which name none."""
+
+PROVISIONER = "netlab.io/directory"
+"""Who makes volumes in a lab: each is a directory of its own."""
+
+PROVISIONERS = (PROVISIONER, "rancher.io/local-path", "k8s.io/minikube-hostpath")
+"""Whom it stands in for besides: the default classes of kind and of minikube."""
+
+SELECTED_NODE = "volume.kubernetes.io/selected-node"
+"""The annotation by which the scheduler says where the first consumer of a claim will be."""
+
+_SHORT = {
+    "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
+    "ReadWriteOncePod": "RWOP",
+}  # fmt: skip
+
+
+def is_default(storage_class: AnyObject) -> bool:
+    """Whether it is the class of claims that name none."""
+    return meta.annotations(storage_class).get(DEFAULT_CLASS) == "true"
+
+
+def access_modes(modes: Sequence[str] | None) -> str:
+    """`RWO,RWX`: each once, in the order of the API's own list."""
+    return ",".join(short for mode, short in _SHORT.items() if mode in (modes or ()))
+
+
+def claims(pod: Pod) -> Iterator[str]:
+    """The names of the claims that a pod's volumes are; a generic ephemeral one has the pod's."""
+    for volume in meta.spec(pod).get("volumes") or ():
+        if (claim := volume.get("persistentVolumeClaim")) is not None:
+            yield claim["claimName"]

@@ -1,0 +1,212 @@
+"""Claims, volumes, classes, and the pods that wait for them."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.objects import meta, storage
+
+CLASS = {
+    "apiVersion": "storage.k8s.io/v1",
+    "kind": "StorageClass",
+    "metadata": {"name": "standard", "annotations": {storage.DEFAULT_CLASS: "true"}},
+    "provisioner": storage.PROVISIONER,
+}
+
+
+def claim(name="data", size="1Gi", **spec):
+    wanted = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {**wanted, **spec},
+    }
+
+
+def volume(name, size="1Gi", **spec):
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name},
+        "spec": {
+            "capacity": {"storage": size},
+            "accessModes": ["ReadWriteOnce"],
+            "hostPath": {"path": "/x"},
+            **spec,
+        },
+    }
+
+
+def pod(make, name="p", claimed="data"):
+    made = make.pod(name)
+    made["spec"]["volumes"] = [{"name": "v", "persistentVolumeClaim": {"claimName": claimed}}]
+    made["spec"].pop("nodeName", None)
+    made["metadata"].pop("ownerReferences", None)
+    made.pop("status", None)
+    return made
+
+
+async def phases(cluster):
+    found = {}
+    for kind in ("PersistentVolumeClaim", "PersistentVolume"):
+        for one in await cluster.list(kind):
+            found[meta.name(one)] = meta.status(one)["phase"]
+    return found
+
+
+async def test_a_claim_of_the_default_class_gets_a_volume_of_its_own(cluster):
+    await cluster.create(CLASS, claim())
+    await cluster.settle()
+    bound = await cluster.get("PersistentVolumeClaim", "data")
+    name = f"pvc-{meta.uid(bound)}"
+    assert bound["spec"]["storageClassName"] == "standard"
+    assert bound["spec"]["volumeName"] == name
+    assert bound["status"] == {
+        "phase": "Bound", "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"},
+    }  # fmt: skip
+    assert bound["metadata"]["finalizers"] == ["kubernetes.io/pvc-protection"]
+    made = await cluster.get("PersistentVolume", name, namespace="")
+    assert made["status"]["phase"] == "Bound"
+    assert made["spec"]["claimRef"]["uid"] == meta.uid(bound)
+    await cluster.delete("PersistentVolumeClaim", "data")
+    await cluster.settle()
+    assert await phases(cluster) == {}
+
+
+async def test_a_claim_takes_the_smallest_volume_that_will_do(cluster):
+    await cluster.create(
+        volume("small", "100Mi"),
+        volume("large", "10Gi"),
+        volume("fitting", "2Gi"),
+        volume("of-a-class", "1Gi", storageClassName="fast"),
+        claim(storageClassName=""),
+    )
+    await cluster.settle()
+    assert await phases(cluster) == {
+        "data": "Bound", "small": "Available", "large": "Available", "fitting": "Bound",
+        "of-a-class": "Available",
+    }  # fmt: skip
+    await cluster.delete("PersistentVolumeClaim", "data")
+    await cluster.settle()
+    assert (await phases(cluster))["fitting"] == "Released"
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason"),
+    [
+        ({"storageClassName": ""}, "FailedBinding"),
+        ({"storageClassName": "unknown"}, "ProvisioningFailed"),
+        ({"storageClassName": "elsewhere"}, "ExternalProvisioning"),
+        ({"storageClassName": "later"}, "WaitForFirstConsumer"),
+    ],
+)
+async def test_a_claim_that_has_to_wait_says_for_what(cluster, spec, reason):
+    classes = (
+        {"name": "elsewhere", "provisioner": "ebs.csi.aws.com"},
+        {
+            "name": "later",
+            "provisioner": storage.PROVISIONER,
+            "volumeBindingMode": "WaitForFirstConsumer",
+        },
+    )
+    for one in classes:
+        rest = {key: value for key, value in one.items() if key != "name"}
+        await cluster.create({**CLASS, "metadata": {"name": one["name"]}, **rest})
+    await cluster.create(claim(**spec))
+    await cluster.settle()
+    assert await phases(cluster) == {"data": "Pending"}
+    events = await cluster.events()
+    assert reason in {event["reason"] for event in events}
+
+
+async def test_a_pod_waits_for_its_claim(cluster, make):
+    await cluster.create(pod(make))
+    await cluster.settle()
+    waiting = await cluster.get("Pod", "p")
+    assert meta.condition(waiting, "PodScheduled")["message"] == (
+        '0/3 nodes are available: persistentvolumeclaim "data" not found.'
+    )
+    await cluster.create(claim(storageClassName="unknown"))
+    await cluster.settle()
+    waiting = await cluster.get("Pod", "p")
+    assert meta.condition(waiting, "PodScheduled")["message"] == (
+        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+    )
+    await cluster.create({**CLASS, "metadata": {"name": "unknown"}})
+    await cluster.settle()
+    assert meta.spec(await cluster.get("Pod", "p"))["nodeName"]
+
+
+async def test_a_claim_that_waits_for_its_first_consumer_is_bound_for_it(cluster, make):
+    later = {**CLASS, "volumeBindingMode": "WaitForFirstConsumer"}
+    await cluster.create(later, claim())
+    await cluster.settle()
+    assert await phases(cluster) == {"data": "Pending"}
+    await cluster.create(pod(make))
+    await cluster.settle()
+    assert meta.spec(await cluster.get("Pod", "p"))["nodeName"]
+    bound = await cluster.get("PersistentVolumeClaim", "data")
+    assert bound["status"]["phase"] == "Bound"
+    node = meta.spec(await cluster.get("Pod", "p"))["nodeName"]
+    assert meta.annotations(bound)[storage.SELECTED_NODE] == node
+
+
+async def test_a_claim_in_use_goes_with_its_pod(cluster, make):
+    await cluster.create(CLASS, claim(), pod(make))
+    await cluster.settle()
+    await cluster.delete("PersistentVolumeClaim", "data")
+    await cluster.settle()
+    assert meta.is_terminating(await cluster.get("PersistentVolumeClaim", "data"))
+    await cluster.delete("Pod", "p")
+    await cluster.settle()
+    assert await phases(cluster) == {}
+
+
+async def test_a_local_volume_says_on_which_node(cluster, make):
+    term = {"matchExpressions": [
+        {"key": "kubernetes.io/hostname", "operator": "In", "values": ["worker002"]}
+    ]}  # fmt: skip
+    affinity = {"required": {"nodeSelectorTerms": [term]}}
+    local = volume("l", hostPath=None, local={"path": "/mnt"}, nodeAffinity=affinity)
+    await cluster.create(local)
+    await cluster.create(claim(storageClassName=""), pod(make))
+    await cluster.settle()
+    assert meta.spec(await cluster.get("Pod", "p"))["nodeName"] == "worker002"
+
+
+@pytest.mark.parametrize(
+    ("deleted", "scaled", "left"),
+    [
+        ("Retain", "Retain", ["data-db-0", "data-db-1"]),
+        ("Retain", "Delete", ["data-db-0"]),
+        ("Delete", "Delete", []),
+    ],
+)
+async def test_the_claims_of_a_set_outlive_its_pods_as_it_says(
+    cluster, make, deleted, scaled, left
+):
+    made = make.deployment("db", 2)
+    owner = {**made, "kind": "StatefulSet", "spec": {**made["spec"], "serviceName": "db"}}
+    owner["spec"]["volumeClaimTemplates"] = [
+        {"metadata": {"name": "data"}, "spec": claim()["spec"]}
+    ]
+    owner["spec"]["template"]["spec"]["containers"][0]["volumeMounts"] = [
+        {"name": "data", "mountPath": "/data"}
+    ]
+    policy = {"whenDeleted": deleted, "whenScaled": scaled}
+    owner["spec"]["persistentVolumeClaimRetentionPolicy"] = policy
+    await cluster.create(CLASS, owner)
+    await cluster.settle()
+    first = await cluster.get("Pod", "db-0")
+    assert first["spec"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "data-db-0"}
+    assert await named(cluster) == ["data-db-0", "data-db-1"]
+    await cluster.patch("StatefulSet", "db", {"spec": {"replicas": 1}})
+    await cluster.settle()
+    await cluster.delete("StatefulSet", "db")
+    await cluster.settle()
+    assert await named(cluster) == left
+
+
+async def named(cluster):
+    return sorted(meta.name(one) for one in await cluster.list("PersistentVolumeClaim"))
