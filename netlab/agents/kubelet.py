@@ -12,12 +12,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
+from netlab.agents.eviction import Evictions, Usage
 from netlab.agents.lifecycle import restarts
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
@@ -44,6 +45,11 @@ TOGETHER = 8
 """Status writes between two looks at what else the event loop has to do."""
 
 
+async def _unknown(_: Sequence[str]) -> Usage:
+    """What pods use where nobody says."""
+    return {}
+
+
 class Attaching(Detaching, Protocol):
     """Gives pods their namespaces and links, and takes them away."""
 
@@ -60,7 +66,8 @@ class Containers(Stopping, Protocol):
 
 class Kubelet:
     """Runs the pods of `node`. `paths_of` gives a pod's namespace and directory, `book` what is
-    remembered of a podCIDR, `cluster_domain` what all the cluster's names end with."""
+    remembered of a podCIDR, `cluster_domain` what all the cluster's names end with, `usage`
+    tells what pods keep on disk."""
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Kubelet:
         now: Callable[[], str],
         book: Callable[[str], Book] = lambda _: NoBook(),
         cluster_domain: str = "cluster.local",
+        usage: Callable[[Sequence[str]], Awaitable[Usage]] = _unknown,
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._node = node
@@ -95,6 +103,7 @@ class Kubelet:
         self._loop = Loop(f"pods of {node.name}", self._work)
         self._termination = Termination(informers, pod_network, containers, self._gone)
         self._deadlines = Deadlines(events, self._expire)
+        self._evictions = Evictions(usage, events, self._expire)
         self._dirty: dict[str, PodRun] = {}
         self._failures: dict[str, tuple[int, str]] = {}
 
@@ -125,6 +134,7 @@ class Kubelet:
         self._pods.remove_listener(self._on_pod)
         self._nodes.remove_listener(self._on_node)
         self._deadlines.stop()
+        await self._evictions.stop()
         await self._loop.stop()
         await self._termination.stop()
 
@@ -242,6 +252,7 @@ class Kubelet:
             self._left.pop(run.key, None)
             self._dirty[run.uid] = run
             self._deadlines.watch(run)
+            self._evictions.watch(run)
         await self._containers.start([run for run in attached if not is_over(run)])
 
     async def _admitted(self, pods: Sequence[Pod]) -> list[Pod]:
@@ -343,6 +354,7 @@ class Kubelet:
         """Nothing is left of a pod; a successor of the same name may be waiting."""
         self._release(run)
         self._deadlines.forget(run)
+        self._evictions.forget(run)
         self._dirty.pop(run.uid, None)
         self._failures.pop(run.uid, None)
         if meta.uid(self._left.get(run.key, run.pod)) == run.uid:

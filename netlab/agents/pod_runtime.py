@@ -80,6 +80,7 @@ class PodRuntime:
         self.runtime = RuntimeKeeper(directory, owner)
         self._tokens = Tokens(informers.api, volumes, time.time)
         places, sandboxes = Places(names, volumes, self._tokens), Sandboxes(self.runtime.calls)
+        self._sandboxes = sandboxes
         self.commands = Commands(sandboxes, self.runtime, places, configuration)
         self._sandboxes, self._forgetting = sandboxes, Background()
         actions = Actions(self.commands, self._pod_network.node_netns)
@@ -120,6 +121,7 @@ class PodRuntime:
             now=self._now,
             book=self._pod_network.book,
             cluster_domain=self._cluster_domain,
+            usage=self._sandboxes.usage,
         )
         return kubelet
 

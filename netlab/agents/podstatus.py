@@ -162,7 +162,7 @@ def compute(
     failure: tuple[str, str] | None = None,
 ) -> dict[str, Any]:
     """The whole `status`, keeping what others wrote (PodScheduled) and the times of no change; null
-    for addresses that it has no more.
+    for what it has not, or no more.
 
     `failure` (reason, message) makes the pod Failed, whatever its containers did.
     """
@@ -172,14 +172,14 @@ def compute(
     ready = contained and not gates
     over = current in ("Succeeded", "Failed")
     unready = {
-        "reason": "PodCompleted" if over else "ContainersNotReady",
+        "reason": _OVER.get(current, "ContainersNotReady"),
         "message": "" if over else _unready_message(containers),
     }
     ungated = unready if not contained else _gates_unmet(gates)
     waiting_inits = [init.name for init in inits if init.exit_code != 0 and not init.ready]
     conditions = [
         _condition("PodReadyToStartContainers", bool(pod_ips) and not over),
-        _condition("Initialized", not waiting_inits, **_uninitialized(waiting_inits)),
+        _initialized(waiting_inits, current),
         _condition("Ready", ready, **ungated),
         _condition("ContainersReady", contained, **unready),
         _condition("PodScheduled", True),
@@ -193,17 +193,29 @@ def compute(
         "hostIPs": [{"ip": address} for address in host_ips],
         "podIPs": [{"ip": address} for address in pod_ips],
         "startTime": meta.status(pod).get("startTime") or now,
-        "initContainerStatuses": [init.status() for init in inits],
         "containerStatuses": [container.status() for container in containers],
         "qosClass": qos_class(meta.spec(pod)),
     }
+    if inits:
+        status["initContainerStatuses"] = [init.status() for init in inits]
     if failure:
         status["reason"], status["message"] = failure
     if host_ips:
         status["hostIP"] = host_ips[0]
     if pod_ips:
         status["podIP"] = pod_ips[0]
-    return {"hostIP": None, "podIP": None, **status}
+    return {"hostIP": None, "podIP": None, "initContainerStatuses": None, **status}
+
+
+_OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
+"""Why a pod that is over is not ready."""
+
+
+def _initialized(waiting: Sequence[str], current: Phase) -> PodCondition:
+    """Of a pod that has succeeded, so has all that comes before it."""
+    if current == "Succeeded":
+        return {"type": "Initialized", "status": "True", "reason": _OVER[current]}
+    return _condition("Initialized", not waiting, **_uninitialized(waiting))
 
 
 def unmet_gates(pod: Pod) -> list[str]:

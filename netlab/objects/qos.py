@@ -8,7 +8,8 @@ from typing import Any
 
 def qos_class(spec: Mapping[str, Any]) -> str:
     """`BestEffort`, `Burstable` or `Guaranteed`, by the containers' requests and limits."""
-    resources = [c.get("resources") or {} for c in spec.get("containers") or []]
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    resources = [one.get("resources") or {} for one in containers]
     if not any(one.get("requests") or one.get("limits") for one in resources):
         return "BestEffort"
     return "Guaranteed" if all(_is_guaranteed(one) for one in resources) else "Burstable"

@@ -50,6 +50,7 @@ _LIMITS = {
 
 _MOST = 1 << 50
 _BYTES_PER_INODE = 4096
+_BEYOND = 16 << 20
 
 
 class Tmpfs(Struct, frozen=True):
@@ -113,18 +114,16 @@ def bounds(spec: Mapping[str, Any]) -> Bounds:
     """The bounds of a pod with this spec; any spec has some, also one that says nonsense."""
     memory = _memory(spec)
     usual = min(DISK, memory // 2)
-    storage = _effective(spec, "limits", "ephemeral-storage")
-    ceiling = min(memory, storage.amount) if storage.complete else memory
     return Bounds(
         memory=memory,
         pids=PIDS,
         containers={
-            each["name"]: _tmpfs(_amount(each, "limits", "ephemeral-storage"), usual, ceiling)
+            each["name"]: _disk(_amount(each, "limits", "ephemeral-storage"), usual, memory)
             for field in ("initContainers", "containers", "ephemeralContainers")
             for each in spec.get(field) or ()
         },
         volumes={
-            volume["name"]: _tmpfs(_bytes(volume["emptyDir"].get("sizeLimit")), usual, ceiling)
+            volume["name"]: _volume(volume["emptyDir"], usual, memory)
             for volume in spec.get("volumes") or ()
             if volume.get("emptyDir") is not None
         },
@@ -138,8 +137,17 @@ def _memory(spec: Mapping[str, Any]) -> int:
     return max(limits.amount, requests.amount, MEMORY)
 
 
-def _tmpfs(asked: int, usual: int, ceiling: int) -> Tmpfs:
-    return Tmpfs(max(min(asked or usual, ceiling), _BYTES_PER_INODE))
+def _disk(limit: int, usual: int, memory: int) -> Tmpfs:
+    """What is limited holds more than that: who exceeds it is evicted, as from a disk."""
+    return Tmpfs(min(limit + max(limit, _BEYOND), memory) if limit else usual)
+
+
+def _volume(empty: Mapping[str, Any], usual: int, memory: int) -> Tmpfs:
+    """An empty volume; one in memory has its limit as its size."""
+    limit = bytes_of(empty.get("sizeLimit"))
+    if limit and empty.get("medium"):
+        return Tmpfs(max(min(limit, memory), _BYTES_PER_INODE))
+    return _disk(limit, usual, memory)
 
 
 class _Effective(Struct, frozen=True):
@@ -166,10 +174,10 @@ def _effective(spec: Mapping[str, Any], field: str, resource: str) -> _Effective
 
 
 def _amount(holder: Mapping[str, Any], field: str, resource: str) -> int:
-    return _bytes(((holder.get("resources") or {}).get(field) or {}).get(resource))
+    return bytes_of(((holder.get("resources") or {}).get(field) or {}).get(resource))
 
 
-def _bytes(asked: object) -> int:
+def bytes_of(asked: object) -> int:
     """A quantity as a number of bytes; 0 for none, as for one of zero or less."""
     if asked is None:
         return 0

@@ -173,6 +173,11 @@ class Bundles:
                 raise
         return path
 
+    def volumes_used(self, uid: str) -> dict[str, int]:
+        """Bytes in each of a pod's empty volumes."""
+        directory = self._private / "scratch" / uid
+        return {path.name: bytes_used(path) for path in directory.glob("*")}
+
     def forget(self, uid: str, keep: Collection[str] = ()) -> None:
         """A pod runs no more: its empty volumes go, but for those to `keep`, by their names."""
         directory = self._private / "scratch" / uid
@@ -194,6 +199,12 @@ def _part(place: int, part: Mapping[str, str], owner: int | None) -> int:
     if part["make"] == "file":
         return mounts.ensure_file(place, part["path"])
     return mounts.resolve(place, part["path"])
+
+
+def bytes_used(place: Path | str) -> int:
+    """What the file system holds that is mounted there."""
+    found = os.statvfs(place)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def _path(descriptor: int) -> str:

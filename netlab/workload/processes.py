@@ -12,13 +12,13 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 
 from netlab.errors import NetlabError
 from netlab.kernel.process import ignores_term
 from netlab.workload.bounding import Bounding
-from netlab.workload.bundle import Bundles
+from netlab.workload.bundle import Bundles, bytes_used
 from netlab.workload.child import Output, StdinPipe, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
@@ -92,6 +92,17 @@ class Processes:
     def states(self) -> list[Json]:
         """What `state()` says of each."""
         return [process.state() for process in self._all.values()]
+
+    def usage(self, uids: Sequence[str]) -> Json:
+        """Bytes that pods keep in their containers' roots and their empty volumes, by uid."""
+        wanted = set(uids)
+        found: Json = {
+            uid: {"containers": {}, "volumes": self._bundles.volumes_used(uid)} for uid in wanted
+        }
+        for (uid, name), process in self._all.items():
+            if uid in wanted and (used := process.used()) is not None:
+                found[uid]["containers"][name] = used
+        return found
 
     async def remove(self, uid: str, keep: Collection[str] = ()) -> None:
         """Kill and forget everything of a pod, but the volumes to `keep`, by their names."""
@@ -311,6 +322,14 @@ class ContainerProcess(RunningProcess):
         own = {key: self._request[key] for key in ("uid", "container", "log")}
         own |= {"tty": self._request["process"]["terminal"], "oom_killed": self._oom_killed}
         return {**own, **super().state()}
+
+    def used(self) -> int | None:
+        """Bytes that its root holds; None if it has none any more."""
+        if self._child is None or self._child.has_ended:
+            return None
+        with contextlib.suppress(OSError):
+            return bytes_used(f"/proc/{self._child.pid}/root")
+        return None
 
     def environment(self, *, tty: bool) -> list[str]:
         """What a command beside it has, as `NAME=value`; one with a terminal knows its kind."""

@@ -52,6 +52,7 @@ class Runtime:
                 "wait": self._wait,
                 "kill": self._kill,
                 "remove": self._remove,
+                "usage": self._usage,
             },
             {"watch": self._watch, "attach": self._attach, "exec": self._exec},
         )
@@ -67,6 +68,9 @@ class Runtime:
 
     async def _remove(self, request: Json) -> None:
         await self._processes.remove(request["uid"], request["keep"])
+
+    async def _usage(self, request: Json) -> Json:
+        return self._processes.usage(request["uids"])
 
     async def _watch(self, request: Json, session: ControlSession) -> None:
         container = self._processes.find(request)

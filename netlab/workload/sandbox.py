@@ -182,6 +182,13 @@ class Sandboxes:
         with contextlib.suppress(Gone):
             await self._runtime.call("remove", uid=uid, keep=list(keep))
 
+    async def usage(self, uids: Sequence[str]) -> dict[str, dict[str, dict[str, int]]]:
+        """Bytes in the `containers` and the empty `volumes` of pods, by uid and their names."""
+        try:
+            return dict(await self._runtime.call("usage", uids=list(uids)))
+        except Gone:
+            return {}
+
     async def execute(
         self, process: SandboxProcess, command: Command, *, inherits: bool = False
     ) -> ExecSession:

@@ -41,7 +41,9 @@ UNGUARDED = Path(__file__).parent / "escapes" / "unguarded.py"
 SECONDS = 30.0
 RACE_SECONDS = 10.0
 TOGETHER = 5
-RESOURCES = {"Pod": "pods", "ConfigMap": "configmaps"}
+RESOURCES = {
+    "Pod": "pods", "ConfigMap": "configmaps", "PersistentVolumeClaim": "persistentvolumeclaims",
+}  # fmt: skip
 every_attempt = pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
 
 

@@ -96,6 +96,13 @@ def config(name: str, **content: Any) -> Json:
     return _object("ConfigMap", name, **content)
 
 
+def claim(name: str) -> Json:
+    """A PersistentVolumeClaim of the class that all have."""
+    asked = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteMany"], "resources": asked}
+    return _object("PersistentVolumeClaim", name, spec=spec)
+
+
 def pod(name: str, container: Json, **spec: Any) -> Json:
     """A further pod."""
     containers = [{"name": "c", "image": "busybox", **container}]

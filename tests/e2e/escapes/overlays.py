@@ -32,11 +32,6 @@ for name, value in (("redirect", b"/../../srv"), ("opaque", b"y"), ("metacopy", 
 """,
         unguarded=("writable",),
     ),
-    Attempt(
-        "overlay-whiteout",
-        "os.mknod('/usr/share/whiteout', 0o20600, 0)\ngot_out()",
-        unguarded=("writable",),
-    ),
     # The upper part, wherever it is mounted from, and a way up from there.
     Attempt(
         "overlay-parts",

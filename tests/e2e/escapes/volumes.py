@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from e2e.escapes.attempt import Attempt, Json, config, pod, shell
+from e2e.escapes.attempt import Attempt, Json, claim, config, pod, shell
 
 _READ = shell("cat /sub/srv/marker /sub/marker /part-of-a-volume; sleep 1")
 _EMPTY = {"volumes": [{"name": "v", "emptyDir": {}}]}
@@ -69,7 +69,8 @@ def _race_between_pods(name: str, volume: Json) -> Attempt:
         name, "", {"command": ["sh", "-c", LOOK], "volumeMounts": [_mounted("/sub", subPath="x")]},
         {"volumes": [{"name": "v", **volume}], "containers": _victims(9), "restartPolicy": "Always",
          "nodeName": "worker001"},
-        [pod(f"{name}-swapper", swapping, volumes=[{"name": "v", **volume}],
+        [*([claim(name)] if "persistentVolumeClaim" in volume else []),
+         pod(f"{name}-swapper", swapping, volumes=[{"name": "v", **volume}],
              nodeName="worker001")],
         races=True, refusable=True,
     )  # fmt: skip
@@ -148,7 +149,8 @@ ATTEMPTS = [
         "claim-over-link", "", {"command": shell("cat /sub/marker"),
                                 "volumeMounts": [_mounted("/sub", subPath="link/srv")]},
         {"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}]},
-        [pod("claim-before", {"command": ["ln", "-sfn", "/", "/data/link"],
+        [claim("claim-over-link"),
+         pod("claim-before", {"command": ["ln", "-sfn", "/", "/data/link"],
                               "volumeMounts": [_mounted()]},
              volumes=[{"name": "v", "persistentVolumeClaim": {"claimName": "claim-over-link"}}])],
         refusable=True,

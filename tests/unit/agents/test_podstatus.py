@@ -120,3 +120,20 @@ def test_the_next_agent_goes_on_from_what_the_status_says(make):
     resumed = ContainerState("c", "i", restarts=left["restartCount"])
     resumed.resume(left)
     assert resumed.status() == left
+
+
+@pytest.mark.parametrize(
+    ("state", "failure", "reasons"),
+    [
+        (ended(0), None, {"Initialized": "PodCompleted", "Ready": "PodCompleted"}),
+        (ended(1), None, {"Initialized": None, "Ready": "PodFailed"}),
+        (ended(137), ("Evicted", "why"), {"Initialized": None, "Ready": "PodFailed"}),
+    ],
+)
+def test_a_pod_that_is_over_says_how_in_its_conditions(state, failure, reasons):
+    how = {"host_ips": [], "pod_ips": ["10.244.0.2"], "now": NOW, "failure": failure}
+    status = compute(pod("Never"), [state], **how)
+    found = {one["type"]: one.get("reason") for one in status["conditions"]}
+    assert {name: found[name] for name in reasons} == reasons
+    assert found["ContainersReady"] == reasons["Ready"]
+    assert status.get("reason") == (failure[0] if failure else None)

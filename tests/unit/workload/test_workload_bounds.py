@@ -69,13 +69,14 @@ def test_memory(spec, memory):
     ("volume", "size"),
     [
         ({}, DISK),
-        ({"sizeLimit": "10Mi"}, 10 * MIB),
-        ({"sizeLimit": "500Mi"}, 500 * MIB),
+        ({"sizeLimit": "10Mi"}, 26 * MIB),  # so that it can be exceeded
+        ({"sizeLimit": "500Mi"}, 1000 * MIB),
         ({"sizeLimit": "500Gi"}, GIB),  # the pod's memory, which holds it
         ({"medium": "Memory", "sizeLimit": "1Mi"}, MIB),
         ({"sizeLimit": "0"}, DISK),
         ({"sizeLimit": "-1"}, DISK),
-        ({"sizeLimit": "1"}, 4096),
+        ({"sizeLimit": "1"}, 16 * MIB + 1),
+        ({"sizeLimit": "1", "medium": "Memory"}, 4096),
         ({"sizeLimit": None}, DISK),
     ],
 )
@@ -97,8 +98,8 @@ def test_only_what_a_pod_may_fill_is_sized():
     }
     found = bounds(spec)
     assert found.volumes == {"e": Tmpfs(DISK)}
-    assert found.containers == {"i": Tmpfs(DISK), "a": Tmpfs(DISK), "b": Tmpfs(20 * MIB)}
-    assert found.disk == 3 * DISK + 20 * MIB
+    assert found.containers == {"i": Tmpfs(DISK), "a": Tmpfs(DISK), "b": Tmpfs(40 * MIB)}
+    assert found.disk == 3 * DISK + 40 * MIB
     assert found.inodes == found.disk // 4096
 
 
@@ -106,14 +107,6 @@ def test_a_full_disk_comes_before_the_end_of_memory():
     spec = {"containers": [limited("64Mi")], "volumes": [{"name": "v", "emptyDir": {}}]}
     found = bounds(spec)
     assert found.containers["c"].size == found.volumes["v"].size == 32 * MIB
-
-
-def test_storage_limits_of_all_containers_bound_their_volumes():
-    volumes = [{"name": "v", "emptyDir": {"sizeLimit": "100Mi"}}]
-    spec = {"containers": [storing("20Mi", "a"), storing("30Mi", "b")], "volumes": volumes}
-    assert bounds(spec).volumes == {"v": Tmpfs(50 * MIB)}
-    spec["containers"].append(container("c"))
-    assert bounds(spec).volumes == {"v": Tmpfs(100 * MIB)}
 
 
 def test_options_of_a_tmpfs():
