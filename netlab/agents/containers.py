@@ -15,6 +15,7 @@ from netlab.agents.commands import command_of
 from netlab.agents.configuration import Configuration
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
+from netlab.agents.podevents import full_name
 from netlab.agents.podprograms import PodPrograms
 from netlab.agents.podrun import PodRun
 from netlab.agents.podtasks import PodTasks
@@ -23,8 +24,10 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
+from netlab.objects import meta
 from netlab.tasks import Background
 from netlab.workload.behaviour import behaviour
+from netlab.workload.catalogue import catalogue
 from netlab.workload.sandbox import Command
 
 log = logging.getLogger(__name__)
@@ -139,12 +142,15 @@ class PodContainers:
             elif found.kind == "task":
                 self._tasks.start(run, name, found.task, found.argv)
             else:
+                if found.message:
+                    self._lifecycle.events.unconfigured(run, found.message)
                 servers.append((run, name, env))
         await self._servers.start(servers)
 
     def _environment(self, run: PodRun, name: str) -> dict[str, str] | None:
         """The container's environment; None, and it waits, if that or a volume cannot be made."""
         try:
+            refuse_root(run, name)
             self._volumes.prepare(run, for_servers=not _is_process(run, name))
             return self._configuration.environment(run, name)
         except VolumeLacks as error:
@@ -207,6 +213,25 @@ class PodContainers:
             return True
         ended = await asyncio.shield(task)
         return ended is not None and ended.code == 0
+
+
+def refuse_root(run: PodRun, name: str) -> None:
+    """`NetlabError` if a container would be root and must not, in the kubelet's words.
+
+    No image is here to say whose it is: those of Docker's own library are root's, of others it is
+    not known.
+    """
+    pod = meta.spec(run.pod).get("securityContext") or {}
+    container = run.spec_of(name)
+    own = container.get("securityContext") or {}
+    user = own.get("runAsUser", pod.get("runAsUser"))
+    if not own.get("runAsNonRoot", pod.get("runAsNonRoot")) or user:
+        return
+    where = f'(pod: "{full_name(run)}", container: {name})'
+    if user == 0:
+        raise NetlabError(f"container's runAsUser breaks non-root policy {where}")
+    if "/" not in catalogue().image(container.get("image") or "").repository:
+        raise NetlabError(f"container has runAsNonRoot and image will run as root {where}")
 
 
 def _is_process(run: PodRun, name: str) -> bool:

@@ -110,6 +110,10 @@ class PodEvents:
         """The pod was active for longer than it may be."""
         self._recorder.normal(run.pod, "DeadlineExceeded", message)
 
+    def unconfigured(self, run: PodRun, message: str) -> None:
+        """A built-in server reads no configuration, and there is one."""
+        self._recorder.warning(run.pod, "ConfigurationNotRead", message)
+
     def evicted(self, run: PodRun, message: str) -> None:
         """The pod kept more on disk than it may."""
         self._recorder.warning(run.pod, "Evicted", message)

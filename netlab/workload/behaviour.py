@@ -13,10 +13,12 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netlab.objects import meta
 from netlab.objects.types import Container, ContainerPort, Pod
 from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
+from netlab.workload.configured import configured
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,8 +35,8 @@ class Behaviour(Struct, frozen=True):
     """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
 
     `program`: the node agent keeps that one. `task`: the lab does that with the words in `argv`.
-    `flags` are what a server's arguments said. A process that `announces` says something once it
-    has begun its work.
+    `flags` are what a server's arguments said, `message` what its pod's owner should know of it. A
+    process that `announces` says something once it has begun its work.
     """
 
     kind: Literal["process", "server", "idle", "program", "task"]
@@ -45,6 +47,7 @@ class Behaviour(Struct, frozen=True):
     program: str = ""
     task: str = ""
     announces: bool = False
+    message: str = ""
 
 
 def installed(program: str) -> bool:
@@ -63,8 +66,23 @@ def behaviour(
 
     A `command` is run as it stands, unless it names the very server that the image is known for.
     """
-    env = env or {}
-    program = (images or catalogue()).lookup(container["image"])
+    found = _behaviour(container, env or {}, images or catalogue(), is_installed)
+    if found.kind != "server" and found.argv[:1] != (f"/{FILE_SERVER}",):
+        return found
+    repository = (images or catalogue()).image(container["image"]).repository
+    own = configured(container, repository, (), is_installed)
+    if own is None:
+        return found
+    return Behaviour("process", own.argv) if own.argv else replace(found, message=own.message)
+
+
+def _behaviour(
+    container: Container,
+    env: Mapping[str, str],
+    images: Catalogue,
+    is_installed: Callable[[str], bool],
+) -> Behaviour:
+    program = images.lookup(container["image"])
     command = expand(container.get("command") or (), env)
     args = expand(container.get("args") or (), env)
     if command:
