@@ -20,7 +20,16 @@ Capture = pytest.CaptureFixture[str]
 Patch = pytest.MonkeyPatch
 
 ROOT = Path(__file__).parents[3]
-NAMES = ("architecture", "decisions", "ingress", "kernel", "kube-proxy", "kubernetes-api", "map")
+NAMES = (
+    "architecture",
+    "decisions",
+    "fields",
+    "ingress",
+    "kernel",
+    "kube-proxy",
+    "kubernetes-api",
+    "map",
+)
 
 
 def test_every_page_is_a_topic_with_a_name_of_its_own() -> None:
