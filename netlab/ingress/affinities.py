@@ -27,7 +27,11 @@ def affinity(said: Annotations, path: str) -> Affinity | None:
         "; ".join(attributes),
         said.session_cookie_secure,
         said.session_cookie_change_on_failure,
+        said.affinity_mode != "persistent",
     )
+
+
+EWMA = "ewma is nginx' least_conn here: who has the fewest requests under way, not who was quickest"
 
 
 def balance(said: Annotations, general: str) -> str:
@@ -35,8 +39,7 @@ def balance(said: Annotations, general: str) -> str:
     if said.upstream_hash_by:
         return f"hash {quoted(said.upstream_hash_by)} consistent"
     wanted = said.load_balance or general
-    # ewma looks at how long each has taken; without Lua, at how many are under way at each
-    return {"ewma": "least_conn", "least_conn": "least_conn", "ip_hash": "ip_hash"}.get(wanted, "")
+    return "least_conn" if wanted == "ewma" else ""
 
 
 def canary(said: Annotations, backend: Backend) -> Canary:
@@ -49,4 +52,5 @@ def canary(said: Annotations, backend: Backend) -> Canary:
         said.canary_by_cookie,
         min(said.canary_weight, said.canary_weight_total),
         said.canary_weight_total,
+        said.affinity_canary_behavior != "legacy",
     )

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from netlab.ingress.affinities import affinity, balance, canary
+from netlab.ingress.affinities import EWMA, affinity, balance, canary
 from netlab.ingress.annotations import NONE, Annotations
 from netlab.ingress.annotations import parse as parse_annotations
 from netlab.ingress.backends import Unresolved, backend
@@ -87,6 +87,9 @@ class _Compilation:
         self._problems: dict[Problem, None] = {}
         for text in wrong:
             self._note(options.configmap, "SettingIgnored", text, kind="ConfigMap")
+        if self._settings.load_balance == "ewma":
+            text = f"load-balance: {EWMA}"
+            self._note(options.configmap, "Approximated", text, kind="ConfigMap")
         self._secrets = Secrets(world, self._note)
         self._annotations: dict[str, Annotations] = {}
         self._hosts: dict[str, _Host] = {}
@@ -133,6 +136,8 @@ class _Compilation:
         self._annotations[key] = found
         for text in wrong:
             self._note(key, "AnnotationIgnored", text)
+        if found.load_balance == "ewma":
+            self._note(key, "Approximated", f"load-balance: {EWMA}")
         strict = self._settings.strict_validate_path_type
         strict = self._options.strict_paths if strict is None else strict
         refused = [

@@ -110,6 +110,8 @@ class Affinity(Struct, frozen=True):
     secure: bool | None = None
     """Whether it is sent over TLS alone; None: if it was set over TLS."""
     change_on_failure: bool = False
+    is_balanced: bool = True
+    """Whether some sessions move to an endpoint that is new."""
 
 
 class Canary(Struct, frozen=True):
@@ -122,6 +124,8 @@ class Canary(Struct, frozen=True):
     cookie: str = ""
     weight: int = 0
     total: int = 100
+    is_sticky: bool = True
+    """Whether a client's cookie brings him back to it, too."""
 
 
 class Location(Struct, frozen=True):

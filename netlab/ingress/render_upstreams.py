@@ -1,7 +1,8 @@
 """Upstreams, and the maps by which a request finds its own.
 
-Where an Ingress asks for a cookie, each endpoint is an upstream by itself too: the cookie names it.
-Who has none, or that of an endpoint that has gone, is sent to any, and told who answered him.
+Where an Ingress asks for a cookie, each endpoint is an upstream by itself too: the cookie names it,
+or (`affinity-mode: balanced`) a bucket that is its now. Who has none, or that of an endpoint that
+has gone, is sent to any, and told who answered him.
 
     map $http_cookie $endpoint_1 { default default.web.80;
                                    "~…INGRESSCOOKIE=4f1c…" default.web.80@4f1c…; }
@@ -20,6 +21,7 @@ from msgspec import Struct
 from netlab.ingress.model import Affinity, Backend, Canary, Configuration, Location, Server
 from netlab.ingress.page import Page
 from netlab.ingress.quoting import quoted
+from netlab.ingress.sessions import BUCKETS, owners, value
 from netlab.ingress.settings import Settings
 
 
@@ -77,7 +79,8 @@ class _Writer:
         if canary and canary.backend.servers:
             self._upstream(_name(canary.backend), canary.backend.balance, canary.backend.servers)
             chosen = self._canary(chosen, canary)
-            backends.append(canary.backend)
+            if canary.is_sticky:
+                backends.append(canary.backend)
         if affinity is None:
             return Choice(chosen)
         return self._sticky(chosen, affinity, backends)
@@ -135,32 +138,84 @@ class _Writer:
     # -- cookies ---------------------------------------------------------------------------
 
     def _sticky(self, chosen: str, affinity: Affinity, backends: Sequence[Backend]) -> Choice:
-        entries, told = [], []
-        for backend in backends:
-            for server in backend.servers:
-                value = cookie_value(backend, server)
-                one = f"{_name(backend)}@{value}"
-                if affinity.change_on_failure:
-                    self._upstream(f"{one}+", "", backend.servers, after=server)
-                    one = f"{one}+"
-                else:
-                    self._upstream(one, "", (server,))
-                entries.append((_cookie_is(affinity.cookie, value), one))
-                told.append((quoted(f"~^{re.escape(f'{one}={server}')}$"), '""'))
-        for backend in backends:
-            for server in backend.servers:
-                said = f"{affinity.cookie}={cookie_value(backend, server)}; {affinity.attributes}"
-                said += {None: "$cookie_secure", True: "; Secure", False: ""}[affinity.secure]
-                answered = quoted(rf"~(?:=|, ){re.escape(server)}$")
-                told.append((answered, quoted(said)))
-        upstream = self._map("$http_cookie", "endpoint", chosen, entries)
-        cookie = self._map(f'"{upstream}=$upstream_addr"', "cookie", '""', told)
-        return Choice(upstream, cookie)
+        ways = [
+            _Way(backend, server, self._way(backend, server, affinity))
+            for backend in backends
+            for server in backend.servers
+        ]
+        if affinity.is_balanced:
+            upstream, values = self._balanced(chosen, affinity, ways)
+        else:
+            values = {way: cookie_value(way.backend, way.server) for way in ways}
+            entries = [(_cookie_is(affinity.cookie, values[way]), way.upstream) for way in ways]
+            upstream = self._map("$http_cookie", "endpoint", chosen, entries)
+        told = []
+        for way in ways:
+            told.append((quoted(f"~^{re.escape(f'{way.upstream}={way.server}')}$"), '""'))
+        for way in ways:
+            said = f"{affinity.cookie}={values[way]}; {affinity.attributes}"
+            said += {None: "$cookie_secure", True: "; Secure", False: ""}[affinity.secure]
+            told.append((_answered(way.server), quoted(said)))
+        return Choice(upstream, self._map(f'"{upstream}=$upstream_addr"', "cookie", '""', told))
+
+    def _way(self, backend: Backend, server: str, affinity: Affinity) -> str:
+        """The upstream of one endpoint; with all others behind it, if it may be changed."""
+        name = f"{_name(backend)}@{cookie_value(backend, server)}"
+        if affinity.change_on_failure:
+            self._upstream(f"{name}+", "", backend.servers, after=server)
+            return f"{name}+"
+        self._upstream(name, "", (server,))
+        return name
+
+    def _balanced(
+        self, chosen: str, affinity: Affinity, ways: Sequence[_Way]
+    ) -> tuple[str, Mapping[_Way, str]]:
+        """How the upstream is named, and, for each endpoint, the variable with the value of a new
+        cookie: it is one of its buckets', another each time."""
+        said = f"said_{self._count}"
+        pattern = rf"~(?:^|; *){re.escape(affinity.cookie)}=(?<{said}>[0-9a-f]{{32}})(?:;|$)"
+        session = self._map("$http_cookie", "session", '""', ((quoted(pattern), f"${said}"),))
+        entries, new = [], []
+        for number, way in enumerate(ways):
+            of_server = owners(way.backend.servers)
+            mine = [
+                value(way.backend.name, bucket)
+                for bucket in range(BUCKETS)
+                if of_server[bucket] == way.server
+            ]
+            entries += [(each, way.upstream) for each in mine]
+            new += [(f"{number}-{digit:x}", mine[digit % len(mine)]) for digit in range(16) if mine]
+        upstream = self._map(session, "endpoint", chosen, entries)
+        answered = [(_answered(way.server), str(number)) for number, way in enumerate(ways)]
+        answering = self._map('"=$upstream_addr"', "answering", '""', answered)
+        variable = self._map(f'"{answering}-{self._spread()}"', "new", '""', new)
+        return upstream, dict.fromkeys(ways, variable)
+
+    def _spread(self) -> str:
+        """A hexadecimal digit, another with each request."""
+        if "$spread" not in self._written:
+            self._written.add("$spread")
+            digit = (("default", "0"), ('"~^(?<first_digit>.)"', "$first_digit"))
+            self._page.table("$request_id", "$spread", iter(digit))
+        return "$spread"
 
     def _map(self, source: str, name: str, default: str, entries: Sequence[tuple[str, str]]) -> str:
         variable = f"${name}_{self._count}"
         self._page.table(source, variable, iter((("default", default), *entries)))
         return variable
+
+
+class _Way(Struct, frozen=True):
+    """An endpoint, and the upstream by which it is asked for."""
+
+    backend: Backend
+    server: str
+    upstream: str
+
+
+def _answered(server: str) -> str:
+    """Whether, of the endpoints that were asked, this was the last."""
+    return quoted(rf"~(?:=|, ){re.escape(server)}$")
 
 
 def cookie_value(backend: Backend, server: str) -> str:

@@ -57,6 +57,11 @@ def one_of(*words: str, upper: bool = False) -> Callable[[str], str]:
     return parse
 
 
+def same_site(text: str) -> str:
+    """When a cookie goes along with a request from elsewhere; written in any case."""
+    return one_of("None", "Lax", "Strict")(text.strip().capitalize())
+
+
 def matching(pattern: str, what: str) -> Callable[[str], str]:
     """A text in which nothing else is than a pattern allows."""
     compiled = re.compile(pattern)

@@ -254,6 +254,45 @@ def test_redirects(lab: Shell, outside: Outside) -> None:
 # -- who answers ---------------------------------------------------------------------------
 
 
+def test_more_pods_take_some_sessions_over_unless_these_are_persistent(
+    lab: Shell, outside: Outside
+) -> None:
+    lab("kubectl create deployment crowd --image=sysnet4admin/echo-hname --replicas=2 --port=80")
+    lab("kubectl expose deployment crowd")
+    lab("kubectl wait deployment crowd --for=condition=Available")
+    served = {}
+    for mode in ("balanced", "persistent"):
+        sticky = ingress(mode, rule(f"{mode}.example", "/", service="crowd"), affinity="cookie",
+                         affinity_mode=mode)  # fmt: skip
+        lab("kubectl apply -f -", input=sticky)
+        eventually(lambda: outside.code(f"{mode}.example/") == 200)  # noqa: B023
+        served[mode] = sessions(outside, f"{mode}.example/", 24)
+        assert len(set(served[mode].values())) == 2
+    lab("kubectl scale deployment crowd --replicas=4")
+    lab("kubectl rollout status deployment crowd")
+    eventually(lambda: len({outside.body("balanced.example/") for _ in range(16)}) == 4)
+    after = {
+        mode: {jar: outside.body(f"{mode}.example/", "-b", jar) for jar in found}
+        for mode, found in served.items()
+    }
+    assert after["persistent"] == served["persistent"]
+    moved = {jar for jar, who in after["balanced"].items() if who != served["balanced"][jar]}
+    assert 0 < len(moved) < len(after["balanced"])
+    assert {after["balanced"][jar] for jar in moved}.isdisjoint(served["balanced"].values())
+    lab("kubectl delete ingress balanced persistent")
+    lab("kubectl delete deployment,service crowd")
+
+
+def sessions(outside: Outside, url: str, count: int) -> dict[str, str]:
+    """Who answered so many clients that come for the first time, by the cookies that they got."""
+    answers = [outside.curl(url, "-i").stdout for _ in range(count)]
+    cookies = [re.findall(r"(?mi)^set-cookie: ([^;]+);", answer)[0] for answer in answers]
+    return {
+        cookie: f"{answer.splitlines()[-1]}\n"
+        for cookie, answer in zip(cookies, answers, strict=True)
+    }
+
+
 def test_a_cookie_brings_back_to_the_same_pod(lab: Shell, outside: Outside) -> None:
     apply(
         lab,
@@ -270,7 +309,9 @@ def test_a_cookie_brings_back_to_the_same_pod(lab: Shell, outside: Outside) -> N
     assert "set-cookie" not in outside.headers("a.example/", "-b", jar)
     lab(f"kubectl delete pod {first.strip()}")
     eventually(lambda: outside.body("a.example/", "-b", jar) not in ("", first))
-    assert "set-cookie" in outside.headers("a.example/", "-b", jar)
+    settled(lab)
+    assert len({outside.body("a.example/", "-b", jar) for _ in range(6)}) == 1
+    assert "set-cookie" not in outside.headers("a.example/", "-b", jar)
 
 
 def test_a_canary_takes_its_part(lab: Shell, outside: Outside) -> None:

@@ -81,7 +81,7 @@ def test_those_of_others_are_none_of_ours():
         ("upstream_hash_by", "plain"),
         ("session_cookie_name", "a b"),
         ("session_cookie_path", "/;x"),
-        ("session_cookie_samesite", "strict"),
+        ("session_cookie_samesite", "strictly"),
         ("canary_by_header", "X:Y"),
         ("canary_by_header_pattern", 'a"b'),
         ("cors_allow_origin", "a\tb"),
