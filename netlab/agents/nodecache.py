@@ -98,7 +98,8 @@ class NodeCaches:
         self._told.pop(run.uid, None)
         await self._vigil.forget(cache.program)
         uids = [cache.metrics_uid, *(page.uid for page in cache.health)]
-        await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+        async with cache.saying:
+            await self._keeper.reached(lambda: self._keeper.client.stop(uids))
         await cache.stop()
 
     async def detach(self) -> None:
@@ -162,11 +163,22 @@ class NodeCaches:
             await self._say(cache)
 
     async def _say(self, cache: NodeCache) -> None:
-        for page in cache.health:
-            await self._keeper.client.ensure_served(page)
-        await self._say_numbers(cache)
+        """Answer probes and Prometheus, unless it has been stopped meanwhile."""
+        async with cache.saying:
+            if self._is_kept(cache):
+                for page in cache.health:
+                    await self._keeper.client.ensure_served(page)
+                await self._tell_numbers(cache)
 
     async def _say_numbers(self, cache: NodeCache) -> None:
+        async with cache.saying:
+            if self._is_kept(cache):
+                await self._tell_numbers(cache)
+
+    def _is_kept(self, cache: NodeCache) -> bool:
+        return self._caches.get((cache.run.uid, cache.container)) is cache
+
+    async def _tell_numbers(self, cache: NodeCache) -> None:
         answers: dict[int, HealthAnswer] = {}
         if cache.settings.metrics is not None:
             text = statistics.metrics(await cache.counted(), cache.settings, VERSION)
@@ -197,6 +209,8 @@ class NodeCache:
         self._rules = self._new_rules()
         self._turn = asyncio.Lock()
         self._is_up = False
+        self.saying = asyncio.Lock()
+        """Held while the responder is told what to answer for it."""
         self.program = self._new_program()
 
     @property
