@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
 from typing import Any
 
 from netlab.client.informer import Informers
@@ -37,7 +36,7 @@ class Corefiles:
 
     def usual(self, pod: Pod, container: Container) -> CacheSettings:
         """Where nobody has given it a Corefile: as Kubernetes' addon has it."""
-        upstream = tuple(self._upstream(pod, container))
+        upstream = self._upstream(pod, container)
         zones = (self._lab.dns.domain, "in-addr.arpa", "ip6.arpa")
         port = parse_flags(container.get("args") or ()).get("health-port", "")
         return CacheSettings(
@@ -46,11 +45,11 @@ class Corefiles:
             health=("", int(port) if port.isascii() and port.isdigit() else HEALTH_PORT),
         )
 
-    def _upstream(self, pod: Pod, container: Container) -> Sequence[str]:
+    def _upstream(self, pod: Pod, container: Container) -> tuple[str, ...]:
         name = parse_flags(container.get("args") or ()).get("upstreamsvc", "kube-dns")
         service = self._services.get(f"{meta.namespace(pod)}/{name}")
         address = meta.spec(service).get("clusterIP") if service is not None else None
-        return [address] if address and address != "None" else []
+        return (address,) if address and address != "None" else ()
 
     def _text(self, pod: Pod, container: Container) -> str | None:
         """The text of the file that its arguments name, or of the template that node-cache makes

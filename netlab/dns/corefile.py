@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -162,10 +163,11 @@ class _Reading(Struct):
         self.notes.append(f"Corefile:{line}: {text}")
 
 
-def settings(text: str, cluster: Iterable[str], outside: Sequence[str]) -> CacheSettings:
+@lru_cache(8)
+def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> CacheSettings:
     """What a Corefile asks for, on a node whose `cluster` name server and servers `outside` are
-    these. `CorefileError` for what CoreDNS would not begin with."""
-    pillars = {CLUSTER: tuple(cluster), OUTSIDE: outside, RESOLV_CONF: outside}
+    these. `CorefileError` for what CoreDNS would not begin with. All nodes ask, again and again."""
+    pillars = {CLUSTER: cluster, OUTSIDE: outside, RESOLV_CONF: outside}
     reading = _Reading(pillars, {}, {}, {}, [], {}, [])
     for block in parse(text):
         _read(block, reading)

@@ -403,6 +403,38 @@ spec:
         livenessProbe:
           httpGet: {host: 169.254.20.10, path: /health, port: 8080}
           timeoutSeconds: 5
+        volumeMounts: [{mountPath: /etc/coredns, name: config-volume}]
+      volumes:
+      - name: config-volume
+        configMap: {name: node-local-dns, items: [{key: Corefile, path: Corefile.base}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: node-local-dns, namespace: kube-system}
+data:
+  Corefile: |
+    cluster.local:53 in-addr.arpa:53 ip6.arpa:53 {
+        errors
+        cache {
+                success 9984 30
+                denial 9984 5
+        }
+        reload
+        loop
+        bind 169.254.20.10 10.96.0.10
+        forward . __PILLAR__CLUSTER__DNS__ {
+                force_tcp
+        }
+        prometheus :9253
+        health 169.254.20.10:8080
+        }
+    .:53 {
+        errors
+        cache 30
+        bind 169.254.20.10 10.96.0.10
+        forward . __PILLAR__UPSTREAM__SERVERS__
+        prometheus :9253
+        }
 """
 
 
@@ -423,6 +455,11 @@ def test_upstreams_manifest_takes_kube_dns_address_over(tmp_path: Path) -> None:
         here.run_in(node, "conntrack", "-F")
         here.netlab(*ask)
         assert tracked(here, node, KUBE_DNS) == []
+        assert here.resolve(pod, "example.com", server=KUBE_DNS)
+        assert "coredns_cache_hits_total" in here.curl(node, "10.10.11.11:9253/metrics")
+        assert here.curl(node, "169.254.20.10:8080/health") == "OK"
+        said = here.netlab("get", "events", "-n", "kube-system").stdout
+        assert "force_tcp is left out: the servers are asked by UDP first" in said
         here.netlab("delete", "-f", tmp_path / "nodelocaldns.yaml")
         eventually(lambda: "nodelocaldns" not in here.run_in(node, "ip", "link").stdout, 10)
         here.netlab(*ask)

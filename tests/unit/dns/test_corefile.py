@@ -37,7 +37,7 @@ UPSTREAMS = "".join(
 
 
 def read(text: str) -> CacheSettings:
-    return settings(text, ["10.96.7.7"], ["172.16.110.1"])
+    return settings(text, ("10.96.7.7",), ("172.16.110.1",))
 
 
 def test_upstreams_own() -> None:
