@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from netlab.agents.kubelet import Attaching
 from netlab.agents.podrun import PodRun
+from netlab.errors import NetlabError
 from netlab.kernel.run import run as run_program
 from netlab.objects.lab import Node
 from netlab.portmap import mappings
@@ -22,7 +22,6 @@ from netlab.proxy.addresses import Family, family_of
 from netlab.proxy.config import ModeName
 from netlab.proxy.other_rules import OwnedRules
 
-log = logging.getLogger(__name__)
 
 LIMIT = 5.0
 """Seconds after which no pod waits any more for rules that are not written yet."""
@@ -98,7 +97,8 @@ class HostPorts:
         }
         for family, port in sorted(ports):
             argv = ["conntrack", "-D", "-f", family, "-p", "udp", "--orig-port-dst", str(port)]
-            run_program(argv, netns=self._netns, check=False)
+            with contextlib.suppress(NetlabError):  # the node may be gone
+                run_program(argv, netns=self._netns, check=False)
 
 
 class _Chained:

@@ -168,7 +168,7 @@ class Proxier:
                 for policy, count in service.without_local.items():
                     without[family, policy] += count
             for table in getattr(ruleset, "tables", {}).values():
-                rules[family, table.name] += sum(len(one.rules) for one in table.chains.values())
+                rules[family, table.name] += sum(len(one.rules) for one in table.own())
         return Inventory(rules, without)
 
     def _look_at_node(self) -> None:

@@ -88,7 +88,7 @@ def test_kube_proxy_tells_of_itself_on_its_node(lab: Machine) -> None:
         if line.startswith('kubeproxy_sync_proxy_rules_iptables_total{ip_family="IPv4",table="nat"')
     )
     saved = lab.run_in(NODE, "iptables-nft-save", "-t", "nat").stdout.splitlines()
-    assert int(total) == sum("KUBE-" in line for line in saved if line.startswith("-A"))
+    assert int(total) == sum(line.startswith("-A KUBE-") for line in saved)
     assert '"nodeEligible": true' in lab.curl(CLIENT, f"{WORKER_OUTSIDE}:10256/healthz")
 
 

@@ -175,7 +175,7 @@ def measured(proxier):
 def test_what_it_does_is_measured(proxier, applier):
     found, v4 = measured(proxier), '{ip_family="IPv4"}'
     name = "kubeproxy_sync_{}proxy_rules_{}"
-    rules = sum(len(chain.rules) for chain in applier.ruleset.tables["nat"].chains.values())
+    rules = sum(len(chain.rules) for chain in applier.ruleset.tables["nat"].own())
     nat = '{ip_family="IPv4",table="nat"}'
     assert found[name.format("", "iptables_total") + nat] == str(rules)
     assert found[name.format("", "iptables_last") + nat] == str(rules)
