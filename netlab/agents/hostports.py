@@ -22,7 +22,6 @@ from netlab.proxy.addresses import Family, family_of
 from netlab.proxy.config import ModeName
 from netlab.proxy.other_rules import OwnedRules
 
-
 LIMIT = 5.0
 """Seconds after which no pod waits any more for rules that are not written yet."""
 
