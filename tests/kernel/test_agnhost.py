@@ -140,6 +140,9 @@ async def test_porter_serves_variables_and_serve_hostname_lingers(lab: Lab, agnh
             return b"".join(iter(lambda: client.recv(4096), b""))
 
     assert (await asyncio.to_thread(sealed)).endswith(b"\r\n\r\nsecret")
+    assert (await get(lab, 443, "/"))[:2] == (
+        400, "Client sent an HTTP request to an HTTPS server.\n",
+    )  # fmt: skip
     await started.kill(0)
     started = await agnhost("serve-hostname", "--port=80", name="named")
     killing = asyncio.create_task(started.kill(60))

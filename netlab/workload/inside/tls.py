@@ -7,6 +7,9 @@ import ssl
 from collections.abc import Callable
 
 _SECONDS = 10.0
+_REQUEST = 64 * 1024
+_HANDSHAKE = b"\x16"
+_PLAIN = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
 
 
 def server(certificate: str, key: str) -> Callable[[socket.socket], socket.socket]:
@@ -17,9 +20,11 @@ def server(certificate: str, key: str) -> Callable[[socket.socket], socket.socke
 
     def wrap(connection: socket.socket) -> socket.socket:
         connection.settimeout(_SECONDS)
-        spoken = context.wrap_socket(connection, server_side=True)
-        spoken.settimeout(None)
-        return spoken
+        if connection.recv(1, socket.MSG_PEEK) != _HANDSHAKE:
+            connection.recv(_REQUEST)  # what is left unread when we close resets the connection
+            connection.sendall(_PLAIN)
+            raise OSError("that is no TLS")
+        return context.wrap_socket(connection, server_side=True)
 
     return wrap
 

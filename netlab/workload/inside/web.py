@@ -21,6 +21,7 @@ _CHUNK = 64 * 1024
 _MOST = 256
 """Connections at a time: each is a thread, of which a pod may have 512."""
 
+_IDLE_SECONDS = 300.0
 _STACK = 256 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -155,7 +156,11 @@ class Server:
             if not self._room.acquire(blocking=False):
                 connection.close()
                 continue
-            threading.Thread(target=self._connected, args=(connection,), daemon=True).start()
+            try:
+                in_background(self._connected, connection)
+            except RuntimeError:  # the pod has no more threads
+                self._room.release()
+                connection.close()
 
     def shutdown(self, seconds: float) -> None:
         """Take no more connections, and wait until nobody waits for an answer."""
@@ -168,7 +173,9 @@ class Server:
     def _connected(self, connection: socket.socket) -> None:
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._converse(self._wrap(connection) if self._wrap else connection)
+            spoken = self._wrap(connection) if self._wrap else connection
+            spoken.settimeout(_IDLE_SECONDS)
+            self._converse(spoken)
         except (OSError, ValueError):
             pass  # it is gone, or has said no TLS
         finally:
