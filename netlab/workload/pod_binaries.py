@@ -9,10 +9,12 @@ from __future__ import annotations
 import importlib.util
 import io
 import marshal
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import zipfile
 
 _PACKAGE = Path(__file__).parents[1]
 _INSIDE = _PACKAGE / "workload" / "inside"
@@ -74,6 +76,8 @@ class PodBinaries:
 
 def archive() -> bytes:
     """All programs: which it is, its file's name tells it."""
+    import zipfile  # slow to import, and few labs need it
+
     content = io.BytesIO()
     content.write(_SHEBANG)
     with zipfile.ZipFile(content, "a") as written:

@@ -9,13 +9,14 @@ Source: the reference grammar of github.com/distribution/reference; the words ar
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Literal
 
 from msgspec import Struct
 
 from netlab.objects.types import Container
-from netlab.workload.catalogue import Catalogue, catalogue
+from netlab.workload.catalogue import catalogue
 
 _HOST = r"[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?|\[[0-9a-fA-F:]+\]"
 _DOMAIN = re.compile(rf"(?:{_HOST})(?::[0-9]+)?\Z")
@@ -34,19 +35,23 @@ class Refusal(Struct, frozen=True):
     message: str
 
 
-def refusal(container: Container, images: Catalogue | None = None) -> Refusal | None:
+def refusal(container: Container) -> Refusal | None:
     """Why the container's image cannot be had; None when it can."""
-    reference = container.get("image") or ""
+    return _refusal(container.get("image") or "", container.get("imagePullPolicy") == "Never")
+
+
+@functools.lru_cache(1024)
+def _refusal(reference: str, never_pulled: bool) -> Refusal | None:
     if problem := _malformed(reference):
         return Refusal(
             "InvalidImageName",
             f'Failed to apply default image tag "{reference}": '
             f'couldn\'t parse image reference "{reference}": {problem}',
         )
-    lacking = (images or catalogue()).lacking(reference)
+    lacking = catalogue().lacking(reference)
     if lacking is None:
         return None
-    if container.get("imagePullPolicy") == "Never":
+    if never_pulled:
         text = f'Container image "{reference}" is not present with pull policy of Never'
         return Refusal("ErrImageNeverPull", text)
     return Refusal("ErrImagePull", _pull_error(whole(reference), lacking))
