@@ -5,13 +5,16 @@ from netlab.objects.numbers import whole
 
 
 @pytest.mark.parametrize(
-    ("text", "number"), [("0", 0), ("-12", -12), ("007", 7), ("9" * 18, 10**18 - 1)]
+    ("text", "number"),
+    [("0", 0), ("-12", -12), ("007", 7), (str(2**63 - 1), 2**63 - 1), (str(-(2**63)), -(2**63))],
 )
 def test_whole_numbers(text, number):
     assert whole(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "-", "--1", "1.5", "1e3", " 1", "1\n", "²", "٣", "9" * 5000])
+@pytest.mark.parametrize(
+    "text", ["", "-", "--1", "1.5", "1e3", " 1", "1\n", "²", "٣", str(2**63), "9" * 5000]
+)
 def test_other_text(text):
     assert whole(text) is None
 
