@@ -210,7 +210,7 @@ class Kubelet:
         keys, self._keys = list(self._keys), {}
         starting: list[Pod] = []
         for key in keys:
-            pod = self._pods.get(key)
+            pod = self._own(key)
             run = self.runs.get(key) or self._left_run(key, pod)
             if run is not None and (pod is None or meta.uid(pod) != run.uid):
                 self._termination.begin(run)
@@ -221,6 +221,11 @@ class Kubelet:
         if starting:
             await self._start(starting)
         await self._write_statuses()
+
+    def _own(self, key: str) -> Pod | None:
+        """Our pod of that name: the successor of one of ours may be another node's, or nobody's."""
+        pod = self._pods.get(key)
+        return pod if pod is not None and self._is_ours(pod) else None
 
     def _left_run(self, key: str, pod: Pod | None) -> PodRun | None:
         """What a former controller left of a pod that was removed before we took it over."""

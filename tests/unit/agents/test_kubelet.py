@@ -234,6 +234,19 @@ async def test_a_successor_of_the_same_name_waits_for_the_end_of_the_first():
         assert world.pod_network.detached == [["default/p"]]
 
 
+@pytest.mark.parametrize("node", ["", "elsewhere"])
+async def test_a_successor_that_is_not_ours_is_not_run_here(node):
+    async with World() as world:
+        world.create("p")
+        await world.until(lambda: world.pods()["p"]["status"].get("podIP"))
+        world.registry.delete("Pod", "default", "p", grace_period=0)
+        world.create("p", node=node)
+        await world.until(lambda: not world.kubelet.runs)
+        await asyncio.sleep(0.05)
+        assert not world.kubelet.runs
+        assert world.pod_network.attached == world.pod_network.detached == [["default/p"]]
+
+
 async def test_a_pod_on_the_host_network_takes_no_address():
     async with World() as world:
         world.create("host", hostNetwork=True)
