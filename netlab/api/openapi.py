@@ -20,6 +20,13 @@ Document = dict[str, Any]
 _REFERENCE = "#/components/schemas/"
 _GVK = "x-kubernetes-group-version-kind"
 
+PATCHES = (
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml",
+)
+
 
 def group_versions() -> dict[str, tuple[str, str]]:
     """`api/v1`, `apis/apps/v1`, … → (group, version)."""
@@ -71,11 +78,16 @@ def _paths(kind: Kind) -> Iterator[tuple[str, Document]]:
         yield kind.path(), {"get": _operation(kind, "list")}
     yield (
         collection,
-        {"get": _operation(kind, "list"), "post": _operation(kind, "post", writes=True)},
+        {
+            **_parameters(collection),
+            "get": _operation(kind, "list"),
+            "post": _operation(kind, "post", writes=True),
+        },
     )
     yield (
         f"{collection}/{{name}}",
         {
+            **_parameters(f"{collection}/{{name}}"),
             "get": _operation(kind, "get"),
             "put": _operation(kind, "put", writes=True),
             "patch": _operation(kind, "patch", writes=True),
@@ -84,16 +96,29 @@ def _paths(kind: Kind) -> Iterator[tuple[str, Document]]:
     )
 
 
+def _parameters(path: str) -> Document:
+    """What stands in braces in a path, for all that is done there."""
+    names = [name for name in ("namespace", "name") if f"{{{name}}}" in path]
+    text = {"type": "string"}
+    found = [{"name": n, "in": "path", "required": True, "schema": text} for n in names]
+    return {"parameters": found} if found else {}
+
+
 def _operation(kind: Kind, action: str, *, writes: bool = False) -> Document:
     names = ("dryRun", "fieldManager", "fieldValidation") if writes else ()
-    text = {"type": "string", "uniqueItems": True}
+    text = {"type": "string"}
     content = {"application/json": {"schema": {"$ref": _REFERENCE + _schema_name(kind)}}}
-    return {
+    operation: Document = {
         "parameters": [{"name": name, "in": "query", "schema": text} for name in names],
         "responses": {"200": {"description": "OK", "content": content}},
         "x-kubernetes-action": action,
         _GVK: _gvk(kind),
     }
+    if writes:
+        patch = {each: {"schema": {"type": "object"}} for each in PATCHES}
+        body = patch if action == "patch" else content
+        operation["requestBody"] = {"content": body, "required": True}
+    return operation
 
 
 def _gvk(kind: Kind) -> dict[str, str]:

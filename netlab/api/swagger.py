@@ -50,17 +50,28 @@ def document() -> Document:
 
 def _paths(kind: Kind) -> Iterator[tuple[str, Document]]:
     collection = kind.path("{namespace}")
-    yield collection, {"post": _operation(kind, "post")}
-    yield (
-        f"{collection}/{{name}}",
-        {verb: _operation(kind, verb) for verb in ("get", "put", "patch", "delete")},
-    )
+    yield collection, {**_parameters(collection), "post": _operation(kind, "post")}
+    path = f"{collection}/{{name}}"
+    verbs = ("get", "put", "patch", "delete")
+    yield path, {**_parameters(path), **{verb: _operation(kind, verb) for verb in verbs}}
+
+
+def _parameters(path: str) -> Document:
+    """What stands in braces in a path, for all that is done there."""
+    names = [name for name in ("namespace", "name") if f"{{{name}}}" in path]
+    found = [{"name": n, "in": "path", "required": True, "type": "string"} for n in names]
+    return {"parameters": found} if found else {}
 
 
 def _operation(kind: Kind, action: str) -> Document:
     names = ("dryRun", "fieldManager", "fieldValidation") if action != "get" else ()
+    parameters: list[Document] = [{"name": n, "in": "query", "type": "string"} for n in names]
+    if action in ("post", "put", "patch"):
+        name = schema.definitions()["kinds"][f"{kind.api_version}/{kind.kind}"]
+        content = {"type": "object"} if action == "patch" else {"$ref": _REFERENCE + name}
+        parameters.append({"name": "body", "in": "body", "required": True, "schema": content})
     return {
-        "parameters": [{"name": name, "in": "query", "type": "string"} for name in names],
+        "parameters": parameters,
         "responses": {"200": {"description": "OK"}},
         "x-kubernetes-action": action,
         _GVK: _gvk(kind),
@@ -112,7 +123,10 @@ def _encode_document(content: Document) -> bytes:
 
 
 def _encode_path(item: Document) -> bytes:
-    return b"".join(_field(_METHODS[verb], _encode_operation(one)) for verb, one in item.items())
+    verbs = (_field(_METHODS[verb], _encode_operation(one)) for verb, one in item.items()
+             if verb in _METHODS)  # fmt: skip
+    parameters = (_encode_parameter(one) for one in item.get("parameters", ()))
+    return b"".join([*verbs, _repeated(9, parameters)])
 
 
 def _encode_operation(operation: Document) -> bytes:
@@ -122,9 +136,20 @@ def _encode_operation(operation: Document) -> bytes:
 
 
 def _encode_parameter(parameter: Document) -> bytes:
-    """In its three wrappers: ParametersItem, Parameter, NonBodyParameter."""
-    query = _field(2, parameter["in"]) + _field(4, parameter["name"])
-    return _field(1, _field(2, _field(3, query + _field(6, parameter["type"]))))
+    """In its wrappers: ParametersItem, Parameter, NonBodyParameter."""
+    name, where = parameter["name"], _field(2, parameter["in"])
+    if parameter["in"] == "body":
+        said = _field(2, name) + _field(3, "body") + _TRUE[4]
+        return _field(1, _field(1, said + _field(5, _encode_schema(parameter["schema"]))))
+    if parameter["in"] == "path":
+        said = _TRUE[1] + where + _field(4, name) + _field(5, parameter["type"])
+        return _field(1, _field(2, _field(4, said)))
+    said = where + _field(4, name) + _field(6, parameter["type"])
+    return _field(1, _field(2, _field(3, said)))
+
+
+_TRUE = {number: bytes([number << 3, 1]) for number in (1, 4)}
+"""A boolean field, set."""
 
 
 def _encode_response(response: Document) -> bytes:

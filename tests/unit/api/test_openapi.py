@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from netlab.api import openapi
+from netlab.api import openapi, swagger
 from netlab.objects.kinds import KINDS
 
 
@@ -47,6 +48,29 @@ def test_every_kind_can_be_patched_with_field_validation(kind: Any) -> None:
         if gvk in schema.get("x-kubernetes-group-version-kind", [])
     ]
     assert len(roots) == 1
+
+
+def whole() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every path of either version with what it says."""
+    for name in openapi.group_versions():
+        yield from json.loads(openapi.document(name) or b"")["paths"].items()
+    yield from json.loads(swagger.as_json())["paths"].items()
+
+
+def test_what_stands_in_braces_is_a_parameter() -> None:
+    """What generic tools refuse first of all."""
+    for path, item in whole():
+        named = [one["name"] for one in item.get("parameters", ()) if one["in"] == "path"]
+        assert named == re.findall(r"{(\w+)}", path), path
+        assert all(one["required"] for one in item.get("parameters", ()))
+
+
+def test_who_sends_something_says_so() -> None:
+    for path, item in whole():
+        for verb in {"post", "put", "patch"} & item.keys():
+            operation = item[verb]
+            in_body = [one for one in operation["parameters"] if one["in"] == "body"]
+            assert "requestBody" in operation or in_body, path
 
 
 def test_types_and_merge_keys_survive() -> None:
