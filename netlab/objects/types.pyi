@@ -1257,6 +1257,12 @@ class PodStatus(TypedDict, total=False):
     resourceClaimStatuses: list[PodResourceClaimStatus]
     startTime: Time
 
+class PodTemplate(TypedDict):
+    apiVersion: Literal["v1"]
+    kind: Literal["PodTemplate"]
+    metadata: ObjectMeta
+    template: NotRequired[PodTemplateSpec]
+
 class PodTemplateSpec(TypedDict):
     metadata: NotRequired[ObjectMeta]
     spec: PodSpec

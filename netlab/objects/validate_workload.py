@@ -63,6 +63,11 @@ def replication_controller(obj: Object) -> Iterator[FieldProblem]:
         yield from selects({**(selector or {})}, template)
 
 
+def pod_template(obj: Object) -> Iterator[FieldProblem]:
+    """A PodTemplate, which nobody makes pods of."""
+    yield from template_of_pods(("template",), obj.get("template") or {})
+
+
 def stateful_set(obj: Object) -> Iterator[FieldProblem]:
     """A StatefulSet."""
     spec: Mapping = obj.get("spec") or {}

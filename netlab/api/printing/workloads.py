@@ -19,6 +19,7 @@ from netlab.objects.kinds.workloads import (
     CONTROLLER_REVISION,
     DAEMON_SET,
     DEPLOYMENT,
+    POD_TEMPLATE,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     STATEFUL_SET,
@@ -31,6 +32,7 @@ from netlab.objects.types import (
     DaemonSet,
     Deployment,
     PodSpec,
+    PodTemplate,
     PodTemplateSpec,
     ReplicaSet,
     ReplicationController,
@@ -45,7 +47,11 @@ def _pod_spec(obj: AnyKind) -> PodSpec:
 
 def containers_and_images(obj: AnyKind) -> list[Cell]:
     """The names and images of the pods that it makes."""
-    containers = _pod_spec(obj).get("containers") or []
+    return _containers(_pod_spec(obj))
+
+
+def _containers(pod: PodSpec) -> list[Cell]:
+    containers = pod.get("containers") or []
     names = ",".join(str(c.get("name", "")) for c in containers)
     return [names, ",".join(str(c.get("image", "")) for c in containers)]
 
@@ -83,6 +89,13 @@ def replicaset_cells(obj: ReplicaSet | ReplicationController) -> list[Cell]:
         *containers_and_images(obj),
         format_label_selector(label_selector(obj)),
     ]
+
+
+def podtemplate_cells(obj: PodTemplate) -> list[Cell]:
+    """NAME CONTAINERS IMAGES POD LABELS."""
+    template: PodTemplateSpec = obj.get("template", {})
+    labels = (template.get("metadata") or {}).get("labels")
+    return [name(obj), *_containers(spec(template)), format_labels(labels)]
 
 
 def statefulset_cells(obj: StatefulSet) -> list[Cell]:
@@ -135,6 +148,9 @@ _REPLICA_SET = Printer(
 )  # fmt: skip
 
 PRINTERS = {
+    POD_TEMPLATE: Printer(
+        (NAME, Column("Containers"), Column("Images"), Column("Pod Labels")), podtemplate_cells
+    ),
     REPLICATION_CONTROLLER: _REPLICA_SET,
     DEPLOYMENT: Printer(
         (

@@ -14,7 +14,7 @@ KINDS = (LAB, PATH_CHECK)
 UNSERVED = frozenset({
     "APIService", "CertificateSigningRequest", "CSIDriver", "CustomResourceDefinition", "Gateway",
     "GatewayClass", "HorizontalPodAutoscaler", "HTTPRoute", "IPAddress", "LimitRange",
-    "NetworkPolicy", "PodDisruptionBudget", "PodTemplate", "PriorityClass", "ResourceQuota",
+    "NetworkPolicy", "PodDisruptionBudget", "PriorityClass", "ResourceQuota",
     "RuntimeClass", "VolumeAttachment",
 })  # fmt: skip
 """Kinds that Kubernetes has and a lab has not: to say so, not "unknown"."""

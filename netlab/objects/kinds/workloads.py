@@ -67,6 +67,11 @@ REPLICATION_CONTROLLER = Kind(
     orphans=True,
     pod_path=TEMPLATE,
 )
+POD_TEMPLATE = Kind(
+    "PodTemplate",
+    "podtemplates",
+    counts_generation=True,
+)
 CONTROLLER_REVISION = Kind(
     "ControllerRevision",
     "controllerrevisions",
@@ -76,5 +81,6 @@ CONTROLLER_REVISION = Kind(
 )
 
 KINDS = (
-    REPLICATION_CONTROLLER, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION,
+    REPLICATION_CONTROLLER, POD_TEMPLATE, DEPLOYMENT, REPLICA_SET, STATEFUL_SET, DAEMON_SET,
+    CONTROLLER_REVISION,
 )  # fmt: skip

@@ -7,6 +7,7 @@ from netlab.objects.kinds.workloads import (
     CONTROLLER_REVISION,
     DAEMON_SET,
     DEPLOYMENT,
+    POD_TEMPLATE,
     REPLICA_SET,
     REPLICATION_CONTROLLER,
     STATEFUL_SET,
@@ -102,6 +103,10 @@ def _daemon_set(obj: Object) -> None:
         fill(spec["updateStrategy"]["rollingUpdate"], maxSurge=0, maxUnavailable=1)
 
 
+def _pod_template(obj: Object) -> None:
+    _template(obj)
+
+
 def _controller_revision(obj: Object) -> None:
     if obj.get("revision") is None:
         obj["revision"] = 0
@@ -121,6 +126,10 @@ STRATEGIES = {
     REPLICATION_CONTROLLER: Strategy(
         default=_replication_controller,
         validate=validate_workload.replication_controller,
+    ),
+    POD_TEMPLATE: Strategy(
+        default=_pod_template,
+        validate=validate_workload.pod_template,
     ),
     STATEFUL_SET: Strategy(
         default=_stateful_set,

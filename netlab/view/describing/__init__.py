@@ -12,7 +12,7 @@ from netlab.objects.kinds.admission import (
 from netlab.objects.kinds.cluster import LEASE
 from netlab.objects.kinds.events import EVENT
 from netlab.objects.kinds.records import Records
-from netlab.objects.kinds.workloads import CONTROLLER_REVISION
+from netlab.objects.kinds.workloads import CONTROLLER_REVISION, POD_TEMPLATE
 from netlab.objects.meta import Object
 from netlab.view import tabs
 from netlab.view.describing import plain
@@ -24,6 +24,7 @@ PLAIN = (
     EVENT,
     LEASE,
     MUTATING_WEBHOOK_CONFIGURATION,
+    POD_TEMPLATE,
     VALIDATING_WEBHOOK_CONFIGURATION,
 )
 """Kinds that kubectl shows field by field."""

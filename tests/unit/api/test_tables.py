@@ -38,6 +38,7 @@ def headers(kind: str) -> str:
         ("Service", "NAME TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR*"),
         ("Deployment", "NAME READY UP-TO-DATE AVAILABLE AGE CONTAINERS* IMAGES* SELECTOR*"),
         ("ReplicaSet", "NAME DESIRED CURRENT READY AGE CONTAINERS* IMAGES* SELECTOR*"),
+        ("PodTemplate", "NAME CONTAINERS IMAGES POD_LABELS"),
         ("ReplicationController", "NAME DESIRED CURRENT READY AGE CONTAINERS* IMAGES* SELECTOR*"),
         ("StatefulSet", "NAME READY AGE CONTAINERS* IMAGES*"),
         (
@@ -285,6 +286,8 @@ def test_other_workloads() -> None:
     spec["selector"] = {"app": "web"}
     row = cells(obj("ReplicationController", spec, {"replicas": 1}), NOW)
     assert [*row[1:4], row[-1]] == [2, 1, 0, "app=web"]
+    template = {**obj("PodTemplate", None), "template": TEMPLATE}
+    assert cells(template, NOW)[1:3] == ["a,b", "nginx,busybox:1.36"]
     assert cells(obj("StatefulSet", spec, {"readyReplicas": 1}), NOW)[1] == "1/2"
     wanted = obj("DaemonSet", spec, {"desiredNumberScheduled": 3, "numberReady": 1})
     assert cells(wanted, NOW)[1:7] == [3, 0, 1, 0, 0, "disk=ssd"]
