@@ -93,7 +93,7 @@ def replicaset_cells(obj: ReplicaSet | ReplicationController) -> list[Cell]:
 
 def podtemplate_cells(obj: PodTemplate) -> list[Cell]:
     """NAME CONTAINERS IMAGES POD LABELS."""
-    template: PodTemplateSpec = obj.get("template", {})
+    template = obj.get("template", {})
     labels = (template.get("metadata") or {}).get("labels")
     return [name(obj), *_containers(spec(template)), format_labels(labels)]
 
