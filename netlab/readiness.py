@@ -13,7 +13,6 @@ from netlab import waiting
 from netlab.agents.loop import Working
 from netlab.agents.pod_runtime import PodRuntime
 from netlab.client.informer import Informers
-from netlab.controllers import job_pods
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab
 from netlab.objects.types import Job, Pod, ReplicaSet
@@ -117,12 +116,16 @@ class Readiness:
         owner = meta.controller_of(pod)
         if owner is None or owner["kind"] != "Job":
             return owner is None
+        from netlab.controllers import job_pods  # few labs have Jobs
+
         job = self._informers["Job"].get(f"{meta.namespace(pod)}/{owner['name']}")
         return job is not None and meta.controller_of(job) is None and job_pods.is_stuck(job)
 
 
 def _may_go_on(job: Job) -> bool:
     """Whether a Job is at work or about to be; one that waits after a failure is not."""
+    from netlab.controllers import job_pods
+
     status = meta.status(job)
     if job_pods.finished(job) or job_pods.is_suspended(job):
         return False

@@ -14,11 +14,11 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from netlab.agents.account_api import AccountApi
-from netlab.agents.certgen import certgen
 from netlab.agents.lifecycle import Lifecycle, restarts
 from netlab.agents.podrun import PodRun, container_log
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
+from netlab.later import Later
 from netlab.objects import meta
 from netlab.objects.times import timestamp
 from netlab.tasks import cancel
@@ -35,7 +35,7 @@ class Task(Protocol):
         """Do it."""
 
 
-TASKS: Mapping[str, Task] = {"certgen": certgen}
+TASKS: Mapping[str, Later[Task]] = {"certgen": Later("netlab.agents.certgen", "certgen")}
 """By the name that the catalogue gives as `program`."""
 
 
@@ -52,7 +52,7 @@ class PodTasks:
     ) -> asyncio.Task[int]:
         """Do it, again if the pod wants that; the task's result is the last exit code."""
         deed = Deed(tuple(argv), run.key, meta.spec(run.pod).get("serviceAccountName") or "default")
-        work = self._live(run, container, TASKS[name], deed)
+        work = self._live(run, container, TASKS[name].get(), deed)
         task = asyncio.create_task(work, name=f"{run.key} {container}")
         self._tasks.setdefault(run.uid, []).append(task)
         return task

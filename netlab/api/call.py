@@ -34,6 +34,9 @@ class Backend(Struct, frozen=True):
     now: Callable[[], float]
 
 
+BACKEND = web.AppKey("backend", Backend)
+
+
 class Call(Struct):
     """A request for a kind; `warnings` become Warning headers of the answer."""
 

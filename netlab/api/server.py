@@ -1,4 +1,7 @@
-"""The HTTP server: from a request's path and method to the function that answers it."""
+"""The HTTP server: from a request's path and method to the function that answers it.
+
+Which is imported with the first request for it: most labs are never asked for most of them.
+"""
 
 from __future__ import annotations
 
@@ -8,73 +11,74 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
 
-from netlab.api import (
-    bodies,
-    customkinds,
-    discovery,
-    execs,
-    logs,
-    metrics,
-    openapi,
-    paths,
-    portforward,
-    proxy,
-    reads,
-    reviews,
-    subresources,
-    swagger,
-    watches,
-    writes,
-)
+from netlab.api import bodies, paths
 from netlab.api.access import ACCESS, Access, gate
 from netlab.api.accounts import Accounts
 from netlab.api.authorization import Authorizer
-from netlab.api.call import Backend, Call
+from netlab.api.call import BACKEND, Backend, Call
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import Form, media_types, negotiate
-from netlab.api.paths import MethodNotAllowed, RequestInfo, no_such_path
+from netlab.api.negotiation import Form, negotiate
+from netlab.api.paths import MethodNotAllowed, RequestInfo
 from netlab.client.kubelets import Kubelets
-from netlab.objects.kinds import KINDS
+from netlab.later import Later
 from netlab.serving import http
-from netlab.serving.answers import plain_answer
 from netlab.store.registry import Registry
 
-BACKEND = web.AppKey("backend", Backend)
 Verb = Callable[[Call], web.StreamResponse | Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Ask = Callable[[web.Request], Awaitable[web.Response | None]]
 
-_COLLECTION: dict[str, Verb] = {
-    "GET": reads.list_,
-    "POST": writes.create,
-    "DELETE": writes.delete_collection,
-}
-_OBJECT: dict[str, Verb] = {
-    "GET": reads.get,
-    "PUT": writes.update,
-    "PATCH": writes.patch,
-    "DELETE": writes.delete,
-}
-_SUBRESOURCE: dict[str, dict[str, Verb]] = {
-    "status": {"GET": reads.get, "PUT": writes.update, "PATCH": writes.patch},
-    "finalize": {"PUT": writes.update},
+_LIST = Later[Verb]("netlab.api.reads", "list_")
+_GET = Later[Verb]("netlab.api.reads", "get")
+_WATCH = Later[Verb]("netlab.api.watches", "watch")
+_CREATE = Later[Verb]("netlab.api.writes", "create")
+_UPDATE = Later[Verb]("netlab.api.writes", "update")
+_PATCH = Later[Verb]("netlab.api.writes", "patch")
+_DELETE = Later[Verb]("netlab.api.writes", "delete")
+_DELETE_COLLECTION = Later[Verb]("netlab.api.writes", "delete_collection")
+_EXEC = Later[Verb]("netlab.api.execs", "exec_")
+_ATTACH = Later[Verb]("netlab.api.execs", "attach")
+_LOG = Later[Verb]("netlab.api.logs", "log")
+_FORWARD = Later[Verb]("netlab.api.portforward", "forward")
+_PROXY = Later[Verb]("netlab.api.proxy", "proxy")
+
+_COLLECTION = {"GET": _LIST, "POST": _CREATE, "DELETE": _DELETE_COLLECTION}
+_OBJECT = {"GET": _GET, "PUT": _UPDATE, "PATCH": _PATCH, "DELETE": _DELETE}
+_SUBRESOURCE: dict[str, dict[str, Later[Verb]]] = {
+    "status": {"GET": _GET, "PUT": _UPDATE, "PATCH": _PATCH},
+    "finalize": {"PUT": _UPDATE},
     "scale": {
-        "GET": subresources.get_scale,
-        "PUT": subresources.put_scale,
-        "PATCH": subresources.patch_scale,
+        "GET": Later("netlab.api.subresources", "get_scale"),
+        "PUT": Later("netlab.api.subresources", "put_scale"),
+        "PATCH": Later("netlab.api.subresources", "patch_scale"),
     },
-    "binding": {"POST": subresources.bind},
-    "token": {"POST": subresources.token},
-    "eviction": {"POST": subresources.evict},
-    "exec": {"GET": execs.exec_, "POST": execs.exec_},
-    "attach": {"GET": execs.attach, "POST": execs.attach},
-    "log": {"GET": logs.log},
-    "portforward": {"GET": portforward.forward, "POST": portforward.forward},
-    "proxy": dict.fromkeys(proxy.METHODS, proxy.proxy),
+    "binding": {"POST": Later("netlab.api.subresources", "bind")},
+    "token": {"POST": Later("netlab.api.subresources", "token")},
+    "eviction": {"POST": Later("netlab.api.subresources", "evict")},
+    "exec": {"GET": _EXEC, "POST": _EXEC},
+    "attach": {"GET": _ATTACH, "POST": _ATTACH},
+    "log": {"GET": _LOG},
+    "portforward": {"GET": _FORWARD, "POST": _FORWARD},
+    "proxy": dict.fromkeys(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"), _PROXY),
 }
 
+_STREAMS = frozenset((_WATCH, _LOG, _EXEC, _ATTACH, _FORWARD, _PROXY))
 
-_STREAMS: frozenset[Verb] = frozenset(
-    (watches.watch, logs.log, execs.exec_, execs.attach, portforward.forward, proxy.proxy)
-)
+_DOCUMENTS: dict[str, Later[Handler]] = {
+    "/version": Later("netlab.api.documents", "version"),
+    "/version/": Later("netlab.api.documents", "version"),
+    "/metrics": Later("netlab.api.documents", "metrics"),
+    "/.well-known/openid-configuration": Later("netlab.api.documents", "issuer"),
+    "/openid/v1/jwks": Later("netlab.api.documents", "keys"),
+    "/openapi/v2": Later("netlab.api.documents", "swagger"),
+    "/openapi/v3": Later("netlab.api.documents", "openapi_index"),
+    "/openapi/v3/{path:.*}": Later("netlab.api.documents", "openapi"),
+}
+_DISCOVERY = Later[Ask]("netlab.api.documents", "discovery")
+_REVIEW = Later[Ask]("netlab.api.reviews", "answer")
+_CUSTOM_KINDS = Later[Handler]("netlab.api.customkinds", "answer")
+_CUSTOM_KINDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_REVIEWS = ("/apis/authentication.k8s.io/", "/apis/authorization.k8s.io/")
 
 
 def build_app(
@@ -99,16 +103,10 @@ def build_app(
     app.router.add_routes(list(extra))
     for path in ("/healthz", "/livez", "/readyz"):
         app.router.add_get(path, _ok, expect_handler=http.expected)
-    for path in ("/version", "/version/"):
-        app.router.add_get(path, _version, expect_handler=http.expected)
-    app.router.add_get("/metrics", _metrics, expect_handler=http.expected)
-    for path in (customkinds.PATH, customkinds.PATH + "/{name:.*}"):
-        app.router.add_route("*", path, customkinds.answer, expect_handler=http.expected)
-    app.router.add_get("/.well-known/openid-configuration", _issuer, expect_handler=http.expected)
-    app.router.add_get("/openid/v1/jwks", _keys, expect_handler=http.expected)
-    app.router.add_get("/openapi/v2", _swagger, expect_handler=http.expected)
-    app.router.add_get("/openapi/v3", _openapi_index, expect_handler=http.expected)
-    app.router.add_get("/openapi/v3/{path:.*}", _openapi, expect_handler=http.expected)
+    for path, document in _DOCUMENTS.items():
+        app.router.add_get(path, _answering(document), expect_handler=http.expected)
+    for path in (_CUSTOM_KINDS_PATH, _CUSTOM_KINDS_PATH + "/{name:.*}"):
+        app.router.add_route("*", path, _answering(_CUSTOM_KINDS), expect_handler=http.expected)
     every = "/{path:(?s:.*)}"  # with newlines, too
     app.router.add_route("*", every, _dispatch, expect_handler=http.expected)
     return app
@@ -118,51 +116,15 @@ async def _ok(_request: web.Request) -> web.Response:
     return web.Response(text="ok")
 
 
-async def _version(_request: web.Request) -> web.Response:
-    return plain_answer(discovery.VERSION)
+def _answering(document: Later[Handler]) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await document.get()(request)
 
-
-async def _metrics(request: web.Request) -> web.Response:
-    store = request.app[BACKEND].registry.store
-    stored = {one.resource: sum(1 for _ in store.each(one.kind)) for one in KINDS}
-    return web.Response(text=metrics.exposition(stored), headers={"Content-Type": metrics.FORMAT})
-
-
-async def _issuer(request: web.Request) -> web.Response:
-    accounts = request.app[ACCESS].accounts
-    return plain_answer(accounts.issuer_metadata() if accounts else {})
-
-
-async def _keys(request: web.Request) -> web.Response:
-    accounts = request.app[ACCESS].accounts
-    return plain_answer(accounts.keys() if accounts else {"keys": []})
-
-
-async def _swagger(request: web.Request) -> web.Response:
-    if "protobuf" in request.headers.get("Accept", ""):
-        body = swagger.as_protobuf()
-        return web.Response(body=body, headers={"Content-Type": swagger.PROTOBUF})
-    return web.Response(body=swagger.as_json(), content_type="application/json")
-
-
-async def _openapi_index(_request: web.Request) -> web.Response:
-    return plain_answer(openapi.index())
-
-
-async def _openapi(request: web.Request) -> web.Response:
-    """One group's document; kept by clients when they ask for the state that it has."""
-    path = request.match_info["path"]
-    body = openapi.document(path)
-    if body is None:
-        raise no_such_path()
-    response = web.Response(body=body, content_type="application/json")
-    if request.query.get("hash") == openapi.digest(path):
-        response.headers["Cache-Control"] = "public, immutable, max-age=31536000"
-    return response
+    return handle
 
 
 async def _dispatch(request: web.Request) -> web.StreamResponse:
-    found = _discovery(request) or await reviews.answer(request)
+    found = await _beside_kinds(request)
     if found is not None:
         return found
     target = paths.parse(request.path)
@@ -171,10 +133,18 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     warnings = [deprecated] if deprecated else []
     call = Call(request.app[BACKEND], request, target, form, warnings)
     verb = _verb(call)
-    answer = verb(call)
+    answer = verb.get()(call)
     if not inspect.isawaitable(answer):
         return answer
     return await (http.until_over(request, answer) if verb in _STREAMS else answer)
+
+
+async def _beside_kinds(request: web.Request) -> web.Response | None:
+    """The answer to who asks what there is, or who may what; None if he asks for a kind."""
+    parts = request.path.strip("/").split("/")
+    if (len(parts) <= 2 and parts[0] == "api") or (len(parts) <= 3 and parts[0] == "apis"):
+        return await _DISCOVERY.get()(request)
+    return await _REVIEW.get()(request) if request.path.startswith(_REVIEWS) else None
 
 
 def _form(request: web.Request, target: RequestInfo) -> Form:
@@ -184,13 +154,13 @@ def _form(request: web.Request, target: RequestInfo) -> Form:
     return negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
 
 
-def _verb(call: Call) -> Verb:
+def _verb(call: Call) -> Later[Verb]:
     """The function for a method on a target; 405 when the target has no such verb."""
     method, target = call.request.method, call.target
     if target.subresource:
         verbs = _SUBRESOURCE.get(target.subresource, {})
     elif method == "GET" and call.flag("watch"):
-        return watches.watch
+        return _WATCH
     else:
         verbs = _OBJECT if target.name else _COLLECTION
     if target.kind.namespaced and target.namespace is None and method != "GET":
@@ -198,47 +168,3 @@ def _verb(call: Call) -> Verb:
     if method not in verbs:
         raise MethodNotAllowed
     return verbs[method]
-
-
-def _discovery(request: web.Request) -> web.Response | None:
-    """The discovery document at a path; None when the path is not one of discovery's."""
-    parts = request.path.strip("/").split("/")
-    if parts[0] not in ("api", "apis") or len(parts) > 3:
-        return None
-    document = _root(request, core=parts[0] == "api") if len(parts) == 1 else _group(parts)
-    if document is None:
-        return None
-    if request.method != "GET":
-        raise MethodNotAllowed
-    if isinstance(document, web.Response):
-        return document
-    return plain_answer(document)
-
-
-def _root(request: web.Request, *, core: bool) -> discovery.Document | web.Response:
-    """`/api` or `/apis`, aggregated when the client accepts that."""
-    for _, parameters in media_types(request.headers.get("Accept", "")):
-        version = parameters.get("v", "")
-        wanted = parameters.get("as") == "APIGroupDiscoveryList"
-        if wanted and version in ("v2", "v2beta1"):
-            answer = plain_answer(discovery.aggregated(core=core, version=version))
-            answer.headers["Content-Type"] = (
-                f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-            )
-            return answer
-    return discovery.core_versions() if core else discovery.group_list()
-
-
-def _group(parts: list[str]) -> discovery.Document | None:
-    """`/apis/<group>`, `/api/v1` or `/apis/<group>/<version>`; NotFound when not served."""
-    if parts[0] == "api":
-        if len(parts) == 3:
-            return None
-        found = discovery.resource_list("", parts[1])
-    elif len(parts) == 2:
-        found = discovery.group_document(parts[1])
-    else:
-        found = discovery.resource_list(parts[1], parts[2])
-    if found is None:
-        raise no_such_path()
-    return found

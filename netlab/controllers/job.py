@@ -16,12 +16,13 @@ from netlab.controllers.controller import (
     WatchedKind,
     own_key,
 )
-from netlab.controllers.job_pods import FINALIZER, Backoff, Tally, Verdict
+from netlab.controllers.job_pods import Backoff, Tally, Verdict
 from netlab.controllers.job_template import indexed_pod, new_pod, surplus
 from netlab.controllers.ownership import claim, claims
 from netlab.controllers.replicaset import BURST
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
+from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.types import Job, Pod
 
 MANAGER = "kubernetes.io/job-controller"
@@ -212,9 +213,9 @@ class Jobs(Controller):
         """Take the finalizer from a pod; None if it has gone."""
         pod = self.informers["Pod"].get(meta.key(pod)) or pod
         held = pod["metadata"].get("finalizers") or []
-        if FINALIZER not in held:
+        if JOB_TRACKING not in held:
             return pod
-        rest = [one for one in held if one != FINALIZER]
+        rest = [one for one in held if one != JOB_TRACKING]
         version = pod["metadata"]["resourceVersion"]  # a list cannot be merge-patched in part
         metadata = {"finalizers": rest or None, "resourceVersion": version}
         try:

@@ -15,6 +15,7 @@ from msgspec import Struct
 from netlab.controllers import pods as podlib
 from netlab.controllers.job_failures import counts, end_of, rule_of
 from netlab.objects import indexes, meta
+from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.numbers import whole
 from netlab.objects.times import seconds
 from netlab.objects.types import (
@@ -23,7 +24,6 @@ from netlab.objects.types import (
 )
 from netlab.retry import Retry
 
-FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
 """An Indexed Job's pods have it as an annotation and as a label."""
 INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count"
@@ -178,7 +178,7 @@ def _replaces_failed_only(job: Job) -> bool:
 
 def is_tracked(pod: Pod) -> bool:
     """Whether it has not been counted yet."""
-    return FINALIZER in (pod["metadata"].get("finalizers") or [])
+    return JOB_TRACKING in (pod["metadata"].get("finalizers") or [])
 
 
 def index_of(pod: Pod) -> int | None:

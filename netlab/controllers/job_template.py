@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from netlab.controllers import job_pods as counting
 from netlab.controllers import pods as podlib
-from netlab.controllers.job_pods import FINALIZER, Tally
+from netlab.controllers.job_pods import Tally
 from netlab.controllers.replicaset import deletion_rank
 from netlab.objects import meta
+from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.types import Container, Job, ObjectFieldSelector, Pod
 
 
@@ -39,8 +40,8 @@ def new_pod(job: Job) -> Pod:
     """A pod that is to be counted."""
     pod = podlib.from_template(meta.spec(job)["template"], job)
     held = pod["metadata"].setdefault("finalizers", [])
-    if FINALIZER not in held:
-        held.append(FINALIZER)
+    if JOB_TRACKING not in held:
+        held.append(JOB_TRACKING)
     return pod
 
 

@@ -5,49 +5,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
 from netlab.controllers.aggregation import AggregatedRoles
 from netlab.controllers.controller import Context, Controller, WatchedKind
-from netlab.controllers.cronjob import CronJobs
-from netlab.controllers.daemonset import DaemonSets
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
 from netlab.controllers.endpointslice import EndpointSlices
 from netlab.controllers.events import EventRecorder
+from netlab.controllers.firsts import Firsts, OnceThere
 from netlab.controllers.garbage import GarbageCollector
-from netlab.controllers.job import Jobs
 from netlab.controllers.kubernetes_service import KubernetesService
 from netlab.controllers.loadbalancer import LoadBalancers
 from netlab.controllers.mirroring import Mirroring
 from netlab.controllers.namespaces import Namespaces, RootCertificates, ServiceAccounts
 from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
-from netlab.controllers.replicationcontroller import ReplicationControllers
 from netlab.controllers.scheduler import Scheduler
-from netlab.controllers.statefulset import StatefulSets
-from netlab.controllers.ttl import FinishedJobs
 from netlab.controllers.volumebinding import StorageProtection, VolumeBinder
 from netlab.errors import Conflict, NetlabError, NotSaved
+from netlab.later import Later
+from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.pools import AddressRange
 from netlab.objects.types import AnyKind
 from netlab.tasks import cancel
 
 log = logging.getLogger(__name__)
 
-CONTROLLERS: tuple[type[Controller], ...] = (
+CONTROLLERS: tuple[type[Controller] | OnceThere, ...] = (
     Deployments,
     ReplicaSets,
-    ReplicationControllers,
-    StatefulSets,
-    DaemonSets,
-    Jobs,
-    FinishedJobs,
-    CronJobs,
+    OnceThere(
+        "ReplicationController",
+        Later("netlab.controllers.replicationcontroller", "ReplicationControllers"),
+    ),
+    OnceThere("StatefulSet", Later("netlab.controllers.statefulset", "StatefulSets")),
+    OnceThere("DaemonSet", Later("netlab.controllers.daemonset", "DaemonSets")),
+    OnceThere("Job", Later("netlab.controllers.job", "Jobs"), finalizer=JOB_TRACKING),
+    OnceThere("Job", Later("netlab.controllers.ttl", "FinishedJobs")),
+    OnceThere("CronJob", Later("netlab.controllers.cronjob", "CronJobs")),
     VolumeBinder,
     StorageProtection,
     Scheduler,
@@ -78,13 +78,44 @@ _REST, _REST_CAP = 8.0, 0.4
 """How many times as long as it took a key rests, and at most how many seconds."""
 
 
+_Watched = tuple[Controller, WatchedKind]
+
+
 class RunningControllers(Struct):
     """Controllers at work. `stop` ends them; `wait_idle` tells when there is nothing to do."""
 
-    controllers: Sequence[Controller]
-    informers: Informers
-    recorder: EventRecorder
-    tasks: Sequence[asyncio.Task[None]]
+    context: Context
+    controllers: list[Controller] = field(default_factory=list)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @property
+    def informers(self) -> Informers:
+        """The cache that they share."""
+        return self.context.informers
+
+    @property
+    def recorder(self) -> EventRecorder:
+        """Who writes their Events."""
+        return self.context.recorder
+
+    def start(self, kind: type[Controller]) -> None:
+        """Have one more work; others watch what it watches already."""
+        made = [kind(self.context)]
+        self.begin(made, _watched(made))
+
+    def begin(self, made: Sequence[Controller], watched: Iterable[_Watched]) -> None:
+        """Have these work, all of which informers have synced."""
+        self.controllers += made
+        for controller, watch in watched:
+            self.informers[watch.kind].add_listener(_listener(controller, watch))
+        for controller in made:
+            for number in range(controller.workers):
+                self._do(_work(controller), f"{controller.name} {number}")
+            for work in controller.beside():
+                self._do(work, controller.name)
+
+    def _do(self, work: Coroutine[None, None, None], name: str) -> None:
+        self.tasks.append(asyncio.create_task(work, name=name))
 
     def is_idle(self) -> bool:
         """No key waits, none is being worked on, and every write of ours has been seen."""
@@ -127,7 +158,7 @@ async def start_controllers(
     informers: Informers | None = None,
     *,
     clock: Callable[[], float] = time.time,
-    controllers: Sequence[type[Controller]] = CONTROLLERS,
+    controllers: Sequence[type[Controller] | OnceThere] = CONTROLLERS,
     load_balancer_pools: Sequence[AddressRange] = (),
     node_monitor_grace_period: float = 50.0,
     authority: Callable[[], Awaitable[str]] | None = None,
@@ -144,22 +175,21 @@ async def start_controllers(
     context = Context(
         shared, recorder, clock, load_balancer_pools, node_monitor_grace_period, authority
     )
-    made = [kind(context) for kind in controllers]
+    running = RunningControllers(context)
+    late = [kind for kind in controllers if isinstance(kind, OnceThere)]
+    at_once = [kind(context) for kind in controllers if not isinstance(kind, OnceThere)]
+    made = [*at_once, Firsts(context, late, running.start)]
     # All indexes and informers must exist before the first listener runs.
-    watches = [(controller, watch) for controller in made for watch in controller.watches()]
-    for _, watch in watches:
+    watched = _watched(made)
+    for _, watch in watched:
         _ = shared[watch.kind]
     await shared.start()
-    for controller, watch in watches:
-        shared[watch.kind].add_listener(_listener(controller, watch))
-    tasks = [
-        asyncio.create_task(_work(controller), name=f"{controller.name} {number}")
-        for controller in made
-        for number in range(controller.workers)
-    ]
-    for controller in made:
-        tasks += (asyncio.create_task(work, name=controller.name) for work in controller.beside())
-    return RunningControllers(made, shared, recorder, tasks)
+    running.begin(made, watched)
+    return running
+
+
+def _watched(made: Iterable[Controller]) -> list[_Watched]:
+    return [(controller, watch) for controller in made for watch in controller.watches()]
 
 
 def _listener(

@@ -27,4 +27,7 @@ CRON_JOB = Kind(
     pod_path=("spec", "jobTemplate", *TEMPLATE),
 )
 
+JOB_TRACKING = "batch.kubernetes.io/job-tracking"
+"""The finalizer of a Job's pods, until they are counted."""
+
 KINDS = (JOB, CRON_JOB)

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
@@ -200,7 +201,7 @@ async def test_a_task_is_tried_again_as_its_pod_asks(tasks, pod_run, recorder, m
         if len(tried) == 1:
             raise Failed("no luck")
 
-    monkeypatch.setattr(podtasks, "TASKS", {"luck": second_time_lucky})
+    monkeypatch.setattr(podtasks, "TASKS", {"luck": SimpleNamespace(get=lambda: second_time_lucky)})
     run = pod_run({"name": "c"}, restartPolicy="OnFailure", serviceAccountName="lucky")
     assert await tasks.start(run, "c", "luck", ()) == 0
     assert tried == [("lucky", "n/p")] * 2
@@ -215,7 +216,7 @@ async def test_a_pod_that_ends_leaves_off(tasks, pod_run, monkeypatch):
     async def for_ever(api, deed, say):
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(podtasks, "TASKS", {"for ever": for_ever})
+    monkeypatch.setattr(podtasks, "TASKS", {"for ever": SimpleNamespace(get=lambda: for_ever)})
     run = pod_run({"name": "c"})
     task = tasks.start(run, "c", "for ever", ())
     await asyncio.sleep(0)

@@ -87,7 +87,7 @@ class Cluster:
         self.registry = registry
         self.running = running
         self.api = running.informers.api
-        self.kubelet: Any = running.controllers[-1]
+        self.kubelet: Any = next(one for one in running.controllers if isinstance(one, Kubelet))
 
     async def settle(self, seconds: float = 10.0) -> None:
         async with asyncio.timeout(seconds):

@@ -1,0 +1,101 @@
+"""What the API says of itself: its version, its kinds, their structure, who signs its tokens."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from netlab.api import discovery as kinds
+from netlab.api import metrics as numbers
+from netlab.api import openapi as structures
+from netlab.api import swagger as definitions
+from netlab.api.access import ACCESS
+from netlab.api.call import BACKEND
+from netlab.api.negotiation import media_types
+from netlab.api.paths import MethodNotAllowed, no_such_path
+from netlab.objects.kinds import KINDS
+from netlab.serving.answers import plain_answer
+
+
+async def version(_request: web.Request) -> web.Response:
+    """Of Kubernetes."""
+    return plain_answer(kinds.VERSION)
+
+
+async def issuer(request: web.Request) -> web.Response:
+    """Who issues tokens."""
+    accounts = request.app[ACCESS].accounts
+    return plain_answer(accounts.issuer_metadata() if accounts else {})
+
+
+async def keys(request: web.Request) -> web.Response:
+    """What tokens are signed with."""
+    accounts = request.app[ACCESS].accounts
+    return plain_answer(accounts.keys() if accounts else {"keys": []})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """What Prometheus may know: how many objects are stored."""
+    store = request.app[BACKEND].registry.store
+    stored = {one.resource: sum(1 for _ in store.each(one.kind)) for one in KINDS}
+    return web.Response(text=numbers.exposition(stored), headers={"Content-Type": numbers.FORMAT})
+
+
+async def swagger(request: web.Request) -> web.Response:
+    """The structure of all kinds, in OpenAPI's second version."""
+    if "protobuf" in request.headers.get("Accept", ""):
+        body = definitions.as_protobuf()
+        return web.Response(body=body, headers={"Content-Type": definitions.PROTOBUF})
+    return web.Response(body=definitions.as_json(), content_type="application/json")
+
+
+async def openapi_index(_request: web.Request) -> web.Response:
+    """Which groups have a document."""
+    return plain_answer(structures.index())
+
+
+async def openapi(request: web.Request) -> web.Response:
+    """One group's document; kept by clients when they ask for the state that it has."""
+    path = request.match_info["path"]
+    body = structures.document(path)
+    if body is None:
+        raise no_such_path()
+    response = web.Response(body=body, content_type="application/json")
+    if request.query.get("hash") == structures.digest(path):
+        response.headers["Cache-Control"] = "public, immutable, max-age=31536000"
+    return response
+
+
+async def discovery(request: web.Request) -> web.Response:
+    """The kinds at `/api`, `/apis`, of a group or of one of its versions."""
+    parts = request.path.strip("/").split("/")
+    document = _root(request, core=parts[0] == "api") if len(parts) == 1 else _group(parts)
+    if request.method != "GET":
+        raise MethodNotAllowed
+    return document if isinstance(document, web.Response) else plain_answer(document)
+
+
+def _root(request: web.Request, *, core: bool) -> kinds.Document | web.Response:
+    """`/api` or `/apis`, aggregated when the client accepts that."""
+    for _, parameters in media_types(request.headers.get("Accept", "")):
+        version = parameters.get("v", "")
+        wanted = parameters.get("as") == "APIGroupDiscoveryList"
+        if wanted and version in ("v2", "v2beta1"):
+            answer = plain_answer(kinds.aggregated(core=core, version=version))
+            answer.headers["Content-Type"] = (
+                f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
+            )
+            return answer
+    return kinds.core_versions() if core else kinds.group_list()
+
+
+def _group(parts: list[str]) -> kinds.Document:
+    """`/api/v1`, `/apis/<group>` or `/apis/<group>/<version>`; NotFound when not served."""
+    if parts[0] == "api":
+        found = kinds.resource_list("", parts[1])
+    elif len(parts) == 2:
+        found = kinds.group_document(parts[1])
+    else:
+        found = kinds.resource_list(parts[1], parts[2])
+    if found is None:
+        raise no_such_path()
+    return found
