@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from netlab.network import guard, names
 from netlab.network.model import (
@@ -176,7 +177,7 @@ def _pod_routes(here: Node, nodes: Iterable[Node]) -> Iterable[Route]:
     for other in nodes:
         if other.name != here.name:
             for cidr in other.pod_cidrs:
-                gateway = _of_family(other.internal_ips, ipaddress.ip_network(cidr).version)
+                gateway = _of_family(other.internal_ips, _network(cidr).version)
                 yield Route(cidr, names.NODE_LINK, gateway)
 
 
@@ -329,7 +330,13 @@ def _v6(lab: Lab) -> bool:
 
 def address_at(cidr: str, number: int) -> str:
     """The address at that place in a range: 1 is the gateway of the pods in it."""
-    return str(ipaddress.ip_network(cidr)[number])
+    return str(_network(cidr)[number])
+
+
+@cache
+def _network(cidr: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """The same few ranges are asked for with every node, each time a plan is made."""
+    return ipaddress.ip_network(cidr)
 
 
 def _first(cidr: str) -> str:
@@ -337,13 +344,13 @@ def _first(cidr: str) -> str:
 
 
 def _length(cidr: str) -> int:
-    return ipaddress.ip_network(cidr).prefixlen
+    return _network(cidr).prefixlen
 
 
 def _containing(ip: str, cidrs: Iterable[str]) -> str:
     address = ipaddress.ip_address(ip)
     for cidr in cidrs:
-        if address in ipaddress.ip_network(cidr):
+        if address in _network(cidr):
             return cidr
     raise ValueError(f"{ip} lies in none of {', '.join(cidrs)}")
 

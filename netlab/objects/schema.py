@@ -57,6 +57,7 @@ class Schema:
         "raw",
         "required",
         "strategies",
+        "takes_text",
         "types",
     )
 
@@ -74,6 +75,7 @@ class Schema:
         self.merge_key: str | None = raw.get("x-kubernetes-patch-merge-key")
         strategy = raw.get("x-kubernetes-patch-strategy", "")
         self.strategies: frozenset[str] = frozenset(strategy.split(",")) - {""}
+        self.takes_text = not self.enum and (not self.python_types or str in self.python_types)
         self._defs = defs
         self._properties: dict[str, Any] = raw.get("properties", {})
         rest = raw.get("additionalProperties", not self._properties)
@@ -202,7 +204,8 @@ def _walk_mapping(
     for name, item in value.items():
         child = schema.child(name)
         if child is not None:
-            if item is not None:
+            # most of what there is is text where text may stand
+            if item is not None and not (child.takes_text and type(item) is str):
                 _walk(item, child, (*path, name), report)
             continue
         if misplaced is None:
@@ -321,12 +324,19 @@ def complete(value: Any, schema: Schema) -> None:
                 complete(item, child)
 
 
+_LEAVES = frozenset((str, int, float, bool, type(None)))
+
+
 def strip_nulls(value: Any) -> Any:
     """A copy without null fields, which mean absence; nulls in lists stay (they are mistakes)."""
     if isinstance(value, dict):
-        return {key: strip_nulls(item) for key, item in value.items() if item is not None}
+        return {
+            key: item if type(item) in _LEAVES else strip_nulls(item)
+            for key, item in value.items()
+            if item is not None
+        }
     if isinstance(value, list):
-        return [strip_nulls(item) for item in value]
+        return [item if type(item) in _LEAVES else strip_nulls(item) for item in value]
     return value
 
 
