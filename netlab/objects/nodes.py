@@ -34,12 +34,22 @@ def standing(lab: Lab, objects: Iterable[types.Node]) -> Standing:
 
 
 def _known(lab: Lab, objects: Iterable[types.Node]) -> Iterator[tuple[types.Node, Node]]:
-    """Who came first has what it has: of two machines with one address the other is left out."""
+    """Who came first has what it has: of two machines with one address the other is left out.
+
+    Those of the lab's file are apart from each other, as that was validated.
+    """
+    of_file = {node.name: node for node in lab.nodes}
     taken: list[Node] = []
+    joined: list[Node] = []
     for obj in sorted(objects, key=_seniority):
         node = node_of(lab, obj)
-        if node is not None and machines.is_apart(node, taken):
+        if node is None:
+            continue
+        is_of_file = node == of_file.get(node.name)
+        if machines.is_apart(node, joined if is_of_file else taken):
             taken.append(node)
+            if not is_of_file:
+                joined.append(node)
             yield obj, node
 
 
