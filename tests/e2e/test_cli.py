@@ -318,7 +318,10 @@ def test_a_report_that_cannot_be_written(lab: Machine) -> None:
 
 # -- speed and shells ----------------------------------------------------------------------
 
-HEAVY = ("aiohttp", "scapy", "pyroute2", "yaml", "asyncio", "iptc", "dnslib")
+HEAVY = (
+    "aiohttp", "scapy", "pyroute2", "yaml", "asyncio", "iptc", "dnslib", "typing_extensions",
+    "inspect",
+)  # fmt: skip
 
 IMPORTS = f"""
 import sys
