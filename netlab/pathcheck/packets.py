@@ -62,9 +62,7 @@ class ProbeNumbers(Struct):
 
 def build(probe: ProbePacket) -> bytes:
     """The probe as bytes from its IP header on, with checksums."""
-    # Imported late: it takes 0.2 s, which only `netlab check` should pay.
-    from scapy.layers.inet import IP
-    from scapy.layers.inet6 import IPv6
+    from netlab.pathcheck.layers import IP, IPv6
 
     if ":" in probe.dst:
         version, head = 6, IPv6(src=probe.src, dst=probe.dst)

@@ -60,8 +60,7 @@ class Protocol(Struct, frozen=True):
 
 
 def _syn(probe: Outgoing) -> Any:
-    # Imported late: it takes 0.2 s, which only `netlab check` should pay.
-    from scapy.layers.inet import TCP
+    from netlab.pathcheck.layers import TCP
 
     options = [("MSS", 1400)]
     return TCP(sport=probe.sport, dport=probe.dport, flags="S", seq=probe.key, options=options)
@@ -78,7 +77,7 @@ def _read_tcp(data: bytes) -> Content:
 
 
 def _datagram(probe: Outgoing) -> Any:
-    from scapy.layers.inet import UDP
+    from netlab.pathcheck.layers import UDP
 
     return UDP(sport=probe.sport, dport=probe.dport) / _payload(probe)
 
@@ -101,8 +100,7 @@ def _read_udp(data: bytes) -> Content:
 
 
 def _echo(probe: Outgoing) -> Any:
-    from scapy.layers.inet import ICMP
-    from scapy.layers.inet6 import ICMPv6EchoRequest
+    from netlab.pathcheck.layers import ICMP, ICMPv6EchoRequest
 
     if probe.version == 6:
         return ICMPv6EchoRequest(id=probe.sport, seq=1, data=_payload(probe))
