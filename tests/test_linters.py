@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from netlab.cli.verbs import HIDDEN, VERBS
+from netlab.objects.kinds import FAMILIES
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted(
@@ -140,6 +141,8 @@ def test_the_package_holds_nothing_that_only_tests_use():
     used = {"netlab.__main__"}.union(*map(names_in, files))
     verbs = [HIDDEN, *VERBS.values()]
     used |= {each.module for verb in verbs for each in (verb, *verb.parts)}
+    rooms = ("netlab.objects.strategies", "netlab.api.printing", "netlab.view.describing")
+    used |= {f"{room}.{family}" for room in rooms for family in FAMILIES.values()}
     assert modules - used - TO_COME == set()
 
 
