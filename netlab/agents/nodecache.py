@@ -12,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from netlab.agents.corefiles import Corefiles, local_addresses
 from netlab.agents.loop import Loop
@@ -111,8 +112,8 @@ class NodeCaches:
         key = (run.uid, container)
         if key not in self._caches:
             settings = self._corefiles.usual(run.pod, run.spec_of(container))
-            self._caches[key] = NodeCache(self._lab, run, container, self._owner, settings)
-            self._caches[key].program.groups = partial(self._groups.of, run)
+            groups = partial(self._groups.of, run)
+            self._caches[key] = NodeCache(self._lab, run, container, self._owner, settings, groups)
         return self._caches[key]
 
     def _settings(self, run: PodRun, container: str) -> CacheSettings:
@@ -192,10 +193,16 @@ class NodeCaches:
 
 
 class NodeCache:
-    """That of one pod. `InPods` calls one at a time."""
+    """That of one pod, in the control `groups` of it. `InPods` calls one at a time."""
 
     def __init__(
-        self, lab: Lab, run: PodRun, container: str, owner: str, settings: CacheSettings
+        self,
+        lab: Lab,
+        run: PodRun,
+        container: str,
+        owner: str,
+        settings: CacheSettings,
+        groups: Callable[[], Sequence[Path]],
     ) -> None:
         self.run = run
         self.container = container
@@ -206,6 +213,7 @@ class NodeCache:
         self.metrics_uid = f"{run.uid}/metrics"
         self._lab = lab
         self._owner = owner
+        self._groups = groups
         self._rules = self._new_rules()
         self._turn = asyncio.Lock()
         self._is_up = False
@@ -242,6 +250,7 @@ class NodeCache:
             address=next(iter(places), "127.0.0.1"),
             config=config,
         )
+        program.groups = self._groups
         program.on_restart(self._tell)
         return program
 
