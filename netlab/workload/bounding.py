@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import resource
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netlab.kernel.cgroups import Groups, Limits, lab_limits
 from netlab.workload import bounds, oci
-from netlab.workload.control import Json
+
+if TYPE_CHECKING:  # the controller, which bounds too, needs no more of it
+    from netlab.workload.control import Json
 
 
 class Bounding:
