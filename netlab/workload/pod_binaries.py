@@ -6,9 +6,7 @@ modules of ours that it needs. The runtime writes it once, and mounts it read-on
 
 from __future__ import annotations
 
-import importlib.util
 import io
-import marshal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,6 +89,9 @@ def archive() -> bytes:
 
 def _add(written: zipfile.ZipFile, name: str, source: str) -> None:
     """A module, and its code for a python3 of our own version, which need not compile it."""
+    import importlib.util
+    import marshal
+
     written.writestr(name, source)
     code = marshal.dumps(compile(source, name, "exec", dont_inherit=True))
     written.writestr(f"{name}c", importlib.util.MAGIC_NUMBER + _UNCHECKED + code)
