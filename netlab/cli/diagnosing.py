@@ -79,7 +79,7 @@ def _built_in(pod: Pod) -> Collection[ListeningSocket] | None:
     if any(_is_configured_elsewhere(container) for container in containers):
         return None
     kinds = [behaviour(container, _written_environment(container)) for container in containers]
-    if any(one.kind not in ("server", "idle") for one in kinds):
+    if any(one.kind not in ("server", "idle") and not one.listeners for one in kinds):
         return None
     return [ListeningSocket(each.protocol, each.port) for one in kinds for each in one.listeners]
 

@@ -32,7 +32,8 @@ _REFERENCE = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
 class Behaviour(Struct, frozen=True):
-    """`process`: run `argv` in the sandbox. `server`: serve `listeners`. `idle`: just be there.
+    """`process`: run `argv` in the sandbox; what it serves, if that is known, is in `listeners`.
+    `server`: serve these. `idle`: just be there.
 
     `program`: the node agent keeps that one. `task`: the lab does that with the words in `argv`.
     `flags` are what a server's arguments said, `message` what its pod's owner should know of it. A
@@ -155,7 +156,8 @@ def _server(
         taken = {each.port for each in listeners}
         listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
     if shows_files(program, container) and all(each.serve == "http" for each in listeners):
-        return Behaviour("process", _file_server(program, container, listeners), announces=True)
+        argv = _file_server(program, container, listeners)
+        return Behaviour("process", argv, tuple(listeners), announces=True)
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
 
 

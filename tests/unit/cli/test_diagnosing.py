@@ -34,6 +34,7 @@ def pod(**container: Any) -> dict[str, Any]:
     return {"spec": {"containers": [{"name": "c", "image": "nginx", **container}]}}
 
 
+HELLO = "gcr.io/google-samples/hello-app:1.0"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.47"
 
 
@@ -43,11 +44,13 @@ AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.47"
         ({}, [ListeningSocket("TCP", 80)]),
         ({"image": "registry.k8s.io/pause:3.9"}, []),
         ({"command": ["sleep", "1"]}, None),
-        ({"image": AGNHOST, "args": ["netexec", "--http-port=81"]},
-         [ListeningSocket("TCP", 81), ListeningSocket("UDP", 8081)]),
-        ({"image": AGNHOST, "args": ["netexec", "--http-port=$(P)"],
-          "env": [{"name": "P", "value": "82"}]},
-         [ListeningSocket("TCP", 82), ListeningSocket("UDP", 8081)]),
+        ({"image": HELLO}, [ListeningSocket("TCP", 8080)]),
+        ({"image": HELLO, "env": [{"name": "PORT", "value": "82"}]}, [ListeningSocket("TCP", 82)]),
+        ({"image": "hashicorp/http-echo", "args": ["-listen=:$(P)"],
+          "env": [{"name": "P", "value": "83"}]}, [ListeningSocket("TCP", 83)]),
+        ({"volumeMounts": [{"name": "v", "mountPath": "/usr/share/nginx/html"}]},
+         [ListeningSocket("TCP", 80)]),
+        ({"image": AGNHOST, "args": ["netexec"]}, None),
         ({"env": [{"name": "P", "valueFrom": {}}], "envFrom": [{"configMapRef": {}}]}, None),
     ],
 )  # fmt: skip
