@@ -7,6 +7,7 @@ until its blocking dependents are gone. Orphan: the dependents lose the referenc
 from __future__ import annotations
 
 import asyncio
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -44,17 +45,25 @@ class GarbageCollector(Controller):
             if new is None:
                 return self._after_deletion(old) if old is not None else ()
             mine = f"{kind} {meta.key(new)}"
+            waiting = self._unblocked(old, new) if old is not None else []
             if finalizer_of(new) or not self._owners_are_known(old, new):
-                return (mine,)
-            return ()
+                return (mine, *waiting)
+            return waiting
 
         return keys
 
     def _after_deletion(self, gone: AnyKind) -> list[str]:
         """The dependents of what is gone, and the owners that may have waited for it."""
         dependents = [_queue_key(obj) for obj in self._dependents(gone)]
-        owners = (self._cached(reference, gone) for reference in _references(gone))
-        return dependents + [_queue_key(o) for o in owners if o is not None and finalizer_of(o)]
+        return dependents + self._waiting_owners(gone)
+
+    def _unblocked(self, old: AnyKind, new: AnyKind) -> list[str]:
+        """The owners that waited for an object whose references have changed."""
+        return [] if _references(old) == _references(new) else self._waiting_owners(old)
+
+    def _waiting_owners(self, obj: AnyKind) -> list[str]:
+        owners = (self._cached(reference, obj) for reference in _references(obj))
+        return [_queue_key(o) for o in owners if o is not None and finalizer_of(o)]
 
     def _owners_are_known(self, old: AnyKind | None, new: AnyKind) -> bool:
         """Whether all the owners are in the cache, staying; no question if nothing changed."""
@@ -98,7 +107,9 @@ class GarbageCollector(Controller):
             return
         if staying:
             await self._replace_references(obj, staying)
-        elif any(owner is not None for owner in owners) and self._dependents(obj):
+        elif any(owner is not None for owner in owners) and (own := self._dependents(obj)):
+            if any(finalizer_of(dependent) == FOREGROUND for dependent in own):
+                await self._unblock(obj)
             await self._delete(obj, "Foreground")
         else:
             await self._delete(obj, "Background")
@@ -109,6 +120,13 @@ class GarbageCollector(Controller):
         await asyncio.gather(*(self._collect(d) for d in dependents if not meta.is_terminating(d)))
         if not any(_blocks(dependent, owner) for dependent in self._dependents(owner)):
             await self._remove_finalizer(owner, FOREGROUND)
+
+    async def _unblock(self, obj: AnyKind) -> None:
+        """Let its owners not wait for it: one of them may own itself by way of it, in a circle."""
+        references = [copy.copy(reference) for reference in _references(obj)]
+        for reference in references:
+            reference["blockOwnerDeletion"] = False
+        await self._replace_references(obj, references)
 
     async def _orphan_dependents(self, owner: AnyKind) -> None:
         for dependent in self._dependents(owner):

@@ -35,6 +35,27 @@ async def test_foreground_deletion_keeps_the_owner_until_its_pods_are_gone(clust
         assert await names(cluster, kind) == []
 
 
+async def test_a_circle_of_owners_goes_with_any_of_them(cluster, make):
+    for name in ("a", "b", "c"):
+        await cluster.create(make.pod(name))
+    await cluster.settle()
+    pods = {meta.name(pod): pod for pod in await cluster.list("Pod")}
+    for name, owner in (("a", "c"), ("b", "a"), ("c", "b")):
+        reference = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "name": owner,
+            "uid": meta.uid(pods[owner]),
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+        await cluster.patch("Pod", name, {"metadata": {"ownerReferences": [reference]}})
+    await cluster.settle()
+    await cluster.delete("Pod", "a", propagation="Foreground")
+    await cluster.settle()
+    assert await names(cluster, "Pod") == []
+
+
 async def test_orphaned_dependents_stay_and_are_adopted_by_a_successor(cluster, make):
     await cluster.create(make.deployment(replicas=2))
     await cluster.settle()
