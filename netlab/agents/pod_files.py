@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from netlab.agents.podrun import PodRun, hostname
 from netlab.agents.tokens import Tokens
-from netlab.agents.volumes import Volumes
+from netlab.agents.volumes import Environment, Volumes
 from netlab.dns.resolvconf import ResolvConf, cluster_first
 from netlab.objects import meta
 from netlab.workload import etc_files
@@ -29,8 +29,15 @@ class ResolverNames(Struct, frozen=True):
 class Places:
     """Lays out the directories of pods."""
 
-    def __init__(self, names: ResolverNames, volumes: Volumes, tokens: Tokens) -> None:
+    def __init__(
+        self,
+        names: ResolverNames,
+        volumes: Volumes,
+        tokens: Tokens,
+        environment: Environment = lambda *_: {},
+    ) -> None:
         self._names = names
+        self._environment = environment
         self._volumes = volumes
         self._tokens = tokens
 
@@ -40,7 +47,7 @@ class Places:
         resolv = pod_resolv_conf(run, self._names)
         etc_files.write_pod_files(run.directory, hostname=name, hosts=hosts, resolv_conf=resolv)
         self._volumes.prepare(run, await self._tokens.of(run))
-        mounts = self._volumes.mounts(run)
+        mounts = self._volumes.mounts(run, self._environment)
         return ContainerPlace(
             run.uid,
             run.directory,

@@ -79,8 +79,8 @@ class PodRuntime:
         self._reclaiming = Reclaiming(directory, informers)
         self.runtime = RuntimeKeeper(directory, owner)
         self._tokens = Tokens(informers.api, volumes, time.time)
-        places, sandboxes = Places(names, volumes, self._tokens), Sandboxes(self.runtime.calls)
-        self._sandboxes = sandboxes
+        places = Places(names, volumes, self._tokens, configuration.environment)
+        self._sandboxes = sandboxes = Sandboxes(self.runtime.calls)
         self.commands = Commands(sandboxes, self.runtime, places, configuration)
         self._sandboxes, self._forgetting = sandboxes, Background()
         actions = Actions(self.commands, self._pod_network.node_netns)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +39,7 @@ from netlab.objects.types import (
     VolumeMount,
     VolumeProjection,
 )
+from netlab.workload.behaviour import expand_text
 from netlab.workload.bounds import Tmpfs, bounds
 from netlab.workload.sandbox import IDLE
 from netlab.workload.volume import Made, Mount, Part
@@ -49,6 +51,8 @@ MADE = ("configMap", "secret", "downwardAPI", "projected")
 
 MOST = 32 * 2**20
 """Bytes of memory that one pod's volumes made of objects may take: all pods share theirs."""
+
+_REFERENCE = re.compile(r"\$\$|\$\(([^)]+)\)")
 
 _PROVISIONED_BY = "pv.kubernetes.io/provisioned-by"
 
@@ -85,6 +89,9 @@ class Owner(NamedTuple):
 class VolumeLacks(NetlabError):
     """A volume cannot be made, for want of what is to be in it."""
 
+
+Environment = Callable[[PodRun, str], Mapping[str, str]]
+"""The variables of a container, by its name."""
 
 Claimed = Callable[[str, str], PersistentVolume]
 """The volume of a claim, by its namespace and name; `NetlabError` says why it has none."""
@@ -159,13 +166,21 @@ class Volumes:
             directory.chmod(0o777)
             os.chown(directory, *self._owner(run)[:2])
 
-    def mounts(self, run: PodRun) -> dict[str, tuple[Mount, ...]]:
-        """What each container has mounted; what stands in for built-in servers has the first's."""
+    def mounts(
+        self, run: PodRun, environment: Environment = lambda *_: {}
+    ) -> dict[str, tuple[Mount, ...]]:
+        """What each container has mounted; what stands in for built-in servers has the first's.
+
+        A `subPathExpr` may name variables of the container's `environment`.
+        """
         volumes = {v["name"]: v for v in meta.spec(run.pod).get("volumes") or ()}
         if not volumes:
             return {}
         scratch = bounds(meta.spec(run.pod)).volumes
-        found = {name: tuple(self._of_container(run, name, volumes, scratch)) for name in run.names}
+        found = {
+            name: tuple(self._of_container(run, name, volumes, scratch, environment))
+            for name in run.names
+        }
         return {IDLE: found[next(iter(run.containers))], **found}
 
     def _of_container(
@@ -174,14 +189,18 @@ class Volumes:
         container: str,
         volumes: Mapping[str, Volume],
         scratch: Mapping[str, Tmpfs],
+        environment: Environment,
     ) -> Iterator[Mount]:
         for mount in run.spec_of(container).get("volumeMounts") or ():
             volume = volumes[mount["name"]]
+            within = mount.get("subPath") or ""
+            if pattern := mount.get("subPathExpr"):
+                within = expanded(pattern, environment(run, container))
             yield Mount(
                 str(self._directory(run, volume).relative_to(self._lab)),
                 mount["mountPath"],
                 _is_read_only(volume, mount),
-                tuple(_parts(self._on_node(run, volume), mount)),
+                tuple(_parts(self._on_node(run, volume), within)),
                 scratch[volume["name"]].options if volume["name"] in scratch else "",
             )
 
@@ -232,11 +251,27 @@ def _set_up(volume: Volume) -> Iterator[None]:
         ) from error
 
 
-def _parts(path: HostPathVolumeSource | None, mount: VolumeMount) -> Iterator[Part]:
+def expanded(pattern: str, env: Mapping[str, str]) -> str:
+    """The path of a `subPathExpr`; `NetlabError` in the kubelet's words for one that is none.
+
+    Source: pkg/kubelet/container/helpers.go, ExpandContainerVolumeMounts, and what checks a path.
+    """
+    missing = [name for name in _REFERENCE.findall(pattern) if name and name not in env]
+    if missing:
+        raise NetlabError(f'missing value for "{missing[0]}"')
+    path = expand_text(pattern, env)
+    if path.startswith("/"):
+        raise NetlabError("error SubPath `" + path + "` must not be an absolute path")
+    if ".." in path.split("/"):
+        raise NetlabError("unable to provision SubPath `" + path + "`: must not contain '..'")
+    return path
+
+
+def _parts(path: HostPathVolumeSource | None, within: str) -> Iterator[Part]:
     """The way into a volume: on a node's disk to the hostPath, then to the subPath."""
     if path is not None:
         yield Part(path["path"], _MADE_BY_TYPE[path.get("type") or ""])
-    if within := mount.get("subPath"):
+    if within:
         yield Part(within)
 
 

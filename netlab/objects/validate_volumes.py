@@ -237,6 +237,8 @@ def _place(path: Path, text: str) -> Iterator[FieldProblem]:
 
 def _part(path: Path, mount: Mapping) -> Iterator[FieldProblem]:
     yield from fields.relative_path((*path, "subPath"), mount.get("subPath") or "")
-    if mount.get("subPathExpr"):
+    if pattern := mount.get("subPathExpr"):
         where: Path = (*path, "subPathExpr")
-        yield forbidden(where, "a lab expands no variables in paths", "write the path as subPath")
+        if mount.get("subPath"):
+            yield invalid(where, pattern, "subPathExpr and subPath are mutually exclusive")
+        yield from fields.relative_path(where, pattern)

@@ -8,6 +8,7 @@ from netlab.agents.volumes import (
     Owner,
     VolumeLacks,
     Volumes,
+    expanded,
     volume_files,
     write_files,
 )
@@ -299,3 +300,24 @@ def test_an_owner_is_told_by_the_machines_ids(tmp_path):
     run.pod["spec"]["securityContext"] = {"fsGroup": 70_000}
     assert made._owner(run).group == 0x7000_0000 + 0x2_0000 + 70_000 - 0x1_0000
     assert Volumes(tmp_path, lookup, None)._owner(run) == Owner(0, 70_000, shared=True)
+
+
+def test_a_sub_path_may_name_variables(tmp_path):
+    mount = {"name": "e", "mountPath": "/e", "subPathExpr": "logs/$(POD)"}
+    run = run_of([{"name": "e", "emptyDir": {}}], pod_directory(tmp_path), [mount])
+    (made,) = volumes_of(tmp_path).mounts(run, lambda *_: {"POD": "p-0"})["c"]
+    assert made.parts == (Part("logs/p-0"),)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("$(NONE)", 'missing value for "NONE"'),
+        ("$(UP)/x", "must not contain"),
+        ("$(TOP)", "must not be an absolute path"),
+    ],
+)
+def test_a_sub_path_leads_nowhere_else(pattern, words):
+    with pytest.raises(NetlabError, match=words):
+        expanded(pattern, {"UP": "..", "TOP": "/etc"})
+    assert expanded("$$(A)", {"A": "1"}) == "$(A)"

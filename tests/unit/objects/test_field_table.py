@@ -109,12 +109,7 @@ WARNED: dict[str, dict[str, Any]] = {
         for source in TABLE["definitions"]["Volume"]["warned"]
     },
 }
-REFUSED = {
-    "VolumeMount.subPathExpr": pod(
-        {"volumeMounts": [{"name": "v", "mountPath": "/v", "subPathExpr": "$(A)"}]},
-        volumes=[{"name": "v", "emptyDir": {}}],
-    )
-}
+REFUSED: dict[str, dict[str, Any]] = {}
 
 
 def those(word: str) -> set[str]:
