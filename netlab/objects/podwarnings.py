@@ -36,6 +36,7 @@ def _of_pod(spec: Mapping) -> Iterator[str]:
     yield from _sysctls(_context(spec).get("sysctls") or [])
     yield from _volumes(spec.get("volumes") or [])
     yield from _probes(containers)
+    yield from _further(spec, containers)
 
 
 def _host_namespaces(spec: Mapping) -> Iterator[str]:
@@ -131,6 +132,44 @@ def _probes(containers: Sequence[Mapping]) -> Iterator[str]:
         )
 
 
+def _further(spec: Mapping, containers: Sequence[Mapping]) -> Iterator[str]:
+    for field, instead in _OF_PODS.items():
+        if spec.get(field) not in _USUAL:
+            yield f"{field} (pod sets {field}): {instead}"
+    name = spec.get("priorityClassName") or ""
+    if name and not name.startswith("system-"):
+        yield f'priorityClassName (pod sets "{name}"): no class is looked for, and none preempts'
+    for field, (usual, instead) in _OF_CONTAINERS.items():
+        found = [str(one.get("name")) for one in containers if one.get(field) not in (None, usual)]
+        if found:
+            yield f"{field} ({_set(found)} {field}): {instead}"
+    local = _those(containers, _has_profile_of_node)
+    pod = _has_profile_of_node(_context(spec))
+    if pod or local:
+        yield (
+            f"appArmorProfile ({_set(local, pod=pod)} "
+            'securityContext.appArmorProfile.type="Localhost"): no profile is looked for'
+        )
+
+
+def _has_profile_of_node(context: Mapping) -> bool:
+    return (context.get("appArmorProfile") or {}).get("type") == "Localhost"
+
+
+_USUAL = (None, False, "", {"name": "linux"})
+_OF_PODS = {
+    "os": "all nodes are Linux",
+    "runtimeClassName": "no class is looked for; every container runs in the same way",
+    "shareProcessNamespace": "each container sees its own processes alone",
+}
+_OF_CONTAINERS = {
+    "terminationMessagePath": (
+        "/dev/termination-log",
+        "what a container writes there is not shown in its status",
+    ),
+    "terminationMessagePolicy": ("File", "the end of the log is not shown in its status"),
+    "volumeDevices": ([], "there are no block devices"),
+}
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
 

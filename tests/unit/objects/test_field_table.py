@@ -103,6 +103,21 @@ WARNED: dict[str, dict[str, Any]] = {
     "PodSecurityContext.seccompProfile": pod(
         securityContext={"seccompProfile": {"type": "Unconfined"}}
     ),
+    "PodSpec.os": pod(os={"name": "windows"}),
+    "PodSpec.priorityClassName": pod(priorityClassName="high"),
+    "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
+    "PodSpec.shareProcessNamespace": pod(shareProcessNamespace=True),
+    "Container.terminationMessagePath": pod({"terminationMessagePath": "/x"}),
+    "Container.terminationMessagePolicy": pod(
+        {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    ),
+    "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
+    "SecurityContext.appArmorProfile": pod(
+        {"securityContext": {"appArmorProfile": {"type": "Localhost"}}}
+    ),
+    "PodSecurityContext.appArmorProfile": pod(
+        securityContext={"appArmorProfile": {"type": "Localhost"}}
+    ),
     "PodSecurityContext.sysctls": pod(securityContext={"sysctls": [{"name": "a", "value": "1"}]}),
     **{
         f"Volume.{source}": pod(volumes=[{"name": "v", source: {}}])
