@@ -55,6 +55,13 @@ def kinds_of(group: str, version: str) -> list[Kind]:
     return [kind for kind in _MORE if (kind.group, kind.version) == (group, version)]
 
 
+def roots(beside: Iterable[str]) -> list[str]:
+    """Where everything begins, for `/`; `beside` what is no API's."""
+    of_groups = [f"/apis/{group}/{version}" for group, version in groups()]
+    of_groups += [f"/apis/{group}" for group, _ in groups()]
+    return sorted({"/api", "/api/v1", "/apis", *of_groups, *beside})
+
+
 def core_versions() -> Document:
     """`/api`."""
     everywhere = {"clientCIDR": "0.0.0.0/0", "serverAddress": ""}

@@ -11,9 +11,19 @@ from netlab.api import swagger as definitions
 from netlab.api.access import ACCESS
 from netlab.api.call import BACKEND
 from netlab.api.negotiation import media_types
-from netlab.api.paths import MethodNotAllowed, no_such_path
+from netlab.api.paths import HEALTH, MethodNotAllowed, no_such_path
 from netlab.objects.kinds import KINDS
 from netlab.serving.answers import plain_answer
+
+_BESIDE = (
+    "/.well-known/openid-configuration", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks",
+    "/version",
+)  # fmt: skip
+
+
+async def roots(_request: web.Request) -> web.Response:
+    """What may be asked for."""
+    return plain_answer({"paths": kinds.roots([*HEALTH, *_BESIDE])})
 
 
 async def version(_request: web.Request) -> web.Response:

@@ -9,6 +9,9 @@ from netlab.errors import ApiError, NotFound
 from netlab.objects import kinds
 from netlab.objects.kinds import Kind
 
+HEALTH = ("/healthz", "/livez", "/readyz")
+"""Where the server says that it is well."""
+
 
 class MethodNotAllowed(ApiError):
     """The resource exists, but not this verb on it."""

@@ -20,7 +20,9 @@ from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form, negotiate
 from netlab.api.paths import MethodNotAllowed, RequestInfo
 from netlab.client.kubelets import Kubelets
+from netlab.errors import BadRequest
 from netlab.later import Later
+from netlab.objects.times import duration
 from netlab.serving import http
 from netlab.store.registry import Registry
 
@@ -65,6 +67,7 @@ _SUBRESOURCE: dict[str, dict[str, Later[Verb]]] = {
 _STREAMS = frozenset((_WATCH, _LOG, _EXEC, _ATTACH, _FORWARD, _PROXY))
 
 _DOCUMENTS: dict[str, Later[Handler]] = {
+    "/": Later("netlab.api.documents", "roots"),
     "/version": Later("netlab.api.documents", "version"),
     "/version/": Later("netlab.api.documents", "version"),
     "/metrics": Later("netlab.api.documents", "metrics"),
@@ -101,8 +104,9 @@ def build_app(
     app[ACCESS] = Access(Authorizer(registry), accounts)
     app.middlewares.append(gate)
     app.router.add_routes(list(extra))
-    for path in ("/healthz", "/livez", "/readyz"):
-        app.router.add_get(path, _ok, expect_handler=http.expected)
+    for path in paths.HEALTH:
+        for each in (path, f"{path}/", f"{path}/ping"):
+            app.router.add_get(each, _ok, expect_handler=http.expected)
     for path, document in _DOCUMENTS.items():
         app.router.add_get(path, _answering(document), expect_handler=http.expected)
     for path in (_CUSTOM_KINDS_PATH, _CUSTOM_KINDS_PATH + "/{name:.*}"):
@@ -112,8 +116,12 @@ def build_app(
     return app
 
 
-async def _ok(_request: web.Request) -> web.Response:
-    return web.Response(text="ok")
+async def _ok(request: web.Request) -> web.Response:
+    """The one check there is has succeeded, or nobody would answer."""
+    if "verbose" not in request.query:
+        return web.Response(text="ok")
+    name = request.path.split("/")[1]
+    return web.Response(text=f"[+]ping ok\n{name} check passed\n")
 
 
 def _answering(document: Later[Handler]) -> Handler:
@@ -133,6 +141,8 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     warnings = [deprecated] if deprecated else []
     call = Call(request.app[BACKEND], request, target, form, warnings)
     verb = _verb(call)
+    if verb not in _STREAMS:
+        _check_timeout(request.query.get("timeout", ""))
     answer = verb.get()(call)
     if not inspect.isawaitable(answer):
         return answer
@@ -152,6 +162,13 @@ def _form(request: web.Request, target: RequestInfo) -> Form:
     if target.subresource == "proxy":
         return Form()
     return negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+
+
+def _check_timeout(text: str) -> None:
+    """Requests are answered at once; how long a client would wait has to be a duration still."""
+    if text not in ("", "0") and (text.lstrip("-").isdecimal() or duration(text) is None):
+        why = "missing unit in duration" if text.lstrip("-").isdecimal() else "invalid duration"
+        raise BadRequest(f'invalid timeout specified in the request URL - time: {why} "{text}"')
 
 
 def _verb(call: Call) -> Later[Verb]:

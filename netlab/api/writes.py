@@ -217,6 +217,7 @@ def delete_object(call: Call, options: Deletion) -> Object:
         grace_period=options.grace_period,
         propagation=options.propagation,
         uid=options.uid,
+        resource_version=options.resource_version,
         dry_run=options.dry_run,
     )
 
@@ -248,6 +249,7 @@ class Deletion:
         if not isinstance(preconditions, dict) or not isinstance(dry_run, list):
             raise BadRequest("DeleteOptions: preconditions must be an object, dryRun an array")
         self.uid = str(preconditions.get("uid") or "")
+        self.resource_version = str(preconditions.get("resourceVersion") or "")
         self.grace_period = _grace(body.get("gracePeriodSeconds"), call)
         self.propagation = _propagation(body, call)
         self.dry_run = call.dry_run or is_dry_run(dry_run)

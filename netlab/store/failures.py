@@ -65,6 +65,15 @@ def wrong_uid(kind: Kind, name: str, wanted: str, found: str) -> Conflict:
     return conflict(kind, name, why)
 
 
+def wrong_version(kind: Kind, name: str, wanted: str, found: str) -> Conflict:
+    """The object is not in the state that was meant."""
+    why = (
+        f"Precondition failed: ResourceVersion in precondition: {wanted}, "
+        f"ResourceVersion in object meta: {found}"
+    )
+    return conflict(kind, name, why)
+
+
 def invalid(kind: Kind, name: str, problems: Sequence[FieldProblem]) -> Invalid:
     """`Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 80: …`, all at once."""
     texts = [str(problem) for problem in problems]

@@ -244,6 +244,7 @@ class Registry(Reader):
         grace_period: int | None = None,
         propagation: Propagation = "Background",
         uid: str = "",
+        resource_version: str = "",
         dry_run: bool = False,
     ) -> Object:
         """Ask for deletion; returns the object's last state, or its state while it lingers.
@@ -255,6 +256,9 @@ class Registry(Reader):
         old = self.current(of, namespace, name)
         if uid and uid != meta.uid(old):
             raise failures.wrong_uid(of, name, uid, meta.uid(old))
+        version = old["metadata"]["resourceVersion"]
+        if resource_version and resource_version != version:
+            raise failures.wrong_version(of, name, resource_version, version)
         if kind == "Namespace" and name in deletion.IMMORTAL:
             raise failures.immortal(of, name)
         new = deletion.begin(old, grace=grace_period, propagation=propagation, now=self._clock())

@@ -115,7 +115,8 @@ def test_methods_bodies_and_redirects_pass(kubectl: Shell) -> None:
     said = kubectl(
         "exec 3< <(kubectl proxy --port=0); P=$(head -1 <&3 | grep -o ':[0-9]*$'); "
         "for m in GET POST PUT PATCH DELETE OPTIONS; do "
-        f"curl -s -X $m -d body {url}/some/path?a=1; echo; done; curl -sI {url}/x | head -1; curl -s -o /dev/null -w '%{{redirect_url}}' "
+        f"curl -s -X $m -d body {url}/some/path?a=1; echo; done; curl -sI {url}/x | head -1; "
+        f"curl -s -o /dev/null -w '%{{redirect_url}}' "
         f"{url}/away; kill $!"
     )
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"):

@@ -585,6 +585,11 @@ async def test_what_is_applied_says_nothing_twice(lab: Any) -> None:
 async def test_health_and_version(lab: Any) -> None:
     for path in ("/healthz", "/livez", "/readyz"):
         assert (await lab.ask("GET", path)).raw == b"ok"
+        assert (await lab.ask("GET", f"{path}/ping")).raw == b"ok"
+    verbose = await lab.ask("GET", "/readyz", verbose="")
+    assert verbose.raw == b"[+]ping ok\nreadyz check passed\n"
+    roots = (await lab.ask("GET", "/")).json["paths"]
+    assert {"/api/v1", "/apis/apps/v1", "/healthz", "/openapi/v3", "/version"} <= set(roots)
     for path in ("/version", "/version/"):
         assert (await lab.ask("GET", path)).json["major"] == "1"
 
@@ -595,6 +600,16 @@ async def test_metrics_count_what_is_stored(lab: Any) -> None:
     assert "# TYPE apiserver_storage_objects gauge\n" in page
     assert 'apiserver_storage_objects{resource="pods"} 1\n' in page
     assert re.search(r"\n.*{resource=\"deployments.apps\"} \d+\n", page)
+
+
+@pytest.mark.parametrize(
+    ("timeout", "code"), [("1s", 200), ("0s", 200), ("3h", 200), ("invalid", 400), ("5", 400)]
+)
+async def test_a_timeout_is_a_duration(lab: Any, timeout: str, code: int) -> None:
+    found = await lab.ask("GET", PODS, timeout=timeout)
+    assert found.code == code
+    if code == 400:
+        assert found.message.startswith("invalid timeout specified in the request URL - time: ")
 
 
 async def test_there_are_no_custom_kinds_and_asking_for_them_is_no_mistake(lab: Any) -> None:

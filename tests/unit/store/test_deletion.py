@@ -116,6 +116,13 @@ def test_propagation_is_left_to_the_garbage_collector(
     assert again["metadata"]["finalizers"] == finalizers, "a second delete undid the first choice"
 
 
+def test_deleting_another_version_is_refused(registry: Registry, make: Any) -> None:
+    version = registry.create(make.config("a"))["metadata"]["resourceVersion"]
+    with pytest.raises(Conflict, match="ResourceVersion in precondition: 1, ResourceVersion in"):
+        registry.delete("ConfigMap", "default", "a", resource_version="1")
+    registry.delete("ConfigMap", "default", "a", resource_version=version)
+
+
 def test_deleting_the_wrong_uid_is_refused(registry: Registry, make: Any) -> None:
     registry.create(make.config("a"))
     with pytest.raises(Conflict, match="UID in precondition: x"):
