@@ -30,8 +30,6 @@ from netlab.serving import tls
 from netlab.serving.backend import Backend, BrokenBackend, Head, Headers
 from netlab.serving.pipes import RawPipe
 
-METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-
 _OF_THE_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",
