@@ -15,6 +15,7 @@ from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
 from netlab.objects import podwarnings, validate_admission
 from netlab.objects.kinds.access import GROUP
+from netlab.objects.kinds.batch import JOB
 from netlab.objects.meta import Object, is_terminating, uid
 from netlab.serving.answers import to_json
 from netlab.store.deletion import Propagation, is_over
@@ -201,11 +202,19 @@ def _gvk(call: Call) -> tuple[str, str]:
 async def delete(call: Call) -> web.Response:
     """Delete one object; the answer is the object while it lingers, else a Status."""
     options = Deletion(await bodies.read_options(call.request), call)
+    if call.target.kind is JOB and not options.says_what_becomes_of_dependents:
+        call.warnings.append(_LEFT)
     obj = delete_object(call, options)
     lingers = is_terminating(obj) and not is_over(obj)
     if lingers or call.target.kind.answers_deletion:
         return call.answer(obj, stored=not options.dry_run)
     return call.answer_bytes(to_json(_deleted(call, obj)))
+
+
+_LEFT = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background "
+    "to remove them or set propagationPolicy=Orphan to suppress this warning"
+)
 
 
 def delete_object(call: Call, options: Deletion) -> Object:
@@ -251,6 +260,8 @@ class Deletion:
         self.uid = str(preconditions.get("uid") or "")
         self.resource_version = str(preconditions.get("resourceVersion") or "")
         self.grace_period = _grace(body.get("gracePeriodSeconds"), call)
+        said = body.get("propagationPolicy"), call.query("propagationPolicy")
+        self.says_what_becomes_of_dependents = any(said) or "orphanDependents" in body
         self.propagation = _propagation(body, call)
         self.dry_run = call.dry_run or is_dry_run(dry_run)
 

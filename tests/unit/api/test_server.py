@@ -582,6 +582,18 @@ async def test_what_is_applied_says_nothing_twice(lab: Any) -> None:
     )
 
 
+async def test_who_deletes_a_job_is_told_that_its_pods_stay(lab: Any) -> None:
+    jobs = "/apis/batch/v1/namespaces/default/jobs"
+    template = {"spec": {**pod()["spec"], "restartPolicy": "Never"}}
+    job = {"metadata": {"name": "once"}, "spec": {"template": template}}
+    assert (await lab.ask("POST", jobs, job)).code == 201
+    said = await lab.ask("DELETE", f"{jobs}/once", propagationPolicy="Background", dryRun="All")
+    assert "Warning" not in said.headers
+    told = await lab.ask("DELETE", f"{jobs}/once")
+    assert "child pods are preserved by default" in told.headers["Warning"]
+    assert told.json["metadata"]["finalizers"] == ["orphan"]
+
+
 async def test_health_and_version(lab: Any) -> None:
     for path in ("/healthz", "/livez", "/readyz"):
         assert (await lab.ask("GET", path)).raw == b"ok"
