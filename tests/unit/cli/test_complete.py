@@ -43,7 +43,7 @@ def a_lab(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--lab", "o"], ["one"]),
         (["-n", "ku"], ["kube-system"]),
         (["--lab", "one", "des"], ["describe"]),
-        (["get", "po"], ["pods"]),
+        (["get", "po"], ["pods", "podtemplates"]),
         (["get", "sv"], ["svc"]),
         (["get", "pods,serviceac"], ["pods,serviceaccounts"]),
         (["get", "pods", ""], ["client", "web-1"]),
