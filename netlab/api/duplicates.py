@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import yaml
 
 from netlab.objects.problems import Path, render_path
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-_MOST = 100
+MOST = 100
 """Complaints, as kube-apiserver's decoder cuts them."""
 
 
@@ -24,9 +20,9 @@ def in_json(body: bytes, unknown: Mapping[Path, str]) -> list[str]:
     """What a strict decoder says of a sound JSON body: its `unknown` fields, each with the words
     about it, and those given twice, in the order in which they stand."""
     if not _has_any(body):
-        return list(unknown.values())[:_MOST]
+        return list(unknown.values())[:MOST]
     said = _complaints(json.loads(body, object_pairs_hook=_Pairs), (), unknown)
-    return list(dict.fromkeys(said))[:_MOST]
+    return list(dict.fromkeys(said))[:MOST]
 
 
 def _has_any(body: bytes) -> bool:
@@ -57,36 +53,3 @@ def _complaints(value: Any, path: Path, unknown: Mapping[Path, str]) -> Iterator
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             yield from _complaints(inner, (*path, index), unknown)
-
-
-def in_yaml(body: bytes) -> list[str]:
-    """What a strict decoder says of a sound YAML body: one line, or none."""
-    lines = [
-        f'line {key.start_mark.line + 1}: key "{key.value}" already set in map'
-        for key in _repeated(yaml.compose(body, Loader=_Loader))
-    ]
-    return ["\n  ".join(["yaml: unmarshal errors:", *lines[:_MOST]])] if lines else []
-
-
-def _repeated(node: yaml.Node | None) -> Iterator[yaml.Node]:
-    todo: list[yaml.Node | None] = [node]
-    looked: set[int] = set()
-    while todo:
-        here = todo.pop()
-        if here is None or id(here) in looked:
-            continue  # an alias leads to what was seen
-        looked.add(id(here))
-        if isinstance(here, yaml.MappingNode):
-            yield from _twice(here.value)
-            todo += [value for _, value in reversed(here.value)]
-        elif isinstance(here, yaml.SequenceNode):
-            todo += reversed(here.value)
-
-
-def _twice(pairs: Sequence[tuple[yaml.Node, yaml.Node]]) -> Iterator[yaml.Node]:
-    seen: set[Any] = set()
-    for key, _ in pairs:
-        if isinstance(key, yaml.ScalarNode):
-            if key.value in seen:
-                yield key
-            seen.add(key.value)

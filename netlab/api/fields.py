@@ -59,7 +59,7 @@ def _strictly(unknown: Mapping[Path, str], body: bytes, media: str) -> list[str]
     if not body or "protobuf" in media:
         return list(unknown.values())
     if "yaml" in media:
-        return [*duplicates.in_yaml(body), *unknown.values()]
+        return [*_repeated_in_yaml(body), *unknown.values()]
     return duplicates.in_json(body, unknown)
 
 
@@ -80,7 +80,7 @@ def check_patch(kind: Kind, change: Any, field_validation: str, body: bytes = b"
 def check_applied(body: bytes, field_validation: str) -> list[str]:
     """Like `check`, for a configuration to apply: of its unknown fields the store tells."""
     wanted = mode(field_validation)
-    twice = duplicates.in_yaml(body) if wanted != "Ignore" else []
+    twice = _repeated_in_yaml(body) if wanted != "Ignore" else []
     if twice and wanted == "Strict":
         raise BadRequest(f"error strict decoding YAML: error converting YAML to JSON: {twice[0]}")
     return twice
@@ -168,3 +168,9 @@ def json_type(value: object) -> str:
         return f"number {value}" if isinstance(value, float) else "number"
     names: dict[type, str] = {str: "string", list: "array", dict: "object"}
     return names.get(type(value), "null")
+
+
+def _repeated_in_yaml(body: bytes) -> list[str]:
+    from netlab.api import yamlbodies  # most clients send JSON
+
+    return yamlbodies.repeated(body)

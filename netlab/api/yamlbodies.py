@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
 import yaml
+
+from netlab.api.duplicates import MOST
 
 _NODES = 500_000
 
@@ -57,3 +60,36 @@ class _Plain:
         if isinstance(key, bool):
             return str(key).lower()
         return "null" if key is None else str(key)
+
+
+def repeated(body: bytes) -> list[str]:
+    """What a strict decoder says of a sound YAML body: one line, or none."""
+    lines = [
+        f'line {key.start_mark.line + 1}: key "{key.value}" already set in map'
+        for key in _repeated(yaml.compose(body, Loader=_Loader))
+    ]
+    return ["\n  ".join(["yaml: unmarshal errors:", *lines[:MOST]])] if lines else []
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    todo: list[yaml.Node | None] = [node]
+    looked: set[int] = set()
+    while todo:
+        here = todo.pop()
+        if here is None or id(here) in looked:
+            continue  # an alias leads to what was seen
+        looked.add(id(here))
+        if isinstance(here, yaml.MappingNode):
+            yield from _twice(here.value)
+            todo += [value for _, value in reversed(here.value)]
+        elif isinstance(here, yaml.SequenceNode):
+            todo += reversed(here.value)
+
+
+def _twice(pairs: Sequence[tuple[yaml.Node, yaml.Node]]) -> Iterator[yaml.Node]:
+    seen: set[Any] = set()
+    for key, _ in pairs:
+        if isinstance(key, yaml.ScalarNode):
+            if key.value in seen:
+                yield key
+            seen.add(key.value)

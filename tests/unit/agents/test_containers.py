@@ -150,7 +150,7 @@ class Tasks:
     async def stop(self, run, grace):
         self.stopped.append((run.key, grace))
 
-    async def forget(self, uid):
+    async def forget(self, uid, _keep=()):
         self.forgotten.append(uid)
 
     async def detach(self):

@@ -13,7 +13,7 @@ import pytest
 from netlab.agents import lifecycle as lifecycle_module
 from netlab.agents import processes as module
 from netlab.agents.probes.attempt import ProbeOutcome
-from netlab.agents.processes import PodProcesses
+from netlab.agents.processes import PodProcesses, on_disk
 from netlab.errors import NetlabError
 from netlab.retry import Retry
 from netlab.workload.calls import Gone
@@ -273,11 +273,10 @@ async def test_what_is_cut_off_leaves_what_is_on_its_disk(
     ]
     run = pod_run()
     run.pod["spec"]["volumes"] = volumes
-    await processes.stop(run, 0.0)
-    assert sandboxes.kept == []
-    run.unseen = True
-    await processes.stop(run, 0.0)
+    await processes.forget(run.uid, on_disk(run.pod))
     assert sandboxes.kept == ["disk"]
+    await processes.forget(run.uid)
+    assert sandboxes.kept == []
 
 
 async def test_a_stop_that_the_runtime_does_not_survive_goes_on(
