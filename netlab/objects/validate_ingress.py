@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from netlab.objects import fields, meta, names
+from netlab.objects import fields, names
 from netlab.objects.kinds.ingress import CLASS_ANNOTATION
 from netlab.objects.meta import Object
 from netlab.objects.problems import (
@@ -56,7 +56,7 @@ def _class(obj: Object, spec: Mapping) -> Iterator[FieldProblem]:
     if name is None:
         return
     yield from fields.dns_subdomain(("spec", "ingressClassName"), name)
-    annotation = meta.annotations(obj).get(CLASS_ANNOTATION)
+    annotation = ((obj.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION)
     if annotation is not None and annotation != name:
         detail = "must match `ingressClassName` when both are specified"
         yield invalid(("annotations", CLASS_ANNOTATION), annotation, detail)

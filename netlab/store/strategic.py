@@ -138,7 +138,7 @@ def _merged_elements(current: list[Any], patch: list[Any], schema: Schema) -> li
     for item in patch:
         place = places.setdefault(_key(item, key), len(items))
         if place == len(items):
-            items.append(_plain(item))
+            items.append(strip_nulls(item))  # as it stands: what is no field of it is pruned later
         else:
             items[place] = merged(items[place], item, elements)
     return items

@@ -340,6 +340,20 @@ def test_a_patch_cannot_rename(registry: Registry, make: Any) -> None:
             registry.patch("ConfigMap", "default", "a", {"metadata": change})
 
 
+def test_what_says_to_a_new_element_how_to_be_merged_is_not_kept(
+    registry: Registry, make: Any
+) -> None:
+    """kubectl's own merge keeps what was to be deleted there, and so does a cluster's."""
+    registry.create({**make.deployment("d"), "kind": "Deployment"})
+    env = [{"name": "a", "value": "1"}, {"name": "b", "$patch": "delete"}]
+    new = {"name": "new", "image": "i", "env": env, "$setElementOrder/env": [{"name": "a"}]}
+    patch = {"spec": {"template": {"spec": {"containers": [new]}}}}
+    after = registry.patch("Deployment", "default", "d", patch)
+    first = after["spec"]["template"]["spec"]["containers"][0]
+    assert first["env"] == [{"name": "a", "value": "1"}, {"name": "b"}]
+    assert not any(key.startswith("$") for key in first)
+
+
 def test_a_patch_with_a_stale_version(registry: Registry, make: Any) -> None:
     registry.create(make.config("a"))
     with pytest.raises(Conflict):
