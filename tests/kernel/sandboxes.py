@@ -83,10 +83,11 @@ class Lab:
         name: str = "debug",
         container: str = "main",
         mounts: Sequence[Mount] = (),
+        read_only: bool = False,
         **how: Any,
     ) -> SandboxProcess:
         command = Command(argv, base_environment(name), **how)
-        place = self.place(name, *mounts)
+        place = self.place(name, *mounts, read_only=frozenset((container,) * read_only))
         return await self.sandboxes.start(place, container, command, attempt=next(self.attempts))
 
     async def output(self, *argv: str, **how: Any) -> tuple[int, str]:
