@@ -19,7 +19,7 @@ _INSIDE = _PACKAGE / "workload" / "inside"
 _SHARED = tuple(
     f"{name}.py"
     for name in (
-        "__init__", "workload/__init__", "workload/http1", "workload/site", "workload/template",
+        "workload/__init__", "workload/http1", "workload/site", "workload/template",
         "workload/access_log",
     )
 )  # fmt: skip
@@ -79,6 +79,7 @@ def archive() -> bytes:
     content = io.BytesIO()
     content.write(_SHEBANG)
     with zipfile.ZipFile(content, "a") as written:
+        _add(written, "netlab/__init__.py", "")  # ours looks for what a pod need not have
         for path in (*(_PACKAGE / each for each in _SHARED), *sorted(_INSIDE.glob("*.py"))):
             if path != _PACKAGE / _SITES:
                 _add(written, f"netlab/{path.relative_to(_PACKAGE)}", path.read_text())
