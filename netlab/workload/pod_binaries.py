@@ -35,6 +35,7 @@ importlib.import_module(programs[os.path.basename(sys.argv[0])]).main(sys.argv[1
 
 PROGRAMS = {
     "agnhost": "netlab.workload.inside.agnhost",
+    "agnhost-2": "netlab.workload.inside.agnhost",
     "boom-server": "netlab.workload.inside.boom_server",
     "web-server": "netlab.workload.inside.web_server",
 }
@@ -45,6 +46,9 @@ _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 
 _WITH = {"agnhost": ("localhost.crt", "localhost.key")}
 """Files beside the program that its image has in its root, too."""
+
+_ALSO = {"agnhost": ("agnhost-2",)}
+"""Further names that the image has a program by."""
 
 
 class PodBinaries:
@@ -58,7 +62,8 @@ class PodBinaries:
         for name in names:
             if not self._directory.exists():
                 self._write()
-            yield f"/{name}", self._directory / "programs"
+            for called in (name, *_ALSO.get(name, ())):
+                yield f"/{called}", self._directory / "programs"
             for beside in _WITH.get(name, ()):
                 yield f"/{beside}", self._directory / beside
 

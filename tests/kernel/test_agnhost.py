@@ -18,6 +18,8 @@ from netlab.workload.sandbox import Command, SandboxProcess, base_environment
 
 pytestmark = pytest.mark.root
 
+TWICE = "127.0.0.1,127.0.0.1"
+
 Start = Callable[..., Awaitable[SandboxProcess]]
 
 
@@ -37,7 +39,15 @@ def agnhost(lab: Lab) -> Start:
 
 
 async def test_netexec_answers_runs_and_dials(lab: Lab, agnhost: Start) -> None:
-    started = await agnhost("netexec", "--http-port=80", "--udp-port", "81", name="web-0")
+    started = await agnhost(
+        "netexec",
+        "--http-port=80",
+        "--udp-port",
+        "81",
+        "--udp-listen-addresses",
+        TWICE,
+        name="web-0",
+    )
     assert "Started HTTP server on port 80" in said(started)
 
     async def body(path: str, **query: Any) -> tuple[int, str]:
@@ -116,6 +126,8 @@ async def test_the_program_asks_from_within_a_pod(lab: Lab, agnhost: Start) -> N
         'perms of file "/tmp/new": -rw-rw----\n',
     )
     assert (await ran("nonsense"))[2].startswith('Error: unknown command "nonsense"')
+    _, said_so, _ = await executed(started, lab, "/agnhost-2", "entrypoint-tester", "a")
+    assert said_so == "[/agnhost-2 entrypoint-tester a]\n"
     code, _, _ = await executed(started, lab, "sh", "-c", "echo >/agnhost")
     assert code != 0
 
@@ -123,11 +135,15 @@ async def test_the_program_asks_from_within_a_pod(lab: Lab, agnhost: Start) -> N
 async def test_porter_serves_variables_and_serve_hostname_lingers(lab: Lab, agnhost: Start) -> None:
     served = {
         "SERVE_PORT_80": "plain",
+        "SERVE_PORT_81": '\n<A href="/x">x</A>',
+        "SERVE_PORT_82": "a <b>",
         "SERVE_UDP_PORT_53": "datagram",
         "SERVE_TLS_PORT_443": "secret",
     }
     started = await agnhost("porter", **served)
     assert (await get(lab, 80, "/any"))[1] == "plain"
+    kinds = [(await get(lab, port, "/"))[2]["Content-Type"] for port in (80, 81, 82)]
+    assert kinds == [f"text/{kind}; charset=utf-8" for kind in ("plain", "html", "plain")]
     with connected(lab, 53, socket.SOCK_DGRAM) as client:
         client.send(b"x")
         assert await asyncio.to_thread(client.recv, 99) == b"datagram"

@@ -87,7 +87,7 @@ def etc_hosts(_: Sequence[str]) -> None:
 
 def entrypoint_tester(words: Sequence[str]) -> None:
     """The words that the program was given, as Go prints a slice of them."""
-    say(f"[{' '.join(['/agnhost', 'entrypoint-tester', *words])}]")
+    say(f"[{' '.join([sys.argv[0], 'entrypoint-tester', *words])}]")
 
 
 def pause(_: Sequence[str]) -> None:

@@ -168,7 +168,7 @@ def main(words: Sequence[str]) -> None:
 def _serve_others(program: NetExec, given: Mapping[str, Any]) -> None:
     """What is asked by UDP and SCTP. Nothing is said before all ports are there."""
     if given["udp-port"] != -1:
-        for host in given["udp-listen-addresses"].split(","):
+        for host in dict.fromkeys(given["udp-listen-addresses"].split(",")):
             opened = _bound("udp", given["udp-port"], host, socket.SOCK_DGRAM)
             in_background(program.serve_datagrams, opened)
     if given["sctp-port"] == -1:
