@@ -93,13 +93,14 @@ async def of_program(
                     reading.seek(0)
 
 
-async def of_silent(run: PodRun, container: str, wanted: LogOptions) -> AsyncIterator[LogLine]:
-    """Nothing, of what has no process and serves nothing (`pause`), for as long as it runs."""
+async def of_silent(
+    run: PodRun, container: str, said: str, wanted: LogOptions
+) -> AsyncIterator[LogLine]:
+    """Of what has no process and serves nothing (`pause`): what it said at first, if anything."""
+    if said and wanted.tail != 0:
+        yield LogLine(run.state(container).started_at, f"{said}\n".encode())
     while wanted.follow and run.state(container).running:
         await asyncio.sleep(_PATIENCE)
-    nothing: tuple[LogLine, ...] = ()
-    for line in nothing:
-        yield line
 
 
 async def rendered(lines: AsyncIterator[LogLine], wanted: LogOptions) -> AsyncIterator[bytes]:

@@ -87,8 +87,8 @@ class KubeletStreams:
             entries = containerlogs.of_file(container_log(run, container), wanted)
         elif (log := program_log(run, container)) is not None:
             entries = containerlogs.of_program(log, run, container, wanted)
-        elif behaviour(run.spec_of(container)).kind != "server":
-            entries = containerlogs.of_silent(run, container, wanted)
+        elif (found := behaviour(run.spec_of(container))).kind != "server":
+            entries = containerlogs.of_silent(run, container, found.says, wanted)
         else:
             entries = containerlogs.of_server(self._runtime.keeper.client, run, container, wanted)
         async for chunk in containerlogs.rendered(entries, wanted):

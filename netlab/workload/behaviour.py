@@ -37,7 +37,8 @@ class Behaviour(Struct, frozen=True):
 
     `program`: the node agent keeps that one. `task`: the lab does that with the words in `argv`.
     `flags` are what a server's arguments said, `message` what its pod's owner should know of it. A
-    process that `announces` says something once it has begun its work.
+    process that `announces` says something once it has begun its work; all that an idle one ever
+    `says` is one line.
     """
 
     kind: Literal["process", "server", "idle", "program", "task"]
@@ -49,6 +50,7 @@ class Behaviour(Struct, frozen=True):
     task: str = ""
     announces: bool = False
     message: str = ""
+    says: str = ""
 
 
 def installed(program: str) -> bool:
@@ -145,7 +147,7 @@ def _server(
     if program.kind == "task":
         return Behaviour("task", args, task=program.program)
     if program.kind == "pause":
-        return Behaviour("idle")
+        return Behaviour("idle", says=program.says)
     flags = parse_flags(args)
     listeners = [
         Listener(_number(port, flags, env), port.serve, port.site) for port in program.listen

@@ -48,6 +48,7 @@ class ImageProgram(Struct, frozen=True):
     brings: str = ""
     documents: str = ""
     lists: bool = False
+    says: str = ""
     binaries: frozenset[str] = frozenset()
     flags: bool = False
     subcommands: Mapping[str, ImageProgram] = field(default_factory=dict)
@@ -151,7 +152,7 @@ _ENV_NAMED = re.compile(r"\{\{\s*env\.([^{}|]+)")
 _FIELDS = frozenset(
     (
         "match", "kind", "program", "commands", "listen", "ports", "command", "entrypoint",
-        "binaries", "brings", "documents", "lists", "flags", "subcommands", "variables",
+        "binaries", "brings", "documents", "lists", "says", "flags", "subcommands", "variables",
     )
 )  # fmt: skip
 _PORT_FIELDS = frozenset(("port", "serve", "site", "flag", "env"))
@@ -177,6 +178,7 @@ def _program(entry: Mapping[str, Any], sites: Mapping[str, Any]) -> ImageProgram
         brings=entry.get("brings", ""),
         documents=entry.get("documents", ""),
         lists=bool(entry.get("lists")),
+        says=entry.get("says", ""),
         binaries=frozenset(entry.get("binaries", ())),
         flags=bool(entry.get("flags")),
         subcommands={

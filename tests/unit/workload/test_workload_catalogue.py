@@ -307,7 +307,7 @@ def test_agnhost_is_a_program_of_its_pod(more: dict[str, Any], words: tuple[str,
 def test_agnhost_runs_other_commands_as_they_are_and_pauses() -> None:
     assert does(AGNHOST, command=["sh", "-c"], args=["date"]).argv == ("sh", "-c", "date")
     for more in ({}, {"args": ["pause"]}, {"command": ["/agnhost", "pause"]}):
-        assert does(AGNHOST, **more) == Behaviour("idle")
+        assert does(AGNHOST, **more) == Behaviour("idle", says="Paused")
 
 
 @pytest.mark.parametrize(
