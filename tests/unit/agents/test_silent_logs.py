@@ -10,7 +10,6 @@ import pytest
 from netlab.agents import containerlogs
 from netlab.agents.containerlogs import LogOptions
 
-
 STARTED = "2026-01-01T00:00:00Z"
 
 
