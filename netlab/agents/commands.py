@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from msgspec import Struct
@@ -23,6 +23,9 @@ from netlab.workload.sandbox import (
     privileges,
 )
 from netlab.workload.session import ExecSession
+
+Entering = Callable[[PodRun, str], Awaitable[None]]
+"""Is told that somebody is about to go into a container."""
 
 OUTPUT_LIMIT = 10 * 1024
 """Bytes of a probe's output that are kept, as the kubelet does."""
@@ -49,6 +52,7 @@ class Commands:
         self._keeper = keeper
         self._places = places
         self._configuration = configuration
+        self.entering: Entering = _unheard
 
     async def start(
         self, run: PodRun, container: str, argv: Sequence[str], *, stdin: bool, tty: bool
@@ -56,7 +60,8 @@ class Commands:
         """Run a command in all the namespaces of a container, which must be running."""
         if not run.state(container).running:
             raise BadRequest(f'container not found ("{container}"): it is not running')
-        has_own = behaviour(run.spec_of(container)).kind == "process"
+        await self.entering(run, container)
+        has_own = is_process(run, container)
         process = await (self._own(run, container) if has_own else self._standing_in(run))
         env = {} if has_own else self._environment(run, container)
         command = command_of(run, container, argv, env, tty=tty, stdin=stdin)
@@ -81,6 +86,8 @@ class Commands:
 
     async def process(self, run: PodRun, container: str) -> SandboxProcess | None:
         """The container's own process, also when it has ended; None for a built-in server."""
+        if not is_process(run, container):
+            return None
         return (await self._sandboxes.processes()).get((run.uid, container))
 
     async def _standing_in(self, run: PodRun) -> SandboxProcess:
@@ -94,6 +101,15 @@ class Commands:
 
     async def _idle(self, run: PodRun) -> SandboxProcess:
         return await self._sandboxes.idle(await self._places.place(run))
+
+
+def is_process(run: PodRun, container: str) -> bool:
+    """Whether a container is a process of its pod: by what it runs, or by now."""
+    return container in run.entered or behaviour(run.spec_of(container)).kind == "process"
+
+
+async def _unheard(run: PodRun, container: str) -> None:
+    del run, container
 
 
 def command_of(

@@ -11,13 +11,13 @@ from typing import Any
 
 from netlab.agents import images
 from netlab.agents.certificates import PodCertificates
-from netlab.agents.commands import command_of
+from netlab.agents.commands import command_of, is_process
 from netlab.agents.configuration import Configuration
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import full_name
 from netlab.agents.podprograms import PodPrograms
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, container_log
 from netlab.agents.podtasks import PodTasks
 from netlab.agents.processes import PodProcesses, on_disk
 from netlab.agents.responder_keeper import ResponderKeeper
@@ -26,7 +26,8 @@ from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.tasks import Background
-from netlab.workload.behaviour import behaviour
+from netlab.workload import crilog
+from netlab.workload.behaviour import behaviour, entered
 from netlab.workload.catalogue import catalogue
 from netlab.workload.sandbox import Command
 
@@ -53,7 +54,9 @@ class PodContainers:
         certificates: PodCertificates,
         tasks: PodTasks,
     ) -> None:
-        self._servers = PodServers(keeper, lifecycle, self._start_configured, certificates)
+        self._servers = PodServers(
+            keeper, lifecycle, self._start_configured, certificates, processes.kill
+        )
         self._processes = processes
         self._programs = programs
         self._tasks = tasks
@@ -62,6 +65,7 @@ class PodContainers:
         self._volumes = volumes
         self._lifecycle = lifecycle
         self._starting = Background()
+        self._entering: dict[str, asyncio.Lock] = {}
 
     async def adopt(self, known: Collection[str]) -> None:
         """Note what runs already, and end what belongs to none of the pods `known` by uid."""
@@ -90,9 +94,32 @@ class PodContainers:
             if run.inits:
                 self._background(run, self._start_slowly(run))
 
+    async def enter(self, run: PodRun, name: str) -> None:
+        """Somebody is about to go into a container: a built-in server that has files becomes a
+        process of the pod, whose files they are. One that is about to end stays what it is."""
+        if run.stopping or name in run.entered or entered(run.spec_of(name)) is None:
+            return
+        async with self._entering.setdefault(run.uid, asyncio.Lock()):
+            if name in run.entered or not run.state(name).running:
+                return
+            try:
+                await self._become_process(run, name)
+            except (NetlabError, OSError) as error:
+                log.warning("pod %s: container %s stays built in: %s", run.key, name, error)
+
+    async def _become_process(self, run: PodRun, name: str) -> None:
+        past = container_log(run, name)
+        past.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lines = await self._servers.past(run, name)
+        past.write_bytes(b"".join(crilog.entry(seconds, text) for seconds, text in lines))
+        first = self._command(run, name, as_entered=True)
+        command, leave = partial(self._command, run, name), partial(self._servers.leave, run, name)
+        await self._processes.succeed(run, name, first, command, leave)
+
     async def stop(self, run: PodRun, grace: float) -> None:
         """End everything of a pod, within `grace` seconds or by force."""
         await self._starting.stop(run.uid)
+        self._entering.pop(run.uid, None)
         self._lifecycle.ending(run)
         for name in run.names:
             if run.state(name).running and not run.unseen:
@@ -105,7 +132,7 @@ class PodContainers:
         await self._programs.forget(run)
 
     async def _stop_servers(self, run: PodRun, grace: float) -> None:
-        names = [name for name in run.names if not _is_process(run, name)]
+        names = [name for name in run.names if not is_process(run, name)]
         hooks = (self._lifecycle.pre_stop(run, name, grace) for name in names)
         await asyncio.gather(self._draining.wait(run.uid, grace), *hooks)
         if names:
@@ -124,6 +151,9 @@ class PodContainers:
         servers = []
         for run, name in wanted:
             if self._processes.is_adoptable(run, name):  # whatever has become of its configuration
+                if entered(run.spec_of(name)) is not None:
+                    run.entered.add(name)
+                    self._background(run, self._servers.leave(run, name))
                 self._start_process(run, name)
                 continue
             if images.is_lacking(run, name):
@@ -151,7 +181,7 @@ class PodContainers:
         """The container's environment; None, and it waits, if that or a volume cannot be made."""
         try:
             refuse_root(run, name)
-            self._volumes.prepare(run, for_servers=not _is_process(run, name))
+            self._volumes.prepare(run, for_servers=not is_process(run, name))
             return self._configuration.environment(run, name)
         except VolumeLacks as error:
             if run.state(name).message != error.message:
@@ -185,10 +215,13 @@ class PodContainers:
     def _start_process(self, run: PodRun, name: str) -> asyncio.Task[Any]:
         return self._processes.start(run, name, partial(self._command, run, name))
 
-    def _command(self, run: PodRun, name: str) -> Command:
+    def _command(self, run: PodRun, name: str, *, as_entered: bool = False) -> Command:
         """A container's command; `NetlabError` when its configuration has gone meanwhile."""
-        env = self._configuration.environment(run, name)
+        seen = run.state(name).services_seen if as_entered else None
+        env = self._configuration.environment(run, name, seen)
         found = behaviour(run.spec_of(name), env)
+        if as_entered or name in run.entered:
+            found = entered(run.spec_of(name), env) or found
         return command_of(run, name, found.argv, env, announces=found.announces)
 
     async def _start_slowly(self, run: PodRun) -> None:
@@ -232,7 +265,3 @@ def refuse_root(run: PodRun, name: str) -> None:
         raise NetlabError(f"container's runAsUser breaks non-root policy {where}")
     if "/" not in catalogue().image(container.get("image") or "").repository:
         raise NetlabError(f"container has runAsNonRoot and image will run as root {where}")
-
-
-def _is_process(run: PodRun, name: str) -> bool:
-    return behaviour(run.spec_of(name)).kind == "process"

@@ -14,6 +14,7 @@ from netlab.objects import meta
 from netlab.workload import etc_files
 from netlab.workload.behaviour import brought
 from netlab.workload.bounds import bounds
+from netlab.workload.documents import FILE_SERVER, pages
 from netlab.workload.sandbox import IDLE, ContainerPlace
 
 
@@ -57,14 +58,16 @@ class Places:
             bounds(meta.spec(run.pod)),
             _programs(run),
             frozenset(_read_only(run)),
+            {name: pages(run.spec_of(name)) for name in run.names},
         )
 
 
 def _programs(run: PodRun) -> dict[str, tuple[str, ...]]:
-    """The programs of ours in each container; what stands in for built-in servers has all."""
+    """The programs of ours in each container; what stands in for those without processes has all
+    but the one that is a server's process, in its own container."""
     found = {name: tuple(filter(None, [brought(run.spec_of(name))])) for name in run.names}
-    every = dict.fromkeys(name for names in found.values() for name in names)
-    return {IDLE: tuple(every), **found} if every else {}
+    every = dict.fromkeys(name for names in found.values() for name in names if name != FILE_SERVER)
+    return {IDLE: tuple(every), **found}
 
 
 def _read_only(run: PodRun) -> Iterator[str]:

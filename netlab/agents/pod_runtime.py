@@ -98,6 +98,7 @@ class PodRuntime:
             PodCertificates(issuer, informers, keeper, _cluster(lab)),
             PodTasks(informers, lifecycle),
         )
+        self.commands.entering = self._containers.enter
         self._volumes, self._configuration = volumes, configuration
         self._refreshing: asyncio.Task[None] | None = None
         self._adopted: asyncio.Task[Sequence[Pod]] | None = None

@@ -28,10 +28,11 @@ class PodRun(Struct):
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
     the object as last seen. `inits` are the init containers, in the order they run. `processes`
-    has the containers that are processes, by name. `pod_cidrs`, `host_ips` and `allocatable` are
-    the node's, `cluster_domain` is what all the cluster's names end with. `renewed` says that
-    the namespace was made just now, so nothing that ran in a former one is of use, `reused` that
-    other pods had its addresses before. `unseen` says that it ends with nobody there to tell of it.
+    has the containers that are processes, by name; `entered` are the built-in servers that are such
+    since somebody went into their containers. `pod_cidrs`, `host_ips` and `allocatable` are the
+    node's, `cluster_domain` is what all the cluster's names end with. `renewed` says that the
+    namespace was made just now, so nothing that ran in a former one is of use, `reused` that other
+    pods had its addresses before. `unseen` says that it ends with nobody there to tell of it.
     `failure` is why the whole pod counts as failed: reason and message.
     """
 
@@ -47,6 +48,7 @@ class PodRun(Struct):
     host_ips: tuple[str, ...] = ()
     allocatable: Mapping[str, str] = field(default_factory=dict)
     cluster_domain: str = "cluster.local"
+    entered: set[str] = field(default_factory=set)
     renewed: bool = True
     reused: bool = False
     stopping: bool = False

@@ -6,11 +6,13 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+
+from msgspec.structs import replace
 
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.pod_files import Places
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, container_log
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import NetlabError
 from netlab.objects import meta
@@ -18,6 +20,7 @@ from netlab.objects.times import timestamp
 from netlab.objects.types import Pod
 from netlab.tasks import Background, cancel
 from netlab.workload.calls import Gone
+from netlab.workload.documents import succeeding
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
 log = logging.getLogger(__name__)
@@ -65,17 +68,50 @@ class PodProcesses:
         await self._kills.stop_all()
 
     def start(
-        self, run: PodRun, container: str, command: Callable[[], Command]
+        self,
+        run: PodRun,
+        container: str,
+        command: Callable[[], Command],
+        running: SandboxProcess | None = None,
     ) -> asyncio.Task[Ended | None]:
-        """Start, or adopt, a container's command and keep it as the restart policy says.
+        """Start, or adopt (if it is `running`, that), a container's command and keep it as the
+        restart policy says.
 
         `command` makes it anew for each start, with the environment of that moment.
         The task ends when the container will not run again; its result is how it ended.
         """
-        work = self._live(run, container, command)
+        work = self._live(run, container, command, running)
         task = asyncio.create_task(work, name=f"{run.key} {container}")
         self._tasks.setdefault(run.uid, []).append(task)
         return task
+
+    async def succeed(
+        self,
+        run: PodRun,
+        container: str,
+        first: Command,
+        command: Callable[[], Command],
+        leave: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Let a process go on with what a container that runs has done so far, without one.
+
+        Who did so is asked to `leave` its ports as soon as the process, which `first` starts,
+        waits for them. `NetlabError` if that does not come so far; then nothing has changed.
+        """
+        await self._adopted(run, container)  # of a namespace that is gone
+        log = container_log(run, container)
+        said = log.stat().st_size if log.exists() else 0
+        process = await self._run(run, container, replace(first, argv=succeeding(first.argv)))
+        if not await process.first_words(FIRST_WORDS, said):
+            await _killed(process, 0)
+            raise NetlabError(f"container {container} does not begin as a process")
+        said = log.stat().st_size
+        await leave()
+        await process.first_words(FIRST_WORDS, said)
+        if not run.stopping:
+            run.processes[container] = process
+            run.entered.add(container)
+            self.start(run, container, command, process)
 
     def kill(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
         """End a container's process; its life goes on as the restart policy says."""
@@ -104,9 +140,13 @@ class PodProcesses:
     # -- one container ---------------------------------------------------------------------
 
     async def _live(
-        self, run: PodRun, container: str, command: Callable[[], Command]
+        self,
+        run: PodRun,
+        container: str,
+        command: Callable[[], Command],
+        running: SandboxProcess | None,
     ) -> Ended | None:
-        adopted = await self._adopted(run, container)
+        adopted = running or await self._adopted(run, container)
         while True:
             try:
                 process = adopted or await self._start(run, container, command())
@@ -131,16 +171,19 @@ class PodProcesses:
     async def _start(self, run: PodRun, container: str, command: Command) -> SandboxProcess:
         self._lifecycle.starting(run, container)
         self._lifecycle.events.created(run, container)
+        process = await self._run(run, container, command)
+        if command.announces:
+            await process.first_words(FIRST_WORDS)
+        return process
+
+    async def _run(self, run: PodRun, container: str, command: Command) -> SandboxProcess:
         attempt = run.state(container).restarts
 
         async def started() -> SandboxProcess:
             place = await self._places.place(run)
             return await self._sandboxes.start(place, container, command, attempt=attempt)
 
-        process = await self._keeper.reached(started)
-        if command.announces:
-            await process.first_words(FIRST_WORDS)
-        return process
+        return await self._keeper.reached(started)
 
     async def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
         message = error.message if isinstance(error, NetlabError) else str(error)
@@ -154,7 +197,8 @@ class PodProcesses:
         self, run: PodRun, container: str, process: SandboxProcess, *, adopted: bool
     ) -> Ended:
         run.processes[container] = process
-        at = timestamp(process.started)
+        since = run.state(container).started_at if container in run.entered and adopted else ""
+        at = since or timestamp(process.started)
         ending = asyncio.ensure_future(_end_of(process))
         try:
             # What ends at once was never ready: or a rollout would go on to the next pod.

@@ -17,11 +17,13 @@ from msgspec.structs import replace
 from netlab.agents.certificates import PodCertificates
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podrun import PodRun, known_status
+from netlab.agents.probes.prober import Kill
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.errors import NetlabError
 from netlab.objects.times import timestamp
 from netlab.tasks import Background
 from netlab.workload.behaviour import served_pod
+from netlab.workload.client import LogLine
 from netlab.workload.served import ServedPod
 
 log = logging.getLogger(__name__)
@@ -46,11 +48,13 @@ class PodServers:
         lifecycle: Lifecycle,
         start_again: StartAgain,
         certificates: PodCertificates,
+        kill_process: Kill,
     ) -> None:
         self._keeper = keeper
         self._lifecycle = lifecycle
         self._start_again = start_again
         self._certificates = certificates
+        self._kill_process = kill_process
         self._adopted: dict[str, ServedPod] = {}
         self._served: dict[str, dict[str, ServedPod]] = {}
         self._tasks = Background()
@@ -104,6 +108,23 @@ class PodServers:
         self._certificates.forget(uids)
         await self._keeper.reached(lambda: self._keeper.client.stop(uids))
 
+    async def past(self, run: PodRun, container: str) -> list[LogLine]:
+        """What a container that is served has in its log."""
+        client = self._keeper.client
+
+        async def lines() -> list[LogLine]:
+            return [line async for line in client.logs(served_uid(run, container), container)]
+
+        return await self._keeper.reached(lines)
+
+    async def leave(self, run: PodRun, container: str) -> None:
+        """Close the ports of a container, which somebody else answers on from now on."""
+        self._served.get(run.uid, {}).pop(container, None)
+        uid = served_uid(run, container)
+        self._adopted.pop(uid, None)
+        self._certificates.forget([uid])
+        await self._keeper.reached(lambda: self._keeper.client.stop([uid]))
+
     async def forget(self, uid: str) -> None:
         """Close what is still answered of a pod that is no more."""
         uids = [known for known in self._adopted if known.partition("/")[0] == uid]
@@ -137,6 +158,9 @@ class PodServers:
 
     async def _restart(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
         """End a server that a probe found wanting, and start it again as the policy says."""
+        if container in run.entered:
+            self._kill_process(run, container, why, grace)
+            return
         began = time.monotonic()
         self._lifecycle.events.killing(run, container, why)
         await self._lifecycle.pre_stop(

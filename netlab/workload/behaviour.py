@@ -5,10 +5,9 @@ Pure, but for `installed`, which asks the machine whether it has a program.
 
 from __future__ import annotations
 
-import posixpath
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Literal
 
@@ -19,12 +18,10 @@ from netlab.objects import meta
 from netlab.objects.types import Container, ContainerPort, Pod
 from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
 from netlab.workload.configured import configured
+from netlab.workload.documents import FILE_SERVER, file_server, has_documents, shows_files
 from netlab.workload.served import Json, Listener, ServedContainer, ServedPod
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-FILE_SERVER = "web-server"
-"""Which of `pod_binaries` shows files."""
 
 _PORT_NUMBER = re.compile(r"(?:^|:)([0-9]{1,5})\Z")
 _TLS_PORTS = (443, 8443)
@@ -158,7 +155,7 @@ def _server(
         taken = {each.port for each in listeners}
         listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
     if shows_files(program, container) and all(each.serve == "http" for each in listeners):
-        argv = _file_server(program, container, listeners)
+        argv = file_server(program, container, listeners)
         return Behaviour("process", argv, tuple(listeners), announces=True)
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
 
@@ -166,30 +163,27 @@ def _server(
 def brought(container: Container) -> str:
     """The program of ours that a container has in its root, if any."""
     program = catalogue().lookup(container.get("image") or "")
-    return program.brings or (FILE_SERVER if shows_files(program, container) else "")
+    return program.brings or (FILE_SERVER if has_documents(program) else "")
 
 
-def shows_files(program: ImageProgram, container: Container) -> bool:
-    """Whether anything is mounted where a server has its documents."""
-    return bool(program.documents) and bool([*_at_documents(program, container)])
+def entered(
+    container: Container,
+    env: Mapping[str, str] | None = None,
+    *,
+    is_installed: Callable[[str], bool] = installed,
+) -> Behaviour | None:
+    """What a built-in server becomes when somebody goes into its container: what shows its files.
 
-
-def _at_documents(program: ImageProgram, container: Container) -> Iterator[bool]:
-    """For each mount of the documents or in them, whether nothing is left of the image's own."""
-    root = PurePosixPath(program.documents)
-    for mount in container.get("volumeMounts") or ():
-        path = PurePosixPath(posixpath.normpath(mount["mountPath"]))
-        if root.is_relative_to(path) or path.is_relative_to(root):
-            yield root.is_relative_to(path)
-
-
-def _file_server(
-    program: ImageProgram, container: Container, listeners: Sequence[Listener]
-) -> tuple[str, ...]:
-    bare = any(_at_documents(program, container))
-    options = ("--bare",) * bare + ("--lists",) * program.lists
-    where = (f"--site={listeners[0].site}", f"--root={program.documents}")
-    return (f"/{FILE_SERVER}", *where, *options, *(str(each.port) for each in listeners))
+    None if it stays what it is: it has none, or is a process already.
+    """
+    program = catalogue().lookup(container.get("image") or "")
+    if not has_documents(program) or not is_installed("/usr/bin/python3"):
+        return None
+    found = behaviour(container, env)
+    if found.kind != "server" or any(each.serve != "http" for each in found.listeners):
+        return None
+    argv = file_server(program, container, found.listeners)
+    return Behaviour("process", argv, found.listeners, announces=True)
 
 
 def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:

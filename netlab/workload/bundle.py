@@ -71,6 +71,7 @@ class Bundles:
                 disk,
                 read_only=request["read_only"],
                 skeleton=self._skeleton(ids),
+                pages=request.get("pages") or {},
             )
             directory.mkdir(mode=0o711)
             try:

@@ -98,6 +98,11 @@ def _entries(stream: Stream, text: bytes) -> tuple[list[bytes], bytes]:
             return entries, text[at:]
 
 
+def entry(seconds: float, text: str) -> bytes:
+    """A whole line that was said on stdout at a Unix time, as it is in a file."""
+    return b"%s stdout F %s\n" % (timestamp(round(seconds * 1e9)).encode(), text.encode())
+
+
 class LogEntry(Struct, frozen=True):
     """One entry: when (RFC 3339), on which stream, and the bytes, a line end included for F."""
 

@@ -30,10 +30,10 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from netlab.errors import KernelRefused, NetlabError
 from netlab.kernel import files, mounts, syscalls
@@ -74,7 +74,8 @@ class Root(Struct, frozen=True):
     `directory` is where its parts lie (the runtime's own, empty), `pod` the directory with the
     pod's files; `ids` is who the pod's users are, None for the machine's own; `limits` are
     options of a tmpfs for what the container writes outside of volumes, unless it is `read_only`.
-    `skeleton` has the machine's directories as the pod owns them, None if they are its own.
+    `skeleton` has the machine's directories as the pod owns them, None if they are its own. `pages`
+    are files that the image has, by their paths.
     """
 
     directory: Path
@@ -83,6 +84,7 @@ class Root(Struct, frozen=True):
     limits: str
     read_only: bool = False
     skeleton: Path | None = None
+    pages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def mount_point(self) -> Path:
@@ -127,6 +129,7 @@ def build(root: Root, sources: Sequence[Source]) -> None:
         shared = _share_programs(root, top)
         _show_devices(root, top)
         ordered = sorted(sources, key=lambda each: len(_parts(each.target)))
+        _write_pages(root, top)
         _make_room(top, ordered)
         _show_pod_files(root, top)
         if root.ids is None:
@@ -267,6 +270,23 @@ def _write_pod_files(root: Root, etc: Path) -> None:
         (etc / name).write_text(text)
         (etc / name).chmod(0o640 if name == "shadow" else 0o644)
         os.chown(etc / name, root.owner, root.owner)
+
+
+def _write_pages(root: Root, top: int) -> None:
+    """The image's own files, in place of what the machine has there; nothing of the pod's is there
+    yet. Where nothing lies over the machine's directories there is no room for them."""
+    for path, text in root.pages.items():
+        directory, _, name = path.rpartition("/")
+        with contextlib.suppress(OSError, NetlabError):
+            place = mounts.ensure_directory(top, directory, root.owner)
+            with files.closing(place):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=place)
+                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+                with os.fdopen(os.open(name, flags, 0o644, dir_fd=place), "w") as file:
+                    file.write(text)
+                    os.fchmod(file.fileno(), 0o644)
+                    os.fchown(file.fileno(), root.owner, root.owner)
 
 
 def _show_pod_files(root: Root, top: int) -> None:

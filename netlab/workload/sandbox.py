@@ -66,8 +66,9 @@ class ContainerPlace(Struct, frozen=True):
     """Where a container runs: the pod's uid, directory, namespace and hostname.
 
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
-    container has mounted, `programs` those of ours that it has (`pod_binaries`), `bounds` what the
-    pod may use, `read_only` the containers that may write to volumes alone.
+    container has mounted, `programs` those of ours that it has (`pod_binaries`), `pages`
+    files of its image's own by their paths, `bounds` what the pod may use, `read_only` the
+    containers that may write to volumes alone.
     """
 
     uid: str
@@ -78,6 +79,7 @@ class ContainerPlace(Struct, frozen=True):
     bounds: Bounds = _USUAL
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     read_only: frozenset[str] = frozenset()
+    pages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -146,6 +148,7 @@ class Sandboxes:
             read_only=container in place.read_only,
             mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
             programs=list(place.programs.get(container, ())),
+            pages=dict(place.pages.get(container, {})),
             process=_process(command),
             hint=missing_hint(command.argv[0]),
             stdin=command.stdin,
@@ -254,14 +257,18 @@ class SandboxProcess:
         assert self.ended is not None
         return self.ended
 
-    async def first_words(self, seconds: float) -> None:
-        """Return once it has said something, or has ended, or after so many seconds."""
+    async def first_words(self, seconds: float, after: int = 0) -> bool:
+        """Return once it has said something, or has ended, or in so many seconds; whether it has.
+
+        So it has when its log is larger than `after`.
+        """
         messages = self._runtime.stream("watch", **self._name())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds), contextlib.aclosing(messages):
                 async for message in messages:
-                    if message["ended"] or self.log.stat().st_size:
-                        return
+                    if message["ended"] or self.log.stat().st_size > after:
+                        return not message["ended"]
+        return False
 
     async def kill(self, grace: float) -> Ended:
         """TERM, and KILL after `grace` seconds; returns after the end.

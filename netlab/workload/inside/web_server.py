@@ -6,11 +6,13 @@ It runs in the pod, which has these files, with the pod's rights: what it can op
 from __future__ import annotations
 
 import contextlib
+import errno
 import html
 import os
 import signal
 import socket
 import stat
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -31,6 +33,10 @@ _TYPES = {
     ".wasm": "application/wasm", ".zip": "application/zip",
 }  # fmt: skip
 _OTHER = "application/octet-stream"
+
+_PATIENCE = 10.0
+_LOOK_EVERY = 0.0005
+"""Seconds that it waits for ports, and between its looks at them."""
 
 
 class Page(web.Answer):
@@ -153,20 +159,35 @@ class Documents:
 def main(words: Sequence[str]) -> None:
     """Serve until SIGTERM."""
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    given, ports = flags.parse(
-        words, {"site": "", "root": "/", "bare": False, "lists": False}, most=64
-    )
+    defaults = {"site": "", "root": "/", "bare": False, "lists": False, "succeeds": False}
+    given, ports = flags.parse(words, defaults, most=64)
     data = SITES[given["site"]]
     site = Site(data, {"hostname": socket.gethostname()})
     server = str(data.get("server", ""))
-    documents = Documents(
-        Path(given["root"]), site, server, bare=given["bare"], lists=given["lists"]
-    )
-    opened = [listening(int(port)) for port in ports]
+    root = Path(given["root"])
+    bare = given["bare"] or (root / "index.html").exists()  # the image's own pages lie there
+    documents = Documents(root, site, server, bare=bare, lists=given["lists"])
+    if given["succeeds"]:
+        web.log(f"[notice] 1#1: {server}")
+    opened = [_bound(int(port), _PATIENCE if given["succeeds"] else 0.0) for port in ports]
     web.log(f"[notice] 1#1: {server}: start worker processes")
     for each in opened[1:]:
         in_background(_server(each, documents, site).run)
     _server(opened[0], documents, site).run()
+
+
+def _bound(port: int, patience: float) -> socket.socket:
+    """A socket on a port, which somebody may still hold for so many seconds."""
+    limit = time.monotonic() + patience
+    while True:
+        try:
+            return listening(port)
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE or time.monotonic() > limit:
+                why = f"{problem.errno}: {problem.strerror}"
+                web.log(f"[emerg] 1#1: bind() to 0.0.0.0:{port} failed ({why})")
+                sys.exit(1)
+        time.sleep(_LOOK_EVERY)
 
 
 def _server(opened: socket.socket, documents: Documents, site: Site) -> web.Server:

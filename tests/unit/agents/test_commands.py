@@ -104,6 +104,19 @@ async def test_where_there_is_no_process_one_stands_in(commands, sandboxes, runn
     assert "TERM" not in command.env
 
 
+async def test_who_waits_for_somebody_to_come_in_may_make_it_a_process(
+    commands, sandboxes, running
+):
+    async def entering(run: PodRun, container: str) -> None:
+        run.entered.add(container)
+        run.processes[container] = f"now the process of {container}"
+
+    commands.entering = entering
+    await commands.start(running, "web", ["true"], stdin=False, tty=False)
+    ((process, _),) = sandboxes.executed
+    assert (process, sandboxes.inherited) == ("now the process of web", True)
+
+
 async def test_nothing_is_run_in_what_does_not_run(commands, running):
     running.state("c").end(T0, 0)
     with pytest.raises(BadRequest, match="it is not running"):

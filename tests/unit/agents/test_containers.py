@@ -16,6 +16,7 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
+from netlab.errors import NetlabError
 from netlab.kernel.userns import IdRange
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
@@ -50,6 +51,9 @@ class Processes:
 
     def start(self, _run, _name, _command):
         self.started.set()
+
+    def kill(self, _run, _name, _why, _grace):
+        """Nothing has to."""
 
 
 async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_path, monkeypatch):
@@ -112,6 +116,10 @@ class Keeper:
     async def list(self):
         return self.known
 
+    async def logs(self, uid, container):
+        for line in ("one", "two"):
+            yield 1.5, f"{uid} {container} {line}"
+
     async def serve(self, wanted, _certificates):
         self.served += [each.uid for each in wanted]
         return {}
@@ -126,7 +134,19 @@ class Tasks:
     def __init__(self):
         self.started, self.stopped, self.forgotten = [], [], []
         self.adoptable, self.left = set(), frozenset()
+        self.succeeded, self.refuses = [], False
         self._ends = {}
+
+    def kill(self, _run, _name, _why, _grace):
+        """Nothing has to."""
+
+    async def succeed(self, run, name, first, command, leave):
+        await asyncio.sleep(0)
+        if self.refuses:
+            raise NetlabError("it does not begin")
+        await leave()
+        run.entered.add(name)
+        self.succeeded.append((name, first.argv[0], command().argv == first.argv))
 
     def is_adoptable(self, _run, name):
         return name in self.adoptable
@@ -359,3 +379,38 @@ async def test_whoever_waits_is_forgotten_when_the_controller_ends(world, pod_ru
     world.settings()
     await asyncio.sleep(0.05)
     assert world.tasks.started == []
+
+
+# -- somebody goes into a built-in server ---------------------------------------------------------
+
+
+async def test_a_server_with_files_becomes_a_process_for_who_comes_in_once(world, pod_run):
+    run = pod_run(WEB, {**WEB, "name": "redis", "image": "redis"})
+    await world.agent.start([run])
+    for name in ("web", "redis"):
+        await asyncio.gather(*(world.agent.enter(run, name) for _ in range(3)))
+    assert world.tasks.succeeded == [("web", "/web-server", True)]
+    assert world.keeper.stopped == ["u/web"]
+    log = run.directory / "containers/web/0.log"
+    assert log.read_text() == (
+        "1970-01-01T00:00:01.500000000Z stdout F u/web web one\n"
+        "1970-01-01T00:00:01.500000000Z stdout F u/web web two\n"
+    )
+
+
+async def test_it_stays_built_in_where_no_process_begins_or_it_is_about_to_end(world, pod_run):
+    run = pod_run(WEB)
+    await world.agent.start([run])
+    world.tasks.refuses = True
+    await world.agent.enter(run, "web")
+    world.tasks.refuses, run.stopping = False, True
+    await world.agent.enter(run, "web")
+    assert (world.tasks.succeeded, world.keeper.stopped, run.entered) == ([], [], set())
+
+
+async def test_the_next_controller_finds_it_a_process(world, pod_run, until):
+    run = pod_run(WEB)
+    world.tasks.adoptable = {"web"}
+    await world.agent.start([run])
+    assert (world.tasks.started, run.entered, world.keeper.served) == (["web"], {"web"}, [])
+    await until(lambda: world.keeper.stopped == ["u/web"])

@@ -85,6 +85,14 @@ def certificates(keeper: Any) -> PodCertificates:
     return PodCertificates(signer, Watched(), keeper, Cluster("cluster.local"))  # type: ignore[arg-type]
 
 
+KILLED: list[tuple[str, str]] = []
+
+
+def kill(_run: Any, container: str, why: str, _grace: float | None) -> None:
+    """Ends what is a process by now."""
+    KILLED.append((container, why))
+
+
 @pytest.fixture
 def keeper(keeper: Any) -> Any:
     keeper.client = Responder()
@@ -100,7 +108,7 @@ async def servers(keeper, lifecycle, monkeypatch):
     async def again(run: Any, name: str) -> None:
         await servers.start([(run, name, {})])
 
-    servers = PodServers(keeper, lifecycle, again, certificates(keeper))
+    servers = PodServers(keeper, lifecycle, again, certificates(keeper), kill)
     yield servers
     await servers.detach()
 
@@ -208,7 +216,7 @@ async def test_what_is_answered_already_is_left_alone(
 ):
     run = pod_run(WEB)
     await servers.start([(run, "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper), kill)
     assert await later.adopt() == {"u"}
     at = "2026-01-01T00:00:00Z"
     known = {"name": "web", "started": True, "ready": True, "restartCount": 0}
@@ -226,15 +234,28 @@ async def test_what_is_answered_in_a_namespace_that_is_gone_is_served_anew(
     servers, keeper, lifecycle, pod_run
 ):
     await servers.start([(pod_run(WEB), "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper), kill)
     await later.adopt()
     await later.start([(pod_run(WEB), "web", {})])  # a run is `renewed` unless somebody says not
     assert keeper.client.messages == [["u/web"], ["u/web"]]
 
 
+async def test_what_is_a_process_by_now_is_left_and_no_longer_restarted_here(
+    servers, keeper, pod_run, monkeypatch
+):
+    run = pod_run(WEB)
+    await servers.start([(run, "web", {})])
+    await servers.leave(run, "web")
+    assert keeper.client.stopped == ["u/web"]
+    run.entered.add("web")
+    await servers._restart(run, "web", "failed liveness probe", None)
+    assert KILLED == [("web", "failed liveness probe")]
+    assert keeper.client.stopped == ["u/web"]
+
+
 async def test_what_belongs_to_no_pod_any_more_is_closed(servers, keeper, lifecycle, pod_run):
     await servers.start([(pod_run(WEB), "web", {})])
-    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper))
+    later = PodServers(keeper, lifecycle, servers._start_again, certificates(keeper), kill)
     await later.adopt()
     await later.forget("another")
     assert keeper.client.stopped == []

@@ -12,12 +12,14 @@ from netlab.workload.behaviour import (
     Behaviour,
     behaviour,
     brought,
+    entered,
     expand,
     parse_flags,
     served_pod,
     sites_of,
 )
 from netlab.workload.catalogue import CatalogueError, ImagePort, ImageProgram, catalogue, read
+from netlab.workload.documents import pages, succeeding
 from netlab.workload.http1 import RequestParser
 from netlab.workload.site import Site
 
@@ -480,4 +482,35 @@ def test_a_server_with_files_of_its_own_is_a_process(
 def test_a_server_with_other_mounts_stays_built_in(path: str) -> None:
     mounts = [{"name": "v", "mountPath": path}]
     assert does("nginx", volumeMounts=mounts).kind == "server"
-    assert brought({"name": "c", "image": "nginx", "volumeMounts": mounts}) == ""
+
+
+def becomes(image: str, **more: Any) -> Behaviour | None:
+    return entered({"name": "c", "image": image, **more}, is_installed=lambda _: True)
+
+
+def test_a_server_that_has_files_is_a_process_once_somebody_goes_in() -> None:
+    found = becomes("nginx:1.27")
+    assert found is not None
+    root = "--root=/usr/share/nginx/html"
+    assert found.argv == ("/web-server", "--site=nginx", root, "80")
+    assert succeeding(found.argv) == ("/web-server", "--succeeds", "--site=nginx", root, "80")
+    httpd = becomes("registry.k8s.io/e2e-test-images/httpd:2.4.38-4")
+    assert httpd is not None
+    assert "--lists" in httpd.argv
+    tls = {"ports": [{"containerPort": 443}]}
+    mounted = {"volumeMounts": [{"name": "v", "mountPath": "/usr/share/nginx/html"}]}
+    for image, more in {"redis": {}, AGNHOST: {}, "alpine": {}, "nginx:1": tls}.items():
+        assert becomes(image, **more) is None
+    assert becomes("nginx", **mounted) is None, "it is one from the beginning"
+    assert becomes("nginx", command=["sleep", "1"]) is None
+    assert entered({"name": "c", "image": "nginx"}, is_installed=lambda _: False) is None
+
+
+def test_the_pages_of_a_site_are_files_of_its_image() -> None:
+    found = pages({"name": "c", "image": "nginx"})
+    html = "/usr/share/nginx/html"
+    assert found.keys() == {f"{html}/index.html", f"{html}/50x.html"}
+    assert "Welcome to nginx!" in found[f"{html}/index.html"]
+    assert list(pages({"name": "c", "image": "httpd"})) == ["/usr/local/apache2/htdocs/index.html"]
+    assert list(pages({"name": "c", "image": "caddy"})) == ["/usr/share/caddy/index.html"]
+    assert pages({"name": "c", "image": "alpine"}) == {}
