@@ -150,10 +150,7 @@ class PodContainers:
         """Start containers, servers all in one message; who lacks configuration is tried later."""
         servers = []
         for run, name in wanted:
-            if self._processes.is_adoptable(run, name):  # whatever has become of its configuration
-                if entered(run.spec_of(name)) is not None:
-                    run.entered.add(name)
-                    self._background(run, self._servers.leave(run, name))
+            if self._is_adopted(run, name):  # whatever has become of its configuration
                 self._start_process(run, name)
                 continue
             if images.is_lacking(run, name):
@@ -176,6 +173,18 @@ class PodContainers:
                     self._lifecycle.events.unconfigured(run, found.message)
                 servers.append((run, name, env))
         await self._servers.start(servers)
+
+    def _is_adopted(self, run: PodRun, name: str) -> bool:
+        """Whether a container is a process already. A built-in server is one if that runs: if it
+        has ended, perhaps it never was."""
+        if not self._processes.is_adoptable(run, name):
+            return False
+        if entered(run.spec_of(name)) is not None:
+            if not self._processes.runs(run, name):
+                return False
+            run.entered.add(name)
+            self._background(run, self._servers.leave(run, name))
+        return True
 
     def _environment(self, run: PodRun, name: str) -> dict[str, str] | None:
         """The container's environment; None, and it waits, if that or a volume cannot be made."""

@@ -62,6 +62,10 @@ class PodProcesses:
         """Whether a former controller left this container, and it is as the pod wants it."""
         return (run.uid, container) in self._known and not run.renewed
 
+    def runs(self, run: PodRun, container: str) -> bool:
+        """Whether what a former controller left had not ended when it was found."""
+        return self._known[run.uid, container].ended is None
+
     async def detach(self) -> None:
         """Watch no longer; the processes go on."""
         await cancel(*(task for tasks in self._tasks.values() for task in tasks))

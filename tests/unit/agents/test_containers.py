@@ -134,11 +134,14 @@ class Tasks:
     def __init__(self):
         self.started, self.stopped, self.forgotten = [], [], []
         self.adoptable, self.left = set(), frozenset()
-        self.succeeded, self.refuses = [], False
+        self.succeeded, self.refuses, self.ended = [], False, set()
         self._ends = {}
 
     def kill(self, _run, _name, _why, _grace):
         """Nothing has to."""
+
+    def runs(self, _run, name):
+        return name not in self.ended
 
     async def succeed(self, run, name, first, command, leave):
         await asyncio.sleep(0)
@@ -414,3 +417,10 @@ async def test_the_next_controller_finds_it_a_process(world, pod_run, until):
     await world.agent.start([run])
     assert (world.tasks.started, run.entered, world.keeper.served) == (["web"], {"web"}, [])
     await until(lambda: world.keeper.stopped == ["u/web"])
+
+
+async def test_a_process_that_has_ended_is_no_reason_for_the_next_controller(world, pod_run):
+    run = pod_run(WEB)
+    world.tasks.adoptable = world.tasks.ended = {"web"}
+    await world.agent.start([run])
+    assert (world.tasks.started, run.entered, world.keeper.served) == ([], set(), ["u/web"])
