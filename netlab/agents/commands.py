@@ -137,6 +137,7 @@ def command_of(
         directory=str(spec.get("workingDir") or "/"),
         privileges=privileges(meta.spec(run.pod), spec),
         announces=announces,
+        termination_log=spec.get("terminationMessagePath") or "",
     )
 
 

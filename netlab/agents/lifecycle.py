@@ -6,8 +6,9 @@ import asyncio
 import logging
 from typing import Literal
 
+from netlab.agents import endings
 from netlab.agents.podevents import PodEvents, full_name
-from netlab.agents.podrun import PodRun, container_id, known_status
+from netlab.agents.podrun import PodRun, container_id, container_log, known_status
 from netlab.agents.podstatus import ContainerState, restart_policy
 from netlab.agents.probes.actions import Actions
 from netlab.agents.probes.probe import has_probe
@@ -77,12 +78,15 @@ class Lifecycle:
         reason: str = "",
         message: str = "",
     ) -> None:
-        """A container's life is over; maybe it gets another."""
+        """A container's life is over; maybe it gets another. `message` is its own, or of why it
+        never ran."""
         state = run.state(container)
         self._prober.forget(run, container)
         state.end(at, code)
         state.ready = run.is_ordinary_init(container) and code == 0
-        state.reason, state.message = reason or state.reason, message
+        state.reason = reason or state.reason
+        spec, log_file = run.spec_of(container), container_log(run, container)
+        state.message = endings.message(spec, code, message, log_file, len(run.names))
         run.changed()
 
     def ending(self, run: PodRun) -> None:

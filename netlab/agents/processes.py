@@ -224,7 +224,7 @@ class PodProcesses:
             timestamp(ended.finished),
             code,
             reason=ended.reason,
-            message=ended.message,
+            message=ended.message or ended.termination,
         )
         return ended
 

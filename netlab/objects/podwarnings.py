@@ -139,10 +139,9 @@ def _further(spec: Mapping, containers: Sequence[Mapping]) -> Iterator[str]:
     name = spec.get("priorityClassName") or ""
     if name and not name.startswith("system-"):
         yield f'priorityClassName (pod sets "{name}"): no class is looked for, and none preempts'
-    for field, (usual, instead) in _OF_CONTAINERS.items():
-        found = [str(one.get("name")) for one in containers if one.get(field) not in (None, usual)]
-        if found:
-            yield f"{field} ({_set(found)} {field}): {instead}"
+    found = [str(one.get("name")) for one in containers if one.get("volumeDevices")]
+    if found:
+        yield f"volumeDevices ({_set(found)} volumeDevices): there are no block devices"
     local = _those(containers, _has_profile_of_node)
     pod = _has_profile_of_node(_context(spec))
     if pod or local:
@@ -161,14 +160,6 @@ _OF_PODS = {
     "os": "all nodes are Linux",
     "runtimeClassName": "no class is looked for; every container runs in the same way",
     "shareProcessNamespace": "each container sees its own processes alone",
-}
-_OF_CONTAINERS = {
-    "terminationMessagePath": (
-        "/dev/termination-log",
-        "what a container writes there is not shown in its status",
-    ),
-    "terminationMessagePolicy": ("File", "the end of the log is not shown in its status"),
-    "volumeDevices": ([], "there are no block devices"),
 }
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 

@@ -25,10 +25,11 @@ _SKELETON_LIMITS = "mode=0711,size=64m,nr_inodes=16384"
 
 
 class Bundle(Struct, frozen=True):
-    """A bundle: its directory, and what its config.json is to say."""
+    """A bundle: its directory, and what its config.json is to say; the file for why it ends."""
 
     directory: Path
     config: Json
+    message: Path | None
 
 
 class Bundles:
@@ -72,6 +73,7 @@ class Bundles:
                 read_only=request["read_only"],
                 skeleton=self._skeleton(ids),
                 pages=request.get("pages") or {},
+                termination_log=request["termination_log"],
             )
             directory.mkdir(mode=0o711)
             try:
@@ -84,9 +86,9 @@ class Bundles:
                     netns=netns,
                     userns=users,
                     ids=ids,
-                    covered=[source.target for source in sources],
+                    covered=[*(source.target for source in sources), made.termination_log],
                 )
-                yield Bundle(directory, config)
+                yield Bundle(directory, config, made.message if made.termination_log else None)
             finally:
                 root.discard(made)
 

@@ -123,6 +123,16 @@ def read(path: Path) -> Iterator[LogEntry]:
             yield from _parsed(file)
 
 
+def last(path: Path, count: int) -> list[LogEntry]:
+    """The last entries of a log, as far as they are in the last 64 KiB of its newer part."""
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - 4 * MAX_PART)
+        file.seek(start)
+        lines = file.readlines()
+    whole = lines[1:] if start else lines  # the first may have begun before
+    return list(_parsed(whole[-count:]))
+
+
 def _parsed(lines: Iterable[bytes]) -> Iterator[LogEntry]:
     """Their entries; what a full disk has left of one is none."""
     for line in lines:

@@ -23,6 +23,7 @@ from netlab.workload.child import Output, StdinPipe, kill_session
 from netlab.workload.control import Json
 from netlab.workload.crilog import LogWriter, Stream
 from netlab.workload.crun import NOT_FOUND, NOT_STARTED, Crun, Started, StartFailed
+from netlab.workload.last_words import LastWords
 from netlab.workload.reaper import Child
 
 UNSEEN_LIMIT = 64 * 1024
@@ -314,6 +315,8 @@ class ContainerProcess(RunningProcess):
         self._bounding: Bounding | None = None
         self._oom_kills = 0
         self._oom_killed = False
+        self._last_words: LastWords | None = None
+        self._termination = ""
         self._watchers: set[Callable[[], None]] = set()
         self._was_attached = False
 
@@ -321,6 +324,7 @@ class ContainerProcess(RunningProcess):
         """The process as a controller sees it; `init` is the id of its first process, from here."""
         own = {key: self._request[key] for key in ("uid", "container", "log")}
         own |= {"tty": self._request["process"]["terminal"], "oom_killed": self._oom_killed}
+        own |= {"termination": self._termination}
         return {**own, **super().state()}
 
     def used(self) -> int | None:
@@ -346,6 +350,7 @@ class ContainerProcess(RunningProcess):
         process = bounding.limited(uid, bundles.granted(self._request["process"]))
         try:
             with bundles.prepared({**self._request, "process": process}) as made:
+                self._last_words = LastWords(made.message) if made.message else None
                 stdin, groups = self._request["stdin"], bounding.places(uid)
                 await self.begin(
                     crun.run(self.name, made.directory, made.config, stdin=stdin, groups=groups)
@@ -396,6 +401,8 @@ class ContainerProcess(RunningProcess):
     def _let_go(self, returncode: int) -> None:
         super()._let_go(returncode)
         self._log.close()
+        if self._last_words is not None:
+            self._termination, self._last_words = self._last_words.heard(), None
         if returncode == -signal.SIGKILL and self._bounding is not None:
             self._oom_killed = self._bounding.oom_kills(self._request["uid"]) > self._oom_kills
 

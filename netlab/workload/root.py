@@ -12,6 +12,7 @@ container's own tmpfs, beside its root and not in it:
     DIRECTORY/disk         the tmpfs, as large as the container's bounds allow
     DIRECTORY/disk/root    what is bound to DIRECTORY/root, the container's `/`
     DIRECTORY/disk/upper   what was written into /etc, /usr … ; /work, what overlayfs needs for that
+    DIRECTORY/disk/message what is bound to where the container writes why it ends
 
 A file of the machine's belongs to nobody in the pod: it can be replaced, and not be opened for
 writing. For that its directories are the pod's (`skeleton`). What a pod may not read, it cannot
@@ -75,7 +76,8 @@ class Root(Struct, frozen=True):
     pod's files; `ids` is who the pod's users are, None for the machine's own; `limits` are
     options of a tmpfs for what the container writes outside of volumes, unless it is `read_only`.
     `skeleton` has the machine's directories as the pod owns them, None if they are its own. `pages`
-    are files that the image has, by their paths.
+    are files that the image has, by their paths. `termination_log` is where the container writes
+    why it ends (`last_words`), "" for nowhere.
     """
 
     directory: Path
@@ -85,6 +87,7 @@ class Root(Struct, frozen=True):
     read_only: bool = False
     skeleton: Path | None = None
     pages: Mapping[str, str] = field(default_factory=dict)
+    termination_log: str = ""
 
     @property
     def mount_point(self) -> Path:
@@ -95,6 +98,11 @@ class Root(Struct, frozen=True):
     def disk(self) -> Path:
         """All that the container may fill."""
         return self.directory / "disk"
+
+    @property
+    def message(self) -> Path:
+        """The file that is bound to `termination_log`."""
+        return self.disk / "message"
 
     @property
     def owner(self) -> int:
@@ -124,11 +132,11 @@ def build(root: Root, sources: Sequence[Source]) -> None:
     os.chown(root.disk / "root", root.owner, root.owner)
     with mounts.opened(root.disk / "root") as own, mounts.opened(root.mount_point) as bare:
         mounts.bind(own, bare)
-    with mounts.opened(root.mount_point) as top:
+    with mounts.opened(root.mount_point) as top, _message(root) as message:
         _make_places(root, top)
         shared = _share_programs(root, top)
         _show_devices(root, top)
-        ordered = sorted(sources, key=lambda each: len(_parts(each.target)))
+        ordered = sorted([*sources, *message], key=lambda each: len(_parts(each.target)))
         _write_pages(root, top)
         _make_room(top, ordered)
         _show_pod_files(root, top)
@@ -138,6 +146,19 @@ def build(root: Root, sources: Sequence[Source]) -> None:
             _forbid_writing(top, shared)
         for source in ordered:
             _mount_volume(top, source)
+
+
+@contextlib.contextmanager
+def _message(root: Root) -> Iterator[Sequence[Source]]:
+    """A file for why the container ends, whoever it runs as."""
+    if not root.termination_log:
+        yield ()
+        return
+    root.message.touch()
+    root.message.chmod(0o666)
+    os.chown(root.message, root.owner, root.owner)
+    with mounts.opened(root.message) as place:
+        yield (Source(place, root.termination_log, read_only=False),)
 
 
 def discard(root: Root) -> None:

@@ -88,7 +88,7 @@ class ContainerPlace(Struct, frozen=True):
 
 class Command(Struct, frozen=True):
     """What runs: the words, the whole environment, and how it is connected; `announces` as with
-    `Behaviour`."""
+    `Behaviour`, `termination_log` is the file in which it says why it ends, "" for none."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -98,13 +98,14 @@ class Command(Struct, frozen=True):
     directory: str = "/"
     privileges: Privileges = Privileges()
     announces: bool = False
+    termination_log: str = ""
 
 
 class Ended(Struct, frozen=True):
     """How a process ended: the exit code as Kubernetes counts (128 + signal), and its reason.
 
     `reason` is Completed, Error, OOMKilled, or StartError (`message` says why it never ran). Times
-    are Unix time.
+    are Unix time. `termination` is what the container itself has written of its end.
     """
 
     code: int
@@ -113,6 +114,7 @@ class Ended(Struct, frozen=True):
     message: str
     started: float
     finished: float
+    termination: str = ""
 
 
 def base_environment(hostname: str, *, tty: bool = False) -> dict[str, str]:
@@ -154,6 +156,7 @@ class Sandboxes:
             stdin=command.stdin,
             stdin_once=command.stdin_once,
             log=str(directory / f"{attempt}.log"),
+            termination_log=command.termination_log,
         )
         return SandboxProcess(self._runtime, state)
 
@@ -320,7 +323,8 @@ def _ended(state: Mapping[str, Any]) -> Ended | None:
     reason = "StartError" if state["message"] else "Error" if code else "Completed"
     if state["oom_killed"]:
         reason = "OOMKilled"
-    return Ended(code, number, reason, state["message"], state["started"], state["finished"])
+    times = state["started"], state["finished"]
+    return Ended(code, number, reason, state["message"], *times, state["termination"])
 
 
 def missing_hint(word: str) -> str:

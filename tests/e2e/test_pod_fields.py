@@ -173,3 +173,33 @@ def test_quick_commands_end_as_they_have(here: Machine) -> None:
     ended = [(one.communicate(timeout=60.0)[0], one.returncode) for one in began]
     assert [code for _, code in ended] == [3] * len(began)
     assert all("out" in said for said, _ in ended)
+
+
+WORDS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: words}
+spec:
+  restartPolicy: Never
+  securityContext: {runAsUser: 1000}
+  initContainers:
+  - {name: first, image: busybox, command: [sh, -c, "echo begun >/dev/termination-log"]}
+  containers:
+  - name: said
+    image: busybox
+    terminationMessagePath: /dev/why
+    command: [sh, -c, "echo log; printf OK >/dev/why"]
+  - name: logged
+    image: busybox
+    terminationMessagePolicy: FallbackToLogsOnError
+    command: [sh, -c, "echo DONE; exit 1"]
+"""
+
+
+def test_a_container_says_why_it_ends(here: Machine) -> None:
+    here.netlab("apply", "-f", here.lab_file(WORDS, "words.yaml"))
+    eventually(lambda: got(here, "pod", "words")["status"]["phase"] == "Failed", 30.0)
+    status = got(here, "pod", "words")["status"]
+    ended = [*status["initContainerStatuses"], *status["containerStatuses"]]
+    said = {one["name"]: one["state"]["terminated"].get("message") for one in ended}
+    assert said == {"first": "begun\n", "said": "OK", "logged": "DONE\n"}

@@ -107,10 +107,6 @@ WARNED: dict[str, dict[str, Any]] = {
     "PodSpec.priorityClassName": pod(priorityClassName="high"),
     "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
     "PodSpec.shareProcessNamespace": pod(shareProcessNamespace=True),
-    "Container.terminationMessagePath": pod({"terminationMessagePath": "/x"}),
-    "Container.terminationMessagePolicy": pod(
-        {"terminationMessagePolicy": "FallbackToLogsOnError"}
-    ),
     "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
     "SecurityContext.appArmorProfile": pod(
         {"securityContext": {"appArmorProfile": {"type": "Localhost"}}}
