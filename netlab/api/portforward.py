@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 
 from netlab.api import containers
 from netlab.api.call import Call
@@ -19,13 +19,15 @@ from netlab.client.kubelets import PodConnection
 from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import name, spec, status, uid
 from netlab.objects.numbers import whole
+from netlab.serving import subprotocols
 from netlab.serving.channels import SPDY, refuse_unless_common, spdy_protocols
 from netlab.serving.multiplex import Received, SpdyConnection, Stream
 from netlab.serving.pipes import Pipe, RawPipe, SocketPipe
+from netlab.serving.subprotocols import NONE, V4, V4_BASE64, ChannelSocket
 
 _PROTOCOL = "portforward.k8s.io"
 _TUNNEL = f"{SPDY}+{_PROTOCOL}"
-_CHANNELS = "v4.channel.k8s.io"
+_CHANNELS = (V4, V4_BASE64, NONE)
 _QUEUE = 16
 _PING_SECONDS = 10.0
 
@@ -61,11 +63,10 @@ async def forward(call: Call) -> web.StreamResponse:
         return await _Forwarding(await RawPipe.open(request, headers), dial, uid(pod)).run()
     if upgrade != "websocket":
         raise BadRequest("Upgrade request required")
-    asked = request.headers.get("Sec-WebSocket-Protocol", "")
-    refuse_unless_common(asked, (_TUNNEL, _CHANNELS))
-    if _TUNNEL in asked:
+    if _TUNNEL in subprotocols.asked(request):
         return await _Forwarding(await SocketPipe.open(request, _TUNNEL), dial, uid(pod)).run()
-    return await _serve_channels(request, _ports(call), dial, uid(pod))
+    protocol = subprotocols.negotiated(request, (*_CHANNELS, _TUNNEL))
+    return await _serve_channels(request, protocol, _ports(call), dial, uid(pod))
 
 
 class Forwarded:
@@ -208,31 +209,31 @@ def _ports(call: Call) -> list[int]:
 class _Channel:
     """One numbered channel of a websocket."""
 
-    def __init__(self, socket: web.WebSocketResponse, number: int) -> None:
+    def __init__(self, socket: ChannelSocket, number: int) -> None:
         self._socket = socket
         self._number = number
 
     async def write(self, data: bytes) -> None:
-        await self._socket.send_bytes(bytes([self._number]) + data)
+        await self._socket.send(self._number, data)
 
     async def end(self) -> None:
         """A channel has no end of its own; the websocket's is all there is."""
 
 
 async def _serve_channels(
-    request: web.Request, ports: list[int], dial: Dial, pod_uid: str
+    request: web.Request, protocol: str, ports: list[int], dial: Dial, pod_uid: str
 ) -> web.WebSocketResponse:
     """For the i-th port, channel 2i carries data and 2i+1 errors; both begin with the port."""
-    socket = web.WebSocketResponse(protocols=(_CHANNELS,), heartbeat=_PING_SECONDS)
-    await socket.prepare(request)
+    socket = await subprotocols.opened(request, protocol, heartbeat=_PING_SECONDS)
+    channels = ChannelSocket(socket, protocol)
     forwards = []
     for index, port in enumerate(ports):
-        data, errors = _Channel(socket, 2 * index), _Channel(socket, 2 * index + 1)
+        data, errors = _Channel(channels, 2 * index), _Channel(channels, 2 * index + 1)
         for channel in (data, errors):
             await channel.write(port.to_bytes(2, "little"))
         forwards.append(Forwarded(port, data, errors, pod_uid))
     work = [asyncio.create_task(one.run(dial)) for one in forwards]
-    feeding = asyncio.create_task(_feed_channels(socket, forwards))
+    feeding = asyncio.create_task(_feed_channels(channels, forwards))
     everything = asyncio.ensure_future(asyncio.wait(work))
     try:
         await asyncio.wait({everything, feeding}, return_when=asyncio.FIRST_COMPLETED)
@@ -244,9 +245,8 @@ async def _serve_channels(
     return socket
 
 
-async def _feed_channels(socket: web.WebSocketResponse, forwards: list[Forwarded]) -> None:
-    async for message in socket:
-        if message.type is WSMsgType.BINARY and message.data:
-            index, is_error = divmod(message.data[0], 2)
-            if not is_error and index < len(forwards) and len(message.data) > 1:
-                await forwards[index].feed(bytes(message.data[1:]))
+async def _feed_channels(channels: ChannelSocket, forwards: list[Forwarded]) -> None:
+    async for channel, data in channels.received():
+        index, is_error = divmod(channel, 2)
+        if not is_error and index < len(forwards) and data:
+            await forwards[index].feed(data)

@@ -1,8 +1,9 @@
-"""The server's end of `v4.channel.k8s.io` and `v5.channel.k8s.io`: a process over channels.
+"""The server's end of `v5.channel.k8s.io` and of those before it: a process over channels.
 
-Every message is a channel's number and data: 0 stdin, 1 stdout, 2 stderr, 3 the final Status,
-4 terminal sizes; in v5, 255 followed by a channel's number closes that channel. Over a websocket
-the number is the message's first byte; over SPDY (kubectl before 1.34) each channel is a stream.
+Every message is a channel's number and data: 0 stdin, 1 stdout, 2 stderr, 3 the final Status
+(before v4: why it failed, in words), 4 terminal sizes; in v5, 255 followed by a channel's number
+closes that channel. Over a websocket the number is the message's first byte (`subprotocols`); over
+SPDY (kubectl before 1.34) each channel is a stream.
 """
 
 from __future__ import annotations
@@ -14,19 +15,31 @@ import re
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from aiohttp import WSMsgType, web
+from aiohttp import web
 from msgspec import Struct
 
 from netlab.client.kubelets import ProcessStream
 from netlab.errors import BadRequest
+from netlab.serving import subprotocols
 from netlab.serving.answers import to_json
 from netlab.serving.multiplex import SpdyConnection, Stream
 from netlab.serving.pipes import RawPipe
+from netlab.serving.subprotocols import (
+    CHANNEL,
+    CHANNEL_BASE64,
+    NONE,
+    V4,
+    V4_BASE64,
+    V5,
+    ChannelSocket,
+)
 
-PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
+PROTOCOLS = (V5, V4, V4_BASE64, CHANNEL, CHANNEL_BASE64, NONE)
 
 SPDY = "SPDY/3.1"
-_SPDY_PROTOCOL = "v4.channel.k8s.io"
+_SPDY_PROTOCOLS = (V4, "v3.channel.k8s.io", "v2.channel.k8s.io", CHANNEL)
+_WITHOUT_RESIZE = ("v2.channel.k8s.io", CHANNEL)
+_WITH_STATUS = (V5, V4, V4_BASE64)
 
 STDIN, STDOUT, STDERR, ERROR, RESIZE, CLOSE = 0, 1, 2, 3, 4, 255
 _STREAM_TYPES = {
@@ -63,13 +76,20 @@ def refuse_other_protocols(request: web.Request) -> None:
     """Only what speaks one of `PROTOCOLS`, over a websocket or SPDY, can be served."""
     upgrade = request.headers.get("Upgrade", "").lower()
     if upgrade == SPDY.lower():
-        refuse_unless_common(spdy_protocols(request), (_SPDY_PROTOCOL,))
+        refuse_unless_common(spdy_protocols(request), _SPDY_PROTOCOLS)
     elif upgrade == "websocket":
-        if _DROPS_FIRST_OUTPUT.match(request.headers.get("User-Agent", "")):
+        is_v5 = _in_socket(request) == V5
+        if is_v5 and _DROPS_FIRST_OUTPUT.match(request.headers.get("User-Agent", "")):
             raise BadRequest("unable to upgrade: this client is served over SPDY")
-        refuse_unless_common(request.headers.get("Sec-WebSocket-Protocol", ""), PROTOCOLS)
     else:
         raise BadRequest("Upgrade request required")
+
+
+def _in_socket(request: web.Request) -> str:
+    """Which protocol the client gets: v5 if it speaks that at all."""
+    return subprotocols.negotiated(
+        request, (V5,) if V5 in subprotocols.asked(request) else PROTOCOLS
+    )
 
 
 def spdy_protocols(request: web.Request) -> str:
@@ -123,6 +143,10 @@ class Ends(Protocol):
     def response(self) -> web.StreamResponse:
         """What the verb returns when all is over."""
 
+    @property
+    def protocol(self) -> str:
+        """What is spoken."""
+
     async def begin(self, channel: int) -> None:
         """Say that all is there, in a channel that the client listens to."""
 
@@ -142,20 +166,22 @@ class Ends(Protocol):
 class SocketEnds:
     """Channels in the messages of a websocket."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, protocol: str) -> None:
+        self._channels = ChannelSocket(socket, protocol)
         self._socket = socket
-        self.response = socket
+        self.response, self.protocol = socket, protocol
 
     @staticmethod
     async def open(request: web.Request) -> SocketEnds:
         """Accept the websocket."""
-        socket = web.WebSocketResponse(
-            protocols=PROTOCOLS,
+        protocol = _in_socket(request)
+        socket = await subprotocols.opened(
+            request,
+            protocol,
             max_msg_size=_LARGEST_MESSAGE,
             autoclose=False,  # a client that closes hears of it when nothing is left
         )
-        await socket.prepare(request)
-        return SocketEnds(socket)
+        return SocketEnds(socket, protocol)
 
     async def begin(self, channel: int) -> None:
         """As `Ends` says, in an empty message."""
@@ -163,17 +189,11 @@ class SocketEnds:
 
     async def send(self, channel: int, data: bytes) -> None:
         """As `Ends` says."""
-        await self._socket.send_bytes(bytes([channel]) + data)
+        await self._channels.send(channel, data)
 
-    async def received(self) -> AsyncIterator[tuple[int, bytes]]:
+    def received(self) -> AsyncIterator[tuple[int, bytes]]:
         """As `Ends` says."""
-        async for message in self._socket:
-            data = message.data
-            if message.type is WSMsgType.TEXT:
-                data = data.encode()
-            elif message.type is not WSMsgType.BINARY:
-                continue
-            yield (data[0], bytes(data[1:])) if data else (STDIN, b"")
+        return self._channels.received()
 
     async def ping(self) -> None:
         """As `Ends` says."""
@@ -187,20 +207,23 @@ class SocketEnds:
 class SpdyEnds:
     """Channels as SPDY streams, which the client opens, each named by its `streamType`."""
 
-    def __init__(self, pipe: RawPipe, wanted: StreamOptions) -> None:
+    def __init__(self, pipe: RawPipe, protocol: str, wanted: StreamOptions) -> None:
         self._pipe = pipe
-        self.response = pipe.response
+        self.response, self.protocol = pipe.response, protocol
         self._connection = SpdyConnection(pipe)
         self._received = self._connection.received()
         self._streams: dict[int, Stream] = {}
-        flags = (wanted.stdin, wanted.stdout, wanted.stderr, True, wanted.tty)
+        resizes = wanted.tty and protocol not in _WITHOUT_RESIZE
+        flags = (wanted.stdin, wanted.stdout, wanted.stderr, True, resizes)
         self._expected = {channel for channel, flag in enumerate(flags) if flag}
 
     @staticmethod
     async def open(request: web.Request, wanted: StreamOptions) -> SpdyEnds:
         """Switch protocols, and wait until the client has opened all that it asked for."""
-        headers = {"Upgrade": SPDY, "X-Stream-Protocol-Version": _SPDY_PROTOCOL}
-        ends = SpdyEnds(await RawPipe.open(request, headers), wanted)
+        offered = [part.strip() for part in spdy_protocols(request).split(",")]
+        protocol = next(each for each in offered if each in _SPDY_PROTOCOLS)
+        headers = {"Upgrade": SPDY, "X-Stream-Protocol-Version": protocol}
+        ends = SpdyEnds(await RawPipe.open(request, headers), protocol, wanted)
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 await ends._collect()
@@ -259,7 +282,8 @@ class _Session:
 
     async def run(self) -> None:
         """Until the process has ended and said everything, or the client has gone."""
-        await self._ends.begin(STDOUT if self._wanted.stdout else ERROR)
+        wanted = self._wanted
+        await self._ends.begin(STDOUT if wanted.stdout else STDERR if wanted.stderr else ERROR)
         parts = (self._outgoing(), self._incoming(), self._pings())
         tasks = {asyncio.create_task(part) for part in parts}
         try:
@@ -278,7 +302,14 @@ class _Session:
             self._pump(STDERR, self._process.stderr(), self._wanted.stderr),
         )
         code = await self._process.wait()
-        await self._ends.send(ERROR, to_json(exit_status(code if self._wanted.is_told else 0)))
+        await self._tell(exit_status(code if self._wanted.is_told else 0))
+
+    async def _tell(self, status: dict[str, object]) -> None:
+        """How it ended: before v4, nothing of what ended well."""
+        if self._ends.protocol in _WITH_STATUS:
+            await self._ends.send(ERROR, to_json(status))
+        elif message := status.get("message"):
+            await self._ends.send(ERROR, str(message).encode())
 
     async def _pump(self, channel: int, output: AsyncIterator[bytes], wanted: bool) -> None:
         """Pass output on; what nobody wants is read all the same, or the process would stop."""

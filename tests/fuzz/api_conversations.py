@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from netlab.serving import spdy
 
 _POD = "/api/v1/namespaces/default/pods/web"
-_PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io", "SPDY/3.1+portforward.k8s.io")
+_PROTOCOLS = (
+    "v5.channel.k8s.io", "v4.channel.k8s.io", "base64.channel.k8s.io", "base64.binary.k8s.io",
+    "SPDY/3.1+portforward.k8s.io",
+)  # fmt: skip
 _UPGRADES = tuple(
     Request(method, f"{_POD}/{what}", (("Connection", "Upgrade"), *headers))
     for what in (
@@ -20,6 +23,7 @@ _UPGRADES = tuple(
         "exec?command=fail&command=3&stderr=1",
         "attach?stdin=1&stdout=1",
         "portforward?ports=7&ports=8",
+        "log?follow=1",
     )
     for method, headers in (
         ("POST", (("Upgrade", "SPDY/3.1"), ("X-Stream-Protocol-Version", "v4.channel.k8s.io"))),

@@ -148,7 +148,7 @@ async def test_a_client_that_vanishes_takes_its_process_along(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("target", "upgrade", "protocol"),
     [
-        ("exec?command=cat&stdout=true", "SPDY/3.1", "channel.k8s.io"),
+        ("exec?command=cat&stdout=true", "SPDY/3.1", "v9.channel.k8s.io"),
         ("exec?command=cat&stdout=true", "SPDY/3.1", FORWARD),
         ("exec?command=cat&stdout=true", "h2c", EXEC),
         ("portforward", "SPDY/3.1", EXEC),
