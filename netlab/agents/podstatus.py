@@ -6,7 +6,7 @@ Shapes and words are the kubelet's (`phase`, `conditions`, `containerStatuses`).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -14,12 +14,15 @@ from msgspec import Struct
 from netlab.objects import meta, types
 from netlab.objects.qos import qos_class
 from netlab.objects.types import (
+    Container,
     ContainerStateTerminated,
     ContainerStateWaiting,
     ContainerStatus,
     Pod,
     PodCondition,
     PodStatus,
+    VolumeMount,
+    VolumeMountStatus,
 )
 
 Phase = Literal["Failed", "Pending", "Running", "Succeeded"]
@@ -193,11 +196,12 @@ def compute(
         "hostIPs": [{"ip": address} for address in host_ips],
         "podIPs": [{"ip": address} for address in pod_ips],
         "startTime": meta.status(pod).get("startTime") or now,
-        "containerStatuses": [container.status() for container in containers],
+        "containerStatuses": list(_entries(containers, meta.spec(pod).get("containers"))),
         "qosClass": qos_class(meta.spec(pod)),
     }
     if inits:
-        status["initContainerStatuses"] = [init.status() for init in inits]
+        of_inits = _entries(inits, meta.spec(pod).get("initContainers"))
+        status["initContainerStatuses"] = list(of_inits)
     if failure:
         status["reason"], status["message"] = failure
     if host_ips:
@@ -205,6 +209,30 @@ def compute(
     if pod_ips:
         status["podIP"] = pod_ips[0]
     return {"hostIP": None, "podIP": None, "initContainerStatuses": None, **status}
+
+
+def _entries(
+    states: Sequence[ContainerState], specs: Sequence[Container] | None
+) -> Iterator[ContainerStatus]:
+    """How containers are, and what of their specs has been put into effect."""
+    by_name = {spec["name"]: spec for spec in specs or ()}
+    for state in states:
+        entry, spec = state.status(), by_name.get(state.name)
+        if spec is not None and spec.get("volumeMounts"):
+            entry["volumeMounts"] = [_mounted(mount) for mount in spec["volumeMounts"]]
+        if spec is not None and state.container_id:
+            entry["resources"] = spec.get("resources") or {}
+            if requests := entry["resources"].get("requests"):
+                entry["allocatedResources"] = requests
+        yield entry
+
+
+def _mounted(mount: VolumeMount) -> VolumeMountStatus:
+    status: VolumeMountStatus = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if not mount.get("readOnly"):
+        return status
+    recursive = mount.get("recursiveReadOnly") in ("Enabled", "IfPossible")
+    return {**status, "readOnly": True, "recursiveReadOnly": "Enabled" if recursive else "Disabled"}
 
 
 _OVER = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}

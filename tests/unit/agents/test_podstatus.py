@@ -137,3 +137,36 @@ def test_a_pod_that_is_over_says_how_in_its_conditions(state, failure, reasons):
     assert {name: found[name] for name in reasons} == reasons
     assert found["ContainersReady"] == reasons["Ready"]
     assert status.get("reason") == (failure[0] if failure else None)
+
+
+def test_what_of_a_containers_spec_is_in_effect():
+    requested = {"cpu": "100m", "memory": "1Mi"}
+    obj = pod()
+    obj["spec"]["containers"][0] |= {
+        "resources": {"requests": requested, "limits": {"memory": "2Mi"}},
+        "volumeMounts": [
+            {"name": "a", "mountPath": "/a"},
+            {"name": "b", "mountPath": "/b", "readOnly": True, "subPath": "x"},
+            {"name": "b", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "IfPossible"},
+        ],
+    }
+    mounts = [
+        {"name": "a", "mountPath": "/a"},
+        {"name": "b", "mountPath": "/b", "readOnly": True, "recursiveReadOnly": "Disabled"},
+        {"name": "b", "mountPath": "/c", "readOnly": True, "recursiveReadOnly": "Enabled"},
+    ]
+
+    def entry(of, state):
+        status = compute(of, [state], host_ips=[], pod_ips=[], now=NOW)
+        return status["containerStatuses"][0]
+
+    waiting = entry(obj, ContainerState("c", "i"))
+    assert (waiting["volumeMounts"], "resources" in waiting) == (mounts, False)
+    for state in (running(), ended(1)):
+        found = entry(obj, state)
+        assert found["volumeMounts"] == mounts
+        assert found["resources"] == obj["spec"]["containers"][0]["resources"]
+        assert found["allocatedResources"] == requested
+    plain = entry(pod(), running())
+    assert plain["resources"] == {}
+    assert not {"volumeMounts", "allocatedResources"} & set(plain)
