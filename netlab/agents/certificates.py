@@ -21,7 +21,7 @@ from netlab.errors import NetlabError
 from netlab.objects import meta, selectors
 from netlab.objects.bootstrap import API_PORT, CONTROL_PLANE
 from netlab.objects.types import Node, Service
-from netlab.workload.certificate import Issuer, Names
+from netlab.workload.certificate import Issuer, SubjectNames
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class PodCertificates:
         self._keeper = keeper
         self._cluster = cluster
         self._runs: dict[str, PodRun] = {}
-        self._shown: dict[str, Names | None] = {}
+        self._shown: dict[str, SubjectNames | None] = {}
         """Whose certificate each shows, or is about to; None: it is not known."""
         self._loop = Loop("pods' certificates", self._renew, settle=SETTLE)
 
@@ -118,14 +118,14 @@ class PodCertificates:
         for uid, error in errors.items():
             log.error("no new certificate for %s: %s", self._runs[uid].key, error)
 
-    def _names(self, run: PodRun) -> Names:
+    def _names(self, run: PodRun) -> SubjectNames:
         services, nodes = self._informers["Service"].items(), self._informers["Node"].items()
         return names_of(run, services, list(nodes), self._cluster)
 
 
 def names_of(
     run: PodRun, services: Iterable[Service], nodes: Sequence[Node], cluster: Cluster
-) -> Names:
+) -> SubjectNames:
     """By which a pod may be asked for: its own, and those of the Services that select it.
 
     None is anybody else's: another Service's, or a node's, or claimed by an older Service of
@@ -150,7 +150,7 @@ def names_of(
     if any(_poses(service, cluster) for service in services):
         names = [name for name in names if name not in cluster.api_names]
         addresses = [address for address in addresses if address not in cluster.api_names]
-    return Names(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
+    return SubjectNames(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
 
 
 def _with_nodes(cluster: Cluster, nodes: Sequence[Node]) -> Cluster:

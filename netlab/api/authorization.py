@@ -15,7 +15,7 @@ from netlab.objects.kinds.access import (
     ROLE_BINDING,
 )
 from netlab.objects.meta import AnyObject
-from netlab.objects.rbac import Attributes, User, Verdict
+from netlab.objects.rbac import Attributes, Decision, User
 from netlab.objects.types import ClusterRoleBinding, PolicyRule, RoleBinding, RoleRef
 from netlab.store.registry import Registry
 
@@ -46,15 +46,15 @@ class Authorizer:
     def __init__(self, registry: Registry) -> None:
         self._store = registry.store
 
-    def decide(self, user: User, wanted: Attributes) -> Verdict:
+    def decide(self, user: User, wanted: Attributes) -> Decision:
         """Whether a user may do something."""
         return rbac.decide(user, wanted, self)
 
     def require(self, user: User, wanted: Attributes) -> None:
         """Raise `Forbidden`, in the words of an API server, unless a user may."""
-        verdict = self.decide(user, wanted)
-        if not verdict.allowed:
-            reason = f": {verdict.reason}" if verdict.reason else ""
+        decision = self.decide(user, wanted)
+        if not decision.allowed:
+            reason = f": {decision.reason}" if decision.reason else ""
             raise Forbidden(wanted, rbac.denial(user, wanted) + reason)
 
     # -- as rbac.Roles ---------------------------------------------------------------------

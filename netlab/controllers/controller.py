@@ -34,7 +34,7 @@ class WatchedKind(Struct, frozen=True):
     delay: float = 0.0
 
 
-class Context(Struct, frozen=True):
+class ControllerContext(Struct, frozen=True):
     """What every controller is given: the shared cache, the recorder of Events, the time.
 
     `load_balancer_pools` are the addresses for Services of type LoadBalancer; a node that says
@@ -65,7 +65,7 @@ class Controller(ABC):
     workers: ClassVar[int] = 2
     queue: WorkQueue
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         self.context = context
         self.informers = context.informers
         self.recorder = context.recorder.source(self.name)

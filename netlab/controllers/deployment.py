@@ -13,8 +13,8 @@ from typing import Any
 from netlab.controllers import pods as podlib
 from netlab.controllers import rollout
 from netlab.controllers.controller import (
-    Context,
     Controller,
+    ControllerContext,
     WatchedKind,
     index_by_controller,
     own_key,
@@ -46,7 +46,7 @@ class Deployments(Controller):
 
     name = "deployment-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         index_by_controller(self.informers["Pod"])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.controllers import endpoints_of
-from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.endpoints_of import Port, Protocol
 from netlab.controllers.endpointslice import ServicesOfPods
 from netlab.controllers.triggers import Triggers
@@ -35,7 +35,7 @@ class EndpointsObjects(Controller):
 
     name = "endpoint-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._selection = ServicesOfPods(context)
         self._endpoints = self.informers["Endpoints"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.client.informer import Informer, Informers
 from netlab.controllers import endpoints_of, hints, slicing
-from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -21,7 +21,7 @@ CONTROLLER = "endpointslice-controller.k8s.io"
 class ServicesOfPods:
     """Which Services a pod is an endpoint of, and which pods a Service has."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         self._services = context.informers["Service"]
         self._pods = context.informers["Pod"]
         self._services.add_index("selector", _one_pair)
@@ -83,7 +83,7 @@ class EndpointSlices(Controller):
 
     name = "endpoint-slice-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._selection = ServicesOfPods(context)
         index_by_service(self.informers["EndpointSlice"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec import Struct
 
-from netlab.controllers.controller import Context, Controller, Keys, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, Keys, WatchedKind
 from netlab.later import Later
 from netlab.objects.types import AnyKind, Pod
 
@@ -28,7 +28,7 @@ class Firsts(Controller):
 
     def __init__(
         self,
-        context: Context,
+        context: ControllerContext,
         awaited: Iterable[OnceThere],
         start: Callable[[type[Controller]], None],
     ) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from netlab.client.informer import Informer
 from netlab.client.protocol import Propagation
-from netlab.controllers.controller import Context, Controller, Keys, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, Keys, WatchedKind
 from netlab.errors import NotFound
 from netlab.objects import meta
 from netlab.objects.kinds import KINDS
@@ -31,7 +31,7 @@ class GarbageCollector(Controller):
     name = "garbage-collector-controller"
     workers = 4
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         for kind in COLLECTED:
             index_by_owner(self.informers[kind])

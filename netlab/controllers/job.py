@@ -11,12 +11,12 @@ from netlab.controllers import job_pods as counting
 from netlab.controllers import job_status
 from netlab.controllers import pods as podlib
 from netlab.controllers.controller import (
-    Context,
     Controller,
+    ControllerContext,
     WatchedKind,
     own_key,
 )
-from netlab.controllers.job_pods import Backoff, Tally, Verdict
+from netlab.controllers.job_pods import Backoff, JobEnd, Tally
 from netlab.controllers.job_template import indexed_pod, new_pod, surplus
 from netlab.controllers.ownership import claim, claims
 from netlab.controllers.replicaset import BURST
@@ -37,7 +37,7 @@ class Jobs(Controller):
 
     name = "job-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._backoffs: dict[str, Backoff] = {}
         self.informers["Pod"].add_index("tracked by job", _tracking_job)
@@ -179,7 +179,7 @@ class Jobs(Controller):
 
     # -- counting --------------------------------------------------------------------------
 
-    async def _count(self, job: Job, ends: Verdict | None) -> None:
+    async def _count(self, job: Job, ends: JobEnd | None) -> None:
         """Write down who ended, let those pods go, make numbers of them; then end the Job."""
         pods = self._pods(job)
         found = self._tally(job, pods)
@@ -196,7 +196,7 @@ class Jobs(Controller):
         if ends is not None and not found.terminating:
             await self._end(job, ends)
 
-    async def _end(self, job: Job, ends: Verdict) -> None:
+    async def _end(self, job: Job, ends: JobEnd) -> None:
         """The final condition, once nothing is left to be counted."""
         uncounted = meta.status(job).get("uncountedTerminatedPods") or {}
         if any(uncounted.values()):

@@ -33,7 +33,7 @@ BACKOFF = Retry(10.0, 600.0)
 """How long after a failure the next pod comes."""
 
 
-class Verdict(Struct, frozen=True):
+class JobEnd(Struct, frozen=True):
     """What ends a Job, and the condition that says so while its last pods go."""
 
     type: str
@@ -51,21 +51,21 @@ class Verdict(Struct, frozen=True):
         return "Complete" if self.succeeded else "Failed"
 
 
-COMPLETE = Verdict(
+COMPLETE = JobEnd(
     "SuccessCriteriaMet", "CompletionsReached", "Reached expected number of succeeded pods"
 )
-TOO_OFTEN = Verdict(
+TOO_OFTEN = JobEnd(
     "FailureTarget", "BackoffLimitExceeded", "Job has reached the specified backoff limit"
 )
-TOO_LATE = Verdict(
+TOO_LATE = JobEnd(
     "FailureTarget", "DeadlineExceeded", "Job was active longer than specified deadline"
 )
-TOO_MANY_INDEXES = Verdict(
+TOO_MANY_INDEXES = JobEnd(
     "FailureTarget",
     "MaxFailedIndexesExceeded",
     "Job has exceeded the specified maximal number of failed indexes",
 )
-FAILED_INDEXES = Verdict("FailureTarget", "FailedIndexes", "Job has failed indexes")
+FAILED_INDEXES = JobEnd("FailureTarget", "FailedIndexes", "Job has failed indexes")
 
 
 class Backoff(Struct, frozen=True):
@@ -303,16 +303,16 @@ def pending_indexes(job: Job, found: Tally, now: float) -> Iterator[int]:
 # What follows
 
 
-def verdict(job: Job, pods: Sequence[Pod], found: Tally, now: float) -> Verdict | None:
+def verdict(job: Job, pods: Sequence[Pod], found: Tally, now: float) -> JobEnd | None:
     """What ends the Job, if something does but the number of its completions."""
     for type_ in ("SuccessCriteriaMet", "FailureTarget"):
         entry = meta.condition(job, type_)
         if entry and entry.get("status") == "True":
-            return Verdict(type_, entry.get("reason") or "", entry.get("message") or "")
+            return JobEnd(type_, entry.get("reason") or "", entry.get("message") or "")
     failing = (rule_of(job, pod) for pod in pods if is_failed(job, pod))
     message = next((message for action, message in failing if action == "FailJob"), "")
     if message:
-        return Verdict("FailureTarget", "PodFailurePolicy", message)
+        return JobEnd("FailureTarget", "PodFailurePolicy", message)
     if found.failed > backoff_limit(job) or _restarted_too_often(job, pods):
         return TOO_OFTEN
     left = seconds_left(job, now)
@@ -321,7 +321,7 @@ def verdict(job: Job, pods: Sequence[Pod], found: Tally, now: float) -> Verdict 
     return _verdict_by_index(job, found) if is_indexed(job) else None
 
 
-def _verdict_by_index(job: Job, found: Tally) -> Verdict | None:
+def _verdict_by_index(job: Job, found: Tally) -> JobEnd | None:
     most, failed = meta.spec(job).get("maxFailedIndexes"), len(found.failed_indexes)
     if most is not None and failed > most:
         return TOO_MANY_INDEXES
@@ -334,9 +334,7 @@ def _verdict_by_index(job: Job, found: Tally) -> Verdict | None:
             named = indexes.known(text, _completions(job))
             chosen, wanted = chosen & named, len(named) if wanted is None else wanted
         if wanted is not None and len(chosen) >= wanted:
-            return Verdict(
-                "SuccessCriteriaMet", "SuccessPolicy", f"Matched rules at index {number}"
-            )
+            return JobEnd("SuccessCriteriaMet", "SuccessPolicy", f"Matched rules at index {number}")
     return None
 
 
@@ -371,7 +369,7 @@ def missing(job: Job, found: Tally) -> int:
     return wanted_active(job, found) - len(found.active) - going
 
 
-def releasable(job: Job, pod: Pod, found: Tally, ends: Verdict | None) -> bool:
+def releasable(job: Job, pod: Pod, found: Tally, ends: JobEnd | None) -> bool:
     """Whether a pod may be counted, and go."""
     if meta.is_terminating(job) or ends is not None or _succeeded(pod):
         return True

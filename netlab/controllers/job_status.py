@@ -9,14 +9,14 @@ from netlab.controllers import job_pods as counting
 from netlab.controllers import pods as podlib
 from netlab.controllers.conditions import conditions_with, find
 from netlab.controllers.job_failures import counts
-from netlab.controllers.job_pods import Tally, Verdict
+from netlab.controllers.job_pods import JobEnd, Tally
 from netlab.objects import indexes, meta
 from netlab.objects.types import Job, JobCondition, Pod
 
 Status = dict[str, Any]
 
 
-def noted(job: Job, found: Tally, chosen: Sequence[Pod], ends: Verdict | None, now: str) -> Status:
+def noted(job: Job, found: Tally, chosen: Sequence[Pod], ends: JobEnd | None, now: str) -> Status:
     """The status with the pods that are `chosen` to be counted, not yet counted."""
     status: Status = {
         "active": len(found.active) or None,
@@ -33,7 +33,7 @@ def noted(job: Job, found: Tally, chosen: Sequence[Pod], ends: Verdict | None, n
     return status
 
 
-def _with_uncounted(job: Job, found: Tally, chosen: Sequence[Pod], ends: Verdict | None) -> Status:
+def _with_uncounted(job: Job, found: Tally, chosen: Sequence[Pod], ends: JobEnd | None) -> Status:
     good, bad = _known(job)
     uids = {meta.uid(pod): pod for pod in chosen}
     if not counting.is_indexed(job):
@@ -76,7 +76,7 @@ def numbered(job: Job, pods: Iterable[Pod]) -> Status:
     return status
 
 
-def ended(job: Job, ends: Verdict, now: str) -> Status:
+def ended(job: Job, ends: JobEnd, now: str) -> Status:
     """The status of a Job that has come to its end."""
     written = conditions(job, ends.final, "True", ends.reason, ends.message, now)
     if not ends.succeeded:

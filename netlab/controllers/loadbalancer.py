@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Context, Controller, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.controllers.endpoints_of import families
 from netlab.objects import meta
 from netlab.objects.fields import parse_address
@@ -34,7 +34,7 @@ class LoadBalancers(Controller):
     name = "metallb-controller"
     workers = 1  # two at once could choose the same address
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._services = self.informers["Service"]
         self._services.add_index(_INDEX, ingress_ips)

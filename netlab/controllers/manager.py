@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from netlab.client.informer import Informers
 from netlab.client.protocol import Api
 from netlab.controllers.aggregation import AggregatedRoles
-from netlab.controllers.controller import Context, Controller, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
 from netlab.controllers.endpointslice import EndpointSlices
@@ -84,7 +84,7 @@ _Watched = tuple[Controller, WatchedKind]
 class RunningControllers(Struct):
     """Controllers at work. `stop` ends them; `wait_idle` tells when there is nothing to do."""
 
-    context: Context
+    context: ControllerContext
     controllers: list[Controller] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
@@ -172,7 +172,7 @@ async def start_controllers(
     """
     shared = informers if informers is not None else Informers(api)
     recorder = EventRecorder(api, clock)
-    context = Context(
+    context = ControllerContext(
         shared, recorder, clock, load_balancer_pools, node_monitor_grace_period, authority
     )
     running = RunningControllers(context)

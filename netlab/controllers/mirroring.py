@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from netlab.controllers import endpoints_of, slicing
-from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.endpoints_of import PortSet
 from netlab.controllers.endpointslice import (
     MANAGED_BY,
@@ -30,7 +30,7 @@ class Mirroring(Controller):
 
     name = "endpoint-slice-mirroring-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         index_by_service(self.informers["EndpointSlice"])
 

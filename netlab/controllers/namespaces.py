@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from netlab.controllers.controller import (
-    Context,
     Controller,
+    ControllerContext,
     WatchedKind,
     index_by_namespace,
     own_key,
@@ -26,7 +26,7 @@ class Namespaces(Controller):
 
     name = "namespace-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         for kind in CONTENT:
             index_by_namespace(self.informers[kind])

@@ -8,7 +8,7 @@ from math import inf
 from typing import Literal
 
 from netlab.controllers.conditions import conditions_with
-from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.heartbeats import Heartbeats
 from netlab.controllers.placement import NOT_READY, UNREACHABLE, UNSCHEDULABLE, seconds_borne
 from netlab.controllers.pods import index_by_node
@@ -37,7 +37,7 @@ class Nodes(Controller):
 
     name = "node-controller"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self._heartbeats = Heartbeats(context.node_monitor_grace_period)
         index_by_node(self.informers["Pod"])

@@ -11,8 +11,8 @@ from netlab.controllers import pods as podlib
 from netlab.controllers import rollout
 from netlab.controllers.conditions import conditions_with, conditions_without
 from netlab.controllers.controller import (
-    Context,
     Controller,
+    ControllerContext,
     WatchedKind,
     index_by_controller,
     omit_empty,
@@ -43,7 +43,7 @@ class ReplicaSets(Controller):
     name = "replicaset-controller"
     kind: ClassVar[str] = "ReplicaSet"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         index_by_controller(self.informers[self.kind])
 
@@ -180,7 +180,10 @@ def deletion_rank(pod: Pod, on_same_node: int) -> tuple[object, ...]:
 
 
 def status_of(
-    replica_set: Replicas, active: Sequence[Pod], failure: ApiError | None, context: Context
+    replica_set: Replicas,
+    active: Sequence[Pod],
+    failure: ApiError | None,
+    context: ControllerContext,
 ) -> dict[str, Any]:
     """The status a ReplicaSet with these active pods has; None removes a field by merge patch."""
     template = meta.spec(replica_set)["template"].get("metadata", {}).get("labels") or {}

@@ -8,7 +8,7 @@ from typing import Any
 from netlab.controllers import placement
 from netlab.controllers import pods as podlib
 from netlab.controllers.conditions import conditions_with
-from netlab.controllers.controller import Context, Controller, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.controllers.interpod_affinity import InterPodAffinity, Others, is_choosy, repels
 from netlab.controllers.podvolumes import PodVolumes
 from netlab.errors import Conflict, NotFound
@@ -25,7 +25,7 @@ class Scheduler(Controller):
     name = "default-scheduler"
     workers = 1
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         pods, _ = self.informers["Pod"], self.informers["Namespace"]
         podlib.index_by_node(pods)

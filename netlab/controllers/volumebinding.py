@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from netlab.controllers.controller import Context, Controller, WatchedKind
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta, selectors, storage
 from netlab.objects.types import (
@@ -38,7 +38,7 @@ class VolumeBinder(Controller):
     name = "persistentvolume-controller"
     workers = 1  # two claims must not be given the same volume
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self.informers["PersistentVolumeClaim"].add_index("phase", _phase)
         self.informers["PersistentVolume"].add_index("claim", _claim_uid)

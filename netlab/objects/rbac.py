@@ -84,7 +84,7 @@ class Grant(Struct, frozen=True):
     lacking: str = ""
 
 
-class Verdict(Struct, frozen=True):
+class Decision(Struct, frozen=True):
     """Whether something is allowed, and why; a denial has only what went wrong on the way."""
 
     allowed: bool
@@ -115,17 +115,17 @@ def account_groups(namespace: str) -> tuple[str, ...]:
 # -- verdicts ------------------------------------------------------------------------------
 
 
-def decide(user: User, wanted: Attributes, roles: Roles) -> Verdict:
+def decide(user: User, wanted: Attributes, roles: Roles) -> Decision:
     """Whether a user may do something."""
     if user.is_master:
-        return Verdict(True)
+        return Decision(True)
     lacking = []
     for grant in granted(user, wanted.namespace, roles):
         if grant.rule is None:
             lacking.append(grant.lacking)
         elif allows(grant.rule, wanted):
-            return Verdict(True, f"RBAC: allowed by {grant.by}")
-    return Verdict(False, f"RBAC: {_errors(lacking)}" if lacking else "")
+            return Decision(True, f"RBAC: allowed by {grant.by}")
+    return Decision(False, f"RBAC: {_errors(lacking)}" if lacking else "")
 
 
 def _errors(lacking: Sequence[str]) -> str:

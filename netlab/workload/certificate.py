@@ -19,7 +19,7 @@ _EXTENSIONS = ("basicConstraints=critical,CA:FALSE", "extendedKeyUsage=serverAut
 _LONGEST_COMMON_NAME = 64
 
 
-class Names(Struct, frozen=True):
+class SubjectNames(Struct, frozen=True):
     """Whose a certificate is: names, the first of which is the most its own, and addresses."""
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class Issuer:
         self._ensure_authority = ensure_authority
         self._turn = threading.Lock()
 
-    def issue(self, names: Names) -> str:
+    def issue(self, names: SubjectNames) -> str:
         """A certificate, and its key, in PEM. Blocks; `NetlabError` if openssl cannot."""
         with self._turn:
             self._ensure_authority()

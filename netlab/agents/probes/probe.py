@@ -73,7 +73,7 @@ def _probe(kind: ProbeKind, spec: types.Probe) -> Probe:
     )
 
 
-class Tally(Struct):
+class Streak(Struct):
     """Counts equal answers in a row until there are enough of them to count."""
 
     successes: int

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun
 from netlab.agents.probes.actions import Actions
-from netlab.agents.probes.probe import Probe, Tally, has_probe, probes_of
+from netlab.agents.probes.probe import Probe, Streak, has_probe, probes_of
 from netlab.errors import NetlabError
 
 log = logging.getLogger(__name__)
@@ -79,15 +79,15 @@ class Prober:
         if probe.kind != "Startup":
             await watch.started.wait()
         loop = asyncio.get_running_loop()
-        tally = Tally(probe.successes, probe.failures)
+        streak = Streak(probe.successes, probe.failures)
         while True:
             next_time = loop.time() + probe.period
-            verdict = await self._ask(run, container, probe, tally)
+            verdict = await self._ask(run, container, probe, streak)
             if verdict is not None and self._is_last(run, container, probe, verdict, watch, kill):
                 return
             await asyncio.sleep(max(0.0, next_time - loop.time()))
 
-    async def _ask(self, run: PodRun, container: str, probe: Probe, tally: Tally) -> bool | None:
+    async def _ask(self, run: PodRun, container: str, probe: Probe, streak: Streak) -> bool | None:
         try:
             outcome = await self._actions.attempt(run, container, probe.action, probe.timeout)
         except (NetlabError, OSError) as error:
@@ -99,7 +99,7 @@ class Prober:
             return None
         if not outcome.good:
             self._events.unhealthy(run, probe.kind, outcome.message)
-        return tally.add(outcome.good)
+        return streak.add(outcome.good)
 
     def _is_last(
         self, run: PodRun, container: str, probe: Probe, good: bool, watch: _Watch, kill: Kill

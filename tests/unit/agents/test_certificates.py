@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from netlab.agents.certificates import Cluster, PodCertificates, names_of
 from netlab.agents.podrun import PodRun, new_run
-from netlab.workload.certificate import Names
+from netlab.workload.certificate import SubjectNames
 
 API = Cluster(
     "cluster.local",
@@ -190,9 +190,9 @@ def test_a_service_beside_the_api_is_vouched_for() -> None:
 
 class Signer:
     def __init__(self) -> None:
-        self.issued: list[Names] = []
+        self.issued: list[SubjectNames] = []
 
-    def issue(self, names: Names) -> str:
+    def issue(self, names: SubjectNames) -> str:
         self.issued.append(names)
         return "pem of " + names.names[0]
 

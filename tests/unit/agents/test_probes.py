@@ -10,7 +10,7 @@ from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.probes.probe import (
     Exec,
     HttpGet,
-    Tally,
+    Streak,
     TcpSocket,
     port_number,
     probes_of,
@@ -63,7 +63,7 @@ def test_headers_of_the_spec_replace_the_kubelets():
 
 @given(st.lists(st.booleans(), max_size=40), st.integers(1, 4), st.integers(1, 4))
 async def test_a_verdict_needs_enough_equal_answers_in_a_row(answers, successes, failures):
-    tally = Tally(successes, failures)
+    tally = Streak(successes, failures)
     for number, good in enumerate(answers):
         enough = successes if good else failures
         last = answers[max(0, number + 1 - enough) : number + 1]

@@ -14,7 +14,7 @@ from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.servers import PodServers, served_uid
 from netlab.errors import NetlabError
 from netlab.retry import Retry
-from netlab.workload.certificate import Names
+from netlab.workload.certificate import SubjectNames
 from netlab.workload.served import ServedPod
 
 WEB = {"name": "web", "image": "nginx"}
@@ -59,7 +59,7 @@ class Signer:
 
     refusal: NetlabError | None = None
 
-    def issue(self, names: Names) -> str:
+    def issue(self, names: SubjectNames) -> str:
         if self.refusal:
             raise self.refusal
         return " ".join(names.names)

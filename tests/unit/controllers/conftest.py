@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from netlab.client.inprocess import InProcessApi
-from netlab.controllers.controller import Context, Controller, WatchedKind, own_key
+from netlab.controllers.controller import Controller, ControllerContext, WatchedKind, own_key
 from netlab.controllers.manager import CONTROLLERS, RunningControllers, start_controllers
 from netlab.errors import NotFound
 from netlab.objects import meta
@@ -37,7 +37,7 @@ class Kubelet(Controller):
 
     name = "kubelet"
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
         self.unready: Callable[[Object], bool] = _never
         self.undying: Callable[[Object], bool] = _never
