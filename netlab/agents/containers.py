@@ -24,6 +24,7 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
 from netlab.errors import NetlabError
+from netlab.kernel.userns import IdRange
 from netlab.objects import meta
 from netlab.tasks import Background
 from netlab.workload import crilog
@@ -53,6 +54,7 @@ class PodContainers:
         lifecycle: Lifecycle,
         certificates: PodCertificates,
         tasks: PodTasks,
+        ids: IdRange | None = None,
     ) -> None:
         self._servers = PodServers(
             keeper, lifecycle, self._start_configured, certificates, processes.kill
@@ -60,6 +62,7 @@ class PodContainers:
         self._processes = processes
         self._programs = programs
         self._tasks = tasks
+        self._ids = ids
         self._draining = draining
         self._configuration = configuration
         self._volumes = volumes
@@ -113,6 +116,8 @@ class PodContainers:
         lines = await self._servers.past(run, name)
         past.write_bytes(b"".join(crilog.entry(seconds, text) for seconds, text in lines))
         first = self._command(run, name, as_entered=True)
+        user = first.privileges.user
+        await self._servers.share(run, name, self._ids.outside(user) if self._ids else user)
         command, leave = partial(self._command, run, name), partial(self._servers.leave, run, name)
         await self._processes.succeed(run, name, first, command, leave)
 

@@ -97,6 +97,7 @@ class PodRuntime:
             lifecycle,
             PodCertificates(issuer, informers, keeper, _cluster(lab)),
             PodTasks(informers, lifecycle),
+            ids,
         )
         self.commands.entering = self._containers.enter
         self._volumes, self._configuration = volumes, configuration

@@ -20,7 +20,7 @@ from netlab.objects.times import timestamp
 from netlab.objects.types import Pod
 from netlab.tasks import Background, cancel
 from netlab.workload.calls import Gone
-from netlab.workload.documents import succeeding
+from netlab.workload.documents import WAITS, succeeding
 from netlab.workload.sandbox import Command, Ended, Sandboxes, SandboxProcess
 
 log = logging.getLogger(__name__)
@@ -100,7 +100,8 @@ class PodProcesses:
         """Let a process go on with what a container that runs has done so far, without one.
 
         Who did so is asked to `leave` its ports as soon as the process, which `first` starts,
-        waits for them. `NetlabError` if that does not come so far; then nothing has changed.
+        has them, too, or waits for them. `NetlabError` if that does not come so far; then nothing
+        has changed.
         """
         await self._adopted(run, container)  # of a namespace that is gone
         log = container_log(run, container)
@@ -109,9 +110,10 @@ class PodProcesses:
         if not await process.first_words(FIRST_WORDS, said):
             await _killed(process, 0)
             raise NetlabError(f"container {container} does not begin as a process")
-        said = log.stat().st_size
+        size = log.stat().st_size
         await leave()
-        await process.first_words(FIRST_WORDS, said)
+        if WAITS.encode() in log.read_bytes()[said:size]:
+            await process.first_words(FIRST_WORDS, size)
         if not run.stopping:
             run.processes[container] = process
             run.entered.add(container)

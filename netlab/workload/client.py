@@ -93,6 +93,12 @@ class ResponderClient(Calls):
                 self._ports.close(uids)
                 await self.call("stop", uids=list(uids))
 
+    async def share(self, uid: str, owner: int) -> None:
+        """Let a user of the machine listen beside the responder on a pod's ports, as far as we have
+        opened them; else he has to wait until they are free."""
+        async with self._turn:
+            self._ports.share(uid, owner)
+
     async def list(self) -> dict[str, ServedPod]:
         """What is served now, by uid: what a controller that restarted adopts."""
         return {data["uid"]: ServedPod.from_json(data) for data in await self.call("list")}

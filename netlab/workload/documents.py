@@ -19,7 +19,10 @@ FILE_SERVER = "web-server"
 """Which of `pod_binaries` shows files."""
 
 SUCCEEDS = "--succeeds"
-"""Has it say that it is there, and wait for its ports until somebody lets go of them."""
+"""Has it listen beside who still has its ports, or wait until that has let go of them."""
+
+WAITS = "waiting for its ports"
+"""What it says then."""
 
 
 def has_documents(program: ImageProgram) -> bool:

@@ -89,6 +89,15 @@ class Ports:
         """Close our own of all that are open."""
         self.close([*self._open])
 
+    def share(self, uid: str, owner: int) -> None:
+        """Let a user of the machine listen beside us on what is open for a uid.
+
+        Of two sockets on one port the kernel asks that both have SO_REUSEPORT, and one owner.
+        """
+        for each in self._open[uid].sockets.values() if uid in self._open else ():
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            os.fchown(each.fileno(), owner, -1)
+
     def has_others(self, uid: str, ports: Collection[Port]) -> bool:
         """Whether anything is open for a uid beside these ports."""
         return uid in self._open and not self._open[uid].sockets.keys() <= set(ports)

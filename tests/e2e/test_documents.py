@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +14,8 @@ import needs
 import pytest
 from e2e.labs import Machine, answering, eventually, machine
 
-from netlab.kernel import paths
+from netlab.kernel import netns, paths
+from netlab.workload.documents import WAITS
 
 pytestmark = pytest.mark.root
 
@@ -49,6 +52,21 @@ apiVersion: v1
 kind: Pod
 metadata: {name: alone}
 spec: {containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: busy}
+spec: {containers: [{name: c, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: late}
+spec: {containers: [{name: c, image: caddy}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: later}
+spec: {containers: [{name: c, image: caddy}]}
 ---
 apiVersion: v1
 kind: Pod
@@ -111,6 +129,26 @@ def nginx_pod(lab: Machine) -> str:
     return names[0].removeprefix("pod/")
 
 
+def test_nobody_is_refused_meanwhile(lab: Machine) -> None:
+    address, refused, over = pod(lab, "busy")["status"]["podIP"], [], threading.Event()
+
+    def ask() -> None:
+        with netns.entered(lab.namespace("files.worker001")):
+            while not over.is_set():
+                try:
+                    socket.create_connection((address, 80), 5).close()
+                except ConnectionRefusedError as error:
+                    refused.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    in_pod(lab, "busy", "true")
+    over.set()
+    asking.join()
+    assert refused == []
+    assert WAITS not in lab.netlab("logs", "busy").stdout
+
+
 def test_a_readiness_probe_sees_the_page_go_and_come(lab: Machine) -> None:
     assert state(lab, "httpd")["ready"]
     said = in_pod(lab, "httpd", f"mv -v {HTDOCS}/index.html /tmp/ || true")
@@ -136,8 +174,15 @@ def test_it_stays_so_with_the_next_controller(lab: Machine) -> None:
     directory = lab.base / "run" / "files"
     os.kill(int(paths.controller_pid(directory).read_text()), signal.SIGKILL)
     lab.netlab("up", lab.base / "lab.yaml")
+    assert in_pod(lab, "later", "ls /usr/share/caddy") == "index.html\n"
+    assert WAITS in lab.netlab("logs", "later").stdout, (
+        "its ports were opened by another controller"
+    )
+    assert "Caddy works!" in page(lab, "later")
     assert page(lab, "alone") == "mine\n"
     os.kill(answering(paths.responder_socket(directory)), signal.SIGKILL)
     assert in_pod(lab, "alone", f"cat {HTML}/index.html") == "mine\n"
     assert page(lab, "alone") == "mine\n"
     assert state(lab, "alone") == before
+    assert in_pod(lab, "late", "ls /usr/share/caddy") == "index.html\n"
+    assert "Caddy works!" in page(lab, "late")

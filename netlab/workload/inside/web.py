@@ -120,8 +120,11 @@ def routed(routes: Mapping[str, Handler]) -> Handler:
     return answer
 
 
-def listening(port: int, host: str = "", kind: int = socket.SOCK_STREAM) -> socket.socket:
-    """A socket on a port, of one address or of all, by whatever families there are."""
+def listening(
+    port: int, host: str = "", kind: int = socket.SOCK_STREAM, *, shared: bool = False
+) -> socket.socket:
+    """A socket on a port, of one address or of all, by whatever families there are; `shared` with
+    those who listen there already, and let us."""
     both = socket.has_ipv6 and not host
     family = socket.AF_INET6 if both or ":" in host else socket.AF_INET
     try:
@@ -132,9 +135,13 @@ def listening(port: int, host: str = "", kind: int = socket.SOCK_STREAM) -> sock
         opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     if kind == socket.SOCK_STREAM:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     opened.bind((host, port))
     if kind == socket.SOCK_STREAM:
         opened.listen(1024)
+    if shared:  # and nobody after us
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 0)
     return opened
 
 

@@ -167,27 +167,39 @@ def main(words: Sequence[str]) -> None:
     root = Path(given["root"])
     bare = given["bare"] or (root / "index.html").exists()  # the image's own pages lie there
     documents = Documents(root, site, server, bare=bare, lists=given["lists"])
-    if given["succeeds"]:
-        web.log(f"[notice] 1#1: {server}")
-    opened = [_bound(int(port), _PATIENCE if given["succeeds"] else 0.0) for port in ports]
+    opened = [
+        _succeeding(int(port), server) if given["succeeds"] else _bound(int(port)) for port in ports
+    ]
     web.log(f"[notice] 1#1: {server}: start worker processes")
     for each in opened[1:]:
         in_background(_server(each, documents, site).run)
     _server(opened[0], documents, site).run()
 
 
-def _bound(port: int, patience: float) -> socket.socket:
-    """A socket on a port, which somebody may still hold for so many seconds."""
-    limit = time.monotonic() + patience
-    while True:
+def _bound(port: int) -> socket.socket:
+    """A socket on a port; without one the program ends."""
+    try:
+        return listening(port)
+    except OSError as problem:
+        why = f"{problem.errno}: {problem.strerror}"
+        web.log(f"[emerg] 1#1: bind() to 0.0.0.0:{port} failed ({why})")
+        sys.exit(1)
+
+
+def _succeeding(port: int, server: str) -> socket.socket:
+    """A socket on a port that somebody has, beside his, or as soon as he has it no more."""
+    limit, is_told = time.monotonic() + _PATIENCE, False
+    while time.monotonic() < limit:
         try:
-            return listening(port)
+            return listening(port, shared=True)
         except OSError as problem:
-            if problem.errno != errno.EADDRINUSE or time.monotonic() > limit:
-                why = f"{problem.errno}: {problem.strerror}"
-                web.log(f"[emerg] 1#1: bind() to 0.0.0.0:{port} failed ({why})")
-                sys.exit(1)
+            if problem.errno != errno.EADDRINUSE:
+                break
+        if not is_told:
+            web.log(f"[notice] 1#1: {server}: waiting for its ports")
+            is_told = True
         time.sleep(_LOOK_EVERY)
+    return _bound(port)
 
 
 def _server(opened: socket.socket, documents: Documents, site: Site) -> web.Server:

@@ -105,7 +105,7 @@ class Keeper:
 
     def __init__(self):
         self.client = self
-        self.served, self.stopped, self.known = [], [], {}
+        self.served, self.stopped, self.known, self.shared = [], [], {}, []
 
     def on_restart(self, _serve):
         """It never dies here."""
@@ -115,6 +115,9 @@ class Keeper:
 
     async def list(self):
         return self.known
+
+    async def share(self, uid, owner):
+        self.shared.append((uid, owner))
 
     async def logs(self, uid, container):
         for line in ("one", "two"):
@@ -394,6 +397,7 @@ async def test_a_server_with_files_becomes_a_process_for_who_comes_in_once(world
         await asyncio.gather(*(world.agent.enter(run, name) for _ in range(3)))
     assert world.tasks.succeeded == [("web", "/web-server", True)]
     assert world.keeper.stopped == ["u/web"]
+    assert world.keeper.shared == [("u/web", 0)]
     log = run.directory / "containers/web/0.log"
     assert log.read_text() == (
         "1970-01-01T00:00:01.500000000Z stdout F u/web web one\n"
