@@ -109,5 +109,5 @@ def test_what_is_no_place_is_said(lab: Shell) -> None:
     assert "nodes and clients: master001, worker001, client" in done.stderr
     done = lab.here.netlab("shell", "master001", "hostname", code=2)
     assert "netlab shell master001 -- hostname" in done.stderr
-    done = lab.here.netlab("shell", "master001", "--", "nosuchprogram", code=1)
-    assert "there is no program nosuchprogram" in done.stderr
+    done = lab.here.netlab("shell", "master001", "--", "nosuchprogram", code=127)
+    assert "nosuchprogram: there is no such program" in done.stderr
