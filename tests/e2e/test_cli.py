@@ -404,7 +404,8 @@ type $'PS1=; unsetopt zle_bracketed_paste; autoload -Uz compinit; compinit -u -D
 type $'source <(netlab completion zsh); print rea""dy\n'
 until_seen ready
 type $'netlab desc\t'; until_seen 'describe'
-type $'po\t'; until_seen 'pods'
+type $'podt\t'; until_seen 'podtemplates'
+type $'\x15netlab describe pods '
 type $'cl\t'; until_seen 'client'
 type $'\x15netlab rules web --node=ma\t'; until_seen '--node=master001'
 type $'\x15netlab help arch\t'; until_seen 'architecture'
@@ -414,5 +415,5 @@ zpty -d shell
 
 def test_zsh_completes(lab: Machine, tmp_path: Path) -> None:
     seen = shell(lab, tmp_path, ["zsh", "-f", "-c"], ZSH).splitlines()
-    words = ("ready", "describe", "pods", "client", "--node=master001", "architecture")
+    words = ("ready", "describe", "podtemplates", "client", "--node=master001", "architecture")
     assert seen == [f"seen: {word}" for word in words]

@@ -17,6 +17,7 @@ from netlab.client.sync import Client
 from netlab.errors import NetlabError, UsageError
 from netlab.objects import meta
 from netlab.objects.meta import Object
+from netlab.objects.types import Pod
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,8 +126,7 @@ def _service(arguments: argparse.Namespace) -> Object:
 def _join(client: Client, arguments: argparse.Namespace) -> int:
     from netlab.client.stream import Join, attach
 
-    phase = _wait_until_started(client, arguments)
-    if phase == "Pending":
+    if meta.status(_phase_beyond(client, arguments, "Pending")).get("phase") == "Pending":
         raise NetlabError(
             f"pod {arguments.name} does not start", hint=f"netlab describe pod {arguments.name}"
         )
@@ -134,18 +134,29 @@ def _join(client: Client, arguments: argparse.Namespace) -> int:
     if tty:
         sys.stderr.write("If you don't see a command prompt, try pressing enter.\n")
     join = Join(arguments.namespace, arguments.name, "", arguments.stdin, tty)
-    return attach(options.endpoint(arguments), join)
+    code = attach(options.endpoint(arguments), join)
+    if code or arguments.restart == "Always":  # else it may begin anew, and end otherwise
+        return code
+    return _code_of(_phase_beyond(client, arguments, "Pending", "Running"))
 
 
-def _wait_until_started(client: Client, arguments: argparse.Namespace) -> str:
-    """The phase once it is no longer Pending, or after 30 seconds."""
+def _code_of(pod: Pod) -> int:
+    """The exit code of a pod's only container, whose end its attached client is not told."""
+    for status in meta.status(pod).get("containerStatuses") or ():
+        if ended := status.get("state", {}).get("terminated"):
+            return int(ended["exitCode"])
+    return 0
+
+
+def _phase_beyond(client: Client, arguments: argparse.Namespace, *phases: str) -> Pod:
+    """The pod once it is in none of these phases, or as it is after 30 seconds."""
     query: dict[str, str | int] = {
         "fieldSelector": f"metadata.name={arguments.name}",
         "timeoutSeconds": 30,
     }
-    phase = "Pending"
+    pod: Pod = client.get("Pod", arguments.namespace, arguments.name)
     for event in client.watch("Pod", arguments.namespace, query=query):
-        phase = str(meta.status(event["object"]).get("phase"))
-        if phase != "Pending":
+        pod = event["object"]
+        if meta.status(pod).get("phase") not in phases:
             break
-    return phase
+    return pod
