@@ -214,7 +214,7 @@ def test_logs_are_followed(kubectl: Shell) -> None:
 def test_what_is_not_served_is_told(kubectl: Shell) -> None:
     run = kubectl
     for line, words in (
-        ("kubectl get pvc", 'the server doesn\'t have a resource type "pvc"'),
+        ("kubectl get netpol", 'the server doesn\'t have a resource type "netpol"'),
         ("kubectl top pods", "Metrics API not available"),
         ("kubectl get pod nobody", 'pods "nobody" not found'),
     ):

@@ -144,7 +144,7 @@ def set_label(lab: Machine, node: str, change: str) -> None:
 def test_each_has_an_address_that_one_node_answers_for(lab: Machine) -> None:
     assert ingress(lab, "both") == [BOTH, BOTH_V6.strip("[]")]
     assert (ingress(lab, "local"), ingress(lab, "guarded")) == ([LOCAL], [GUARDED])
-    assert all(len(announcers(lab, vip)) == 1 for vip in (BOTH, LOCAL, GUARDED))
+    eventually(lambda: all(len(announcers(lab, vip)) == 1 for vip in (BOTH, LOCAL, GUARDED)))
     assert announcers(lab, BOTH) == announcers(lab, BOTH_V6)
     said = lab.netlab("describe", "svc", "both").stdout
     node = announcers(lab, BOTH)[0].removeprefix("lb.")

@@ -209,8 +209,8 @@ async def test_mistakes_are_refused_in_the_servers_words(kubectl: Kubectl) -> No
     assert await refusal(kubectl, "get", "pod", "x") == (
         'Error from server (NotFound): pods "x" not found\n'
     )
-    assert await refusal(kubectl, "get", "storageclasses") == (
-        'error: the server doesn\'t have a resource type "storageclasses"\n'
+    assert await refusal(kubectl, "get", "networkpolicies") == (
+        'error: the server doesn\'t have a resource type "networkpolicies"\n'
     )
 
 
