@@ -92,6 +92,7 @@ programs:
   - {match: ["example.com/greeter"], kind: program, program: greeter}
 sites: {}
 tools: {}
+unknown: {}
 """
 
 
