@@ -18,7 +18,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import neighbours, netns, occupants, paths
 from netlab.network import diff, masquerade, pod_diff, read
 from netlab.network.encode import message
-from netlab.network.model import Link, Neighbour, Network, PodLink
+from netlab.network.model import Link, Namespace, Neighbour, Network, PodLink
 from netlab.network.names import EXTERNAL_LINK_INDEX
 from netlab.network.operations import (
     AddMasquerade,
@@ -45,8 +45,10 @@ def ensure_cluster(network: Network, lab_dir: Path) -> tuple[Operation, ...]:
     directory must be mounted (`kernel.netns.LabMount`). On failure what this call made is gone.
     """
     done: tuple[Operation, ...] = ()
+    stood: frozenset[str] | None = None
     for _ in range(_PASSES):
         state = read.state(network, lab_dir)
+        stood = frozenset(state) if stood is None else stood
         operations = diff.diff(network, state)
         with Session(lab_dir) as session:
             session.execute(operations)
@@ -55,7 +57,18 @@ def ensure_cluster(network: Network, lab_dir: Path) -> tuple[Operation, ...]:
             break
     for namespace in network.namespaces:
         netns.link_name(namespace.name, paths.namespace(lab_dir, namespace.name))
+        if stood and namespace.name not in stood:
+            _announce_machine(namespace, lab_dir)
     return done
+
+
+def _announce_machine(namespace: Namespace, lab_dir: Path) -> None:
+    """Have those that stood before know who has its addresses now: they may have been another's."""
+    with netns.entered(paths.namespace(lab_dir, namespace.name)):
+        for link in namespace.links:
+            stations = [(link.mac, address.split("/")[0]) for address in link.addresses]
+            if link.kind == "veth" and stations:
+                neighbours.announce(link.name, link.index, stations)
 
 
 def attach_pods(
