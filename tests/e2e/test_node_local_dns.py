@@ -256,7 +256,7 @@ def test_without_a_controller_too(here: Machine) -> None:
     other = cache_pid(here, f"{LAB}.worker002")
     here.netlab("up", TOPOLOGIES / "node-local-dns.yaml", timeout=120)
     assert cache_pid(here, f"{LAB}.worker002") == other  # adopted
-    assert here.resolve(POD, WEB, server=CACHE)
+    eventually(lambda: not is_refused(here))  # its pod is ready in the API all the time
     assert found(here)
 
 
