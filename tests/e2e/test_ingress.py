@@ -47,6 +47,7 @@ def settled(lab: Shell) -> None:
         "kubectl get ingress -o jsonpath='{range .items[*]}{.status.loadBalancer}{\"\\n\"}{end}'"
     )
     eventually(lambda: all("172.16." in line for line in lab(every).splitlines()))
+    lab.here.status()
 
 
 def apply(lab: Shell, *texts: str) -> None:
@@ -266,6 +267,7 @@ def test_more_pods_take_some_sessions_over_unless_these_are_persistent(
                          affinity_mode=mode)  # fmt: skip
         lab("kubectl apply -f -", input=sticky)
         eventually(lambda: outside.code(f"{mode}.example/") == 200)  # noqa: B023
+        settled(lab)  # no worker of nginx goes by what was before
         served[mode] = sessions(outside, f"{mode}.example/", 24)
         assert len(set(served[mode].values())) == 2
     lab("kubectl scale deployment crowd --replicas=4")
