@@ -40,9 +40,9 @@ def serve_hostname(words: Sequence[str]) -> None:
         in_background(echo_text, web.listening(port, kind=socket.SOCK_DGRAM), name.encode())
     if given["http"]:
         in_background(web.Server(web.listening(port), answer).run)
-    log(f"Serving on port {port}.\n")
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    log(f"Serving on port {port}.\n")  # from then on it may be told to end
     ended.wait()
     log("Shutting down after receiving signal: terminated.\n")
     log("Awaiting pod deletion.\n")
