@@ -22,9 +22,6 @@ from netlab.kernel import cgroups, netns, process
 
 pytestmark = pytest.mark.root
 
-SECONDS = 20.0
-"""For what a busy machine does late."""
-
 
 def eventually(holds: Callable[[], object]) -> None:
     """Wait until it holds; a busy machine takes its time."""
@@ -249,11 +246,11 @@ def test_it_is_started_again_as_it_was(lab: Shell, outside: Outside) -> None:
     _, pid = nginx(lab)
     workers = process.children(pid)
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: nginx(lab)[1] != pid, SECONDS)
+    eventually(lambda: nginx(lab)[1] != pid)
     assert not any(map(_command, workers))  # those of one that is killed go on by themselves
-    eventually(lambda: outside.code("good.example/") == 200, SECONDS)
+    eventually(lambda: outside.code("good.example/") == 200)
     restarts = "kubectl get pod -n ingress-nginx -o jsonpath='{..restartCount}'"
-    eventually(lambda: lab(restarts) == "1", SECONDS)
+    eventually(lambda: lab(restarts) == "1")
 
 
 def test_it_outlives_the_labs_controller(lab: Shell, outside: Outside) -> None:
