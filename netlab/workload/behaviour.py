@@ -66,14 +66,17 @@ def behaviour(
 
     A `command` is run as it stands, unless it names the very server that the image is known for.
     """
-    found = _behaviour(container, env or {}, images or catalogue(), is_installed)
-    if found.kind != "server" and found.argv[:1] != (f"/{FILE_SERVER}",):
+    images = images or catalogue()
+    found = _behaviour(container, env or {}, images, is_installed)
+    if found.kind != "server":
         return found
-    repository = (images or catalogue()).image(container["image"]).repository
-    own = configured(container, repository, (), is_installed)
-    if own is None:
-        return found
-    return Behaviour("process", own.argv) if own.argv else replace(found, message=own.message)
+    own = configured(container, images.image(container["image"]).repository, is_installed)
+    if own is not None and own.argv:
+        return Behaviour("process", own.argv)
+    program = images.lookup(container["image"])
+    if shows_files(program, container):
+        found = _showing_files(program, container, found) or found
+    return replace(found, message=own.message) if own is not None else found
 
 
 def _behaviour(
@@ -154,9 +157,6 @@ def _server(
     elif site := next((each.site for each in listeners if each.serve == "http"), None):
         taken = {each.port for each in listeners}
         listeners += [each for each in _declared_tls(container, site) if each.port not in taken]
-    if shows_files(program, container) and all(each.serve == "http" for each in listeners):
-        argv = file_server(program, container, listeners)
-        return Behaviour("process", argv, tuple(listeners), announces=True)
     return Behaviour("server", args, tuple(dict.fromkeys(listeners)), flags, program.variables)
 
 
@@ -180,10 +180,17 @@ def entered(
     if not has_documents(program) or not is_installed("/usr/bin/python3"):
         return None
     found = behaviour(container, env)
-    if found.kind != "server" or any(each.serve != "http" for each in found.listeners):
+    return _showing_files(program, container, found) if found.kind == "server" else None
+
+
+def _showing_files(
+    program: ImageProgram, container: Container, server: Behaviour
+) -> Behaviour | None:
+    """The process that shows a built-in server's files; None if it speaks more than HTTP."""
+    if any(each.serve != "http" for each in server.listeners):
         return None
-    argv = file_server(program, container, found.listeners)
-    return Behaviour("process", argv, found.listeners, announces=True)
+    argv = file_server(program, container, server.listeners)
+    return Behaviour("process", argv, server.listeners, announces=True)
 
 
 def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:

@@ -50,14 +50,14 @@ server {
 }
 END
 }
-exec nginx -g 'daemon off;' "$@"
+exec nginx -g 'daemon off;'
 """
 
 _HTTPD = r"""
 set -e
 mkdir -p /usr/local/apache2/logs /usr/local/apache2/htdocs
 test -e /usr/local/apache2/modules || ln -s /usr/lib/apache2/modules /usr/local/apache2/modules
-exec apache2 -d /usr/local/apache2 -f /usr/local/apache2/conf/httpd.conf -DFOREGROUND "$@"
+exec apache2 -d /usr/local/apache2 -f /usr/local/apache2/conf/httpd.conf -DFOREGROUND
 """
 
 
@@ -95,7 +95,6 @@ class Configured(Struct, frozen=True):
 def configured(
     container: Container,
     repository: str,
-    args: Sequence[str],
     is_installed: Callable[[str], bool],
 ) -> Configured | None:
     """What becomes of a built-in server of that repository; None if no configuration is mounted."""
@@ -108,7 +107,7 @@ def configured(
         return None
     real = _REAL.get(word)
     if real is not None and is_installed(real.program):
-        return Configured(("sh", "-c", real.script, word, *args))
+        return Configured(("sh", "-c", real.script, word))
     message = (
         f"container {container['name']}: the built-in {word} does not read {mounted[0]}, and "
         "answers as its image does by default"
