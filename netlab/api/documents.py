@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from netlab import exposition
 from netlab.api import discovery as kinds
 from netlab.api import metrics as numbers
 from netlab.api import openapi as structures
@@ -47,7 +48,7 @@ async def metrics(request: web.Request) -> web.Response:
     """What Prometheus may know: how many objects are stored."""
     store = request.app[BACKEND].registry.store
     stored = {one.resource: sum(1 for _ in store.each(one.kind)) for one in KINDS}
-    return web.Response(text=numbers.exposition(stored), headers={"Content-Type": numbers.FORMAT})
+    return web.Response(text=numbers.metrics(stored), headers={"Content-Type": exposition.FORMAT})
 
 
 async def swagger(request: web.Request) -> web.Response:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dnslib import CLASS, QTYPE, DNSError, DNSQuestion, DNSRecord
 from msgspec import Struct
 
+from netlab import exposition
 from netlab.dns.corefile import CacheSettings
 
 _NUMBERS = ("hits", "misses", "evictions")
@@ -52,33 +53,26 @@ def statistics(answers: Iterable[bytes]) -> Statistics:
 
 def metrics(counted: Statistics, settings: CacheSettings, version: str) -> str:
     """The page that a CoreDNS has for Prometheus."""
-    server = 'server="dns://:53"'
+    server = ("server", "dns://:53")
     asked = counted.hits + counted.misses
-    zones = ",".join(zone for zone, _ in settings.servers)
-    lines = [
-        *_series("coredns_build_info", "gauge", {f'goversion="none",version="{version}"': 1}),
-        *_series("coredns_cache_evictions_total", "counter", {server: counted.evictions}),
-        *_series("coredns_cache_hits_total", "counter", {server: counted.hits}),
-        *_series("coredns_cache_misses_total", "counter", {server: counted.misses}),
-        *_series("coredns_cache_requests_total", "counter", {server: asked}),
-        *_series("coredns_dns_requests_total", "counter", {f'{server},zone="{zones}"': asked}),
-        *_series(
-            "coredns_forward_requests_total",
-            "counter",
-            {f'to="{to.replace("#", ":")}"': number for to, number in counted.servers.items()},
-        ),
-        *_series("coredns_panics_total", "counter", {"": 0}),
-        *_series(
-            "coredns_plugin_enabled",
-            "gauge",
-            {f'name="{name}",{server},zone="{zones}"': 1 for name in settings.plugins},
-        ),
-    ]
-    return "".join(f"{line}\n" for line in lines)
+    zones = ("zone", ",".join(zone for zone, _ in settings.servers))
+    forwarded = [((("to", to.replace("#", ":")),), count) for to, count in counted.servers.items()]
+    plugins = [((("name", name), server, zones), 1) for name in settings.plugins]
+    build = (("goversion", "none"), ("version", version))
+    return exposition.page(
+        [
+            *exposition.family("coredns_build_info", "gauge", [(build, 1)]),
+            *_counter("coredns_cache_evictions_total", [((server,), counted.evictions)]),
+            *_counter("coredns_cache_hits_total", [((server,), counted.hits)]),
+            *_counter("coredns_cache_misses_total", [((server,), counted.misses)]),
+            *_counter("coredns_cache_requests_total", [((server,), asked)]),
+            *_counter("coredns_dns_requests_total", [((server, zones), asked)]),
+            *(_counter("coredns_forward_requests_total", forwarded) if forwarded else ()),
+            *_counter("coredns_panics_total", [((), 0)]),
+            *(exposition.family("coredns_plugin_enabled", "gauge", plugins) if plugins else ()),
+        ]
+    )
 
 
-def _series(name: str, kind: str, values: Mapping[str, int]) -> Iterable[str]:
-    if values:
-        yield f"# TYPE {name} {kind}"
-    for labels, value in values.items():
-        yield f"{name}{{{labels}}} {value}" if labels else f"{name} {value}"
+def _counter(name: str, samples: Iterable[tuple[exposition.Labels, float]]) -> Iterable[str]:
+    return exposition.family(name, "counter", samples)

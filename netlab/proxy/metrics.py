@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from msgspec import Struct, field
 
+from netlab import exposition
+from netlab.exposition import Labels
 from netlab.proxy.addresses import Family
 from netlab.proxy.config import ModeName
-
-Labels = tuple[tuple[str, str], ...]
 
 _FAMILY: dict[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
@@ -84,10 +84,10 @@ class Histogram(Struct):
         below = 0
         for bound, count in zip((*self.bounds, float("inf")), self.counts, strict=True):
             below += count
-            le = "+Inf" if bound == float("inf") else number(bound)
-            yield line(f"{name}_bucket", (*labels, ("le", le)), below)
-        yield line(f"{name}_sum", labels, self.total)
-        yield line(f"{name}_count", labels, below)
+            le = "+Inf" if bound == float("inf") else exposition.number(bound)
+            yield exposition.sample(f"{name}_bucket", (*labels, ("le", le)), below)
+        yield exposition.sample(f"{name}_sum", labels, self.total)
+        yield exposition.sample(f"{name}_count", labels, below)
 
 
 class FamilySync(Struct, frozen=True):
@@ -215,23 +215,25 @@ class ProxyMetrics:
         for what in ("endpoint", "service"):
             pending = {_of(family): float(self._pending[what]) for family in self._families}
             values[f"sync_proxy_rules_{what}_changes_pending"] = pending
-        return "".join(f"{each}\n" for each in self._lines(values))
+        return exposition.page(self._lines(values))
 
     def _lines(self, values: Mapping[str, Mapping[Labels, float]]) -> Iterator[str]:
         for name in sorted(values.keys() | {name for name, _ in self._histograms}):
             full = f"kubeproxy_{name}"
             histograms = [each for each in self._histograms.items() if each[0][0] == name]
             counts = name.endswith("_total") and name not in _GAUGES
-            yield f"# HELP {full} [ALPHA] {_HELP[name]}"
-            yield f"# TYPE {full} {'histogram' if histograms else 'counter' if counts else 'gauge'}"
+            kind: exposition.Type = "histogram" if histograms else "counter" if counts else "gauge"
+            yield from exposition.head(full, kind, f"[ALPHA] {_HELP[name]}")
             for (_, family), histogram in histograms:
                 yield from histogram.lines(full, _of(family))
             for labels, value in sorted(values.get(name, {}).items()):
-                yield line(full, labels, value)
-        name = "process_start_time_seconds"
-        yield f"# HELP {name} [ALPHA] Start time of the process since unix epoch in seconds."
-        yield f"# TYPE {name} gauge"
-        yield line(name, (), self._started)
+                yield exposition.sample(full, labels, value)
+        yield from exposition.family(
+            "process_start_time_seconds",
+            "gauge",
+            [((), self._started)],
+            "[ALPHA] Start time of the process since unix epoch in seconds.",
+        )
 
     def _add(self, name: str, value: float, labels: Labels) -> None:
         entries = self._values.setdefault(name, {})
@@ -249,14 +251,3 @@ _GAUGES = frozenset(
 
 def _of(family: Family) -> Labels:
     return (("ip_family", _FAMILY[family]),)
-
-
-def line(name: str, labels: Labels, value: float) -> str:
-    """`name{label="value"} 1`."""
-    inner = ",".join(f'{label}="{text}"' for label, text in labels)
-    return f"{name}{{{inner}}} {number(value)}" if inner else f"{name} {number(value)}"
-
-
-def number(value: float) -> str:
-    """A number as Prometheus' clients write it: no `.0`."""
-    return str(int(value)) if value == int(value) else repr(float(value))
