@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from netlab.agents.podrun import PodRun
-from netlab.agents.volumes import Texts, Volumes, token_paths
+from netlab.agents.volume_files import Texts, token_paths
+from netlab.agents.volumes import Volumes
 from netlab.client.protocol import Api
 from netlab.objects import meta
 from netlab.objects.types import ServiceAccountTokenProjection, Volume

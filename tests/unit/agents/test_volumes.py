@@ -4,12 +4,12 @@ import os
 import pytest
 
 from netlab.agents.podrun import new_run
+from netlab.agents.volume_files import volume_files
 from netlab.agents.volumes import (
     Owner,
     VolumeLacks,
     Volumes,
     expanded,
-    volume_files,
     write_files,
 )
 from netlab.errors import NetlabError
