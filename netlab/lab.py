@@ -24,6 +24,7 @@ from netlab.client.sync import Client
 from netlab.client.wire import BrokenAnswer, ControllerUnreachable, Unanswered
 from netlab.errors import EnvironmentLacks, NetlabError, TeardownFailed, UsageError
 from netlab.kernel import (
+    basedir,
     caller,
     files,
     lablock,
@@ -276,7 +277,7 @@ def down(name: str, *, progress: Progress) -> None:
 
 def tidy() -> None:
     """Leave nothing of what all labs share either, unless there is a lab."""
-    netns.tidy(paths.run_dir())
+    basedir.tidy(paths.run_dir())
 
 
 def _keep_sources(directory: Path, files: Sequence[str]) -> None:

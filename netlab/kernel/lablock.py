@@ -7,11 +7,10 @@ it does are in the file; a lock that was left by a process that died is free.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from netlab.kernel import files, lock, netns, paths
+from netlab.kernel import basedir, lock, paths
 
 PATIENCE = 120.0
 """Seconds to wait for whoever has it: as long as a large lab may take to start."""
@@ -26,24 +25,25 @@ def held(directory: Path, doing: str, *, tell: lock.Tell | None = None) -> Itera
     """
     path = paths.lab_lock(directory)
     with contextlib.ExitStack() as stack:
+        stack.callback(_leave_nothing_of_no_lab, directory)
         while True:
             # The file may go, and all labs' directory with it, before it is ours.
             with contextlib.suppress(FileNotFoundError):
-                with netns.base_locked(directory.parent, tell):
-                    os.close(files.opened(path, os.O_RDWR))
+                with basedir.locked(directory.parent, tell):
+                    lock.make(path)
                 what = f"lab {directory.name}"
                 awaited = lock.awaited(
                     path, tell=tell, patience=PATIENCE, doing=doing, what=what, create=False
                 )
                 stack.enter_context(awaited)
                 break
-        try:
-            yield
-        finally:
-            if not directory.exists():
-                with netns.base_locked(directory.parent, tell):
-                    path.unlink()
-                    netns.remove_base_if_unused(directory.parent)
+        yield
+
+
+def _leave_nothing_of_no_lab(directory: Path) -> None:
+    """Also of one that was given up before it was anybody's; who has it by now keeps it."""
+    if not directory.exists():
+        basedir.tidy(directory.parent)
 
 
 def holder(directory: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import io
 import os
 import socket
 import sys
@@ -42,7 +43,8 @@ def _note(text: str) -> None:
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Try to take the lock: True if nobody else has it. Held until the body ends."""
-    with _opened(path) as descriptor:
+    with _opened(path) as file:
+        descriptor = file.fileno()
         deadline = time.monotonic() + _LOOKED_AT
         while not (is_ours := _take(descriptor)) and time.monotonic() < deadline:
             time.sleep(_STEP)
@@ -68,7 +70,8 @@ def awaited(
     directory is not there, or, unless it is to be created, the file.
     """
     while True:
-        with _opened(path, create=create) as descriptor:
+        with _opened(path, create=create) as file:
+            descriptor = file.fileno()
             _wait(descriptor, path, tell or _note, patience, what or str(path))
             if os.fstat(descriptor).st_nlink == 0:
                 continue  # its holder removed it: there is another one by now, or none
@@ -77,16 +80,20 @@ def awaited(
             return
 
 
-@contextlib.contextmanager
-def _opened(path: Path, *, create: bool = True) -> Iterator[int]:
-    if create:
-        descriptor = files.opened(path, os.O_RDWR)
-    else:
-        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def make(path: Path) -> None:
+    """Have the file there, for `awaited` that is not to create it."""
+    _opened(path).close()
+
+
+def _opened(path: Path, *, create: bool = True) -> io.FileIO:
+    """Not a bare descriptor, which an interrupt could leave open, and locked, behind."""
+
+    def opener(name: str, _: int) -> int:
+        if create:
+            return files.opened(Path(name), os.O_RDWR)
+        return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    return io.FileIO(path, "r+", opener=opener)
 
 
 def _take(descriptor: int, how: int = fcntl.LOCK_EX) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from netlab.errors import KernelRefused
-from netlab.kernel import files, lock, paths, syscalls, userns
+from netlab.kernel import basedir, files, lock, paths, syscalls, userns
 from netlab.kernel.userns import Holders, IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
@@ -211,7 +211,7 @@ class LabMount(Struct, frozen=True):
         Idempotent: a running lab is adopted with everything in it. A new one has the `uid` given,
         or one made up. `tell` hears of a wait for other labs that come and go.
         """
-        with base_locked(self.directory.parent, tell):
+        with basedir.locked(self.directory.parent, tell):
             if not self.directory.is_mount():
                 self._mount()
                 self._mount_disks()
@@ -243,20 +243,13 @@ class LabMount(Struct, frozen=True):
 
     def teardown(self) -> None:
         """Unmount and remove it, from any state; the last lab takes the base directories along."""
-        with base_locked(self.directory.parent):
+        with basedir.locked(self.directory.parent):
             while self.directory.is_mount():
                 syscalls.unmount(self.directory)
             for mounted in mounts_beneath(self.directory):
                 syscalls.unmount(mounted)
             _remove_tree(self.directory)
-            remove_base_if_unused(self.directory.parent)
-
-
-def tidy(base: Path) -> None:
-    """Take away what an `up` that was killed at once has made for all labs, if there is none."""
-    if base.exists():
-        with base_locked(base):
-            remove_base_if_unused(base)
+            basedir.remove_if_unused(self.directory.parent)
 
 
 def owner(directory: Path) -> str | None:
@@ -302,78 +295,3 @@ def _remove_tree(directory: Path) -> None:
         else:
             entry.unlink()
     directory.rmdir()
-
-
-# Which of the two base directories netlab made, so that the last lab removes those and no other.
-_MADE = ".made"
-_LOCK = ".lock"
-
-
-@contextlib.contextmanager
-def base_locked(base: Path, tell: lock.Tell | None = None) -> Iterator[None]:
-    """Hold the base directory: labs that come and go at the same time do so one by one.
-
-    Not by a lock on itself, which whoever can list it could hold.
-    """
-    with contextlib.ExitStack() as stack:
-        while True:
-            with contextlib.suppress(FileNotFoundError):  # the last lab takes it along right now
-                is_ours = _make(base, base)
-                stack.enter_context(lock.awaited(base / _LOCK, tell=tell))
-                break
-        if is_ours and base not in _made(base):  # a lab went between our making it and our note
-            _note_made(base, base)
-        _make(base, paths.netns_dir())
-        if base in _made(base):
-            base.chmod(files.PUBLIC)
-        yield
-
-
-def _make(base: Path, directory: Path) -> bool:
-    """Whether it was not there, and we have made it."""
-    is_ours = not directory.exists()
-    if is_ours:
-        files.directory(directory, files.PUBLIC)
-        _note_made(base, directory)
-    return is_ours
-
-
-def _note_made(base: Path, directory: Path) -> None:
-    descriptor = files.opened(base / _MADE, os.O_WRONLY | os.O_APPEND)
-    with os.fdopen(descriptor, "w") as note:
-        note.write(f"{directory}\n")
-
-
-def _made(base: Path) -> set[Path]:
-    try:
-        return {Path(line) for line in (base / _MADE).read_text().splitlines()}
-    except FileNotFoundError:
-        return set()
-
-
-def remove_base_if_unused(base: Path) -> None:
-    """Take away the base directories that netlab made, if no lab is there or is being made.
-
-    To be called under `base_locked`, or another lab could come meanwhile.
-    """
-    _drop_locks_of_nobody(base)
-    if any(entry.name not in (_MADE, _LOCK) for entry in base.iterdir()):
-        return
-    made = _made(base)
-    for directory in made - {base}:
-        with contextlib.suppress(OSError):  # somebody else's names are in it: it stays
-            directory.rmdir()
-    gone = base
-    if base in made:  # out of the way first: a lab that comes now makes its own
-        gone = base.rename(base.with_name(f".{base.name}.{os.getpid()}"))
-    (gone / _MADE).unlink(missing_ok=True)
-    (gone / _LOCK).unlink()  # last of all: who waits for it sees that it is gone
-    if gone != base:
-        gone.rmdir()
-
-
-def _drop_locks_of_nobody(base: Path) -> None:
-    """A process that was killed leaves the lock of a lab that there is not, or not any more."""
-    for path in base.glob(paths.LAB_LOCKS):
-        if not paths.lab_of_lock(path).exists() and not lock.is_held(path):
-            path.unlink(missing_ok=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
-from netlab.kernel import lablock, lock, netns, paths
+from netlab.kernel import basedir, lablock, lock, paths
 
 pytestmark = pytest.mark.root
 
@@ -68,17 +71,17 @@ def test_who_has_it_is_told_and_seen_by_all(base: Path) -> None:
         assert lablock.holder(directory) == f"process {child} (netlab up)"
         assert lock._seen_holder(paths.lab_lock(directory)) == f"process {child}"
         (base / "run" / "b").mkdir()  # another lab, whose lock is nobody's business here
-        netns.tidy(base / "run")
+        basedir.tidy(base / "run")
         assert paths.lab_lock(directory).exists(), "somebody has it"
         (base / "run" / "b").rmdir()
-    netns.tidy(base / "run")
+    basedir.tidy(base / "run")
     assert list(base.iterdir()) == []
 
 
 def test_who_was_killed_leaves_nothing_that_stays(base: Path) -> None:
     with child_with(paths.lab_dir("a"), dies=True):
         assert lablock.holder(paths.lab_dir("a")) == ""
-        netns.tidy(base / "run")
+        basedir.tidy(base / "run")
     assert list(base.iterdir()) == []
 
 
@@ -100,3 +103,47 @@ def test_the_last_lab_may_go_while_another_one_comes(base: Path) -> None:
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * 4
     assert list(base.iterdir()) == []
+
+
+class Interrupter:
+    """Ctrl-C before one of the lines that are run in netlab's own files, the first being 0.
+
+    A line counts once for each call: Python looks for signals where it calls and jumps, and not
+    when it comes back to a `with` to leave it.
+    """
+
+    def __init__(self, line: int) -> None:
+        self.left = line
+        self._seen: set[tuple[FrameType, int]] = set()
+
+    def trace(self, frame: FrameType, event: str, _: object) -> Any:
+        """As `sys.settrace` calls it."""
+        if "netlab/kernel" not in frame.f_code.co_filename:
+            return None
+        if event == "line" and (frame, frame.f_lineno) not in self._seen:
+            self._seen.add((frame, frame.f_lineno))
+            self.left -= 1
+            if self.left == -1:
+                signal.raise_signal(signal.SIGINT)
+        return self.trace
+
+
+def test_an_interrupt_at_any_line_leaves_nothing(base: Path) -> None:
+    """From before the first directory is there until the lock is had."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    for line in range(1000):
+        interrupter, before = Interrupter(line), sys.gettrace()
+        try:
+            sys.settrace(interrupter.trace)
+            with lablock.held(paths.lab_dir("a"), "netlab up"):
+                sys.settrace(before)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(before)
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == mask
+        assert list(base.iterdir()) == [], f"interrupted before line {line}"
+        if interrupter.left >= 0:
+            assert line > 50
+            return
+    raise AssertionError("it has no end")
