@@ -32,6 +32,8 @@ KERNEL = 0
 
 _NLMSG_ERROR = 2
 _NLMSG_DONE = 3
+_BATCH_BEGIN = 0x10
+_BATCH_END = 0x11
 _NLM_F_CAPPED = 0x100
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
@@ -124,6 +126,20 @@ class NetlinkSocket:
                 if code and code not in message.tolerate:
                     refusals.append((start + sequence - base, _refusal(message, code, detail)))
         return refusals
+
+    def transact(self, subsystem: int, messages: Sequence[NetlinkMessage]) -> None:
+        """Send all of a subsystem of netfilter's in one transaction; raises for the first message
+        that was refused, and then nothing has been done."""
+        begin, end = (self._fence(kind, subsystem) for kind in (_BATCH_BEGIN, _BATCH_END))
+        base = self._sequence + 1
+        self._socket.send(begin + self._encode(messages) + end)
+        for sequence, code, detail in self._answers(self._sequence):
+            if code:
+                raise _refusal(messages[max(sequence - base, 0)], code, detail)
+
+    def _fence(self, kind: int, subsystem: int) -> bytes:
+        body = struct.pack(">BBH", 0, 0, subsystem)
+        return _HEADER.pack(_HEADER.size + len(body), kind, NLM_F_REQUEST, 0, 0) + body
 
     def _encode(self, messages: Sequence[NetlinkMessage]) -> bytes:
         out = bytearray()

@@ -1,0 +1,232 @@
+"""The kernel's own word on a packet: which rules of nf_tables it met, told by a trace.
+
+A table of our own marks the packets that are to be traced, before any other rule sees them. It
+belongs to the socket that made it (`NFT_TABLE_F_OWNER`): when that is closed, be it because its
+process was killed, the kernel takes the table away. Nobody else's table is touched.
+
+Numbers and layouts: linux/netfilter/nf_tables.h, nfnetlink.h.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import secrets
+import socket
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from msgspec import Struct
+
+from netlab.kernel import netns as namespaces
+from netlab.kernel.netlink import NLM_F_CREATE, NetlinkMessage, NetlinkSocket, received
+from netlab.kernel.nlattr import NESTED, packed, split, text
+
+TABLE = "netlab-trace-"
+"""How the tables of who traces are called; behind it stands a number that nobody else has."""
+
+NETLINK_NETFILTER = 12  # Python 3.11 does not name it
+_SUBSYSTEM = 10 << 8
+_NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _TRACE = 0, 3, 6, 7, 17
+_INET = 1
+_OWNER = 0x2
+_GROUP_TRACE = 9
+_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
+_PREROUTING, _OUTPUT = 0, 3
+_FIRST = -2_000_000_000
+"""A priority that is before every other's, connection tracking's and defragmentation's too."""
+
+_TRANSPORT = 2
+_REGISTER = 1
+_META_NFTRACE = 12
+_BUFFER = 4 << 20
+_SO_RCVBUFFORCE = 33
+
+_VERDICTS = {0: "drop", 1: "accept", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
+_KINDS = {1: "policy", 2: "return", 3: "rule"}
+
+
+class Pattern(Struct, frozen=True):
+    """Bytes that a packet has at an offset of its transport header: by these it is known."""
+
+    offset: int
+    value: bytes
+
+
+class TraceEvent(Struct, frozen=True):
+    """One rule that a packet met, or a chain's policy, or its end.
+
+    `id` is the packet's, for as long as nobody uses it again. `kind` is rule, return or policy;
+    `verdict` accept, drop, continue, jump, goto, return or a number of the kernel's, `to` the chain
+    that is jumped to. `header` and `transport` are the packet's bytes from its IP header and from
+    the one behind, told once for each hook's chain; interfaces are numbers, 0 for none.
+    """
+
+    id: int
+    family: int
+    table: str
+    chain: str
+    kind: str
+    handle: int
+    verdict: str
+    to: str
+    header: bytes
+    transport: bytes
+    iif: int
+    oif: int
+    mark: int
+
+
+class Tracing:
+    """Traces of the packets that have one of the patterns, in one namespace; a context manager."""
+
+    def __init__(self, netns: Path | int, patterns: Sequence[Pattern]) -> None:
+        self._netns = netns
+        self._patterns = patterns
+        self._stack = contextlib.ExitStack()
+        self._events: socket.socket | None = None
+
+    def __enter__(self) -> Tracing:
+        with contextlib.ExitStack() as stack:
+            self._events = stack.enter_context(_listener(self._netns))
+            owner = stack.enter_context(NetlinkSocket(self._netns, protocol=NETLINK_NETFILTER))
+            name = f"{TABLE}{secrets.token_hex(6)}"
+            owner.transact(_SUBSYSTEM >> 8, list(_messages(name, self._patterns)))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def fileno(self) -> int:
+        """To be waited on for events."""
+        assert self._events is not None, "use it in a with statement"
+        return self._events.fileno()
+
+    def collect(self) -> list[TraceEvent]:
+        """What has been told since the last time, in its order. `OSError` (ENOBUFS) if that was
+        more than the socket could hold."""
+        assert self._events is not None, "use it in a with statement"
+        events: list[TraceEvent] = []
+        while True:
+            try:
+                data = received(self._events)
+            except BlockingIOError:
+                return events
+            events += _events(data)
+
+
+def _listener(netns: Path | int) -> socket.socket:
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
+    with namespaces.entered(netns):
+        listener = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
+    listener.bind((0, 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
+    with contextlib.suppress(PermissionError):  # in a user namespace the machine's limit stays
+        listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    listener.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_TRACE)
+    return listener
+
+
+def _messages(name: str, patterns: Sequence[Pattern]) -> Iterator[NetlinkMessage]:
+    table = packed(1, text(name))
+    yield _message(_NEWTABLE, table + packed(2, _number(_OWNER)))
+    for chain, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
+        place = packed(1, _number(hook)) + packed(2, struct.pack(">i", _FIRST))
+        hooked = packed(4 | NESTED, place) + packed(7, text("filter"))
+        yield _message(_NEWCHAIN, table + packed(3, text(chain)) + hooked)
+        for pattern in patterns:
+            expressions = b"".join(packed(1 | NESTED, each) for each in _expressions(pattern))
+            rule = table + packed(2, text(chain)) + packed(4 | NESTED, expressions)
+            yield _message(_NEWRULE, rule)
+
+
+def _message(kind: int, attributes: bytes) -> NetlinkMessage:
+    head = struct.pack(">BBH", _INET, 0, 0)
+    return NetlinkMessage("trace packets", _SUBSYSTEM | kind, NLM_F_CREATE, head + attributes)
+
+
+def _expressions(pattern: Pattern) -> Iterator[bytes]:
+    """Load those bytes, compare them, set the packet's trace bit."""
+    register = _number(_REGISTER)
+    place = packed(2, _number(_TRANSPORT)) + packed(3, _number(pattern.offset))
+    length = packed(4, _number(len(pattern.value)))
+    yield _expression("payload", packed(1, register) + place + length)
+    equal = packed(1, register) + packed(2, _number(0))
+    yield _expression("cmp", equal + packed(3 | NESTED, packed(1, pattern.value)))
+    yield _expression("immediate", packed(1, register) + packed(2 | NESTED, packed(1, b"\1\0\0\0")))
+    yield _expression("meta", packed(2, _number(_META_NFTRACE)) + packed(3, register))
+
+
+def _expression(name: str, data: bytes) -> bytes:
+    return packed(1, text(name)) + packed(2 | NESTED, data)
+
+
+def _number(value: int) -> bytes:
+    """nf_tables' numbers are in network order."""
+    return struct.pack(">I", value)
+
+
+def _events(data: bytes) -> Iterator[TraceEvent]:
+    offset = 0
+    while offset + 16 <= len(data):
+        length, kind = struct.unpack_from("=IH", data, offset)
+        if kind == _SUBSYSTEM | _TRACE:
+            yield _event(data[offset + 16], dict(split(data[offset + 20 : offset + length])))
+        offset += (length + 3) & ~3
+
+
+def _event(family: int, found: dict[int, bytes]) -> TraceEvent:
+    verdict = dict(split(found.get(5) or found.get(16) or b"")) if 5 in found else {}
+    code = _read(verdict.get(1), ">i", 1)
+    if 16 in found:
+        code = _read(found[16], ">i", 1)
+    return TraceEvent(
+        id=_read(found.get(6), ">I"),
+        family=_read(found.get(15), ">I") or family,
+        table=_text(found.get(1)),
+        chain=_text(found.get(2)),
+        kind=_KINDS.get(_read(found.get(4), ">I"), ""),
+        handle=_read(found.get(3), ">Q"),
+        verdict=_VERDICTS.get(code, str(code)),
+        to=_text(verdict.get(2)),
+        header=found.get(8, b""),
+        transport=found.get(9, b""),
+        iif=_read(found.get(10), ">I"),
+        oif=_read(found.get(12), ">I"),
+        mark=_read(found.get(14), ">I"),
+    )
+
+
+def _read(data: bytes | None, how: str, default: int = 0) -> int:
+    return int(struct.unpack(how, data)[0]) if data else default
+
+
+def _text(data: bytes | None) -> str:
+    return (data or b"").rstrip(b"\0").decode()
+
+
+def rule_handles(netns: Path | int, family: int, table: str, chain: str) -> list[int]:
+    """The handles of a chain's rules, in their order; none if there is no such chain."""
+    with NetlinkSocket(netns, protocol=NETLINK_NETFILTER) as asking:
+        body = struct.pack(">BBH", family, 0, 0) + packed(1, text(table)) + packed(2, text(chain))
+        try:
+            replies = asking.dump(_SUBSYSTEM | _GETRULE, body)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                return []
+            raise
+    return [_read(dict(split(reply.data[20:])).get(3), ">Q") for reply in replies]
+
+
+def interface_names(netns: Path | int) -> dict[int, str]:
+    """The namespace's interfaces by number."""
+    with namespaces.entered(netns):
+        return dict(socket.if_nameindex())
