@@ -37,7 +37,9 @@ _PACKET_OTHERHOST = 3
 _PACKET_OUTGOING = 4
 _BRIDGE_PORT = "veth"  # how the names of pods' ports begin
 _BUFFER = 4 << 20
-_CANARY = 0xCA4A51E5
+CANARY = 0xCA4A51E5
+"""The key of what `Capture.prove` sends."""
+
 _CANARY_SECONDS = 1.0
 _CANARY_PAUSE = 0.001
 _DISCARD = 9
@@ -116,7 +118,7 @@ class Capture:
             missing -= {
                 seen.place
                 for seen in self.collect(0)
-                if seen.packet.key == _CANARY and seen.time <= sent
+                if seen.packet.key == CANARY and seen.time <= sent
             }
         if missing:
             raise InstrumentError(
@@ -192,7 +194,7 @@ def _send_canary(netns: Path | int) -> None:
     with namespaces.entered(netns):
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock, suppress(OSError):  # unreachable: then it is not seen, which is what counts
-        sock.sendto(f"netlab-{_CANARY:08x}".encode(), ("127.0.0.1", _DISCARD))
+        sock.sendto(f"netlab-{CANARY:08x}".encode(), ("127.0.0.1", _DISCARD))
 
 
 def _listed(places: set[str]) -> str:
