@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -46,15 +46,28 @@ _Result = tuple[str, _State]
 """A verdict (ACCEPT, DROP, REJECT, or RETURN when a chain was left) and the state it came to."""
 
 
-def simulate(ruleset: Ruleset, packet: Packet, *, entry: EntryHook = "PREROUTING") -> list[Outcome]:
+Route = Callable[[str], str]
+"""The link by which a node sends to an address, or ""."""
+
+
+def simulate(
+    ruleset: Ruleset,
+    packet: Packet,
+    *,
+    entry: EntryHook = "PREROUTING",
+    route: Route | None = None,
+) -> list[Outcome]:
     """Every outcome of that packet, the likeliest first; their probabilities add up to 1.
 
     `entry` is PREROUTING for what comes in from outside or from a pod, OUTPUT for the node's own.
+    `route` is asked for the link that a packet leaves by; without one that is the packet's own.
     """
     walk = _Walk(ruleset, entry)
     ended: list[Outcome] = []
-    for state in walk.hook(entry, [_State(packet)], ended):
+    sent = _routed(packet, route) if entry == "OUTPUT" else packet
+    for state in walk.hook(entry, [_State(sent)], ended):
         rest = _rest_of_the_way(state.packet, entry)
+        state = state._replace(packet=_routed(state.packet, route))
         here = [_looped(state) if rest == _LOOP else state]
         for hook in rest:
             here = walk.hook(hook, here, ended)
@@ -72,6 +85,10 @@ def _rest_of_the_way(packet: Packet, entry: EntryHook) -> tuple[str, ...]:
     if packet.is_local(packet.destination):
         return _LOOP if entry == "OUTPUT" else ("INPUT",)
     return ("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")
+
+
+def _routed(packet: Packet, route: Route | None) -> Packet:
+    return packet if route is None else replace(packet, out_interface=route(packet.destination))
 
 
 def _looped(state: _State) -> _State:

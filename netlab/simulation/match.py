@@ -39,6 +39,29 @@ def matches(conditions: tuple[Condition, ...], packet: Packet) -> Match:
     return Match(0.0, tuple(unknown)) if unknown else Match(known)
 
 
+class Unmet(NamedTuple):
+    """The first condition that a packet does not meet, and how many it had met before."""
+
+    condition: Condition
+    met: int
+
+
+def unmet(conditions: tuple[Condition, ...], packet: Packet) -> Unmet | None:
+    """Why a rule does not match; None where it must. One that fails for certain is told before one
+    that nobody understands here, and that before a draw."""
+    asked = [each for each in conditions if each.option not in _NO_QUESTION]
+    unknown, draws = [], []
+    for met, condition in enumerate(asked):
+        chance = _chance(condition, conditions, packet)
+        if chance == float(condition.negated):
+            return Unmet(condition, met)
+        if chance is None:
+            unknown.append(condition)
+        elif 0.0 < chance < 1.0:
+            draws.append(condition)
+    return next((Unmet(each, len(asked) - 1) for each in (*unknown, *draws)), None)
+
+
 def _chance(
     condition: Condition, conditions: tuple[Condition, ...], packet: Packet
 ) -> float | None:
