@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
+from netlab.cli.packets import lab_world
 from netlab.cli.progress import Progress
 from netlab.errors import UsageError
 from netlab.view.escape import escape
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         _require_writable(Path(arguments.junit))
     checks = _chosen(arguments)
     with inventory.in_use(arguments.lab) as directory:
-        world = _world(arguments, directory)
+        world = lab_world.world(arguments, directory)
         with Progress(quiet=arguments.output == "json") as progress:
             progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
             results = run_checks(checks, world)
@@ -105,26 +106,6 @@ def _refuse_names(files: Sequence[str]) -> None:
             raise UsageError(
                 f"{word}: there is no such file", hint=f"for the check of that name: --only {word}"
             )
-
-
-def _world(arguments: argparse.Namespace, directory: Path) -> World:
-    from netlab import inventory
-    from netlab.kernel import paths
-    from netlab.network import names
-    from netlab.pathcheck.world import world_of
-
-    spec = inventory.read_lab(directory)
-    with options.client(arguments) as client:
-        return world_of(
-            spec,
-            services=client.list("Service"),
-            slices=client.list("EndpointSlice"),
-            pods=client.list("Pod"),
-            nodes=client.list("Node"),
-            netns=lambda place: paths.namespace(
-                directory, names.namespace(spec.name, *place.split(".", 1))
-            ),
-        )
 
 
 def _explained(

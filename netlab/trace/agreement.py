@@ -1,0 +1,91 @@
+"""Do the kernel's story and the rules' own agree? Step by step. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from msgspec import Struct
+
+from netlab.pathcheck.path import Journey
+from netlab.trace.passages import Passage
+from netlab.trace.predicted import Prediction, Verdict
+
+Place = tuple[str, str, str, int]
+"""A rule's place: node, table, chain, number."""
+
+
+class Agreement(Struct, frozen=True):
+    """The way, of those predicted, that the packet took: as far as `steps` rules. `difference` is
+    where they part, in words; "" where they agree in all."""
+
+    prediction: Prediction | None
+    steps: int
+    difference: str = ""
+
+
+def agree(
+    passages: Sequence[Passage] | None, journey: Journey, predictions: Sequence[Prediction]
+) -> Agreement:
+    """Hold what was seen against all ways that the rules leave open; without passages that is where
+    the packet ended alone."""
+    seen = [place for each in passages or () if not each.reply for place in _met(each)]
+    best = Agreement(None, 0, "the rules leave no way open")
+    for prediction in predictions:
+        told = list(_predicted(prediction)) if passages is not None else []
+        parts = next(
+            (i for i, pair in enumerate(zip_longest(seen, told)) if pair[0] != pair[1]), None
+        )
+        if parts is None:
+            other = _other_end(journey, prediction)
+            if not other:
+                return Agreement(prediction, len(seen))
+            found = Agreement(prediction, len(seen), other)
+        else:
+            found = Agreement(prediction, parts, _parting(seen[parts:], told[parts:]))
+        if best.prediction is None or found.steps > best.steps:
+            best = found
+    return best
+
+
+def _met(passage: Passage) -> Iterator[Place]:
+    for rule in passage.rules:
+        yield passage.place, rule.table, rule.chain, rule.number
+
+
+def _predicted(prediction: Prediction) -> Iterator[Place]:
+    for stay in prediction.stays:
+        for hit in stay.outcome.rules:
+            yield stay.node, hit.table, hit.chain, hit.number
+
+
+def observed(journey: Journey) -> Verdict:
+    """What became of the packet, as the captures saw it. One that arrived where nobody listens was
+    delivered: the rules did their work."""
+    if journey.delivered is not None:
+        return "delivered"
+    return "refused" if journey.outcome in ("refused", "unreachable") else "lost"
+
+
+def _other_end(journey: Journey, prediction: Prediction) -> str:
+    seen = observed(journey)
+    if prediction.verdict == "open":
+        return f"the rules leave it open: {', '.join(prediction.unknown)}"
+    if seen != prediction.verdict:
+        return f"it was {seen}, and is {prediction.verdict} by the rules"
+    if seen == "delivered" and journey.delivered != prediction.destination:
+        return (
+            f"it arrived at {journey.delivered}, and goes to {prediction.destination} by the rules"
+        )
+    return ""
+
+
+def _parting(seen: Sequence[Place], told: Sequence[Place]) -> str:
+    kernel = _named(seen[0]) if seen else "no rule any more"
+    rules = _named(told[0]) if told else "no rule any more"
+    return f"the kernel met {kernel}, the simulator {rules}"
+
+
+def _named(place: Place) -> str:
+    node, table, chain, number = place
+    return f"rule {number} of {table} {chain} on {node}"

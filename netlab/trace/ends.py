@@ -1,0 +1,85 @@
+"""Who sends and whom it is for, from the words of a command line. Pure."""
+
+from __future__ import annotations
+
+from netlab.errors import UsageError
+from netlab.objects.pathcheck import Expectation, PathCheck, Protocol, Sender, SenderKind, Target
+from netlab.objects.problems import did_you_mean
+from netlab.pathcheck.decode import split
+from netlab.pathcheck.world import World
+
+_SENDERS: dict[str, SenderKind] = {
+    "pod": "pod", "pods": "pod", "po": "pod", "deploy": "deployment", "deployment": "deployment",
+    "deployments": "deployment", "node": "node", "nodes": "node", "no": "node", "client": "client",
+}  # fmt: skip
+_SERVICE = ("svc", "service", "services")
+
+
+def check_of(
+    sender: str, target: str, world: World, *, namespace: str, protocol: Protocol
+) -> PathCheck:
+    """A check of that one way. `UsageError` for words that mean nothing in this world."""
+    found = _sender(sender, world, namespace)
+    return PathCheck(
+        "trace", found, _target(target, found, world, namespace, protocol), Expectation()
+    )
+
+
+def _sender(word: str, world: World, namespace: str) -> Sender:
+    kind, slash, name = word.partition("/")
+    if slash and kind in _SENDERS:
+        return Sender(_SENDERS[kind], name, namespace)
+    key = word if slash else f"{namespace}/{word}"
+    for name, one in ((word, world.places.get(word)), (key, world.places.get(key))):
+        if one is not None and one.role == "pod":
+            space, _, pod = name.partition("/")
+            return Sender("pod", pod, space)
+        if one is not None and one.role in ("node", "client"):
+            return Sender("node" if one.role == "node" else "client", name, namespace)
+    known = [name.removeprefix(f"{namespace}/") for name in world.places]
+    meant = did_you_mean(word, known)
+    hint = f"did you mean {meant}?" if meant else "netlab get pods -A; netlab status"
+    raise UsageError(f"there is no pod, node or client {word}", hint=hint)
+
+
+def _target(word: str, sender: Sender, world: World, namespace: str, protocol: Protocol) -> Target:
+    kind, slash, rest = word.partition("/")
+    if not slash:
+        return _named(word, sender, world, namespace, protocol)
+    name, port = _port(rest)
+    if kind in _SERVICE:
+        return Target(service=name, namespace=namespace, port=port, protocol=protocol)
+    number = port if isinstance(port, int) else None
+    if kind in ("pod", "pods", "po"):
+        return Target(pod=name, namespace=namespace, port=number, protocol=protocol)
+    if kind in ("node", "nodes", "no"):
+        return Target(
+            node=name,
+            node_port=number or 0,
+            protocol=protocol,
+            node_address="external" if sender.kind == "client" else "internal",
+        )
+    raise UsageError(
+        f"nobody knows what {word} is",
+        hint="svc/NAME:PORT, pod/NAME:PORT, node/NAME:PORT, ADDRESS:PORT",
+    )
+
+
+def _named(word: str, sender: Sender, world: World, namespace: str, protocol: Protocol) -> Target:
+    """An address, or a name: of a Service as DNS has it, or any other."""
+    address, number = split(word)
+    if number or ":" in address.strip("[]") or not address[-1:].isalpha():
+        name, port = address.strip("[]"), number or None
+    else:
+        name, port = address, None
+    first, _, space = name.partition(".")
+    key = f"{space.partition('.')[0] or namespace}/{first}"
+    if key in world.services and sender.is_pod:
+        space = key.partition("/")[0]
+        return Target(service=first, namespace=space, port=port, protocol=protocol, by="name")
+    return Target(address=name, namespace=namespace, port=port, protocol=protocol)
+
+
+def _port(word: str) -> tuple[str, int | str | None]:
+    name, _, port = word.partition(":")
+    return name, int(port) if port.isdigit() else port or None

@@ -1,0 +1,142 @@
+"""One packet sent under open instruments, and what the kernel tells of it.
+
+captures and traces open → canaries seen → the packet leaves → its answer, or silence → the story
+"""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from msgspec import Struct
+
+from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
+from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
+from netlab.pathcheck.decode import CapturedPacket
+from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
+from netlab.pathcheck.path import Journey, Sightings, journey
+from netlab.pathcheck.send import Senders, source_address
+from netlab.pathcheck.trial import NothingToAddress, Trial
+from netlab.pathcheck.world import World
+from netlab.trace.passages import FindRule, Passage, passages
+
+_SILENCE_SECONDS = 0.5
+_CANARY = Pattern(8, f"netlab-{CANARY:08x}".encode())
+_REST_SECONDS = 0.005
+"""For what follows an answer: what is told of it comes a moment later."""
+
+
+class Observed(Struct, frozen=True):
+    """What was seen of one packet: at its interfaces, and by nodes' rules."""
+
+    probe: ProbePacket
+    journey: Journey
+    passages: tuple[Passage, ...]
+
+
+def observe(trial: Trial, world: World, find: Callable[[str], FindRule]) -> Observed:
+    """Send the trial's packet and watch it; `find` gives each node's rules.
+
+    `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent.
+    """
+    probe = _probe(trial)
+    nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
+    with contextlib.ExitStack() as stack:
+        capture = stack.enter_context(
+            Capture({name: place.netns for name, place in world.places.items()})
+        )
+        traces = {
+            name: stack.enter_context(Tracing(netns, [_CANARY, *_patterns(probe)]))
+            for name, netns in nodes.items()
+        }
+        capture.prove()
+        _prove(traces)
+        sightings = _sent(trial, probe, capture, stack.enter_context(Senders()))
+        capture.require_complete()
+        told = {name: trace.collect() for name, trace in traces.items()}
+    went = journey(probe, trial.place.name, sightings, world.addresses())
+    places = [trial.place.name, *(hop.place for hop in went.hops)]
+    return Observed(
+        probe,
+        went,
+        tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places)),
+    )
+
+
+def _probe(trial: Trial) -> ProbePacket:
+    address, port = trial.targets[0]
+    source = source_address(trial.place.netns, address, port)
+    if source is None:
+        raise NothingToAddress(f"{trial.place.name} has no route to {address}")
+    return ProbeNumbers().probe(trial.protocol.name, source, address, port)
+
+
+def _prove(traces: Mapping[str, Tracing]) -> None:
+    """Raise `InstrumentError` unless every trace tells of the canary that the captures saw."""
+    blind = sorted(name for name, trace in traces.items() if not trace.collect())
+    if blind:
+        raise InstrumentError(
+            f"the kernel traces no packet in {', '.join(blind)}",
+            hint="does it have nf_tables' trace infrastructure? `netlab doctor` tells",
+        )
+
+
+def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
+    """By what the probe, and its answer, are known wherever they are, whoever rewrote them."""
+    if probe.proto == "tcp":
+        yield Pattern(4, struct.pack(">I", probe.key))
+        yield Pattern(8, struct.pack(">I", (probe.key + 1) % 2**32))
+        return
+    token = f"netlab-{probe.key:08x}".encode()
+    yield Pattern(8, token)
+    yield Pattern(21, token)  # in the question to a DNS server
+
+
+def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Senders) -> Sightings:
+    refusal = senders.send(trial.place.netns, probe)
+    if refusal:
+        raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")
+    sightings = Sightings()
+    deadline = time.monotonic() + max(trial.protocol.seconds, _SILENCE_SECONDS)
+    while (left := deadline - time.monotonic()) > 0:
+        sightings.add(capture.collect(left))
+        if sightings.answer(probe, trial.place.name) is not None:
+            break
+    sightings.add(capture.collect(_REST_SECONDS))
+    return sightings
+
+
+class _Ours:
+    """Which packets are the probe's, and which its answer's: by where they come from and go to."""
+
+    def __init__(self, probe: ProbePacket, sightings: Sightings) -> None:
+        copies = [seen.packet for seen in sightings.copies(probe)]
+        self._sources = {probe.source, *(packet.source for packet in copies)}
+        self._destinations = {probe.destination, *(packet.destination for packet in copies)}
+
+    def __call__(self, packet: CapturedPacket) -> bool | None:
+        if packet.source in self._sources and packet.destination in self._destinations:
+            return False
+        if packet.source in self._destinations and packet.destination in self._sources:
+            return True
+        return None
+
+
+def _ordered(
+    told: Mapping[str, Sequence[TraceEvent]],
+    nodes: Mapping[str, Path | int],
+    find: Callable[[str], FindRule],
+    ours: _Ours,
+    places: Sequence[str],
+) -> Iterator[Passage]:
+    """All nodes' passages: first the way there, then the way back, each in the packet's order."""
+    order = {place: number for number, place in reversed(list(enumerate(places)))}
+    found: list[Passage] = []
+    for name, events in told.items():
+        found += passages(name, events, interface_names(nodes[name]), find(name), ours)
+    there = sorted((one for one in found if not one.reply), key=lambda one: order.get(one.place, 0))
+    back = sorted((one for one in found if one.reply), key=lambda one: -order.get(one.place, 0))
+    yield from (*there, *back)

@@ -1,0 +1,197 @@
+"""What the nodes' rules should do with a packet, node by node, until it is where it goes. Pure.
+
+Every way it can go is followed: one for each draw that the rules may make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.network.names import POD_BRIDGE
+from netlab.objects.loadbalancing import ingress_ips
+from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.world import Place, World
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.rule import parse_rule
+from netlab.simulation.iptables import EntryHook, simulate
+from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.trace.passages import MetRule, Passage
+from netlab.trace.routing import Router
+
+Rules = Callable[[str], Ruleset]
+"""A node's rules, by its name."""
+
+Verdict = Literal["delivered", "refused", "lost", "open"]
+
+_MOST_NODES = 8
+"""A packet that nodes hand on to each other for longer goes in a circle."""
+
+
+class Stay(Struct, frozen=True):
+    """What one node makes of the packet that came `entry` as `packet`."""
+
+    node: str
+    entry: EntryHook
+    packet: Packet
+    outcome: Outcome
+
+
+class Prediction(Struct, frozen=True):
+    """One way the packet can go: the nodes it passes, and its end. `share` is how likely it is;
+    `at` the place it ends at, and `destination` its `address:port` there. Of an open one, `unknown`
+    are the conditions that nobody here understands."""
+
+    verdict: Verdict
+    share: float
+    stays: tuple[Stay, ...]
+    at: str
+    source: str
+    destination: str
+    unknown: tuple[str, ...] = ()
+
+
+def predict(
+    packet: Packet, sender: Place, world: World, router: Router, rules: Rules
+) -> list[Prediction]:
+    """All ways of a packet that a place sends, the likeliest first; their shares add up to 1."""
+    found = _Walk(world, router, rules).leave(packet, sender)
+    return sorted(found, key=lambda each: -each.share)
+
+
+class _Going(Struct, frozen=True):
+    """A packet on its way: where it has been, and how likely it came so far."""
+
+    packet: Packet
+    stays: tuple[Stay, ...] = ()
+    share: float = 1.0
+
+
+class _Walk:
+    def __init__(self, world: World, router: Router, rules: Rules) -> None:
+        self._world = world
+        self._router = router
+        self._rules = rules
+
+    def leave(self, packet: Packet, sender: Place) -> Iterator[Prediction]:
+        going = _Going(packet)
+        if sender.role == "node":
+            yield from self._node(sender.name, "OUTPUT", going)
+        elif packet.destination in sender.addresses:
+            yield _end("delivered", going, sender.name)
+        elif sender.role == "pod":
+            yield from self._enter(sender.node, POD_BRIDGE, going)
+        else:
+            yield from self._send_on(sender.name, going)
+
+    def _send_on(self, place: str, going: _Going) -> Iterator[Prediction]:
+        """From a machine to whoever is next on its route."""
+        way = self._router.way(place, going.packet.destination)
+        if way is None:
+            yield _end("lost", going, place)
+            return
+        owner = self._owner(way.next_hop)
+        if owner is None or owner.name == place:
+            yield _end("lost", going, place)
+        else:
+            link = self._router.arrival(owner.name, way.next_hop)
+            yield from self._enter(owner.name, link, going)
+
+    def _enter(self, place: str, link: str, going: _Going) -> Iterator[Prediction]:
+        found = self._world.places.get(place)
+        if found is None or len(going.stays) > _MOST_NODES:
+            yield _end("lost", going, place)
+        elif found.role == "node":
+            packet = replace(going.packet, in_interface=link, mark=0, dnat=False, snat=False)
+            yield from self._node(place, "PREROUTING", replace(going, packet=packet))
+        else:
+            owns = going.packet.destination in found.addresses
+            yield _end("delivered" if owns else "lost", going, place)
+
+    def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
+        local = frozenset(self._world.places[node].addresses)
+        packet = replace(going.packet, local=local)
+        for outcome in simulate(
+            self._rules(node), packet, entry=entry, route=lambda to: self._link(node, to)
+        ):
+            stays = (*going.stays, Stay(node, entry, packet, outcome))
+            after = _Going(outcome.packet, stays, going.share * outcome.probability)
+            if outcome.unknown:
+                yield _end("open", after, node, outcome.unknown)
+            elif outcome.verdict != "ACCEPT":
+                yield _end("refused" if outcome.verdict == "REJECT" else "lost", after, node)
+            elif outcome.delivered:
+                yield _end("delivered", after, node)
+            else:
+                yield from self._send_on(node, self._masqueraded(node, after))
+
+    def _link(self, node: str, destination: str) -> str:
+        way = self._router.way(node, destination)
+        return way.link if way is not None else ""
+
+    def _masqueraded(self, node: str, going: _Going) -> _Going:
+        way = self._router.way(node, going.packet.destination)
+        if not going.packet.snat or way is None:
+            return going
+        return replace(going, packet=replace(going.packet, source=way.source))
+
+    def _owner(self, address: str) -> Place | None:
+        """Whose an address is; a load balancer's is that of the node which answers for it."""
+        name = self._world.owner(address) or self._announcer(address) or ""
+        return self._world.places.get(name)
+
+    def _announcer(self, address: str) -> str | None:
+        for key, service in self._world.services.items():
+            if address in ingress_ips(service):
+                return self._world.announcer(key)
+        return None
+
+
+def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()) -> Prediction:
+    packet = going.packet
+    source = endpoint(packet.source, packet.sport)
+    destination = endpoint(packet.destination, packet.dport)
+    return Prediction(verdict, going.share, going.stays, at, source, destination, unknown)
+
+
+def supposed(prediction: Prediction | None, family: str) -> list[Passage]:
+    """A way's passages, as the kernel would tell them; none of no way."""
+    found: list[Passage] = []
+    for stay in prediction.stays if prediction is not None else ():
+        for table, hits in groupby(stay.outcome.rules, key=lambda hit: hit.table):
+            met = tuple(map(_met, hits))
+            packet = stay.packet
+            found.append(
+                Passage(
+                    place=stay.node,
+                    family=family,
+                    table=table,
+                    chain=met[0].chain,
+                    source=endpoint(packet.source, packet.sport),
+                    destination=endpoint(packet.destination, packet.dport),
+                    iif=packet.in_interface,
+                    oif=packet.out_interface,
+                    mark=packet.mark,
+                    reply=False,
+                    rules=met,
+                    verdict="",
+                )
+            )
+    return found
+
+
+def _met(hit: Hit) -> MetRule:
+    rule = parse_rule(hit.rule)
+    leads = rule.target and not rule.options and rule.target not in _ENDS
+    ends = rule.target in _ENDS or rule.target in ("DNAT", "SNAT", "MASQUERADE", "REDIRECT")
+    verdict = "jump" if leads else rule.target.lower() if ends else "continue"
+    return MetRule(
+        hit.table, hit.chain, hit.number, hit.rule, verdict, rule.target if leads else ""
+    )
+
+
+_ENDS = ("ACCEPT", "DROP", "REJECT", "RETURN")

@@ -1,0 +1,78 @@
+"""Where a packet goes from a machine: by its routes as they are planned, as its kernel decides.
+
+The longest prefix wins; on-link networks are those of the links' own addresses. Pure.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+
+from msgspec import Struct
+
+from netlab.network.model import Link, Namespace
+
+_Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Way(Struct, frozen=True):
+    """The link that a packet leaves by, the next machine's address, and the source it would have
+    if it began here, which is also whom it is masqueraded as."""
+
+    link: str
+    next_hop: str
+    source: str
+
+
+class Router(Struct, frozen=True):
+    """The namespaces of machines by the name of the place."""
+
+    namespaces: Mapping[str, Namespace]
+
+    def way(self, place: str, destination: str) -> Way | None:
+        """None where there is no route."""
+        namespace = self.namespaces.get(place)
+        if namespace is None:
+            return None
+        address = ipaddress.ip_address(destination)
+        fitting = [one for one in _routes(namespace) if address in _network(one[0])]
+        if not fitting:
+            return None
+        _, link, gateway = max(fitting, key=lambda one: _network(one[0]).prefixlen)
+        next_hop = gateway or destination
+        return Way(link, next_hop, _source(namespace.link(link), next_hop))
+
+    def arrival(self, place: str, next_hop: str) -> str:
+        """The link of a machine at which a packet for one of its addresses, or one behind it, comes
+        in from the network that this address is in; "" for none."""
+        namespace = self.namespaces.get(place)
+        for link in namespace.links if namespace is not None else ():
+            if any(_inside(next_hop, each) for each in link.addresses):
+                return link.name
+        return ""
+
+
+def _routes(namespace: Namespace) -> Iterator[tuple[str, str, str | None]]:
+    """(network, link, gateway) of all routes, those that addresses make too."""
+    for link in namespace.links:
+        for each in link.addresses:
+            yield each, link.name, None
+    for route in namespace.routes:
+        yield route.destination, route.link, route.gateway
+
+
+def _source(link: Link, next_hop: str) -> str:
+    """The link's address that is in the next machine's network, or its first of that family."""
+    same = [each for each in link.addresses if (":" in each) == (":" in next_hop)]
+    near = [each for each in same if _inside(next_hop, each)]
+    return (near or same or [""])[0].partition("/")[0]
+
+
+def _inside(address: str, interface: str) -> bool:
+    return ipaddress.ip_address(address) in _network(interface)
+
+
+@lru_cache(maxsize=10_000)
+def _network(text: str) -> _Network:
+    return ipaddress.ip_network(text, strict=False)

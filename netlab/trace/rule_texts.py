@@ -1,0 +1,31 @@
+"""Which rule it was: from the handle that the kernel tells to the rule's number and text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from netlab.kernel.nftrace import rule_handles
+from netlab.trace.passages import FAMILIES, FindRule
+
+Chains = Callable[[str, str, str], Sequence[str]]
+"""The texts of a chain's rules, in their order, by family, table and chain."""
+
+_NUMBERS = {name: number for number, name in FAMILIES.items()}
+
+
+def finder(netns: Path | int, chains: Chains) -> FindRule:
+    """What finds rules of that namespace: a handle's place in its chain is its text's, too."""
+
+    @cache
+    def handles(family: str, table: str, chain: str) -> Mapping[int, int]:
+        found = rule_handles(netns, _NUMBERS[family], table, chain)
+        return {handle: number for number, handle in enumerate(found, 1)}
+
+    def find(family: str, table: str, chain: str, handle: int) -> tuple[int, str]:
+        number = handles(family, table, chain).get(handle, 0)
+        texts = chains(family, table, chain)
+        return number, texts[number - 1] if 0 < number <= len(texts) else ""
+
+    return find

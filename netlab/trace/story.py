@@ -1,0 +1,124 @@
+"""One packet's whole story: what was seen, what was predicted, whether they agree. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+
+from netlab.pathcheck.decode import split
+from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.path import Journey
+from netlab.proxy.iptables.rule import parse_rule
+from netlab.simulation.packet import Packet
+from netlab.trace.agreement import Agreement
+from netlab.trace.misses import Miss, misses
+from netlab.trace.passages import MetRule, Passage
+from netlab.trace.predicted import Prediction
+
+
+class ChainVisit(Struct, frozen=True):
+    """A packet in one chain: how many rules that has, which it met, which it did not and why.
+
+    `matters` when something was done to the packet here, or in a chain that it was sent to.
+    """
+
+    place: str
+    table: str
+    chain: str
+    size: int
+    met: tuple[MetRule, ...]
+    misses: tuple[Miss, ...]
+    matters: bool
+
+
+class Story(Struct, frozen=True):
+    """A probe's story. `ends` are all ways that its rules leave open, `name` what was looked up.
+
+    `told` says that the chains on the way `there` are what the kernel told; else they are those of
+    the way that leads where the packet was seen.
+    """
+
+    probe: ProbePacket
+    sender: str
+    name: str
+    journey: Journey
+    there: tuple[ChainVisit, ...]
+    ends: tuple[Prediction, ...]
+    agreement: Agreement
+    told: bool = True
+
+
+Texts = Callable[[str, str, str, str], Sequence[str]]
+"""The rules of a chain, by node, family, table and chain."""
+
+
+def visits(passages: Sequence[Passage], probe: ProbePacket, texts: Texts) -> Iterator[ChainVisit]:
+    """The chains that a packet came through on its way there, in the order it entered them."""
+    for passage in passages:
+        if passage.reply or not passage.rules:
+            continue
+        mattering = _mattering(passage.rules)
+        for chain in dict.fromkeys(rule.chain for rule in passage.rules):
+            met = tuple(rule for rule in passage.rules if rule.chain == chain)
+            rules = texts(passage.place, passage.family, passage.table, chain)
+            passed = rules[: met[-1].number] if _left(met[-1]) else rules
+            numbers = {rule.number for rule in met}
+            missed = (
+                miss
+                for miss in misses(passed, _packet(passage, probe))
+                if miss.number not in numbers
+            )
+            yield ChainVisit(
+                passage.place,
+                passage.table,
+                chain,
+                len(rules),
+                met,
+                tuple(missed),
+                chain in mattering,
+            )
+
+
+_IDLE = ("", "RETURN")
+
+
+def _mattering(met: Sequence[MetRule]) -> set[str]:
+    """The chains where something was done, and those that lead there."""
+    found: set[str] = set()
+    for rule in reversed(met):
+        acts = not rule.to and parse_rule(rule.text).target not in _IDLE
+        if acts or rule.to in found:
+            found.add(rule.chain)
+    return found
+
+
+def _left(last: MetRule) -> bool:
+    """Whether no rule behind this one was asked."""
+    return last.verdict != "continue"
+
+
+def _packet(passage: Passage, probe: ProbePacket) -> Packet:
+    source, sport = split(passage.source)
+    destination, dport = split(passage.destination)
+    return Packet(
+        source=source,
+        destination=destination,
+        protocol=probe.proto,
+        dport=dport,
+        sport=sport,
+        in_interface=passage.iif,
+        out_interface=passage.oif,
+        mark=passage.mark,
+    )
+
+
+def packet_of(probe: ProbePacket) -> Packet:
+    """The probe as the simulator takes it."""
+    return Packet(
+        source=probe.src,
+        destination=probe.dst,
+        protocol=probe.proto,
+        dport=probe.dport,
+        sport=probe.sport,
+    )

@@ -1,0 +1,113 @@
+"""A packet's story as lines: place by place, what was done to it there and why. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from netlab.pathcheck.path import Hop, Rewrite
+from netlab.proxy.iptables.rule import parse_rule
+from netlab.trace.misses import Miss, nearest
+from netlab.trace.passages import MetRule
+from netlab.trace.story import ChainVisit, Story
+from netlab.view.escape import escape_line
+from netlab.view.rules import words
+
+_FEW = 2
+"""So many misses are told one by one."""
+
+
+def lines(story: Story, *, explain: bool = False) -> Iterator[str]:
+    """The story from its packet to whether kernel and rules agree; with `explain` also the chains
+    that did nothing, and all misses."""
+    for line in _lines(story, explain=explain):
+        yield escape_line(line)
+
+
+def _lines(story: Story, *, explain: bool) -> Iterator[str]:
+    probe = story.probe
+    if story.name:
+        yield f"{story.name} is {probe.dst}, says DNS"
+    yield f"{story.sender} {probe.source} → {probe.destination} {probe.proto}, first packet"
+    for place in dict.fromkeys(hop.place for hop in story.journey.hops):
+        yield from _stay(story, place, explain=explain)
+    yield from _end(story)
+    if story.agreement.difference:
+        yield f"kernel and simulator differ: {story.agreement.difference}"
+    elif not story.told:
+        yield "the packet ended where the rules send it; legacy iptables tells no more"
+    else:
+        yield f"kernel and simulator agree in all {story.agreement.steps} rules"
+
+
+def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
+    """What happened at one place: by which interfaces, the chains that mattered, what changed."""
+    yield f"{place}{_ways(story.journey.hops, place)}"
+    visits = [visit for visit in story.there if visit.place == place]
+    for visit in visits:
+        if explain or visit.matters:
+            yield from _visit(visit, explain=explain)
+    yield from (_rewrite("DNAT", each) for each in story.journey.dnats if each.place == place)
+    yield from (_rewrite("masquerade", each) for each in story.journey.snats if each.place == place)
+    quiet = [visit for visit in visits if not visit.matters]
+    if quiet and not explain:
+        rules = sum(visit.size for visit in quiet)
+        chains = f"{len(quiet)} {'more ' if len(quiet) < len(visits) else ''}chain{_s(quiet)}"
+        yield f"  {chains} with {rules} rules let it pass"
+
+
+def _ways(hops: Sequence[Hop], place: str) -> str:
+    """`: in by eth0, out by cni0` of the interfaces at which it was seen."""
+    names = list(dict.fromkeys(hop.ifname for hop in hops if hop.place == place))
+    return f": {' → '.join(names)}" if names else ""
+
+
+def _visit(visit: ChainVisit, *, explain: bool) -> Iterator[str]:
+    yield f"  {visit.table} {visit.chain}, {visit.size} rule{'s' * (visit.size != 1)}"
+    yield from _missed(visit.misses, explain=explain)
+    for rule in visit.met:
+        yield f"    {'took':<8} rule {rule.number}: {_words(rule)}"
+
+
+def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
+    if explain or len(missed) <= _FEW:
+        for miss in missed:
+            yield f"    {'not':<8} rule {miss.number}: {miss.words}"
+        return
+    near = nearest(missed)
+    if near is not None:
+        yield f"    {'nearest':<8} rule {near.number}: {near.words}"
+    for reason, count in Counter(miss.reason for miss in missed if miss is not near).most_common():
+        yield f"    {'others':<8} {count} rule{'s' * (count != 1)}: {reason}"
+
+
+def _words(rule: MetRule) -> str:
+    """The rule in words; of one that is gone by now, what the kernel said it did."""
+    return words(parse_rule(rule.text)) if rule.text else f"{rule.verdict} {rule.to}".rstrip()
+
+
+def _rewrite(kind: str, change: Rewrite) -> str:
+    return f"  {kind}: {change.before} became {change.after}"
+
+
+def _end(story: Story) -> Iterator[str]:
+    journey = story.journey
+    if journey.delivered is not None:
+        yield f"delivered to {journey.delivered_at} ({journey.delivered}){_share(story)}"
+        if journey.outcome in ("refused", "unreachable"):
+            yield f"  and refused there: {journey.note}"
+        elif journey.dnats or journey.snats:
+            yield "  the reply is turned back by conntrack: no rule of nat is asked again"
+    elif journey.outcome in ("refused", "unreachable"):
+        yield f"refused after {journey.last}: {journey.note}"
+    else:
+        yield f"lost after {journey.last}" + (f": {journey.note}" if journey.note else "")
+
+
+def _share(story: Story) -> str:
+    ends = {end.destination for end in story.ends if end.verdict == "delivered"}
+    return f", 1 of {len(ends)} possible ends" if len(ends) > 1 else ""
+
+
+def _s(things: Sequence[object]) -> str:
+    return "s" * (len(things) != 1)

@@ -1,0 +1,176 @@
+"""`netlab trace`: what the kernel did with one packet, rule by rule, and that the rules say so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from e2e.labs import Machine, eventually, machine
+
+pytestmark = pytest.mark.root
+
+OBJECTS = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: box}
+spec: {nodeName: worker001, containers: [{name: box, image: netshoot, command: [sleep, "9999"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: near, labels: {app: web}}
+spec: {nodeName: worker001, containers: [{name: web, image: nginx}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far, labels: {app: web}}
+spec: {nodeName: worker002, containers: [{name: web, image: nginx}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec:
+  type: NodePort
+  selector: {app: web}
+  ports: [{port: 80, nodePort: 30080}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: empty}
+spec: {selector: {app: nobody}, ports: [{port: 80}]}
+"""
+LAB = """
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: traced}
+spec:
+  nodes: [{name: worker001}, {name: worker002}]
+  iptables: %s
+"""
+
+
+def opened(tmp_path_factory: pytest.TempPathFactory, variant: str) -> Iterator[Machine]:
+    with machine(tmp_path_factory.mktemp("trace")) as here:
+        here.netlab("up", str(here.lab_file(LAB % variant + OBJECTS)))
+        yield here
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    yield from opened(tmp_path_factory, "nft")
+
+
+@pytest.fixture(scope="module")
+def legacy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    yield from opened(tmp_path_factory, "legacy")
+
+
+def trace(lab: Machine, *words: str, code: int = 0) -> list[str]:
+    return lab.netlab("trace", *words, code=code).stdout.splitlines()
+
+
+def test_a_packet_to_a_service(lab: Machine) -> None:
+    """Its rules in their order, with what decided; where it went; that the rules say the same."""
+    told = trace(lab, "box", "svc/web:80")
+    text = "\n".join(told)
+    assert re.match(r"default/box 10\.244\.\d\.\d+:\d+ → 10\.\S+:80 tcp, first packet", told[0])
+    assert "nat KUBE-SERVICES" in text
+    assert re.search(r"took +rule \d+: to 10\.\S+ tcp port 80 → KUBE-SVC-", text)
+    assert re.search(r"not +rule 1: the source 10\.\S+ is inside 10\.244\.0\.0/16", text)
+    assert re.search(r"DNAT: 10\.\S+:80 became 10\.244\.\d\.\d+:80", text)
+    assert re.search(r"delivered to default/(near|far) \(\S+:80\), 1 of 2 possible ends", text)
+    assert re.fullmatch(r"kernel and simulator agree in all \d+ rules", told[-1])
+    assert int(re.findall(r"\d+", told[-1])[0]) >= 6
+
+
+@pytest.mark.parametrize(
+    ("words", "end"),
+    [
+        ("client node/worker001:30080", "delivered to default/"),
+        ("worker001 svc/web:80", "delivered to default/"),
+        ("near svc/web:80", "delivered to default/"),
+        ("box kube-dns.kube-system:53 --udp", "delivered to kube-system/dnsmasq"),
+        ("box kubernetes:443", "delivered to worker001"),
+        ("worker002 pod/box --icmp", "delivered to default/box"),
+        ("box pod/far:80", "delivered to default/far"),
+        ("box pod/far:81", "  and refused there: RST from"),
+        ("box svc/web:81", "lost after internet"),
+        ("box svc/empty:80", "refused after worker001 cni0: ICMP type 3 code 3"),
+        ("client 10.244.1.2:80", "lost after internet"),
+        ("box 93.184.216.34:80", "lost after internet"),
+    ],
+)
+def test_kernel_and_simulator_agree(lab: Machine, words: str, end: str) -> None:
+    told = trace(lab, *words.split())
+    assert any(line.startswith(end) for line in told), told
+    assert told[-1].startswith("kernel and simulator agree in all")
+
+
+def test_masquerade_is_told_with_its_cause(lab: Machine) -> None:
+    text = "\n".join(trace(lab, "client", "node/worker001:30080"))
+    assert re.search(r"took +rule 1: mark for masquerade", text)
+    assert re.search(r"masquerade: \S+ became 10\.\S+", text)
+
+
+def test_all_that_did_not_match_is_told_on_demand(lab: Machine) -> None:
+    short, whole = (trace(lab, "box", "svc/web:80", *more) for more in ((), ("--explain",)))
+    assert len(whole) > len(short)
+    assert any("filter FORWARD" in line for line in whole)
+    assert any("let it pass" in line for line in short)
+
+
+def test_a_rule_added_by_hand_is_found(lab: Machine) -> None:
+    """The kernel drops what the objects want delivered; the rules in force say so, too."""
+    rule = ["FORWARD", "-p", "tcp", "--dport", "80", "-j", "DROP"]
+    for node in ("worker001", "worker002"):
+        lab.run_in(f"traced.{node}", "iptables-nft", "-I", *rule)
+    try:
+        told = trace(lab, "box", "svc/web:80", "--expect", "delivered", code=1)
+        assert any("took     rule 1: tcp port 80: drop" in line for line in told), told
+        assert any(line.startswith("lost after worker001") for line in told)
+        assert told[-1].startswith("kernel and simulator agree")
+    finally:
+        for node in ("worker001", "worker002"):
+            lab.run_in(f"traced.{node}", "iptables-nft", "-D", *rule)
+
+
+def test_nothing_stays_of_it(lab: Machine) -> None:
+    before = lab.run_in("traced.worker001", "nft", "list", "tables").stdout
+    trace(lab, "box", "svc/web:80")
+    assert lab.run_in("traced.worker001", "nft", "list", "tables").stdout == before
+
+
+def test_legacy_rules_are_told_by_the_simulator(legacy: Machine) -> None:
+    told = trace(legacy, "box", "svc/web:80")
+    assert any("DNAT: " in line for line in told)
+    assert any("nat KUBE-SERVICES" in line for line in told)
+    assert told[-1] == "the packet ended where the rules send it; legacy iptables tells no more"
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        ("bax svc/web:80", "there is no pod, node or client bax", "did you mean box?"),
+        ("box svc/wep:80", "there is no Service default/wep", "netlab get services -A"),
+        ("box", "from where to where?", "netlab trace client-pod svc/web:80"),
+        ("box pod/none:80", "there is no running pod default/none", "netlab get pods -A"),
+    ],
+)
+def test_mistakes(lab: Machine, words: str, said: str, hint: str) -> None:
+    done = lab.netlab("trace", *words.split(), code=2)
+    assert said in done.stderr
+    assert hint in done.stderr
+
+
+def test_in_nftables_mode_it_says_that_it_cannot(
+    lab: Machine, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with machine(tmp_path_factory.mktemp("nftables")) as here:
+        file = here.lab_file(
+            (LAB % "auto").replace("iptables:", "proxyMode: nftables\n  iptables:") + OBJECTS
+        )
+        here.netlab("up", str(file))
+        eventually(lambda: here.status())
+        done = here.netlab("trace", "box", "svc/web:80", code=2)
+        assert "does not read kube-proxy's nftables mode yet" in done.stderr

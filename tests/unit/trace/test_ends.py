@@ -1,0 +1,79 @@
+"""The words of a command line → who sends, and to whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netlab.errors import UsageError
+from netlab.objects.pathcheck import Sender, Target
+from netlab.pathcheck.world import Place, World
+from netlab.trace.ends import check_of
+
+WORLD = World(
+    places={
+        "n1": Place("n1", "node", Path("n1"), ("10.0.0.1",)),
+        "laptop": Place("laptop", "client", Path("l"), ("172.16.0.9",)),
+        "default/box": Place("default/box", "pod", Path("b"), ("10.244.1.2",), node="n1"),
+        "town/box": Place("town/box", "pod", Path("t"), ("10.244.1.3",), node="n1"),
+    },
+    services={"default/web": {"metadata": {"name": "web"}}, "town/web": {}},
+)
+
+
+def ends(sender: str, target: str, namespace: str = "default") -> tuple[Sender, Target]:
+    check = check_of(sender, target, WORLD, namespace=namespace, protocol="TCP")
+    return check.sender, check.target
+
+
+@pytest.mark.parametrize(
+    ("word", "namespace", "sender"),
+    [
+        ("box", "default", Sender("pod", "box", "default")),
+        ("box", "town", Sender("pod", "box", "town")),
+        ("town/box", "default", Sender("pod", "box", "town")),
+        ("pod/box", "town", Sender("pod", "box", "town")),
+        ("deploy/web", "town", Sender("deployment", "web", "town")),
+        ("n1", "default", Sender("node", "n1")),
+        ("node/n1", "default", Sender("node", "n1")),
+        ("laptop", "default", Sender("client", "laptop")),
+    ],
+)
+def test_senders(word: str, namespace: str, sender: Sender) -> None:
+    assert ends(word, "svc/web", namespace)[0] == sender
+
+
+@pytest.mark.parametrize(
+    ("word", "target"),
+    [
+        ("svc/web:80", Target(service="web", port=80)),
+        ("service/web:http", Target(service="web", port="http")),
+        ("svc/web", Target(service="web")),
+        ("web:80", Target(service="web", port=80, by="name")),
+        ("web.town:80", Target(service="web", namespace="town", port=80, by="name")),
+        ("web.town.svc.cluster.local", Target(service="web", namespace="town", by="name")),
+        ("pod/box:8080", Target(pod="box", port=8080)),
+        ("node/n1:30080", Target(node="n1", node_port=30080)),
+        ("10.96.0.10:53", Target(address="10.96.0.10", port=53)),
+        ("[fd00::1]:53", Target(address="fd00::1", port=53)),
+        ("fd00::1", Target(address="fd00::1")),
+        ("10.96.0.10", Target(address="10.96.0.10")),
+        ("example.com:443", Target(address="example.com", port=443)),
+    ],
+)
+def test_targets(word: str, target: Target) -> None:
+    assert ends("box", word)[1] == target
+
+
+def test_who_is_outside_asks_for_nodes_as_they_are_seen_there() -> None:
+    assert ends("laptop", "node/n1:30080")[1].node_address == "external"
+    assert ends("laptop", "web:80")[1] == Target(address="web", port=80)
+
+
+def test_words_that_mean_nothing() -> None:
+    with pytest.raises(UsageError, match="there is no pod, node or client bax") as raised:
+        ends("bax", "svc/web")
+    assert raised.value.hint == "did you mean box?"
+    with pytest.raises(UsageError, match="nobody knows what thing/web is"):
+        ends("box", "thing/web")
