@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
+from netlab.agents.pace import Pace
 from netlab.errors import NetlabError
 from netlab.retry import Retry
 from netlab.tasks import cancel
@@ -30,9 +32,9 @@ class Loop:
     """A task that works whenever it is woken, and at the latest `every` so many seconds.
 
     `every` is asked before each wait; None waits for ever. Once woken it waits `settle` seconds for
-    what else belongs to the change, and as long again while more comes: `rounds` times at most. A
-    turn for the mere look of things waits for `rest` seconds, which its work may set: others may
-    give reason to look all the time.
+    what else belongs to the change, and as long again while more comes: `rounds` times at most; or,
+    instead, as `pace` says, where turns are dear. A turn for the mere look of things waits for
+    `rest` seconds, which its work may set: others may give reason to look all the time.
 
     What a turn raises is logged, kept in `error` until one succeeds, and tried again as `retry`
     says, or earlier if something changes.
@@ -47,6 +49,7 @@ class Loop:
         every: Callable[[], float | None] = lambda: None,
         settle: float = 0.0,
         rounds: int = 1,
+        pace: Pace | None = None,
     ) -> None:
         self.error: str | None = None
         self.rest = 0.0
@@ -54,7 +57,7 @@ class Loop:
         self._work = work
         self._retry = retry or Retry()
         self._every = every
-        self._settle, self._rounds = settle, rounds
+        self._settle, self._rounds, self._pace = settle, rounds, pace
         self._failures = 0
         self._busy = False
         self._changed = asyncio.Event()
@@ -75,6 +78,8 @@ class Loop:
 
     def wake(self) -> None:
         """Something changed."""
+        if self._pace is not None:
+            self._pace.came(time.monotonic())
         self._changed.set()
         self._woken.set()
 
@@ -104,12 +109,15 @@ class Loop:
         while True:
             await self._wait()
             self._busy = self._changed.is_set()
-            if self._busy and self._settle:
+            if self._busy:
                 await self._settled()
             self._changed.clear()
             self._woken.clear()
+            began = time.monotonic()
             async with self._turning:
                 await self._turn()
+            if self._busy and self._pace is not None:
+                self._pace.ended(began, time.monotonic())
             self._busy = False
 
     async def _wait(self) -> None:
@@ -118,11 +126,18 @@ class Loop:
             await _set(self._changed, self.rest)
 
     async def _settled(self) -> None:
-        for _ in range(self._rounds):
+        if self._pace is not None:
+            await self._in_pace(self._pace)
+        for _ in range(self._rounds if self._settle else 0):
             self._changed.clear()
             await asyncio.sleep(self._settle)
             if not self._changed.is_set():
                 return
+
+    async def _in_pace(self, pace: Pace) -> None:
+        while (seconds := pace.wait(time.monotonic())) > 0:
+            await asyncio.sleep(seconds)
+        pace.begun()
 
     async def _turn(self) -> None:
         self._forget_retry()  # this is it: one for each failure would become more and more

@@ -1,7 +1,8 @@
 """kube-proxy's part on each node: watches Services and EndpointSlices, programs the rules.
 
 Every node has a thread of its own, so that a slow restore on one holds up no other. Changes that
-arrive while a restore runs are taken together by the next one.
+arrive while a restore runs are taken together by the next one, which in a flood of them waits for
+more (`pace`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from netlab.agents.loop import Loop
+from netlab.agents.pace import Pace
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
@@ -25,9 +27,6 @@ from netlab.proxy.syncer import HealthCheck
 from netlab.retry import Retry
 
 log = logging.getLogger(__name__)
-
-COALESCE = 0.003
-"""Seconds to wait for more changes once one has come: a rollout is many small ones."""
 
 REPAIR_INTERVAL, REPAIR_INTERVAL_DEAF = 1.0, 0.25
 """Seconds between looks at the kernel for rules that somebody deleted by hand: only to be sure
@@ -110,7 +109,7 @@ class KubeProxy:
         self._repaired = False
         self._pending: dict[tuple[str, str], Any] = {}
         self._loop = Loop(
-            f"proxy of {node}", self._work, retry=RETRY, every=self._patience, settle=COALESCE
+            f"proxy of {node}", self._work, retry=RETRY, every=self._patience, pace=Pace()
         )
         self._loop.wake()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")

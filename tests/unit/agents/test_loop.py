@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from netlab.agents.loop import Loop
+from netlab.agents.pace import Pace
 from netlab.errors import NetlabError
 from netlab.retry import Retry
 
@@ -24,10 +25,12 @@ class Worker:
         self.turns: list[bool] = []
         self.errors: list[Exception] = []
         self.going_on: asyncio.Event | None = None
+        self.takes = 0.0
         self.loop = Loop("work", self.work, **options)
 
     async def work(self, changed: bool) -> None:
         self.turns.append(changed)
+        await asyncio.sleep(self.takes)
         if self.going_on is not None:
             await self.going_on.wait()
         if self.errors:
@@ -89,6 +92,17 @@ async def test_what_comes_last_is_waited_for_as_long_but_not_for_ever() -> None:
             await asyncio.sleep(0.01)
         assert asyncio.get_running_loop().time() - began > 3 * 0.1
         assert woken > 3
+        await worker.until(lambda: worker.loop.idle)
+
+
+async def test_a_stream_without_end_is_worked_on_in_pace_with_what_a_turn_takes() -> None:
+    async with working(pace=Pace(times=4.0)) as worker:
+        worker.takes = 0.02
+        began = asyncio.get_running_loop().time()
+        while len(worker.turns) < 5:
+            worker.loop.wake()
+            await asyncio.sleep(0.001)
+        assert asyncio.get_running_loop().time() - began > 4 * (1 + 4) * 0.02
         await worker.until(lambda: worker.loop.idle)
 
 

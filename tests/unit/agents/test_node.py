@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ NODE = LAB.nodes[1]
 
 
 class Rules:
-    """Notes what it is told; the rules can be had in `written`."""
+    """Notes what it is told; the rules can be had in `written`, once it may write."""
 
     def __init__(self) -> None:
         self.metrics = ProxyMetrics("iptables", ["ipv4"])
@@ -43,6 +44,8 @@ class Rules:
         self.written: set[str] = set()
         self.changed_by_hand = False
         self.refused = False
+        self.may_write = threading.Event()
+        self.may_write.set()
 
     def set_node(self, node: Object) -> None:
         self.told["node"] = node
@@ -54,6 +57,7 @@ class Rules:
         self.told[key] = endpoint_slice
 
     def sync(self) -> None:
+        self.may_write.wait(10)
         if self.refused:
             raise OSError("no room")
         self.written = {key for key, obj in self.told.items() if obj is not None}
@@ -204,11 +208,14 @@ def service(**spec: Any) -> Object:
 
 
 async def test_its_rules_follow_services(world: World) -> None:
-    assert "rules of node worker001: being written" in world.node.at_work()
     await world.until(lambda: world.idle)
     assert world.rules.written == {"node", "default/kubernetes", "kube-system/kube-dns"}
     assert world.rules.told["node"]["metadata"]["name"] == NODE.name
+    world.rules.may_write.clear()
     world.registry.create(service())
+    await world.until(lambda: not world.idle)
+    assert "rules of node worker001: being written" in world.node.at_work()
+    world.rules.may_write.set()
     await world.until(lambda: "default/web" in world.rules.written and world.idle)
     world.registry.delete("Service", "default", "web")
     await world.until(lambda: "default/web" not in world.rules.written)

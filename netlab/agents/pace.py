@@ -1,0 +1,53 @@
+"""When work that takes in all changes so far is done again: a lone change at once, a flood in
+batches. Pure.
+
+A turn costs mostly the same for one change as for a hundred. So one that comes alone is not kept
+waiting; while more keep coming, they are let come for a multiple of what the last turn took, so
+that a flood leaves the machine to those who make it. However long it lasts, nobody waits for more
+than `cap` seconds.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Pace(Struct):
+    """Tells how long to wait; all times are seconds of one clock that never goes back.
+
+    Changes that come within `settle` seconds are one. After a turn that took some seconds, the next
+    waits for a time without changes of `quiet` times as long, `lull` seconds at most; it waits for
+    that until `times` as long as the turn took have passed since, `cap` seconds at most.
+    """
+
+    settle: float = 0.003
+    quiet: float = 0.25
+    lull: float = 0.1
+    times: float = 4.0
+    cap: float = 1.0
+    _first: float | None = None
+    _last: float = 0.0
+    _cost: float = 0.0
+    _ended: float = 0.0
+
+    def came(self, now: float) -> None:
+        """A change came."""
+        if self._first is None:
+            self._first = now
+        self._last = now
+
+    def begun(self) -> None:
+        """A turn takes all changes that came."""
+        self._first = None
+
+    def ended(self, began: float, now: float) -> None:
+        """A turn ended that began then."""
+        self._cost, self._ended = now - began, now
+
+    def wait(self, now: float) -> float:
+        """For how many seconds to wait before asking again; not above 0 when it is time."""
+        if self._first is None:
+            return 0.0
+        calm = self._last + max(self.settle, min(self.quiet * self._cost, self.lull))
+        latest = self._ended + min(self.times * self._cost, self.cap)
+        return min(calm, max(latest, self._first + self.settle)) - now
