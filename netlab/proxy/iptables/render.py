@@ -77,9 +77,12 @@ def render_change(change: RulesetChange) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-# A chain worth editing rather than writing anew, and how much of it may change for that.
+# A chain worth editing rather than writing anew, and how much of it may go and come for that, in
+# parts of its length. A rule that goes is compared with all others; one that comes costs the same
+# as when the chain is written anew, which takes the rules that stay besides: 1,000 Services more
+# beside 8,600 take 0.5 s by edits, 3.3 s by writing the chain that all share.
 _LONG = 100
-_LITTLE = 0.1
+_FEW_GO, _FEW_COME = 0.1, 1.0
 
 
 def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> list[str]:
@@ -99,7 +102,8 @@ def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | No
     unique = len(had) == len(before) and len(has) == len(after)
     if (
         not unique
-        or len(gone) + len(new) > _LITTLE * len(before)
+        or len(gone) > _FEW_GO * len(before)
+        or len(new) > _FEW_COME * len(before)
         or kept != [rule for rule in after if rule in had]
     ):
         return []

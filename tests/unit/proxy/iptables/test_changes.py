@@ -33,10 +33,16 @@ def test_a_long_chain_of_which_little_changes_is_edited():
     assert lines == ["*nat", f"-D C {CHAIN[5]}", "-I C 6 new", "-A C last", "COMMIT"]
 
 
+def test_one_to_which_as_much_comes_as_there_was_is_edited_too():
+    more = tuple(f"-d 10.97.0.{number}/32 -j X" for number in range(200))
+    assert edits("C", CHAIN, CHAIN + more) == [f"-A C {rule}" for rule in more]
+
+
 @pytest.mark.parametrize(
     "before, after",
     [
         (CHAIN, CHAIN[:100]),
+        (CHAIN, (*CHAIN, *(f"-d 10.97.0.{number}/32 -j X" for number in range(201)))),
         (CHAIN, CHAIN[::-1]),
         (CHAIN[:50], CHAIN[:49]),
         ((*CHAIN, CHAIN[0]), CHAIN),
@@ -44,7 +50,7 @@ def test_a_long_chain_of_which_little_changes_is_edited():
         (None, CHAIN),
         (CHAIN, ()),
     ],
-    ids=["much", "order", "short", "twice", "gone", "new", "emptied"],
+    ids=["much goes", "much comes", "order", "short", "twice", "gone", "new", "emptied"],
 )
 def test_other_chains_are_written_anew(before, after):
     assert edits("C", before, after) == []
