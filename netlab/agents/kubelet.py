@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -19,17 +18,17 @@ from typing import Protocol
 from netlab.agents.addresses import Book, NoBook, NodeAddresses
 from netlab.agents.deadline import Deadlines
 from netlab.agents.eviction import Evictions, Usage
-from netlab.agents.lifecycle import restarts
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import PodRun, is_over, lose, new_run, refuse_long_name, resume
-from netlab.agents.podstatus import ContainerState, compute, unmet_gates
+from netlab.agents.podstatus import compute
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
 from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
 from netlab.objects import meta, types
 from netlab.objects.hostports import NO_FREE_PORTS, clash, host_ports
 from netlab.objects.lab import Node
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Pod
 from netlab.retry import Retry
 
@@ -216,7 +215,7 @@ class Kubelet:
                 self._termination.begin(run)
             elif pod is not None and meta.is_terminating(pod):
                 self._end(pod, run)
-            elif pod is not None and run is None and _is_to_run(pod):
+            elif pod is not None and run is None and not is_pod_terminal(pod):
                 starting.append(pod)
         if starting:
             await self._start(starting)
@@ -264,7 +263,7 @@ class Kubelet:
         """Those for whom the node has what they must have; of the others nothing comes any more."""
         if not any(host_ports(pod) for pod in pods):
             return list(pods)
-        others = (run.pod for run in self.runs.values() if _is_to_run(run.pod))
+        others = (run.pod for run in self.runs.values() if not is_pod_terminal(run.pod))
         used = [port for other in others for port in host_ports(other)]
         admitted = []
         for pod in sorted(pods, key=lambda pod: not _ips(pod)):  # who is there already, first
@@ -421,55 +420,3 @@ def _is_lost(pod: Pod) -> bool:
     """Whether the node controller says, of a pod whose node it has lost, that it is not ready."""
     ready = meta.condition(pod, "Ready")
     return ready is not None and ready.get("reason") == "NodeNotReady"
-
-
-def _is_to_run(pod: Pod) -> bool:
-    return meta.status(pod).get("phase") not in ("Succeeded", "Failed")
-
-
-STARTING = ("ContainerCreating", "PodInitializing")
-"""What a container waits for that passes by itself."""
-
-STEADY = 1.0
-"""Seconds that a container must run after a crash until it is believed to be ready."""
-
-CRASHES = 3
-"""Crashes in a row after which nobody expects a container to do better the next time."""
-
-
-def unready(runs: Iterable[PodRun]) -> Iterator[tuple[str, bool]]:
-    """The key of each pod that should be ready and is not; True if waiting will not help."""
-    for run in runs:
-        if run.stopping or not _is_to_run(run.pod):
-            continue
-        states = _unready_states(run)
-        if states or unmet_gates(run.pod):
-            yield run.key, any(not _passes(state) for state in states)
-
-
-def _unready_states(run: PodRun) -> list[ContainerState]:
-    """What of a pod is not as it should be: its next init container, or its containers."""
-    for states in (run.inits.values(), run.containers.values()):
-        unready = [state for state in states if not _is_steady(state) and not _is_over(run, state)]
-        if unready:
-            return unready
-    return []
-
-
-def _is_steady(state: ContainerState) -> bool:
-    """Ready, and not just between two crashes."""
-    return state.ready and not (state.crashes and time.monotonic() - state.begun < STEADY)
-
-
-def _passes(state: ContainerState) -> bool:
-    """Whether a container may become ready without somebody doing something."""
-    if state.waiting == "CrashLoopBackOff":
-        return state.crashes < CRASHES
-    return not state.waiting or (state.waiting in STARTING and not state.message)
-
-
-def _is_over(run: PodRun, state: ContainerState) -> bool:
-    """True once a container has ended for good; one that is about to be run again has not."""
-    if state.exit_code is None or state.waiting:
-        return False
-    return not restarts(run, state.name, state.exit_code)

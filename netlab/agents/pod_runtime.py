@@ -16,7 +16,7 @@ from netlab.agents.configuration import Configuration
 from netlab.agents.containers import PodContainers
 from netlab.agents.dns import PODS_AND_NAMES
 from netlab.agents.draining import Draining
-from netlab.agents.kubelet import Attaching, Kubelet, unready
+from netlab.agents.kubelet import Attaching, Kubelet
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.pod_files import Places, ResolverNames
 from netlab.agents.pod_network import PodNetwork
@@ -33,6 +33,7 @@ from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
 from netlab.agents.tokens import LOOK_EVERY, Tokens, has_more_than_tokens
+from netlab.agents.unready import unready
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError

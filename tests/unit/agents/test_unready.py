@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from netlab.agents.kubelet import unready
 from netlab.agents.podrun import new_run
 from netlab.agents.podstatus import ContainerState
+from netlab.agents.unready import unready
 
 NOW = "2026-01-01T00:00:00Z"
 
