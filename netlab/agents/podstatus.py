@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from netlab.objects import meta, types
+from netlab.objects.podphase import is_pod_phase_terminal
 from netlab.objects.qos import qos_class
 from netlab.objects.types import (
     Container,
@@ -173,7 +174,7 @@ def compute(
     contained = current == "Running" and all(container.ready for container in containers)
     gates = unmet_gates(pod)
     ready = contained and not gates
-    over = current in ("Succeeded", "Failed")
+    over = is_pod_phase_terminal(current)
     unready = {
         "reason": _OVER.get(current, "ContainersNotReady"),
         "message": "" if over else _unready_message(containers),

@@ -7,6 +7,7 @@ from netlab.client.kubelets import ContainerRef, PodRef, PodStreams
 from netlab.errors import BadRequest
 from netlab.objects import meta
 from netlab.objects.meta import Object, name, spec, status
+from netlab.objects.podphase import is_pod_phase_terminal
 
 _DEFAULT = "kubectl.kubernetes.io/default-container"
 
@@ -53,7 +54,7 @@ def _named(pod: Object, wanted: str) -> str:
 def refuse_completed(pod: Object, verb: str) -> None:
     """A pod that is over runs nothing that one could exec into."""
     phase = status(pod).get("phase")
-    if phase in ("Succeeded", "Failed"):
+    if is_pod_phase_terminal(phase):
         raise BadRequest(f"cannot {verb} a container in a completed pod; current phase is {phase}")
 
 

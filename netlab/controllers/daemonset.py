@@ -11,6 +11,7 @@ from netlab.controllers.controller import Controller, WatchedKind, omit_empty, o
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import (
     ControllerRevision,
     DaemonSet,
@@ -92,7 +93,7 @@ class DaemonSets(Controller):
         for name, node in sorted(nodes.items()):
             alive = self._alive(pods.get(name, []))
             for pod in pods.get(name, []):
-                if podlib.is_finished(pod):
+                if is_pod_terminal(pod):
                     await self._delete(owner, pod)
             if pods.get(name) and placement.evicts(daemon_pod(owner, name), node):
                 await self._delete_all(owner, alive)

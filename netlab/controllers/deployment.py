@@ -30,6 +30,7 @@ from netlab.controllers.deployment_status import (
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import AlreadyExists, NotFound
 from netlab.objects import meta, names
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Deployment, Pod, ReplicaSet
 
 _NOT_INHERITED = {
@@ -59,7 +60,7 @@ class Deployments(Controller):
         )
 
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
-        if old is None or (new is not None and not podlib.is_finished(new)):
+        if old is None or (new is not None and not is_pod_terminal(new)):
             return ()
         sets = (self.informers["ReplicaSet"].get(key) for key in owner_keys("ReplicaSet")(old, new))
         return {key for s in sets if s is not None for key in owner_keys("Deployment")(None, s)}
@@ -98,7 +99,7 @@ class Deployments(Controller):
         await self._resize_all(deployment, [(s, 0) for s in old if rollout.replicas(s)])
         informer = self.informers["Pod"]
         return any(
-            not podlib.is_finished(pod)
+            not is_pod_terminal(pod)
             for s in old
             for pod in informer.by_index("controller", meta.uid(s))
         )

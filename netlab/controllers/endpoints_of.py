@@ -7,9 +7,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from netlab.controllers import pods as podlib
 from netlab.objects import meta
 from netlab.objects.offers import address_of, addresses, target_port
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.ranges import Family
 from netlab.objects.types import (
     DiscoveryEndpointPort,
@@ -79,7 +79,7 @@ def families(service: Service) -> list[Family]:
 
 def belongs(pod: Pod) -> bool:
     """Whether a selected pod is an endpoint at all: it has an address and has not ended."""
-    return bool(addresses(pod)) and not podlib.is_finished(pod)
+    return bool(addresses(pod)) and not is_pod_terminal(pod)
 
 
 def ports_of(service: Service, pod: Pod) -> PortSet:
@@ -165,7 +165,7 @@ def _relevant(pod: Pod) -> tuple[object, ...]:
         addresses(pod),
         meta.is_ready(pod),
         meta.is_terminating(pod),
-        podlib.is_finished(pod),
+        is_pod_terminal(pod),
         spec.get("nodeName"),
         spec.get("hostname"),
         spec.get("subdomain"),

@@ -13,8 +13,8 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from netlab.controllers import placement
-from netlab.controllers import pods as podlib
 from netlab.objects import meta, selectors
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import (
     Node,
     Pod,
@@ -116,7 +116,7 @@ class InterPodAffinity:
     def _domain(self, key: str, pod: Pod) -> str | None:
         """The domain that a bound pod is in."""
         node = self._nodes.get(str(meta.spec(pod).get("nodeName") or ""))
-        return meta.labels(node).get(key) if node and not podlib.is_finished(pod) else None
+        return meta.labels(node).get(key) if node and not is_pod_terminal(pod) else None
 
     def _means(self, term: PodAffinityTerm, other: Pod, pod: Pod) -> bool:
         """Whether the term, which stands in `pod`, is about `other`."""

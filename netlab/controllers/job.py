@@ -9,7 +9,6 @@ from typing import Any
 
 from netlab.controllers import job_pods as counting
 from netlab.controllers import job_status
-from netlab.controllers import pods as podlib
 from netlab.controllers.controller import (
     Controller,
     ControllerContext,
@@ -23,6 +22,7 @@ from netlab.controllers.replicaset import BURST
 from netlab.errors import ApiError, NotFound
 from netlab.objects import meta
 from netlab.objects.kinds.batch import JOB_TRACKING
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Job, Pod
 
 MANAGER = "kubernetes.io/job-controller"
@@ -144,7 +144,7 @@ class Jobs(Controller):
 
     async def _delete_one(self, job: Job, pod: Pod, counted: bool) -> ApiError | None:
         pod = self.informers["Pod"].get(meta.key(pod)) or pod
-        if podlib.is_finished(pod):  # meanwhile: it is to be counted
+        if is_pod_terminal(pod):  # meanwhile: it is to be counted
             return None
         try:
             if not counted:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from netlab.controllers import pods as podlib
 from netlab.controllers.job_failures import counts, end_of, rule_of
 from netlab.objects import indexes, meta
 from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.numbers import whole
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.times import seconds
 from netlab.objects.types import (
     Job,
@@ -111,7 +111,7 @@ class Tally(Struct, frozen=True):
 
 def tally(job: Job, pods: Sequence[Pod], is_going: Callable[[Pod], bool]) -> Tally:
     """Sort the pods of a Job."""
-    status, unfinished = meta.status(job), [pod for pod in pods if not podlib.is_finished(pod)]
+    status, unfinished = meta.status(job), [pod for pod in pods if not is_pod_terminal(pod)]
     uncounted = status.get("uncountedTerminatedPods") or {}
     known_good, known_bad = uncounted.get("succeeded") or [], uncounted.get("failed") or []
     mine = [pod for pod in pods if is_tracked(pod) and _is_valid(job, pod)]
@@ -205,9 +205,8 @@ def _succeeded(pod: Pod) -> bool:
 
 def is_failed(job: Job, pod: Pod) -> bool:
     """Whether it ended otherwise than well, or is made to; not so if the Job waits for the end."""
-    phase = meta.status(pod).get("phase")
-    if phase in podlib.FINISHED:
-        return phase == "Failed"
+    if is_pod_terminal(pod):
+        return not _succeeded(pod)
     return _is_over(pod) if _replaces_failed_only(job) else meta.is_terminating(pod)
 
 
@@ -231,7 +230,7 @@ def _restarts(pods: Iterable[Pod]) -> int:
     return sum(
         entry.get("restartCount") or 0
         for pod in pods
-        if not podlib.is_finished(pod)
+        if not is_pod_terminal(pod)
         for field in ("containerStatuses", "initContainerStatuses")
         for entry in meta.status(pod).get(field) or ()
     )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from netlab.controllers import job_pods as counting
-from netlab.controllers import pods as podlib
 from netlab.controllers.conditions import conditions_with, find
 from netlab.controllers.job_failures import counts
 from netlab.controllers.job_pods import JobEnd, Tally
 from netlab.objects import indexes, meta
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Job, JobCondition, Pod
 
 Status = dict[str, Any]
@@ -46,7 +46,7 @@ def _with_uncounted(job: Job, found: Tally, chosen: Sequence[Pod], ends: JobEnd 
             uid
             for uid, pod in uids.items()
             if uid not in bad
-            and (uid in new_failed or (lost and not podlib.is_finished(pod)))
+            and (uid in new_failed or (lost and not is_pod_terminal(pod)))
             and counts(job, pod)
         ),
     ]

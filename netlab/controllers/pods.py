@@ -7,20 +7,14 @@ from collections.abc import Iterable
 
 from netlab.client.informer import Informer
 from netlab.objects import meta
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.times import seconds
 from netlab.objects.types import AnyKind, ObjectMeta, Pod, PodTemplateSpec, Workload
-
-FINISHED = ("Succeeded", "Failed")
-
-
-def is_finished(pod: Pod) -> bool:
-    """Its containers ended and will not be started again."""
-    return meta.status(pod).get("phase") in FINISHED
 
 
 def active(informer: Informer[Pod], pods: Iterable[Pod]) -> list[Pod]:
     """Those that are neither finished nor on their way out; `informer` is the pods' own."""
-    return [pod for pod in pods if not is_finished(pod) and not informer.is_going(pod)]
+    return [pod for pod in pods if not is_pod_terminal(pod) and not informer.is_going(pod)]
 
 
 def min_ready_seconds(owner: Workload) -> int:
@@ -36,7 +30,7 @@ def index_by_node(informer: Informer[Pod]) -> None:
 def on_node(pod: Pod) -> Iterable[str]:
     """The node's name, once, if the pod is bound and not finished."""
     node = meta.spec(pod).get("nodeName")
-    return (node,) if node and not is_finished(pod) else ()
+    return (node,) if node and not is_pod_terminal(pod) else ()
 
 
 def ready_since(pod: Pod) -> float | None:

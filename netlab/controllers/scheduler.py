@@ -14,6 +14,7 @@ from netlab.controllers.podvolumes import PodVolumes
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta, storage
 from netlab.objects.hostports import HostPort, host_ports
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Node, PersistentVolumeClaim, Pod, PodCondition
 
 SCHEDULER_NAME = "default-scheduler"
@@ -164,7 +165,7 @@ def _whereabouts(pod: Pod | None) -> tuple[object, ...] | None:
     """What of a pod matters to those who want it near or far; None while it is nowhere."""
     if pod is None or not meta.spec(pod).get("nodeName"):
         return None
-    gone = podlib.is_finished(pod), meta.is_terminating(pod)
+    gone = is_pod_terminal(pod), meta.is_terminating(pod)
     return meta.spec(pod)["nodeName"], meta.labels(pod), *gone
 
 
@@ -183,11 +184,11 @@ def _unscheduled(pod: Pod) -> Iterable[str]:
 
 def _ends(old: Pod, new: Pod | None) -> bool:
     """Whether what a pod had of its node is free again."""
-    return new is None or (podlib.is_finished(new) and not podlib.is_finished(old))
+    return new is None or (is_pod_terminal(new) and not is_pod_terminal(old))
 
 
 def _is_unscheduled(pod: Pod) -> bool:
     spec = meta.spec(pod)
     ours = spec.get("schedulerName", SCHEDULER_NAME) == SCHEDULER_NAME
     waiting = not spec.get("nodeName") and not spec.get("schedulingGates")
-    return ours and waiting and not podlib.is_finished(pod) and not meta.is_terminating(pod)
+    return ours and waiting and not is_pod_terminal(pod) and not meta.is_terminating(pod)

@@ -19,6 +19,7 @@ from netlab.controllers.controller import Controller, WatchedKind, omit_empty, o
 from netlab.controllers.ownership import claim, claims
 from netlab.errors import NotFound
 from netlab.objects import meta
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import ControllerRevision, Pod, StatefulSet, StatefulSetStatus
 
 NAME_LABEL = "statefulset.kubernetes.io/pod-name"
@@ -93,7 +94,7 @@ class StatefulSets(Controller):
         for number in numbers(owner):
             if pods.get(number) is None:
                 await self._create(owner, number, revisions)
-            elif podlib.is_finished(pods[number]):
+            elif is_pod_terminal(pods[number]):
                 await self._delete(owner, pods[number])
             elif self._is_healthy(owner, pods[number]):
                 continue
@@ -224,7 +225,7 @@ def status_of(
     owner: StatefulSet, pods: Iterable[Pod], revisions: tuple[str, str], now: float
 ) -> dict[str, Any]:
     """The status as a merge patch, by the names of the current and the update revision."""
-    alive = [pod for pod in pods if not podlib.is_finished(pod)]
+    alive = [pod for pod in pods if not is_pod_terminal(pod)]
     wait = podlib.min_ready_seconds(owner)
     current, wanted = revisions
     staying = [pod for pod in alive if not meta.is_terminating(pod)]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from netlab.controllers.controller import Controller, ControllerContext, WatchedKind
 from netlab.errors import Conflict, NotFound
 from netlab.objects import meta, selectors, storage
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import (
     ObjectReference,
     PersistentVolume,
@@ -249,7 +250,7 @@ class StorageProtection(Controller):
         return (f"volume {meta.name(new)}",) if new is not None and going else ()
 
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
-        if old is None or (new is not None and _uses(new)):
+        if old is None or (new is not None and not is_pod_terminal(new)):
             return ()
         return [f"claim {meta.namespace(old)}/{name}" for name in storage.claims(old)]
 
@@ -267,8 +268,9 @@ class StorageProtection(Controller):
         if claim is None or not meta.is_terminating(claim):
             return
         pods = self.informers["Pod"].items()
-        using = (pod for pod in pods if meta.namespace(pod) == meta.namespace(claim))
-        if not any(_uses(pod) and meta.name(claim) in storage.claims(pod) for pod in using):
+        running = (pod for pod in pods if not is_pod_terminal(pod))
+        using = (pod for pod in running if meta.namespace(pod) == meta.namespace(claim))
+        if not any(meta.name(claim) in storage.claims(pod) for pod in using):
             await self._let_go(claim, "kubernetes.io/pvc-protection")
 
     async def _volume(self, volume: PersistentVolume | None) -> None:
@@ -367,8 +369,3 @@ def _phase(claim: PersistentVolumeClaim) -> Iterable[str]:
 def _claim_uid(volume: PersistentVolume) -> Iterable[str]:
     uid = (meta.spec(volume).get("claimRef") or {}).get("uid")
     return (uid,) if uid else ()
-
-
-def _uses(pod: Pod) -> bool:
-    """Whether a pod still has its volumes: one that is over has let go of them."""
-    return meta.status(pod).get("phase") not in ("Succeeded", "Failed")

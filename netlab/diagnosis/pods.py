@@ -12,6 +12,7 @@ from typing import Literal
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
 from netlab.objects.offers import addresses
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import ContainerStatus, Pod
 
 _MOST_REASONS = 3
@@ -49,8 +50,7 @@ def _share(number: int, total: int) -> str:
 
 def why_not_ready(pod: Pod, facts: Facts) -> tuple[str, str]:
     """(the kind of reason in CamelCase, `not ready: readiness probe HTTP 500`)."""
-    status = meta.status(pod)
-    if status.get("phase") in ("Succeeded", "Failed"):
+    if is_pod_terminal(pod):
         return "PodsEnded", f"ended: {_ended(pod)}"
     if meta.is_terminating(pod):
         return "PodsTerminating", "terminating"

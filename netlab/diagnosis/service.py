@@ -17,6 +17,7 @@ from netlab.diagnosis import selection, slices, traffic_policy
 from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
 from netlab.objects import meta
 from netlab.objects.offers import addresses
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import EndpointSlice, Pod, Service, ServicePort
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
@@ -128,7 +129,7 @@ def _without_ports(service: Service, facts: Facts) -> Iterator[Cause]:
 
 def _is_ready(service: Service, pod: Pod) -> bool:
     """Whether a pod that matches is an endpoint."""
-    if not addresses(pod) or meta.status(pod).get("phase") in ("Succeeded", "Failed"):
+    if not addresses(pod) or is_pod_terminal(pod):
         return False
     if meta.spec(service).get("publishNotReadyAddresses"):
         return True

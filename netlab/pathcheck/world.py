@@ -12,6 +12,7 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
 from netlab.objects.nodes import is_off, now
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
@@ -147,8 +148,7 @@ def _pods(pods: Mapping[str, Pod], netns: Callable[[str], Path]) -> list[Place]:
     places = []
     for key, pod in pods.items():
         addresses = tuple(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
-        running = meta.status(pod).get("phase") not in ("Succeeded", "Failed")
-        if addresses and running and not meta.spec(pod).get("hostNetwork"):
+        if addresses and not is_pod_terminal(pod) and not meta.spec(pod).get("hostNetwork"):
             namespace = netns(key.replace("/", ".", 1))
             node = str(meta.spec(pod).get("nodeName") or "")
             places.append(Place(key, "pod", namespace, addresses, node=node))

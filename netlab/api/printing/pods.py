@@ -20,6 +20,7 @@ from netlab.api.printing.cells import (
 )
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import condition, is_ready, is_terminating, spec, status
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.times import parse_time
 from netlab.objects.types import (
     ContainerState,
@@ -53,7 +54,7 @@ def pod_status(pod: Pod) -> str:
     if is_terminating(pod):
         if status(pod).get("reason") == "NodeLost":
             return "Unknown"
-        if status(pod).get("phase") not in ("Succeeded", "Failed"):
+        if not is_pod_terminal(pod):
             return "Terminating"
     return _init_reason(pod) or _main_reason(pod)
 

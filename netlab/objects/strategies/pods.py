@@ -5,6 +5,7 @@ from __future__ import annotations
 from netlab.objects import fields, meta, qos, validate_pod
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
+from netlab.objects.podphase import is_pod_phase_terminal
 from netlab.objects.problems import Path, forbidden
 from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, spec_of
 
@@ -123,7 +124,7 @@ def _prepare(obj: Object) -> None:
 def _grace(obj: Object) -> int | None:
     """A pod lingers that runs on a node."""
     spec, phase = meta.spec(obj), meta.status(obj).get("phase")
-    if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+    if not spec.get("nodeName") or is_pod_phase_terminal(phase):
         return None
     return int(spec.get("terminationGracePeriodSeconds", _DEFAULT_GRACE))
 

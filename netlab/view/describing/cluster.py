@@ -8,6 +8,7 @@ from typing import Literal
 from netlab.objects import meta, quantity
 from netlab.objects.kinds.cluster import LEASE, NAMESPACE, NODE
 from netlab.objects.kinds.pods import POD
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Lease, Namespace, Node, Pod
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
@@ -128,9 +129,8 @@ _COLUMNS: tuple[tuple[Which, str], ...] = (
 
 
 def _pods(obj: Node, related: Related) -> Lines:
-    over = ("Succeeded", "Failed")
     there: list[Pod] = described.of_kind(POD, related)
-    pods = [pod for pod in there if meta.status(pod).get("phase") not in over]
+    pods = [pod for pod in there if not is_pod_terminal(pod)]
     whole = meta.status(obj).get("allocatable") or {}
     yield f"Non-terminated Pods:\t({len(pods)} in total)"
     titles = "CPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge"
