@@ -17,7 +17,7 @@ from netlab.workload.frames import (
     frame,
     read_frame,
 )
-from netlab.workload.processes import RunningProcess
+from netlab.workload.running_process import RunningProcess
 
 _CHANNELS: dict[Stream, int] = {"stdout": STDOUT, "stderr": STDERR}
 

@@ -13,7 +13,8 @@ import pytest
 from netlab.errors import KernelRefused
 from netlab.workload.bounding import Bounding
 from netlab.workload.crilog import Stream
-from netlab.workload.processes import UNSEEN_LIMIT, ContainerProcess
+from netlab.workload.processes import ContainerProcess
+from netlab.workload.running_process import UNSEEN_LIMIT
 
 
 class Unreadable(Bounding):

@@ -27,7 +27,7 @@ class Said:
 async def test_who_waits_for_a_turn_at_the_log_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "_DRAIN_SECONDS", 0.01)
+    monkeypatch.setattr(processes, "DRAIN_SECONDS", 0.01)
     request: dict[str, Any] = {"uid": "u", "container": "c", "log": "log"}
     turn = asyncio.Lock()
     process = processes.ContainerProcess(request, "name", tmp_path / "log", turn)
