@@ -7,12 +7,12 @@ import contextlib
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from netlab.agents.account_api import ROLES, AccountApi
 from netlab.agents.draining import Draining
 from netlab.agents.environment import container_variables
 from netlab.agents.ingress_blame import Blame
+from netlab.agents.ingress_events import IngressEvents, may_tell
 from netlab.agents.ingress_rights import TOKEN_PLACE, ControllerLog, Rights
 from netlab.agents.ingress_secrets import Certificates, fake_certificate
 from netlab.agents.ingress_status import IngressStatus
@@ -85,7 +85,7 @@ class IngressControllers:
         self._informers = informers
         self._draining = draining
         self._pods = OneInEachPod(NGINX, owner, vigil, groups)
-        self._events = _Events(informers, recorder)
+        self._events = IngressEvents(informers, recorder)
         self._status = IngressStatus(informers)
         self._resolvers = resolvers
         self._certificates = Certificates(informers["Secret"])
@@ -216,7 +216,7 @@ class IngressControllers:
         served: Iterable[Ingress],
         problems: Iterable[Problem],
     ) -> None:
-        self._events.tell(served, problems, partial(_may_tell, rights, said))
+        self._events.tell(served, problems, partial(may_tell, rights, said))
         self._status.look()
         self._draining.progressed()
 
@@ -375,49 +375,6 @@ class _Controller:
         """What those of its workers call themselves that are still there."""
         found = process.children(self._program.pid or 0)
         return (title for pid, title in found.items() if pid in workers)
-
-
-class _Events:
-    """What Ingresses are told, each thing once as long as they stay as they are."""
-
-    def __init__(self, informers: Informers, recorder: Recorder) -> None:
-        self._informers = informers
-        self._recorder = recorder
-        self._told: dict[str, set[Any]] = {}
-
-    def tell(
-        self,
-        served: Iterable[Ingress],
-        problems: Iterable[Problem],
-        may_tell: Callable[[AnyKind], bool] = lambda _: True,
-    ) -> None:
-        """Say to those that are served that they are, and what is wrong to whom it concerns, as far
-        as who says it may."""
-        for ingress in served:
-            if self._is_new(ingress, "Sync") and may_tell(ingress):
-                self._recorder.normal(ingress, "Sync", "Scheduled for sync")
-        for problem in problems:
-            found: AnyKind | None = self._informers[problem.kind].get(problem.about)
-            if found is not None and self._is_new(found, problem) and may_tell(found):
-                self._recorder.warning(found, problem.reason, problem.message)
-
-    def _is_new(self, obj: AnyKind, what: object) -> bool:
-        said = repr(sorted(meta.annotations(obj).items()))
-        version = (meta.uid(obj), obj["metadata"].get("generation"), said)
-        told = self._told.setdefault(f"{obj['kind']} {meta.key(obj)}", set())
-        if told and not any(known[:3] == version for known in told):
-            told.clear()
-        if (*version, what) in told:
-            return False
-        told.add((*version, what))
-        return True
-
-
-def _may_tell(rights: Rights, said: ControllerLog, obj: AnyKind) -> bool:
-    space = meta.namespace(obj)
-    refused = rights.without_events(space)
-    said.tell(f"events of {space}", [refused])
-    return not refused
 
 
 def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
