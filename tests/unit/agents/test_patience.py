@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from clock import Clock
+
 from netlab.agents.patience import AT_ONCE, INTERVAL, Patience
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 def looks(patience, clock, seconds, step=0.1):

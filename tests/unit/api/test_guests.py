@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from clock import Clock
 
 from netlab.api.guests import Pace
 
 
 def test_who_comes_too_soon_waits_his_turn() -> None:
-    now = [100.0]
-    pace = Pace(10, lambda: now[0])
+    clock = Clock(100.0)
+    pace = Pace(10, clock)
     burst = [pace.wait("a") for _ in range(11)]
     assert burst == [0.0] * 11  # a second's worth at once, and the next is just due
     assert pace.wait("a") == pytest.approx(0.1)
@@ -17,16 +18,16 @@ def test_who_comes_too_soon_waits_his_turn() -> None:
     assert pace.wait("b") == 0.0
     assert pace.wait("c", 25) == 0.0
     assert pace.wait("c") == pytest.approx(1.5)  # 25 turns, of which 10 were saved up
-    now[0] += 0.3
+    clock.now += 0.3
     assert pace.wait("a") == pytest.approx(0.0)
-    now[0] += 100
+    clock.now += 100
     assert [pace.wait("a") for _ in range(11)] == [0.0] * 11
 
 
 def test_what_is_long_ago_is_forgotten() -> None:
-    now = [0.0]
-    pace = Pace(10, lambda: now[0])
+    clock = Clock()
+    pace = Pace(10, clock)
     for number in range(10_000):
-        now[0] += 1
+        clock.now += 1
         pace.wait(str(number))
     assert len(pace._due) < 1000

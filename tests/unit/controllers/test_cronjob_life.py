@@ -4,23 +4,14 @@ from copy import deepcopy
 from datetime import datetime
 
 import pytest
+from clock import Clock
 
 from netlab.objects import meta
 
 
-class Clock:
-    """A time that a test moves."""
-
-    def __init__(self):
-        self.now = datetime.fromisoformat("2026-01-31T11:58:30+00:00").timestamp()
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(datetime.fromisoformat("2026-01-31T11:58:30+00:00").timestamp())
 
 
 @pytest.fixture

@@ -9,20 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from netlab.controllers.heartbeats import Heartbeats
 from netlab.objects import meta
 
 SILENT, LIVES = "w2", "w1"
 GRACE = 0.4
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -3,18 +3,11 @@
 import re
 
 import pytest
+from clock import Clock
 
 from netlab.proxy.metrics import FamilySync, Inventory, ProxyMetrics
 
 LINE = re.compile(r'[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? -?[0-9.e+]+(Inf)?')
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from clock import Clock
 
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.store.registry import Registry
@@ -22,17 +23,9 @@ def make_lab(**spec: Any) -> Lab:
     )
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOON)
 
 
 @pytest.fixture
