@@ -158,10 +158,7 @@ class PodContainers:
             if self._is_adopted(run, name):  # whatever has become of its configuration
                 self._start_process(run, name)
                 continue
-            if images.is_lacking(run, name):
-                self._background(run, self._start_configured(run, name))
-                continue
-            env = self._environment(run, name)
+            env = None if images.is_lacking(run, name) else self._environment(run, name)
             if env is None:
                 self._background(run, self._start_configured(run, name))
                 continue

@@ -26,7 +26,6 @@ KIND = Kind(
     short_names=("crd", "crds"),
     categories=("api-extensions",),
 )
-PATH = KIND.path()
 
 
 class Refused(ApiError):

@@ -45,16 +45,15 @@ def ensure_cluster(network: Network, lab_dir: Path) -> tuple[Operation, ...]:
     directory must be mounted (`kernel.netns.LabMount`). On failure what this call made is gone.
     """
     done: tuple[Operation, ...] = ()
-    stood: frozenset[str] | None = None
+    stood = state = read.state(network, lab_dir)
     for _ in range(_PASSES):
-        state = read.state(network, lab_dir)
-        stood = frozenset(state) if stood is None else stood
         operations = diff.diff(network, state)
         with Session(lab_dir) as session:
             session.execute(operations)
         done += operations
-        if not operations or not state:
+        if not operations or not stood:
             break
+        state = read.state(network, lab_dir)
     for namespace in network.namespaces:
         netns.link_name(namespace.name, paths.namespace(lab_dir, namespace.name))
         if stood and namespace.name not in stood:
