@@ -293,7 +293,6 @@ class _Controller:
         self.heeded = 0
         self._program = program
         self._netns = run.netns
-        self._place = place
         self._world, self._revision = world, revision
         self._applied = applied
         self._rights, self._log = rights, said

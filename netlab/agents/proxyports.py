@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 import time
 from collections.abc import Awaitable, Callable
@@ -30,8 +29,6 @@ from netlab.objects import meta
 from netlab.objects.types import Node
 from netlab.proxy.metrics import ProxyMetrics
 from netlab.retry import Retry
-
-log = logging.getLogger(__name__)
 
 METRICS_PORT, HEALTH_PORT = 10249, 10256
 

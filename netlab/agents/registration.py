@@ -6,7 +6,6 @@ Everybody goes by what the object says of the node. What a node knows of itself 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -19,8 +18,6 @@ from netlab.errors import AlreadyExists, NotFound
 from netlab.kernel.machine import MachineFacts
 from netlab.objects import bootstrap, meta, types
 from netlab.objects.lab import Node
-
-log = logging.getLogger(__name__)
 
 
 async def register(

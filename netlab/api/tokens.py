@@ -75,15 +75,6 @@ def key_id(key: Key) -> str:
     return _encoded(hashlib.sha256(b"".join(key.public())).digest()).decode()
 
 
-def peek(token: str) -> Claims:
-    """The claims of a token, whoever has signed it; {} if it is none."""
-    parts = token.split(".")
-    try:
-        return _mapping(parts[1]) if len(parts) == 3 else {}
-    except Malformed:
-        return {}
-
-
 def _mapping(part: str) -> Claims:
     try:
         value = json.loads(_decoded(part))

@@ -12,7 +12,6 @@ from msgspec import Struct
 from netlab.errors import NetlabError
 
 BINARY, CLOSE, PING, PONG = 2, 8, 9, 10
-_CONTINUATION = 0
 _LARGEST = 64 * 1024 * 1024
 
 

@@ -120,11 +120,6 @@ def hosts(text: str) -> tuple[str, ...]:
     return found
 
 
-def codes(text: str) -> tuple[int, ...]:
-    """Statuses of HTTP that are errors, with commas between."""
-    return tuple(between(400, 599)(each.strip()) for each in text.split(","))
-
-
 def variable(text: str) -> str:
     """What nginx may hash requests by: variables, and plain text between."""
     matching(r"(\$[a-z0-9_]+|\$\{[a-z0-9_]+\}|[A-Za-z0-9\-_.:/]){1,200}", "text with variables")(

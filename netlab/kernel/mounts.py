@@ -20,7 +20,6 @@ from netlab.kernel import files, syscalls
 # The same numbers on every architecture: these calls are younger than the unified table.
 _FSOPEN, _FSCONFIG, _FSMOUNT, _OPENAT2 = 430, 431, 432, 437
 
-_AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1

@@ -22,7 +22,6 @@ class Resolved(Struct, frozen=True):
 
     name: str
     addresses: tuple[str, ...] = ()
-    milliseconds: float = 0.0
     error: str = ""
 
 
@@ -47,7 +46,6 @@ def resolve(
 
     Of the servers the first is asked, and the next where that refuses or keeps silent.
     """
-    start = time.monotonic()
     said: list[str] = []
     for candidate in candidates(name, namespace, domain):
         reply = _ask_any(netns, servers, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
@@ -55,8 +53,7 @@ def resolve(
             return Resolved(name, error=reply)
         addresses = [str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA)]
         if addresses:
-            took = (time.monotonic() - start) * 1000
-            return Resolved(candidate, tuple(addresses), took)
+            return Resolved(candidate, tuple(addresses))
         said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
     return Resolved(name, error=f"the name does not resolve: {', '.join(said)}")
 

@@ -23,7 +23,6 @@ SYNC_BUCKETS = tuple(0.001 * 2**power for power in range(15))
 PROGRAMMING_BUCKETS = (
     0.0, 0.25, 0.5, *range(1, 60), *range(60, 120, 5), *range(120, 301, 30),
 )  # fmt: skip
-CONNTRACK_BUCKETS = SYNC_BUCKETS
 
 _HELP = {
     "sync_proxy_rules_duration_seconds": "SyncProxyRules latency in seconds",

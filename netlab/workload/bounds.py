@@ -33,9 +33,6 @@ PIDS = 512
 DISK = 256 << 20
 """Bytes in a volume or a container's writable place without a limit."""
 
-SHM = "size=67108864,nr_inodes=4096"
-"""How /dev/shm is mounted: 64 MiB, as container runtimes do."""
-
 OOM_SCORE_ADJ = 1000
 """When the machine itself has no memory left, the kernel ends pods before anything else."""
 
