@@ -30,14 +30,6 @@ def columns(kind: str) -> tuple[Column, ...]:
     return printer(kind).columns
 
 
-def cells(obj: Object, now: float) -> list[str | int]:
-    """One object's cells as they read at `now` (epoch seconds)."""
-    return [
-        cell.text(now) if isinstance(cell, Since) else cell
-        for cell in printer(obj["kind"]).cells(obj)
-    ]
-
-
 class RowTemplate(Struct, frozen=True):
     """A Table row as JSON with gaps: `pieces[0] + sinces[0] + pieces[1] + …`."""
 

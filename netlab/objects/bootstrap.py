@@ -30,11 +30,6 @@ DNS_IMAGE = "netlab/dnsmasq"
 KUBELET_VERSION = "v1.33.0"
 
 
-def initial_objects(lab: Lab) -> list[AnyObject]:
-    """All that is in the API before somebody puts something there, nodes included."""
-    return [*control_plane_objects(lab), *(node_object(node) for node in lab.nodes)]
-
-
 def control_plane_objects(lab: Lab) -> list[AnyObject]:
     """What the control plane creates for itself, in the order of creation."""
     return [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from bootstrapped import initial_objects
 
 from netlab.api import guests as room
 from netlab.api.access import ACCESS
@@ -21,7 +22,6 @@ from netlab.api.server import build_app
 from netlab.api.tokens import TokenKey
 from netlab.client.kubelets import LocalKubelets
 from netlab.objects import policy
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from bootstrapped import initial_objects
 from e2e.labs import KUBECTLS
 from fake_streams import FakeStreams
 
@@ -25,7 +26,6 @@ from netlab.client.inprocess import InProcessApi
 from netlab.controllers.manager import start_controllers
 from netlab.kernel import netns
 from netlab.kernel.run import Completed, run
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from netlab.api.server import build_app
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from bootstrapped import initial_objects
 from fake_streams import FakeStreams
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"

@@ -14,11 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.store.watch import Watch
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from bootstrapped import initial_objects
 
 WATCHERS = 20
 

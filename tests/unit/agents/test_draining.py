@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents import draining
 from netlab.agents.draining import Draining
@@ -14,7 +15,6 @@ from netlab.agents.lease import NAMESPACE, RULES, lease_object
 from netlab.agents.rules_revision import RulesRevision
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
-from netlab.objects import bootstrap
 from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -30,7 +30,7 @@ class World:
 
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             if obj["kind"] == "Node":
                 obj = {**obj, "status": {"conditions": [READY]}}
             self.registry.create(obj)

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents import kubelet as module
 from netlab.agents import termination
@@ -14,7 +15,7 @@ from netlab.agents.together import Together
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import KernelRefused
-from netlab.objects import bootstrap, meta
+from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
@@ -86,7 +87,7 @@ class World:
 
     def __init__(self):
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             self.registry.create(obj)
         self.informers = Informers(InProcessApi(self.registry))
         self.pod_network, self.containers, self.recorder = PodNetwork(), Containers(), Recorder()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents import lease as module
 from netlab.agents.lease import Lease
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import NotFound
-from netlab.objects import bootstrap
 from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -22,7 +22,7 @@ LAB = lab_from_object({"metadata": {"name": "test"}, "spec": {"nodes": 2}})
 @pytest.fixture
 def registry() -> Registry:
     registry = Registry(Store(None), LAB)
-    for obj in bootstrap.initial_objects(LAB):
+    for obj in initial_objects(LAB):
         registry.create(obj)
     return registry
 

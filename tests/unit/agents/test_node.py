@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents import lease
 from netlab.agents.election import Election
@@ -21,7 +22,7 @@ from netlab.client.kubelets import LocalKubelets, Silent
 from netlab.kernel.machine import MachineFacts
 from netlab.network import plan
 from netlab.network.model import Namespace
-from netlab.objects import bootstrap, meta
+from netlab.objects import meta
 from netlab.objects.lab import Node, lab_from_object
 from netlab.objects.meta import Object
 from netlab.proxy.metrics import Inventory, ProxyMetrics
@@ -150,7 +151,7 @@ def endpoints_of(service: str) -> Object:
 class World:
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             self.registry.create(obj)
         self.api = InProcessApi(self.registry)
         self.informers = Informers(self.api)

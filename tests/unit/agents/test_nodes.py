@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents.nodes import NodeAgents
 from netlab.client.informer import Informers
@@ -53,7 +54,7 @@ class Agent:
 class World:
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             self.registry.create(obj)
         self.informers = Informers(InProcessApi(self.registry))
         self.said: list[str] = []

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents.nodestatus import NodeStatus
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import NetlabError
-from netlab.objects import bootstrap, meta
+from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -27,7 +28,7 @@ class Scene:
     def __init__(self, recorder: Any) -> None:
         self.recorder = recorder
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             self.registry.create(obj)
         self.informers = Informers(InProcessApi(self.registry))
         _ = self.informers["Node"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents import pod_runtime as module
 from netlab.agents.draining import Draining
@@ -18,7 +19,7 @@ from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.kernel import paths
-from netlab.objects import bootstrap, meta
+from netlab.objects import meta
 from netlab.objects.lab import lab_from_object
 from netlab.objects.meta import Object
 from netlab.store.registry import Registry
@@ -69,7 +70,7 @@ class Scene:
 
     def __init__(self, directory: Path, recorder: Any) -> None:
         self.registry = Registry(Store(None), LAB)
-        for obj in bootstrap.initial_objects(LAB):
+        for obj in initial_objects(LAB):
             self.registry.create(obj)
         self.directory = directory
         paths.namespaces(directory).mkdir(parents=True)

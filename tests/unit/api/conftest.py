@@ -15,13 +15,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from bootstrapped import initial_objects
 from fake_streams import FakeStreams
 
 from netlab.agents import kubelet_server
 from netlab.api.server import build_app
 from netlab.client.kubelet_http import HttpKubelets
 from netlab.client.kubelets import Kubelets
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry

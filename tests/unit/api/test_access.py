@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
+from bootstrapped import initial_objects
 
 from netlab.api.accounts import Accounts
 from netlab.api.server import build_app
 from netlab.api.tokens import TokenKey
 from netlab.client.kubelets import LocalKubelets
 from netlab.objects import policy
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store

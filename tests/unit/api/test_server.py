@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 import pytest
+from bootstrapped import initial_objects
 from fake_streams import FakeStreams
 
 from netlab.api.server import build_app
 from netlab.errors import BadRequest
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.serving.http import serve_unix
 from netlab.store.registry import Registry

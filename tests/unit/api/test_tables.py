@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from netlab.api.tables import cells, columns, row_template, table
+from netlab.api.printing.cells import Since
+from netlab.api.tables import columns, printer, row_template, table
 from netlab.objects.kinds import KINDS
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC).timestamp()
@@ -23,6 +24,12 @@ def obj(kind: str, spec: Any = None, status: Any = None, **more: Any) -> dict[st
     }
     found = {"kind": kind, "metadata": metadata, **more}
     return {**found, "spec": spec or {}, "status": status or {}}
+
+
+def cells(obj: dict[str, Any], now: float) -> list[str | int]:
+    """As they read at `now`."""
+    found = printer(obj["kind"]).cells(obj)
+    return [cell.text(now) if isinstance(cell, Since) else cell for cell in found]
 
 
 def headers(kind: str) -> str:

@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.errors import AlreadyExists, ApiError, BadRequest, Conflict, Invalid, NotFound
 from netlab.objects import bootstrap
@@ -248,7 +249,7 @@ def test_a_kind_without_the_subresource(registry: Registry, make: Any) -> None:
 
 def test_nodes_of_a_lab_can_be_labelled_and_cordoned(lab: Any, make: Any) -> None:
     registry = Registry(Store(None), lab)
-    node = next(obj for obj in bootstrap.initial_objects(lab) if obj["kind"] == "Node")
+    node = next(obj for obj in initial_objects(lab) if obj["kind"] == "Node")
     facts = {
         "kernel": "6.1",
         "os_image": "Linux",
