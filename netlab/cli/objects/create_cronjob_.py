@@ -18,6 +18,7 @@ RESTARTS = ("OnFailure", "Never")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
     parser.add_argument("name", metavar="NAME", help="the CronJob's name")
+    options.add_command(parser, creation.COMMAND)
     parser.add_argument("--image", required=True, help="what to run")
     parser.add_argument(
         "--schedule", required=True, metavar="CRON", help="when: five fields, or @hourly …"
@@ -29,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Create it."""
+    creation.require_one_name(arguments, "create cronjob")
     creation.create(cron_job_object(arguments), arguments)
     return 0
 

@@ -21,6 +21,7 @@ from netlab.objects.meta import Object
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
     parser.add_argument("name", metavar="NAME", help="the Deployment's name")
+    options.add_command(parser, creation.COMMAND)
     parser.add_argument(
         "--image", action="append", required=True, help="what to run; may be repeated"
     )
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Create it."""
+    creation.require_one_name(arguments, "create deployment")
     creation.create(deployment_object(arguments), arguments)
     return 0
 

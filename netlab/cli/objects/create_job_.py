@@ -23,6 +23,7 @@ MANUAL = "cronjob.kubernetes.io/instantiate"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl's flags."""
     parser.add_argument("name", metavar="NAME", help="the Job's name")
+    options.add_command(parser, creation.COMMAND)
     parser.add_argument("--image", default="", help="what to run")
     parser.add_argument(
         "--from", dest="origin", default="", metavar="cronjob/NAME", help="what it is made after"
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Create it."""
+    creation.require_one_name(arguments, "create job")
     if bool(arguments.image) == bool(arguments.origin):
         raise UsageError(
             "either --image or --from must be specified",

@@ -12,6 +12,14 @@ from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
 
+COMMAND = "what its container is to run"
+
+
+def require_one_name(arguments: argparse.Namespace, verb: str) -> None:
+    """`UsageError`, as kubectl has it, for what stands behind the name without a `--` before it."""
+    problem = f"exactly one NAME is required, got {1 + len(arguments.rest)}"
+    options.require_dashes(arguments, f"{verb} {arguments.name} …", problem)
+
 
 def create(obj: Object, arguments: argparse.Namespace, done: str = "created") -> Object:
     """Create `obj`, or pretend to, and say so. Raises `ApiError`."""

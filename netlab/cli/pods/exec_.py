@@ -32,10 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab.client.stream import Join, exec_
 
     argv = arguments.command_words
-    if arguments.rest or not argv:
-        command = " ".join(arguments.rest) or "COMMAND"
-        problem = "the command stands behind --" if arguments.rest else "what is to be run?"
-        raise UsageError(problem, hint=f"netlab exec {arguments.pod} -- {command}")
+    options.require_dashes(arguments, f"exec {arguments.pod}")
+    if not argv:
+        raise UsageError("what is to be run?", hint=f"netlab exec {arguments.pod} -- COMMAND")
     pod = options.pod_of(arguments)
     tty = arguments.tty and sys.stdin.isatty()
     join = Join(arguments.namespace, pod, arguments.container, arguments.stdin, tty)

@@ -22,8 +22,8 @@ from netlab.objects.types import Pod
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """kubectl run's flags."""
-    parser.add_argument("name", help="the pod's name")
-    parser.add_argument("rest", nargs="*", default=[], metavar="ARG", help="the same as behind --")
+    parser.add_argument("name", metavar="NAME", help="the pod's name")
+    options.add_command(parser, "its arguments, or with --command what to run; -- may be left out")
     options.add_namespace(parser)
     parser.add_argument("--image", required=True, help="what to run")
     parser.add_argument("-i", "--stdin", action="store_true", help="pass standard input on")

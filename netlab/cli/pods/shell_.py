@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netlab.cli import options
-from netlab.errors import NetlabError, NotExecuted, SwitchedOff, UsageError
+from netlab.errors import NetlabError, NotExecuted, SwitchedOff
 from netlab.objects.lab import Lab
 
 _POD_SHELL = ("sh", "-c", "command -v bash >/dev/null && exec bash || exec sh")
@@ -42,11 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Give a shell, or run the command."""
     from netlab import inventory
 
-    if arguments.rest:
-        command = " ".join(arguments.rest)
-        raise UsageError(
-            "the command stands behind --", hint=f"netlab shell {arguments.place} -- {command}"
-        )
+    options.require_dashes(arguments, f"shell {arguments.place}")
     directory = inventory.running(arguments.lab)
     lab = inventory.read_machines(directory)
     if arguments.place in addresses_of_machines(lab):

@@ -334,6 +334,14 @@ def test_mistakes_are_named_with_a_hint(line: str, capsys: Capture) -> None:
     assert "\n  hint: " in captured.err
 
 
+@pytest.mark.parametrize("verb", ["deployment", "job", "cronjob --schedule=@daily"])
+def test_a_command_without_dashes_is_refused_as_kubectl_does(verb: str, capsys: Capture) -> None:
+    assert entry.main(["create", *verb.split(), "x", "--image=a", "--dry-run", "date"]) == 2
+    said = capsys.readouterr().err
+    assert "exactly one NAME is required, got 2" in said
+    assert f"netlab create {verb.split()[0]} x … -- date" in said
+
+
 def test_an_optional_value_stands_behind_an_equals_sign() -> None:
     assert parsed("create deployment --dry-run x --image=a").dry_run == "client"
     assert parsed("create deployment --dry-run=server x --image=a").dry_run == "server"

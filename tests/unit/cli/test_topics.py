@@ -91,9 +91,11 @@ def test_a_part_that_is_none_of_ours_is_told(words: list[str], said: str, capsys
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("verb", ["exec", "shell"])
+@pytest.mark.parametrize(
+    "verb", ["exec", "shell", "run", "create deployment", "create job", "create cronjob"]
+)
 def test_usage_tells_where_a_command_stands(verb: str, capsys: Capture) -> None:
-    entry.main(["help", verb])
+    entry.main(["help", *verb.split()])
     assert "[-- COMMAND" in capsys.readouterr().out.partition("\n\n")[0]
 
 
