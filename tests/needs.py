@@ -11,7 +11,6 @@ import os
 
 import pytest
 
-from netlab.ingress import program as nginx
 from netlab.kernel import cgroups, tools
 from netlab.kernel.hierarchies import Lacking
 
@@ -32,9 +31,8 @@ def control_groups() -> None:
 
 def stream_module() -> None:
     """Go on where nginx can lead ports by TCP and UDP; CI's can."""
-    if nginx.stream_module() is None:
-        refuse = pytest.fail if os.environ.get("CI") else pytest.skip
-        refuse("nginx has no stream module: sudo scripts/setup --with nginx")
+    program("nginx")
+    program(tools.STREAMS)
 
 
 def program(name: str) -> None:

@@ -27,10 +27,10 @@ from netlab.ingress.flags import Unusable
 from netlab.ingress.model import Certificate, Problem, World
 from netlab.ingress.options import Options, options
 from netlab.ingress.place import Place
-from netlab.ingress.program import NGINX, stream_module
+from netlab.ingress.program import NGINX
 from netlab.ingress.render import unserved
 from netlab.ingress.secrets import DEFAULT
-from netlab.kernel import process
+from netlab.kernel import process, tools
 from netlab.objects import meta
 from netlab.objects.types import (
     AnyKind,
@@ -263,7 +263,7 @@ class IngressControllers:
             data=(data.get("data") or {}) if data else {},
             tcp_services=self._data(options.tcp_services, watches),
             udp_services=self._data(options.udp_services, watches),
-            stream_module=stream_module(),
+            stream_module=tools.stream_module(),
         )
 
     def _data(self, key: str, watches: Callable[[str], bool]) -> Mapping[str, str] | None:

@@ -3,19 +3,10 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 from netlab.ingress.render import STATUS_PORT
 from netlab.kernel import userns
 from netlab.workload.pod_program import PodProgram, ProgramContext
-
-_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"))
-
-
-def stream_module() -> str | None:
-    """The file that nginx loads to lead ports by TCP and UDP; None where it is not there."""
-    found = (directory / "ngx_stream_module.so" for directory in _MODULES)
-    return next((str(each) for each in found if each.exists()), None)
 
 
 def _words(place: ProgramContext) -> tuple[str, ...]:

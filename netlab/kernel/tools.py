@@ -6,10 +6,12 @@ By themselves, since `up` asks for them each time: what else may be lacking only
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from netlab.errors import EnvironmentLacks
 from netlab.kernel.finding import Finding
-from netlab.kernel.run import find, install_hint
+from netlab.kernel.run import find, install_hint, run
 
 # Without these no lab stands up.
 TOOLS = ("ip", "iptables", "iptables-restore", "iptables-save", "dnsmasq", "crun")
@@ -23,6 +25,8 @@ OPTIONAL_TOOLS = {
     "openssl": "kubectl, which talks TLS to the lab",
     "nginx": "Ingress controllers",
 }
+STREAMS = "stream module of nginx"
+_NGINX_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"))
 
 
 def require(*more: str) -> None:
@@ -54,7 +58,30 @@ def required() -> list[Finding]:
 
 def optional() -> list[Finding]:
     """The programs that some labs or commands want."""
-    return [_tool(program, purpose) for program, purpose in OPTIONAL_TOOLS.items()]
+    found = [_tool(program, purpose) for program, purpose in OPTIONAL_TOOLS.items()]
+    has_nginx = any(one.ok for one in found if one.name == "nginx")
+    return [*found, streams(stream_module())] if has_nginx else found
+
+
+def stream_module(directories: Sequence[Path] = _NGINX_MODULES) -> str | None:
+    """The file that nginx loads to lead ports by TCP and UDP: "" for one that has it built in, None
+    where it is not there."""
+    found = (directory / "ngx_stream_module.so" for directory in directories)
+    file = next((str(each) for each in found if each.exists()), None)
+    return "" if file is None and _has_streams_built_in() else file
+
+
+@cache
+def _has_streams_built_in() -> bool:
+    return "--with-stream" in run(["nginx", "-V"]).stderr.split()
+
+
+def streams(module: str | None) -> Finding:
+    """What is said of that module."""
+    if module is not None:
+        return Finding(STREAMS, True, module or "built in", required=False)
+    detail = "not installed; wanted for ports of Ingress controllers that lead to Services"
+    return Finding(STREAMS, False, detail, install_hint("nginx"), required=False)
 
 
 def _tool(program: str, purpose: str = "") -> Finding:

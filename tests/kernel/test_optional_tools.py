@@ -1,0 +1,51 @@
+"""What `netlab doctor` says of programs that only some labs want, seen on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import needs
+import pytest
+
+from netlab.kernel import tools
+
+pytestmark = pytest.mark.root
+
+
+def findings() -> dict[str, bool]:
+    return {finding.name: finding.ok for finding in tools.optional()}
+
+
+def test_the_stream_module_is_named_beside_nginx() -> None:
+    needs.stream_module()
+    assert findings()["nginx"] and findings()[tools.STREAMS]
+    assert tools.stream_module() in ("", "/usr/lib/nginx/modules/ngx_stream_module.so")
+
+
+NGINX = """#!/bin/sh
+echo "configure arguments: --prefix=/etc/nginx {} --with-stream_ssl_module" >&2
+"""
+
+
+@pytest.mark.parametrize(
+    ("option", "module"), [("--with-stream", ""), ("--with-stream=dynamic", None)]
+)
+def test_one_that_is_built_otherwise(
+    option: str, module: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As its makers build it, and as Debian does, with the module in a package of its own."""
+    program = tmp_path / "nginx"
+    program.write_text(NGINX.format(option))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tools._has_streams_built_in.cache_clear()
+    try:
+        assert tools.stream_module([tmp_path]) == module
+    finally:
+        tools._has_streams_built_in.cache_clear()
+
+
+def test_a_machine_that_lacks_it_is_told_how_to_get_it() -> None:
+    lacking = tools.streams(None)
+    assert not lacking.ok and not lacking.required
+    assert lacking.fix == "sudo scripts/setup --with nginx"
