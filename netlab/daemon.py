@@ -156,7 +156,7 @@ class Daemon:
     async def _start_agents(self, keeper: ResponderKeeper) -> None:
         for kind in (
             *("Pod", "Service", "EndpointSlice", "Node", "ConfigMap", "Secret"),
-            *("Ingress", "IngressClass", "Job", *ROLES),
+            *("Ingress", "IngressClass", "Namespace", "Job", *ROLES),
         ):
             _ = self._informers[kind]
         controllers = await start_controllers(

@@ -66,7 +66,10 @@ bring, where the real one would end and be started again."""
 _LOOK = 0.05
 _FATAL = 255
 _OF_SERVICE = "slices of a service"
-_KINDS = ("Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap", *ROLES)
+_KINDS = (
+    *("Ingress", "IngressClass", "Service", "EndpointSlice", "Secret", "ConfigMap", "Namespace"),
+    *ROLES,
+)
 
 
 class IngressControllers:
@@ -264,7 +267,14 @@ class IngressControllers:
             tcp_services=self._data(options.tcp_services, watches),
             udp_services=self._data(options.udp_services, watches),
             stream_module=tools.stream_module(),
+            watches=partial(self._is_selected, options),
         )
+
+    def _is_selected(self, options: Options, space: str) -> bool:
+        if options.namespace_selector.is_everything:
+            return True
+        namespace = self._informers["Namespace"].get(space)
+        return namespace is not None and options.namespace_selector.matches(meta.labels(namespace))
 
     def _data(self, key: str, watches: Callable[[str], bool]) -> Mapping[str, str] | None:
         found = self._informers["ConfigMap"].get(key) if key and watches(key) else None
@@ -331,6 +341,8 @@ class _Controller:
 
     def hear(self, obj: AnyKind) -> None:
         """Something changed."""
+        if obj["kind"] == "Namespace" and self.options.namespace_selector.is_everything:
+            return
         if obj["kind"] != "ConfigMap" or meta.key(obj) in self._configmaps:
             self._loop.wake()
 

@@ -43,7 +43,7 @@ class Rights:
     """Of one controller, in the pod `name` of a namespace."""
 
     def __init__(self, account: AccountApi, options: Options, namespace: str, name: str) -> None:
-        self._account = account
+        self._account = self.account = account
         self._options = options
         self._namespace, self._name = namespace, name
 
@@ -84,6 +84,8 @@ class Rights:
             kind: self._account.denial("list", kind, namespace=self._options.namespace)
             for kind in WATCHED
         }
+        if not self._options.namespace_selector.is_everything:
+            denials["Namespace"] = self._account.denial("list", "Namespace")
         return [f"failed to list *v1.{kind}: {text}" for kind, text in denials.items() if text]
 
     def without_classes(self) -> str:
@@ -103,31 +105,13 @@ class Rights:
         text = self._account.denial("create", "Event", namespace=namespace)
         return f"Server rejected event (will not retry!): {text}" if text else ""
 
-    def without_status(self) -> str:
-        """Why it tells no Ingress its address; "" if nothing keeps it from that."""
-        return self._without_lease() or self._without_address()
-
     def without_status_of(self, namespace: str) -> str:
         """Why it writes no status of a namespace's Ingresses; "" if it may."""
         text = self._account.denial("update", "Ingress", namespace=namespace, subresource="status")
         return f"error updating ingress rule: {text}" if text else ""
 
-    def _without_lease(self) -> str:
-        """Only the leader writes status, and only who has the lease leads."""
-        options, space = self._options, self._namespace
-        if not options.elects:
-            return ""
-        for verb, name, deed in (
-            ("get", options.election, "retrieving"),
-            ("create", "", "initially creating leader election record:"),
-            ("update", options.election, "updating"),
-        ):
-            if text := self._account.denial(verb, "Lease", namespace=space, name=name):
-                what = "" if verb == "create" else f" resource lock {space}/{options.election}:"
-                return f"error {deed}{what} {text}"
-        return ""
-
-    def _without_address(self) -> str:
+    def without_address(self) -> str:
+        """Why it does not know where it can be reached; "" if it may see that."""
         options = self._options
         if options.publish_addresses:
             return ""

@@ -1,17 +1,20 @@
 """Where an Ingress can be reached: its `status.loadBalancer`, which is its controller's to fill.
 
 From the Service that is published (`--publish-service`), else the addresses of the nodes on which
-the controller's pods are ready. Source: internal/ingress/status/status.go of ingress-nginx.
+the controller's pods are ready. Of replicas the leader fills it, who has the Lease.
+
+Source: internal/ingress/status/status.go of ingress-nginx.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from msgspec import Struct
 
 from netlab.agents.ingress_rights import ControllerLog, Rights
+from netlab.agents.leader_election import Candidate, LeaderElection
 from netlab.agents.loop import Loop
 from netlab.client.informer import Informers
 from netlab.errors import NetlabError
@@ -38,12 +41,21 @@ class _Publisher(Struct):
     served: Mapping[str, Ingress]
     rights: Rights
     log: ControllerLog
+    election: LeaderElection
 
-    def may_lead(self) -> bool:
-        """Whether it may write any status; its log says why not."""
-        refused = self.rights.without_status()
+    def is_to_write(self) -> bool:
+        """Whether it is the one that fills status, and knows with what; its log says why not."""
+        if not (self.options.updates_status and self.election.leads):
+            return False
+        refused = self.rights.without_address()
         self.log.tell("status", [refused])
-        return self.options.updates_status and not refused
+        return not refused
+
+    def is_like(self, other: _Publisher) -> bool:
+        """Whether both are replicas of one controller: they differ in nothing but their hashes."""
+        return meta.namespace(self.pod) == meta.namespace(other.pod) and _lasting(
+            self.pod
+        ) == _lasting(other.pod)
 
     def writable(self, keys: Collection[str]) -> list[str]:
         """Those of these Ingresses (`namespace/name`) whose status it may write."""
@@ -65,8 +77,8 @@ class IngressStatus:
 
     @property
     def idle(self) -> bool:
-        """True when every status is written."""
-        return self._loop.idle
+        """True when it is known who leads, and what he has to write is written."""
+        return self._loop.idle and all(each.election.idle for each in self._publishers.values())
 
     def follow(
         self,
@@ -78,7 +90,10 @@ class IngressStatus:
         log: ControllerLog,
     ) -> None:
         """The controller in a pod serves these Ingresses, which may become others."""
-        self._publishers[uid] = _Publisher(options, pod, served, rights, log)
+        election = self._election(options, pod, rights, log)
+        self._publishers[uid] = _Publisher(options, pod, served, rights, log, election)
+        if options.elects:
+            election.start()
         if not self._listening:
             self._listening = True
             for kind in ("Service", "Pod", "Node"):
@@ -86,26 +101,44 @@ class IngressStatus:
             self._loop.start()
         self._loop.wake()
 
+    def _election(
+        self, options: Options, pod: Pod, rights: Rights, log: ControllerLog
+    ) -> LeaderElection:
+        candidate = Candidate(
+            meta.namespace(pod), options.election, meta.name(pod), options.election_ttl
+        )
+        return LeaderElection(
+            rights.account,
+            candidate,
+            self._loop.wake,
+            lambda text: log.say(text, "I"),
+            lambda text: log.tell("lease", [text]),
+        )
+
     def look(self) -> None:
         """A controller may serve others."""
         self._loop.wake()
 
     async def forget(self, uid: str) -> None:
-        """The controller goes. The last one takes its addresses with it."""
+        """The controller goes. The last one takes its address with it."""
         publisher = self._publishers.pop(uid, None)
-        if publisher is None or not publisher.may_lead():
+        if publisher is None:
             return
+        await publisher.election.stop()
         self._loop.wake()
-        if any(_group(each) == _group(publisher) for each in self._publishers.values()):
+        options = publisher.options
+        if not (options.updates_status and options.takes_status_back):
             return
-        if not publisher.options.takes_status_back:
+        if any(each.is_like(publisher) for each in self._publishers.values()):
             return
         for key in publisher.writable(set(publisher.served)):
             with contextlib.suppress(NetlabError):  # it may have gone meanwhile
                 await self._tell(key, [])
 
     async def stop(self) -> None:
-        """Follow nothing more."""
+        """Follow nothing more; who leads still has his Lease."""
+        for each in self._publishers.values():
+            await each.election.stop()
         await self._loop.stop()
 
     def _changed(self, old: AnyKind | None, new: AnyKind | None) -> None:
@@ -116,22 +149,18 @@ class IngressStatus:
 
     def _concerns(self, obj: AnyKind) -> bool:
         if obj["kind"] == "Pod":
-            return meta.uid(obj) in self._publishers
+            space = meta.namespace(obj)
+            return any(meta.namespace(each.pod) == space for each in self._publishers.values())
         if obj["kind"] == "Service":
             key = meta.key(obj)
             return any(each.options.publish_service == key for each in self._publishers.values())
         return True
 
     async def _write(self, _: bool) -> None:
-        groups: dict[Hashable, list[_Publisher]] = {}
-        for each in self._publishers.values():
-            groups.setdefault(_group(each), []).append(each)
-        for publishers in groups.values():
-            leader = next((each for each in publishers if each.may_lead()), None)
-            if leader is not None:
-                addresses = list(self._addresses(leader.options, publishers))
-                served = {key for each in publishers for key in each.served}
-                for key in leader.writable(served):
+        for publisher in list(self._publishers.values()):
+            if publisher.is_to_write():
+                addresses = list(self._addresses(publisher))
+                for key in publisher.writable(set(publisher.served)):
                     await self._tell(key, addresses)
 
     async def _tell(self, key: str, addresses: list[IngressLoadBalancerIngress]) -> None:
@@ -145,9 +174,8 @@ class IngressStatus:
 
     # -- addresses -------------------------------------------------------------------------
 
-    def _addresses(
-        self, options: Options, publishers: Iterable[_Publisher]
-    ) -> Iterable[IngressLoadBalancerIngress]:
+    def _addresses(self, publisher: _Publisher) -> Iterable[IngressLoadBalancerIngress]:
+        options = publisher.options
         if options.publish_addresses:
             return [_entry(each) for each in options.publish_addresses]
         if options.publish_service:
@@ -155,14 +183,20 @@ class IngressStatus:
             return sorted(_of_service(service), key=_order) if service else []
         found = {
             address
-            for publisher in publishers
-            for address in self._of_node(publisher, internal=options.internal_addresses)
+            for pod in self._replicas(publisher.pod)
+            for address in self._of_node(pod, internal=options.internal_addresses)
         }
         return sorted(map(_entry, found), key=_order)
 
-    def _of_node(self, publisher: _Publisher, *, internal: bool) -> Iterator[str]:
-        pod = self._informers["Pod"].get(meta.key(publisher.pod))
-        if pod is None or not meta.is_ready(pod):
+    def _replicas(self, of: Pod) -> Iterator[Pod]:
+        """The pods that have all the labels that this one began with."""
+        wanted = meta.labels(of).items()
+        for pod in self._informers["Pod"].items():
+            if meta.namespace(pod) == meta.namespace(of) and wanted <= meta.labels(pod).items():
+                yield pod
+
+    def _of_node(self, pod: Pod, *, internal: bool) -> Iterator[str]:
+        if not meta.is_ready(pod):
             return
         node: Node | None = self._informers["Node"].get(meta.spec(pod).get("nodeName") or "")
         if node is None:
@@ -173,9 +207,12 @@ class IngressStatus:
         yield from inside if internal or not outside else outside
 
 
-def _group(publisher: _Publisher) -> Hashable:
-    """The same for replicas, of which one leads."""
-    return meta.namespace(publisher.pod), publisher.options
+_HASHES = ("pod-template-hash", "controller-revision-hash", "pod-template-generation")
+
+
+def _lasting(pod: Pod) -> Mapping[str, str]:
+    """The labels that replicas of all templates have."""
+    return {key: value for key, value in meta.labels(pod).items() if key not in _HASHES}
 
 
 def _of_service(service: Service) -> Iterator[IngressLoadBalancerIngress]:

@@ -96,7 +96,9 @@ class _Compilation:
 
     def run(self) -> Compiled:
         """Put all of it together."""
-        candidates = ours(self._world.ingresses, self._world.classes, self._options)
+        watches, ingresses = self._world.watches, self._world.ingresses
+        watched = [one for one in ingresses if watches(meta.namespace(one))]
+        candidates = ours(watched, self._world.classes, self._options)
         served = [ingress for ingress in candidates if self._is_sound(ingress)]
         plain = [ingress for ingress in served if not self._of(ingress).canary]
         self._hosts[CATCH_ALL] = _Host(CATCH_ALL, "")

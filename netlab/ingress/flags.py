@@ -8,11 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from netlab.objects.times import duration
+
 _ACT = (
     "annotations-prefix", "configmap", "controller-class", "default-backend-service",
-    "default-ssl-certificate", "election-id", "health-check-path", "healthz-host", "ingress-class",
-    "publish-service", "publish-status-address", "tcp-services-configmap",
-    "udp-services-configmap", "watch-namespace",
+    "default-ssl-certificate", "election-id", "election-ttl", "health-check-path", "healthz-host",
+    "ingress-class", "publish-service", "publish-status-address", "tcp-services-configmap",
+    "udp-services-configmap", "watch-namespace", "watch-namespace-selector",
 )  # fmt: skip
 _PORTS = ("healthz-port", "http-port", "https-port")
 _SWITCHES = (
@@ -23,7 +25,7 @@ _SWITCHES = (
 
 _SAME = (
     "default-server-port", "deep-inspect", "disable-full-test", "dynamic-configuration-retries",
-    "election-ttl", "health-check-timeout", "internal-logger-address", "monitor-max-batch-size",
+    "health-check-timeout", "internal-logger-address", "monitor-max-batch-size",
     "post-shutdown-grace-period", "profiler-address", "profiler-port", "profiling",
     "shutdown-grace-period", "ssl-passthrough-proxy-port", "status-port", "status-update-interval",
     "stream-port", "sync-period", "sync-rate-limit", "validating-webhook",
@@ -60,7 +62,6 @@ _MISSING = {
     "maxmind-mirror": "nothing is known of places",
     "maxmind-retries-count": "nothing is known of places",
     "maxmind-retries-timeout": "nothing is known of places",
-    "watch-namespace-selector": "all namespaces are watched",
 }
 """What is done in place of what they ask for."""
 
@@ -86,6 +87,8 @@ _WHOLE = frozenset(
         "status-update-interval", "stream-port",
     )
 )  # fmt: skip
+
+_DURATIONS = ("election-ttl", "sync-period")
 
 KNOWN = frozenset((*_ACT, *_PORTS, *_SWITCHES, *_SAME, *_MISSING))
 _TRUE = ("1", "t", "T", "true", "TRUE", "True")
@@ -144,6 +147,10 @@ def _invalid(name: str, value: str) -> str:
         return f'strconv.ParseBool: parsing "{value}": invalid syntax'
     if name in _WHOLE and not re.fullmatch(r"[+-]?[0-9]{1,9}", value):
         return f'strconv.ParseInt: parsing "{value}": invalid syntax'
+    if name in _DURATIONS and duration(value) is None:
+        return f'time: invalid duration "{value}"'
+    if name in _DURATIONS and value != "0" and value.isdecimal():
+        return f'time: missing unit in duration "{value}"'
     return ""
 
 

@@ -32,10 +32,10 @@ class Certificate(Struct, frozen=True):
 class World(Struct, frozen=True):
     """All that is known, for `compile`. Keys are `namespace/name`; `data` is a ConfigMap's.
 
-    `tcp_services` and `udp_services` are those of ConfigMaps, `stream_module` is a file that nginx
-    needs for them ("": none, None: it is not there). `classes` is None for who may not see them,
-    and goes by names alone. `certificate` and `password_file` say in a text what is wrong with a
-    Secret.
+    `watches` says of a namespace whether its Ingresses may be anybody's. `tcp_services` and
+    `udp_services` are those of ConfigMaps, `stream_module` is a file that nginx needs for them
+    ("": none, None: it is not there). `classes` is None for who may not see them, and goes by names
+    alone. `certificate` and `password_file` say in a text what is wrong with a Secret.
     """
 
     ingresses: Sequence[Ingress]
@@ -48,6 +48,7 @@ class World(Struct, frozen=True):
     tcp_services: Mapping[str, str] | None = None
     udp_services: Mapping[str, str] | None = None
     stream_module: str | None = ""
+    watches: Callable[[str], bool] = lambda _: True
 
 
 class Problem(Struct, frozen=True, order=True):

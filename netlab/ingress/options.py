@@ -10,18 +10,25 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from netlab.errors import BadRequest
 from netlab.ingress import flags
 from netlab.ingress.annotations import PREFIX
 from netlab.ingress.flags import Said
 from netlab.ingress.quoting import is_plain
 from netlab.objects.fields import parse_address
+from netlab.objects.selectors import EVERYTHING, Selector, parse
+from netlab.objects.times import duration
+
+ELECTION_TTL = 30.0
+"""Seconds for which the Lease of who leads holds, unless he renews it."""
 
 
 class Options(Struct, frozen=True):
     """Which Ingresses are a controller's, where it listens, what it tells of itself.
 
-    `before_version_1` controllers took an Ingress without a class for theirs. `undone` says what
-    was asked for and is not done, a line each.
+    It takes Ingresses for its own that lie in its `namespace`, or in one whose labels its
+    `namespace_selector` selects. `before_version_1` controllers took an Ingress without a class for
+    theirs. `undone` says what was asked for and is not done, a line each.
     """
 
     ingress_class: str = "nginx"
@@ -29,6 +36,7 @@ class Options(Struct, frozen=True):
     by_name: bool = False
     without_class: bool = False
     namespace: str = ""
+    namespace_selector: Selector = EVERYTHING
     configmap: str = ""
     tcp_services: str = ""
     udp_services: str = ""
@@ -41,6 +49,7 @@ class Options(Struct, frozen=True):
     takes_status_back: bool = True
     election: str = "ingress-controller-leader"
     elects: bool = True
+    election_ttl: float = ELECTION_TTL
     http_port: int = 80
     https_port: int = 443
     health_host: str = ""
@@ -71,6 +80,7 @@ def options(arguments: Sequence[str], tag: str = "") -> Options:
         by_name=flags.is_on(said, "ingress-class-by-name"),
         without_class=flags.is_on(said, "watch-ingress-without-class"),
         namespace=said.get("watch-namespace", ""),
+        namespace_selector=_selector(said.get("watch-namespace-selector", "")),
         configmap=said.get("configmap", ""),
         tcp_services=said.get("tcp-services-configmap", ""),
         udp_services=said.get("udp-services-configmap", ""),
@@ -85,6 +95,7 @@ def options(arguments: Sequence[str], tag: str = "") -> Options:
         takes_status_back=flags.is_on(said, "update-status-on-shutdown", otherwise=True),
         election=said.get("election-id") or "ingress-controller-leader",
         elects=not flags.is_on(said, "disable-leader-election"),
+        election_ttl=_seconds(said.get("election-ttl", "")),
         http_port=_port(said, "http-port", 80),
         https_port=_port(said, "https-port", 443),
         health_host=_address(said.get("healthz-host", "")),
@@ -98,6 +109,19 @@ def options(arguments: Sequence[str], tag: str = "") -> Options:
         before_version_1=version < (1, 0),
         undone=tuple(flags.without_effect(said)),
     )
+
+
+def _selector(text: str) -> Selector:
+    try:
+        return parse(text)
+    except BadRequest as error:
+        problem = f"failed to parse --watch-namespace-selector={text}, error: {error.message}"
+        raise flags.Unusable(problem, 255) from None
+
+
+def _seconds(text: str) -> float:
+    found = duration(text)
+    return found if found is not None and found > 0 else ELECTION_TTL
 
 
 def _address(text: str) -> str:

@@ -393,9 +393,10 @@ def test_its_log_and_its_settings(lab: Shell, outside: Outside) -> None:
 def test_a_published_service_gives_the_address(lab: Shell, outside: Outside) -> None:
     kind = [{"op": "replace", "path": "/spec/type", "value": "LoadBalancer"}]
     said = "--publish-service=$(POD_NAMESPACE)/ingress-nginx-controller"
+    own = "--election-id=another"  # the Lease of the replica before has to run out
     where = "/spec/template/spec/containers/0/args/-"
-    argument = [{"op": "add", "path": where, "value": said}]
-    for what, patch in (("service", kind), ("deployment", argument)):
+    arguments = [{"op": "add", "path": where, "value": value} for value in (said, own)]
+    for what, patch in (("service", kind), ("deployment", arguments)):
         name = f"{what} ingress-nginx-controller -n ingress-nginx"
         lab(f"kubectl patch {name} --type=json -p '{json.dumps(patch)}'")
     lab("kubectl rollout status -n ingress-nginx deployment/ingress-nginx-controller")

@@ -53,9 +53,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     needs.program("nginx")
     with shell(tmp_path_factory.mktemp("rights"), controller(), "ingress") as lab:
         lab("kubectl create deployment echo --image=sysnet4admin/echo-hname --port=80")
-        accounts = [ACCOUNT.format(name=name) for name in ("blind", "reading", "narrow")]
+        names = ("blind", "reading", "narrow", "able")
+        accounts = [ACCOUNT.format(name=name) for name in names]
         lab("kubectl apply -f -", input="".join((*accounts, ingress("good", GOOD))))
         lab("kubectl expose deployment echo")
+        grant = "--clusterrole=ingress-nginx --serviceaccount=default:able"
+        lab(f"kubectl create clusterrolebinding able {grant}")
         yield lab
 
 
@@ -140,3 +143,42 @@ def test_who_watches_a_namespace_needs_to_see_no_other(lab: Shell) -> None:
     log_has(lab, "narrow", "No permissions to list and get Ingress Classes")
     assert (code(lab, "narrow"), code(lab, "narrow", "other.example")) == ("200", "404")
     lab("kubectl delete pod narrow")
+
+
+HOLDER = "{.spec.holderIdentity} {.spec.leaseDurationSeconds} {.spec.leaseTransitions}"
+
+
+def test_of_replicas_one_has_the_lease_and_another_one_takes_it_over(lab: Shell) -> None:
+    pod = "kubectl get pods -n ingress-nginx -o jsonpath='{.items[0].metadata.name}'"
+    default = f"kubectl get lease -n ingress-nginx ingress-controller-leader -o jsonpath='{HOLDER}'"
+    assert lab(default) == f"{lab(pod)} 30 0"
+    held = f"kubectl get lease two -o jsonpath='{HOLDER}'"
+    flags = ("--election-id=two", "--election-ttl=2s")
+    begin(lab, "first", "able", *flags)
+    eventually(lambda: lab(held) == "first 2 0")
+    renewed = lab("kubectl get lease two -o jsonpath='{.spec.renewTime}'")
+    begin(lab, "second", "able", *flags)
+    log_has(lab, "second", "attempting to acquire leader lease default/two", 'identity="first"')
+    eventually(lambda: lab("kubectl get lease two -o jsonpath='{.spec.renewTime}'") != renewed)
+    assert lab(held) == "first 2 0"
+    lab("kubectl delete pod first")
+    eventually(lambda: lab(held) == "second 2 1", 30.0)
+    log_has(lab, "second", "successfully acquired lease default/two")
+    lab("kubectl delete pod second")
+
+
+def test_who_selects_namespaces_serves_no_others(lab: Shell) -> None:
+    lab("kubectl create namespace chosen")
+    lab("kubectl label namespace chosen team=a")
+    lab("kubectl create namespace unchosen")
+    for space in ("chosen", "unchosen"):
+        lab(f"kubectl apply -n {space} -f -", input=ingress("web", rule(f"{space}.example", "/")))
+    begin(lab, "choosy", "able", "--watch-namespace-selector=team=a", "--election-id=choosy")
+    lab("kubectl wait pod choosy --for=condition=Ready")
+    found = {space: code(lab, "choosy", f"{space}.example") for space in ("chosen", "unchosen")}
+    assert found == {"chosen": "503", "unchosen": "404"}  # it has no such Service
+    lab("kubectl label namespace unchosen team=a")
+    eventually(lambda: code(lab, "choosy", "unchosen.example") == "503")
+    lab("kubectl label namespace unchosen team-")
+    eventually(lambda: code(lab, "choosy", "unchosen.example") == "404")
+    lab("kubectl delete pod choosy")

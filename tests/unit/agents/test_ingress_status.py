@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from netlab.agents.ingress_rights import ControllerLog
 from netlab.agents.ingress_status import IngressStatus
+from netlab.errors import ApiError, NotFound
 from netlab.ingress.options import Options
 
 pytestmark = pytest.mark.anyio
@@ -24,6 +23,9 @@ class Informer:
     def get(self, key: str) -> dict[str, Any] | None:
         return self.objects.get(key)
 
+    def items(self) -> Any:
+        return self.objects.values()
+
     def add_listener(self, listener: object) -> None:
         pass
 
@@ -35,7 +37,7 @@ class Informers(dict[str, Informer]):
         status = {"conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
         self.pod = {
             "kind": "Pod",
-            "metadata": {"name": "p", "namespace": "n", "uid": "u"},
+            "metadata": {"name": "p", "namespace": "n", "uid": "u", "labels": {"app": "x"}},
             "spec": {"nodeName": "w1"},
             "status": status,
         }
@@ -56,14 +58,41 @@ class Informers(dict[str, Informer]):
         self.told.set()
 
 
+class Log:
+    """What a controller has to say."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str, level: str) -> None:  # noqa: ARG002
+        self.said.append(text)
+
+    def tell(self, topic: str, texts: list[str], level: str = "") -> None:  # noqa: ARG002
+        self.said += texts
+
+
+class Leases:
+    """An API that has a Lease which is nobody's yet; or is not to be had."""
+
+    def __init__(self, refused: str) -> None:
+        self.refused = refused
+
+    async def get(self, *_: str) -> Any:
+        raise ApiError(self.refused) if self.refused else NotFound("lease")
+
+    async def create(self, obj: Any) -> None:
+        pass
+
+
 class Rights:
     """Of an account that may do all, but for what is said here."""
 
-    def __init__(self, lease: str = "", status: str = "") -> None:
-        self.lease, self.status = lease, status
+    def __init__(self, lease: str = "", status: str = "", address: str = "") -> None:
+        self.lease, self.status, self.address = lease, status, address
+        self.account = Leases(lease)
 
-    def without_status(self) -> str:
-        return self.lease
+    def without_address(self) -> str:
+        return self.address
 
     def without_status_of(self, namespace: str) -> str:  # noqa: ARG002
         return self.status
@@ -75,18 +104,18 @@ def follow(
     options: Options,
     informers: Informers,
     rights: Rights,
-    log: Path = Path("/dev/null"),
+    log: Log | None = None,
 ) -> None:
     served: Any = {"default/web": {}}
     pod: Any = informers.pod
-    status.follow(uid, options, pod, served, rights, ControllerLog(log))  # type: ignore[arg-type]
+    status.follow(uid, options, pod, served, rights, log or Log())  # type: ignore[arg-type]
 
 
 async def told(
     informers: Informers,
     options: Options,
     rights: Rights | None = None,
-    log: Path = Path("/dev/null"),
+    log: Log | None = None,
 ) -> Any:
     status = IngressStatus(informers)  # type: ignore[arg-type]
     follow(status, "u", options, informers, rights or Rights(), log)
@@ -132,6 +161,7 @@ BALANCED = {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}
         ),
         (Options(publish_service=SERVICE), None, None),
         (Options(updates_status=False), None, None),
+        (Options(elects=False), None, None),
     ],
 )
 async def test_addresses(options: Options, service: Any, addresses: Any) -> None:
@@ -142,11 +172,13 @@ async def test_a_pod_that_is_not_ready_has_none() -> None:
     assert await told(Informers(ready=False), Options()) is None
 
 
-@pytest.mark.parametrize("lacking", [Rights("no lease for him"), Rights(status="no status")])
-async def test_who_may_not_write_it_says_so(lacking: Rights, tmp_path: Path) -> None:
-    log = tmp_path / "log"
+@pytest.mark.parametrize(
+    "lacking", [Rights("no lease for him"), Rights(status="no status"), Rights(address="no nodes")]
+)
+async def test_who_may_not_write_it_says_so(lacking: Rights) -> None:
+    log = Log()
     assert await told(Informers(), Options(), lacking, log) is None
-    assert (lacking.lease or lacking.status) in log.read_text()
+    assert any((lacking.lease or lacking.status or lacking.address) in text for text in log.said)
 
 
 async def test_who_takes_nothing_back_leaves_them() -> None:

@@ -5,6 +5,7 @@ from ingresses import compiled
 
 from netlab.ingress.flags import Unusable
 from netlab.ingress.options import Options, options
+from netlab.objects.selectors import parse
 
 
 def test_nothing_said_is_ingress_nginx_default():
@@ -23,6 +24,8 @@ def test_flags_in_all_their_forms():
             "--http-port=8080",
             "-v=2",
             "--update-status=false",
+            "--election-ttl=1m30s",
+            "--watch-namespace-selector=team in (a,b)",
         ]
     )
     assert found == Options(
@@ -32,6 +35,8 @@ def test_flags_in_all_their_forms():
         publish_addresses=("192.0.2.1", "lb.example"),
         http_port=8080,
         updates_status=False,
+        election_ttl=90.0,
+        namespace_selector=parse("team in (a,b)"),
     )
 
 
@@ -42,6 +47,10 @@ def test_flags_in_all_their_forms():
         (["--https-port=x"], 'invalid argument "x" for "--https-port" flag: strconv.Parse', 2),
         (["--update-status=2"], 'invalid argument "2" for "--update-status" flag', 2),
         (["--publish-service=a/b", "--publish-status-address=x"], "mutually exclusive", 255),
+        (["--watch-namespace=a", "--watch-namespace-selector=b"], "mutually exclusive", 255),
+        (["--watch-namespace-selector=a b"], "failed to parse --watch-namespace-selector=a b", 255),
+        (["--election-ttl=x"], 'flag: time: invalid duration "x"', 2),
+        (["--election-ttl=30"], 'flag: time: missing unit in duration "30"', 2),
     ],
 )
 def test_with_some_no_controller_starts(words, text, code):
@@ -51,10 +60,10 @@ def test_with_some_no_controller_starts(words, text, code):
 
 
 def test_what_is_not_done_is_told():
-    words = ["--enable-ssl-passthrough", "--watch-namespace-selector=a=b", "--profiling=false"]
+    words = ["--enable-ssl-passthrough", "--enable-metrics", "--profiling=false"]
     assert options(words).undone == (
+        "flag --enable-metrics has no effect: there are no metrics",
         "flag --enable-ssl-passthrough has no effect: TLS ends at the controller",
-        "flag --watch-namespace-selector has no effect: all namespaces are watched",
     )
     off = ["--enable-metrics=false", "--enable-annotation-validation=true"]
     assert options(off).undone == ()
