@@ -16,6 +16,7 @@ from netlab.workload.behaviour import brought
 from netlab.workload.bounds import bounds
 from netlab.workload.documents import FILE_SERVER, pages
 from netlab.workload.sandbox import IDLE, ContainerPlace
+from netlab.workload.shells import shell_links
 
 
 class ResolverNames(Struct, frozen=True):
@@ -59,6 +60,7 @@ class Places:
             _programs(run),
             frozenset(_read_only(run)),
             {name: pages(run.spec_of(name)) for name in run.names},
+            _links(run),
         )
 
 
@@ -68,6 +70,12 @@ def _programs(run: PodRun) -> dict[str, tuple[str, ...]]:
     found = {name: tuple(filter(None, [brought(run.spec_of(name))])) for name in run.names}
     every = dict.fromkeys(name for names in found.values() for name in names if name != FILE_SERVER)
     return {IDLE: tuple(every), **found}
+
+
+def _links(run: PodRun) -> dict[str, dict[str, str]]:
+    """The links in each container; what stands in for servers has the first one's."""
+    found = {name: shell_links(run.spec_of(name)) for name in run.names}
+    return {IDLE: found[next(iter(run.containers))], **found}
 
 
 def _read_only(run: PodRun) -> Iterator[str]:

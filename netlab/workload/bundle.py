@@ -73,6 +73,7 @@ class Bundles:
                 read_only=request["read_only"],
                 skeleton=self._skeleton(ids),
                 pages=request.get("pages") or {},
+                links=request.get("links") or {},
                 termination_log=request["termination_log"],
             )
             directory.mkdir(mode=0o711)

@@ -71,6 +71,7 @@ class Catalogue(Struct, frozen=True):
     sites: Mapping[str, Mapping[str, Any]]
     tools: Mapping[str, str]
     unknown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    shells: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def image(self, reference: str) -> Image:
         """Repository and tag (`latest` when none is given) as the catalogue names them."""
@@ -94,8 +95,15 @@ class Catalogue(Struct, frozen=True):
 
     def lacking(self, reference: str) -> str | None:
         """What of an image no registry has (`tag`, `repository`, `host`); None if it has all."""
+        return self._named_in(self.unknown, reference)
+
+    def shell(self, reference: str) -> str | None:
+        """What an image's `/bin/sh` is, where that is not Debian's: `ash` or `bash`."""
+        return self._named_in(self.shells, reference)
+
+    def _named_in(self, lists: Mapping[str, tuple[str, ...]], reference: str) -> str | None:
         image = self.image(reference)
-        for what, patterns in self.unknown.items():
+        for what, patterns in lists.items():
             if any(_matches(pattern, image) for pattern in patterns):
                 return what
         return None
@@ -138,8 +146,11 @@ def read(data: Mapping[str, Any]) -> Catalogue:
     """A catalogue file's content; `CatalogueError` names the first thing wrong with it."""
     sites = {name: site or {} for name, site in data["sites"].items()}
     programs = tuple(_program(entry, sites) for entry in data["programs"])
-    unknown = {what: tuple(patterns) for what, patterns in data["unknown"].items()}
-    return Catalogue(data["registries"], programs, sites, data["tools"], unknown)
+    unknown, shells = (
+        {what: tuple(patterns) for what, patterns in data.get(part, {}).items()}
+        for part in ("unknown", "shells")
+    )
+    return Catalogue(data["registries"], programs, sites, data["tools"], unknown, shells)
 
 
 @functools.cache

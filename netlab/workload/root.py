@@ -31,7 +31,8 @@ import contextlib
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct, field
@@ -76,8 +77,8 @@ class Root(Struct, frozen=True):
     pod's files; `ids` is who the pod's users are, None for the machine's own; `limits` are
     options of a tmpfs for what the container writes outside of volumes, unless it is `read_only`.
     `skeleton` has the machine's directories as the pod owns them, None if they are its own. `pages`
-    are files that the image has, by their paths. `termination_log` is where the container writes
-    why it ends (`last_words`), "" for nowhere.
+    are files that the image has, by their paths, `links` what its links lead to.
+    `termination_log` is where the container writes why it ends (`last_words`), "" for nowhere.
     """
 
     directory: Path
@@ -87,6 +88,7 @@ class Root(Struct, frozen=True):
     read_only: bool = False
     skeleton: Path | None = None
     pages: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[str, str] = field(default_factory=dict)
     termination_log: str = ""
 
     @property
@@ -138,6 +140,7 @@ def build(root: Root, sources: Sequence[Source]) -> None:
         _show_devices(root, top)
         ordered = sorted([*sources, *message], key=lambda each: len(_parts(each.target)))
         _write_pages(root, top)
+        _write_links(root, top)
         _make_room(top, ordered)
         _show_pod_files(root, top)
         if root.ids is None:
@@ -294,20 +297,43 @@ def _write_pod_files(root: Root, etc: Path) -> None:
 
 
 def _write_pages(root: Root, top: int) -> None:
-    """The image's own files, in place of what the machine has there; nothing of the pod's is there
-    yet. Where nothing lies over the machine's directories there is no room for them."""
+    """The image's own files."""
     for path, text in root.pages.items():
-        directory, _, name = path.rpartition("/")
-        with contextlib.suppress(OSError, NetlabError):
-            place = mounts.ensure_directory(top, directory, root.owner)
-            with files.closing(place):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name, dir_fd=place)
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-                with os.fdopen(os.open(name, flags, 0o644, dir_fd=place), "w") as file:
-                    file.write(text)
-                    os.fchmod(file.fileno(), 0o644)
-                    os.fchown(file.fileno(), root.owner, root.owner)
+        _put(root, top, path, partial(_write_page, root.owner, text))
+
+
+def _write_links(root: Root, top: int) -> None:
+    """The image's own links."""
+    for path, target in root.links.items():
+        _put(root, top, path, partial(_write_link, root.owner, target))
+
+
+def _write_page(owner: int, text: str, place: int, name: str) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, 0o644, dir_fd=place), "w") as file:
+        file.write(text)
+        os.fchmod(file.fileno(), 0o644)
+        os.fchown(file.fileno(), owner, owner)
+
+
+def _write_link(owner: int, target: str, place: int, name: str) -> None:
+    os.symlink(target, name, dir_fd=place)
+    os.chown(name, owner, owner, dir_fd=place, follow_symlinks=False)
+
+
+def _put(root: Root, top: int, path: str, write: Callable[[int, str], None]) -> None:
+    """Have something of the image's own written, by its directory and its name there, in place of
+    what the machine has; nothing of the pod's is there yet.
+
+    Where nothing lies over the machine's directories there is no room for it, and it is left out.
+    """
+    directory, _, name = path.rpartition("/")
+    with contextlib.suppress(OSError, NetlabError):
+        place = mounts.ensure_directory(top, directory, root.owner)
+        with files.closing(place):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=place)
+            write(place, name)
 
 
 def _show_pod_files(root: Root, top: int) -> None:

@@ -68,7 +68,7 @@ class ContainerPlace(Struct, frozen=True):
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
     container has mounted, `programs` those of ours that it has (`pod_binaries`), `pages`
     files of its image's own by their paths, `bounds` what the pod may use, `read_only` the
-    containers that may write to volumes alone.
+    containers that may write to volumes alone, `links` what the image's own links lead to.
     """
 
     uid: str
@@ -80,6 +80,7 @@ class ContainerPlace(Struct, frozen=True):
     programs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     read_only: frozenset[str] = frozenset()
     pages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -151,6 +152,7 @@ class Sandboxes:
             mounts=[mount.to_json() for mount in place.volumes.get(container, ())],
             programs=list(place.programs.get(container, ())),
             pages=dict(place.pages.get(container, {})),
+            links=dict(place.links.get(container, {})),
             process=_process(command),
             hint=missing_hint(command.argv[0]),
             stdin=command.stdin,

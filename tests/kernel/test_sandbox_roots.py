@@ -20,6 +20,7 @@ from netlab.kernel import mounts
 from netlab.workload import etc_files, root
 from netlab.workload.bounds import DISK, Tmpfs, bounds
 from netlab.workload.sandbox import Command, base_environment, privileges
+from netlab.workload.shells import shell_links
 from netlab.workload.volume import Mount, Part
 
 pytestmark = pytest.mark.root
@@ -275,6 +276,20 @@ async def test_a_container_writes_where_its_image_would_let_it(lab: Lab, users: 
     assert not list(Path("/").glob("netlab-new")) + list(Path("/usr").glob("netlab-new"))
     again = await lab.output("sh", "-c", "cat /etc/hostname; env true && ls /usr/netlab-new")
     assert (again[0], again[1].splitlines()[0]) == (2, "debug"), "it goes with the container"
+
+
+async def test_a_shell_is_the_image_s_own(lab: Lab) -> None:
+    """`$RANDOM` is 15 bits of busybox's ash, of bash, and nothing in Debian's sh."""
+    machine = os.path.realpath("/bin/sh")
+    for image, words in (("busybox", ("/bin/ash", "sh")), ("fedora", ("/bin/sh",))):
+        links = {"main": shell_links({"name": "c", "image": image})}
+        for word in words:
+            place = msgspec.structs.replace(lab.place(), links=links)
+            command = Command((word, "-c", "exit $((1 + $RANDOM / 32768))"), base_environment("d"))
+            started = await lab.sandboxes.start(place, "main", command)
+            assert (await started.wait()).code == 1, (image, word)
+            await lab.sandboxes.remove(started.uid)
+    assert os.path.realpath("/bin/sh") == machine
 
 
 async def test_a_read_only_root_is_written_to_in_volumes_alone(lab: Lab) -> None:

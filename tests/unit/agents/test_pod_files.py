@@ -117,3 +117,11 @@ async def test_a_place_has_the_pod_s_name_files_and_volumes(pod_run, tmp_path):
     written = {path.name: path.read_text() for path in run.directory.iterdir() if path.is_file()}
     assert any("10.0.0.2\town" in text and "192.0.2.1\ta" in text for text in written.values())
     assert CLUSTER.splitlines()[0] in "".join(written.values())
+
+
+async def test_a_container_has_its_image_s_shell(pod_run, tmp_path):
+    volumes = Volumes(tmp_path, lambda *_: None, IdRange(os.getuid()))
+    run = pod_run({"name": "c", "image": "busybox"}, {"name": "d", "image": "debian"})
+    place = await Places(NAMES, volumes, Tokens(None, volumes, time.time)).place(run)
+    assert sorted(place.links["c"]) == ["/bin/ash", "/bin/sh"]
+    assert (place.links["d"], place.links[""]) == ({}, place.links["c"])

@@ -1,0 +1,32 @@
+"""Which shell containers have as `/bin/sh`."""
+
+from __future__ import annotations
+
+import pytest
+
+from netlab.workload.shells import shell_links
+
+
+@pytest.mark.parametrize(
+    ("image", "shell"),
+    [
+        ("busybox:1.36", "busybox"),
+        ("docker.io/library/alpine:3.20", "busybox"),
+        ("registry.k8s.io/e2e-test-images/busybox:1.29-4", "busybox"),
+        ("registry.k8s.io/e2e-test-images/agnhost:2.53", "busybox"),
+        ("nginx:1.27-alpine", "busybox"),
+        ("fedora:40", "bash"),
+        ("nginx:1.27", None),
+        ("ubuntu", None),
+    ],
+)
+def test_an_image_has_the_shell_of_what_it_was_made_of(image: str, shell: str | None) -> None:
+    links = shell_links({"name": "c", "image": image}, lambda program: f"/usr/bin/{program}")
+    assert links.get("/bin/sh") == (shell and f"/usr/bin/{shell}")
+    assert ("/bin/ash" in links) is (shell == "busybox")
+
+
+def test_bash_stands_in_where_there_is_no_busybox_and_nothing_where_there_is_neither() -> None:
+    has_bash = {"bash": "/bin/bash"}.get
+    assert shell_links({"name": "c", "image": "alpine"}, has_bash)["/bin/sh"] == "/bin/bash"
+    assert shell_links({"name": "c", "image": "alpine"}, lambda _: None) == {}
