@@ -14,9 +14,9 @@ from netlab.diagnosis.facts import (
     protocol_of,
 )
 from netlab.objects import meta
-from netlab.objects.offers import address_of, addresses, target_port
+from netlab.objects.offers import address_of, addresses, declared, target_port
 from netlab.objects.problems import did_you_mean
-from netlab.objects.types import ContainerPort, Pod, Service, ServicePort
+from netlab.objects.types import Pod, Service, ServicePort
 
 
 def nowhere(service: Service, port: ServicePort, family: str, pods: Sequence[Pod]) -> Cause | None:
@@ -58,12 +58,6 @@ def _unnamed(pods: Iterable[Pod]) -> str:
     if not numbers:
         return "their containers declare no ports"
     return f"their ports have no names: {listed(list(map(str, numbers)))}"
-
-
-def declared(pod: Pod) -> list[ContainerPort]:
-    """The `ports` of all its containers."""
-    containers = meta.spec(pod).get("containers") or []
-    return [port for container in containers for port in container.get("ports") or []]
 
 
 def partly_nameless(service: Service, port: ServicePort, pods: Sequence[Pod]) -> Iterator[Cause]:

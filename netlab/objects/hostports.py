@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netlab.objects import meta
+from netlab.objects.offers import lasting
 from netlab.objects.types import Container, Pod
 
 ANY = "0.0.0.0"
@@ -25,10 +25,7 @@ class HostPort(NamedTuple):
 
 def host_ports(pod: Pod) -> list[HostPort]:
     """Every hostPort that the pod's containers, and init containers that go on running, ask for."""
-    spec = meta.spec(pod)
-    inits = spec.get("initContainers") or ()
-    lasting = [one for one in inits if one.get("restartPolicy") == "Always"]
-    return [claim for one in (*lasting, *(spec.get("containers") or ())) for claim in _claims(one)]
+    return [claim for container in lasting(pod) for claim in _claims(container)]
 
 
 def _claims(container: Container) -> Iterable[HostPort]:

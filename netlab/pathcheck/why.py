@@ -13,11 +13,12 @@ from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts, Way, listed, ports, protocol_of
 from netlab.diagnosis.pods import not_ready, why_not_ready
-from netlab.diagnosis.ports import declared, nobody_listens
+from netlab.diagnosis.ports import nobody_listens
 from netlab.diagnosis.service import causes, no_such_port, partial
 from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
 from netlab.objects.loadbalancing import ingress_ips
+from netlab.objects.offers import declared
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Pod, Service, ServicePort

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from e2e.conformance import INTERNAL, WORKERS, Cluster, Space, cluster
+from e2e.conformance import INTERNAL, WORKERS, Cluster, Space, agnhost, cluster
 from e2e.labs import eventually
 
 from netlab.errors import ApiError
@@ -93,6 +93,22 @@ def test_ports_of_a_service_come_and_go(space: Space) -> None:
     space.serving("multi", {"pod1": [100]})
     space.reachable("multi", "box")
     space.refuse("box", ("multi", 81))
+
+
+def test_a_port_of_an_init_container_that_stays(space: Space) -> None:
+    ports = {"svc": ["--http-port=100", "--udp-port=-1"], "side": ["--http-port=101"]}
+    one, other = (
+        agnhost("netexec", *args, name=name, ports=[{"name": name, "containerPort": 100 + at}])
+        for at, (name, args) in enumerate(ports.items())
+    )
+    init = [{**other, "restartPolicy": "Always"}]
+    labels = {"app": "restartable"}
+    space.pod("pod1", labels=labels, containers=[one], initContainers=init)
+    named = [{"name": n, "port": 80 + at, "targetPort": n} for at, n in enumerate(ports)]
+    space.service("restartable", named)
+    space.serving("restartable", {"pod1": [100, 101]})
+    space.pod("box")
+    space.reachable("restartable", "box")
 
 
 def test_a_pod_is_seen_under_its_own_address(busy: Space) -> None:

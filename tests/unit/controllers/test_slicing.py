@@ -162,6 +162,16 @@ def test_a_named_target_port_is_looked_up_in_each_pod():
     }
 
 
+def test_a_named_target_port_may_be_a_sidecars_but_no_other_init_containers():
+    named = service(ports=[{"name": "http", "port": 80, "targetPort": "web"}])
+    init = {"name": "i", "ports": [{"name": "web", "containerPort": 8081}]}
+    for more, port in (({"restartPolicy": "Always"}, 8081), ({}, None)):
+        one = pod()
+        one["spec"]["initContainers"] = [{**init, **more}]
+        (ports,) = endpoints_of.grouped(named, [one], "IPv4", {})
+        assert [found for _, _, found, _ in ports.ports] == ([port] if port else [])
+
+
 def test_each_family_has_its_own_addresses_and_zones_come_from_nodes():
     dual = pod(ips=("10.0.0.1", "fd00::1"))
     (v6,) = endpoints_of.grouped(service(), [dual], "IPv6", {"n1": "a"}).values()
