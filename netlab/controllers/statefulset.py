@@ -104,9 +104,16 @@ class StatefulSets(Controller):
         return healthy or _is_parallel(owner)
 
     async def _trim(self, owner: StatefulSet, pods: Numbered) -> bool:
-        """Delete surplus pods, highest number first; True when none is left."""
+        """Delete surplus pods, highest number first; True when none is left.
+
+        One at a time waits until it is well, unless all below it are: what has lost its quorum
+        should not lose more.
+        """
         surplus = sorted(set(pods) - set(numbers(owner)), reverse=True)
+        unwell = [n for n in surplus if not self._is_healthy(owner, pods[n])]
         for number in surplus:
+            if not _is_parallel(owner) and number in unwell[:-1]:
+                break
             await self._delete(owner, pods[number])
             if not _is_parallel(owner):
                 break

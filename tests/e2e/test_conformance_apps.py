@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -163,6 +164,35 @@ def test_an_old_replica_set_says_which_revision_was_the_last(space: Space) -> No
     eventually(lambda: not space.get("ReplicaSet", "old")["status"]["replicas"], 20.0)
     annotations = space.get("Deployment", "new")["metadata"]["annotations"]
     assert annotations["deployment.kubernetes.io/revision"] == str(last + 1)
+
+
+def test_scaling_halts_while_pods_of_a_set_are_unwell(space: Space) -> None:
+    """They are well by a file in them."""
+    probe = {"exec": {"command": ["test", "-e", "/well"]}, "periodSeconds": 1}
+    stateful = workload("StatefulSet", "ss")
+    stateful["spec"]["template"]["spec"] = {"containers": [agnhost(readinessProbe=probe)]}
+    space.create(stateful)
+
+    def make(well: bool, *pods: str) -> None:
+        for pod in pods:
+            eventually(lambda pod=pod: space.run(pod, "true").returncode == 0, 20.0)
+            space.says(pod, "touch /well" if well else "rm /well")
+        eventually(lambda: all(space.ready(pod) == well for pod in pods), 20.0)
+
+    def halted(replicas: int, *pods: str) -> None:
+        asked = space.change("StatefulSet", "ss", replicas=replicas)["metadata"]["generation"]
+        status = lambda: space.get("StatefulSet", "ss")["status"]  # noqa: E731
+        eventually(lambda: status()["observedGeneration"] == asked)
+        time.sleep(0.5)
+        assert space.pods({"e2e": "on"}) == list(pods)
+
+    halted(3, "ss-0")
+    for pod in ("ss-0", "ss-1", "ss-2"):
+        make(True, pod)
+    make(False, "ss-0", "ss-1", "ss-2")
+    halted(0, "ss-0", "ss-1", "ss-2")
+    make(True, "ss-1", "ss-2")
+    eventually(lambda: space.pods({"e2e": "on"}) == [], 20.0)
 
 
 def test_the_life_of_a_controller_revision(space: Space) -> None:

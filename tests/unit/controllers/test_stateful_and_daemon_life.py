@@ -1,3 +1,5 @@
+import pytest
+
 from netlab.objects import meta
 
 CONTROL_PLANE = {"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}
@@ -83,6 +85,32 @@ async def test_scaling_down_and_updating_go_from_the_highest_number(cluster, mak
     assert [image(pod) for pod in await cluster.list("Pod")] == ["nginx:2"] * 2
     status = (await cluster.get("StatefulSet", "db"))["status"]
     assert status["currentRevision"] == status["updateRevision"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "unwell", "left"),
+    [
+        ("OrderedReady", {"db-0", "db-1", "db-2"}, ["db-0", "db-1", "db-2"]),
+        ("OrderedReady", {"db-0", "db-1"}, ["db-0", "db-1"]),
+        ("OrderedReady", {"db-1"}, []),
+        ("Parallel", {"db-0", "db-1", "db-2"}, []),
+    ],
+)
+async def test_scaling_down_waits_for_a_pod_unless_it_alone_is_unwell(
+    cluster, make, policy, unwell, left
+):
+    await cluster.create(stateful(make, podManagementPolicy=policy))
+    await cluster.settle()
+    cluster.kubelet.unready = lambda pod: meta.name(pod) in unwell
+    cluster.kubelet.look_again()
+    await cluster.settle()
+    await cluster.patch("StatefulSet", "db", {"spec": {"replicas": 0}})
+    await cluster.settle()
+    assert await names(cluster) == left
+    cluster.kubelet.unready = lambda _: False
+    cluster.kubelet.look_again()
+    await cluster.settle()
+    assert await names(cluster) == []
 
 
 async def test_a_partition_and_on_delete_hold_pods_back(cluster, make):
