@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from bootstrapped import initial_objects
 
 from netlab.agents.leader_election import Candidate, LeaderElection
 from netlab.client.inprocess import InProcessApi
 from netlab.errors import ApiError
-from netlab.objects.bootstrap import initial_objects
 from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
