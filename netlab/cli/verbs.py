@@ -121,6 +121,7 @@ VERBS: dict[str, Verb] = {
         Verb("shell", PODS, "open a shell on a node, on a client or in a pod"),
         Verb("logs", PODS, "print what a pod's container wrote"),
         Verb("forward", PACKETS, "reach ports of nodes from this machine's 127.0.0.1"),
+        Verb("why", PACKETS, "say whether a Service answers, and if not, why"),
         Verb("trace", PACKETS, "send one packet, and tell which rules sent it where, and why"),
         Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
         Verb(

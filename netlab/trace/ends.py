@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec.structs import replace
+
 from netlab.errors import UsageError
+from netlab.objects import meta
+from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.pathcheck import Expectation, PathCheck, Protocol, Sender, SenderKind, Target
 from netlab.objects.problems import did_you_mean
+from netlab.objects.types import Service
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.world import World
 
@@ -19,13 +26,37 @@ def check_of(
     sender: str, target: str, world: World, *, namespace: str, protocol: Protocol
 ) -> PathCheck:
     """A check of that one way. `UsageError` for words that mean nothing in this world."""
-    found = _sender(sender, world, namespace)
+    found = sender_of(sender, world, namespace)
     return PathCheck(
         "trace", found, _target(target, found, world, namespace, protocol), Expectation()
     )
 
 
-def _sender(word: str, world: World, namespace: str) -> Sender:
+def check_of_service(sender: str, service: Service, port: str, world: World) -> PathCheck:
+    """A check of the way by which that sender comes to a Service: a pod by its name, a client by
+    its load balancer or its nodePort where it has one, else by its ClusterIP. `port` is a number,
+    a name, or "" for its first."""
+    space, spec = meta.namespace(service), meta.spec(service)
+    found = sender_of(sender, world, space)
+    known: list[Any] = list(spec.get("ports") or [{"port": 0}])
+    wanted = [one for one in known if port in ("", str(one["port"]), one.get("name"))]
+    target = Target(
+        service=meta.name(service),
+        namespace=space,
+        port=wanted[0]["port"] if wanted else int(port) if port.isdigit() else port,
+        protocol=(wanted or known)[0].get("protocol") or "TCP",
+        by="name" if found.is_pod else "address",
+    )
+    if found.kind == "client" and ingress_ips(service):
+        target = replace(target, by="loadBalancer")
+    elif found.kind == "client" and wanted and wanted[0].get("nodePort"):
+        node = next(name for name, place in world.places.items() if place.role == "node")
+        target = replace(target, node=node, node_address="external")
+    return PathCheck("why", found, target, Expectation())
+
+
+def sender_of(word: str, world: World, namespace: str) -> Sender:
+    """Who is meant: `pod/NAME`, `NAME`, `NAMESPACE/NAME`, `deploy/NAME`, a node, a client."""
     kind, slash, name = word.partition("/")
     if slash and kind in _SENDERS:
         return Sender(_SENDERS[kind], name, namespace)

@@ -15,7 +15,7 @@ from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.resolve import resolve
-from netlab.pathcheck.trial import Trial, plan
+from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy import modes
 from netlab.proxy.iptables.model import Ruleset
@@ -66,6 +66,7 @@ def traced(check: PathCheck, world: World, lab: Lab) -> Story:
     agreement = agree(seen.passages if told else None, seen.journey, ends)
     passages = seen.passages if told else supposed(agreement.prediction, family)
     return Story(
+        check=check,
         probe=seen.probe,
         sender=trial.place.name,
         name=trial.name,
@@ -96,7 +97,7 @@ def _resolved(trial: Trial, world: World) -> Trial:
         version=trial.version,
     )
     if found.error:
-        raise NetlabError(found.error)
+        raise NothingToAddress(found.error)
     return trial.resolved(found.addresses)
 
 

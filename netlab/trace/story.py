@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from netlab.diagnosis.facts import Cause, Facts
+from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey
+from netlab.pathcheck.result import CheckResult
+from netlab.pathcheck.why import explained
+from netlab.pathcheck.world import World
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
@@ -33,12 +39,14 @@ class ChainVisit(Struct, frozen=True):
 
 
 class Story(Struct, frozen=True):
-    """A probe's story. `ends` are all ways that its rules leave open, `name` what was looked up.
+    """The story of a check's probe. `ends` are all ways that its rules leave open, `name` what was
+    looked up.
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
-    the way that leads where the packet was seen.
+    the way that leads where the packet was seen. `causes` are why nobody answered.
     """
 
+    check: PathCheck
     probe: ProbePacket
     sender: str
     name: str
@@ -47,6 +55,21 @@ class Story(Struct, frozen=True):
     ends: tuple[Prediction, ...]
     agreement: Agreement
     told: bool = True
+    causes: tuple[Cause, ...] = ()
+
+    def with_causes(self, world: World, facts: Facts) -> Story:
+        """Why it was not answered, by the lab's objects; as it is if it was."""
+        if self.journey.outcome == "reachable":
+            return self
+        result = CheckResult(
+            self.check.name,
+            str(self.check),
+            "fail",
+            self.journey.outcome,
+            journey=self.journey,
+            name_found=self.name,
+        )
+        return replace(self, causes=explained(self.check, result, world, facts).causes)
 
 
 Texts = Callable[[str, str, str, str], Sequence[str]]

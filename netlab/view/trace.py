@@ -32,6 +32,7 @@ def _lines(story: Story, *, explain: bool) -> Iterator[str]:
     for place in dict.fromkeys(hop.place for hop in story.journey.hops):
         yield from _stay(story, place, explain=explain)
     yield from _end(story)
+    yield from (f"  why: {cause}" for cause in story.causes)
     if story.agreement.difference:
         yield f"kernel and simulator differ: {story.agreement.difference}"
     elif not story.told:

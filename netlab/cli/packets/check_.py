@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
             progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
             results = run_checks(checks, world)
             if not all(result.passed for result in results):
-                results = _explained(checks, results, world, arguments)
+                results = _explained(checks, results, world, directory, arguments)
     _report(results, arguments)
     return exit_code(results)
 
@@ -112,17 +112,13 @@ def _explained(
     checks: Sequence[PathCheck],
     results: Sequence[CheckResult],
     world: World,
+    directory: Path,
     arguments: argparse.Namespace,
 ) -> list[CheckResult]:
     """The results, those that are no pass with their causes."""
-    from netlab import inventory
-    from netlab.cli import diagnosing
-    from netlab.kernel import paths
     from netlab.pathcheck.why import explained
 
-    directory = paths.lab_dir(inventory.choose(arguments.lab))
-    with options.client(arguments) as client:
-        facts = diagnosing.facts(client, inventory.read_lab(directory), directory, node_ports=True)
+    facts = lab_world.facts(arguments, directory)
     pairs = zip(checks, results, strict=True)
     return [explained(check, result, world, facts) for check, result in pairs]
 

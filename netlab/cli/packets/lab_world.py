@@ -1,4 +1,4 @@
-"""The running lab as checks and traces see it."""
+"""The running lab as checks and traces see it, and why what they try fails there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from netlab.cli import options
 
 if TYPE_CHECKING:
+    from netlab.diagnosis.facts import Facts
     from netlab.pathcheck.world import World
 
 
@@ -31,3 +32,12 @@ def world(arguments: argparse.Namespace, directory: Path) -> World:
                 directory, names.namespace(spec.name, *place.split(".", 1))
             ),
         )
+
+
+def facts(arguments: argparse.Namespace, directory: Path) -> Facts:
+    """What causes are found from."""
+    from netlab import inventory
+    from netlab.cli import diagnosing
+
+    with options.client(arguments) as client:
+        return diagnosing.facts(client, inventory.read_lab(directory), directory, node_ports=True)

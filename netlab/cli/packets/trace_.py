@@ -81,4 +81,7 @@ def _traced(sender: str, target: str, directory: Path, arguments: argparse.Names
     protocol: Protocol = arguments.protocol or "TCP"
     space = arguments.namespace or "default"
     check = check_of(sender, target, world, namespace=space, protocol=protocol)
-    return traced(check, world, inventory.read_lab(directory))
+    story = traced(check, world, inventory.read_lab(directory))
+    if story.journey.outcome == "reachable":
+        return story
+    return story.with_causes(world, lab_world.facts(arguments, directory))

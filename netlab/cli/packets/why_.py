@@ -1,0 +1,114 @@
+"""Examples:
+
+    sudo netlab why svc/web                    does it answer, and if not, why
+    sudo netlab why svc/web --from client      asked from outside, by its nodePort
+    sudo netlab why web:8443 -o json           one port of several
+
+Looks at the Service's objects, then sends a packet: from the one named, else from a pod that is not
+behind it, else from a node. Ends with one sentence, what shows it, and what to do.
+
+Exit code: 0 it answers, 1 it does not, 2 wrong usage, or nothing could be seen.
+
+-o json: {service, answers, sentence, evidence: [TEXT], causes: [{reason, message, port, nodes,
+pods, line}], remedies: [COMMAND]}
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.cli import options, terminal
+from netlab.errors import NetlabError, UsageError
+from netlab.view.escape import escape_line
+
+if TYPE_CHECKING:
+    from netlab.objects.types import Service
+    from netlab.pathcheck.world import World
+    from netlab.trace.answer import Answer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which Service, and for whom."""
+    parser.add_argument("service", metavar="SERVICE", help="svc/NAME, NAME, or NAME:PORT")
+    parser.add_argument("--from", dest="sender", metavar="FROM", help="a pod, a node, a client")
+    options.add_namespace(parser)
+    options.add_output(parser, "json")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Say whether it answers, and if not, why."""
+    from netlab import inventory, lab
+
+    lab.need_root("why")
+    with inventory.in_use(arguments.lab) as directory:
+        found = _answered(directory, arguments)
+    if arguments.output == "json":
+        print(json.dumps(found.json(), indent=2))
+    else:
+        _print(found)
+    return int(not found.answers)
+
+
+def _answered(directory: Path, arguments: argparse.Namespace) -> Answer:
+    from netlab import inventory
+    from netlab.cli.packets import lab_world
+    from netlab.pathcheck.trial import NothingToAddress
+    from netlab.trace.answer import answer, usual_sender
+    from netlab.trace.ends import check_of_service
+    from netlab.trace.session import traced
+
+    world = lab_world.world(arguments, directory)
+    service, port = _service(arguments, world)
+    facts = lab_world.facts(arguments, directory)
+    sender = arguments.sender or usual_sender(service, world)
+    check = check_of_service(sender, service, port, world)
+    try:
+        story = traced(check, world, inventory.read_lab(directory))
+    except NothingToAddress as error:  # its name does not resolve, or nothing leads there
+        return answer(service, facts, None, error.message)
+    return answer(service, facts, story.with_causes(world, facts))
+
+
+def _service(arguments: argparse.Namespace, world: World) -> tuple[Service, str]:
+    """The Service, and which of its ports, "" for its first."""
+    word = arguments.service
+    kind, slash, rest = word.partition("/")
+    if slash and kind not in ("svc", "service", "services"):
+        raise UsageError(f"{word} is no Service", hint="sudo netlab why svc/NAME")
+    name, _, port = (rest if slash else word).partition(":")
+    space = arguments.namespace or "default"
+    found = world.services.get(f"{space}/{name}")
+    if found is None:
+        raise _unknown(name, space, world)
+    return found, port
+
+
+def _unknown(name: str, space: str, world: World) -> NetlabError:
+    from netlab.objects import meta
+    from netlab.objects.problems import did_you_mean
+
+    known = [meta.split_key(key) for key in sorted(world.services)]
+    elsewhere = [found for found, each in known if each == name]
+    if elsewhere:
+        hint = f"one is in namespace {elsewhere[0]}: -n {elsewhere[0]}"
+    else:
+        meant = did_you_mean(name, [each for found, each in known if found == space])
+        hint = f"did you mean {meant}?" if meant else f"netlab get svc -n {space}"
+    return UsageError(f"there is no Service {name} in namespace {space}", hint=hint)
+
+
+def _print(found: Answer) -> None:
+    colour = terminal.good if found.answers else terminal.bad
+    head, space, rest = terminal.fit(escape_line(found.sentence)).partition(" ")
+    terminal.raw(sys.stdout).write(f"{colour(head)}{space}{rest}\n")
+    for number, cause in enumerate(found.causes):
+        if number:
+            print(terminal.fit(escape_line(f"  also: {cause}"), indent=" " * 8))
+    for text in found.evidence:
+        print(terminal.fit(escape_line(f"  seen: {text}"), indent=" " * 8))
+    for command in found.remedies:
+        print(f"  do:   {escape_line(command)}")
