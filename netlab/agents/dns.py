@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from netlab.agents.loop import Loop
+from netlab.agents.pace import Pace
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Restarted
 from netlab.agents.podrun import PodRun
@@ -21,6 +22,9 @@ from netlab.retry import Retry
 RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""
 
+
+PACE = {"settle": 0.0, "quiet": 20.0, "lull": 0.02, "times": 100.0, "cap": 0.25}
+"""Publishing is quick, but dnsmasq reads whole files: names that come in a flood go together."""
 
 T = TypeVar("T", bound=AnyKind)
 
@@ -38,7 +42,7 @@ class DnsFeed:
         self._internet = internet
         self._informers = informers
         self._pod = ""
-        self._loop = Loop("dns", self._publish, retry=RETRY)
+        self._loop = Loop("dns", self._publish, retry=RETRY, pace=Pace(**PACE))
         self._turn = asyncio.Lock()
 
     @property

@@ -6,10 +6,10 @@
 Front and responder are in the names process. Of front, dnsmasqs, responder and controller any one
 may die: no query is lost.
 
-Services are spread by a hash over a fixed number of host files. A change rewrites the one small
-file that holds the Service and renames it into place; dnsmasq sees that by inotify and swaps the
-names between two queries. So the cost of a change does not grow with the number of Services, and
-nothing is ever compacted.
+Services are spread over small host files (`shards`). A change rewrites the one that holds the
+Service and renames it into place; dnsmasq sees that by inotify and swaps the names between two
+queries. So the cost of a change does not grow with the number of Services, and nothing is ever
+compacted.
 
 Only a change of *which* names the responder answers (named ports, ExternalName) needs a reload.
 """
@@ -17,8 +17,7 @@ Only a change of *which* names the responder answers (named ports, ExternalName)
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
@@ -30,19 +29,17 @@ from netlab.dns.records import (
     ServiceRecords,
     forwarded_names,
     hosts_text,
+    service_name,
     service_records,
     to_json,
 )
+from netlab.dns.shards import Shards
 from netlab.dns.zone import Zone
 from netlab.kernel import process, userns
 from netlab.objects import meta
 from netlab.objects.types import EndpointSlice, Service
 from netlab.tasks import together
 from netlab.workload.program import Program
-
-# dnsmasq compares each new address with all it has, so a file must be short: 1,024 keep a change
-# among 10,000 Services at 1 ms, where 64 took 12 ms.
-_SHARDS = 1024
 
 _LOOPBACK = "127.0.0.1"
 
@@ -97,7 +94,7 @@ class DnsServer:
         ] = {}  # by the Service's key, then by their own
         self._service_of: dict[str, str] = {}
         self._changed: set[str] = set()
-        self._shards: list[set[str]] = [set() for _ in range(_SHARDS)]
+        self._shards = Shards({})
         self._written: dict[int, str] | None = None
         self._applied = False
         self._dirty: set[int] = set()
@@ -200,7 +197,8 @@ class DnsServer:
             self._zone.replace(key, records)
             self._names.set(key, None if records == NO_RECORDS else records)
             self._servers_due |= self._forward(former, records)
-            self._dirty.add(self._place(key, records))
+            if (shard := self._place(key, records)) is not None:
+                self._dirty.add(shard)
         self._changed.clear()
         self._publish(written)
 
@@ -225,13 +223,12 @@ class DnsServer:
             service, (slices[each] for each in sorted(slices)), self._zone.domain
         )
 
-    def _place(self, key: str, records: ServiceRecords) -> int:
-        shard = zlib.crc32(key.encode()) % _SHARDS
-        if records.hosts:
-            self._shards[shard].add(key)
-        else:
-            self._shards[shard].discard(key)
-        return shard
+    def _place(self, key: str, records: ServiceRecords) -> int | None:
+        """The file to be written, if any."""
+        if not records.hosts:
+            return self._shards.drop(key)
+        namespace, _, name = key.partition("/")
+        return self._shards.put(key, service_name(name, namespace, self._zone.domain))
 
     def _forward(self, former: ServiceRecords, records: ServiceRecords) -> bool:
         old, new = forwarded_names(former), forwarded_names(records)
@@ -252,10 +249,11 @@ class DnsServer:
                 for path in self._config.hosts_dir.iterdir()
                 if path.name.isdigit()
             }
+            self._shards = Shards(_places(self._written))
         return self._written
 
     def _write(self, shard: int, written: dict[int, str]) -> None:
-        text = hosts_text(self._zone.service(key) for key in self._shards[shard])
+        text = hosts_text(self._zone.service(key) for key in self._shards.keys(shard))
         path = self._config.hosts_dir / str(shard)
         if text == written.get(shard, ""):
             return
@@ -286,6 +284,15 @@ def names_keeper(
 ) -> NamesKeeper:
     """The keeper of the process that answers for a `DnsServer`; see `NamesKeeper`."""
     return NamesKeeper("cluster", socket, owner, log, to_json, coming)
+
+
+def _places(written: Mapping[int, str]) -> dict[str, int]:
+    """In which file each Service's name is: every line ends with one."""
+    return {
+        line.rpartition(" ")[2]: number
+        for number, text in written.items()
+        for line in text.splitlines()
+    }
 
 
 def _service_key(slice_: EndpointSlice) -> str | None:

@@ -39,6 +39,7 @@ class InternetDns:
         self._domain = domain
         self._targets: dict[str, str] = {}  # by the key of the Service
         self._known: dict[str, list[str]] = {}
+        self._changed = True
         self.apply()
 
     @property
@@ -81,13 +82,18 @@ class InternetDns:
         """The Service `namespace/name` is now this, or (None) gone; takes effect with `apply`."""
         spec: ServiceSpec = meta.spec(service) if service is not None else {}
         target = (spec.get("externalName") or "").rstrip(".").lower()
+        before = self._targets.get(key)
         if spec.get("type") == "ExternalName" and is_outside(target, self._domain):
             self._targets[key] = target
         else:
             self._targets.pop(key, None)
+        self._changed |= self._targets.get(key) != before
 
     def apply(self) -> None:
         """Let the internet know what Services name."""
+        if not self._changed:
+            return
+        self._changed = False
         wanted = internet_names(self._given, self._targets.values())
         for name in self._known.keys() | wanted.keys():
             if self._known.get(name) != wanted.get(name):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,6 +45,7 @@ class Server:
         if self.refusals:
             self.refusals -= 1
             raise OSError("no room")
+        time.sleep(0.0005)
         self.published.append({key for key, found in self.services.items() if found})
 
     async def start(self, netns: Path, groups: Any) -> None:  # noqa: ARG002
@@ -105,6 +108,15 @@ async def test_names_come_and_go_with_services(world, until):
     world.registry.delete("Service", "default", "web")
     await until(lambda: world.server.published[-1] == set())
     assert world.server.services == {"default/web": None}
+
+
+async def test_a_flood_of_names_is_published_in_batches(world, until):
+    for number in range(100):
+        world.create(f"web-{number}")
+        await asyncio.sleep(0.001)
+    await until(lambda: world.server.published and len(world.server.published[-1]) == 100)
+    assert world.server.published[0] == {"default/web-0"}
+    assert len(world.server.published) < 50
 
 
 async def test_it_is_at_work_until_the_last_of_both_has_published(world, until):
