@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.types import (
     ConfigMap,
     ConfigMapEnvSource,
@@ -92,8 +93,7 @@ def _of_service(name: str, address: str, ports: list[ServicePort]) -> dict[str, 
 
 def _url(port: ServicePort, address: str) -> str:
     protocol = (port.get("protocol") or "TCP").lower()
-    host = f"[{address}]" if ":" in address else address
-    return f"{protocol}://{host}:{port['port']}"
+    return f"{protocol}://{join_host_port(address, port['port'])}"
 
 
 def container_variables(

@@ -13,10 +13,10 @@ from netlab.agents import containerlogs
 from netlab.agents.pod_runtime import PodRuntime
 from netlab.agents.podprograms import program_log
 from netlab.agents.podrun import PodRun, container_log
-from netlab.agents.probes.probe import bracketed
 from netlab.client.kubelets import ContainerRef, LogOptions, PodRef
 from netlab.errors import ApiError, BadRequest, KernelRefused, NetlabError, NotFound
 from netlab.kernel import netns
+from netlab.objects.addresses import join_host_port
 from netlab.workload.behaviour import behaviour
 from netlab.workload.session import AttachSession, ExecSession
 
@@ -66,7 +66,7 @@ class KubeletStreams:
 
     async def connect(self, address: str, port: int) -> TcpConnection:
         """A TCP connection from the node."""
-        dial = f"dial tcp {bracketed(address)}:{port}"
+        dial = f"dial tcp {join_host_port(address, port)}"
         try:
             async with asyncio.timeout(_DIAL_SECONDS):
                 return await _connected(self._node, address, port)

@@ -15,6 +15,7 @@ from msgspec import Struct
 from netlab.api.call import Call
 from netlab.errors import ApiError, BadRequest
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 
@@ -34,8 +35,7 @@ class Location(Struct, frozen=True):
     @property
     def authority(self) -> str:
         """`10.244.1.2:8080`, `[fd00::2]:80`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+        return join_host_port(self.host, self.port)
 
 
 class NoEndpoints(ApiError):

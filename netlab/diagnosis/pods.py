@@ -11,6 +11,7 @@ from typing import Literal
 
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.offers import addresses
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import ContainerStatus, Pod
@@ -146,7 +147,7 @@ def _probes(pod: Pod, facts: Facts) -> Iterator[tuple[str, str]]:
 def _without_address(message: str, pod: Pod) -> str:
     """`dial tcp :8080: …`: what is the same for all pods reads the same, and is said once."""
     for ip in addresses(pod):
-        message = message.replace(f"[{ip}]:" if ":" in ip else f"{ip}:", ":")
+        message = message.replace(join_host_port(ip, ""), ":")
     return message
 
 

@@ -14,6 +14,7 @@ from netlab.diagnosis.facts import (
     protocol_of,
 )
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.offers import address_of, addresses, declared, target_port
 from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Pod, Service, ServicePort
@@ -97,7 +98,7 @@ def nobody_listens(
     mine = f"{number}/{protocol}" if protocol != "TCP" else str(number)
     elsewhere = {one.address for one in found if (one.protocol, one.port) == (protocol, number)}
     if elsewhere:
-        but = [f"[{ip}]:{number}" if ":" in ip else f"{ip}:{number}" for ip in sorted(elsewhere)]
+        but = [join_host_port(ip, number) for ip in sorted(elsewhere)]
     elif other := {one.protocol for one in found if one.port == number}:
         mine, but = f"{number}/{protocol}", [f"{number}/{kind}" for kind in sorted(other)]
     else:

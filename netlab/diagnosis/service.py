@@ -8,7 +8,6 @@ Each is asked only when those before it hold, so what is said first is what to m
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Sequence
 
 from netlab.diagnosis import pods as podlib
@@ -16,6 +15,7 @@ from netlab.diagnosis import ports as portlib
 from netlab.diagnosis import selection, slices, traffic_policy
 from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
 from netlab.objects import meta
+from netlab.objects.addresses import is_address
 from netlab.objects.offers import addresses
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import EndpointSlice, Pod, Service, ServicePort
@@ -139,7 +139,7 @@ def _is_ready(service: Service, pod: Pod) -> bool:
 def _external_name(service: Service, facts: Facts) -> Iterator[Cause]:
     """A name that DNS cannot follow."""
     name = str(meta.spec(service).get("externalName") or "").rstrip(".")
-    if _is_address(name):
+    if is_address(name):
         text = f"externalName {name} is an address, and DNS takes it for a name"
         yield Cause("ExternalNameIsAddress", text)
         return
@@ -149,11 +149,3 @@ def _external_name(service: Service, facts: Facts) -> Iterator[Cause]:
         known = {meta.key(one) for one in facts.services}
         if f"{space}/{target}" not in known:
             yield Cause("NoSuchService", f"externalName: there is no Service {space}/{target}")
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

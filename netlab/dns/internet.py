@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
+
+from netlab.objects.addresses import is_address
 
 _LIST = "internet.txt"
 
@@ -19,15 +20,7 @@ def well_known() -> list[str]:
 def is_outside(target: str, domain: str) -> bool:
     """Whether an ExternalName points to a name that somebody on the internet could own."""
     name = target.rstrip(".").lower()
-    return "." in name and not f".{name}".endswith((f".{domain}", ".svc")) and not _is_address(name)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+    return "." in name and not f".{name}".endswith((f".{domain}", ".svc")) and not is_address(name)
 
 
 def internet_names(

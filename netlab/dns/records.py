@@ -18,6 +18,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from netlab.objects import meta
+from netlab.objects.addresses import canonical
 from netlab.objects.types import EndpointSlice, Service, ServiceSpec
 
 Json = dict[str, Any]
@@ -84,7 +85,7 @@ def service_name(service: str, namespace: str, domain: str) -> str:
 
 def _with_addresses(name: str, spec: ServiceSpec) -> ServiceRecords:
     addresses = spec.get("clusterIPs") or [spec.get("clusterIP", "")]
-    hosts = tuple(HostRecord(_canonical(address), (name,)) for address in addresses if address)
+    hosts = tuple(HostRecord(canonical(address), (name,)) for address in addresses if address)
     if not hosts:
         return NO_RECORDS
     ports = [
@@ -125,7 +126,7 @@ def _ready(slices: Iterable[EndpointSlice], spec: ServiceSpec) -> Iterator[_Endp
             if everyone or ready is None or ready:
                 for address in endpoint.get("addresses") or []:
                     hostname = endpoint.get("hostname") or ""
-                    yield _Endpoint(_canonical(address), hostname, ports)
+                    yield _Endpoint(canonical(address), hostname, ports)
 
 
 def _slice_ports(slice_: EndpointSlice) -> tuple[tuple[str, str, int], ...]:
@@ -145,10 +146,6 @@ def _by_address(endpoint: _Endpoint) -> tuple[int, bytes, str]:
     return address.version, address.packed, endpoint.hostname
 
 
-def _canonical(address: str) -> str:
-    return str(ipaddress.ip_address(address))
-
-
 def dashed(address: str) -> str:
     """The address as one DNS label: `10-244-1-5`, `fd00--5`."""
     return address.replace(".", "-").replace(":", "-")
@@ -158,7 +155,7 @@ def undashed(label: str) -> str | None:
     """The address a label stands for, or None when it stands for none."""
     for candidate in (label.replace("-", "."), label.replace("-", ":")):
         try:
-            return _canonical(candidate)
+            return canonical(candidate)
         except ValueError:
             continue
     return None

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from netlab.ingress.model import Backend, World
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.types import (
     EndpointSlice,
     IngressServiceBackend,
@@ -47,7 +48,9 @@ def backend(
         text = f'Service "{key}" has no port "{wanted}" (it has {listed})'
         raise Unresolved("PortNotFound", text, empty)
     if by_cluster_ip:
-        return _with(empty, [_at(str(meta.spec(service).get("clusterIP")), found["port"])])
+        return _with(
+            empty, [join_host_port(str(meta.spec(service).get("clusterIP")), found["port"])]
+        )
     return _with(empty, endpoints(world.slices(key), found))
 
 
@@ -88,7 +91,7 @@ def endpoints(
     """
     return sorted(
         {
-            _at(address if one.get("addressType") != "FQDN" else NOWHERE, number)
+            join_host_port(address if one.get("addressType") != "FQDN" else NOWHERE, number)
             for one in slices
             for number in _numbers(one, port, protocol)
             for endpoint in one.get("endpoints") or ()
@@ -111,7 +114,3 @@ def _numbers(one: EndpointSlice, port: ServicePort, protocol: str) -> Iterator[i
             is_it = not name or name == (each.get("name") or "")
             if found := (each.get("port") or 0 if is_it else 0) or number:
                 yield found
-
-
-def _at(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

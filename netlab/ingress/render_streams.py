@@ -9,6 +9,7 @@ from netlab.ingress.page import Page
 from netlab.ingress.place import Place
 from netlab.ingress.quoting import quoted
 from netlab.ingress.settings import Settings
+from netlab.objects.addresses import bracketed
 
 _LOG_FORMAT = (
     "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time"
@@ -34,7 +35,7 @@ def streams(page: Page, found: Sequence[Stream], settings: Settings, place: Plac
 def resolver(page: Page, settings: Settings, place: Place) -> None:
     """Whom nginx asks for the names of what is outside."""
     if place.resolvers:
-        addresses = (f"[{each}]" if ":" in each else each for each in place.resolvers)
+        addresses = map(bracketed, place.resolvers)
         has_ipv6 = place.ipv6 and not settings.disable_ipv6_dns
         page.say("resolver", *addresses, "valid=5s", *(() if has_ipv6 else ("ipv6=off",)))
 

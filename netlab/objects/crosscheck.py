@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
+from netlab.objects.addresses import is_address
 from netlab.objects.intake import Intake
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab
@@ -140,15 +141,7 @@ def _addresses_of(taken: Intake) -> list[tuple[Path, str]]:
     for index, text in enumerate(spec.get("clusterIPs") or []):
         if text != spec.get("clusterIP"):
             written.append((("spec", "clusterIPs", index), text))
-    return [(path, text) for path, text in written if _is_address(text)]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+    return [(path, text) for path, text in written if is_address(text)]
 
 
 # Against the lab

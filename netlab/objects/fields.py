@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from netlab.objects import names
+from netlab.objects.addresses import canonical
 from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long, too_many
 
 PORT_RULE = "must be between 1 and 65535, inclusive"
@@ -115,12 +116,8 @@ def cidr(path: Path, text: str) -> Iterator[FieldProblem]:
         return
     if "/" not in text:
         yield invalid(path, text, CIDR_RULE, f"write {text}/24 or the length that is meant")
-    elif str(loose.network_address) != _compressed(text.split("/")[0]):
+    elif str(loose.network_address) != canonical(text.split("/")[0]):
         yield invalid(path, text, "must not have bits set beyond the prefix", f"write {loose}")
-
-
-def _compressed(text: str) -> str:
-    return str(ipaddress.ip_address(text))
 
 
 def parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from netlab.objects.addresses import bracketed
 from netlab.objects.lab import Lab
 from netlab.objects.meta import AnyObject
 from netlab.objects.types import ConfigMap, Container, DaemonSet, Service
@@ -92,7 +93,7 @@ def _config(lab: Lab) -> ConfigMap:
     corefile = _COREFILE.format(
         domain=lab.dns.domain,
         addresses=" ".join(lab.dns.node_local),
-        address=_bracketed(lab.dns.node_local[0]),
+        address=bracketed(lab.dns.node_local[0]),
         cluster="__PILLAR__CLUSTER__DNS__",
         outside=" ".join(lab.external.gateway_ips),
     )
@@ -102,10 +103,6 @@ def _config(lab: Lab) -> ConfigMap:
         "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": dict(ADDON)},
         "data": {"Corefile": corefile},
     }
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
 
 
 def _daemon_set(lab: Lab) -> DaemonSet:

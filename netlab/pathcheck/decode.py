@@ -7,6 +7,7 @@ import struct
 
 from msgspec import Struct
 
+from netlab.objects.addresses import join_host_port
 from netlab.pathcheck.protocols import BY_NUMBER, ICMP, Protocol, ProtocolName
 
 # ICMP messages that quote the packet they are about, by IP version.
@@ -61,9 +62,7 @@ class Observation(Struct, frozen=True):
 
 def endpoint(address: str, port: int) -> str:
     """Address and port in one, IPv6 in brackets; the address alone without a port (0)."""
-    if not port:
-        return address
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return join_host_port(address, port) if port else address
 
 
 def split(endpoint: str) -> tuple[str, int]:

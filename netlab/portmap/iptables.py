@@ -19,8 +19,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 
+from netlab.objects.addresses import join_host_port
 from netlab.portmap.mappings import NETWORK, MappedPod, PortMapping
-from netlab.proxy import addresses
 from netlab.proxy.addresses import HOST_BITS, Family
 from netlab.proxy.iptables.chains import NAT
 from netlab.proxy.iptables.model import Chain, Ruleset, Table
@@ -82,5 +82,5 @@ def _mapping(one: PortMapping, ip: str, family: Family, pod_cidr: str) -> Iterat
     yield f"-s {pod_cidr} {match} -j {SETMARK}"
     if family == "ipv4":  # what comes from ::1 never leaves it
         yield f"-s 127.0.0.1/32 {match} -j {SETMARK}"
-    end = addresses.with_port(ip, one.container_port)
+    end = join_host_port(ip, one.container_port)
     yield f"{match} -j DNAT --to-destination {end}"

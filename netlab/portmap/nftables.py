@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from netlab.objects.addresses import join_host_port
 from netlab.portmap.mappings import MappedPod, owner
-from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
 from netlab.proxy.nftables.model import NFT_FAMILY, NftChain, NftTable
 
@@ -47,7 +47,7 @@ def _ports(pod: MappedPod, family: Family, *, one_ip: bool) -> Iterator[str]:
         destination = one.destination(family)
         if one.concerns(family) and bool(destination) == one_ip:
             to = f"{NFT_FAMILY[family]} daddr {destination} " if one_ip else ""
-            end = addresses.with_port(pod.ip(family), one.container_port)
+            end = join_host_port(pod.ip(family), one.container_port)
             match = f"{to}{one.protocol} dport {one.host_port}"
             yield f'{match} dnat to {end} comment "{pod.sandbox}"'
 

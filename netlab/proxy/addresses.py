@@ -58,8 +58,3 @@ def overlaps_loopback(network: str) -> bool:
     """True when an IPv4 prefix holds addresses of 127.0.0.0/8."""
     loopback = ipaddress.ip_network("127.0.0.0/8")
     return ipaddress.ip_network(network, strict=False).overlaps(loopback)
-
-
-def with_port(ip: str, port: int) -> str:
-    """`ip:port`, an IPv6 address in brackets."""
-    return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"

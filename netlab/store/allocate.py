@@ -16,6 +16,7 @@ from msgspec import Struct, field
 
 from netlab.errors import ApiError
 from netlab.objects import meta
+from netlab.objects.addresses import canonical
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, invalid
 from netlab.objects.service_updates import (
@@ -160,7 +161,7 @@ class ServiceAllocator:
             elif refusal := self._refuse_address(given[index], family, draft):
                 draft.problems.append(invalid(("spec", "clusterIPs"), given, refusal))
             else:
-                draft.addresses.add(_canonical(given[index]))
+                draft.addresses.add(canonical(given[index]))
         spec["clusterIPs"], spec["clusterIP"] = given, given[0]
 
     def _refuse_address(self, address: str, family: str, draft: _Draft) -> str | None:
@@ -243,8 +244,4 @@ def holding(service: Object | None) -> Holding:
     ports = [port.get("nodePort") for port in spec.get("ports") or []]
     ports.append(spec.get("healthCheckNodePort"))
     addresses = [one for one in spec.get("clusterIPs") or [] if one != "None"]
-    return Holding(frozenset(map(_canonical, addresses)), frozenset(filter(None, ports)))
-
-
-def _canonical(address: str) -> str:
-    return str(ipaddress.ip_address(address))
+    return Holding(frozenset(map(canonical, addresses)), frozenset(filter(None, ports)))

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
-from netlab.proxy.addresses import with_port
+from netlab.objects.addresses import join_host_port
 from netlab.proxy.nftables.fixed import (
     CLUSTER_IPS,
     FIREWALL_IPS,
@@ -126,7 +126,7 @@ class _Growth(Struct, frozen=True):
         """`10.244.1.2 . 80` → `10.244.1.2:80 = pod web-1`."""
         ip, _, port = end.partition(" . ")
         place = self.places.get(ip)
-        text = with_port(ip, int(port))
+        text = join_host_port(ip, int(port))
         return f"{text} = {place}" if place else text
 
     def goal(self, chain: str) -> str:

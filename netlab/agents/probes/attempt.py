@@ -15,9 +15,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from netlab.agents.probes.probe import HttpGet, TcpSocket, bracketed, request
+from netlab.agents.probes.probe import HttpGet, TcpSocket, request
 from netlab.errors import NetlabError
 from netlab.kernel.netns import entered
+from netlab.objects.addresses import join_host_port
 from netlab.objects.fields import parse_address
 
 _LINE_LIMIT = 64 * 1024
@@ -121,7 +122,7 @@ def _any_certificate() -> ssl.SSLContext:
 
 
 def _dial(host: str, port: int) -> str:
-    return f"dial tcp {bracketed(host)}:{port}"
+    return f"dial tcp {join_host_port(host, port)}"
 
 
 def _refusal(host: str, port: int, error: OSError | NetlabError) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct, field
 
 from netlab.errors import NetlabError
 from netlab.objects import types
+from netlab.objects.addresses import bracketed
 from netlab.objects.types import Container, HTTPGetAction, IntOrString, LifecycleHandler
 
 ProbeKind = Literal["Startup", "Readiness", "Liveness"]
@@ -170,8 +171,3 @@ def request(http: HttpGet) -> bytes:
     headers |= {name.lower(): f"{name}: {value}" for name, value in http.headers.items()}
     lines = (f"GET {http.path} HTTP/1.1", *headers.values(), "", "")
     return "\r\n".join(lines).encode()
-
-
-def bracketed(host: str) -> str:
-    """An address as it stands in a URL."""
-    return f"[{host}]" if ":" in host else host

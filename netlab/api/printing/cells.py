@@ -93,8 +93,3 @@ def first_three(items: Iterable[str], *, nothing: str) -> str:
         return nothing
     text = ",".join(every[:3])
     return f"{text} + {len(every) - 3} more..." if len(every) > 3 else text
-
-
-def host_port(host: str, port: int) -> str:
-    """`10.244.0.5:80`, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -15,9 +15,9 @@ from netlab.api.printing.cells import (
     age,
     first_three,
     format_labels,
-    host_port,
     wide,
 )
+from netlab.objects.addresses import join_host_port
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
@@ -90,7 +90,7 @@ def _endpoint_addresses(subsets: list[EndpointSubset]) -> Iterator[str]:
         if not subset.get("ports"):
             yield from ips
         for port in subset.get("ports") or []:
-            yield from (host_port(ip, port["port"]) for ip in ips)
+            yield from (join_host_port(ip, port["port"]) for ip in ips)
 
 
 def endpointslice_cells(obj: EndpointSlice) -> list[Cell]:

@@ -23,6 +23,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError, UsageError
+from netlab.objects.addresses import join_host_port
 from netlab.objects.lab import Lab
 
 _FORM = "LOCAL:NODE[:PORT]"
@@ -38,8 +39,8 @@ class Forward(Struct, frozen=True):
     address: str
 
     def __str__(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"127.0.0.1:{self.local} -> {self.node} ({host}:{self.port})"
+        there = join_host_port(self.address, self.port)
+        return f"127.0.0.1:{self.local} -> {self.node} ({there})"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlab.objects import meta
+from netlab.objects.addresses import join_host_port
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
@@ -85,7 +86,7 @@ def _port(port: ServicePort, slices: Sequence[EndpointSlice]) -> Lines:
 def endpoints(slices: Sequence[EndpointSlice], port_name: str) -> str:
     """The ready endpoints of that port; beyond the first few only their number."""
     found = [
-        _at(endpoint["addresses"][0], port["port"])
+        join_host_port(endpoint["addresses"][0], port["port"])
         for one in slices
         for port in one.get("ports") or []
         if (port.get("name") or "") == port_name
@@ -94,10 +95,6 @@ def endpoints(slices: Sequence[EndpointSlice], port_name: str) -> str:
     ]
     text = ",".join(found[:SHOWN])
     return f"{text} + {len(found) - SHOWN} more..." if len(found) > SHOWN else text
-
-
-def _at(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _policies(obj: Service) -> Lines:
