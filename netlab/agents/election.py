@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from netlab.client.informer import Informers
 from netlab.objects import meta
+from netlab.objects.endpointslices import service_keys
 from netlab.objects.loadbalancing import (
     announcing_node,
     ingress_ips,
@@ -30,7 +31,7 @@ class Election:
         self._nodes = informers["Node"]
         self._slices = informers["EndpointSlice"]
         self._services.add_index(_BALANCED, _balanced)
-        self._slices.add_index(_OF_SERVICE, _service_keys)
+        self._slices.add_index(_OF_SERVICE, service_keys)
         self._listeners: list[Callable[[], None]] = []
         self._elected: dict[str, list[Service]] | None = None
 
@@ -95,7 +96,7 @@ class Election:
 
     def _on_slice(self, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         either = new or old
-        for key in _service_keys(either) if either else ():
+        for key in service_keys(either) if either else ():
             service = self._services.get(key)
             if service is not None and is_balanced(service):
                 before, after = (serving_nodes(service, [one] if one else []) for one in (old, new))
@@ -110,8 +111,3 @@ class Election:
 
 def _balanced(service: Service) -> Iterable[str]:
     return ("yes",) if is_balanced(service) else ()
-
-
-def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
-    name = meta.labels(endpoint_slice).get("kubernetes.io/service-name")
-    return (f"{meta.namespace(endpoint_slice)}/{name}",) if name else ()

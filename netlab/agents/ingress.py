@@ -32,10 +32,10 @@ from netlab.ingress.render import unserved
 from netlab.ingress.secrets import DEFAULT
 from netlab.kernel import process, tools
 from netlab.objects import meta
+from netlab.objects.endpointslices import service_keys
 from netlab.objects.types import (
     AnyKind,
     ConfigMap,
-    EndpointSlice,
     Ingress,
     Secret,
     Service,
@@ -202,7 +202,7 @@ class IngressControllers:
         if self._listening:
             return
         self._listening = True
-        self._informers["EndpointSlice"].add_index(_OF_SERVICE, _service_keys)
+        self._informers["EndpointSlice"].add_index(_OF_SERVICE, service_keys)
         for kind in _KINDS:
             self._informers[kind].add_listener(self._changed)
 
@@ -386,11 +386,6 @@ class _Controller:
         """What those of its workers call themselves that are still there."""
         found = process.children(self._program.pid or 0)
         return (title for pid, title in found.items() if pid in workers)
-
-
-def _service_keys(endpoint_slice: EndpointSlice) -> Iterable[str]:
-    name = meta.labels(endpoint_slice).get("kubernetes.io/service-name")
-    return (f"{meta.namespace(endpoint_slice)}/{name}",) if name else ()
 
 
 def _accepts(title: str) -> bool:

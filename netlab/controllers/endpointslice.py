@@ -10,10 +10,10 @@ from netlab.controllers.controller import Controller, ControllerContext, Watched
 from netlab.controllers.triggers import Triggers
 from netlab.errors import NotFound
 from netlab.objects import meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME, service_keys
 from netlab.objects.ranges import Family
 from netlab.objects.types import AnyKind, Endpoint, EndpointSlice, Node, ObjectMeta, Pod, Service
 
-SERVICE_NAME = "kubernetes.io/service-name"
 MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 CONTROLLER = "endpointslice-controller.k8s.io"
 
@@ -105,7 +105,7 @@ class EndpointSlices(Controller):
         managed = [
             obj for obj in (old, new) if obj and meta.labels(obj).get(MANAGED_BY) == CONTROLLER
         ]
-        return {key for obj in managed for key in service_key(obj)}
+        return {key for obj in managed for key in service_keys(obj)}
 
     def _node_keys(self, old: Node | None, new: Node | None) -> Iterable[str]:
         services, both = self.informers["Service"], (old, new)
@@ -206,13 +206,7 @@ async def write_changes(informers: Informers, changes: slicing.Changes) -> None:
 
 def index_by_service(informer: Informer[EndpointSlice]) -> None:
     """Index "service": the key of the Service whose slice it is."""
-    informer.add_index("service", service_key)
-
-
-def service_key(slice_: EndpointSlice) -> Iterable[str]:
-    """The key of the Service that a slice names, if it names one."""
-    service = meta.labels(slice_).get(SERVICE_NAME)
-    return (f"{meta.namespace(slice_)}/{service}",) if service else ()
+    informer.add_index("service", service_keys)
 
 
 def _metadata(service: Service) -> ObjectMeta:
@@ -225,7 +219,7 @@ def _metadata(service: Service) -> ObjectMeta:
         "labels": {
             **labels,
             **headless,
-            SERVICE_NAME: meta.name(service),
+            LABEL_SERVICE_NAME: meta.name(service),
             MANAGED_BY: CONTROLLER,
         },
         "ownerReferences": [meta.owner_reference(service)],

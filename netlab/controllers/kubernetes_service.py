@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from netlab.controllers.controller import Controller, WatchedKind
 from netlab.controllers.endpoints_of import families
-from netlab.controllers.endpointslice import SERVICE_NAME
 from netlab.objects import bootstrap, meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.ranges import Family
 from netlab.objects.types import AnyKind, Endpoints, EndpointSlice, Node, ObjectMeta, Service
 
@@ -112,7 +112,7 @@ def _slice(addresses: list[str], family: Family) -> EndpointSlice:
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
-        "metadata": _metadata({SERVICE_NAME: "kubernetes"}),
+        "metadata": _metadata({LABEL_SERVICE_NAME: "kubernetes"}),
         "addressType": family,
         "ports": [{"name": "https", "port": bootstrap.API_PORT, "protocol": "TCP"}],
         "endpoints": [

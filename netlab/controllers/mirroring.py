@@ -9,12 +9,11 @@ from netlab.controllers.controller import Controller, ControllerContext, Watched
 from netlab.controllers.endpoints_of import PortSet
 from netlab.controllers.endpointslice import (
     MANAGED_BY,
-    SERVICE_NAME,
     index_by_service,
-    service_key,
     write_changes,
 )
 from netlab.objects import meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME, service_keys
 from netlab.objects.ranges import Family, family
 from netlab.objects.types import Endpoint, EndpointAddress, Endpoints, EndpointSlice, ObjectMeta
 
@@ -44,7 +43,7 @@ class Mirroring(Controller):
 
     def _slice_keys(self, old: EndpointSlice | None, new: EndpointSlice | None) -> Iterable[str]:
         mirrored = [obj for obj in (old, new) if obj is not None and _is_ours(obj)]
-        return {key for obj in mirrored for key in service_key(obj)}
+        return {key for obj in mirrored for key in service_keys(obj)}
 
     async def reconcile(self, key: str) -> float | None:
         """Make the slices say what the Endpoints say; none when there is nothing to mirror."""
@@ -104,7 +103,7 @@ def _entry(address: EndpointAddress, ready: bool) -> Endpoint:
 
 def _metadata(endpoints: Endpoints) -> ObjectMeta:
     name = meta.name(endpoints)
-    labels = {**meta.labels(endpoints), SERVICE_NAME: name, MANAGED_BY: CONTROLLER}
+    labels = {**meta.labels(endpoints), LABEL_SERVICE_NAME: name, MANAGED_BY: CONTROLLER}
     return {
         "generateName": f"{name}-",
         "namespace": meta.namespace(endpoints),

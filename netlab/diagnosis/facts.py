@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from netlab.objects import meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.types import (
     AnyKind,
     ContainerPort,
@@ -22,8 +23,6 @@ from netlab.objects.types import (
     ServicePort,
     Workload,
 )
-
-SERVICE_NAME = "kubernetes.io/service-name"
 
 
 class Cause(Struct, frozen=True):
@@ -90,7 +89,7 @@ class Facts(Struct, frozen=True):
             one
             for one in self.slices
             if meta.namespace(one) == meta.namespace(service)
-            and meta.labels(one).get(SERVICE_NAME) == meta.name(service)
+            and meta.labels(one).get(LABEL_SERVICE_NAME) == meta.name(service)
         ]
 
     def selected(self, service: Service) -> list[Pod]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from netlab.diagnosis.facts import SERVICE_NAME, Cause, Facts, label, listed, protocol_of, within
+from netlab.diagnosis.facts import Cause, Facts, label, listed, protocol_of, within
 from netlab.objects import meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.offers import addresses
 from netlab.objects.types import (
     DiscoveryEndpointPort,
@@ -65,13 +66,13 @@ def written(service: Service, port: ServicePort, family: str, facts: Facts) -> C
 
 
 def _unlabelled(service: Service, facts: Facts) -> str:
-    wanted = f"{SERVICE_NAME}={meta.name(service)}"
+    wanted = f"{LABEL_SERVICE_NAME}={meta.name(service)}"
     lost = [
         meta.name(one)
         for one in facts.slices
         if meta.namespace(one) == meta.namespace(service)
         and meta.name(one).startswith(meta.name(service))
-        and SERVICE_NAME not in meta.labels(one)
+        and LABEL_SERVICE_NAME not in meta.labels(one)
     ]
     if lost:
         return f"EndpointSlice {lost[0]} lacks the label {wanted}"

@@ -23,8 +23,6 @@ from netlab.objects.types import EndpointSlice, Service, ServiceSpec
 
 Json = dict[str, Any]
 
-SERVICE_NAME_LABEL = "kubernetes.io/service-name"
-
 
 class HostRecord(Struct, frozen=True, order=True):
     """One address with its names; the first name is what the address resolves back to."""

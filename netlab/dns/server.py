@@ -25,7 +25,6 @@ from netlab.dns.dnsmasq import Dnsmasq
 from netlab.dns.keeper import Door, NamesKeeper
 from netlab.dns.records import (
     NO_RECORDS,
-    SERVICE_NAME_LABEL,
     ServiceRecords,
     forwarded_names,
     hosts_text,
@@ -36,7 +35,7 @@ from netlab.dns.records import (
 from netlab.dns.shards import Shards
 from netlab.dns.zone import Zone
 from netlab.kernel import process, userns
-from netlab.objects import meta
+from netlab.objects.endpointslices import service_key
 from netlab.objects.types import EndpointSlice, Service
 from netlab.tasks import together
 from netlab.workload.program import Program
@@ -164,7 +163,7 @@ class DnsServer:
 
     def set_slice(self, key: str, slice_: EndpointSlice | None) -> None:
         """The EndpointSlice `namespace/name` is now this, or gone; takes effect with `apply`."""
-        service = _service_key(slice_) if slice_ is not None else None
+        service = service_key(slice_) if slice_ is not None else None
         former = self._service_of.pop(key, None)
         if former is not None:
             self._slices[former].pop(key)
@@ -293,8 +292,3 @@ def _places(written: Mapping[int, str]) -> dict[str, int]:
         for number, text in written.items()
         for line in text.splitlines()
     }
-
-
-def _service_key(slice_: EndpointSlice) -> str | None:
-    name = meta.labels(slice_).get(SERVICE_NAME_LABEL)
-    return f"{meta.namespace(slice_)}/{name}" if name else None

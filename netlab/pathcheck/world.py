@@ -9,6 +9,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from netlab.objects import meta
+from netlab.objects.endpointslices import service_key
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
 from netlab.objects.nodes import is_off, now
@@ -18,7 +19,6 @@ from netlab.objects.types import EndpointSlice, Node, Pod, Service, ServicePort
 from netlab.pathcheck.decode import endpoint
 
 Role = Literal["pod", "node", "client", "internet"]
-_SERVICE_NAME_LABEL = "kubernetes.io/service-name"
 
 
 class Place(Struct, frozen=True):
@@ -59,7 +59,7 @@ class World(Struct, frozen=True):
 
     def announcer(self, service: str) -> str | None:
         """The node that is to answer for a Service's load balancer, if one may."""
-        slices = [slice_ for slice_ in self.slices if _service_of(slice_) == service]
+        slices = [slice_ for slice_ in self.slices if service_key(slice_) == service]
         return announcing_node(self.services[service], self.nodes, slices)
 
     def endpoints(self, service: str, port: ServicePort, version: int) -> dict[str, str]:
@@ -67,15 +67,11 @@ class World(Struct, frozen=True):
         found: dict[str, str] = {}
         for slice_ in self.slices:
             family = slice_.get("addressType") == ("IPv6" if version == 6 else "IPv4")
-            if family and _service_of(slice_) == service:
+            if family and service_key(slice_) == service:
                 for number in _port_numbers(slice_, port):
                     for address in _ready_addresses(slice_):
                         found[endpoint(address, number)] = self.owner(address) or address
         return found
-
-
-def _service_of(slice_: EndpointSlice) -> str:
-    return f"{meta.namespace(slice_)}/{meta.labels(slice_).get(_SERVICE_NAME_LABEL)}"
 
 
 def _port_numbers(slice_: EndpointSlice, port: ServicePort) -> list[int]:

@@ -13,10 +13,11 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from netlab.objects import meta
+from netlab.objects.endpointslices import service_key
 from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.categorize import Choice, categorize
 from netlab.proxy.conntrack import UdpPort, udp_port
-from netlab.proxy.endpoints import endpoints, ready_here, service_key
+from netlab.proxy.endpoints import endpoints, ready_here
 from netlab.proxy.node_view import NodeView
 from netlab.proxy.services import Complaint, ServicePort, service_ports
 

@@ -11,8 +11,6 @@ from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
 from netlab.proxy.services import PROTOCOLS, Complaint, is_proxied, unfit, valid_port
 
-SERVICE_LABEL = "kubernetes.io/service-name"
-
 _ADDRESS_TYPE: dict[Family, str] = {"ipv4": "IPv4", "ipv6": "IPv6"}
 
 
@@ -32,12 +30,6 @@ class EndpointInfo(NamedTuple):
 
 PortKey = tuple[str, str]
 """A port's name and its protocol in lower case; both must agree with the Service's."""
-
-
-def service_key(endpoint_slice: EndpointSlice) -> str | None:
-    """`ns/name` of the Service a slice belongs to; None when it says no Service."""
-    name = meta.labels(endpoint_slice).get(SERVICE_LABEL)
-    return f"{meta.namespace(endpoint_slice)}/{name}" if name else None
 
 
 def endpoints(

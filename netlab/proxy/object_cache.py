@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from netlab.objects import meta, times
+from netlab.objects.endpointslices import service_key
 from netlab.objects.types import EndpointSlice, Service
-from netlab.proxy.endpoints import service_key
 
 TRIGGERED = "endpoints.kubernetes.io/last-change-trigger-time"
 """The annotation with the time of the change that a slice was written for."""

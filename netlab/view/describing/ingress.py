@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netlab.objects import meta
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.kinds.ingress import INGRESS, INGRESS_CLASS
 from netlab.objects.kinds.networking import ENDPOINT_SLICE, SERVICE
 from netlab.objects.types import (
@@ -17,7 +18,7 @@ from netlab.objects.types import (
 )
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
-from netlab.view.describing.networking import LABEL_SERVICE_NAME, endpoints
+from netlab.view.describing.networking import endpoints
 
 
 def ingress(obj: Ingress, related: Related) -> Lines:

@@ -7,6 +7,7 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
+from netlab.objects.endpointslices import LABEL_SERVICE_NAME
 from netlab.objects.kinds.networking import (
     ENDPOINT_SLICE,
     ENDPOINTS,
@@ -23,7 +24,6 @@ from netlab.objects.types import (
 from netlab.view.describing import described
 from netlab.view.describing.described import Belonging, Description, Lines, Related
 
-LABEL_SERVICE_NAME = "kubernetes.io/service-name"
 SHOWN = 3
 """How many endpoints of a port are named before the others are only counted."""
 
