@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 
 async def together(*work: Coroutine[Any, Any, object]) -> None:
@@ -31,11 +33,12 @@ class Background:
     def __init__(self) -> None:
         self._tasks: dict[str, set[asyncio.Task[Any]]] = {}
 
-    def start(self, key: str, work: Coroutine[Any, Any, object], name: str) -> None:
+    def start(self, key: str, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Begin one."""
         task = asyncio.create_task(work, name=name)
         self._tasks.setdefault(key, set()).add(task)
         task.add_done_callback(lambda ended: self._forget(key, ended))
+        return task
 
     async def stop(self, key: str) -> None:
         """End those of one key."""

@@ -193,16 +193,12 @@ def _own_outer_addresses(
     taken = {
         address
         for one in strangers
-        if _age(one) < _age(service)
+        if meta.by_creation(one) < meta.by_creation(service)
         for address in _outer_addresses(one)
     }
     for address in sorted(asked - taken):
         if not any(ip_address(address) in network for network in networks):
             yield address
-
-
-def _age(service: Service) -> tuple[str, str]:
-    return service["metadata"].get("creationTimestamp") or "", meta.key(service)
 
 
 def _poses(service: Service, cluster: Cluster) -> bool:

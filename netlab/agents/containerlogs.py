@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, datetime
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +14,7 @@ from netlab.agents.servers import served_uid
 from netlab.client.kubelets import LogOptions
 from netlab.errors import BadRequest
 from netlab.objects import meta
+from netlab.objects.times import micro_time
 from netlab.workload import crilog
 from netlab.workload.client import ResponderClient
 from netlab.workload.sandbox import SandboxProcess
@@ -70,7 +70,7 @@ async def of_server(
         served_uid(run, container), container, follow=wanted.follow, tail=wanted.tail
     )
     async for seconds, text in lines:
-        yield LogLine(_rfc3339(seconds), text.encode() + b"\n")
+        yield LogLine(micro_time(seconds), text.encode() + b"\n")
 
 
 async def of_program(
@@ -79,7 +79,7 @@ async def of_program(
     """What a program of the machine's wrote. It says no times: all is as old as the last of it."""
 
     def line(data: bytes) -> LogLine:
-        return LogLine(_rfc3339(log.stat().st_mtime), data)
+        return LogLine(micro_time(log.stat().st_mtime), data)
 
     with log.open("rb") as reading:
         for past in _tail(map(line, reading.readlines()), wanted.tail):
@@ -105,7 +105,7 @@ async def of_silent(
 
 async def rendered(lines: AsyncIterator[LogLine], wanted: LogOptions) -> AsyncIterator[bytes]:
     """The lines as they go to the client."""
-    since = _rfc3339(wanted.since) if wanted.since is not None else ""
+    since = micro_time(wanted.since) if wanted.since is not None else ""
     async for line in lines:
         if line.time >= since:
             yield line.time.encode() + b" " + line.data if wanted.timestamps else line.data
@@ -117,7 +117,3 @@ def _tail(lines: Iterable[LogLine], count: int | None) -> Iterable[LogLine]:
 
 def _entry_lines(entries: Iterable[crilog.LogEntry]) -> Iterable[LogLine]:
     return (LogLine(entry.time, entry.data) for entry in entries)
-
-
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

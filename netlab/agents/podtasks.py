@@ -21,7 +21,7 @@ from netlab.errors import NetlabError
 from netlab.later import Later
 from netlab.objects import meta
 from netlab.objects.times import timestamp
-from netlab.tasks import cancel
+from netlab.tasks import Background
 from netlab.workload.crilog import LogWriter
 from netlab.workload.task import Deed, Failed, Say
 
@@ -45,7 +45,7 @@ class PodTasks:
     def __init__(self, informers: Informers, lifecycle: Lifecycle) -> None:
         self._informers = informers
         self._lifecycle = lifecycle
-        self._tasks: dict[str, list[asyncio.Task[int]]] = {}
+        self._tasks = Background()
 
     def start(
         self, run: PodRun, container: str, name: str, argv: Sequence[str]
@@ -53,17 +53,15 @@ class PodTasks:
         """Do it, again if the pod wants that; the task's result is the last exit code."""
         deed = Deed(tuple(argv), run.key, meta.spec(run.pod).get("serviceAccountName") or "default")
         work = self._live(run, container, TASKS[name].get(), deed)
-        task = asyncio.create_task(work, name=f"{run.key} {container}")
-        self._tasks.setdefault(run.uid, []).append(task)
-        return task
+        return self._tasks.start(run.uid, work, f"{run.key} {container}")
 
     async def stop(self, run: PodRun) -> None:
         """Leave off."""
-        await cancel(*self._tasks.pop(run.uid, ()))
+        await self._tasks.stop(run.uid)
 
     async def detach(self) -> None:
         """Leave off; the next controller begins anew what was not done."""
-        await cancel(*(task for tasks in self._tasks.values() for task in tasks))
+        await self._tasks.stop_all()
 
     async def _live(self, run: PodRun, container: str, task: Task, deed: Deed) -> int:
         while True:

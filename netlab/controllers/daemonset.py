@@ -99,7 +99,7 @@ class DaemonSets(Controller):
                 await self._delete_all(owner, alive)
             elif not pods.get(name) and should_run(owner, node):
                 await self._create(owner, name, digest)
-            await self._delete_all(owner, sorted(alive, key=_age)[1:])
+            await self._delete_all(owner, sorted(alive, key=meta.by_creation)[1:])
         for name in set(pods) - set(nodes):
             await self._delete_all(owner, pods[name])
 
@@ -161,10 +161,6 @@ class DaemonSets(Controller):
         pods = by_node(self._alive(self.informers["Pod"].by_index("controller", meta.uid(owner))))
         status = status_of(owner, pods, self._fitting(owner), digest, self.context.clock())
         await self.write_status(owner, status)
-
-
-def _age(pod: Pod) -> tuple[str, str]:
-    return pod["metadata"]["creationTimestamp"], meta.name(pod)
 
 
 def hash_of(revision: ControllerRevision) -> str:

@@ -63,7 +63,8 @@ class LoadBalancers(Controller):
     def _in_turn(self) -> list[Service]:
         """Those whose turn has come, the oldest first."""
         found = (self._services.get(key) for key in self._due)
-        return sorted((o for o in found if o and not self._services.is_going(o)), key=_age)
+        there = (one for one in found if one and not self._services.is_going(one))
+        return sorted(there, key=meta.by_creation)
 
     async def reconcile(self, key: str) -> float | None:
         """Give the Service what it lacks, and take what is not its own any more."""
@@ -73,7 +74,7 @@ class LoadBalancers(Controller):
             return None
         # The queue may put off a key that took long before: its turn comes before this one's.
         for each in self._in_turn():
-            if _age(each) < _age(service):
+            if meta.by_creation(each) < meta.by_creation(service):
                 await self._settle(each)
         await self._settle(service)
         return None
@@ -163,7 +164,7 @@ class LoadBalancers(Controller):
         return bool(sharing(service).key) and not any(_clash(service, one) for one in others)
 
     def _holders(self, ip: str) -> list[Service]:
-        return sorted(self._services.by_index(_INDEX, ip), key=_age)
+        return sorted(self._services.by_index(_INDEX, ip), key=meta.by_creation)
 
     def _is_in_pool(self, ip: str) -> bool:
         address = parse_address(ip)
@@ -183,10 +184,6 @@ def _clash(service: Service, other: Service) -> bool:
     """Whether two cannot have one address."""
     mine, its = sharing(service), sharing(other)
     return not mine.may_join(its) or not mine.ports.isdisjoint(its.ports)
-
-
-def _age(service: Service) -> tuple[str, str]:
-    return service["metadata"].get("creationTimestamp") or "", meta.key(service)
 
 
 def _listed(ips: Iterable[str]) -> str:

@@ -69,7 +69,7 @@ def resolve(value: int | str, total: int, *, up: bool) -> int:
 
 def by_age(sets: Iterable[ReplicaSet]) -> list[ReplicaSet]:
     """Oldest first."""
-    return sorted(sets, key=lambda s: (s["metadata"].get("creationTimestamp"), meta.name(s)))
+    return sorted(sets, key=meta.by_creation)
 
 
 def find_new(deployment: Deployment, sets: Iterable[ReplicaSet]) -> ReplicaSet | None:

@@ -18,7 +18,7 @@ def ours(
     """Those that the controller is to serve, the oldest first: of two that want the same, the
     first has it."""
     known = None if classes is None else _known(classes, options)
-    return sorted((one for one in ingresses if _is_ours(one, known, options)), key=_age)
+    return sorted((one for one in ingresses if _is_ours(one, known, options)), key=meta.by_creation)
 
 
 def _known(classes: Iterable[IngressClass], options: Options) -> set[str]:
@@ -42,7 +42,3 @@ def _is_ours(ingress: Ingress, known: set[str] | None, options: Options) -> bool
     if annotation is not None:
         return annotation in ("", options.ingress_class)
     return options.without_class or (options.before_version_1 and options.ingress_class == "nginx")
-
-
-def _age(ingress: Ingress) -> tuple[str, str]:
-    return ingress["metadata"].get("creationTimestamp") or "", meta.key(ingress)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from netlab.objects import storage, types
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject
 from netlab.objects.nodelocaldns import node_local_objects
+from netlab.objects.ranges import nth_address
 from netlab.objects.types import (
     Condition,
     Container,
@@ -54,7 +54,7 @@ def name_servers(lab: Lab) -> tuple[str, ...]:
 
 def dns_addresses(lab: Lab) -> tuple[str, ...]:
     """The kube-dns Service's addresses: the tenth of each serviceCIDR."""
-    return tuple(_nth(cidr, 10) for cidr in lab.service_cidrs)
+    return tuple(nth_address(cidr, 10) for cidr in lab.service_cidrs)
 
 
 def control_planes(nodes: Sequence[Node]) -> tuple[Node, ...]:
@@ -86,7 +86,7 @@ def api_names(lab: Lab, joined: Sequence[Node] = ()) -> list[str]:
         for node in (*control_planes(lab.nodes), *control_planes(joined))
         for address in (node.name, *node.internal_ips, *node.external_ips)
     ]
-    first = (_nth(cidr, 1) for cidr in lab.service_cidrs)
+    first = (nth_address(cidr, 1) for cidr in lab.service_cidrs)
     return list(dict.fromkeys((*names, *first, *addresses)))
 
 
@@ -94,11 +94,7 @@ def api_addresses(lab: Lab) -> frozenset[tuple[str, int]]:
     """Where the API is reached from inside the lab: addresses, and the port at each."""
     nodes = control_planes(lab.nodes)
     own = {(ip, API_PORT) for node in nodes for ip in (*node.internal_ips, *node.external_ips)}
-    return frozenset(own | {(_nth(cidr, 1), 443) for cidr in lab.service_cidrs})
-
-
-def _nth(cidr: str, n: int) -> str:
-    return str(ipaddress.ip_network(cidr)[n])
+    return frozenset(own | {(nth_address(cidr, 1), 443) for cidr in lab.service_cidrs})
 
 
 def _namespace(name: str) -> Namespace:
@@ -271,7 +267,7 @@ def service_cidr_status(now: str) -> ServiceCIDRStatus:
 def _service(
     cidrs: Sequence[str], name: str, namespace: str, nth: int, ports: list[ServicePort]
 ) -> Service:
-    addresses = [_nth(cidr, nth) for cidr in cidrs]
+    addresses = [nth_address(cidr, nth) for cidr in cidrs]
     return {
         "apiVersion": "v1",
         "kind": "Service",

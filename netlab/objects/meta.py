@@ -72,6 +72,11 @@ def status(obj: Any) -> Any:
     return obj.get("status") or {}
 
 
+def by_creation(obj: AnyObject) -> tuple[str, str]:
+    """To sort by: the oldest first, and those of one second by their names."""
+    return obj["metadata"].get("creationTimestamp") or "", key(obj)
+
+
 def is_terminating(obj: AnyObject) -> bool:
     """True once deletion was asked for and the object still exists."""
     return bool(obj["metadata"].get("deletionTimestamp"))

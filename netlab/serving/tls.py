@@ -16,7 +16,7 @@ _CHUNK = 32 * 1024
 
 @cache
 def trusting_all() -> ssl.SSLContext:
-    """Of who takes any certificate, as an API server does that reaches into pods."""
+    """Of who takes any certificate: an API server that reaches into pods, a kubelet's probe."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 from pathlib import Path
 
 from msgspec import Struct
@@ -20,6 +19,7 @@ from netlab.errors import NetlabError
 from netlab.kernel.netns import entered
 from netlab.objects.addresses import join_host_port
 from netlab.objects.fields import parse_address
+from netlab.serving.tls import trusting_all
 
 _LINE_LIMIT = 64 * 1024
 
@@ -79,7 +79,7 @@ async def _status(netns: Path, wanted: HttpGet) -> int:
         reader, writer = await asyncio.open_connection(
             sock=opened,
             limit=_LINE_LIMIT,
-            ssl=_any_certificate() if wanted.tls else None,
+            ssl=trusting_all() if wanted.tls else None,
             server_hostname=wanted.host if wanted.tls else None,
         )
     except BaseException:
@@ -111,14 +111,6 @@ async def _connected(netns: Path, host: str, port: int) -> socket.socket:
         opened.close()
         raise
     return opened
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """The kubelet does not verify what it probes."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 def _dial(host: str, port: int) -> str:
