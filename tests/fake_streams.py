@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct, field
 
-from netlab.agents.streams import TcpConnection
+from netlab.agents.streams import TcpPodConnection
 from netlab.client.kubelets import (
     ContainerRef,
     LogOptions,
@@ -165,7 +165,7 @@ class FakeStreams(Struct):
             raise ApiError("connect: connection refused")
         ours, theirs = socket.socketpair()
         self.connections.append(asyncio.create_task(_echo(theirs)))
-        return TcpConnection(*await asyncio.open_connection(sock=ours))
+        return TcpPodConnection(*await asyncio.open_connection(sock=ours))
 
     async def connect(self, address: str, port: int) -> PodConnection:
         """To the server of that address and port; nobody listens elsewhere."""
@@ -175,7 +175,7 @@ class FakeStreams(Struct):
         ours, theirs = socket.socketpair()
         answering = server(*await asyncio.open_connection(sock=theirs))
         self.connections.append(asyncio.create_task(answering))
-        return TcpConnection(*await asyncio.open_connection(sock=ours))
+        return TcpPodConnection(*await asyncio.open_connection(sock=ours))
 
     async def logs(self, at: ContainerRef, wanted: LogOptions) -> AsyncGenerator[bytes, None]:
         """The lines, and with `follow` those appended later."""

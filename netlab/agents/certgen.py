@@ -20,7 +20,7 @@ from netlab.kernel.run import run
 from netlab.objects import names
 from netlab.objects.types import Secret
 from netlab.workload.behaviour import parse_flags
-from netlab.workload.task import Deed, Failed, Say
+from netlab.workload.task import Deed, Say, TaskFailed
 
 PATIENCE = 5.0
 """Seconds that something may be missing which `patch` needs."""
@@ -47,7 +47,7 @@ async def certgen(api: AccountApi, deed: Deed, say: Say) -> None:
         case "patch":
             await _patch(api, flags, say)
         case _:
-            raise Failed(f'unknown command "{word}" for "kube-webhook-certgen"')
+            raise TaskFailed(f'unknown command "{word}" for "kube-webhook-certgen"')
 
 
 async def _create(api: AccountApi, flags: Flags, say: Say) -> None:
@@ -86,7 +86,7 @@ async def _patch(api: AccountApi, flags: Flags, say: Say) -> None:
     secret = await _present(api, "Secret", space, name)
     authority = (secret.get("data") or {}).get("ca")
     if not authority:
-        raise Failed(f"no ca in secret '{name}' in namespace '{space}'")
+        raise TaskFailed(f"no ca in secret '{name}' in namespace '{space}'")
     webhook, policy = _needed(flags, "webhook-name"), flags.get("patch-failure-policy", "")
     for flag, kind in _KINDS.items():
         if flags.get(flag, "true") == "true":
@@ -123,13 +123,13 @@ async def _present(api: AccountApi, kind: str, space: str, name: str) -> Any:
 
 def _needed(flags: Flags, name: str) -> str:
     if not flags.get(name):
-        raise Failed(f'required flag(s) "{name}" not set')
+        raise TaskFailed(f'required flag(s) "{name}" not set')
     return flags[name]
 
 
 def _name(host: str) -> str:
     if not names.is_dns_subdomain(host.removeprefix("*.")):
-        raise Failed(f"{host!r} is no name of a host")
+        raise TaskFailed(f"{host!r} is no name of a host")
     return host
 
 

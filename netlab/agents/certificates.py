@@ -31,7 +31,7 @@ SETTLE = 0.05
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
-class Cluster(Struct, frozen=True):
+class ClusterNames(Struct, frozen=True):
     """Its `domain`, and by what names, and at what addresses and ports, its API is reached.
 
     `networks` are those of its pods and ClusterIPs, `outsiders` addresses of machines that are no
@@ -49,7 +49,7 @@ class PodCertificates:
     """Of the containers that the responder serves over TLS, by their uids there."""
 
     def __init__(
-        self, issuer: Issuer, informers: Informers, keeper: ResponderKeeper, cluster: Cluster
+        self, issuer: Issuer, informers: Informers, keeper: ResponderKeeper, cluster: ClusterNames
     ) -> None:
         self._issuer = issuer
         self._informers = informers
@@ -124,7 +124,7 @@ class PodCertificates:
 
 
 def names_of(
-    run: PodRun, services: Iterable[Service], nodes: Sequence[Node], cluster: Cluster
+    run: PodRun, services: Iterable[Service], nodes: Sequence[Node], cluster: ClusterNames
 ) -> SubjectNames:
     """By which a pod may be asked for: its own, and those of the Services that select it.
 
@@ -153,7 +153,7 @@ def names_of(
     return SubjectNames(tuple(dict.fromkeys(names)), tuple(dict.fromkeys((*addresses, *_LOOPBACK))))
 
 
-def _with_nodes(cluster: Cluster, nodes: Sequence[Node]) -> Cluster:
+def _with_nodes(cluster: ClusterNames, nodes: Sequence[Node]) -> ClusterNames:
     """The cluster with the nodes of its control plane that have joined."""
     planes = [node for node in nodes if meta.labels(node).get(CONTROL_PLANE) is not None]
     addresses = [address for node in planes for address in addresses_of(node)]
@@ -182,7 +182,7 @@ def _taken(
 
 
 def _own_outer_addresses(
-    service: Service, others: Iterable[Service], cluster: Cluster
+    service: Service, others: Iterable[Service], cluster: ClusterNames
 ) -> Iterator[str]:
     """The addresses from outside that are nobody else's, but perhaps of its namespace."""
     asked = set(_outer_addresses(service)) - cluster.outsiders
@@ -201,7 +201,7 @@ def _own_outer_addresses(
             yield address
 
 
-def _poses(service: Service, cluster: Cluster) -> bool:
+def _poses(service: Service, cluster: ClusterNames) -> bool:
     """Whether it is at one of the API's addresses and ports, and is not the API's own."""
     own = not meta.spec(service).get("selector")
     addresses = _outer_addresses(service) if own else _service_addresses(service)

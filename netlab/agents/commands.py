@@ -8,7 +8,7 @@ from functools import partial
 
 from msgspec import Struct
 
-from netlab.agents.configuration import Configuration
+from netlab.agents.configuration import PodConfiguration
 from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun
 from netlab.agents.runtime_keeper import RuntimeKeeper
@@ -46,7 +46,7 @@ class Commands:
         sandboxes: Sandboxes,
         keeper: RuntimeKeeper,
         places: Places,
-        configuration: Configuration,
+        configuration: PodConfiguration,
     ) -> None:
         self._sandboxes = sandboxes
         self._keeper = keeper

@@ -18,7 +18,7 @@ NEW = 1.0
 """Seconds in which pods have certainly looked at a change."""
 
 
-class Configuration:
+class PodConfiguration:
     """Reads from the informers; `changed` tells when something a pod waits for may be there."""
 
     def __init__(self, informers: Informers) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from netlab.agents import images
 from netlab.agents.certificates import PodCertificates
 from netlab.agents.commands import command_of, is_process
-from netlab.agents.configuration import Configuration
+from netlab.agents.configuration import PodConfiguration
 from netlab.agents.draining import Draining
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import full_name
@@ -49,7 +49,7 @@ class PodContainers:
         processes: PodProcesses,
         programs: PodPrograms,
         draining: Draining,
-        configuration: Configuration,
+        configuration: PodConfiguration,
         volumes: Volumes,
         lifecycle: Lifecycle,
         certificates: PodCertificates,

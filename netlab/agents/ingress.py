@@ -24,7 +24,7 @@ from netlab.agents.podrun import PodRun, with_addresses
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
 from netlab.ingress.flags import Unusable
-from netlab.ingress.model import Certificate, Problem, World
+from netlab.ingress.model import Certificate, IngressProblem, World
 from netlab.ingress.options import Options, options
 from netlab.ingress.place import Place
 from netlab.ingress.program import NGINX
@@ -92,7 +92,7 @@ class IngressControllers:
         self._status = IngressStatus(informers)
         self._resolvers = resolvers
         self._certificates = Certificates(informers["Secret"])
-        self._controllers: dict[tuple[str, str], _Controller] = {}
+        self._controllers: dict[tuple[str, str], _IngressController] = {}
         self._listening = False
         draining.consider(self._heeded)
 
@@ -123,7 +123,7 @@ class IngressControllers:
         place = Place(
             str(program.log), self._resolvers, ipv6=any(":" in address for address in run.ips)
         )
-        controller = _Controller(
+        controller = _IngressController(
             run,
             options,
             program,
@@ -139,7 +139,7 @@ class IngressControllers:
         await controller.start()
         self._controllers[run.uid, container] = controller
         self._status.follow(run.uid, options, run.pod, controller.served, rights, said)
-        flags = (Problem(run.key, "FlagIgnored", text, "Pod") for text in options.undone)
+        flags = (IngressProblem(run.key, "FlagIgnored", text, "Pod") for text in options.undone)
         self._events.tell((), flags)
 
     def _options(
@@ -217,7 +217,7 @@ class IngressControllers:
         rights: Rights,
         said: ControllerLog,
         served: Iterable[Ingress],
-        problems: Iterable[Problem],
+        problems: Iterable[IngressProblem],
     ) -> None:
         self._events.tell(served, problems, partial(may_tell, rights, said))
         self._status.look()
@@ -281,7 +281,7 @@ class IngressControllers:
         return found.get("data") if found else None
 
 
-class _Controller:
+class _IngressController:
     """One nginx, and what it is told."""
 
     def __init__(
@@ -292,7 +292,7 @@ class _Controller:
         place: Place,
         world: Callable[[Options], World],
         revision: Callable[[], int],
-        applied: Callable[[Iterable[Ingress], Iterable[Problem]], None],
+        applied: Callable[[Iterable[Ingress], Iterable[IngressProblem]], None],
         rights: Rights,
         said: ControllerLog,
     ) -> None:

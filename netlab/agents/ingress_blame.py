@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from netlab.errors import CommandFailed
 from netlab.ingress.compile import Compiled, compile_
-from netlab.ingress.model import Problem, World
+from netlab.ingress.model import IngressProblem, World
 from netlab.ingress.options import Options
 from netlab.ingress.page import Page
 from netlab.ingress.place import Place
@@ -144,9 +144,9 @@ class Blame:
         if not await self._takes(_alone(ingress, world)):
             self._verdicts[key] = _Verdict(self._content(ingress, world), words)
 
-    def _problems(self) -> Sequence[Problem]:
+    def _problems(self) -> Sequence[IngressProblem]:
         return [
-            Problem(
+            IngressProblem(
                 key,
                 "ConfigurationRefused",
                 f"nginx refuses the configuration: {words}; {self._instead(key)}",

@@ -8,7 +8,7 @@ from typing import Any
 from netlab.agents.ingress_rights import ControllerLog, Rights
 from netlab.agents.podevents import Recorder
 from netlab.client.informer import Informers
-from netlab.ingress.model import Problem
+from netlab.ingress.model import IngressProblem
 from netlab.objects import meta
 from netlab.objects.types import AnyKind, Ingress
 
@@ -24,7 +24,7 @@ class IngressEvents:
     def tell(
         self,
         served: Iterable[Ingress],
-        problems: Iterable[Problem],
+        problems: Iterable[IngressProblem],
         may_tell: Callable[[AnyKind], bool] = lambda _: True,
     ) -> None:
         """Say to those that are served that they are, and what is wrong to whom it concerns, as far

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netlab.agents.attached import Attached
-from netlab.agents.certificates import Cluster, PodCertificates
+from netlab.agents.certificates import ClusterNames, PodCertificates
 from netlab.agents.commands import Commands
-from netlab.agents.configuration import Configuration
+from netlab.agents.configuration import PodConfiguration
 from netlab.agents.containers import PodContainers
 from netlab.agents.dns import PODS_AND_NAMES
 from netlab.agents.draining import Draining
@@ -73,7 +73,7 @@ class PodRuntime:
         self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
         self._now, self._cluster_domain = now, lab.dns.domain
         self._events = events = PodEvents(recorder)
-        configuration = Configuration(informers)
+        configuration = PodConfiguration(informers)
         names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
         ids, claimed = userns.id_range(owner), configuration.claimed
         volumes = Volumes(directory, configuration.lookup, ids, claimed)
@@ -218,11 +218,11 @@ class PodRuntime:
         await self.runtime.detach()
 
 
-def _cluster(lab: Lab) -> Cluster:
+def _cluster(lab: Lab) -> ClusterNames:
     names = frozenset(bootstrap.api_names(lab))
     outside = [*lab.external.gateway_ips, *lab.dns.node_local]
     outside += [ip for client in lab.external.clients for ip in client.ips]
-    return Cluster(
+    return ClusterNames(
         lab.dns.domain,
         names,
         bootstrap.api_addresses(lab),

@@ -23,13 +23,13 @@ from netlab.objects import meta
 from netlab.objects.times import timestamp
 from netlab.tasks import Background
 from netlab.workload.crilog import LogWriter
-from netlab.workload.task import Deed, Failed, Say
+from netlab.workload.task import Deed, Say, TaskFailed
 
 log = logging.getLogger(__name__)
 
 
 class Task(Protocol):
-    """What an image does; `Failed` or `NetlabError` when it cannot."""
+    """What an image does; `TaskFailed` or `NetlabError` when it cannot."""
 
     async def __call__(self, api: AccountApi, deed: Deed, say: Say) -> None:
         """Do it."""
@@ -87,7 +87,7 @@ class PodTasks:
         try:
             account = AccountApi(self._informers, meta.namespace(run.pod), deed.account)
             await task(account, deed, say)
-        except (Failed, NetlabError, OSError) as error:
+        except (TaskFailed, NetlabError, OSError) as error:
             say(error.message if isinstance(error, NetlabError) else str(error))
             return 1
         except Exception:

@@ -58,7 +58,7 @@ NOT_FOUND = Answer(404, "404 page not found\n")
 Page = Callable[[], Awaitable[Answer]]
 
 
-class Proxy(Protocol):
+class MeasuredProxy(Protocol):
     """The node's proxy, as far as it is asked."""
 
     metrics: ProxyMetrics
@@ -75,9 +75,15 @@ class ProxyPorts:
     it is known now. With `dual` it answers on both families."""
 
     def __init__(
-        self, name: str, netns: Path, mode: str, proxy: Proxy, node: Callable[[], Node | None],
-        *, dual: bool,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        netns: Path,
+        mode: str,
+        proxy: MeasuredProxy,
+        node: Callable[[], Node | None],
+        *,
+        dual: bool,
+    ) -> None:
         self._netns = netns
         self._mode = mode
         self._proxy = proxy

@@ -57,14 +57,14 @@ class KubeletStreams:
             )
         return await known.attach()
 
-    async def dial(self, pod: PodRef, port: int) -> TcpConnection:
+    async def dial(self, pod: PodRef, port: int) -> TcpPodConnection:
         """A TCP connection to a port on the pod's own loopback."""
         try:
             return await _connected(self._run(pod).netns, "127.0.0.1", port)
         except OSError as error:
             raise ApiError(_why(error)) from error
 
-    async def connect(self, address: str, port: int) -> TcpConnection:
+    async def connect(self, address: str, port: int) -> TcpPodConnection:
         """A TCP connection from the node."""
         dial = f"dial tcp {join_host_port(address, port)}"
         try:
@@ -101,7 +101,7 @@ class KubeletStreams:
         return run
 
 
-async def _connected(namespace: Path, address: str, port: int) -> TcpConnection:
+async def _connected(namespace: Path, address: str, port: int) -> TcpPodConnection:
     """From a namespace, to an address: a name would be looked up on the machine's own network."""
     family = socket.AF_INET6 if ipaddress.ip_address(address).version == 6 else socket.AF_INET
     with netns.entered(namespace):
@@ -109,13 +109,13 @@ async def _connected(namespace: Path, address: str, port: int) -> TcpConnection:
     try:
         sock.setblocking(False)
         await asyncio.get_running_loop().sock_connect(sock, (address, port))
-        return TcpConnection(*await asyncio.open_connection(sock=sock))
+        return TcpPodConnection(*await asyncio.open_connection(sock=sock))
     except BaseException:
         sock.close()
         raise
 
 
-class TcpConnection:
+class TcpPodConnection:
     """Implements `client.kubelets.PodConnection`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

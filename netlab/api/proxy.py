@@ -27,7 +27,7 @@ from netlab.errors import ApiError
 from netlab.objects import meta
 from netlab.objects.meta import Object
 from netlab.serving import tls
-from netlab.serving.backend import Backend, BrokenBackend, Head, Headers
+from netlab.serving.backend import BackendConnection, BrokenBackend, Head, Headers
 from netlab.serving.pipes import RawPipe
 
 _OF_THE_HOP = frozenset({
@@ -141,7 +141,7 @@ class _Proxying(Struct):
 
     async def pass_on(self) -> web.StreamResponse:
         """Send the request with its body, and the answer back as it comes."""
-        request, backend = self.request, Backend(self.connection)
+        request, backend = self.request, BackendConnection(self.connection)
         chunked = request.can_read_body and request.content_length is None
         await self._ask(backend, self._headers(chunked=chunked))
         sending = asyncio.create_task(self._send(backend, chunked=chunked))
@@ -152,11 +152,11 @@ class _Proxying(Struct):
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def _ask(self, backend: Backend, headers: Headers) -> None:
+    async def _ask(self, backend: BackendConnection, headers: Headers) -> None:
         target = quote(self.path or "/", safe=_SAFE) + _query(self.request)
         await backend.ask(self.request.method, target, headers)
 
-    async def _send(self, backend: Backend, *, chunked: bool) -> None:
+    async def _send(self, backend: BackendConnection, *, chunked: bool) -> None:
         if self.request.can_read_body:
             with contextlib.suppress(ConnectionError):  # it has answered without listening
                 await backend.send(self.request.content.iter_any(), chunked=chunked)
@@ -183,7 +183,7 @@ class _Proxying(Struct):
             headers.append(("X-Forwarded-For", ", ".join(chain)))
         return [*headers, ("X-Forwarded-Uri", quote(self.prefix + (self.path or "/"), safe=_SAFE))]
 
-    async def _answer(self, head: Head, backend: Backend) -> web.StreamResponse:
+    async def _answer(self, head: Head, backend: BackendConnection) -> web.StreamResponse:
         if head.code == 101:
             raise BrokenBackend("unexpected 101 Switching Protocols")
         headers = self._answered(head)
@@ -240,7 +240,7 @@ class _Proxying(Struct):
 
     async def upgrade(self) -> web.StreamResponse:
         """Hand both directions on once the server has agreed; what it answers else is answered."""
-        request, backend = self.request, Backend(self.connection)
+        request, backend = self.request, BackendConnection(self.connection)
         upgrade = [
             ("Connection", "Upgrade"),
             *(
@@ -264,7 +264,7 @@ class _Proxying(Struct):
         return pipe.response
 
 
-async def _splice(pipe: RawPipe, backend: Backend, connection: PodConnection) -> None:
+async def _splice(pipe: RawPipe, backend: BackendConnection, connection: PodConnection) -> None:
     """Copy both ways until one of them is over."""
 
     async def inward() -> None:

@@ -101,17 +101,17 @@ class InterPodAffinity:
         liking = sum(weight * tally.at(node) for weight, tally in self._liked)
         return -liking, sum(spread.crowd(node) for spread in self._evened)
 
-    def _opens(self, tally: _Tally, node: Node) -> bool:
+    def _opens(self, tally: _DomainCounts, node: Node) -> bool:
         """The first of pods that want to be together may go to any domain."""
         return self._may_be_first and tally.key in meta.labels(node)
 
-    def _tally(self, term: PodAffinityTerm) -> _Tally:
+    def _tally(self, term: PodAffinityTerm) -> _DomainCounts:
         there = (other for other in self._others.pods if self._means(term, other, self._pod))
         return self._counted(term["topologyKey"], there)
 
-    def _counted(self, key: str, pods: Iterable[Pod]) -> _Tally:
+    def _counted(self, key: str, pods: Iterable[Pod]) -> _DomainCounts:
         places = (self._domain(key, pod) for pod in pods)
-        return _Tally(key, Counter(value for value in places if value is not None))
+        return _DomainCounts(key, Counter(value for value in places if value is not None))
 
     def _domain(self, key: str, pod: Pod) -> str | None:
         """The domain that a bound pod is in."""
@@ -142,7 +142,7 @@ class InterPodAffinity:
             and self._means(term, self._pod, other)
         }
 
-    def _preferred(self, which: Which, sign: int) -> list[tuple[int, _Tally]]:
+    def _preferred(self, which: Which, sign: int) -> list[tuple[int, _DomainCounts]]:
         return [
             (sign * one["weight"], self._tally(one["podAffinityTerm"]))
             for one in _preferred(self._pod, which)
@@ -172,7 +172,7 @@ class InterPodAffinity:
         )
 
 
-class _Tally(Struct, frozen=True):
+class _DomainCounts(Struct, frozen=True):
     """How many pods each domain of a topology key has."""
 
     key: str
@@ -187,7 +187,7 @@ class _Tally(Struct, frozen=True):
 class _Spread(Struct, frozen=True):
     """A constraint: no domain may have more than `max_skew` pods above the one with the fewest."""
 
-    tally: _Tally
+    tally: _DomainCounts
     fewest: int
     itself: int
     max_skew: int

@@ -171,8 +171,8 @@ def explain_whole(total: int, why: str) -> str:
     return f"0/{total} nodes are available: {why}."
 
 
-class Affinity(Protocol):
-    """What other pods have to say about where a pod may go (see `interpod_affinity`)."""
+class SchedulerPlugin(Protocol):
+    """Who else has a say about where a pod may go: other pods (see `interpod_affinity`)."""
 
     def refusal(self, node: Node) -> str | None:
         """Why the pod cannot go to the node, or None."""
@@ -185,7 +185,7 @@ def place(
     pod: Pod,
     nodes: Iterable[Node],
     load: Callable[[str], tuple[int, int, list[HostPort]]],
-    affinity: Affinity | None = None,
+    affinity: SchedulerPlugin | None = None,
 ) -> tuple[str | None, str]:
     """(node name, "") for the best node, or (None, why not).
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from netlab.ingress.annotations import Annotations
-from netlab.ingress.model import Affinity, Backend, Canary
+from netlab.ingress.model import Backend, Canary, SessionAffinity
 from netlab.ingress.quoting import literal_dollars, quoted
 
 
-def affinity(said: Annotations, path: str) -> Affinity | None:
+def affinity(said: Annotations, path: str) -> SessionAffinity | None:
     """The cookie by which a client keeps its endpoint; it is sent with what is below its path."""
     if said.affinity != "cookie":
         return None
@@ -22,7 +22,7 @@ def affinity(said: Annotations, path: str) -> Affinity | None:
     attributes.append("HttpOnly")
     if said.session_cookie_samesite:
         attributes.append(f"SameSite={said.session_cookie_samesite}")
-    return Affinity(
+    return SessionAffinity(
         said.session_cookie_name,
         "; ".join(attributes),
         said.session_cookie_secure,

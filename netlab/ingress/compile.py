@@ -29,9 +29,9 @@ from netlab.ingress.model import (
     UNAVAILABLE,
     Backend,
     Configuration,
+    IngressProblem,
     Location,
     Match,
-    Problem,
     Server,
     World,
 )
@@ -55,7 +55,7 @@ class Compiled(Struct, frozen=True):
 
     configuration: Configuration
     served: tuple[Ingress, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[IngressProblem, ...]
 
 
 class _Host(Struct):
@@ -84,7 +84,7 @@ class _Compilation:
         self._world = world
         self._options = options
         self._settings, wrong = parse_settings(world.data)
-        self._problems: dict[Problem, None] = {}
+        self._problems: dict[IngressProblem, None] = {}
         for text in wrong:
             self._note(options.configmap, "SettingIgnored", text, kind="ConfigMap")
         if self._settings.load_balance == "ewma":
@@ -126,7 +126,7 @@ class _Compilation:
     # -- what is said of an Ingress --------------------------------------------------------
 
     def _note(self, about: str, reason: str, message: str, *, kind: str = "Ingress") -> None:
-        self._problems[Problem(about, reason, message, kind)] = None
+        self._problems[IngressProblem(about, reason, message, kind)] = None
 
     def _of(self, ingress: Ingress) -> Annotations:
         return self._annotations[meta.key(ingress)]

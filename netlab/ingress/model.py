@@ -51,7 +51,7 @@ class World(Struct, frozen=True):
     watches: Callable[[str], bool] = lambda _: True
 
 
-class Problem(Struct, frozen=True, order=True):
+class IngressProblem(Struct, frozen=True, order=True):
     """What is wrong with an Ingress (or what `kind` says) of that key, as its Event says it."""
 
     about: str
@@ -103,7 +103,7 @@ class Backend(Struct, frozen=True):
         return bool(self.servers or self.external)
 
 
-class Affinity(Struct, frozen=True):
+class SessionAffinity(Struct, frozen=True):
     """A cookie that brings a client back to the endpoint which it had before."""
 
     cookie: str
@@ -145,7 +145,7 @@ class Location(Struct, frozen=True):
     annotations: Annotations = NONE
     redirects_to_https: bool = False
     password_file: str = ""
-    affinity: Affinity | None = None
+    affinity: SessionAffinity | None = None
     canary: Canary | None = None
 
 

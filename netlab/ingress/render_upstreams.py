@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from netlab.ingress.model import Affinity, Backend, Canary, Configuration, Location, Server
+from netlab.ingress.model import Backend, Canary, Configuration, Location, Server, SessionAffinity
 from netlab.ingress.page import Page
 from netlab.ingress.quoting import quoted
 from netlab.ingress.sessions import BUCKETS, owners, value
@@ -71,7 +71,9 @@ class _Writer:
             self._known[alike] = self._choice(backend, location.canary, location.affinity)
         return self._known[alike]
 
-    def _choice(self, backend: Backend, canary: Canary | None, affinity: Affinity | None) -> Choice:
+    def _choice(
+        self, backend: Backend, canary: Canary | None, affinity: SessionAffinity | None
+    ) -> Choice:
         chosen, backends = _name(backend), [backend]
         if canary is None and affinity is None:
             return Choice(chosen)
@@ -137,7 +139,9 @@ class _Writer:
 
     # -- cookies ---------------------------------------------------------------------------
 
-    def _sticky(self, chosen: str, affinity: Affinity, backends: Sequence[Backend]) -> Choice:
+    def _sticky(
+        self, chosen: str, affinity: SessionAffinity, backends: Sequence[Backend]
+    ) -> Choice:
         ways = [
             _Way(backend, server, self._way(backend, server, affinity))
             for backend in backends
@@ -158,7 +162,7 @@ class _Writer:
             told.append((_answered(way.server), quoted(said)))
         return Choice(upstream, self._map(f'"{upstream}=$upstream_addr"', "cookie", '""', told))
 
-    def _way(self, backend: Backend, server: str, affinity: Affinity) -> str:
+    def _way(self, backend: Backend, server: str, affinity: SessionAffinity) -> str:
         """The upstream of one endpoint; with all others behind it, if it may be changed."""
         name = f"{_name(backend)}@{cookie_value(backend, server)}"
         if affinity.change_on_failure:
@@ -168,7 +172,7 @@ class _Writer:
         return name
 
     def _balanced(
-        self, chosen: str, affinity: Affinity, ways: Sequence[_Way]
+        self, chosen: str, affinity: SessionAffinity, ways: Sequence[_Way]
     ) -> tuple[str, Mapping[_Way, str]]:
         """How the upstream is named, and, for each endpoint, the variable with the value of a new
         cookie: it is one of its buckets', another each time."""

@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from netlab.ingress.backends import endpoints
-from netlab.ingress.model import Problem, Stream, World
+from netlab.ingress.model import IngressProblem, Stream, World
 from netlab.ingress.options import Options
 from netlab.objects import meta
 from netlab.objects.types import Service, ServicePort
@@ -26,10 +26,10 @@ _RESERVED = (442, 8181, 10245, 10246, 10247)
 NO_MODULE = "nginx has no stream module here (sudo scripts/setup --with nginx installs it)"
 
 
-def streams(world: World, options: Options) -> tuple[tuple[Stream, ...], list[Problem]]:
+def streams(world: World, options: Options) -> tuple[tuple[Stream, ...], list[IngressProblem]]:
     """Those that lead somewhere, by their ports, and what is wrong with the ConfigMaps."""
     found: list[Stream] = []
-    problems: list[Problem] = []
+    problems: list[IngressProblem] = []
     both: tuple[tuple[Protocol, str, Mapping[str, str] | None], ...] = (
         ("TCP", options.tcp_services, world.tcp_services),
         ("UDP", options.udp_services, world.udp_services),
@@ -44,7 +44,7 @@ def streams(world: World, options: Options) -> tuple[tuple[Stream, ...], list[Pr
                     raise ValueError(NO_MODULE)
                 found.append(stream)
             except ValueError as error:
-                problems.append(Problem(configmap, "StreamIgnored", str(error), "ConfigMap"))
+                problems.append(IngressProblem(configmap, "StreamIgnored", str(error), "ConfigMap"))
     return tuple(sorted(found, key=lambda one: (one.protocol, one.port))), problems
 
 

@@ -67,7 +67,7 @@ class Proxier:
         self._node_changed = False
         book = modes.of(config.mode).book
         self._families = [
-            _FamilySync(book(node_view(node, config, one.family), self.objects), one)
+            _FamilySyncer(book(node_view(node, config, one.family), self.objects), one)
             for one in appliers
         ]
         self.metrics = ProxyMetrics(config.mode, [one.family for one in appliers])
@@ -183,7 +183,7 @@ class Proxier:
                     yield from rules.complaints
 
 
-class _FamilySync:
+class _FamilySyncer:
     """The sync of one address family: what should be there, and how it gets there."""
 
     def __init__(self, book: AnyBook, applier: AnyApplier) -> None:

@@ -40,7 +40,7 @@ class Head(Struct, frozen=True):
         return next((value for key, value in self.headers if key.lower() == name.lower()), "")
 
 
-class Backend:
+class BackendConnection:
     """The other end of a connection."""
 
     def __init__(self, connection: PodConnection) -> None:

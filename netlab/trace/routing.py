@@ -16,7 +16,7 @@ from netlab.network.model import Link, Namespace
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Way(Struct, frozen=True):
+class NextHop(Struct, frozen=True):
     """The link that a packet leaves by, the next machine's address, and the source it would have
     if it began here, which is also whom it is masqueraded as."""
 
@@ -30,7 +30,7 @@ class Router(Struct, frozen=True):
 
     namespaces: Mapping[str, Namespace]
 
-    def way(self, place: str, destination: str) -> Way | None:
+    def way(self, place: str, destination: str) -> NextHop | None:
         """None where there is no route."""
         namespace = self.namespaces.get(place)
         if namespace is None:
@@ -41,7 +41,7 @@ class Router(Struct, frozen=True):
             return None
         _, link, gateway = max(fitting, key=lambda one: _network(one[0]).prefixlen)
         next_hop = gateway or destination
-        return Way(link, next_hop, _source(namespace.link(link), next_hop))
+        return NextHop(link, next_hop, _source(namespace.link(link), next_hop))
 
     def arrival(self, place: str, next_hop: str) -> str:
         """The link of a machine at which a packet for one of its addresses, or one behind it, comes

@@ -19,5 +19,5 @@ class Deed(Struct, frozen=True):
     account: str
 
 
-class Failed(Exception):
+class TaskFailed(Exception):
     """It could not be done; the text is for the log, and the exit code 1."""

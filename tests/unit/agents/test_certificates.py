@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from netlab.agents.certificates import Cluster, PodCertificates, names_of
+from netlab.agents.certificates import ClusterNames, PodCertificates, names_of
 from netlab.agents.podrun import PodRun, new_run
 from netlab.workload.certificate import SubjectNames
 
-API = Cluster(
+API = ClusterNames(
     "cluster.local",
     frozenset(("kubernetes", "kubernetes.default", "10.96.0.1", "10.10.11.10", "172.16.110.10")),
     frozenset((("10.96.0.1", 443), ("10.10.11.10", 6443), ("172.16.110.10", 6443))),

@@ -6,7 +6,7 @@ import pytest
 
 from netlab.agents import containers, podtasks
 from netlab.agents.certificates import PodCertificates
-from netlab.agents.configuration import Configuration
+from netlab.agents.configuration import PodConfiguration
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podevents import PodEvents
@@ -59,7 +59,7 @@ class Processes:
 async def test_a_volume_that_the_disk_refuses_is_an_event_and_tried_again(tmp_path, monkeypatch):
     monkeypatch.setattr(containers, "RETRY", 0.01)
     lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 2}})
-    configuration = Configuration(Informers(InProcessApi(Registry(Store(None), lab))))
+    configuration = PodConfiguration(Informers(InProcessApi(Registry(Store(None), lab))))
     recorder, processes = Recorder(), Processes()
     lifecycle = Lifecycle(PodEvents(recorder), None, None)
     volumes = Volumes(tmp_path, configuration.lookup, IdRange(os.getuid()))
@@ -216,7 +216,7 @@ class World:
         self.registry = Registry(Store(None), lab)
         self.registry.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}})
         self.informers = Informers(InProcessApi(self.registry))
-        configuration = Configuration(self.informers)
+        configuration = PodConfiguration(self.informers)
         self.keeper, self.tasks, self.programs = Keeper(), Tasks(), Programs()
         self.draining = Draining()
         volumes = Volumes(directory, configuration.lookup, IdRange(os.getuid()))

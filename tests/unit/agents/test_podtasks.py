@@ -18,7 +18,7 @@ from netlab.objects.lab import lab_from_object
 from netlab.store.registry import Registry
 from netlab.store.store import Store
 from netlab.workload import crilog
-from netlab.workload.task import Failed
+from netlab.workload.task import TaskFailed
 
 IMAGE = "registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.6.9"
 CREATE = ("create", "--host=gate,gate.n.svc", "--namespace=n", "--secret-name=gate-tls")
@@ -199,7 +199,7 @@ async def test_a_task_is_tried_again_as_its_pod_asks(tasks, pod_run, recorder, m
         tried.append((deed.account, deed.pod))
         say(f"try {len(tried)}")
         if len(tried) == 1:
-            raise Failed("no luck")
+            raise TaskFailed("no luck")
 
     monkeypatch.setattr(podtasks, "TASKS", {"luck": SimpleNamespace(get=lambda: second_time_lucky)})
     run = pod_run({"name": "c"}, restartPolicy="OnFailure", serviceAccountName="lucky")

@@ -9,7 +9,7 @@ import pytest
 
 from netlab.agents import lifecycle as lifecycle_module
 from netlab.agents import servers as module
-from netlab.agents.certificates import Cluster, PodCertificates
+from netlab.agents.certificates import ClusterNames, PodCertificates
 from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.servers import PodServers, served_uid
 from netlab.errors import NetlabError
@@ -82,7 +82,7 @@ class Watched:
 
 
 def certificates(keeper: Any) -> PodCertificates:
-    return PodCertificates(signer, Watched(), keeper, Cluster("cluster.local"))  # type: ignore[arg-type]
+    return PodCertificates(signer, Watched(), keeper, ClusterNames("cluster.local"))  # type: ignore[arg-type]
 
 
 KILLED: list[tuple[str, str]] = []

@@ -6,7 +6,7 @@ import pytest
 
 from netlab.network import plan
 from netlab.objects.lab import Lab, lab_from_object
-from netlab.trace.routing import Router, Way
+from netlab.trace.routing import NextHop, Router
 
 
 def lab() -> Lab:
@@ -35,24 +35,26 @@ def pod(node: object, number: int) -> str:
 
 def test_a_pod_of_its_own_is_on_the_bridge() -> None:
     way = ROUTER.way("n1", pod(N1, 5))
-    assert way == Way("cni0", pod(N1, 5), pod(N1, 1))
+    assert way == NextHop("cni0", pod(N1, 5), pod(N1, 1))
 
 
 def test_another_nodes_pod_is_behind_that_node() -> None:
     inside = N2.internal_ips[0]
-    assert ROUTER.way("n1", pod(N2, 5)) == Way("eth0", inside, N1.internal_ips[0])
+    assert ROUTER.way("n1", pod(N2, 5)) == NextHop("eth0", inside, N1.internal_ips[0])
     assert ROUTER.arrival("n2", inside) == "eth0"
 
 
 def test_everybody_else_is_behind_the_gateway() -> None:
     gateway = LAB.external.gateway_ips[0]
-    assert ROUTER.way("n1", "93.184.216.34") == Way("eth1", gateway, N1.external_ips[0])
-    assert ROUTER.way("client", pod(N1, 5)) == Way("eth0", gateway, LAB.external.clients[0].ips[0])
+    assert ROUTER.way("n1", "93.184.216.34") == NextHop("eth1", gateway, N1.external_ips[0])
+    assert ROUTER.way("client", pod(N1, 5)) == NextHop(
+        "eth0", gateway, LAB.external.clients[0].ips[0]
+    )
 
 
 def test_a_neighbour_is_reached_without_a_gateway() -> None:
     outside = N1.external_ips[0]
-    assert ROUTER.way("client", outside) == Way("eth0", outside, LAB.external.clients[0].ips[0])
+    assert ROUTER.way("client", outside) == NextHop("eth0", outside, LAB.external.clients[0].ips[0])
     assert ROUTER.arrival("n1", outside) == "eth1"
 
 
