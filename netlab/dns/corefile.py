@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 from msgspec import Struct
 
 from netlab.dns.config import reverse_zones
 from netlab.errors import NetlabError
+from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, parse
 
 CLUSTER, OUTSIDE = "__PILLAR__CLUSTER__DNS__", "__PILLAR__UPSTREAM__SERVERS__"
 """What node-cache puts its upstream Service, and the servers beyond, in the place of."""
@@ -32,27 +33,6 @@ SIZE, TTL = 9984, 3600
 
 class CorefileError(NetlabError):
     """CoreDNS would not begin with such a file."""
-
-
-class Directive(Struct, frozen=True):
-    """A plugin, or what stands in its braces: the words of its line, and what is `below` it."""
-
-    line: int
-    words: tuple[str, ...]
-    below: tuple[Directive, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """Which plugin, or which of its options."""
-        return self.words[0]
-
-
-class ServerBlock(Struct, frozen=True):
-    """What is answered for some zones."""
-
-    line: int
-    keys: tuple[str, ...]
-    directives: tuple[Directive, ...]
 
 
 Place = tuple[str, int]
@@ -75,57 +55,6 @@ class CacheSettings(Struct, frozen=True):
     health: Place | None = None
     plugins: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-# -- reading ----------------------------------------------------------------------------------
-
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')
-
-
-def parse(text: str) -> list[ServerBlock]:
-    """The server blocks; `CorefileError` for what is none."""
-    lines = [(number, words) for number, words in enumerate(_lines(text), 1) if words]
-    blocks, keys, first = list[ServerBlock](), list[str](), 0
-    reader = iter(lines)
-    for number, words in reader:
-        first = first or number
-        opens = words[-1] == "{"
-        keys += [key for word in words[: len(words) - opens] for key in word.split(",") if key]
-        if "}" in words:
-            raise CorefileError(f"Corefile:{number} - Error during parsing: Unexpected '}}'")
-        if opens:
-            if not keys:
-                raise CorefileError(f"Corefile:{number} - Error during parsing: no zone is named")
-            blocks.append(ServerBlock(first, tuple(keys), tuple(_directives(reader, number))))
-            keys, first = [], 0
-    if keys:
-        raise CorefileError(f"Corefile:{first} - Error during parsing: Unexpected EOF")
-    return blocks
-
-
-def _lines(text: str) -> Iterator[list[str]]:
-    for line in text.splitlines():
-        words = []
-        for token in _TOKEN.findall(line):
-            if token.startswith("#"):
-                break
-            words.append(token.strip('"'))
-        yield words
-
-
-def _directives(reader: Iterator[tuple[int, list[str]]], opened: int) -> Iterator[Directive]:
-    """Those up to the brace that closes."""
-    for number, words in reader:
-        if words == ["}"]:
-            return
-        if words[-1] == "{":
-            yield Directive(number, tuple(words[:-1]), tuple(_directives(reader, number)))
-        elif words[-1] == "}" and words[0] != "}":  # the last one stands beside it
-            yield Directive(number, tuple(words[:-1]))
-            return
-        else:
-            yield Directive(number, tuple(words))
-    raise CorefileError(f"Corefile:{opened} - Error during parsing: Unexpected EOF, expecting '}}'")
 
 
 # -- what it comes to -------------------------------------------------------------------------
@@ -169,7 +98,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
     these. `CorefileError` for what CoreDNS would not begin with. All nodes ask, again and again."""
     pillars = {CLUSTER: cluster, OUTSIDE: outside, RESOLV_CONF: outside}
     reading = _Reading(pillars, {}, {}, {}, [], {}, [])
-    for block in parse(text):
+    for block in _blocks(text):
         _read(block, reading)
     if not reading.servers:
         raise CorefileError("Corefile: no zone is forwarded to anybody")
@@ -187,6 +116,13 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
         plugins=tuple(reading.plugins),
         notes=tuple(dict.fromkeys(reading.notes)),
     )
+
+
+def _blocks(text: str) -> list[ServerBlock]:
+    try:
+        return parse(text)
+    except Malformed as error:
+        raise CorefileError(str(error)) from None
 
 
 def _read(block: ServerBlock, reading: _Reading) -> None:

@@ -37,6 +37,7 @@ PROGRAMS = {
     "agnhost": "netlab.workload.inside.agnhost",
     "agnhost-2": "netlab.workload.inside.agnhost",
     "boom-server": "netlab.workload.inside.boom_server",
+    "coredns": "netlab.workload.inside.coredns",
     "web-server": "netlab.workload.inside.web_server",
 }
 """Which there are, and the modules whose `main` they are."""
@@ -47,7 +48,7 @@ _UNCHECKED = (1).to_bytes(4, "little") + bytes(8)
 _WITH = {"agnhost": ("localhost.crt", "localhost.key")}
 """Files beside the program that its image has in its root, too."""
 
-_ALSO = {"agnhost": ("agnhost-2",)}
+_ALSO = {"agnhost": ("agnhost-2", "coredns")}
 """Further names that the image has a program by."""
 
 
