@@ -14,6 +14,7 @@ from netlab.agents.podrun import PodRun
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.errors import BadRequest, NotFound
 from netlab.objects import meta
+from netlab.objects.podcontainers import target_of
 from netlab.workload.behaviour import behaviour
 from netlab.workload.sandbox import (
     Command,
@@ -138,6 +139,7 @@ def command_of(
         privileges=privileges(meta.spec(run.pod), spec),
         announces=announces,
         termination_log=spec.get("terminationMessagePath") or "",
+        target=target_of(spec),
     )
 
 

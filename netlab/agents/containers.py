@@ -96,6 +96,12 @@ class PodContainers:
         for run in runs:
             if run.inits:
                 self._background(run, self._start_slowly(run))
+            left = [name for name, state in run.ephemeral.items() if state.exit_code is None]
+            await self.add(run, left)
+
+    async def add(self, run: PodRun, names: Sequence[str]) -> None:
+        """Start containers that came while the pod ran, or that a former controller has left."""
+        await self._start_all([(run, name) for name in names])
 
     async def enter(self, run: PodRun, name: str) -> None:
         """Somebody is about to go into a container: a built-in server that has files becomes a

@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol
 from netlab.errors import NetlabError
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
+from netlab.objects.podcontainers import every_container
 from netlab.objects.types import (
     ConfigMap,
     ConfigMapEnvSource,
@@ -171,8 +172,7 @@ def _data(kind: SourceKind, namespace: str, reference: Reference, lookup: Lookup
 
 
 def _container_of(pod: Pod, name: str | None) -> Container | None:
-    spec = meta.spec(pod)
-    every = (*(spec.get("initContainers") or ()), *spec["containers"]) if name else ()
+    every = every_container(pod) if name else ()
     return next((each for each in every if each["name"] == name), None)
 
 

@@ -20,7 +20,15 @@ from netlab.agents.deadline import Deadlines
 from netlab.agents.eviction import Evictions, Usage
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import PodRun, is_over, lose, new_run, refuse_long_name, resume
+from netlab.agents.podrun import (
+    PodRun,
+    ephemeral_states,
+    is_over,
+    lose,
+    new_run,
+    refuse_long_name,
+    resume,
+)
 from netlab.agents.podstatus import compute
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
@@ -61,6 +69,9 @@ class Containers(Stopping, Protocol):
 
     async def start(self, runs: Sequence[PodRun]) -> None:
         """Start the containers, updating their states; a run is told of each change."""
+
+    async def add(self, run: PodRun, names: Sequence[str]) -> None:
+        """Start containers of these names, which came while the pod ran."""
 
 
 class Kubelet:
@@ -189,7 +200,8 @@ class Kubelet:
             if not meta.is_terminating(new):
                 if _gates(before) != _gates(new) or (self._is_ready and _is_lost(new)):
                     self.container_changed(run)
-                return
+                if ephemeral_states(new).keys() == run.ephemeral.keys():
+                    return
         self._enqueue(meta.key(either))
 
     def _on_node(self, _: types.Node | None, new: types.Node | None) -> None:
@@ -217,6 +229,8 @@ class Kubelet:
                 self._end(pod, run)
             elif pod is not None and run is None and not is_pod_terminal(pod):
                 starting.append(pod)
+            elif pod is not None and run is not None and not is_over(run):
+                await self._add_ephemeral(run, pod)
         if starting:
             await self._start(starting)
         await self._write_statuses()
@@ -258,6 +272,15 @@ class Kubelet:
             self._deadlines.watch(run)
             self._evictions.watch(run)
         await self._containers.start([run for run in attached if not is_over(run)])
+
+    async def _add_ephemeral(self, run: PodRun, pod: Pod) -> None:
+        """Start the containers that somebody has added to a pod that runs."""
+        known = ephemeral_states(pod)
+        added = {name: state for name, state in known.items() if name not in run.ephemeral}
+        if added:
+            run.ephemeral.update(added)
+            self.container_changed(run)
+            await self._containers.add(run, tuple(added))
 
     async def _admitted(self, pods: Sequence[Pod]) -> list[Pod]:
         """Those for whom the node has what they must have; of the others nothing comes any more."""
@@ -390,6 +413,7 @@ class Kubelet:
             run.pod,
             list(run.containers.values()),
             list(run.inits.values()),
+            list(run.ephemeral.values()),
             host_ips=self._node.internal_ips,
             pod_ips=run.ips,
             now=self._now(),

@@ -61,6 +61,7 @@ class Lifecycle:
         state.ready = (
             state.started
             and not run.is_ordinary_init(container)
+            and container not in run.ephemeral
             and ((adopted and ready) or not has_probe(spec, "Readiness"))
         )
         if not adopted:
@@ -156,8 +157,11 @@ def crash_delay(state: ContainerState, ran_for: float) -> float:
 
 
 def restarts(run: PodRun, container: str, code: int) -> bool:
-    """Whether the pod wants this container run again; init containers only until they succeed."""
+    """Whether the pod wants this container run again; init containers only until they succeed,
+    ephemeral ones never."""
     policy = restart_policy(run.pod)
+    if container in run.ephemeral:
+        return False
     if container in run.inits and not run.is_sidecar(container):
         return code != 0 and policy != "Never"
     if policy == "Always" or run.is_sidecar(container):

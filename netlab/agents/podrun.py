@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from netlab.agents.podstatus import ContainerState
 from netlab.errors import NetlabError
 from netlab.objects import meta
+from netlab.objects.podcontainers import every_container
 from netlab.objects.types import Container, ContainerStatus, Pod, PodStatus
 from netlab.workload.sandbox import SandboxProcess
 
@@ -27,7 +28,8 @@ class PodRun(Struct):
     """What a kubelet knows of a pod it runs.
 
     `netns` is the bind mount of its network namespace, `directory` holds its files, `pod` is
-    the object as last seen. `inits` are the init containers, in the order they run. `processes`
+    the object as last seen. `inits` are the init containers, in the order they run, `ephemeral`
+    those that were added while it ran. `processes`
     has the containers that are processes, by name; `entered` are the built-in servers that are such
     since somebody went into their containers. `pod_cidrs`, `host_ips` and `allocatable` are the
     node's, `cluster_domain` is what all the cluster's names end with. `renewed` says that the
@@ -43,6 +45,7 @@ class PodRun(Struct):
     directory: Path
     containers: dict[str, ContainerState] = field(default_factory=dict)
     inits: dict[str, ContainerState] = field(default_factory=dict)
+    ephemeral: dict[str, ContainerState] = field(default_factory=dict)
     processes: dict[str, SandboxProcess] = field(default_factory=dict)
     pod_cidrs: tuple[str, ...] = ()
     host_ips: tuple[str, ...] = ()
@@ -93,7 +96,7 @@ class PodRun(Struct):
     @property
     def names(self) -> tuple[str, ...]:
         """All its containers, init containers first."""
-        return (*self.inits, *self.containers)
+        return (*self.inits, *self.containers, *self.ephemeral)
 
     @property
     def states(self) -> tuple[ContainerState, ...]:
@@ -101,14 +104,12 @@ class PodRun(Struct):
         return tuple(self.containers.values())
 
     def state(self, container: str) -> ContainerState:
-        """The state of a container, init or not; `KeyError` if the pod has none of that name."""
-        return self.inits[container] if container in self.inits else self.containers[container]
+        """The state of any container; `KeyError` if the pod has none of that name."""
+        return {**self.inits, **self.ephemeral, **self.containers}[container]
 
     def spec_of(self, container: str) -> Container:
         """The container's entry in the pod's spec."""
-        spec = meta.spec(self.pod)
-        part = spec["initContainers"] if container in self.inits else spec["containers"]
-        return next(entry for entry in part if entry["name"] == container)
+        return next(entry for entry in every_container(self.pod) if entry["name"] == container)
 
     def is_ordinary_init(self, container: str) -> bool:
         """Whether a container is one that has to end before those after it start."""
@@ -133,7 +134,16 @@ def new_run(pod: Pod, node: str, ips: tuple[str, ...], netns: Path, directory: P
         directory,
         containers=_states(pod, spec["containers"], status.get("containerStatuses")),
         inits=_states(pod, spec.get("initContainers"), status.get("initContainerStatuses")),
+        ephemeral=ephemeral_states(pod),
     )
+
+
+def ephemeral_states(pod: Pod) -> dict[str, ContainerState]:
+    """The ephemeral containers that a pod has by now, as if none of them ran yet."""
+    return {
+        each["name"]: ContainerState(each["name"], each.get("image") or "")
+        for each in meta.spec(pod).get("ephemeralContainers") or ()
+    }
 
 
 def resume(run: PodRun) -> None:
@@ -161,6 +171,8 @@ def lose(run: PodRun, now: str) -> None:
             state.reason = "Unknown"
         elif has_run.get("terminated"):
             state.resume(known)
+        if name in run.ephemeral:
+            continue
         if state.exit_code is not None and meta.spec(run.pod).get("restartPolicy") != "Never":
             state.wait("ContainerCreating", "")
             state.restarts += 1
@@ -204,6 +216,7 @@ def known_status(run: PodRun, container: str) -> ContainerStatus:
     entries = [
         *(status.get("containerStatuses") or ()),
         *(status.get("initContainerStatuses") or ()),
+        *(status.get("ephemeralContainerStatuses") or ()),
     ]
     return next((entry for entry in entries if entry["name"] == container), unknown)
 

@@ -19,6 +19,7 @@ from netlab.objects.types import (
     ContainerStateTerminated,
     ContainerStateWaiting,
     ContainerStatus,
+    EphemeralContainer,
     Pod,
     PodCondition,
     PodStatus,
@@ -159,6 +160,7 @@ def compute(
     pod: Pod,
     containers: Sequence[ContainerState],
     inits: Sequence[ContainerState] = (),
+    ephemeral: Sequence[ContainerState] = (),
     *,
     host_ips: Sequence[str],
     pod_ips: Sequence[str],
@@ -203,6 +205,9 @@ def compute(
     if inits:
         of_inits = _entries(inits, meta.spec(pod).get("initContainers"))
         status["initContainerStatuses"] = list(of_inits)
+    if ephemeral:
+        of_ephemeral = _entries(ephemeral, meta.spec(pod).get("ephemeralContainers"))
+        status["ephemeralContainerStatuses"] = list(of_ephemeral)
     if failure:
         status["reason"], status["message"] = failure
     if host_ips:
@@ -213,7 +218,7 @@ def compute(
 
 
 def _entries(
-    states: Sequence[ContainerState], specs: Sequence[Container] | None
+    states: Sequence[ContainerState], specs: Sequence[Container | EphemeralContainer] | None
 ) -> Iterator[ContainerStatus]:
     """How containers are, and what of their specs has been put into effect."""
     by_name = {spec["name"]: spec for spec in specs or ()}

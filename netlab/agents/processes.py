@@ -134,7 +134,8 @@ class PodProcesses:
             if (known := self._known.pop((run.uid, name), None)) is not None:
                 run.processes.setdefault(name, known)
         began = time.monotonic()
-        await asyncio.gather(*(self._end(run, name, grace) for name in run.containers))
+        beside = (*run.containers, *run.ephemeral)
+        await asyncio.gather(*(self._end(run, name, grace) for name in beside))
         left = max(0.0, grace - (time.monotonic() - began))
         await asyncio.gather(*(self._end(run, name, left) for name in reversed(run.inits)))
 

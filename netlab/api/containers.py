@@ -33,7 +33,8 @@ def kubelet_of(call: Call, pod: Object) -> PodStreams:
 
 def _named(pod: Object, wanted: str) -> str:
     main = [str(c["name"]) for c in spec(pod).get("containers") or []]
-    every = main + [str(c["name"]) for c in spec(pod).get("initContainers") or []]
+    others = ("initContainers", "ephemeralContainers")
+    every = main + [str(c["name"]) for field in others for c in spec(pod).get(field) or []]
     if not wanted and len(main) == 1:
         return main[0]
     wanted = wanted or meta.annotations(pod).get(_DEFAULT, "")
@@ -60,7 +61,7 @@ def refuse_completed(pod: Object, verb: str) -> None:
 
 def refuse_waiting(pod: Object, container: str) -> None:
     """A container that has not started has no output yet."""
-    for field in ("containerStatuses", "initContainerStatuses"):
+    for field in ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"):
         for entry in status(pod).get(field) or []:
             waiting = (entry.get("state") or {}).get("waiting")
             if entry.get("name") == container and waiting and not entry.get("restartCount"):

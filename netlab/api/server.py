@@ -48,6 +48,7 @@ _COLLECTION = {"GET": _LIST, "POST": _CREATE, "DELETE": _DELETE_COLLECTION}
 _OBJECT = {"GET": _GET, "PUT": _UPDATE, "PATCH": _PATCH, "DELETE": _DELETE}
 _SUBRESOURCE: dict[str, dict[str, Later[Verb]]] = {
     "status": {"GET": _GET, "PUT": _UPDATE, "PATCH": _PATCH},
+    "ephemeralcontainers": {"GET": _GET, "PUT": _UPDATE, "PATCH": _PATCH},
     "finalize": {"PUT": _UPDATE},
     "scale": {
         "GET": Later("netlab.api.subresources", "get_scale"),

@@ -9,6 +9,7 @@ from netlab.objects import (
     fields,
     names,
     validate_container,
+    validate_ephemeral,
     validate_security_context,
     validate_volumes,
 )
@@ -29,7 +30,9 @@ _NAMES_OF_OTHERS = ("nodeName", "priorityClassName", "runtimeClassName", "servic
 
 def pod(obj: Object) -> Iterator[FieldProblem]:
     """A Pod."""
-    yield from pod_spec(("spec",), obj.get("spec") or {})
+    spec = obj.get("spec") or {}
+    yield from pod_spec(("spec",), spec)
+    yield from validate_ephemeral.containers(("spec", "ephemeralContainers"), spec)
 
 
 def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:

@@ -164,6 +164,9 @@ def template_of_pods(path: Path, template: Mapping) -> Iterator[FieldProblem]:
     metadata = template.get("metadata") or {}
     yield from fields.labels((*path, "metadata", "labels"), metadata.get("labels") or {})
     yield from validate_pod.pod_spec((*path, "spec"), template.get("spec") or {})
+    if (template.get("spec") or {}).get("ephemeralContainers"):
+        where: Path = (*path, "spec", "ephemeralContainers")
+        yield forbidden(where, "ephemeral containers not allowed in pod template")
 
 
 def _lasting_template(template: Mapping, kind: str = "ReplicaSet") -> Iterator[FieldProblem]:

@@ -75,11 +75,13 @@ def refuse(kind: Kind, obj: Object, problems: Sequence[FieldProblem]) -> None:
         raise failures.invalid(kind, str(name), problems)
 
 
-def check(kind: Kind, new: Object, old: Object | None) -> None:
+def check(kind: Kind, new: Object, old: Object | None, subresource: str = "") -> None:
     """Raise `Invalid` with all that is wrong with an object, or with this change of it."""
     problems = validate(new)
     if old is not None:
         problems = unique([*problems, *validate_update(new, old), *_late_finalizers(new, old)])
+    if not subresource:
+        problems += strategies.of(new).validate_direct(new, old)
     refuse(kind, new, problems)
 
 

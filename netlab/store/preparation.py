@@ -89,6 +89,7 @@ def _keep_all_but_status(kind: Kind, new: Object, old: Object) -> None:
 _SUBRESOURCES: dict[str, tuple[str, ...]] = {
     "scale": ("spec", "replicas"),
     "binding": ("spec", "nodeName"),
+    "ephemeralcontainers": ("spec", "ephemeralContainers"),
     "finalize": ("spec", "finalizers"),
 }
 

@@ -170,7 +170,7 @@ class Registry(Reader):
             admission.check_status(kind, new, old)
         else:
             self._default(kind, new, old)
-            admission.check(kind, new, old)
+            admission.check(kind, new, old, subresource)
         claim = self._claim(kind, new, old)
         if change.managers is None:
             new = managed_fields.updated(new, old, said, change.by, subresource, self._now())

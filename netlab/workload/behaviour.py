@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from netlab.objects import meta
+from netlab.objects.podcontainers import every_container
 from netlab.objects.types import Container, ContainerPort, Pod
 from netlab.workload.catalogue import Catalogue, ImagePort, ImageProgram, catalogue, env_named_in
 from netlab.workload.configured import configured
@@ -248,8 +249,8 @@ def served_pod(
 
     `netns` is the path of the pod's namespace, `env` each container's environment by its name.
     """
-    served, spec = [], meta.spec(pod)
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+    served = []
+    for container in every_container(pod):
         variables = (env or {}).get(container["name"], {})
         found = behaviour(container, variables)
         if found.kind == "server":

@@ -87,6 +87,7 @@ class Bundles:
                     netns=netns,
                     userns=users,
                     ids=ids,
+                    pids=request.get("pids"),
                     covered=[*(source.target for source in sources), made.termination_log],
                 )
                 yield Bundle(directory, config, made.message if made.termination_log else None)

@@ -6,7 +6,7 @@ https://github.com/opencontainers/runtime-spec/blob/main/config-linux.md
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -113,13 +113,14 @@ def config(
     netns: str,
     userns: str | None,
     ids: IdRange | None,
+    pids: str | None = None,
     covered: Sequence[str] = (),
 ) -> Json:
     """config.json of a container whose root stands at `root`.
 
-    `netns` and `userns` are paths of namespaces that are there (no `userns`: the machine's), and
-    `ids` what the latter maps. `covered` are mount points of volumes: what would cover one is
-    left out.
+    `netns`, `userns` and `pids` are paths of namespaces that are there (no `userns`: the machine's;
+    no `pids`: processes of its own), and `ids` what the users' maps. `covered` are mount points of
+    volumes: what would cover one is left out.
     """
     mounts = [each for each in _OF_DEV if not _covers(each["destination"], covered)]
     return {
@@ -129,7 +130,7 @@ def config(
         "hostname": hostname,
         "mounts": [*_PROC_AND_SYS, *mounts],
         "linux": {
-            "namespaces": list(_namespaces(netns, userns)),
+            "namespaces": list(_namespaces(netns, userns, pids)),
             **(_mappings(ids) if ids else {}),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
@@ -142,11 +143,11 @@ def _covers(place: str, volumes: Sequence[str]) -> bool:
     return any(volume == place or volume.startswith(f"{place}/") for volume in volumes)
 
 
-def _namespaces(netns: str, userns: str | None) -> Sequence[Json]:
-    joined = [{"type": "network", "path": netns}]
-    if userns:
-        joined.insert(0, {"type": "user", "path": userns})
-    return [*joined, *({"type": kind} for kind in ("mount", "pid", "uts", "ipc", "cgroup"))]
+def _namespaces(netns: str, userns: str | None, pids: str | None) -> Iterator[Json]:
+    paths = {"user": userns, "network": netns, "pid": pids}
+    yield from ({"type": kind, "path": path} for kind, path in paths.items() if path)
+    own = ("mount", "uts", "ipc", "cgroup") if pids else ("mount", "pid", "uts", "ipc", "cgroup")
+    yield from ({"type": kind} for kind in own)
 
 
 def _mappings(ids: IdRange) -> Json:

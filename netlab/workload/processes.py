@@ -50,6 +50,7 @@ class Processes:
         process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log, self._turn)
         try:
             self._bounding.bound(key[0], request["bounds"])
+            process.sees(self._all.get((key[0], request.get("target") or "")))
             await process.start(self._crun, self._bundles, self._bounding)
         except BaseException:
             del self._all[key]
@@ -152,6 +153,18 @@ class ContainerProcess(RunningProcess):
         if tty and not any(each.startswith("TERM=") for each in own):
             return [*own, "TERM=xterm"]
         return own
+
+    def sees(self, target: ContainerProcess | None) -> None:
+        """Its processes are to be those of a container that runs, if there is such a one."""
+        if target is not None and target is not self and (pid := target.pid) is not None:
+            self._request = {**self._request, "pids": f"/proc/{pid}/ns/pid"}
+
+    @property
+    def pid(self) -> int | None:
+        """Its first process, while that runs."""
+        if self._child is None or self._child.has_ended:
+            return None
+        return self._child.pid
 
     async def start(self, crun: Crun, bundles: Bundles, bounding: Bounding) -> None:
         """Start it; returns once the command itself runs or has failed to."""

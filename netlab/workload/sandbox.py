@@ -89,7 +89,8 @@ class ContainerPlace(Struct, frozen=True):
 
 class Command(Struct, frozen=True):
     """What runs: the words, the whole environment, and how it is connected; `announces` as with
-    `Behaviour`, `termination_log` is the file in which it says why it ends, "" for none."""
+    `Behaviour`, `termination_log` is the file in which it says why it ends, "" for none. `target`
+    is the container whose processes it sees, if that has any, "" for its own."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str]
@@ -100,6 +101,7 @@ class Command(Struct, frozen=True):
     privileges: Privileges = Privileges()
     announces: bool = False
     termination_log: str = ""
+    target: str = ""
 
 
 class Ended(Struct, frozen=True):
@@ -159,6 +161,7 @@ class Sandboxes:
             stdin_once=command.stdin_once,
             log=str(directory / f"{attempt}.log"),
             termination_log=command.termination_log,
+            target=command.target,
         )
         return SandboxProcess(self._runtime, state)
 

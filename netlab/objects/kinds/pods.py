@@ -9,7 +9,10 @@ POD = Kind(
     "pods",
     short_names=("po",),
     categories=ALL,
-    subresources=("status", "binding", "eviction", "exec", "attach", "log", "portforward", "proxy"),
+    subresources=(
+        "status", "binding", "ephemeralcontainers", "eviction", "exec", "attach", "log",
+        "portforward", "proxy",
+    ),
     selectable=(
         "spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
         "spec.hostNetwork", "status.phase", "status.podIP", "status.podIPs",

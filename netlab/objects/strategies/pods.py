@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects import fields, meta, qos, validate_pod
+from netlab.objects import fields, meta, qos, validate_ephemeral, validate_pod
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
 from netlab.objects.podphase import is_pod_phase_terminal
@@ -148,10 +148,21 @@ def _update(new: Object, old: Object) -> Problems:
             "and create it anew"
         )  # fmt: skip
         return
+    yield from validate_ephemeral.added(
+        ("spec", "ephemeralContainers"), meta.spec(new), meta.spec(old)
+    )
     kept = meta.spec(new).get("tolerations") or []
     if any(one not in kept for one in meta.spec(old).get("tolerations") or []):
         yield forbidden(("spec", "tolerations"), "existing toleration can not be modified except "
                         "its tolerationSeconds")  # fmt: skip
+
+
+def _direct(new: Object, old: Object | None) -> Problems:
+    wanted = meta.spec(new).get("ephemeralContainers") or []
+    if old is None and wanted:
+        yield forbidden(("spec", "ephemeralContainers"), "cannot be set on create")
+    elif old is not None and wanted != (meta.spec(old).get("ephemeralContainers") or []):
+        yield forbidden(("spec",), _POD_RULE, "kubectl debug adds ephemeral containers")
 
 
 def _mutable_apart(spec: Mapping) -> Mapping:
@@ -180,7 +191,7 @@ def _status(path: Path, found: Mapping) -> Problems:
             yield from fields.address((*path, field), found[field])
         for index, entry in enumerate(found.get(f"{field}s") or []):
             yield from fields.address((*path, f"{field}s", index), entry.get("ip") or "")
-    for field in ("initContainerStatuses", "containerStatuses"):
+    for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
         for index, entry in enumerate(found.get(field) or []):
             yield from fields.given((*path, field, index), entry, "name")
 
@@ -192,6 +203,7 @@ STRATEGIES = {
         grace=_grace,
         validate=validate_pod.pod,
         validate_update=_update,
+        validate_direct=_direct,
         validate_status=_status,
     ),
 }

@@ -28,7 +28,7 @@ def containers(
 def _statuses(pod: Pod) -> dict[str, Fields]:
     return {
         entry["name"]: entry
-        for field in ("initContainerStatuses", "containerStatuses")
+        for field in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
         for entry in meta.status(pod).get(field) or []
     }
 

@@ -27,6 +27,8 @@ def pod(obj: Pod, related: Related) -> Lines:
     if spec.get("initContainers"):
         yield from containers("Init Containers", spec["initContainers"], pod=obj)
     yield from containers("Containers", spec["containers"], pod=obj)
+    if spec.get("ephemeralContainers"):
+        yield from containers("Ephemeral Containers", spec["ephemeralContainers"], pod=obj)
     yield from _conditions(obj)
     yield from volumes(spec.get("volumes") or [])
     yield f"QoS Class:\t{meta.status(obj).get('qosClass') or qos_class(spec)}"

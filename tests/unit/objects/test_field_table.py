@@ -88,6 +88,10 @@ def pod(container: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
     return {"kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": containers, **spec}}
 
 
+def ephemeral(**more: Any) -> dict[str, Any]:
+    return pod(ephemeralContainers=[{"name": "e", "image": "i", **more}])
+
+
 WARNED: dict[str, dict[str, Any]] = {
     "PodSpec.hostIPC": pod(hostIPC=True),
     "PodSpec.hostPID": pod(hostPID=True),
@@ -108,6 +112,9 @@ WARNED: dict[str, dict[str, Any]] = {
     "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
     "PodSpec.shareProcessNamespace": pod(shareProcessNamespace=True),
     "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
+    "EphemeralContainer.volumeDevices": ephemeral(
+        volumeDevices=[{"name": "v", "devicePath": "/dev/x"}]
+    ),
     "SecurityContext.appArmorProfile": pod(
         {"securityContext": {"appArmorProfile": {"type": "Localhost"}}}
     ),
@@ -120,7 +127,20 @@ WARNED: dict[str, dict[str, Any]] = {
         for source in TABLE["definitions"]["Volume"]["warned"]
     },
 }
-REFUSED: dict[str, dict[str, Any]] = {}
+NOT_FOR_EPHEMERAL: dict[str, Any] = {
+    "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+    "livenessProbe": {"exec": {"command": ["true"]}},
+    "ports": [{"containerPort": 80}],
+    "readinessProbe": {"exec": {"command": ["true"]}},
+    "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"}],
+    "resources": {"limits": {"cpu": "1"}},
+    "restartPolicy": "Always",
+    "startupProbe": {"exec": {"command": ["true"]}},
+}
+REFUSED: dict[str, dict[str, Any]] = {
+    f"EphemeralContainer.{field}": ephemeral(**{field: value})
+    for field, value in NOT_FOR_EPHEMERAL.items()
+}
 
 
 def those(word: str) -> set[str]:

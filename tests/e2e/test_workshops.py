@@ -1,0 +1,94 @@
+"""What workshops do with real kubectl beyond the everyday: debugging pods and nodes, names of a
+pod's own, volumes that come and go with their pods."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from collections.abc import Iterator
+
+import pytest
+from e2e.kubectls import Shell, shell
+
+from netlab.kernel import paths
+
+pytestmark = pytest.mark.root
+
+LAB = """
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: workshop}
+spec: {nodes: [{name: master001, role: control-plane}, {name: worker001}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: app}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: main, image: debian, command: [sh, -c, "exec sleep 4711"]}]
+"""
+
+
+def kill_controller(lab: Shell) -> None:
+    """As if it had died: nothing that it runs ends with it."""
+    controller = int(paths.controller_pid(lab.here.base / "run" / "workshop").read_text())
+    descriptor = os.pidfd_open(controller)
+    try:
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        select.select([descriptor], [], [], 10)
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    with shell(tmp_path_factory.mktemp("workshop"), LAB, "workshop") as running:
+        yield running
+
+
+def test_a_container_is_added_to_a_pod_and_sees_its_targets_processes(lab: Shell) -> None:
+    said = lab.in_terminal(
+        "kubectl debug -it app --image=busybox --target=main -c one",
+        ["ps ax | grep -c 'sleep [4]711'", "echo $((6 * 7))-$HOSTNAME", "exit 3"],
+    ).stdout
+    assert "\n1\n" in said
+    assert "\n42-app\n" in said
+    state = "kubectl get pod app -o jsonpath='{.status.ephemeralContainerStatuses[*]%s}'"
+    lab.run("kubectl wait pod/app --timeout=10s --for=jsonpath="
+            "'{.status.ephemeralContainerStatuses[0].state.terminated.exitCode}'=3")  # fmt: skip
+    assert lab(state % ".state.terminated.exitCode") == "3"
+    assert lab("kubectl get pod app --no-headers").split()[1:4] == ["1/1", "Running", "0"]
+    assert "Ephemeral Containers:\n  one:\n" in lab("kubectl describe pod app")
+
+
+def test_what_is_added_is_executed_in_logged_and_stays(lab: Shell) -> None:
+    added = "kubectl debug app --image=busybox -c two -- sh -c 'echo begun; exec sleep 1000'"
+    lab(added)
+    lab("kubectl wait pod/app --timeout=10s --for=jsonpath="
+        "'{.status.ephemeralContainerStatuses[?(@.name==\"two\")].state.running}'")  # fmt: skip
+    assert lab("kubectl logs app -c two") == "begun\n"
+    processes = lab("kubectl exec app -c two -- ps ax").splitlines()
+    assert any("sleep 1000" in line for line in processes)
+    assert not any("sleep 4711" in line for line in processes)
+    kill_controller(lab)
+    lab.here.netlab("up", lab.here.base / "lab.yaml")
+    assert lab("kubectl exec app -c two -- ps ax | grep -c 'sleep [1]000'") == "1\n"
+    running = "jsonpath='{.status.ephemeralContainerStatuses[*].state.running.startedAt}'"
+    assert len(lab(f"kubectl get pod app -o {running}").split()) == 1, "one had ended, and stays so"
+    again = lab.run("kubectl patch pod app --subresource=ephemeralcontainers --type=json -p "
+                    "'[{\"op\":\"remove\",\"path\":\"/spec/ephemeralContainers\"}]'")  # fmt: skip
+    assert again.returncode == 1
+    assert 'existing ephemeral containers "one" may not be removed' in again.stdout
+    refused = lab.run("kubectl debug app --image=busybox --target=nobody -- true")
+    assert 'spec.ephemeralContainers[2].targetContainerName: Not found: "nobody"' in refused.stdout
+
+
+def test_a_copy_and_a_node_are_debugged(lab: Shell) -> None:
+    lab("kubectl debug app --image=busybox --copy-to=copy -c extra -- sleep 1000")
+    lab("kubectl wait --for=condition=Ready pod/copy --timeout=20s")
+    assert lab("kubectl get pod copy -o jsonpath='{.spec.containers[*].name}'") == "main extra"
+    said = lab.in_terminal(
+        "kubectl debug node/worker001 -it --image=busybox", ["hostname", "exit"]
+    ).stdout
+    assert "\nworker001\n" in said
