@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.iptables.rule import parse_rule
+from netlab.trace.agreement import observed
 from netlab.trace.misses import Miss, nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
@@ -22,6 +24,23 @@ def lines(story: Story, *, explain: bool = False) -> Iterator[str]:
     that did nothing, and all misses."""
     for line in _lines(story, explain=explain):
         yield escape_line(line)
+
+
+def minimal(story: Story) -> Iterator[str]:
+    """The verdict and what was rewritten, in words that stay from version to version: for tests."""
+    journey = story.journey
+    yield f"{observed(journey)} {journey.delivered or '-'} {journey.delivered_at or '-'}"
+    yield from (f"dnat {each.place} {each.before} {each.after}" for each in journey.dnats)
+    # A masqueraded port is the kernel's to choose.
+    yield from (f"masquerade {each.place} {split(each.after)[0]}" for each in journey.snats)
+
+
+def ends(story: Story) -> Iterator[str]:
+    """All ends that the rules leave open, the likeliest first."""
+    yield "possible ends"
+    for end in story.ends:
+        where = f"{end.at} ({end.destination})" if end.verdict == "delivered" else f"at {end.at}"
+        yield escape_line(f"  {end.share:>6.1%} {end.verdict} {where}")
 
 
 def _lines(story: Story, *, explain: bool) -> Iterator[str]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from e2e.labs import Machine, eventually, machine
+
+import netlab
 
 pytestmark = pytest.mark.root
 
@@ -105,6 +109,38 @@ def test_kernel_and_simulator_agree(lab: Machine, words: str, end: str) -> None:
     told = trace(lab, *words.split())
     assert any(line.startswith(end) for line in told), told
     assert told[-1].startswith("kernel and simulator agree in all")
+
+
+def test_programs_read_the_same(lab: Machine) -> None:
+    told = json.loads(lab.netlab("trace", "box", "svc/web:80", "-o", "json").stdout)
+    assert (told["version"], told["verdict"], told["agree"]) == (1, "delivered", True)
+    assert (told["from"], told["toldBy"]) == ("default/box", "kernel")
+    taken = [rule for chain in told["chains"] for rule in chain["met"]]
+    assert any("--to-destination" in rule["rule"] for rule in taken)
+    assert {end["share"] for end in told["ends"]} == {0.5}
+    assert told["deliveredAs"] in [end["destination"] for end in told["ends"]]
+    assert told["dnat"][0]["after"] == told["deliveredAs"]
+
+
+def test_documentation_lists_each_field(lab: Machine) -> None:
+    told = json.loads(lab.netlab("trace", "box", "svc/web:80", "-o", "json").stdout)
+    page = (Path(netlab.__file__).parent / "docs/trace.md").read_text()
+    assert [field for field in told if f"`{field}`" not in page] == []
+
+
+def test_all_ends_are_listed(lab: Machine) -> None:
+    told = trace(lab, "box", "svc/web:80", "--ends")
+    ends = told[told.index("possible ends") + 1 :]
+    assert len(ends) == 2
+    assert all(re.match(r"   50\.0% delivered default/(near|far) \(10\.", end) for end in ends)
+
+
+def test_little_is_told_for_tests(lab: Machine) -> None:
+    told = trace(lab, "near", "pod/far:80", "--minimal")
+    assert re.fullmatch(r"delivered 10\.244\.\d\.\d+:80 default/far", told[0])
+    assert len(told) == 1
+    told = trace(lab, "client", "node/worker001:30080", "--minimal")
+    assert [line.split()[0] for line in told] == ["delivered", "dnat", "masquerade"]
 
 
 def test_masquerade_is_told_with_its_cause(lab: Machine) -> None:

@@ -3,17 +3,23 @@
     sudo netlab trace client-pod svc/web:80      which rules send its packet where, and why
     sudo netlab trace --from node/worker001 --to 10.96.0.10:53 --udp
     sudo netlab trace client-pod web --explain   each rule that did not match, too
+    sudo netlab trace client-pod web --ends      all ends that its rules leave open, and how likely
+    sudo netlab trace client-pod web --minimal   the verdict and what was rewritten, for tests
 
 FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), a pod,
 a node's port (node/NAME:PORT), an address.
 
 Exit code: 0 told, 1 not delivered where --expect delivered was said, 2 wrong usage or nothing could
 be seen, 4 the kernel did otherwise than its rules say.
+
+-o json: see `netlab help trace`.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,24 +48,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
     )
-    parser.add_argument("--explain", action="store_true", help="tell all that did not match")
+    much = parser.add_mutually_exclusive_group()
+    much.add_argument("--explain", action="store_true", help="tell all that did not match, too")
+    much.add_argument("--minimal", action="store_true", help="the verdict and the rewrites alone")
+    parser.add_argument(
+        "--ends", action="store_true", help="list all ends that the rules leave open"
+    )
+    options.add_output(parser, "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Send one packet, and tell its story."""
     from netlab import inventory, lab
     from netlab.trace.agreement import observed
-    from netlab.view.trace import lines
+    from netlab.trace.document import document
 
     sender, target = _ends(arguments)
     lab.need_root("trace")
     with inventory.in_use(arguments.lab) as directory:
         story = _traced(sender, target, directory, arguments)
-    for line in lines(story, explain=arguments.explain):
-        print(terminal.fit(line))
+    if arguments.output == "json":
+        print(json.dumps(document(story), indent=2))
+    else:
+        for line in _lines(story, arguments):
+            print(terminal.fit(line))
     if story.agreement.difference:
         return _DISAGREE
     return int(bool(arguments.expect) and observed(story.journey) != "delivered")
+
+
+def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
+    from netlab.view import trace
+
+    if arguments.minimal:
+        yield from trace.minimal(story)
+    else:
+        yield from trace.lines(story, explain=arguments.explain)
+    if arguments.ends:
+        yield from trace.ends(story)
 
 
 def _ends(arguments: argparse.Namespace) -> tuple[str, str]:

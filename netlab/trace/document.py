@@ -1,0 +1,78 @@
+"""A story as a document: `netlab trace -o json`, whose fields `netlab help trace` lists.
+
+`VERSION` goes up when a field changes its meaning or goes; fields may be added. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import asdict
+
+from netlab.trace.agreement import observed
+from netlab.trace.passages import MetRule
+from netlab.trace.predicted import Prediction
+from netlab.trace.story import ChainVisit, Story
+
+VERSION = 1
+
+
+def document(story: Story) -> dict[str, Any]:
+    """All of a story as plain data."""
+    probe, journey = story.probe, story.journey
+    return {
+        "version": VERSION,
+        "verdict": observed(journey),
+        "outcome": journey.outcome,
+        "note": journey.note,
+        "from": story.sender,
+        "name": story.name,
+        "packet": {
+            "protocol": probe.proto,
+            "source": probe.source,
+            "destination": probe.destination,
+        },
+        "deliveredTo": journey.delivered_at,
+        "deliveredAs": journey.delivered,
+        "sourceSeen": journey.seen_source,
+        "hops": [asdict(hop) for hop in journey.hops],
+        "chains": [_chain(visit) for visit in story.there],
+        "dnat": [asdict(change) for change in journey.dnats],
+        "masquerade": [asdict(change) for change in journey.snats],
+        "ends": [_end(each) for each in story.ends],
+        "toldBy": "kernel" if story.told else "simulator",
+        "agree": not story.agreement.difference,
+        "difference": story.agreement.difference,
+        "causes": [cause.json() for cause in story.causes],
+    }
+
+
+def _chain(visit: ChainVisit) -> dict[str, Any]:
+    return {
+        "place": visit.place,
+        "table": visit.table,
+        "chain": visit.chain,
+        "size": visit.size,
+        "matters": visit.matters,
+        "met": [_rule(rule) for rule in visit.met],
+        "missed": [
+            {"number": miss.number, "rule": miss.text, "condition": miss.condition}
+            | {"reason": miss.reason, "words": miss.words}
+            for miss in visit.misses
+        ],
+    }
+
+
+def _rule(rule: MetRule) -> dict[str, Any]:
+    return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+
+
+def _end(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "verdict": prediction.verdict,
+        "share": round(prediction.share, 9),
+        "at": prediction.at,
+        "source": prediction.source,
+        "destination": prediction.destination,
+        "unknown": list(prediction.unknown),
+    }
