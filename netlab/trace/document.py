@@ -1,4 +1,4 @@
-"""A story as a document: `netlab trace -o json`, whose fields `netlab help trace` lists.
+"""A story as a document: `netlab trace -o json`, whose fields `netlab help tracing` lists.
 
 `VERSION` goes up when a field changes its meaning or goes; fields may be added. Pure.
 """

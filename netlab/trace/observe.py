@@ -110,19 +110,30 @@ def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Senders) 
 
 
 class _Ours:
-    """Which packets are the probe's, and which its answer's: by where they come from and go to."""
+    """Which packets are the probe, and which its answer.
+
+    The probe is known by its number (TCP's sequence, IPv4's own) also where no capture saw it: with
+    a new destination, before the rule that dropped it. Else by where it comes from and goes to.
+    """
 
     def __init__(self, probe: ProbePacket, sightings: Sightings) -> None:
         copies = [seen.packet for seen in sightings.copies(probe)]
+        self._probe = probe
         self._sources = {probe.source, *(packet.source for packet in copies)}
         self._destinations = {probe.destination, *(packet.destination for packet in copies)}
 
     def __call__(self, packet: CapturedPacket) -> bool | None:
-        if packet.source in self._sources and packet.destination in self._destinations:
+        """Whether it is the answer; None if it is neither."""
+        if packet.source in self._sources and self._is_for_the_same(packet):
             return False
         if packet.source in self._destinations and packet.destination in self._sources:
             return True
         return None
+
+    def _is_for_the_same(self, packet: CapturedPacket) -> bool:
+        numbered = packet.version == 4 and packet.ip_id == self._probe.ip_id
+        known = packet.key == self._probe.key or numbered
+        return known or packet.destination in self._destinations
 
 
 def _ordered(

@@ -12,7 +12,7 @@ a node's port (node/NAME:PORT), an address.
 Exit code: 0 told, 1 not delivered where --expect delivered was said, 2 wrong usage or nothing could
 be seen, 4 the kernel did otherwise than its rules say.
 
--o json: see `netlab help trace`.
+-o json: see `netlab help tracing`.
 """
 
 from __future__ import annotations

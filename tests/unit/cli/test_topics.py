@@ -28,6 +28,7 @@ NAMES = (
     "kernel",
     "kube-proxy",
     "kubernetes-api",
+    "tracing",
     "map",
 )
 
