@@ -18,7 +18,8 @@ from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.world import Place, World
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.rule import parse_rule
-from netlab.simulation.iptables import EntryHook, simulate
+from netlab.simulation.hooks import EntryHook
+from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Hit, Outcome, Packet
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router

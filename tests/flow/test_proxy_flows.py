@@ -10,7 +10,8 @@ from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.node_view import node_view
-from netlab.simulation.iptables import DanglingJump, simulate
+from netlab.simulation.hooks import DanglingJump
+from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
 
 TESTS = Path(__file__).parents[1]
@@ -207,3 +208,12 @@ def test_a_policy_that_is_left_as_it_is_accepts(policy, verdict):
     text = f"*filter\n:INPUT {policy} [0:0]\n:OTHERS - [0:0]\n-A INPUT -j OTHERS\nCOMMIT\n"
     (outcome,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 80))
     assert (outcome.verdict, outcome.hook) == (verdict, "INPUT")
+
+
+def test_what_is_not_tracked_is_not_translated():
+    text = "*raw\n:PREROUTING ACCEPT [0:0]\n-A PREROUTING -p udp -j CT --notrack\n"
+    text += "-A PREROUTING -j CT --zone 5\nCOMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n"
+    text += "-A PREROUTING -j DNAT --to-destination 10.0.0.1:53\nCOMMIT\n"
+    for protocol, end in (("udp", None), ("tcp", ("10.0.0.1", 53))):
+        (outcome,) = simulate(parse(text), packet("192.0.2.1", NODE_IP, 53, protocol=protocol))
+        assert outcome.endpoint == end

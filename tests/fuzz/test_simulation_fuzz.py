@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from netlab.errors import InputError
 from netlab.proxy.iptables.parse import parse
-from netlab.simulation.iptables import DanglingJump, simulate
+from netlab.simulation.hooks import DanglingJump
+from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
 
 CHAINS = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "MINE", "KUBE-X", "ACCEPT", ""]

@@ -1,0 +1,137 @@
+"""A packet through a node's hooks: where routing decisions send it, and every end it may come to.
+
+    prerouting → routing decision → input, or forward → postrouting
+    output → routing decision → postrouting (→ prerouting → input, by lo)
+
+What happens at one hook is the rules' affair: those of `iptables`, or of `nftables`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Literal, NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from netlab.errors import NetlabError
+from netlab.simulation.packet import Hit, Outcome, Packet
+
+EntryHook = Literal["PREROUTING", "OUTPUT"]
+
+Route = Callable[[str], str]
+"""The link by which a node sends to an address, or ""."""
+
+DEEPEST = 100
+"""Chains that jump to each other for longer lead in a circle."""
+
+
+class DanglingJump(NetlabError):
+    """A rule refers to what is not there; no kernel would have taken that."""
+
+
+def dangling(table: str, name: str, *, exists: bool) -> DanglingJump:
+    """A jump to a chain that does not exist, or leads in a circle."""
+    why = "leads in a circle" if exists else "does not exist"
+    return DanglingJump(f"table {table}: jump to chain {name}, which {why}")
+
+
+class State(NamedTuple):
+    """A packet on its way, how likely it came here, and what it met."""
+
+    packet: Packet
+    probability: float = 1.0
+    hits: tuple[Hit, ...] = ()
+    unknown: tuple[str, ...] = ()
+    masqueraded: bool = False
+
+    def likely(self, chance: float) -> State:
+        """The same where something was so with that chance."""
+        return self._replace(probability=self.probability * chance)
+
+    def puzzled(self, *unknown: str) -> State:
+        """The same with conditions that nobody understands."""
+        return self._replace(unknown=(*self.unknown, *unknown)) if unknown else self
+
+    def altered(self, packet: Packet) -> State:
+        """The same with the packet changed."""
+        return self._replace(packet=packet)
+
+
+Result = tuple[str, State]
+"""A verdict (ACCEPT, DROP, REJECT, RETURN when a chain was left, CONTINUE when the next rule is to
+be asked) and the state it came to."""
+
+
+class Rules(Protocol):
+    """What a node's rules do at a hook."""
+
+    def hook(self, hook: str, states: list[State], ended: list[Outcome]) -> list[State]:
+        """Those that go on; what ends there goes to `ended`."""
+
+
+# What the node sends itself leaves and comes in again, by lo.
+_LOOP = ("POSTROUTING", "PREROUTING", "INPUT")
+
+
+def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) -> list[Outcome]:
+    """Every outcome of that packet, the likeliest first."""
+    ended: list[Outcome] = []
+    sent = _routed(packet, route) if entry == "OUTPUT" else packet
+    for state in rules.hook(entry, [State(sent)], ended):
+        rest = _rest_of_the_way(state.packet, entry)
+        state = state.altered(_routed(state.packet, route))
+        here = [_looped(state) if rest == _LOOP else state]
+        for hook in rest:
+            here = rules.hook(hook, here, ended)
+        delivered = rest[-1] == "INPUT"
+        ended += [outcome("ACCEPT", rest[-1], end, delivered=delivered) for end in here]
+    return sorted(_merged(ended), key=lambda each: -each.probability)
+
+
+def translates(packet: Packet, hook: str, entry: EntryHook) -> bool:
+    """Whether the nat rules of a hook are asked: only a connection's first packet meets them, a
+    settled end stays, and one that began here is not translated when it comes in by lo."""
+    settled = packet.dnat if hook in ("PREROUTING", "OUTPUT") else packet.snat
+    again = entry == "OUTPUT" and hook in ("PREROUTING", "INPUT")
+    return packet.ctstate == "NEW" and not settled and not again
+
+
+def outcome(verdict: str, hook: str, state: State, *, delivered: bool = False) -> Outcome:
+    """The end of a way."""
+    assert verdict in ("ACCEPT", "DROP", "REJECT")
+    return Outcome(
+        verdict,  # type: ignore[arg-type]
+        hook,
+        delivered,
+        state.masqueraded,
+        state.packet,
+        state.probability,
+        state.hits,
+        tuple(dict.fromkeys(state.unknown)),
+    )
+
+
+def _rest_of_the_way(packet: Packet, entry: EntryHook) -> tuple[str, ...]:
+    """The hooks after the routing decision."""
+    if packet.is_local(packet.destination):
+        return _LOOP if entry == "OUTPUT" else ("INPUT",)
+    return ("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")
+
+
+def _routed(packet: Packet, route: Route | None) -> Packet:
+    return packet if route is None else replace(packet, out_interface=route(packet.destination))
+
+
+def _looped(state: State) -> State:
+    return state.altered(replace(state.packet, in_interface="lo", out_interface="lo"))
+
+
+def _merged(outcomes: Iterable[Outcome]) -> list[Outcome]:
+    """One outcome for each way; those that took the same rules are the same."""
+    found: dict[tuple[object, ...], Outcome] = {}
+    for each in outcomes:
+        key = (each.verdict, each.hook, each.packet, each.rules, each.masqueraded)
+        before = found.get(key)
+        total = each.probability + (before.probability if before else 0.0)
+        found[key] = replace(each, probability=total)
+    return list(found.values())
