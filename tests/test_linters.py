@@ -115,7 +115,7 @@ def test_mypy_refuses_a_field_that_is_not_there(tmp_path):
 
 
 # Foundations of what is to come, held by tests until then: of traces.
-TO_COME = {"netlab.simulation.iptables"}
+TO_COME = {"netlab.simulation.nftables"}
 
 
 def names_in(path: Path) -> set[str]:

@@ -100,7 +100,7 @@ class _Rules:
             if chance < 1.0:
                 on.append(state.likely(1.0 - chance))
             if chance > 0.0:
-                matched = state.likely(chance)._replace(hits=(*state.hits, hit))
+                matched = state.likely(chance)._replace(hits=(*state.hits, _told(hit, rule)))
                 for verdict, after in self.target(hit.table, rule, matched, depth):
                     if verdict == "CONTINUE":
                         on.append(after)
@@ -111,7 +111,7 @@ class _Rules:
     def target(self, table: str, rule: Rule, state: State, depth: int) -> list[Result]:
         """What a target does; verdict CONTINUE goes on with the next rule."""
         name = rule.target
-        if name in ("ACCEPT", "DROP", "REJECT", "RETURN"):
+        if name in _ENDS:
             return [(name, state)]
         if name in _ALTERATIONS:
             try:
@@ -127,10 +127,25 @@ class _Rules:
         return [(back if verdict == "RETURN" else verdict, after) for verdict, after in inner]
 
 
+_ENDS = ("ACCEPT", "DROP", "REJECT", "RETURN")
+
+
+def _told(hit: Hit, rule: Rule) -> Hit:
+    """The rule with what it did."""
+    if rule.target in _ENDS or rule.target in _TRANSLATIONS:
+        return hit._replace(
+            verdict="accept" if rule.target in _TRANSLATIONS else rule.target.lower()
+        )
+    if rule.target and rule.target not in _ALTERATIONS | _WITHOUT_EFFECT:
+        return hit._replace(verdict="goto" if rule.goto else "jump", to=rule.target)
+    return hit
+
+
 _WITHOUT_EFFECT = frozenset(
     {"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "AUDIT"}
 )
-_ALTERATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT", "MARK", "CT", "NOTRACK"})
+_TRANSLATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT"})
+_ALTERATIONS = _TRANSLATIONS | {"MARK", "CT", "NOTRACK"}
 
 
 def _altered(rule: Rule, state: State) -> Result:

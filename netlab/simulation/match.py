@@ -11,7 +11,7 @@ from typing import NamedTuple
 from netlab.proxy.iptables.rule import Condition
 from netlab.simulation.packet import Packet
 
-_PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
+PROTOCOL_NUMBERS = {"icmp": "1", "tcp": "6", "udp": "17", "ipv6-icmp": "58", "sctp": "132"}
 
 
 class Match(NamedTuple):
@@ -81,7 +81,8 @@ def _list_name(conditions: tuple[Condition, ...]) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+def network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """`10.0.0.0/8`, or of one address."""
     return ipaddress.ip_network(text, strict=False)
 
 
@@ -91,7 +92,7 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
 
 
 def _within(address: str, networks: str) -> bool:
-    return any(_address(address) in _network(one) for one in networks.split(","))
+    return any(_address(address) in network(one) for one in networks.split(","))
 
 
 def _interface(name: str, wanted: str) -> bool:
@@ -100,7 +101,7 @@ def _interface(name: str, wanted: str) -> bool:
 
 def _protocol(packet: Packet, condition: Condition) -> bool:
     wanted = condition.values[0].lower()
-    number = _PROTOCOL_NUMBERS.get(packet.protocol, packet.protocol)
+    number = PROTOCOL_NUMBERS.get(packet.protocol, packet.protocol)
     return wanted in (packet.protocol, number, "all")
 
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 class Packet(Struct, frozen=True):
     """The first packet of a connection, or a later one if `ctstate` says so.
 
-    `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`
-    that know its source; `dnat`/`snat` whether it was translated already.
+    `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`,
+    or the sets of nftables, that know its source; `dnat`/`snat` whether it was translated already.
     """
 
     source: str
@@ -35,12 +35,15 @@ class Packet(Struct, frozen=True):
 
 
 class Hit(NamedTuple):
-    """A rule that matched: its table, chain, number from 1, text."""
+    """A rule that matched: its table, chain, number from 1, text. `verdict` is what it did: accept,
+    drop, reject, return, jump, goto (with the chain `to` which), or continue."""
 
     table: str
     chain: str
     number: int
     rule: str
+    verdict: str = "continue"
+    to: str = ""
 
     def __str__(self) -> str:
         return f"{self.table}: -A {self.chain} {self.rule}"

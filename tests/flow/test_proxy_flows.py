@@ -1,17 +1,21 @@
 """Packets through rulesets on paper: where they may end, how likely, by which rules."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
+from msgspec.structs import replace
 
 from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
+from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.iptables import simulate
+from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
 
 TESTS = Path(__file__).parents[1]
@@ -19,19 +23,24 @@ ORACLE = TESTS / "oracle"
 NODE_IP = "10.10.11.20"
 
 
-@pytest.fixture(scope="module")
-def golden():
-    """The compiled ruleset of a golden case, by name."""
+@pytest.fixture(scope="module", params=["iptables", "nftables"])
+def golden(request):
+    """What a mode's compiled rules do with a packet, in a golden case."""
 
-    def ruleset(name):
+    def simulated(name, sent, **more):
         case = TESTS / "golden" / "proxy" / name
         objects = [obj for obj in yaml.safe_load_all((case / "objects.yaml").read_text()) if obj]
         config = from_mapping(yaml.safe_load((case / "proxy.yaml").read_text()))
+        config = replace(config, mode=request.param)
         services = [obj for obj in objects if obj["kind"] == "Service"]
         slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-        return compile(services, slices, node_view(None, config, "ipv4"))
+        node = node_view(None, config, "ipv4")
+        if request.param == "nftables":
+            return nft_simulate([nft_compile(services, slices, node)], sent, **more)
+        return simulate(compile(services, slices, node), sent, **more)
 
-    return ruleset
+    simulated.mode = request.param
+    return simulated
 
 
 def packet(source, destination, dport, **more):
@@ -54,7 +63,6 @@ ROWS = [
     ("node-port", "PREROUTING", "10.244.0.7", NODE_IP, 30082, "udp", "ACCEPT", False),
     ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30083, "tcp", "REJECT", False),
     ("node-port", "OUTPUT", NODE_IP, NODE_IP, 30083, "tcp", "REJECT", False),
-    ("node-port", "OUTPUT", "127.0.0.1", "127.0.0.1", 30080, "tcp", "ACCEPT", True),
     ("load-balancer", "PREROUTING", "203.0.113.5", "198.51.100.1", 443, "tcp", "ACCEPT", True),
     ("load-balancer", "PREROUTING", "203.0.113.99", "198.51.100.1", 443, "tcp", "DROP", False),
 ]
@@ -64,15 +72,22 @@ ROWS = [
 def test_what_becomes_of_a_packet(golden, row):
     case, entry, source, destination, port, protocol, verdict, masqueraded = row
     sent = packet(source, destination, port, protocol=protocol)
-    outcomes = simulate(golden(case), sent, entry=entry)
+    outcomes = golden(case, sent, entry=entry)
     matched = "\n".join(str(hit) for outcome in outcomes for hit in outcome.rules)
     others = [outcome for outcome in outcomes if outcome.endpoint != (source, 8080)]
     assert {outcome.verdict for outcome in outcomes} == {verdict}, matched
     assert {outcome.masqueraded for outcome in others} == {masqueraded}, matched
 
 
+def test_node_ports_on_loopback_are_iptables_mode_s_alone(golden):
+    outcomes = golden("node-port", packet("127.0.0.1", "127.0.0.1", 30080), entry="OUTPUT")
+    served = golden.mode == "iptables"
+    assert {outcome.masqueraded for outcome in outcomes} == {served}
+    assert {outcome.endpoint is not None for outcome in outcomes} == {served}
+
+
 def test_endpoints_are_equally_likely(golden):
-    outcomes = simulate(golden("cluster-ip"), packet("10.244.5.5", "10.96.7.1", 80))
+    outcomes = golden("cluster-ip", packet("10.244.5.5", "10.96.7.1", 80))
     assert ends(outcomes) == {
         ("10.244.0.9", 8080): pytest.approx(1 / 3, abs=1e-9),
         ("10.244.1.9", 8080): pytest.approx(1 / 3, abs=1e-9),
@@ -81,37 +96,50 @@ def test_endpoints_are_equally_likely(golden):
 
 
 def test_a_pod_that_reaches_itself_is_masqueraded(golden):
-    outcomes = simulate(golden("cluster-ip"), packet("10.244.0.9", "10.96.7.1", 80))
+    outcomes = golden("cluster-ip", packet("10.244.0.9", "10.96.7.1", 80))
     masqueraded = {outcome.endpoint[0]: outcome.masqueraded for outcome in outcomes}
     assert masqueraded == {"10.244.0.9": True, "10.244.1.9": False, "10.244.1.10": False}
 
 
 def test_policy_local_keeps_the_source_and_the_node(golden):
-    outcomes = simulate(golden("node-port"), packet("192.0.2.1", NODE_IP, 30081))
+    outcomes = golden("node-port", packet("192.0.2.1", NODE_IP, 30081))
     assert [(o.endpoint, o.masqueraded) for o in outcomes] == [(("10.244.0.12", 8080), False)]
 
 
 def test_affinity_leads_a_known_client_back(golden):
-    ruleset = golden("affinity-dual-stack")
-    strangers = simulate(ruleset, packet("10.244.5.5", "10.96.10.1", 80))
+    strangers = golden("affinity-dual-stack", packet("10.244.5.5", "10.96.10.1", 80))
     assert len(strangers) == 2
-    chain = next(hit.chain for hit in strangers[0].rules if hit.chain.startswith("KUBE-SEP"))
-    known = simulate(ruleset, packet("10.244.5.5", "10.96.10.1", 80, recent=frozenset({chain})))
+    remembers = re.compile(r"(?:--set --name |update @)(\S+)")
+    rules = " ".join(hit.rule for hit in strangers[0].rules)
+    recent = frozenset(remembers.findall(rules))
+    known = golden("affinity-dual-stack", packet("10.244.5.5", "10.96.10.1", 80, recent=recent))
+    assert len(recent) == 1
     assert [outcome.endpoint for outcome in known] == [strangers[0].endpoint]
 
 
 def test_later_packets_do_not_meet_the_nat_table(golden):
     later = packet("10.244.5.5", "10.96.7.1", 80, ctstate="ESTABLISHED")
-    (outcome,) = simulate(golden("cluster-ip"), later)
+    (outcome,) = golden("cluster-ip", later)
     assert outcome.verdict == "ACCEPT" and outcome.endpoint is None
 
 
 def test_the_outcome_names_the_rules_that_matched(golden):
     sent = packet("10.244.5.5", "10.96.7.1", 443, protocol="udp")
-    outcome = simulate(golden("cluster-ip"), sent)[0]
-    assert [hit.chain.rsplit("-", 1)[0] for hit in outcome.rules if hit.table == "nat"] == [
-        "PREROUTING", "KUBE", "KUBE-SVC", "KUBE-SEP", "POSTROUTING", "KUBE",
-    ]  # fmt: skip
+    outcome = golden("cluster-ip", sent)[0]
+    if golden.mode == "iptables":
+        assert [hit.chain.rsplit("-", 1)[0] for hit in outcome.rules if hit.table == "nat"] == [
+            "PREROUTING", "KUBE", "KUBE-SVC", "KUBE-SEP", "POSTROUTING", "KUBE",
+        ]  # fmt: skip
+        return
+    assert [(hit.chain, hit.verdict, hit.to) for hit in outcome.rules] == [
+        ("filter-prerouting-pre-dnat", "jump", "firewall-check"),
+        ("nat-prerouting", "jump", "services"),
+        ("services", "goto", outcome.rules[3].chain),
+        (outcome.rules[3].chain, "accept", ""),
+        ("filter-forward", "jump", "service-endpoints-check"),
+        ("filter-forward", "jump", "cluster-ips-check"),
+        ("nat-postrouting", "jump", "masquerading"),
+    ]
 
 
 def test_unknown_matches_and_targets_are_reported():

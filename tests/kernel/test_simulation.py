@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 
@@ -27,7 +28,6 @@ from kernel.wires import (
 from msgspec.structs import replace
 
 from netlab.kernel.run import run
-from netlab.proxy import addresses
 from netlab.proxy.config import ProxyConfig
 from netlab.proxy.iptables.apply import RestoreApplier
 from netlab.proxy.iptables.compile import compile
@@ -35,6 +35,7 @@ from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
 from netlab.simulation.iptables import simulate
+from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
 
 pytestmark = pytest.mark.root
@@ -144,7 +145,7 @@ def tries(protocol):
 
 @dataclass
 class World:
-    """A Service on the node, and what iptables mode makes of it: that is what we think about."""
+    """A Service on the node, what the mode makes of it, and what packets come to by that."""
 
     mode: str
     service: dict
@@ -152,23 +153,22 @@ class World:
     config: ProxyConfig
 
     def __post_init__(self):
-        seen = node_view(None, self.config, "ipv4")
-        self.ruleset = compile([self.service], [self.endpoint_slice], seen)
-        ingress = (self.service["status"].get("loadBalancer") or {}).get("ingress", [])
-        self.outside = {*self.service["spec"]["externalIPs"], *(entry["ip"] for entry in ingress)}
+        nftables = self.mode == "nftables"
+        config = replace(self.config, mode="nftables") if nftables else self.config
+        compiler = nft_compile if nftables else compile
+        seen = node_view(None, config, "ipv4")
+        self.rules = compiler([self.service], [self.endpoint_slice], seen)
 
-    def barred(self, source):
-        """True for who may not use the load balancer."""
-        ranges = self.service["spec"]["loadBalancerSourceRanges"]
-        return bool(ranges) and not any(addresses.contains(one, source) for one in ranges)
+    def simulate(self, packet, *, entry):
+        if self.mode == "nftables":
+            return nft_simulate([self.rules], packet, entry=entry)
+        return simulate(self.rules, packet, entry=entry)
 
     def program(self, node):
         if self.mode == "nftables":
-            seen = node_view(None, replace(self.config, mode="nftables"), "ipv4")
-            table = nft_compile([self.service], [self.endpoint_slice], seen)
-            NftApplier("ipv4", node).replace(table)
+            NftApplier("ipv4", node).replace(self.rules)
         else:
-            RestoreApplier(self.mode, "ipv4", node).replace(self.ruleset)
+            RestoreApplier(self.mode, "ipv4", node).replace(self.rules)
         run(["conntrack", "-F"], netns=node)
 
 
@@ -182,14 +182,16 @@ def packet_of(one, recent=frozenset()):
     return packet, entry
 
 
+_REMEMBERS = re.compile(r"(?:--set --name |update @)(\S+)")
+
+
 def foreseen(world, one, recent=frozenset()):
     """(word, endpoint) → (chance, masqueraded, the affinity list of the endpoint's chain)."""
     packet, entry = packet_of(one, recent)
     found = {}
-    for outcome in simulate(world.ruleset, packet, entry=entry):
-        nftables = world.mode == "nftables"
-        word = in_nftables_mode(world, one, outcome) if nftables else word_of(outcome)
-        lists = [hit.chain for hit in outcome.rules if "--set " in hit.rule]
+    for outcome in world.simulate(packet, entry=entry):
+        word = word_of(outcome)
+        lists = [name for hit in outcome.rules for name in _REMEMBERS.findall(hit.rule)]
         endpoint = outcome.endpoint if word == "ok" else None
         found[word, endpoint] = (outcome.probability, outcome.masqueraded, lists)
     return found
@@ -202,21 +204,6 @@ def word_of(outcome):
     if outcome.endpoint:
         return "ok"
     return "refused" if outcome.delivered else "timeout"
-
-
-def in_nftables_mode(world, one, outcome):
-    """The same, but for the differences that kube-proxy's two modes are known to have."""
-    word = word_of(outcome)
-    if one.destination == "127.0.0.1":
-        return "refused"  # nodePorts are not served on loopback
-    if (one.destination, one.port) == ("10.96.0.5", 81):
-        return "refused"  # a port that the Service does not have
-    if word != "ok" and one.destination in world.outside:
-        if one.destination == VIP and world.barred(one.source):
-            return "timeout"  # source ranges hold without endpoints, too
-        if one.source == NODE:
-            return "refused"  # the node's own packets are refused as well
-    return word
 
 
 def agree(world, sent, results, recent=frozenset()):

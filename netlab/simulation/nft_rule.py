@@ -1,0 +1,345 @@
+"""The parts of one nftables rule, as `nft list` shows it: what it asks and does, left to right.
+
+    ip daddr . meta l4proto . th dport vmap @service-ips       VerdictMap
+    meta mark & 0x4000 != 0x0  meta mark set meta mark ^ 0x4000  masquerade fully-random
+    Match                      SetMark                           Nat
+
+What is not known here makes the rest of its rule `Unknown`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Literal
+
+from msgspec import Struct, field
+
+_TOKEN = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
+
+_FIELD = re.compile(
+    r"(ip saddr|ip daddr|ip protocol|ip6 saddr|ip6 daddr|ip6 nexthdr"
+    r"|(?:meta )?(?:l4proto|mark|iifname|oifname|iif|oif|nfproto)"
+    r"|(?:th|tcp|udp|sctp|dccp|udplite) (?:sport|dport)"
+    r"|ct state|ct status|fib (?:saddr|daddr) type"
+    r"|numgen (?:random|inc) mod \d+)$"
+)
+_LONGEST_FIELD = 4
+
+
+class Selector(Struct, frozen=True):
+    """What of a packet is looked at: `ip daddr`, `th dport`, …, concatenated; of a number the bits
+    of `mask` alone."""
+
+    fields: tuple[str, ...]
+    mask: int | None = None
+
+    def __str__(self) -> str:
+        mask = f" & {self.mask:#x}" if self.mask is not None else ""
+        return " . ".join(self.fields) + mask
+
+    @property
+    def draw(self) -> int:
+        """How many numbers chance chooses from; 0 when it has no part in it."""
+        return int(self.fields[0].rpartition(" ")[2]) if "numgen" in self.fields[0] else 0
+
+
+class Elements(Struct, frozen=True):
+    """A set or a map: one of the table's by its `name`, or that written in the rule. A value
+    alone, `tcp`, is a set of one."""
+
+    name: str = ""
+    own: Mapping[str, str] = field(default_factory=dict)
+
+
+class Match(Struct, frozen=True):
+    """Goes on if what is selected is (or `negated`, is not) an element."""
+
+    text: str
+    selector: Selector
+    elements: Elements
+    negated: bool = False
+
+
+class VerdictMap(Struct, frozen=True):
+    """What is selected has a verdict, or the rule does not match."""
+
+    text: str
+    selector: Selector
+    elements: Elements
+
+
+class SetMark(Struct, frozen=True):
+    """`meta mark set`: each operation, `=`, `|`, `&` or `^`, on the mark with a number."""
+
+    text: str
+    operations: tuple[tuple[str, int], ...]
+
+
+class Nat(Struct, frozen=True):
+    """`dnat`, `snat`, `masquerade`, `redirect`: `to` an address and port (`10.0.0.1:80`,
+    `10.0.0.1 . 80`, `:80`, ""), or what a map has for what is selected."""
+
+    text: str
+    kind: Literal["dnat", "snat", "masquerade", "redirect"]
+    to: str = ""
+    selector: Selector | None = None
+    elements: Elements = Elements()
+
+
+class Remember(Struct, frozen=True):
+    """`update @affinity-… { ip saddr }`: adds what is selected to a set."""
+
+    text: str
+    name: str
+
+
+class NoTrack(Struct, frozen=True):
+    """`notrack`."""
+
+    text: str
+
+
+class Verdict(Struct, frozen=True):
+    """`accept`, `drop`, `reject`, `return`, `continue`; `jump`, `goto` with where `to`."""
+
+    text: str
+    verdict: str
+    to: str = ""
+
+
+class Idle(Struct, frozen=True):
+    """What changes nothing: `counter`, `log`, `comment "…"`."""
+
+    text: str
+
+
+class Unknown(Struct, frozen=True):
+    """The rest of a rule that nobody understands."""
+
+    text: str
+
+
+Phrase = Match | VerdictMap | SetMark | Nat | Remember | NoTrack | Verdict | Idle | Unknown
+
+
+@lru_cache(maxsize=100_000)
+def parse_rule(text: str) -> tuple[Phrase, ...]:
+    """A rule's phrases in their order."""
+    return tuple(_Parser(_TOKEN.findall(text)).phrases())
+
+
+def verdict_of(text: str) -> Verdict:
+    """Of a map's element: `goto x`, `drop`; `Verdict` "" for what is none."""
+    word, _, to = text.partition(" ")
+    known = word in (_GOING if to else _FINAL)
+    return Verdict(text, word if known else "", to)
+
+
+_GOING = ("jump", "goto")
+_FINAL = ("accept", "drop", "return", "continue")
+_FLAGS = ("random", "fully-random", "persistent")
+_LOG_OPTIONS = ("prefix", "level", "group", "snaplen", "queue-threshold", "flags")
+
+
+class _Odd(Exception):
+    """Here the grammar known to us ends."""
+
+
+class _Parser:
+    """Reads tokens from the left; every method takes what it understands."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self._tokens = tokens
+        self._at = 0
+
+    def phrases(self) -> Iterator[Phrase]:
+        while self._at < len(self._tokens):
+            begin = self._at
+            try:
+                phrase = self._phrase(begin)
+            except (_Odd, ValueError):
+                self._at = len(self._tokens)
+                phrase = Unknown(self._since(begin))
+            yield phrase
+
+    # Tokens
+
+    def _peek(self, ahead: int = 0) -> str:
+        at = self._at + ahead
+        return self._tokens[at] if at < len(self._tokens) else ""
+
+    def _take(self) -> str:
+        if not self._peek():
+            raise _Odd
+        self._at += 1
+        return self._tokens[self._at - 1]
+
+    def _skip(self, *words: str) -> bool:
+        """Take these words, if they are next."""
+        found = all(self._peek(at) == word for at, word in enumerate(words))
+        self._at += len(words) * found
+        return found
+
+    def _since(self, begin: int) -> str:
+        return " ".join(self._tokens[begin : self._at]).replace(" ,", ",")
+
+    # Statements
+
+    def _phrase(self, begin: int) -> Phrase:
+        if self._idle():
+            return Idle(self._since(begin))
+        if self._skip("meta", "mark", "set"):
+            operations = tuple(self._mark())
+            return SetMark(self._since(begin), operations)
+        selector = self._selector()
+        if selector is not None:
+            return self._asked(begin, selector)
+        word = self._take()
+        if word in ("update", "add") and self._peek().startswith("@"):
+            name = self._take()[1:]
+            self._braces()
+            return Remember(self._since(begin), name)
+        if word in ("dnat", "snat", "masquerade", "redirect"):
+            return self._nat(begin, word)  # type: ignore[arg-type]
+        if word == "notrack":
+            return NoTrack(word)
+        return self._verdict(begin, word)
+
+    def _idle(self) -> bool:
+        if self._skip("comment"):
+            self._take()
+        elif self._skip("counter"):
+            if self._skip("packets"):
+                self._take()
+                self._skip("bytes")
+                self._take()
+        elif self._skip("log"):
+            while self._peek() in _LOG_OPTIONS:
+                self._take()
+                self._take()
+        elif not self._skip("meta", "nftrace", "set", "1"):
+            return False
+        return True
+
+    def _verdict(self, begin: int, word: str) -> Verdict:
+        if word in _GOING:
+            return Verdict(f"{word} {self._peek()}", word, self._take())
+        if word == "reject":
+            if self._skip("with"):
+                while self._peek() not in ("", "comment"):
+                    self._take()
+            return Verdict(self._since(begin), word)
+        if word not in _FINAL:
+            raise _Odd
+        return Verdict(word, word)
+
+    def _mark(self) -> Iterator[tuple[str, int]]:
+        if not self._skip("meta", "mark") and not self._skip("mark"):
+            yield "=", int(self._take(), 0)
+        while self._peek() in _OPERATORS:
+            yield _OPERATORS[self._take()], int(self._take(), 0)
+
+    def _nat(self, begin: int, kind: Literal["dnat", "snat", "masquerade", "redirect"]) -> Nat:
+        while self._peek() in ("ip", "ip6", "addr") or self._next_is_port():
+            self._take()
+        to, selector, elements = "", None, Elements()
+        if self._skip("to"):
+            selector = self._selector()
+            if selector is None:
+                to = self._value()
+            elif not self._skip("map"):
+                raise _Odd
+            else:
+                elements = self._elements()
+        while self._peek() in _FLAGS:
+            self._take()
+            self._skip(",")
+        return Nat(self._since(begin), kind, to, selector, elements)
+
+    def _next_is_port(self) -> bool:
+        """Of `dnat ip addr . port to …`."""
+        return self._peek() == "." or (self._peek(), self._peek(1)) == ("port", "to")
+
+    # Conditions
+
+    def _asked(self, begin: int, selector: Selector) -> Phrase:
+        if self._skip("vmap"):
+            elements = self._elements()
+            return VerdictMap(self._since(begin), selector, elements)
+        negated = self._skip("!=")
+        if not negated:
+            self._skip("==")
+        if self._peek() in _ORDERS or self._peek() == "set":
+            raise _Odd
+        elements = self._elements()
+        if selector.draw and not all(key.isdigit() for key in elements.own):
+            raise _Odd
+        return Match(self._since(begin), selector, elements, negated)
+
+    def _selector(self) -> Selector | None:
+        """The fields next, if there are any."""
+        found = [self._field()]
+        if not found[0]:
+            return None
+        while self._peek() == ".":
+            self._take()
+            found.append(self._field())
+        if not all(found):
+            raise _Odd
+        mask = None
+        if self._peek() in ("&", "and"):
+            self._take()
+            mask = int(self._take(), 0)
+        drawn = any("numgen" in field for field in found)
+        if (drawn and len(found) > 1) or (mask is not None and found != ["mark"]):
+            raise _Odd
+        return Selector(tuple(found), mask)
+
+    def _field(self) -> str:
+        for length in range(_LONGEST_FIELD, 0, -1):
+            words = [self._peek(at) for at in range(length)]
+            if all(words) and _FIELD.match(" ".join(words)):
+                self._at += length
+                return " ".join(words).removeprefix("meta ")
+        return ""
+
+    def _elements(self) -> Elements:
+        if self._peek().startswith("@"):
+            return Elements(self._take()[1:])
+        if self._peek() == "{":
+            return Elements("", self._braces())
+        own = {self._value(): ""}
+        while self._skip(","):
+            own[self._value()] = ""
+        return Elements("", own)
+
+    def _value(self) -> str:
+        """`tcp`, `10.0.0.1 . 80`."""
+        words = [self._take()]
+        while self._skip("."):
+            words.append(self._take())
+        if words[0] in _OPERATORS or words[0] in "{},":
+            raise _Odd
+        return " . ".join(words)
+
+    def _braces(self) -> dict[str, str]:
+        """`{ key : value, … }`."""
+        found, words = {}, list[str]()
+        if self._take() != "{":
+            raise _Odd
+        while True:
+            word = self._take()
+            if word not in (",", "}"):
+                words.append(word)
+                continue
+            key, _, value = " ".join(words).partition(" : ")
+            found[key] = value
+            words = []
+            if word == "}":
+                return found
+
+
+_OPERATORS = {"|": "|", "or": "|", "&": "&", "and": "&", "^": "^", "xor": "^"}
+_ORDERS = ("<", ">", "<=", ">=")

@@ -1,0 +1,305 @@
+"""A packet through a node's nftables tables, on paper: every outcome, how likely, by which rules.
+
+The base chains of a hook are asked in the order of their priorities; those of type nat when nat is,
+until one has translated. Works on any listing: what it does not understand is in
+`Outcome.unknown`, and counts as not matching.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from netlab.proxy.nftables.model import NftTable
+from netlab.simulation.hooks import (
+    DEEPEST,
+    EntryHook,
+    Result,
+    Route,
+    State,
+    dangling,
+    outcome,
+    translates,
+    walk,
+)
+from netlab.simulation.nft_match import Sets, Unclear, chance, looked_up
+from netlab.simulation.nft_rule import (
+    Idle,
+    Match,
+    Nat,
+    NoTrack,
+    Phrase,
+    Remember,
+    SetMark,
+    Unknown,
+    Verdict,
+    VerdictMap,
+    parse_rule,
+    verdict_of,
+)
+from netlab.simulation.packet import Hit, Outcome, Packet
+
+
+def simulate(
+    tables: Sequence[NftTable],
+    packet: Packet,
+    *,
+    entry: EntryHook = "PREROUTING",
+    route: Route | None = None,
+) -> list[Outcome]:
+    """Every outcome of that packet, the likeliest first; their probabilities add up to 1.
+
+    `tables` are all that packets of its family meet; the rest is as in `iptables.simulate`.
+    """
+    return walk(_Rules(tables, entry), packet, entry, route)
+
+
+class BaseChain(NamedTuple):
+    """A chain that packets come to by themselves."""
+
+    order: tuple[int, int]
+    table: NftTable
+    name: str
+    is_nat: bool
+    policy: str
+
+
+_BASE = re.compile(
+    r"type (\w+) hook (\w+) (?:device \S+ )?priority (\w+|-\d+)(?: ([+-]) (\d+))?;"
+    r"(?: policy (\w+);)?"
+)
+_PRIORITIES = {
+    "raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "security": 50, "srcnat": 100,
+}  # fmt: skip
+
+
+def base_chains(tables: Sequence[NftTable]) -> dict[str, list[BaseChain]]:
+    """By hook, in the order in which a packet meets them: of two at the same place the younger is
+    the first, and listings have the older before."""
+    found: dict[str, list[BaseChain]] = defaultdict(list)
+    for table in reversed(tables):
+        for name, chain in reversed(table.chains.items()):
+            if match := _BASE.search(chain.header):
+                kind, hook, priority, sign, more, policy = match.groups()
+                number = _PRIORITIES.get(priority)
+                place = int(priority) if number is None else number
+                place += int(f"{sign}{more}") if more else 0
+                order = (_nat_place(hook) if kind == "nat" else place, place)
+                base = BaseChain(order, table, name, kind == "nat", policy or "accept")
+                found[hook.upper()].append(base)
+    for chains in found.values():
+        chains.sort(key=lambda base: base.order)
+    return found
+
+
+def _nat_place(hook: str) -> int:
+    """Where the kernel's own nat hook stands, which asks the chains of that type."""
+    return _PRIORITIES["dstnat" if hook in ("prerouting", "output") else "srcnat"]
+
+
+class _Rules:
+    def __init__(self, tables: Sequence[NftTable], entry: EntryHook) -> None:
+        self._chains = base_chains(tables)
+        self._sets = {id(table): Sets(table) for table in tables}
+        self._entry = entry
+
+    def hook(self, hook: str, states: list[State], ended: list[Outcome]) -> list[State]:
+        """As `hooks.Rules` says."""
+        for base in self._chains.get(hook, ()):
+            on: list[State] = []
+            for state in states:
+                if base.is_nat and not translates(state.packet, hook, self._entry):
+                    on.append(state)
+                    continue
+                for verdict, after in self._chain(base.table, base.name, state, 0):
+                    final = base.policy.upper() if verdict == "RETURN" else verdict
+                    if final == "ACCEPT":
+                        on.append(after)
+                    else:
+                        ended.append(outcome(final, hook, after))
+            states = on
+        return states
+
+    def _chain(self, table: NftTable, name: str, state: State, depth: int) -> list[Result]:
+        """Where a packet stands after a chain."""
+        chain = table.chains.get(name)
+        if chain is None or depth > DEEPEST:
+            raise dangling(table.name, name, exists=chain is not None)
+        results: list[Result] = []
+        inside = [state]
+        for number, text in enumerate(chain.rules, 1):
+            rule = _Rule(self._sets[id(table)], Hit(table.name, name, number, text))
+            on: list[State] = []
+            for each in inside:
+                for verdict, after in rule.asked(each):
+                    for final, left in self._sent(table, verdict, after, depth):
+                        if final == "CONTINUE":
+                            on.append(left)
+                        else:
+                            results.append((final, left))
+            inside = on
+        return results + [("RETURN", left) for left in inside]
+
+    def _sent(
+        self, table: NftTable, verdict: Verdict, state: State, depth: int
+    ) -> Iterator[Result]:
+        """What comes of a verdict."""
+        if not verdict.to:
+            yield verdict.verdict.upper(), state
+            return
+        back = "RETURN" if verdict.verdict == "goto" else "CONTINUE"
+        for inner, after in self._chain(table, verdict.to, state, depth + 1):
+            yield (back if inner == "RETURN" else inner), after
+
+
+_ON = Verdict("", "continue")
+
+
+class _Rule:
+    """One rule: its phrases one after the other, for as long as they match."""
+
+    def __init__(self, sets: Sets, hit: Hit) -> None:
+        self._sets = sets
+        self._hit = hit
+        self._phrases = parse_rule(hit.rule)
+
+    def asked(self, state: State) -> Iterator[tuple[Verdict, State]]:
+        """The verdicts a packet may leave this rule with, `continue` for the next one."""
+        return self._rest(0, state)
+
+    def _rest(self, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
+        if at == len(self._phrases):
+            yield self._hits(_ON, state)
+            return
+        phrase = self._phrases[at]
+        match phrase:
+            case Match():
+                yield from self._match(phrase, at, state)
+            case VerdictMap():
+                yield from self._mapped(phrase, at, state)
+            case Nat():
+                yield from self._translated(phrase, state)
+            case Verdict():
+                yield self._hits(phrase, state)
+            case Unknown():
+                yield _ON, state.puzzled(phrase.text)
+            case SetMark() | NoTrack() | Remember() | Idle():
+                yield from self._rest(at + 1, state.altered(_altered(phrase, state.packet)))
+
+    def _match(self, phrase: Match, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
+        likely = chance(phrase, state.packet, self._sets)
+        if likely is None:
+            yield _ON, self._puzzled(at, state)
+            return
+        if likely < 1.0:
+            yield _ON, state.likely(1.0 - likely)
+        if likely > 0.0:
+            yield from self._rest(at + 1, state.likely(likely))
+
+    def _puzzled(self, at: int, state: State) -> State:
+        """Told, unless the rule would not match anyway."""
+        for phrase in self._phrases[at + 1 :]:
+            if not isinstance(phrase, Match | Idle):
+                break
+            if isinstance(phrase, Match) and chance(phrase, state.packet, self._sets) == 0.0:
+                return state
+        return state.puzzled(self._phrases[at].text)
+
+    def _mapped(self, phrase: VerdictMap, at: int, state: State) -> Iterator[tuple[Verdict, State]]:
+        try:
+            ways = looked_up(phrase.selector, phrase.elements, state.packet, self._sets)
+        except Unclear:
+            yield _ON, state.puzzled(phrase.text)
+            return
+        left = 1.0 - sum(likely for likely, _ in ways)
+        if left > _NOTHING:
+            yield _ON, state.likely(left)
+        for likely, text in ways:
+            verdict = verdict_of(text)
+            if not verdict.verdict:
+                yield _ON, state.likely(likely).puzzled(phrase.text)
+            elif verdict.verdict == "continue":
+                yield from self._rest(at + 1, state.likely(likely))
+            else:
+                yield self._hits(verdict, state.likely(likely))
+
+    def _translated(self, phrase: Nat, state: State) -> Iterator[tuple[Verdict, State]]:
+        ways = [(1.0, phrase.to)]
+        try:
+            if phrase.selector is not None:
+                ways = looked_up(phrase.selector, phrase.elements, state.packet, self._sets)
+            ends = [(likely, translated(phrase, to, state.packet)) for likely, to in ways]
+        except (Unclear, ValueError):
+            yield _ON, state.puzzled(phrase.text)
+            return
+        left = 1.0 - sum(likely for likely, _ in ends)
+        if left > _NOTHING:
+            yield _ON, state.likely(left)
+        for likely, packet in ends:
+            verdict = Verdict(phrase.text, "accept")
+            after = state.likely(likely).altered(packet)
+            source = phrase.kind in ("snat", "masquerade")
+            yield self._hits(verdict, after._replace(masqueraded=source or state.masqueraded))
+
+    def _hits(self, verdict: Verdict, state: State) -> tuple[Verdict, State]:
+        hit = self._hit._replace(verdict=verdict.verdict, to=verdict.to)
+        return verdict, state._replace(hits=(*state.hits, hit))
+
+
+_NOTHING = 1e-9
+
+
+def _altered(phrase: Phrase, packet: Packet) -> Packet:
+    if isinstance(phrase, NoTrack):
+        return replace(packet, ctstate="UNTRACKED")
+    return (
+        replace(packet, mark=marked(phrase, packet.mark)) if isinstance(phrase, SetMark) else packet
+    )
+
+
+def marked(phrase: SetMark, mark: int) -> int:
+    """The mark after all operations."""
+    for operation, number in phrase.operations:
+        match operation:
+            case "=":
+                mark = number
+            case "|":
+                mark |= number
+            case "&":
+                mark &= number
+            case "^":
+                mark ^= number
+    return mark
+
+
+def translated(phrase: Nat, to: str, packet: Packet) -> Packet:
+    """The packet with the end that it is given. `ValueError` for what is none."""
+    if phrase.kind == "masquerade":
+        return replace(packet, snat=True)
+    address, port = _end(to)
+    if phrase.kind == "redirect":
+        own = "::1" if ":" in packet.destination else "127.0.0.1"
+        return replace(packet, destination=own, dport=port or packet.dport, dnat=True)
+    if phrase.kind == "snat":
+        return replace(packet, source=address or packet.source, snat=True)
+    destination = address or packet.destination
+    return replace(packet, destination=destination, dport=port or packet.dport, dnat=True)
+
+
+_END = re.compile(r"(?:\[([^]]+)\]|([^:\s-]*|[^\s-]*:[^\s-]*:[^\s-]*))?(?::| \. )?(\d+)?$")
+
+
+def _end(text: str) -> tuple[str, int]:
+    """`10.0.0.1:80`, `[fd00::1]:80`, `fd00::1 . 80`, `:80` → address, or "", and port, or 0."""
+    match = _END.match(text)
+    if not match:
+        raise ValueError(text)
+    address = match[1] or match[2] or ""
+    if address:
+        ipaddress.ip_address(address)
+    return address, int(match[3] or 0)
