@@ -114,10 +114,6 @@ def test_mypy_refuses_a_field_that_is_not_there(tmp_path):
     assert all(mark in said[number] for number, mark in marked.items()), found.stdout
 
 
-# Foundations of what is to come, held by tests until then: of traces.
-TO_COME = {"netlab.simulation.nftables"}
-
-
 def names_in(path: Path) -> set[str]:
     """What a module imports, or starts by its name."""
     names = set()
@@ -143,7 +139,7 @@ def test_the_package_holds_nothing_that_only_tests_use():
     used |= {each.module for verb in verbs for each in (verb, *verb.parts)}
     rooms = ("netlab.objects.strategies", "netlab.api.printing", "netlab.view.describing")
     used |= {f"{room}.{family}" for room in rooms for family in FAMILIES.values()}
-    assert modules - used - TO_COME == set()
+    assert modules - used == set()
 
 
 def test_there_are_shell_scripts():

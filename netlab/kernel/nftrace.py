@@ -190,7 +190,7 @@ def _event(family: int, found: dict[int, bytes]) -> TraceEvent:
         code = _read(found[16], ">i", 1)
     return TraceEvent(
         id=_read(found.get(6), ">I"),
-        family=_read(found.get(15), ">I") or family,
+        family=family,
         table=_text(found.get(1)),
         chain=_text(found.get(2)),
         kind=_KINDS.get(_read(found.get(4), ">I"), ""),

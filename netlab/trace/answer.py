@@ -13,7 +13,7 @@ from netlab.diagnosis.service import causes
 from netlab.objects import meta
 from netlab.objects.types import Service
 from netlab.pathcheck.world import World
-from netlab.proxy.iptables.rule import parse_rule
+from netlab.proxy.nftables.model import TABLE
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
 
@@ -87,7 +87,7 @@ def _evidence(story: Story | None) -> Iterator[str]:
         yield f"{way} was {_became(story)}; seen last at {journey.last}"
     for visit in story.there:
         for rule in visit.met:
-            if parse_rule(rule.text).target in _TURN_AWAY:
+            if rule.verdict in _TURN_AWAY:
                 yield f"{_place(visit, rule)}: {rule.text}"
 
 
@@ -96,14 +96,14 @@ def _became(story: Story) -> str:
     return ("lost" if outcome == "timeout" else outcome) + (f" ({note})" if note else "")
 
 
-_TURN_AWAY = ("DROP", "REJECT")
+_TURN_AWAY = ("drop", "reject")
 
 
 def rules_of_others(story: Story) -> Iterator[Cause]:
     """A rule that is none of kube-proxy's and turns the packet away."""
     for visit in story.there:
         for rule in visit.met:
-            if parse_rule(rule.text).target in _TURN_AWAY and not _is_of_kube_proxy(visit):
+            if rule.verdict in _TURN_AWAY and not _is_of_kube_proxy(visit):
                 text = f"turns it away, and is none of kube-proxy's: {rule.text}"
                 place = (visit.place,)
                 yield Cause("RulesOfOthers", f"{_place(visit, rule)} {text}", nodes=place)
@@ -114,7 +114,7 @@ def _place(visit: ChainVisit, rule: MetRule) -> str:
 
 
 def _is_of_kube_proxy(visit: ChainVisit) -> bool:
-    return visit.chain.startswith("KUBE-")
+    return visit.table == TABLE or visit.chain.startswith("KUBE-")
 
 
 def usual_sender(service: Service, world: World) -> str:

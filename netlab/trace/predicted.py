@@ -16,15 +16,13 @@ from netlab.network.names import POD_BRIDGE
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.world import Place, World
-from netlab.proxy.iptables.model import Ruleset
-from netlab.proxy.iptables.rule import parse_rule
 from netlab.simulation.hooks import EntryHook
-from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.trace.node_rules import NodeRules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
 
-Rules = Callable[[str], Ruleset]
+Rules = Callable[[str], NodeRules]
 """A node's rules, by its name."""
 
 Verdict = Literal["delivered", "refused", "lost", "open"]
@@ -116,8 +114,8 @@ class _Walk:
     def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
         local = frozenset(self._world.places[node].addresses)
         packet = replace(going.packet, local=local)
-        for outcome in simulate(
-            self._rules(node), packet, entry=entry, route=lambda to: self._link(node, to)
+        for outcome in self._rules(node).simulate(
+            packet, entry=entry, route=lambda to: self._link(node, to)
         ):
             stays = (*going.stays, Stay(node, entry, packet, outcome))
             after = _Going(outcome.packet, stays, going.share * outcome.probability)
@@ -186,13 +184,4 @@ def supposed(prediction: Prediction | None, family: str) -> list[Passage]:
 
 
 def _met(hit: Hit) -> MetRule:
-    rule = parse_rule(hit.rule)
-    leads = rule.target and not rule.options and rule.target not in _ENDS
-    ends = rule.target in _ENDS or rule.target in ("DNAT", "SNAT", "MASQUERADE", "REDIRECT")
-    verdict = "jump" if leads else rule.target.lower() if ends else "continue"
-    return MetRule(
-        hit.table, hit.chain, hit.number, hit.rule, verdict, rule.target if leads else ""
-    )
-
-
-_ENDS = ("ACCEPT", "DROP", "REJECT", "RETURN")
+    return MetRule(hit.table, hit.chain, hit.number, hit.rule, hit.verdict, hit.to)

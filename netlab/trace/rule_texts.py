@@ -9,8 +9,8 @@ from pathlib import Path
 from netlab.kernel.nftrace import rule_handles
 from netlab.trace.passages import FAMILIES, FindRule
 
-Chains = Callable[[str, str, str], Sequence[str]]
-"""The texts of a chain's rules, in their order, by family, table and chain."""
+Chains = Callable[[str, str], Sequence[str]]
+"""The texts of a chain's rules, in their order, by table and chain."""
 
 _NUMBERS = {name: number for number, name in FAMILIES.items()}
 
@@ -25,7 +25,7 @@ def finder(netns: Path | int, chains: Chains) -> FindRule:
 
     def find(family: str, table: str, chain: str, handle: int) -> tuple[int, str]:
         number = handles(family, table, chain).get(handle, 0)
-        texts = chains(family, table, chain)
+        texts = chains(table, chain)
         return number, texts[number - 1] if 0 < number <= len(texts) else ""
 
     return find

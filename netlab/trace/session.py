@@ -5,12 +5,12 @@ check → plan → name looked up → packet sent and watched → the same predi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from netlab.errors import NetlabError
 from netlab.network import plan as networks
+from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
@@ -18,50 +18,35 @@ from netlab.pathcheck.resolve import resolve
 from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy import modes
+from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import host_variant
+from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
+from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules
 from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
 
-Rules = Callable[[str, str], Ruleset]
-"""The rules in force on a node, for `ip` or `ip6`."""
-
-
-class NotYet(NetlabError):
-    """What a trace cannot do."""
-
-    exit_code = 2
+_Rules = Callable[[str], NodeRules]
 
 
 def traced(check: PathCheck, world: World, lab: Lab) -> Story:
     """Send the packet that a check asks for, and tell its story."""
-    if lab.proxy_mode == "nftables":
-        raise NotYet(
-            "netlab trace does not read kube-proxy's nftables mode yet",
-            hint="sudo netlab check; or a lab in iptables mode",
-        )
     trial = _resolved(plan(check, world), world)
-    rules = _rules(world, lab)
-
-    def texts(node: str, family: str, table: str, chain: str) -> Sequence[str]:
-        found = rules(node, family).chain(table, chain)
-        return found.rules if found is not None else ()
+    rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4")
 
     def find(node: str) -> FindRule:
-        netns = world.places[node].netns
-        return rule_texts.finder(netns, lambda *where: texts(node, *where))
+        return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
 
+    _read_affinity(world, rules)
     seen = observe(trial, world, find)
     family = "ip6" if ":" in seen.probe.dst else "ip"
     packet = packet_of(seen.probe)
-    ends = predict(
-        packet, trial.place, world, _router(world, lab), lambda node: rules(node, family)
-    )
+    ends = predict(packet, trial.place, world, _router(world, lab), rules)
     told = not _is_legacy(lab)
     agreement = agree(seen.passages if told else None, seen.journey, ends)
     passages = seen.passages if told else supposed(agreement.prediction, family)
@@ -71,15 +56,18 @@ def traced(check: PathCheck, world: World, lab: Lab) -> Story:
         sender=trial.place.name,
         name=trial.name,
         journey=seen.journey,
-        there=tuple(visits(passages, seen.probe, texts)),
+        there=tuple(visits(passages, seen.probe, rules)),
         ends=tuple(ends),
         agreement=agreement,
         told=told,
+        mode=lab.proxy_mode,
     )
 
 
 def _is_legacy(lab: Lab) -> bool:
     """Whether the lab's rules are in the tables that tell nobody of a packet."""
+    if lab.proxy_mode == "nftables":
+        return False
     variant = host_variant() if lab.iptables == "auto" else lab.iptables
     return variant != "nft"
 
@@ -107,15 +95,25 @@ def _router(world: World, lab: Lab) -> Router:
     return Router({name: planned[networks.node_name(lab, name)] for name in machines})
 
 
-def _rules(world: World, lab: Lab) -> Rules:
-    mode = modes.of(lab.proxy_mode)
+def _rules(world: World, lab: Lab, family: Family) -> _Rules:
+    """The rules in force on a node."""
 
     @cache
-    def rules(node: str, family: str) -> Ruleset:
+    def rules(node: str) -> NodeRules:
         netns = world.places[node].netns
         namespace = netns if isinstance(netns, int) else Path(netns)
-        found = mode.applier(lab.iptables, "ipv4" if family == "ip" else "ipv6", namespace).read()
+        if lab.proxy_mode == "nftables":
+            return NftRules(read_tables(namespace, family))
+        found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
         assert isinstance(found, Ruleset)
-        return found
+        return IptablesRules(found)
 
     return rules
+
+
+def _read_affinity(world: World, rules: _Rules) -> None:
+    """Read all nodes' rules now if they remember clients: the packet adds its own to these."""
+    if any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in world.services.values()):
+        for place in world.places.values():
+            if place.role == "node":
+                rules(place.name)

@@ -15,10 +15,11 @@ from netlab.pathcheck.path import Journey
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.why import explained
 from netlab.pathcheck.world import World
-from netlab.proxy.iptables.rule import parse_rule
+from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
-from netlab.trace.misses import Miss, misses
+from netlab.trace.misses import Miss
+from netlab.trace.node_rules import NodeRules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 
@@ -43,7 +44,8 @@ class Story(Struct, frozen=True):
     looked up.
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
-    the way that leads where the packet was seen. `causes` are why nobody answered.
+    the way that leads where the packet was seen. `causes` are why nobody answered; `mode` is
+    kube-proxy's, whose language the rules are in.
     """
 
     check: PathCheck
@@ -55,6 +57,7 @@ class Story(Struct, frozen=True):
     ends: tuple[Prediction, ...]
     agreement: Agreement
     told: bool = True
+    mode: ModeName = "iptables"
     causes: tuple[Cause, ...] = ()
 
     def with_causes(self, world: World, facts: Facts) -> Story:
@@ -72,46 +75,43 @@ class Story(Struct, frozen=True):
         return replace(self, causes=explained(self.check, result, world, facts).causes)
 
 
-Texts = Callable[[str, str, str, str], Sequence[str]]
-"""The rules of a chain, by node, family, table and chain."""
+Rules = Callable[[str], NodeRules]
+"""A node's rules, by its name."""
 
 
-def visits(passages: Sequence[Passage], probe: ProbePacket, texts: Texts) -> Iterator[ChainVisit]:
+def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Iterator[ChainVisit]:
     """The chains that a packet came through on its way there, in the order it entered them."""
     for passage in passages:
         if passage.reply or not passage.rules:
             continue
-        mattering = _mattering(passage.rules)
+        here = rules(passage.place)
+        mattering = _mattering(passage.rules, here)
         for chain in dict.fromkeys(rule.chain for rule in passage.rules):
             met = tuple(rule for rule in passage.rules if rule.chain == chain)
-            rules = texts(passage.place, passage.family, passage.table, chain)
-            passed = rules[: met[-1].number] if _left(met[-1]) else rules
+            size = len(here.texts(passage.table, chain))
+            passed = met[-1].number if _left(met[-1]) else size
             numbers = {rule.number for rule in met}
             missed = (
                 miss
-                for miss in misses(passed, _packet(passage, probe))
-                if miss.number not in numbers
+                for miss in here.misses(passage.table, chain, _packet(passage, probe))
+                if miss.number <= passed and miss.number not in numbers
             )
             yield ChainVisit(
                 passage.place,
                 passage.table,
                 chain,
-                len(rules),
+                size,
                 met,
                 tuple(missed),
                 chain in mattering,
             )
 
 
-_IDLE = ("", "RETURN")
-
-
-def _mattering(met: Sequence[MetRule]) -> set[str]:
+def _mattering(met: Sequence[MetRule], rules: NodeRules) -> set[str]:
     """The chains where something was done, and those that lead there."""
     found: set[str] = set()
     for rule in reversed(met):
-        acts = not rule.to and parse_rule(rule.text).target not in _IDLE
-        if acts or rule.to in found:
+        if rule.to in found or (not rule.to and rules.acts(rule.text)):
             found.add(rule.chain)
     return found
 

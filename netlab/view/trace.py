@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
+from netlab.proxy.config import ModeName
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.trace.agreement import observed
 from netlab.trace.misses import Miss, nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
+from netlab.view import nft_words
 from netlab.view.escape import escape_line
 from netlab.view.rules import words
 
@@ -66,7 +68,7 @@ def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
     visits = [visit for visit in story.there if visit.place == place]
     for visit in visits:
         if explain or visit.matters:
-            yield from _visit(visit, explain=explain)
+            yield from _visit(visit, story.mode, explain=explain)
     yield from (_rewrite("DNAT", each) for each in story.journey.dnats if each.place == place)
     yield from (_rewrite("masquerade", each) for each in story.journey.snats if each.place == place)
     quiet = [visit for visit in visits if not visit.matters]
@@ -82,11 +84,11 @@ def _ways(hops: Sequence[Hop], place: str) -> str:
     return f": {' → '.join(names)}" if names else ""
 
 
-def _visit(visit: ChainVisit, *, explain: bool) -> Iterator[str]:
+def _visit(visit: ChainVisit, mode: ModeName, *, explain: bool) -> Iterator[str]:
     yield f"  {visit.table} {visit.chain}, {visit.size} rule{'s' * (visit.size != 1)}"
     yield from _missed(visit.misses, explain=explain)
     for rule in visit.met:
-        yield f"    {'took':<8} rule {rule.number}: {_words(rule)}"
+        yield f"    {'took':<8} rule {rule.number}: {_words(rule, mode)}"
 
 
 def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
@@ -101,9 +103,13 @@ def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
         yield f"    {'others':<8} {count} rule{'s' * (count != 1)}: {reason}"
 
 
-def _words(rule: MetRule) -> str:
+def _words(rule: MetRule, mode: ModeName) -> str:
     """The rule in words; of one that is gone by now, what the kernel said it did."""
-    return words(parse_rule(rule.text)) if rule.text else f"{rule.verdict} {rule.to}".rstrip()
+    if not rule.text:
+        return f"{rule.verdict} {rule.to}".rstrip()
+    if mode == "nftables":
+        return nft_words.words(rule.text, rule.to, rule.verdict)
+    return words(parse_rule(rule.text))
 
 
 def _rewrite(kind: str, change: Rewrite) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.labs import Machine, eventually, machine
+from e2e.labs import Machine, machine
 
 import netlab
 
@@ -55,24 +55,29 @@ kind: Lab
 metadata: {name: traced}
 spec:
   nodes: [{name: worker001}, {name: worker002}]
-  iptables: %s
+  %s
 """
 
 
-def opened(tmp_path_factory: pytest.TempPathFactory, variant: str) -> Iterator[Machine]:
+def opened(tmp_path_factory: pytest.TempPathFactory, rules: str) -> Iterator[Machine]:
     with machine(tmp_path_factory.mktemp("trace")) as here:
-        here.netlab("up", str(here.lab_file(LAB % variant + OBJECTS)))
+        here.netlab("up", str(here.lab_file(LAB % rules + OBJECTS)))
         yield here
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    yield from opened(tmp_path_factory, "nft")
+    yield from opened(tmp_path_factory, "iptables: nft")
 
 
 @pytest.fixture(scope="module")
 def legacy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    yield from opened(tmp_path_factory, "legacy")
+    yield from opened(tmp_path_factory, "iptables: legacy")
+
+
+@pytest.fixture(scope="module")
+def nftables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    yield from opened(tmp_path_factory, "proxyMode: nftables")
 
 
 def trace(lab: Machine, *words: str, code: int = 0) -> list[str]:
@@ -93,23 +98,25 @@ def test_a_packet_to_a_service(lab: Machine) -> None:
     assert int(re.findall(r"\d+", told[-1])[0]) >= 6
 
 
-@pytest.mark.parametrize(
-    ("words", "end"),
-    [
-        ("client node/worker001:30080", "delivered to default/"),
-        ("worker001 svc/web:80", "delivered to default/"),
-        ("near svc/web:80", "delivered to default/"),
-        ("box kube-dns.kube-system:53 --udp", "delivered to kube-system/dnsmasq"),
-        ("box kubernetes:443", "delivered to worker001"),
-        ("worker002 pod/box --icmp", "delivered to default/box"),
-        ("box pod/far:80", "delivered to default/far"),
-        ("box pod/far:81", "  and refused there: RST from"),
-        ("box svc/web:81", "lost after internet"),
-        ("box svc/empty:80", "refused after worker001 cni0: ICMP type 3 code 3"),
-        ("client 10.244.1.2:80", "lost after internet"),
-        ("box 93.184.216.34:80", "lost after internet"),
-    ],
-)
+WAYS = [
+    ("client node/worker001:30080", "delivered to default/"),
+    ("worker001 svc/web:80", "delivered to default/"),
+    ("near svc/web:80", "delivered to default/"),
+    ("box kube-dns.kube-system:53 --udp", "delivered to kube-system/dnsmasq"),
+    ("box kubernetes:443", "delivered to worker001"),
+    ("worker002 pod/box --icmp", "delivered to default/box"),
+    ("box pod/far:80", "delivered to default/far"),
+    ("box pod/far:81", "  and refused there: RST from"),
+    ("box svc/web:81", "lost after internet"),
+    ("box svc/empty:80", "refused after worker001 cni0: ICMP type 3 code 3"),
+    ("client 10.244.1.2:80", "lost after internet"),
+    ("box 93.184.216.34:80", "lost after internet"),
+]
+OTHERWISE = {"box svc/web:81": "refused after worker001 cni0: ICMP type 3 code 3"}
+"""In nftables mode."""
+
+
+@pytest.mark.parametrize(("words", "end"), WAYS)
 def test_kernel_and_simulator_agree(lab: Machine, words: str, end: str) -> None:
     told = trace(lab, *words.split())
     assert any(line.startswith(end) for line in told), told
@@ -146,6 +153,22 @@ def test_little_is_told_for_tests(lab: Machine) -> None:
     assert len(told) == 1
     told = trace(lab, "client", "node/worker001:30080", "--minimal")
     assert [line.split()[0] for line in told] == ["delivered", "dnat", "masquerade"]
+
+
+@pytest.mark.parametrize(
+    ("words", "end"), [(words, OTHERWISE.get(words, end)) for words, end in WAYS]
+)
+def test_they_agree_in_nftables_mode(nftables: Machine, words: str, end: str) -> None:
+    told = trace(nftables, *words.split())
+    assert any(line.startswith(end) for line in told), told
+    assert told[-1].startswith("kernel and simulator agree in all")
+
+
+def test_a_packet_to_a_service_in_nftables_mode(nftables: Machine) -> None:
+    told = trace(nftables, "box", "svc/web:80")
+    text = "\n".join(told)
+    assert "kube-proxy services" in text
+    print(text)
 
 
 def test_masquerade_is_told_with_its_cause(lab: Machine) -> None:
@@ -206,16 +229,3 @@ def test_mistakes(lab: Machine, words: str, said: str, hint: str) -> None:
     done = lab.netlab("trace", *words.split(), code=2)
     assert said in done.stderr
     assert hint in done.stderr
-
-
-def test_in_nftables_mode_it_says_that_it_cannot(
-    lab: Machine, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with machine(tmp_path_factory.mktemp("nftables")) as here:
-        file = here.lab_file(
-            (LAB % "auto").replace("iptables:", "proxyMode: nftables\n  iptables:") + OBJECTS
-        )
-        here.netlab("up", str(file))
-        eventually(lambda: here.status())
-        done = here.netlab("trace", "box", "svc/web:80", code=2)
-        assert "does not read kube-proxy's nftables mode yet" in done.stderr

@@ -22,13 +22,20 @@ from netlab.proxy.nftables.model import (
     difference,
 )
 from netlab.proxy.nftables.owners import service_port
-from netlab.proxy.nftables.parse import parse_table
+from netlab.proxy.nftables.parse import parse_table, parse_tables
 from netlab.proxy.nftables.render import render_change, render_removal, render_replacement
 
 _TIMEOUT = 300.0
 
 # Above this many things to change, the whole table is quicker.
 _FEW = 500
+
+
+def read_tables(netns: int | Path | None, family: Family) -> list[NftTable]:
+    """All tables that packets of that family meet, whosever they are, with the clients that
+    affinity knows."""
+    listed = run(["nft", "list", "ruleset"], netns=netns, timeout=_TIMEOUT)
+    return parse_tables(listed.stdout, family, file="nft list ruleset")
 
 
 class NftApplier:

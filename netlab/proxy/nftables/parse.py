@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from netlab.errors import InputError, Problem
 from netlab.proxy.addresses import Family
-from netlab.proxy.nftables.model import TABLE, NftChain, NftSet, NftTable
+from netlab.proxy.nftables.model import NFT_FAMILY, TABLE, NftChain, NftSet, NftTable
 
+_ANY_TABLE = re.compile(r"table (ip6?|inet) (\S+) \{$")
 _BLOCK = re.compile(r"(chain|set|map) (\S+) \{$")
+_FLEETING = re.compile(r"(?: (?:timeout|expires) \w+)+$")
 _QUOTED = re.compile(r'"[^"]*"')
 _HEADER = ("type ", "comment ", "size ", "flags ", "timeout ", "policy ")
 
@@ -48,10 +50,24 @@ def parse_table(
     return _TableParser(table, file).table(lines[found + 1 :])
 
 
+def parse_tables(text: str, family: Family, *, file: str = "-") -> list[NftTable]:
+    """All tables that packets of that family meet, by the text of `nft list ruleset`, in its order;
+    with the elements that packets added to sets."""
+    lines = list(enumerate((line.strip() for line in text.splitlines()), 1))
+    tables = []
+    for at, (_, line) in enumerate(lines):
+        match = _ANY_TABLE.match(line)
+        if match and match[1] in (NFT_FAMILY[family], "inet"):
+            parser = _TableParser(NftTable(family, name=match[2]), file, with_dynamic=True)
+            tables.append(parser.table(lines[at + 1 :]))
+    return tables
+
+
 class _TableParser:
-    def __init__(self, table: NftTable, file: str) -> None:
+    def __init__(self, table: NftTable, file: str, *, with_dynamic: bool = False) -> None:
         self.into = table
         self.file = file
+        self.with_dynamic = with_dynamic
 
     def table(self, lines: list[tuple[int, str]]) -> NftTable:
         number = 0
@@ -99,10 +115,11 @@ class _TableParser:
         header = tuple(line for line in body if line.startswith(_HEADER))
         self.into.sets[name] = NftSet(kind, header)
         listed = next((line for line in body if line.startswith("elements = ")), "")
-        if listed and not self.into.sets[name].dynamic:
+        if listed and (self.with_dynamic or not self.into.sets[name].dynamic):
             for element in _split(listed[len("elements = {") : -1]):
                 key, _, value = element.partition(" : ")
                 key, comment, text = key.partition(" comment ")
+                key = _FLEETING.sub("", key)
                 value = f": {value}" if value else ""
                 full = f"comment {text} {value}" if comment else value
                 self.into.elements[name, key.strip()] = full.strip()

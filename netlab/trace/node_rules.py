@@ -1,0 +1,93 @@
+"""A node's rules in force, of either mode of kube-proxy: what is asked of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.rule import parse_rule
+from netlab.proxy.nftables.model import NftTable
+from netlab.simulation import iptables, nft_rule, nftables
+from netlab.simulation.hooks import EntryHook, Route
+from netlab.simulation.nft_match import Sets
+from netlab.simulation.packet import Outcome, Packet
+from netlab.trace import misses, nft_misses
+from netlab.trace.misses import Miss
+
+
+class NodeRules(Protocol):
+    """The rules that packets of one family meet on a node."""
+
+    def simulate(self, packet: Packet, *, entry: EntryHook, route: Route) -> list[Outcome]:
+        """What they do with a packet, as the simulators say."""
+
+    def texts(self, table: str, chain: str) -> Sequence[str]:
+        """A chain's rules, in their order; none of a chain that is not there."""
+
+    def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
+        """Those of a chain's rules that this packet does not match, and why."""
+
+    def acts(self, text: str) -> bool:
+        """Whether that rule does something to a packet, beside sending it on to a chain."""
+
+
+class IptablesRules:
+    """Those of iptables mode."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._ruleset = ruleset
+
+    def simulate(self, packet: Packet, *, entry: EntryHook, route: Route) -> list[Outcome]:
+        """See `NodeRules`."""
+        return iptables.simulate(self._ruleset, packet, entry=entry, route=route)
+
+    def texts(self, table: str, chain: str) -> Sequence[str]:
+        """See `NodeRules`."""
+        found = self._ruleset.chain(table, chain)
+        return found.rules if found is not None else ()
+
+    def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
+        """See `NodeRules`."""
+        return misses.misses(self.texts(table, chain), packet)
+
+    def acts(self, text: str) -> bool:
+        """See `NodeRules`."""
+        return parse_rule(text).target not in ("", "RETURN")
+
+
+class NftRules:
+    """Those of nftables mode: all tables, whosever they are."""
+
+    def __init__(self, tables: Sequence[NftTable]) -> None:
+        self._tables = tables
+
+    def simulate(self, packet: Packet, *, entry: EntryHook, route: Route) -> list[Outcome]:
+        """See `NodeRules`."""
+        return nftables.simulate(self._tables, packet, entry=entry, route=route)
+
+    def texts(self, table: str, chain: str) -> Sequence[str]:
+        """See `NodeRules`."""
+        found = self._with(table, chain)
+        return found.chains[chain].rules if found is not None else ()
+
+    def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
+        """See `NodeRules`."""
+        found = self._with(table, chain)
+        if found is not None:
+            yield from nft_misses.misses(found.chains[chain].rules, packet, Sets(found))
+
+    def acts(self, text: str) -> bool:
+        """See `NodeRules`."""
+        return any(
+            isinstance(each, nft_rule.SetMark | nft_rule.Nat | nft_rule.NoTrack)
+            or (isinstance(each, nft_rule.Verdict) and each.verdict not in _IDLE and not each.to)
+            for each in nft_rule.parse_rule(text)
+        )
+
+    def _with(self, table: str, chain: str) -> NftTable | None:
+        alike = (each for each in self._tables if each.name == table and chain in each.chains)
+        return next(alike, None)
+
+
+_IDLE = ("return", "continue")
