@@ -86,15 +86,11 @@ def up(
     taken down again; one of which a part does not work stays. Who else brings the same lab up or
     takes it down is waited for. A lab that has no controller can have the `newborn` one.
     """
-    if manifest.lab is None:
-        raise UsageError(
-            "the files hold no `kind: Lab` object, so there is no lab to bring up",
-            hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
-        )
+    wanted = _lab_of(manifest)
     need_root("up")
-    require(manifest.lab, manifest.objects)
+    require(wanted, manifest.objects)
     modules.ensure_bridge_netfilter()
-    directory = paths.lab_dir(manifest.lab.name)
+    directory = paths.lab_dir(wanted.name)
     with _taken_down_if_it_fails(directory, progress) as keeper:
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()
@@ -104,17 +100,34 @@ def up(
             missing = [] if keeper.fresh else _missing_nodes(client, lab, progress)
             made = [_apply(client, obj, directory, progress) for obj in missing]
             applied = made + _apply_all(client, manifest.objects, directory, progress)
-            known = pruning.known(applied)
-            left = pruning.left_over(client, directory, known)
-            pruning.forget_others(directory, [*known, *left])
-            if prune:
-                pruning.prune(client, directory, left)
+            left = _left_over(client, directory, applied, prune=prune)
             _keep_sources(directory, files)
         brought = Brought(applied, [], changes=changes, left_over=left)
         if timeout is None:
             return brought
         progress("waiting for pods, rules and names")
         return _settled(client, directory, brought, timeout, progress)
+
+
+def _lab_of(manifest: Manifest) -> Lab:
+    if manifest.lab is None:
+        raise UsageError(
+            "the files hold no `kind: Lab` object, so there is no lab to bring up",
+            hint="add one (see topologies/quickstart.yaml), or `netlab apply` to a running lab",
+        )
+    return manifest.lab
+
+
+def _left_over(
+    client: Client, directory: Path, applied: Sequence[Applied], *, prune: bool
+) -> Sequence[pruning.Known]:
+    """What an earlier `up` applied and this one did not: kept in mind, or pruned."""
+    known = pruning.known(applied)
+    left = pruning.left_over(client, directory, known)
+    pruning.forget_others(directory, [*known, *left])
+    if prune:
+        pruning.prune(client, directory, left)
+    return left
 
 
 _RULES_BY = {

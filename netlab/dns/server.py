@@ -72,25 +72,14 @@ class DnsServer:
             upstreams=tuple(upstreams),
             local_cidrs=tuple(local_cidrs),
         )
-        self.dnsmasqs = [
-            Dnsmasq(
-                self._config.arguments(port),
-                port,
-                directory / str(port),
-                owner,
-                userns.daemon_id(owner, userns.CLUSTER_DNS),
-                read=[self._published],
-            )
-            for port in DNSMASQ_PORTS
-        ]
+        self.dnsmasqs = [self._dnsmasq(port, owner) for port in DNSMASQ_PORTS]
         self._names = names
         self._mailbox = directory / "mailbox"
         self._dual = dual
         self._zone = Zone(domain)
         self._services: dict[str, Service] = {}
-        self._slices: dict[
-            str, dict[str, EndpointSlice]
-        ] = {}  # by the Service's key, then by their own
+        self._slices: dict[str, dict[str, EndpointSlice]] = {}
+        """By the Service's key, then by their own."""
         self._service_of: dict[str, str] = {}
         self._changed: set[str] = set()
         self._shards = Shards({})
@@ -99,6 +88,16 @@ class DnsServer:
         self._dirty: set[int] = set()
         self._servers_due = self._reload_due = False
         self._forwarded: set[str] = set()
+
+    def _dnsmasq(self, port: int, owner: str) -> Dnsmasq:
+        return Dnsmasq(
+            self._config.arguments(port),
+            port,
+            self._directory / str(port),
+            owner,
+            userns.daemon_id(owner, userns.CLUSTER_DNS),
+            read=[self._published],
+        )
 
     @property
     def programs(self) -> list[Program]:

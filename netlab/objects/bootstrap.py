@@ -198,20 +198,9 @@ def node_status(
     of it and was booted with it; what tells machines apart is the node's own.
     """
     capacity: dict[str, Quantity] = {"cpu": str(cpus), "memory": f"{memory}Ki", "pods": "1000"}
-    conditions: list[NodeCondition] = [
-        {
-            "type": kind,
-            "status": status,
-            "reason": reason,
-            "message": message,
-            "lastHeartbeatTime": now,
-            "lastTransitionTime": now,
-        }
-        for kind, (status, reason, message) in _CONDITIONS.items()
-    ]
     return {
         "addresses": node_addresses(node),
-        "conditions": conditions,
+        "conditions": _node_conditions(now),
         "capacity": capacity,
         "allocatable": dict(capacity),
         "nodeInfo": {
@@ -227,6 +216,20 @@ def node_status(
             "architecture": architecture,
         },
     }
+
+
+def _node_conditions(now: str) -> list[NodeCondition]:
+    return [
+        {
+            "type": kind,
+            "status": status,
+            "reason": reason,
+            "message": message,
+            "lastHeartbeatTime": now,
+            "lastTransitionTime": now,
+        }
+        for kind, (status, reason, message) in _CONDITIONS.items()
+    ]
 
 
 def _service_cidr(lab: Lab) -> ServiceCIDR:
