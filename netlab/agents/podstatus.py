@@ -173,23 +173,7 @@ def compute(
     `failure` (reason, message) makes the pod Failed, whatever its containers did.
     """
     current: Phase = "Failed" if failure else phase(pod, containers, inits)
-    contained = current == "Running" and all(container.ready for container in containers)
-    gates = unmet_gates(pod)
-    ready = contained and not gates
-    over = is_pod_phase_terminal(current)
-    unready = {
-        "reason": _OVER.get(current, "ContainersNotReady"),
-        "message": "" if over else _unready_message(containers),
-    }
-    ungated = unready if not contained else _gates_unmet(gates)
-    waiting_inits = [init.name for init in inits if init.exit_code != 0 and not init.ready]
-    conditions = [
-        _condition("PodReadyToStartContainers", bool(pod_ips) and not over),
-        _initialized(waiting_inits, current),
-        _condition("Ready", ready, **ungated),
-        _condition("ContainersReady", contained, **unready),
-        _condition("PodScheduled", True),
-    ]
+    conditions = _conditions(pod, current, containers, inits, is_attached=bool(pod_ips))
     status: PodStatus = {
         "phase": current,
         "conditions": [
@@ -215,6 +199,32 @@ def compute(
     if pod_ips:
         status["podIP"] = pod_ips[0]
     return {"hostIP": None, "podIP": None, "initContainerStatuses": None, **status}
+
+
+def _conditions(
+    pod: Pod,
+    current: Phase,
+    containers: Sequence[ContainerState],
+    inits: Sequence[ContainerState],
+    *,
+    is_attached: bool,
+) -> list[PodCondition]:
+    contained = current == "Running" and all(container.ready for container in containers)
+    gates = unmet_gates(pod)
+    over = is_pod_phase_terminal(current)
+    unready = {
+        "reason": _OVER.get(current, "ContainersNotReady"),
+        "message": "" if over else _unready_message(containers),
+    }
+    ungated = unready if not contained else _gates_unmet(gates)
+    waiting_inits = [init.name for init in inits if init.exit_code != 0 and not init.ready]
+    return [
+        _condition("PodReadyToStartContainers", is_attached and not over),
+        _initialized(waiting_inits, current),
+        _condition("Ready", contained and not gates, **ungated),
+        _condition("ContainersReady", contained, **unready),
+        _condition("PodScheduled", True),
+    ]
 
 
 def _entries(
