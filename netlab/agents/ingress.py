@@ -130,7 +130,7 @@ class IngressControllers:
             place,
             partial(self._world, rights, said),
             self._revision,
-            partial(self._applied, rights, said),
+            partial(self._applied, options, rights, said),
             rights,
             said,
         )
@@ -214,12 +214,18 @@ class IngressControllers:
 
     def _applied(
         self,
+        options: Options,
         rights: Rights,
         said: ControllerLog,
         served: Iterable[Ingress],
         problems: Iterable[IngressProblem],
     ) -> None:
-        self._events.tell(served, problems, partial(may_tell, rights, said))
+        self._events.tell(
+            served,
+            problems,
+            partial(may_tell, rights, said),
+            tells_of_syncs=options.tells_of_syncs,
+        )
         self._status.look()
         self._draining.progressed()
 

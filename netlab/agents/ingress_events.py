@@ -26,10 +26,12 @@ class IngressEvents:
         served: Iterable[Ingress],
         problems: Iterable[IngressProblem],
         may_tell: Callable[[AnyKind], bool] = lambda _: True,
+        *,
+        tells_of_syncs: bool = True,
     ) -> None:
-        """Say to those that are served that they are, and what is wrong to whom it concerns, as far
-        as who says it may."""
-        for ingress in served:
+        """Say to those that are served that they are, unless it `tells_of_syncs` no more, and what
+        is wrong to whom it concerns, as far as who says it may."""
+        for ingress in served if tells_of_syncs else ():
             if self._is_new(ingress, "Sync") and may_tell(ingress):
                 self._recorder.normal(ingress, "Sync", "Scheduled for sync")
         for problem in problems:
