@@ -56,6 +56,7 @@ from netlab.objects import bootstrap, nameservers
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import Standing, standing
 from netlab.objects.times import timestamp
+from netlab.proxy.sharing import Compiled
 from netlab.readiness import Of, Readiness
 from netlab.settling import Settling
 from netlab.tasks import together
@@ -244,6 +245,7 @@ class Daemon:
     def _host(
         self, keeper: ResponderKeeper, pod_runtime: PodRuntime, controllers: RunningControllers
     ) -> Host:
+        compiled = Compiled()
         return Host(
             informers=self._informers,
             keeper=keeper,
@@ -256,7 +258,7 @@ class Daemon:
             now=time.time,
             netns=lambda name: paths.namespace(self._directory, plan.node_name(self.lab, name)),
             place=lambda node: plan.alone(self.lab, node).namespaces[0],
-            programmer=lambda node: NodeProxier(self.lab, node, self._directory),
+            programmer=lambda node: NodeProxier(self.lab, node, self._directory, compiled),
             proxy_mode=self.lab.proxy_mode,
             balances=self.lab.balances,
             grace_period=self.lab.node_lifecycle.monitor_grace_period,

@@ -19,6 +19,7 @@ from netlab.proxy.config import ProxyConfig
 from netlab.proxy.iptables import apply as _apply  # noqa: F401
 from netlab.proxy.iptables import mode as _mode  # noqa: F401
 from netlab.proxy.other_rules import OwnedRules
+from netlab.proxy.sharing import Compiled
 from netlab.proxy.syncer import Proxier
 
 
@@ -52,13 +53,19 @@ def _node_port_addresses(lab: Lab) -> tuple[str, ...]:
 class NodeProxier(Proxier):
     """A node's proxier, which also keeps what leaves the cluster masqueraded."""
 
-    def __init__(self, lab: Lab, node: Node, directory: Path) -> None:
+    def __init__(
+        self, lab: Lab, node: Node, directory: Path, compiled: Compiled | None = None
+    ) -> None:
         self._where = _netns(lab, node, directory)
         self._appliers = partial(_appliers, lab, node, directory)
         appliers = self._appliers()
         masquerading = _Masquerading(lab, node, directory)
         super().__init__(
-            proxy_config(lab, node), appliers, netns=self._where, others=[masquerading]
+            proxy_config(lab, node),
+            appliers,
+            netns=self._where,
+            others=[masquerading],
+            compiled=compiled,
         )
         self._is_legacy = any(getattr(each, "variant", "") == "legacy" for each in appliers)
 

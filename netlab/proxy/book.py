@@ -9,12 +9,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.compile import ServiceRules, no_collection
 from netlab.proxy.node_view import NodeView
 from netlab.proxy.object_cache import ObjectCache
+from netlab.proxy.sharing import Compiled, place
 
 _Service = TypeVar("_Service", bound=ServiceRules)
 _Ruleset = TypeVar("_Ruleset")
@@ -37,12 +38,20 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
     """Every Service's rules, in the order of the Services' keys.
 
     A mode says how a Service is compiled, and what becomes of the places to which several
-    Services add: a chain that all share, an element that two of them want.
+    Services add: a chain that all share, an element that two of them want. `compiled` is shared
+    with the books of other nodes.
     """
 
-    def __init__(self, node: NodeView, objects: ObjectCache) -> None:
+    _local_matters: ClassVar[bool]
+    """As `sharing.place` says."""
+
+    def __init__(
+        self, node: NodeView, objects: ObjectCache, compiled: Compiled | None = None
+    ) -> None:
         self.node = node
         self.objects = objects
+        self._compiled = compiled or Compiled()
+        self._common_view = node.common
         self._services: dict[str, _Service] = {}
         self._order: list[str] = []
         self._begun = False
@@ -70,6 +79,7 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
     def look_again(self, node: NodeView) -> None:
         """Compile everything anew, for a node that is no longer what it was."""
         self.node, self._begun = node, True
+        self._common_view = node.common
         with no_collection():
             fresh = ((key, self._fresh(key)) for key in sorted(self.objects.keys()))
             self._services = {key: rules for key, rules in fresh if rules is not None}
@@ -90,16 +100,27 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
             return self._changes(()), {}
         pairs = {key: (self.get(key), self._fresh(key)) for key in keys}
         changes, common = self._changes(pairs.values()), self._common(pairs.values())
-        before = {place: self._value(place) for place in common}
+        before = {where: self._value(where) for where in common}
         for key, (old, new) in pairs.items():
             self._replace(key, old, new)
-        for place in sorted(common):
-            changes.note(place, before[place], self._value(place))
+        for where in sorted(common):
+            changes.note(where, before[where], self._value(where))
         return changes, {key: old for key, (old, _) in pairs.items()}
 
     def _fresh(self, key: str) -> _Service | None:
         service = self.objects.service(key)
-        return None if service is None else self._compile(service, self.objects.slices(key))
+        if service is None:
+            self._compiled.forget(key)
+            return None
+        slices = self.objects.slices(key)
+        here = place(service, slices, self.node, local_matters=self._local_matters)
+        return self._compiled.of(
+            key,
+            service,
+            slices,
+            (type(self), self._common_view, here),
+            lambda: self._compile(service, slices),
+        )
 
     def _replace(self, key: str, old: _Service | None, new: _Service | None) -> None:
         if new is not None:

@@ -16,6 +16,7 @@ from netlab.proxy.book import AnyBook
 from netlab.proxy.config import ModeName
 from netlab.proxy.node_view import NodeView
 from netlab.proxy.object_cache import ObjectCache
+from netlab.proxy.sharing import Compiled
 
 if TYPE_CHECKING:
     from netlab.proxy.difference import Difference
@@ -35,8 +36,11 @@ class Mode(Protocol):
     def assemble(self, services: Iterable[Any], node: NodeView) -> Any:
         """All rules of a node, of those of its Services."""
 
-    def book(self, node: NodeView, objects: ObjectCache) -> AnyBook:
-        """What keeps a node's rules as objects change."""
+    def book(
+        self, node: NodeView, objects: ObjectCache, compiled: Compiled | None = None
+    ) -> AnyBook:
+        """What keeps a node's rules as objects change; those of Services are `compiled` once for
+        all books that share them."""
 
     def render(self, rules: Any) -> str:
         """The rules as the mode's own tool prints them."""

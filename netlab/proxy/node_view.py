@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.objects import meta
 from netlab.objects.types import Node
@@ -35,6 +36,11 @@ class NodeView(Struct, frozen=True):
     node_port_ips: tuple[str, ...] | None
     drop_invalid: bool
     service_cidrs: tuple[str, ...] = ()
+
+    @property
+    def common(self) -> NodeView:
+        """What it has in common with other nodes of its cluster, as far as Services' rules go."""
+        return replace(self, name="", zone="", ip="", node_port_ips=None)
 
     @property
     def host_bits(self) -> int:

@@ -27,6 +27,7 @@ from netlab.proxy.node_view import node_view
 from netlab.proxy.object_cache import ObjectCache
 from netlab.proxy.other_rules import OtherRules
 from netlab.proxy.services import Complaint
+from netlab.proxy.sharing import Compiled
 
 
 class SyncReport(Struct, frozen=True):
@@ -48,7 +49,7 @@ class HealthCheck(Struct, frozen=True):
 
 class Proxier:
     """Keeps the rules of one node: `appliers` has one for each family the node has. It has the
-    `others` write theirs, too."""
+    `others` write theirs, too; what is `compiled` it shares with other nodes' proxiers."""
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Proxier:
         netns: int | Path | None = None,
         node: Node | None = None,
         others: Iterable[OtherRules] = (),
+        compiled: Compiled | None = None,
     ) -> None:
         self.config = config
         self._others = list(others)
@@ -67,7 +69,7 @@ class Proxier:
         self._node_changed = False
         book = modes.of(config.mode).book
         self._families = [
-            _FamilySyncer(book(node_view(node, config, one.family), self.objects), one)
+            _FamilySyncer(book(node_view(node, config, one.family), self.objects, compiled), one)
             for one in appliers
         ]
         self.metrics = ProxyMetrics(config.mode, [one.family for one in appliers])

@@ -15,6 +15,7 @@ from netlab.proxy.iptables.service_rules import compile_service
 from netlab.proxy.nftables.book import NftBook
 from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
+from netlab.proxy.sharing import Compiled
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Packet
 
@@ -220,3 +221,34 @@ def test_changes_of_the_table_lead_where_a_fresh_start_does(before, after):
             if new is not None:
                 there[name] = new
     assert have == book.ruleset() == nft_compile(after[0].values(), after[1].values(), NODE)
+
+
+def _place(name, ip, zone):
+    """A node of the cluster of `NODE`."""
+    config = ProxyConfig(node_name=name, node_ips=(ip,), cluster_cidr=("10.244.0.0/16",))
+    labels = {"topology.kubernetes.io/zone": zone}
+    return node_view({"metadata": {"name": name, "labels": labels}}, config, "ipv4")
+
+
+PLACES = [
+    _place("alpha", "10.10.11.20", "a"),
+    _place("beta", "203.0.113.9", "b"),
+    _place("gamma", "10.10.12.1", "b"),
+]
+
+
+@settings(max_examples=50)
+@given(worlds(), worlds())
+def test_nodes_that_share_what_is_compiled_have_the_rules_of_their_own(before, after):
+    world, shared = World(before), Compiled()
+    books = [
+        (kind, at, kind(at, world, shared)) for kind in (IptablesBook, NftBook) for at in PLACES
+    ]
+    for _, _, book in books:
+        book.update(())
+    world.services, world.known_slices = dict(after[0]), dict(after[1])
+    for kind, at, book in books:
+        book.update(sorted({*before[0], *after[0]}))
+        alone = kind(at, world)
+        alone.update(())
+        assert list(book) == list(alone)

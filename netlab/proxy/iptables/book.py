@@ -16,6 +16,8 @@ from netlab.proxy.iptables.service_rules import IptablesServiceRules, compile_se
 class IptablesBook(RuleBook[IptablesServiceRules, Ruleset, RulesetChange]):
     """A change is of whole chains."""
 
+    _local_matters = False
+
     def ruleset(self) -> Ruleset:
         """Everything, for a full sync."""
         return assemble(self, self.node)

@@ -17,6 +17,8 @@ class NftBook(RuleBook[NftServiceRules, NftTable, NftChange]):
     """A change is of chains and sets, which are one Service's, and of elements, which a pod
     behind two Services has in common."""
 
+    _local_matters = True  # for the set of hairpins
+
     _holders: dict[Element, dict[str, str]]
     """What each Service wants of an element, by the Service's key."""
 
