@@ -11,18 +11,21 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+_SETTLE, _SETTLE_CAP = 0.05, 0.02
+
 
 class Pace(Struct):
     """Tells how long to wait; all times are seconds of one clock that never goes back.
 
-    Changes that come within `settle` seconds are one. After a turn that took some seconds, the next
-    waits for a time without changes of `quiet` times as long, `lull` seconds at most; it waits for
-    that until `times` as long as the turn took have passed since, `cap` seconds at most.
+    Changes that come within `settle` seconds are one, as a Service and its slice; where turns are
+    dear, those within a twentieth of what the last one took, 20 ms at most. The next turn waits for
+    a time without changes, `quiet` times as long as the last one took and `lull` seconds at most;
+    but once `times` as long as it took have passed since, `cap` seconds at most, it waits no more.
     """
 
     settle: float = 0.003
-    quiet: float = 0.25
-    lull: float = 0.1
+    quiet: float = 0.1
+    lull: float = 0.05
     times: float = 4.0
     cap: float = 1.0
     _first: float | None = None
@@ -48,6 +51,7 @@ class Pace(Struct):
         """For how many seconds to wait before asking again; not above 0 when it is time."""
         if self._first is None:
             return 0.0
+        settled = self._first + max(self.settle, min(_SETTLE * self._cost, _SETTLE_CAP))
         calm = self._last + max(self.settle, min(self.quiet * self._cost, self.lull))
         latest = self._ended + min(self.times * self._cost, self.cap)
-        return min(calm, max(latest, self._first + self.settle)) - now
+        return max(settled, min(calm, latest)) - now
