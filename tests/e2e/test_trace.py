@@ -168,7 +168,6 @@ def test_a_packet_to_a_service_in_nftables_mode(nftables: Machine) -> None:
     told = trace(nftables, "box", "svc/web:80")
     text = "\n".join(told)
     assert "kube-proxy services" in text
-    print(text)
 
 
 def test_masquerade_is_told_with_its_cause(lab: Machine) -> None:
