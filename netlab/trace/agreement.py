@@ -37,7 +37,7 @@ def agree(
             (i for i, pair in enumerate(zip_longest(seen, told)) if pair[0] != pair[1]), None
         )
         if parts is None:
-            other = _other_end(journey, prediction)
+            other = _other_end(journey, prediction, told=passages is not None)
             if not other:
                 return Agreement(prediction, len(seen))
             found = Agreement(prediction, len(seen), other)
@@ -67,8 +67,11 @@ def observed(journey: Journey) -> Verdict:
     return "refused" if journey.outcome in ("refused", "unreachable") else "lost"
 
 
-def _other_end(journey: Journey, prediction: Prediction) -> str:
+def _other_end(journey: Journey, prediction: Prediction, *, told: bool) -> str:
     seen = observed(journey)
+    at_its_end = journey.delivered_at == prediction.at and journey.outcome != "reachable"
+    if not told and seen == "delivered" and prediction.verdict in ("lost", "refused"):
+        seen = prediction.verdict if at_its_end else seen  # captures do not see what input does
     if prediction.verdict == "open":
         return f"the rules leave it open: {', '.join(prediction.unknown)}"
     if seen != prediction.verdict:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
@@ -59,11 +60,16 @@ def observe(trial: Trial, world: World, find: Callable[[str], FindRule]) -> Obse
         told = {name: trace.collect() for name, trace in traces.items()}
     went = journey(probe, trial.place.name, sightings, world.addresses())
     places = [trial.place.name, *(hop.place for hop in went.hops)]
-    return Observed(
-        probe,
-        went,
-        tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places)),
-    )
+    met = tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places))
+    return Observed(probe, _turned_away(went, met), met)
+
+
+def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
+    """Captures see a packet that came to where it goes before that machine's rules do."""
+    there = [one for one in passages if one.place == went.delivered_at and not one.reply]
+    if not there or there[-1].verdict != "drop":
+        return went
+    return replace(went, delivered=None, delivered_at=None, seen_source=None)
 
 
 def _probe(trial: Trial) -> ProbePacket:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -86,10 +86,10 @@ def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Ite
             continue
         here = rules(passage.place)
         mattering = _mattering(passage.rules, here)
-        for chain in dict.fromkeys(rule.chain for rule in passage.rules):
+        for chain in _entered(passage.rules):
             met = tuple(rule for rule in passage.rules if rule.chain == chain)
             size = len(here.texts(passage.table, chain))
-            passed = met[-1].number if _left(met[-1]) else size
+            passed = met[-1].number if met and _left(met[-1]) else size
             numbers = {rule.number for rule in met}
             missed = (
                 miss
@@ -105,6 +105,12 @@ def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Ite
                 tuple(missed),
                 chain in mattering,
             )
+
+
+def _entered(met: Sequence[MetRule]) -> Iterable[str]:
+    """The chains of a passage, those too where nothing matched."""
+    names = (name for rule in met for name in (rule.chain, rule.to) if name)
+    return dict.fromkeys(names)
 
 
 def _mattering(met: Sequence[MetRule], rules: NodeRules) -> set[str]:

@@ -46,8 +46,29 @@ spec: {selector: {app: web, side: near}, ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: sticky}
+spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: local}
+spec:
+  type: NodePort
+  externalTrafficPolicy: Local
+  selector: {app: local}
+  ports: [{port: 80, nodePort: 30081}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: local, labels: {app: local}}
+spec:
+  nodeName: worker002
+  containers: [{name: web, image: nginx, ports: [{containerPort: 80, hostPort: 8088}]}]
+---
+apiVersion: v1
+kind: Service
 metadata: {name: empty}
-spec: {selector: {app: nobody}, ports: [{port: 80}]}
+spec: {type: NodePort, selector: {app: nobody}, ports: [{port: 80, nodePort: 30082}]}
 """
 LAB = """
 apiVersion: netlab/v1
@@ -109,6 +130,9 @@ WAYS = [
     ("box pod/far:81", "  and refused there: RST from"),
     ("box svc/web:81", "lost after internet"),
     ("box svc/empty:80", "refused after worker001 cni0: ICMP type 3 code 3"),
+    ("client node/worker001:30081", "lost after worker001 eth1"),
+    ("client node/worker001:30082", "refused after worker001 eth1: ICMP type 3 code 3"),
+    ("local node/worker002:8088", "delivered to default/local"),
     ("client 10.244.1.2:80", "lost after internet"),
     ("box 93.184.216.34:80", "lost after internet"),
 ]
@@ -165,9 +189,29 @@ def test_they_agree_in_nftables_mode(nftables: Machine, words: str, end: str) ->
 
 
 def test_a_packet_to_a_service_in_nftables_mode(nftables: Machine) -> None:
-    told = trace(nftables, "box", "svc/web:80")
-    text = "\n".join(told)
-    assert "kube-proxy services" in text
+    """Each rule's words, and of a map the element that lacked least."""
+    text = "\n".join(trace(nftables, "box", "svc/web:80"))
+    assert re.search(r"kube-proxy services, 3 rules\n +not +rule 1: the source 10\.\S+ is in", text)
+    assert re.search(
+        r"took +rule 2: address, protocol and port in service-ips → service-\w+-", text
+    )
+    assert re.search(r"took +rule 1: tcp: send to one of 2 at random \(DNAT\)", text)
+    assert re.search(r"delivered to default/(near|far) \(\S+:80\), 1 of 2 possible ends", text)
+    whole = "\n".join(trace(nftables, "box", "svc/web:81", "--explain"))
+    assert re.search(
+        r"(10\.\S+) \. tcp \. 81 is not in service-ips, which has \1 \. tcp \. 80\b", whole
+    )
+    assert "took     rule 1: to cluster-ips: refuse" in whole
+
+
+def test_affinity_is_known_in_nftables_mode(nftables: Machine) -> None:
+    """Who has been sent somewhere before is sent there again, for sure."""
+    first, second = (trace(nftables, "box", "svc/sticky:80") for _ in range(2))
+    (end,) = (line for line in first if line.startswith("delivered"))
+    assert end.endswith(", 1 of 2 possible ends")
+    assert end.removesuffix(", 1 of 2 possible ends") in second
+    for told in (first, second):
+        assert told[-1].startswith("kernel and simulator agree in all")
 
 
 def test_masquerade_is_told_with_its_cause(lab: Machine) -> None:
