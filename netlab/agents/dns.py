@@ -10,7 +10,7 @@ from typing import TypeVar
 from netlab.agents.loop import Loop
 from netlab.agents.pace import Pace
 from netlab.agents.podgroups import PodGroups
-from netlab.agents.podprograms import Restarted
+from netlab.agents.podprograms import Life
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
 from netlab.dns.server import DnsServer
@@ -42,6 +42,9 @@ class DnsFeed:
         self._internet = internet
         self._informers = informers
         self._pod = ""
+        self._life: Life | None = None
+        for each in server.dnsmasqs:
+            each.on_restart(self._restarted)
         self._loop = Loop("dns", self._publish, retry=RETRY, pace=Pace(**PACE))
         self._turn = asyncio.Lock()
 
@@ -66,24 +69,40 @@ class DnsFeed:
         self,
         run: PodRun,
         container: str,  # noqa: ARG002 - see `InPods`
-        restarted: Restarted,  # noqa: ARG002 - of two dnsmasqs one always answers: none to be seen
-    ) -> None:
+        life: Life,
+    ) -> bool:
         """Serve in the namespace of a pod; of two pods the one that came last."""
         async with self._turn:
             if self._pod:
                 await self._server.stop()
-            self._pod = run.uid
+            self._pod, self._life = run.uid, life
             try:
                 self._apply()
             except OSError:  # the loop says so
                 self._loop.wake()
             await self._server.start(run.netns, partial(self._groups.of, run))
+        return all(each.is_adopted for each in self._server.dnsmasqs)
+
+    async def _restarted(self) -> None:
+        """Of two dnsmasqs one answers while the other is started again: that is told alone."""
+        if self._life is not None and all(each.is_up for each in self._server.dnsmasqs):
+            self._life.restarted()
+
+    async def end(
+        self,
+        run: PodRun,
+        container: str,  # noqa: ARG002 - see `InPods`
+        grace: float,
+    ) -> None:
+        """See `InPods`."""
+        if self._pod == run.uid:
+            await asyncio.gather(*(each.end(grace) for each in self._server.dnsmasqs))
 
     async def stop(self, run: PodRun, container: str) -> None:  # noqa: ARG002 - see `InPods`
         """The pod is going away."""
         async with self._turn:
             if self._pod == run.uid:
-                self._pod = ""
+                self._pod, self._life = "", None
                 await self._server.stop()
 
     async def detach(self) -> None:

@@ -19,7 +19,7 @@ from netlab.agents.ingress_status import IngressStatus
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
 from netlab.agents.podgroups import PodGroups
-from netlab.agents.podprograms import Exited, OneInEachPod, Restarted
+from netlab.agents.podprograms import Exited, Life, OneInEachPod
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.agents.vigil import Vigil
 from netlab.client.informer import Informers
@@ -111,7 +111,7 @@ class IngressControllers:
         for one in controllers:
             yield from (f"ingress controller {one.key}: {text}" for text in one.unseen)
 
-    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+    async def start(self, run: PodRun, container: str, life: Life) -> bool:
         """See `InPods`. It answers once all that is known has been put into force."""
         self._listen()
         program = self._pods.of(run, container)
@@ -135,12 +135,17 @@ class IngressControllers:
             said,
         )
         await controller.prepare()
-        await self._pods.start(run, container, restarted)
+        adopted = await self._pods.start(run, container, life)
         await controller.start()
         self._controllers[run.uid, container] = controller
         self._status.follow(run.uid, options, run.pod, controller.served, rights, said)
         flags = (IngressProblem(run.key, "FlagIgnored", text, "Pod") for text in options.undone)
         self._events.tell((), flags)
+        return adopted
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:
+        """See `InPods`."""
+        await self._pods.end(run, container, grace)
 
     def _options(
         self, run: PodRun, container: str, said: ControllerLog

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from netlab.agents.corefiles import Corefiles, local_addresses
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
 from netlab.agents.podgroups import PodGroups
-from netlab.agents.podprograms import Restarted, directory_of
+from netlab.agents.podprograms import Life, directory_of
 from netlab.agents.podrun import PodRun
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.vigil import Vigil
@@ -49,7 +49,7 @@ COUNTED = 5
 VERSION = "1.11.1"
 """The CoreDNS that node-cache 1.25 is made of."""
 
-_PORT = 53
+_PORT, _LOOPBACK = 53, "127.0.0.1"
 _SERVERS = "servers"
 _PATIENCE = 0.5
 
@@ -81,16 +81,34 @@ class NodeCaches:
         self._looks = 0
         self._loop = Loop("node caches", self._look, every=lambda: LOOK)
 
-    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+    async def start(self, run: PodRun, container: str, life: Life) -> bool:
         """See `InPods`."""
         settings = self._settings(run, container)
         cache = self._of(run, container)
-        cache.restarted = restarted
+        cache.ended = partial(self._ended, cache, life)
+        cache.restarted = partial(self._restarted, cache, life)
         await cache.start(settings)
         self._vigil.watch(cache.program)
         await self._keeper.reached(partial(self._say, cache))
         if not self._loop.runs:
             self._loop.start()
+        return cache.program.is_adopted
+
+    async def _ended(self, cache: NodeCache, life: Life, code: int) -> None:
+        async with cache.saying:
+            await self._keeper.reached(partial(self._say_nothing, cache))
+        await life.ended(code)
+
+    async def _restarted(self, cache: NodeCache, life: Life) -> None:
+        life.restarted()
+        await self._keeper.reached(partial(self._say, cache))
+
+    async def _say_nothing(self, cache: NodeCache) -> None:
+        await self._keeper.client.stop([cache.metrics_uid, *(page.uid for page in cache.health)])
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:
+        """See `InPods`."""
+        await self._of(run, container).program.end(grace)
 
     async def stop(self, run: PodRun, container: str) -> None:
         """See `InPods`."""
@@ -98,9 +116,8 @@ class NodeCaches:
         del self._caches[run.uid, container]
         self._told.pop(run.uid, None)
         await self._vigil.forget(cache.program)
-        uids = [cache.metrics_uid, *(page.uid for page in cache.health)]
         async with cache.saying:
-            await self._keeper.reached(lambda: self._keeper.client.stop(uids))
+            await self._keeper.reached(partial(self._say_nothing, cache))
         await cache.stop()
 
     async def detach(self) -> None:
@@ -144,7 +161,7 @@ class NodeCaches:
         try:
             await self._keep(cache, settings)
             if self._looks % COUNTED == 0:
-                await self._keeper.reached(partial(self._say_numbers, cache))
+                await self._keeper.reached(partial(self._say, cache))
         except (NetlabError, OSError) as error:
             log.error("pod %s: %s", cache.run.key, error)
 
@@ -164,25 +181,21 @@ class NodeCaches:
             await self._say(cache)
 
     async def _say(self, cache: NodeCache) -> None:
-        """Answer probes and Prometheus, unless it has been stopped meanwhile."""
+        """Answer probes and Prometheus, unless it has been stopped meanwhile, or hangs."""
         async with cache.saying:
-            if self._is_kept(cache):
+            if self._caches.get((cache.run.uid, cache.container)) is cache:
+                counted = await cache.counted()
+                if counted is None:
+                    await self._say_nothing(cache)
+                    return
                 for page in cache.health:
                     await self._keeper.client.ensure_served(page)
-                await self._tell_numbers(cache)
+                await self._tell_numbers(cache, counted)
 
-    async def _say_numbers(self, cache: NodeCache) -> None:
-        async with cache.saying:
-            if self._is_kept(cache):
-                await self._tell_numbers(cache)
-
-    def _is_kept(self, cache: NodeCache) -> bool:
-        return self._caches.get((cache.run.uid, cache.container)) is cache
-
-    async def _tell_numbers(self, cache: NodeCache) -> None:
+    async def _tell_numbers(self, cache: NodeCache, counted: statistics.Statistics) -> None:
         answers: dict[int, HealthAnswer] = {}
         if cache.settings.metrics is not None:
-            text = statistics.metrics(await cache.counted(), cache.settings, VERSION)
+            text = statistics.metrics(counted, cache.settings, VERSION)
             answers[cache.settings.metrics[1]] = HealthAnswer(200, {}, text=text, path="/metrics")
         place = str(cache.run.netns)
         problems = await self._keeper.client.health(
@@ -207,7 +220,8 @@ class NodeCache:
         self.run = run
         self.container = container
         self.settings = settings
-        self.restarted: Callable[[], None] = lambda: None
+        self.ended: Callable[[int], Awaitable[None]] = _nobody
+        self.restarted: Callable[[], Awaitable[None]] = _nobody
         flags = parse_flags(run.spec_of(container).get("args") or ())
         self.addresses = local_addresses(flags.get("localip", ""))
         self.metrics_uid = f"{run.uid}/metrics"
@@ -234,10 +248,14 @@ class NodeCache:
             if address in ("", ip)
         ]
 
+    @property
+    def _places(self) -> Sequence[str]:
+        """The addresses at which its Corefile has it answer."""
+        return [ip for ip in self.addresses if ip in self.settings.listen] or self.addresses
+
     def _new_program(self) -> Dnsmasq:
         directory = directory_of(self.run, self.container)
-        config, said = Published(directory / "config"), self.settings
-        places = [ip for ip in self.addresses if ip in said.listen] or self.addresses
+        config, said, places = Published(directory / "config"), self.settings, self._places
         program = Dnsmasq(
             NodeCacheDns(
                 tuple(places), config.current / _SERVERS, said.size, said.ttl, said.logs
@@ -247,15 +265,16 @@ class NodeCache:
             self._owner,
             userns.daemon_id(self._owner, userns.NODE_CACHE),
             name=f"node-cache of pod {self.run.key}",
-            address=next(iter(places), "127.0.0.1"),
+            address=next(iter(places), _LOOPBACK),
             config=config,
         )
         program.groups = self._groups
+        program.before_restart = self.ended
         program.on_restart(self._tell)
         return program
 
     async def _tell(self) -> None:
-        self.restarted()
+        await self.restarted()
 
     async def start(self, settings: CacheSettings) -> None:
         """Answer so; adopts what does already."""
@@ -303,11 +322,11 @@ class NodeCache:
             await self.program.stop()
             await asyncio.to_thread(self._remove)
 
-    async def counted(self) -> statistics.Statistics:
-        """What it has counted; nothing, while it does not answer."""
+    async def counted(self) -> statistics.Statistics | None:
+        """What it has counted; None while it does not answer."""
         asked = statistics.questions()
         answers: list[bytes] = []
-        address = next(iter(self.addresses), "")
+        address = next(iter(self._places), _LOOPBACK)
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             with self.program.entered():
@@ -321,6 +340,7 @@ class NodeCache:
                         answers.append(await loop.sock_recv(sock, 4096))
         except (OSError, NetlabError, TimeoutError) as error:
             log.debug("pod %s: it tells no numbers: %s", self.run.key, error)
+            return None
         return statistics.statistics(answers)
 
     def _new_rules(self) -> Untracked:
@@ -336,6 +356,10 @@ class NodeCache:
         if netns.exists(self.run.netns):
             self._rules.remove()
             cachelink.remove(self.run.netns)
+
+
+async def _nobody(*_: int) -> None:
+    """Nobody has it kept yet."""
 
 
 def _when_it_begins(settings: CacheSettings) -> tuple[object, ...]:

@@ -88,10 +88,11 @@ class PodRuntime:
         self._prober = Prober(actions, events)
         lifecycle = Lifecycle(events, self._prober, actions)
         processes = PodProcesses(sandboxes, self.runtime, places, lifecycle)
+        self._programs = pod_programs = PodPrograms(programs, lifecycle, groups)
         self._containers = PodContainers(
             keeper,
             processes,
-            PodPrograms(programs, lifecycle, groups),
+            pod_programs,
             draining,
             configuration,
             volumes,
@@ -149,6 +150,7 @@ class PodRuntime:
         """As `Working` says."""
         if not self.idle:
             yield PODS_AND_NAMES
+        yield from self._programs.at_work()
 
     def start(self, machines: Iterable[str]) -> None:
         """Begin with what a former controller left; see `adopted`. `machines` are the namespaces

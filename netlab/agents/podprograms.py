@@ -7,20 +7,23 @@ The lab's DNS is one of them; what is one process a pod is a record (`PodProgram
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.lifecycle import KILLED, Lifecycle, restarts
+from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podrun import PodRun, container_log, known_status
+from netlab.agents.probes.prober import Kill
 from netlab.agents.vigil import Vigil
 from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
+from netlab.tasks import Background
 from netlab.workload.behaviour import behaviour
 from netlab.workload.crilog import LogWriter
 from netlab.workload.pod_program import PodProgram, RunningPodProgram
@@ -31,9 +34,6 @@ RETRY = Retry(1.0, 60.0)
 """Of a program that could not be started."""
 
 
-Restarted = Callable[[], None]
-
-
 class Exited(Exception):
     """A program ended right after its start, with `code`; the text is what it said last."""
 
@@ -42,12 +42,27 @@ class Exited(Exception):
         self.code = code
 
 
+class Life(Protocol):
+    """Told by who runs a program as a container, of that one alone."""
+
+    async def ended(self, code: int) -> None:
+        """It has ended, with that exit code. Returns when it is to be started again; it may wait
+        for ever."""
+
+    def restarted(self) -> None:
+        """It had ended, and answers again."""
+
+
 class InPods(Protocol):
     """Runs one sort of program in pods; what runs already is adopted."""
 
-    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
-        """Have it run as that container; returns once it answers. Call `restarted` whenever it had
-        to be started again since. `Exited` if the image's program would not have stayed."""
+    async def start(self, run: PodRun, container: str, life: Life) -> bool:
+        """Have it run as that container; returns once it answers, True if it was adopted. Tell its
+        `life` whenever it ends, and is started again. `Exited` if the image's program would not
+        have stayed."""
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:
+        """End it within `grace` seconds, or by force, as if it had died."""
 
     async def stop(self, run: PodRun, container: str) -> None:
         """End it, or what a former controller left of it. Idempotent."""
@@ -65,27 +80,43 @@ class PodPrograms:
         self._table = table
         self._lifecycle = lifecycle
         self._groups = groups
+        self._looked_for: set[tuple[str, str]] = set()
+        self._ending = Background()
+
+    def at_work(self) -> Iterator[str]:
+        """As `Working` says: what a former controller had running may have ended with it."""
+        if self._looked_for:
+            yield "programs in pods are looked for"
 
     async def start(self, run: PodRun, container: str) -> None:
         """Have the container run; what keeps it from that is said, and tried again."""
-        failures, program, is_first = 0, self._table[_name(run, container)], True
+        failures, program = 0, self._table[_name(run, container)]
+        life = _ContainerLife(self._lifecycle, run, container, self._kill)
         while True:
             try:
-                await program.start(run, container, partial(self._restarted, run, container))
+                with self._looking(run, container):
+                    life.began(adopted=await program.start(run, container, life))
+                return
             except Exited as error:
-                is_first = False
                 if not await self._exited(run, container, error):
                     return
             except (NetlabError, OSError) as error:
                 failures += 1
                 self._refused(run, container, error)
                 await asyncio.sleep(RETRY.after(error, failures))
-            else:
-                self._began(run, container, may_be_adopted=is_first)
-                return
+
+    @contextlib.contextmanager
+    def _looking(self, run: PodRun, container: str) -> Iterator[None]:
+        if run.state(container).running:
+            self._looked_for.add((run.uid, container))
+        try:
+            yield
+        finally:
+            self._looked_for.discard((run.uid, container))
 
     async def stop(self, run: PodRun) -> None:
         """End those of a pod."""
+        await self._ending.stop(run.uid)
         for container in run.names:
             if name := _name(run, container):
                 await self._table[name].stop(run, container)
@@ -97,6 +128,7 @@ class PodPrograms:
 
     async def detach(self) -> None:
         """Watch no longer; everything goes on running."""
+        await self._ending.stop_all()
         for each in self._table.values():
             await each.detach()
 
@@ -124,20 +156,58 @@ class PodPrograms:
         run.state(container).restarts += 1
         return True
 
-    def _began(self, run: PodRun, container: str, *, may_be_adopted: bool) -> None:
-        known = (known_status(run, container).get("state") or {}).get("running") or {}
-        adopted = may_be_adopted and bool(known) and not run.renewed
-        if not adopted:
-            self._lifecycle.events.created(run, container)
-        at = str(known["startedAt"]) if adopted else timestamp(time.time())
-        self._lifecycle.began(run, container, at, _never, adopted=adopted)
+    def _kill(self, run: PodRun, container: str, why: str, grace: float | None) -> None:
+        """A probe has found it wanting: it ends, and its life goes on as its pod has it."""
+        work = self._end(run, container, why, grace_period(run) if grace is None else grace)
+        self._ending.start(run.uid, work, f"kill {run.key} {container}")
 
-    def _restarted(self, run: PodRun, container: str) -> None:
-        """It died, of whatever, and runs again: that is how a restart is to be seen in the API."""
-        now = timestamp(time.time())
-        self._lifecycle.ended(run, container, now, KILLED)
+    async def _end(self, run: PodRun, container: str, why: str, grace: float) -> None:
+        if run.stopping or not run.state(container).running:
+            return
+        self._lifecycle.events.killing(run, container, why)
+        left = await self._lifecycle.pre_stop(run, container, grace)
+        await self._table[_name(run, container)].end(run, container, left)
+
+
+class _ContainerLife:
+    """How it goes on with a program's container, as its pod's restart policy says."""
+
+    def __init__(self, lifecycle: Lifecycle, run: PodRun, container: str, kill: Kill) -> None:
+        self._lifecycle = lifecycle
+        self._run, self._container = run, container
+        self._kill = kill
+        self._since = 0.0
+
+    def began(self, *, adopted: bool) -> None:
+        """It answers for the first time."""
+        running = (known_status(self._run, self._container).get("state") or {}).get("running") or {}
+        if adopted and running and not self._run.renewed:
+            self._begin(running["startedAt"], adopted=True)
+        else:
+            self.restarted()
+
+    async def ended(self, code: int) -> None:
+        """See `Life`."""
+        run, container, now = self._run, self._container, time.time()
+        self._lifecycle.ended(run, container, timestamp(now), code)
+        if not restarts(run, container, code):
+            await asyncio.Event().wait()  # until the pod goes
+        await self._lifecycle.back_off(run, container, now - self._since)
         run.state(container).restarts += 1
-        self._lifecycle.began(run, container, now, _never)
+
+    def restarted(self) -> None:
+        """See `Life`. One that nobody saw end was killed."""
+        state = self._run.state(self._container)
+        if state.running:
+            self._lifecycle.ended(self._run, self._container, timestamp(time.time()), KILLED)
+            state.remember()
+            state.restarts += 1
+        self._lifecycle.events.created(self._run, self._container)
+        self._begin(timestamp(time.time()))
+
+    def _begin(self, at: str, *, adopted: bool = False) -> None:
+        self._since = time.time()
+        self._lifecycle.began(self._run, self._container, at, self._kill, adopted=adopted)
 
 
 class OnceNeeded:
@@ -153,9 +223,13 @@ class OnceNeeded:
             self._made = self._make()
         return self._made
 
-    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+    async def start(self, run: PodRun, container: str, life: Life) -> bool:
         """See `InPods`."""
-        await self._it().start(run, container, restarted)
+        return await self._it().start(run, container, life)
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:
+        """See `InPods`."""
+        await self._it().end(run, container, grace)
 
     async def stop(self, run: PodRun, container: str) -> None:
         """See `InPods`."""
@@ -177,7 +251,7 @@ class OneInEachPod:
         self._owner = owner
         self._vigil = vigil
         self._programs: dict[tuple[str, str], RunningPodProgram] = {}
-        self._restarted: dict[tuple[str, str], Restarted] = {}
+        self._lives: dict[tuple[str, str], Life] = {}
 
     def of(self, run: PodRun, container: str) -> RunningPodProgram:
         """The program of a container, running or not."""
@@ -192,20 +266,26 @@ class OneInEachPod:
         return self._programs[key]
 
     async def _tell(self, key: tuple[str, str]) -> None:
-        self._restarted[key]()
+        self._lives[key].restarted()
 
-    async def start(self, run: PodRun, container: str, restarted: Restarted) -> None:
+    async def start(self, run: PodRun, container: str, life: Life) -> bool:
         """See `InPods`."""
-        self._restarted[run.uid, container] = restarted
+        self._lives[run.uid, container] = life
         program = self.of(run, container)
+        program.before_restart = life.ended
         await program.start(run.netns)
         self._vigil.watch(program)
+        return program.is_adopted
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:
+        """See `InPods`."""
+        await self.of(run, container).end(grace)
 
     async def stop(self, run: PodRun, container: str) -> None:
         """See `InPods`."""
         program = self.of(run, container)
         del self._programs[run.uid, container]
-        self._restarted.pop((run.uid, container), None)
+        self._lives.pop((run.uid, container), None)
         await self._vigil.forget(program)
         await program.stop()
 

@@ -74,6 +74,8 @@ class ConfinedProgram(Program):
         self._netns: int | Path | None = None
         self.groups: Callable[[], Sequence[Path]] = tuple
         """Into which control groups it is put, by their `cgroup.procs`."""
+        self.is_adopted = False
+        """Whether the one that runs was there when we came."""
         self.reload_signal = signal.SIGHUP
         self._reload_wanted = False
         self._reload_timer: asyncio.TimerHandle | None = None
@@ -191,9 +193,15 @@ class ConfinedProgram(Program):
     async def begin(self) -> None:
         """See `Program`."""
         self._make_places()
-        if not self._adopt():
+        self.is_adopted = self._adopt()
+        if not self.is_adopted:
             await asyncio.to_thread(self._end_stale)
             await self._spawn()
+
+    async def clear(self) -> None:
+        """See `Program`: of nginx, its workers would answer on."""
+        await super().clear()
+        await asyncio.to_thread(self._end_stale)
 
     def _make_places(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
@@ -327,8 +335,9 @@ def _namespace(pid: int | str) -> int:
 
 def _left_by(pid: int, netns: object) -> list[int]:
     """What a program had started and what outlived it: of nginx, those that hold its ports."""
-    if Path(f"/proc/{pid}").exists():  # somebody else's id by now, so nothing is left
-        return []
+    with contextlib.suppress(OSError):  # gone, or yet to be collected by whoever adopted it
+        _started(pid)
+        return []  # somebody else's id by now, so nothing is left
     return [
         each
         for each in process.session(pid)

@@ -13,7 +13,6 @@ NGINX = PodProgram(
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -25,7 +24,7 @@ from msgspec.structs import replace
 
 from netlab.kernel import process, userns
 from netlab.workload.confined_program import ConfinedProgram
-from netlab.workload.program import ended
+from netlab.workload.program import finish
 from netlab.workload.published import Published
 
 _ANSWER_SECONDS = 0.5
@@ -89,6 +88,7 @@ class RunningPodProgram(ConfinedProgram):
             opens_log=entry.opens_log,
         )
         self.reload_signal = entry.reload
+        self.last_signal = entry.finish or signal.SIGTERM
         self._entry = entry
         self._published = config
 
@@ -109,7 +109,7 @@ class RunningPodProgram(ConfinedProgram):
         held = os.dup(held) if held is not None and request is not None else None
         await self.detach()
         if held is not None and request is not None:
-            await _finished(held, request)
+            await finish(held, request, FINISH)
             process.reap()
         await super().stop()
 
@@ -125,13 +125,3 @@ class RunningPodProgram(ConfinedProgram):
             async with asyncio.timeout(_ANSWER_SECONDS):
                 address = ("127.0.0.1", self._entry.port)
                 await asyncio.get_running_loop().sock_connect(sock, address)
-
-
-async def _finished(descriptor: int, request: signal.Signals) -> None:
-    """Ask the process behind a descriptor, which is closed then, to finish; return when it has, or
-    its time is over."""
-    with contextlib.suppress(ProcessLookupError):
-        signal.pidfd_send_signal(descriptor, request)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(FINISH):
-            await ended(descriptor)

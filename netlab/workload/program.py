@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
@@ -31,19 +32,26 @@ CALM = 1.0
 
 _END_SECONDS = 0.5
 
+KILLED = 128 + signal.SIGKILL
+"""The exit code of one that was killed, or of which nobody knows: it was not ours to await."""
+
 Listener = Callable[[], Awaitable[None]]
 
 
 class Program(ABC):
     """One program, `name` in messages; what it says goes to its `log`.
 
-    `error` is why it could not be started again the last time.
+    `error` is why it could not be started again the last time; `last_signal` has it end once it has
+    done what it has begun; `before_restart`, which is told its
+    exit code, is awaited when it has ended: who wants it to stay so lets that wait for ever.
     """
 
     def __init__(self, name: str, log: Path, retry: Retry = RETRY) -> None:
         self.name = name
         self.log = log
         self.error: str | None = None
+        self.last_signal = signal.SIGTERM
+        self.before_restart: Callable[[int], Awaitable[None]] = self._pause
         self._retry = retry
         self._up = asyncio.Event()
         self._failures = 0
@@ -59,6 +67,10 @@ class Program(ABC):
 
         Returns once it answers. What was begun in vain is ended.
         """
+
+    async def clear(self) -> None:
+        """It has ended: let nothing that it had started go on."""
+        process.reap()
 
     @abstractmethod
     async def asked(self) -> None:
@@ -107,6 +119,11 @@ class Program(ABC):
             await asyncio.to_thread(process.end, [pid], _END_SECONDS)
         self._pid = None
 
+    async def end(self, grace: float) -> None:
+        """End the one that runs, after `grace` seconds by force: it is as if it had died."""
+        if self._pidfd is not None:
+            await finish(os.dup(self._pidfd), self.last_signal, grace, force=True)
+
     async def answers(self) -> None:
         """Return once it has answered a question, at once while it is being started.
 
@@ -137,16 +154,20 @@ class Program(ABC):
         while True:
             assert self._pidfd is not None
             await ended(os.dup(self._pidfd))
+            code = _exit_code(self._pidfd)
             self._let_go()
-            process.reap()
             if time.monotonic() - self._since > CALM:
                 self._failures = 0
-            log.warning("%s ended; starting it again", self.name)
-            if self._failures:
-                await asyncio.sleep(self._retry.delay(self._failures))
+            log.warning("%s ended (%d); starting it again", self.name, code)
+            await self.clear()
+            await self.before_restart(code)
             self._failures += 1
             await self._start_again()
             await asyncio.gather(*(self._tell(listener) for listener in self._listeners))
+
+    async def _pause(self, _: int) -> None:
+        if self._failures:
+            await asyncio.sleep(self._retry.delay(self._failures))
 
     async def _start_again(self) -> None:
         while not self.is_up:
@@ -167,8 +188,35 @@ class Program(ABC):
             log.error("%s: %s", self.name, error, exc_info=not _is_foreseen(error))
 
 
+def _exit_code(pidfd: int) -> int:
+    """As a shell has it, of a child that has ended; it stays to be reaped."""
+    try:
+        ended = os.waitid(os.P_PIDFD, pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return KILLED
+    if ended is None:
+        return KILLED
+    return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+
+
 def _is_foreseen(error: Exception) -> bool:
     return isinstance(error, NetlabError | OSError)
+
+
+async def finish(pidfd: int, request: signal.Signals, grace: float, *, force: bool = False) -> None:
+    """Ask the process behind a descriptor, which is closed then, to end; return when it has, or
+    `grace` seconds are over, which it survives unless by `force`."""
+    try:
+        signal.pidfd_send_signal(pidfd, request)
+        async with asyncio.timeout(grace):
+            await ended(os.dup(pidfd))
+    except ProcessLookupError:
+        pass
+    except TimeoutError:
+        if force:
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    finally:
+        os.close(pidfd)
 
 
 async def ended(pidfd: int) -> None:

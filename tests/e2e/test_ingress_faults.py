@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import signal
 import threading
 from collections import Counter
@@ -251,6 +252,9 @@ def test_it_is_started_again_as_it_was(lab: Shell, outside: Outside) -> None:
     eventually(lambda: outside.code("good.example/") == 200)
     restarts = "kubectl get pod -n ingress-nginx -o jsonpath='{..restartCount}'"
     eventually(lambda: lab(restarts) == "1")
+    said = lab("kubectl describe pods -n ingress-nginx")
+    assert re.search(r"Last State: +Terminated\n +Reason: +Error\n +Exit Code: +137", said)
+    assert re.search(r"Created +\S+ \(x2 ", said)
 
 
 def test_it_outlives_the_labs_controller(lab: Shell, outside: Outside) -> None:
@@ -264,6 +268,11 @@ def test_it_outlives_the_labs_controller(lab: Shell, outside: Outside) -> None:
         eventually(lambda: outside.code("later.example/") == 200)
     assert set(answers) == {"200"}, answers
     assert nginx(lab)[1] == pid
+    workers = process.children(pid)
+    os.kill(pid, signal.SIGKILL)  # nobody awaits it any more: on some machines, it stays a zombie
+    eventually(lambda: nginx(lab)[1] != pid)
+    assert not any(map(_command, workers))
+    eventually(lambda: outside.code("later.example/") == 200)
 
 
 def _command(pid: int) -> bytes:

@@ -182,3 +182,25 @@ def test_who_selects_namespaces_serves_no_others(lab: Shell) -> None:
     lab("kubectl label namespace unchosen team-")
     eventually(lambda: code(lab, "choosy", "unchosen.example") == "404")
     lab("kubectl delete pod choosy")
+
+
+ILL = "{path: /nosuch, port: 10254}, periodSeconds: 1, failureThreshold: 1"
+STATE = "{.status.phase} {.status.containerStatuses[0].restartCount}"
+
+
+def test_a_probe_that_fails_has_it_started_again_if_its_pod_wants_that(lab: Shell) -> None:
+    text = POD.format(name="ill", account="able", flags=", --election-id=ill", token="true")
+    probe = f"    livenessProbe: {{httpGet: {ILL}}}\n"
+    lab("kubectl apply -f -", input=text + probe)
+    state = f"kubectl get pod ill -o jsonpath='{STATE}'"
+    eventually(lambda: lab(state) == "Running 1")
+    said = lab("kubectl describe pod ill")
+    assert "Container controller failed liveness probe, will be restarted" in said
+    eventually(lambda: "CrashLoopBackOff" in lab("kubectl get pod ill"))
+    assert "Exit Code:    0" in lab("kubectl describe pod ill")  # it finishes what it has begun
+    assert code(lab, "ill") == "000"
+    lab("kubectl delete pod ill")
+    once = text.replace("spec:", "spec:\n  restartPolicy: Never", 1).replace("ill", "once")
+    lab("kubectl apply -f -", input=once + probe)
+    eventually(lambda: lab(state.replace("ill", "once")) == "Succeeded 0")
+    lab("kubectl delete pod once")

@@ -278,7 +278,7 @@ async def test_it_is_adopted_as_it_was_and_started_again_when_it_is_killed(
     os.kill(adopted.pid, signal.SIGKILL)
     await until(lambda: again.state("c").restarts == 1 and again.state("c").ready)
     assert adopted.pid != program.pid
-    assert here.recorder.said == ["Pulled", "Created", "Started", "Started"]
+    assert here.recorder.said == ["Pulled", "Created", "Started"] * 2
     assert await asyncio.to_thread(page, again) == "Hello, you"
     await here.containers.stop(again, 0.0)
     assert process.owned(owner) == []

@@ -82,6 +82,27 @@ async def test_it_is_started_again_and_those_who_listen_are_told(sleeper: Sleepe
         assert sleeper.is_up
 
 
+async def test_who_says_when_it_is_started_again_hears_how_it_ended(sleeper: Sleeper) -> None:
+    codes: list[int] = []
+    may_go_on = asyncio.Event()
+
+    async def before(code: int) -> None:
+        codes.append(code)
+        await may_go_on.wait()
+
+    sleeper.before_restart = before
+    await sleeper.keep()
+    kill(sleeper)
+    await until(lambda: codes == [137])
+    assert not sleeper.is_up
+    may_go_on.set()
+    await until(lambda: sleeper.is_up)
+    await sleeper.end(5.0)
+    await until(lambda: len(codes) == 2 and sleeper.is_up)
+    assert codes == [137, 143]
+    assert len(sleeper.children) == 3
+
+
 async def test_what_cannot_be_started_again_is_tried_and_told_until_it_can(
     sleeper: Sleeper,
 ) -> None:

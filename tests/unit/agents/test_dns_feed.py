@@ -24,10 +24,38 @@ LAB = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 1}})
 HERE, THERE = Path("/none/one"), Path("/none/other")
 
 
+class Dnsmasq:
+    """One of two; `again` is called when it was started again."""
+
+    def __init__(self) -> None:
+        self.is_adopted, self.is_up = False, True
+        self.again: Any = None
+
+    def on_restart(self, listener: Any) -> None:
+        self.again = listener
+
+    async def end(self, grace: float) -> None:  # noqa: ARG002
+        self.is_up = False
+
+
+class Life:
+    """Counts how often it was started again."""
+
+    def __init__(self) -> None:
+        self.restarts = 0
+
+    def restarted(self) -> None:
+        self.restarts += 1
+
+    async def ended(self, code: int) -> None:
+        raise AssertionError(f"ended with {code}, though of two dnsmasqs one always answers")
+
+
 class Server:
     """Names, and where they are served."""
 
     def __init__(self) -> None:
+        self.dnsmasqs = [Dnsmasq(), Dnsmasq()]
         self.services: dict[str, Any] = {}
         self.slices: dict[str, Any] = {}
         self.published: list[set[str]] = []
@@ -60,10 +88,6 @@ class Server:
 
 def pod(uid: str, netns: Path) -> Any:
     return SimpleNamespace(uid=uid, netns=netns)
-
-
-async def nobody() -> None:
-    raise AssertionError("of two dnsmasqs one always answers")
 
 
 class World:
@@ -137,8 +161,8 @@ async def test_what_there_was_no_room_for_is_published_later(world, until):
 
 
 async def test_of_two_pods_the_last_one_serves(world):
-    await world.feed.start(pod("one", HERE), "dns", nobody)
-    await world.feed.start(pod("two", THERE), "dns", nobody)
+    await world.feed.start(pod("one", HERE), "dns", Life())
+    await world.feed.start(pod("two", THERE), "dns", Life())
     await world.feed.stop(pod("one", HERE), "dns")
     assert world.server.places == [HERE, None, THERE]
     await world.feed.stop(pod("two", HERE), "dns")
@@ -149,12 +173,31 @@ async def test_of_two_pods_the_last_one_serves(world):
 async def test_names_are_published_before_they_are_served(world, until):
     world.server.refusals = 1
     world.server.services["default/web"] = {"metadata": {}}
-    await world.feed.start(pod("one", HERE), "dns", nobody)
+    await world.feed.start(pod("one", HERE), "dns", Life())
     assert world.server.places == [HERE], "no room is no reason not to serve"
     await until(lambda: world.server.published == [{"default/web"}])
 
 
 async def test_a_controller_that_ends_leaves_them_served(world):
-    await world.feed.start(pod("one", HERE), "dns", nobody)
+    await world.feed.start(pod("one", HERE), "dns", Life())
     await world.feed.detach()
     assert world.server.places == [HERE, Path("detached")]
+
+
+async def test_one_that_was_killed_and_both_that_were_ended_are_one_restart() -> None:
+    world, life, here = World(), Life(), pod("u", HERE)
+    first, second = world.server.dnsmasqs
+    assert await world.feed.start(here, "dns", life) is False
+    await first.again()
+    assert life.restarts == 1
+    await world.feed.end(here, "dns", 1.0)
+    for each in (first, second):
+        assert not each.is_up
+    for each in (first, second):
+        each.is_up = True
+        await each.again()
+    assert life.restarts == 2
+    await world.feed.end(pod("other", THERE), "dns", 1.0)
+    assert first.is_up
+    first.is_adopted = second.is_adopted = True
+    assert await world.feed.start(here, "dns", life)

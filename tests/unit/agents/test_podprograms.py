@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from netlab.agents import podprograms as module
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
-from netlab.agents.podrun import PodRun
+from netlab.agents.podrun import PodRun, resume
 from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.errors import KernelRefused, NetlabError
 from netlab.retry import Retry
@@ -30,14 +30,20 @@ class Programs:
     def __init__(self) -> None:
         self.refusals: list[NetlabError | OSError] = []
         self.tries = 0
-        self.running: dict[tuple[str, str], Callable[[], None]] = {}
+        self.running: dict[tuple[str, str], Any] = {}
+        self.adopts = False
+        self.ends: list[float] = []
         self.detached = 0
 
-    async def start(self, run: PodRun, container: str, restarted: Callable[[], None]) -> None:
+    async def start(self, run: PodRun, container: str, life: Any) -> bool:
         self.tries += 1
         if self.refusals:
             raise self.refusals.pop(0)
-        self.running[run.uid, container] = restarted
+        self.running[run.uid, container] = life
+        return self.adopts
+
+    async def end(self, run: PodRun, container: str, grace: float) -> None:  # noqa: ARG002
+        self.ends.append(grace)
 
     async def stop(self, run: PodRun, container: str) -> None:
         self.running.pop((run.uid, container), None)
@@ -88,13 +94,13 @@ async def test_one_that_cannot_start_says_why_and_is_tried_again(
 
 
 async def test_one_that_ran_before_this_controller_goes_on_unannounced(
-    programs: PodPrograms, pod_run: MakeRun, recorder: Any
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, recorder: Any
 ) -> None:
     since = "2026-01-01T00:00:00Z"
     running = {"running": {"startedAt": since}}
     known = {"name": "dns", "ready": True, "restartCount": 3, "state": running}
     run = pod_run(DNSMASQ, status={"containerStatuses": [known]})
-    run.renewed = False
+    run.renewed, dnsmasq.adopts = False, True
     await programs.start(run, "dns")
     assert (run.state("dns").started_at, run.state("dns").restarts) == (since, 3)
     assert recorder.told == []
@@ -114,16 +120,70 @@ async def test_in_a_namespace_made_anew_nothing_has_run_before(
     assert "Started: Started container dns" in recorder.told
 
 
-async def test_one_that_died_and_runs_again_has_restarted(
-    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun
+async def test_one_that_ended_with_its_controller_has_been_restarted(
+    programs: PodPrograms, pod_run: MakeRun
+) -> None:
+    since = "2026-01-01T00:00:00Z"
+    known = {"name": "dns", "ready": True, "restartCount": 3}
+    run = pod_run(
+        DNSMASQ,
+        status={"containerStatuses": [{**known, "state": {"running": {"startedAt": since}}}]},
+    )
+    run.renewed = False
+    resume(run)
+    with programs._looking(run, "dns"):
+        assert list(programs.at_work())
+    await programs.start(run, "dns")
+    state = run.state("dns")
+    assert (state.restarts, state.running, list(programs.at_work())) == (4, True, [])
+    assert state.last is not None and (state.last["exitCode"], state.last["startedAt"]) == (
+        137,
+        since,
+    )
+
+
+async def test_one_that_died_is_not_ready_until_it_runs_again(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, recorder: Any
 ) -> None:
     run = pod_run(DNSMASQ)
     await programs.start(run, "dns")
-    first = run.state("dns").container_id
-    dnsmasq.running["u", "dns"]()
     state = run.state("dns")
+    first, life = state.container_id, dnsmasq.running["u", "dns"]
+    await life.ended(137)
+    assert (state.running, state.ready, state.exit_code) == (False, False, 137)
+    life.restarted()
     assert (state.restarts, state.running, state.ready) == (1, True, True)
     assert state.container_id != first
+    assert state.last is not None and state.last["exitCode"] == 137
+    told = [line.partition(":")[0] for line in recorder.told]
+    assert told == ["Pulled", "Created", "Started"] * 2
+
+
+async def test_one_that_dies_again_waits_and_says_so(
+    programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, until: Any
+) -> None:
+    run = pod_run(DNSMASQ)
+    await programs.start(run, "dns")
+    life = dnsmasq.running["u", "dns"]
+    await life.ended(137)
+    life.restarted()
+    again = asyncio.create_task(life.ended(137))
+    await until(lambda: run.state("dns").waiting == "CrashLoopBackOff")
+    assert not again.done()
+    again.cancel()
+
+
+@pytest.mark.parametrize(("policy", "code"), [("Never", 137), ("OnFailure", 0)])
+async def test_one_that_is_not_to_be_restarted_stays_ended(
+    policy: str, code: int, programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, until: Any
+) -> None:
+    run = pod_run(DNSMASQ, restartPolicy=policy)
+    await programs.start(run, "dns")
+    ending = asyncio.create_task(dnsmasq.running["u", "dns"].ended(code))
+    await until(lambda: run.state("dns").exit_code == code)
+    await asyncio.sleep(0)
+    assert not ending.done()
+    ending.cancel()
 
 
 async def test_a_pod_that_ends_takes_its_programs_with_it_and_nothing_else(
@@ -137,22 +197,23 @@ async def test_a_pod_that_ends_takes_its_programs_with_it_and_nothing_else(
     assert dnsmasq.detached == 1
 
 
-async def test_what_a_probe_finds_ill_is_left_alone(
+async def test_what_a_probe_finds_ill_is_ended(
     programs: PodPrograms,
+    dnsmasq: Programs,
     lifecycle: Lifecycle,
     actions: Any,
     pod_run: MakeRun,
     until: Any,
-    caplog: pytest.LogCaptureFixture,
+    recorder: Any,
 ) -> None:
-    """It is watched by its keeper, who starts it again if it dies."""
+    """Its life goes on as that of one that has died."""
     probe = {"tcpSocket": {"port": 53}, "periodSeconds": 1, "failureThreshold": 1}
     actions.answer = ProbeOutcome(False, "connection refused")
-    run = pod_run({**DNSMASQ, "livenessProbe": probe})
-    with caplog.at_level(logging.WARNING):
-        await programs.start(run, "dns")
-        await until(lambda: "it is left alone" in caplog.text)
-    assert run.state("dns").running
+    run = pod_run({**DNSMASQ, "livenessProbe": probe}, terminationGracePeriodSeconds=7)
+    await programs.start(run, "dns")
+    await until(lambda: dnsmasq.ends == [7.0])
+    said = "Killing: Container dns failed liveness probe, will be restarted"
+    assert said in recorder.told
     lifecycle.quiet(run)
 
 
@@ -168,6 +229,8 @@ class Running:
         self.made = (entry.name, pod, ips, directory, owner)
         self.asked: list[str] = []
         self.listeners: list[Callable[[], Any]] = []
+        self.before_restart: Any = None
+        self.is_adopted = True
 
     def on_restart(self, listener: Callable[[], Any]) -> None:
         self.listeners.append(listener)
@@ -175,11 +238,27 @@ class Running:
     async def start(self, netns: Path) -> None:
         self.asked.append(f"start in {netns.name}")
 
+    async def end(self, grace: float) -> None:
+        self.asked.append(f"end within {grace} s")
+
     async def stop(self) -> None:
         self.asked.append("stop")
 
     async def detach(self) -> None:
         self.asked.append("detach")
+
+
+class Life:
+    """Keeps what it was told."""
+
+    def __init__(self) -> None:
+        self.heard: list[int | str] = []
+
+    async def ended(self, code: int) -> None:
+        self.heard.append(code)
+
+    def restarted(self) -> None:
+        self.heard.append("again")
 
 
 class Watching:
@@ -212,7 +291,7 @@ async def test_each_pod_has_its_own_in_its_namespace_and_it_is_watched(
 ) -> None:
     run = pod_run()
     program: Any = ones.of(run, "c")
-    await ones.start(run, "c", lambda: None)
+    assert await ones.start(run, "c", Life())
     assert ones.of(run, "c") is program
     place = run.directory / "programs" / "c"
     assert program.made == ("nginx", "n/p", ("10.0.0.2",), place, "owner")
@@ -222,20 +301,25 @@ async def test_each_pod_has_its_own_in_its_namespace_and_it_is_watched(
     assert program.asked[-1] == "detach"
 
 
-async def test_who_started_it_hears_of_each_restart(ones: OneInEachPod, pod_run: MakeRun) -> None:
-    run, heard = pod_run(), []
-    await ones.start(run, "c", lambda: heard.append("again"))
+async def test_who_started_it_hears_of_each_end_and_restart(
+    ones: OneInEachPod, pod_run: MakeRun
+) -> None:
+    run, life = pod_run(), Life()
+    await ones.start(run, "c", life)
     program: Any = ones.of(run, "c")
-    for listener in program.listeners * 2:
+    await program.before_restart(3)
+    for listener in program.listeners:
         await listener()
-    assert heard == ["again", "again"]
+    assert life.heard == [3, "again"]
+    await ones.end(run, "c", 2.0)
+    assert program.asked[-1] == "end within 2.0 s"
 
 
 async def test_one_that_is_ended_is_watched_no_more_and_the_next_is_another(
     ones: OneInEachPod, vigil: Watching, pod_run: MakeRun
 ) -> None:
     run = pod_run()
-    await ones.start(run, "c", lambda: None)
+    await ones.start(run, "c", Life())
     program: Any = ones.of(run, "c")
     await ones.stop(run, "c")
     assert (program.asked[-1], vigil.watched) == ("stop", [])
