@@ -56,13 +56,11 @@ def add_command(parser: argparse.ArgumentParser, summary: str) -> None:
     parser.add_argument("rest", nargs="*", default=[], metavar="-- COMMAND", help=summary)
 
 
-def require_dashes(arguments: argparse.Namespace, before: str, problem: str = "") -> None:
+def require_dashes(arguments: argparse.Namespace, before: str) -> None:
     """`UsageError` for a command that stands right behind what is `before` it (`exec web`)."""
     if arguments.rest:
-        raise UsageError(
-            problem or "the command stands behind --",
-            hint=f"netlab {before} -- {' '.join(arguments.rest)}",
-        )
+        hint = f"netlab {before} -- {' '.join(arguments.rest)}"
+        raise UsageError("the command stands behind --", hint=hint)
 
 
 def add_targets(parser: argparse.ArgumentParser, examples: str) -> None:

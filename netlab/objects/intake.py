@@ -79,8 +79,14 @@ def _is_unserved(kind: str) -> bool:
     return kind in UNSERVED or (kind in BY_KIND and not BY_KIND[kind].in_files)
 
 
+_SHOWN = 38
+"""Characters of a text that stands where an object should."""
+
+
 def _no_object(value: Any) -> FieldProblem:
-    what = "a list" if isinstance(value, list) else f"plain text ({quote(value)[:40]})"
+    text = str(value)
+    shown = quote(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
+    what = "a list" if isinstance(value, list) else f"plain text ({shown})"
     return FieldProblem(
         (),
         f"an object is expected here, not {what}",

@@ -148,6 +148,11 @@ FILES = {
         NAMELESS,
         INDENT | {4: 'write "clusterip-service"'},
     ),
+    "text around it": Printed(
+        "**ClusterIP**\n",
+        "did not find expected alphabetic or numeric character",
+        {1: "mind the indentation of this line"},
+    ),
     "an underscore": Printed(UNDERSCORED, UNDERSCORE, {4: 'write "clusterip-service"'}),
     "comments of another language": Printed(
         INGRESS, GONE, {13: "// begins no comment in YAML", 17: "// begins no comment in YAML"}
@@ -189,8 +194,8 @@ COMMANDS = {
         "declares no containerPort: add --port",
     ),
     "create deployment app --image=nginx X2": (
-        "exactly one NAME is required, got 2|unrecognized arguments: X2",
-        "",
+        "exactly one NAME is required, got 2",
+        "got 2\n(See|  hint: a command stands behind --)",
     ),
     "exec curlpod이름 -- curl httpd-clusterip-service:8080": (
         'pods "curlpod이름" not found',
@@ -230,6 +235,7 @@ def test_manifests(here: Machine, printed: Printed) -> None:
         for line, hint in printed.hints.items():
             place = rf"{re.escape(str(path))}:{line + offset}: "
             assert re.search(rf"{place}[^\n]*(\n  hint: )?[^\n]*{re.escape(hint)}", said), said
+        assert ": : " not in said
 
     assert re.search(printed.kubectl, kubectl(here, "apply", "-f", file))
     wrapped = here.netlab("kubectl", "apply", "-f", file, code=1).stderr

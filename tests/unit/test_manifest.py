@@ -309,6 +309,7 @@ def test_a_broken_document_does_not_hide_the_others():
         ("a: &b [*b]\n", 1, "refers to what it is itself a part of"),
         ("a: !!python/object:os.system x\n", 1, "means nothing in a manifest"),
         ("{{ .Values.name }}: 1\n", 1, "a field's name must be plain text"),
+        ("x" * 50, 1, f'an object is expected here, not plain text ("{"x" * 38}…")'),
         ("<<: [1]\nkind: x\n", 1, "<< takes a mapping"),
         ("? [a]\n: b\n", 1, "a field's name must be plain text"),
     ],

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from msgspec.structs import replace
+
 from netlab.cli import hyphens
 from netlab.client.sync import Client
 from netlab.errors import InputError, NetlabError
@@ -49,8 +51,8 @@ def _of_files(words: Sequence[str]) -> Iterator[str]:
         loaded = manifest.load(files, joined=options.joined)
     except InputError as error:
         for problem in error.problems:
-            told = f"{problem.file}:{problem.line}: {problem.field}"
-            yield f"{told}: {problem.hint or problem.message}"
+            words = problem.hint or problem.message
+            yield str(replace(problem, message=words, hint=None))
     except (NetlabError, OSError):
         return  # what is not there, kubectl says
     else:

@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from netlab.cli import options, results
-from netlab.errors import ApiError
+from netlab.errors import ApiError, UsageError
 from netlab.objects import meta
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.meta import Object
@@ -17,8 +17,12 @@ COMMAND = "what its container is to run"
 
 def require_one_name(arguments: argparse.Namespace, verb: str) -> None:
     """`UsageError`, as kubectl has it, for what stands behind the name without a `--` before it."""
-    problem = f"exactly one NAME is required, got {1 + len(arguments.rest)}"
-    options.require_dashes(arguments, f"{verb} {arguments.name} …", problem)
+    if arguments.rest:
+        words = " ".join(arguments.rest)
+        raise UsageError(
+            f"exactly one NAME is required, got {1 + len(arguments.rest)}",
+            hint=f"a command stands behind --: netlab {verb} {arguments.name} … -- {words}",
+        )
 
 
 def create(obj: Object, arguments: argparse.Namespace, done: str = "created") -> Object:
