@@ -10,9 +10,11 @@ meanwhile is put back, as node-cache looks at its rules every minute.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +52,9 @@ VERSION = "1.11.1"
 """The CoreDNS that node-cache 1.25 is made of."""
 
 _PORT, _LOOPBACK = 53, "127.0.0.1"
+SETUP_METRICS_PORT = 9353
+"""Where node-cache itself, beside its CoreDNS, tells Prometheus how its set-up goes."""
+
 _SERVERS = "servers"
 _PATIENCE = 0.5
 
@@ -195,8 +200,10 @@ class NodeCaches:
     async def _tell_numbers(self, cache: NodeCache, counted: statistics.Statistics) -> None:
         answers: dict[int, HealthAnswer] = {}
         if cache.settings.metrics is not None:
-            text = statistics.metrics(counted, cache.settings, VERSION)
-            answers[cache.settings.metrics[1]] = HealthAnswer(200, {}, text=text, path="/metrics")
+            answers[cache.settings.metrics[1]] = _page(
+                statistics.metrics(counted, cache.settings, VERSION)
+            )
+        answers[cache.setup_port] = _page(statistics.setup_metrics(cache.setup_errors))
         place = str(cache.run.netns)
         problems = await self._keeper.client.health(
             cache.metrics_uid, place, cache.addresses, answers
@@ -225,6 +232,9 @@ class NodeCache:
         flags = parse_flags(run.spec_of(container).get("args") or ())
         self.addresses = local_addresses(flags.get("localip", ""))
         self.metrics_uid = f"{run.uid}/metrics"
+        self.setup_port = _port(flags.get("metrics-listen-address", ""), SETUP_METRICS_PORT)
+        self.setup_errors = Counter[str]()
+        """What went wrong with its link and rules, by node-cache's words."""
         self._lab = lab
         self._owner = owner
         self._groups = groups
@@ -258,7 +268,12 @@ class NodeCache:
         config, said, places = Published(directory / "config"), self.settings, self._places
         program = Dnsmasq(
             NodeCacheDns(
-                tuple(places), config.current / _SERVERS, said.size, said.ttl, said.logs
+                tuple(places),
+                config.current / _SERVERS,
+                said.size,
+                said.ttl,
+                said.denial,
+                said.logs,
             ).arguments(),
             _PORT,
             directory,
@@ -350,7 +365,18 @@ class NodeCache:
         )
 
     def _ensure(self) -> bool:
-        return any([cachelink.ensure(self.run.netns, self.addresses), self._rules.ensure()])
+        with self._counting("interface_add"):
+            linked = cachelink.ensure(self.run.netns, self.addresses)
+        with self._counting("iptables"):
+            return self._rules.ensure() or linked
+
+    @contextlib.contextmanager
+    def _counting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (NetlabError, OSError):
+            self.setup_errors[what] += 1
+            raise
 
     def _remove(self) -> None:
         if netns.exists(self.run.netns):
@@ -358,9 +384,19 @@ class NodeCache:
             cachelink.remove(self.run.netns)
 
 
+def _page(text: str) -> HealthAnswer:
+    return HealthAnswer(200, {}, text=text, path="/metrics")
+
+
+def _port(place: str, otherwise: int) -> int:
+    """The port of `0.0.0.0:9353`."""
+    word = place.rpartition(":")[2]
+    return int(word) if word.isascii() and word.isdigit() and 0 < int(word) < 65536 else otherwise
+
+
 async def _nobody(*_: int) -> None:
     """Nobody has it kept yet."""
 
 
 def _when_it_begins(settings: CacheSettings) -> tuple[object, ...]:
-    return settings.listen, settings.size, settings.ttl, settings.logs
+    return settings.listen, settings.size, settings.ttl, settings.denial, settings.logs

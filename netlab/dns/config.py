@@ -80,12 +80,14 @@ class ClusterDns(Struct, frozen=True):
 
 class NodeCacheDns(Struct, frozen=True):
     """What the dnsmasq of a node's cache must know: where it answers, and the file that says whom
-    to ask for what; how many answers it keeps, how long (seconds), and whether it tells of each."""
+    to ask for what; how many answers it keeps, how long (seconds), how long it believes that there
+    is none, and whether it tells of each."""
 
     addresses: tuple[str, ...]
     servers_file: Path
     size: int = 10000
     ttl: int = 3600
+    denial: int = 0
     logs: bool = False
 
     def arguments(self) -> list[str]:
@@ -96,8 +98,9 @@ class NodeCacheDns(Struct, frozen=True):
             *(f"--listen-address={address}" for address in self.addresses),
             "--bind-interfaces",
             f"--servers-file={self.servers_file}",
-            # As above. What there is, is believed for as long as kube-dns says, which is short.
-            "--no-negcache",
+            # What there is, is believed for as long as kube-dns says, which is short; of what there
+            # is not, it says nothing.
+            f"--neg-ttl={self.denial}" if self.denial else "--no-negcache",
             f"--cache-size={self.size}",
             f"--max-cache-ttl={self.ttl}",
             *(["--log-queries"] if self.logs else []),

@@ -30,6 +30,9 @@ METRICS, HEALTH = ("", 9153), ("", 8080)
 SIZE, TTL = 9984, 3600
 """What the cache plugin holds, and believes at most (seconds), unless it is told."""
 
+DENIAL = 5
+"""Seconds that a CoreDNS behind it would have it believe that there is no such name, by its SOA."""
+
 
 class CorefileError(NetlabError):
     """CoreDNS would not begin with such a file."""
@@ -43,13 +46,15 @@ class CacheSettings(Struct, frozen=True):
     """How a node's dnsmasq is to answer.
 
     `servers` are whom it asks, by zone ("." for all others); `ttl` is how long it believes an
-    answer at most (seconds), and `size` how many it keeps. `notes` say, by line, what is left out.
+    answer at most (seconds), `denial` how long that there is none, and `size` how many it keeps.
+    `notes` say, by line, what is left out.
     """
 
     servers: tuple[tuple[str, tuple[str, ...]], ...]
     listen: tuple[str, ...] = ()
     size: int = SIZE
     ttl: int = TTL
+    denial: int = DENIAL
     logs: bool = False
     metrics: Place | None = None
     health: Place | None = None
@@ -82,6 +87,7 @@ class _Reading(Struct):
     ttls: dict[int, int]
     """Lines by the lifetimes that they give."""
     sizes: list[int]
+    denials: list[int]
     plugins: dict[str, None]
     notes: list[str]
     logs: bool = False
@@ -97,7 +103,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
     """What a Corefile asks for, on a node whose `cluster` name server and servers `outside` are
     these. `CorefileError` for what CoreDNS would not begin with. All nodes ask, again and again."""
     pillars = {CLUSTER: cluster, OUTSIDE: outside, RESOLV_CONF: outside}
-    reading = _Reading(pillars, {}, {}, {}, [], {}, [])
+    reading = _Reading(pillars, {}, {}, {}, [], [], {}, [])
     for block in _blocks(text):
         _read(block, reading)
     if not reading.servers:
@@ -110,6 +116,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
         listen=tuple(reading.listen),
         size=max(reading.sizes, default=0),
         ttl=min(reading.ttls, default=0),
+        denial=min(reading.denials, default=0),
         logs=reading.logs,
         metrics=reading.metrics,
         health=reading.health,
@@ -170,13 +177,19 @@ def _bind(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
 
 def _cache(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
     ttl, size = _number(directive, 1, TTL), SIZE
+    denial = min(ttl, DENIAL)
     for option in directive.below:
         if option.name == "success":
             size, ttl = _number(option, 1, SIZE), _number(option, 2, ttl)
-        elif option.name != "denial":  # kube-dns gives such answers no lifetime
+        elif option.name == "denial":
+            denial = min(_number(option, 2, denial), DENIAL)
+        elif option.words[:2] == ("disable", "denial"):
+            denial = 0
+        else:
             reading.note(option.line, f"{option.name} is left out: the node's cache is a dnsmasq")
     reading.ttls.setdefault(ttl, directive.line)
     reading.sizes.append(size)
+    reading.denials.append(denial)
 
 
 def _number(directive: Directive, at: int, default: int) -> int:

@@ -74,5 +74,14 @@ def metrics(counted: Statistics, settings: CacheSettings, version: str) -> str:
     )
 
 
+_SETUP = ("configmap", "interface_add", "interface_check", "iptables", "iptables_lock")
+
+
+def setup_metrics(errors: Mapping[str, int]) -> str:
+    """The page of node-cache itself: how often setting up its link and rules failed, by what."""
+    samples = [((("errortype", name),), errors.get(name, 0)) for name in _SETUP]
+    return exposition.page([*_counter("coredns_nodecache_setup_errors_total", samples)])
+
+
 def _counter(name: str, samples: Iterable[tuple[exposition.Labels, float]]) -> Iterable[str]:
     return exposition.family(name, "counter", samples)

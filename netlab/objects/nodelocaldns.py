@@ -24,9 +24,24 @@ ADDON = {"addonmanager.kubernetes.io/mode": "Reconcile"}
 """The label of what is as the lab has it, whatever it was before, as Kubernetes' addon manager has
 it: https://github.com/kubernetes/kubernetes/tree/master/cluster/addons/addon-manager."""
 
+_SCRAPED = {"prometheus.io/port": "9253", "prometheus.io/scrape": "true"}
+
 _COREFILE = """\
 # The nodes' caches go by this, as CoreDNS would; whom {cluster} means, their arguments say.
-{domain}:53 in-addr.arpa:53 ip6.arpa:53 {{
+{domain}:53 {{
+    errors
+    cache {{
+        success 9984 30
+        denial 9984 5
+    }}
+    reload
+    loop
+    bind {addresses}
+    forward . {cluster}
+    prometheus :9253
+    health {address}:8080
+}}
+in-addr.arpa:53 ip6.arpa:53 {{
     errors
     cache 30
     reload
@@ -34,7 +49,6 @@ _COREFILE = """\
     bind {addresses}
     forward . {cluster}
     prometheus :9253
-    health {address}:8080
 }}
 .:53 {{
     errors
@@ -115,7 +129,7 @@ def _daemon_set(lab: Lab) -> DaemonSet:
             "selector": {"matchLabels": dict(labels)},
             "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "10%"}},
             "template": {
-                "metadata": {"labels": dict(labels)},
+                "metadata": {"labels": dict(labels), "annotations": dict(_SCRAPED)},
                 "spec": {
                     "priorityClassName": "system-node-critical",
                     "hostNetwork": True,

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dnslib import RCODE
 from e2e import manifests
 from e2e.labs import KUBE_DNS, TOPOLOGIES, Machine, answering, eventually, machine
 
@@ -131,6 +132,8 @@ def test_prometheus_finds_corednss_names_on_each_node(here: Machine) -> None:
     for _ in range(20):
         here.resolve(POD, WEB, server=CACHE)
     eventually(lambda: hits("10.10.11.11") >= before + 15, 15)
+    page = here.curl(NODE, "10.10.11.11:9353/metrics")
+    assert 'coredns_nodecache_setup_errors_total{errortype="iptables"} 0' in page
 
 
 def test_it_goes_by_its_corefile(here: Machine) -> None:
@@ -169,11 +172,14 @@ def test_it_goes_by_its_corefile(here: Machine) -> None:
 
 def test_what_is_in_the_cache_is_not_asked_again(here: Machine) -> None:
     """With kube-dns out of the way, the cache goes on answering what it knows."""
-    here.resolve(POD, WEB, server=CACHE)
+    nosuch = f"nosuch.{WEB}"
+    for name in (WEB, nosuch):
+        here.resolve(POD, name, server=CACHE)
     drop = ("-p", "udp", "--dport", "53", "!", "-d", CACHE, "-j", "DROP")
     here.run_in(NODE, "iptables", "-t", "mangle", "-I", "OUTPUT", *drop)
     try:
         assert here.resolve(POD, WEB, server=CACHE)
+        assert here.ask(POD, nosuch, server=CACHE).header.rcode == RCODE.NXDOMAIN
     finally:
         here.run_in(NODE, "iptables", "-t", "mangle", "-D", "OUTPUT", *drop)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netlab.dns.corefile import CLUSTER, OUTSIDE, CacheSettings, CorefileError, settings
-from netlab.dns.statistics import Statistics, metrics, statistics
+from netlab.dns.statistics import Statistics, metrics, setup_metrics, statistics
 from netlab.objects.lab import lab_from_object
 from netlab.objects.nodelocaldns import node_local_objects
 
@@ -50,7 +50,7 @@ def test_upstreams_own() -> None:
         ".": ("172.16.110.1",),
     }
     assert found.listen == ("169.254.20.10", "10.96.0.10")
-    assert (found.size, found.ttl, found.logs) == (9984, 30, False)
+    assert (found.size, found.ttl, found.denial, found.logs) == (9984, 30, 5, False)
     assert found.metrics == ("", 9253) and found.health == ("169.254.20.10", 8080)
     notes = {note.partition(": ")[2] for note in found.notes}
     assert notes == {"force_tcp is left out: the servers are asked by UDP first, as dnsmasq does"}
@@ -64,6 +64,7 @@ def test_the_labs_own_asks_for_nothing_that_is_left_out() -> None:
     assert found.notes == () and found.listen == ("169.254.255.10",)
     assert found.health == ("169.254.255.10", 8080) and found.metrics == ("", 9253)
     assert len(found.servers) == 4
+    assert (found.size, found.ttl, found.denial) == (9984, 30, 5)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +93,23 @@ def test_caching_and_logging() -> None:
     two = "a.test {\n cache 10\n forward . 192.0.2.1\n}\n. {\n cache\n forward . 192.0.2.1\n}"
     assert read(two).ttl == 10
     assert read(two).notes == ("Corefile:2: cache 10 is for all zones: dnsmasq has one",)
+
+
+@pytest.mark.parametrize(
+    ("cache", "denial"),
+    [
+        ("cache", 5),
+        ("cache 3", 3),
+        ("cache {\n denial 100 2\n }", 2),
+        ("cache {\n denial 100\n }", 5),
+        ("cache 30 {\n denial 100 60\n }", 5),  # no longer than the answer itself would allow
+        ("cache {\n disable denial\n }", 0),
+        ("errors", 0),
+    ],
+)
+def test_how_long_there_is_no_such_name(cache: str, denial: int) -> None:
+    found = read(f". {{\n {cache}\n forward . 192.0.2.1\n}}")
+    assert (found.denial, found.notes) == (denial, ())
 
 
 @pytest.mark.parametrize(
@@ -140,6 +158,12 @@ def test_numbers_are_told_by_corednss_names() -> None:
     assert {f"# TYPE {name}" for name in names} == {
         line.rpartition(" ")[0] for line in page if "#" in line
     }
+
+
+def test_errors_of_the_set_up_are_told_by_node_caches_names() -> None:
+    page = setup_metrics({"iptables": 2}).splitlines()
+    assert 'coredns_nodecache_setup_errors_total{errortype="iptables"} 2' in page
+    assert 'coredns_nodecache_setup_errors_total{errortype="interface_add"} 0' in page
 
 
 def test_what_is_no_answer_counts_nothing() -> None:
