@@ -15,6 +15,7 @@ import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -159,8 +160,8 @@ class Program(ABC):
             if time.monotonic() - self._since > CALM:
                 self._failures = 0
             log.warning("%s ended (%d); starting it again", self.name, code)
-            await self.clear()
-            await self.before_restart(code)
+            await self._tell(self.clear)
+            await self._tell(partial(self.before_restart, code))
             self._failures += 1
             await self._start_again()
             await asyncio.gather(*(self._tell(listener) for listener in self._listeners))

@@ -102,6 +102,13 @@ async def test_who_says_when_it_is_started_again_hears_how_it_ended(sleeper: Sle
     assert codes == [137, 143]
     assert len(sleeper.children) == 3
 
+    async def stumbles(_: int) -> None:
+        raise NetlabError("it is not to be had")
+
+    sleeper.before_restart = stumbles
+    kill(sleeper)
+    await until(lambda: len(sleeper.children) == 4 and sleeper.is_up)
+
 
 async def test_what_cannot_be_started_again_is_tried_and_told_until_it_can(
     sleeper: Sleeper,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from typing import Any
 
 import pytest
 
 from netlab.agents.corefiles import configured, local_addresses
+from netlab.dns.corefile import CacheSettings
+from netlab.objects.lab import lab_from_object
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,56 @@ def test_where_its_corefile_comes_from(mounts: Any, path: str, found: Any) -> No
     pod: Any = {"spec": {"volumes": VOLUMES}}
     container: Any = {"name": "c", "volumeMounts": said}
     assert configured(pod, container, path) == found
+
+
+OWNER = "12345678-1234-5678-1234-567812345678"
+
+
+class Client:
+    """Keeps what is answered for a cache."""
+
+    def __init__(self) -> None:
+        self.said: set[str] = set()
+
+    async def ensure_served(self, pod: Any) -> None:
+        self.said.add(pod.uid)
+
+    async def health(self, uid: str, *_: Any) -> list[str]:
+        self.said.add(uid)
+        return []
+
+    async def stop(self, uids: list[str]) -> None:
+        self.said -= set(uids)
+
+
+async def test_one_that_hangs_or_has_ended_says_nothing(keeper: Any, pod_run: Any) -> None:
+    from netlab.agents.nodecache import NodeCache, NodeCaches
+    from netlab.dns.statistics import Statistics
+
+    lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 1}})
+    keeper.client = client = Client()
+    unused: Any = None
+    caches = NodeCaches(lab, defaultdict(lambda: unused), OWNER, unused, keeper, unused, unused)  # type: ignore[arg-type]
+    settings = CacheSettings(servers=(), metrics=("", 9253), health=("", 8080))
+    run = pod_run({"name": "c", "args": ["-localip", "169.254.25.10"]})
+    cache = NodeCache(lab, run, "c", OWNER, settings, tuple)
+    caches._caches["u", "c"] = cache
+    answers: list[Statistics | None] = [Statistics(), None, Statistics()]
+
+    async def counted() -> Statistics | None:
+        return answers.pop(0)
+
+    cache.counted = counted  # type: ignore[method-assign]
+    everything = {"u/metrics", "u/health/169.254.25.10"}
+    for said in (everything, set(), everything):
+        await caches._say(cache)
+        assert client.said == said
+
+    class Life:
+        async def ended(self, code: int) -> None:
+            assert code == 137 and client.said == set()
+
+    await caches._ended(cache, Life(), 137)  # type: ignore[arg-type]
 
 
 def test_a_controller_imports_nothing_of_it_before_there_is_one() -> None:
