@@ -21,7 +21,7 @@ from netlab.agents.volume_files import MOST, Files, Texts, size, token_paths, vo
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
-from netlab.objects import meta
+from netlab.objects import meta, storage
 from netlab.objects.types import HostPathVolumeSource, PersistentVolume, Volume, VolumeMount
 from netlab.workload.behaviour import expand_text
 from netlab.workload.bounds import Tmpfs, bounds
@@ -173,19 +173,19 @@ class Volumes:
         disks = paths.disks(self._lab)
         if self._on_node(run, volume) is not None:
             return named(disks, "nodes", run.node)
-        if volume.get("persistentVolumeClaim") is not None:
-            return directory_of(self._lab, self._volume(run, volume))
+        if (found := self._volume(run, volume)) is not None:
+            return directory_of(self._lab, found)
         return named(run.directory, "volumes", volume["name"])
 
-    def _volume(self, run: PodRun, volume: Volume) -> PersistentVolume:
-        claim = volume["persistentVolumeClaim"]["claimName"]
-        return self._claimed(meta.namespace(run.pod), claim)
+    def _volume(self, run: PodRun, volume: Volume) -> PersistentVolume | None:
+        """The volume of the claim that it is, if it is one."""
+        name = storage.claim_name(run.pod, volume)
+        return None if name is None else self._claimed(meta.namespace(run.pod), name)
 
     def _on_node(self, run: PodRun, volume: Volume) -> HostPathVolumeSource | None:
         """The place on a node's disk that a volume is, if it is one, itself or by a claim."""
-        if volume.get("persistentVolumeClaim") is None:
+        if (found := self._volume(run, volume)) is None:
             return volume.get("hostPath")
-        found = self._volume(run, volume)
         if _PROVISIONED_BY in meta.annotations(found):
             return None
         if (local := meta.spec(found).get("local")) is not None:

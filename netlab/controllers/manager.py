@@ -16,6 +16,7 @@ from netlab.controllers.controller import Controller, ControllerContext, Watched
 from netlab.controllers.deployment import Deployments
 from netlab.controllers.endpoints import EndpointsObjects
 from netlab.controllers.endpointslice import EndpointSlices
+from netlab.controllers.ephemeralvolumes import EphemeralVolumes
 from netlab.controllers.events import EventRecorder
 from netlab.controllers.firsts import Firsts, OnceThere
 from netlab.controllers.garbage import GarbageCollector
@@ -48,6 +49,7 @@ CONTROLLERS: tuple[type[Controller] | OnceThere, ...] = (
     OnceThere("Job", Later("netlab.controllers.job", "Jobs"), finalizer=JOB_TRACKING),
     OnceThere("Job", Later("netlab.controllers.ttl", "FinishedJobs")),
     OnceThere("CronJob", Later("netlab.controllers.cronjob", "CronJobs")),
+    EphemeralVolumes,
     VolumeBinder,
     StorageProtection,
     Scheduler,

@@ -15,7 +15,10 @@ class PodVolumes:
 
     def __init__(self, informers: Informers, pod: Pod) -> None:
         self._informers = informers
+        self._pod = pod
         self._names = list(storage.claims(pod))
+        volumes = storage.ephemeral_volumes(pod)
+        self._own = {storage.claim_name(pod, volume) for volume in volumes}
         known = informers["PersistentVolumeClaim"]
         self._claims: dict[str, PersistentVolumeClaim | None] = {
             name: known.get(f"{meta.namespace(pod)}/{name}") for name in self._names
@@ -24,6 +27,11 @@ class PodVolumes:
     def lack(self) -> str | None:
         """Why no node will do for now; None if any may."""
         for name, claim in self._claims.items():
+            if claim is None and name in self._own:
+                which = f'the persistentvolumeclaim "{name}"'
+                return f"waiting for ephemeral volume controller to create {which}"
+            if claim is not None and name in self._own and not storage.is_for(self._pod, claim):
+                return storage.not_for(self._pod, name)
             if claim is None:
                 return f'persistentvolumeclaim "{name}" not found'
             if meta.is_terminating(claim):

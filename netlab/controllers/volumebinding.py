@@ -250,7 +250,7 @@ class StorageProtection(Controller):
         return (f"volume {meta.name(new)}",) if new is not None and going else ()
 
     def _pod_keys(self, old: Pod | None, new: Pod | None) -> Iterable[str]:
-        if old is None or (new is not None and not is_pod_terminal(new)):
+        if old is None or (new is not None and _uses(new)):
             return ()
         return [f"claim {meta.namespace(old)}/{name}" for name in storage.claims(old)]
 
@@ -268,7 +268,7 @@ class StorageProtection(Controller):
         if claim is None or not meta.is_terminating(claim):
             return
         pods = self.informers["Pod"].items()
-        running = (pod for pod in pods if not is_pod_terminal(pod))
+        running = (pod for pod in pods if _uses(pod))
         using = (pod for pod in running if meta.namespace(pod) == meta.namespace(claim))
         if not any(meta.name(claim) in storage.claims(pod) for pod in using):
             await self._let_go(claim, "kubernetes.io/pvc-protection")
@@ -369,3 +369,10 @@ def _phase(claim: PersistentVolumeClaim) -> Iterable[str]:
 def _claim_uid(volume: PersistentVolume) -> Iterable[str]:
     uid = (meta.spec(volume).get("claimRef") or {}).get("uid")
     return (uid,) if uid else ()
+
+
+def _uses(pod: Pod) -> bool:
+    """Whether a pod has its volumes: one on no node has none yet, and one that is over has let go
+    of them."""
+    is_placed = bool(meta.spec(pod).get("nodeName"))
+    return is_placed and not is_pod_terminal(pod)

@@ -18,7 +18,8 @@ Mapping = dict[str, Any]
 
 _CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _SERVED_VOLUMES = (
-    "configMap", "downwardAPI", "emptyDir", "persistentVolumeClaim", "projected", "secret",
+    "configMap", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected",
+    "secret",
 )  # fmt: skip
 
 

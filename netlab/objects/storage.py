@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from netlab.objects import meta
 from netlab.objects.meta import AnyObject
-from netlab.objects.types import Pod
+from netlab.objects.types import PersistentVolumeClaim, Pod, Volume
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 """The annotation of the class that claims have which name none."""
@@ -39,5 +39,32 @@ def access_modes(modes: Sequence[str] | None) -> str:
 def claims(pod: Pod) -> Iterator[str]:
     """The names of the claims that a pod's volumes are; a generic ephemeral one has the pod's."""
     for volume in meta.spec(pod).get("volumes") or ():
-        if (claim := volume.get("persistentVolumeClaim")) is not None:
-            yield claim["claimName"]
+        if (name := claim_name(pod, volume)) is not None:
+            yield name
+
+
+def claim_name(pod: Pod, volume: Volume) -> str | None:
+    """The claim that a pod's volume is, its own or one that others have; None if it is none."""
+    if volume.get("ephemeral") is not None:
+        return f"{meta.name(pod)}-{volume['name']}"
+    claim = volume.get("persistentVolumeClaim")
+    return None if claim is None else claim["claimName"]
+
+
+def ephemeral_volumes(pod: Pod) -> Iterator[Volume]:
+    """The volumes whose claims come and go with the pod."""
+    for volume in meta.spec(pod).get("volumes") or ():
+        if volume.get("ephemeral") is not None:
+            yield volume
+
+
+def is_for(pod: Pod, claim: PersistentVolumeClaim) -> bool:
+    """Whether a claim was made for a volume of the pod's."""
+    return meta.controller_uid(claim) == meta.uid(pod)
+
+
+def not_for(pod: Pod, name: str) -> str:
+    """What is said of a claim that has the name of a pod's own, and is somebody else's."""
+    space = meta.namespace(pod)
+    was = f"PVC {space}/{name} was not created for pod {meta.key(pod)}"
+    return f"{was} (pod is not owner)"

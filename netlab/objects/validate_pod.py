@@ -33,6 +33,7 @@ def pod(obj: Object) -> Iterator[FieldProblem]:
     spec = obj.get("spec") or {}
     yield from pod_spec(("spec",), spec)
     yield from validate_ephemeral.containers(("spec", "ephemeralContainers"), spec)
+    yield from validate_volumes.ephemeral_names((obj.get("metadata") or {}).get("name"), spec)
 
 
 def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:

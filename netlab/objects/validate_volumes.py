@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from netlab.objects import downward, fields
+from netlab.objects import downward, fields, names, validate_claim
 from netlab.objects.problems import (
     FieldProblem,
     Path,
@@ -57,6 +57,15 @@ def volumes(
         yield from _source(where, volume, containers)
 
 
+def ephemeral_names(pod: str | None, spec: Mapping) -> Iterator[FieldProblem]:
+    """The name of a pod's own claim has both names in it."""
+    for index, volume in enumerate(spec.get("volumes") or []):
+        name = f"{pod}-{volume.get('name')}"
+        if pod and volume.get("ephemeral") and not names.is_dns_subdomain(name):
+            detail = f'PVC name "{name}": {names.DNS_SUBDOMAIN_RULE}'
+            yield invalid(("spec", "volumes", index, "name"), volume.get("name"), detail)
+
+
 def _source(path: Path, volume: Mapping, containers: Collection[str]) -> Iterator[FieldProblem]:
     sources = [field for field in volume if field != "name"]
     if not sources:
@@ -100,6 +109,22 @@ def _host_path(path: Path, source: Mapping, _: Collection[str]) -> Iterator[Fiel
 
 def _claim(path: Path, source: Mapping, _: Collection[str]) -> Iterator[FieldProblem]:
     yield from fields.object_name((*path, "claimName"), source.get("claimName") or "")
+
+
+def _ephemeral(path: Path, source: Mapping, _: Collection[str]) -> Iterator[FieldProblem]:
+    """The claim that it stands for is the pod's; of its metadata nothing but notes is its own."""
+    where: Path = (*path, "volumeClaimTemplate")
+    template = source.get("volumeClaimTemplate")
+    if not template:
+        yield required(where)
+        return
+    metadata = template.get("metadata") or {}
+    yield from fields.labels((*where, "metadata", "labels"), metadata.get("labels") or {})
+    for field in metadata:
+        if field not in ("annotations", "creationTimestamp", "labels"):
+            yield forbidden((*where, "metadata"), "only annotations and labels are allowed")
+            break
+    yield from validate_claim.claim_spec((*where, "spec"), template.get("spec") or {})
 
 
 def _secret(path: Path, source: Mapping, _: Collection[str]) -> Iterator[FieldProblem]:
@@ -187,6 +212,7 @@ _SOURCES: dict[str, _Rule] = {
     "configMap": _named,
     "downwardAPI": _downward,
     "emptyDir": _empty_dir,
+    "ephemeral": _ephemeral,
     "hostPath": _host_path,
     "persistentVolumeClaim": _claim,
     "projected": _projected,

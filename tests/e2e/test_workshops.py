@@ -27,6 +27,27 @@ metadata: {name: app}
 spec:
   terminationGracePeriodSeconds: 0
   containers: [{name: main, image: debian, command: [sh, -c, "exec sleep 4711"]}]
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: standard, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: netlab.io/directory
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: scratch}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: busybox
+    command: [sh, -c, "echo kept >/scratch/file; exec sleep 1000"]
+    volumeMounts: [{name: space, mountPath: /scratch}]
+  volumes:
+  - name: space
+    ephemeral:
+      volumeClaimTemplate:
+        spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
 """
 
 
@@ -92,3 +113,15 @@ def test_a_copy_and_a_node_are_debugged(lab: Shell) -> None:
         "kubectl debug node/worker001 -it --image=busybox", ["hostname", "exit"]
     ).stdout
     assert "\nworker001\n" in said
+
+
+def test_a_volume_comes_and_goes_with_its_pod(lab: Shell) -> None:
+    assert lab("kubectl exec scratch -- cat /scratch/file") == "kept\n"
+    assert lab("kubectl get pvc scratch-space --no-headers").split()[:2] == [
+        "scratch-space",
+        "Bound",
+    ]
+    described = lab.here.netlab("describe", "pod", "scratch").stdout
+    assert "EphemeralVolume (an inline specification" in described
+    lab("kubectl delete pod scratch && kubectl wait --for=delete pvc/scratch-space --timeout=20s")
+    assert lab("kubectl get pv") == "No resources found\n"

@@ -106,6 +106,11 @@ def _volume(volume: Mapping) -> None:
     for name in _WITH_MODE:
         if volume.get(name) is not None and volume[name].get("defaultMode") is None:
             volume[name]["defaultMode"] = _MODE
+    if volume.get("ephemeral"):
+        template = volume["ephemeral"].get("volumeClaimTemplate") or {}
+        if template.get("spec"):
+            fill(template["spec"], volumeMode="Filesystem")
+            template["spec"].setdefault("resources", {})
     if volume.get("hostPath"):
         volume["hostPath"].setdefault("type", "")
     for source in (volume.get("projected") or {}).get("sources") or []:

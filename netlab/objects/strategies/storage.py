@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.objects import fields, meta
+from netlab.objects import fields, meta, validate_claim
 from netlab.objects.kinds.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from netlab.objects.meta import Object
-from netlab.objects.problems import Path, forbidden, invalid, not_supported, required
+from netlab.objects.problems import Path, forbidden, not_supported, required
 from netlab.objects.strategies.strategy import (
     Mapping,
     Problems,
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 CLAIM_FINALIZER = "kubernetes.io/pvc-protection"
 VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 
-_ACCESS_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
-_VOLUME_MODES = ("Block", "Filesystem")
 _RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 _BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
 _NO_SOURCES = frozenset((
@@ -46,45 +44,6 @@ def default_claim_spec(spec: Mapping) -> None:
     fill(spec, volumeMode="Filesystem")
     if spec.get("resources") is None:
         spec["resources"] = {}
-
-
-def claim_spec(path: Path, spec: Mapping) -> Problems:
-    """A claim's spec at `path`."""
-    yield from _access_modes(path, spec)
-    requests = (spec.get("resources") or {}).get("requests") or {}
-    where: Path = (*path, "resources", "requests", "storage")
-    if requests.get("storage") is None:
-        yield required((*path, "resources", "storage"))
-    else:
-        yield from _positive(where, requests["storage"])
-    yield from _class_name(path, spec)
-    mode = spec.get("volumeMode")
-    if mode and mode not in _VOLUME_MODES:
-        yield not_supported((*path, "volumeMode"), mode, _VOLUME_MODES)
-
-
-def _access_modes(path: Path, spec: Mapping) -> Problems:
-    modes = spec.get("accessModes") or []
-    if not modes:
-        yield required((*path, "accessModes"), "at least 1 access mode is required")
-    for mode in modes:
-        if mode not in _ACCESS_MODES:
-            yield not_supported((*path, "accessModes"), mode, _ACCESS_MODES)
-    if "ReadWriteOncePod" in modes and len(modes) > 1:
-        detail = "may not use ReadWriteOncePod with other access modes"
-        yield forbidden((*path, "accessModes"), detail)
-
-
-def _positive(path: Path, amount: object) -> Problems:
-    found = list(fields.quantity(path, amount))
-    yield from found
-    if not found and _amount(amount) <= 0:
-        yield invalid(path, amount, "must be greater than zero")
-
-
-def _class_name(path: Path, spec: Mapping) -> Problems:
-    if spec.get("storageClassName"):
-        yield from fields.dns_subdomain((*path, "storageClassName"), spec["storageClassName"])
 
 
 def _claim(obj: Object) -> None:
@@ -106,7 +65,7 @@ def _protect(obj: Object, finalizer: str) -> None:
 
 
 def _validate_claim(obj: Object) -> Problems:
-    yield from claim_spec(("spec",), meta.spec(obj))
+    yield from validate_claim.claim_spec(("spec",), meta.spec(obj))
 
 
 def _update_claim(new: Object, old: Object) -> Problems:
@@ -129,13 +88,9 @@ def _update_claim(new: Object, old: Object) -> Problems:
 
 
 def _storage(spec: Mapping) -> Fraction:
-    return _amount(((spec.get("resources") or {}).get("requests") or {}).get("storage"))
-
-
-def _amount(text: object) -> Fraction:
-    from netlab.objects import quantity  # its fractions are slow to import
-
-    return quantity.parse(text)
+    return validate_claim.amount(
+        ((spec.get("resources") or {}).get("requests") or {}).get("storage")
+    )
 
 
 def _volume(obj: Object) -> None:
@@ -150,14 +105,14 @@ def _volume(obj: Object) -> None:
 def _validate_volume(obj: Object) -> Problems:
     path: Path = ("spec",)
     spec = meta.spec(obj)
-    yield from _access_modes(path, spec)
+    yield from validate_claim.access_modes(path, spec)
     capacity = spec.get("capacity") or {}
     if not capacity:
         yield required((*path, "capacity"))
     elif set(capacity) != {"storage"}:
         yield not_supported((*path, "capacity"), capacity, ("storage",))
     else:
-        yield from _positive((*path, "capacity", "storage"), capacity["storage"])
+        yield from validate_claim.positive((*path, "capacity", "storage"), capacity["storage"])
     sources = sorted(set(spec) - _NO_SOURCES)
     if not sources:
         yield required(path, "must specify a volume type")
@@ -167,8 +122,8 @@ def _validate_volume(obj: Object) -> Problems:
     if host_path is not None:
         yield from fields.file_path((*path, "hostPath", "path"), host_path.get("path") or "")
     yield from _supported((*path, "persistentVolumeReclaimPolicy"), spec, _RECLAIM_POLICIES)
-    yield from _supported((*path, "volumeMode"), spec, _VOLUME_MODES)
-    yield from _class_name(path, spec)
+    yield from _supported((*path, "volumeMode"), spec, validate_claim.VOLUME_MODES)
+    yield from validate_claim.class_name(path, spec)
     if spec.get("local") is not None and not spec.get("nodeAffinity"):
         yield required((*path, "nodeAffinity"), "Local volume requires node affinity")
 

@@ -233,6 +233,13 @@ def _volume(volume: Fields) -> Iterator[str]:
         )
         yield f"ClaimName:\t{found['claimName']}"
         yield f"ReadOnly:\t{_true(found.get('readOnly'))}"
+    elif (found := volume.get("ephemeral")) is not None:
+        yield (
+            "Type:\tEphemeralVolume (an inline specification for a volume that gets created and "
+            "deleted with the pod)"
+        )
+        spec = (found.get("volumeClaimTemplate") or {}).get("spec") or {}
+        yield f"StorageClass:\t{spec.get('storageClassName', '')}"
     elif (found := volume.get("downwardAPI")) is not None:
         yield "Type:\tDownwardAPI (a volume populated by information about the pod)"
         yield "Items:"

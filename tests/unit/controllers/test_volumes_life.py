@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from netlab.errors import Invalid
 from netlab.objects import meta, storage
 
 CLASS = {
@@ -210,3 +213,58 @@ async def test_the_claims_of_a_set_outlive_its_pods_as_it_says(
 
 async def named(cluster):
     return sorted(meta.name(one) for one in await cluster.list("PersistentVolumeClaim"))
+
+
+def ephemeral(make, **template):
+    made = pod(make)
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": claim()["spec"], **template}
+    made["spec"]["volumes"] = [{"name": "v", "ephemeral": {"volumeClaimTemplate": template}}]
+    return made
+
+
+async def test_a_pods_own_claim_comes_and_goes_with_it(cluster, make):
+    await cluster.create(make.node("n1"), CLASS, ephemeral(make))
+    await cluster.settle()
+    placed = await cluster.get("Pod", "p")
+    made = await cluster.get("PersistentVolumeClaim", "p-v")
+    assert placed["spec"]["nodeName"] == "n1"
+    assert placed["spec"]["volumes"][0]["ephemeral"]["volumeClaimTemplate"]["spec"] == {
+        **claim()["spec"], "volumeMode": "Filesystem",
+    }  # fmt: skip
+    assert made["metadata"]["labels"] == {"a": "b"}
+    assert made["status"]["phase"] == "Bound"
+    owner = made["metadata"]["ownerReferences"][0]
+    assert (owner["uid"], owner["controller"], owner["kind"]) == (meta.uid(placed), True, "Pod")
+    await cluster.delete("Pod", "p", grace_period=0)
+    await cluster.settle()
+    assert await phases(cluster) == {}
+
+
+async def test_a_pods_own_claim_is_made_again_and_is_nobody_elses(cluster, make):
+    await cluster.create(CLASS, claim("p-v"), ephemeral(make), make.node("n1"))
+    await cluster.settle()
+    not_its = "PVC default/p-v was not created for pod default/p (pod is not owner)"
+    waiting = await cluster.get("Pod", "p")
+    assert not_its in meta.condition(waiting, "PodScheduled")["message"]
+    (event,) = await cluster.events("FailedBinding")
+    assert (event["type"], event["message"]) == ("Warning", f"ephemeral volume v: {not_its}")
+    await cluster.delete("PersistentVolumeClaim", "p-v")
+    for _ in range(100):  # tried again in a while
+        await cluster.settle()
+        if (await cluster.get("Pod", "p"))["spec"].get("nodeName"):
+            break
+        await asyncio.sleep(0.1)
+    bound = await cluster.get("PersistentVolumeClaim", "p-v")
+    assert meta.controller_of(bound)["kind"] == "Pod"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"spec": {}}, "volumeClaimTemplate.spec.accessModes: Required value"),
+        ({"metadata": {"name": "x"}}, "metadata: Forbidden: only annotations and labels are allow"),
+    ],
+)
+async def test_a_template_of_a_pods_own_claim_is_a_claim(cluster, make, wrong, words):
+    with pytest.raises(Invalid, match=words):
+        await cluster.create(ephemeral(make, **wrong))
