@@ -20,6 +20,8 @@ LASTS = 3600
 _SHORTEST, _LONGEST = 600, 1 << 32
 _OWN = "kubernetes.io"
 _EXTRA = "authentication.kubernetes.io"
+CREDENTIAL_ID = f"{_EXTRA}/credential-id"
+"""What tells of one who asks by which of his credentials he is known."""
 
 
 class Accounts:
@@ -105,7 +107,7 @@ class Accounts:
         own = _mapping(claims, _OWN)
         space = str(own.get("namespace"))
         account = self._still_there("ServiceAccount", space, _mapping(own, "serviceaccount"))
-        extra = {f"{_EXTRA}/credential-id": [f"JTI={claims.get('jti')}"]}
+        extra = {CREDENTIAL_ID: [f"JTI={claims.get('jti')}"]}
         for kind, scope in (("Pod", space), ("Secret", space), ("Node", "")):
             if reference := _mapping(own, kind.lower()):
                 found = self._still_there(kind, scope, reference)

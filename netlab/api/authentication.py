@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from socket import AF_UNIX
@@ -9,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from netlab.api.accounts import Accounts
+from netlab.api.accounts import CREDENTIAL_ID, Accounts
 from netlab.api.authorization import Authorizer
 from netlab.api.tokens import Malformed
 from netlab.errors import ApiError, BadRequest
@@ -42,7 +43,7 @@ def user_of(request: web.Request, accounts: Accounts) -> User:
     if sock is not None and sock.family == AF_UNIX:
         return ADMIN
     if certificate := transport.get_extra_info("peercert"):
-        return _subject(certificate)
+        return _subject(certificate, transport.get_extra_info("ssl_object").getpeercert(True))
     kind, _, token = request.headers.get("Authorization", "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         return ANONYMOUS
@@ -54,12 +55,14 @@ def user_of(request: web.Request, accounts: Accounts) -> User:
     return user
 
 
-def _subject(certificate: Mapping[str, Any]) -> User:
-    """The holder of a certificate of the lab's CA: CN is the name, every O a group."""
+def _subject(certificate: Mapping[str, Any], encoded: bytes) -> User:
+    """The holder of a certificate of the lab's CA: CN is the name, every O a group, and which
+    credential it was its fingerprint says."""
     named = [pair for part in certificate.get("subject", ()) for pair in part]
     name = next((value for field, value in named if field == "commonName"), "")
     groups = tuple(value for field, value in named if field == "organizationName")
-    return User(name, (*groups, AUTHENTICATED))
+    credential = f"X509SHA256={hashlib.sha256(encoded).hexdigest()}"
+    return User(name, (*groups, AUTHENTICATED), extra={CREDENTIAL_ID: [credential]})
 
 
 def impersonated(request: web.Request, user: User, authorizer: Authorizer) -> User:

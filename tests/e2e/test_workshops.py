@@ -125,3 +125,30 @@ def test_a_volume_comes_and_goes_with_its_pod(lab: Shell) -> None:
     assert "EphemeralVolume (an inline specification" in described
     lab("kubectl delete pod scratch && kubectl wait --for=delete pvc/scratch-space --timeout=20s")
     assert lab("kubectl get pv") == "No resources found\n"
+
+
+def test_who_one_is(lab: Shell) -> None:
+    certificate = "kubectl config view --raw -o jsonpath='{.users[0].user.client-certificate-data}'"
+    said = lab(f"{certificate} | base64 -d | openssl x509 -noout -fingerprint -sha256")
+    fingerprint = said.strip().partition("=")[2].replace(":", "").lower()
+    rows = [line.split(maxsplit=1) for line in lab("kubectl auth whoami").splitlines()]
+    assert rows == [
+        ["ATTRIBUTE", "VALUE"],
+        ["Username", "netlab-admin"],
+        ["Groups", "[system:masters system:authenticated]"],
+        ["Extra:", f"authentication.kubernetes.io/credential-id   [X509SHA256={fingerprint}]"],
+    ]
+
+
+@pytest.mark.parametrize("resource", ["hpa", "quota", "limits", "pdb", "netpol", "apiservices"])
+def test_what_is_not_there_is_said_to_be_so(lab: Shell, resource: str) -> None:
+    refused = lab.run(f"kubectl get {resource}")
+    words = f'error: the server doesn\'t have a resource type "{resource}"\n'
+    assert (refused.returncode, refused.stdout) == (1, words)
+
+
+def test_groups_that_a_lab_has_not_are_not_found(lab: Shell) -> None:
+    for group in ("autoscaling/v2", "policy/v1", "scheduling.k8s.io/v1", "metrics.k8s.io/v1beta1"):
+        refused = lab.run(f"kubectl get --raw /apis/{group}")
+        not_found = "Error from server (NotFound): the server could not find the requested resource"
+        assert (refused.returncode, refused.stdout.strip()) == (1, not_found)
