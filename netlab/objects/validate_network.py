@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields
+from netlab.objects import fields, meta
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import family
@@ -98,6 +98,16 @@ def _port(path: Path, port: Mapping) -> Iterator[FieldProblem]:
         yield from fields.port_number((*path, "port"), port["port"])
     if port.get("appProtocol"):
         yield from fields.qualified_name((*path, "appProtocol"), port["appProtocol"])
+
+
+def warnings(obj: Object) -> list[str]:
+    """A line about a range of addresses from which none is given."""
+    if obj.get("kind") != "ServiceCIDR" or meta.name(obj) == "kubernetes":
+        return []
+    return [
+        f'ServiceCIDR "{meta.name(obj)}": stored, but Services have addresses of the ranges that '
+        "the Lab names alone"
+    ]
 
 
 def service_cidr(obj: Object) -> Iterator[FieldProblem]:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.objects import podwarnings, strategies
+from netlab.objects import podwarnings, strategies, validate_admission, validate_network
+from netlab.objects.kinds import KINDS
 
 ROOT = Path(__file__).parents[3]
 OBJECTS = ROOT / "netlab" / "objects"
@@ -65,6 +66,12 @@ def listed(entry: dict[str, Any]) -> Iterator[str]:
         yield from entry.get(word) or ()
 
 
+def test_every_kind_that_is_served_is_listed() -> None:
+    served = {f"{kind.api_version}/{kind.kind}" for kind in KINDS if kind.schema == "schema.json"}
+    assert set(TABLE["kinds"]) == served == set(SCHEMA["kinds"])
+    assert len(TABLE["kinds"]) == len(served)
+
+
 @pytest.mark.parametrize("name", reached())
 def test_every_field_is_listed_once(name: str) -> None:
     assert name in TABLE["definitions"], "netlab/objects/fields.yaml"
@@ -92,7 +99,18 @@ def ephemeral(**more: Any) -> dict[str, Any]:
     return pod(ephemeralContainers=[{"name": "e", "image": "i", **more}])
 
 
+def webhooks(kind: str) -> dict[str, Any]:
+    return {"kind": kind, "metadata": {"name": "w"}, "webhooks": [{"name": "a.example.com"}]}
+
+
 WARNED: dict[str, dict[str, Any]] = {
+    "ServiceCIDR.spec": {
+        "kind": "ServiceCIDR",
+        "metadata": {"name": "more"},
+        "spec": {"cidrs": ["10.97.0.0/16"]},
+    },
+    "ValidatingWebhookConfiguration.webhooks": webhooks("ValidatingWebhookConfiguration"),
+    "MutatingWebhookConfiguration.webhooks": webhooks("MutatingWebhookConfiguration"),
     "PodSpec.hostIPC": pod(hostIPC=True),
     "PodSpec.hostPID": pod(hostPID=True),
     "Probe.grpc": pod({"readinessProbe": {"grpc": {"port": 1}}}),
@@ -148,9 +166,14 @@ def those(word: str) -> set[str]:
     return {f"{name}.{field}" for name, entry in entries for field in entry.get(word) or ()}
 
 
+def warnings(obj: dict[str, Any]) -> list[str]:
+    rooms = (podwarnings, validate_admission, validate_network)
+    return [line for room in rooms for line in room.warnings(obj)]
+
+
 def test_what_is_to_be_warned_of_is() -> None:
     assert set(WARNED) == those("warned")
-    assert [name for name, obj in WARNED.items() if not podwarnings.warnings(obj)] == []
+    assert [name for name, obj in WARNED.items() if not warnings(obj)] == []
 
 
 def test_what_is_refused_is_so_in_these_words() -> None:
