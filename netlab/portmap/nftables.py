@@ -5,6 +5,9 @@ table ip cni_hostport
                            -> hostports: of any, if the packet is for the node
   nat postrouting          -> masquerading: pods that reach themselves, and the node by its
                               loopback
+
+A host port wins over a node port of the same number: both tables have the same priority, where the
+kernel asks the chain first that was made last, and kube-proxy has made its own before any pod came.
 """
 
 from __future__ import annotations

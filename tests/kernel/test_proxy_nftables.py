@@ -2,6 +2,8 @@
 
 import copy
 import os
+import select
+import socket
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from netlab.kernel.run import run
 from netlab.objects import meta
 from netlab.proxy.appliers import RestoreFailed
 from netlab.proxy.config import from_mapping
+from netlab.proxy.nftables import apply
 from netlab.proxy.nftables.apply import NftApplier
 from netlab.proxy.nftables.compile import compile
-from netlab.proxy.nftables.model import NftChain
+from netlab.proxy.nftables.model import NftChain, NftTable
 from netlab.proxy.node_view import node_view
 from netlab.proxy.syncer import Proxier
 
@@ -69,6 +72,52 @@ def test_from_any_state_to_any_other_by_changes(applier):
     for case in ("node-port", "load-balancer", "affinity-dual-stack", "cluster-ip"):
         assert applier.replace(compiled(case))
         assert applier.read() == compiled(case)
+
+
+def test_what_is_written_anew_stays_behind_what_came_later(applier, namespace, monkeypatch):
+    """Of hooks with one priority the kernel asks first what was made last."""
+    monkeypatch.setattr(apply, "_FEW", 0)
+    listening = []
+    with netns.entered(namespace):
+        run(["ip", "link", "set", "lo", "up"])
+        for port in (1001, 1002, 1003):
+            server = socket.create_server(("127.0.0.1", port))
+            listening.append(server)
+
+    def table(name, port, **more):
+        header = "type nat hook output priority -100; policy accept;"
+        rules = (f"ip daddr 127.0.0.1 tcp dport 99 dnat to 127.0.0.1:{port}",)
+        return NftTable("ipv4", {"nat-output": NftChain(rules, header), **more}, name=name)
+
+    def leads():
+        with netns.entered(namespace):
+            client = socket.create_connection(("127.0.0.1", 99), timeout=5)
+        with client:
+            found = select.select(listening, [], [], 5)[0][0]
+            found.accept()[0].close()
+            return found.getsockname()[1]
+
+    own, other = table("kube-proxy", 1001), table("cni_hostport", 1002)
+    assert applier.replace(own)
+    NftApplier("ipv4", namespace, "cni_hostport").replace(other)
+    assert leads() == 1002
+    changed = table("kube-proxy", 1003, more=NftChain(("return",)))
+    assert applier.replace(changed)
+    assert applier.read() == changed
+    assert leads() == 1002
+    assert applier.replace(own) and applier.read() == own
+    NftApplier("ipv4", namespace, "cni_hostport").clear()
+    assert leads() == 1001
+    for each in listening:
+        each.close()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_whole_table_is_written_over_another(case, applier, monkeypatch):
+    monkeypatch.setattr(apply, "_FEW", 0)
+    for name in (CASES[0], case, CASES[-1]):
+        applier.replace(compiled(name))
+        assert applier.read() == compiled(name)
 
 
 def test_other_tables_stay(applier):

@@ -23,7 +23,12 @@ from netlab.proxy.nftables.model import (
 )
 from netlab.proxy.nftables.owners import service_port
 from netlab.proxy.nftables.parse import parse_table, parse_tables
-from netlab.proxy.nftables.render import render_change, render_removal, render_replacement
+from netlab.proxy.nftables.render import (
+    render_change,
+    render_removal,
+    render_replacement,
+    render_rewriting,
+)
 
 _TIMEOUT = 300.0
 
@@ -67,6 +72,8 @@ class NftApplier:
         change = difference(old, new)
         if old.chains and len(change) <= _FEW and not _redefines(change):
             self.change(change)
+        elif old.chains:
+            self._run(render_rewriting(old, new))
         else:
             self._run(render_replacement(new))
 

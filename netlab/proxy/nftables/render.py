@@ -31,6 +31,20 @@ def render_replacement(table: NftTable) -> str:
     return f"{render_removal(table)}{render(table)}"
 
 
+def render_rewriting(old: NftTable, new: NftTable) -> str:
+    """Commands that put a table in the place of another of its name, whose hooked chains stay: of
+    one priority those go first that were made last, and kube-proxy makes its own but once."""
+    hooked = {name for name in old.chains if _is_hooked(old, new, name)}
+    gone = [f"delete {each.kind} {old.address} {name}" for name, each in old.sets.items()]
+    gone += [f"delete chain {old.address} {name}" for name in old.chains if name not in hooked]
+    return "".join(f"{line}\n" for line in (f"flush table {old.address}", *gone)) + render(new)
+
+
+def _is_hooked(old: NftTable, new: NftTable, name: str) -> bool:
+    header = old.chains[name].header
+    return header.startswith("type ") and name in new.chains and new.chains[name].header == header
+
+
 def render_removal(table: NftTable) -> str:
     """Commands after which there is no such table, whether there was one or not."""
     return f"add table {table.address}\ndelete table {table.address}\n"
