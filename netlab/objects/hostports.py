@@ -23,6 +23,30 @@ class HostPort(NamedTuple):
     ip: str = ANY
 
 
+class Mapping(NamedTuple):
+    """A port of a node (of `ip` alone, unless that is ANY) that leads to a container's."""
+
+    protocol: str
+    host_port: int
+    container_port: int
+    ip: str
+
+    def is_for(self, protocol: str, address: str) -> bool:
+        """Whether what is sent so to a node's address goes there."""
+        return self.protocol == protocol and self.ip in (ANY, "::", address)
+
+
+def mappings(pod: Pod) -> list[Mapping]:
+    """Where each hostPort of a pod leads."""
+    ports = (port for container in lasting(pod) for port in container.get("ports") or ())
+    return [
+        Mapping(port.get("protocol") or "TCP", int(port["hostPort"]), int(port["containerPort"]),
+                port.get("hostIP") or ANY)
+        for port in ports
+        if port.get("hostPort")
+    ]  # fmt: skip
+
+
 def host_ports(pod: Pod) -> list[HostPort]:
     """Every hostPort that the pod's containers, and init containers that go on running, ask for."""
     return [claim for container in lasting(pod) for claim in _claims(container)]

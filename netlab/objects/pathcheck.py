@@ -44,8 +44,8 @@ class Target(Struct, frozen=True):
     """What is addressed; exactly one of these shapes has its fields set:
 
     `service` (its ClusterIP, or its load balancer's address) · `service` and `node` (its nodePort
-    there) · `node` and `node_port` · `pod` and `port` · `address` and `port`. By a protocol without
-    ports: `service` · `node` · `pod` · `address`.
+    there) · `node` and `node_port` or `host_port` · `pod` and `port` · `address` and `port`. By a
+    protocol without ports: `service` · `node` · `pod` · `address`.
 
     `port` None means the Service's only port; a name means that port of the Service.
     `by` and `node_address` are resolved: what the user left out is filled in by the sender's kind.
@@ -54,6 +54,7 @@ class Target(Struct, frozen=True):
     service: str = ""
     node: str = ""
     node_port: int = 0
+    host_port: int = 0
     pod: str = ""
     address: str = ""
     namespace: str = "default"
@@ -63,7 +64,8 @@ class Target(Struct, frozen=True):
     node_address: Literal["internal", "external"] = "internal"
 
     def __str__(self) -> str:
-        port = f":{self.port or self.node_port}" if self.port or self.node_port else ""
+        number = self.port or self.node_port or self.host_port
+        port = f":{number}" if number else ""
         if self.service:
             at = f" at node {self.node}" if self.node else f" by {self.by}"
             return f"service {self.service}{port}{at}"
@@ -132,6 +134,7 @@ def _target(written: Mapping[str, Any], sender: Sender) -> Target:
         service=service,
         node=written.get("node") or "",
         node_port=written.get("nodePort") or 0,
+        host_port=written.get("hostPort") or 0,
         pod=written.get("pod") or "",
         address=written.get("address") or "",
         namespace=namespace or written.get("namespace") or "default",

@@ -72,6 +72,7 @@ _SHAPES = (
     {"service"},
     {"service", "node"},
     {"node", "nodePort"},
+    {"node", "hostPort"},
     {"pod"},
     {"address"},
 )
@@ -85,15 +86,17 @@ def _to_rules(written: Mapping[str, Any]) -> Iterator[FieldProblem]:
         yield from _target_names(path, written)
         return
     if not given:
-        yield required(path, "name a service, a node and nodePort, a pod or an address")
+        yield required(path, "name a service, a node and nodePort or hostPort, a pod or an address")
     elif given == {"node"}:
-        yield required((*path, "nodePort"), "a node is addressed at a nodePort or for a service")
+        yield required(
+            (*path, "nodePort"), "a node is addressed at a nodePort, at a hostPort or for a service"
+        )
     elif given not in _SHAPES:
         yield invalid(
             path,
             sorted(given),
             "do not go together",
-            "write service; service and node; node and nodePort; pod; or address",
+            "write service; service and node; node and nodePort or hostPort; pod; or address",
         )
     yield from _target_names(path, written)
     yield from _target_port(path, written, given)
@@ -101,10 +104,10 @@ def _to_rules(written: Mapping[str, Any]) -> Iterator[FieldProblem]:
 
 def _portless(path: Path, written: Mapping[str, Any], given: set[str]) -> Iterator[FieldProblem]:
     protocol = written["protocol"]
-    for name in ("port", "nodePort"):
+    for name in ("port", "nodePort", "hostPort"):
         if written.get(name) is not None:
             yield forbidden((*path, name), f"{protocol} has no ports")
-    targets = sorted(given - {"nodePort"})
+    targets = sorted(given - {"nodePort", "hostPort"})
     if not targets:
         yield required(path, "name a service, a node, a pod or an address")
     elif len(targets) > 1:
@@ -131,10 +134,11 @@ def _target_port(path: Path, written: Mapping[str, Any], given: set[str]) -> Ite
         yield invalid((*path, "port"), port, "only a Service has ports with names")
     if port is None and given & {"pod", "address"}:
         yield required((*path, "port"))
-    if written.get("nodePort"):
-        yield from fields.port_number((*path, "nodePort"), written["nodePort"])
-        if port is not None:
-            yield forbidden((*path, "port"), "a nodePort is a port already")
+    for name in ("nodePort", "hostPort"):
+        if written.get(name):
+            yield from fields.port_number((*path, name), written[name])
+            if port is not None:
+                yield forbidden((*path, "port"), f"a {name} is a port already")
 
 
 def _by_rules(sender: Mapping[str, Any], to: Mapping[str, Any]) -> Iterator[FieldProblem]:
@@ -169,7 +173,7 @@ def _endpoint_rules(path: Path, endpoints: Any, to: Mapping[str, Any]) -> Iterat
     where: Path = (*path, "endpoints")
     if isinstance(endpoints, str) and endpoints != "all":
         yield invalid(where, endpoints, "must be all, a number or a list", f"write [{endpoints}]")
-    elif endpoints == "all" and not (to.get("service") or to.get("nodePort")):
+    elif endpoints == "all" and not any(map(to.get, ("service", "nodePort", "hostPort"))):
         yield invalid(where, endpoints, "only a Service has endpoints")
     elif isinstance(endpoints, int) and endpoints < 1:
         yield invalid(where, endpoints, "must be at least 1")

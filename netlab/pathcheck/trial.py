@@ -107,6 +107,8 @@ def plan(check: PathCheck, world: World) -> Trial:
     target = check.target
     if target.service:
         return _to_service(check, place, world)
+    if target.host_port:
+        return _to_host_port(check, place, world)
     if target.node:
         return _to_node_port(check, place, world)
     if target.pod:
@@ -230,6 +232,14 @@ def _to_node_port(check: PathCheck, place: Place, world: World) -> Trial:
     return trial
 
 
+def _to_host_port(check: PathCheck, place: Place, world: World) -> Trial:
+    number, protocol = check.target.host_port, check.target.protocol
+    address = _node_address(check, world)
+    trial = Trial(check, place, _protocol(protocol), ((address, number),))
+    endpoints = world.host_endpoints(check.target.node, number, protocol, address)
+    return _with(trial, endpoints, world) if endpoints else trial
+
+
 def _node_address(check: PathCheck, world: World) -> str:
     node = _place(world, check.target.node, "node")
     if check.target.node_address == "external":
@@ -240,7 +250,10 @@ def _node_address(check: PathCheck, world: World) -> str:
 
 
 def _with_endpoints(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
-    endpoints = world.endpoints(key, port, trial.version)
+    return _with(trial, world.endpoints(key, port, trial.version), world)
+
+
+def _with(trial: Trial, endpoints: Mapping[str, str], world: World) -> Trial:
     expected = trial.check.expect.endpoints
     wanted: frozenset[str] | None = None
     if expected == "all":

@@ -17,6 +17,7 @@ from netlab.diagnosis.ports import nobody_listens
 from netlab.diagnosis.service import causes, no_such_port, partial
 from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
+from netlab.objects.hostports import mappings
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.offers import declared
 from netlab.objects.pathcheck import PathCheck
@@ -75,6 +76,24 @@ class _Search(Struct, frozen=True):
         elif self.check.target.node_port:
             number, protocol = self.check.target.node_port, self.check.target.protocol
             yield nearest_node_port(number, protocol, list(self.world.services.values()))
+        elif self.check.target.host_port:
+            yield from self._no_such_host_port()
+
+    def _no_such_host_port(self) -> Iterator[Cause]:
+        """No pod on the node has that one: which there are."""
+        target = self.check.target
+        here = [
+            (meta.name(pod), port)
+            for pod in self.world.pods.values()
+            if meta.spec(pod).get("nodeName") == target.node
+            for port in mappings(pod)
+        ]
+        if any(port.host_port == target.host_port for _, port in here):
+            return
+        known = [f"{port.host_port}/{port.protocol} of {name}" for name, port in sorted(here)]
+        hint = f"there are: {', '.join(known)}" if known else "none there has any"
+        text = f"no pod on {target.node} has the hostPort {target.host_port}/{target.protocol}"
+        yield Cause("NoSuchHostPort", f"{text} ({hint})")
 
     def _service(self) -> Service | None:
         """The Service that is addressed: by name, by its nodePort, or by an address of its."""

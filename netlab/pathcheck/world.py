@@ -10,6 +10,7 @@ from msgspec import Struct, field
 
 from netlab.objects import meta
 from netlab.objects.endpointslices import service_key
+from netlab.objects.hostports import mappings
 from netlab.objects.lab import Lab
 from netlab.objects.loadbalancing import announcing_node
 from netlab.objects.nodes import is_off, now
@@ -71,6 +72,22 @@ class World(Struct, frozen=True):
                 for number in _port_numbers(slice_, port):
                     for address in _ready_addresses(slice_):
                         found[endpoint(address, number)] = self.owner(address) or address
+        return found
+
+    def host_endpoints(self, node: str, number: int, protocol: str, address: str) -> dict[str, str]:
+        """Where a node's hostPort leads, asked for by one of its addresses: `address:port` → the
+        name of the place."""
+        pods = (pod for pod in self.pods.values() if meta.spec(pod).get("nodeName") == node)
+        found: dict[str, str] = {}
+        for pod in (pod for pod in pods if not is_pod_terminal(pod)):
+            ips = [entry["ip"] for entry in meta.status(pod).get("podIPs") or []]
+            alike = [ip for ip in ips if (":" in ip) == (":" in address)]
+            for port in mappings(pod):
+                if port.host_port == number and port.is_for(protocol, address):
+                    here = [address] if meta.spec(pod).get("hostNetwork") else alike
+                    found |= {
+                        endpoint(ip, port.container_port): self.owner(ip) or ip for ip in here
+                    }
         return found
 
 

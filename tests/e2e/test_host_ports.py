@@ -74,6 +74,16 @@ spec:
   ports: [{port: 80, targetPort: 8080, nodePort: 30090}]
 """
 
+CHECK = """
+apiVersion: netlab/v1
+kind: PathCheck
+metadata: {{name: {name}}}
+spec:
+  from: {{{sender}}}
+  to: {{node: worker001, hostPort: {port}}}
+  expect: {{endpoints: [{who}], dnat: {{at: {dnat}}}}}
+"""
+
 NODE, OTHER, CLIENT = "hp.worker001", "hp.master001", "hp.client"
 
 
@@ -154,6 +164,23 @@ def test_a_port_of_no_address_is_one_of_all_in_both_families(lab: HostPortLab) -
         (NODE, IP6), (OTHER, IP6),
     ):  # fmt: skip
         assert (place, host, lab.who(place, host, 8088)) == (place, host, "open")
+
+
+def test_checks_know_who_is_behind_a_host_port(lab: HostPortLab) -> None:
+    good = [
+        CHECK.format(
+            name="outside", sender="client: client", port=8088, who="open", dnat="worker001"
+        ),
+        CHECK.format(name="inside", sender="pod: far", port=54323, who="address", dnat="worker001"),
+        CHECK.format(name="own", sender="node: master001", port=8090, who=f"{IP}", dnat="none"),
+    ]
+    said = lab.here.netlab("check", lab.here.lab_file("---".join(good), "good.yaml")).stdout
+    assert [line.split(":")[0] for line in said.splitlines()] == [
+        "PASS outside", "PASS inside", "PASS own",
+    ]  # fmt: skip
+    wrong = CHECK.format(name="w", sender="client: client", port=8088, who="address", dnat="none")
+    said = lab.here.netlab("check", lab.here.lab_file(wrong, "wrong.yaml"), code=1).stdout
+    assert "open" in said
 
 
 def test_pods_of_the_node_come_back_to_it(lab: HostPortLab) -> None:

@@ -112,6 +112,17 @@ def test_expect_may_be_left_out():
             "spec.to.port",
             "a nodePort is a port already",
         ),
+        (
+            check({"pod": "a"}, {"node": "b", "hostPort": 80, "port": 1}),
+            "spec.to.port",
+            "a hostPort is a port already",
+        ),
+        (
+            check({"pod": "a"}, {"node": "b", "hostPort": 80, "nodePort": 1}),
+            "spec.to",
+            "do not go together",
+        ),
+        (check({"pod": "a"}, {"node": "b", "hostPort": 70000}), "spec.to.hostPort", "between 1"),
         (check({"node": "a"}, {"service": "b", "by": "name"}), "spec.to.by", "only pods ask"),
         (check({"pod": "a"}, {"protocol": "ICMP"}), "spec.to", "name a service, a node, a pod"),
         (check({"pod": "a"}, {"pod": "b", "port": 1, **ICMP}), "spec.to.port", "has no ports"),

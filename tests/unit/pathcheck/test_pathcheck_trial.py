@@ -139,6 +139,39 @@ def test_a_service_at_a_node(world: World) -> None:
     assert by_number.wanted == inside.endpoints.keys()  # type: ignore[union-attr]
 
 
+def host_pod(name: str, ip: str, port: dict[str, object], **spec: object) -> dict[str, object]:
+    made = pod(name, ip)
+    containers = [{"name": "c", "ports": [{"containerPort": 8080, **port}]}]
+    return {**made, "spec": {"nodeName": "worker001", "containers": containers, **spec}}
+
+
+def test_a_host_port_leads_to_its_pod(world: World) -> None:
+    node = world.places["worker001"]
+    pods = [
+        host_pod("any", "10.244.0.20", {"hostPort": 8088}),
+        host_pod("udp", "10.244.0.21", {"hostPort": 8088, "protocol": "UDP"}),
+        host_pod("there", "10.244.0.22", {"hostPort": 9000, "hostIP": node.addresses[0]}),
+        host_pod("loopback", "10.244.0.23", {"hostPort": 9000, "hostIP": "127.0.0.1"}),
+        host_pod("own", node.addresses[0], {"hostPort": 8080}, hostNetwork=True),
+        host_pod("elsewhere", "10.244.1.24", {"hostPort": 8088}, nodeName="worker002"),
+    ]
+    world = replace(world, pods={f"default/{each['metadata']['name']}": each for each in pods})
+
+    def led(number: int, protocol: str = "TCP", address: str = "internal") -> set[str]:
+        target = Target(node="worker001", host_port=number, protocol=protocol, node_address=address)
+        trial = made(world, target, endpoints="all")
+        assert [port for _, port in trial.targets] == [number]
+        assert trial.wanted in (None, frozenset(trial.endpoints or ()))
+        return set(trial.endpoints or ())
+
+    assert led(8088) == led(8088, address="external") == {"10.244.0.20:8080"}
+    assert led(8088, "UDP") == {"10.244.0.21:8080"}
+    assert led(9000) == {"10.244.0.22:8080"}
+    assert led(9000, address="external") == set()
+    assert led(8080) == {f"{node.addresses[0]}:8080"}
+    assert led(1) == set()
+
+
 def test_a_headless_service_is_each_of_its_endpoints(world: World) -> None:
     trial = made(world, Target(service="headless", port="http"), endpoints="all")
     assert set(trial.targets) == {("10.244.0.5", 8080), ("10.244.0.6", 8080)}

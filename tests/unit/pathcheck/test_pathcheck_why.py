@@ -167,6 +167,12 @@ def test_ports_that_are_not_there() -> None:
     assert why(Target(node="w1", node_port=30081), worlds(service())) == said
 
 
+def test_a_host_port_that_no_pod_has() -> None:
+    target = Target(node="w1", host_port=81)
+    said = ["no pod on w1 has the hostPort 81/TCP (none there has any)"]
+    assert why(target, worlds()) == said
+
+
 def test_services_that_are_not_there() -> None:
     asked = {"status": "error", "outcome": "", "journey": None}
     world = worlds(service("web", "shop"), service("mail"))
