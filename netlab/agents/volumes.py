@@ -180,7 +180,12 @@ class Volumes:
     def _volume(self, run: PodRun, volume: Volume) -> PersistentVolume | None:
         """The volume of the claim that it is, if it is one."""
         name = storage.claim_name(run.pod, volume)
-        return None if name is None else self._claimed(meta.namespace(run.pod), name)
+        if name is None:
+            return None
+        found = self._claimed(meta.namespace(run.pod), name)
+        if (why := storage.not_here(found)) is not None:
+            raise NetlabError(why)
+        return found
 
     def _on_node(self, run: PodRun, volume: Volume) -> HostPathVolumeSource | None:
         """The place on a node's disk that a volume is, if it is one, itself or by a claim."""

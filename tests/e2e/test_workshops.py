@@ -152,3 +152,45 @@ def test_groups_that_a_lab_has_not_are_not_found(lab: Shell) -> None:
         refused = lab.run(f"kubectl get --raw /apis/{group}")
         not_found = "Error from server (NotFound): the server could not find the requested resource"
         assert (refused.returncode, refused.stdout.strip()) == (1, not_found)
+
+
+ELSEWHERE = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: far}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteMany]
+  storageClassName: ""
+  csi: {driver: ebs.csi.aws.com, volumeHandle: vol-1}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: far}
+spec:
+  storageClassName: ""
+  accessModes: [ReadWriteMany]
+  resources: {requests: {storage: 1Gi}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: c, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}]
+  volumes: [{name: v, persistentVolumeClaim: {claimName: far}}]
+"""
+
+
+def test_a_volume_whose_driver_is_not_there_is_waited_for(lab: Shell) -> None:
+    why = "driver name ebs.csi.aws.com not found in the list of registered CSI drivers"
+    said = lab.run("kubectl apply -f -", ELSEWHERE).stdout
+    assert f"Warning: kubernetes.io/csi: {why}, so no pod can mount it" in said
+    assert lab("kubectl get pvc far --no-headers").split()[1] == "Bound"
+    lab("kubectl wait pod/far --timeout=20s --for=jsonpath="
+        "'{.status.containerStatuses[0].state.waiting.reason}'=ContainerCreating")  # fmt: skip
+    lab("kubectl wait pod/far --timeout=20s --for=jsonpath="
+        "'{.status.containerStatuses[0].state.waiting.message}'")  # fmt: skip
+    events = lab("kubectl get events --field-selector=reason=FailedMount -o json")
+    assert 'MountVolume.SetUp failed for volume \\"v\\" : kubernetes.io/csi: ' + why in events
+    lab("kubectl delete pod,pvc,pv far")

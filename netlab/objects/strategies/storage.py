@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.objects import fields, meta, validate_claim
+from netlab.objects import fields, meta, storage, validate_claim
 from netlab.objects.kinds.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path, forbidden, not_supported, required
@@ -29,10 +29,6 @@ VOLUME_FINALIZER = "kubernetes.io/pv-protection"
 
 _RECLAIM_POLICIES = ("Delete", "Recycle", "Retain")
 _BINDING_MODES = ("Immediate", "WaitForFirstConsumer")
-_NO_SOURCES = frozenset((
-    "accessModes", "capacity", "claimRef", "mountOptions", "nodeAffinity",
-    "persistentVolumeReclaimPolicy", "storageClassName", "volumeAttributesClassName", "volumeMode",
-))  # fmt: skip
 _CLAIM_RULE = (
     "spec is immutable after creation except resources.requests and volumeAttributesClassName for "
     "bound claims"
@@ -113,7 +109,7 @@ def _validate_volume(obj: Object) -> Problems:
         yield not_supported((*path, "capacity"), capacity, ("storage",))
     else:
         yield from validate_claim.positive((*path, "capacity", "storage"), capacity["storage"])
-    sources = sorted(set(spec) - _NO_SOURCES)
+    sources = sorted(set(spec) - storage.NOT_SOURCES)
     if not sources:
         yield required(path, "must specify a volume type")
     for other in sources[1:]:
@@ -135,7 +131,7 @@ def _supported(path: Path, holder: Mapping, values: tuple[str, ...]) -> Problems
 
 
 def _update_volume(new: Object, old: Object) -> Problems:
-    sources = {*meta.spec(old), *meta.spec(new)} - _NO_SOURCES
+    sources = {*meta.spec(old), *meta.spec(new)} - storage.NOT_SOURCES
     if any(meta.spec(new).get(name) != meta.spec(old).get(name) for name in sources):
         yield forbidden(
             ("spec", "persistentvolumesource"),

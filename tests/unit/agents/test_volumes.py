@@ -206,7 +206,6 @@ def volume_of(namespace, name, **spec):
     [
         ({"hostPath": {"path": "/x"}}, "disks/nodes/w1", (Part("/x"),)),
         ({"local": {"path": "/x"}}, "disks/nodes/w1", (Part("/x", ""),)),
-        ({"nfs": {"server": "s", "path": "/x"}}, "disks/volumes/pv-n-db", ()),
     ],
 )
 def test_a_claim_is_what_its_volume_is(tmp_path, spec, source, parts):
@@ -216,6 +215,21 @@ def test_a_claim_is_what_its_volume_is(tmp_path, spec, source, parts):
     made.prepare(run)
     (mount,) = made.mounts(run)["c"]
     assert (mount.source, mount.parts, mount.read_only) == (source, parts, True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "why"),
+    [
+        ({"nfs": {"server": "s", "path": "/x"}}, "nfs: a lab has nobody who serves such volumes"),
+        ({"csi": {"driver": "d"}}, "driver name d not found in the list of registered CSI drivers"),
+    ],
+)
+def test_a_volume_that_is_elsewhere_is_what_a_pod_lacks(tmp_path, spec, why):
+    volumes = [{"name": "p", "persistentVolumeClaim": {"claimName": "db"}}]
+    run = run_of(volumes, pod_directory(tmp_path), [{"name": "p", "mountPath": "/p"}])
+    made = Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *of: volume_of(*of, **spec))
+    with pytest.raises(VolumeLacks, match=f'MountVolume.SetUp failed for volume "p" : .*{why}'):
+        made.prepare(run)
 
 
 def test_a_claim_that_is_not_bound_is_what_a_pod_lacks(tmp_path):

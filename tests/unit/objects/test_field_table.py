@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.objects import podwarnings, strategies, validate_admission, validate_network
+from netlab.objects import podwarnings, storage, strategies, validate_admission, validate_network
 from netlab.objects.kinds import KINDS
 
 ROOT = Path(__file__).parents[3]
@@ -104,6 +104,10 @@ def webhooks(kind: str) -> dict[str, Any]:
 
 
 WARNED: dict[str, dict[str, Any]] = {
+    **{
+        f"PersistentVolumeSpec.{source}": {"kind": "PersistentVolume", "spec": {source: {}}}
+        for source in TABLE["definitions"]["PersistentVolumeSpec"]["warned"]
+    },
     "ServiceCIDR.spec": {
         "kind": "ServiceCIDR",
         "metadata": {"name": "more"},
@@ -167,7 +171,7 @@ def those(word: str) -> set[str]:
 
 
 def warnings(obj: dict[str, Any]) -> list[str]:
-    rooms = (podwarnings, validate_admission, validate_network)
+    rooms = (podwarnings, storage, validate_admission, validate_network)
     return [line for room in rooms for line in room.warnings(obj)]
 
 
