@@ -76,7 +76,8 @@ def behaviour(
         return Behaviour("process", own.argv)
     program = images.lookup(container["image"])
     if shows_files(program, container):
-        found = _showing_files(program, container, found) or found
+        shown = _showing_files(program, container, found)
+        found = shown or replace(found, message=_unshown(container, program))
     return replace(found, message=own.message) if own is not None else found
 
 
@@ -192,6 +193,14 @@ def _showing_files(
         return None
     argv = file_server(program, container, server.listeners)
     return Behaviour("process", argv, server.listeners, announces=True)
+
+
+def _unshown(container: Container, program: ImageProgram) -> str:
+    return (
+        f"container {container['name']}: what is built in speaks TLS on the ports declared for it, "
+        f"and shows no files of {program.documents}; with a configuration of its own in a volume "
+        "the real program does"
+    )
 
 
 def _number(port: ImagePort, flags: Mapping[str, str], env: Mapping[str, str]) -> int:

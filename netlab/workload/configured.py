@@ -53,11 +53,16 @@ END
 exec nginx -g 'daemon off;'
 """
 
+# Debian's has modules within it that the image's loads, and would not begin if it were told to.
 _HTTPD = r"""
 set -e
-mkdir -p /usr/local/apache2/logs /usr/local/apache2/htdocs
-test -e /usr/local/apache2/modules || ln -s /usr/lib/apache2/modules /usr/local/apache2/modules
-exec apache2 -d /usr/local/apache2 -f /usr/local/apache2/conf/httpd.conf -DFOREGROUND
+cd /usr/local/apache2
+mkdir -p logs htdocs
+test -e modules || ln -s /usr/lib/apache2/modules modules
+test -e conf/mime.types || ln -s /etc/mime.types conf/mime.types || true
+within='(log_config|logio|unixd|version|watchdog)_module'
+sed -E "/^[[:space:]]*LoadModule[[:space:]]+$within[[:space:]]/Id" conf/httpd.conf >/run/httpd.conf
+exec apache2 -d /usr/local/apache2 -f /run/httpd.conf -DFOREGROUND
 """
 
 
@@ -81,7 +86,8 @@ _PLACES: Mapping[str, tuple[str, ...]] = {
     "envoy": ("/etc/envoy",),
     "traefik": ("/etc/traefik",),
 }
-"""Where images keep their configuration, by a word of their repository."""
+"""Where images keep their configuration, by what a word of their repository begins with
+(`nginxhttps` is nginx)."""
 
 
 class Configured(Struct, frozen=True):
@@ -98,7 +104,8 @@ def configured(
     is_installed: Callable[[str], bool],
 ) -> Configured | None:
     """What becomes of a built-in server of that repository; None if no configuration is mounted."""
-    word = next((one for one in _PLACES if one in repository.rpartition("/")[2].split("-")), None)
+    parts = repository.rpartition("/")[2].split("-")
+    word = next((one for one in _PLACES if any(part.startswith(one) for part in parts)), None)
     if word is None:
         return None
     places = [one["mountPath"] for one in container.get("volumeMounts") or ()]

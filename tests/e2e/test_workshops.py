@@ -8,6 +8,7 @@ import select
 import signal
 from collections.abc import Iterator
 
+import needs
 import pytest
 from e2e.kubectls import Shell, shell
 
@@ -48,6 +49,45 @@ spec:
     ephemeral:
       volumeClaimTemplate:
         spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data:
+  default.conf: |
+    server {
+      listen 443 ssl;
+      ssl_certificate /etc/nginx/ssl/tls.crt;
+      ssl_certificate_key /etc/nginx/ssl/tls.key;
+      location / { return 200 "as configured\\n"; }
+    }
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: names}
+data:
+  Corefile: |
+    . {
+      hosts {
+        192.0.2.123 my.test
+        fallthrough
+      }
+      log
+    }
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: names}
+spec:
+  dnsPolicy: Default
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: agnhost
+    image: registry.k8s.io/e2e-test-images/agnhost:2.53
+    command: [/coredns]
+    args: [-conf, /etc/coredns/Corefile]
+    volumeMounts: [{name: config, mountPath: /etc/coredns, readOnly: true}]
+  volumes: [{name: config, configMap: {name: names}}]
 """
 
 
@@ -194,3 +234,59 @@ def test_a_volume_whose_driver_is_not_there_is_waited_for(lab: Shell) -> None:
     events = lab("kubectl get events --field-selector=reason=FailedMount -o json")
     assert 'MountVolume.SetUp failed for volume \\"v\\" : kubernetes.io/csi: ' + why in events
     lab("kubectl delete pod,pvc,pv far")
+
+
+SECURE = """
+apiVersion: v1
+kind: Pod
+metadata: {name: secure}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: nginx
+    image: bprashanth/nginxhttps:1.0
+    ports: [{containerPort: 443}]
+    volumeMounts:
+    - {name: tls, mountPath: /etc/nginx/ssl}
+    - {name: conf, mountPath: /etc/nginx/conf.d}
+  volumes: [{name: tls, secret: {secretName: tls}}, {name: conf, configMap: {name: conf}}]
+"""
+
+
+def test_a_server_speaks_tls_with_the_certificate_of_a_mounted_secret(lab: Shell) -> None:
+    needs.program("nginx")
+    lab("openssl req -x509 -newkey rsa:2048 -nodes -keyout k -out c -days 1 -subj /CN=mine.example "
+        "-addext subjectAltName=DNS:mine.example 2>/dev/null")  # fmt: skip
+    lab("kubectl create secret tls tls --cert=c --key=k")
+    lab.run("kubectl apply -f -", SECURE)
+    lab("kubectl wait --for=condition=Ready pod/secure --timeout=20s && kubectl cp c app:/tmp/c")
+    ip = lab("kubectl get pod secure -o jsonpath='{.status.podIP}'")
+    curl = f"curl -sS --cacert /tmp/c --resolve mine.example:443:{ip} https://mine.example/"
+    assert lab(f"kubectl exec app -c main -- {curl}") == "as configured\n"
+
+
+ASKING = """
+apiVersion: v1
+kind: Pod
+metadata: {name: asking}
+spec:
+  terminationGracePeriodSeconds: 0
+  dnsPolicy: None
+  dnsConfig: {nameservers: [%s], searches: [test], options: [{name: ndots, value: "2"}]}
+  containers: [{name: c, image: debian, command: [sleep, "1000"]}]
+"""
+
+
+def test_a_pods_own_resolv_conf_leads_to_a_server_of_its_own(lab: Shell) -> None:
+    server = lab("kubectl get pod names -o jsonpath='{.status.podIP}'")
+    lab.run("kubectl apply -f -", ASKING % server)
+    lab("kubectl wait --for=condition=Ready pod/asking --timeout=20s")
+    assert lab("kubectl exec asking -- dig +short +search my") == "192.0.2.123\n"
+    assert lab("kubectl exec asking -- getent hosts my").split()[:1] == ["192.0.2.123"]
+    assert '"A IN my.test. udp' in lab("kubectl logs names")
+
+
+def test_random_numbers_in_the_shell_of_busybox(lab: Shell) -> None:
+    said = lab("kubectl run dice --image=busybox --restart=Never --rm -i -- "
+               "sh -c 'echo $(( 1 + $RANDOM / 32768 ))'")  # fmt: skip
+    assert "1" in said.splitlines()
