@@ -165,6 +165,12 @@ class ApiError(NetlabError):
             "code": self.code,
         }
 
+    @property
+    def is_of_going_namespace(self) -> bool:
+        """Whether it is for its namespace's end that something cannot be made."""
+        causes: Any = self.details.get("causes") or ()
+        return any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+
     @staticmethod
     def from_status(status: dict[str, object]) -> ApiError:
         """The error that a Status object stands for, as the most specific class known."""

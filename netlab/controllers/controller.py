@@ -14,9 +14,9 @@ from netlab.controllers.events import EventRecorder
 from netlab.objects import meta
 from netlab.objects.pools import AddressRange
 from netlab.objects.times import timestamp
-from netlab.objects.types import AnyKind, CronJob, Job, Workload
+from netlab.objects.types import AnyKind, CronJob, Job, Namespace, Workload
 
-W = TypeVar("W", bound=Workload | Job | CronJob)
+W = TypeVar("W", bound=Workload | Job | CronJob | Namespace)
 
 Keys = Callable[[Any, Any], Iterable[str]]
 """`keys(old, new)`: what to reconcile after a change of an object of the kind that is watched; None

@@ -132,6 +132,8 @@ class Jobs(Controller):
         try:
             created = await self.informers.create(pod)
         except ApiError as error:
+            if error.is_of_going_namespace:
+                return None
             self.recorder.warning(job, "FailedCreate", f"Error creating: {error.message}")
             return error
         self.recorder.normal(job, "SuccessfulCreate", f"Created pod: {meta.name(created)}")

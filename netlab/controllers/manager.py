@@ -28,7 +28,7 @@ from netlab.controllers.nodes import Nodes
 from netlab.controllers.replicaset import ReplicaSets
 from netlab.controllers.scheduler import Scheduler
 from netlab.controllers.volumebinding import StorageProtection, VolumeBinder
-from netlab.errors import Conflict, NetlabError, NotSaved
+from netlab.errors import ApiError, Conflict, NetlabError, NotSaved
 from netlab.later import Later
 from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.pools import AddressRange
@@ -216,6 +216,9 @@ async def _work(controller: Controller) -> None:
         try:
             again = await controller.reconcile(key)
         except Exception as error:
+            if isinstance(error, ApiError) and error.is_of_going_namespace:
+                queue.forget(key)  # whatever it is to make there, it never will
+                continue
             seconds = queue.retry(key, cap=ROOM if isinstance(error, NotSaved) else None)
             _log_failure(controller, key, error, seconds)
         else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 
+from netlab.controllers import namespace_conditions
+from netlab.controllers.conditions import conditions_with
 from netlab.controllers.controller import (
     Controller,
     ControllerContext,
@@ -20,6 +23,12 @@ from netlab.objects.types import AnyKind, ConfigMap, Namespace, ServiceAccount
 CONTENT = tuple(kind.kind for kind in KINDS if kind.namespaced)
 """The kinds a namespace may contain."""
 
+_FINALIZER = "kubernetes"
+"""What a namespace has in its spec until it is empty."""
+
+_PATIENCE = 1.0
+"""Seconds until what does not go is told of, and for which that holds: pods go by the hundred."""
+
 
 class Namespaces(Controller):
     """Empties namespaces that are to go, then lets them."""
@@ -28,6 +37,8 @@ class Namespaces(Controller):
 
     def __init__(self, context: ControllerContext) -> None:
         super().__init__(context)
+        self._told: dict[str, float] = {}
+        """When each was last looked through, or told of."""
         for kind in CONTENT:
             index_by_namespace(self.informers[kind])
 
@@ -44,36 +55,54 @@ class Namespaces(Controller):
         return (name,) if namespace is not None and meta.is_terminating(namespace) else ()
 
     async def reconcile(self, key: str) -> float | None:
-        """Delete the content of a terminating namespace; finalize it once it is empty."""
+        """Delete the content of a terminating namespace, pods before all else; once it is empty,
+        leave it to whoever has finalizers besides."""
         namespace = self.informers["Namespace"].get(key)
         if namespace is None or not meta.is_terminating(namespace):
             return None
-        content = [o for kind in CONTENT for o in self.informers[kind].by_index("namespace", key)]
-        if content:
-            await self._empty(content)
-        elif meta.spec(namespace).get("finalizers"):
-            await self._finalize(namespace)
+        content = {kind: self.informers[kind].by_index("namespace", key) for kind in CONTENT}
+        first = content["Pod"] or [obj for objects in content.values() for obj in objects]
+        if doomed := [obj for obj in first if not self.informers.is_going(obj)]:
+            await self._empty(doomed)
+            self._told[key] = self.context.clock()
+            return _PATIENCE
+        wait = self._told.get(key, 0.0) + _PATIENCE - self.context.clock()
+        if first and wait > 0:
+            return wait
+        self._told[key] = self.context.clock()
+        with suppress(NotFound):
+            namespace = await self._tell(namespace, content)
+            if not first:
+                del self._told[key]
+                await self._finalize(namespace)
         return None
 
-    async def _empty(self, content: Iterable[AnyKind]) -> None:
-        doomed = [obj for obj in content if not self.informers.is_going(obj)]
+    async def _empty(self, doomed: Iterable[AnyKind]) -> None:
         results = await asyncio.gather(*map(self._delete, doomed), return_exceptions=True)
         for result in results:
             if isinstance(result, ApiError):
                 raise result
 
     async def _delete(self, obj: AnyKind) -> None:
-        try:
+        with suppress(NotFound):
             await self.informers.delete(obj)
-        except NotFound:
-            return
+
+    async def _tell(
+        self, namespace: Namespace, content: Mapping[str, Sequence[AnyKind]]
+    ) -> Namespace:
+        """Say in its conditions what is left, and what that waits for."""
+        conditions = meta.status(namespace).get("conditions") or []
+        for one in namespace_conditions.of(content, self.context.now()):
+            conditions = conditions_with(conditions, one)
+        return await self.write_status(namespace, {"conditions": conditions})
 
     async def _finalize(self, namespace: Namespace) -> None:
-        final: Namespace = {**namespace, "spec": {**meta.spec(namespace), "finalizers": []}}
-        try:
-            await self.informers.update(final, subresource="finalize")
-        except NotFound:
+        present = meta.spec(namespace).get("finalizers") or []
+        others = [each for each in present if each != _FINALIZER]
+        if others == present:
             return
+        final: Namespace = {**namespace, "spec": {**meta.spec(namespace), "finalizers": others}}
+        await self.informers.update(final, subresource="finalize")
 
 
 class ServiceAccounts(Controller):

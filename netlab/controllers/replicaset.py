@@ -94,6 +94,8 @@ class ReplicaSets(Controller):
         try:
             created = await self.informers.create(pod)
         except ApiError as error:
+            if error.is_of_going_namespace:
+                return None
             self.recorder.warning(replica_set, "FailedCreate", f"Error creating: {error.message}")
             return error
         self.recorder.normal(replica_set, "SuccessfulCreate", f"Created pod: {meta.name(created)}")

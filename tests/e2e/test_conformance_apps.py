@@ -225,3 +225,32 @@ def test_the_life_of_a_controller_revision(space: Space) -> None:
     assert space.client.update(left)["metadata"]["labels"][name] == "updated"
     space.client.request("DELETE", where, query={"labelSelector": f"{name}=updated"})
     assert not space.exists("ControllerRevision", f"{name}-made")
+
+
+def test_of_a_namespace_pods_go_first(lab: Cluster) -> None:
+    space = lab.space("ordered")
+    held = {"name": "held", "finalizers": ["example.com/hold"]}
+    spec = {"containers": [agnhost()], "terminationGracePeriodSeconds": 0}
+    space.create({"apiVersion": "v1", "kind": "Pod", "metadata": held, "spec": spec})
+    space.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "needed"}})
+    where = f"/api/v1/namespaces/{space.name}"
+    space.client.request("DELETE", where)
+    eventually(lambda: "deletionTimestamp" in space.get("Pod", "held")["metadata"])
+
+    def waiting() -> list[str]:
+        conditions = space.client.request("GET", where)["status"].get("conditions") or []
+        return [one["message"] for one in conditions if one["status"] == "True"]
+
+    eventually(waiting, 10.0)
+    one, other = waiting()
+    assert "pods. has 1 resource instances" in one
+    assert other.endswith("remaining: example.com/hold in 1 resource instances")
+    assert "deletionTimestamp" not in space.get("ConfigMap", "needed")["metadata"]
+    patch = {"metadata": {"finalizers": None}}
+    space.client.request("PATCH", f"{where}/pods/held", patch, content_type=MERGE)
+
+    def gone() -> bool:
+        names = [one["metadata"]["name"] for one in space.client.list("Namespace")]
+        return space.name not in names
+
+    eventually(gone, 10.0)

@@ -34,6 +34,14 @@ def namespace(obj: Namespace, related: Related) -> Lines:
     del related
     yield from described.head(obj)
     yield f"Status:\t{meta.status(obj).get('phase', '')}"
+    if conditions := meta.status(obj).get("conditions") or []:
+        yield "Conditions:"
+        yield "  Type\tStatus\tLastTransitionTime\tReason\tMessage"
+        yield "  ----\t------\t------------------\t------\t-------"
+    for one in conditions:
+        changed = described.moment(one.get("lastTransitionTime"))
+        why = f"{one.get('reason', '')}\t{one.get('message', '')}"
+        yield f"  {one['type']}\t{one['status']}\t{changed}\t{why}"
 
 
 def node(obj: Node, related: Related) -> Lines:

@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from netlab.errors import NotFound
@@ -128,8 +130,9 @@ async def test_a_namespace_is_emptied_then_gone(cluster, make):
     await cluster.settle()
     namespace = await cluster.get("Namespace", "shop", "")
     assert namespace["status"]["phase"] == "Terminating"
-    assert await names(cluster, "Service", "shop") == []
+    assert await names(cluster, "Service", "shop") == ["web"]  # what pods may need goes after them
     assert len(await names(cluster, "Pod", "shop")) == 3
+    assert await cluster.events("FailedCreate") == []
     cluster.kubelet.undying = lambda _: False
     cluster.kubelet.look_again()
     await cluster.settle()
@@ -178,3 +181,48 @@ async def test_taints_follow_a_node_s_state_and_leave_others_alone(make):
         await cluster.patch("Node", "w1", {"spec": {"unschedulable": None}}, "")
         await cluster.settle()
         assert (await cluster.get("Node", "w1", ""))["spec"]["taints"] == [own]
+
+
+async def test_a_namespace_tells_what_it_waits_for(cluster, make):
+    await cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+
+    async def finalizers(*names):
+        namespace = await cluster.get("Namespace", "shop", "")
+        new = {**namespace, "spec": {"finalizers": [*names]}}
+        await cluster.api.update(new, subresource="finalize")
+
+    await finalizers("kubernetes", "example.com/mine")
+    held = {"name": "held", "namespace": "shop", "finalizers": ["example.com/hold"]}
+    await cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held})
+    await cluster.settle()
+    await cluster.delete("Namespace", "shop", namespace="")
+
+    async def said():
+        await cluster.settle()
+        status = (await cluster.get("Namespace", "shop", ""))["status"]
+        return {c["type"]: (c["status"], c["message"]) for c in status.get("conditions", ())}
+
+    while not (conditions := await said()):
+        await asyncio.sleep(0.1)
+    assert list(conditions) == [
+        "NamespaceDeletionDiscoveryFailure",
+        "NamespaceDeletionGroupVersionParsingFailure",
+        "NamespaceDeletionContentFailure",
+        "NamespaceContentRemaining",
+        "NamespaceFinalizersRemaining",
+    ]
+    remaining = "Some resources are remaining: configmaps. has 1 resource instances"
+    assert conditions["NamespaceContentRemaining"] == ("True", remaining)
+    assert conditions["NamespaceFinalizersRemaining"] == (
+        "True",
+        "Some content in the namespace has finalizers remaining: "
+        "example.com/hold in 1 resource instances",
+    )
+    await cluster.patch("ConfigMap", "held", {"metadata": {"finalizers": None}}, namespace="shop")
+    conditions = await said()
+    assert {status for status, _ in conditions.values()} == {"False"}
+    namespace = await cluster.get("Namespace", "shop", "")
+    assert namespace["spec"]["finalizers"] == ["example.com/mine"]
+    await finalizers()
+    with pytest.raises(NotFound):
+        await cluster.get("Namespace", "shop", "")
