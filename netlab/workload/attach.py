@@ -27,6 +27,8 @@ async def serve(
 ) -> None:
     """Attach one client to a process until he goes; a client that dawdles holds it back.
 
+    The end of his input is the process's, or his leave, where others may yet say more to it.
+
     He is told when the process ends, and then has yet to go: what he sends into a connection that
     is closed already would cost him what of ours he has not read. The connection is the caller's
     to close.
@@ -60,8 +62,10 @@ async def _take_input(process: RunningProcess, reader: asyncio.StreamReader) -> 
         channel, data = received
         if channel == INPUT:
             await process.write(data)
-        elif channel == INPUT_END:
+        elif channel == INPUT_END and process.ends_with_input:
             await process.close_stdin()
+        elif channel == INPUT_END:
+            return
         elif channel == RESIZE:
             columns, rows = json.loads(data)
             process.resize(columns, rows)

@@ -261,8 +261,13 @@ class ContainerProcess(RunningProcess):
             self._child.send(signal.SIGKILL)
         return await self.wait()
 
+    @property
+    def ends_with_input(self) -> bool:
+        """As its `stdinOnce` says: without, others may attach to it after him."""
+        return bool(self._request["stdin_once"])
+
     async def detach(self, sink: Sink) -> None:
         """The last one to go ends the input, if the container wants that."""
         await super().detach(sink)
-        if not self._sinks and self._request["stdin_once"]:
+        if not self._sinks and self.ends_with_input:
             await self.close_stdin()

@@ -56,6 +56,11 @@ class RunningProcess:
         """True once the process is gone and all its output is out."""
         return self._ended.is_set()
 
+    @property
+    def ends_with_input(self) -> bool:
+        """Whether the end of the input of one who is attached is the end of its own."""
+        return True
+
     def state(self) -> Json:
         """How it is: exit code (negative: the signal), or why it never ran."""
         return {

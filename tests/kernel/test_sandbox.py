@@ -489,6 +489,20 @@ async def test_output_waits_for_who_attaches_late(lab: Lab) -> None:
     assert (await asyncio.wait_for(filtering.wait(), 5)).code == 0
 
 
+async def test_without_stdin_once_the_input_outlives_who_gave_it(lab: Lab) -> None:
+    reading = await lab.start("cat", name="cat", stdin=True)
+    for word in ("one", "two"):
+        session = await reading.attach()
+        await session.write(word.encode())
+        assert await read_until(session, word, session.stdout()) == word
+        await session.close_stdin()
+        async with asyncio.timeout(5):
+            assert await text_of(session.stdout()) == ""  # he has gone, and the process has not
+        await session.kill()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reading.wait(), 0.2)
+
+
 async def test_logs_have_times_and_streams_and_can_be_followed(lab: Lab) -> None:
     script = "echo one; sleep 0.05; echo two >&2; sleep 0.05; printf three"
     talking = await lab.start("sh", "-c", script)
