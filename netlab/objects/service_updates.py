@@ -6,9 +6,11 @@ from typing import Any
 
 from netlab.objects import meta
 from netlab.objects.meta import Object
-from netlab.objects.validate_service import EXTERNAL_TYPES
 
 Spec = dict[str, Any]
+
+EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
+"""Types of Services that are reached from without the cluster."""
 
 
 def needs_cluster_ip(spec: Spec) -> bool:
@@ -31,6 +33,8 @@ def needs_health_check_port(spec: Spec) -> bool:
 def inherit(new: Object, old: Object | None) -> None:
     """Settle, in place, the fields that the server owns; `old` is None on create."""
     spec, before = new.setdefault("spec", {}), meta.spec(old) if old else {}
+    if not spec.get("healthCheckNodePort"):
+        spec.pop("healthCheckNodePort", None)  # 0 asks for none in particular
     if old is not None:
         _keep_allocated(spec, before)
         _drop_unneeded(spec, before)

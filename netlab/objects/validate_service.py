@@ -9,10 +9,13 @@ from netlab.objects import fields, names
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
+from netlab.objects.service_updates import EXTERNAL_TYPES, needs_health_check_port
 
 NODE_PORTS = range(30000, 32768)
-EXTERNAL_TYPES = ("NodePort", "LoadBalancer")
 _AFFINITY_SECONDS_MAX = 86400
+_OF_HEALTH_CHECKS = (
+    "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+)
 
 
 def service(obj: Object) -> Iterator[FieldProblem]:
@@ -189,5 +192,7 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
             "may only be set for externally-accessible services",
             "write type: NodePort or LoadBalancer, or leave it out",
         )
-    if spec.get("healthCheckNodePort"):
-        yield from fields.port_number(("spec", "healthCheckNodePort"), spec["healthCheckNodePort"])
+    if port := spec.get("healthCheckNodePort"):
+        yield from fields.port_number(("spec", "healthCheckNodePort"), port)
+        if not needs_health_check_port(spec):
+            yield invalid(("spec", "healthCheckNodePort"), port, _OF_HEALTH_CHECKS)

@@ -321,6 +321,31 @@ def test_internal_traffic_stays_local(space: Space, client: str, server: str) ->
     assert space.hostnames("far", address, 80, 2) == set()
 
 
+def test_a_health_check_port_comes_and_goes_with_the_policy(space: Space) -> None:
+    space.pod("web", "netexec", node=WORKERS[0], labels={"app": "health"})
+    space.pod("node", hostNetwork=True, node=WORKERS[0])
+    local = {"type": "LoadBalancer", "externalTrafficPolicy": "Local"}
+    made = space.service("health", [{"port": 80, "targetPort": 8080}], **local)["spec"]
+    space.serving("health", {"web": [8080]})
+    port, node_port = made["healthCheckNodePort"], made["ports"][0]["nodePort"]
+    near, far = (INTERNAL[name] for name in WORKERS)
+
+    def codes(at: int, path: str) -> list[str]:
+        ask = "curl -s -o /dev/null -m 1 -w '%{http_code} ' "
+        urls = [f"http://{ip}:{at}{path}" for ip in (near, far)]
+        return space.run("node", "; ".join(ask + url for url in urls)).stdout.split()[:2]
+
+    eventually(lambda: codes(port, "/healthz") == ["200", "503"])
+    assert codes(node_port, "/hostname") == ["200", "000"]
+    change = {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 0}
+    assert "healthCheckNodePort" not in space.change("Service", "health", **change)["spec"]
+    eventually(lambda: codes(node_port, "/hostname") == ["200", "200"])
+    eventually(lambda: codes(port, "/healthz") == ["000", "000"])
+    change = {"externalTrafficPolicy": "Local", "healthCheckNodePort": port}
+    space.change("Service", "health", **change)
+    eventually(lambda: codes(port, "/healthz") == ["200", "503"])
+
+
 def test_the_life_of_an_endpoints_object(space: Space) -> None:
     labels = {"test-endpoint-static": "true"}
     seen = space.client.request("GET", "/api/v1/endpoints")["metadata"]["resourceVersion"]

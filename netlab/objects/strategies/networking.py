@@ -16,7 +16,8 @@ from netlab.objects.kinds.networking import (
     SERVICE_CIDR,
 )
 from netlab.objects.meta import Object
-from netlab.objects.problems import Path, invalid
+from netlab.objects.problems import Path, forbidden, invalid
+from netlab.objects.service_updates import needs_health_check_port
 from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill, keeps, spec_of
 
 
@@ -63,6 +64,10 @@ def _service_update(new: Object, old: Object) -> Problems:
     if lasting and wanted.get("loadBalancerClass") != was.get("loadBalancerClass"):
         path = ("spec", "loadBalancerClass")
         yield invalid(path, wanted.get("loadBalancerClass"), "may not change once set")
+    port = wanted.get("healthCheckNodePort")
+    always = needs_health_check_port(was) and needs_health_check_port(wanted)
+    if always and port != was.get("healthCheckNodePort"):
+        yield forbidden(("spec", "healthCheckNodePort"), "field is immutable")
     if "ExternalName" in (was.get("type"), wanted.get("type")):
         return  # such a Service has no address to keep
     before, after = _addresses(was), _addresses(wanted)

@@ -246,6 +246,16 @@ def test_a_health_check_port_can_be_named(registry: Registry, make: Any) -> None
     assert refusal(registry, make.service("b", **local)) == (
         "spec.healthCheckNodePort: Invalid value: 31000: provided port is already allocated"
     )
+    with pytest.raises(ApiError, match="healthCheckNodePort: Forbidden: field is immutable"):
+        patch(registry, {"healthCheckNodePort": 31001})
+    assert patch(registry, {"healthCheckNodePort": 0})["healthCheckNodePort"] == 31000
+    without = patch(registry, {"externalTrafficPolicy": "Cluster", "healthCheckNodePort": 0})
+    assert "healthCheckNodePort" not in without
+    again = {"externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+    assert patch(registry, again)["healthCheckNodePort"] == 31000
+    assert "may only be set when `type` is 'LoadBalancer'" in refusal(
+        registry, make.service("c", **{**local, "externalTrafficPolicy": "Cluster"})
+    )
 
 
 def test_single_stack_labs_refuse_what_they_have_not(registry: Registry, make: Any) -> None:
