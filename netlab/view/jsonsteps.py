@@ -6,6 +6,7 @@ field that is missing is nothing, an index that is missing is a mistake.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -141,13 +142,14 @@ def _go_type(value: Any) -> str:
 
 
 def existing(path: Sequence[Step]) -> Step:
-    """`[?(@.a)]`: the elements in which the path finds something."""
+    """`[?(@.a)]`: the elements in which the path finds something, or what it cannot go on from."""
 
     def holds(element: Any) -> bool:
-        try:
-            return bool(follow(path, [element]))
-        except Failed:
-            return False
+        values = [element]
+        with contextlib.suppress(Failed):  # client-go looks at what the step that failed was given
+            for step in path:
+                values = step(values)
+        return bool(values)
 
     return _filter(holds)
 

@@ -29,6 +29,7 @@ LIST = {
         ("{.items[?(@.n>1)].metadata.name}", "b"),
         ("{.items[?(@.n<=1)].metadata.name}", "a"),
         ("{.items[?(@.c)].metadata.name}", "a"),
+        ("{.items[?(@.c[5])].metadata.name}", "a"),  # there is none, but there is a list
         ("{.items[?(@.phase!='Pending')].n}", "1"),
         ("{..image}", "i1 i2"),
         (r"{.items[0].metadata.annotations.x\.y/z}", "q"),
