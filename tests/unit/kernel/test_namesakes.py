@@ -59,6 +59,8 @@ def test_anothers_command_behind_ours(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_anothers_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netlab").mkdir()
+    (tmp_path / "netlab" / "__init__.py").touch()  # else Python 3.12 takes it for uninstalled
     for name in ("templater", namesakes.DISTRIBUTION):
         info = tmp_path / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
