@@ -43,7 +43,9 @@ class Parser(argparse.ArgumentParser):
         width = shutil.get_terminal_size().columns - 2  # as argparse has it
         self.description = fitted(self.description or "", width)
         self.epilog = fitted(self.epilog or "", width)
-        return super().format_help()
+        usage, *rest = super().format_help().partition("\n\n")
+        # Since Python 3.13 argparse breaks no argument that may stand there several times.
+        return "".join(["\n".join(_broken(line, width) for line in usage.split("\n")), *rest])
 
     def error(self, message: str) -> NoReturn:
         """Print the mistake and where to read on, or an example; exit code 2."""
@@ -235,6 +237,16 @@ def fitted(text: str, width: int) -> str:
         else:
             out.append(textwrap.fill(paragraph, width, break_on_hyphens=False))
     return "\n\n".join(out) + "\n"
+
+
+def _broken(line: str, width: int) -> str:
+    """The line, broken at spaces if it is too long, below where it begins."""
+    import textwrap
+
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(
+        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
 
 
 _COMMANDS = ("netlab ", "sudo netlab ")
