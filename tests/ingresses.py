@@ -114,9 +114,9 @@ def compiled(text: str, arguments: Sequence[str] = (), tag: str = "v1.15.1") -> 
     return compile_(world(objects(f"{ALWAYS}\n---\n{text}")), options(_all(arguments), tag))
 
 
-def rendered(found: Compiled, arguments: Sequence[str] = ()) -> Page:
+def rendered(found: Compiled, arguments: Sequence[str] = (), place: Place = PLACE) -> Page:
     """The configuration of nginx for that."""
-    return render(found.configuration, options(_all(arguments), "v1.15.1"), PLACE)
+    return render(found.configuration, options(_all(arguments), "v1.15.1"), place)
 
 
 def _all(arguments: Sequence[str]) -> list[str]:
@@ -125,9 +125,9 @@ def _all(arguments: Sequence[str]) -> list[str]:
     ]
 
 
-def case(directory: Path) -> tuple[Compiled, Page]:
+def case(directory: Path, place: Place = PLACE) -> tuple[Compiled, Page]:
     """What becomes of a golden case: its `objects.yaml`, with its `arguments`, if it has any."""
     listed = directory / "arguments"
     arguments = listed.read_text().split() if listed.exists() else []
     found = compiled((directory / "objects.yaml").read_text(), arguments)
-    return found, rendered(found, arguments)
+    return found, rendered(found, arguments, place)

@@ -121,7 +121,10 @@ class IngressControllers:
         if not program.files:  # else it has begun already
             await self._begun(run, container, rights, environment, said)
         place = Place(
-            str(program.log), self._resolvers, ipv6=any(":" in address for address in run.ips)
+            str(program.log),
+            self._resolvers,
+            ipv6=any(":" in address for address in run.ips),
+            release=tools.nginx_release(),
         )
         controller = _IngressController(
             run,

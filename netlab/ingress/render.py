@@ -102,6 +102,8 @@ def _general(page: Page, settings: Settings, place: Place) -> None:
     page.say("proxy_headers_hash_bucket_size", 128)
     page.say("tcp_nopush", "on")
     page.say("reset_timedout_connection", "on")
+    if place.has_http2_directive:
+        page.say("http2", _switch(settings.use_http2))
     page.say("server_name_in_redirect", "off")
     page.say("port_in_redirect", "off")
     if settings.relative_redirects:
@@ -275,7 +277,7 @@ def _www(
 
 def _listen(page: Page, server: Server, settings: Settings, options: Options, place: Place) -> None:
     default = ("default_server",) if server.host == CATCH_ALL else ()
-    http2 = ("http2",) if settings.use_http2 else ()
+    http2 = ("http2",) if settings.use_http2 and not place.has_http2_directive else ()
     for address in ("", "[::]:") if place.ipv6 else ("",):
         page.say("listen", f"{address}{options.http_port}", *default)
         page.say("listen", f"{address}{options.https_port}", *default, "ssl", *http2)

@@ -5,6 +5,7 @@ By themselves, since `up` asks for them each time: what else may be lacking only
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -68,12 +69,19 @@ def stream_module(directories: Sequence[Path] = _NGINX_MODULES) -> str | None:
     where it is not there."""
     found = (directory / "ngx_stream_module.so" for directory in directories)
     file = next((str(each) for each in found if each.exists()), None)
-    return "" if file is None and _has_streams_built_in() else file
+    return "" if file is None and "--with-stream" in _nginx().split() else file
+
+
+def nginx_release() -> tuple[int, ...]:
+    """Which nginx it is: (1, 22, 1)."""
+    found = re.search(r"nginx/([0-9]+(?:\.[0-9]+)*)", _nginx())
+    return tuple(map(int, found[1].split("."))) if found else ()
 
 
 @cache
-def _has_streams_built_in() -> bool:
-    return "--with-stream" in run(["nginx", "-V"]).stderr.split()
+def _nginx() -> str:
+    """What it says of itself."""
+    return run(["nginx", "-V"]).stderr
 
 
 def streams(module: str | None) -> Finding:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import needs
 import pytest
-from ingresses import CASES, case
+from ingresses import CASES, PLACE, case
+from msgspec.structs import replace
 
 from netlab.agents.ingress_secrets import fake_certificate
 from netlab.ingress.compile import Compiled
 from netlab.ingress.page import Page
 from netlab.ingress.secrets import DEFAULT
-from netlab.kernel import netns
+from netlab.kernel import netns, tools
 
 pytestmark = pytest.mark.root
 
@@ -57,7 +58,7 @@ def checked(found: Compiled, page: Page, directory: Path, place: Path, pem: str)
 def test_nginx_takes_what_ingresses_become(
     directory: Path, tmp_path: Path, place: Path, pem: str
 ) -> None:
-    found, page = case(directory)
+    found, page = case(directory, replace(PLACE, release=tools.nginx_release()))
     if found.configuration.streams:
         needs.stream_module()
     said = checked(found, page, tmp_path, place, pem)

@@ -23,6 +23,7 @@ def test_the_stream_module_is_named_beside_nginx() -> None:
 
 
 NGINX = """#!/bin/sh
+echo "nginx version: nginx/1.26.3 (Somebody's)" >&2
 echo "configure arguments: --prefix=/etc/nginx {} --with-stream_ssl_module" >&2
 """
 
@@ -38,11 +39,12 @@ def test_one_that_is_built_otherwise(
     program.write_text(NGINX.format(option))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    tools._has_streams_built_in.cache_clear()
+    tools._nginx.cache_clear()
     try:
         assert tools.stream_module([tmp_path]) == module
+        assert tools.nginx_release() == (1, 26, 3)
     finally:
-        tools._has_streams_built_in.cache_clear()
+        tools._nginx.cache_clear()
 
 
 def test_a_machine_that_lacks_it_is_told_how_to_get_it() -> None:

@@ -6,9 +6,11 @@ anew. tests/kernel/test_ingress_nginx.py asks a real nginx whether it takes them
 """
 
 import os
+import re
 
 import pytest
-from ingresses import CASES, case
+from ingresses import CASES, PLACE, case, compiled, rendered
+from msgspec.structs import replace
 
 
 @pytest.mark.parametrize("directory", CASES, ids=lambda directory: directory.name)
@@ -25,3 +27,17 @@ def test_golden(directory):
         if os.environ.get("NETLAB_UPDATE_GOLDEN"):
             (directory / name).write_text(said)
         assert said == (directory / name).read_text()
+
+
+@pytest.mark.parametrize(
+    ("release", "line"), [((1, 25, 0), "443 ssl http2;"), ((1, 25, 1), "443 ssl;")]
+)
+@pytest.mark.parametrize("data", ["", 'data: {use-http2: "false"}'])
+def test_each_release_is_told_of_http2_as_it_wants_it(release, line, data):
+    metadata = "{namespace: ingress-nginx, name: ingress-nginx-controller}"
+    found = compiled(f"apiVersion: v1\nkind: ConfigMap\nmetadata: {metadata}\n{data}\n")
+    text = rendered(found, place=replace(PLACE, release=release)).text
+    wanted = line.replace(" http2", "") if data else line
+    assert re.findall("listen (443.*ssl.*)", text) == [wanted.replace("443", "443 default_server")]
+    directive = ["off" if data else "on"] if release >= (1, 25, 1) else []
+    assert re.findall("^ +http2 (.*);", text, re.MULTILINE) == directive
