@@ -148,18 +148,34 @@ def _reorder(result: dict[str, Any], patch: Mapping[str, Any], field: str, schem
     """Merge a list, and order it as `$setElementOrder/<field>` says."""
     order = _list(patch[_ORDER + field])
     current, given = result.get(field), patch.get(field)
+    before = _list(current or [])
     if current is None and given is None:
         return
     if not current and not given:
         raise BadRequest("no elements in any of the given slices")
     _check_order(_list(given or []), order, schema)
     if given is None:
-        both = _list(current)
+        both = before
     elif current is None:
         both = _plain(given)
     else:
-        both = _merged_list(_list(current), given, schema, deletes=False)
-    result[field] = _ordered(both, order, _list(current or []), schema)
+        both = _merged_list(before, given, schema, deletes=False)
+        before = _left_behind(before, given, schema)
+    result[field] = _ordered(both, order, before, schema)
+
+
+def _left_behind(current: list[Any], patch: list[Any], schema: Schema) -> list[Any]:
+    """What is left of a list that was merged into in place, as the API server does it: elements
+    that are new stand where those were that are gone, as far as there is room for them."""
+    key = schema.merge_key
+    if key is None or "merge" not in schema.strategies:
+        return current
+    kept, elements = _after_directives(current, patch, key)
+    if len(kept) == len(current) or any(item.get(_PATCH) == "replace" for item in patch):
+        return current
+    known = {_key(item, key) for item in kept}
+    new = {_key(item, key): item for item in elements if _key(item, key) not in known}
+    return [*kept, *new.values()][: len(current)]
 
 
 def _check_order(given: list[Any], order: list[Any], schema: Schema) -> None:

@@ -208,6 +208,16 @@ def test_ports_of_one_number_are_one_to_a_patch() -> None:
     assert ports([tcp], [tcp, udp]) == [udp]
 
 
+def test_what_is_new_stands_where_something_is_gone() -> None:
+    """As kubectl prints it, and a cluster has it; without the order it would be at the end."""
+    order = {"$setElementOrder/containers": [{"name": "new"}]}
+    ordered = containers({"name": "web", "$patch": "delete"}, {"name": "new"}, **order)
+    assert [one["name"] for one in ordered] == ["side", "new"]
+    order = {"$setElementOrder/containers": [{"name": "new"}, {"name": "web"}]}
+    ordered = containers({"name": "new"}, {"name": "web"}, **order)
+    assert [one["name"] for one in ordered] == ["new", "web", "side"]
+
+
 def test_a_patch_comes_in_the_order_that_it_asks_for() -> None:
     order = {"$setElementOrder/containers": [{"name": "side"}, {"name": "web"}]}
     with pytest.raises(BadRequest, match="doesn't match"):
