@@ -130,7 +130,7 @@ def test_what_was_told_outlives_every_kill(lab: Machine) -> None:
     print(f"{kills} kills, {writes} writes acknowledged, {seen} states shown: {len(lost)} lost")
     assert lost == []
     assert left == [], paths.controller_log(directory(lab)).read_text()[-6000:]
-    assert writes > 10 * kills
+    assert writes > kills, "so it was about something"
 
 
 def settled(lab: Machine) -> list[str]:

@@ -127,7 +127,7 @@ ROWS = [
     Row("fifo", "box", "mkfifo /tmp/fifo && (echo through >/tmp/fifo &) && cat /tmp/fifo",
         "^through$"),
     Row("dpkg", "box", "dpkg --print-architecture; ls /usr/share/doc | wc -l", r"^\d{2,}$"),
-    Row("apt", "box", "apt-get --version", "^apt 2"),
+    Row("apt", "box", "apt-get --version", r"^apt \d"),
     Row("python", "box", "python3 -c 'import ssl, json, socket; print(socket.gethostname())'",
         "^box$"),
     Row("threads", "box", "python3 -c 'import threading; t = threading.Thread(target=print, "
