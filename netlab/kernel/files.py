@@ -104,7 +104,11 @@ def tell(path: Path | str, text: str, *, below: int | None = None) -> None:
 
 
 def opened(path: Path, flags: int) -> int:
-    """A descriptor of a file for root alone, made if it is not there; the caller closes it."""
+    """A descriptor of a file for root alone, made if it is not there; the caller closes it.
+
+    A device is everybody's as it was: nobody would have /dev/null any more.
+    """
     descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    os.fchmod(descriptor, 0o600)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fchmod(descriptor, 0o600)
     return descriptor
