@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+
+from msgspec.structs import replace
 
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.rule import parse_rule
@@ -33,14 +35,15 @@ class NodeRules(Protocol):
 
 
 class IptablesRules:
-    """Those of iptables mode."""
+    """Those of iptables mode, and the lists of `-m recent` that know an address, by the address."""
 
-    def __init__(self, ruleset: Ruleset) -> None:
+    def __init__(self, ruleset: Ruleset, recent: Mapping[str, frozenset[str]]) -> None:
         self._ruleset = ruleset
+        self._recent = recent
 
     def simulate(self, packet: Packet, *, entry: EntryHook, route: Route) -> list[Outcome]:
         """See `NodeRules`."""
-        return iptables.simulate(self._ruleset, packet, entry=entry, route=route)
+        return iptables.simulate(self._ruleset, self._known(packet), entry=entry, route=route)
 
     def texts(self, table: str, chain: str) -> Sequence[str]:
         """See `NodeRules`."""
@@ -49,11 +52,14 @@ class IptablesRules:
 
     def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
         """See `NodeRules`."""
-        return misses.misses(self.texts(table, chain), packet)
+        return misses.misses(self.texts(table, chain), self._known(packet))
 
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
         return parse_rule(text).target not in ("", "RETURN")
+
+    def _known(self, packet: Packet) -> Packet:
+        return replace(packet, recent=self._recent.get(packet.source, frozenset()))
 
 
 class NftRules:

@@ -20,7 +20,7 @@ from netlab.pathcheck.world import World
 from netlab.proxy import modes
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
-from netlab.proxy.iptables.read import host_variant
+from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
@@ -106,7 +106,7 @@ def _rules(world: World, lab: Lab, family: Family) -> _Rules:
             return NftRules(read_tables(namespace, family))
         found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
         assert isinstance(found, Ruleset)
-        return IptablesRules(found)
+        return IptablesRules(found, recent_clients(namespace))
 
     return rules
 

@@ -204,9 +204,11 @@ def test_a_packet_to_a_service_in_nftables_mode(nftables: Machine) -> None:
     assert "took     rule 1: to cluster-ips: refuse" in whole
 
 
-def test_affinity_is_known_in_nftables_mode(nftables: Machine) -> None:
+@pytest.mark.parametrize("mode", ["lab", "nftables"])
+def test_affinity_is_known(mode: str, request: pytest.FixtureRequest) -> None:
     """Who has been sent somewhere before is sent there again, for sure."""
-    first, second = (trace(nftables, "box", "svc/sticky:80") for _ in range(2))
+    here: Machine = request.getfixturevalue(mode)
+    first, second = (trace(here, "box", "svc/sticky:80") for _ in range(2))
     (end,) = (line for line in first if line.startswith("delivered"))
     assert end.endswith(", 1 of 2 possible ends")
     assert end.removesuffix(", 1 of 2 possible ends") in second

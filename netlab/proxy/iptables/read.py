@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import ipaddress
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -75,3 +77,18 @@ def _getsockopt_in_out(asking: socket.socket, level: int, option: int, question:
     if libc.getsockopt(asking.fileno(), level, option, buffer, ctypes.byref(size)):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return buffer.raw
+
+
+_RECENT = Path("/proc/thread-self/net/xt_recent")
+
+
+def recent_clients(netns: int | Path | None) -> dict[str, frozenset[str]]:
+    """The lists of `-m recent` that have an address, by the address. Of those whose time is up,
+    some are still there: they go when their list is asked the next time."""
+    found: dict[str, set[str]] = defaultdict(set)
+    with namespaces.entered(netns):
+        for each in sorted(_RECENT.iterdir()) if _RECENT.is_dir() else ():
+            for line in each.read_text().splitlines():
+                address = ipaddress.ip_address(line.split()[0].removeprefix("src="))
+                found[str(address)].add(each.name)
+    return {address: frozenset(names) for address, names in found.items()}
