@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 
 from netlab.errors import InputError
 from netlab.proxy.iptables.parse import parse
+from netlab.proxy.nftables.model import NftChain, NftSet, NftTable
 from netlab.simulation.hooks import DanglingJump
 from netlab.simulation.iptables import simulate
+from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
 
 CHAINS = ["INPUT", "FORWARD", "OUTPUT", "PREROUTING", "MINE", "KUBE-X", "ACCEPT", ""]
@@ -63,3 +65,30 @@ def test_no_text_makes_it_fall_over(text):
         assert "jump to chain" in str(error)
     else:
         assert abs(sum(outcome.probability for outcome in outcomes) - 1) < 1e-6
+
+
+NFT_WORDS = [
+    "ip", "saddr", "daddr", "tcp", "dport", "80", "80-90", "10.0.0.0/8", "!=", ".", "@set", "@map",
+    "vmap", "map", "{", "}", ",", ":", "numgen", "random", "mod", "2", "0", "meta", "mark", "set",
+    "|", "&", "0x4000", "ct", "state", "new", "fib", "type", "local", "dnat", "to", "10.0.0.1:80",
+    "snat", "masquerade", "redirect", "jump", "goto", "mine", "drop", "accept", "return", "reject",
+    "with", "counter", "comment", '"x"', "update", "notrack", "log", "iifname", "th", "l4proto",
+]  # fmt: skip
+nft_rules = st.lists(st.sampled_from(NFT_WORDS), min_size=1, max_size=9).map(" ".join)
+
+
+@given(st.sampled_from(["nat", "filter"]), nft_rules)
+@settings(max_examples=500)
+def test_no_nft_rule_makes_it_fall_over(kind, rule):
+    table = NftTable(
+        "ipv4",
+        {"in": NftChain((rule,), f"type {kind} hook prerouting priority 0; policy accept;"),
+         "mine": NftChain(())},
+        {"set": NftSet("set", ()), "map": NftSet("map", ())},
+        {("set", "10.0.0.1"): "", ("map", "80"): ": drop"},
+    )  # fmt: skip
+    try:
+        outcomes = nft_simulate([table], Packet("10.0.0.9", "10.0.0.1", dport=80))
+    except DanglingJump:
+        return
+    assert abs(sum(outcome.probability for outcome in outcomes) - 1) < 1e-6
