@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from netlab.objects.addresses import join_host_port
 from netlab.simulation.nft_rule import (
     Elements,
     Idle,
@@ -113,11 +112,16 @@ def _action(phrase: Phrase) -> str:
 def _translation(phrase: Nat) -> str:
     if phrase.kind == "masquerade":
         return "masquerade"
-    to = re.sub(r" \. (\d+)$", r":\1", phrase.to)
+    to = _end(phrase.to)
     if phrase.selector is not None:
         ends = list(phrase.elements.own.values())
         draw = phrase.selector.draw
-        one = len(ends) == 1
-        to = re.sub(r" \. (\d+)$", r":\1", ends[0]) if one else f"one of {draw or len(ends)}"
-        to += " at random" * (bool(draw) and not one)
+        to = _end(ends[0]) if len(ends) == 1 else f"one of {draw or len(ends)}"
+        to += " at random" * (bool(draw) and len(ends) != 1)
     return f"send to {to} ({phrase.kind.upper()})" if phrase.kind == "dnat" else phrase.text
+
+
+def _end(text: str) -> str:
+    """`10.244.1.2 . 80` as `10.244.1.2:80`."""
+    ip, dot, port = text.partition(" . ")
+    return join_host_port(ip, int(port)) if dot else text
