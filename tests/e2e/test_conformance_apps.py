@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from e2e.conformance import Cluster, Space, agnhost, cluster
+from e2e.conformance import AGNHOST, Cluster, Space, agnhost, cluster
 from e2e.labs import eventually
 
 pytestmark = pytest.mark.root
@@ -225,6 +225,19 @@ def test_the_life_of_a_controller_revision(space: Space) -> None:
     assert space.client.update(left)["metadata"]["labels"][name] == "updated"
     space.client.request("DELETE", where, query={"labelSelector": f"{name}=updated"})
     assert not space.exists("ControllerRevision", f"{name}-made")
+
+
+@pytest.mark.parametrize("image", ["registry.k8s.io/e2e-test-images/busybox:1.37.0-1", AGNHOST])
+def test_tasks_may_fail_at_random(space: Space, image: str) -> None:
+    """By what busybox' shell has and a plain one has not."""
+    container = {"image": image, "command": ["sleep", "60"], "args": []}
+    space.pod("shell", container=container, terminationGracePeriodSeconds=0)
+    tried = space.says("shell", "for n in 1 2 3 4; do echo $(( $RANDOM / 16384 )); done")
+    assert set(tried.split()) <= {"0", "1"}
+    assert (
+        space.says("shell", 'if [[ "$HOSTNAME" == "shell" ]]; then echo "a\\tb"; fi') == "a\\tb\n"
+    )
+    space.delete("Pod", "shell")
 
 
 def test_of_a_namespace_pods_go_first(lab: Cluster) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from e2e.conformance import Cluster, Space, cluster
@@ -107,27 +107,59 @@ def test_a_pods_own_servers_and_search_list(space: Space) -> None:
     assert said.split("\n")[:2] == ["search resolv.conf.local", "nameserver 1.1.1.1"]
 
 
-def test_a_server_of_the_pods_own_choice(space: Space) -> None:
-    """It is asked, and the search list and `ndots` say what for."""
+COREFILE = """
+.:53 {
+    hosts {
+       1.1.1.1 notexistname.resolv.conf.local
+       fallthrough
+    }
+    log
+    errors
+    health
+    ready
+    reload
+}
+"""
+
+
+def dnsmasq(space: Space) -> None:
+    command = ["/usr/sbin/dnsmasq", "-u", "root", "-k", "--log-facility", "-", "-q", "-R"]
     container = {
         "image": "registry.k8s.io/e2e-test-images/jessie-dnsutils:1.7",
-        "command": [
-            *("/usr/sbin/dnsmasq", "-u", "root", "-k", "--log-facility", "-", "-q", "-R"),
-            "-A/notexistname.resolv.conf.local/1.1.1.1",
-        ],
+        "command": [*command, "-A/notexistname.resolv.conf.local/1.1.1.1"],
         "args": [],
     }
-    space.pod("server", dnsPolicy="Default", container=container)
+    space.pod("dnsmasq", dnsPolicy="Default", container=container)
+
+
+def coredns(space: Space) -> None:
+    metadata, data = {"name": "corefile"}, {"Corefile": COREFILE}
+    space.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    container = {
+        "command": ["/coredns", "-conf", "/etc/coredns/Corefile"],
+        "args": [],
+        "volumeMounts": [{"name": "c", "mountPath": "/etc/coredns", "readOnly": True}],
+        "readinessProbe": {"httpGet": {"port": 8181, "path": "/ready"}, "periodSeconds": 1},
+    }
+    volumes = [{"name": "c", "configMap": metadata}]
+    space.pod("coredns", dnsPolicy="Default", container=container, volumes=volumes)
+
+
+@pytest.mark.parametrize("server", [dnsmasq, coredns])
+def test_a_server_of_the_pods_own_choice(space: Space, server: Callable[[Space], None]) -> None:
+    """It is asked, and the search list and `ndots` say what for."""
+    server(space)
     config = {
-        "nameservers": [address(space, "server")],
+        "nameservers": [address(space, server.__name__)],
         "searches": ["resolv.conf.local"],
         "options": [{"name": "ndots", "value": "2"}],
     }
-    space.pod("client", dnsPolicy="None", dnsConfig=config)
-    options = [line for line in space.says("client", "cat /etc/resolv.conf").split("\n") if line]
+    client = f"client-of-{server.__name__}"
+    space.pod(client, dnsPolicy="None", dnsConfig=config)
+    options = [line for line in space.says(client, "cat /etc/resolv.conf").split("\n") if line]
     assert options[-1] == "options ndots:2"
     asked = "+search notexistname"
-    eventually(lambda: short(space, asked, pod="client") == ["1.1.1.1"])
+    eventually(lambda: short(space, asked, pod=client) == ["1.1.1.1"])
 
 
 def test_a_long_search_list(space: Space) -> None:
