@@ -127,7 +127,7 @@ class PodServers:
         uid = served_uid(run, container)
         self._adopted.pop(uid, None)
         self._certificates.forget([uid])
-        await self._keeper.reached(lambda: self._keeper.client.stop([uid]))
+        await self._keeper.reached(lambda: self._keeper.client.leave(uid))
 
     async def forget(self, uid: str) -> None:
         """Close what is still answered of a pod that is no more."""

@@ -93,6 +93,12 @@ class ResponderClient(Calls):
                 self._ports.close(uids)
                 await self.call("stop", uids=list(uids))
 
+    async def leave(self, uid: str) -> None:
+        """Close the ports of a pod, on which somebody else answers; who asks yet is answered."""
+        async with self._turn:
+            self._ports.close([uid])
+            await self.call("leave", uids=[uid])
+
     async def share(self, uid: str, owner: int) -> None:
         """Let a user of the machine listen beside the responder on a pod's ports, as far as we have
         opened them; else he has to wait until they are free."""

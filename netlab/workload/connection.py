@@ -14,6 +14,7 @@ from netlab.workload.template import compile_
 
 KEEP_ALIVE_SECONDS = 75.0
 REQUEST_SECONDS = 15.0
+LEAVE_SECONDS = 5.0
 _SWEEP_SECONDS = 5.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -73,6 +74,15 @@ class Connections:
         for transport in tuple(self._open):
             transport.abort()
 
+    def leave(self) -> None:
+        """Answer who is asking, and end all others: new clients come to somebody else."""
+        for transport in tuple(self._open):
+            protocol = transport.get_protocol()
+            if isinstance(protocol, HttpConnection):
+                protocol.leave()
+            else:
+                transport.abort()
+
 
 class HttpConnection(asyncio.Protocol):
     """One client's connection to a built-in web server."""
@@ -86,6 +96,8 @@ class HttpConnection(asyncio.Protocol):
         self._deadlines = deadlines
         self._parser = RequestParser()
         self._closing = False
+        self._leaving = False
+        self._has_asked = False
         self.deadline = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -137,7 +149,8 @@ class HttpConnection(asyncio.Protocol):
         for request in requests:
             request.client, request.local = self._peer, self._local
             answer = self._site.answer(request)
-            self._closing = not request.keeps_alive()
+            self._has_asked = True
+            self._closing = self._leaving or not request.keeps_alive()
             data, size = answer.render(request, close=self._closing)
             self._log.request(request, answer.status, size)
             yield data
@@ -149,6 +162,13 @@ class HttpConnection(asyncio.Protocol):
         self._transport.write(data)
         self._log.refused(self._peer[0], status)
         self._transport.close()
+
+    def leave(self) -> None:
+        """Answer the request that is on its way, which it is from a new client, and no other."""
+        self._leaving = True
+        self.deadline = min(self.deadline, time.monotonic() + LEAVE_SECONDS)
+        if self._has_asked and self._parser.is_idle:
+            self._transport.close()
 
     def time_out(self) -> None:
         """The client kept us waiting: 408 in the middle of a request, else a plain close."""

@@ -76,6 +76,12 @@ class Pods:
             if health is not None:
                 health.close()
 
+    def leave(self, uids: list[str]) -> None:
+        """Close the ports of pods, which somebody else answers on; who asks yet is answered."""
+        for uid in uids:
+            if pod := self._pods.pop(uid, None):
+                pod.leave()
+
     def served(self) -> list[Json]:
         """What is served, as it was asked for."""
         return [pod.served.to_json() for pod in self._pods.values()]
@@ -160,9 +166,17 @@ class Pod:
 
     def close(self) -> None:
         """Close ports and connections."""
+        self._close_ports()
+        self._connections.abort()
+
+    def leave(self) -> None:
+        """Close ports, and connections once who asks is answered."""
+        self._close_ports()
+        self._connections.leave()
+
+    def _close_ports(self) -> None:
         for close in self._closers:
             close()
-        self._connections.abort()
 
 
 async def attach(

@@ -32,6 +32,7 @@ class PodServer:
         self.control = Control(
             {
                 "stop": self._stop,
+                "leave": self._leave,
                 "certify": self._certify,
                 "list": self._list,
                 "logs": self._logs,
@@ -51,6 +52,9 @@ class PodServer:
 
     async def _stop(self, request: Json) -> None:
         self._pods.stop(request["uids"])
+
+    async def _leave(self, request: Json) -> None:
+        self._pods.leave(request["uids"])
 
     async def _certify(self, request: Json) -> None:
         self._pods.certify(request["certificates"])

@@ -149,6 +149,25 @@ async def test_a_stopped_pod_refuses_and_its_open_connections_are_reset(
     assert await client.list() == {}
 
 
+async def test_a_pod_that_is_left_answers_who_came_before(
+    client: ResponderClient, namespaces: Callable[[], int]
+) -> None:
+    pod = namespaces()
+    await client.serve([pod_of("web", "nginx:1.27", pod)])
+    asking = b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"
+    with connect(pod, 80) as new, connect(pod, 80) as kept:
+        kept.sendall(asking)
+        assert b"Welcome to nginx!" in await asyncio.to_thread(kept.recv, 65536)
+        await client.leave("uid-web")
+        with pytest.raises(ConnectionRefusedError):
+            connect(pod, 80)
+        assert await asyncio.to_thread(kept.recv, 1) == b"", "it has been answered, and is closed"
+        new.sendall(asking)
+        answer = await asyncio.to_thread(new.recv, 65536)
+        assert b"Connection: close" in answer and b"Welcome to nginx!" in answer
+    assert await client.list() == {}
+
+
 async def test_two_hundred_pods_are_one_process(
     client: ResponderClient, namespaces: Callable[[], int]
 ) -> None:

@@ -130,6 +130,9 @@ class Keeper:
     async def stop(self, uids):
         self.stopped += uids
 
+    async def leave(self, uid):
+        self.stopped.append(uid)
+
 
 class Tasks:
     """Commands; each goes on until `end(name, code)`."""

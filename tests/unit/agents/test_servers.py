@@ -48,6 +48,9 @@ class Responder:
         self.served |= {each.uid: each for each in wanted}
         return {}
 
+    async def leave(self, uid: str) -> None:
+        await self.stop([uid])
+
     async def stop(self, uids: list[str]) -> None:
         self.stopped += uids
         for uid in uids:
