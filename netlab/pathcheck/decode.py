@@ -20,6 +20,7 @@ class CapturedPacket(Struct, frozen=True):
 
     `key` is the probe this packet is, `answers` the probe it replies to (or quotes),
     `icmp_error` the type and code by which an ICMP message tells of one that did not arrive.
+    `ip_id` is IPv4's identification, in IPv6 the flow label: no NAT changes either.
     """
 
     version: int
@@ -96,7 +97,8 @@ def _decode_v6(data: bytes) -> CapturedPacket | None:
         return None
     src = socket.inet_ntop(socket.AF_INET6, data[8:24])
     dst = socket.inet_ntop(socket.AF_INET6, data[24:40])
-    return _content(6, src, dst, protocol, data[40:], 0)
+    flow_label = struct.unpack_from("!I", data)[0] & 0xFFFFF
+    return _content(6, src, dst, protocol, data[40:], flow_label)
 
 
 def _content(

@@ -65,7 +65,7 @@ def build(probe: ProbePacket) -> bytes:
     from netlab.pathcheck.layers import IP, IPv6
 
     if ":" in probe.dst:
-        version, head = 6, IPv6(src=probe.src, dst=probe.dst)
+        version, head = 6, IPv6(src=probe.src, dst=probe.dst, fl=probe.ip_id)
     else:
         version, head = 4, IP(src=probe.src, dst=probe.dst, id=probe.ip_id, flags="DF")
     content = Outgoing(version, probe.sport, probe.dport, probe.key)

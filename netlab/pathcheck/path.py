@@ -86,7 +86,7 @@ class Sightings(Struct):
     def copies(self, probe: ProbePacket) -> list[Observation]:
         """The probe on its way, in the order in which it passed. A server that asks another one
         what it was asked sends a packet of its own, which has its own number."""
-        seen = (each for each in self._copies.get(probe.key, ()) if _same(each.packet, probe))
+        seen = (one for one in self._copies.get(probe.key, ()) if one.packet.ip_id == probe.ip_id)
         return _without_replies(sorted(seen, key=lambda o: o.time))
 
     def answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:
@@ -122,11 +122,6 @@ class Sightings(Struct):
             if seen.place == place and seen.outgoing
         }
         return {*here, (probe.source, probe.destination)}
-
-
-def _same(packet: CapturedPacket, probe: ProbePacket) -> bool:
-    """By IPv4's number, which no NAT changes; IPv6 has none."""
-    return packet.version == 6 or packet.ip_id == probe.ip_id
 
 
 def _without_replies(seen: list[Observation]) -> list[Observation]:

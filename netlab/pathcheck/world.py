@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from netlab.objects import meta
 from netlab.objects.endpointslices import service_key
@@ -26,7 +27,7 @@ class Place(Struct, frozen=True):
     """A namespace of the lab; `name` is `worker001`, `client`, or a pod's `namespace/name`.
 
     `addresses` are all it owns; `external` those of a node that machines outside may use. `node`
-    is the node that a pod runs on.
+    is the node that a pod runs on; `shared` are addresses that each node has.
     """
 
     name: str
@@ -35,6 +36,12 @@ class Place(Struct, frozen=True):
     addresses: tuple[str, ...]
     external: tuple[str, ...] = ()
     node: str = ""
+    shared: tuple[str, ...] = ()
+
+    @property
+    def local(self) -> frozenset[str]:
+        """All addresses that it answers at."""
+        return frozenset((*self.addresses, *self.shared))
 
 
 class World(Struct, frozen=True):
@@ -50,8 +57,8 @@ class World(Struct, frozen=True):
     """Whom pods ask for names, in this order."""
 
     def addresses(self) -> dict[str, frozenset[str]]:
-        """The addresses each place owns."""
-        return {name: frozenset(place.addresses) for name, place in self.places.items()}
+        """The addresses each place has."""
+        return {name: place.local for name, place in self.places.items()}
 
     def owner(self, address: str) -> str | None:
         """The place that owns an address."""
@@ -152,7 +159,7 @@ def _machines(lab: Lab, netns: Callable[[str], Path]) -> list[Place]:
         bridge = tuple(nth_address(cidr, 1) for cidr in node.pod_cidrs)
         addresses = (*node.internal_ips, *node.external_ips, *bridge)
         place = Place(node.name, "node", netns(node.name), addresses, node.external_ips)
-        places.append(place)
+        places.append(replace(place, shared=lab.dns.node_local))
     return places
 
 

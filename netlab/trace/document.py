@@ -40,6 +40,7 @@ def document(story: Story) -> dict[str, Any]:
         "dnat": [asdict(change) for change in journey.dnats],
         "masquerade": [asdict(change) for change in journey.snats],
         "ends": [_end(each) for each in story.ends],
+        "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
         "agree": not story.agreement.difference,
         "difference": story.agreement.difference,

@@ -118,7 +118,7 @@ def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Senders) 
 class _Ours:
     """Which packets are the probe, and which its answer.
 
-    The probe is known by its number (TCP's sequence, IPv4's own) also where no capture saw it: with
+    It is known by its numbers (TCP's sequence, that of IP) also where no capture saw it: with
     a new destination, before the rule that dropped it. Else by where it comes from and goes to.
     """
 
@@ -137,8 +137,7 @@ class _Ours:
         return None
 
     def _is_for_the_same(self, packet: CapturedPacket) -> bool:
-        numbered = packet.version == 4 and packet.ip_id == self._probe.ip_id
-        known = packet.key == self._probe.key or numbered
+        known = self._probe.key == packet.key or self._probe.ip_id == packet.ip_id
         return known or packet.destination in self._destinations
 
 

@@ -112,8 +112,7 @@ class _Walk:
             yield _end("delivered" if owns else "lost", going, place)
 
     def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
-        local = frozenset(self._world.places[node].addresses)
-        packet = replace(going.packet, local=local)
+        packet = replace(going.packet, local=self._world.places[node].local)
         for outcome in self._rules(node).simulate(
             packet, entry=entry, route=lambda to: self._link(node, to)
         ):

@@ -110,6 +110,14 @@ def test_pods_ask_their_nodes_cache_first(here: Machine) -> None:
     assert tcp.strip() == address
 
 
+def test_a_question_can_be_traced(here: Machine) -> None:
+    """Each node has the address, and what the cache asks on is a packet of its own."""
+    pod = POD.rpartition(".")[2]
+    told = here.netlab("trace", f"pod/{pod}", f"{CACHE}:53", "--udp").stdout.splitlines()
+    assert f"delivered to {NODE.rpartition('.')[2]} ({CACHE}:53)" in told
+    assert told[-1].startswith("kernel and simulator agree in all")
+
+
 def test_it_says_that_it_is_well_at_its_address_alone(here: Machine) -> None:
     """As the probe of its DaemonSet asks; the responder that says so may be killed, too."""
     assert here.curl(NODE, f"{CACHE}:8080/health") == "OK"
