@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from netlab.agents.loop import Loop
-from netlab.agents.pace import Pace
+from netlab.agents.pace import BURST, Pace
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Life
 from netlab.agents.podrun import PodRun
@@ -23,12 +23,14 @@ RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""
 
 
-PACE = {"settle": 0.0, "quiet": 20.0, "lull": 0.02, "times": 100.0, "cap": 0.25}
-"""Publishing is quick, but dnsmasq reads whole files: names that come in a flood go together."""
-
 T = TypeVar("T", bound=AnyKind)
 
 PODS_AND_NAMES = "pods and names are being set up"
+
+
+def _pace() -> Pace:
+    """Publishing is quick, but dnsmasq reads whole files: names of a flood go together."""
+    return Pace(settle=0.0, quiet=20.0, lull=0.02, times=100.0, cap=0.25, burst=BURST)
 
 
 class DnsFeed:
@@ -45,7 +47,7 @@ class DnsFeed:
         self._life: Life | None = None
         for each in server.dnsmasqs:
             each.on_restart(self._restarted)
-        self._loop = Loop("dns", self._publish, retry=RETRY, pace=Pace(**PACE))
+        self._loop = Loop("dns", self._publish, retry=RETRY, pace=_pace())
         self._turn = asyncio.Lock()
 
     @property

@@ -14,6 +14,10 @@ from msgspec import Struct
 _SETTLE, _SETTLE_CAP = 0.05, 0.02
 
 
+BURST = 10
+"""Turns that a lab of some Services takes to come up."""
+
+
 class Pace(Struct):
     """Tells how long to wait; all times are seconds of one clock that never goes back.
 
@@ -21,6 +25,8 @@ class Pace(Struct):
     dear, those within a twentieth of what the last one took, 20 ms at most. The next turn waits for
     a time without changes, `quiet` times as long as the last one took and `lull` seconds at most;
     but once `times` as long as it took have passed since, `cap` seconds at most, it waits no more.
+    A flood it is after `burst` turns with less than `cap` seconds between changes: some changes, as
+    when a small lab comes up, are waited for by somebody.
     """
 
     settle: float = 0.003
@@ -28,6 +34,8 @@ class Pace(Struct):
     lull: float = 0.05
     times: float = 4.0
     cap: float = 1.0
+    burst: int = 0
+    _turns: int = 0
     _first: float | None = None
     _last: float = 0.0
     _cost: float = 0.0
@@ -35,6 +43,8 @@ class Pace(Struct):
 
     def came(self, now: float) -> None:
         """A change came."""
+        if now - self._last > self.cap:
+            self._turns = 0
         if self._first is None:
             self._first = now
         self._last = now
@@ -42,6 +52,7 @@ class Pace(Struct):
     def begun(self) -> None:
         """A turn takes all changes that came."""
         self._first = None
+        self._turns += 1
 
     def ended(self, began: float, now: float) -> None:
         """A turn ended that began then."""
@@ -52,6 +63,8 @@ class Pace(Struct):
         if self._first is None:
             return 0.0
         settled = self._first + max(self.settle, min(_SETTLE * self._cost, _SETTLE_CAP))
+        if self._turns < self.burst:
+            return settled - now
         calm = self._last + max(self.settle, min(self.quiet * self._cost, self.lull))
         latest = self._ended + min(self.times * self._cost, self.cap)
         return max(settled, min(calm, latest)) - now

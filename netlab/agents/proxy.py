@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 from netlab.agents.loop import Loop
-from netlab.agents.pace import Pace
+from netlab.agents.pace import BURST, Pace
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
@@ -109,7 +109,11 @@ class KubeProxy:
         self._repaired = False
         self._pending: dict[tuple[str, str], Any] = {}
         self._loop = Loop(
-            f"proxy of {node}", self._work, retry=RETRY, every=self._patience, pace=Pace()
+            f"proxy of {node}",
+            self._work,
+            retry=RETRY,
+            every=self._patience,
+            pace=Pace(burst=BURST),
         )
         self._loop.wake()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"proxy-{node}")

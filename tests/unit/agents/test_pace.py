@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import pairwise
 
 import pytest
 
@@ -15,8 +16,8 @@ class Clock:
     """Somebody who does what a `Pace` says, in a time of his own; a turn costs `cost` seconds, as
     did one long ago. `turns` is when each began."""
 
-    def __init__(self, cost: float) -> None:
-        self.pace, self.cost, self.now = Pace(), cost, 1000.0
+    def __init__(self, cost: float, burst: int = 0) -> None:
+        self.pace, self.cost, self.now = Pace(burst=burst), cost, 1000.0
         self.pace.ended(self.now - 100 - cost, self.now - 100)
         self.turns: list[float] = []
 
@@ -99,3 +100,21 @@ def test_however_dear_a_turn_nobody_waits_longer_than_the_bound() -> None:
     apart = stream(Clock(2.0), 20.0)
     assert len(apart) > 4
     assert max(apart) <= 2.0 + 1.0 + 0.02
+
+
+def test_a_burst_is_no_flood_yet() -> None:
+    """As many turns as it may have follow each other; those behind them are in pace."""
+    clock = Clock(CHEAP, burst=3)
+    clock.run([number * 0.001 for number in range(1000)])
+    between = [after - before for before, after in pairwise(clock.turns)]
+    assert all(each < 1.5 * CHEAP for each in between[:2])
+    assert all(each > 4 * CHEAP for each in between[2:-1])
+
+
+def test_after_a_rest_there_may_be_another_burst() -> None:
+    clock = Clock(CHEAP, burst=2)
+    clock.run([number * 0.001 for number in range(500)])
+    clock.turns.clear()
+    clock.now += 1.5
+    clock.run([number * 0.001 for number in range(100)])
+    assert clock.turns[1] - clock.turns[0] < 2 * CHEAP
