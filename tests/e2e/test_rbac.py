@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -151,7 +152,7 @@ def test_the_lab_s_own_certificate_stays_its_administrator_s(lab: Shell) -> None
     assert "box" in lab("kubectl get pods")
     assert lab("kubectl auth can-i '*' '*'") == "yes\n"
     said = lab("kubectl auth whoami")
-    assert "Username    netlab-admin" in said
+    assert re.search(r"^Username +netlab-admin$", said, re.MULTILINE)
     assert "system:masters system:authenticated" in said
     lab("kubectl create clusterrolebinding cluster-admin --clusterrole=cluster-admin "
         "--group=system:masters")  # fmt: skip

@@ -119,7 +119,7 @@ ROWS = [
     Row("write-places-as-user", "user",
         "for each in /tmp /dev/shm /var/tmp; do echo x >$each/mine || exit 1; done; echo all",
         "^all$"),
-    Row("nothing-to-change", "box", "echo x >>/usr/bin/env; echo $?", "denied|^2$"),
+    Row("nothing-to-change", "box", "echo x >>/usr/bin/env 2>&1 || echo no", "^no$"),
     Row("a-root-of-its-own", "box", "touch /usr/bin/x && echo made", "^made$"),
     Row("devices", "box", "echo x >/dev/null && head -c4 /dev/urandom | wc -c && "
         "head -c2 /dev/zero | od -An -tx1 && ls -l /dev/fd/0", "^4$"),

@@ -70,9 +70,10 @@ def test_mynapp_on_kubespray(here: Machine) -> None:
     assert services["mynapp-svc-ext-np"][3] == "80:31111/TCP"
     assert services["mynapp-svc-ext-lb"][2] == "192.168.122.201"
     assert services["mynapp-svc-extname-gl"][:3] == ["ExternalName", "<none>", "www.google.com"]
-    assert typed(here, "nettool", "env | grep ^MYNAPP_SVC_SERVICE_") == (
-        "MYNAPP_SVC_SERVICE_HOST=10.233.8.233\nMYNAPP_SVC_SERVICE_PORT=80\n"
-    )
+    assert sorted(typed(here, "nettool", "env | grep ^MYNAPP_SVC_SERVICE_").splitlines()) == [
+        "MYNAPP_SVC_SERVICE_HOST=10.233.8.233",
+        "MYNAPP_SVC_SERVICE_PORT=80",
+    ]
     caches = row(here, "pods", "-n", "kube-system", "-l", "k8s-app=nodelocaldns")
     assert len(caches) == 4
     ask = ("get", "ds", "nodelocaldns", "-n", "kube-system", "-o", "json")

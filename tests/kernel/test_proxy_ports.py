@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -131,7 +132,9 @@ async def test_strangers_have_one_answer_each_and_not_for_ever(
         waiting, (b"", b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"a" * 70000), strict=True
     ):
         writer.write(sent)
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):  # so goes what was not read any more
+            answer = await asyncio.wait_for(reader.read(), 5)
         assert answer[:12] in (b"", b"HTTP/1.1 400", b"HTTP/1.1 431"), answer[:80]
         writer.close()
     head = await scene.curl("127.0.0.1:10249/proxyMode", "-I")
