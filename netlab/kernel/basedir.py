@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def _make(base: Path, directory: Path) -> bool:
     is_ours = not directory.exists()
     if is_ours:
         with _interrupted_later():
-            files.directory(directory, files.PUBLIC)
+            files.directory(directory, files.PRIVATE if directory == base else files.PUBLIC)
             _note_made(base, directory)
     return is_ours
 
@@ -64,9 +65,18 @@ def _made(base: Path) -> set[Path]:
 
 def tidy(base: Path) -> None:
     """Take away what an `up` that was killed at once has made for all labs, if there is none."""
-    if base.exists():
+    if base.exists() and not _removed_unfinished(base):
         with locked(base):
             remove_if_unused(base)
+
+
+def _removed_unfinished(base: Path) -> bool:
+    """Whether it was as one is whose maker was killed before his first note: empty, and private."""
+    if stat.S_IMODE(base.stat().st_mode) == files.PRIVATE:
+        with contextlib.suppress(OSError):  # it is not empty
+            base.rmdir()
+            return True
+    return False
 
 
 def remove_if_unused(base: Path) -> None:

@@ -104,7 +104,8 @@ ROWS = [
     Row("ss", "box", "nc -l -p 7777 & sleep 0.3; ss -ltnp; kill $!", ":7777 .*nc"),
     Row("strace", "tracer", "strace -f -e trace=openat cat /etc/hostname 2>&1",
         'openat.*"/etc/hostname"'),
-    Row("strace-attach", "tracer", "sleep 3 & strace -p $! 2>&1 | head -3", "nanosleep|restart"),
+    Row("strace-attach", "tracer", "sleep 3 & sleep 0.5; "
+        "strace -p $! 2>&1 | head -3", "nanosleep|restart"),
     Row("su", "box", "su nobody -s /bin/sh -c id", "uid=65534"),
     Row("setpriv", "box", "setpriv --reuid=1000 --regid=1000 --clear-groups id -u", "^1000$"),
     Row("chroot", "box", "chroot / id -u", "^0$"),

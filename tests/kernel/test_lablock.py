@@ -85,6 +85,16 @@ def test_who_was_killed_leaves_nothing_that_stays(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+def test_who_was_killed_before_the_first_note_leaves_nothing(base: Path) -> None:
+    (base / "run").mkdir(0o700)
+    basedir.tidy(base / "run")
+    assert list(base.iterdir()) == []
+    (base / "run").mkdir(0o755)  # somebody else's
+    basedir.tidy(base / "run")
+    assert (base / "run").exists()
+    (base / "run").rmdir()
+
+
 def test_the_last_lab_may_go_while_another_one_comes(base: Path) -> None:
     """The directory of all labs goes and comes back under those who wait."""
     children = []
