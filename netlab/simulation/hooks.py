@@ -62,11 +62,20 @@ Result = tuple[str, State]
 be asked) and the state it came to."""
 
 
-class Rules(Protocol):
-    """What a node's rules do at a hook."""
+class BaseChain(NamedTuple):
+    """A chain that packets come to by themselves. `asked` is where one stands after it, `policy`
+    (ACCEPT, DROP) what becomes of those that leave it."""
 
-    def hook(self, hook: str, states: list[State], ended: list[Outcome]) -> list[State]:
-        """Those that go on; what ends there goes to `ended`."""
+    is_nat: bool
+    policy: str
+    asked: Callable[[State], list[Result]]
+
+
+class Rules(Protocol):
+    """A node's rules."""
+
+    def at(self, hook: str) -> Iterable[BaseChain]:
+        """The chains of a hook, in the order in which a packet meets them."""
 
 
 # What the node sends itself leaves and comes in again, by lo.
@@ -76,19 +85,43 @@ _LOOP = ("POSTROUTING", "PREROUTING", "INPUT")
 def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) -> list[Outcome]:
     """Every outcome of that packet, the likeliest first."""
     ended: list[Outcome] = []
+
+    def passed(hook: str, states: list[State]) -> list[State]:
+        for base in rules.at(hook):
+            states = _asked(base, hook, entry, states, ended)
+        return states
+
     sent = _routed(packet, route) if entry == "OUTPUT" else packet
-    for state in rules.hook(entry, [State(sent)], ended):
+    for state in passed(entry, [State(sent)]):
         rest = _rest_of_the_way(state.packet, entry)
         state = state.altered(_routed(state.packet, route))
         here = [_looped(state) if rest == _LOOP else state]
         for hook in rest:
-            here = rules.hook(hook, here, ended)
+            here = passed(hook, here)
         delivered = rest[-1] == "INPUT"
-        ended += [outcome("ACCEPT", rest[-1], end, delivered=delivered) for end in here]
+        ended += [_outcome("ACCEPT", rest[-1], end, delivered=delivered) for end in here]
     return sorted(_merged(ended), key=lambda each: -each.probability)
 
 
-def translates(packet: Packet, hook: str, entry: EntryHook) -> bool:
+def _asked(
+    base: BaseChain, hook: str, entry: EntryHook, states: list[State], ended: list[Outcome]
+) -> list[State]:
+    """Those that go on from a chain; what ends there goes to `ended`."""
+    on: list[State] = []
+    for state in states:
+        if base.is_nat and not _translates(state.packet, hook, entry):
+            on.append(state)
+            continue
+        for verdict, after in base.asked(state):
+            final = base.policy if verdict == "RETURN" else verdict
+            if final == "ACCEPT":
+                on.append(after)
+            else:
+                ended.append(_outcome(final, hook, after))
+    return on
+
+
+def _translates(packet: Packet, hook: str, entry: EntryHook) -> bool:
     """Whether the nat rules of a hook are asked: only a connection's first packet meets them, a
     settled end stays, and one that began here is not translated when it comes in by lo."""
     settled = packet.dnat if hook in ("PREROUTING", "OUTPUT") else packet.snat
@@ -96,7 +129,7 @@ def translates(packet: Packet, hook: str, entry: EntryHook) -> bool:
     return packet.ctstate == "NEW" and not settled and not again
 
 
-def outcome(verdict: str, hook: str, state: State, *, delivered: bool = False) -> Outcome:
+def _outcome(verdict: str, hook: str, state: State, *, delivered: bool = False) -> Outcome:
     """The end of a way."""
     assert verdict in ("ACCEPT", "DROP", "REJECT")
     return Outcome(

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterator
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -17,13 +19,12 @@ from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.rule import Rule, parse_rule
 from netlab.simulation.hooks import (
     DEEPEST,
+    BaseChain,
     EntryHook,
     Result,
     Route,
     State,
     dangling,
-    outcome,
-    translates,
     walk,
 )
 from netlab.simulation.match import matches
@@ -47,36 +48,22 @@ def simulate(
     `entry` is PREROUTING for what comes in from outside or from a pod, OUTPUT for the node's own.
     `route` is asked for the link that a packet leaves by; without one that is the packet's own.
     """
-    return walk(_Rules(ruleset, entry), packet, entry, route)
+    return walk(_Rules(ruleset), packet, entry, route)
 
 
 class _Rules:
-    def __init__(self, ruleset: Ruleset, entry: EntryHook) -> None:
+    def __init__(self, ruleset: Ruleset) -> None:
         self.ruleset = ruleset
-        self.entry = entry
 
-    def hook(self, hook: str, states: list[State], ended: list[Outcome]) -> list[State]:
-        """All tables at one hook; what ends there goes to `ended`."""
+    def at(self, hook: str) -> Iterator[BaseChain]:
+        """As `hooks.Rules` says."""
         for name in _TABLES:
-            table = self.ruleset.tables.get(name)
-            chain = table.chains.get(hook) if table else None
-            if chain is None:
-                continue
-            on: list[State] = []
-            for state in states:
-                if name == "nat" and not translates(state.packet, hook, self.entry):
-                    on.append(state)
-                    continue
-                for verdict, after in self.chain(name, hook, state, 0):
-                    final = _POLICY.get(chain.policy, "ACCEPT") if verdict == "RETURN" else verdict
-                    if final == "ACCEPT":
-                        on.append(after)
-                    else:
-                        ended.append(outcome(final, hook, after))
-            states = on
-        return states
+            chain = self.ruleset.chain(name, hook)
+            if chain is not None:
+                policy = _POLICY.get(chain.policy, "ACCEPT")
+                yield BaseChain(name == "nat", policy, partial(self.chain, name, hook))
 
-    def chain(self, table: str, name: str, state: State, depth: int) -> list[Result]:
+    def chain(self, table: str, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
         chain = self.ruleset.chain(table, name)
         if chain is None or depth > DEEPEST:

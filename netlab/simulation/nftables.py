@@ -11,6 +11,7 @@ import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,13 +19,12 @@ from msgspec.structs import replace
 from netlab.proxy.nftables.model import NftTable
 from netlab.simulation.hooks import (
     DEEPEST,
+    BaseChain,
     EntryHook,
     Result,
     Route,
     State,
     dangling,
-    outcome,
-    translates,
     walk,
 )
 from netlab.simulation.nft_match import Sets, Unclear, chance, looked_up
@@ -56,11 +56,11 @@ def simulate(
 
     `tables` are all that packets of its family meet; the rest is as in `iptables.simulate`.
     """
-    return walk(_Rules(tables, entry), packet, entry, route)
+    return walk(_Rules(tables), packet, entry, route)
 
 
-class BaseChain(NamedTuple):
-    """A chain that packets come to by themselves."""
+class HookedChain(NamedTuple):
+    """A chain with its hook's order: by the kernel's place, then by its own priority."""
 
     order: tuple[int, int]
     table: NftTable
@@ -78,10 +78,10 @@ _PRIORITIES = {
 }  # fmt: skip
 
 
-def base_chains(tables: Sequence[NftTable]) -> dict[str, list[BaseChain]]:
+def base_chains(tables: Sequence[NftTable]) -> dict[str, list[HookedChain]]:
     """By hook, in the order in which a packet meets them: of two at the same place the younger is
     the first, and listings have the older before."""
-    found: dict[str, list[BaseChain]] = defaultdict(list)
+    found: dict[str, list[HookedChain]] = defaultdict(list)
     for table in reversed(tables):
         for name, chain in reversed(table.chains.items()):
             if match := _BASE.search(chain.header):
@@ -90,7 +90,7 @@ def base_chains(tables: Sequence[NftTable]) -> dict[str, list[BaseChain]]:
                 place = int(priority) if number is None else number
                 place += int(f"{sign}{more}") if more else 0
                 order = (_nat_place(hook) if kind == "nat" else place, place)
-                base = BaseChain(order, table, name, kind == "nat", policy or "accept")
+                base = HookedChain(order, table, name, kind == "nat", policy or "accept")
                 found[hook.upper()].append(base)
     for chains in found.values():
         chains.sort(key=lambda base: base.order)
@@ -103,29 +103,17 @@ def _nat_place(hook: str) -> int:
 
 
 class _Rules:
-    def __init__(self, tables: Sequence[NftTable], entry: EntryHook) -> None:
+    def __init__(self, tables: Sequence[NftTable]) -> None:
         self._chains = base_chains(tables)
         self._sets = {id(table): Sets(table) for table in tables}
-        self._entry = entry
 
-    def hook(self, hook: str, states: list[State], ended: list[Outcome]) -> list[State]:
+    def at(self, hook: str) -> Iterator[BaseChain]:
         """As `hooks.Rules` says."""
-        for base in self._chains.get(hook, ()):
-            on: list[State] = []
-            for state in states:
-                if base.is_nat and not translates(state.packet, hook, self._entry):
-                    on.append(state)
-                    continue
-                for verdict, after in self._chain(base.table, base.name, state, 0):
-                    final = base.policy.upper() if verdict == "RETURN" else verdict
-                    if final == "ACCEPT":
-                        on.append(after)
-                    else:
-                        ended.append(outcome(final, hook, after))
-            states = on
-        return states
+        for each in self._chains.get(hook, ()):
+            asked = partial(self._chain, each.table, each.name)
+            yield BaseChain(each.is_nat, each.policy.upper(), asked)
 
-    def _chain(self, table: NftTable, name: str, state: State, depth: int) -> list[Result]:
+    def _chain(self, table: NftTable, name: str, state: State, depth: int = 0) -> list[Result]:
         """Where a packet stands after a chain."""
         chain = table.chains.get(name)
         if chain is None or depth > DEEPEST:
