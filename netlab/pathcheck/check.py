@@ -17,7 +17,7 @@ from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.capture import Capture, InstrumentError
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
-from netlab.pathcheck.resolve import resolve
+from netlab.pathcheck.resolve import look_up
 from netlab.pathcheck.result import CheckResult, Status
 from netlab.pathcheck.send import Senders, Talk, source_address, talk
 from netlab.pathcheck.trial import NothingToAddress, Trial, plan
@@ -135,14 +135,7 @@ class _Session:
 
     def _resolve(self, run: _Run) -> None:
         trial = _trial(run)
-        found = resolve(
-            trial.place.netns,
-            trial.name_servers,
-            trial.name,
-            namespace=run.check.sender.namespace,
-            domain=self._world.domain,
-            version=trial.version,
-        )
+        found = look_up(trial, self._world.domain)
         known = {address for address, _ in trial.targets if address}
         if found.error:
             run.problem = found.error

@@ -12,6 +12,7 @@ from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
+from netlab.pathcheck.trial import Trial
 
 _SECONDS = 1.0
 _NDOTS = 5
@@ -56,6 +57,18 @@ def resolve(
             return Resolved(candidate, tuple(addresses))
         said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
     return Resolved(name, error=f"the name does not resolve: {', '.join(said)}")
+
+
+def look_up(trial: Trial, domain: str) -> Resolved:
+    """Look up the name that a trial's target has, as its sender does."""
+    return resolve(
+        trial.place.netns,
+        trial.name_servers,
+        trial.name,
+        namespace=trial.check.sender.namespace,
+        domain=domain,
+        version=trial.version,
+    )
 
 
 def _ask_any(netns: Path | int, servers: Sequence[str], name: str, qtype: int) -> DNSRecord | str:

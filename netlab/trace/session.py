@@ -14,7 +14,7 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
-from netlab.pathcheck.resolve import resolve
+from netlab.pathcheck.resolve import look_up
 from netlab.pathcheck.trial import NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy import modes
@@ -76,14 +76,7 @@ def _resolved(trial: Trial, world: World) -> Trial:
     """With the address that the target's name has, where it has one."""
     if not trial.name:
         return trial
-    found = resolve(
-        trial.place.netns,
-        trial.name_servers,
-        trial.name,
-        namespace=trial.check.sender.namespace,
-        domain=world.domain,
-        version=trial.version,
-    )
+    found = look_up(trial, world.domain)
     if found.error:
         raise NothingToAddress(found.error)
     return trial.resolved(found.addresses)
