@@ -44,15 +44,15 @@ class Answer(Struct, frozen=True):
 def answer(service: Service, facts: Facts, story: Story | None, problem: str = "") -> Answer:
     """From the objects, and from the story of a packet to it; without one, `problem` is why."""
     found = tuple(dict.fromkeys(_causes(service, facts, story)))
-    key = meta.key(service)
+    name, space = meta.name(service), meta.namespace(service)
     reached = story is not None and story.journey.outcome == "reachable"
     return Answer(
-        service=key,
+        service=meta.key(service),
         answers=reached,
-        sentence=_sentence(meta.name(service), story, found, problem, reached=reached),
+        sentence=_sentence(name, story, found, problem, reached=reached),
         evidence=tuple(_evidence(story)),
         causes=found,
-        remedies=tuple(dict.fromkeys(remedy(each, *meta.split_key(key)[::-1]) for each in found)),
+        remedies=tuple(dict.fromkeys(remedy(each, name, space) for each in found)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -32,6 +32,10 @@ class NodeRules(Protocol):
 
     def acts(self, text: str) -> bool:
         """Whether that rule does something to a packet, beside sending it on to a chain."""
+
+
+Rules = Callable[[str], NodeRules]
+"""A node's rules, by its name."""
 
 
 class IptablesRules:

@@ -36,7 +36,6 @@ class Passage(Struct, frozen=True):
     """
 
     place: str
-    family: str
     table: str
     chain: str
     source: str
@@ -69,7 +68,6 @@ def passages(
         found.append(
             Passage(
                 place=place,
-                family=family,
                 table=first.table,
                 chain=first.chain,
                 source=packet.source,

@@ -5,7 +5,7 @@ Every way it can go is followed: one for each draw that the rules may make.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import groupby
 from typing import Literal
 
@@ -18,12 +18,9 @@ from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.world import Place, World
 from netlab.simulation.hooks import EntryHook
 from netlab.simulation.packet import Hit, Outcome, Packet
-from netlab.trace.node_rules import NodeRules
+from netlab.trace.node_rules import Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
-
-Rules = Callable[[str], NodeRules]
-"""A node's rules, by its name."""
 
 Verdict = Literal["delivered", "refused", "lost", "open"]
 
@@ -156,7 +153,7 @@ def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()
     return Prediction(verdict, going.share, going.stays, at, source, destination, unknown)
 
 
-def supposed(prediction: Prediction | None, family: str) -> list[Passage]:
+def supposed(prediction: Prediction | None) -> list[Passage]:
     """A way's passages, as the kernel would tell them; none of no way."""
     found: list[Passage] = []
     for stay in prediction.stays if prediction is not None else ():
@@ -166,7 +163,6 @@ def supposed(prediction: Prediction | None, family: str) -> list[Passage]:
             found.append(
                 Passage(
                     place=stay.node,
-                    family=family,
                     table=table,
                     chain=met[0].chain,
                     source=endpoint(packet.source, packet.sport),

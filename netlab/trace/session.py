@@ -5,7 +5,6 @@ check → plan → name looked up → packet sent and watched → the same predi
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -24,14 +23,12 @@ from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules
+from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
-
-_Rules = Callable[[str], NodeRules]
 
 
 def traced(check: PathCheck, world: World, lab: Lab) -> Story:
@@ -44,12 +41,11 @@ def traced(check: PathCheck, world: World, lab: Lab) -> Story:
 
     _read_affinity(world, rules)
     seen = observe(trial, world, find)
-    family = "ip6" if ":" in seen.probe.dst else "ip"
     packet = packet_of(seen.probe)
     ends = predict(packet, trial.place, world, _router(world, lab), rules)
     told = not _is_legacy(lab)
     agreement = agree(seen.passages if told else None, seen.journey, ends)
-    passages = seen.passages if told else supposed(agreement.prediction, family)
+    passages = seen.passages if told else supposed(agreement.prediction)
     return Story(
         check=check,
         probe=seen.probe,
@@ -88,7 +84,7 @@ def _router(world: World, lab: Lab) -> Router:
     return Router({name: planned[networks.node_name(lab, name)] for name in machines})
 
 
-def _rules(world: World, lab: Lab, family: Family) -> _Rules:
+def _rules(world: World, lab: Lab, family: Family) -> Rules:
     """The rules in force on a node."""
 
     @cache
@@ -104,7 +100,7 @@ def _rules(world: World, lab: Lab, family: Family) -> _Rules:
     return rules
 
 
-def _read_affinity(world: World, rules: _Rules) -> None:
+def _read_affinity(world: World, rules: Rules) -> None:
     """Read all nodes' rules now if they remember clients: the packet adds its own to these."""
     if any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in world.services.values()):
         for place in world.places.values():

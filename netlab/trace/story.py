@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,7 +19,7 @@ from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
 from netlab.trace.misses import Miss
-from netlab.trace.node_rules import NodeRules
+from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 
@@ -73,10 +73,6 @@ class Story(Struct, frozen=True):
             name_found=self.name,
         )
         return replace(self, causes=explained(self.check, result, world, facts).causes)
-
-
-Rules = Callable[[str], NodeRules]
-"""A node's rules, by its name."""
 
 
 def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Iterator[ChainVisit]:

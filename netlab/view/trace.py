@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from netlab.diagnosis.facts import count
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
@@ -74,8 +75,8 @@ def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
     quiet = [visit for visit in visits if not visit.matters]
     if quiet and not explain:
         rules = sum(visit.size for visit in quiet)
-        chains = f"{len(quiet)} {'more ' if len(quiet) < len(visits) else ''}chain{_s(quiet)}"
-        yield f"  {chains} with {rules} rules let it pass"
+        more = "more " if len(quiet) < len(visits) else ""
+        yield f"  {count(len(quiet), f'{more}chain')} with {rules} rules let it pass"
 
 
 def _ways(hops: Sequence[Hop], place: str) -> str:
@@ -85,7 +86,7 @@ def _ways(hops: Sequence[Hop], place: str) -> str:
 
 
 def _visit(visit: ChainVisit, mode: ModeName, *, explain: bool) -> Iterator[str]:
-    yield f"  {visit.table} {visit.chain}, {visit.size} rule{'s' * (visit.size != 1)}"
+    yield f"  {visit.table} {visit.chain}, {count(visit.size, 'rule')}"
     yield from _missed(visit.misses, explain=explain)
     for rule in visit.met:
         yield f"    {'took':<8} rule {rule.number}: {_words(rule, mode)}"
@@ -99,8 +100,9 @@ def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
     near = nearest(missed)
     if near is not None:
         yield f"    {'nearest':<8} rule {near.number}: {near.words}"
-    for reason, count in Counter(miss.reason for miss in missed if miss is not near).most_common():
-        yield f"    {'others':<8} {count} rule{'s' * (count != 1)}: {reason}"
+    others = Counter(miss.reason for miss in missed if miss is not near)
+    for reason, number in others.most_common():
+        yield f"    {'others':<8} {count(number, 'rule')}: {reason}"
 
 
 def _words(rule: MetRule, mode: ModeName) -> str:
@@ -133,7 +135,3 @@ def _end(story: Story) -> Iterator[str]:
 def _share(story: Story) -> str:
     ends = {end.destination for end in story.ends if end.verdict == "delivered"}
     return f", 1 of {len(ends)} possible ends" if len(ends) > 1 else ""
-
-
-def _s(things: Sequence[object]) -> str:
-    return "s" * (len(things) != 1)
