@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns, process
+from netlab.kernel.receiving import make_room
 from netlab.tasks import cancel
 from netlab.workload import launch
 from netlab.workload.calls import Calls, Gone
@@ -30,7 +31,7 @@ from netlab.workload.served import Listener
 Json = dict[str, Any]
 
 _END_SECONDS = 0.5
-_SO_RCVBUFFORCE, _ROOM = 33, 4 << 20
+_ROOM = 4 << 20
 
 
 class Door(Struct, frozen=True):
@@ -200,8 +201,5 @@ def _opened(namespace: Path, doors: Sequence[Door], dual: bool) -> list[socket.s
 def _both(door: Door, *, dual: bool) -> tuple[socket.socket, socket.socket]:
     host = "127.0.0.1" if door.local else ""
     udp = bound(Listener(door.port, "udp", ""), dual=dual and not door.local, host=host)
-    try:  # queries that come while nobody answers find room to wait in
-        udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _ROOM)
-    except PermissionError:
-        udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
+    make_room(udp, _ROOM)  # for queries that come while nobody answers
     return udp, bound(Listener(door.port, "tcp", ""), dual=dual and not door.local, host=host)

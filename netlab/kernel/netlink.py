@@ -27,6 +27,10 @@ NLM_F_REPLACE = 0x100
 NLM_F_CREATE = 0x400
 NLM_F_EXCL = 0x200
 
+SOL_NETLINK = 270
+NETLINK_NETFILTER = 12  # Python 3.11 does not name it
+NETLINK_ADD_MEMBERSHIP, NETLINK_DROP_MEMBERSHIP = 1, 2
+
 KERNEL = 0
 """The port that the kernel sends from, and nobody else can."""
 
@@ -37,7 +41,6 @@ _BATCH_END = 0x11
 _NLM_F_CAPPED = 0x100
 _NLM_F_ACK_TLVS = 0x200
 _NLMSGERR_ATTR_MSG = 1
-_SOL_NETLINK = 270
 _NETLINK_CAP_ACK = 10
 _NETLINK_EXT_ACK = 11
 _NETLINK_GET_STRICT_CHK = 12
@@ -86,7 +89,7 @@ class NetlinkSocket:
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol
             )
         for option in (_NETLINK_CAP_ACK, _NETLINK_EXT_ACK, _NETLINK_GET_STRICT_CHK):
-            self._socket.setsockopt(_SOL_NETLINK, option, 1)
+            self._socket.setsockopt(SOL_NETLINK, option, 1)
         self._socket.bind((0, 0))
         self._sequence = 0
 

@@ -21,19 +21,26 @@ from types import TracebackType
 from msgspec import Struct
 
 from netlab.kernel import netns as namespaces
-from netlab.kernel.netlink import NLM_F_CREATE, NetlinkMessage, NetlinkSocket, received
+from netlab.kernel.netlink import (
+    NETLINK_ADD_MEMBERSHIP,
+    NETLINK_NETFILTER,
+    NLM_F_CREATE,
+    SOL_NETLINK,
+    NetlinkMessage,
+    NetlinkSocket,
+    received,
+)
 from netlab.kernel.nlattr import NESTED, packed, split, text
+from netlab.kernel.receiving import make_room
 
 TABLE = "netlab-trace-"
 """How the tables of who traces are called; behind it stands a number that nobody else has."""
 
-NETLINK_NETFILTER = 12  # Python 3.11 does not name it
 _SUBSYSTEM = 10 << 8
 _NEWTABLE, _NEWCHAIN, _NEWRULE, _GETRULE, _TRACE = 0, 3, 6, 7, 17
 _INET = 1
 _OWNER = 0x2
 _GROUP_TRACE = 9
-_SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _PREROUTING, _OUTPUT = 0, 3
 _FIRST = -2_000_000_000
 """A priority that is before every other's, connection tracking's and defragmentation's too."""
@@ -42,7 +49,6 @@ _TRANSPORT = 2
 _REGISTER = 1
 _META_NFTRACE = 12
 _BUFFER = 4 << 20
-_SO_RCVBUFFORCE = 33
 
 _VERDICTS = {0: "drop", 1: "accept", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
 _KINDS = {1: "policy", 2: "return", 3: "rule"}
@@ -128,10 +134,8 @@ def _listener(netns: Path | int) -> socket.socket:
     with namespaces.entered(netns):
         listener = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
     listener.bind((0, 0))
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    with contextlib.suppress(PermissionError):  # in a user namespace the machine's limit stays
-        listener.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    listener.setsockopt(_SOL_NETLINK, _ADD_MEMBERSHIP, _GROUP_TRACE)
+    make_room(listener, _BUFFER)
+    listener.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, _GROUP_TRACE)
     return listener
 
 

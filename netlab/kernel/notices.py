@@ -24,21 +24,29 @@ from msgspec import Struct, field
 from netlab import bpf
 from netlab.kernel import bridgeport, messages
 from netlab.kernel import netns as namespaces
-from netlab.kernel.netlink import KERNEL, NLM_F_REPLACE, NetlinkSocket, received
+from netlab.kernel.netlink import (
+    KERNEL,
+    NETLINK_ADD_MEMBERSHIP,
+    NETLINK_DROP_MEMBERSHIP,
+    NETLINK_NETFILTER,
+    NLM_F_REPLACE,
+    SOL_NETLINK,
+    NetlinkSocket,
+    received,
+)
 from netlab.kernel.nlattr import number, packed, split
+from netlab.kernel.receiving import make_room
 
 # linux/rtnetlink.h: links, neighbours, traffic control, addresses, routes, netconf.
 _ROUTE_GROUPS = (1, 3, 4, 5, 7, 9, 11, 24, 25)
 # linux/netfilter/nfnetlink.h: NFNLGRP_NFTABLES, and the one message that ends each transaction.
 _NFTABLES_GROUPS = (7,)
 _NFT_SUBSYSTEM, _NEW_GENERATION, _GET_GENERATION = 10, 15, 16
-_NETLINK_NETFILTER = 12
 
-_SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID = 270, 8
-_NETLINK_ADD_MEMBERSHIP, _NETLINK_DROP_MEMBERSHIP = 1, 2
+_NETLINK_LISTEN_ALL_NSID = 8
 _EXTRA = socket.CMSG_SPACE(4)
 _SIOCGSKNS = 0x894C
-_SO_ATTACH_FILTER, _SO_RCVBUFFORCE = 26, 33
+_SO_ATTACH_FILTER = 26
 
 _TYPE, _SUBSYSTEM, _FLAGS, _BODY = 4, 5, 6, 16  # where things are in a message
 _ASKING = struct.Struct("=IHHII")  # a message's header: length, type, flags, number, port
@@ -102,7 +110,7 @@ class Notices:
         with namespaces.entered(netns):
             self._socket = socket.socket(socket.AF_NETLINK, kind, protocol)
         try:
-            self._limit(buffer)
+            make_room(self._socket, buffer)
             self._filter(bpf.filled(program, {}))
             self._groups = tuple(groups)
             self._socket.bind((0, sum(1 << group - 1 for group in self._groups)))
@@ -115,16 +123,16 @@ class Notices:
         """Hear nothing while the body runs: what nobody hears of the kernel does not put in words,
         which takes it a tenth of the time of writing many rules."""
         for group in self._groups:
-            self._socket.setsockopt(_SOL_NETLINK, _NETLINK_DROP_MEMBERSHIP, group)
+            self._socket.setsockopt(SOL_NETLINK, NETLINK_DROP_MEMBERSHIP, group)
         try:
             yield
         finally:
             for group in self._groups:
-                self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+                self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)
 
     def hear_neighbours(self) -> None:
         """Hear also of the namespaces at the other ends of this one's links, by their numbers."""
-        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID, 1)
+        self._socket.setsockopt(SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID, 1)
 
     def close(self) -> None:
         """Hear no more, and let go of the namespace."""
@@ -156,12 +164,6 @@ class Notices:
         notes.more = True
         return notes
 
-    def _limit(self, size: int) -> None:
-        try:
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, size)
-        except PermissionError:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-
     def _filter(self, program: Sequence[bpf.Instruction]) -> None:
         code = b"".join(struct.pack(bpf.FORMAT, *each) for each in program)
         kept = ctypes.create_string_buffer(code, len(code))
@@ -177,13 +179,13 @@ def of_links(netns: int | Path) -> Notices:
 
 def of_rules(netns: int | Path) -> Notices:
     """Hears of every transaction of nf_tables, whoever's; of nothing in legacy tables."""
-    return Notices(netns, _NETLINK_NETFILTER, _NFTABLES_GROUPS, 1 << 12, _rule_filter())
+    return Notices(netns, NETLINK_NETFILTER, _NFTABLES_GROUPS, 1 << 12, _rule_filter())
 
 
 def rules_generation(netns: int | Path | None) -> int:
     """nf_tables' generation number: it grows by one with every transaction of anybody's."""
     with namespaces.entered(netns):
-        asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_NETFILTER)
+        asking = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
     with asking:
         asking.settimeout(5)
         length = _ASKING.size + 4
@@ -198,7 +200,7 @@ def rules_generation(netns: int | Path | None) -> int:
 def _number(extra: Sequence[tuple[int, int, bytes]]) -> int:
     """Whose namespace told."""
     for level, kind, data in extra:
-        if (level, kind) == (_SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID):
+        if (level, kind) == (SOL_NETLINK, _NETLINK_LISTEN_ALL_NSID):
             return int(_INDEX.unpack(data)[0])
     return OWN
 

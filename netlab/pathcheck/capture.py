@@ -24,13 +24,13 @@ from msgspec import Struct
 
 from netlab.errors import NetlabError
 from netlab.kernel import netns as namespaces
+from netlab.kernel.receiving import make_room
 from netlab.pathcheck import bpf
 from netlab.pathcheck.decode import Observation, decode
 
 _ETH_P_ALL = 0x0003
 _SO_ATTACH_FILTER = 26
 _SO_TIMESTAMPNS = 35
-_SO_RCVBUFFORCE = 33
 _SOL_PACKET = 263
 _PACKET_STATISTICS = 6
 _PACKET_OTHERHOST = 3
@@ -147,17 +147,11 @@ def _tap(place: str, netns: Path | int) -> _Tap:
         fprog = struct.pack("HP", bpf.instructions(), ctypes.addressof(program))
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        _enlarge(sock)
+        make_room(sock, _BUFFER)
     except BaseException:
         sock.close()
         raise
     return _Tap(place, sock)
-
-
-def _enlarge(sock: socket.socket) -> None:
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
-    with suppress(PermissionError):  # in a user namespace the machine's limit stays
-        sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
 
 
 def _drain(tap: _Tap, seen: list[Observation]) -> None:
