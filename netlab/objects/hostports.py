@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from netlab.objects.offers import lasting
-from netlab.objects.types import Container, Pod
+from netlab.objects.types import Pod
 
 ANY = "0.0.0.0"
 """The address that stands for all of a node's."""
@@ -49,13 +49,7 @@ def mappings(pod: Pod) -> list[Mapping]:
 
 def host_ports(pod: Pod) -> list[HostPort]:
     """Every hostPort that the pod's containers, and init containers that go on running, ask for."""
-    return [claim for container in lasting(pod) for claim in _claims(container)]
-
-
-def _claims(container: Container) -> Iterable[HostPort]:
-    for port in container.get("ports") or ():
-        if number := port.get("hostPort"):
-            yield HostPort(port.get("protocol") or "TCP", int(number), port.get("hostIP") or ANY)
+    return [HostPort(each.protocol, each.host_port, each.ip) for each in mappings(pod)]
 
 
 def clash(wanted: Iterable[HostPort], used: Iterable[HostPort]) -> bool:
