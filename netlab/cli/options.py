@@ -196,6 +196,16 @@ def slashed(word: str) -> tuple[Kind, str]:
     return kinds_of(kind_word)[0], name
 
 
+def service_name(word: str, verb: str) -> str:
+    """The NAME of `svc/NAME` or `NAME`; `UsageError` for a thing of another kind."""
+    if "/" not in word:
+        return word
+    kind, name = slashed(word)
+    if kind.kind != "Service":
+        raise UsageError(f"{word} is no Service", hint=f"sudo netlab {verb} svc/NAME")
+    return name
+
+
 def load(arguments: argparse.Namespace) -> Manifest:
     """The manifests that `-f` names, every object in its namespace."""
     from netlab import manifest

@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab import inventory, lab
 
     lab.need_root("rules")
-    name = _service_name(arguments.service)
+    name = options.service_name(arguments.service, "rules")
     with inventory.in_use(arguments.lab) as directory:
         return _show(name, directory, arguments)
 
@@ -138,15 +138,6 @@ def _places(client: Client) -> dict[str, str]:
         for entry in meta.status(pod).get("podIPs") or []
     }
     return nodes | pods
-
-
-def _service_name(word: str) -> str:
-    if "/" not in word:
-        return word
-    kind, name = options.slashed(word)
-    if kind.kind != "Service":
-        raise UsageError(f"{word} is no Service", hint="sudo netlab rules svc/NAME")
-    return name
 
 
 def _trees(

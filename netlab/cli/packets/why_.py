@@ -75,11 +75,7 @@ def _answered(directory: Path, arguments: argparse.Namespace) -> Answer:
 
 def _service(arguments: argparse.Namespace, world: World) -> tuple[Service, str]:
     """The Service, and which of its ports, "" for its first."""
-    word = arguments.service
-    kind, slash, rest = word.partition("/")
-    if slash and kind not in ("svc", "service", "services"):
-        raise UsageError(f"{word} is no Service", hint="sudo netlab why svc/NAME")
-    name, _, port = (rest if slash else word).partition(":")
+    name, _, port = options.service_name(arguments.service, "why").partition(":")
     space = arguments.namespace or "default"
     found = world.services.get(f"{space}/{name}")
     if found is None:
