@@ -122,6 +122,10 @@ class RuleBook(ABC, Generic[_Service, _Ruleset, _Changes]):
             lambda: self._compile(service, slices),
         )
 
+    def _keys(self) -> Iterable[str]:
+        """The keys of the Services that have rules, in order."""
+        return self._order
+
     def _replace(self, key: str, old: _Service | None, new: _Service | None) -> None:
         if new is not None:
             self._services[key] = new

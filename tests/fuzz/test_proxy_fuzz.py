@@ -148,13 +148,19 @@ def test_a_service_is_compiled_the_same_alone(world):
 @given(st.data())
 def test_edits_make_of_one_chain_the_other(data):
     """Carried out one by one, as iptables does, they leave the rules in the new order."""
-    before = tuple(f"-d 10.0.0.{number} -j X" for number in range(150))
-    gone = data.draw(st.sets(st.sampled_from(before), max_size=7))
-    after = [rule for rule in before if rule not in gone]
+    once = [f"-d 10.0.0.{number} -j X" for number in range(150)]
+    again = data.draw(st.lists(st.tuples(st.integers(0, 149), st.sampled_from(once)), max_size=2))
+    for place, rule in again:
+        once.insert(place, rule)
+    before = tuple(once)
+    gone = data.draw(st.sets(st.integers(0, 149), max_size=7))
+    after = [rule for number, rule in enumerate(before) if number not in gone]
     for number in range(data.draw(st.integers(0, 8))):
         after.insert(data.draw(st.integers(0, len(after))), f"-d 10.1.0.{number} -j Y")
     chain = list(before)
-    for line in edits("C", before, tuple(after)):
+    lines = edits("C", before, tuple(after))
+    assert lines or again or chain == after
+    for line in lines:
         command, name, rest = line.split(" ", 2)
         assert name == "C"
         if command == "-D":
@@ -165,7 +171,7 @@ def test_edits_make_of_one_chain_the_other(data):
             number, _, rule = rest.partition(" ")
             assert 1 <= int(number) <= len(chain)
             chain.insert(int(number) - 1, rule)
-    assert chain == after
+    assert not lines or chain == after
 
 
 class World:

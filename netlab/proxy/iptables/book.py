@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import partial
 
 from netlab.objects.types import EndpointSlice, Service
 from netlab.proxy.book import Pair, RuleBook
@@ -11,12 +12,21 @@ from netlab.proxy.iptables.compile import assemble
 from netlab.proxy.iptables.fixed import fixed_rules
 from netlab.proxy.iptables.model import Ruleset, RulesetChange
 from netlab.proxy.iptables.service_rules import IptablesServiceRules, compile_service
+from netlab.proxy.iptables.shared_chain import SharedChain
+from netlab.proxy.node_view import NodeView
 
 
 class IptablesBook(RuleBook[IptablesServiceRules, Ruleset, RulesetChange]):
     """A change is of whole chains."""
 
     _local_matters = False
+
+    def look_again(self, node: NodeView) -> None:
+        """As in every book."""
+        super().look_again(node)
+        self._chains = {
+            place: SharedChain(partial(self._share, place), self._keys) for place in SHARED
+        }
 
     def ruleset(self) -> Ruleset:
         """Everything, for a full sync."""
@@ -42,10 +52,17 @@ class IptablesBook(RuleBook[IptablesServiceRules, Ruleset, RulesetChange]):
         }
 
     def _value(self, place: Place) -> tuple[str, ...]:
-        rules: list[str] = []
-        for service in self:
-            rules += service.shared.get(place, ())
-        return (*rules, *fixed_rules(self.node).get(place, ()))
+        return (*self._chains[place].rules(), *fixed_rules(self.node).get(place, ()))
+
+    def _replace(
+        self, key: str, old: IptablesServiceRules | None, new: IptablesServiceRules | None
+    ) -> None:
+        super()._replace(key, old, new)
+        for place in {*(old.shared if old else ()), *(new.shared if new else ())}:
+            self._chains[place].changed(key)
+
+    def _share(self, place: Place, key: str) -> Sequence[str]:
+        return _share(self.get(key), place)
 
 
 def _share(rules: IptablesServiceRules | None, place: Place) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from operator import attrgetter
 
 from netlab.proxy.iptables.model import Chain, Ruleset, RulesetChange, Table
@@ -84,6 +85,9 @@ def render_change(change: RulesetChange) -> str:
 _LONG = 100
 _FEW_GO, _FEW_COME = 0.1, 1.0
 
+# Up to so many rules are looked for one by one: for more, all of a chain are compared at once.
+_COUNTED = 10
+
 
 def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | None) -> list[str]:
     """The rules to delete from a long chain, then those to insert, by their places; empty when
@@ -95,19 +99,44 @@ def edits(name: str, before: tuple[str, ...] | None, after: tuple[str, ...] | No
     """
     if not before or not after or len(before) < _LONG:
         return []
-    had, has = set(before), set(after)
-    gone = [rule for rule in before if rule not in has]
-    new = [(number, rule) for number, rule in enumerate(after, 1) if rule not in had]
-    kept = [rule for rule in before if rule in has]
-    unique = len(had) == len(before) and len(has) == len(after)
+    start, end = _alike(before, after)
+    old, now = before[start : len(before) - end], after[start : len(after) - end]
+    had, has = set(old), set(now)
+    gone = [rule for rule in old if rule not in has]
+    new = [(number, rule) for number, rule in enumerate(now, start + 1) if rule not in had]
+    kept = [rule for rule in old if rule in has]
     if (
-        not unique
+        len(had) < len(old)
+        or len(has) < len(now)
         or len(gone) > _FEW_GO * len(before)
         or len(new) > _FEW_COME * len(before)
-        or kept != [rule for rule in after if rule in had]
+        or kept != [rule for rule in now if rule in had]
+        or not _stand_once(before, gone)
     ):
         return []
-    return [f"-D {name} {rule}" for rule in gone] + _insertions(name, new, len(kept))
+    lines = [f"-D {name} {rule}" for rule in gone]
+    return lines + _insertions(name, new, len(before) - len(gone))
+
+
+def _stand_once(chain: Sequence[str], rules: Sequence[str]) -> bool:
+    """Whether each of these rules stands in the chain once: one that is deleted by its text is the
+    first of its kind."""
+    if len(rules) > _COUNTED:
+        return len(set(chain)) == len(chain)
+    return all(chain.count(rule) == 1 for rule in rules)
+
+
+def _alike(before: Sequence[str], after: Sequence[str]) -> tuple[int, int]:
+    """How many rules two chains have in common at their beginnings, and beyond, at their ends."""
+    shorter = min(len(before), len(after))
+    start = _most(shorter, lambda n: before[:n] == after[:n])
+    end = _most(shorter - start, lambda n: before[len(before) - n :] == after[len(after) - n :])
+    return start, end
+
+
+def _most(limit: int, holds: Callable[[int], bool]) -> int:
+    """The largest number up to `limit` for which it holds; it holds for all smaller ones."""
+    return bisect_left(range(1, limit + 1), True, key=lambda n: not holds(n))
 
 
 def _insertions(name: str, new: list[tuple[int, str]], length: int) -> list[str]:
