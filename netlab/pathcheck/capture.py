@@ -15,7 +15,8 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -37,6 +38,7 @@ _PACKET_OTHERHOST = 3
 _PACKET_OUTGOING = 4
 _BRIDGE_PORT = "veth"  # how the names of pods' ports begin
 _BUFFER = 4 << 20
+_CLOSERS = 64
 CANARY = 0xCA4A51E5
 """The key of what `Capture.prove` sends."""
 
@@ -86,8 +88,7 @@ class Capture:
 
     def close(self) -> None:
         """Close all. Idempotent."""
-        for tap in self._taps.values():
-            tap.socket.close()
+        _close([tap.socket for tap in self._taps.values()])
         self._taps.clear()
         if self._epoll is not None:
             self._epoll.close()
@@ -152,6 +153,14 @@ def _tap(place: str, netns: Path | int) -> _Tap:
         sock.close()
         raise
     return _Tap(place, sock)
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    """All at once: for each that is closed the kernel waits, 12 ms and more, until nobody can be
+    looking at it any more, and one wait does for all who wait."""
+    if sockets:
+        with ThreadPoolExecutor(min(len(sockets), _CLOSERS)) as threads:
+            list(threads.map(socket.socket.close, sockets))
 
 
 def _drain(tap: _Tap, seen: list[Observation]) -> None:
