@@ -8,9 +8,7 @@ is in `Outcome.unknown`, and counts as not matching.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 from msgspec.structs import replace
@@ -29,6 +27,7 @@ from netlab.simulation.hooks import (
 )
 from netlab.simulation.match import matches
 from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.simulation.translation import Translation, translated
 
 _TABLES = ("raw", "mangle", "nat", "filter", "security")
 
@@ -131,8 +130,15 @@ def _told(hit: Hit, rule: Rule) -> Hit:
 _WITHOUT_EFFECT = frozenset(
     {"", "LOG", "NFLOG", "TRACE", "CHECKSUM", "TCPMSS", "CONNMARK", "AUDIT"}
 )
-_TRANSLATIONS = frozenset({"DNAT", "SNAT", "MASQUERADE", "REDIRECT"})
-_ALTERATIONS = _TRANSLATIONS | {"MARK", "CT", "NOTRACK"}
+_TRANSLATIONS: Mapping[str, tuple[Translation, str]] = {
+    "DNAT": ("dnat", "--to-destination"),
+    "SNAT": ("snat", "--to-source"),
+    "MASQUERADE": ("masquerade", "--to-ports"),
+    "REDIRECT": ("redirect", "--to-ports"),
+}
+"""What a target does, and the option that says to what end."""
+
+_ALTERATIONS = _TRANSLATIONS.keys() | {"MARK", "CT", "NOTRACK"}
 
 
 def _altered(rule: Rule, state: State) -> Result:
@@ -151,33 +157,11 @@ def _altered(rule: Rule, state: State) -> Result:
 
 
 def _translated(rule: Rule, state: State) -> State:
-    packet = state.packet
-    if rule.target == "DNAT":
-        ip, port = _address_and_port(rule.option("--to-destination"))
-        packet = replace(packet, destination=ip or packet.destination, dport=port or packet.dport)
-        return state.altered(replace(packet, dnat=True))
-    if rule.target == "REDIRECT":
-        own = "127.0.0.1" if ":" not in packet.destination else "::1"
-        port = int((rule.option("--to-ports") or "0").partition("-")[0]) or packet.dport
-        return state.altered(replace(packet, destination=own, dport=port, dnat=True))
-    if rule.target == "SNAT":
-        ip, _ = _address_and_port(rule.option("--to-source"))
-        packet = replace(packet, source=ip or packet.source)
-    return state.altered(replace(packet, snat=True))._replace(masqueraded=True)
-
-
-def _address_and_port(text: str) -> tuple[str, int]:
-    """`10.0.0.1:80`, `[fd00::1]:80`, `10.0.0.1` → address and port; the first of a range.
-
-    Raises ValueError for what is no address.
-    """
-    match = re.match(r"(?:\[([^]]+)]|([^:]*(?::[^:]*:.*)?))(?::(\d+))?", text)
-    if not match:
-        return "", 0
-    address = (match.group(1) or match.group(2) or "").partition("-")[0]
-    if address:
-        ipaddress.ip_address(address)
-    return address, int(match.group(3) or 0)
+    kind, option = _TRANSLATIONS[rule.target]
+    to = rule.option(option)
+    packet = translated(kind, f":{to}" if to and kind == "redirect" else to, state.packet)
+    source = kind in ("snat", "masquerade")
+    return state.altered(packet)._replace(masqueraded=source or state.masqueraded)
 
 
 def _marked(rule: Rule, mark: int) -> int:

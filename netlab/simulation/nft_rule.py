@@ -12,9 +12,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Literal
 
 from msgspec import Struct, field
+
+from netlab.simulation.translation import Translation
 
 _TOKEN = re.compile(r'"[^"]*"|[{},]|[^\s{},"]+')
 
@@ -82,7 +83,7 @@ class Nat(Struct, frozen=True):
     `10.0.0.1 . 80`, `:80`, ""), or what a map has for what is selected."""
 
     text: str
-    kind: Literal["dnat", "snat", "masquerade", "redirect"]
+    kind: Translation
     to: str = ""
     selector: Selector | None = None
     elements: Elements = Elements()
@@ -241,7 +242,7 @@ class _Parser:
         while self._peek() in _OPERATORS:
             yield _OPERATORS[self._take()], int(self._take(), 0)
 
-    def _nat(self, begin: int, kind: Literal["dnat", "snat", "masquerade", "redirect"]) -> Nat:
+    def _nat(self, begin: int, kind: Translation) -> Nat:
         while self._peek() in ("ip", "ip6", "addr") or self._next_is_port():
             self._take()
         to, selector, elements = "", None, Elements()

@@ -7,7 +7,6 @@ until one has translated. Works on any listing: what it does not understand is i
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -43,6 +42,7 @@ from netlab.simulation.nft_rule import (
     verdict_of,
 )
 from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.simulation.translation import translated
 
 
 def simulate(
@@ -221,7 +221,7 @@ class _Rule:
         try:
             if phrase.selector is not None:
                 ways = looked_up(phrase.selector, phrase.elements, state.packet, self._sets)
-            ends = [(likely, translated(phrase, to, state.packet)) for likely, to in ways]
+            ends = [(likely, translated(phrase.kind, to, state.packet)) for likely, to in ways]
         except (Unclear, ValueError):
             yield _ON, state.puzzled(phrase.text)
             return
@@ -263,31 +263,3 @@ def marked(phrase: SetMark, mark: int) -> int:
             case "^":
                 mark ^= number
     return mark
-
-
-def translated(phrase: Nat, to: str, packet: Packet) -> Packet:
-    """The packet with the end that it is given. `ValueError` for what is none."""
-    if phrase.kind == "masquerade":
-        return replace(packet, snat=True)
-    address, port = _end(to)
-    if phrase.kind == "redirect":
-        own = "::1" if ":" in packet.destination else "127.0.0.1"
-        return replace(packet, destination=own, dport=port or packet.dport, dnat=True)
-    if phrase.kind == "snat":
-        return replace(packet, source=address or packet.source, snat=True)
-    destination = address or packet.destination
-    return replace(packet, destination=destination, dport=port or packet.dport, dnat=True)
-
-
-_END = re.compile(r"(?:\[([^]]+)\]|([^:\s-]*|[^\s-]*:[^\s-]*:[^\s-]*))?(?::| \. )?(\d+)?$")
-
-
-def _end(text: str) -> tuple[str, int]:
-    """`10.0.0.1:80`, `[fd00::1]:80`, `fd00::1 . 80`, `:80` → address, or "", and port, or 0."""
-    match = _END.match(text)
-    if not match:
-        raise ValueError(text)
-    address = match[1] or match[2] or ""
-    if address:
-        ipaddress.ip_address(address)
-    return address, int(match[3] or 0)
