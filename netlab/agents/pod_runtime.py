@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from netlab.agents.attached import Attached
 from netlab.agents.certificates import ClusterNames, PodCertificates
@@ -32,12 +32,13 @@ from netlab.agents.reclaiming import Reclaiming
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.runtime_keeper import RuntimeKeeper
 from netlab.agents.together import Together
-from netlab.agents.tokens import LOOK_EVERY, Tokens, has_more_than_tokens
+from netlab.agents.tokens import Tokens
 from netlab.agents.unready import unready
+from netlab.agents.volume_upkeep import VolumeUpkeep
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
-from netlab.errors import NetlabError
 from netlab.kernel import userns
+from netlab.kernel.userns import IdRange
 from netlab.objects import bootstrap, meta
 from netlab.objects.lab import Lab, Node
 from netlab.objects.nodes import is_off
@@ -68,45 +69,46 @@ class PodRuntime:
         now: Callable[[], str],
     ) -> None:
         self.keeper = keeper
-        self._informers = informers
-        self.attached = Attached()
-        self.pod_network = self._pod_network = PodNetwork(lab, directory, self.attached)
-        self._now, self._cluster_domain = now, lab.dns.domain
-        self._events = events = PodEvents(recorder)
-        configuration = PodConfiguration(informers)
-        names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
-        ids, claimed = userns.id_range(owner), configuration.claimed
-        volumes = Volumes(directory, configuration.lookup, ids, claimed)
-        self._reclaiming = Reclaiming(directory, informers)
         self.runtime = RuntimeKeeper(directory, owner)
-        self._tokens = Tokens(informers.api, volumes, time.time)
-        places = Places(names, volumes, self._tokens, configuration.environment)
-        self._sandboxes = sandboxes = Sandboxes(self.runtime.calls)
-        self.commands = Commands(sandboxes, self.runtime, places, configuration)
-        self._sandboxes, self._forgetting = sandboxes, Background()
-        actions = Actions(self.commands, self._pod_network.node_netns)
-        self._prober = Prober(actions, events)
-        lifecycle = Lifecycle(events, self._prober, actions)
-        processes = PodProcesses(sandboxes, self.runtime, places, lifecycle)
-        self._programs = pod_programs = PodPrograms(programs, lifecycle, groups)
-        self._containers = PodContainers(
-            keeper,
-            processes,
-            pod_programs,
-            draining,
-            configuration,
-            volumes,
-            lifecycle,
-            PodCertificates(issuer, informers, keeper, _cluster(lab)),
-            PodTasks(informers, lifecycle),
-            ids,
+        self.attached = Attached()
+        self.pod_network = PodNetwork(lab, directory, self.attached)
+        self._informers, self._now = informers, now
+        self._cluster_domain = lab.dns.domain
+        self._events = PodEvents(recorder)
+        self._sandboxes, self._forgetting = Sandboxes(self.runtime.calls), Background()
+        self._reclaiming = Reclaiming(directory, informers)
+        self._files = files = _Files.of(lab, directory, informers, owner)
+        self._upkeep = VolumeUpkeep(
+            files.configuration, files.volumes, files.tokens, self._volume_runs
         )
+        self.commands = Commands(self._sandboxes, self.runtime, files.places, files.configuration)
+        actions = Actions(self.commands, self.pod_network.node_netns)
+        self._prober = Prober(actions, self._events)
+        lifecycle = Lifecycle(self._events, self._prober, actions)
+        self._programs = PodPrograms(programs, lifecycle, groups)
+        certificates = PodCertificates(issuer, informers, keeper, _cluster(lab))
+        self._containers = self._pod_containers(lifecycle, draining, certificates)
         self.commands.entering = self._containers.enter
-        self._volumes, self._configuration = volumes, configuration
-        self._refreshing: asyncio.Task[None] | None = None
         self._adopted: asyncio.Task[Sequence[Pod]] | None = None
-        self._together = Together(self._pod_network)
+        self._together = Together(self.pod_network)
         self._kubelets: dict[str, Kubelet] = {}
+
+    def _pod_containers(
+        self, lifecycle: Lifecycle, draining: Draining, certificates: PodCertificates
+    ) -> PodContainers:
+        files = self._files
+        return PodContainers(
+            self.keeper,
+            PodProcesses(self._sandboxes, self.runtime, files.places, lifecycle),
+            self._programs,
+            draining,
+            files.configuration,
+            files.volumes,
+            lifecycle,
+            certificates,
+            PodTasks(self._informers, lifecycle),
+            files.ids,
+        )
 
     def kubelet_of(
         self, node: Node, around: Callable[[Attaching], Attaching] = lambda links: links
@@ -121,9 +123,9 @@ class PodRuntime:
             around(self._together),
             self._containers,
             self._events,
-            paths_of=self._pod_network.paths_of,
+            paths_of=self.pod_network.paths_of,
             now=self._now,
-            book=self._pod_network.book,
+            book=self.pod_network.book,
             cluster_domain=self._cluster_domain,
             usage=self._sandboxes.usage,
         )
@@ -157,7 +159,7 @@ class PodRuntime:
         that are no pod's."""
         self._informers["Pod"].add_listener(self._on_pod)
         self._adopted = asyncio.create_task(self._adopt(machines), name="adopting pods")
-        self._refreshing = asyncio.create_task(self._refresh_volumes(), name="volumes")
+        self._upkeep.start()
 
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
         """One that goes while its node is off leaves nothing on the disk there."""
@@ -175,49 +177,51 @@ class PodRuntime:
 
     def has_news(self) -> bool:
         """Whether pods may yet have what they lack, of a ConfigMap or Secret that just came."""
-        return self._configuration.is_new()
+        return self._files.configuration.is_new()
 
     async def _adopt(self, machines: Iterable[str]) -> Sequence[Pod]:
         off = {meta.name(node) for node in self._informers["Node"].items() if is_off(node)}
         every = self._informers["Pod"].items()
         pods = [pod for pod in every if meta.spec(pod).get("nodeName") not in off]
         await self._containers.adopt({meta.uid(pod) for pod in pods})
-        for name in await asyncio.to_thread(self._pod_network.sweep, pods, machines):
+        for name in await asyncio.to_thread(self.pod_network.sweep, pods, machines):
             log.warning("namespace %s belonged to no pod any more and is gone", name)
         return pods
 
-    async def _refresh_volumes(self) -> None:
-        """While pods run, files of ConfigMaps and Secrets follow their objects, and tokens time."""
-        while True:
-            changed = False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY):
-                    await self._configuration.changed()
-                    changed = True
-            kubelets = self._kubelets.values()
-            for run in [run for kubelet in kubelets for run in kubelet.volume_runs()]:
-                if changed or self._tokens.are_due(run):
-                    await self._refresh(run)
-
-    async def _refresh(self, run: PodRun) -> None:
-        try:
-            tokens = await self._tokens.present(run)
-            if tokens or has_more_than_tokens(run):
-                self._volumes.prepare(run, tokens)
-        except (NetlabError, OSError) as error:
-            log.info("pod %s: volumes stay as they are: %s", run.key, error)
-        except Exception:
-            log.exception("pod %s: volumes stay as they are", run.key)
+    def _volume_runs(self) -> Iterator[PodRun]:
+        return (run for kubelet in self._kubelets.values() for run in kubelet.volume_runs())
 
     async def stop(self) -> None:
         """Let go of the pods, which go on running; their kubelets have stopped."""
         self._informers["Pod"].remove_listener(self._on_pod)
         await self._forgetting.stop_all()
-        await cancel(self._adopted, self._refreshing)
+        await cancel(self._adopted)
+        await self._upkeep.stop()
         self._prober.stop()
         await self._containers.detach()
         await self._reclaiming.stop()
         await self.runtime.detach()
+
+
+class _Files(NamedTuple):
+    """What pods read: variables, volumes, the tokens in these, and where all of it lies; `ids` are
+    those of its owners."""
+
+    ids: IdRange | None
+    configuration: PodConfiguration
+    volumes: Volumes
+    tokens: Tokens
+    places: Places
+
+    @classmethod
+    def of(cls, lab: Lab, directory: Path, informers: Informers, owner: str) -> _Files:
+        ids = userns.id_range(owner)
+        configuration = PodConfiguration(informers)
+        volumes = Volumes(directory, configuration.lookup, ids, configuration.claimed)
+        tokens = Tokens(informers.api, volumes, time.time)
+        names = ResolverNames(bootstrap.name_servers(lab), lab.dns.domain, lab.external.gateway_ips)
+        places = Places(names, volumes, tokens, configuration.environment)
+        return cls(ids, configuration, volumes, tokens, places)
 
 
 def _cluster(lab: Lab) -> ClusterNames:

@@ -188,7 +188,7 @@ async def test_files_of_pods_that_run_follow_their_objects(
         if id(run) in errors:
             raise errors[id(run)]
 
-    scene.runtime._volumes.prepare = prepare  # type: ignore[method-assign]
+    scene.runtime._files.volumes.prepare = prepare  # type: ignore[method-assign]
     scene.node().runs = {"a": refused, "b": broken, "c": good}
     await scene.informers.start()
     scene.runtime.start(MACHINES)
