@@ -22,6 +22,7 @@ from netlab.objects.types import (
     EphemeralContainer,
     Pod,
     PodCondition,
+    PodSpec,
     PodStatus,
     VolumeMount,
     VolumeMountStatus,
@@ -183,15 +184,9 @@ def compute(
         "hostIPs": [{"ip": address} for address in host_ips],
         "podIPs": [{"ip": address} for address in pod_ips],
         "startTime": meta.status(pod).get("startTime") or now,
-        "containerStatuses": list(_entries(containers, meta.spec(pod).get("containers"))),
+        **_container_statuses(meta.spec(pod), containers, inits, ephemeral),
         "qosClass": qos_class(meta.spec(pod)),
     }
-    if inits:
-        of_inits = _entries(inits, meta.spec(pod).get("initContainers"))
-        status["initContainerStatuses"] = list(of_inits)
-    if ephemeral:
-        of_ephemeral = _entries(ephemeral, meta.spec(pod).get("ephemeralContainers"))
-        status["ephemeralContainerStatuses"] = list(of_ephemeral)
     if failure:
         status["reason"], status["message"] = failure
     if host_ips:
@@ -199,6 +194,22 @@ def compute(
     if pod_ips:
         status["podIP"] = pod_ips[0]
     return {"hostIP": None, "podIP": None, "initContainerStatuses": None, **status}
+
+
+def _container_statuses(
+    spec: PodSpec,
+    containers: Sequence[ContainerState],
+    inits: Sequence[ContainerState],
+    ephemeral: Sequence[ContainerState],
+) -> PodStatus:
+    """Of each sort that the pod has."""
+    found: PodStatus = {"containerStatuses": list(_entries(containers, spec.get("containers")))}
+    if inits:
+        found["initContainerStatuses"] = list(_entries(inits, spec.get("initContainers")))
+    if ephemeral:
+        of_ephemeral = _entries(ephemeral, spec.get("ephemeralContainers"))
+        found["ephemeralContainerStatuses"] = list(of_ephemeral)
+    return found
 
 
 def _conditions(

@@ -121,9 +121,9 @@ def said(arguments: Sequence[str]) -> Said:
     return found
 
 
-def is_on(flags: Said, name: str, *, otherwise: bool = False) -> bool:
-    """Whether a switch is on."""
-    return flags[name] in _TRUE if name in flags else otherwise
+def is_on(flags: Said, name: str) -> bool:
+    """Whether a switch was put on."""
+    return flags.get(name) in _TRUE
 
 
 def check(flags: Said, *, is_old: bool = False) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from msgspec import Struct
 
@@ -64,6 +65,34 @@ class Options(Struct, frozen=True):
     undone: tuple[str, ...] = ()
 
 
+_TEXTS = {
+    "ingress_class": "ingress-class",
+    "controller_class": "controller-class",
+    "namespace": "watch-namespace",
+    "configmap": "configmap",
+    "tcp_services": "tcp-services-configmap",
+    "udp_services": "udp-services-configmap",
+    "default_backend": "default-backend-service",
+    "default_certificate": "default-ssl-certificate",
+    "publish_service": "publish-service",
+    "election": "election-id",
+    "prefix": "annotations-prefix",
+}
+_SWITCHES = {
+    "by_name": "ingress-class-by-name",
+    "without_class": "watch-ingress-without-class",
+    "internal_addresses": "report-node-internal-ip-address",
+    "updates_status": "update-status",
+    "takes_status_back": "update-status-on-shutdown",
+}
+_SWITCHED_OFF = {
+    "elects": "disable-leader-election",
+    "external_names": "disable-svc-external-name",
+    "catches_all": "disable-catch-all",
+    "tells_of_syncs": "disable-sync-events",
+}
+_PORTS = {"http_port": "http-port", "https_port": "https-port", "health_port": "healthz-port"}
+
 _VERSION = re.compile(r"(?:nginx-)?v?([0-9]+)\.([0-9]+)")
 
 
@@ -75,40 +104,28 @@ def options(arguments: Sequence[str], tag: str = "") -> Options:
     version = (int(found[1]), int(found[2])) if found else (1, 12)
     flags.check(said, is_old=version < (1, 0))
     return Options(
-        ingress_class=said.get("ingress-class") or "nginx",
-        controller_class=said.get("controller-class") or "k8s.io/ingress-nginx",
-        by_name=flags.is_on(said, "ingress-class-by-name"),
-        without_class=flags.is_on(said, "watch-ingress-without-class"),
-        namespace=said.get("watch-namespace", ""),
+        **_plainly_said(said),
         namespace_selector=_selector(said.get("watch-namespace-selector", "")),
-        configmap=said.get("configmap", ""),
-        tcp_services=said.get("tcp-services-configmap", ""),
-        udp_services=said.get("udp-services-configmap", ""),
-        default_backend=said.get("default-backend-service", ""),
-        default_certificate=said.get("default-ssl-certificate", ""),
-        publish_service=said.get("publish-service", ""),
         publish_addresses=tuple(
             filter(None, re.split(r",\s*", said.get("publish-status-address", "")))
         ),
-        internal_addresses=flags.is_on(said, "report-node-internal-ip-address"),
-        updates_status=flags.is_on(said, "update-status", otherwise=True),
-        takes_status_back=flags.is_on(said, "update-status-on-shutdown", otherwise=True),
-        election=said.get("election-id") or "ingress-controller-leader",
-        elects=not flags.is_on(said, "disable-leader-election"),
         election_ttl=_seconds(said.get("election-ttl", "")),
-        http_port=_port(said, "http-port", 80),
-        https_port=_port(said, "https-port", 443),
         health_host=_address(said.get("healthz-host", "")),
-        health_port=_port(said, "healthz-port", 10254),
         health_path=_plain(said.get("health-check-path", "")) or "/healthz",
-        prefix=said.get("annotations-prefix") or PREFIX,
         strict_paths=version >= (1, 12),
-        external_names=not flags.is_on(said, "disable-svc-external-name"),
-        catches_all=not flags.is_on(said, "disable-catch-all"),
-        tells_of_syncs=not flags.is_on(said, "disable-sync-events"),
         before_version_1=version < (1, 0),
         undone=tuple(flags.without_effect(said)),
     )
+
+
+def _plainly_said(said: Said) -> dict[str, Any]:
+    """The fields that are one flag's each; what is not said, or not to be used, is left out."""
+    texts = {field: said.get(flag) for field, flag in _TEXTS.items()}
+    ports = {field: _port(said.get(flag, "")) for field, flag in _PORTS.items()}
+    given = {field: value for field, value in {**texts, **ports}.items() if value}
+    on = {field: flags.is_on(said, flag) for field, flag in _SWITCHES.items() if flag in said}
+    off = {field: not flags.is_on(said, flag) for field, flag in _SWITCHED_OFF.items()}
+    return {**given, **on, **off}
 
 
 def _selector(text: str) -> Selector:
@@ -132,6 +149,5 @@ def _plain(text: str) -> str:
     return text if is_plain(text) else ""
 
 
-def _port(said: Said, name: str, otherwise: int) -> int:
-    text = said.get(name, "")
-    return int(text) if text.isdecimal() and 0 < int(text) < 65536 else otherwise
+def _port(text: str) -> int:
+    return int(text) if text.isdecimal() and 0 < int(text) < 65536 else 0

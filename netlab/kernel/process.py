@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from netlab.errors import KernelRefused
 from netlab.kernel import cgroups, files, userns
@@ -85,13 +85,9 @@ def spawn(
     rights, and sees little.
     """
     reap()
-    environment = {**(os.environ if env is None else env), OWNER_VARIABLE: owner}
     with contextlib.ExitStack() as stack:
         nothing = stack.enter_context(Path(os.devnull).open("r+b", buffering=0))
-        output = nothing
-        if log is not None:
-            descriptor = files.opened(log, os.O_WRONLY | os.O_APPEND)
-            output = stack.enter_context(os.fdopen(descriptor, "ab", buffering=0))
+        output = nothing if log is None else stack.enter_context(_appending(log))
         program = find(argv[0])
 
         def start(**identity: Any) -> subprocess.Popen[bytes]:
@@ -102,7 +98,7 @@ def spawn(
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
-                env=environment,
+                env={**(os.environ if env is None else env), OWNER_VARIABLE: owner},
                 pass_fds=tuple(pass_fds),
                 start_new_session=True,
                 **identity,
@@ -110,8 +106,12 @@ def spawn(
 
         stack.enter_context(namespaces.entered(netns))
         child = start() if confinement is None else _confined(confinement, start)
-    process = _children[child.pid] = Process(child)
-    return process
+    _children[child.pid] = Process(child)
+    return _children[child.pid]
+
+
+def _appending(log: Path) -> BinaryIO:
+    return os.fdopen(files.opened(log, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
 
 
 def _confined(

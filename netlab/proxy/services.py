@@ -7,6 +7,7 @@ labelled for another proxy, a Service without an address of the family.
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TypeGuard
 
 from msgspec import Struct
@@ -127,15 +128,7 @@ def _ports(
     family: Family,
     complaints: list[Complaint],
 ) -> list[ServicePort]:
-    external_ips = _external_ips(service, spec, family, complaints)
-    load_balancer_ips = _load_balancer_ips(service, family, complaints)
-    source_ranges = _source_ranges(service, spec, family, complaints)
-    affinity = _affinity_seconds(service, spec, complaints)
-    internal_local = spec.get("internalTrafficPolicy") == "Local"
-    external_local = spec.get("externalTrafficPolicy") == "Local" and bool(
-        spec.get("type") in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
-    )
-    health = _health_check_node_port(service, spec, complaints) if external_local else 0
+    make = _shared(service, spec, cluster_ip, family, complaints)
     key = meta.key(service)
     ports = []
     for index, port in enumerate(spec.get("ports") or ()):
@@ -144,23 +137,41 @@ def _ports(
             continue
         name, protocol, number, node_port = checked
         ports.append(
-            ServicePort(
-                f"{key}:{name}" if name else key,
-                name,
-                protocol,
-                cluster_ip,
-                number,
-                node_port,
-                external_ips,
-                load_balancer_ips,
-                source_ranges,
-                affinity,
-                internal_local,
-                external_local,
-                health,
+            make(
+                name=f"{key}:{name}" if name else key,
+                port_name=name,
+                protocol=protocol,
+                port=number,
+                node_port=node_port,
             )
         )
     return ports
+
+
+def _shared(
+    service: Service,
+    spec: ServiceSpec,
+    cluster_ip: str,
+    family: Family,
+    complaints: list[Complaint],
+) -> partial[ServicePort]:
+    """A port with what is the same for all of its Service's."""
+    external_local = spec.get("externalTrafficPolicy") == "Local" and bool(
+        spec.get("type") in ("NodePort", "LoadBalancer") or spec.get("externalIPs")
+    )
+    return partial(
+        ServicePort,
+        cluster_ip=cluster_ip,
+        external_ips=_external_ips(service, spec, family, complaints),
+        load_balancer_ips=_load_balancer_ips(service, family, complaints),
+        source_ranges=_source_ranges(service, spec, family, complaints),
+        affinity_seconds=_affinity_seconds(service, spec, complaints),
+        internal_local=spec.get("internalTrafficPolicy") == "Local",
+        external_local=external_local,
+        health_check_node_port=(
+            _health_check_node_port(service, spec, complaints) if external_local else 0
+        ),
+    )
 
 
 def _checked(

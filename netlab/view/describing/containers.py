@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from netlab.objects import meta
 from netlab.objects.types import Pod
@@ -205,55 +205,30 @@ def volume_source(volume: Fields, indent: str) -> Lines:
     return (f"{indent}{line}" for line in _volume(volume))
 
 
-def _volume(volume: Fields) -> Iterator[str]:
-    if (found := volume.get("emptyDir")) is not None:
-        yield "Type:\tEmptyDir (a temporary directory that shares a pod's lifetime)"
-        yield f"Medium:\t{found.get('medium', '')}"
-        yield f"SizeLimit:\t{found.get('sizeLimit', '<unset>')}"
-    elif (found := volume.get("hostPath")) is not None:
-        yield "Type:\tHostPath (bare host directory volume)"
-        yield f"Path:\t{found['path']}"
-        yield f"HostPathType:\t{found.get('type', '')}"
-    elif (found := volume.get("secret")) is not None:
-        yield "Type:\tSecret (a volume populated by a Secret)"
-        yield f"SecretName:\t{found.get('secretName', '')}"
-        yield f"Optional:\t{_true(found.get('optional'))}"
-    elif (found := volume.get("configMap")) is not None:
-        yield "Type:\tConfigMap (a volume populated by a ConfigMap)"
-        yield f"Name:\t{found.get('name', '')}"
-        yield f"Optional:\t{_true(found.get('optional'))}"
-    elif (found := volume.get("projected")) is not None:
-        yield "Type:\tProjected (a volume that contains injected data from multiple sources)"
-        for source in found.get("sources") or ():
-            yield from _projected(source)
-    elif (found := volume.get("persistentVolumeClaim")) is not None:
-        yield (
-            "Type:\tPersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same "
-            "namespace)"
-        )
-        yield f"ClaimName:\t{found['claimName']}"
-        yield f"ReadOnly:\t{_true(found.get('readOnly'))}"
-    elif (found := volume.get("ephemeral")) is not None:
-        yield (
-            "Type:\tEphemeralVolume (an inline specification for a volume that gets created and "
-            "deleted with the pod)"
-        )
-        spec = (found.get("volumeClaimTemplate") or {}).get("spec") or {}
-        yield f"StorageClass:\t{spec.get('storageClassName', '')}"
-    elif (found := volume.get("downwardAPI")) is not None:
-        yield "Type:\tDownwardAPI (a volume populated by information about the pod)"
-        yield "Items:"
-        yield from map(_item, found.get("items") or ())
-    elif (found := volume.get("nfs")) is not None:
-        yield "Type:\tNFS (an NFS mount that lasts the lifetime of a pod)"
-        yield f"Server:\t{found.get('server', '')}"
-        yield f"Path:\t{found.get('path', '')}"
-        yield f"ReadOnly:\t{_true(found.get('readOnly'))}"
-    elif (found := volume.get("local")) is not None:
-        yield "Type:\tLocalVolume (a persistent volume backed by local storage on a node)"
-        yield f"Path:\t{found.get('path', '')}"
-    else:
-        yield "<unknown>"
+def _volume(volume: Fields) -> Lines:
+    for name, source in _SOURCES.items():
+        if (found := volume.get(name)) is not None:
+            yield f"Type:\t{source.type}"
+            yield from (_line(title, found, field) for title, field in source.fields.items())
+            yield from source.more(found)
+            return
+    yield "<unknown>"
+
+
+def _line(title: str, found: Fields, field: str) -> str:
+    if field in ("optional", "readOnly"):
+        return f"{title}:\t{_true(found.get(field))}"
+    return f"{title}:\t{found.get(field, '<unset>' if field == 'sizeLimit' else '')}"
+
+
+def _storage_class(found: Fields) -> Lines:
+    spec = (found.get("volumeClaimTemplate") or {}).get("spec") or {}
+    yield f"StorageClass:\t{spec.get('storageClassName', '')}"
+
+
+def _items(found: Fields) -> Lines:
+    yield "Items:"
+    yield from map(_item, found.get("items") or ())
 
 
 def _item(item: Fields) -> str:
@@ -261,7 +236,12 @@ def _item(item: Fields) -> str:
     return f"  {field.get('fieldPath') or resource.get('resource')} -> {item.get('path')}"
 
 
-def _projected(source: Fields) -> Iterator[str]:
+def _all_projected(found: Fields) -> Lines:
+    for source in found.get("sources") or ():
+        yield from _projected(source)
+
+
+def _projected(source: Fields) -> Lines:
     for kind, title in (("secret", "SecretName"), ("configMap", "ConfigMapName")):
         if (found := source.get(kind)) is not None:
             yield f"{title}:\t{found.get('name', '')}"
@@ -270,3 +250,52 @@ def _projected(source: Fields) -> Iterator[str]:
         yield "DownwardAPI:\ttrue"
     if (found := source.get("serviceAccountToken")) is not None:
         yield f"TokenExpirationSeconds:\t{found.get('expirationSeconds', 3600)}"
+
+
+class _Source(NamedTuple):
+    """What fills a volume: its type in words, its fields by their titles, and what else is said."""
+
+    type: str
+    fields: Mapping[str, str] = {}
+    more: Callable[[Fields], Lines] = lambda _: iter(())
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "emptyDir": _Source(
+        "EmptyDir (a temporary directory that shares a pod's lifetime)",
+        {"Medium": "medium", "SizeLimit": "sizeLimit"},
+    ),
+    "hostPath": _Source(
+        "HostPath (bare host directory volume)", {"Path": "path", "HostPathType": "type"}
+    ),
+    "secret": _Source(
+        "Secret (a volume populated by a Secret)",
+        {"SecretName": "secretName", "Optional": "optional"},
+    ),
+    "configMap": _Source(
+        "ConfigMap (a volume populated by a ConfigMap)", {"Name": "name", "Optional": "optional"}
+    ),
+    "projected": _Source(
+        "Projected (a volume that contains injected data from multiple sources)",
+        more=_all_projected,
+    ),
+    "persistentVolumeClaim": _Source(
+        "PersistentVolumeClaim (a reference to a PersistentVolumeClaim in the same namespace)",
+        {"ClaimName": "claimName", "ReadOnly": "readOnly"},
+    ),
+    "ephemeral": _Source(
+        "EphemeralVolume (an inline specification for a volume that gets created and deleted with "
+        "the pod)",
+        more=_storage_class,
+    ),
+    "downwardAPI": _Source(
+        "DownwardAPI (a volume populated by information about the pod)", more=_items
+    ),
+    "nfs": _Source(
+        "NFS (an NFS mount that lasts the lifetime of a pod)",
+        {"Server": "server", "Path": "path", "ReadOnly": "readOnly"},
+    ),
+    "local": _Source(
+        "LocalVolume (a persistent volume backed by local storage on a node)", {"Path": "path"}
+    ),
+}
