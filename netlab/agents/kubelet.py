@@ -9,32 +9,23 @@ costs little more than one pod.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from netlab.agents.addresses import Book, NoBook, NodeAddresses
+from netlab.agents.addresses import Book, NoBook
+from netlab.agents.admission import Admission
 from netlab.agents.deadline import Deadlines
 from netlab.agents.eviction import Evictions, Usage
 from netlab.agents.loop import Loop
 from netlab.agents.podevents import PodEvents
-from netlab.agents.podrun import (
-    PodRun,
-    ephemeral_states,
-    is_over,
-    lose,
-    new_run,
-    refuse_long_name,
-    resume,
-)
-from netlab.agents.podstatus import compute
+from netlab.agents.podrun import PodRun, ephemeral_states, is_over, lose, resume
+from netlab.agents.status_writer import StatusWriter
 from netlab.agents.termination import Detaching, Stopping, Termination
 from netlab.client.informer import Informers
-from netlab.errors import ApiError, NetlabError, NotFound, NotSaved
+from netlab.errors import NetlabError
 from netlab.objects import meta, types
-from netlab.objects.hostports import NO_FREE_PORTS, clash, host_ports
 from netlab.objects.lab import Node
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Pod
@@ -44,12 +35,6 @@ log = logging.getLogger(__name__)
 
 RETRY = Retry(0.5, 30.0)
 """Of a pod that could not be started."""
-
-ROOM = 1.0
-"""Seconds before a status is written again for which there was no room."""
-
-TOGETHER = 8
-"""Status writes between two looks at what else the event loop has to do."""
 
 
 async def _unknown(_: Sequence[str]) -> Usage:
@@ -95,7 +80,6 @@ class Kubelet:
     ) -> None:
         self.runs: dict[str, PodRun] = {}
         self._node = node
-        self._addresses = NodeAddresses(node.pod_cidrs, book)
         self._informers = informers
         self._pods = informers["Pod"]
         self._nodes = informers["Node"]
@@ -103,18 +87,26 @@ class Kubelet:
         self._pod_network = pod_network
         self._containers = containers
         self._events = events
-        self._paths_of = paths_of
         self._now = now
-        self._cluster_domain = cluster_domain
         self._left: dict[str, Pod] = {}
         self._lost: set[str] = set()
         """By uid: the pods of which nothing is left since the node was switched off."""
         self._keys: dict[str, None] = {}
         self._loop = Loop(f"pods of {node.name}", self._work)
+        self._admission = Admission(
+            node,
+            informers,
+            events,
+            paths_of=paths_of,
+            book=book,
+            cluster_domain=cluster_domain,
+        )
+        self._statuses = StatusWriter(
+            informers, node.internal_ips, now=now, wake=self._loop.wake, gone=self._enqueue
+        )
         self._termination = Termination(informers, pod_network, containers, self._gone)
         self._deadlines = Deadlines(events, self._expire)
         self._evictions = Evictions(usage, events, self._expire)
-        self._dirty: dict[str, PodRun] = {}
         self._failures: dict[str, tuple[int, str]] = {}
 
     @property
@@ -131,7 +123,7 @@ class Kubelet:
         ours = [pod for pod in self._pods.items() if self._is_ours(pod)]
         self._lost = {meta.uid(pod) for pod in ours} if boots else set()
         self._left = {meta.key(pod): pod for pod in left if self._is_ours(pod)}
-        self._reserve_known_addresses()
+        self._admission.reserve([*self._left.values(), *ours])
         self._termination.start()
         self._pods.add_listener(self._on_pod)
         self._nodes.add_listener(self._on_node)
@@ -166,11 +158,6 @@ class Kubelet:
         await self._termination.ended()
         await self.stop()
 
-    def container_changed(self, run: PodRun) -> None:
-        """A container started, ended or became ready: its pod's status is to be written."""
-        self._dirty[run.uid] = run
-        self._loop.wake()
-
     def volume_runs(self) -> list[PodRun]:
         """The running pods that have volumes."""
         return [run for run in self.runs.values() if meta.spec(run.pod).get("volumes")]
@@ -184,11 +171,6 @@ class Kubelet:
     def _is_ours(self, pod: Pod) -> bool:
         return meta.spec(pod).get("nodeName") == self._node.name
 
-    def _reserve_known_addresses(self) -> None:
-        for pod in (*self._left.values(), *self._pods.items()):
-            if self._is_ours(pod) and not meta.spec(pod).get("hostNetwork"):
-                self._addresses.reserve(_ips(pod))
-
     def _on_pod(self, old: Pod | None, new: Pod | None) -> None:
         either = new if new is not None else old
         assert either is not None
@@ -199,7 +181,7 @@ class Kubelet:
             before, run.pod = run.pod, new
             if not meta.is_terminating(new):
                 if _gates(before) != _gates(new) or (self._is_ready and _is_lost(new)):
-                    self.container_changed(run)
+                    self._statuses.changed(run)
                 if ephemeral_states(new).keys() == run.ephemeral.keys():
                     return
         self._enqueue(meta.key(either))
@@ -211,7 +193,7 @@ class Kubelet:
         was_ready, self._is_ready = self._is_ready, meta.is_ready(new)
         for run in self.runs.values() if self._is_ready and not was_ready else ():
             if _is_lost(run.pod):
-                self.container_changed(run)
+                self._statuses.changed(run)
 
     def _enqueue(self, key: str) -> None:
         self._keys[key] = None
@@ -233,7 +215,7 @@ class Kubelet:
                 await self._add_ephemeral(run, pod)
         if starting:
             await self._start(starting)
-        await self._write_statuses()
+        await self._statuses.write()
 
     def _own(self, key: str) -> Pod | None:
         """Our pod of that name: the successor of one of ours may be another node's, or nobody's."""
@@ -246,18 +228,19 @@ class Kubelet:
         if left is None or (pod is not None and meta.uid(pod) == meta.uid(left)):
             return None
         del self._left[key]
-        self.runs[key] = self._new_run(left, _ips(left))
+        self.runs[key] = self._run_of(left)
         return self.runs[key]
 
     # -- starting --------------------------------------------------------------------------
 
     async def _start(self, pods: Sequence[Pod]) -> None:
-        admitted = await self._admitted(pods)
-        runs = [run for pod in admitted if (run := self._admit(pod)) is not None]
+        others = (run.pod for run in self.runs.values() if not is_pod_terminal(run.pod))
+        fitting = await self._admission.fitting(pods, others)
+        runs = [run for pod in fitting if (run := self._admit(pod)) is not None]
         failed = await self._attach([run for run in runs if not run.host_network])
         for run in runs:
             if run.uid in failed:
-                self._release(run)
+                self._admission.release(run)
                 self._failed(run.pod, failed[run.uid])
         attached = [run for run in runs if run.uid not in failed]
         for run in attached:
@@ -268,7 +251,7 @@ class Kubelet:
             self._failures.pop(run.uid, None)
             self.runs[run.key] = run
             self._left.pop(run.key, None)
-            self._dirty[run.uid] = run
+            self._statuses.changed(run)
             self._deadlines.watch(run)
             self._evictions.watch(run)
         await self._containers.start([run for run in attached if not is_over(run)])
@@ -279,36 +262,8 @@ class Kubelet:
         added = {name: state for name, state in known.items() if name not in run.ephemeral}
         if added:
             run.ephemeral.update(added)
-            self.container_changed(run)
+            self._statuses.changed(run)
             await self._containers.add(run, tuple(added))
-
-    async def _admitted(self, pods: Sequence[Pod]) -> list[Pod]:
-        """Those for whom the node has what they must have; of the others nothing comes any more."""
-        if not any(host_ports(pod) for pod in pods):
-            return list(pods)
-        others = (run.pod for run in self.runs.values() if not is_pod_terminal(run.pod))
-        used = [port for other in others for port in host_ports(other)]
-        admitted = []
-        for pod in sorted(pods, key=lambda pod: not _ips(pod)):  # who is there already, first
-            wanted = host_ports(pod)
-            if clash(wanted, used):
-                await self._reject(pod, "NodePorts", NO_FREE_PORTS)
-            else:
-                used += wanted
-                admitted.append(pod)
-        return admitted
-
-    async def _reject(self, pod: Pod, predicate: str, why: str) -> None:
-        """In the kubelet's words: as it is bound to this node, nobody else can run it either."""
-        text = f"Predicate {predicate} failed: {why}"
-        self._events.rejected(pod, predicate, text)
-        status: types.PodStatus = {
-            "phase": "Failed",
-            "reason": predicate,
-            "message": f"Pod was rejected: {text}",
-        }
-        with contextlib.suppress(NotFound):
-            await self._informers.patch_status(pod, status)
 
     async def _attach(self, runs: Sequence[PodRun]) -> dict[str, Exception]:
         """Failures by the pod's uid: of one pod, or of all, if the kernel cannot be reached."""
@@ -326,35 +281,17 @@ class Kubelet:
             return {runs[0].uid: error}
 
     def _admit(self, pod: Pod) -> PodRun | None:
-        """Give the pod its addresses: those it had, new ones, or on hostNetwork its node's."""
         try:
-            if meta.spec(pod).get("hostNetwork"):
-                ips: tuple[str, ...] = self._node.internal_ips
-            else:
-                known = _ips(pod)
-                ips = known if known and self._addresses.are_own(known) else self._addresses.take()
+            return self._followed(self._admission.admit(pod))
         except NetlabError as error:
             self._failed(pod, error)
             return None
-        run = self._new_run(pod, ips)
-        try:
-            refuse_long_name(run)
-        except NetlabError as error:
-            self._release(run)
-            self._failed(pod, error)
-            return None
-        run.reused = not run.host_network and self._addresses.reused(ips)
-        return run
 
-    def _new_run(self, pod: Pod, ips: tuple[str, ...]) -> PodRun:
-        netns, directory = self._paths_of(pod)
-        run = new_run(pod, self._node.name, ips, netns, directory)
-        run.pod_cidrs, run.host_ips = self._node.pod_cidrs, self._node.internal_ips
-        run.cluster_domain = self._cluster_domain
-        if (node := self._nodes.get(self._node.name)) is not None:
-            known = meta.status(node).get("allocatable") or {}
-            run.allocatable = {name: str(amount) for name, amount in known.items()}
-        run.on_change = self.container_changed
+    def _run_of(self, pod: Pod) -> PodRun:
+        return self._followed(self._admission.run_of(pod))
+
+    def _followed(self, run: PodRun) -> PodRun:
+        run.on_change = self._statuses.changed
         run.renewed = not run.host_network or run.uid in self._lost
         return run
 
@@ -367,22 +304,18 @@ class Kubelet:
         delay = RETRY.delay(count + 1)
         asyncio.get_running_loop().call_later(delay, self._enqueue, meta.key(pod))
 
-    def _release(self, run: PodRun) -> None:
-        if not run.host_network:
-            self._addresses.release(run.ips)
-
     # -- stopping --------------------------------------------------------------------------
 
     def _end(self, pod: Pod, run: PodRun | None) -> None:
         """End a pod. One that this controller never ran may have been run by the one before."""
-        self._termination.begin(run or self._new_run(pod, _ips(pod)))
+        self._termination.begin(run or self._run_of(pod))
 
     def _gone(self, run: PodRun) -> None:
         """Nothing is left of a pod; a successor of the same name may be waiting."""
-        self._release(run)
+        self._admission.release(run)
         self._deadlines.forget(run)
         self._evictions.forget(run)
-        self._dirty.pop(run.uid, None)
+        self._statuses.forget(run)
         self._failures.pop(run.uid, None)
         if meta.uid(self._left.get(run.key, run.pod)) == run.uid:
             self._left.pop(run.key, None)
@@ -396,41 +329,7 @@ class Kubelet:
         for name in run.names:
             if run.state(name).running:
                 run.state(name).end(self._now(), 137)
-        self.container_changed(run)
-
-    # -- status ----------------------------------------------------------------------------
-
-    async def _write_statuses(self) -> None:
-        dirty, self._dirty = self._dirty, {}
-        for number, run in enumerate(dirty.values()):
-            if not run.unseen:  # who ends, may still be ready or not
-                await self._write_status(run)
-            if number % TOGETHER == TOGETHER - 1:
-                await asyncio.sleep(0)
-
-    async def _write_status(self, run: PodRun) -> None:
-        status = compute(
-            run.pod,
-            list(run.containers.values()),
-            list(run.inits.values()),
-            list(run.ephemeral.values()),
-            host_ips=self._node.internal_ips,
-            pod_ips=run.ips,
-            now=self._now(),
-            failure=run.failure,
-        )
-        try:
-            run.pod = await self._informers.patch_status(run.pod, status)
-        except NotFound:
-            self._enqueue(run.key)
-        except NotSaved:  # the store says so
-            asyncio.get_running_loop().call_later(ROOM, self.container_changed, run)
-        except ApiError as error:
-            log.error("pod %s: status not written: %s", run.key, error)
-
-
-def _ips(pod: Pod) -> tuple[str, ...]:
-    return tuple(entry["ip"] for entry in meta.status(pod).get("podIPs") or [])
+        self._statuses.changed(run)
 
 
 def _gates(pod: Pod) -> list[str | None]:
