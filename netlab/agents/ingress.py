@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 
 from netlab.agents.account_api import ROLES, AccountApi
 from netlab.agents.draining import Draining
 from netlab.agents.environment import container_variables
-from netlab.agents.ingress_blame import Blame
+from netlab.agents.ingress_controller import IngressController
 from netlab.agents.ingress_events import IngressEvents, may_tell
 from netlab.agents.ingress_rights import TOKEN_PLACE, ControllerLog, Rights
-from netlab.agents.ingress_secrets import Certificates, fake_certificate
+from netlab.agents.ingress_secrets import Certificates
 from netlab.agents.ingress_status import IngressStatus
-from netlab.agents.loop import Loop
 from netlab.agents.podevents import Recorder
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Exited, Life, OneInEachPod
@@ -28,36 +25,12 @@ from netlab.ingress.model import Certificate, IngressProblem, World
 from netlab.ingress.options import Options, options
 from netlab.ingress.place import Place
 from netlab.ingress.program import NGINX
-from netlab.ingress.render import unserved
-from netlab.ingress.secrets import DEFAULT
-from netlab.kernel import process, tools
+from netlab.kernel import tools
 from netlab.objects import meta
 from netlab.objects.endpointslices import service_keys
-from netlab.objects.types import (
-    AnyKind,
-    ConfigMap,
-    Ingress,
-    Secret,
-    Service,
-)
-from netlab.retry import Retry
+from netlab.objects.types import AnyKind, ConfigMap, Ingress, Secret, Service
 from netlab.workload.behaviour import expand
 from netlab.workload.catalogue import catalogue
-from netlab.workload.pod_program import RunningPodProgram
-
-RETRY = Retry(1.0, 30.0)
-"""Of a configuration that could not be put into force."""
-
-SETTLE = 0.02
-"""Seconds that a change waits for what else belongs to it."""
-
-TAKEN_OVER = 5.0
-"""Seconds that nginx may take to have new workers instead of those that know no better."""
-
-LOG_INTERVAL = 5.0
-LOG_SIZE = 4 << 20
-"""Bytes of an access log, after which it begins anew; it is looked at every few seconds. In between
-it may grow to `confined_program.LARGEST_FILE`, and lines are lost then."""
 
 PATIENCE = 2.0
 """Seconds that a controller waits at its start for what another part of the same manifest is to
@@ -92,7 +65,7 @@ class IngressControllers:
         self._status = IngressStatus(informers)
         self._resolvers = resolvers
         self._certificates = Certificates(informers["Secret"])
-        self._controllers: dict[tuple[str, str], _IngressController] = {}
+        self._controllers: dict[tuple[str, str], IngressController] = {}
         self._listening = False
         draining.consider(self._heeded)
 
@@ -126,7 +99,7 @@ class IngressControllers:
             ipv6=any(":" in address for address in run.ips),
             release=tools.nginx_release(),
         )
-        controller = _IngressController(
+        controller = IngressController(
             run,
             options,
             program,
@@ -293,123 +266,3 @@ class IngressControllers:
     def _data(self, key: str, watches: Callable[[str], bool]) -> Mapping[str, str] | None:
         found = self._informers["ConfigMap"].get(key) if key and watches(key) else None
         return found.get("data") if found else None
-
-
-class _IngressController:
-    """One nginx, and what it is told."""
-
-    def __init__(
-        self,
-        run: PodRun,
-        options: Options,
-        program: RunningPodProgram,
-        place: Place,
-        world: Callable[[Options], World],
-        revision: Callable[[], int],
-        applied: Callable[[Iterable[Ingress], Iterable[IngressProblem]], None],
-        rights: Rights,
-        said: ControllerLog,
-    ) -> None:
-        self.key = run.key
-        self.options = options
-        self.served: dict[str, Ingress] = {}
-        self.unseen: list[str] = []
-        self.heeded = 0
-        self._program = program
-        self._netns = run.netns
-        self._world, self._revision = world, revision
-        self._applied = applied
-        self._rights, self._log = rights, said
-        self._blame = Blame(options, place, self._configure, self._examine)
-        self._own: Mapping[str, str] = {}
-        self._configmaps = (options.configmap, options.tcp_services, options.udp_services)
-        name = f"ingress controller of {run.key}"
-        self._loop = Loop(
-            name, self._work, retry=RETRY, every=lambda: LOG_INTERVAL, settle=SETTLE, rounds=5
-        )
-
-    @property
-    def idle(self) -> bool:
-        """True when all that is known is in force."""
-        return self._loop.idle
-
-    def refused(self) -> Iterable[tuple[str, str]]:
-        """The Ingresses that nginx refuses, with its words."""
-        return self._blame.refused.items()
-
-    async def prepare(self) -> None:
-        """See to it that nginx begins with all that is known, unless it runs already."""
-        known = self._program.files.get(DEFAULT, "")
-        self._own = {DEFAULT: known or await asyncio.to_thread(fake_certificate)}
-        if not known:
-            await self._apply()
-
-    async def start(self) -> None:
-        """Put all that is known into force; follow what changes."""
-        await self._apply()
-        self._loop.start()
-
-    async def stop(self) -> None:
-        """Follow nothing more; nginx goes on as it is."""
-        await self._loop.stop()
-
-    def hear(self, obj: AnyKind) -> None:
-        """Something changed."""
-        if obj["kind"] == "Namespace" and self.options.namespace_selector.is_everything:
-            return
-        if obj["kind"] != "ConfigMap" or meta.key(obj) in self._configmaps:
-            self._loop.wake()
-
-    async def _work(self, changed: bool) -> None:
-        _bound(self._program.log)
-        if changed:
-            await self._apply()
-
-    async def _apply(self) -> None:
-        revision = self._revision()
-        self.unseen = self._rights.unseen()
-        self._log.tell("unseen", self.unseen)
-        if self.unseen:  # what it has seen already it goes on with
-            if not self._program.files:
-                await self._configure({"nginx.conf": unserved(self.options).text})
-            self.heeded = revision
-            self._applied((), ())
-            return
-        compiled = await self._blame.settle(self._world(self.options))
-        self.served.clear()
-        self.served |= {meta.key(one): one for one in compiled.served}
-        self.heeded = revision
-        self._applied(compiled.served, compiled.problems)
-
-    async def _configure(self, files: Mapping[str, str]) -> None:
-        """Returns once nobody is answered any more as it was before."""
-        program, wanted = self._program, {**self._own, **files}
-        if program.files == wanted:
-            return
-        former = set(process.children(program.pid)) if program.is_up and program.pid else set()
-        await program.configure(wanted, self._netns)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TAKEN_OVER):
-                while any(_accepts(title) for title in self._titles(former)):
-                    await asyncio.sleep(0.01)
-
-    async def _examine(self, files: Mapping[str, str]) -> None:
-        await self._program.examine({**self._own, **files}, self._netns)
-
-    def _titles(self, workers: Container[int]) -> Iterator[str]:
-        """What those of its workers call themselves that are still there."""
-        found = process.children(self._program.pid or 0)
-        return (title for pid, title in found.items() if pid in workers)
-
-
-def _accepts(title: str) -> bool:
-    """Whether a worker takes connections: one that is to end only finishes those that it has."""
-    return not title.endswith("is shutting down")
-
-
-def _bound(log: Path) -> None:
-    """Begin a log anew that has become too long. nginx appends, so it needs not be told."""
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size > LOG_SIZE:
-            with log.open("r+b") as file:
-                file.truncate(0)

@@ -13,9 +13,9 @@ internal/ingress/controller; docs/user-guide/ingress-path-matching.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.ingress.affinities import EWMA, affinity, balance, canary
@@ -32,12 +32,12 @@ from netlab.ingress.model import (
     IngressProblem,
     Location,
     Match,
-    Server,
     World,
 )
 from netlab.ingress.options import Options
 from netlab.ingress.quoting import is_plain
 from netlab.ingress.secrets import Secrets
+from netlab.ingress.servers import Host, servers, shown
 from netlab.ingress.settings import parse as parse_settings
 from netlab.ingress.streams import streams
 from netlab.objects import meta
@@ -56,20 +56,6 @@ class Compiled(Struct, frozen=True):
     configuration: Configuration
     served: tuple[Ingress, ...]
     problems: tuple[IngressProblem, ...]
-
-
-class _Host(Struct):
-    """A server while it is being put together; `places` are its locations by path and pathType."""
-
-    host: str
-    ingress: str
-    places: dict[tuple[str, str], Location] = field(default_factory=dict)
-    aliases: tuple[str, ...] = ()
-    certificate: str = ""
-    has_tls: bool = False
-    ciphers: str = ""
-    app_root: str = ""
-    www: bool = False
 
 
 def compile_(world: World, options: Options) -> Compiled:
@@ -92,7 +78,7 @@ class _Compilation:
             self._note(options.configmap, "Approximated", text, kind="ConfigMap")
         self._secrets = Secrets(world, self._note)
         self._annotations: dict[str, Annotations] = {}
-        self._hosts: dict[str, _Host] = {}
+        self._hosts: dict[str, Host] = {}
 
     def run(self) -> Compiled:
         """Put all of it together."""
@@ -101,7 +87,7 @@ class _Compilation:
         candidates = ours(watched, self._world.classes, self._options)
         served = [ingress for ingress in candidates if self._is_sound(ingress)]
         plain = [ingress for ingress in served if not self._of(ingress).canary]
-        self._hosts[CATCH_ALL] = _Host(CATCH_ALL, "")
+        self._hosts[CATCH_ALL] = Host(CATCH_ALL, "")
         self._hosts[CATCH_ALL].places["/", "default"] = self._default_location()
         for ingress in plain:
             self._open_hosts(ingress)
@@ -110,12 +96,12 @@ class _Compilation:
         for ingress in served:
             if self._of(ingress).canary:
                 self._add_canary(ingress)
-        servers = [self._server(self._hosts[host]) for host in sorted(self._hosts)]
+        made = servers(self._hosts, self._settings, self._note)
         default = self._secrets.default(self._options.default_certificate)
         led, wrong = streams(self._world, self._options)
         self._problems |= dict.fromkeys(wrong)
         configuration = Configuration(
-            tuple(self._without_taken_aliases(servers)),
+            made,
             self._settings,
             {**default, **self._secrets.files},
             led,
@@ -183,7 +169,7 @@ class _Compilation:
         for rule in spec.get("rules") or ():
             host = rule.get("host") or CATCH_ALL
             if host not in self._hosts:
-                self._hosts[host] = _Host(host, key)
+                self._hosts[host] = Host(host, key)
                 location = self._location(ingress, "/", "prefix", default)
                 if default is None:
                     general = self._hosts[CATCH_ALL].places.get(("/", "default"))
@@ -225,7 +211,7 @@ class _Compilation:
             for entry in _paths(rule):
                 self._add(server, ingress, entry)
 
-    def _add(self, server: _Host, ingress: Ingress, entry: HTTPIngressPath) -> None:
+    def _add(self, server: Host, ingress: Ingress, entry: HTTPIngressPath) -> None:
         path, kind = entry.get("path") or "/", entry["pathType"]
         there = server.places.get((path, kind))
         if there is not None:
@@ -239,8 +225,8 @@ class _Compilation:
         match: Match = "exact" if kind == "Exact" else "prefix"
         server.places[path, kind] = self._location(ingress, path, match, found, kind)
 
-    def _conflict(self, server: _Host, path: str, ingress: Ingress, there: Location) -> None:
-        text = f'host "{_shown(server.host)}" and path "{path}" is already defined in ingress'
+    def _conflict(self, server: Host, path: str, ingress: Ingress, there: Location) -> None:
+        text = f'host "{shown(server.host)}" and path "{path}" is already defined in ingress'
         self._note(meta.key(ingress), "PathConflict", f"{text} {there.ingress}, which keeps it")
 
     def _location(
@@ -266,16 +252,6 @@ class _Compilation:
         if said.auth_type:
             return self._guarded(location, meta.namespace(ingress))
         return location
-
-    def _redirects(self, location: Location, *, has_tls: bool) -> bool:
-        excepted = self._settings.no_tls_redirect_locations.split(",")
-        if any(each and location.path.startswith(each) for each in excepted):
-            return False
-        said = location.annotations
-        forced, wanted = said.force_ssl_redirect, said.ssl_redirect
-        if self._settings.force_ssl_redirect if forced is None else forced:
-            return True
-        return has_tls and (self._settings.ssl_redirect if wanted is None else wanted)
 
     def _guarded(self, location: Location, namespace: str) -> Location:
         """With a password; a location whose passwords are not there lets nobody in."""
@@ -327,49 +303,6 @@ class _Compilation:
                 elif server and found.is_there and found.name != there.backend.name:
                     server.places[place] = replace(there, canary=canary(said, found))
 
-    # -- servers ---------------------------------------------------------------------------
-
-    def _server(self, host: _Host) -> Server:
-        places = sorted(host.places.values(), key=lambda one: one.path, reverse=True)
-        places.sort(key=lambda one: len(one.path), reverse=True)
-        is_regex = any(_rewrites(one) or one.annotations.use_regex for one in places)
-        expanded = places if is_regex else [two for one in places for two in _both(one, places)]
-        locations = [replace(one, match="regex") for one in expanded] if is_regex else expanded
-        return Server(
-            host.host,
-            tuple(
-                replace(one, redirects_to_https=self._redirects(one, has_tls=host.has_tls))
-                for one in self._unlike(locations, host.host)
-            ),
-            host.aliases,
-            host.certificate,
-            host.ingress,
-            (host.app_root,) if host.app_root else (),
-            host.ciphers,
-            host.www,
-        )
-
-    def _unlike(self, locations: Sequence[Location], host: str) -> Iterator[Location]:
-        """Without those that nginx would take for the same as another, which is older."""
-        seen: dict[tuple[str, Match], Location] = {}
-        for one in locations:
-            first = seen.setdefault((one.path, one.match), one)
-            if first is one:
-                yield one
-            elif one.ingress:
-                text = f'{one.path_type} path "{one.ingress_path}" of host "{_shown(host)}" is'
-                other = (
-                    f'{first.path_type} path "{first.ingress_path}" of Ingress "{first.ingress}"'
-                )
-                self._note(one.ingress, "PathConflict", f"{text} the same to nginx as {other}")
-
-    def _without_taken_aliases(self, servers: Sequence[Server]) -> Iterator[Server]:
-        taken = {server.host for server in servers}
-        for server in servers:
-            aliases = tuple(sorted(set(server.aliases) - taken))
-            taken |= set(aliases)
-            yield replace(server, aliases=aliases)
-
 
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._\-/]*")
 
@@ -384,26 +317,6 @@ def _refusal(entry: HTTPIngressPath, *, strict: bool) -> str:
     return ""
 
 
-def _shown(host: str) -> str:
-    return "" if host == CATCH_ALL else host
-
-
 def _paths(rule: IngressRule) -> Sequence[HTTPIngressPath]:
     http = rule.get("http")
     return http["paths"] if http else ()
-
-
-def _rewrites(location: Location) -> bool:
-    target = location.annotations.rewrite_target
-    return bool(target) and target != location.path
-
-
-def _both(location: Location, places: Sequence[Location]) -> Iterator[Location]:
-    """`Prefix` /ip is what is below /ip/, and, unless that is said otherwise, /ip itself."""
-    if location.path == "/" or location.path_type != "Prefix":
-        yield location
-        return
-    below = location.path if location.path.endswith("/") else f"{location.path}/"
-    yield replace(location, path=below)
-    if not any(one.match == "exact" and one.path == location.path for one in places):
-        yield replace(location, match="exact")
