@@ -31,6 +31,20 @@ class NetlabError(Exception):
         return f"{self.message}\n  hint: {self.hint}" if self.hint else self.message
 
 
+def is_foreseen(error: BaseException) -> bool:
+    """Whether an error tells of the world; any other one tells of a mistake of our own."""
+    return isinstance(error, NetlabError | OSError)
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong in one line, and of what the machine lacks what would mend it."""
+    if isinstance(error, EnvironmentLacks) and error.hint:
+        return f"{error.message} ({error.hint})"
+    if isinstance(error, NetlabError):
+        return error.message
+    return str(error) if isinstance(error, OSError) else f"unexpected error: {error!r}"
+
+
 class Problem(Struct, frozen=True, order=True):
     """One mistake in a user's input: where it stands, which field, what is wrong, what helps."""
 

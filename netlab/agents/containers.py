@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Collection, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from netlab.agents import images
 from netlab.agents.certificates import PodCertificates
@@ -23,7 +23,7 @@ from netlab.agents.processes import PodProcesses, on_disk
 from netlab.agents.responder_keeper import ResponderKeeper
 from netlab.agents.servers import PodServers
 from netlab.agents.volumes import VolumeLacks, Volumes
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, in_words
 from netlab.kernel.userns import IdRange
 from netlab.objects import meta
 from netlab.tasks import Background
@@ -35,9 +35,11 @@ from netlab.workload.sandbox import Command
 log = logging.getLogger(__name__)
 
 RETRY = 10.0
-"""Seconds before a volume that could not be made is tried again, if nothing changes meanwhile."""
+"""Seconds before what could not be made is tried again, if nothing changes meanwhile."""
 
 Wanted = tuple[PodRun, str]
+
+T = TypeVar("T")
 
 
 class PodContainers:
@@ -161,26 +163,57 @@ class PodContainers:
         """Start containers, servers all in one message; who lacks configuration is tried later."""
         servers = []
         for run, name in wanted:
-            if self._is_adopted(run, name):  # whatever has become of its configuration
-                self._start_process(run, name)
+            try:
+                env = self._start_one(run, name)
+            except Exception as error:
+                self._background(run, self._start_later(run, name, error))
                 continue
-            env = None if images.is_lacking(run, name) else self._environment(run, name)
-            if env is None:
-                self._background(run, self._start_configured(run, name))
-                continue
-            found = behaviour(run.spec_of(name), env)
-            run.state(name).services_seen = self._configuration.services_seen
-            if found.kind == "process":
-                self._start_process(run, name)
-            elif found.kind == "program":
-                self._background(run, self._programs.start(run, name))
-            elif found.kind == "task":
-                self._tasks.start(run, name, found.task, found.argv)
-            else:
-                if found.message:
-                    self._lifecycle.events.unconfigured(run, found.message)
+            if env is not None:
                 servers.append((run, name, env))
         await self._servers.start(servers)
+
+    def _start_one(self, run: PodRun, name: str) -> dict[str, str] | None:
+        """Start a container; of a server, return the environment that it is to have."""
+        if self._is_adopted(run, name):  # whatever has become of its configuration
+            self._start_process(run, name)
+            return None
+        env = None if images.is_lacking(run, name) else self._environment(run, name)
+        if env is None:
+            self._background(run, self._start_configured(run, name))
+            return None
+        found = behaviour(run.spec_of(name), env)
+        run.state(name).services_seen = self._configuration.services_seen
+        if found.kind == "process":
+            self._start_process(run, name)
+        elif found.kind == "program":
+            self._background(run, self._programs.start(run, name))
+        elif found.kind == "task":
+            self._tasks.start(run, name, found.task, found.argv)
+        else:
+            if found.message:
+                self._lifecycle.events.unconfigured(run, found.message)
+            return env
+        return None
+
+    async def _start_later(self, run: PodRun, name: str, error: Exception) -> None:
+        """What is wrong with it nobody foresaw: say so, and try again."""
+        await self._unforeseen(run, name, error)
+        await self._start_configured(run, name)
+
+    async def _done(self, run: PodRun, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do what is to be done for a container, again after what nobody foresaw."""
+        while True:
+            try:
+                return await work()
+            except Exception as error:
+                await self._unforeseen(run, name, error)
+
+    async def _unforeseen(self, run: PodRun, name: str, error: Exception) -> None:
+        message = in_words(error)
+        log.error("pod %s: container %s: %s", run.key, name, message, exc_info=error)
+        self._lifecycle.events.failed(run, message)
+        self._wait(run, name, "CreateContainerError", message)
+        await asyncio.sleep(RETRY)
 
     def _is_adopted(self, run: PodRun, name: str) -> bool:
         """Whether a container is a process already. A built-in server is one if that runs: if it
@@ -226,7 +259,7 @@ class PodContainers:
         return env
 
     async def _start_configured(self, run: PodRun, name: str) -> None:
-        await self._configured(run, name)
+        await self._done(run, name, partial(self._configured, run, name))
         await self._start_all([(run, name)])
 
     def _start_process(self, run: PodRun, name: str) -> asyncio.Task[Any]:
@@ -244,7 +277,7 @@ class PodContainers:
     async def _start_slowly(self, run: PodRun) -> None:
         """Init containers one after another, each to its end, then the others."""
         for name in run.inits:
-            if not await self._initialized(run, name):
+            if not await self._done(run, name, partial(self._initialized, run, name)):
                 return
         await self._start_all([(run, name) for name in run.containers])
 

@@ -200,7 +200,15 @@ class Kubelet:
         self._loop.wake()
 
     async def _work(self, _: bool) -> None:
-        keys, self._keys = list(self._keys), {}
+        keys, self._keys = self._keys, {}
+        try:
+            await self._work_on(keys)
+        except Exception:  # the loop says so, and comes again
+            self._keys = keys | self._keys
+            raise
+        await self._statuses.write()
+
+    async def _work_on(self, keys: Iterable[str]) -> None:
         starting: list[Pod] = []
         for key in keys:
             pod = self._own(key)
@@ -215,7 +223,6 @@ class Kubelet:
                 await self._add_ephemeral(run, pod)
         if starting:
             await self._start(starting)
-        await self._statuses.write()
 
     def _own(self, key: str) -> Pod | None:
         """Our pod of that name: the successor of one of ours may be another node's, or nobody's."""

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from netlab.agents.pace import Pace
-from netlab.errors import NetlabError
+from netlab.errors import is_foreseen
 from netlab.retry import Retry
 from netlab.tasks import cancel
 
@@ -151,9 +151,8 @@ class Loop:
         self._failures += 1
         self.error = str(error) or type(error).__name__
         delay = self._retry.after(error, self._failures)
-        foreseen = isinstance(error, NetlabError | OSError)
         text = "%s: %s; trying again in %.1f s"
-        log.error(text, self._name, self.error, delay, exc_info=not foreseen)
+        log.error(text, self._name, self.error, delay, exc_info=not is_foreseen(error))
         self._again = self.wake_in(delay)
 
     def _forget_retry(self) -> None:

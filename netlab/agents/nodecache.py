@@ -299,6 +299,7 @@ class NodeCache:
             self.settings = settings
             self._rules = self._new_rules()  # a node that was off has another namespace
             await asyncio.to_thread(self._ensure)
+            await self.program.detach()  # of a start that failed half-way
             self.program = self._new_program()
             await self._configured()
             await self.program.start(self.run.netns)

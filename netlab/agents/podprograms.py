@@ -20,7 +20,7 @@ from netlab.agents.podgroups import PodGroups
 from netlab.agents.podrun import PodRun, container_log, known_status
 from netlab.agents.probes.prober import Kill
 from netlab.agents.vigil import Vigil
-from netlab.errors import EnvironmentLacks, NetlabError
+from netlab.errors import in_words, is_foreseen
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
 from netlab.tasks import Background
@@ -100,7 +100,7 @@ class PodPrograms:
             except Exited as error:
                 if not await self._exited(run, container, error):
                     return
-            except (NetlabError, OSError) as error:
+            except Exception as error:
                 failures += 1
                 self._refused(run, container, error)
                 await asyncio.sleep(RETRY.after(error, failures))
@@ -132,9 +132,10 @@ class PodPrograms:
         for each in self._table.values():
             await each.detach()
 
-    def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
-        message = _words(error)
-        log.error("pod %s: container %s: %s", run.key, container, message)
+    def _refused(self, run: PodRun, container: str, error: Exception) -> None:
+        message, unforeseen = in_words(error), not is_foreseen(error)
+        text = "pod %s: container %s: %s"
+        log.error(text, run.key, container, message, exc_info=error if unforeseen else None)
         run.state(container).wait("CreateContainerError", message)
         self._lifecycle.events.failed(run, message)
         run.changed()
@@ -307,15 +308,6 @@ def directory_of(run: PodRun, container: str) -> Path:
 def _name(run: PodRun, container: str) -> str:
     """Which program a container is; none is "". What runs does not depend on its environment."""
     return behaviour(run.spec_of(container)).program
-
-
-def _words(error: NetlabError | OSError) -> str:
-    """What is wrong; and what would mend it, if the machine lacks something."""
-    if not isinstance(error, NetlabError):
-        return str(error)
-    return (
-        f"{error.message} ({error.hint})" if isinstance(error, EnvironmentLacks) else error.message
-    )
 
 
 def _never(run: PodRun, container: str, why: str, grace: float | None) -> None:

@@ -14,7 +14,7 @@ from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.pod_files import Places
 from netlab.agents.podrun import PodRun, container_log
 from netlab.agents.runtime_keeper import RuntimeKeeper
-from netlab.errors import NetlabError
+from netlab.errors import NetlabError, in_words, is_foreseen
 from netlab.objects import meta
 from netlab.objects.times import timestamp
 from netlab.objects.types import Pod
@@ -157,7 +157,7 @@ class PodProcesses:
         while True:
             try:
                 process = adopted or await self._start(run, container, command())
-            except (NetlabError, OSError) as error:
+            except Exception as error:
                 await self._refused(run, container, error)
                 continue
             ended = await self._until_ended(run, container, process, adopted=adopted is not None)
@@ -192,9 +192,10 @@ class PodProcesses:
 
         return await self._keeper.reached(started)
 
-    async def _refused(self, run: PodRun, container: str, error: NetlabError | OSError) -> None:
-        message = error.message if isinstance(error, NetlabError) else str(error)
-        log.error("pod %s: container %s: %s", run.key, container, message)
+    async def _refused(self, run: PodRun, container: str, error: Exception) -> None:
+        message, unforeseen = in_words(error), not is_foreseen(error)
+        text = "pod %s: container %s: %s"
+        log.error(text, run.key, container, message, exc_info=error if unforeseen else None)
         run.state(container).wait("RunContainerError", message)
         self._lifecycle.events.failed(run, message)
         run.changed()

@@ -19,7 +19,7 @@ from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podrun import PodRun, known_status
 from netlab.agents.probes.prober import Kill
 from netlab.agents.responder_keeper import ResponderKeeper
-from netlab.errors import NetlabError
+from netlab.errors import in_words, is_foreseen
 from netlab.objects.times import timestamp
 from netlab.tasks import Background
 from netlab.workload.behaviour import served_pod
@@ -74,21 +74,33 @@ class PodServers:
         """Let these containers answer, in one message, and then those that need certificates."""
         new: list[tuple[PodRun, str, ServedPod]] = []
         for run, container, env in wanted:
-            served = served_container(run, container, env)
+            try:
+                served = self._prepared(run, container, env)
+            except Exception as error:
+                log.exception("pod %s: container %s: unexpected error", run.key, container)
+                self._refused(run, container, [in_words(error)])
+                continue
             if served is not None:
-                self._served.setdefault(run.uid, {})[container] = served
-            if served is not None and served.has_tls:
-                self._certificates.add(served.uid, run)
-            if self._is_adopted(run, container, served):
-                self._certificates.adopt(served_uid(run, container))
-                self._began(run, container, adopted=True)
-            elif served is None:  # it answers on no port at all
-                self._began(run, container)
-            else:
-                self._lifecycle.starting(run, container)
                 new.append((run, container, served))
         for has_tls in (False, True):
             await self._open([each for each in new if each[2].has_tls is has_tls])
+
+    def _prepared(self, run: PodRun, container: str, env: Environment) -> ServedPod | None:
+        """What the responder is to be told of a container; None if it runs without that."""
+        served = served_container(run, container, env)
+        if served is not None:
+            self._served.setdefault(run.uid, {})[container] = served
+        if served is not None and served.has_tls:
+            self._certificates.add(served.uid, run)
+        if self._is_adopted(run, container, served):
+            self._certificates.adopt(served_uid(run, container))
+            self._began(run, container, adopted=True)
+        elif served is None:  # it answers on no port at all
+            self._began(run, container)
+        else:
+            self._lifecycle.starting(run, container)
+            return served
+        return None
 
     async def _open(self, new: Sequence[tuple[PodRun, str, ServedPod]]) -> None:
         problems = await self._serve([served for _, _, served in new])
@@ -206,8 +218,10 @@ class PodServers:
             found = await self._keeper.reached(
                 lambda: self._keeper.client.serve(sound, certificates)
             )
-        except NetlabError as error:
-            found = {one.uid: [error.message] for one in sound}
+        except Exception as error:
+            if not is_foreseen(error):
+                log.exception("the responder could not be told of %d containers", len(sound))
+            found = {one.uid: [in_words(error)] for one in sound}
         return {**problems, **found}
 
     async def _serve_all(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from netlab.errors import NetlabError
+from netlab.errors import in_words, is_foreseen
 from netlab.kernel import process
 from netlab.retry import Retry
 from netlab.tasks import cancel
@@ -92,6 +92,7 @@ class Program(ABC):
 
     async def keep(self) -> None:
         """Adopt or start it; from now on it is started again whenever it ends."""
+        await cancel(self._watch)
         await self.ensure()
         self._watch = asyncio.create_task(self._keep(), name=self.name)
 
@@ -175,18 +176,18 @@ class Program(ABC):
             try:
                 await self.ensure()
             except Exception as error:
-                self.error = str(error)
+                self.error = str(error) if is_foreseen(error) else in_words(error)
                 delay = self._retry.after(error, self._failures)
                 self._failures += 1
                 text = f"{self.name}: {error}; trying again in {delay:.2f} s"
-                log.error(text, exc_info=not _is_foreseen(error))
+                log.error(text, exc_info=not is_foreseen(error))
                 await asyncio.sleep(delay)
 
     async def _tell(self, listener: Listener) -> None:
         try:
             await listener()
         except Exception as error:  # it may have ended again, which will be seen
-            log.error("%s: %s", self.name, error, exc_info=not _is_foreseen(error))
+            log.error("%s: %s", self.name, error, exc_info=not is_foreseen(error))
 
 
 def _exit_code(pidfd: int) -> int:
@@ -198,10 +199,6 @@ def _exit_code(pidfd: int) -> int:
     if ended is None:
         return KILLED
     return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
-
-
-def _is_foreseen(error: Exception) -> bool:
-    return isinstance(error, NetlabError | OSError)
 
 
 async def finish(pidfd: int, request: signal.Signals, grace: float, *, force: bool = False) -> None:

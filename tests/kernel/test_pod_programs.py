@@ -20,7 +20,7 @@ import pytest
 import yaml
 from msgspec.structs import replace
 
-from netlab.agents import containerlogs
+from netlab.agents import containerlogs, podprograms
 from netlab.agents.certificates import PodCertificates
 from netlab.agents.containerlogs import LogOptions
 from netlab.agents.containers import PodContainers
@@ -30,14 +30,17 @@ from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun, new_run
 from netlab.agents.probes.prober import Prober
+from netlab.agents.unready import unready
 from netlab.agents.vigil import Vigil
 from netlab.errors import CommandFailed
 from netlab.kernel import netns, process, userns
 from netlab.kernel.cgroups import Groups, lab_groups
+from netlab.retry import Retry
 from netlab.workload import behaviour, catalogue
 from netlab.workload.bounds import PIDS
 from netlab.workload.confined_program import LARGEST_FILE, ConfinedProgram
 from netlab.workload.pod_program import PodProgram, ProgramContext
+from netlab.workload.program import Program
 
 pytestmark = pytest.mark.root
 
@@ -214,6 +217,45 @@ async def test_a_pod_of_its_image_runs_it_until_the_pod_goes(run: PodRun, owner:
     await here.containers.stop(run, 0.0)
     assert page(run) == ""
     assert process.owned(owner) == []
+
+
+async def test_what_goes_wrong_unforeseen_is_said_and_tried_again(
+    run: PodRun, owner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its record, and once it runs: it is one process all the same."""
+    monkeypatch.setattr(podprograms, "RETRY", Retry(0.01, 0.01))
+    surprises = [ZeroDivisionError("of a record"), KeyError("port")]
+
+    def surprising(place: ProgramContext) -> tuple[str, ...]:
+        if surprises:
+            raise surprises.pop()
+        return words(place)
+
+    here, said, stuck = Controller(owner, replace(GREETER, arguments=surprising)), [], []
+
+    def changed(run: PodRun) -> None:
+        said.append((run.state("c").waiting, run.state("c").message))
+        stuck.extend(unready([run]))
+
+    run.on_change, watch = changed, here.vigil.watch
+
+    def watched(program: Program) -> None:
+        monkeypatch.setattr(here.vigil, "watch", watch)
+        raise RuntimeError("it is up")
+
+    monkeypatch.setattr(here.vigil, "watch", watched)
+    await here.containers.start([run])
+    await until(lambda: run.state("c").ready)
+    words_of = [f"unexpected error: {error}" for error in (
+        "KeyError('port')", "ZeroDivisionError('of a record')", "RuntimeError('it is up')"
+    )]  # fmt: skip
+    assert said == [*(("CreateContainerError", text) for text in words_of), ("", "")]
+    assert stuck == [("n/p", True)] * 3
+    assert here.recorder.said == ["Failed"] * 3 + ["Pulled", "Created", "Started"]
+    assert len(process.owned(owner)) == 1
+    keepers = [task for task in asyncio.all_tasks() if task.get_name() == "greeter of pod n/p"]
+    assert len(keepers) == 1
+    await here.containers.stop(run, 0.0)
 
 
 async def test_what_bounds_its_pod_bounds_it_and_goes_with_it(run: PodRun, owner: str) -> None:

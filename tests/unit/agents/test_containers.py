@@ -259,6 +259,31 @@ async def test_each_container_is_run_by_whom_its_image_calls_for(world, pod_run,
     assert (world.keeper.served, world.tasks.started) == (["u/web"], ["job"])
 
 
+@pytest.mark.parametrize("kind", ["containers", "inits"])
+async def test_what_nobody_foresaw_is_said_and_tried_again(
+    world, recorder, pod_run, until, monkeypatch, kind
+):
+    monkeypatch.setattr(containers, "RETRY", 0.01)
+    run = pod_run(JOB) if kind == "containers" else pod_run(WEB, inits=(JOB,))
+    said, known = [], containers.behaviour
+    run.on_change = lambda run: said.append((run.state("job").waiting, run.state("job").message))
+    surprises = [KeyError("image"), KeyError("image"), AssertionError()]
+
+    def behaviour(spec, env):
+        if spec["name"] == "job" and surprises:
+            raise surprises.pop()
+        return known(spec, env)
+
+    monkeypatch.setattr(containers, "behaviour", behaviour)
+    await world.agent.start([run])
+    await until(lambda: "job" in world.tasks.started)
+    assert said == [
+        ("CreateContainerError", "unexpected error: AssertionError()"),
+        ("CreateContainerError", "unexpected error: KeyError('image')"),
+    ]
+    assert len(recorder.warnings) == 3
+
+
 async def test_who_lacks_configuration_waits_says_so_once_and_holds_up_nobody(
     world, recorder, pod_run, until
 ):

@@ -15,7 +15,8 @@ from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun, resume
 from netlab.agents.probes.attempt import ProbeOutcome
-from netlab.errors import KernelRefused, NetlabError
+from netlab.agents.unready import unready
+from netlab.errors import KernelRefused
 from netlab.retry import Retry
 from netlab.workload.pod_program import PodProgram
 
@@ -28,7 +29,7 @@ class Programs:
     """Stands for all programs of one sort: refuses as often as it is told to, notes the rest."""
 
     def __init__(self) -> None:
-        self.refusals: list[NetlabError | OSError] = []
+        self.refusals: list[Exception] = []
         self.tries = 0
         self.running: dict[tuple[str, str], Any] = {}
         self.adopts = False
@@ -80,16 +81,23 @@ async def test_a_program_that_answers_is_a_container_that_runs(
 async def test_one_that_cannot_start_says_why_and_is_tried_again(
     programs: PodPrograms, dnsmasq: Programs, pod_run: MakeRun, recorder: Any
 ) -> None:
-    run, said = pod_run(DNSMASQ), []
-    run.on_change = lambda run: said.append((run.state("dns").waiting, run.state("dns").message))
-    dnsmasq.refusals = [KernelRefused("no namespace", 2), OSError("no room")]
+    run, said, stuck = pod_run(DNSMASQ), [], []
+
+    def changed(run: PodRun) -> None:
+        said.append((run.state("dns").waiting, run.state("dns").message))
+        stuck.extend(unready([run]))
+
+    run.on_change = changed
+    dnsmasq.refusals = [KernelRefused("no namespace", 2), OSError("no room"), KeyError("port")]
     await programs.start(run, "dns")
     assert said == [
         ("CreateContainerError", "no namespace"),
         ("CreateContainerError", "no room"),
+        ("CreateContainerError", "unexpected error: KeyError('port')"),
         ("", ""),
     ]
-    assert recorder.warnings == ["Failed: Error: no namespace", "Failed: Error: no room"]
+    assert recorder.warnings == [f"Failed: Error: {message}" for _, message in said[:-1]]
+    assert stuck == [("n/p", True)] * 3, "nobody waits for it meanwhile"
     assert run.state("dns").running
 
 

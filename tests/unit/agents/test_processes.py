@@ -159,12 +159,16 @@ async def test_what_cannot_be_started_says_why_and_is_tried_again(
 ):
     run, waiting = pod_run(), []
     run.on_change = lambda run: waiting.append((run.state("c").waiting, run.state("c").message))
-    sandboxes.refusals = [NetlabError("no crun"), OSError("no room")]
+    sandboxes.refusals = [NetlabError("no crun"), OSError("no room"), KeyError("root")]
     processes.start(run, "c", command)
     await until(lambda: run.state("c").running)
     assert ("RunContainerError", "no crun") in waiting
     assert ("RunContainerError", "no room") in waiting
-    assert recorder.warnings == ["Failed: Error: no crun", "Failed: Error: no room"]
+    unexpected = "unexpected error: KeyError('root')"
+    assert ("RunContainerError", unexpected) in waiting
+    assert recorder.warnings == [
+        f"Failed: Error: {message}" for message in ("no crun", "no room", unexpected)
+    ]
     assert run.state("c").restarts == 0, "it has not run yet"
 
 

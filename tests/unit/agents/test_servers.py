@@ -30,7 +30,7 @@ class Responder:
         self.certificates: dict[str, str] = {}
         self.messages: list[list[str]] = []
         self.stopped: list[str] = []
-        self.problems: list[list[str] | NetlabError] = []
+        self.problems: list[list[str] | Exception] = []
 
     async def list(self) -> dict[str, ServedPod]:
         return dict(self.served)
@@ -41,7 +41,7 @@ class Responder:
         self.certificates |= certificates
         self.messages.append([each.uid for each in wanted])
         found = self.problems.pop(0) if self.problems else None
-        if isinstance(found, NetlabError):
+        if isinstance(found, Exception):
             raise found
         if found:
             return {each.uid: found for each in wanted}
@@ -136,15 +136,39 @@ async def test_what_answers_nowhere_runs_without_the_responder(servers, keeper, 
 async def test_a_port_in_use_is_told_and_tried_again(servers, keeper, recorder, pod_run, until):
     run, waiting = pod_run(WEB), []
     run.on_change = lambda run: waiting.append((run.state("web").waiting, run.state("web").message))
-    keeper.client.problems = [["port 80: in use"], NetlabError("no answer")]
+    keeper.client.problems = [["port 80: in use"], NetlabError("no answer"), KeyError("web")]
     await servers.start([(run, "web", {})])
     assert not run.state("web").running
     await until(lambda: run.state("web").running)
     assert ("CreateContainerError", "port 80: in use") in waiting
     assert ("CreateContainerError", "no answer") in waiting
-    wanted = ["Failed: Error: port 80: in use", "Failed: Error: no answer"]
-    assert recorder.warnings == wanted
-    assert keeper.client.stopped == ["u/web", "u/web"], "what is half open is closed first"
+    assert ("CreateContainerError", "unexpected error: KeyError('web')") in waiting
+    assert recorder.warnings == [
+        "Failed: Error: port 80: in use",
+        "Failed: Error: no answer",
+        "Failed: Error: unexpected error: KeyError('web')",
+    ]
+    assert keeper.client.stopped == ["u/web"] * 3, "what is half open is closed first"
+
+
+async def test_one_that_nobody_can_make_out_holds_up_no_other(
+    servers, keeper, recorder, pod_run, until, monkeypatch
+):
+    run, made = pod_run(WEB, {**WEB, "name": "other"}), module.served_container
+    broken = ["web"]
+
+    def served_container(run, name, env):
+        if name in broken:
+            raise TypeError("None")
+        return made(run, name, env)
+
+    monkeypatch.setattr(module, "served_container", served_container)
+    await servers.start([(run, name, {}) for name in run.names])
+    assert run.state("other").running
+    assert run.state("web").waiting == "CreateContainerError"
+    assert recorder.warnings == ["Failed: Error: unexpected error: TypeError('None')"]
+    broken.clear()
+    await until(lambda: run.state("web").running)
 
 
 async def test_one_that_a_probe_kills_is_closed_and_starts_again_alone(
