@@ -36,6 +36,7 @@ from netlab.kernel import netns, userns
 from netlab.network import cachelink
 from netlab.objects.lab import Lab
 from netlab.proxy.untracked import HEALTH_PORT, Untracked, rules_of, untracked
+from netlab.tasks import in_thread
 from netlab.workload.behaviour import parse_flags
 from netlab.workload.published import Published
 from netlab.workload.served import HealthAnswer, Listener, ServedContainer, ServedPod
@@ -298,7 +299,7 @@ class NodeCache:
         async with self._turn:
             self.settings = settings
             self._rules = self._new_rules()  # a node that was off has another namespace
-            await asyncio.to_thread(self._ensure)
+            await in_thread(self._ensure)
             await self.program.detach()  # of a start that failed half-way
             self.program = self._new_program()
             await self._configured()
@@ -312,7 +313,7 @@ class NodeCache:
                 return
             if settings != self.settings:
                 await self._change(settings)
-            if await asyncio.to_thread(self._ensure):
+            if await in_thread(self._ensure):
                 log.warning("pod %s: link or rules were changed, and are put back", self.run.key)
             await self._configured()
 
@@ -320,7 +321,7 @@ class NodeCache:
         """Go by other settings; of a part of them dnsmasq hears only when it begins."""
         before, self.settings = self.settings, settings
         if before.health != settings.health:
-            await asyncio.to_thread(self._rules.remove)
+            await in_thread(self._rules.remove)
             self._rules = self._new_rules()
         if _when_it_begins(before) != _when_it_begins(settings):
             await self.program.detach()
@@ -336,7 +337,7 @@ class NodeCache:
         async with self._turn:
             self._is_up = False
             await self.program.stop()
-            await asyncio.to_thread(self._remove)
+            await in_thread(self._remove)
 
     async def counted(self) -> statistics.Statistics | None:
         """What it has counted; None while it does not answer."""

@@ -21,6 +21,7 @@ from netlab.kernel import files, process
 from netlab.kernel import netns as namespaces
 from netlab.kernel.confine import Confinement, view_of
 from netlab.kernel.run import find
+from netlab.tasks import in_thread
 from netlab.workload.program import Program, ended
 from netlab.workload.published import Published
 
@@ -99,7 +100,7 @@ class ConfinedProgram(Program):
     async def stop(self) -> None:
         """End it, or what a former controller left of it. Idempotent."""
         await self.detach()
-        await asyncio.to_thread(self._end_stale)
+        await in_thread(self._end_stale)
         self._pid = None
 
     async def detach(self) -> None:
@@ -195,13 +196,13 @@ class ConfinedProgram(Program):
         self._make_places()
         self.is_adopted = self._adopt()
         if not self.is_adopted:
-            await asyncio.to_thread(self._end_stale)
+            await in_thread(self._end_stale)
             await self._spawn()
 
     async def clear(self) -> None:
         """See `Program`: of nginx, its workers would answer on."""
         await super().clear()
-        await asyncio.to_thread(self._end_stale)
+        await in_thread(self._end_stale)
 
     def _make_places(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 from netlab.errors import in_words, is_foreseen
 from netlab.kernel import process
 from netlab.retry import Retry
-from netlab.tasks import cancel
+from netlab.tasks import cancel, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class Program(ABC):
         pid = self._pid if self._pidfd is not None else None
         await self.detach()
         if pid is not None:
-            await asyncio.to_thread(process.end, [pid], _END_SECONDS)
+            await in_thread(process.end, [pid], _END_SECONDS)
         self._pid = None
 
     async def end(self, grace: float) -> None:

@@ -76,6 +76,18 @@ def is_refused(here: Machine) -> bool:
     return False
 
 
+def remove_caches(here: Machine) -> None:
+    """Delete their DaemonSet, unless that is done, and wait until nothing is left of any."""
+    here.netlab("delete", "daemonset", "-n", "kube-system", "nodelocaldns", "--ignore-not-found")
+    pods = ("get", "pods", "-n", "kube-system", "-l", "k8s-app=nodelocaldns", "-o", "name")
+    eventually(lambda: here.netlab(*pods).stdout.strip() == "", 20)
+    for node in NODES:
+        place = f"{LAB}.{node}"
+        assert rules(here, place) == []
+        assert "nodelocaldns" not in here.run_in(place, "ip", "link").stdout
+        assert CACHE not in here.run_in(place, "ss", "-Hlntup").stdout
+
+
 def test_a_pod_on_each_node_as_the_addon_has_it(here: Machine) -> None:
     """The control plane's node has one, too, and `kubectl` shows what the tutorial shows."""
     get = ("get", "-n", "kube-system", "-o", "json")
@@ -294,20 +306,14 @@ def test_with_its_pod_everything_of_it_goes(here: Machine) -> None:
     """A pod that is deleted has a successor; with the DaemonSet link, rules and cache are gone."""
     here.netlab("delete", "pods", "-n", "kube-system", "-l", "k8s-app=nodelocaldns")
     eventually(lambda: len(rules(here)) == 12 and here.resolve(POD, WEB, server=CACHE), 10)
-    here.netlab("delete", "daemonset", "-n", "kube-system", "nodelocaldns")
-    for node in NODES:
-        place = f"{LAB}.{node}"
-        eventually(lambda place=place: rules(here, place) == [], 10)
-        eventually(
-            lambda place=place: "nodelocaldns" not in here.run_in(place, "ip", "link").stdout
-        )
-        assert CACHE not in here.run_in(place, "ss", "-Hlntup").stdout
+    remove_caches(here)
     assert here.resolve(POD, WEB, server=KUBE_DNS)
 
 
 def test_once_the_caches_are_gone_for_good_nobody_waits_for_them(here: Machine) -> None:
     """Their address refuses, however often it is asked, and kube-dns answers."""
-    assert is_refused(here)
+    remove_caches(here)
+    assert is_refused(here), here.run_in(NODE, "ss", "-Hlntup").stdout
     many = "for each in $(seq 20); do getent hosts web || exit 1; done"
     asked = time.monotonic()
     assert in_pod(here, "sh", "-c", many).count(WEB) == 20

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
 
-from netlab.tasks import Background, cancel, together
+from netlab.tasks import Background, cancel, in_thread, together
 
 
 class Work:
@@ -71,3 +72,29 @@ async def test_what_runs_in_the_background_is_ended_by_whom_it_is_for() -> None:
     assert three.ended
     await asyncio.sleep(0)
     assert background._tasks == {}
+
+
+async def test_who_is_ended_while_a_thread_works_for_him_ends_after_it() -> None:
+    begun, go_on, done = asyncio.Event(), threading.Event(), list[str]()
+    loop = asyncio.get_running_loop()
+
+    def work(word: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        done.append(word)
+
+    task = asyncio.create_task(in_thread(work, "made"))
+    await begun.wait()
+    task.cancel()
+    await asyncio.sleep(0.01)
+    assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["made"]
+
+
+async def test_what_a_thread_finds_or_raises_is_told() -> None:
+    assert await in_thread(int, "7") == 7
+    with pytest.raises(ValueError, match="invalid literal"):
+        await in_thread(int, "seven")
