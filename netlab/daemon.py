@@ -168,7 +168,7 @@ class Daemon:
             authority=self._authority,
         )
         self._stack.push_async_callback(controllers.stop)
-        self._dns.follow()
+        self._dns.follow(controllers.recorder.source("kube-dns"))
         self._stack.push_async_callback(self._dns.detach)
         pod_runtime = self._pod_runtime(keeper, controllers)
         self._stack.push_async_callback(pod_runtime.stop)

@@ -9,19 +9,25 @@ from typing import TypeVar
 
 from netlab.agents.loop import Loop
 from netlab.agents.pace import BURST, Pace
+from netlab.agents.podevents import Recorder
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import Life
 from netlab.agents.podrun import PodRun
 from netlab.client.informer import Informers
+from netlab.dns.forwarding import Forwarding
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
+from netlab.errors import NetlabError
 from netlab.objects import meta
-from netlab.objects.types import AnyKind
+from netlab.objects.types import AnyKind, ConfigMap
 from netlab.retry import Retry
 
 RETRY = Retry(1.0, 1.0)
 """Of records for which there was no room."""
 
+
+CONFIGURED = ("kube-system/coredns", "kube-system/kube-dns")
+"""The ConfigMaps that say whom a cluster's DNS is to ask."""
 
 T = TypeVar("T", bound=AnyKind)
 
@@ -40,6 +46,9 @@ class DnsFeed:
         self, server: DnsServer, internet: InternetDns, informers: Informers, groups: PodGroups
     ) -> None:
         self._groups = groups
+        self._recorder: Recorder
+        self._forwardings: dict[str, Forwarding] = {}
+        """By the name of the ConfigMap that asks for it."""
         self._server = server
         self._internet = internet
         self._informers = informers
@@ -60,8 +69,11 @@ class DnsFeed:
         if not self.idle:
             yield PODS_AND_NAMES
 
-    def follow(self) -> None:
-        """Listen to Services and EndpointSlices, whose informers have synced."""
+    def follow(self, recorder: Recorder) -> None:
+        """Listen to Services, EndpointSlices and ConfigMaps, whose informers have synced; what of a
+        ConfigMap is not done the `recorder` is told."""
+        self._recorder = recorder
+        self._informers["ConfigMap"].add_listener(self._on_config)
         self._informers["Service"].add_listener(self._listener(self._server.set_service))
         self._informers["Service"].add_listener(self._listener(self._internet.set_service))
         self._informers["EndpointSlice"].add_listener(self._listener(self._server.set_slice))
@@ -111,6 +123,28 @@ class DnsFeed:
         """The controller ends; names are answered on."""
         await self._loop.stop()
         await self._server.detach()
+
+    def _on_config(self, old: ConfigMap | None, new: ConfigMap | None) -> None:
+        """It says whom to ask, as people tell CoreDNS or kube-dns. What neither would begin with
+        changes nothing."""
+        either = new if new is not None else old
+        assert either is not None
+        if meta.key(either) not in CONFIGURED:
+            return
+        from netlab.dns import configmaps  # few labs have one
+
+        name, data = meta.name(either), (new.get("data") or {}) if new is not None else {}
+        server = self._server
+        try:
+            found = configmaps.asked(name, data, server.domain, server.upstreams)
+        except NetlabError as error:
+            self._recorder.warning(either, "NotConfigured", error.message)
+            return
+        if found.notes:
+            self._recorder.warning(either, "NotConfigured", "; ".join(found.notes))
+        self._forwardings[name] = found
+        server.set_forwarding(configmaps.both(*map(self._forwardings.get, configmaps.NAMES)))
+        self._loop.wake()
 
     def _listener(
         self, take: Callable[[str, T | None], None]

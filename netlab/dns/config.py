@@ -13,6 +13,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+
 RESPONDER_PORT = 10053
 DNSMASQ_PORTS = (10531, 10532)
 # CoreDNS's own default. dnsmasq gives negative answers without a SOA, so nobody caches those.
@@ -66,12 +68,14 @@ class ClusterDns(Struct, frozen=True):
             f"--txt-record=dns-version.{self.domain},1.1.0",
             *(f"--local=/{zone}/" for zone in local),
             f"--server=/pod.{self.domain}/{self._responder}",
-            *(f"--server={upstream}" for upstream in self.upstreams),
         ]
 
-    def servers_text(self, names: Iterable[str]) -> str:
-        """The servers file: which names below the domain are the responder's to answer."""
-        return "".join(f"server=/{name}/{self._responder}\n" for name in sorted(names))
+    def servers_text(self, names: Iterable[str], forwarding: Forwarding = NO_FORWARDING) -> str:
+        """The servers file: which names below the domain are the responder's to answer, and whom to
+        ask for all that is not the cluster's."""
+        own = "".join(f"server=/{name}/{self._responder}\n" for name in sorted(names))
+        outside = self.upstreams if forwarding.outside is None else forwarding.outside
+        return own + cache_servers_text((*forwarding.zones, (".", outside)))
 
     @property
     def _responder(self) -> str:

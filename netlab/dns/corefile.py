@@ -104,7 +104,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
     these. `CorefileError` for what CoreDNS would not begin with. All nodes ask, again and again."""
     pillars = {CLUSTER: cluster, OUTSIDE: outside, RESOLV_CONF: outside}
     reading = _Reading(pillars, {}, {}, {}, [], [], {}, [])
-    for block in _blocks(text):
+    for block in blocks(text):
         _read(block, reading)
     if not reading.servers:
         raise CorefileError("Corefile: no zone is forwarded to anybody")
@@ -125,7 +125,8 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
     )
 
 
-def _blocks(text: str) -> list[ServerBlock]:
+def blocks(text: str) -> list[ServerBlock]:
+    """The server blocks of a Corefile; `CorefileError` if it is none."""
     try:
         return parse(text)
     except Malformed as error:
@@ -133,7 +134,7 @@ def _blocks(text: str) -> list[ServerBlock]:
 
 
 def _read(block: ServerBlock, reading: _Reading) -> None:
-    zones = [zone for key in block.keys for zone in _zones(key, block.line)]
+    zones = [zone for key in block.keys for zone in zones_of(key, block.line)]
     for directive in block.directives:
         name = directive.name
         if name not in _SILENT | _LEFT_OUT:
@@ -151,7 +152,7 @@ def _read(block: ServerBlock, reading: _Reading) -> None:
 _KEY = re.compile(r"(?:dns://)?(?P<zone>\[?[^:]*?\]?|[0-9a-f:]+/\d+)(?::(?P<port>\d+))?")
 
 
-def _zones(key: str, line: int) -> Iterable[str]:
+def zones_of(key: str, line: int) -> Iterable[str]:
     """The zones of a block's key: `cluster.local:53`, `.`, `10.0.0.0/24`."""
     found = _KEY.fullmatch(key)
     if found is None:
@@ -222,13 +223,17 @@ def _servers(word: str, directive: Directive, reading: _Reading) -> Sequence[str
     """Whom a word means, as dnsmasq has them: `10.96.0.10` or `10.96.0.10#5353`."""
     if word in reading.pillars:
         return reading.pillars[word]
-    bare = word.removeprefix("dns://")
-    address, port = _place(bare)
+    return [server(word, directive.line)]
+
+
+def server(word: str, line: int) -> str:
+    """A server as dnsmasq has it: `10.96.0.10` or `10.96.0.10#5353`."""
+    address, port = _place(word.removeprefix("dns://"))
     if (ip := _address(address)) is None:
         raise CorefileError(
-            f"Corefile:{directive.line} - Error during parsing: not an IP address or file: {word!r}"
+            f"Corefile:{line} - Error during parsing: not an IP address or file: {word!r}"
         )
-    return [ip if port in (0, 53) else f"{ip}#{port}"]
+    return ip if port in (0, 53) else f"{ip}#{port}"
 
 
 def _prometheus(directive: Directive, _: Sequence[str], reading: _Reading) -> None:

@@ -48,7 +48,7 @@ class Role(Protocol):
 class ClusterNames:
     """Entries are what Services contribute, by the Services' keys.
 
-    It is told `domain`, where the `dnsmasqs` are, the `upstreams` for other names, and the
+    It is told `domain`, where the `dnsmasqs` are, who know whom to ask for other names, and the
     `mailbox` of the front. Sockets: UDP and TCP for clients, UDP and TCP for dnsmasq.
     """
 
@@ -57,7 +57,7 @@ class ClusterNames:
     def __init__(self, told: Json, sockets: Sequence[socket.socket]) -> None:
         udp, tcp, *behind = sockets
         self._zone = Zone(told["domain"])
-        replies = ClusterReplies(self._zone, _servers(told["upstreams"]))
+        replies = ClusterReplies(self._zone, _servers(told["dnsmasqs"]))
         self._responder = NameServer(replies, *behind)
         box = Mailbox(Path(told["mailbox"]))
         self._front = Front(box, udp, tcp, _servers(told["dnsmasqs"]))

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
 from netlab.dns.dnsmasq import Dnsmasq
+from netlab.dns.forwarding import NO_FORWARDING, Forwarding
 from netlab.dns.keeper import Door, NamesKeeper
 from netlab.dns.records import (
     NO_RECORDS,
@@ -88,6 +89,7 @@ class DnsServer:
         self._dirty: set[int] = set()
         self._servers_due = self._reload_due = False
         self._forwarded: set[str] = set()
+        self._forwarding = NO_FORWARDING
 
     def _dnsmasq(self, port: int, owner: str) -> Dnsmasq:
         return Dnsmasq(
@@ -98,6 +100,16 @@ class DnsServer:
             userns.daemon_id(owner, userns.CLUSTER_DNS),
             read=[self._published],
         )
+
+    @property
+    def domain(self) -> str:
+        """What all the cluster's names end with."""
+        return self._config.domain
+
+    @property
+    def upstreams(self) -> tuple[str, ...]:
+        """Whom it asks unless it is told otherwise."""
+        return self._config.upstreams
 
     @property
     def programs(self) -> list[Program]:
@@ -139,7 +151,6 @@ class DnsServer:
             role="cluster",
             domain=self._zone.domain,
             dnsmasqs=[(_LOOPBACK, each.port) for each in self.dnsmasqs],
-            upstreams=[(upstream, 53) for upstream in self._config.upstreams],
             mailbox=str(self._mailbox),
         )
 
@@ -174,6 +185,11 @@ class DnsServer:
             self._slices.setdefault(service, {})[key] = slice_
             self._changed.add(service)
 
+    def set_forwarding(self, forwarding: Forwarding) -> None:
+        """Ask so for what is not the cluster's; takes effect with `apply`."""
+        if forwarding != self._forwarding:
+            self._forwarding, self._servers_due = forwarding, True
+
     def apply(self) -> None:
         """Publish all changes since the last time; names are in force about a millisecond later.
 
@@ -206,6 +222,7 @@ class DnsServer:
             self._dirty.discard(shard)
         if self._servers_due:
             self._reload_due |= self._write_servers()
+            self._write_hosts()
             self._servers_due = False
         if self._reload_due:
             self._reload_due = False
@@ -263,11 +280,21 @@ class DnsServer:
             del written[shard]
 
     def _write_servers(self) -> bool:
-        text = self._config.servers_text(self._forwarded)
+        text = self._config.servers_text(self._forwarded, self._forwarding)
         if text == self._config.servers_file.read_text():
             return False
         self._replace(self._config.servers_file, text)
         return True
+
+    def _write_hosts(self) -> None:
+        """Names that somebody has given addresses beside the Services'."""
+        path = self._config.hosts_dir / "configured"
+        text = hosts_text([ServiceRecords(self._forwarding.hosts)])
+        before = path.read_text() if path.exists() else ""
+        if text and text != before:
+            self._replace(path, text)
+        elif before and not text:
+            path.unlink()
 
     def _replace(self, path: Path, text: str) -> None:
         # Written beside the hostsdir, not in it: dnsmasq would read the half-written file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -160,6 +161,108 @@ def test_a_server_of_the_pods_own_choice(space: Space, server: Callable[[Space],
     assert options[-1] == "options ndots:2"
     asked = "+search notexistname"
     eventually(lambda: short(space, asked, pod=client) == ["1.1.1.1"])
+
+
+OUTER = """
+.:53 {
+    hosts {
+        192.0.2.123 my.test
+        2001:db8::29 my.test
+        192.0.2.124 www.acme.test
+        fallthrough
+    }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def outer(space: Space) -> str:
+    """The address of a name server in a pod, which knows what nobody else does."""
+    metadata = {"name": "outer"}
+    space.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"Corefile": OUTER}}
+    )
+    container = {
+        "command": ["/coredns", "-conf", "/etc/coredns/Corefile"],
+        "args": [],
+        "volumeMounts": [{"name": "c", "mountPath": "/etc/coredns", "readOnly": True}],
+    }
+    volumes = [{"name": "c", "configMap": metadata}]
+    space.pod("outer", dnsPolicy="Default", container=container, volumes=volumes)
+    return address(space, "outer")
+
+
+@pytest.fixture
+def configured(lab: Cluster) -> Iterator[Callable[[str, dict[str, str]], None]]:
+    """Sets data of a ConfigMap of kube-system; what is made so goes again."""
+    names = set[str]()
+
+    def configure(name: str, data: dict[str, str]) -> None:
+        metadata = {"name": name, "namespace": "kube-system"}
+        config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        (lab.client.update if name in names else lab.client.create)(config)
+        names.add(name)
+
+    yield configure
+    for name in names:
+        lab.client.delete("ConfigMap", "kube-system", name)
+
+
+KUBE_DNS, CORE_DNS = "kube-dns", "coredns"
+
+
+def asking(form: str, server: str, *stubs: str) -> dict[str, str]:
+    """The data that tells either to ask a server for all names, or for those of some zones."""
+    if form == KUBE_DNS and stubs:
+        return {"stubDomains": json.dumps({zone: [server] for zone in stubs})}
+    if form == KUBE_DNS:
+        return {"upstreamNameservers": json.dumps([server])}
+    rest = "/etc/resolv.conf" if stubs else server
+    zones = "".join(f"{zone}:53 {{\n  forward . {server}\n}}\n" for zone in stubs)
+    kubernetes = "kubernetes cluster.local in-addr.arpa ip6.arpa {\n  pods insecure\n"
+    kubernetes += "  fallthrough in-addr.arpa ip6.arpa\n  ttl 30\n}\n"
+    return {"Corefile": f".:53 {{\nhealth\nready\n{kubernetes}forward . {rest}\n}}\n{zones}"}
+
+
+@pytest.mark.parametrize("form", [KUBE_DNS, CORE_DNS])
+def test_a_configmap_says_whom_to_ask(
+    space: Space, outer: str, configured: Callable[[str, dict[str, str]], None], form: str
+) -> None:
+    """For addresses, names that ExternalNames lead to, and zones; the cluster's names stay."""
+    alias = f"alias-{form}.{space.name}.{DOMAIN}"
+    space.service(f"alias-{form}", [], selector=None, type="ExternalName", externalName="my.test")
+    assert short(space, "-x 192.0.2.123") == []
+    configured(form, asking(form, outer))
+    eventually(lambda: short(space, "-x 192.0.2.123") == ["my.test."])
+    assert short(space, "-x 2001:db8::29") == ["my.test."]
+    assert short(space, "my.test") == short(space, "+tcp my.test") == ["192.0.2.123"]
+    assert short(space, f"{alias} A") == ["my.test.", "192.0.2.123"]
+    assert short(space, f"{alias} AAAA") == ["my.test.", "2001:db8::29"]
+    own = space.get("Service", "regular")["spec"]["clusterIP"]
+    assert short(space, f"regular.{space.name}.{DOMAIN}") == [own]
+    configured(form, asking(form, outer, "acme.test"))
+    eventually(lambda: short(space, "-x 192.0.2.123") == [])
+    assert short(space, "www.acme.test") == ["192.0.2.124"]
+    assert short(space, "example.com") == ["198.51.100.1"], "again of the internet"
+
+
+def test_names_of_ones_own_and_what_is_not_done(
+    lab: Cluster, space: Space, configured: Callable[[str, dict[str, str]], None]
+) -> None:
+    file = ".:53 {\n%s\nhosts {\n10.99.0.1 my.office\nfallthrough\n}\nforward . /etc/resolv.conf\n}"
+    configured(CORE_DNS, {"Corefile": file % "errors"})
+    eventually(lambda: short(space, "my.office") == ["10.99.0.1"])
+    assert short(space, "example.com") == ["198.51.100.1"]
+
+    def told(words: str) -> bool:
+        events = lab.client.list("Event", "kube-system")
+        return any(event["message"].startswith(words) for event in events)
+
+    configured(CORE_DNS, {"Corefile": file % "autopath @kubernetes"})
+    eventually(lambda: told("Corefile:2: autopath is left out"))
+    configured(CORE_DNS, {"Corefile": (file % "eror").replace("10.99.0.1", "10.99.0.2")})
+    eventually(lambda: told("Corefile:2 - Error during parsing: Unknown directive 'eror'"))
+    assert short(space, "my.office") == ["10.99.0.1"]
 
 
 def test_a_long_search_list(space: Space) -> None:

@@ -15,6 +15,7 @@ from netlab.agents.dns import PODS_AND_NAMES, DnsFeed
 from netlab.agents.podgroups import PodGroups
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
+from netlab.dns.forwarding import NO_FORWARDING, Forwarding
 from netlab.objects.lab import lab_from_object
 from netlab.retry import Retry
 from netlab.store.registry import Registry
@@ -62,9 +63,14 @@ class Server:
         self.places: list[Path | None] = []
         self.refusals = 0
         self.idle = True
+        self.forwarding = NO_FORWARDING
+        self.domain, self.upstreams = "cluster.local", ("172.16.110.1",)
 
     def set_service(self, key: str, service: Any) -> None:
         self.services[key] = service
+
+    def set_forwarding(self, forwarding: Forwarding) -> None:
+        self.forwarding = forwarding
 
     def set_slice(self, key: str, found: Any) -> None:
         self.slices[key] = found
@@ -93,11 +99,12 @@ def pod(uid: str, netns: Path) -> Any:
 class World:
     def __init__(self) -> None:
         self.registry = Registry(Store(None), LAB)
-        self.registry.create(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "default"}}
-        )
+        for name in ("default", "kube-system"):
+            self.registry.create(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            )
         self.informers = Informers(InProcessApi(self.registry))
-        for kind in ("Service", "EndpointSlice"):
+        for kind in ("Service", "EndpointSlice", "ConfigMap"):
             _ = self.informers[kind]
         self.server, self.internet = Server(), Server()
         self.feed = DnsFeed(self.server, self.internet, self.informers, PodGroups("owner"))  # type: ignore[arg-type]
@@ -115,11 +122,11 @@ class World:
 
 
 @pytest.fixture
-async def world(monkeypatch):
+async def world(monkeypatch, recorder):
     monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
     world = World()
     await world.informers.start()
-    world.feed.follow()
+    world.feed.follow(recorder)
     yield world
     await world.feed.detach()
     await world.informers.stop()
@@ -132,6 +139,37 @@ async def test_names_come_and_go_with_services(world, until):
     world.registry.delete("Service", "default", "web")
     await until(lambda: world.server.published[-1] == set())
     assert world.server.services == {"default/web": None}
+
+
+async def test_whom_to_ask_is_told_in_a_configmap(world, until, recorder):
+    """What is wrong, or not done, is an Event; what was in force stays."""
+
+    def put(name: str, data: dict[str, str]) -> None:
+        metadata = {"name": name, "namespace": "kube-system"}
+        world.registry.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+        )
+
+    def change(name: str, data: dict[str, str]) -> None:
+        found = world.registry.get("ConfigMap", "kube-system", name)
+        world.registry.update({**found, "data": data})
+
+    put("other", {"Corefile": "nonsense"})
+    put("kube-dns", {"stubDomains": '{"acme.test": ["10.1.0.1"]}'})
+    stub = (("acme.test", ("10.1.0.1",)),)
+    await until(lambda: world.server.forwarding == Forwarding(stub))
+    put("coredns", {"Corefile": ". {\n  rewrite name a b\n  forward . 10.1.0.2\n}"})
+    left_out = "Corefile:2: rewrite is left out: the cluster's DNS is a dnsmasq"
+    told = Forwarding(stub, ("10.1.0.2",), notes=(left_out,))
+    await until(lambda: world.server.forwarding == told)
+    assert recorder.warnings == [f"NotConfigured: {left_out}"]
+    change("coredns", {"Corefile": ". {\n  nonsense\n}"})
+    wrong = "Corefile:2 - Error during parsing: Unknown directive 'nonsense'"
+    await until(lambda: f"NotConfigured: {wrong}" in recorder.warnings)
+    assert world.server.forwarding == told
+    for name in ("kube-dns", "coredns"):
+        world.registry.delete("ConfigMap", "kube-system", name)
+    await until(lambda: world.server.forwarding == NO_FORWARDING)
 
 
 async def test_a_flood_of_names_is_published_in_batches(world, until):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from netlab.dns.config import ClusterDns, NodeCacheDns, cache_servers_text, reverse_zones
+from netlab.dns.forwarding import Forwarding
 
 
 def test_nothing_of_the_machine_is_read() -> None:
@@ -20,11 +21,13 @@ def test_it_answers_on_its_port_of_the_loopback_alone() -> None:
 def test_upstreams_get_what_is_not_local() -> None:
     config = ClusterDns("c.local", Path("/h"), Path("/s"), ("10.0.0.1",), ("10.244.0.0/16",))
     arguments = config.arguments(10531)
-    assert "--server=10.0.0.1" in arguments
     assert {"--local=/c.local/", "--local=/244.10.in-addr.arpa/"} <= set(arguments)
     assert config.servers_text({"b.c.local", "a.c.local"}) == (
-        "server=/a.c.local/127.0.0.1#10053\nserver=/b.c.local/127.0.0.1#10053\n"
+        "server=/a.c.local/127.0.0.1#10053\nserver=/b.c.local/127.0.0.1#10053\nserver=10.0.0.1\n"
     )
+    told = Forwarding((("acme.test", ("10.1.0.1#5353",)),), ("10.1.0.2",))
+    assert config.servers_text((), told) == ("server=/acme.test/10.1.0.1#5353\nserver=10.1.0.2\n")
+    assert config.servers_text((), Forwarding(outside=())) == "", "nobody is asked"
 
 
 def test_reverse_zones() -> None:

@@ -1,0 +1,202 @@
+"""The ConfigMaps by which people tell a cluster's DNS whom to ask → a `Forwarding`. Pure.
+
+    coredns    Corefile              a block of a zone with `forward`, `hosts`
+    kube-dns   stubDomains           {"acme.local": ["10.0.0.1"]}
+               upstreamNameservers   ["10.0.0.1", "10.0.0.2:5353"]
+
+Both are JSON in kube-dns'. The cluster's own names are answered whatever they say.
+https://kubernetes.io/docs/tasks/administer-cluster/dns-custom-nameservers/
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from netlab.dns.corefile import CorefileError, blocks, server, zones_of
+from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+from netlab.dns.records import HostRecord
+from netlab.objects.addresses import canonical, is_address
+from netlab.workload.inside.corefile import Directive
+
+_SILENT = {"bufsize", "cache", "debug", "errors", "health", "loadbalance", "log", "loop",
+           "minimal", "nsid", "prometheus", "ready", "reload"}  # fmt: skip
+"""Plugins without which the answers are the same, or that dnsmasq is by itself."""
+
+_LEFT_OUT = {"acl", "any", "auto", "autopath", "bind", "cancel", "chaos", "dns64", "dnssec",
+             "dnstap", "erratic", "etcd", "file", "geoip", "grpc", "header", "import",
+             "k8s_external", "local", "metadata", "multisocket", "pprof", "rewrite", "root",
+             "secondary", "sign", "template", "timeouts", "tls", "trace", "transfer", "tsig",
+             "view", "whoami"}  # fmt: skip
+"""Plugins that CoreDNS has, and that would make answers which a dnsmasq does not give."""
+
+_OPTIONS_LEFT_OUT = {
+    "except": "what is excepted is asked of the same servers",
+    "force_tcp": "the servers are asked by UDP first",
+    "tls": "the servers are asked without TLS",
+    "tls_servername": "the servers are asked without TLS",
+}
+
+_OWN_HINT = "the cluster's own names are always answered"
+
+
+class _Reading(Struct):
+    domain: str
+    own: tuple[str, ...]
+    zones: dict[str, tuple[str, ...]]
+    hosts: dict[HostRecord, None]
+    notes: list[str]
+    blocks: int = 0
+
+    def note(self, line: int, text: str) -> None:
+        self.notes.append(f"Corefile:{line}: {text}")
+
+
+NAMES = ("coredns", "kube-dns")
+
+
+def asked(name: str, data: Mapping[str, str], domain: str, own: tuple[str, ...]) -> Forwarding:
+    """What the data of the ConfigMap of one of these names asks for, as `of_corefile` and
+    `of_kube_dns` read it."""
+    if name == "kube-dns":
+        return of_kube_dns(data, domain)
+    text = data.get("Corefile", "")
+    return of_corefile(text, domain, own) if text.strip() else NO_FORWARDING
+
+
+def of_corefile(text: str, domain: str, own: tuple[str, ...]) -> Forwarding:
+    """What the Corefile of a cluster asks for, where `own` are the servers of a node's resolv.conf.
+    `CorefileError` for what CoreDNS would not begin with."""
+    reading = _Reading(domain, own, {}, {}, [])
+    for block in blocks(text):
+        zones = [zone for key in block.keys for zone in zones_of(key, block.line)]
+        for directive in block.directives:
+            _read(directive, zones, reading)
+    outside = reading.zones.pop(".", ())
+    return Forwarding(
+        tuple(reading.zones.items()), outside, tuple(reading.hosts), tuple(reading.notes)
+    )
+
+
+def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+    name = directive.name
+    if (read := _PLUGINS.get(name)) is not None:
+        read(directive, zones, reading)
+    elif name in _LEFT_OUT:
+        reading.note(directive.line, f"{name} is left out: the cluster's DNS is a dnsmasq")
+    elif name not in _SILENT:
+        raise CorefileError(
+            f"Corefile:{directive.line} - Error during parsing: Unknown directive '{name}'"
+        )
+
+
+def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+    if len(directive.words) < 3:
+        raise CorefileError(
+            f"Corefile:{directive.line} - Error during parsing: Wrong argument count or unexpected "
+            "line ending after 'forward'"
+        )
+    base, *targets = directive.words[1:]
+    found = [each for word in targets for each in _servers(word, directive.line, reading)]
+    for zone in zones if base == "." else [base.lower().rstrip(".")]:
+        if zone == reading.domain:
+            reading.note(directive.line, f"zone {zone} is not forwarded: {_OWN_HINT}")
+        else:
+            reading.zones.setdefault(zone, tuple(dict.fromkeys(found)))
+    for option in directive.below:
+        if why := _OPTIONS_LEFT_OUT.get(option.name):
+            reading.note(option.line, f"{option.name} is left out: {why}")
+
+
+def _servers(word: str, line: int, reading: _Reading) -> Sequence[str]:
+    if word.startswith("/"):
+        return reading.own
+    if word.startswith("tls://"):
+        reading.note(line, f"{word} is left out: the cluster's DNS speaks no TLS")
+        return ()
+    return [server(word, line)]
+
+
+def _kubernetes(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    for word in directive.words[1:]:
+        zone = word.lower().rstrip(".")
+        if zone != reading.domain and not zone.endswith(("in-addr.arpa", "ip6.arpa")):
+            text = f"kubernetes {word} is left out: the lab's names are below {reading.domain}"
+            reading.note(directive.line, text)
+
+
+def _hosts(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    if len(directive.words) > 1 and directive.words[1].startswith("/"):
+        reading.note(directive.line, f"{directive.words[1]} is left out: no file is read")
+    for option in directive.below:
+        if is_address(option.name):
+            names = tuple(name.lower().rstrip(".") for name in option.words[1:])
+            reading.hosts[HostRecord(canonical(option.name), names)] = None
+    if not any(option.name == "fallthrough" for option in directive.below):
+        text = "hosts has no fallthrough: a CoreDNS would answer no other name of the zone"
+        reading.note(directive.line, text)
+
+
+_PLUGINS: Mapping[str, Callable[[Directive, Sequence[str], _Reading], None]] = {
+    "forward": _forward,
+    "hosts": _hosts,
+    "kubernetes": _kubernetes,
+}
+
+
+# -- kube-dns' form ---------------------------------------------------------------------------
+
+_STUBS, _UPSTREAMS, _FEDERATIONS = "stubDomains", "upstreamNameservers", "federations"
+
+
+def of_kube_dns(data: Mapping[str, str], domain: str) -> Forwarding:
+    """What the data of a ConfigMap `kube-dns` asks for; `CorefileError` for what is malformed."""
+    notes = [f"{key} is left out" for key in data if key not in (_STUBS, _UPSTREAMS)]
+    stubs = _json(data, _STUBS, dict)
+    zones = {}
+    for zone, servers in (stubs or {}).items():
+        name = zone.lower().strip(".")
+        if name == domain:
+            notes.append(f"{_STUBS}: {zone} is left out: {_OWN_HINT}")
+        else:
+            zones[name] = tuple(_each(servers, f"{_STUBS}: {zone}", notes))
+    upstreams = _json(data, _UPSTREAMS, list)
+    outside = tuple(_each(upstreams, _UPSTREAMS, notes)) if upstreams else None
+    return Forwarding(tuple(zones.items()), outside, (), tuple(notes))
+
+
+def _json(data: Mapping[str, str], key: str, kind: type) -> Any:
+    if not data.get(key, "").strip():
+        return None
+    try:
+        found = json.loads(data[key])
+    except ValueError as error:
+        raise CorefileError(f"{key}: no JSON: {error}") from None
+    if not isinstance(found, kind):
+        wanted = "an object of lists" if kind is dict else "a list"
+        raise CorefileError(f"{key}: {wanted} of addresses is needed")
+    return found
+
+
+def _each(servers: Any, where: str, notes: list[str]) -> Iterator[str]:
+    if not isinstance(servers, list):
+        raise CorefileError(f"{where}: a list of addresses is needed")
+    for word in servers:
+        try:
+            yield server(str(word), 0)
+        except CorefileError:
+            notes.append(f"{where}: {word} is left out: it is no address")
+
+
+def both(one: Forwarding | None, other: Forwarding | None) -> Forwarding:
+    """What a Corefile and a ConfigMap `kube-dns` say together; of the same zone the latter."""
+    first, second = one or Forwarding(), other or Forwarding()
+    return Forwarding(
+        tuple({**dict(first.zones), **dict(second.zones)}.items()),
+        first.outside if second.outside is None else second.outside,
+        first.hosts,
+        (*first.notes, *second.notes),
+    )

@@ -1,0 +1,149 @@
+"""What people say to CoreDNS and kube-dns in ConfigMaps, and what becomes of it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from netlab.dns.configmaps import both, of_corefile, of_kube_dns
+from netlab.dns.corefile import CorefileError
+from netlab.dns.forwarding import Forwarding
+from netlab.dns.records import HostRecord
+
+DOMAIN, OWN = "cluster.local", ("172.16.110.1",)
+
+KUBEADMS = """\
+.:53 {
+    errors
+    health {
+       lameduck 5s
+    }
+    ready
+    kubernetes cluster.local in-addr.arpa ip6.arpa {
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }
+    prometheus :9153
+    forward . /etc/resolv.conf {
+       max_concurrent 1000
+    }
+    cache 30
+    loop
+    reload
+    loadbalance
+}
+"""
+
+
+def read(text: str) -> Forwarding:
+    return of_corefile(text, DOMAIN, OWN)
+
+
+def test_kubeadms_own_changes_nothing() -> None:
+    assert read(KUBEADMS) == Forwarding(outside=OWN)
+
+
+def test_a_block_of_a_zone_and_a_server_for_the_rest() -> None:
+    text = KUBEADMS.replace("/etc/resolv.conf", "172.16.0.1 [fd00::1]:5353")
+    text += "acme.Local:53 {\n  errors\n  cache 30\n  forward . 10.150.0.1 10.150.0.2:1053\n}\n"
+    found = read(text)
+    assert found.outside == ("172.16.0.1", "fd00::1#5353")
+    assert found.zones == (("acme.local", ("10.150.0.1", "10.150.0.2#1053")),)
+    assert found.notes == ()
+
+
+def test_a_zone_that_forward_itself_names_and_a_network() -> None:
+    text = ".:53 {\n  forward acme.local 10.0.0.1\n}\n10.20.0.0/16 {\n  forward . 10.0.0.2\n}"
+    found = read(text)
+    zones = (("acme.local", ("10.0.0.1",)), ("20.10.in-addr.arpa", ("10.0.0.2",)))
+    assert (found.zones, found.outside) == (zones, ()), "nobody is asked for other names"
+
+
+def test_names_of_ones_own() -> None:
+    found = read(".:53 {\n hosts {\n 10.0.0.9 My.test other.test.\n fallthrough\n }\n}")
+    assert found.hosts == (HostRecord("10.0.0.9", ("my.test", "other.test")),)
+    assert found.notes == ()
+
+
+def test_what_is_not_done_is_said_by_its_line() -> None:
+    text = (
+        ".:53 {\n  rewrite name a.test b.test\n  hosts /etc/more {\n  10.0.0.9 my.test\n  }\n"
+        "  kubernetes example.org\n  forward . tls://9.9.9.9 1.1.1.1 {\n"
+        "    except foo.test\n  }\n}\n"
+        "cluster.local {\n  forward . 10.0.0.1\n}\n"
+    )
+    assert read(text).notes == (
+        "Corefile:2: rewrite is left out: the cluster's DNS is a dnsmasq",
+        "Corefile:3: /etc/more is left out: no file is read",
+        "Corefile:3: hosts has no fallthrough: a CoreDNS would answer no other name of the zone",
+        "Corefile:6: kubernetes example.org is left out: the lab's names are below cluster.local",
+        "Corefile:7: tls://9.9.9.9 is left out: the cluster's DNS speaks no TLS",
+        "Corefile:8: except is left out: what is excepted is asked of the same servers",
+        "Corefile:12: zone cluster.local is not forwarded: the cluster's own names are always "
+        "answered",
+    )
+    assert read(text).zones == () and read(text).outside == ("1.1.1.1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (".:53 {\n  proxy . 8.8.8.8\n}", "Corefile:2 - Error during parsing: Unknown directive 'p"),
+        (".:53 {\n  forward .\n}", "Corefile:2 - Error during parsing: Wrong argument count"),
+        (".:53 {\n  forward . dns.test\n}", "Corefile:2 - Error during parsing: not an IP address"),
+        (".:53 {\n  errors\n", "Corefile:1 - Error during parsing: Unexpected EOF"),
+        (".:1053 {\n  errors\n}", "Corefile:1: .:1053: the"),
+    ],
+)
+def test_what_coredns_would_not_begin_with(text: str, words: str) -> None:
+    with pytest.raises(CorefileError) as error:
+        read(text)
+    assert error.value.message.startswith(words)
+
+
+def test_kube_dns_form() -> None:
+    data = {
+        "stubDomains": json.dumps({"Acme.local.": ["1.2.3.4", "5.6.7.8:5353"]}),
+        "upstreamNameservers": '["8.8.8.8", "8.8.4.4"]',
+    }
+    found = of_kube_dns(data, DOMAIN)
+    assert found.zones == (("acme.local", ("1.2.3.4", "5.6.7.8#5353")),)
+    assert (found.outside, found.notes) == (("8.8.8.8", "8.8.4.4"), ())
+    assert of_kube_dns({}, DOMAIN) == Forwarding()
+
+
+def test_what_of_kube_dns_form_is_not_done() -> None:
+    stubs = json.dumps({"a.test": ["ns.a.test", "1.2.3.4"], "cluster.local": ["1.2.3.4"]})
+    found = of_kube_dns({"stubDomains": stubs, "federations": "x=y"}, DOMAIN)
+    assert found.zones == (("a.test", ("1.2.3.4",)),)
+    assert found.notes == (
+        "federations is left out",
+        "stubDomains: a.test: ns.a.test is left out: it is no address",
+        "stubDomains: cluster.local is left out: the cluster's own names are always answered",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"stubDomains": "{"}, "stubDomains: no JSON: "),
+        ({"stubDomains": "[]"}, "stubDomains: an object of lists of addresses is needed"),
+        ({"stubDomains": '{"a.test": "1.2.3.4"}'}, "stubDomains: a.test: a list of addresses"),
+        ({"upstreamNameservers": '"8.8.8.8"'}, "upstreamNameservers: a list of addresses"),
+    ],
+)
+def test_malformed_data(data: dict[str, str], words: str) -> None:
+    with pytest.raises(CorefileError) as error:
+        of_kube_dns(data, DOMAIN)
+    assert error.value.message.startswith(words)
+
+
+def test_both_together() -> None:
+    one = Forwarding((("a.test", ("10.0.0.1",)), ("b.test", ())), OWN, notes=("one",))
+    other = Forwarding((("b.test", ("10.0.0.2",)),), notes=("other",))
+    found = both(one, other)
+    assert dict(found.zones) == {"a.test": ("10.0.0.1",), "b.test": ("10.0.0.2",)}
+    assert (found.outside, found.notes) == (OWN, ("one", "other"))
+    assert both(None, None) == Forwarding()
