@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from netlab.objects import meta
+from netlab.objects import hostports, meta
 from netlab.objects.types import Pod
 from netlab.proxy import addresses
 from netlab.proxy.addresses import Family
@@ -52,18 +52,12 @@ def mapped(pod: Pod, ips: Sequence[str]) -> MappedPod | None:
     """The pod as portmap sees it; None without host ports, or on its node's own network."""
     if meta.spec(pod).get("hostNetwork"):
         return None
-    mappings = tuple(_mappings(pod))
+    mappings = tuple(
+        PortMapping(each.protocol.lower(), each.host_port, each.container_port, each.ip)
+        for each in hostports.mappings(pod)
+    )
     sandbox = hashlib.sha256(meta.uid(pod).encode()).hexdigest()
     return MappedPod(sandbox, tuple(ips), mappings) if mappings else None
-
-
-def _mappings(pod: Pod) -> Iterable[PortMapping]:
-    spec = meta.spec(pod)
-    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
-        for port in container.get("ports") or ():
-            if number := port.get("hostPort"):
-                protocol = (port.get("protocol") or "TCP").lower()
-                yield PortMapping(protocol, number, port["containerPort"], port.get("hostIP") or "")
 
 
 def rules(mode: ModeName, pods: Sequence[MappedPod], family: Family, pod_cidr: str) -> Any:

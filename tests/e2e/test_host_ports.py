@@ -47,6 +47,31 @@ spec:
     ports: [{{containerPort: 8080, {port}}}]
 """
 
+SIDECAR = """
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: sidecar}
+spec:
+  nodeName: worker001
+  terminationGracePeriodSeconds: 1
+  initContainers:
+  - name: before
+    image: busybox
+    command: ["true"]
+    ports: [{containerPort: 8070, hostPort: 8070}]
+  - name: beside
+    image: registry.k8s.io/e2e-test-images/agnhost:2.47
+    args: [netexec, --http-port=8071, --udp-port=-1]
+    restartPolicy: Always
+    ports: [{containerPort: 8071, hostPort: 8071}]
+  containers:
+  - name: echo
+    image: registry.k8s.io/e2e-test-images/agnhost:2.47
+    args: [netexec, --http-port=8072, --udp-port=-1]
+    ports: [{containerPort: 8072, hostPort: 8072}]
+"""
+
 OWN = """
 ---
 apiVersion: v1
@@ -131,6 +156,7 @@ def manifest(mode: str) -> str:
         + pod("taker", "hostPort: 8080")
         + POD.format(name="far", node="master001", port="name: x")
         + OWN
+        + SIDECAR
         + SERVICE
     )
 
@@ -156,6 +182,33 @@ def test_one_port_is_three_by_address_and_protocol(lab: HostPortLab) -> None:
         asking.settimeout(5)
         asking.sendto(b"hostname", (IP, 54323))
         assert asking.recv(100) == b"datagrams"
+
+
+def test_a_pod_on_the_node_probes_them_as_kubernetes_own_test_does(lab: HostPortLab) -> None:
+    """Once over five tries; it is to be the first."""
+
+    def says(command: str) -> str:
+        done = lab.here.netlab("exec", "own", "--", "/bin/sh", "-c", command)
+        return done.stdout
+
+    curl = "curl -g --connect-timeout 5"
+    assert says(f"{curl} --interface {IP} http://127.0.0.1:54323/hostname") == "loopback"
+    assert says(f"{curl} http://{IP}:54323/hostname") == "address"
+    says(f"nc -vuz -w 5 {IP} 54323")
+
+
+def test_init_containers_have_their_ports_to_themselves(lab: HostPortLab) -> None:
+    """A kubelet has those of `containers` mapped; a sidecar's is claimed all the same."""
+    assert lab.who(OTHER, IP, 8072) == "sidecar"
+    for port in (8070, 8071):
+        with pytest.raises(subprocess.CalledProcessError):
+            lab.who(OTHER, IP, port)
+    for port, phase in (8070, "Running"), (8071, "Failed"):
+        name = f"late-{port}"
+        late = lab.here.lab_file(pod(name, f"hostPort: {port}"), "late.yaml")
+        lab.here.netlab("apply", "-f", late)
+        lab.here.netlab("wait", f"--for=jsonpath={{.status.phase}}={phase}", "pod", name)
+        lab.here.netlab("delete", "pod", name)
 
 
 def test_a_port_of_no_address_is_one_of_all_in_both_families(lab: HostPortLab) -> None:

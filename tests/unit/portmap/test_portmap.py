@@ -2,6 +2,7 @@
 
 import pytest
 
+from netlab.objects.hostports import host_ports
 from netlab.portmap import iptables, mappings
 from netlab.portmap.mappings import mapped
 from netlab.proxy.iptables.render import render
@@ -27,6 +28,19 @@ def test_only_pods_with_a_network_and_ports_of_their_own_are_mapped():
     assert mapped(pod({"hostPort": 80}, hostNetwork=True), IPS) is None
     assert rules() is None
     assert rules(mapped(pod({"hostPort": 80}), IPS[:1]), family="ipv6") is None
+
+
+def test_init_containers_ports_are_not_mapped():
+    """Kubelets hand runtimes those of `containers` alone, and claim those of sidecars."""
+    ports = [{"containerPort": 80, "hostPort": 81}]
+    inits = [
+        {"name": "i", "ports": ports},
+        {"name": "s", "ports": ports, "restartPolicy": "Always"},
+    ]
+    both = pod({"hostPort": 80}, initContainers=inits)
+    assert [one.host_port for one in mapped(both, IPS).mappings] == [80]
+    assert [claim.port for claim in host_ports(both)] == [80, 81]
+    assert mapped(pod({}, initContainers=inits), IPS) is None
 
 
 def test_the_chains_are_portmap_s():
