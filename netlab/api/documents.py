@@ -6,13 +6,14 @@ from aiohttp import web
 
 from netlab import exposition
 from netlab.api import discovery as kinds
+from netlab.api import health
 from netlab.api import metrics as numbers
 from netlab.api import openapi as structures
 from netlab.api import swagger as definitions
 from netlab.api.access import ACCESS
 from netlab.api.call import BACKEND
 from netlab.api.negotiation import media_types
-from netlab.api.paths import HEALTH, MethodNotAllowed, no_such_path
+from netlab.api.paths import MethodNotAllowed, no_such_path
 from netlab.objects.kinds import KINDS
 from netlab.serving.answers import plain_answer
 
@@ -24,7 +25,7 @@ _BESIDE = (
 
 async def roots(_request: web.Request) -> web.Response:
     """What may be asked for."""
-    return plain_answer({"paths": kinds.roots([*HEALTH, *_BESIDE])})
+    return plain_answer({"paths": kinds.roots([*health.PATHS, *_BESIDE])})
 
 
 async def version(_request: web.Request) -> web.Response:

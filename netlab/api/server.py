@@ -78,6 +78,7 @@ _DOCUMENTS: dict[str, Later[Handler]] = {
     "/openapi/v3": Later("netlab.api.documents", "openapi_index"),
     "/openapi/v3/{path:.*}": Later("netlab.api.documents", "openapi"),
 }
+_HEALTH = Later[Handler]("netlab.api.health", "answer")
 _DISCOVERY = Later[Ask]("netlab.api.documents", "discovery")
 _REVIEW = Later[Ask]("netlab.api.reviews", "answer")
 _CUSTOM_KINDS = Later[Handler]("netlab.api.customkinds", "answer")
@@ -106,8 +107,8 @@ def build_app(
     app.middlewares.append(gate)
     app.router.add_routes(list(extra))
     for path in paths.HEALTH:
-        for each in (path, f"{path}/", f"{path}/ping"):
-            app.router.add_get(each, _ok, expect_handler=http.expected)
+        for each in (path, path + "/{check:.+}"):
+            app.router.add_route("*", each, _answering(_HEALTH), expect_handler=http.expected)
     for path, document in _DOCUMENTS.items():
         app.router.add_get(path, _answering(document), expect_handler=http.expected)
     for path in (_CUSTOM_KINDS_PATH, _CUSTOM_KINDS_PATH + "/{name:.*}"):
@@ -115,14 +116,6 @@ def build_app(
     every = "/{path:(?s:.*)}"  # with newlines, too
     app.router.add_route("*", every, _dispatch, expect_handler=http.expected)
     return app
-
-
-async def _ok(request: web.Request) -> web.Response:
-    """The one check there is has succeeded, or nobody would answer."""
-    if "verbose" not in request.query:
-        return web.Response(text="ok")
-    name = request.path.split("/")[1]
-    return web.Response(text=f"[+]ping ok\n{name} check passed\n")
 
 
 def _answering(document: Later[Handler]) -> Handler:

@@ -156,6 +156,9 @@ def test_endpoints_are_replaced(lab: Cluster, protocol: str) -> None:
 def test_paths_of_the_api(lab: Cluster) -> None:
     for path in ("/healthz", "/api", "/apis", "/metrics", "/openapi/v2", "/version"):
         assert lab.shell(f"kubectl get --raw {path}")
+    told = lab.shell("kubectl get --raw '/readyz?verbose&exclude=etcd'")
+    assert "[+]ping ok\n" in told and "[+]etcd excluded: ok\n" in told
+    assert told.endswith("readyz check passed\n")
 
 
 def test_ports_of_kube_proxy(space: Space) -> None:

@@ -160,6 +160,10 @@ def test_nothing_happens_by_halves_and_all_goes_on_with_room(lab: Machine) -> No
     kill_container(lab)  # the kubelet has something to say that cannot be kept yet
     assert everything(lab) == before
     with client(lab) as asking:
+        assert asking.raw("GET", "/livez/ping") == b"ok"
+        with pytest.raises(ApiError) as unwell:
+            asking.raw("GET", "/livez")
+        assert unwell.value.code == 500
         query = {"resourceVersion": revision, "timeoutSeconds": "1"}
         assert list(asking.watch("ConfigMap", query=query)) == []
 

@@ -33,7 +33,7 @@ def run_words(lab: str | None, words: Sequence[str]) -> int:
         )
     config = find(lab)
     with inventory.client_of(config.parent.name) as client:
-        client.raw("GET", "/readyz")  # else it would say that it cannot reach 127.0.0.1
+        client.raw("GET", "/readyz/ping")  # else it would say that it cannot reach 127.0.0.1
         known = hints(words, client)
     environment = {**os.environ, "KUBECONFIG": str(config)}
     argv = ["kubectl", *words]

@@ -598,12 +598,66 @@ async def test_health_and_version(lab: Any) -> None:
     for path in ("/healthz", "/livez", "/readyz"):
         assert (await lab.ask("GET", path)).raw == b"ok"
         assert (await lab.ask("GET", f"{path}/ping")).raw == b"ok"
-    verbose = await lab.ask("GET", "/readyz", verbose="")
-    assert verbose.raw == b"[+]ping ok\nreadyz check passed\n"
     roots = (await lab.ask("GET", "/")).json["paths"]
-    assert {"/api/v1", "/apis/apps/v1", "/healthz", "/openapi/v3", "/version"} <= set(roots)
+    assert {
+        "/api/v1",
+        "/apis/apps/v1",
+        "/healthz",
+        "/readyz/shutdown",
+        "/openapi/v3",
+        "/version",
+    } <= set(roots)
     for path in ("/version", "/version/"):
         assert (await lab.ask("GET", path)).json["major"] == "1"
+
+
+async def test_health_is_told_check_by_check(lab: Any) -> None:
+    told = await lab.ask("GET", "/readyz", verbose="")
+    lines = told.raw.decode().splitlines()
+    assert lines[:5] == [
+        f"[+]{name} ok" for name in ("ping", "log", "etcd", "etcd-readiness", "informer-sync")
+    ]
+    assert lines[-2:] == ["[+]shutdown ok", "readyz check passed"]
+    assert told.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert told.headers["X-Content-Type-Options"] == "nosniff"
+    for place in ("livez", "healthz"):
+        lines = (await lab.ask("GET", f"/{place}", verbose="true")).raw.decode().splitlines()
+        assert "[+]etcd ok" in lines and "[+]shutdown ok" not in lines
+        assert lines[-1] == f"{place} check passed"
+    for path in ("/livez/etcd", "/readyz/poststarthook/rbac/bootstrap-roles"):
+        assert (await lab.ask("GET", path)).raw == b"ok"
+    for path in ("/livez/shutdown", "/healthz/", "/readyz/nothing"):
+        assert (await lab.ask("GET", path)).code == 404
+
+
+async def test_checks_of_health_may_be_left_out(lab: Any) -> None:
+    told = (await lab.ask("GET", "/readyz?verbose&exclude=etcd&exclude=x&exclude=log")).raw.decode()
+    assert told.splitlines()[:3] == ["[+]ping ok", "[+]log excluded: ok", "[+]etcd excluded: ok"]
+    assert told.splitlines()[-2:] == [
+        'warn: some health checks cannot be excluded: no matches for "x"',
+        "readyz check passed",
+    ]
+    assert (await lab.ask("GET", "/readyz?exclude=x")).raw == b"ok"
+
+
+async def test_a_store_that_cannot_write_is_not_well(
+    lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab.registry.store, "refused", True)
+    monkeypatch.setattr(lab.registry.store, "refusal", lambda: "no space is left")
+    said = await lab.ask("GET", "/livez")
+    assert said.code == 500
+    lines = said.raw.decode().splitlines()
+    assert lines[:3] == ["[+]ping ok", "[+]log ok", "[-]etcd failed: reason withheld"]
+    assert lines[-1] == "livez check failed"
+    alone = await lab.ask("GET", "/livez/etcd")
+    assert (alone.code, alone.raw) == (
+        500, b"internal server error: etcd failed: no space is left\n"
+    )  # fmt: skip
+    assert (await lab.ask("GET", "/livez", exclude="etcd")).raw == b"ok"
+    assert (await lab.ask("GET", "/livez/ping")).raw == b"ok"
+    monkeypatch.setattr(lab.registry.store, "refusal", lambda: "")
+    assert (await lab.ask("GET", "/readyz")).raw == b"ok"
 
 
 async def test_metrics_count_what_is_stored(lab: Any) -> None:
