@@ -11,11 +11,12 @@ from msgspec import Struct, field
 
 from netlab.api import eventviews
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import Form
+from netlab.api.negotiation import JSON, Form
 from netlab.api.paths import RequestInfo
 from netlab.client.kubelets import Kubelets
 from netlab.errors import BadRequest
 from netlab.objects.meta import Object
+from netlab.serving.answers import to_json
 from netlab.store.registry import Registry
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
@@ -93,11 +94,10 @@ class Call(Struct):
         return self.answer_bytes(encoder.one(obj, self.form, self.backend.now()), code)
 
     def answer_bytes(self, body: bytes, code: int = 200) -> web.Response:
-        """JSON bytes as a response (or as YAML, when that was asked for)."""
-        content_type = "application/json"
-        if self.form.yaml:
-            body, content_type = _as_yaml(body), "application/yaml"
-        response = web.Response(body=body, status=code, content_type=content_type)
+        """JSON bytes as a response, in what was asked for."""
+        media_type = self.form.media_type
+        body = written(body, media_type)
+        response = web.Response(body=body, status=code, content_type=media_type)
         add_warnings(response, self.warnings)
         return response
 
@@ -143,7 +143,16 @@ def is_dry_run(values: Sequence[Any]) -> bool:
     return bool(wanted)
 
 
-def _as_yaml(body: bytes) -> bytes:
+def document(value: object, media_type: str = JSON, code: int = 200) -> web.Response:
+    """What is no object of the store, in one of `negotiation.WRITTEN`."""
+    body = written(to_json(value), media_type)
+    return web.Response(body=body, status=code, content_type=media_type)
+
+
+def written(body: bytes, media_type: str) -> bytes:
+    """JSON in one of `negotiation.WRITTEN`."""
+    if media_type == JSON:
+        return body
     from netlab.objects import yamlout  # most clients want JSON
 
     return yamlout.dump(json.loads(body), sort_keys=False).encode()

@@ -10,13 +10,12 @@ import asyncio
 
 from aiohttp import web
 
-from netlab.api.call import query_flag, query_number
+from netlab.api.call import document, query_flag, query_number
 from netlab.api.negotiation import negotiate
 from netlab.api.paths import MethodNotAllowed
 from netlab.errors import ApiError, NotFound
 from netlab.objects.kinds import Kind
 from netlab.serving import http
-from netlab.serving.answers import plain_answer
 
 KIND = Kind(
     "CustomResourceDefinition",
@@ -55,7 +54,7 @@ async def answer(request: web.Request) -> web.StreamResponse:
             details={"name": name, "group": KIND.group, "kind": KIND.plural},
         )
     if request.method == "DELETE":
-        return plain_answer(_nothing())
+        return document(_nothing())
     raise MethodNotAllowed
 
 
@@ -70,19 +69,20 @@ async def _name(request: web.Request) -> str:
 async def _list(request: web.Request) -> web.StreamResponse:
     if query_flag(request.query.get("watch", ""), "watch"):
         return await http.until_over(request, _watch(request))
-    shape = negotiate(request.headers.get("Accept", "")).shape
-    if shape == "object":
-        return plain_answer(_nothing())
-    if shape == "metadata":
-        return plain_answer(_nothing("PartialObjectMetadataList", "meta.k8s.io/v1"))
+    form = negotiate(request.headers.get("Accept", ""))
+    if form.shape == "object":
+        return document(_nothing(), form.media_type)
+    if form.shape == "metadata":
+        nothing = _nothing("PartialObjectMetadataList", form.api_version)
+        return document(nothing, form.media_type)
     names = {"Name": "name", "Created At": "date"}
     columns = [
         {"name": each, "type": "string", "format": "name" if form == "name" else "",
          "description": "", "priority": 0}
         for each, form in names.items()
     ]  # fmt: skip
-    head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": _VERSION}
-    return plain_answer({**head, "columnDefinitions": columns, "rows": []})
+    head = {"kind": "Table", "apiVersion": form.api_version, "metadata": _VERSION}
+    return document({**head, "columnDefinitions": columns, "rows": []}, form.media_type)
 
 
 _VERSION = {"resourceVersion": "1"}
@@ -96,6 +96,7 @@ def _nothing(
 
 async def _watch(request: web.Request) -> web.StreamResponse:
     """Says nothing, until the client or its time is over."""
+    negotiate(request.headers.get("Accept", ""), streams=True)
     seconds = query_number(request.query.get("timeoutSeconds", ""), "timeoutSeconds")
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
     await response.prepare(request)

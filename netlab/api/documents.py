@@ -11,8 +11,8 @@ from netlab.api import metrics as numbers
 from netlab.api import openapi as structures
 from netlab.api import swagger as definitions
 from netlab.api.access import ACCESS
-from netlab.api.call import BACKEND
-from netlab.api.negotiation import media_types
+from netlab.api.call import BACKEND, document
+from netlab.api.negotiation import JSON, Conversion, choose, negotiate_discovery
 from netlab.api.paths import MethodNotAllowed, no_such_path
 from netlab.objects.kinds import KINDS
 from netlab.serving.answers import plain_answer
@@ -21,6 +21,10 @@ _BESIDE = (
     "/.well-known/openid-configuration", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks",
     "/version",
 )  # fmt: skip
+_AGGREGATIONS = tuple(
+    Conversion("apidiscovery.k8s.io", version, "APIGroupDiscoveryList")
+    for version in ("v2", "v2beta1")
+)
 
 
 async def roots(_request: web.Request) -> web.Response:
@@ -54,10 +58,14 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def swagger(request: web.Request) -> web.Response:
     """The structure of all kinds, in OpenAPI's second version."""
-    if "protobuf" in request.headers.get("Accept", ""):
+    offered = (JSON, definitions.PROTOBUF, definitions.PROTOBUF_ASKED)
+    chosen = choose(request.headers.get("Accept", ""), offered)
+    if chosen is None:
+        return web.Response(status=406)
+    if chosen != JSON:
         body = definitions.as_protobuf()
         return web.Response(body=body, headers={"Content-Type": definitions.PROTOBUF})
-    return web.Response(body=definitions.as_json(), content_type="application/json")
+    return web.Response(body=definitions.as_json(), content_type=JSON)
 
 
 async def openapi_index(_request: web.Request) -> web.Response:
@@ -71,7 +79,9 @@ async def openapi(request: web.Request) -> web.Response:
     body = structures.document(path)
     if body is None:
         raise no_such_path()
-    response = web.Response(body=body, content_type="application/json")
+    if choose(request.headers.get("Accept", ""), (JSON,)) is None:
+        return web.Response(status=406)
+    response = web.Response(body=body, content_type=JSON)
     if request.query.get("hash") == structures.digest(path):
         response.headers["Cache-Control"] = "public, immutable, max-age=31536000"
     return response
@@ -80,23 +90,23 @@ async def openapi(request: web.Request) -> web.Response:
 async def discovery(request: web.Request) -> web.Response:
     """The kinds at `/api`, `/apis`, of a group or of one of its versions."""
     parts = request.path.strip("/").split("/")
-    document = _root(request, core=parts[0] == "api") if len(parts) == 1 else _group(parts)
+    at_root, core = len(parts) == 1, parts[0] == "api"
+    accept = request.headers.get("Accept", "")
+    media_type, wanted = negotiate_discovery(accept, _AGGREGATIONS if at_root else ())
+    found = _root(wanted, core=core) if at_root else _group(parts)
     if request.method != "GET":
         raise MethodNotAllowed
-    return document if isinstance(document, web.Response) else plain_answer(document)
+    answer = document(found, media_type)
+    if wanted is not None:
+        how = f";g={wanted.group};v={wanted.version};as={wanted.kind}"
+        answer.headers["Content-Type"] = media_type + how
+    return answer
 
 
-def _root(request: web.Request, *, core: bool) -> kinds.Document | web.Response:
-    """`/api` or `/apis`, aggregated when the client accepts that."""
-    for _, parameters in media_types(request.headers.get("Accept", "")):
-        version = parameters.get("v", "")
-        wanted = parameters.get("as") == "APIGroupDiscoveryList"
-        if wanted and version in ("v2", "v2beta1"):
-            answer = plain_answer(kinds.aggregated(core=core, version=version))
-            answer.headers["Content-Type"] = (
-                f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList"
-            )
-            return answer
+def _root(wanted: Conversion | None, *, core: bool) -> kinds.Document:
+    """`/api` or `/apis`, aggregated when the client wants that."""
+    if wanted is not None:
+        return kinds.aggregated(core=core, version=wanted.version)
     return kinds.core_versions() if core else kinds.group_list()
 
 

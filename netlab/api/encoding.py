@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from netlab.api.negotiation import Form, Include
+from netlab.api.negotiation import META, Form, Include
 from netlab.api.tables import RowTemplate, row_template, table
 from netlab.objects.meta import Object
 from netlab.serving.answers import to_json
@@ -14,11 +14,11 @@ from netlab.serving.answers import to_json
 V = TypeVar("V")
 
 
-def partial_object(obj: Object) -> Object:
+def partial_object(obj: Object, api_version: str = META) -> Object:
     """The PartialObjectMetadata of an object."""
     return {
         "kind": "PartialObjectMetadata",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": api_version,
         "metadata": obj["metadata"],
     }
 
@@ -86,11 +86,11 @@ class Encoder:
     ) -> bytes:
         """One object in the form the client asked for."""
         if form.shape == "metadata":
-            return to_json(partial_object(obj))
+            return to_json(partial_object(obj, form.api_version))
         if form.shape == "table":
             version = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
             rows = [self.row(obj, form.include, now, gone=gone)]
-            return table(obj["kind"], rows, version, headers=headers)
+            return table(obj["kind"], rows, version, headers=headers, api_version=form.api_version)
         return self.object(obj, gone=gone)
 
 

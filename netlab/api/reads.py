@@ -90,10 +90,10 @@ def _encode(call: Call, page: _Page) -> bytes:
     if form.shape == "table":
         now = call.backend.now()
         rows = [encoder.row(obj, form.include, now) for obj in page.items]
-        return table(kind.kind, rows, page.metadata)
+        return table(kind.kind, rows, page.metadata, api_version=form.api_version)
     if form.shape == "metadata":
-        items = [to_json(partial_object(obj)) for obj in page.items]
-        return _list("PartialObjectMetadataList", "meta.k8s.io/v1", page.metadata, items)
+        items = [to_json(partial_object(obj, form.api_version)) for obj in page.items]
+        return _list("PartialObjectMetadataList", form.api_version, page.metadata, items)
     if eventviews.is_view(kind):
         items = [to_json(eventviews.outward(obj)) for obj in page.items]
     else:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from netlab.api import bodies
 from netlab.api.access import ACCESS, USER, Access
+from netlab.api.call import document
 from netlab.api.negotiation import negotiate
 from netlab.api.paths import MethodNotAllowed
 from netlab.api.tokens import Malformed
@@ -18,7 +19,6 @@ from netlab.objects.kinds import Kind
 from netlab.objects.meta import Object
 from netlab.objects.rbac import Attributes, User
 from netlab.objects.types import PolicyRule
-from netlab.serving.answers import plain_answer
 
 LIMIT = 32 * 1024
 """Bytes of a review: a token is not half as long, and everybody who has one may ask."""
@@ -134,12 +134,12 @@ async def answer(request: web.Request) -> web.Response | None:
         return None
     if request.method != "POST":
         raise MethodNotAllowed
-    negotiate(request.headers.get("Accept", ""), prints=False)
+    form = negotiate(request.headers.get("Accept", ""), prints=False)
     review = await bodies.read_object(request, kind, LIMIT)
     if namespace:
         _agree(review, namespace)
     status = KINDS[kind](request.app[ACCESS], request[USER], review)
-    return plain_answer({**review, "status": status}, 201)
+    return document({**review, "status": status}, form.media_type, 201)
 
 
 def _without_namespace(path: str) -> tuple[str, str]:

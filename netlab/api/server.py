@@ -18,7 +18,7 @@ from netlab.api.authorization import Authorizer
 from netlab.api.call import BACKEND, Backend, Call
 from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form, negotiate
-from netlab.api.paths import MethodNotAllowed, RequestInfo
+from netlab.api.paths import MethodNotAllowed
 from netlab.client.kubelets import Kubelets
 from netlab.errors import BadRequest
 from netlab.later import Later
@@ -65,7 +65,9 @@ _SUBRESOURCE: dict[str, dict[str, Later[Verb]]] = {
     "proxy": dict.fromkeys(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"), _PROXY),
 }
 
-_STREAMS = frozenset((_WATCH, _LOG, _EXEC, _ATTACH, _FORWARD, _PROXY))
+_CONNECTED = frozenset((_EXEC, _ATTACH, _FORWARD, _PROXY))
+"""What is answered by others, who alone know in what form."""
+_STREAMS = _CONNECTED | {_WATCH, _LOG}
 
 _DOCUMENTS: dict[str, Later[Handler]] = {
     "/": Later("netlab.api.documents", "roots"),
@@ -130,11 +132,12 @@ async def _dispatch(request: web.Request) -> web.StreamResponse:
     if found is not None:
         return found
     target = paths.parse(request.path)
-    form = _form(request, target)
     deprecated = target.kind.deprecated
     warnings = [deprecated] if deprecated else []
-    call = Call(request.app[BACKEND], request, target, form, warnings)
+    call = Call(request.app[BACKEND], request, target, Form(), warnings)
     verb = _verb(call)
+    if verb not in _CONNECTED:
+        call.form = _form(request, streams=verb is _WATCH)
     if verb not in _STREAMS:
         _check_timeout(request.query.get("timeout", ""))
     answer = verb.get()(call)
@@ -151,11 +154,9 @@ async def _beside_kinds(request: web.Request) -> web.Response | None:
     return await _REVIEW.get()(request) if request.path.startswith(_REVIEWS) else None
 
 
-def _form(request: web.Request, target: RequestInfo) -> Form:
-    """What is accepted of us; of what is proxied it is for others to say."""
-    if target.subresource == "proxy":
-        return Form()
-    return negotiate(request.headers.get("Accept", ""), request.query.get("includeObject", ""))
+def _form(request: web.Request, *, streams: bool) -> Form:
+    include = request.query.get("includeObject", "")
+    return negotiate(request.headers.get("Accept", ""), include, streams=streams)
 
 
 def _check_timeout(text: str) -> None:

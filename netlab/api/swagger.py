@@ -19,7 +19,9 @@ from netlab.serving.answers import to_json
 Document = dict[str, Any]
 
 PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-"""What the answer is called. Clients ask for `…v2@v1.0+protobuf`, which is no media type."""
+"""What the answer is called."""
+PROTOBUF_ASKED = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+"""What clients ask for, which is no media type."""
 
 _REFERENCE = "#/definitions/"
 _GVK = "x-kubernetes-group-version-kind"

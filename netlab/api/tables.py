@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from netlab.api.negotiation import META
 from netlab.api.printing import PRINTERS
 from netlab.api.printing.cells import Cell, Column, Printer, Since
 from netlab.later import Later
@@ -79,12 +80,13 @@ def table(
     metadata: dict[str, object],
     *,
     headers: bool = True,
+    api_version: str = META,
 ) -> bytes:
     """A whole Table as JSON: `metadata` is the list's, `rows` are rendered rows."""
     definitions = [column.definition() for column in columns(kind)] if headers else []
     head = {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": api_version,
         "metadata": metadata,
         "columnDefinitions": definitions,
     }
