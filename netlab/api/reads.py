@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from bisect import bisect_right
 from collections.abc import Sequence
 
 from aiohttp import web
 from msgspec import Struct
 
-from netlab.api import eventviews
+from netlab.api import eventviews, paging
 from netlab.api.call import Call
 from netlab.api.encoding import partial_object
+from netlab.api.paging import Key, Part, Token
 from netlab.api.tables import table
-from netlab.errors import BadRequest
+from netlab.errors import Expired
 from netlab.objects.meta import Object, name, namespace
+from netlab.objects.watch import ObjectList
 from netlab.serving.answers import to_json
 
 
@@ -29,14 +28,28 @@ def get(call: Call) -> web.Response:
 
 def list_(call: Call) -> web.Response:
     """A collection, or a page of it."""
-    found = call.registry.list(
-        call.target.kind.kind,
-        call.target.namespace,
-        label_selector=call.query("labelSelector"),
-        field_selector=call.field_selector,
+    store, space = call.registry.store, call.target.namespace or ""
+    options = paging.Options(
+        limit=call.number("limit"),
+        token=call.query("continue"),
+        version=call.query("resourceVersion"),
+        match=call.query("resourceVersionMatch"),
+        namespace=space,
     )
-    page = _page(found.items, found.resource_version, call)
-    return call.answer_bytes(_encode(call, page))
+    wanted = paging.part(options, store.revision, call.backend.now())
+    try:
+        found = call.registry.list(
+            call.target.kind.kind,
+            call.target.namespace,
+            label_selector=call.query("labelSelector"),
+            field_selector=call.field_selector,
+            at=wanted.at,
+        )
+    except Expired:
+        if wanted.after is None:
+            raise
+        raise paging.expired(wanted.after, space) from None
+    return call.answer_bytes(_encode(call, _page(found, wanted, call)))
 
 
 class _Page(Struct, frozen=True):
@@ -44,44 +57,26 @@ class _Page(Struct, frozen=True):
     metadata: dict[str, object]
 
 
-def _page(items: Sequence[Object], revision: str, call: Call) -> _Page:
-    """The part of a list that `limit` and `continue` ask for.
-
-    Later pages show the present state after the last name given, under the first page's
-    revision: a watch from there tells the client whatever changed in between.
-    """
-    limit, token = call.number("limit"), call.query("continue")
-    if not limit and not token:
-        return _Page(items, {"resourceVersion": revision})
-    ordered = sorted(items, key=_order)
-    if token:
-        revision, last = _read_token(token)
-        ordered = ordered[bisect_right(ordered, last, key=_order) :]
-    metadata: dict[str, object] = {"resourceVersion": revision}
+def _page(found: ObjectList, wanted: Part, call: Call) -> _Page:
+    """The part of a list that is wanted, and how to go on."""
+    metadata: dict[str, object] = {"resourceVersion": found.resource_version}
+    limit = wanted.limit
+    if not limit and wanted.after is None:
+        return _Page(found.items, metadata)
+    ordered = sorted(found.items, key=_order)
+    if wanted.after:
+        ordered = ordered[bisect_right(ordered, wanted.after, key=_order) :]
     if limit and len(ordered) > limit:
-        metadata["continue"] = _write_token(revision, _order(ordered[limit - 1]))
+        token = Token(int(found.resource_version), _order(ordered[limit - 1]), wanted.since)
+        metadata["continue"] = paging.write(token, call.target.namespace or "")
         if not call.query("labelSelector") and not call.query("fieldSelector"):
             metadata["remainingItemCount"] = len(ordered) - limit
         ordered = ordered[:limit]
     return _Page(ordered, metadata)
 
 
-def _order(obj: Object) -> tuple[str, str]:
+def _order(obj: Object) -> Key:
     return namespace(obj), name(obj)
-
-
-def _write_token(revision: str, last: tuple[str, str]) -> str:
-    text = json.dumps({"rv": revision, "after": last})
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _read_token(token: str) -> tuple[str, tuple[str, str]]:
-    try:
-        value = json.loads(base64.urlsafe_b64decode(token.encode()))
-        space, last = value["after"]
-        return str(value["rv"]), (str(space), str(last))
-    except (binascii.Error, ValueError, KeyError, TypeError):
-        raise BadRequest("continue key is not valid") from None
 
 
 def _encode(call: Call, page: _Page) -> bytes:

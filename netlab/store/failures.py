@@ -124,6 +124,11 @@ def expired(revision: str) -> Expired:
     return Expired(f"too old resource version: {revision}")
 
 
+def expired_list() -> Expired:
+    """A list of how things stood at a revision that is no longer known."""
+    return Expired("The resourceVersion for the provided list is too old.")
+
+
 def bad_revision(text: str) -> BadRequest:
     """A resourceVersion that is no number."""
     return BadRequest(f'resourceVersion: Invalid value: "{text}": must be a number')

@@ -62,6 +62,10 @@ class KindLog:
             raise FellBehind
         return self._dropped + bisect_right(self._changes, revision, key=lambda one: one.revision)
 
+    def since(self, revision: int) -> list[Change]:
+        """The changes after `revision`, oldest first; `FellBehind` if some are gone."""
+        return self._changes[self.position_after(revision) - self._dropped :]
+
     def read(self, position: int) -> Change | None:
         """The change at a position, None when it has not happened yet."""
         index = position - self._dropped

@@ -33,10 +33,26 @@ class Reader:
         *,
         label_selector: str = "",
         field_selector: str = "",
+        at: int | None = None,
     ) -> ObjectList:
-        """All objects of a kind, in one namespace or (None) in all, by namespace and name."""
-        items = self.selected(kind_named(kind), namespace, label_selector, field_selector)
+        """All objects of a kind, in one namespace or (None) in all, by namespace and name.
+
+        With `at`, as they were at that revision; `Expired` if that is not known any more.
+        """
+        of = kind_named(kind)
+        if at is not None and at != self.store.revision:
+            space = namespace if of.namespaced else None
+            matches = matcher(of.kind, label_selector, field_selector)
+            items = [obj for obj in self._past(of, space, at) if matches is None or matches(obj)]
+            return ObjectList(items, str(at))
+        items = self.selected(of, namespace, label_selector, field_selector)
         return ObjectList(items, str(self.store.revision))
+
+    def _past(self, kind: Kind, namespace: str | None, revision: int) -> builtins.list[Object]:
+        try:
+            return self.store.list_at(kind.kind, namespace, revision)
+        except FellBehind:
+            raise failures.expired_list() from None
 
     def selected(
         self, kind: Kind, namespace: str | None, label_selector: str, field_selector: str

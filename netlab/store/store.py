@@ -7,6 +7,7 @@ kill -9, and what cannot be saved has not happened. Everything runs on one threa
 
 from __future__ import annotations
 
+import builtins
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,6 +63,22 @@ class Store:
         if namespace is not None:
             return _sorted(spaces.get(namespace, {}))
         return [obj for space in sorted(spaces) for obj in _sorted(spaces[space])]
+
+    def list_at(self, kind: str, namespace: str | None, revision: int) -> builtins.list[Object]:
+        """What `list` gave when `revision` was the latest; `FellBehind` if that is not known any
+        more, or not yet."""
+        if revision > self._revision:
+            raise FellBehind
+        found = {(meta.namespace(obj), meta.name(obj)): obj for obj in self.list(kind, namespace)}
+        for change in reversed(self._logs[kind].since(revision)):
+            key = meta.namespace(change.object), meta.name(change.object)
+            if namespace not in (None, key[0]):
+                continue
+            if change.previous is None:
+                found.pop(key, None)
+            else:
+                found[key] = change.previous
+        return [found[key] for key in sorted(found)]
 
     def each(self, kind: str) -> Iterator[Object]:
         """All objects of a kind in no order, without a copy of the list."""

@@ -3,12 +3,20 @@ files with kinds that are not served."""
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from e2e import manifests
 from e2e.kubectls import Shell, shell
 from e2e.labs import eventually
+
+from netlab.client.sync import Client
+from netlab.store.store import LOG_KEPT
 
 pytestmark = pytest.mark.root
 
@@ -184,3 +192,62 @@ def test_kinds_that_are_not_served_leave_the_rest_of_a_file_alone(kubectl: Shell
     assert 'customresourcedefinitions.apiextensions.k8s.io "widgets.example.com" is forbidden' in (
         done.stdout
     )
+
+
+def answered(kubectl: Shell, path: str, *flags: str) -> Any:
+    """What curl reads there, whatever the code."""
+    argv = ("curl", "-s", "--unix-socket", str(socket(kubectl)), *flags, f"http://lab{path}")
+    return json.loads(kubectl(shlex.join(argv)))
+
+
+def socket(kubectl: Shell) -> Path:
+    """Of the lab's API."""
+    return kubectl.here.base / "run" / "tutorial" / "api.sock"
+
+
+TEMPLATES = "/api/v1/namespaces/chunks/podtemplates"
+
+
+def test_chunks_of_a_list_go_on_when_the_first_state_is_past(kubectl: Shell) -> None:
+    kubectl("kubectl create namespace chunks")
+    bare = {"template": {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}}
+    merge = "application/merge-patch+json"
+    with Client(socket(kubectl)) as asking:
+
+        def page(token: str = "", **query: str) -> tuple[list[str], dict[str, Any]]:
+            more = {"continue": token} if token else {}
+            found = asking.request("GET", TEMPLATES, query={"limit": "3", **more, **query})
+            return [one["metadata"]["name"] for one in found["items"]], found["metadata"]
+
+        for number in range(7):
+            asking.request("POST", TEMPLATES, {"metadata": {"name": f"t{number}"}, **bare})
+        names, first = page()
+        assert (names, first["remainingItemCount"]) == (["t0", "t1", "t2"], 4)
+        asking.request("DELETE", f"{TEMPLATES}/t3")
+        names, second = page(first["continue"])
+        assert names == ["t3", "t4", "t5"]
+        assert second["resourceVersion"] == first["resourceVersion"]
+        for number in range(2 * LOG_KEPT):
+            change = {"metadata": {"labels": {"a": str(number)}}}
+            asking.request("PATCH", f"{TEMPLATES}/t0", change, content_type=merge)
+        query = urlencode({"limit": "3", "continue": first["continue"]})
+        status = answered(kubectl, f"{TEMPLATES}?{query}")
+        assert (status["code"], status["reason"]) == (410, "Expired")
+        names, rest = page(status["metadata"]["continue"])
+        assert names == ["t4", "t5", "t6"]
+        assert int(rest["resourceVersion"]) > int(first["resourceVersion"])
+    refused = kubectl.run(f"kubectl get --raw '{TEMPLATES}?{query}'")
+    assert "The provided continue parameter is too old" in refused.stdout
+    got = kubectl("kubectl get podtemplates -n chunks --chunk-size=2 -o name")
+    assert got.split() == [f"podtemplate/t{number}" for number in (0, 1, 2, 4, 5, 6)]
+
+
+def test_what_cannot_be_written_is_not_acceptable(kubectl: Shell) -> None:
+    protobuf = "application/vnd.kubernetes.protobuf"
+    for accept, query, accepted in (
+        (f"{protobuf};stream=watch", "?watch=1", "application/json;stream=watch"),
+        (protobuf, "", "application/json, application/yaml"),
+    ):
+        status = answered(kubectl, f"{DEFAULT}/pods{query}", "-H", f"Accept: {accept}")
+        assert (status["code"], status["reason"]) == (406, "NotAcceptable")
+        assert status["message"] == f"only the following media types are accepted: {accepted}"

@@ -279,23 +279,6 @@ async def test_lists_are_selected(lab: Any) -> None:
     assert (await lab.ask("GET", CONFIGMAPS, fieldSelector="spec.x=1")).code == 400
 
 
-async def test_lists_come_in_pages(lab: Any) -> None:
-    for number in range(5):
-        await lab.ask("POST", CONFIGMAPS, configmap(f"c{number}"))
-    first = (await lab.ask("GET", CONFIGMAPS, limit="2")).json
-    assert [item["metadata"]["name"] for item in first["items"]] == ["c0", "c1"]
-    assert first["metadata"]["remainingItemCount"] == 3
-    await lab.ask("DELETE", f"{CONFIGMAPS}/c2")
-    token = first["metadata"]["continue"]
-    rest = (await lab.ask("GET", CONFIGMAPS, **{"limit": "9", "continue": token})).json
-    assert [item["metadata"]["name"] for item in rest["items"]] == ["c3", "c4"]
-    assert "continue" not in rest["metadata"]
-    # A watch from the list's revision must still tell of what happened between the pages.
-    assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
-    assert (await lab.ask("GET", CONFIGMAPS, **{"continue": "bm9uc2Vuc2U="})).code == 400
-    assert (await lab.ask("GET", CONFIGMAPS, limit="-1")).code == 400
-
-
 async def test_lists_as_tables(lab: Any) -> None:
     await lab.ask("POST", SERVICES, service())
     found = await lab.table(SERVICES)

@@ -94,6 +94,27 @@ def test_a_revision_from_the_future_is_not_known() -> None:
         Store(None).position_after("ConfigMap", 100)
 
 
+def test_the_past_is_known_as_far_as_the_log_goes(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    store.write(_config("a", x="1"), expected="")
+    store.write(_config("b"), expected="")
+    then = store.revision
+    store.write(_config("a", x="2"), expected="2")
+    store.write(_config("c"), expected="")
+    store.remove(_config("b"), expected="3")
+    store.write(_config("b", "elsewhere"), expected="")
+    for known in (store, Store(tmp_path / "store")):  # and by the journal
+        past = known.list_at("ConfigMap", "default", then)
+        assert [(obj["metadata"]["name"], obj["data"]) for obj in past] == [
+            ("a", {"x": "1"}), ("b", {})
+        ]  # fmt: skip
+        assert len(known.list_at("ConfigMap", None, then)) == 2
+        assert known.list_at("ConfigMap", None, known.revision) == known.list("ConfigMap")
+        for unknown in (0, known.revision + 1):
+            with pytest.raises(FellBehind):
+                known.list_at("ConfigMap", None, unknown)
+
+
 def test_objects_and_events_outlive_the_process(tmp_path: Path) -> None:
     store = Store(tmp_path / "store.journal")
     store.write(_config("a", x="1"), expected="")
