@@ -88,7 +88,7 @@ class Capture:
 
     def close(self) -> None:
         """Close all. Idempotent."""
-        _close([tap.socket for tap in self._taps.values()])
+        _close_together([tap.socket for tap in self._taps.values()])
         self._taps.clear()
         if self._epoll is not None:
             self._epoll.close()
@@ -155,12 +155,13 @@ def _tap(place: str, netns: Path | int) -> _Tap:
     return _Tap(place, sock)
 
 
-def _close(sockets: Sequence[socket.socket]) -> None:
-    """All at once: for each that is closed the kernel waits, 12 ms and more, until nobody can be
-    looking at it any more, and one wait does for all who wait."""
-    if sockets:
-        with ThreadPoolExecutor(min(len(sockets), _CLOSERS)) as threads:
-            list(threads.map(socket.socket.close, sockets))
+def _close_together(taps: Sequence[socket.socket]) -> None:
+    """The kernel lets each wait until nobody looks at it any more, which is long for many in a
+    row."""
+    if not taps:
+        return
+    with ThreadPoolExecutor(max_workers=min(len(taps), _CLOSERS)) as threads:
+        list(threads.map(socket.socket.close, taps))
 
 
 def _drain(tap: _Tap, seen: list[Observation]) -> None:
@@ -177,7 +178,8 @@ def _drain(tap: _Tap, seen: list[Observation]) -> None:
         packet = decode(data)
         if packet is not None:
             outgoing = kind == _PACKET_OUTGOING
-            seen.append(Observation(tap.place, ifname, outgoing, _stamp(ancillary), packet))
+            stamp = _stamp(ancillary)
+            seen.append(Observation(tap.place, ifname, outgoing, stamp, packet, data))
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:

@@ -52,13 +52,15 @@ class CapturedPacket(Struct, frozen=True):
 
 
 class Observation(Struct, frozen=True):
-    """One packet passing one interface: where, in which direction, when (ns since 1970)."""
+    """One packet passing one interface: where, in which direction, when (ns since 1970). `data` are
+    its first bytes, from its IP header on."""
 
     place: str
     ifname: str
     outgoing: bool
     time: int
     packet: CapturedPacket
+    data: bytes = b""
 
 
 def endpoint(address: str, port: int) -> str:

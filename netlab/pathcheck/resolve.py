@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dnslib import QTYPE, RCODE, DNSError, DNSHeader, DNSQuestion, DNSRecord
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.kernel import netns as namespaces
 from netlab.pathcheck.trial import Trial
@@ -18,70 +19,114 @@ _SECONDS = 1.0
 _NDOTS = 5
 
 
+class Asked(Struct, frozen=True):
+    """One question and its answer. `answer` is how DNS puts it: NOERROR, NXDOMAIN …, or "" for
+    none; `aliases` the names that the answer led through. `wire` is the name as it was sent, in
+    upper and lower case at random, which no server on the way changes: its question is known by
+    that from everybody else's.
+    """
+
+    name: str
+    version: int
+    server: str
+    answer: str = ""
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    seconds: float = 0.0
+    wire: str = ""
+
+
 class Resolved(Struct, frozen=True):
-    """What a look-up found: the name that had the addresses, or why none has."""
+    """What a look-up found: the name that had the addresses, or why none has; all that was asked
+    for it."""
 
     name: str
     addresses: tuple[str, ...] = ()
     error: str = ""
+    asked: tuple[Asked, ...] = ()
 
 
 def candidates(name: str, namespace: str, domain: str) -> list[str]:
     """The names a resolver tries, in order: with fewer than 5 dots the search domains first."""
+    searches = (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)
+    return searched(name, searches, _NDOTS)
+
+
+def searched(name: str, searches: Sequence[str], ndots: int) -> list[str]:
+    """The same for a resolver of any search domains; a name that ends with a dot is whole."""
     if name.endswith("."):
         return [name.rstrip(".")]
-    searched = [f"{name}.{each}" for each in (f"{namespace}.svc.{domain}", f"svc.{domain}", domain)]
-    return [name, *searched] if name.count(".") >= _NDOTS else [*searched, name]
+    longer = [f"{name}.{each}" for each in searches]
+    return [name, *longer] if name.count(".") >= ndots else [*longer, name]
 
 
 def resolve(
-    netns: Path | int,
-    servers: Sequence[str],
-    name: str,
-    *,
-    namespace: str,
-    domain: str,
-    version: int = 4,
+    netns: Path | int, servers: Sequence[str], names: Sequence[str], *, version: int = 4
 ) -> Resolved:
-    """Look a name up from inside a namespace; the first candidate with an address counts.
+    """Look names up from inside a namespace, in turn, until one has an address.
 
     Of the servers the first is asked, and the next where that refuses or keeps silent.
     """
+    asked: list[Asked] = []
     said: list[str] = []
-    for candidate in candidates(name, namespace, domain):
-        reply = _ask_any(netns, servers, candidate, QTYPE.AAAA if version == 6 else QTYPE.A)
-        if isinstance(reply, str):
-            return Resolved(name, error=reply)
-        addresses = [str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA)]
-        if addresses:
-            return Resolved(candidate, tuple(addresses))
-        said.append(f"{candidate} {RCODE.get(reply.header.rcode)}")
-    return Resolved(name, error=f"the name does not resolve: {', '.join(said)}")
+    for name in names:
+        tries, trouble = _ask_any(netns, servers, name, version)
+        asked += tries
+        if trouble:
+            return Resolved(names[-1], error=trouble, asked=tuple(asked))
+        last = tries[-1]
+        if last.addresses:
+            return Resolved(name, last.addresses, asked=tuple(asked))
+        said.append(f"{name} {last.answer}")
+    error = f"the name does not resolve: {', '.join(said)}"
+    return Resolved(names[-1], error=error, asked=tuple(asked))
 
 
 def look_up(trial: Trial, domain: str) -> Resolved:
-    """Look up the name that a trial's target has, as its sender does."""
-    return resolve(
-        trial.place.netns,
-        trial.name_servers,
-        trial.name,
-        namespace=trial.check.sender.namespace,
-        domain=domain,
-        version=trial.version,
-    )
+    """Look up the name that a trial's target has, as its sender does: pods by their search
+    domains, machines as it stands."""
+    names = [trial.name.rstrip(".")]
+    if trial.place.role == "pod":
+        names = candidates(trial.name, trial.check.sender.namespace, domain)
+    return resolve(trial.place.netns, trial.name_servers, names, version=trial.version)
 
 
-def _ask_any(netns: Path | int, servers: Sequence[str], name: str, qtype: int) -> DNSRecord | str:
-    """The first answer that there is, or why there is none."""
+def _ask_any(
+    netns: Path | int, servers: Sequence[str], name: str, version: int
+) -> tuple[list[Asked], str]:
+    """All that was asked until there was an answer; why there was none, or ""."""
+    tries: list[Asked] = []
     troubles = []
     for server in servers:
+        asked = Asked(name, version, server, wire=_in_random_case(name))
+        since = time.monotonic()
         try:
-            return _ask(netns, server, name, qtype)
+            reply = _ask(netns, server, asked.wire, QTYPE.AAAA if version == 6 else QTYPE.A)
         except TimeoutError:
             troubles.append(f"no answer from the DNS server {server} in {_SECONDS:g} s")
         except OSError as error:
             troubles.append(f"the DNS server {server}: {error.strerror}")
-    return "; ".join(troubles)
+        else:
+            return [*tries, _answered(asked, reply, time.monotonic() - since)], ""
+        tries.append(asked)
+    return tries, "; ".join(troubles)
+
+
+def _in_random_case(name: str) -> str:
+    bits = secrets.randbits(len(name) + 1)
+    return "".join(c.upper() if bits >> i & 1 else c.lower() for i, c in enumerate(name))
+
+
+def _answered(asked: Asked, reply: DNSRecord, seconds: float) -> Asked:
+    aliases = tuple(str(r.rdata).rstrip(".").lower() for r in reply.rr if r.rtype == QTYPE.CNAME)
+    addresses = tuple(str(r.rdata) for r in reply.rr if r.rtype in (QTYPE.A, QTYPE.AAAA))
+    return replace(
+        asked,
+        answer=str(RCODE.get(reply.header.rcode)),
+        addresses=addresses,
+        aliases=aliases,
+        seconds=seconds,
+    )
 
 
 def _ask(netns: Path | int, server: str, name: str, qtype: int) -> DNSRecord:

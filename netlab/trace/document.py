@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import asdict
 
 from netlab.trace.agreement import observed
+from netlab.trace.lookup import LookUp
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
@@ -27,6 +28,7 @@ def document(story: Story) -> dict[str, Any]:
         "note": journey.note,
         "from": story.sender,
         "name": story.name,
+        "lookup": story.lookup.json() if story.lookup is not None else None,
         "packet": {
             "protocol": probe.proto,
             "source": probe.source,
@@ -45,6 +47,18 @@ def document(story: Story) -> dict[str, Any]:
         "agree": not story.agreement.difference,
         "difference": story.agreement.difference,
         "causes": [cause.json() for cause in story.causes],
+    }
+
+
+def unresolved(lookup: LookUp) -> dict[str, Any]:
+    """Of a trace whose target's name has no address: nothing was sent."""
+    return {
+        "version": VERSION,
+        "verdict": "lost",
+        "outcome": "unresolved",
+        "note": lookup.error,
+        "name": lookup.name,
+        "lookup": lookup.json(),
     }
 
 

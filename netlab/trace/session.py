@@ -13,8 +13,7 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
-from netlab.pathcheck.resolve import look_up
-from netlab.pathcheck.trial import NothingToAddress, Trial, plan
+from netlab.pathcheck.trial import plan
 from netlab.pathcheck.world import World
 from netlab.proxy import modes
 from netlab.proxy.addresses import Family
@@ -23,6 +22,7 @@ from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
+from netlab.trace.resolving import resolved
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
@@ -33,7 +33,7 @@ from netlab.trace.story import Story, packet_of, visits
 
 def traced(check: PathCheck, world: World, lab: Lab) -> Story:
     """Send the packet that a check asks for, and tell its story."""
-    trial = _resolved(plan(check, world), world)
+    trial, lookup = resolved(plan(check, world), world)
     rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4")
 
     def find(node: str) -> FindRule:
@@ -57,6 +57,7 @@ def traced(check: PathCheck, world: World, lab: Lab) -> Story:
         agreement=agreement,
         told=told,
         mode=lab.proxy_mode,
+        lookup=lookup,
     )
 
 
@@ -66,16 +67,6 @@ def _is_legacy(lab: Lab) -> bool:
         return False
     variant = host_variant() if lab.iptables == "auto" else lab.iptables
     return variant != "nft"
-
-
-def _resolved(trial: Trial, world: World) -> Trial:
-    """With the address that the target's name has, where it has one."""
-    if not trial.name:
-        return trial
-    found = look_up(trial, world.domain)
-    if found.error:
-        raise NothingToAddress(found.error)
-    return trial.resolved(found.addresses)
 
 
 def _router(world: World, lab: Lab) -> Router:

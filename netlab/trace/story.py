@@ -18,6 +18,7 @@ from netlab.pathcheck.world import World
 from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
+from netlab.trace.lookup import LookUp
 from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.passages import MetRule, Passage
@@ -59,6 +60,7 @@ class Story(Struct, frozen=True):
     told: bool = True
     mode: ModeName = "iptables"
     causes: tuple[Cause, ...] = ()
+    lookup: LookUp | None = None
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""

@@ -14,7 +14,7 @@ from netlab.trace.agreement import observed
 from netlab.trace.misses import Miss, nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
-from netlab.view import nft_words
+from netlab.view import nft_words, trace_names
 from netlab.view.escape import escape_line
 from netlab.view.rules import words
 
@@ -48,8 +48,8 @@ def ends(story: Story) -> Iterator[str]:
 
 def _lines(story: Story, *, explain: bool) -> Iterator[str]:
     probe = story.probe
-    if story.name:
-        yield f"{story.name} is {probe.dst}, says DNS"
+    if story.lookup is not None:
+        yield from trace_names.lines(story.lookup, probe.dst, explain=explain)
     yield f"{story.sender} {probe.source} → {probe.destination} {probe.proto}, first packet"
     for place in dict.fromkeys(hop.place for hop in story.journey.hops):
         yield from _stay(story, place, explain=explain)

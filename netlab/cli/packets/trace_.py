@@ -28,6 +28,7 @@ from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.objects.pathcheck import Protocol
+    from netlab.trace.lookup import LookUp
     from netlab.trace.story import Story
 
 _DISAGREE = 4
@@ -62,11 +63,16 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab import inventory, lab
     from netlab.trace.agreement import observed
     from netlab.trace.document import document
+    from netlab.trace.lookup import Unresolved
 
     sender, target = _ends(arguments)
     lab.need_root("trace")
     with inventory.in_use(arguments.lab) as directory:
-        story = _traced(sender, target, directory, arguments)
+        try:
+            story = _traced(sender, target, directory, arguments)
+        except Unresolved as error:
+            _print_names(error.lookup, arguments)
+            raise
     if arguments.output == "json":
         print(json.dumps(document(story), indent=2))
     else:
@@ -75,6 +81,19 @@ def run(arguments: argparse.Namespace) -> int:
     if story.agreement.difference:
         return _DISAGREE
     return int(bool(arguments.expect) and observed(story.journey) != "delivered")
+
+
+def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
+    """What was asked for a name that has no address: then nothing is sent."""
+    from netlab.trace.document import unresolved
+    from netlab.view import trace_names
+    from netlab.view.escape import escape_line
+
+    if arguments.output == "json":
+        print(json.dumps(unresolved(lookup), indent=2))
+        return
+    for line in trace_names.lines(lookup, explain=arguments.explain):
+        print(terminal.fit(escape_line(line)))
 
 
 def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
