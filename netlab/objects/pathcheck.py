@@ -49,6 +49,7 @@ class Target(Struct, frozen=True):
 
     `port` None means the Service's only port; a name means that port of the Service.
     `by` and `node_address` are resolved: what the user left out is filled in by the sender's kind.
+    `version` is 4 or 6 where one of several addresses is meant, else 0.
     """
 
     service: str = ""
@@ -62,6 +63,7 @@ class Target(Struct, frozen=True):
     protocol: Protocol = "TCP"
     by: Literal["name", "address", "loadBalancer"] = "address"
     node_address: Literal["internal", "external"] = "internal"
+    version: Literal[0, 4, 6] = 0
 
     def __str__(self) -> str:
         number = self.port or self.node_port or self.host_port

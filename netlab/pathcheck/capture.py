@@ -61,8 +61,9 @@ class _Tap(Struct):
 class Capture:
     """Captures in the namespaces of `places` (name → path or descriptor); a context manager."""
 
-    def __init__(self, places: Mapping[str, Path | int]) -> None:
+    def __init__(self, places: Mapping[str, Path | int], wanted: bpf.Filter = bpf.PROBES) -> None:
         self._places = dict(places)
+        self._filter = wanted
         self._taps: dict[int, _Tap] = {}
         self._epoll: select.epoll | None = None
 
@@ -70,7 +71,7 @@ class Capture:
         self._epoll = select.epoll()
         try:
             for place, netns in self._places.items():
-                tap = _tap(place, netns)
+                tap = _tap(place, netns, self._filter)
                 self._taps[tap.socket.fileno()] = tap
                 self._epoll.register(tap.socket, select.EPOLLIN)
         except BaseException:
@@ -99,7 +100,7 @@ class Capture:
         assert self._epoll is not None, "use it in a with statement"
         seen: list[Observation] = []
         for descriptor, _ in self._epoll.poll(max(0.0, seconds)):
-            _drain(self._taps[descriptor], seen)
+            _drain(self._taps[descriptor], seen, self._filter.snap)
         return seen
 
     def prove(self) -> None:
@@ -138,14 +139,14 @@ class Capture:
             )
 
 
-def _tap(place: str, netns: Path | int) -> _Tap:
+def _tap(place: str, netns: Path | int, wanted: bpf.Filter) -> _Tap:
     with namespaces.entered(netns):
         # It hears all at once; what comes before the filter is in place is merely not a probe.
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
         sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
     try:
-        program = ctypes.create_string_buffer(bpf.assembled())
-        fprog = struct.pack("HP", bpf.instructions(), ctypes.addressof(program))
+        program = ctypes.create_string_buffer(wanted.assembled())
+        fprog = struct.pack("HP", wanted.instructions, ctypes.addressof(program))
         sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         make_room(sock, _BUFFER)
@@ -164,10 +165,10 @@ def _close_together(taps: Sequence[socket.socket]) -> None:
         list(threads.map(socket.socket.close, taps))
 
 
-def _drain(tap: _Tap, seen: list[Observation]) -> None:
+def _drain(tap: _Tap, seen: list[Observation], snap: int) -> None:
     while True:
         try:
-            data, ancillary, _, address = tap.socket.recvmsg(bpf.SNAP, 64)
+            data, ancillary, _, address = tap.socket.recvmsg(snap, 64)
         except BlockingIOError:
             return
         ifname, kind = address[0], address[2]

@@ -15,7 +15,8 @@ _PORTS = range(10240, 29952)
 
 class ProbePacket(Struct, frozen=True):
     """One packet to send: from a place and address, to an address and port. Without ports in its
-    protocol, `sport` is what identifies it, and `dport` 0."""
+    protocol, `sport` is what identifies it, and `dport` 0; with an `ip_id` of 0 it has one that the
+    kernel chose. `payload` is what it carries behind its mark."""
 
     key: int
     proto: ProtocolName
@@ -24,6 +25,7 @@ class ProbePacket(Struct, frozen=True):
     dst: str
     dport: int
     ip_id: int
+    payload: str = ""
 
     @property
     def protocol(self) -> Protocol:
@@ -68,5 +70,5 @@ def build(probe: ProbePacket) -> bytes:
         version, head = 6, IPv6(src=probe.src, dst=probe.dst, fl=probe.ip_id)
     else:
         version, head = 4, IP(src=probe.src, dst=probe.dst, id=probe.ip_id, flags="DF")
-    content = Outgoing(version, probe.sport, probe.dport, probe.key)
+    content = Outgoing(version, probe.sport, probe.dport, probe.key, probe.payload)
     return bytes(head / probe.protocol.layer(content))

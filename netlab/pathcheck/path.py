@@ -86,7 +86,8 @@ class Sightings(Struct):
     def copies(self, probe: ProbePacket) -> list[Observation]:
         """The probe on its way, in the order in which it passed. A server that asks another one
         what it was asked sends a packet of its own, which has its own number."""
-        seen = (one for one in self._copies.get(probe.key, ()) if one.packet.ip_id == probe.ip_id)
+        copies = self._copies.get(probe.key, ())
+        seen = (one for one in copies if probe.ip_id in (0, one.packet.ip_id))
         return _without_replies(sorted(seen, key=lambda o: o.time))
 
     def answer(self, probe: ProbePacket, place: str) -> CapturedPacket | None:

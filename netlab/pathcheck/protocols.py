@@ -32,12 +32,14 @@ class Content(NamedTuple):
 
 
 class Outgoing(NamedTuple):
-    """What of a probe follows its IP header; without ports, `sport` is its identifier."""
+    """What of a probe follows its IP header; without ports, `sport` is its identifier. `payload`
+    is what it carries beside its key."""
 
     version: int
     sport: int
     dport: int
     key: int
+    payload: str = ""
 
 
 class Protocol(Struct, frozen=True):
@@ -85,6 +87,8 @@ def _datagram(probe: Outgoing) -> Any:
 def _payload(probe: Outgoing) -> bytes:
     """The text that carries a probe's key; for DNS servers as a question they can answer."""
     token = f"netlab-{probe.key:08x}"
+    if probe.payload:
+        return f"{token} {probe.payload}\n".encode()
     if probe.dport != 53:
         return f"{token}\n".encode()
     from dnslib import DNSRecord

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -17,6 +18,13 @@ from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.packets import ProbePacket, build
 
 _LONGEST_REPLY = 4096
+
+
+class Sender(Protocol):
+    """Who sends a probe."""
+
+    def send(self, netns: Path | int, probe: ProbePacket) -> str:
+        """Send it from within a namespace; "" or why the kernel would not."""
 
 
 class Senders:

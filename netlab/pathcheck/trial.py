@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, cast
 
 from msgspec import Struct
@@ -46,7 +46,8 @@ class Trial(Struct, frozen=True):
     `targets` are the `(address, port)` pairs to try in turn; while `name` is set they stand for
     what a look-up of it must give. `endpoints` are those there are (`address:port` → place),
     None when the target is no Service; `wanted` those that must answer, None for whichever.
-    `announcer` is the node that answers for the load balancer's address.
+    `announcer` is the node that answers for the load balancer's address. `source_port` 0 is any;
+    `payload` what a packet carries behind the mark that it is known by.
     """
 
     check: PathCheck
@@ -59,6 +60,8 @@ class Trial(Struct, frozen=True):
     wanted: frozenset[str] | None = None
     affinity: bool = False
     announcer: str = ""
+    source_port: int = 0
+    payload: str = ""
 
     @property
     def node(self) -> str:
@@ -72,6 +75,8 @@ class Trial(Struct, frozen=True):
     @property
     def version(self) -> int:
         """The IP version of the targets."""
+        if self.check.target.version:
+            return self.check.target.version
         return 6 if self.targets and ":" in self.targets[0][0] else 4
 
     def tries(self) -> int:
@@ -113,7 +118,7 @@ def plan(check: PathCheck, world: World) -> Trial:
         return _to_node_port(check, place, world)
     if target.pod:
         owner = _place(world, f"{target.namespace}/{target.pod}", "pod")
-        return _direct(check, place, owner.addresses[0])
+        return _direct(check, place, _of_version(owner.addresses, check, f"pod {owner.name}"))
     return _to_address(check, place, world)
 
 
@@ -148,10 +153,20 @@ def _direct(check: PathCheck, place: Place, address: str) -> Trial:
 def _to_address(check: PathCheck, place: Place, world: World) -> Trial:
     address = check.target.address
     try:
-        return _direct(check, place, str(ipaddress.ip_address(address)))
+        found = str(ipaddress.ip_address(address))
     except ValueError:
         trial = _direct(check, place, "")
         return replace(trial, name=address, name_servers=_name_servers(place, world))
+    return _direct(check, place, _of_version((found,), check, "the address"))
+
+
+def _of_version(addresses: Sequence[str], check: PathCheck, whose: str) -> str:
+    """The first address of the IP version that is asked for, or the first of all."""
+    version = check.target.version
+    alike = [each for each in addresses if not version or (":" in each) == (version == 6)]
+    if not alike:
+        raise CannotRun(f"{whose} has no IPv{version} address", hint=f"it has {addresses[0]}")
+    return alike[0]
 
 
 def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
@@ -171,8 +186,9 @@ def _to_service(check: PathCheck, place: Place, world: World) -> Trial:
         return _at_load_balancer(trial, key, port, world)
     addresses = [each for each in spec.get("clusterIPs") or [spec.get("clusterIP", "")] if each]
     if addresses and addresses[0] != "None":
-        targets = ((addresses[0], port["port"]),)
-        trial = _with_endpoints(replace(trial, targets=targets), key, port, world)
+        address = _of_version(addresses, check, f"Service {key}")
+        trial = replace(trial, targets=((address, port["port"]),))
+        trial = _with_endpoints(trial, key, port, world)
     elif spec.get("type") == "ExternalName":
         trial = replace(trial, targets=(("", port["port"]),))
     else:
@@ -188,7 +204,8 @@ def _by_name(trial: Trial, world: World) -> Trial:
 
 
 def _headless(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
-    for version in (4, 6):
+    wanted = trial.check.target.version
+    for version in (wanted,) if wanted else (4, 6):
         endpoints = world.endpoints(key, port, version)
         if endpoints:
             trial = replace(trial, targets=tuple(map(split, endpoints)))
@@ -216,8 +233,8 @@ def _at_load_balancer(trial: Trial, key: str, port: ServicePort, world: World) -
     expect = trial.check.expect
     if announcer is None and AT_ANNOUNCER in (expect.dnat_at, expect.masquerade_at):
         raise CannotRun(f"no node answers for {addresses[0]} of the Service {key}")
-    targets = ((addresses[0], port["port"]),)
-    trial = replace(trial, targets=targets, announcer=announcer or "")
+    address = _of_version(addresses, trial.check, f"the load balancer of Service {key}")
+    trial = replace(trial, targets=((address, port["port"]),), announcer=announcer or "")
     return _with_endpoints(trial, key, port, world)
 
 
@@ -245,8 +262,8 @@ def _node_address(check: PathCheck, world: World) -> str:
     if check.target.node_address == "external":
         if not node.external:
             raise CannotRun(f"node {node.name} has no external address")
-        return node.external[0]
-    return node.addresses[0]
+        return _of_version(node.external, check, f"node {node.name}")
+    return _of_version(node.addresses, check, f"node {node.name}")
 
 
 def _with_endpoints(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:

@@ -14,12 +14,17 @@ from netlab.objects.problems import did_you_mean
 from netlab.objects.types import Service
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.world import World
+from netlab.trace.selection import any_of, is_selector
 
 _SENDERS: dict[str, SenderKind] = {
     "pod": "pod", "pods": "pod", "po": "pod", "deploy": "deployment", "deployment": "deployment",
     "deployments": "deployment", "node": "node", "nodes": "node", "no": "node", "client": "client",
 }  # fmt: skip
 _SERVICE = ("svc", "service", "services")
+_LOAD_BALANCERS = ("lb", "loadbalancer")
+_PODS = ("pod", "pods", "po")
+SELECTOR = "selector"
+"""Before labels: any pod that has them."""
 
 
 def check_of(
@@ -58,6 +63,8 @@ def check_of_service(sender: str, service: Service, port: str, world: World) -> 
 def sender_of(word: str, world: World, namespace: str) -> Sender:
     """Who is meant: `pod/NAME`, `NAME`, `NAMESPACE/NAME`, `deploy/NAME`, a node, a client."""
     kind, slash, name = word.partition("/")
+    if kind == SELECTOR or (kind in _PODS and is_selector(name)):
+        return Sender("pod", any_of(name, world, namespace), namespace)
     if slash and kind in _SENDERS:
         return Sender(_SENDERS[kind], name, namespace)
     key = word if slash else f"{namespace}/{word}"
@@ -78,10 +85,16 @@ def _target(word: str, sender: Sender, world: World, namespace: str, protocol: P
     if not slash:
         return _named(word, sender, world, namespace, protocol)
     name, port = _port(rest)
+    if kind == SELECTOR or (kind in _PODS and is_selector(name)):
+        kind, name = "pod", any_of(name, world, namespace)
+    if kind in _LOAD_BALANCERS:
+        return Target(
+            service=name, namespace=namespace, port=port, protocol=protocol, by="loadBalancer"
+        )
     if kind in _SERVICE:
         return Target(service=name, namespace=namespace, port=port, protocol=protocol)
     number = port if isinstance(port, int) else None
-    if kind in ("pod", "pods", "po"):
+    if kind in _PODS:
         return Target(pod=name, namespace=namespace, port=number, protocol=protocol)
     if kind in ("node", "nodes", "no"):
         return Target(
@@ -92,7 +105,7 @@ def _target(word: str, sender: Sender, world: World, namespace: str, protocol: P
         )
     raise UsageError(
         f"nobody knows what {word} is",
-        hint="svc/NAME:PORT, pod/NAME:PORT, node/NAME:PORT, ADDRESS:PORT",
+        hint="svc/NAME:PORT, lb/NAME:PORT, pod/NAME:PORT, node/NAME:PORT, ADDRESS:PORT",
     )
 
 

@@ -19,7 +19,7 @@ from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
 from netlab.pathcheck.decode import CapturedPacket
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
-from netlab.pathcheck.send import Senders, source_address
+from netlab.pathcheck.send import Sender, Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial
 from netlab.pathcheck.world import World
 from netlab.trace.passages import FindRule, Passage, passages
@@ -38,12 +38,15 @@ class Observed(Struct, frozen=True):
     passages: tuple[Passage, ...]
 
 
-def observe(trial: Trial, world: World, find: Callable[[str], FindRule]) -> Observed:
-    """Send the trial's packet and watch it; `find` gives each node's rules.
+def observe(
+    trial: Trial, world: World, find: Callable[[str], FindRule], sender: Sender | None = None
+) -> Observed:
+    """Send the trial's packet and watch it; `find` gives each node's rules. `sender` is who sends
+    it, with an IP id that the kernel chooses, if it is no packet of its own.
 
     `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent.
     """
-    probe = _probe(trial)
+    probe = _probe(trial) if sender is None else replace(_probe(trial), ip_id=0)
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(
@@ -55,7 +58,7 @@ def observe(trial: Trial, world: World, find: Callable[[str], FindRule]) -> Obse
         }
         capture.prove()
         _prove(traces)
-        sightings = _sent(trial, probe, capture, stack.enter_context(Senders()))
+        sightings = _sent(trial, probe, capture, sender or stack.enter_context(Senders()))
         capture.require_complete()
         told = {name: trace.collect() for name, trace in traces.items()}
     went = journey(probe, trial.place.name, sightings, world.addresses())
@@ -77,7 +80,8 @@ def _probe(trial: Trial) -> ProbePacket:
     source = source_address(trial.place.netns, address, port)
     if source is None:
         raise NothingToAddress(f"{trial.place.name} has no route to {address}")
-    return ProbeNumbers().probe(trial.protocol.name, source, address, port)
+    probe = ProbeNumbers().probe(trial.protocol.name, source, address, port)
+    return replace(probe, sport=trial.source_port or probe.sport, payload=trial.payload)
 
 
 def _prove(traces: Mapping[str, Tracing]) -> None:
@@ -101,7 +105,7 @@ def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
     yield Pattern(21, token)  # in the question to a DNS server
 
 
-def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Senders) -> Sightings:
+def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Sender) -> Sightings:
     refusal = senders.send(trial.place.netns, probe)
     if refusal:
         raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")

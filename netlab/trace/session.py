@@ -8,11 +8,15 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from netlab.network import plan as networks
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
+from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import plan
 from netlab.pathcheck.world import World
 from netlab.proxy import modes
@@ -22,25 +26,36 @@ from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
-from netlab.trace.resolving import resolved
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed
+from netlab.trace.resolving import resolved
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
 
 
-def traced(check: PathCheck, world: World, lab: Lab) -> Story:
+class Wish(Struct, frozen=True):
+    """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
+    None sends one of its own."""
+
+    source_port: int = 0
+    payload: str = ""
+    sender: Sender | None = None
+
+
+def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
     """Send the packet that a check asks for, and tell its story."""
     trial, lookup = resolved(plan(check, world), world)
+    wish = wish or Wish()
+    trial = replace(trial, source_port=wish.source_port, payload=wish.payload)
     rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4")
 
     def find(node: str) -> FindRule:
         return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
 
     _read_affinity(world, rules)
-    seen = observe(trial, world, find)
+    seen = observe(trial, world, find, wish.sender)
     packet = packet_of(seen.probe)
     ends = predict(packet, trial.place, world, _router(world, lab), rules)
     told = not _is_legacy(lab)

@@ -6,8 +6,13 @@
     sudo netlab trace client-pod web --ends      all ends that its rules leave open, and how likely
     sudo netlab trace client-pod web --minimal   the verdict and what was rewritten, for tests
 
-FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), a pod,
-a node's port (node/NAME:PORT), an address.
+    sudo netlab trace client http://shop.example.org/cart     which Ingress, and what is behind it
+    sudo netlab trace client-pod web:80 --http /              a real connection, and its answer
+    sudo netlab trace client-pod web:80 --count 30            where they went, of what is foreseen
+
+FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
+load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels, pod/app=web:80), a
+node's port (node/NAME:PORT), an address, a URL.
 
 Exit code: 0 told, 1 not delivered where --expect delivered was said, 2 wrong usage or nothing could
 be seen, 4 the kernel did otherwise than its rules say.
@@ -24,10 +29,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
-from netlab.errors import UsageError
+from netlab.cli.packets import trace_options
 
 if TYPE_CHECKING:
-    from netlab.objects.pathcheck import Protocol
+    from netlab.cli.packets.trace_options import Asked
     from netlab.trace.lookup import LookUp
     from netlab.trace.story import Story
 
@@ -46,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             f"--{name}", dest="protocol", action="store_const", const=name.upper(),
             help=f"by {name.upper()}" + (" (which it is by default)" if name == "tcp" else ""),
         )  # fmt: skip
+    trace_options.add_arguments(parser)
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
     )
@@ -61,15 +67,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send one packet, and tell its story."""
     from netlab import inventory, lab
+    from netlab.cli.packets import trace_call, trace_count
     from netlab.trace.agreement import observed
     from netlab.trace.document import document
     from netlab.trace.lookup import Unresolved
 
-    sender, target = _ends(arguments)
+    wanted = trace_options.asked(arguments)
     lab.need_root("trace")
     with inventory.in_use(arguments.lab) as directory:
         try:
-            story = _traced(sender, target, directory, arguments)
+            if wanted.question is not None:
+                return trace_call.run(wanted, wanted.question, arguments, directory)
+            if arguments.count > 1:
+                return trace_count.run(wanted, arguments, directory)
+            story = _traced(wanted, directory, arguments)
         except Unresolved as error:
             _print_names(error.lookup, arguments)
             raise
@@ -107,26 +118,14 @@ def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
         yield from trace.ends(story)
 
 
-def _ends(arguments: argparse.Namespace) -> tuple[str, str]:
-    words = list(arguments.words)
-    sender = arguments.sender or (words.pop(0) if words else "")
-    target = arguments.target or (words.pop(0) if words else "")
-    if not sender or not target or words:
-        raise UsageError("from where to where?", hint="sudo netlab trace client-pod svc/web:80")
-    return sender, target
-
-
-def _traced(sender: str, target: str, directory: Path, arguments: argparse.Namespace) -> Story:
+def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:
     from netlab import inventory
     from netlab.cli.packets import lab_world
-    from netlab.trace.ends import check_of
     from netlab.trace.session import traced
 
     world = lab_world.world(arguments, directory)
-    protocol: Protocol = arguments.protocol or "TCP"
-    space = arguments.namespace or "default"
-    check = check_of(sender, target, world, namespace=space, protocol=protocol)
-    story = traced(check, world, inventory.read_lab(directory))
+    check = trace_options.check(wanted, world, arguments)
+    story = traced(check, world, inventory.read_lab(directory), trace_options.wish(arguments))
     if story.journey.outcome == "reachable":
         return story
     return story.with_causes(world, lab_world.facts(arguments, directory))

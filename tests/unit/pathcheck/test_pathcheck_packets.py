@@ -147,7 +147,7 @@ def test_the_filter_takes_what_can_be_a_probe_or_its_answer(
 
 def filtered(ethertype: int, packet: bytes) -> int:
     """What the kernel would do with the program: the bytes it takes of the packet."""
-    program = list(struct.iter_unpack("HBBI", bpf.assembled()))
+    program = list(struct.iter_unpack("HBBI", bpf.PROBES.assembled()))
     at = accumulator = index = 0
     while True:
         code, yes, no, operand = program[at]
