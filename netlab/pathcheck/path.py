@@ -151,8 +151,8 @@ def journey(probe: ProbePacket, place: str, sightings: Sightings, addresses: Add
         probe=probe,
         outcome=outcome,
         hops=hops,
-        dnats=_rewrites((start, *hops), lambda hop: hop.destination),
-        snats=_rewrites((start, *hops), lambda hop: hop.source),
+        dnats=rewrites((start, *hops), lambda hop: hop.destination),
+        snats=rewrites((start, *hops), lambda hop: hop.source),
         delivered=arrival.packet.destination if arrival else None,
         delivered_at=arrival.place if arrival else None,
         seen_source=arrival.packet.src if arrival else None,
@@ -222,7 +222,8 @@ def _hops(copies: Sequence[Observation]) -> tuple[Hop, ...]:
     return tuple(hops)
 
 
-def _rewrites(hops: Sequence[Hop], value: Callable[[Hop], str]) -> tuple[Rewrite, ...]:
+def rewrites(hops: Sequence[Hop], value: Callable[[Hop], str]) -> tuple[Rewrite, ...]:
+    """Where a value of the hops changed, in their order."""
     return tuple(
         Rewrite(after.place, value(before), value(after))
         for before, after in pairwise(hops)

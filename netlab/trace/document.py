@@ -46,6 +46,7 @@ def document(story: Story) -> dict[str, Any]:
         "ends": [_end(each) for each in story.ends],
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
+        "dry": story.dry,
         "agree": not story.agreement.difference,
         "difference": story.agreement.difference,
         "causes": [cause.json() for cause in story.causes],

@@ -11,7 +11,11 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from netlab.network import plan as networks
 from netlab.network.model import Link, Namespace
+from netlab.objects.lab import Lab
+from netlab.objects.nodes import now
+from netlab.pathcheck.world import World
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -51,6 +55,13 @@ class Router(Struct, frozen=True):
             if any(_inside(next_hop, each) for each in link.addresses):
                 return link.name
         return ""
+
+
+def router_of(world: World, lab: Lab) -> Router:
+    """By the routes that a lab's machines have as they are planned."""
+    planned = {each.name: each for each in networks.cluster(now(lab, world.nodes)).namespaces}
+    machines = [place.name for place in world.places.values() if place.role != "pod"]
+    return Router({name: planned[networks.node_name(lab, name)] for name in machines})
 
 
 def _routes(namespace: Namespace) -> Iterator[tuple[str, str, str | None]]:

@@ -11,10 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab.network import plan as networks
 from netlab.objects import meta
 from netlab.objects.lab import Lab
-from netlab.objects.nodes import now
 from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import plan
@@ -31,7 +29,7 @@ from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed
 from netlab.trace.resolving import resolved
-from netlab.trace.routing import Router
+from netlab.trace.routing import router_of
 from netlab.trace.story import Story, packet_of, visits
 
 
@@ -57,7 +55,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     _read_affinity(world, rules)
     seen = observe(trial, world, find, wish.sender)
     packet = packet_of(seen.probe)
-    ends = predict(packet, trial.place, world, _router(world, lab), rules)
+    ends = predict(packet, trial.place, world, router_of(world, lab), rules)
     told = not _is_legacy(lab)
     agreement = agree(seen.passages if told else None, seen.journey, ends)
     passages = seen.passages if told else supposed(agreement.prediction)
@@ -82,12 +80,6 @@ def _is_legacy(lab: Lab) -> bool:
         return False
     variant = host_variant() if lab.iptables == "auto" else lab.iptables
     return variant != "nft"
-
-
-def _router(world: World, lab: Lab) -> Router:
-    planned = {each.name: each for each in networks.cluster(now(lab, world.nodes)).namespaces}
-    machines = [place.name for place in world.places.values() if place.role != "pod"]
-    return Router({name: planned[networks.node_name(lab, name)] for name in machines})
 
 
 def _rules(world: World, lab: Lab, family: Family) -> Rules:

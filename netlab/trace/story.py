@@ -46,7 +46,8 @@ class Story(Struct, frozen=True):
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `causes` are why nobody answered; `mode` is
-    kube-proxy's, whose language the rules are in.
+    kube-proxy's, whose language the rules are in. A `dry` one is told by rules alone: nothing was
+    sent.
     """
 
     check: PathCheck
@@ -61,6 +62,7 @@ class Story(Struct, frozen=True):
     mode: ModeName = "iptables"
     causes: tuple[Cause, ...] = ()
     lookup: LookUp | None = None
+    dry: bool = False
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""

@@ -57,6 +57,8 @@ def _lines(story: Story, *, explain: bool) -> Iterator[str]:
     yield from (f"  why: {cause}" for cause in story.causes)
     if story.agreement.difference:
         yield f"kernel and simulator differ: {story.agreement.difference}"
+    elif story.dry:
+        yield f"told by its {story.agreement.steps} rules alone: nothing was sent"
     elif not story.told:
         yield "the packet ended where the rules send it; legacy iptables tells no more"
     else:
@@ -81,7 +83,7 @@ def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
 
 def _ways(hops: Sequence[Hop], place: str) -> str:
     """`: in by eth0, out by cni0` of the interfaces at which it was seen."""
-    names = list(dict.fromkeys(hop.ifname for hop in hops if hop.place == place))
+    names = list(dict.fromkeys(hop.ifname for hop in hops if hop.place == place and hop.ifname))
     return f": {' → '.join(names)}" if names else ""
 
 

@@ -188,7 +188,7 @@ def test_any_of_a_set(lab: Machine) -> None:
         ("box web:80 --count 3 --http /", "makes no connection"),
         ("-l app=web box web:80", "--selector stands for one end"),
         ("-l app=nobody web:80", "no pod with app=nobody is there"),
-        ("-l app~x web:80", "is no selector"),
+        ("-l =x web:80", "is no selector"),
         ("box svc/none:80 --ipv6", "Service default/none has no IPv6 address"),
         ("box http://nowhere.example.org/", "the name does not resolve"),
     ],

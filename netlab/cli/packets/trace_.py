@@ -10,6 +10,8 @@
     sudo netlab trace client-pod web:80 --http /              a real connection, and its answer
     sudo netlab trace client-pod web:80 --count 30            where they went, of what is foreseen
 
+    netlab trace --dry -f lab.yaml client-pod web:80          by the rules that a manifest comes to
+
 FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
 load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels, pod/app=web:80), a
 node's port (node/NAME:PORT), an address, a URL.
@@ -67,12 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Send one packet, and tell its story."""
     from netlab import inventory, lab
-    from netlab.cli.packets import trace_call, trace_count
+    from netlab.cli.packets import trace_call, trace_count, trace_dry
     from netlab.trace.agreement import observed
     from netlab.trace.document import document
     from netlab.trace.lookup import Unresolved
 
     wanted = trace_options.asked(arguments)
+    if arguments.dry:
+        return trace_dry.run(wanted, arguments)
     lab.need_root("trace")
     with inventory.in_use(arguments.lab) as directory:
         try:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from netlab.cli import options
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--payload", default="", metavar="TEXT", help=(
         "what the packet carries; by TCP it is said over a real connection"
     ))  # fmt: skip
+    parser.add_argument(
+        "--dry", action="store_true", help="send nothing: by the rules that the files of -f come to"
+    )
+    options.add_files(parser)
     parser.add_argument("--http", metavar="PATH", help="a real connection: ask for that")
     parser.add_argument(
         "--count", type=int, default=1, metavar="N", help="so many packets: where they went"
@@ -56,6 +61,7 @@ class Asked(Struct, frozen=True):
 def asked(arguments: argparse.Namespace) -> Asked:
     """What is asked for; `UsageError` for what makes no sense, before anything is touched."""
     _check_numbers(arguments)
+    _check_dry(arguments)
     sender, target = _ends(arguments)
     _check_text(arguments.payload, "--payload")
     if "://" in target:
@@ -76,6 +82,16 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
             "each of several packets has a source port of its own, and makes no connection",
             hint=f"{_EXAMPLE} --count {arguments.count}",
         )
+
+
+def _check_dry(arguments: argparse.Namespace) -> None:
+    hint = "netlab trace --dry -f lab.yaml client-pod svc/web:80"
+    if arguments.dry and not arguments.filename:
+        raise UsageError("--dry goes by manifests", hint=hint)
+    if arguments.filename and not arguments.dry:
+        raise UsageError("-f is for --dry: a lab that runs has its objects", hint=hint)
+    if arguments.dry and (arguments.count > 1 or arguments.http or arguments.payload):
+        raise UsageError("--dry sends nothing, so there is nothing to count or answer", hint=hint)
 
 
 def _check_text(text: str, option: str) -> None:

@@ -1,0 +1,75 @@
+"""`netlab trace --dry -f FILE`: by the rules that manifests come to, without lab and root."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netlab.cli import terminal
+from netlab.cli.packets import trace_options
+from netlab.cli.packets.trace_options import Asked
+from netlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from netlab.onpaper import PaperLab
+    from netlab.trace.node_rules import NodeRules
+    from netlab.trace.story import Story
+
+
+def run(wanted: Asked, arguments: argparse.Namespace) -> int:
+    """Tell what the rules would do."""
+    from netlab.trace.document import document
+    from netlab.view import trace
+
+    if wanted.question is not None:
+        raise UsageError("--dry sends nothing, so nobody answers", hint="name svc/NAME:PORT")
+    story = _story(wanted, arguments)
+    if arguments.output == "json":
+        print(json.dumps(document(story), indent=2))
+    else:
+        told = trace.lines(story, explain=arguments.explain)
+        for line in trace.minimal(story) if arguments.minimal else told:
+            print(terminal.fit(line))
+        if arguments.ends or len(story.ends) > 1:
+            for line in trace.ends(story):
+                print(terminal.fit(line))
+    lost = any(end.verdict != "delivered" for end in story.ends)
+    return int(bool(arguments.expect) and lost)
+
+
+def _story(wanted: Asked, arguments: argparse.Namespace) -> Story:
+    from netlab import manifest, onpaper
+    from netlab.pathcheck.world import world_of
+    from netlab.trace.dry import rehearsed
+    from netlab.trace.routing import router_of
+
+    read = manifest.load(arguments.filename)
+    if read.lab is None:
+        raise UsageError("these files have no Lab", hint="kind: Lab says which nodes there are")
+    paper = onpaper.settled(read)
+    world = world_of(
+        paper.lab,
+        services=paper.services,
+        slices=paper.slices,
+        pods=paper.pods,
+        nodes=paper.nodes,
+        netns=lambda _: Path(),
+    )
+    check = trace_options.check(wanted, world, arguments)
+    return rehearsed(
+        check, world, paper.lab, router_of(world, paper.lab), _rules(paper), arguments.source_port
+    )
+
+
+def _rules(paper: PaperLab) -> Callable[[str, bool], NodeRules]:
+    from netlab import onpaper
+
+    @cache
+    def rules(node: str, ipv6: bool) -> NodeRules:
+        return onpaper.rules(paper, node, "ipv6" if ipv6 else "ipv4")
+
+    return rules
