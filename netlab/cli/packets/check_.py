@@ -14,10 +14,11 @@ reasons, causes, path, hops, dnat, masquerade, sourceSeen, endpoints, resolved, 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,29 +52,30 @@ def run(arguments: argparse.Namespace) -> int:
     from netlab.pathcheck.result import exit_code
 
     lab.need_root("check")
-    if arguments.junit:
-        _require_writable(Path(arguments.junit))
     checks = _chosen(arguments)
-    with inventory.in_use(arguments.lab) as directory:
+    with _junit(arguments) as write, inventory.in_use(arguments.lab) as directory:
         world = lab_world.world(arguments, directory)
         with Progress(quiet=arguments.output == "json") as progress:
             progress(f"running {len(checks)} check{'s' * (len(checks) != 1)}")
             results = run_checks(checks, world)
             if not all(result.passed for result in results):
                 results = _explained(checks, results, world, directory, arguments)
+        write(results)
     _report(results, arguments)
     return exit_code(results)
 
 
-def _require_writable(path: Path) -> None:
-    """Whether a report can be written is known before anything is tried."""
-    place = path if path.exists() else path.parent
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", hint="name a file: --junit report.xml")
-    if not place.exists():
-        raise UsageError(f"there is no directory {place} for {path.name}", hint=f"mkdir -p {place}")
-    if not os.access(place, os.W_OK):
-        raise UsageError(f"{path} cannot be written", hint=f"ls -ld {place}")
+@contextlib.contextmanager
+def _junit(arguments: argparse.Namespace) -> Iterator[Callable[[Sequence[CheckResult]], None]]:
+    """What writes the report, if one is asked for: whether it can be is known before all else."""
+    from netlab.kernel.results import result
+    from netlab.pathcheck.junit import junit
+
+    if not arguments.junit:
+        yield lambda _: None
+        return
+    with result(Path(arguments.junit)) as file:
+        yield lambda results: file.write(junit(results).encode())
 
 
 def _chosen(arguments: argparse.Namespace) -> Sequence[PathCheck]:
@@ -137,10 +139,6 @@ def _print(result: CheckResult) -> None:
 
 
 def _report(results: Sequence[CheckResult], arguments: argparse.Namespace) -> None:
-    if arguments.junit:
-        from netlab.pathcheck.junit import junit
-
-        Path(arguments.junit).write_text(junit(results))
     if arguments.output == "json":
         print(json.dumps({"checks": [result.json() for result in results]}, indent=2))
         return
