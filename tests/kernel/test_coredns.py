@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -76,10 +77,69 @@ async def test_names_are_answered_as_the_file_has_them(lab: Lab) -> None:
     assert (await server.kill(10)).code == 0
 
 
+OVER = """
+.:53 {
+    bind 127.0.0.1
+    prometheus :9153
+    cache 30
+    rewrite name other.test my.test
+    reload 2s
+    forward . 127.0.0.1:1053 {
+        force_tcp
+    }
+}
+.:1053 {
+    log
+    hosts /tmp/hosts {
+        fallthrough
+    }
+    template IN A ip.test {
+        match "^ip-(\\d+)[.]ip[.]test[.]$"
+        answer "{{ .Name }} 60 IN A 10.0.0.{{ index .Match 1 }}"
+    }
+}
+"""
+
+
+async def test_answers_are_kept_and_a_changed_file_is_gone_by(lab: Lab) -> None:
+    server = await started(lab, OVER)
+
+    async def run(*words: str) -> str:
+        return (await executed(server, lab, *words))[1]
+
+    async def put(text: str) -> None:
+        await run("sh", "-c", f"echo '{text}' >/tmp/hosts.new && mv /tmp/hosts.new /tmp/hosts")
+
+    async def dig(name: str) -> list[str]:
+        return (await run("dig", "@127.0.0.1", "+tries=1", "+short", name)).split()
+
+    await put("192.0.2.1 my.test")
+    for _ in range(3):
+        assert await dig("ip-7.ip.test") == ["10.0.0.7"]
+    assert said(server).count('"A IN ip-7.ip.test. tcp') == 1, "asked once, and over TCP"
+    page = await run("curl", "-s", "127.0.0.1:9153/metrics")
+    assert 'coredns_cache_hits_total{server="dns://:53",type="success"} 2' in page
+    assert 'coredns_dns_requests_total{server="dns://:53",zone=".",proto="udp",type="A"} 3' in page
+    while await dig("my.test") != ["192.0.2.1"]:  # the file is looked at now and then
+        await asyncio.sleep(0.5)
+    assert await dig("other.test") == ["192.0.2.1"]
+    await put("192.0.2.9 my.test")
+    assert await dig("my.test") == ["192.0.2.1"], "it is believed for a while"
+    await run("sed", "-i", "s/cache 30/whoami/; s/other.test/more.test/", "/Corefile")
+    while await dig("more.test") != ["192.0.2.9"]:
+        await asyncio.sleep(0.5)
+    assert "[INFO] Reloading complete" in said(server)
+    await run("sed", "-i", "s/whoami/nonsense/", "/Corefile")
+    while "Restart failed: Corefile:5 - Error during parsing: Unknown" not in said(server):
+        await asyncio.sleep(0.2)
+    assert await dig("more.test") == ["192.0.2.9"]
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [
-        (". {\n  kubernetes cluster.local\n}", "Corefile:2 - Error during parsing: Unknown dire"),
+        (". {\n  kubernets cluster.local\n}", "Corefile:2 - Error during parsing: Unknown dire"),
+        (". {\n  file db.test\n}", "Corefile:2 - Error during parsing: netlab's stand-in has no"),
         (". {\n  forward . nowhere\n}", "Corefile:2 - Error during parsing: not an IP address or"),
         (". {\n  log", "Corefile:1 - Error during parsing: Unexpected EOF"),
     ],

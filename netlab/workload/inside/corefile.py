@@ -32,6 +32,11 @@ class ServerBlock(NamedTuple):
     directives: tuple[Directive, ...]
 
 
+def wrong(directive: Directive, text: str) -> Malformed:
+    """CoreDNS would not begin with this directive."""
+    return Malformed(f"Corefile:{directive.line} - Error during parsing: {text}")
+
+
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')
 
 
@@ -62,7 +67,8 @@ def _lines(text: str) -> Iterator[list[str]]:
         for token in _TOKEN.findall(line):
             if token.startswith("#"):
                 break
-            words.append(token.strip('"'))
+            is_quoted = len(token) > 1 and token[0] == token[-1] == '"'
+            words.append(token[1:-1].replace('\\"', '"') if is_quoted else token)
         yield words
 
 

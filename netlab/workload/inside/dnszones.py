@@ -1,0 +1,256 @@
+"""A Corefile → zones, and who answers for each: CoreDNS' plugins, as far as there are any here.
+
+They are asked in the order of `PLUGINS`, whatever their order in the file. CoreDNS' other plugins
+are not played: a file that has one is refused, and by its line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from netlab.workload.inside import (
+    corefile,
+    dnscache,
+    dnscluster,
+    dnsplugins,
+    dnsrewrite,
+    dnswire,
+    web,
+)
+from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, wrong
+from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_address
+from netlab.workload.inside.dnsrewrite import within
+
+_PAGES = {"health": (8080, "/health"), "ready": (8181, "/ready"), "prometheus": (9153, "/metrics")}
+_RELOAD = 30.0
+"""Seconds between two looks at a file, unless it says otherwise."""
+
+PLUGINS = ("bind", "bufsize", "debug", "ready", "health", "prometheus", "errors", "log", "minimal",
+           "loadbalance", "cache", "rewrite", "template", "hosts", "kubernetes", "loop", "reload",
+           "forward", "whoami")  # fmt: skip
+"""Those that there are."""
+
+OTHERS = ("acl", "any", "auto", "autopath", "azure", "cancel", "chaos", "clouddns", "dns64",
+          "dnssec", "dnstap", "erratic", "etcd", "file", "geoip", "grpc", "header", "import",
+          "k8s_external", "local", "metadata", "multisocket", "nsid", "pprof", "root", "route53",
+          "secondary", "sign", "timeouts", "tls", "trace", "transfer", "tsig", "view")  # fmt: skip
+"""Those that CoreDNS has besides."""
+
+
+class Zone(NamedTuple):
+    """One zone on one port of these addresses ("" is all), and who answers for it."""
+
+    name: str
+    port: int
+    places: tuple[str, ...]
+    ask: AskOn
+    logs: bool
+
+
+class Reading(NamedTuple):
+    """What comes of a file: zones, pages by their ports and paths, clusters to be asked, caches,
+    and how often it is looked at again."""
+
+    zones: list[Zone]
+    pages: dict[tuple[int, str], Callable[[], web.Answer]]
+    clusters: list[dnscluster.Cluster]
+    caches: list[dnscache.Cache]
+    reloads: list[float]
+
+
+def read(text: str, port: int, whole: AskOn, metrics: Callable[[], str]) -> Reading:
+    """The zones of a Corefile, the longest names first; `Malformed` for what is none. `whole` is
+    asked as anybody asks the server, `metrics` what it has to tell."""
+    reading = Reading([], {}, [], [], [])
+    for block in corefile.parse(text):
+        _read_block(block, port, whole, metrics, reading)
+    reading.zones.sort(key=lambda zone: -len(zone.name))
+    return reading
+
+
+def _read_block(
+    block: ServerBlock, port: int, whole: AskOn, metrics: Callable[[], str], reading: Reading
+) -> None:
+    names = [_key(key, block.line, port) for key in block.keys]
+    zones = tuple(name for name, _ in names)
+    for directive in block.directives:
+        _refuse_others(directive)
+        if directive.name in _PAGES:
+            _page(directive, metrics, reading)
+        elif directive.name == "reload":
+            reading.reloads.append(_interval(directive))
+    plugins = list[Plugin]()
+    for name in PLUGINS:
+        found = [directive for directive in block.directives if directive.name == name]
+        if found and (make := _MAKERS.get(name)) is not None:
+            plugins += make(found, zones, whole, reading)
+    ask = dnsplugins.chain(plugins, lambda query: dnswire.answer(query, _unanswered(plugins)))
+    places = tuple(
+        place for each in block.directives if each.name == "bind" for place in _places(each)
+    )
+    logs = any(directive.name == "log" for directive in block.directives)
+    reading.zones.extend(Zone(name, at, places or ("",), ask, logs) for name, at in names)
+
+
+def _unanswered(plugins: Sequence[Plugin]) -> int:
+    return dnswire.SERVFAIL if plugins else dnswire.REFUSED
+
+
+def _refuse_others(directive: Directive) -> None:
+    if directive.name in OTHERS:
+        raise wrong(directive, f"netlab's stand-in has no plugin '{directive.name}', but these: "
+                    f"{', '.join(PLUGINS)}")  # fmt: skip
+    if directive.name not in PLUGINS:
+        raise wrong(directive, f"Unknown directive '{directive.name}'")
+
+
+def _key(key: str, line: int, default: int) -> tuple[str, int]:
+    """`.`, `example.org:1053`, `dns://.:53`; a network is its reverse zone."""
+    name, _, port = key.removeprefix("dns://").partition(":")
+    with contextlib.suppress(ValueError):
+        if "/" in key:
+            return reverse_zone(key.removeprefix("dns://")), default
+        return f"{name.lower().strip('.')}." if name.strip(".") else ".", int(port or default)
+    raise Malformed(f"Corefile:{line} - Error during parsing: '{key}' is no zone")
+
+
+def reverse_zone(network: str) -> str:
+    """The zone of a network's reverse names, which is as large as the network or larger."""
+    found = ipaddress.ip_network(network)
+    step = 4 if found.version == 6 else 8
+    pointer = found.network_address.reverse_pointer.split(".")
+    return ".".join(pointer[found.max_prefixlen // step - found.prefixlen // step :]) + "."
+
+
+def _places(directive: Directive) -> Iterable[str]:
+    for word in directive.words[1:]:
+        if not is_address(word):
+            raise wrong(directive, f"bind {word}: netlab's stand-in binds to addresses alone")
+        yield word
+
+
+def _page(directive: Directive, metrics: Callable[[], str], reading: Reading) -> None:
+    default, path = _PAGES[directive.name]
+    word = directive.words[1] if len(directive.words) > 1 else f":{default}"
+    number = word.rpartition(":")[2]
+    if not number.isdigit():
+        raise wrong(directive, f"address {word}: missing port in address")
+
+    def ready() -> web.Answer:
+        waiting = not all(cluster.ready for cluster in reading.clusters)
+        return web.Answer("kubernetes", 503) if waiting else web.Answer("OK")
+
+    shown = {"health": lambda: web.Answer("OK"), "ready": ready,
+             "prometheus": lambda: web.Answer(metrics())}  # fmt: skip
+    reading.pages[int(number), path] = shown[directive.name]
+
+
+def _interval(directive: Directive) -> float:
+    if len(directive.words) < 2:
+        return _RELOAD
+    try:
+        return max(2.0, seconds(directive.words[1]))
+    except ValueError:
+        raise wrong(directive, f"time: invalid duration {directive.words[1]}") from None
+
+
+def seconds(text: str) -> float:
+    """Go's `30s`, `1h`; a bare number is one of seconds."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    for unit in ("ms", "s", "m", "h"):
+        if text.endswith(unit):
+            return float(text.removesuffix(unit)) * units[unit]
+    return float(text)
+
+
+# -- its plugins -------------------------------------------------------------------------------
+
+Directives = Sequence[Directive]
+
+
+def _cache(found: Directives, zones: Sequence[str], _: AskOn, reading: Reading) -> list[Plugin]:
+    directive = found[0]
+    words = list(directive.words[1:])
+    limits = dict(dnscache.DEFAULTS)
+    if words and words[0].isdigit():
+        most = int(words.pop(0))
+        for sort in (dnscache.SUCCESS, dnscache.DENIAL):
+            limits[sort] = limits[sort]._replace(most=most, least=min(most, limits[sort].least))
+    stale, keeps = 0.0, False
+    for option in directive.below:
+        given = option.words[1:]
+        try:
+            match option.words:
+                case [("success" | "denial") as sort, *_] if given:
+                    limits[sort] = _limits(limits[sort], list(map(int, given)))
+                case ["servfail", word]:
+                    limits[dnscache.FAILURE] = dnscache.Limits(
+                        9984, int(min(300, seconds(word))), 0
+                    )
+                case ["serve_stale", *_]:
+                    stale = seconds(given[0]) if given else 3600.0
+                case ["disable", ("success" | "denial") as sort, *_]:
+                    limits.pop(sort, None)
+                case ["keepttl"]:
+                    keeps = True
+                case ["prefetch", *_]:
+                    pass  # nobody notices but who measures
+                case _:
+                    raise wrong(option, f"unknown property '{option.name}'")
+        except ValueError as error:
+            if isinstance(error, Malformed):
+                raise
+            raise wrong(option, f"{' '.join(option.words)}: that is no number") from None
+    names = [f"{word.lower().rstrip('.')}." if word != "." else "." for word in words] or zones
+
+    def holds(name: str) -> bool:
+        return any(within(name, zone) for zone in names)
+
+    made = dnscache.Cache(limits, holds, stale, keeps_ttl=keeps)
+    reading.caches.append(made)
+    return [made]
+
+
+def _limits(before: dnscache.Limits, given: Sequence[int]) -> dnscache.Limits:
+    most = given[1] if len(given) > 1 else before.most
+    least = given[2] if len(given) > 2 else min(before.least, most)
+    return dnscache.Limits(given[0], most, least)
+
+
+def _kubernetes(
+    found: Directives, zones: Sequence[str], whole: AskOn, reading: Reading
+) -> list[Plugin]:
+    directive = found[0]
+    given = tuple(f"{word.lower().rstrip('.')}." for word in directive.words[1:]) or tuple(zones)
+    options = dnscluster.Options(given, through=dnsplugins.through(directive))
+    for option in directive.below:
+        match option.words:
+            case ["pods", ("disabled" | "insecure" | "verified") as word]:
+                options = options._replace(pods=word)
+            case ["ttl", word] if word.isdigit() and int(word) <= 3600:
+                options = options._replace(ttl=int(word))
+            case ["namespaces", *names] if names:
+                options = options._replace(namespaces=frozenset(names))
+            case ["fallthrough" | "upstream" | "resyncperiod" | "endpoint_pod_names", *_]:
+                pass
+            case _:
+                text = f"netlab's stand-in has no '{option.name}' of kubernetes"
+                raise wrong(option, text)
+    cluster = dnscluster.Cluster()
+    reading.clusters.append(cluster)
+    return [dnscluster.Kubernetes(cluster, options, whole)]
+
+
+_MAKERS: dict[str, Callable[[Directives, Sequence[str], AskOn, Reading], list[Plugin]]] = {
+    "loadbalance": lambda *_: [dnsplugins.loadbalance],
+    "cache": _cache,
+    "rewrite": lambda found, *_: [dnsrewrite.Rewrite([dnsrewrite.rule(each) for each in found])],
+    "template": lambda found, zones, *_: [dnsrewrite.template(each, zones) for each in found],
+    "hosts": lambda found, *_: [dnsplugins.Hosts(found[0])],
+    "kubernetes": _kubernetes,
+    "forward": lambda found, *_: [dnsplugins.forward(each) for each in found],
+    "whoami": lambda *_: [dnsplugins.whoami],
+}
