@@ -197,6 +197,7 @@ class Daemon:
             self._groups,
             self._draining,
             controllers.recorder.source("kubelet"),
+            controllers.recorder.source("attachdetach-controller"),
             Issuer(paths.tls(self._directory), self._ensure_authority),
             owner=self._owner,
             now=_now,

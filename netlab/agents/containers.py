@@ -235,7 +235,7 @@ class PodContainers:
             return self._configuration.environment(run, name)
         except VolumeLacks as error:
             if run.state(name).message != error.message:
-                self._lifecycle.events.failed_mount(run, error.message)
+                self._lifecycle.events.failed_volume(run, error.failure)
             self._wait(run, name, "ContainerCreating", error.message)
         except NetlabError as error:
             if run.state(name).message != error.message:

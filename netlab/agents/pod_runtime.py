@@ -63,6 +63,7 @@ class PodRuntime:
         groups: PodGroups,
         draining: Draining,
         recorder: Recorder,
+        attaching: Recorder,
         issuer: Issuer,
         *,
         owner: str,
@@ -74,7 +75,7 @@ class PodRuntime:
         self.pod_network = PodNetwork(lab, directory, self.attached)
         self._informers, self._now = informers, now
         self._cluster_domain = lab.dns.domain
-        self._events = PodEvents(recorder)
+        self._events = PodEvents(recorder, attaching)
         self._sandboxes, self._forgetting = Sandboxes(self.runtime.calls), Background()
         self._reclaiming = Reclaiming(directory, informers)
         self._files = files = _Files.of(lab, directory, informers, owner)

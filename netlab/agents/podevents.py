@@ -6,6 +6,7 @@ from typing import Protocol
 
 from netlab.agents.podrun import PodRun
 from netlab.objects import meta
+from netlab.objects.elsewhere import Failure
 from netlab.objects.types import AnyKind, Pod
 from netlab.workload.pulling import Refusal
 
@@ -23,8 +24,10 @@ class Recorder(Protocol):
 class PodEvents:
     """One method for each thing that happens to pods and containers."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, attaching: Recorder | None = None) -> None:
+        """`attaching` records for the controller that has disks attached to nodes."""
         self._recorder = recorder
+        self._attaching = attaching or recorder
 
     def created(self, run: PodRun, container: str) -> None:
         """The container is about to start. No image is ever pulled: each is built in."""
@@ -89,9 +92,10 @@ class PodEvents:
         """A container could not be started."""
         self._recorder.warning(run.pod, "Failed", f"Error: {message}")
 
-    def failed_mount(self, run: PodRun, message: str) -> None:
-        """A volume could not be made."""
-        self._recorder.warning(run.pod, "FailedMount", message)
+    def failed_volume(self, run: PodRun, failure: Failure) -> None:
+        """A volume could not be made, or attached to the node."""
+        by = self._attaching if failure.reason == "FailedAttachVolume" else self._recorder
+        by.warning(run.pod, failure.reason, failure.message)
 
     def failed_hook(self, run: PodRun, hook: str) -> None:
         """A lifecycle hook (`PreStop`, `PostStart`) failed."""

@@ -21,7 +21,8 @@ from netlab.agents.volume_files import MOST, Files, Texts, size, token_paths, vo
 from netlab.errors import NetlabError
 from netlab.kernel import paths
 from netlab.kernel.userns import IdRange
-from netlab.objects import meta, storage
+from netlab.objects import elsewhere, meta, storage
+from netlab.objects.elsewhere import Failure
 from netlab.objects.types import HostPathVolumeSource, PersistentVolume, Volume, VolumeMount
 from netlab.workload.behaviour import expand_text
 from netlab.workload.bounds import Tmpfs, bounds
@@ -52,7 +53,11 @@ class Owner(NamedTuple):
 
 
 class VolumeLacks(NetlabError):
-    """A volume cannot be made, for want of what is to be in it."""
+    """A volume cannot be made, for want of what is to be in it, or of who serves it."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 Environment = Callable[[PodRun, str], Mapping[str, str]]
@@ -96,6 +101,7 @@ class Volumes:
             if for_servers and token_paths(volume):
                 continue
             with _set_up(volume):
+                self._look_for(run, volume)
                 files = volume_files(run, volume, self._lookup, room, tokens or {})
             room -= size(files or {})
             if tokens is not None or not token_paths(volume):
@@ -177,15 +183,17 @@ class Volumes:
             return directory_of(self._lab, found)
         return named(run.directory, "volumes", volume["name"])
 
+    def _look_for(self, run: PodRun, volume: Volume) -> None:
+        """`VolumeLacks` for one, itself or by a claim, that no node of a lab can mount."""
+        found, own = self._volume(run, volume), volume["name"]
+        spec, name = (volume, own) if found is None else (meta.spec(found), meta.name(found))
+        if (failure := elsewhere.failure(spec, name, own, run.uid)) is not None:
+            raise VolumeLacks(failure)
+
     def _volume(self, run: PodRun, volume: Volume) -> PersistentVolume | None:
         """The volume of the claim that it is, if it is one."""
         name = storage.claim_name(run.pod, volume)
-        if name is None:
-            return None
-        found = self._claimed(meta.namespace(run.pod), name)
-        if (why := storage.not_here(found)) is not None:
-            raise NetlabError(why)
-        return found
+        return None if name is None else self._claimed(meta.namespace(run.pod), name)
 
     def _on_node(self, run: PodRun, volume: Volume) -> HostPathVolumeSource | None:
         """The place on a node's disk that a volume is, if it is one, itself or by a claim."""
@@ -214,11 +222,12 @@ def _set_up(volume: Volume) -> Iterator[None]:
     """What goes wrong is what the volume lacks."""
     try:
         yield
+    except VolumeLacks:
+        raise
     except (NetlabError, OSError) as error:
         reason = error.message if isinstance(error, NetlabError) else os.strerror(error.errno or 0)
-        raise VolumeLacks(
-            f'MountVolume.SetUp failed for volume "{volume["name"]}" : {reason}'
-        ) from error
+        text = f'MountVolume.SetUp failed for volume "{volume["name"]}" : {reason}'
+        raise VolumeLacks(Failure("FailedMount", text)) from error
 
 
 def expanded(pattern: str, env: Mapping[str, str]) -> str:

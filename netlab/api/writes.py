@@ -13,7 +13,7 @@ from netlab.api import bodies, eventviews, fields, requestinfo
 from netlab.api.access import ACCESS, USER
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
-from netlab.objects import podwarnings, storage, validate_admission, validate_network
+from netlab.objects import elsewhere, podwarnings, validate_admission, validate_network
 from netlab.objects.kinds.access import GROUP
 from netlab.objects.kinds.batch import JOB
 from netlab.objects.meta import Object, is_terminating, uid
@@ -73,7 +73,7 @@ def _warn(call: Call, obj: Object, *, created: bool) -> None:
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
         call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
         call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
-        call.warnings += storage.warnings(obj)
+        call.warnings += elsewhere.warnings(obj)
 
 
 async def _body(call: Call) -> Object:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from netlab.objects import capabilities, meta
-from netlab.objects.kinds import pod_of
+from netlab.objects import capabilities, elsewhere, meta
+from netlab.objects.kinds import BY_KIND, pod_of
 from netlab.objects.meta import Object
 
 Mapping = dict[str, Any]
@@ -19,13 +19,15 @@ Mapping = dict[str, Any]
 _CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
 _SERVED_VOLUMES = (
     "configMap", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected",
-    "secret",
+    "secret", *elsewhere.FAR,
 )  # fmt: skip
 
 
 def warnings(obj: Object) -> list[str]:
     """The lines about a Pod, or about the template of what makes pods; none about other kinds."""
-    return list(_of_pod(meta.spec(pod_of(obj))))
+    spec, kind = meta.spec(pod_of(obj)), BY_KIND.get(str(obj.get("kind")))
+    path = ".".join((*((kind and kind.pod_path) or ()), "spec.volumes"))
+    return [*_of_pod(spec), *elsewhere.of_pod(spec.get("volumes") or [], path)]
 
 
 def _of_pod(spec: Mapping) -> Iterator[str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from netlab.objects import meta
 from netlab.objects.meta import AnyObject
-from netlab.objects.types import PersistentVolume, PersistentVolumeClaim, Pod, Volume
+from netlab.objects.types import PersistentVolumeClaim, Pod, Volume
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 """The annotation of the class that claims have which name none."""
@@ -27,34 +26,10 @@ NOT_SOURCES = frozenset((
 ))  # fmt: skip
 """What a PersistentVolume's spec says besides where the volume is."""
 
-_HERE = ("hostPath", "local")
-
 _SHORT = {
     "ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX",
     "ReadWriteOncePod": "RWOP",
 }  # fmt: skip
-
-
-def not_here(volume: AnyObject | PersistentVolume) -> str | None:
-    """Why no node can mount a PersistentVolume: it is on a server, or has a driver, that no lab
-    has. Of drivers in the kubelet's words, which has the same to say where they are not installed.
-    """
-    spec: Mapping[str, Any] = volume.get("spec") or {}
-    source = next((name for name in spec if name not in NOT_SOURCES), None)
-    if source is None or source in _HERE:
-        return None
-    if source == "csi":
-        named = f"driver name {spec['csi'].get('driver')}"
-        return f"kubernetes.io/csi: {named} not found in the list of registered CSI drivers"
-    return f"{source}: a lab has nobody who serves such volumes"
-
-
-def warnings(obj: AnyObject) -> list[str]:
-    """A line about a PersistentVolume that pods will wait for in vain."""
-    if obj.get("kind") != "PersistentVolume" or (why := not_here(obj)) is None:
-        return []
-    instead = "hostPath and local are there, and the StorageClass provisioner"
-    return [f"{why}, so no pod can mount it: {instead} {PROVISIONER}"]
 
 
 def is_default(storage_class: AnyObject) -> bool:

@@ -80,7 +80,8 @@ def _of_container(init: bool, entry: ContainerStatus, warnings: Sequence[Event],
         return f'{crash}; it last said: "{said}"' if said and said not in crash else crash
     if waiting:
         message = waiting.get("message") or _last(warnings, "")
-        return f"{name}: {_joined(waiting.get('reason', 'waiting'), message)}"
+        in_one_line = " ".join((message or "").split("\n")).rstrip()
+        return f"{name}: {_joined(waiting.get('reason', 'waiting'), in_one_line)}"
     if init and not entry.get("started", True):
         return f"{name}: {_probed(warnings) or 'has not started up yet'}"
     if init:

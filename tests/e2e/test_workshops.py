@@ -3,6 +3,7 @@ pod's own, volumes that come and go with their pods."""
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 import needs
 import pytest
 from e2e.kubectls import Shell, shell
+from e2e.labs import eventually
 
 from netlab.kernel import paths
 
@@ -223,17 +225,77 @@ spec:
 
 
 def test_a_volume_whose_driver_is_not_there_is_waited_for(lab: Shell) -> None:
-    why = "driver name ebs.csi.aws.com not found in the list of registered CSI drivers"
     said = lab.run("kubectl apply -f -", ELSEWHERE).stdout
-    assert f"Warning: kubernetes.io/csi: {why}, so no pod can mount it" in said
+    assert "Warning: csi of ebs.csi.aws.com: a lab has nobody who serves such volumes" in said
     assert lab("kubectl get pvc far --no-headers").split()[1] == "Bound"
-    lab("kubectl wait pod/far --timeout=20s --for=jsonpath="
-        "'{.status.containerStatuses[0].state.waiting.reason}'=ContainerCreating")  # fmt: skip
-    lab("kubectl wait pod/far --timeout=20s --for=jsonpath="
-        "'{.status.containerStatuses[0].state.waiting.message}'")  # fmt: skip
-    events = lab("kubectl get events --field-selector=reason=FailedMount -o json")
-    assert 'MountVolume.SetUp failed for volume \\"v\\" : kubernetes.io/csi: ' + why in events
+    why = (
+        'AttachVolume.Attach failed for volume "far" : timed out waiting for external-attacher of '
+    )
+    assert why in waited_for(lab, "far", "FailedAttachVolume", "attachdetach-controller")
+    described = lab("kubectl describe pod far")
+    assert "FailedAttachVolume" in described and "attachdetach-controller" in described
     lab("kubectl delete pod,pvc,pv far")
+
+
+def waited_for(lab: Shell, pod: str, reason: str, component: str) -> str:
+    """The pod's container waits for a volume, and an Event says so: its message."""
+    lab(f"kubectl wait pod/{pod} --timeout=20s --for=jsonpath="
+        "'{.status.containerStatuses[0].state.waiting.reason}'=ContainerCreating")  # fmt: skip
+    found = f"--field-selector=reason={reason},involvedObject.name={pod}"
+    eventually(lambda: lab(f"kubectl get events {found} -o name"), 20)
+    (event,) = json.loads(lab(f"kubectl get events {found} -o json"))["items"]
+    assert event["source"]["component"] == component
+    return str(event["message"])
+
+
+INLINE = """
+apiVersion: v1
+kind: Pod
+metadata: {name: NAME}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers: [{name: c, image: nginx, volumeMounts: [{name: v, mountPath: /v}]}]
+  volumes: [{name: v, SOURCE}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "reason", "component", "why"),
+    [
+        (
+            "nfs: {server: 10.0.0.9, path: /exports}", "FailedMount", "kubelet",
+            "Mounting arguments: -t nfs 10.0.0.9:/exports /var/lib/kubelet/pods/",
+        ),
+        (
+            "csi: {driver: secrets-store.csi.k8s.io}", "FailedMount", "kubelet",
+            "driver name secrets-store.csi.k8s.io not found in the list of registered CSI drivers",
+        ),
+        (
+            "awsElasticBlockStore: {volumeID: vol-1}", "FailedAttachVolume",
+            "attachdetach-controller", "external-attacher of ebs.csi.aws.com CSI driver to attach "
+            "volume vol-1",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pod_waits_for_a_volume_that_is_elsewhere(
+    lab: Shell, source: str, reason: str, component: str, why: str
+) -> None:
+    name = f"far-{source.partition(':')[0].lower()}"
+    text = INLINE.replace("NAME", name).replace("SOURCE", source)
+    said = lab.run("kubectl apply -f -", text).stdout
+    assert "a lab has nobody who serves such volumes, so the pod waits" in said
+    assert why in waited_for(lab, name, reason, component)
+    lab(f"kubectl delete pod {name}")
+
+
+def test_up_says_which_volume_is_elsewhere(lab: Shell) -> None:
+    text = INLINE.replace("NAME", "far").replace("SOURCE", "csi: {driver: d.example}")
+    done = lab.run(
+        "netlab apply -f - && netlab wait --for=condition=Ready pod/far --timeout=2s", text
+    )
+    assert done.returncode != 0
+    eventually(lambda: "d.example not found" in lab.run("netlab status").stdout)
+    lab("kubectl delete pod far")
 
 
 SECURE = """

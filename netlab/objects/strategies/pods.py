@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects import fields, meta, qos, validate_ephemeral, validate_pod
+from netlab.objects import elsewhere, fields, meta, qos, validate_ephemeral, validate_pod
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
 from netlab.objects.podphase import is_pod_phase_terminal
@@ -113,6 +113,7 @@ def _volume(volume: Mapping) -> None:
             template["spec"].setdefault("resources", {})
     if volume.get("hostPath"):
         volume["hostPath"].setdefault("type", "")
+    elsewhere.complete(volume)
     for source in (volume.get("projected") or {}).get("sources") or []:
         token = source.get("serviceAccountToken")
         if token and not token.get("expirationSeconds"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from netlab.objects import fields, meta, storage, validate_claim
+from netlab.objects import elsewhere, fields, meta, storage, validate_claim
 from netlab.objects.kinds.storage import PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS
 from netlab.objects.meta import Object
 from netlab.objects.problems import Path, forbidden, not_supported, required
@@ -92,6 +92,7 @@ def _storage(spec: Mapping) -> Fraction:
 def _volume(obj: Object) -> None:
     spec = spec_of(obj)
     fill(spec, persistentVolumeReclaimPolicy="Retain", volumeMode="Filesystem")
+    elsewhere.complete(spec)
     if spec.get("hostPath"):
         spec["hostPath"].setdefault("type", "")
     if spec.get("claimRef"):

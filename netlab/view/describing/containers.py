@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from netlab.objects import meta
 from netlab.objects.types import Pod
-from netlab.view.describing.described import Lines, moment
+from netlab.view.describing.described import Lines, listed, moment
 
 Fields = Mapping[str, Any]
 
@@ -218,12 +218,25 @@ def _volume(volume: Fields) -> Lines:
 def _line(title: str, found: Fields, field: str) -> str:
     if field in ("optional", "readOnly"):
         return f"{title}:\t{_true(found.get(field))}"
-    return f"{title}:\t{found.get(field, '<unset>' if field == 'sizeLimit' else '')}"
+    return f"{title}:\t{found.get(field, _UNSET.get(field, ''))}"
+
+
+_UNSET = {"sizeLimit": "<unset>", "partition": 0}
+"""What stands for a field that is not there, where it is not nothing."""
 
 
 def _storage_class(found: Fields) -> Lines:
     spec = (found.get("volumeClaimTemplate") or {}).get("spec") or {}
     yield f"StorageClass:\t{spec.get('storageClassName', '')}"
+
+
+def _csi(found: Fields) -> Lines:
+    if "volumeHandle" in found:
+        yield f"VolumeHandle:\t{found['volumeHandle']}"
+    yield _line("ReadOnly", found, "readOnly")
+    attributes = found.get("volumeAttributes") or {}
+    said = [f"    {name}={attributes[name]}" for name in sorted(attributes)]
+    yield from listed("VolumeAttributes", said)
 
 
 def _items(found: Fields) -> Lines:
@@ -260,6 +273,8 @@ class _Source(NamedTuple):
     more: Callable[[Fields], Lines] = lambda _: iter(())
 
 
+_DISK = {"FSType": "fsType", "Partition": "partition", "ReadOnly": "readOnly"}
+
 _SOURCES: Mapping[str, _Source] = {
     "emptyDir": _Source(
         "EmptyDir (a temporary directory that shares a pod's lifetime)",
@@ -294,6 +309,19 @@ _SOURCES: Mapping[str, _Source] = {
     "nfs": _Source(
         "NFS (an NFS mount that lasts the lifetime of a pod)",
         {"Server": "server", "Path": "path", "ReadOnly": "readOnly"},
+    ),
+    "csi": _Source(
+        "CSI (a Container Storage Interface (CSI) volume source)",
+        {"Driver": "driver", "FSType": "fsType"},
+        _csi,
+    ),
+    "awsElasticBlockStore": _Source(
+        "AWSElasticBlockStore (a Persistent Disk resource in AWS)",
+        {"VolumeID": "volumeID", **_DISK},
+    ),
+    "gcePersistentDisk": _Source(
+        "GCEPersistentDisk (a Persistent Disk resource in Google Compute Engine)",
+        {"PDName": "pdName", **_DISK},
     ),
     "local": _Source(
         "LocalVolume (a persistent volume backed by local storage on a node)", {"Path": "path"}

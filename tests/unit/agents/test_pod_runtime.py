@@ -80,7 +80,7 @@ class Scene:
         keeper: Any = None
         self.runtime = PodRuntime(
             LAB, directory, keeper, self.informers, {}, PodGroups("owner"),
-            Draining(self.informers), recorder,
+            Draining(self.informers), recorder, recorder,
             Issuer(directory, lambda: None),
             owner=str(uuid.UUID(int=7)), now=lambda: "2026-01-01T00:00:00Z",
         )  # fmt: skip

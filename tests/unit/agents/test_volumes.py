@@ -217,19 +217,56 @@ def test_a_claim_is_what_its_volume_is(tmp_path, spec, source, parts):
     assert (mount.source, mount.parts, mount.read_only) == (source, parts, True)
 
 
+ATTACH = "timed out waiting for external-attacher of {} CSI driver to attach volume {}"
+
+
 @pytest.mark.parametrize(
-    ("spec", "why"),
+    ("spec", "reason", "why"),
     [
-        ({"nfs": {"server": "s", "path": "/x"}}, "nfs: a lab has nobody who serves such volumes"),
-        ({"csi": {"driver": "d"}}, "driver name d not found in the list of registered CSI drivers"),
+        ({"nfs": {"server": "s", "path": "/x"}}, "FailedMount", "Mounting arguments: -t nfs s:/x "),
+        ({"iscsi": {}}, "FailedMount", "executable file not found in $PATH"),
+        (
+            {"csi": {"driver": "d", "volumeHandle": "h"}},
+            "FailedAttachVolume",
+            'AttachVolume.Attach failed for volume "pv" : ' + ATTACH.format("d", "h"),
+        ),
+        (
+            {"awsElasticBlockStore": {"volumeID": "vol-1"}},
+            "FailedAttachVolume",
+            ATTACH.format("ebs.csi.aws.com", "vol-1"),
+        ),
+        (
+            {"glusterfs": {"path": "p"}},
+            "FailedMount",
+            'failed to get Plugin from volumeSpec for volume "pv" err=no volume plugin matched',
+        ),
     ],
 )
-def test_a_volume_that_is_elsewhere_is_what_a_pod_lacks(tmp_path, spec, why):
-    volumes = [{"name": "p", "persistentVolumeClaim": {"claimName": "db"}}]
-    run = run_of(volumes, pod_directory(tmp_path), [{"name": "p", "mountPath": "/p"}])
-    made = Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *of: volume_of(*of, **spec))
-    with pytest.raises(VolumeLacks, match=f'MountVolume.SetUp failed for volume "p" : .*{why}'):
-        made.prepare(run)
+def test_a_volume_that_is_elsewhere_is_what_a_pod_lacks(tmp_path, spec, reason, why):
+    mounts = [{"name": "p", "mountPath": "/p"}]
+    claim, inline = {"persistentVolumeClaim": {"claimName": "db"}}, spec
+    for source, name in ((claim, "pv"), (inline, "p")):
+        run = run_of([{"name": "p", **source}], pod_directory(tmp_path), mounts)
+        pv = {"metadata": {"name": "pv"}, "spec": spec}
+        made = Volumes(tmp_path, lookup, IdRange(os.getuid()), lambda *_, pv=pv: pv)
+        for for_servers in (False, True):
+            with pytest.raises(VolumeLacks) as error:
+                made.prepare(run, for_servers=for_servers)
+            failure = error.value.failure
+            assert failure.reason == reason
+            assert why.replace('"pv"', f'"{name}"') in failure.message
+            assert f'volume "{name}"' in failure.message
+
+
+def test_a_driver_of_a_pod_s_own_volume_is_not_registered(tmp_path):
+    run = run_of([{"name": "p", "csi": {"driver": "d"}}], pod_directory(tmp_path))
+    with pytest.raises(VolumeLacks) as error:
+        volumes_of(tmp_path).prepare(run)
+    assert error.value.failure == (
+        "FailedMount",
+        'MountVolume.SetUp failed for volume "p" : kubernetes.io/csi: mounter.SetUpAt failed to '
+        "get CSI client: driver name d not found in the list of registered CSI drivers",
+    )
 
 
 def test_a_claim_that_is_not_bound_is_what_a_pod_lacks(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from netlab.objects import podwarnings, storage, strategies, validate_admission, validate_network
+from netlab.objects import elsewhere, podwarnings, strategies, validate_admission, validate_network
 from netlab.objects.kinds import KINDS
 
 ROOT = Path(__file__).parents[3]
@@ -171,7 +171,7 @@ def those(word: str) -> set[str]:
 
 
 def warnings(obj: dict[str, Any]) -> list[str]:
-    rooms = (podwarnings, storage, validate_admission, validate_network)
+    rooms = (podwarnings, elsewhere, validate_admission, validate_network)
     return [line for room in rooms for line in room.warnings(obj)]
 
 

@@ -47,7 +47,10 @@ UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
         (pod({}, securityContext={"sysctls": [{"name": "kernel.a", "value": "1"}]}),
          'sysctls (pod sets "kernel.a" in securityContext.sysctls): the lab\'s own stay'),
         (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
-         'volume types (volume "v" uses nfs): it is empty'),
+         'volume types (volume "v" uses nfs): a lab has nobody who serves such volumes, so the '
+         "pod waits, as where the driver or server is not there"),
+        (pod({}, volumes=[{"name": "v", "image": {"reference": "i"}}]),
+         'volume types (volume "v" uses image): it is empty'),
         ({"kind": "Pod", "spec": {"containers": [
             {"name": "a", "image": "i", "readinessProbe": {"grpc": {"port": 1}}},
             {"name": "b", "image": "i", "livenessProbe": {"tcpSocket": {"port": 1}}}]}},
@@ -80,3 +83,22 @@ def test_init_containers_count():
 )  # fmt: skip
 def test_what_a_lab_gives_is_not_warned_of(obj):
     assert warnings(obj) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("Pod", ["spec"]),
+        ("Deployment", ["spec", "template", "spec"]),
+        ("CronJob", ["spec", "jobTemplate", "spec", "template", "spec"]),
+    ],
+)
+def test_volumes_that_kubernetes_has_no_more_are_named_by_their_path(kind, path):
+    volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "gitRepo": {"repository": "r"}}]
+    obj = {"volumes": volumes}
+    for part in reversed(path):
+        obj = {part: obj}
+    first, second = warnings({"kind": kind, **obj})
+    where = ".".join([*path, "volumes[1].gitRepo"])
+    assert first == f"{where}: deprecated in v1.11, and disabled by default in v1.33+"
+    assert second.startswith('volume types (volume "b" uses gitRepo): a lab has nobody')

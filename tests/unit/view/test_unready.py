@@ -69,6 +69,11 @@ CASES = {
         [event("FailedMount", 'MountVolume.SetUp failed for volume "v"')],
         'container c: ContainerCreating: MountVolume.SetUp failed for volume "v"',
     ),
+    "a mount that says much": (
+        pod(waiting("ContainerCreating", "mount failed: exit status 32\nOutput: no\n")),
+        [],
+        "container c: ContainerCreating: mount failed: exit status 32 Output: no",
+    ),
     "a crash": (
         pod(container(BACK_OFF, last=CRASHED, restarts=1)),
         [event("BackOff", "Back-off restarting failed container c")],
