@@ -54,7 +54,7 @@ from netlab.network import plan
 from netlab.network.model import Network
 from netlab.objects import bootstrap, nameservers
 from netlab.objects.lab import Lab
-from netlab.objects.nodes import Standing, standing
+from netlab.objects.nodes import Standing, is_left, standing
 from netlab.objects.times import timestamp
 from netlab.proxy.sharing import Compiled
 from netlab.readiness import Of, Readiness
@@ -220,6 +220,7 @@ class Daemon:
             attached,
             status_of,
             recorder,
+            lambda machine: is_left(self._informers["Node"].get(machine), "network"),
         )
         self._stack.push_async_callback(keeper.stop)
         await keeper.start()

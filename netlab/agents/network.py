@@ -64,7 +64,8 @@ PASSES = 4
 
 class NetworkKeeper:
     """Mends the network of one lab, which stands as planned in `network`. `pod_network` knows its
-    pods; `status_of` gives whom to tell of a machine, by its name without the lab's."""
+    pods; `status_of` gives whom to tell of a machine, by its name without the lab's; one that
+    `is_left` alone, with its pods, is left as it is."""
 
     def __init__(
         self,
@@ -75,8 +76,11 @@ class NetworkKeeper:
         attached: Attached,
         status_of: Callable[[str], NodeStatus],
         recorder: Recorder,
+        is_left: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._network = network
+        self._is_left = is_left
+        self._left: set[str] = set()
         self._status_of = status_of
         self._status: dict[str, NodeStatus] = {}
         self._turn = asyncio.Lock()
@@ -310,7 +314,11 @@ class NetworkKeeper:
 
     def _damage(self, sysctls: bool) -> tuple[Operation, ...]:
         macs = self._attached.macs()
-        return mend.cluster_damage(self._network, self._directory, macs, sysctls=sysctls)
+        found = mend.cluster_damage(self._network, self._directory, macs, sysctls=sysctls)
+        return tuple(each for each in found if not self._is_left_alone(each.namespace))
+
+    def _is_left_alone(self, namespace: str) -> bool:
+        return self._is_left(namespace.partition(".")[2])
 
     def _again(self) -> None:
         """Try again later what could not be done."""
@@ -342,6 +350,8 @@ class NetworkKeeper:
     ) -> dict[str, tuple[Sequence[Operation], Sequence[Exception]]]:
         """What differed, of each pod that was looked at, and what could not be put right."""
         known = {**diff.stations(self._network), **self._attached.macs()}
+        left = {uid for (node, _), uid in self._places.items() if self._is_left_alone(node)}
+        uids = [uid for uid in uids if uid not in left]
         with self._attached.free() as free:
             if not free:
                 return {uid: ([], []) for uid in uids}
@@ -357,6 +367,7 @@ class NetworkKeeper:
 
     async def _look_slowly(self, _: bool) -> None:
         """At what nobody tells of."""
+        self._take_up_again()
         try:
             async with self._turn:
                 changed = await asyncio.to_thread(self._look_quietly)
@@ -370,6 +381,17 @@ class NetworkKeeper:
             self._pods.touch(uid)
         self._pods.keep(self._attached.get)
         self._wake_if_due()
+
+    def _take_up_again(self) -> None:
+        """Look at all there is of machines that are left alone no longer."""
+        left = {name for name in self._network.names if self._is_left_alone(name)}
+        if free := self._left - left:
+            self._look_at_cluster()
+            for (node, _), uid in self._places.items():
+                if node in free:
+                    self._suspects.add(uid)
+                    self._pods.touch(uid)
+        self._left = left
 
     def _look_quietly(self) -> list[str]:
         """Look at names and sysctls; the pods that differ."""

@@ -20,6 +20,7 @@ from netlab.agents.pace import BURST, Pace
 from netlab.client.informer import Informers, Listener
 from netlab.kernel.notices import Notices
 from netlab.objects import meta
+from netlab.objects.nodes import is_left
 from netlab.objects.types import EndpointSlice, Node, Service
 from netlab.proxy.metrics import Inventory, ProxyMetrics
 from netlab.proxy.other_rules import OwnedRules
@@ -81,7 +82,7 @@ class KubeProxy:
 
     `heard` counts the changes it was told of, `written` those that are in the kernel, and
     `revision` is that of the EndpointSlices there. `health` is what the healthCheckNodePorts are to
-    say.
+    say. One that `stands_still`, as its Node says, hears, but writes nothing until it goes on.
     """
 
     def __init__(
@@ -95,6 +96,7 @@ class KubeProxy:
         self.node = node
         self.heard = self.written = self.revision = 0
         self._heard_revision = 0
+        self.stands_still = False
         self.health: dict[int, HealthCheck] = {}
         self._health_services: set[str] = set()
         self._programmer = programmer
@@ -140,7 +142,7 @@ class KubeProxy:
     async def caught_up(self) -> None:
         """Return once the rules have what is known now, or nobody writes them any more."""
         heard = self.heard
-        while self.written < heard and self._loop.runs:
+        while self.written < heard and self._loop.runs and not self.stands_still:
             await self._progress.wait()
 
     async def measured(self) -> str:
@@ -194,6 +196,8 @@ class KubeProxy:
             if kind == "Node" and meta.name(either) != self.node:
                 return
             self._pending[kind, meta.key(either)] = new
+            if kind == "Node":
+                self.stands_still = is_left(new, "rules")
             if kind == "EndpointSlice":
                 revision = self._informers[kind].revision_of(new)
                 self._heard_revision = max(self._heard_revision, revision)
@@ -218,17 +222,24 @@ class KubeProxy:
         return REPAIR_INTERVAL if self._notices else REPAIR_INTERVAL_DEAF
 
     async def _work(self, changed: bool) -> None:
+        if self.stands_still:
+            self._hasten()
+            return
         heard, revision = self.heard, self._heard_revision
         await self._in_thread(self._sync_job() if changed else self._repair)
         if changed:
             self.written, self.revision = heard, revision
             self._unwritten_since = None if heard == self.heard else time.monotonic()
-            self._progress.set()
-            self._progress = asyncio.Event()
+            self._hasten()
         self._on_sync(self)
         if self._repaired:
             self._repaired = False
             self._on_repair(self)
+
+    def _hasten(self) -> None:
+        """Whoever waits for rules is to look again."""
+        self._progress.set()
+        self._progress = asyncio.Event()
 
     async def _in_thread(self, function: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._unheard, function)

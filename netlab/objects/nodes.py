@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +13,10 @@ from netlab.objects.lab import Lab, Node
 
 POWER, OFF = "netlab/power", "off"
 """The annotation of a Node whose machine is switched off."""
+
+HANDS_OFF = "netlab/hands-off"
+"""The annotation of a Node that names what netlab leaves there as it is, `rules,network`: its
+kube-proxy stands still; what of its links and sysctls is changed by hand is not put back."""
 
 COMING = "nodes come or go"
 """What a lab is at while the machine of one is made or taken away."""
@@ -71,6 +76,12 @@ def _in_order(lab: Lab, nodes: Iterable[Node]) -> tuple[Node, ...]:
 def is_off(obj: types.Node) -> bool:
     """Whether a Node's machine is to be switched off."""
     return meta.annotations(obj).get(POWER) == OFF
+
+
+def is_left(obj: types.Node | None, what: Literal["rules", "network"]) -> bool:
+    """Whether netlab is to leave that of a node as it is."""
+    words = meta.annotations(obj).get(HANDS_OFF, "") if obj is not None else ""
+    return what in (word.strip() for word in words.split(","))
 
 
 def now(lab: Lab, objects: Iterable[types.Node]) -> Lab:
