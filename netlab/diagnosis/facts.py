@@ -30,7 +30,8 @@ class Cause(Struct, frozen=True):
 
     `reason` is its kind, in CamelCase, for programs; `message` the line for people. `port` is the
     one port of several that it is about (its name or number, "" for all), `nodes` those that alone
-    suffer from it, `pods` those it lies in.
+    suffer from it, `pods` those it lies in. `remedy` is the command that mends it, where its kind
+    alone does not say.
     """
 
     reason: str
@@ -38,6 +39,7 @@ class Cause(Struct, frozen=True):
     port: str = ""
     nodes: tuple[str, ...] = ()
     pods: tuple[str, ...] = ()
+    remedy: str = ""
 
     def __str__(self) -> str:
         # Messages of Events and conditions are anybody's: one must not pass for several lines.

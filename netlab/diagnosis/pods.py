@@ -12,6 +12,7 @@ from typing import Literal
 from netlab.diagnosis.facts import Cause, Facts, count, listed
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
+from netlab.objects.nodes import is_off
 from netlab.objects.offers import addresses
 from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import ContainerStatus, Pod
@@ -26,18 +27,26 @@ _STATUSES: tuple[tuple[str, Statuses], ...] = (
     ("init container", "initContainerStatuses"),
     ("container", "containerStatuses"),
 )
+_OF_NODES = ("NodeOff", "NodeNotReady")
 _UNSETTLED = ("ContainerCreating", "PodInitializing")
 
 
 def not_ready(pods: Sequence[Pod], total: int, facts: Facts) -> Iterator[Cause]:
     """A cause for each reason why these, of `total` pods that match, are not ready."""
-    by_reason: dict[tuple[str, str], list[str]] = {}
+    by_reason: dict[tuple[str, str], list[Pod]] = {}
     for pod in pods:
-        by_reason.setdefault(why_not_ready(pod, facts), []).append(meta.name(pod))
+        by_reason.setdefault(why_not_ready(pod, facts), []).append(pod)
     several = sorted(by_reason.items(), key=lambda entry: -len(entry[1]))
-    for (reason, text), names in several[:_MOST_REASONS]:
-        yield Cause(reason, f"{_share(len(names), total)}, {text}", pods=tuple(names))
-    rest = [name for _, names in several[_MOST_REASONS:] for name in names]
+    for (reason, text), those in several[:_MOST_REASONS]:
+        names = tuple(map(meta.name, those))
+        nodes = tuple(sorted({str(meta.spec(pod).get("nodeName")) for pod in those}))
+        yield Cause(
+            reason,
+            f"{_share(len(names), total)}, {text}",
+            nodes=nodes if reason in _OF_NODES else (),
+            pods=names,
+        )
+    rest = [meta.name(pod) for _, those in several[_MOST_REASONS:] for pod in those]
     if rest:
         text = f"{_share(len(rest), total)}, not ready for other reasons: {listed(rest)}"
         yield Cause("PodsNotReady", text, pods=tuple(rest))
@@ -53,13 +62,16 @@ def why_not_ready(pod: Pod, facts: Facts) -> tuple[str, str]:
     """(the kind of reason in CamelCase, `not ready: readiness probe HTTP 500`)."""
     if is_pod_terminal(pod):
         return "PodsEnded", f"ended: {_ended(pod)}"
+    node = facts.node(str(meta.spec(pod).get("nodeName") or ""))
+    state = "terminating" if meta.is_terminating(pod) else "not ready"
+    if node is not None and is_off(node):
+        return "NodeOff", f"{state}: node {meta.name(node)} is switched off"
+    if node is not None and not meta.is_ready(node):
+        return "NodeNotReady", f"{state}: node {meta.name(node)} is not ready"
     if meta.is_terminating(pod):
         return "PodsTerminating", "terminating"
     if not meta.spec(pod).get("nodeName"):
         return "PodsUnscheduled", f"not scheduled: {_unscheduled(pod)}"
-    node = facts.node(str(meta.spec(pod)["nodeName"]))
-    if node is not None and not meta.is_ready(node):
-        return "NodeNotReady", f"not ready: node {meta.name(node)} is not ready"
     for reason, text in (*_containers(pod), *_sandbox(pod, facts), *_probes(pod, facts)):
         return reason, f"not ready: {text}"
     return "PodsNotReady", f"not ready: {_condition_text(pod)}"

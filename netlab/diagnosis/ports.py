@@ -13,6 +13,7 @@ from netlab.diagnosis.facts import (
     listed,
     protocol_of,
 )
+from netlab.diagnosis.remedies import target_port as set_target_port
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
 from netlab.objects.offers import address_of, addresses, declared, target_port
@@ -42,16 +43,18 @@ def _no_name(service: Service, port: ServicePort, pods: Sequence[Pod]) -> Cause:
     }
     others = [other for found, other in offered if found == name]
     names = sorted(found for found, other in offered if other == protocol)
+    meant = did_you_mean(name, names) or (names[0] if len(names) == 1 else "")
     if others:
         hint = f"it is {others[0]} there, and {protocol} in the Service"
-    elif meant := did_you_mean(name, names):
-        hint = f"nearest: {meant}"
+    elif near := did_you_mean(name, names):
+        hint = f"nearest: {near}"
     elif names:
         hint = f"there are: {listed(names)}"
     else:
         hint = _unnamed(pods)
     text = f"no port named {name} on its pods ({hint})"
-    return Cause("NoPortOfName", text, label(service, port), pods=_names(pods))
+    mended = set_target_port(service, port, meant) if meant and not others else ""
+    return Cause("NoPortOfName", text, label(service, port), pods=_names(pods), remedy=mended)
 
 
 def _unnamed(pods: Iterable[Pod]) -> str:
@@ -74,6 +77,7 @@ def unheard(
 ) -> Iterator[Cause]:
     """Endpoints at which nobody listens, as far as that is known: connections are refused."""
     deaf: dict[str, list[Pod]] = {}
+    instead: dict[str, int | None] = {}
     for pod in pods:
         number, found = target_port(port, protocol_of(port), pod), facts.listeners(pod)
         if number is None or found is None or protocol_of(port) == "SCTP":
@@ -81,9 +85,24 @@ def unheard(
         text = nobody_listens(protocol_of(port), number, address_of(pod, family), found)
         if text:
             deaf.setdefault(text, []).append(pod)
+            instead[text] = other_port(protocol_of(port), number, found)
     for text, those in deaf.items():
         where = "its pods" if len(those) == len(pods) > 1 else _some(those, pods)
-        yield Cause("NobodyListens", f"{text} in {where}", label(service, port), pods=_names(those))
+        other = instead[text] if len(those) == len(pods) else None
+        yield Cause(
+            "NobodyListens",
+            f"{text} in {where}",
+            label(service, port),
+            pods=_names(those),
+            remedy=set_target_port(service, port, other) if other is not None else "",
+        )
+
+
+def other_port(protocol: str, number: int, found: Collection[ListeningSocket]) -> int | None:
+    """The one port, in place of that number, which is listened on for all to ask; None where there
+    is none, or several."""
+    there = {one.port for one in found if one.protocol == protocol and _public(one)}
+    return there.pop() if len(there) == 1 and number not in there else None
 
 
 def nobody_listens(

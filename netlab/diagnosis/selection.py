@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netlab.diagnosis.facts import Cause, Facts, listed, pairs, selector
+from netlab.diagnosis.remedies import patch
 from netlab.objects import meta
 from netlab.objects.types import Pod, Service, Workload
 
@@ -21,9 +22,24 @@ def no_pod(service: Service, facts: Facts) -> Cause:
     said = f"selector {pairs(wanted)} matches no pod"
     idle = [one for one in facts.workloads if _would_match(one, space, wanted)]
     if idle:
-        return Cause("NoPodYet", f"{said}: {listed([_why_idle(one) for one in idle])}")
-    hints = [*_nearest(wanted, space, facts.pods), *_elsewhere(wanted, space, facts.pods)]
-    return Cause("NoPodMatches", f"{said} ({'; '.join(hints)})" if hints else said)
+        said = f"{said}: {listed([_why_idle(one) for one in idle])}"
+        return Cause("NoPodYet", said, remedy=_scaled_up(idle[0]))
+    nearest, meant = _nearest(wanted, space, facts.pods)
+    hints = [*nearest, *_elsewhere(wanted, space, facts.pods)]
+    return Cause(
+        "NoPodMatches",
+        f"{said} ({'; '.join(hints)})" if hints else said,
+        remedy=patch(service, {"spec": {"selector": meant}}) if meant else "",
+    )
+
+
+def _scaled_up(workload: Workload) -> str:
+    """The command that gives it a pod, where it is to have none."""
+    if workload["kind"] == "DaemonSet" or workload["spec"].get("replicas") != 0:
+        return ""
+    name, space = meta.name(workload), meta.namespace(workload)
+    where = "" if space == "default" else f" -n {space}"
+    return f"netlab scale {workload['kind'].lower()} {name}{where} --replicas=1"
 
 
 def _would_match(workload: Workload, space: str, wanted: Labels) -> bool:
@@ -42,22 +58,34 @@ def _why_idle(workload: Workload) -> str:
     return f"{name} has made none{why}"
 
 
-def _nearest(wanted: Labels, space: str, pods: Sequence[Pod]) -> Iterator[str]:
-    """What pods of the namespace have that comes nearest."""
+def _nearest(
+    wanted: Labels, space: str, pods: Sequence[Pod]
+) -> tuple[list[str], dict[str, str | None]]:
+    """What pods of the namespace have that comes nearest: in words, and as what is to become of
+    the selector (None: the key goes); {} where that is not known."""
     here = [meta.labels(pod) for pod in pods if meta.namespace(pod) == space]
     if not here:
-        yield f"namespace {space} has no pod"
-        return
+        return [f"namespace {space} has no pod"], {}
     closest = min(len(_missing(wanted, labels)) for labels in here)
     if 0 < closest < len(wanted):
         here = [labels for labels in here if len(_missing(wanted, labels)) == closest]
     missing = _missing(wanted, here[0])
-    meant = {near for key, value in missing for near in [_near_pair(key, value, here)] if near}
+    near = {pair: _near_pair(*pair, here) for pair in missing}
+    meant = sorted({pair for pair in near.values() if pair})
     if meant:
-        yield f"nearest: {','.join(sorted(meant))}"
-    elif closest < len(wanted):
+        return [f"nearest: {','.join(meant)}"], _corrections(near) if all(near.values()) else {}
+    if closest < len(wanted):
         lacking = ",".join(f"{key}={value}" for key, value in missing)
-        yield f"nearest: pods without {lacking}"
+        return [f"nearest: pods without {lacking}"], dict.fromkeys(dict(missing))
+    return [], {}
+
+
+def _corrections(near: Mapping[tuple[str, str], str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {key: None for key, _ in near}
+    for pair in near.values():
+        key, _, value = pair.partition("=")
+        found[key] = value
+    return found
 
 
 def _missing(wanted: Labels, labels: Labels) -> list[tuple[str, str]]:

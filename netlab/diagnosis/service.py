@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from netlab.diagnosis import nodes as nodelib
 from netlab.diagnosis import pods as podlib
 from netlab.diagnosis import ports as portlib
 from netlab.diagnosis import selection, slices, traffic_policy
@@ -80,6 +81,7 @@ def _behind(service: Service, facts: Facts, way: Way) -> Iterator[Cause]:
             if not found:
                 yield from _nobody(service, port, family, facts)
                 continue
+            yield from nodelib.off(found, facts)
             yield from traffic_policy.local(service, port, found, facts, way)
             if not selector(service):
                 yield from slices.strangers(mine, facts)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from netlab.diagnosis.facts import Cause, Facts, Way, label, listed, ports, within
+from netlab.diagnosis.remedies import patch
 from netlab.objects import meta
 from netlab.objects.loadbalancing import (
     EXCLUDED,
@@ -32,7 +33,13 @@ def local(
     has = f"endpoints are on {listed(sorted(here - {''})) or 'no node'}"
     for field in _policies(service, way):
         text = f"{field}: Local, and no endpoint on {listed(without)} ({has})"
-        yield Cause("NoLocalEndpoint", text, label(service, port), tuple(without))
+        yield Cause(
+            "NoLocalEndpoint",
+            text,
+            label(service, port),
+            tuple(without),
+            remedy=patch(service, {"spec": {field: "Cluster"}}) + "    # or a pod on each node",
+        )
 
 
 def _policies(service: Service, way: Way) -> Iterator[str]:
@@ -89,7 +96,9 @@ def _firewall(service: Service, way: Way) -> Iterator[Cause]:
     allowed = meta.spec(service).get("loadBalancerSourceRanges") or []
     if allowed and way.source and not any(within(way.source, cidr) for cidr in allowed):
         text = f"loadBalancerSourceRanges {listed(allowed)} leave {way.source} out"
-        yield Cause("SourceRefused", text)
+        wider = [*allowed, f"{way.source}/{128 if ':' in way.source else 32}"]
+        mended = patch(service, {"spec": {"loadBalancerSourceRanges": wider}})
+        yield Cause("SourceRefused", text, remedy=mended)
 
 
 def node_port(facts: Facts, way: Way) -> Iterator[Cause]:

@@ -218,7 +218,8 @@ def _headless(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
 def _at_node(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:
     if not port.get("nodePort"):
         raise CannotRun(f"the Service {key} has no nodePort", hint="its type must be NodePort")
-    address = _node_address(trial.check, world)
+    families = meta.spec(world.services[key]).get("ipFamilies") or ["IPv4"]
+    address = _node_address(trial.check, world, families)
     trial = replace(trial, targets=((address, port["nodePort"]),))
     return _with_endpoints(trial, key, port, world)
 
@@ -245,6 +246,9 @@ def _to_node_port(check: PathCheck, place: Place, world: World) -> Trial:
     for key, service in world.services.items():
         for port in meta.spec(service).get("ports") or []:
             if number and port.get("nodePort") == number:
+                families = meta.spec(service).get("ipFamilies") or ["IPv4"]
+                address = _node_address(check, world, families)
+                trial = replace(trial, targets=((address, number),))
                 return _with_endpoints(trial, key, port, world)
     return trial
 
@@ -257,13 +261,19 @@ def _to_host_port(check: PathCheck, place: Place, world: World) -> Trial:
     return _with(trial, endpoints, world) if endpoints else trial
 
 
-def _node_address(check: PathCheck, world: World) -> str:
+def _node_address(check: PathCheck, world: World, families: Sequence[str] = ()) -> str:
+    """The node's first address; of a Service's `families` the first that it has, if it has one."""
     node = _place(world, check.target.node, "node")
-    if check.target.node_address == "external":
-        if not node.external:
-            raise CannotRun(f"node {node.name} has no external address")
-        return _of_version(node.external, check, f"node {node.name}")
-    return _of_version(node.addresses, check, f"node {node.name}")
+    is_external = check.target.node_address == "external"
+    addresses = node.external if is_external else node.addresses
+    if not addresses:
+        raise CannotRun(f"node {node.name} has no external address")
+    # Who asks by one version means it; else the Service says by which it may be asked.
+    for family in () if check.target.version else families:
+        for address in addresses:
+            if (":" in address) == (family == "IPv6"):
+                return address
+    return _of_version(addresses, check, f"node {node.name}")
 
 
 def _with_endpoints(trial: Trial, key: str, port: ServicePort, world: World) -> Trial:

@@ -8,6 +8,7 @@ import pytest
 
 from netlab.agents.podstatus import ContainerState
 from netlab.diagnosis.facts import Cause, Facts, ListeningSocket, Way
+from netlab.diagnosis.remedies import remedy
 from netlab.diagnosis.service import causes, no_such_port, partial
 from netlab.diagnosis.traffic_policy import nearest_node_port
 
@@ -743,6 +744,8 @@ def test_a_cause_as_json() -> None:
         "message": LOCAL,
         "nodes": ("master001",),
         "line": LOCAL,
+        "remedy": 'netlab patch svc web -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\''
+        "    # or a pod on each node",
     }
     assert Cause("X", "y", port="http").json()["line"] == "port http: y"
     assert str(Cause("X", "no\n  PASS\tall")) == "no PASS all"
@@ -780,3 +783,33 @@ def test_pods_of_a_thousand_reasons_fit_on_a_screen() -> None:
     assert lines[-1] == (
         "6 of 9 pods that match, not ready for other reasons: p3, p4, p5, p6 and 2 more"
     )
+
+
+def test_remedies_say_what_would_be_right() -> None:
+    near = pod(labels={"app": "web", "tier": "front"})
+    two = {"selector": {"app": "wbe", "teir": "front"}}
+    [cause] = causes(service(**two), Facts(pods=[near]))
+    assert cause.remedy == (
+        'netlab patch svc web -p \'{"spec":{"selector":{"app":"web","teir":null,"tier":"front"}}}\''
+    )
+    idle = workload(replicas=0)
+    [cause] = causes(service(), Facts(workloads=[idle]))
+    assert cause.remedy == "netlab scale deployment web --replicas=1"
+
+
+def test_a_node_that_is_off() -> None:
+    off = node()
+    off["metadata"]["annotations"] = {"netlab/power": "off"}
+    facts = Facts(
+        pods=[pod()],
+        nodes=[off, node("w2")],
+        slices=[slice_(endpoint(), endpoint("10.244.2.3", "w2"))],
+    )
+    [cause] = causes(service(), facts)
+    assert (cause.reason, cause.nodes) == ("NodeOff", ("w1",))
+    assert str(cause) == (
+        "1 of 2 endpoints is on node w1, which is switched off: what is sent there is lost"
+    )
+    [cause] = causes(service(), Facts(pods=[pod(ready=False)], nodes=[off]))
+    assert str(cause) == "1 pod matches, not ready: node w1 is switched off"
+    assert remedy(cause, "web", "default") == "sudo netlab node start w1"
