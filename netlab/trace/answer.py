@@ -13,9 +13,9 @@ from netlab.diagnosis.service import causes
 from netlab.objects import meta
 from netlab.objects.types import Service
 from netlab.pathcheck.world import World
-from netlab.proxy.nftables.model import TABLE
-from netlab.trace.passages import MetRule
-from netlab.trace.story import ChainVisit, Story
+from netlab.trace.evidence import place
+from netlab.trace.passages import TURN_AWAY
+from netlab.trace.story import Story
 
 
 class Answer(Struct, frozen=True):
@@ -41,35 +41,55 @@ class Answer(Struct, frozen=True):
         }
 
 
-def answer(service: Service, facts: Facts, story: Story | None, problem: str = "") -> Answer:
-    """From the objects, and from the story of a packet to it; without one, `problem` is why."""
-    found = tuple(dict.fromkeys(_causes(service, facts, story)))
+class Seen(Struct, frozen=True):
+    """What there is beside the objects: the story of a packet, if one could be sent; why the name
+    could not be looked up, or nothing be sent; causes found on the way, and what they are shown
+    by."""
+
+    story: Story | None = None
+    problem: str = ""
+    causes: tuple[Cause, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def answer(service: Service, facts: Facts, seen: Seen) -> Answer:
+    """From the objects, and from what was seen of a packet to it."""
+    story = seen.story
+    found = tuple(dict.fromkeys(_causes(service, facts, seen)))
     name, space = meta.name(service), meta.namespace(service)
-    reached = story is not None and story.journey.outcome == "reachable"
+    reached = story is not None and story.journey.outcome == "reachable" and not seen.problem
     return Answer(
         service=meta.key(service),
         answers=reached,
-        sentence=_sentence(name, story, found, problem, reached=reached),
-        evidence=tuple(_evidence(story)),
+        sentence=_sentence(name, seen, found, reached=reached),
+        evidence=(*seen.notes, *_evidence(story)),
         causes=found,
         remedies=tuple(dict.fromkeys(remedy(each, name, space) for each in found)),
     )
 
 
-def _causes(service: Service, facts: Facts, story: Story | None) -> Iterator[Cause]:
-    if story is not None:
-        yield from story.causes
-        yield from rules_of_others(story)
-    yield from causes(service, facts)
+def _causes(service: Service, facts: Facts, seen: Seen) -> Iterator[Cause]:
+    """The surest first. What was said of the packet's own way is not said of all ways again."""
+    of_packet = seen.story.causes if seen.story is not None else ()
+    yield from seen.causes
+    yield from of_packet
+    said = {cause.reason for cause in of_packet}
+    if "ConnectionRefused" in said:
+        said.add("NobodyListens")
+    yield from (cause for cause in causes(service, facts) if cause.reason not in said)
 
 
-def _sentence(
-    name: str, story: Story | None, found: Sequence[Cause], problem: str, *, reached: bool
-) -> str:
+def of_name(name: str, key: str, cause: Cause) -> Answer:
+    """Of a name that no Service has."""
+    sentence = f"{name} does not answer: {cause}"
+    return Answer(key, False, sentence, (), (cause,), (cause.remedy,))
+
+
+def _sentence(name: str, seen: Seen, found: Sequence[Cause], *, reached: bool) -> str:
     if reached:
-        assert story is not None
-        return f"svc/{name} answers {story.sender}" + (f", but {found[0]}" if found else "")
-    why = str(found[0]) if found else problem or "nothing in its objects says why"
+        assert seen.story is not None
+        return f"svc/{name} answers {seen.story.sender}" + (f", but {found[0]}" if found else "")
+    why = str(found[0]) if found else seen.problem or "nothing in its objects says why"
     return f"svc/{name} does not answer: {why}"
 
 
@@ -87,8 +107,8 @@ def _evidence(story: Story | None) -> Iterator[str]:
         yield f"{way} was {_became(story)}; seen last at {journey.last}"
     for visit in story.there:
         for rule in visit.met:
-            if rule.verdict in _TURN_AWAY:
-                yield f"{_place(visit, rule)}: {rule.text}"
+            if rule.verdict in TURN_AWAY:
+                yield f"{place(visit, rule)}: {rule.text or rule.verdict}"
 
 
 def _became(story: Story) -> str:
@@ -96,34 +116,13 @@ def _became(story: Story) -> str:
     return ("lost" if outcome == "timeout" else outcome) + (f" ({note})" if note else "")
 
 
-_TURN_AWAY = ("drop", "reject")
-
-
-def rules_of_others(story: Story) -> Iterator[Cause]:
-    """A rule that is none of kube-proxy's and turns the packet away."""
-    for visit in story.there:
-        for rule in visit.met:
-            if rule.verdict in _TURN_AWAY and not _is_of_kube_proxy(visit):
-                text = f"turns it away, and is none of kube-proxy's: {rule.text}"
-                place = (visit.place,)
-                yield Cause("RulesOfOthers", f"{_place(visit, rule)} {text}", nodes=place)
-
-
-def _place(visit: ChainVisit, rule: MetRule) -> str:
-    return f"rule {rule.number} of {visit.table} {visit.chain} on {visit.place}"
-
-
-def _is_of_kube_proxy(visit: ChainVisit) -> bool:
-    return visit.table == TABLE or visit.chain.startswith("KUBE-")
-
-
 def usual_sender(service: Service, world: World) -> str:
     """Who asks if nobody is named: a pod that runs and is not behind the Service, else a node."""
     selector = (meta.spec(service).get("selector") or {}).items()
     here = meta.namespace(service)
-    for name, place in sorted(world.places.items()):
-        labels = meta.labels(world.pods[name]) if place.role == "pod" else {}
+    for name, place_ in sorted(world.places.items()):
+        labels = meta.labels(world.pods[name]) if place_.role == "pod" else {}
         behind = bool(selector) and selector <= labels.items()
-        if place.role == "pod" and name.startswith(f"{here}/") and not behind:
+        if place_.role == "pod" and name.startswith(f"{here}/") and not behind:
             return f"pod/{name.partition('/')[2]}"
-    return next(name for name, place in world.places.items() if place.role == "node")
+    return next(name for name, place_ in world.places.items() if place_.role == "node")

@@ -16,9 +16,13 @@ FindRule = Callable[[str, str, str, int], tuple[int, str]]
 there any more."""
 
 
+TURN_AWAY = ("drop", "reject")
+
+
 class MetRule(Struct, frozen=True):
     """A rule that matched: where it stands, its text, and what it did. `verdict` is accept, drop,
-    continue, jump, goto or return; `to` the chain that it jumps to."""
+    continue, jump, goto or return; `to` the chain that it jumps to. `handle` is what nft knows it
+    by in the table of that `family`, where the kernel told of it."""
 
     table: str
     chain: str
@@ -26,13 +30,15 @@ class MetRule(Struct, frozen=True):
     text: str
     verdict: str
     to: str = ""
+    family: str = ""
+    handle: int = 0
 
 
 class Passage(Struct, frozen=True):
     """A packet at one hook's chain: as it came there, the rules it met, how it left.
 
     `source` and `destination` are `address:port`; `verdict` is accept or drop, or "" if the kernel
-    told of none.
+    told of none. `family` is that of the table.
     """
 
     place: str
@@ -46,6 +52,13 @@ class Passage(Struct, frozen=True):
     reply: bool
     rules: tuple[MetRule, ...]
     verdict: str
+    family: str = ""
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether no rule let the packet go on or turned it away: the chain's policy did."""
+        turned_away = any(rule.verdict in TURN_AWAY for rule in self.rules)
+        return self.verdict == "drop" and not self.reply and not turned_away
 
 
 def passages(
@@ -78,6 +91,7 @@ def passages(
                 reply=reply,
                 rules=tuple(_met(family, event, find) for event in group if event.handle),
                 verdict=group[-1].verdict if group[-1].verdict in ("accept", "drop") else "",
+                family=family,
             )
         )
     return found
@@ -99,4 +113,6 @@ def _groups(events: Iterable[TraceEvent]) -> list[list[TraceEvent]]:
 
 def _met(family: str, event: TraceEvent, find: FindRule) -> MetRule:
     number, text = find(family, event.table, event.chain, event.handle)
-    return MetRule(event.table, event.chain, number, text, event.verdict, event.to)
+    return MetRule(
+        event.table, event.chain, number, text, event.verdict, event.to, family, event.handle
+    )

@@ -153,6 +153,28 @@ def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()
     return Prediction(verdict, going.share, going.stays, at, source, destination, unknown)
 
 
+def supposed_denial(prediction: Prediction | None) -> list[Passage]:
+    """The chain whose policy ends that way, as the kernel would tell of it; none of another end."""
+    stay = prediction.stays[-1] if prediction is not None and prediction.stays else None
+    if stay is None or stay.outcome.verdict != "DROP":
+        return []
+    packet, outcome = stay.packet, stay.outcome
+    denial = Passage(
+        place=stay.node,
+        table="filter",
+        chain=outcome.hook,
+        source=endpoint(packet.source, packet.sport),
+        destination=endpoint(outcome.packet.destination, outcome.packet.dport),
+        iif=packet.in_interface,
+        oif=outcome.packet.out_interface,
+        mark=outcome.packet.mark,
+        reply=False,
+        rules=tuple(map(_met, outcome.rules)),
+        verdict="drop",
+    )
+    return [denial] if denial.is_denied else []
+
+
 def supposed(prediction: Prediction | None) -> list[Passage]:
     """A way's passages, as the kernel would tell them; none of no way."""
     found: list[Passage] = []

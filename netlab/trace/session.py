@@ -27,7 +27,7 @@ from netlab.trace.agreement import agree
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
 from netlab.trace.passages import FindRule
-from netlab.trace.predicted import predict, supposed
+from netlab.trace.predicted import predict, supposed, supposed_denial
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
 from netlab.trace.story import Story, packet_of, visits
@@ -68,6 +68,9 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         there=tuple(visits(passages, seen.probe, rules)),
         ends=tuple(ends),
         agreement=agreement,
+        denials=tuple(one for one in seen.passages if one.is_denied)
+        if told
+        else tuple(supposed_denial(agreement.prediction)),
         told=told,
         mode=lab.proxy_mode,
         lookup=lookup,

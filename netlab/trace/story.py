@@ -45,9 +45,9 @@ class Story(Struct, frozen=True):
     looked up.
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
-    the way that leads where the packet was seen. `causes` are why nobody answered; `mode` is
-    kube-proxy's, whose language the rules are in. A `dry` one is told by rules alone: nothing was
-    sent.
+    the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
+    `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in. A
+    `dry` one is told by rules alone: nothing was sent.
     """
 
     check: PathCheck
@@ -58,6 +58,7 @@ class Story(Struct, frozen=True):
     there: tuple[ChainVisit, ...]
     ends: tuple[Prediction, ...]
     agreement: Agreement
+    denials: tuple[Passage, ...] = ()
     told: bool = True
     mode: ModeName = "iptables"
     causes: tuple[Cause, ...] = ()

@@ -87,20 +87,25 @@ def test_one_that_answers(lab: Machine) -> None:
 @pytest.mark.parametrize(
     ("words", "reason", "sentence", "remedy"),
     [
-        ("mistyped", "NoPodMatches", "selector app=wbe matches no pod", "spec.selector"),
+        ("mistyped", "NoPodMatches", "selector app=wbe matches no pod", '"selector":{"app":"web"}'),
         ("unready", "ReadinessProbeFails", "", "netlab describe pod sick"),
         ("unheard", "ConnectionRefused", "nothing listens on 8080", "targetPort"),
         ("unnamed", "NoPortOfName", "https", "targetPort"),
         ("nowhere", "NoEndpointSlice", "", "netlab describe svc nowhere"),
-        ("inner", "NoLocalEndpoint", "worker001", "the traffic policy"),
+        ("inner", "NoLocalEndpoint", "worker001", '"internalTrafficPolicy":"Cluster"'),
         (
             "fine:81",
             "NoSuchPort",
             "the Service has no port 81/TCP (there are: 80/TCP)",
             "its ports",
         ),
-        ("local --from client", "NoLocalEndpoint", "worker001", "the traffic policy"),
-        ("fine --from client", "ClusterIPFromOutside", "ClusterIPs are", "spec.type: NodePort"),
+        (
+            "local --from client",
+            "NoLocalEndpoint",
+            "worker001",
+            '"externalTrafficPolicy":"Cluster"',
+        ),
+        ("fine --from client", "ClusterIPFromOutside", "ClusterIPs are", '"type":"NodePort"'),
     ],
 )
 def test_each_cause_is_named(
@@ -132,7 +137,8 @@ def test_it_reads_well(lab: Machine) -> None:
     said = lab.netlab("why", "svc/mistyped", code=1).stdout.splitlines()
     assert said[0].startswith("svc/mistyped does not answer: selector app=wbe matches no pod")
     assert said[1].startswith("  seen: default/box ")
-    assert said[-1] == "  do:   netlab edit svc mistyped    # spec.selector"
+    patch = """'{"spec":{"selector":{"app":"web"}}}'"""
+    assert said[-1] == f"  do:   netlab patch svc mistyped -p {patch}"
 
 
 @pytest.mark.parametrize(

@@ -41,3 +41,11 @@ def facts(arguments: argparse.Namespace, directory: Path) -> Facts:
 
     with options.client(arguments) as client:
         return diagnosing.facts(client, inventory.read_lab(directory), directory, node_ports=True)
+
+
+def silent(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """A line for each process of the lab's that answers nobody, and for what else it lacks."""
+    from netlab.client import settled
+
+    with options.client(arguments) as client:
+        return settled.look(client).lacking

@@ -3,14 +3,16 @@
     sudo netlab why svc/web                    does it answer, and if not, why
     sudo netlab why svc/web --from client      asked from outside, by its nodePort
     sudo netlab why web:8443 -o json           one port of several
+    sudo netlab why web.shop --from box        by the name that a pod asks for
 
 Looks at the Service's objects, then sends a packet: from the one named, else from a pod that is not
-behind it, else from a node. Ends with one sentence, what shows it, and what to do.
+behind it, else from a node; and looks at what is in force on the nodes of its way. Ends with one
+sentence, what shows it, and what to do. `netlab help causes` lists what it knows.
 
 Exit code: 0 it answers, 1 it does not, 2 wrong usage, or nothing could be seen.
 
 -o json: {service, answers, sentence, evidence: [TEXT], causes: [{reason, message, port, nodes,
-pods, line}], remedies: [COMMAND]}
+pods, remedy, line}], remedies: [COMMAND]}
 """
 
 from __future__ import annotations
@@ -26,14 +28,15 @@ from netlab.errors import NetlabError, UsageError
 from netlab.view.escape import escape_line
 
 if TYPE_CHECKING:
-    from netlab.objects.types import Service
     from netlab.pathcheck.world import World
     from netlab.trace.answer import Answer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which Service, and for whom."""
-    parser.add_argument("service", metavar="SERVICE", help="svc/NAME, NAME, or NAME:PORT")
+    parser.add_argument(
+        "service", metavar="SERVICE", help="svc/NAME, NAME, NAME:PORT, or NAME.NAMESPACE"
+    )
     parser.add_argument("--from", dest="sender", metavar="FROM", help="a pod, a node, a client")
     options.add_namespace(parser)
     options.add_output(parser, "json")
@@ -55,32 +58,28 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _answered(directory: Path, arguments: argparse.Namespace) -> Answer:
     from netlab import inventory
-    from netlab.cli.packets import lab_world
-    from netlab.pathcheck.trial import NothingToAddress
-    from netlab.trace.answer import answer, usual_sender
+    from netlab.cli.packets import lab_world, reasons
+    from netlab.diagnosis.names import no_such_service
+    from netlab.trace.answer import answer, of_name, usual_sender
     from netlab.trace.ends import check_of_service
-    from netlab.trace.session import traced
 
     world = lab_world.world(arguments, directory)
-    service, port = _service(arguments, world)
+    word, _, port = options.service_name(arguments.service, "why").partition(":")
+    name, dot, rest = word.partition(".")
+    space = rest.partition(".")[0] or arguments.namespace or "default"
+    service = world.services.get(f"{space}/{name}")
+    if service is None:
+        cause = no_such_service(name, space, list(world.services.values())) if dot else None
+        if cause is None:
+            raise _unknown(name, space, world)
+        return of_name(word, f"{space}/{name}", cause)
     facts = lab_world.facts(arguments, directory)
     sender = arguments.sender or usual_sender(service, world)
     check = check_of_service(sender, service, port, world)
-    try:
-        story = traced(check, world, inventory.read_lab(directory))
-    except NothingToAddress as error:  # its name does not resolve, or nothing leads there
-        return answer(service, facts, None, error.message)
-    return answer(service, facts, story.with_causes(world, facts))
-
-
-def _service(arguments: argparse.Namespace, world: World) -> tuple[Service, str]:
-    """The Service, and which of its ports, "" for its first."""
-    name, _, port = options.service_name(arguments.service, "why").partition(":")
-    space = arguments.namespace or "default"
-    found = world.services.get(f"{space}/{name}")
-    if found is None:
-        raise _unknown(name, space, world)
-    return found, port
+    lab, silent = inventory.read_lab(directory), lab_world.silent(arguments)
+    return answer(
+        service, facts, reasons.seen(check, service, world, facts, lab, directory, silent)
+    )
 
 
 def _unknown(name: str, space: str, world: World) -> NetlabError:

@@ -1,0 +1,100 @@
+"""What `why` sees beside a Service's objects: a packet, and the nodes that it passed."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from netlab.cli.packets.nodes_in_force import Nodes
+from netlab.diagnosis import in_force, names
+from netlab.diagnosis.facts import Cause, Facts
+from netlab.objects import meta
+from netlab.objects.lab import Lab
+from netlab.objects.pathcheck import PathCheck
+from netlab.objects.types import Service, ServicePort
+from netlab.pathcheck.trial import NothingToAddress
+from netlab.pathcheck.world import World
+from netlab.proxy.addresses import Family
+from netlab.trace import evidence
+from netlab.trace.answer import Seen
+from netlab.trace.session import traced
+from netlab.trace.story import Story
+
+
+def seen(
+    check: PathCheck,
+    service: Service,
+    world: World,
+    facts: Facts,
+    lab: Lab,
+    directory: Path,
+    silent: Sequence[str] = (),
+) -> Seen:
+    """Send the check's packet, and look at the nodes on its way. A name that leads nowhere is one
+    thing, whether the Service's address would, another. `silent` as in `names.unresolved`."""
+    story, problem = None, ""
+    try:
+        story = traced(check, world, lab)
+    except NothingToAddress as error:
+        problem = error.message
+        if check.target.by == "name":
+            by_address = replace(check, target=replace(check.target, by="address"))
+            with contextlib.suppress(NothingToAddress):
+                story = traced(by_address, world, lab)
+    nodes = Nodes(lab, world, directory)
+    found = list(of_way(story, service, world, nodes)) if story is not None else []
+    if problem:
+        reached = story is not None and story.journey.outcome == "reachable"
+        found += names.unresolved(problem, service, facts, silent, reached=reached)
+    if story is not None:
+        story = story.with_causes(world, facts)
+    return Seen(story, problem, tuple(found), tuple(_notes(check, world)))
+
+
+def of_way(story: Story, service: Service, world: World, nodes: Nodes) -> Iterator[Cause]:
+    """What the packet's way and the nodes on it say, the surest first."""
+    reached = story.journey.outcome == "reachable"
+    yield from evidence.stuck(service, story, world)
+    yield from evidence.rules_of_others(story)
+    yield from evidence.policies(story)
+    if (port := evidence.hairpin_port(story)) is not None and not nodes.lets_back(*port):
+        yield evidence.hairpin(story, *port)
+    family: Family = "ipv6" if ":" in story.probe.dst else "ipv4"
+    there = nodes.in_force(_way(story, world), service, family)
+    yield from in_force.rules(service, there)
+    if not reached:
+        yield from in_force.network(there)
+    if (asked := _port(story, service)) is not None:
+        node = world.places[story.sender].node or story.sender
+        yield from nodes.stale_flows(node, story.sender, story.probe.src, service, asked)
+
+
+def _way(story: Story, world: World) -> Sequence[str]:
+    """The nodes that the packet passed, or was to pass."""
+    sender = world.places[story.sender]
+    met = [hop.place for hop in story.journey.hops]
+    to_meet = [stay.node for end in story.ends for stay in end.stays]
+    ends = [world.places[end.at].node for end in story.ends if end.at in world.places]
+    return [sender.node, sender.name, *met, *to_meet, *ends]
+
+
+def _port(story: Story, service: Service) -> ServicePort | None:
+    """The Service's port that was asked for at its ClusterIP."""
+    known: list[Any] = list(meta.spec(service).get("ports") or ())
+    return next((one for one in known if one["port"] == story.probe.dport), None)
+
+
+def _notes(check: PathCheck, world: World) -> Iterator[str]:
+    """How a pod of another namespace has to call the Service."""
+    sender, target = check.sender, check.target
+    if sender.is_pod and target.by == "name" and sender.namespace != target.namespace:
+        alike = f"{sender.namespace}/{target.service}" in world.services
+        other = f"means {target.service}.{sender.namespace}" if alike else "is no name there"
+        yield (
+            f"in namespace {sender.namespace} its name is {target.service}.{target.namespace}: "
+            f"{target.service} alone {other}"
+        )
