@@ -13,6 +13,7 @@ from netlab.diagnosis.facts import (
     listed,
     protocol_of,
 )
+from netlab.diagnosis.remedies import describe
 from netlab.diagnosis.remedies import target_port as set_target_port
 from netlab.objects import meta
 from netlab.objects.addresses import join_host_port
@@ -77,7 +78,7 @@ def unheard(
 ) -> Iterator[Cause]:
     """Endpoints at which nobody listens, as far as that is known: connections are refused."""
     deaf: dict[str, list[Pod]] = {}
-    instead: dict[str, int | None] = {}
+    remedies: dict[str, str] = {}
     for pod in pods:
         number, found = target_port(port, protocol_of(port), pod), facts.listeners(pod)
         if number is None or found is None or protocol_of(port) == "SCTP":
@@ -85,24 +86,33 @@ def unheard(
         text = nobody_listens(protocol_of(port), number, address_of(pod, family), found)
         if text:
             deaf.setdefault(text, []).append(pod)
-            instead[text] = other_port(protocol_of(port), number, found)
+            remedies.setdefault(text, remedy(service, port, pod, number, found))
     for text, those in deaf.items():
         where = "its pods" if len(those) == len(pods) > 1 else _some(those, pods)
-        other = instead[text] if len(those) == len(pods) else None
         yield Cause(
             "NobodyListens",
             f"{text} in {where}",
             label(service, port),
             pods=_names(those),
-            remedy=set_target_port(service, port, other) if other is not None else "",
+            remedy=remedies[text] if len(those) == len(pods) else "",
         )
 
 
-def other_port(protocol: str, number: int, found: Collection[ListeningSocket]) -> int | None:
-    """The one port, in place of that number, which is listened on for all to ask; None where there
-    is none, or several."""
-    there = {one.port for one in found if one.protocol == protocol and _public(one)}
-    return there.pop() if len(there) == 1 and number not in there else None
+def remedy(
+    service: Service,
+    port: ServicePort,
+    pod: Pod,
+    number: int,
+    found: Collection[ListeningSocket],
+) -> str:
+    """What to do where nobody listens on that number in a pod: have the Service's port lead to the
+    one that is listened on, or the program listen for all. "" where that is not known."""
+    mine = [one for one in found if one.protocol == protocol_of(port)]
+    if any(one.port == number and not _public(one) for one in mine):
+        return describe("pod", pod) + "    # its program is to listen on 0.0.0.0 (or ::)"
+    there = {one.port for one in mine if _public(one)}
+    only = there.pop() if len(there) == 1 and number not in there else None
+    return set_target_port(service, port, only) if only is not None else ""
 
 
 def nobody_listens(

@@ -29,7 +29,8 @@ _REMEDIES: Mapping[str, str] = {
     "NetworkChanged": "netlab describe node {node}    # netlab puts it back within seconds",
     "NoAddressOfFamily": _EDIT + "    # spec.ipFamilies",
     "NoLocalEndpoint": _EDIT + "    # the traffic policy, or a pod on each node",
-    "NoPodMatches": _EDIT + "    # spec.selector",
+    "NoPodMatches": _EDIT + "    # spec.selector: it sees pods of its own namespace alone",
+    "NoSuchService": _EDIT + "    # spec.externalName",
     "NoPodYet": "netlab get deploy,rs,ds,sts,pods{space}",
     "NoPortOfName": _EDIT + "    # targetPort",
     "NoSuchPort": "netlab get svc {name}{space}    # its ports",
@@ -62,6 +63,11 @@ def patch(obj: AnyKind, change: Mapping[str, Any], kind: str = "svc") -> str:
     """`netlab patch svc web -p '{"spec":…}'`."""
     text = shlex.quote(json.dumps(change, separators=(",", ":")))
     return f"netlab patch {kind} {meta.name(obj)}{_space(meta.namespace(obj))} -p {text}"
+
+
+def describe(kind: str, obj: AnyKind) -> str:
+    """`netlab describe pod web -n shop`."""
+    return f"netlab describe {kind} {meta.name(obj)}{_space(meta.namespace(obj))}"
 
 
 def target_port(service: Service, port: ServicePort, target: int | str) -> str:

@@ -15,6 +15,7 @@ from netlab.diagnosis import pods as podlib
 from netlab.diagnosis import ports as portlib
 from netlab.diagnosis import selection, slices, traffic_policy
 from netlab.diagnosis.facts import Cause, Facts, Way, count, listed, ports, protocol_of, selector
+from netlab.diagnosis.remedies import patch
 from netlab.objects import meta
 from netlab.objects.addresses import is_address
 from netlab.objects.offers import addresses
@@ -148,6 +149,13 @@ def _external_name(service: Service, facts: Facts) -> Iterator[Cause]:
     inner = name.removesuffix(f".svc.{facts.domain}")
     if inner != name and inner.count(".") == 1:
         target, _, space = inner.partition(".")
-        known = {meta.key(one) for one in facts.services}
-        if f"{space}/{target}" not in known:
-            yield Cause("NoSuchService", f"externalName: there is no Service {space}/{target}")
+        known = [(meta.namespace(one), meta.name(one)) for one in facts.services]
+        if (space, target) in known:
+            return
+        text, mended = f"externalName: there is no Service {space}/{target}", ""
+        elsewhere = sorted(each for each, found in known if found == target)
+        if elsewhere:
+            text += f" (one is in namespace {listed(elsewhere)})"
+            meant = f"{target}.{elsewhere[0]}.svc.{facts.domain}"
+            mended = patch(service, {"spec": {"externalName": meant}})
+        yield Cause("NoSuchService", text, remedy=mended)

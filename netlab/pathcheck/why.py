@@ -13,8 +13,7 @@ from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts, Way, listed, ports, protocol_of
 from netlab.diagnosis.pods import not_ready, why_not_ready
-from netlab.diagnosis.ports import nobody_listens, other_port
-from netlab.diagnosis.remedies import target_port
+from netlab.diagnosis.ports import nobody_listens, remedy
 from netlab.diagnosis.service import causes, no_such_port, partial
 from netlab.diagnosis.traffic_policy import nearest_node_port
 from netlab.objects import meta
@@ -197,14 +196,12 @@ class _Search(Struct, frozen=True):
             )
 
     def _other_port(self, pod: Pod, number: int) -> str:
-        """Lead the Service's port to the one that its pod does listen on."""
+        """Have the Service's port lead to the one that its pod does listen on."""
         service = self._service()
         port = self._port(service) if service is not None else None
         if service is None or port is None:
             return ""
-        found = self.facts.listeners(pod) or ()
-        instead = other_port(protocol_of(port), number, found)
-        return target_port(service, port, instead) if instead is not None else ""
+        return remedy(service, port, pod, number, self.facts.listeners(pod) or ())
 
     def _unheard(self, pod: Pod, ip: str, number: int, protocol: str) -> str:
         """`nothing listens on 8080 (but on 80); the container's ports: 80`."""

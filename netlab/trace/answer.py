@@ -62,7 +62,7 @@ def answer(service: Service, facts: Facts, seen: Seen) -> Answer:
         service=meta.key(service),
         answers=reached,
         sentence=_sentence(name, seen, found, reached=reached),
-        evidence=(*seen.notes, *_evidence(story)),
+        evidence=(*seen.notes, *([seen.problem] if seen.problem else []), *_evidence(story)),
         causes=found,
         remedies=tuple(dict.fromkeys(remedy(each, name, space) for each in found)),
     )
@@ -104,7 +104,8 @@ def _evidence(story: Story | None) -> Iterator[str]:
         arrived = f"{journey.delivered_at} ({journey.delivered})"
         yield f"{way} came to {arrived}, and was {_became(story)}"
     else:
-        yield f"{way} was {_became(story)}; seen last at {journey.last}"
+        last = f"seen last at {journey.last}" if journey.hops else f"it never left {story.sender}"
+        yield f"{way} was {_became(story)}; {last}"
     for visit in story.there:
         for rule in visit.met:
             if rule.verdict in TURN_AWAY:

@@ -118,11 +118,16 @@ def _explained(
     arguments: argparse.Namespace,
 ) -> list[CheckResult]:
     """The results, those that are no pass with their causes."""
+    from netlab import inventory
+    from netlab.cli.packets.reasons import of_check
     from netlab.pathcheck.why import explained
 
-    facts = lab_world.facts(arguments, directory)
-    pairs = zip(checks, results, strict=True)
-    return [explained(check, result, world, facts) for check, result in pairs]
+    facts, lab = lab_world.facts(arguments, directory), inventory.read_lab(directory)
+    found = []
+    for check, result in zip(checks, results, strict=True):
+        told = explained(check, result, world, facts)
+        found.append(of_check(check, told, world, lab, directory))
+    return found
 
 
 def _print(result: CheckResult) -> None:

@@ -16,6 +16,7 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
 from netlab.objects.types import Service, ServicePort
+from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import NothingToAddress
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
@@ -53,6 +54,33 @@ def seen(
     if story is not None:
         story = story.with_causes(world, facts)
     return Seen(story, problem, tuple(found), tuple(_notes(check, world)))
+
+
+def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Path) -> Story:
+    """A story with its causes, of its way and of the lab's objects."""
+    story, target = story.with_causes(world, facts), story.check.target
+    service = world.services.get(f"{target.namespace}/{target.service}")
+    if service is None:
+        return story
+    found = of_way(story, service, world, Nodes(lab, world, directory))
+    return replace(story, causes=tuple(dict.fromkeys((*found, *story.causes))))
+
+
+def of_check(
+    check: PathCheck, result: CheckResult, world: World, lab: Lab, directory: Path
+) -> CheckResult:
+    """The result of a check for which no object has a cause, with those of the nodes on its way."""
+    target, sender, journey = check.target, check.sender, result.journey
+    service = world.services.get(f"{target.namespace}/{target.service}")
+    if result.passed or result.causes or service is None:
+        return result
+    hops = [hop.place for hop in journey.hops] if journey is not None else []
+    places = [sender.name, f"{sender.namespace}/{sender.name}", *hops]
+    names = [one.node or one.name for each in places if (one := world.places.get(each))]
+    families = meta.spec(service).get("ipFamilies") or ["IPv4"]
+    family: Family = "ipv6" if families[0] == "IPv6" else "ipv4"
+    there = Nodes(lab, world, directory).in_force(names, service, family)
+    return replace(result, causes=(*in_force.rules(service, there), *in_force.network(there)))
 
 
 def of_way(story: Story, service: Service, world: World, nodes: Nodes) -> Iterator[Cause]:

@@ -127,9 +127,12 @@ def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> St
     from netlab.cli.packets import lab_world
     from netlab.trace.session import traced
 
-    world = lab_world.world(arguments, directory)
+    world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, inventory.read_lab(directory), trace_options.wish(arguments))
+    story = traced(check, world, lab, trace_options.wish(arguments))
     if story.journey.outcome == "reachable":
         return story
-    return story.with_causes(world, lab_world.facts(arguments, directory))
+    from netlab.cli.packets import reasons
+
+    facts = lab_world.facts(arguments, directory)
+    return reasons.explained(story, world, facts, lab, directory)

@@ -22,6 +22,7 @@ Patch = pytest.MonkeyPatch
 ROOT = Path(__file__).parents[3]
 NAMES = (
     "architecture",
+    "causes",
     "decisions",
     "fields",
     "ingress",
