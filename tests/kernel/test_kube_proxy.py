@@ -14,6 +14,7 @@ from netlab.agents.node_proxier import NodeProxier
 from netlab.agents.proxy import KubeProxy
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
+from netlab.errors import AlreadyExists
 from netlab.kernel.run import run
 from netlab.proxy.iptables.model import Chain, Ruleset, Table
 from netlab.store.registry import Registry
@@ -88,6 +89,15 @@ class Scene:
             }
         )
 
+    async def node(self, hands_off: str) -> None:
+        """The node says what is to be left alone."""
+        meta = {"name": "master001", "annotations": {"netlab/hands-off": hands_off}}
+        node = {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": {}}
+        try:
+            await self.api.create(node)
+        except AlreadyExists:
+            await self.api.update(node)
+
     async def settled(self) -> None:
         async with asyncio.timeout(10):
             while not self.proxy.idle or self.proxy.written < self.proxy.heard:
@@ -120,6 +130,34 @@ async def test_flushed_rules_are_put_back_and_told(labs, monkeypatch, backend):
                     await scene.repaired.wait()
             now = run(SAVE[backend], netns=scene.path).stdout
             assert now.count("default/web") == before.count("default/web")
+
+
+@pytest.mark.parametrize("backend", ["nft", "legacy", "nftables"])
+async def test_one_that_stands_still_writes_nothing_until_it_goes_on(labs, backend):
+    mode = {"proxyMode": "nftables"} if backend == "nftables" else {"iptables": backend}
+    with labs.standing(labs.make(nodes=1, **mode)) as running:
+        async with at_work(running) as scene:
+            before = run(SAVE[backend], netns=scene.path).stdout
+            await scene.node(hands_off="rules")
+            async with asyncio.timeout(10):
+                while not scene.proxy.stands_still:
+                    await asyncio.sleep(0.01)
+            await asyncio.to_thread(run, ["sh", "-ec", FLUSH[backend]], netns=scene.path)
+            flushed = run(SAVE[backend], netns=scene.path).stdout
+            await scene.service("later", 30090)
+            async with asyncio.timeout(10):
+                await scene.proxy.caught_up()
+            await asyncio.sleep(3 * module.REPAIR_INTERVAL)
+            left = run(SAVE[backend], netns=scene.path).stdout
+            assert left.count("default/web") == flushed.count("default/web")
+            assert left.count("default/web") < before.count("default/web")
+            assert "default/later" not in left
+            await scene.node(hands_off="network")
+            async with asyncio.timeout(10):
+                await scene.repaired.wait()
+            now = run(SAVE[backend], netns=scene.path).stdout
+            assert now.count("default/web") == before.count("default/web")
+            assert "default/later" in now
 
 
 async def test_own_writes_are_no_news_and_others_are_looked_at_once(labs, monkeypatch):

@@ -185,8 +185,16 @@ class Scene:
             run=lambda uid: run if uid == run.uid else None, links=lambda uids: list(uids)
         )
         status_of: Any = self.status
+        self.left: set[str] = set()
         self.keeper = NetworkKeeper(
-            LAB, self.network, Path("/nowhere"), pods, self.attached, status_of, recorder
+            LAB,
+            self.network,
+            Path("/nowhere"),
+            pods,
+            self.attached,
+            status_of,
+            recorder,
+            lambda machine: machine in self.left,
         )
         self.keeper._quiet = Quiet(kernel)  # type: ignore[assignment]
 
@@ -466,3 +474,23 @@ async def test_a_plan_that_cannot_be_had_is_tried_again_from_where_it_was(
         await scene.keeper.plan_anew(smaller(scene.network))
     await scene.keeper.plan_anew(smaller(scene.network))
     assert applied == ["made", WORKER]
+
+
+async def test_what_is_left_alone_is_put_back_once_it_is_so_no_longer(
+    scene: Scene, until: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLOW", 0.01)
+    await scene.attach(since=60)
+    scene.left = {"worker001"}
+    await until(lambda: scene.keeper._left == {WORKER})
+    scene.kernel.damage = [DOWN]
+    of_pod = SetUp("t.default.web", "eth0", 2)
+    scene.kernel.of_pods = {"u": [of_pod]}
+    scene.tell(OWN, 3)
+    scene.tell(NUMBER, 2)
+    looks = scene.kernel.looks
+    await until(lambda: scene.kernel.looks > looks and scene.kernel.pods_looked_at)
+    assert scene.kernel.done == []
+    assert not scene.status("worker001").told
+    scene.left = set()
+    await until(lambda: set(scene.kernel.done) == {DOWN, of_pod})
