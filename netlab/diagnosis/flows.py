@@ -56,7 +56,7 @@ def stale(
         )
     text = (
         f"stale UDP conntrack on node {node}: what {sender} sends from its port {ports} {leads}, "
-        "and each packet keeps the entry"
+        "and each packet keeps that entry alive"
     )
     yield Cause("StaleConntrack", text, nodes=(node,), remedy=_forget(first, node))
 

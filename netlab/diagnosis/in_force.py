@@ -78,17 +78,18 @@ def _of_rules(service: Service, there: InForce) -> tuple[str, str]:
         stale = next(gap for gap in there.gaps if gap.kind == "stale")
         return "RulesBehind", f"the rules on node {there.node} are those of before: {stale}"
     if kinds == {"missing"}:
-        return "RuleDeleted", f"a rule was deleted by hand on node {there.node}: {first}"
+        was = "was deleted by hand" if there.rules_left else "is missing"
+        return "RuleDeleted", f"a rule {was} on node {there.node}: {first}"
     if kinds == {"stale"}:
-        return "RuleAdded", f"a rule was added by hand on node {there.node}: {first}"
-    became = f", which became {_without_comment(first.found)}" if first.found else ""
-    return "RuleChanged", f"a rule was changed by hand on node {there.node}: {first}{became}"
+        return "RuleAdded", f"a rule should not be there on node {there.node}: {first}"
+    became = f", which is {_without_comment(first.found)} there" if first.found else ""
+    return "RuleChanged", f"a rule is another on node {there.node}: {first}{became}"
 
 
 def _who_mends(there: InForce) -> str:
     if there.rules_left:
-        return f"kube-proxy there stands still: {HANDS_OFF} names rules"
-    return "kube-proxy puts it back within seconds"
+        return f"kube-proxy there stands still: the Node is annotated {HANDS_OFF}"
+    return "changed by hand, or not written yet: kube-proxy puts it right within seconds"
 
 
 def _taken_up_again(node: str) -> str:
@@ -117,10 +118,10 @@ def network(there: Iterable[InForce]) -> Iterator[Cause]:
 
 
 _PER_LINK = re.compile(r"net\.ipv4\.conf\.(.+)\.(forwarding|rp_filter)")
-_PAST_RULES = "what pods of one node send each other passes its{} rules by"
+_PAST_RULES = "packets between pods of the node skip its{} rules"
 _EFFECTS = {
-    "net.ipv4.ip_forward": "the node hands no packet on",
-    "net.ipv6.conf.all.forwarding": "the node hands no IPv6 packet on",
+    "net.ipv4.ip_forward": "the node forwards no packet",
+    "net.ipv6.conf.all.forwarding": "the node forwards no IPv6 packet",
     "net.bridge.bridge-nf-call-iptables": _PAST_RULES.format(""),
     "net.bridge.bridge-nf-call-ip6tables": _PAST_RULES.format(" IPv6"),
     "net.ipv4.conf.all.route_localnet": "nodePorts do not answer at 127.0.0.1",
@@ -140,7 +141,7 @@ def _effect(name: str) -> str:
     if per_link is None:
         return ""
     if per_link[2] == "forwarding":
-        return f"the node hands nothing on that comes in by {per_link[1]}"
+        return f"the node forwards nothing that comes in by {per_link[1]}"
     return "the node drops what comes in by another link than it would answer by"
 
 

@@ -39,8 +39,8 @@ def unresolved(
         why, mended = problem, "netlab status    # tells who stands still"
     else:
         return
-    but = f" (svc/{meta.name(service)} answers at its address)" if reached else ""
-    yield Cause("NoNameServer", f"nobody answers for names{but}: {why}", remedy=mended)
+    but = f" (svc/{meta.name(service)} itself does, at its address)" if reached else ""
+    yield Cause("NoNameServer", f"no DNS server answers{but}: {why}", remedy=mended)
 
 
 def no_such_service(name: str, space: str, services: Sequence[Service]) -> Cause | None:

@@ -298,7 +298,7 @@ def test_rule_deleted_by_hand(lab: Lab) -> None:
         reason="RuleDeleted",
         sentence=rf"svc/web does not answer: a rule was deleted by hand on node worker001: "
         rf"{where}: .*{re.escape(lab.cluster_ip('web'))}.* \(kube-proxy there stands still: "
-        r"netlab/hands-off names rules\)",
+        r"the Node is annotated netlab/hands-off\)",
     )
     lab.do(remedy)
     lab.mended("svc/web")
@@ -312,24 +312,27 @@ def test_kube_proxy_that_stands_still(lab: Lab) -> None:
         "svc/late",
         reason="RulesBehind",
         sentence=r"svc/late does not answer: node worker001 has no rule for svc/late "
-        r"\(kube-proxy there stands still: netlab/hands-off names rules\)",
+        r"\(kube-proxy there stands still: the Node is annotated netlab/hands-off\)",
     )
+    said = lab.why("svc/late", "--from", "worker001")
+    assert said["causes"][0]["reason"] == "RulesBehind", said
     lab.do(remedy)
     lab.mended("svc/late")
+    lab.mended("svc/late", "--from", "worker001")
 
 
 def test_sysctl_off(lab: Lab) -> None:
     """In IPv4 one that netlab has no plan for, so that nobody puts it back."""
-    name, effect = "net.ipv4.conf.cni0.forwarding", "nothing on that comes in by cni0"
+    name, effect = "net.ipv4.conf.cni0.forwarding", "nothing that comes in by cni0"
     if lab.mode == "six":
         lab.hands_off("network")
-        name, effect = "net.ipv6.conf.all.forwarding", "no IPv6 packet on"
+        name, effect = "net.ipv6.conf.all.forwarding", "no IPv6 packet"
     lab.on("worker001", f"sysctl -w {name}=0")
     remedy = lab.broken(
         "svc/web",
         reason="SysctlOff",
         sentence=rf"svc/web does not answer: sysctl {name} is 0 on node worker001, and has to be "
-        rf"1: the node hands {effect}",
+        rf"1: the node forwards {effect}",
     )
     lab.do(remedy)
     lab.mended("svc/web")
@@ -345,7 +348,7 @@ def test_bridges_that_pass_the_rules_by(lab: Lab) -> None:
         "svc/near",
         reason="SysctlOff",
         sentence=rf"svc/near does not answer: sysctl {name} is 0 on node worker001, and has to be "
-        r"1: what pods of one node send each other passes its .*rules by",
+        r"1: packets between pods of the node skip its .*rules",
     )
     lab.do(remedy)
     lab.mended("svc/near")
@@ -403,8 +406,8 @@ def test_stale_conntrack_of_udp(lab: Lab) -> None:
         said = eventually_said(lab, "svc/udp", "StaleConntrack")
         assert said["sentence"] == (
             "svc/udp answers default/box, but stale UDP conntrack on node worker001: what "
-            f"default/box sends from its port 5000 is sent to {leads}, and each packet keeps the "
-            "entry"
+            f"default/box sends from its port 5000 is sent to {leads}, and each packet keeps "
+            "that entry alive"
         )
         with pytest.raises(TimeoutError):
             ask(client, to)
@@ -504,7 +507,7 @@ def test_name_servers_that_stand_still(lab: Lab) -> None:
     remedy = lab.broken(
         "svc/web",
         reason="NoNameServer",
-        sentence=r"svc/web does not answer: nobody answers for names \(svc/web answers at its "
+        sentence=r"svc/web does not answer: no DNS server answers \(svc/web itself does, at its "
         r"address\): dnsmasq on port \d+ \(process \d+\) does not answer: .*",
     )
     lab.do(remedy)

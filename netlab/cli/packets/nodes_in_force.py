@@ -71,10 +71,13 @@ class Nodes:
         mode = modes.of(self._lab.proxy_mode)
         node = next((one for one in self._world.nodes if meta.name(one) == name), None)
         view = node_view(node, proxy_config(self._lab, self._machines[name]), family)
-        services = self._world.services.values()
+        few = len(self._world.services) <= _MANY
+        services = list(self._world.services.values()) if few else [service]
         wanted = mode.assemble(mode.compile_services(services, self._world.slices, view), view)
         found = mode.applier(self._lab.iptables, family, self._netns(name)).read()
         mine = _of(service, mode.diff(wanted, found))
+        if not few:  # then what the others have looks as if it should not be there
+            mine = [one for one in mine if one.service is not None or one.kind != "stale"]
         if not mine:
             return (), True
         bare = _of(service, mode.diff(wanted, mode.assemble([], view)))
@@ -136,6 +139,9 @@ class Nodes:
         yield from stale(parsed(text), _endpoints(self._world, service, port), sender, node)
 
 
+_MANY = 1000
+"""With more Services than these, the rules of the one alone are compiled, and held against its own:
+what somebody put between those that all share stays unseen."""
 _TOLD: tuple[type[Operation], ...] = (SetUp, AddRoute, AddAddress, SetMaster)
 _OF_ALL = "net.ipv4.ip_forward"
 """The sysctl that sets those of all links."""

@@ -30,7 +30,7 @@ def test_those_that_lead_to_no_endpoint_are_named() -> None:
     [cause] = stale(found, {("10.244.1.4", 53)}, "default/box", "w1")
     assert str(cause) == (
         "stale UDP conntrack on node w1: what default/box sends from its port 5000 is sent to "
-        "10.244.1.9:53, no endpoint any more, and each packet keeps the entry"
+        "10.244.1.9:53, no endpoint any more, and each packet keeps that entry alive"
     )
     assert cause.remedy == (
         "sudo netlab shell w1 -- "

@@ -16,8 +16,8 @@ CHAIN = RuleGap("missing", "nat", "KUBE-SEP-Y")
 OLD = RuleGap("stale", "nat", "KUBE-SEP-Z", found="-j DNAT --to-destination 10.244.1.9:80")
 OTHER = RuleGap("altered", "nat", "KUBE-SERVICES", JUMP, JUMP.replace("tcp", "udp"))
 
-STILL = " (kube-proxy there stands still: netlab/hands-off names rules)"
-SOON = " (kube-proxy puts it back within seconds)"
+STILL = " (kube-proxy there stands still: the Node is annotated netlab/hands-off)"
+SOON = " (changed by hand, or not written yet: kube-proxy puts it right within seconds)"
 PUT_BACK = "netlab annotate node w1 netlab/hands-off-    # netlab puts all back"
 
 
@@ -27,7 +27,7 @@ PUT_BACK = "netlab annotate node w1 netlab/hands-off-    # netlab puts all back"
         (
             InForce("w1", gaps=(LOST,)),
             "RuleDeleted",
-            f"a rule was deleted by hand on node w1: nat KUBE-SERVICES: {BARE}{SOON}",
+            f"a rule is missing on node w1: nat KUBE-SERVICES: {BARE}{SOON}",
             "",
         ),
         (
@@ -53,15 +53,15 @@ PUT_BACK = "netlab annotate node w1 netlab/hands-off-    # netlab puts all back"
         (
             InForce("w1", gaps=(OLD,)),
             "RuleAdded",
-            "a rule was added by hand on node w1: nat KUBE-SEP-Z: -j DNAT --to-destination "
+            "a rule should not be there on node w1: nat KUBE-SEP-Z: -j DNAT --to-destination "
             f"10.244.1.9:80{SOON}",
             "",
         ),
         (
             InForce("w1", gaps=(OTHER,)),
             "RuleChanged",
-            f"a rule was changed by hand on node w1: nat KUBE-SERVICES: {BARE}, which became "
-            f"{BARE.replace('tcp', 'udp')}{SOON}",
+            f"a rule is another on node w1: nat KUBE-SERVICES: {BARE}, which is "
+            f"{BARE.replace('tcp', 'udp')} there{SOON}",
             "",
         ),
     ],
@@ -75,8 +75,8 @@ def test_rules(there: InForce, reason: str, line: str, remedy: str) -> None:
 @pytest.mark.parametrize(
     ("name", "effect"),
     [
-        ("net.ipv4.ip_forward", "the node hands no packet on"),
-        ("net.ipv4.conf.cni0.forwarding", "the node hands nothing on that comes in by cni0"),
+        ("net.ipv4.ip_forward", "the node forwards no packet"),
+        ("net.ipv4.conf.cni0.forwarding", "the node forwards nothing that comes in by cni0"),
         (
             "net.ipv4.conf.eth0.rp_filter",
             "the node drops what comes in by another link than it would answer by",

@@ -34,7 +34,7 @@ def test_another_name_is_meant() -> None:
 def test_the_cluster_has_no_name_server() -> None:
     [cause] = unresolved(SILENT, WEB, Facts(services=[WEB, KUBE_DNS]), (), reached=True)
     assert str(cause) == (
-        "nobody answers for names (svc/web answers at its address): kube-system/kube-dns: "
+        "no DNS server answers (svc/web itself does, at its address): kube-system/kube-dns: "
         "selector k=d matches no pod (namespace kube-system has no pod)"
     )
     assert cause.remedy.startswith("netlab edit svc kube-dns -n kube-system    # spec.selector")
@@ -42,7 +42,7 @@ def test_the_cluster_has_no_name_server() -> None:
 
 def test_its_programs_stand_still() -> None:
     [cause] = unresolved(SILENT, WEB, Facts(services=[WEB]), [STOPPED, "x"], reached=False)
-    assert str(cause) == f"nobody answers for names: {STOPPED}"
+    assert str(cause) == f"no DNS server answers: {STOPPED}"
     assert cause.remedy == "sudo kill -CONT 17"
 
 
