@@ -58,7 +58,9 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     ends = predict(packet, trial.place, world, router_of(world, lab), rules)
     told = not _is_legacy(lab)
     agreement = agree(seen.passages if told else None, seen.journey, ends)
-    passages = seen.passages if told else supposed(agreement.prediction)
+    # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
+    passages = (*(() if told else supposed(agreement.prediction)), *seen.passages)
+    denials = (one for one in seen.passages if one.is_denied)
     return Story(
         check=check,
         probe=seen.probe,
@@ -68,9 +70,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         there=tuple(visits(passages, seen.probe, rules)),
         ends=tuple(ends),
         agreement=agreement,
-        denials=tuple(one for one in seen.passages if one.is_denied)
-        if told
-        else tuple(supposed_denial(agreement.prediction)),
+        denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
         told=told,
         mode=lab.proxy_mode,
         lookup=lookup,

@@ -48,6 +48,7 @@ SERVER = (
     'image: netshoot, command: [sh, -c, "python3 -m http.server --bind {} 8080 & '
     'echo $! > /tmp/pid; exec sleep 9999"]'
 )
+NOT_READY = "readinessProbe: {exec: {command: [cat, /tmp/ready]}, periodSeconds: 1}"
 UDP = (
     'image: agnhost, args: [netexec, "--udp-port=8081"], '
     "ports: [{containerPort: 8081, protocol: UDP}]"
@@ -78,6 +79,8 @@ PODS = (
     + pod("dns", "worker002", UDP, "app: dns")
 )
 
+READY = ("box", "web", "near", "away", "dns", "sticky-1", "sticky-2")
+
 SERVICES = {
     "web": "selector: {app: web}, ports: [{port: 80}]",
     "near": "selector: {app: near}, ports: [{port: 80}]",
@@ -92,6 +95,8 @@ SERVICES = {
     "local": (
         "type: NodePort, externalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80}]"
     ),
+    "unready": "selector: {app: sick}, ports: [{port: 80, targetPort: 8080}]",
+    "headless": "clusterIP: None, selector: {app: web}, ports: [{port: 8000, targetPort: 80}]",
     "outside": "selector: {app: web}, ports: [{port: 80}]",
     "kept-out": (
         "type: LoadBalancer, loadBalancerSourceRanges: [10.0.0.0/8, 'fd00:aaaa::/64'], "
@@ -184,11 +189,14 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     with machine(tmp_path_factory.mktemp("broken")) as here:
         server = SERVER.format("::" if mode == "six" else "0.0.0.0")
         text = LAB.format(MODES[mode]) + PODS
+        text += pod("sick", "worker002", f"{server}, {NOT_READY}", "app: sick")
         text += pod("sticky-1", "worker001", server, "app: sticky")
         text += pod("sticky-2", "worker002", server, "app: sticky")
         text += "".join(service(name, spec, mode) for name, spec in SERVICES.items())
         here.netlab("up", str(here.lab_file(text)), "--no-wait")
-        here.netlab("wait", "pod", "--all", "--for=condition=Ready", "--timeout=60s")
+        here.netlab(
+            "wait", *(f"pod/{name}" for name in READY), "--for=condition=Ready", "--timeout=60s"
+        )
         yield Lab(mode, here)
 
 
@@ -270,6 +278,26 @@ def test_wrong_namespace_in_the_name(lab: Lab) -> None:
     said = lab.why("web", "--from", "shop/box", code=0)
     assert said["evidence"][0] == (
         "in namespace shop its name is web.default: web alone is no name there"
+    )
+
+
+def test_pods_that_are_not_ready(lab: Lab) -> None:
+    remedy = lab.broken(
+        "svc/unready",
+        reason="ReadinessProbeFails",
+        sentence=r"svc/unready does not answer: 1 pod matches, not ready: readiness probe failed: "
+        r"cat: .*/tmp/ready.*: No such file or directory",
+    )
+    assert remedy == "netlab describe pod sick"
+    assert "/tmp/ready" in lab.netlab(*shlex.split(remedy)[1:])
+    lab.netlab("exec", "sick", "--", "touch", "/tmp/ready")
+    lab.mended("svc/unready")
+
+
+def test_a_headless_service_has_its_pods_ports(lab: Lab) -> None:
+    said = lab.why("svc/headless", code=0)
+    assert said["evidence"][0] == (
+        "headless: its name gives the pods' own addresses, so ask for their port 80, not 8000"
     )
 
 
@@ -450,25 +478,30 @@ def eventually_said(lab: Lab, word: str, reason: str) -> dict[str, Any]:
 
 
 def test_a_rule_of_others(lab: Lab) -> None:
-    if lab.mode == "nftables":
-        lab.on("worker001", "nft add table inet firewall")
-        lab.on(
-            "worker001", "nft 'add chain inet firewall no { type filter hook forward priority 0; }'"
-        )
-        lab.on("worker001", "nft add rule inet firewall no tcp dport 80 drop")
-        rule = (
-            "firewall no on worker001 turns it away, and is none of kube-proxy's: tcp dport 80 drop"
-        )
-    else:
-        lab.on("worker001", f"{lab.iptables} -I FORWARD -p tcp --dport 80 -j DROP")
-        rule = (
-            "filter FORWARD on worker001 turns it away, and is none of kube-proxy's: "
-            "-p tcp -m tcp --dport 80 -j DROP"
-        )
+    lab.on("worker001", "nft add table inet firewall")
+    chain = "{ type filter hook forward priority 0; }"
+    lab.on("worker001", f"nft 'add chain inet firewall no {chain}'")
+    lab.on("worker001", "nft add rule inet firewall no tcp dport 80 drop")
+    rule = "tcp dport 80 drop" if lab.mode == "nftables" else "drop, in a table of inet"
     remedy = lab.broken(
         "svc/web",
         reason="RulesOfOthers",
-        sentence=rf"svc/web does not answer: rule 1 of {re.escape(rule)}",
+        sentence=r"svc/web does not answer: rule 1 of firewall no on worker001 turns it away, and "
+        rf"is none of kube-proxy's: {rule}",
+    )
+    lab.do(remedy)
+    lab.mended("svc/web")
+
+
+def test_a_rule_of_others_by_iptables(lab: Lab) -> None:
+    """In nftables mode by iptables-nft, whose table is one of nf_tables like any other."""
+    lab.on("worker001", f"{lab.iptables} -I FORWARD -p tcp --dport 80 -j DROP")
+    rule = "tcp dport 80 .*drop" if lab.mode == "nftables" else "-p tcp -m tcp --dport 80 -j DROP"
+    remedy = lab.broken(
+        "svc/web",
+        reason="RulesOfOthers",
+        sentence=r"svc/web does not answer: rule 1 of filter FORWARD on worker001 turns it away, "
+        rf"and is none of kube-proxy's: {rule}",
     )
     lab.do(remedy)
     lab.mended("svc/web")

@@ -53,7 +53,8 @@ def seen(
         found += names.unresolved(problem, service, facts, silent, reached=reached)
     if story is not None:
         story = story.with_causes(world, facts)
-    return Seen(story, problem, tuple(found), tuple(_notes(check, world)))
+    notes = (*_names(check, world), *_headless(service, story))
+    return Seen(story, problem, tuple(found), notes)
 
 
 def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Path) -> Story:
@@ -116,7 +117,7 @@ def _port(story: Story, service: Service) -> ServicePort | None:
     return next((one for one in known if one["port"] == story.probe.dport), None)
 
 
-def _notes(check: PathCheck, world: World) -> Iterator[str]:
+def _names(check: PathCheck, world: World) -> Iterator[str]:
     """How a pod of another namespace has to call the Service."""
     sender, target = check.sender, check.target
     if sender.is_pod and target.by == "name" and sender.namespace != target.namespace:
@@ -125,4 +126,17 @@ def _notes(check: PathCheck, world: World) -> Iterator[str]:
         yield (
             f"in namespace {sender.namespace} its name is {target.service}.{target.namespace}: "
             f"{target.service} alone {other}"
+        )
+
+
+def _headless(service: Service, story: Story | None) -> Iterator[str]:
+    """Which port its pods are to be asked at: no rule turns one into another."""
+    spec = meta.spec(service)
+    if story is None or spec.get("clusterIP") != "None":
+        return
+    numbers = [one["port"] for one in spec.get("ports") or ()]
+    if numbers and story.probe.dport not in numbers:
+        yield (
+            f"headless: its name gives the pods' own addresses, so ask for their port "
+            f"{story.probe.dport}, not {numbers[0]}"
         )
