@@ -94,7 +94,7 @@ class ControlPlane:
             (obj["kind"], meta.name(obj)): obj for obj in nodelocaldns.node_local_objects(self._lab)
         }
         label = ",".join(f"{name}={value}" for name, value in nodelocaldns.ADDON.items())
-        for kind in ("DaemonSet", "ConfigMap", "Service"):
+        for kind in ("DaemonSet", "ConfigMap", "Service", "ServiceAccount"):
             found = self._registry.selected(BY_KIND[kind], nodelocaldns.NAMESPACE, label, "")
             for obj in list(found):
                 name = meta.name(obj)

@@ -45,8 +45,9 @@ Place = tuple[str, int]
 class CacheSettings(Struct, frozen=True):
     """How a node's dnsmasq is to answer.
 
-    `servers` are whom it asks, by zone ("." for all others); `ttl` is how long it believes an
-    answer at most (seconds), `denial` how long that there is none, and `size` how many it keeps.
+    `servers` are whom it asks, by zone ("." for all others), over TCP for the zones `forced`; `ttl`
+    is how long it believes an answer at most (seconds), `denial` how long that there is none, and
+    `size` how many it keeps.
     `notes` say, by line, what is left out.
     """
 
@@ -59,6 +60,7 @@ class CacheSettings(Struct, frozen=True):
     metrics: Place | None = None
     health: Place | None = None
     plugins: tuple[str, ...] = ()
+    forced: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -72,7 +74,6 @@ _LEFT_OUT = {"debug", "hosts", "pprof", "rewrite", "template", "trace", "whoami"
 """Plugins that node-cache has, and dnsmasq has not."""
 
 _OPTIONS_LEFT_OUT = {
-    "force_tcp": "the servers are asked by UDP first, as dnsmasq does",
     "policy": "dnsmasq asks the server that answered fastest",
     "except": "what is excepted is asked of the same servers",
 }
@@ -90,6 +91,7 @@ class _Reading(Struct):
     denials: list[int]
     plugins: dict[str, None]
     notes: list[str]
+    forced: dict[str, None]
     logs: bool = False
     metrics: Place | None = None
     health: Place | None = None
@@ -103,7 +105,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
     """What a Corefile asks for, on a node whose `cluster` name server and servers `outside` are
     these. `CorefileError` for what CoreDNS would not begin with. All nodes ask, again and again."""
     pillars = {CLUSTER: cluster, OUTSIDE: outside, RESOLV_CONF: outside}
-    reading = _Reading(pillars, {}, {}, {}, [], [], {}, [])
+    reading = _Reading(pillars, {}, {}, {}, [], [], {}, [], {})
     for block in blocks(text):
         _read(block, reading)
     if not reading.servers:
@@ -121,6 +123,7 @@ def settings(text: str, cluster: tuple[str, ...], outside: tuple[str, ...]) -> C
         metrics=reading.metrics,
         health=reading.health,
         plugins=tuple(reading.plugins),
+        forced=tuple(reading.forced),
         notes=tuple(dict.fromkeys(reading.notes)),
     )
 
@@ -212,6 +215,8 @@ def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> N
                 f"Corefile:{directive.line}: zone {zone} is forwarded twice, and goes one way"
             )
         reading.servers[zone] = tuple(dict.fromkeys(found))
+        if any(option.name == "force_tcp" for option in directive.below):
+            reading.forced[zone] = None
     for option in directive.below:
         if why := _OPTIONS_LEFT_OUT.get(option.name):
             reading.note(option.line, f"{option.name} is left out: {why}")

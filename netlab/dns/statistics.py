@@ -6,12 +6,14 @@ It does not count by type or protocol, so none of these labels is given.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from dnslib import CLASS, QTYPE, DNSError, DNSQuestion, DNSRecord
 from msgspec import Struct
 
 from netlab import exposition
+from netlab.dns import relays
 from netlab.dns.corefile import CacheSettings
 
 _NUMBERS = ("hits", "misses", "evictions")
@@ -56,7 +58,14 @@ def metrics(counted: Statistics, settings: CacheSettings, version: str) -> str:
     server = ("server", "dns://:53")
     asked = counted.hits + counted.misses
     zones = ("zone", ",".join(zone for zone, _ in settings.servers))
-    forwarded = [((("to", to.replace("#", ":")),), count) for to, count in counted.servers.items()]
+    behind = {
+        relays.place(address): to if "#" in to else f"{to}#53"
+        for to, address in relays.relays(settings).items()
+    }
+    asked_of = Counter[str]()
+    for to, count in counted.servers.items():
+        asked_of[behind.get(to, to).replace("#", ":")] += count
+    forwarded = [((("to", to),), count) for to, count in asked_of.items()]
     plugins = [((("name", name), server, zones), 1) for name in settings.plugins]
     build = (("goversion", "none"), ("version", version))
     return exposition.page(

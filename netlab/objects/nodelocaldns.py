@@ -13,7 +13,7 @@ from typing import Any
 from netlab.objects.addresses import bracketed
 from netlab.objects.lab import Lab
 from netlab.objects.meta import AnyObject
-from netlab.objects.types import ConfigMap, Container, DaemonSet, Service
+from netlab.objects.types import ConfigMap, Container, DaemonSet, Service, ServiceAccount
 
 NAME = "nodelocaldns"
 NAMESPACE = "kube-system"
@@ -66,7 +66,7 @@ def node_local_objects(lab: Lab) -> list[AnyObject]:
     """What a control plane makes for the caches; none in a lab without."""
     if not lab.dns.node_local:
         return []
-    return [_upstream(), _config(lab), _daemon_set(lab)]
+    return [_account(), _upstream(), _config(lab), _daemon_set(lab), _metrics()]
 
 
 def holds(found: Any, wanted: Any) -> bool:
@@ -77,6 +77,38 @@ def holds(found: Any, wanted: Any) -> bool:
         pairs = zip(found, wanted, strict=False)
         return len(found) == len(wanted) and all(holds(one, other) for one, other in pairs)
     return bool(found == wanted)
+
+
+def _account() -> ServiceAccount:
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {
+            "name": NAME,
+            "namespace": NAMESPACE,
+            "labels": {"kubernetes.io/cluster-service": "true", **ADDON},
+        },
+    }
+
+
+def _metrics() -> Service:
+    """By which Prometheus finds them all, as the addon has it."""
+    labels = {"k8s-app": NAME}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": "node-local-dns",
+            "namespace": NAMESPACE,
+            "labels": {**labels, **ADDON},
+            "annotations": dict(_SCRAPED),
+        },
+        "spec": {
+            "clusterIP": "None",
+            "selector": dict(labels),
+            "ports": [{"name": "metrics", "port": 9253, "targetPort": 9253, "protocol": "TCP"}],
+        },
+    }
 
 
 def _upstream() -> Service:
@@ -132,6 +164,7 @@ def _daemon_set(lab: Lab) -> DaemonSet:
                 "metadata": {"labels": dict(labels), "annotations": dict(_SCRAPED)},
                 "spec": {
                     "priorityClassName": "system-node-critical",
+                    "serviceAccountName": NAME,
                     "hostNetwork": True,
                     "dnsPolicy": "Default",
                     "tolerations": [

@@ -100,6 +100,11 @@ def test_a_pod_on_each_node_as_the_addon_has_it(here: Machine) -> None:
     conf = "/etc/coredns/Corefile"
     words = ["-localip", CACHE, "-conf", conf, "-upstreamsvc", upstream]
     assert container["args"] == words
+    assert daemon_set["spec"]["template"]["spec"]["serviceAccountName"] == "nodelocaldns"
+    metrics = json.loads(here.netlab(*get, "service", "node-local-dns").stdout)
+    assert metrics["metadata"]["annotations"]["prometheus.io/port"] == "9253"
+    found = here.netlab("get", "endpoints", "node-local-dns", "-n", "kube-system").stdout
+    assert found.count(":9253") == 3
     service = json.loads(here.netlab(*get, "service", upstream).stdout)
     assert service["spec"]["clusterIP"] != KUBE_DNS
     for node in NODES:
@@ -381,6 +386,22 @@ def test_in_each_mode_and_both_families(tmp_path: Path, mode: str) -> None:
 # its pillars put in: for kube-proxy's iptables mode, where it answers at kube-dns' own address too.
 UPSTREAMS = """\
 apiVersion: v1
+kind: ServiceAccount
+metadata: {name: node-local-dns, namespace: kube-system}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: node-local-dns
+  namespace: kube-system
+  annotations: {prometheus.io/port: "9253", prometheus.io/scrape: "true"}
+  labels: {k8s-app: node-local-dns}
+spec:
+  clusterIP: None
+  ports: [{name: metrics, port: 9253, targetPort: 9253}]
+  selector: {k8s-app: node-local-dns}
+---
+apiVersion: v1
 kind: Service
 metadata:
   name: kube-dns-upstream
@@ -407,6 +428,7 @@ spec:
       annotations: {prometheus.io/port: "9253", prometheus.io/scrape: "true"}
     spec:
       priorityClassName: system-node-critical
+      serviceAccountName: node-local-dns
       hostNetwork: true
       dnsPolicy: Default
       tolerations:
@@ -480,10 +502,38 @@ def test_upstreams_manifest_takes_kube_dns_address_over(tmp_path: Path) -> None:
         assert here.resolve(pod, "example.com", server=KUBE_DNS)
         assert "coredns_cache_hits_total" in here.curl(node, "10.10.11.11:9253/metrics")
         assert here.curl(node, "169.254.20.10:8080/health") == "OK"
-        said = here.netlab("get", "events", "-n", "kube-system").stdout
-        assert "force_tcp is left out: the servers are asked by UDP first" in said
+        behind = json.loads(
+            here.netlab("get", "svc", "kube-dns-upstream", "-n", "kube-system", "-o", "json").stdout
+        )["spec"]["clusterIP"]
+        kinds = {entry.split()[0] for entry in tracked(here, node, behind)}
+        assert kinds == {"tcp"}, "force_tcp"
+        page = here.curl(node, "10.10.11.11:9253/metrics")
+        assert f'coredns_forward_requests_total{{to="{behind}:53"}}' in page
+        relay = here.run_in(node, "ss", "-Hlntup", "src 127.0.53.1").stdout
+        os.kill(int(re.findall(r"pid=(\d+)", relay)[0]), signal.SIGKILL)
+
+        def answers_what_is_new() -> bool:
+            name = f"nosuch-{time.monotonic_ns()}.cluster.local"
+            return here.ask(pod, name, server="169.254.20.10").header.rcode == RCODE.NXDOMAIN
+
+        eventually(answers_what_is_new, 15)
+        find = ("endpoints", "node-local-dns", "-n", "kube-system", "-o", "jsonpath={..addresses}")
+        assert "10.10.11.11" in here.netlab("get", *find).stdout, "where Prometheus looks"
+        without = UPSTREAMS.replace("force_tcp", "prefer_udp")
+        here.netlab("apply", "-f", here.lab_file(without, "without.yaml"))
+
+        def by_udp() -> bool:
+            here.run_in(node, "conntrack", "-F")
+            here.resolve(pod, f"{time.monotonic_ns()}.cluster.local", server="169.254.20.10")
+            return {entry.split()[0] for entry in tracked(here, node, behind)} == {"udp"}
+
+        eventually(by_udp, 20)
+        assert "127.0.53." not in here.run_in(node, "ss", "-Hlntu").stdout
+        here.netlab("apply", "-f", tmp_path / "nodelocaldns.yaml")
+        eventually(lambda: "127.0.53.1:10530" in here.run_in(node, "ss", "-Hlntu").stdout, 10)
         here.netlab("delete", "-f", tmp_path / "nodelocaldns.yaml")
         eventually(lambda: "nodelocaldns" not in here.run_in(node, "ip", "link").stdout, 10)
+        assert "127.0.53." not in here.run_in(node, "ss", "-Hlntu").stdout
         here.netlab(*ask)
         assert tracked(here, node, KUBE_DNS)
 
@@ -518,3 +568,6 @@ def test_a_changed_file_moves_the_caches_and_takes_them_away(tmp_path: Path) -> 
         listed = here.netlab("get", "ds,cm,svc", "-n", "kube-system", "-o", "name").stdout
         assert "nodelocaldns" not in listed
         assert "kube-dns-upstream" not in listed
+        assert "node-local-dns" not in listed
+        accounts = here.netlab("get", "serviceaccounts", "-n", "kube-system", "-o", "name").stdout
+        assert "nodelocaldns" not in accounts

@@ -29,6 +29,10 @@ from netlab.workload.inside.web import in_background
 
 VERSION = "1.11.3"
 _SECONDS = 5.0
+
+Place = tuple[str, int]
+"""Where it listens: an address, "" for all, and a port."""
+
 _AT_ONCE, _CONNECTIONS = 64, 256
 
 
@@ -131,41 +135,43 @@ class Program:
         datagrams = web.listening(port, host, socket.SOCK_DGRAM)
         streams = web.listening(port, host)
         self._open.add((host, port))
-        in_background(self._datagrams, datagrams, port)
-        in_background(self._streams, streams, port)
+        in_background(self._datagrams, datagrams, (host, port))
+        in_background(self._streams, streams, (host, port))
 
-    def _datagrams(self, opened: socket.socket, port: int) -> None:
+    def _datagrams(self, opened: socket.socket, place: Place) -> None:
         while True:
             message, client = opened.recvfrom(65535)
-            self._workers.submit(self._answer_datagram, opened, message, client[:2], port)
+            self._workers.submit(self._answer_datagram, opened, message, client[:2], place)
 
     def _answer_datagram(
-        self, opened: socket.socket, message: bytes, client: tuple[str, int], port: int
+        self, opened: socket.socket, message: bytes, client: tuple[str, int], place: Place
     ) -> None:
         with contextlib.suppress(OSError, ValueError):
             query = dnswire.read(message, client)
-            opened.sendto(dnswire.fitting(query, self.answered(query, port)), client)
+            opened.sendto(dnswire.fitting(query, self.answered(query, place)), client)
 
-    def _streams(self, opened: socket.socket, port: int) -> None:
+    def _streams(self, opened: socket.socket, place: Place) -> None:
         while True:
             self._connections.acquire()
-            in_background(self._answer_stream, *opened.accept(), port)
+            in_background(self._answer_stream, *opened.accept(), place)
 
-    def _answer_stream(self, connection: socket.socket, client: tuple[str, int], port: int) -> None:
+    def _answer_stream(
+        self, connection: socket.socket, client: tuple[str, int], place: Place
+    ) -> None:
         connection.settimeout(_SECONDS)
         try:
             with connection, contextlib.suppress(OSError, ValueError):
                 while message := framed(connection):
                     query = dnswire.read(message, client[:2], stream=True)
-                    said = self.answered(query, port)
+                    said = self.answered(query, place)
                     connection.sendall(len(said).to_bytes(2, "big") + said)
         finally:
             self._connections.release()
 
-    def answered(self, query: Query, port: int) -> bytes:
+    def answered(self, query: Query, place: Place) -> bytes:
         """The answer of the zone with the longest name; a name that is in none is refused."""
         began = time.monotonic()
-        zone = self._zone(query, port)
+        zone = self._zone(query, place)
         if zone is None:
             return dnswire.answer(query, dnswire.REFUSED)
         try:
@@ -179,8 +185,9 @@ class Program:
         self._told[zone.name, dnswire.code_of(said)] += 1
         return said
 
-    def _zone(self, query: Query, port: int) -> Zone | None:
-        ours = (zone for zone in self.zones if zone.port == port)
+    def _zone(self, query: Query, place: Place) -> Zone | None:
+        host, port = place
+        ours = (zone for zone in self.zones if zone.port == port and host in zone.places)
         return next((zone for zone in ours if within(query.name, zone.name)), None)
 
     def _whole(self, query: Query) -> bytes:

@@ -74,7 +74,8 @@ class Client:
 
 
 async def test_one_that_hangs_or_has_ended_says_nothing(keeper: Any, pod_run: Any) -> None:
-    from netlab.agents.nodecache import NodeCache, NodeCaches
+    from netlab.agents.nodecache import NodeCaches
+    from netlab.agents.nodecache_pod import NodeCache
     from netlab.dns.statistics import Statistics
 
     lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 1}})

@@ -52,8 +52,8 @@ def test_upstreams_own() -> None:
     assert found.listen == ("169.254.20.10", "10.96.0.10")
     assert (found.size, found.ttl, found.denial, found.logs) == (9984, 30, 5, False)
     assert found.metrics == ("", 9253) and found.health == ("169.254.20.10", 8080)
-    notes = {note.partition(": ")[2] for note in found.notes}
-    assert notes == {"force_tcp is left out: the servers are asked by UDP first, as dnsmasq does"}
+    assert found.notes == ()
+    assert found.forced == ("cluster.local", "in-addr.arpa", "ip6.arpa")
 
 
 def test_the_labs_own_asks_for_nothing_that_is_left_out() -> None:
