@@ -263,6 +263,8 @@ def test_names_of_ones_own_and_what_is_not_done(
     configured(CORE_DNS, {"Corefile": (file % "eror").replace("10.99.0.1", "10.99.0.2")})
     eventually(lambda: told("Corefile:2 - Error during parsing: Unknown directive 'eror'"))
     assert short(space, "my.office") == ["10.99.0.1"]
+    configured(CORE_DNS, {"Corefile": ".:53 {\nforward . /etc/resolv.conf\n}"})
+    eventually(lambda: short(space, "my.office") == [])
 
 
 def test_a_long_search_list(space: Space) -> None:
