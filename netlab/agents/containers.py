@@ -37,6 +37,9 @@ log = logging.getLogger(__name__)
 RETRY = 10.0
 """Seconds before what could not be made is tried again, if nothing changes meanwhile."""
 
+LACKING = ("ContainerCreating", "CreateContainerConfigError")
+"""What a container waits for that lacks a volume, or what it is configured with."""
+
 Wanted = tuple[PodRun, str]
 
 T = TypeVar("T")
@@ -236,11 +239,11 @@ class PodContainers:
         except VolumeLacks as error:
             if run.state(name).message != error.message:
                 self._lifecycle.events.failed_volume(run, error.failure)
-            self._wait(run, name, "ContainerCreating", error.message)
+            self._wait(run, name, LACKING[0], error.message)
         except NetlabError as error:
             if run.state(name).message != error.message:
                 self._lifecycle.events.failed(run, error.message)
-            self._wait(run, name, "CreateContainerConfigError", error.message)
+            self._wait(run, name, LACKING[1], error.message)
         return None
 
     def _wait(self, run: PodRun, name: str, reason: str, message: str) -> None:
@@ -256,6 +259,8 @@ class PodContainers:
             with contextlib.suppress(TimeoutError):  # a full disk gets room again untold
                 async with asyncio.timeout(RETRY):
                     await self._configuration.changed()
+        if run.state(name).waiting in LACKING:  # now nobody has to do anything any more
+            self._wait(run, name, "ContainerCreating", "")
         return env
 
     async def _start_configured(self, run: PodRun, name: str) -> None:

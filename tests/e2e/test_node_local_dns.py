@@ -538,6 +538,22 @@ def test_upstreams_manifest_takes_kube_dns_address_over(tmp_path: Path) -> None:
         assert tracked(here, node, KUBE_DNS)
 
 
+def test_up_waits_for_what_its_configuration_has_just_come_for(tmp_path: Path) -> None:
+    """Upstream's manifest has the ConfigMap last. What is wrong in that is told at once."""
+    with machine(tmp_path) as here:
+        lab = manifests.lab("last") + "---\n" + UPSTREAMS
+        wrong = here.lab_file(lab.replace("prometheus :9253", "prometheus :99253"))
+        asked = time.monotonic()
+        done = here.netlab("up", wrong, code=1, timeout=120)
+        assert time.monotonic() - asked < 60
+        assert "CreateContainerError: Corefile:13 - Error during parsing: address :99253:" in (
+            done.stderr
+        )
+        here.netlab("down", "last")
+        here.netlab("up", here.lab_file(lab), timeout=120)
+        assert "coredns_build_info" in here.curl("last.worker001", "10.10.11.11:9253/metrics")
+
+
 def test_a_changed_file_moves_the_caches_and_takes_them_away(tmp_path: Path) -> None:
     def lab(**node_local: object) -> str:
         return manifests.lab("moved", **({"dns": {"nodeLocal": node_local}} if node_local else {}))

@@ -13,6 +13,7 @@ from netlab.agents.podevents import PodEvents
 from netlab.agents.podrun import new_run
 from netlab.agents.podtasks import PodTasks
 from netlab.agents.responder_keeper import ResponderKeeper
+from netlab.agents.unready import unready
 from netlab.agents.volumes import Volumes
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
@@ -299,9 +300,11 @@ async def test_who_lacks_configuration_waits_says_so_once_and_holds_up_nobody(
     )
     await asyncio.sleep(0.05)
     assert world.tasks.started == []
+    assert list(unready([run])) == [("n/p", True)]
     world.settings()
     await until(lambda: world.tasks.started == ["c"])
     assert recorder.warnings == [f"Failed: Error: {MISSING}"]
+    assert list(unready([run])) == [("n/p", False)], "it is about to start"
 
 
 async def test_init_containers_run_one_after_another_before_the_rest(world, pod_run, until):
