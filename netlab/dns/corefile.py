@@ -34,6 +34,9 @@ DENIAL = 5
 """Seconds that a CoreDNS behind it would have it believe that there is no such name, by its SOA."""
 
 
+LAST_PORT = 65535
+
+
 class CorefileError(NetlabError):
     """CoreDNS would not begin with such a file."""
 
@@ -233,7 +236,7 @@ def _servers(word: str, directive: Directive, reading: _Reading) -> Sequence[str
 
 def server(word: str, line: int) -> str:
     """A server as dnsmasq has it: `10.96.0.10` or `10.96.0.10#5353`."""
-    address, port = _place(word.removeprefix("dns://"))
+    address, port = _place(word.removeprefix("dns://"), line)
     if (ip := _address(address)) is None:
         raise CorefileError(
             f"Corefile:{line} - Error during parsing: not an IP address or file: {word!r}"
@@ -252,16 +255,19 @@ def _health(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
 def _listening(directive: Directive, default: Place) -> Place:
     if len(directive.words) < 2:
         return default
-    address, port = _place(directive.words[1])
+    address, port = _place(directive.words[1], directive.line)
     return address, port or default[1]
 
 
-def _place(text: str) -> Place:
+def _place(text: str, line: int) -> Place:
     """`:9253`, `169.254.20.10:8080`, `[fd00::1]:53`, or an address alone (port 0)."""
     if _address(text.strip("[]")) is not None:
         return text.strip("[]"), 0
-    address, _, port = text.rpartition(":")
-    return address.strip("[]"), int(port) if port.isascii() and port.isdigit() else 0
+    address, _, word = text.rpartition(":")
+    port = int(word) if word.isascii() and word.isdigit() and len(word) < 10 else 0
+    if port > LAST_PORT:
+        raise CorefileError(f"Corefile:{line} - Error during parsing: address {text}: invalid port")
+    return address.strip("[]"), port
 
 
 def _address(text: str) -> str | None:

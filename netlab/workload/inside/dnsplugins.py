@@ -44,6 +44,11 @@ def is_address(text: str) -> bool:
     return False
 
 
+def is_port(text: str) -> bool:
+    """Whether it is the number of a port."""
+    return text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536
+
+
 # -- hosts -------------------------------------------------------------------------------------
 
 
@@ -173,7 +178,7 @@ def _servers(word: str, directive: Directive) -> Iterator[tuple[str, int]]:
     host, colon, port = bare.rpartition(":")
     if is_address(bare.strip("[]")):
         yield bare.strip("[]"), 53
-    elif colon and is_address(host.strip("[]")) and port.isdigit():
+    elif colon and is_address(host.strip("[]")) and is_port(port):
         yield host.strip("[]"), int(port)
     elif bare.startswith("tls://"):
         raise wrong(directive, "netlab's stand-in asks nobody over TLS")

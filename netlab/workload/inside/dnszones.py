@@ -21,7 +21,7 @@ from netlab.workload.inside import (
     web,
 )
 from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, wrong
-from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_address
+from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_address, is_port
 from netlab.workload.inside.dnsrewrite import within
 
 _PAGES = {"health": (8080, "/health"), "ready": (8181, "/ready"), "prometheus": (9153, "/metrics")}
@@ -113,7 +113,8 @@ def _key(key: str, line: int, default: int) -> tuple[str, int]:
     with contextlib.suppress(ValueError):
         if "/" in key:
             return reverse_zone(key.removeprefix("dns://")), default
-        return f"{name.lower().strip('.')}." if name.strip(".") else ".", int(port or default)
+        if not port or is_port(port):
+            return f"{name.lower().strip('.')}." if name.strip(".") else ".", int(port or default)
     raise Malformed(f"Corefile:{line} - Error during parsing: '{key}' is no zone")
 
 
@@ -136,8 +137,8 @@ def _page(directive: Directive, metrics: Callable[[], str], reading: Reading) ->
     default, path = _PAGES[directive.name]
     word = directive.words[1] if len(directive.words) > 1 else f":{default}"
     number = word.rpartition(":")[2]
-    if not number.isdigit():
-        raise wrong(directive, f"address {word}: missing port in address")
+    if not is_port(number):
+        raise wrong(directive, f"address {word}: {'invalid' if number else 'missing'} port")
 
     def ready() -> web.Answer:
         waiting = not all(cluster.ready for cluster in reading.clusters)

@@ -129,6 +129,11 @@ def test_how_long_there_is_no_such_name(cache: str, denial: int) -> None:
         ("(snip) {\n errors\n}", "reads no snippets"),
         (". {\n forward . 1.2.3.4 {\n tls\n }\n}", "Corefile:3: the node's cache speaks no TLS"),
         (". {\n forward . 1.2.3.4\n}\n. {\n forward . 1.2.3.5\n}", "zone . is forwarded twice"),
+        (
+            ". {\n prometheus :99999\n}",
+            "Corefile:2 - Error during parsing: address :99999: invalid",
+        ),
+        (". {\n forward . 1.2.3.4:70000\n}", "address 1.2.3.4:70000: invalid port"),
         ("", "no zone is forwarded"),
     ],
 )

@@ -456,6 +456,10 @@ def test_it_is_ready_once_it_knows_everything(cluster: Server) -> None:
         ("kubernetes cluster.local {\n kubeconfig /x\n }", "has no 'kubeconfig' of kubernetes"),
         ("bind eth0", "bind eth0: netlab's stand-in binds to addresses alone"),
         ("reload often", "time: invalid duration often"),
+        ("prometheus :99999", "address :99999: invalid port"),
+        ("health localhost", "address localhost: invalid port"),
+        ("forward . 10.0.0.1:65536", 'not an IP address or file: "10.0.0.1:65536"'),
+        ("}\n.:99999 {\n whoami", "Corefile:3 - Error during parsing: '.:99999' is no zone"),
     ],
 )  # fmt: skip
 def test_what_is_refused_is_named_with_its_line(line: str, words: str) -> None:
