@@ -14,22 +14,23 @@ def next_steps(
 ) -> Iterator[tuple[str, str]]:
     """(command, what it is for).
 
-    `checks`: there are PathChecks; `sudo`: commands need it; `named`: they must say which lab.
+    `checks`: there are PathChecks; `sudo`: what makes or looks into namespaces needs it; `named`:
+    commands must say which lab.
     """
-    root = "sudo " if sudo else ""
-    netlab = f"{root}netlab --lab {lab.name}" if named else f"{root}netlab"
+    netlab = f"netlab --lab {lab.name}" if named else "netlab"
+    root = f"sudo {netlab}" if sudo else netlab
     for kind, command, purpose in (
-        ("", "get pods,svc -o wide", "what runs, and where"),
-        ("Pod", "exec -it {} -- sh", "into a pod"),
-        ("Service", "rules svc/{}", "the rules that make a Service"),
+        ("", f"{netlab} get pods,svc -o wide", "what runs, and where"),
+        ("Pod", f"{netlab} exec -it {{}} -- sh", "into a pod"),
+        ("Service", f"{root} rules svc/{{}}", "the rules that make a Service"),
     ):
         name = _first(objects, kind)
         if name is not None:
-            yield f"{netlab} {command.format(name)}", purpose
+            yield command.format(name), purpose
     if checks:
-        yield f"{netlab} check", "prove packet paths, hop by hop"
-    yield f"{netlab} shell {lab.nodes[-1].name}", "onto a node"
-    yield f"{netlab} down", "leave nothing of it"
+        yield f"{root} check", "prove packet paths, hop by hop"
+    yield f"{root} shell {lab.nodes[-1].name}", "onto a node"
+    yield f"{root} down", "leave nothing of it"
 
 
 def _first(objects: Iterable[Object], kind: str) -> str | None:

@@ -158,4 +158,4 @@ def _verdict(statuses: Sequence[str]) -> str:
     words = {"fail": "failed", "error": "could not run"}
     counts = [(statuses.count(status), what) for status, what in words.items()]
     said = [f"{count} of {len(statuses)} {what}" for count, what in counts if count]
-    return ", ".join(said) or f"all {len(statuses)} passed"
+    return ", ".join(said) or ("all " * (len(statuses) > 1) + f"{len(statuses)} passed")

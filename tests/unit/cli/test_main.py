@@ -257,6 +257,7 @@ def test_a_lab_named_by_the_environment_is_said_to_be(
 @pytest.mark.parametrize(
     ("statuses", "verdict"),
     [
+        (["pass"], "1 passed"),
         (["pass", "pass"], "all 2 passed"),
         (["pass", "fail"], "1 of 2 failed"),
         (["error", "error"], "2 of 2 could not run"),

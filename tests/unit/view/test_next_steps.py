@@ -15,9 +15,11 @@ def test_names_what_the_lab_has() -> None:
     commands = [
         command for command, _ in next_steps(LAB, objects, checks=True, sudo=True, named=False)
     ]
-    assert "sudo netlab exec -it client -- sh" in commands
+    assert "netlab get pods,svc -o wide" in commands
+    assert "netlab exec -it client -- sh" in commands
     assert "sudo netlab rules svc/web -n shop" in commands
     assert "sudo netlab check" in commands
+    assert "sudo netlab down" in commands
 
 
 def test_leaves_out_what_it_lacks() -> None:
