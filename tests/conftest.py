@@ -7,6 +7,7 @@ import asyncio
 import functools
 import inspect
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -74,5 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ("COLUMNS", "LINES"):
         os.environ.pop(name, None)
         os.unsetenv(name)
+    # What a shell runs in the background ignores Ctrl-C, and so would all that tests interrupt.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.option.markexpr == NOT_SLOW:
         config.pluginmanager.register(LeftOut())

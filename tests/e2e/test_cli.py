@@ -124,7 +124,9 @@ def test_get_watches_until_it_is_interrupted(lab: Machine) -> None:
 
 
 def without_ages(text: str) -> str:
-    return re.sub(r"(?<=[ ])(\d+[smh])+(?=  |$)", "AGE", text.rstrip(), flags=re.MULTILINE)
+    age = r"(?:\d+[smhd])+"
+    since = rf"(?<= ){age}(?: \(x\d+ over {age}\))?(?=  |$)"
+    return re.sub(since, "AGE", text.rstrip(), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize(
