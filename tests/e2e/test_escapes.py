@@ -140,10 +140,9 @@ def has_begun(client: Client, name: str) -> bool:
 
 def entered(machine: Disposable, name: str) -> str:
     """What programs say that others run in the pod while it tries."""
-    argv = ["exec", name, "-c", "c", "--", "/bin/true"]
-    return "".join(
-        done.stdout + done.stderr for _ in range(3) for done in [machine.netlab(*argv, code=None)]
-    )
+    with machine.client("escapes") as client:
+        eventually(lambda: has_begun(client, name), 60)
+    return "".join(machine.exec("escapes", name, "/bin/true") for _ in range(3))
 
 
 def await_end(client: Client, names: set[str]) -> None:

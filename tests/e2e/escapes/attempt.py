@@ -26,7 +26,7 @@ class Attempt:
     `script` is Python, after prelude.py; of `container` and `spec` the pod is made, `others` are
     applied before it. In them `@NAME@` stands for facts of the machine.
     `look` is a shell command that exits with 0 on a machine that was harmed.
-    `entered` has others come into the pod: an exec probe, and `netlab exec`.
+    `entered` has others come into the pod: an exec probe, and `exec` thrice.
     `races` never ends, and wants the machine for itself.
     `refusable` may be refused, or never start: then it has not succeeded.
     `unguarded` is how the unguarded sandbox is for it: see there.

@@ -14,6 +14,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,7 +23,9 @@ from pathlib import Path
 import needs
 from e2e.labs import ROOT, Done
 
+from netlab.client.stream import Join, Terminals, exec_
 from netlab.client.sync import Client
+from netlab.errors import NetlabError
 from netlab.kernel import paths
 
 _HERE = Path(__file__).parent
@@ -98,6 +101,19 @@ class Disposable:
     def client(self, lab: str) -> Client:
         """The API of a lab there."""
         return Client(self.path(str(paths.api_socket(Path(_RUN, "run", lab)))), timeout=30)
+
+    def exec(self, lab: str, pod: str, *argv: str) -> str:
+        """Run a command in the container `c` of a pod of a lab there; all that is said of it."""
+        server = self.path(str(paths.api_socket(Path(_RUN, "run", lab))))
+        with tempfile.TemporaryFile() as said, Path(os.devnull).open("rb") as nothing:
+            terminals = Terminals(nothing.fileno(), said.fileno(), said.fileno())
+            failed = ""
+            try:
+                exec_(server, Join("default", pod, "c", terminals=terminals), argv)
+            except (NetlabError, OSError) as error:
+                failed = str(error)
+            said.seek(0)
+            return said.read().decode(errors="replace") + failed
 
     def lab_dir(self, lab: str) -> str:
         """Where a lab there has its files."""
