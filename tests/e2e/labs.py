@@ -190,6 +190,12 @@ def machine(base: Path, command: Sequence[str | Path] = Machine.command) -> Iter
     assert not left, left
 
 
+def by_chance(seconds: float) -> float:
+    """How long a test may try what goes by chance: all that time where NETLAB_FUZZ is set, as by
+    `scripts/test --all`, else a third."""
+    return seconds if "NETLAB_FUZZ" in os.environ else seconds / 3
+
+
 def eventually(holds: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait until `holds` returns something true; its last exception or value is in the error."""
     deadline = time.monotonic() + seconds

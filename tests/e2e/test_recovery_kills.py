@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from e2e import manifests
-from e2e.labs import Machine, eventually, machine
+from e2e.labs import Machine, by_chance, eventually, machine
 
 from netlab.client.sync import Client
 from netlab.errors import NetlabError
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.root
 
 SEED = 20260731
 ROUNDS = 8
-SECONDS = 25.0
+SECONDS = by_chance(25.0)
 """Rounds are as many as fit; on a slow machine fewer."""
 
 LAB = (

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.labs import ROOT, Machine, eventually, machine
+from e2e.labs import ROOT, Machine, by_chance, eventually, machine
 from e2e.ledger import Ledger, Strangers
 
 from netlab.client.sync import Client
@@ -25,7 +25,7 @@ from netlab.kernel import netns, paths, process
 pytestmark = pytest.mark.root
 
 KILLS = int(os.environ.get("NETLAB_KILLS", "0"))
-SECONDS = 12.0
+SECONDS = by_chance(12.0)
 SEED = int(os.environ.get("NETLAB_SEED", "20261129"))
 
 LAB = """

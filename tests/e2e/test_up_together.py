@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 from e2e import manifests
-from e2e.labs import Machine, eventually, machine
+from e2e.labs import Machine, by_chance, eventually, machine
 
 from netlab.kernel import lablock, paths
 
 pytestmark = pytest.mark.root
 
 SEED = 20261129
-SECONDS = 8.0
+SECONDS = by_chance(8.0)
 """Rounds are as many as fit."""
 
 LAB = (
