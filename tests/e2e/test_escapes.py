@@ -202,6 +202,7 @@ def tried_without_guard(machine: Disposable, attempt: Attempt) -> Outcome:
     return outcome(machine, attempt, done.stdout + done.stderr)
 
 
+@pytest.mark.slow  # it changes with the attempts alone, not with netlab
 @every_attempt
 def test_without_guard_it_would_get_out(attempt: Attempt, unguarded: dict[str, Outcome]) -> None:
     found = unguarded[attempt.name]

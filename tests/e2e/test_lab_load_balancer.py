@@ -97,7 +97,9 @@ BOTH, BOTH_V6, LOCAL, GUARDED, FREE = (
 EXCLUDED = "node.kubernetes.io/exclude-from-external-load-balancers"
 
 
-@pytest.fixture(scope="module", params=["iptables", "nftables"])
+@pytest.fixture(
+    scope="module", params=["iptables", pytest.param("nftables", marks=pytest.mark.slow)]
+)
 def lab(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Machine]:
