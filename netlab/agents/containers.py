@@ -192,6 +192,9 @@ class PodContainers:
             self._background(run, self._programs.start(run, name))
         elif found.kind == "task":
             self._tasks.start(run, name, found.task, found.argv)
+        elif run.shares_processes and entered(run.spec_of(name), env) is not None:
+            run.entered.add(name)  # it is to be seen
+            self._start_process(run, name)
         else:
             if found.message:
                 self._lifecycle.events.unconfigured(run, found.message)

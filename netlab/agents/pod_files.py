@@ -61,6 +61,7 @@ class Places:
             frozenset(_read_only(run)),
             {name: pages(run.spec_of(name)) for name in run.names},
             _links(run),
+            shares_processes=run.shares_processes,
         )
 
 

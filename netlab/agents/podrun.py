@@ -79,6 +79,11 @@ class PodRun(Struct):
         return bool(meta.spec(self.pod).get("hostNetwork"))
 
     @property
+    def shares_processes(self) -> bool:
+        """True where all containers see each other's processes."""
+        return bool(meta.spec(self.pod).get("shareProcessNamespace"))
+
+    @property
     def domain(self) -> str:
         """What its host name is in, by `spec.subdomain`; "" if in none."""
         subdomain = meta.spec(self.pod).get("subdomain")

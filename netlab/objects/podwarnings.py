@@ -162,7 +162,6 @@ _USUAL = (None, False, "", {"name": "linux"})
 _OF_PODS = {
     "os": "all nodes are Linux",
     "runtimeClassName": "no class is looked for; every container runs in the same way",
-    "shareProcessNamespace": "each container sees its own processes alone",
 }
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 

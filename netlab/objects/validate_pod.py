@@ -50,6 +50,9 @@ def pod_spec(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     yield from validate_security_context.of_pod(
         (*path, "securityContext"), spec.get("securityContext") or {}
     )
+    if spec.get("hostPID") and spec.get("shareProcessNamespace"):
+        both = "ShareProcessNamespace and HostPID cannot both be enabled"
+        yield invalid((*path, "securityContext", "shareProcessNamespace"), True, both)
     yield from _placement(path, spec)
     yield from _names(path, spec)
     yield from _dns(path, spec)

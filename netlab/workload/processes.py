@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError
@@ -23,6 +24,7 @@ from netlab.workload.crun import NOT_STARTED, Crun
 from netlab.workload.last_words import LastWords
 from netlab.workload.reaper import Child
 from netlab.workload.running_process import DRAIN_SECONDS, Executed, RunningProcess, Sink
+from netlab.workload.strays import PAUSE, end_strays
 
 _PIECE = 16 * 1024  # of containers' output: what is done for one before others have their turn
 _COMING_SECONDS = 60.0  # within which `kubectl run -it` attaches to what it has had started
@@ -38,6 +40,7 @@ class Processes:
         self._all: dict[tuple[str, str], ContainerProcess] = {}
         self._numbers = 0
         self._turn = asyncio.Lock()
+        self._sharing: dict[str, asyncio.Lock] = {}
 
     async def run(self, request: Json) -> Json:
         """Start one; returns its state once the command runs, or why it does not."""
@@ -48,14 +51,33 @@ class Processes:
         self._numbers += 1
         log = self._bundles.inside(request["log"])
         process = self._all[key] = ContainerProcess(request, f"c{self._numbers}", log, self._turn)
+        target = request["target"]  # "" is nobody, though one is called so (`sandbox.IDLE`)
+        shares = target == PAUSE
         try:
             self._bounding.bound(key[0], request["bounds"])
-            process.sees(self._all.get((key[0], request.get("target") or "")))
-            await process.start(self._crun, self._bundles, self._bounding)
+            async with self._sharing_of(key[0]) if shares else contextlib.nullcontext():
+                if shares:
+                    process.leaves_to(partial(self._sweep, key[0]))
+                process.sees(self._all.get((key[0], target)) if target else None)
+                await process.start(self._crun, self._bundles, self._bounding)
         except BaseException:
             del self._all[key]
             raise
         return process.state()
+
+    def _sharing_of(self, uid: str) -> asyncio.Lock:
+        return self._sharing.setdefault(uid, asyncio.Lock())
+
+    async def _sweep(self, uid: str) -> None:
+        """A container of a pod that shares its processes has ended: so does what it left behind."""
+        async with self._sharing_of(uid):
+            pause = self._all.get((uid, PAUSE))
+            if pause is not None and pause.pid is not None:
+                await end_strays(pause.pid, partial(self._first_processes, uid))
+
+    def _first_processes(self, uid: str) -> list[int]:
+        own = [process for (of, _), process in self._all.items() if of == uid]
+        return [process.pid for process in own if process.pid is not None]
 
     async def execute(self, request: Json) -> Executed:
         """Start a command beside a container's own process."""
@@ -101,6 +123,7 @@ class Processes:
         """Kill and forget everything of a pod, but the volumes to `keep`, by their names."""
         keys = [key for key in self._all if key[0] == uid]
         await asyncio.gather(*(self._all[key].kill(0) for key in keys))
+        self._sharing.pop(uid, None)
         for key in keys:
             self._all.pop(key, None)
         try:
@@ -131,6 +154,7 @@ class ContainerProcess(RunningProcess):
         self._termination = ""
         self._watchers: set[Callable[[], None]] = set()
         self._was_attached = False
+        self._sweep: Callable[[], Awaitable[None]] | None = None
 
     def state(self) -> Json:
         """The process as a controller sees it; `init` is the id of its first process, from here."""
@@ -155,9 +179,18 @@ class ContainerProcess(RunningProcess):
         return own
 
     def sees(self, target: ContainerProcess | None) -> None:
-        """Its processes are to be those of a container that runs, if there is such a one."""
+        """Its processes are to be those of a container that runs, if there is such a one.
+
+        `NetlabError` if those of the whole pod should be there and are not.
+        """
         if target is not None and target is not self and (pid := target.pid) is not None:
             self._request = {**self._request, "pids": f"/proc/{pid}/ns/pid"}
+        elif self._request["target"] == PAUSE:
+            raise NetlabError("the process that comes first in the pod has ended")
+
+    def leaves_to(self, sweep: Callable[[], Awaitable[None]]) -> None:
+        """Have what it leaves behind ended, as soon as it has ended itself."""
+        self._sweep = sweep
 
     @property
     def pid(self) -> int | None:
@@ -231,6 +264,9 @@ class ContainerProcess(RunningProcess):
             self._oom_killed = self._bounding.oom_kills(self._request["uid"]) > self._oom_kills
 
     async def _until_ended(self, child: Child) -> None:
+        if self._sweep is not None:
+            await child.wait()
+            await self._sweep()
         await super()._until_ended(child)
         if self._crun is not None:
             await self._crun.forget(self.name)

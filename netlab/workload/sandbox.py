@@ -23,6 +23,7 @@ from netlab.workload.bounds import bounds as bounds_of
 from netlab.workload.calls import Calls, Gone
 from netlab.workload.catalogue import catalogue
 from netlab.workload.session import AttachSession, ExecSession
+from netlab.workload.strays import PAUSE
 from netlab.workload.volume import Mount
 
 IDLE = ""
@@ -68,7 +69,8 @@ class ContainerPlace(Struct, frozen=True):
     `directory` holds the files written by `etc_files.write_pod_files`; `volumes` are what each
     container has mounted, `programs` those of ours that it has (`pod_binaries`), `pages`
     files of its image's own by their paths, `bounds` what the pod may use, `read_only` the
-    containers that may write to volumes alone, `links` what the image's own links lead to.
+    containers that may write to volumes alone, `links` what the image's own links lead to; all see
+    each other's processes if it `shares_processes`.
     """
 
     uid: str
@@ -81,6 +83,7 @@ class ContainerPlace(Struct, frozen=True):
     read_only: frozenset[str] = frozenset()
     pages: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shares_processes: bool = False
 
     def container(self, name: str) -> Path:
         """The directory of one container's root and logs."""
@@ -131,7 +134,7 @@ class Sandboxes:
 
     def __init__(self, runtime: Calls) -> None:
         self._runtime = runtime
-        self._idling: dict[str, asyncio.Lock] = {}
+        self._idling: dict[tuple[str, str], asyncio.Lock] = {}
 
     async def start(
         self, place: ContainerPlace, container: str, command: Command, *, attempt: int = 0
@@ -140,6 +143,9 @@ class Sandboxes:
 
         `attempt` counts restarts: each has a log of its own.
         """
+        target = command.target
+        if place.shares_processes and container != PAUSE:
+            target = (await self._standing(place, PAUSE, _pause(place.hostname))).container
         directory = place.container(container)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _forget_logs(directory, before=attempt - 1)
@@ -161,17 +167,24 @@ class Sandboxes:
             stdin_once=command.stdin_once,
             log=str(directory / f"{attempt}.log"),
             termination_log=command.termination_log,
-            target=command.target,
+            target=target,
         )
         return SandboxProcess(self._runtime, state)
 
     async def idle(self, place: ContainerPlace) -> SandboxProcess:
         """The process that stands in for a pod's built-in servers, started when first needed."""
-        async with self._idling.setdefault(place.uid, asyncio.Lock()):
-            known = (await self.processes()).get((place.uid, IDLE))
+        return await self._standing(place, IDLE, _idler(place.hostname))
+
+    async def _standing(
+        self, place: ContainerPlace, container: str, command: Command
+    ) -> SandboxProcess:
+        """A process that does nothing, if it runs, or a new one."""
+        key = (place.uid, container)
+        async with self._idling.setdefault(key, asyncio.Lock()):
+            known = (await self.processes()).get(key)
             if known is not None and known.ended is None:
                 return known
-            return await self.start(place, IDLE, _idler(place.hostname))
+            return await self.start(place, container, command)
 
     async def processes(self) -> dict[tuple[str, str], SandboxProcess]:
         """What runs, and what has ended and is not removed yet, by pod uid and container.
@@ -189,7 +202,8 @@ class Sandboxes:
     async def remove(self, uid: str, keep: Sequence[str] = ()) -> None:
         """Kill and forget all processes of a pod; none is no error. Of its empty volumes those to
         `keep` stay, by their names."""
-        self._idling.pop(uid, None)
+        for name in (IDLE, PAUSE):
+            self._idling.pop((uid, name), None)
         with contextlib.suppress(Gone):
             await self._runtime.call("remove", uid=uid, keep=list(keep))
 
@@ -244,6 +258,18 @@ def _idler(hostname: str) -> Command:
     argv = ("/usr/bin/env", "--ignore-signal=CHLD", "/usr/bin/sleep", "infinity")
     nobody = Privileges(capabilities=())
     return Command(argv, base_environment(hostname), privileges=nobody)
+
+
+def _pause(hostname: str) -> Command:
+    """The same, under the name that it has on clusters, and as nobody whom a pod's root may look
+    into."""
+    argv = ("/usr/bin/env", "--ignore-signal=CHLD", "/bin/bash", "-c",
+            "exec -a /pause /usr/bin/sleep infinity")  # fmt: skip
+    user = Privileges(_PAUSE_USER, _PAUSE_USER, capabilities=())
+    return Command(argv, base_environment(hostname), privileges=user)
+
+
+_PAUSE_USER = 65535
 
 
 class SandboxProcess:

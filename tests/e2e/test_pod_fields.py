@@ -203,3 +203,48 @@ def test_a_container_says_why_it_ends(here: Machine) -> None:
     ended = [*status["initContainerStatuses"], *status["containerStatuses"]]
     said = {one["name"]: one["state"]["terminated"].get("message") for one in ended}
     assert said == {"first": "begun\n", "said": "OK", "logged": "DONE\n"}
+
+
+SHARING = """
+apiVersion: v1
+kind: Pod
+metadata: {name: sharing}
+spec:
+  shareProcessNamespace: true
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: nginx, image: nginx}
+  - name: worker
+    image: busybox
+    command: [sh, -c, "trap 'exit 3' HUP; while :; do sleep 0.1; done"]
+  - name: shell
+    image: busybox
+    command: [sleep, "1000"]
+    securityContext: {capabilities: {add: [SYS_PTRACE]}}
+"""
+
+
+def test_containers_that_share_their_processes_see_and_signal_them(here: Machine) -> None:
+    """As the page of Kubernetes on it shows."""
+    said = here.netlab("apply", "-f", here.lab_file(SHARING, "sharing.yaml"))
+    assert "Warning" not in said.stdout + said.stderr
+    here.netlab("wait", "--for=condition=Ready", "pod/sharing", "--timeout=30s")
+
+    def shell(script: str) -> str:
+        return here.netlab("exec", "sharing", "-c", "shell", "--", "sh", "-c", script).stdout
+
+    listed = shell("ps -e -o pid=,args=").splitlines()
+    assert listed[0].split() == ["1", "/pause", "infinity"]
+    (server,) = [line.split()[0] for line in listed if "/web-server" in line]
+    assert "Welcome to nginx!" in shell(f"cat /proc/{server}/root/usr/share/nginx/html/index.html")
+    shell(f"kill -HUP {server}")  # it reloads, and stays
+    shell("kill -HUP $(pgrep -o -f 'trap .exit 3')")
+
+    def restarts() -> dict[str, int]:
+        entries = got(here, "pod", "sharing")["status"]["containerStatuses"]
+        return {one["name"]: one["restartCount"] for one in entries if one["ready"]}
+
+    eventually(lambda: restarts() == {"nginx": 0, "worker": 1, "shell": 0}, 20)
+    assert "Welcome to nginx!" in shell("curl -sS --max-time 5 127.0.0.1")
+    assert inside(here, "box", "ps -e -o args=").splitlines()[0] == "sleep 1000"
+    here.netlab("delete", "pod", "sharing")

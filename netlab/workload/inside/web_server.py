@@ -158,7 +158,10 @@ class Documents:
 
 def main(words: Sequence[str]) -> None:
     """Serve until SIGTERM."""
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for number in (signal.SIGTERM, signal.SIGQUIT):
+        signal.signal(number, lambda *_: os._exit(0))
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGWINCH):  # there is nothing to reload
+        signal.signal(number, signal.SIG_IGN)
     defaults = {"site": "", "root": "/", "bare": False, "lists": False, "succeeds": False}
     given, ports = flags.parse(words, defaults, most=64)
     data = SITES[given["site"]]

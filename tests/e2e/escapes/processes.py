@@ -101,6 +101,15 @@ for pid in newcomers(@SECONDS@):
     except OSError:
         pass
 """
+# A neighbour's mounts are another's, too: but of the pod, and nobody can go there.
+NAMESPACES_OF_OTHERS = """
+for pid in newcomers(@SECONDS@):
+    try:
+        checked(libc.setns(os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY), 0))
+        got_out()
+    except OSError:
+        pass
+"""
 
 
 def _entering(name: str, script: str, container: dict[str, object] | None) -> Attempt:
@@ -117,6 +126,14 @@ def _hook(kind: str, **more: object) -> Attempt:
         f"enter-{kind.lower()}", text, {**CAPS, **hook, **more}, spec, entered=True,
         unguarded=("pid",),
     )  # fmt: skip
+
+
+def _joining(name: str, script: str) -> Attempt:
+    """Others are started beside the container, among processes that all of the pod see."""
+    text = script.replace("@SECONDS@", str(SECONDS))
+    others = [{"name": f"n{n}", "image": "busybox", "command": ["true"]} for n in range(6)]
+    spec = {"shareProcessNamespace": True, "containers": others}
+    return Attempt(f"share-{name}", text, CAPS, spec, entered=True, unguarded=("pid",))
 
 
 DIES = {"exec": {"command": ["/bin/false"]}, "periodSeconds": 1, "failureThreshold": 1}
@@ -171,6 +188,14 @@ ATTEMPTS = [
     _entering("enter-attach", ATTACH, CAPS),
     _entering("enter-memory", MEMORY, CAPS),
     _entering("enter-namespaces", NAMESPACES, CAPS),
+    *(
+        _joining(name, script)
+        for name, script in (
+            ("root", ROOT), ("descriptors", DESCRIPTORS), ("environment", ENVIRONMENT),
+            ("program", PROGRAM), ("attach", ATTACH), ("memory", MEMORY),
+            ("namespaces", NAMESPACES_OF_OTHERS),
+        )
+    ),
     _hook("postStart"),
     _hook("preStop", livenessProbe={**DIES, "initialDelaySeconds": 1}),
     Attempt("hook-rights", TELL_PROOF, {"lifecycle": {"postStart": {"exec": {"command": [

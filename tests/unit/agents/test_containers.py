@@ -285,6 +285,14 @@ async def test_what_nobody_foresaw_is_said_and_tried_again(
     assert len(recorder.warnings) == 3
 
 
+async def test_servers_are_processes_where_these_are_to_be_seen(world, pod_run, until):
+    run = pod_run(WEB, JOB, shareProcessNamespace=True)
+    await world.agent.start([run])
+    await until(lambda: world.tasks.started == ["web", "job"])
+    assert world.keeper.served == []
+    assert run.entered == {"web"}
+
+
 async def test_who_lacks_configuration_waits_says_so_once_and_holds_up_nobody(
     world, recorder, pod_run, until
 ):

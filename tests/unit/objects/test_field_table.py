@@ -132,7 +132,6 @@ WARNED: dict[str, dict[str, Any]] = {
     "PodSpec.os": pod(os={"name": "windows"}),
     "PodSpec.priorityClassName": pod(priorityClassName="high"),
     "PodSpec.runtimeClassName": pod(runtimeClassName="gvisor"),
-    "PodSpec.shareProcessNamespace": pod(shareProcessNamespace=True),
     "Container.volumeDevices": pod({"volumeDevices": [{"name": "v", "devicePath": "/dev/x"}]}),
     "EphemeralContainer.volumeDevices": ephemeral(
         volumeDevices=[{"name": "v", "devicePath": "/dev/x"}]

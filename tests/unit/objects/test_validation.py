@@ -300,6 +300,11 @@ RFC1035 = "a DNS-1035 label must consist of"
             'Duplicate value: "TCP//8080"',
         ),
         (
+            pod(hostPID=True, shareProcessNamespace=True),
+            "spec.securityContext.shareProcessNamespace",
+            "Invalid value: true: ShareProcessNamespace and HostPID cannot both be enabled",
+        ),
+        (
             made("EndpointSlice", "discovery.k8s.io/v1", addressType="IPv4", endpoints=[
                 {"addresses": ["10.0.0.1"], "hints": {"forNodes": [{"name": "W1"}]}}]),
             "endpoints[0].hints.forNodes[0].name",
