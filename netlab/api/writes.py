@@ -13,7 +13,7 @@ from netlab.api import bodies, eventviews, fields, requestinfo
 from netlab.api.access import ACCESS, USER
 from netlab.api.call import Call, is_dry_run, query_number
 from netlab.errors import BadRequest, Invalid, NotFound
-from netlab.objects import elsewhere, podwarnings, validate_admission, validate_network
+from netlab.objects import elsewhere, podwarnings, sloppy, validate_admission, validate_network
 from netlab.objects.kinds.access import GROUP
 from netlab.objects.kinds.batch import JOB
 from netlab.objects.meta import Object, is_terminating, uid
@@ -88,6 +88,8 @@ async def _body(call: Call) -> Object:
     call.warnings += (
         await asyncio.to_thread(fields.check, *said) if in_yaml else fields.check(*said)
     )
+    if not call.target.subresource:
+        call.warnings += sloppy.warnings(obj)
     return obj
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from netlab.objects import (
     fields,
     names,
+    sloppy,
     validate_container,
     validate_ephemeral,
     validate_security_context,
@@ -143,7 +144,9 @@ def _names(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
             yield from fields.dns_label((*path, field), spec[field])
     for index, alias in enumerate(spec.get("hostAliases") or []):
         where: Path = (*path, "hostAliases", index)
-        yield from fields.address((*where, "ip"), alias.get("ip") or "")
+        address = alias.get("ip") or ""
+        if sloppy.read(address) is None:
+            yield from fields.address((*where, "ip"), address)
         for position, name in enumerate(alias.get("hostnames") or []):
             yield from fields.dns_subdomain((*where, "hostnames", position), name)
 

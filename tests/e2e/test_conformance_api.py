@@ -251,3 +251,21 @@ def test_what_cannot_be_written_is_not_acceptable(kubectl: Shell) -> None:
         status = answered(kubectl, f"{DEFAULT}/pods{query}", "-H", f"Accept: {accept}")
         assert (status["code"], status["reason"]) == (406, "NotAcceptable")
         assert status["message"] == f"only the following media types are accepted: {accepted}"
+
+
+OLD_FORM = """
+apiVersion: v1
+kind: Service
+metadata: {name: old-form}
+spec: {clusterIP: 010.096.0.177, selector: {app: web}, ports: [{port: 80}]}
+"""
+
+
+def test_addresses_in_old_forms_are_taken_with_a_warning(kubectl: Shell) -> None:
+    said = kubectl.run("kubectl apply -f -", OLD_FORM).stdout
+    assert 'spec.clusterIPs[0]: non-standard IP address "010.096.0.177" will be considered' in said
+    assert kubectl("kubectl get svc old-form -o jsonpath={.spec.clusterIPs[*]}") == "10.96.0.177"
+    asked = "kubectl exec mirror -- curl -sS --max-time 5 10.96.0.177"
+    eventually(lambda: "Welcome to nginx!" in kubectl(asked), 10)
+    assert kubectl.run("kubectl apply -f -", OLD_FORM).returncode == 0
+    kubectl("kubectl delete svc old-form")

@@ -1,0 +1,149 @@
+"""Addresses in forms that are no standard's, which the API of 1.33 takes with a warning. Pure.
+
+An IPv4 address with leading zeros (in decimal, whatever C makes of it), and one mapped into IPv6
+(`::ffff:10.0.0.1`), stand for the IPv4 address. They are stored as that: whoever reads them here
+reads standard forms. An IPv6 address that is merely not written as RFC 5952 has it stays as it is.
+
+Source: k8s.io/apimachinery/pkg/util/validation/ip.go, pkg/api/service/warnings.go and its like.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from netlab.objects.problems import Path, render_path
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_IPV4 = re.compile(r"0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})", re.ASCII)
+_MOST = 64
+
+Pattern = tuple[str, ...]
+"""The way to addresses in an object; `*` is each of a list's."""
+
+ADDRESSES: Mapping[str, Sequence[Pattern]] = {
+    "Service": (
+        ("spec", "clusterIP"), ("spec", "clusterIPs", "*"), ("spec", "externalIPs", "*"),
+        ("spec", "loadBalancerIP"),
+    ),
+    "Endpoints": (
+        ("subsets", "*", "addresses", "*", "ip"), ("subsets", "*", "notReadyAddresses", "*", "ip"),
+    ),
+    "EndpointSlice": (("endpoints", "*", "addresses", "*"),),
+    "Pod": (("spec", "dnsConfig", "nameservers", "*"),),
+}  # fmt: skip
+KEYS: Mapping[str, Sequence[Pattern]] = {"Pod": (("spec", "hostAliases", "*", "ip"),)}
+"""Those by which patches know an entry: they stay as they were sent."""
+RANGES: Mapping[str, Sequence[Pattern]] = {"Service": (("spec", "loadBalancerSourceRanges", "*"),)}
+
+
+@lru_cache(maxsize=4096)
+def read(text: str) -> Address | None:
+    """The address that is meant; None for what is none (or carries a zone)."""
+    if len(text) > _MOST or "%" in text:
+        return None
+    if (found := _IPV4.fullmatch(text)) is not None:
+        text = ".".join(found.groups())
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return mapped or parsed
+
+
+def standard(text: str) -> str:
+    """The standard form of an address that is in none; anything else as it is."""
+    parsed = read(text)
+    return str(parsed) if parsed is not None and not _is_standard(text) else text
+
+
+def standard_range(text: str) -> str:
+    """The same of a range; the length of a mapped one counts from where its IPv4 part begins."""
+    address, slash, length = text.strip().partition("/")
+    plain = standard(address)
+    if not slash or plain == address:
+        return text
+    if ":" in address:
+        length = str(int(length) - 96) if length.isdecimal() and int(length) >= 96 else length
+    return f"{plain}/{length}"
+
+
+def _is_standard(text: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return getattr(parsed, "ipv4_mapped", None) is None
+
+
+def standardize(obj: dict[str, Any]) -> None:
+    """Write an object's addresses in standard forms, in place."""
+    kind = str(obj.get("kind"))
+    for table, form in ((ADDRESSES, standard), (RANGES, standard_range)):
+        for pattern in table.get(kind, ()):
+            for holder, key, _ in _places(obj, pattern, ()):
+                if isinstance(holder[key], str):
+                    holder[key] = form(holder[key])
+
+
+def warnings(obj: Mapping[str, Any]) -> list[str]:
+    """A line for each address that another form would be better for, as it was sent."""
+    kind = str(obj.get("kind"))
+    found: list[str] = []
+    for table, told in ((ADDRESSES, _of_address), (KEYS, _of_address), (RANGES, _of_range)):
+        for pattern in table.get(kind, ()):
+            for holder, key, path in _places(obj, pattern, ()):
+                if isinstance(holder[key], str):
+                    found += told(_named(path), holder[key])
+    return list(dict.fromkeys(found))
+
+
+def _named(path: Path) -> str:
+    """`clusterIP` is the first of `clusterIPs` to the API server."""
+    return "spec.clusterIPs[0]" if path == ("spec", "clusterIP") else render_path(path)
+
+
+_LATER = "will be considered invalid in a future Kubernetes release: use"
+
+
+def _of_address(path: str, text: str) -> Iterator[str]:
+    parsed = read(text)
+    if parsed is None:
+        return
+    if not _is_standard(text):
+        yield f'{path}: non-standard IP address "{text}" {_LATER} "{parsed}"'
+    elif parsed.version == 6 and str(parsed) != text:
+        rule = "should be in RFC 5952 canonical format"
+        yield f'{path}: IPv6 address "{text}" {rule} ("{parsed}")'
+
+
+def _of_range(path: str, text: str) -> Iterator[str]:
+    try:
+        loose = ipaddress.ip_network(standard_range(text), strict=False)
+    except ValueError:
+        return
+    address = text.strip().partition("/")[0]
+    if not _is_standard(address):
+        yield f'{path}: non-standard CIDR value "{text}" {_LATER} "{loose}"'
+    elif loose.version == 6 and str(loose) != text:
+        rule = "should be in RFC 5952 canonical format"
+        yield f'{path}: IPv6 CIDR value "{text}" {rule} ("{loose}")'
+
+
+def _places(value: Any, pattern: Pattern, path: Path) -> Iterator[tuple[Any, Any, Path]]:
+    """Where a pattern leads: each mapping or list, the key or index in it, and the whole path."""
+    part, *rest = pattern
+    if part == "*":
+        keys: Sequence[Any] = range(len(value)) if isinstance(value, list) else ()
+    else:
+        keys = (part,) if isinstance(value, dict) and part in value else ()
+    for key in keys:
+        if rest:
+            yield from _places(value[key], tuple(rest), (*path, key))
+        else:
+            yield value, key, (*path, key)

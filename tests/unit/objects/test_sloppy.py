@@ -1,0 +1,103 @@
+"""Addresses in forms that are no standard's: what they stand for, and what is said of them."""
+
+from typing import Any
+
+import pytest
+
+from netlab.objects import sloppy, strategies, validation
+
+
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ("10.96.0.1", "10.96.0.1"),
+        ("010.96.000.001", "10.96.0.1"),
+        ("00010.96.0.1", "10.96.0.1"),
+        ("08.09.0.1", "8.9.0.1"),  # decimal, whatever C makes of it
+        ("::ffff:10.96.0.1", "10.96.0.1"),
+        ("::FFFF:a60:1", "10.96.0.1"),
+        ("FD00:0::1", "FD00:0::1"),
+        *((text, text) for text in (
+            "", "None", "10.96.0.256", "010.96.0", "0x0a.96.0.1", "1.2.3.4.5", "fd00::1%eth0",
+            "10.96.0.1/24", "\u0661.2.3.4", "." * 99,
+        )),
+    ],
+)  # fmt: skip
+def test_what_is_in_no_standard_form_is_put_into_one(text: str, standard: str) -> None:
+    assert sloppy.standard(text) == standard
+
+
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ("010.0.0.0/8", "10.0.0.0/8"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("10.0.0.0/8", "10.0.0.0/8"),
+        ("FD00::/64", "FD00::/64"),
+        ("010.0.0.0", "010.0.0.0"),
+        ("nonsense/8", "nonsense/8"),
+    ],
+)
+def test_so_are_ranges(text: str, standard: str) -> None:
+    assert sloppy.standard_range(text) == standard
+
+
+def service(**spec: Any) -> dict[str, Any]:
+    whole = {"ports": [{"port": 80}], **spec}
+    head = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "d"}}
+    return {**head, "spec": whole}
+
+
+LATER = "will be considered invalid in a future Kubernetes release: use"
+RULE = "should be in RFC 5952 canonical format"
+
+
+def test_a_service_s_addresses_are_stored_in_standard_forms_and_warned_of() -> None:
+    made = service(
+        clusterIP="010.96.0.20", externalIPs=["::ffff:192.0.2.1", "FD00::1"],
+        loadBalancerSourceRanges=["010.0.0.0/8", "FD00::/64"], type="LoadBalancer",
+    )  # fmt: skip
+    assert sloppy.warnings(made) == [
+        f'spec.clusterIPs[0]: non-standard IP address "010.96.0.20" {LATER} "10.96.0.20"',
+        f'spec.externalIPs[0]: non-standard IP address "::ffff:192.0.2.1" {LATER} "192.0.2.1"',
+        f'spec.externalIPs[1]: IPv6 address "FD00::1" {RULE} ("fd00::1")',
+        f'spec.loadBalancerSourceRanges[0]: non-standard CIDR value "010.0.0.0/8" {LATER} '
+        '"10.0.0.0/8"',
+        f'spec.loadBalancerSourceRanges[1]: IPv6 CIDR value "FD00::/64" {RULE} ("fd00::/64")',
+    ]
+    strategies.of(made).default(made)
+    spec = made["spec"]
+    assert (spec["clusterIP"], spec["externalIPs"]) == ("10.96.0.20", ["192.0.2.1", "FD00::1"])
+    assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8", "FD00::/64"]
+    assert validation.validate(made) == []
+
+
+def test_endpoints_and_pods_have_standard_forms() -> None:
+    slice_: dict[str, Any] = {
+        "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": {"name": "s"},
+        "addressType": "IPv4", "endpoints": [{"addresses": ["010.0.0.1"]}],
+    }  # fmt: skip
+    pod: dict[str, Any] = {
+        "kind": "Pod", "apiVersion": "v1", "metadata": {"name": "p"},
+        "spec": {
+            "containers": [{"name": "c", "image": "i"}],
+            "hostAliases": [{"ip": "010.0.0.1", "hostnames": ["a"]}],
+            "dnsConfig": {"nameservers": ["010.96.0.10"]},
+        },
+    }  # fmt: skip
+    for obj in (slice_, pod):
+        assert sloppy.warnings(obj)
+        strategies.of(obj).default(obj)
+        assert validation.validate(obj) == []
+    assert slice_["endpoints"][0]["addresses"] == ["10.0.0.1"]
+    assert pod["spec"]["dnsConfig"]["nameservers"] == ["10.96.0.10"]
+    # Patches merge these by the address, so it stays as it is.
+    assert pod["spec"]["hostAliases"][0]["ip"] == "010.0.0.1"
+
+
+@pytest.mark.parametrize("spec", [None, [], {"clusterIPs": {"a": 1}, "externalIPs": [1, None]}])
+def test_nonsense_is_left_to_others(spec: Any) -> None:
+    made = {"kind": "Service", "spec": spec}
+    sloppy.standardize(made)
+    assert made == {"kind": "Service", "spec": spec}
+    assert sloppy.warnings(made) == []
