@@ -112,15 +112,22 @@ def ensure_directory(root: int, path: str, owner: int | None = None) -> int:
     return current
 
 
-def ensure_file(root: int, path: str) -> int:
-    """The file `path` inside `root`, made where it is missing; the caller closes the descriptor."""
+def ensure_file(root: int, path: str, owner: int | None = None) -> int:
+    """The file `path` inside `root`, made where it is missing; the caller closes the descriptor.
+
+    What is made is `owner`'s.
+    """
     try:
         return resolve(root, path)
     except FileNotFoundError:
-        parent = ensure_directory(root, os.path.dirname(path))  # noqa: PTH120 - text, as resolved
+        above = os.path.dirname(path)  # noqa: PTH120 - text, as resolved
+        parent = ensure_directory(root, above, owner)
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(os.path.basename(path), flags, 0o644, dir_fd=parent))  # noqa: PTH119
+            made = os.open(os.path.basename(path), flags, 0o644, dir_fd=parent)  # noqa: PTH119
+            if owner is not None:
+                os.fchown(made, owner, owner)
+            os.close(made)
         finally:
             os.close(parent)
     return resolve(root, path)

@@ -30,6 +30,7 @@ PACKAGES: dict[str, str] = {
     "curl": "curl",
     "ipset": "ipset",
     "openssl": "openssl",
+    "apache2": "apache2-bin",
 }
 
 # Packages that would also start a server in the machine's own network.

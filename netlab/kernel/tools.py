@@ -25,6 +25,7 @@ OPTIONAL_TOOLS = {
     "iptables-legacy-restore": "iptables: legacy and libiptc",
     "openssl": "kubectl, which talks TLS to the lab",
     "nginx": "Ingress controllers",
+    "apache2": "httpd with a configuration of its own",
 }
 STREAMS = "stream module of nginx"
 _NGINX_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"))

@@ -57,9 +57,49 @@ exec nginx -g 'daemon off;'
 _HTTPD = r"""
 set -e
 cd /usr/local/apache2
-mkdir -p logs htdocs
+mkdir -p logs htdocs || true
 test -e modules || ln -s /usr/lib/apache2/modules modules
-test -e conf/mime.types || ln -s /etc/mime.types conf/mime.types || true
+mounted() { grep -q " $PWD/$1 " /proc/self/mountinfo; }
+mounted conf || {
+mkdir -p conf/extra
+test -e conf/mime.types || ln -s /etc/mime.types conf/mime.types
+test -e /etc/mime.types || echo text/html html htm >/etc/mime.types
+test -e conf/httpd.conf || cat >conf/httpd.conf <<'END'
+ServerRoot "/usr/local/apache2"
+Listen 80
+LoadModule mpm_event_module modules/mod_mpm_event.so
+LoadModule authz_core_module modules/mod_authz_core.so
+LoadModule authz_host_module modules/mod_authz_host.so
+LoadModule mime_module modules/mod_mime.so
+LoadModule env_module modules/mod_env.so
+LoadModule headers_module modules/mod_headers.so
+LoadModule setenvif_module modules/mod_setenvif.so
+LoadModule autoindex_module modules/mod_autoindex.so
+LoadModule dir_module modules/mod_dir.so
+LoadModule alias_module modules/mod_alias.so
+User www-data
+Group www-data
+<Directory />
+    AllowOverride none
+    Require all denied
+</Directory>
+DocumentRoot "/usr/local/apache2/htdocs"
+<Directory "/usr/local/apache2/htdocs">
+    Options Indexes FollowSymLinks
+    AllowOverride None
+    Require all granted
+</Directory>
+DirectoryIndex index.html
+<Files ".ht*">
+    Require all denied
+</Files>
+ErrorLog /proc/self/fd/2
+LogLevel warn
+LogFormat "%h %l %u %t \"%r\" %>s %b" common
+CustomLog /proc/self/fd/1 common
+TypesConfig conf/mime.types
+END
+}
 within='(log_config|logio|unixd|version|watchdog)_module'
 sed -E "/^[[:space:]]*LoadModule[[:space:]]+$within[[:space:]]/Id" conf/httpd.conf >/run/httpd.conf
 exec apache2 -d /usr/local/apache2 -f /run/httpd.conf -DFOREGROUND

@@ -141,14 +141,14 @@ def build(root: Root, sources: Sequence[Source]) -> None:
         ordered = sorted([*sources, *message], key=lambda each: len(_parts(each.target)))
         _write_pages(root, top)
         _write_links(root, top)
-        _make_room(top, ordered)
+        _make_room(root, top, ordered)
         _show_pod_files(root, top)
         if root.ids is None:
             _hide_secrets(top)
         if root.read_only:
             _forbid_writing(top, shared)
         for source in ordered:
-            _mount_volume(top, source)
+            _mount_volume(top, source, root.owner)
 
 
 @contextlib.contextmanager
@@ -254,11 +254,12 @@ def _show_devices(root: Root, top: int) -> None:
 # -- room for what is to be mounted where the machine has no such place -----------------------
 
 
-def _make_room(top: int, sources: Sequence[Source]) -> None:
-    """Make the places of volumes. Those in other volumes are made when these are mounted."""
+def _make_room(root: Root, top: int, sources: Sequence[Source]) -> None:
+    """Make the places of volumes, the pod's root's. Those in other volumes are made when these are
+    mounted."""
     for source in _outermost(sources):
         with _mounting(source):
-            _ensure(top, source.target, mounts.is_directory(source.place))
+            _ensure(top, source.target, mounts.is_directory(source.place), root.owner)
 
 
 def _forbid_writing(top: int, shared: Iterable[str]) -> None:
@@ -279,8 +280,9 @@ def _outermost(sources: Iterable[Source]) -> Iterator[Source]:
             yield source
 
 
-def _ensure(top: int, path: str, is_directory: bool) -> None:
-    os.close((mounts.ensure_directory if is_directory else mounts.ensure_file)(top, path))
+def _ensure(top: int, path: str, is_directory: bool, owner: int) -> None:
+    make = mounts.ensure_directory if is_directory else mounts.ensure_file
+    os.close(make(top, path, owner))
 
 
 # -- files and volumes ------------------------------------------------------------------------
@@ -361,9 +363,9 @@ def _hide_secrets(top: int) -> None:
                     mounts.bind(nothing, target, "ro", "nosuid", "noexec")
 
 
-def _mount_volume(top: int, source: Source) -> None:
+def _mount_volume(top: int, source: Source, owner: int) -> None:
     with _mounting(source):
-        _ensure(top, source.target, mounts.is_directory(source.place))
+        _ensure(top, source.target, mounts.is_directory(source.place), owner)
         with mounts.resolved(top, source.target) as target:
             there, volume = (
                 "a directory" if mounts.is_directory(place) else "a file"

@@ -67,6 +67,49 @@ spec:
   - {name: c, image: nginx, volumeMounts: [{name: conf, mountPath: /etc/nginx/conf.d}]}
 ---
 apiVersion: v1
+kind: ConfigMap
+metadata: {name: httpd}
+data:
+  httpd.conf: |
+    ServerRoot "/usr/local/apache2"
+    Listen 8080
+    LoadModule mpm_event_module modules/mod_mpm_event.so
+    LoadModule authz_core_module modules/mod_authz_core.so
+    LoadModule log_config_module modules/mod_log_config.so
+    LoadModule unixd_module modules/mod_unixd.so
+    LoadModule mime_module modules/mod_mime.so
+    LoadModule alias_module modules/mod_alias.so
+    User www-data
+    Group www-data
+    TypesConfig conf/mime.types
+    DocumentRoot "/usr/local/apache2/htdocs"
+    ErrorLog /proc/self/fd/2
+    LogFormat "%h %r %>s" common
+    CustomLog /proc/self/fd/1 common
+    Redirect /away http://example.com/
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: httpd}
+spec:
+  volumes: [{name: conf, configMap: {name: httpd}}]
+  containers:
+  - name: c
+    image: httpd:2.4
+    volumeMounts:
+    - {name: conf, mountPath: /usr/local/apache2/conf/httpd.conf, subPath: httpd.conf}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: httpd-more}
+spec:
+  volumes: [{name: conf, configMap: {name: httpd}}]
+  containers:
+  - name: c
+    image: httpd:2.4-alpine
+    volumeMounts: [{name: conf, mountPath: /usr/local/apache2/conf/extra}]
+---
+apiVersion: v1
 kind: Pod
 metadata: {name: full}
 spec:
@@ -162,6 +205,48 @@ def test_a_mounted_configuration_is_the_real_programs(here: Machine) -> None:
     address = got(here, "pod", "configured")["status"]["podIP"]
     assert inside(here, "box", f"curl -sS -m 5 {address}") == "as configured\n"
     assert '"GET / HTTP/1.1" 200' in here.netlab("logs", "configured").stdout
+
+
+def test_a_mounted_configuration_of_httpd_is_the_real_program_s(here: Machine) -> None:
+    needs.program("apache2")
+    for pod, port in ("httpd", 8080), ("httpd-more", 80):  # the second has its image's own
+        address = got(here, "pod", pod)["status"]["podIP"]
+        asked = f"curl -sS -i -m 5 {address}:{port}/index.html"
+        said = inside(here, "box", asked)
+        assert "\nServer: Apache/" in said
+        assert said.endswith("<html><body><h1>It works!</h1></body></html>\n")
+    first = got(here, "pod", "httpd")["status"]["podIP"]
+    away = f"curl -sS -o /dev/null -m 5 -w '%{{http_code}}' {first}:8080/away"
+    assert inside(here, "box", away) == "302"
+    assert "GET /away HTTP/1.1 302" in here.netlab("logs", "httpd").stdout
+    here.netlab("delete", "pod", "httpd", "httpd-more")
+
+
+def test_a_mount_point_that_was_made_is_the_pod_s(here: Machine) -> None:
+    """As are its parents: something else may be put beside it."""
+    here.netlab("apply", "-f", here.lab_file(PLACED, "placed.yaml"))
+    here.netlab("wait", "--for=condition=Ready", "pod/placed", "--timeout=30s")
+    said = inside(here, "placed", "stat -c %U /usr/local/made/deep /usr/local/made; touch "
+                  "/usr/local/made/deep/beside /opt/made/beside && echo written")  # fmt: skip
+    assert said.split() == ["root", "root", "written"]
+    here.netlab("delete", "pod", "placed")
+
+
+PLACED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: placed}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: conf, configMap: {name: conf}}, {name: v, emptyDir: {}}]
+  containers:
+  - name: c
+    image: busybox
+    command: [sleep, "1000"]
+    volumeMounts:
+    - {name: conf, mountPath: /usr/local/made/deep/file, subPath: default.conf}
+    - {name: v, mountPath: /opt/made/v}
+"""
 
 
 def test_quick_commands_end_as_they_have(here: Machine) -> None:
