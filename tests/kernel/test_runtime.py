@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -101,12 +102,13 @@ async def giving_up(directory: Path) -> None:
 
     def stopped(name: str) -> list[int]:
         """What became a child of its, and what was orphaned to us."""
-        found = (
-            int(each.parent.name)
-            for each in Path("/proc").glob("[0-9]*/cmdline")
-            if each.read_bytes().endswith(f"\0{name}\0".encode())
-        )
-        return [each for each in found if "State:\tT" in Path(f"/proc/{each}/status").read_text()]
+        found = []
+        for each in Path("/proc").glob("[0-9]*/cmdline"):
+            with contextlib.suppress(OSError):  # others of the machine's end meanwhile
+                is_named = each.read_bytes().endswith(f"\0{name}\0".encode())
+                if is_named and "State:\tT" in each.with_name("status").read_text():
+                    found.append(int(each.parent.name))
+        return found
 
     async with asyncio.timeout(10):
         while len(stopped("crun")) + len(stopped("other")) < 4:
