@@ -49,11 +49,27 @@ finally:
 VOLUME = {"volumes": [{"name": "v", "emptyDir": {}}]}
 
 
-def _filling(directory: str) -> Attempt:
+# Files with nothing in them, of which a file system holds so many.
+FILES = """
+directory = "/usr/share/many"
+os.makedirs(directory, exist_ok=True)
+made = 0
+try:
+    for made in range(100_000):
+        os.close(os.open(f"{directory}/{made}", os.O_CREAT | os.O_WRONLY))
+    got_out()
+finally:
+    for number in range(made):
+        os.unlink(f"{directory}/{number}")
+"""
+
+
+def _filling(directory: str, *unguarded: str) -> Attempt:
     """Writes into a directory that a pod may write into."""
     script = f"directory = {directory!r}\n{DISK}"
     mount = {"volumeMounts": [{"name": "v", "mountPath": "/data"}]}
-    return Attempt(f"fill{directory.replace('/', '-')}", script, mount, VOLUME)
+    name = f"fill{directory.replace('/', '-')}"
+    return Attempt(name, script, mount, VOLUME, unguarded=unguarded)
 
 
 ATTEMPTS = [
@@ -68,6 +84,9 @@ ATTEMPTS = [
     Attempt("memory-in-files", f"directory = '/dev/shm'\n{DISK}", LIMITED),
     Attempt("memory-in-temporary-files", f"directory = '/tmp'\n{DISK}", LIMITED),
     *map(_filling, ("/tmp", "/run", "/dev/shm", "/data", "/root", "/var/lib", "/home")),
+    # What lies over the machine's directories.
+    *(_filling(directory, "writable") for directory in ("/usr/share", "/etc")),
+    Attempt("many-files", FILES, unguarded=("writable",)),
 ]  # fmt: skip
 every_attempt = pytest.mark.parametrize("attempt", ATTEMPTS, ids=lambda attempt: attempt.name)
 
