@@ -79,6 +79,13 @@ PODS = (
     + pod("dns", "worker002", UDP, "app: dns")
 )
 
+CHECK = """
+apiVersion: netlab/v1
+kind: PathCheck
+metadata: {name: box-to-web}
+spec: {from: {pod: box}, to: {service: web}, expect: {endpoints: all}}
+"""
+
 READY = ("box", "web", "near", "away", "dns", "sticky-1", "sticky-2")
 
 SERVICES = {
@@ -362,6 +369,9 @@ def test_sysctl_off(lab: Lab) -> None:
         sentence=rf"svc/web does not answer: sysctl {name} is 0 on node worker001, and has to be "
         rf"1: the node forwards {effect}",
     )
+    check = lab.machine.lab_file(CHECK, "check.yaml")
+    said = lab.netlab("check", str(check), code=1)
+    assert f"  why: sysctl {name} is 0 on node worker001, and has to be 1" in said
     lab.do(remedy)
     lab.mended("svc/web")
     lab.netlab("annotate", "node", "worker001", "netlab/hands-off-")

@@ -1,0 +1,66 @@
+"""One sentence of what was found, what shows it, and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec.structs import replace
+
+from netlab.diagnosis.facts import Cause, Facts
+from netlab.objects.pathcheck import Expectation, PathCheck, Sender, Target
+from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.path import Journey
+from netlab.trace.agreement import Agreement
+from netlab.trace.answer import Seen, answer, of_name
+from netlab.trace.story import Story
+
+PROBE = ProbePacket(7, "tcp", "10.244.0.2", 4000, "10.96.1.1", 80, 7)
+CHECK = PathCheck("why", Sender("pod", "box", "default"), Target(service="web"), Expectation())
+ANSWERED = Journey(PROBE, "reachable", (), (), (), "10.244.0.9:80", "default/web-0")
+REACHED = Story(CHECK, PROBE, "default/box", "", ANSWERED, (), (), Agreement(None, 0))
+REFUSED = replace(REACHED, journey=replace(ANSWERED, outcome="refused", note="RST from web"))
+WEB: Any = {
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+}
+NO_POD = "selector app=web matches no pod (namespace default has no pod)"
+OFF = Cause("NodeOff", "w1 is off", nodes=("w1",))
+
+
+def test_one_that_answers_though_something_is_amiss() -> None:
+    found = answer(WEB, Facts(), Seen(REACHED, causes=(OFF,)))
+    assert (found.answers, found.sentence) == (True, "svc/web answers default/box, but w1 is off")
+    assert found.remedies[0] == "sudo netlab node start w1"
+    assert found.evidence[0].endswith("was answered by default/web-0 (10.244.0.9:80)")
+
+
+def test_one_whose_name_nobody_knows_does_not_answer() -> None:
+    found = answer(WEB, Facts(), Seen(REACHED, "no answer from the DNS server"))
+    assert not found.answers
+    assert found.evidence[0] == "no answer from the DNS server"
+    assert found.sentence == f"svc/web does not answer: {NO_POD}"
+
+
+def test_what_nothing_says_why_of() -> None:
+    external: Any = {**WEB, "spec": {"type": "ExternalName", "externalName": "a.example"}}
+    assert answer(external, Facts(), Seen(problem="no route")).sentence == (
+        "svc/web does not answer: no route"
+    )
+    assert answer(external, Facts(), Seen()).sentence == (
+        "svc/web does not answer: nothing in its objects says why"
+    )
+
+
+def test_what_is_said_of_the_packet_is_not_said_again() -> None:
+    mine = Cause("NoPodMatches", "none")
+    found = answer(WEB, Facts(), Seen(replace(REFUSED, causes=(mine,)), causes=(OFF, OFF)))
+    assert found.causes == (OFF, mine)
+    assert found.sentence == "svc/web does not answer: w1 is off"
+    assert "it never left" not in found.evidence[0]
+
+
+def test_a_name_that_no_service_has() -> None:
+    cause = Cause("NoSuchService", "there is none", remedy="netlab get svc -A")
+    found = of_name("web.shop", "shop/web", cause)
+    assert found.sentence == "web.shop does not answer: there is none"
+    assert (found.answers, found.remedies) == (False, ("netlab get svc -A",))
