@@ -102,7 +102,7 @@ class _Search(Struct, frozen=True):
             return self.world.services.get(f"{target.namespace}/{target.service}")
         for service in self.world.services.values():
             by_port = any(one.get("nodePort") == target.node_port for one in ports(service))
-            if (target.node_port and by_port) or target.address in _addresses(service):
+            if (target.node_port and by_port) or target.address in addresses_of(service):
                 return service
         return None
 
@@ -290,7 +290,8 @@ class _Search(Struct, frozen=True):
             yield Cause("SessionAffinity", text)
 
 
-def _addresses(service: Service) -> set[str]:
+def addresses_of(service: Service) -> set[str]:
+    """All addresses that a Service is reached at, but for its nodePorts."""
     spec = meta.spec(service)
     own = [*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ())]
     return {*own, *ingress_ips(service)} - {"None", ""}

@@ -124,9 +124,16 @@ class Nodes:
     # -- flows -----------------------------------------------------------------------------
 
     def stale_flows(
-        self, node: str, sender: str, source: str, service: Service, port: ServicePort
+        self,
+        node: str,
+        sender: str,
+        source: str,
+        service: Service,
+        port: ServicePort,
+        own: int = 0,
     ) -> Iterator[Cause]:
-        """UDP flows of that sender, by its address, that this node sends nowhere."""
+        """UDP flows of that sender, by its address, that this node sends nowhere; without the one
+        from the port `own`, a probe's, which is forgotten."""
         version = ipaddress.ip_address(source).version
         ips = [ip for ip in meta.spec(service).get("clusterIPs") or () if _is(ip, version)]
         if node not in self._machines or (port.get("protocol") or "TCP") != "UDP" or not ips:
@@ -135,8 +142,12 @@ class Nodes:
             *("conntrack", "-L", "-f", "ipv6" if version == 6 else "ipv4", "-p", "udp"),
             *("-s", source, "-d", ips[0], "--dport", str(port["port"])),
         ]
-        text = run(argv, netns=self._netns(node), check=False).stdout
-        yield from stale(parsed(text), _endpoints(self._world, service, port), sender, node)
+        found = parsed(run(argv, netns=self._netns(node), check=False).stdout)
+        if any(flow.source[1] == own for flow in found):
+            argv[1] = "-D"
+            run([*argv, "--sport", str(own)], netns=self._netns(node), check=False)
+        others = [flow for flow in found if flow.source[1] != own]
+        yield from stale(others, _endpoints(self._world, service, port), sender, node)
 
 
 _MANY = 1000

@@ -18,6 +18,7 @@ from netlab.objects.pathcheck import PathCheck
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck.result import CheckResult
 from netlab.pathcheck.trial import NothingToAddress
+from netlab.pathcheck.why import addresses_of
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
 from netlab.trace import evidence
@@ -47,7 +48,9 @@ def seen(
             with contextlib.suppress(NothingToAddress):
                 story = traced(by_address, world, lab)
     nodes = Nodes(lab, world, directory)
-    found = list(of_way(story, service, world, nodes)) if story is not None else []
+    found: list[Cause] = []
+    if story is not None:
+        found += of_way(story, service, world, nodes, own=story.probe.sport)
     if problem:
         reached = story is not None and story.journey.outcome == "reachable"
         found += names.unresolved(problem, service, facts, silent, reached=reached)
@@ -60,7 +63,10 @@ def seen(
 def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Path) -> Story:
     """A story with its causes, of its way and of the lab's objects."""
     story, target = story.with_causes(world, facts), story.check.target
-    service = world.services.get(f"{target.namespace}/{target.service}")
+    known = world.services.values()
+    service = world.services.get(f"{target.namespace}/{target.service}") or next(
+        (one for one in known if story.probe.dst in addresses_of(one)), None
+    )
     if service is None:
         return story
     found = of_way(story, service, world, Nodes(lab, world, directory))
@@ -84,8 +90,11 @@ def of_check(
     return replace(result, causes=(*in_force.rules(service, there), *in_force.network(there)))
 
 
-def of_way(story: Story, service: Service, world: World, nodes: Nodes) -> Iterator[Cause]:
-    """What the packet's way and the nodes on it say, the surest first."""
+def of_way(
+    story: Story, service: Service, world: World, nodes: Nodes, *, own: int = 0
+) -> Iterator[Cause]:
+    """What the packet's way and the nodes on it say, the surest first; `own` is the port of a probe
+    that is nobody's flow."""
     reached = story.journey.outcome == "reachable"
     yield from evidence.stuck(service, story, world)
     yield from evidence.rules_of_others(story)
@@ -99,7 +108,7 @@ def of_way(story: Story, service: Service, world: World, nodes: Nodes) -> Iterat
         yield from in_force.network(there)
     if (asked := _port(story, service)) is not None:
         node = world.places[story.sender].node or story.sender
-        yield from nodes.stale_flows(node, story.sender, story.probe.src, service, asked)
+        yield from nodes.stale_flows(node, story.sender, story.probe.src, service, asked, own)
 
 
 def _way(story: Story, world: World) -> Sequence[str]:
