@@ -64,8 +64,11 @@ def _seniority(obj: types.Node) -> tuple[bool, str, str]:
 
 
 def condition(obj: types.Node) -> str:
-    """What `netlab status` says of a node: off, or as `get nodes` has it."""
-    return "off" if is_off(obj) else "Ready" if meta.is_ready(obj) else "NotReady"
+    """What `netlab status` says of a node: off, or as `get nodes` has it, and left alone."""
+    if is_off(obj):
+        return "off"
+    ready = "Ready" if meta.is_ready(obj) else "NotReady"
+    return f"{ready}, hands off" if meta.annotations(obj).get(HANDS_OFF) else ready
 
 
 def _in_order(lab: Lab, nodes: Iterable[Node]) -> tuple[Node, ...]:

@@ -105,10 +105,9 @@ def stuck(service: Service, story: Story, world: World) -> Iterator[Cause]:
     went = _predicted(story)
     if story.journey.outcome == "reachable" or went is None or not _by_affinity(story):
         return
-    port = next(
-        (one for one in meta.spec(service).get("ports") or () if one["port"] == story.probe.dport),
-        None,
-    )
+    number, known_ports = story.probe.dport, meta.spec(service).get("ports") or ()
+    asked = (one for one in known_ports if number in (one["port"], one.get("nodePort")))
+    port = next(asked, None)
     version = 6 if ":" in story.probe.dst else 4
     known = world.endpoints(meta.key(service), port, version) if port is not None else {}
     others = [each for each in known if each != went.destination]

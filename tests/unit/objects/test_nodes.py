@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import pytest
 
-from netlab.objects import bootstrap, machines
+from netlab.objects import bootstrap, machines, nodes
 from netlab.objects.lab import lab_from_object
 from netlab.objects.nodes import OFF, POWER, Standing, node_of, now, standing
 
@@ -46,3 +48,22 @@ def test_nodes_of_the_file_are_not_compared_with_each_other(
     objects = [bootstrap.node_object(node) for node in lab.nodes]
     monkeypatch.setattr(machines, "_meet", None)
     assert standing(lab, objects) == Standing(lab.nodes)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "said", "left"),
+    [
+        ({}, "NotReady", ()),
+        ({"netlab/hands-off": "rules, network"}, "NotReady, hands off", ("rules", "network")),
+        ({"netlab/hands-off": "network"}, "NotReady, hands off", ("network",)),
+        ({"netlab/hands-off": "rulesets", "netlab/power": "off"}, "off", ()),
+    ],
+)
+def test_what_is_left_alone(
+    annotations: dict[str, str], said: str, left: tuple[Literal["rules", "network"], ...]
+) -> None:
+    node: Any = {"metadata": {"name": "w", "annotations": annotations}}
+    both: tuple[Literal["rules", "network"], ...] = ("rules", "network")
+    assert nodes.condition(node) == said
+    assert tuple(what for what in both if nodes.is_left(node, what)) == left
+    assert not nodes.is_left(None, "rules")
