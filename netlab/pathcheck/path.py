@@ -63,8 +63,10 @@ class Journey(Struct, frozen=True):
 
 
 class Sightings(Struct):
-    """Observations, sorted by what they can tell: copies of a probe, and answers to it."""
+    """Observations, sorted by what they can tell: copies of a probe, and answers to it. `all` are
+    those taken in, in any order."""
 
+    all: list[Observation] = field(default_factory=list)
     _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _about: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _incoming: dict[tuple[str, str, str, int | None], CapturedPacket] = field(default_factory=dict)
@@ -72,6 +74,7 @@ class Sightings(Struct):
     def add(self, observations: Iterable[Observation]) -> None:
         """Take in what a capture saw."""
         for seen in observations:
+            self.all.append(seen)
             packet = seen.packet
             if packet.key is not None:
                 self._copies[packet.key].append(seen)

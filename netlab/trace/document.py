@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import asdict
 
 from netlab.pathcheck.calls import HttpRequest, PlainText
+from netlab.pathcheck.decode import Observation
 from netlab.trace.agreement import observed
 from netlab.trace.calls import Behind, Call
+from netlab.trace.counting import End
 from netlab.trace.lookup import LookUp
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction
@@ -49,7 +52,9 @@ def document(story: Story) -> dict[str, Any]:
         "dry": story.dry,
         "agree": not story.agreement.difference,
         "difference": story.agreement.difference,
+        "steps": story.agreement.steps,
         "causes": [cause.json() for cause in story.causes],
+        "packets": [_packet(seen) for seen in story.packets],
     }
 
 
@@ -73,6 +78,11 @@ def call_document(call: Call) -> dict[str, Any]:
     behind = _behind(call.behind) if call.behind is not None else None
     added = {"entered": call.entered, "call": {**asked, **said, **answer}, "ingress": behind}
     return document(call.story) | added
+
+
+def count_document(story: Story, ends: Sequence[End]) -> dict[str, Any]:
+    """That of many packets' first, with where all of them went."""
+    return document(story) | {"counts": [end.json() for end in ends]}
 
 
 def _behind(behind: Behind) -> dict[str, Any]:
@@ -108,7 +118,7 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
         "met": [_rule(rule) for rule in visit.met],
         "missed": [
             {"number": miss.number, "rule": miss.text, "condition": miss.condition}
-            | {"reason": miss.reason, "words": miss.words}
+            | {"reason": miss.reason, "words": miss.words, "held": miss.met}
             for miss in visit.misses
         ],
     }
@@ -116,6 +126,16 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
 
 def _rule(rule: MetRule) -> dict[str, Any]:
     return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+
+
+def _packet(seen: Observation) -> dict[str, Any]:
+    return {
+        "place": seen.place,
+        "ifname": seen.ifname,
+        "outgoing": seen.outgoing,
+        "time": seen.time,
+        "data": seen.data.hex(),
+    }
 
 
 def _end(prediction: Prediction) -> dict[str, Any]:

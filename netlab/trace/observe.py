@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
-from netlab.pathcheck.decode import CapturedPacket
+from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Sender, Senders, source_address
@@ -31,11 +31,13 @@ _REST_SECONDS = 0.005
 
 
 class Observed(Struct, frozen=True):
-    """What was seen of one packet: at its interfaces, and by nodes' rules."""
+    """What was seen of one packet: at its interfaces, and by nodes' rules; `packets` are all its
+    copies and its answer's, in the order in which they passed."""
 
     probe: ProbePacket
     journey: Journey
     passages: tuple[Passage, ...]
+    packets: tuple[Observation, ...]
 
 
 def observe(
@@ -63,8 +65,12 @@ def observe(
         told = {name: trace.collect() for name, trace in traces.items()}
     went = journey(probe, trial.place.name, sightings, world.addresses())
     places = [trial.place.name, *(hop.place for hop in went.hops)]
-    met = tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places))
-    return Observed(probe, _turned_away(went, met), met)
+    ours = _Ours(probe, sightings)
+    met = tuple(_ordered(told, nodes, find, ours, places))
+    packets = (seen for seen in sightings.all if ours.has(seen.packet))
+    return Observed(
+        probe, _turned_away(went, met), met, tuple(sorted(packets, key=lambda seen: seen.time))
+    )
 
 
 def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
@@ -139,6 +145,10 @@ class _Ours:
         if packet.source in self._destinations and packet.destination in self._sources:
             return True
         return None
+
+    def has(self, packet: CapturedPacket) -> bool:
+        """Whether it is either of them, or tells of an error with the probe."""
+        return packet.answers == self._probe.key or self(packet) is not None
 
     def _is_for_the_same(self, packet: CapturedPacket) -> bool:
         known = self._probe.key == packet.key or self._probe.ip_id == packet.ip_id

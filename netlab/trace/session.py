@@ -72,6 +72,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
         told=told,
+        packets=seen.packets,
         mode=lab.proxy_mode,
         lookup=lookup,
     )

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from netlab.diagnosis.facts import Cause, Facts
 from netlab.objects.pathcheck import PathCheck
-from netlab.pathcheck.decode import split
+from netlab.pathcheck.decode import Observation, split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Journey
 from netlab.pathcheck.result import CheckResult
@@ -47,7 +47,8 @@ class Story(Struct, frozen=True):
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
     `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in. A
-    `dry` one is told by rules alone: nothing was sent.
+    `dry` one is told by rules alone: nothing was sent. `packets` are the captured copies of the
+    packet and its answer.
     """
 
     check: PathCheck
@@ -64,6 +65,7 @@ class Story(Struct, frozen=True):
     causes: tuple[Cause, ...] = ()
     lookup: LookUp | None = None
     dry: bool = False
+    packets: tuple[Observation, ...] = ()
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""

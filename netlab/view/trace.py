@@ -91,7 +91,7 @@ def _visit(visit: ChainVisit, mode: ModeName, *, explain: bool) -> Iterator[str]
     yield f"  {visit.table} {visit.chain}, {count(visit.size, 'rule')}"
     yield from _missed(visit.misses, explain=explain)
     for rule in visit.met:
-        yield f"    {'took':<8} rule {rule.number}: {_words(rule, mode)}"
+        yield f"    {'took':<8} rule {rule.number}: {rule_words(rule, mode)}"
 
 
 def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
@@ -107,7 +107,7 @@ def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
         yield f"    {'others':<8} {count(number, 'rule')}: {reason}"
 
 
-def _words(rule: MetRule, mode: ModeName) -> str:
+def rule_words(rule: MetRule, mode: ModeName) -> str:
     """The rule in words; of one that is gone by now, what the kernel said it did."""
     if not rule.text:
         return f"{rule.verdict} {rule.to}".rstrip()

@@ -12,9 +12,15 @@
 
     netlab trace --dry -f lab.yaml client-pod web:80          by the rules that a manifest comes to
 
+    sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng
+    netlab trace --show web.json --explain                    told again: no lab is needed, nor root
+
 FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
 load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels, pod/app=web:80), a
 node's port (node/NAME:PORT), an address, a URL.
+
+--save and -o json write what --show reads; --pcap writes each copy of the packet with the rules
+that sent it there, for Wireshark.
 
 Exit code: 0 told, 1 not delivered where --expect delivered was said, 2 wrong usage or nothing could
 be seen, 4 the kernel did otherwise than its rules say.
@@ -31,9 +37,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
-from netlab.cli.packets import trace_options
+from netlab.cli.packets import trace_files, trace_options
 
 if TYPE_CHECKING:
+    from netlab.cli.packets.trace_files import Write
     from netlab.cli.packets.trace_options import Asked
     from netlab.trace.lookup import LookUp
     from netlab.trace.story import Story
@@ -54,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help=f"by {name.upper()}" + (" (which it is by default)" if name == "tcp" else ""),
         )  # fmt: skip
     trace_options.add_arguments(parser)
+    trace_files.add_arguments(parser)
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
     )
@@ -67,27 +75,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send one packet, and tell its story."""
+    """Send one packet, or read what became of one, and tell its story."""
+    trace_files.check(arguments)
+    if arguments.show:
+        with trace_files.files(arguments) as write:
+            return _shown(arguments, write)
+    wanted = trace_options.asked(arguments)
+    with trace_files.files(arguments) as write:
+        return _sent(wanted, arguments, write)
+
+
+def _shown(arguments: argparse.Namespace, write: Write) -> int:
+    """One that was saved, as it was told."""
+    from netlab.cli.packets import trace_call, trace_count, trace_dry, traces
+
+    saved = traces.read(arguments.show)
+    write(saved.story, saved.document())
+    if saved.call is not None:
+        return trace_call.show(saved.call, arguments)
+    if saved.counts is not None:
+        return trace_count.show(saved.story, saved.counts, arguments)
+    return (trace_dry.show if saved.story.dry else show)(saved.story, arguments)
+
+
+def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
     from netlab import inventory, lab
     from netlab.cli.packets import trace_call, trace_count, trace_dry
-    from netlab.trace.agreement import observed
     from netlab.trace.document import document
     from netlab.trace.lookup import Unresolved
 
-    wanted = trace_options.asked(arguments)
     if arguments.dry:
-        return trace_dry.run(wanted, arguments)
+        return trace_dry.run(wanted, arguments, write)
     lab.need_root("trace")
     with inventory.in_use(arguments.lab) as directory:
         try:
             if wanted.question is not None:
-                return trace_call.run(wanted, wanted.question, arguments, directory)
+                return trace_call.run(wanted, wanted.question, arguments, directory, write)
             if arguments.count > 1:
-                return trace_count.run(wanted, arguments, directory)
+                return trace_count.run(wanted, arguments, directory, write)
             story = _traced(wanted, directory, arguments)
         except Unresolved as error:
             _print_names(error.lookup, arguments)
             raise
+    write(story, document(story))
+    return show(story, arguments)
+
+
+def show(story: Story, arguments: argparse.Namespace) -> int:
+    """Print it; the exit code."""
+    from netlab.trace.agreement import observed
+    from netlab.trace.document import document
+
     if arguments.output == "json":
         print(json.dumps(document(story), indent=2))
     else:

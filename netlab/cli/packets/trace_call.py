@@ -12,6 +12,7 @@ from netlab.cli.packets import lab_world, trace_options
 from netlab.cli.packets.trace_options import Asked
 
 if TYPE_CHECKING:
+    from netlab.cli.packets.trace_files import Write
     from netlab.pathcheck.calls import Question
     from netlab.trace.calls import Call
     from netlab.trace.doors import IngressObjects
@@ -19,13 +20,27 @@ if TYPE_CHECKING:
 _DISAGREE = 4
 
 
-def run(wanted: Asked, question: Question, arguments: argparse.Namespace, directory: Path) -> int:
+def run(
+    wanted: Asked,
+    question: Question,
+    arguments: argparse.Namespace,
+    directory: Path,
+    write: Write,
+) -> int:
     """Ask, and tell the connection's story."""
+    from netlab.trace.document import call_document
+
+    call = _called(wanted, question, arguments, directory)
+    write(call.story, call_document(call))
+    return show(call, arguments)
+
+
+def show(call: Call, arguments: argparse.Namespace) -> int:
+    """Print it; the exit code."""
     from netlab.trace.document import call_document
     from netlab.view import trace, trace_calls
     from netlab.view.escape import escape_line
 
-    call = _called(wanted, question, arguments, directory)
     story = call.story
     if arguments.output == "json":
         print(json.dumps(call_document(call), indent=2))

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from netlab.cli import terminal
 from netlab.cli.packets import lab_world, trace_options
 from netlab.cli.packets.trace_options import Asked
 
+if TYPE_CHECKING:
+    from netlab.cli.packets.trace_files import Write
+    from netlab.trace.counting import End
+    from netlab.trace.story import Story
+
 _DISAGREE = 4
 
 
-def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
+def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Write) -> int:
     """Send them, tell the first one's story and the end of all."""
     from netlab import inventory
     from netlab.trace.counting import counted
-    from netlab.trace.document import document
+    from netlab.trace.document import count_document
     from netlab.trace.session import traced
-    from netlab.view import trace, trace_counts
-    from netlab.view.escape import escape_line
 
     world = lab_world.world(arguments, directory)
     check = trace_options.check(wanted, world, arguments)
@@ -28,9 +33,18 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
     ends = counted(story, world, arguments.count)
     if story.journey.outcome != "reachable":
         story = story.with_causes(world, lab_world.facts(arguments, directory))
+    write(story, count_document(story, ends))
+    return show(story, ends, arguments)
+
+
+def show(story: Story, ends: Sequence[End], arguments: argparse.Namespace) -> int:
+    """Print them; the exit code."""
+    from netlab.trace.document import count_document
+    from netlab.view import trace, trace_counts
+    from netlab.view.escape import escape_line
+
     if arguments.output == "json":
-        counts = {"counts": [end.json() for end in ends]}
-        print(json.dumps(document(story) | counts, indent=2))
+        print(json.dumps(count_document(story, ends), indent=2))
     else:
         if not arguments.minimal:
             for line in trace.lines(story, explain=arguments.explain):

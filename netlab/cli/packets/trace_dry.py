@@ -15,19 +15,28 @@ from netlab.cli.packets.trace_options import Asked
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
+    from netlab.cli.packets.trace_files import Write
     from netlab.onpaper import PaperLab
     from netlab.trace.node_rules import NodeRules
     from netlab.trace.story import Story
 
 
-def run(wanted: Asked, arguments: argparse.Namespace) -> int:
+def run(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
     """Tell what the rules would do."""
     from netlab.trace.document import document
-    from netlab.view import trace
 
     if wanted.question is not None:
         raise UsageError("--dry sends nothing, so nobody answers", hint="name svc/NAME:PORT")
     story = _story(wanted, arguments)
+    write(story, document(story))
+    return show(story, arguments)
+
+
+def show(story: Story, arguments: argparse.Namespace) -> int:
+    """Print it; the exit code."""
+    from netlab.trace.document import document
+    from netlab.view import trace
+
     if arguments.output == "json":
         print(json.dumps(document(story), indent=2))
     else:

@@ -1,0 +1,346 @@
+"""A trace that was saved, read again: what `document` wrote → the story.
+
+The file may be anybody's: what is no trace, or not whole, is refused with what is wrong in it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from netlab.diagnosis.facts import Cause
+from netlab.errors import InputError, Problem
+from netlab.objects.pathcheck import PathCheck, Sender, Target
+from netlab.pathcheck.calls import Exchange, HttpRequest, PlainText
+from netlab.pathcheck.decode import Observation, decode, split
+from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.path import Hop, Journey, Outcome, Rewrite
+from netlab.pathcheck.protocols import ProtocolName
+from netlab.pathcheck.resolve import Asked
+from netlab.proxy.config import ModeName
+from netlab.trace.agreement import Agreement
+from netlab.trace.calls import Behind, Call
+from netlab.trace.counting import End
+from netlab.trace.document import VERSION, call_document, count_document, document
+from netlab.trace.doors import Door
+from netlab.trace.lookup import LookUp, Question
+from netlab.trace.misses import Miss
+from netlab.trace.passages import MetRule
+from netlab.trace.predicted import Prediction, Verdict
+from netlab.trace.story import ChainVisit, Story
+
+_HINT = "netlab trace FROM TO --save FILE writes one"
+_Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
+
+class _Head(Struct):
+    version: int
+    outcome: str = ""
+
+
+class _Ends(Struct):
+    protocol: ProtocolName
+    source: str
+    destination: str
+
+
+class _Rule(Struct):
+    number: int
+    rule: str
+    verdict: str
+    to: str
+
+
+class _Missed(Struct):
+    number: int
+    rule: str
+    condition: str
+    reason: str
+    words: str
+    held: int = 0
+
+
+class _Chain(Struct):
+    place: str
+    table: str
+    chain: str
+    size: int
+    matters: bool
+    met: list[_Rule]
+    missed: list[_Missed]
+
+
+class _End(Struct):
+    verdict: Verdict
+    share: float
+    at: str
+    source: str
+    destination: str
+    unknown: tuple[str, ...]
+
+
+class _Packet(Struct):
+    place: str
+    ifname: str
+    outgoing: bool
+    time: _Time
+    data: str
+
+
+class _Asked(Struct):
+    name: str
+    type: Literal["A", "AAAA"]
+    server: str
+    service: str
+    answer: str
+    addresses: tuple[str, ...]
+    aliases: tuple[str, ...]
+    servers: tuple[str, ...]
+    milliseconds: float
+
+
+class _LookUp(Struct):
+    name: str
+    searches: tuple[str, ...]
+    questions: list[_Asked]
+    addresses: tuple[str, ...]
+    owner: str
+    error: str
+    hint: str
+
+
+class _Count(Struct):
+    verdict: Verdict
+    at: str
+    destination: str
+    packets: int
+    foreseen: float | None
+    far: bool
+
+
+class _Call(Struct, rename="camel"):
+    status: str
+    code: int
+    said: str
+    bytes: int
+    location: str
+    connect_milliseconds: float
+    milliseconds: float
+    error: str
+    http: str | None = None
+    host: str = ""
+    payload: str = ""
+
+
+class _Behind(Struct, rename="camel"):
+    controller: str
+    rule: Door | None
+    passed: list[_Passed]
+    served_by: str
+    problem: str
+    trace: _Saved | None
+
+
+class _Passed(Struct):
+    source: str
+    destination: str
+
+
+class _Saved(Struct, rename="camel"):
+    """The document, of which `netlab help tracing` tells the fields."""
+
+    outcome: Outcome
+    note: str
+    sender: str = field(name="from")
+    name: str
+    packet: _Ends
+    delivered_to: str | None
+    delivered_as: str | None
+    source_seen: str | None
+    hops: tuple[Hop, ...]
+    chains: list[_Chain]
+    dnat: tuple[Rewrite, ...]
+    masquerade: tuple[Rewrite, ...]
+    ends: list[_End]
+    mode: ModeName
+    told_by: Literal["kernel", "simulator"]
+    difference: str
+    causes: tuple[Cause, ...]
+    steps: int = 0
+    packets: list[_Packet] = []
+    dry: bool = False
+    lookup: _LookUp | None = None
+    counts: list[_Count] | None = None
+    entered: str = ""
+    call: _Call | None = None
+    ingress: _Behind | None = None
+
+
+class Saved(Struct, frozen=True):
+    """What was saved: a story, of a real connection its `call`, of many packets their `counts`."""
+
+    story: Story
+    call: Call | None = None
+    counts: tuple[End, ...] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The same as plain data again."""
+        if self.call is not None:
+            return call_document(self.call)
+        if self.counts is not None:
+            return count_document(self.story, self.counts)
+        return document(self.story)
+
+
+def read(text: bytes, file: str) -> Saved:
+    """What a file tells; `InputError` for one that is not whole, or no trace."""
+    try:
+        head = msgspec.json.decode(text, type=_Head)
+        if head.version != VERSION:
+            raise _refused(file, f"a trace of version {head.version}; {VERSION} is read")
+        if head.outcome == "unresolved":
+            raise _refused(file, "tells of a name without an address: nothing was sent")
+        return _saved(msgspec.json.decode(text, type=_Saved))
+    except (ValueError, RecursionError) as error:
+        raise _refused(file, _complaint(text, error)) from None
+
+
+def _refused(file: str, complaint: str) -> InputError:
+    return InputError([Problem(file, 0, "", complaint, _HINT)])
+
+
+def _complaint(text: bytes, error: Exception) -> str:
+    if not text.strip():
+        return "is empty, and no trace"
+    if "truncated" in str(error):
+        return "is cut off, and no whole trace"
+    return f"is no trace of netlab: {error}"
+
+
+def _saved(saved: _Saved) -> Saved:
+    story = _story(saved)
+    call = _call(saved, saved.call, story) if saved.call is not None else None
+    if saved.counts is None:
+        return Saved(story, call)
+    ends = (End(e.verdict, e.at, e.destination, e.packets, e.foreseen, e.far) for e in saved.counts)
+    return Saved(story, call, tuple(ends))
+
+
+def _call(saved: _Saved, call: _Call, story: Story) -> Call:
+    question = HttpRequest(call.http, call.host) if call.http is not None else None
+    exchange = Exchange(
+        status=call.status,
+        code=call.code,
+        said=call.said,
+        size=call.bytes,
+        location=call.location,
+        connected=call.connect_milliseconds / 1000,
+        seconds=call.milliseconds / 1000,
+        error=call.error,
+    )
+    behind = _behind(saved.ingress) if saved.ingress is not None else None
+    return Call(question or PlainText(call.payload), story, exchange, behind, saved.entered)
+
+
+def _behind(saved: _Behind) -> Behind:
+    return Behind(
+        saved.controller,
+        saved.rule,
+        tuple((one.source, one.destination) for one in saved.passed),
+        saved.served_by,
+        _story(saved.trace) if saved.trace is not None else None,
+        saved.problem,
+    )
+
+
+def _story(saved: _Saved) -> Story:
+    probe = _probe(saved.packet)
+    return Story(
+        check=PathCheck("", Sender("pod", saved.sender), Target(address=probe.dst)),
+        probe=probe,
+        sender=saved.sender,
+        name=saved.name,
+        journey=Journey(
+            probe=probe,
+            outcome=saved.outcome,
+            hops=saved.hops,
+            dnats=saved.dnat,
+            snats=saved.masquerade,
+            delivered=saved.delivered_as,
+            delivered_at=saved.delivered_to,
+            seen_source=saved.source_seen,
+            note=saved.note,
+        ),
+        there=tuple(map(_visit, saved.chains)),
+        ends=tuple(map(_prediction, saved.ends)),
+        agreement=Agreement(None, saved.steps, saved.difference),
+        told=saved.told_by == "kernel",
+        mode=saved.mode,
+        causes=saved.causes,
+        packets=tuple(map(_observation, saved.packets)),
+        lookup=_lookup(saved.lookup) if saved.lookup is not None else None,
+        dry=saved.dry,
+    )
+
+
+def _lookup(saved: _LookUp) -> LookUp:
+    return LookUp(
+        saved.name,
+        saved.searches,
+        tuple(map(_question, saved.questions)),
+        saved.addresses,
+        saved.owner,
+        saved.error,
+        saved.hint,
+    )
+
+
+def _question(saved: _Asked) -> Question:
+    asked = Asked(
+        saved.name,
+        6 if saved.type == "AAAA" else 4,
+        saved.server,
+        saved.answer,
+        saved.addresses,
+        saved.aliases,
+        saved.milliseconds / 1000,
+    )
+    return Question(asked, saved.service, saved.servers)
+
+
+def _probe(ends: _Ends) -> ProbePacket:
+    """Its numbers are of no use any more."""
+    (source, sport), (destination, dport) = split(ends.source), split(ends.destination)
+    return ProbePacket(0, ends.protocol, source, sport, destination, dport, 0)
+
+
+def _visit(chain: _Chain) -> ChainVisit:
+    return ChainVisit(
+        place=chain.place,
+        table=chain.table,
+        chain=chain.chain,
+        size=chain.size,
+        met=tuple(
+            MetRule(chain.table, chain.chain, one.number, one.rule, one.verdict, one.to)
+            for one in chain.met
+        ),
+        misses=tuple(
+            Miss(one.number, one.rule, one.condition, one.reason, one.words, one.held)
+            for one in chain.missed
+        ),
+        matters=chain.matters,
+    )
+
+
+def _prediction(end: _End) -> Prediction:
+    return Prediction(end.verdict, end.share, (), end.at, end.source, end.destination, end.unknown)
+
+
+def _observation(saved: _Packet) -> Observation:
+    data = bytes.fromhex(saved.data)
+    packet = decode(data)
+    if packet is None:
+        raise ValueError(f"a packet at {saved.place} is none")
+    return Observation(saved.place, saved.ifname, saved.outgoing, saved.time, packet, data)

@@ -1,0 +1,86 @@
+"""A trace that was saved is told again; what is none is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netlab.errors import InputError
+from netlab.trace.document import document
+from netlab.trace.saved import read
+from netlab.view import packets, trace
+
+SAVED = (Path(__file__).parent / "service.json").read_bytes()
+"""One packet of the quickstart to a Service, by version 1."""
+
+
+def test_what_was_saved_is_told_again() -> None:
+    story = read(SAVED, "t.json").story
+    told = "\n".join(trace.lines(story, explain=True))
+    assert "took     rule 2: tcp: send to 10.244.1.3:80 (DNAT)" in told
+    assert "kernel and simulator agree in all 17 rules" in told
+    assert next(trace.minimal(story)).startswith("delivered 10.244.1.3:80 default/hostname-")
+    assert json.loads(SAVED) == document(story)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"", "t.json: is empty, and no trace"),
+        (SAVED[:-300], "t.json: is cut off, and no whole trace"),
+        (b"\xd4\xc3\xb2\xa1" + bytes(20), "t.json: is no trace of netlab: "),
+        (b"[]", "t.json: is no trace of netlab: Expected `object`, got `array`"),
+        (
+            b'{"items": []}',
+            "t.json: is no trace of netlab: Object missing required field `version`",
+        ),
+        (b'{"version": 1}', "t.json: is no trace of netlab: Object missing required field"),
+        (b'{"version": 2}', "t.json: a trace of version 2; 1 is read"),
+        (SAVED.replace(b'"hops"', b'"hops_"'), "missing required field `hops`"),
+        (SAVED.replace(b'"data": "45', b'"data": "00'), "a packet at "),
+        (SAVED.replace(b'"data": "45', b'"data": "x'), "non-hexadecimal"),
+        (b"[" * 100_000, "t.json: is "),
+    ],
+)
+def test_what_is_no_trace_is_refused(text: bytes, complaint: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(text, "t.json")
+    assert complaint in str(caught.value)
+    hint = "  hint: netlab trace FROM TO --save FILE writes one"
+    assert str(caught.value).split("\n")[1:] == [hint]
+    assert caught.value.exit_code == 2
+
+
+JUNK: list[Any] = ["", "-j", "'", '"', "! -m", "\x1b[2J", "::", "[:1", -1, 2**70, None, [], {}, 1.5]
+
+
+def _places(value: Any) -> Iterator[tuple[Any, Any]]:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield value, key
+            yield from _places(value[key])
+
+
+def test_whatever_stands_in_it_is_told_or_refused() -> None:
+    """The file may be an attacker's: no traceback, and nothing that steers a terminal."""
+    chance, whole = random.Random(1), json.loads(SAVED)
+    told = 0
+    for _ in range(3000):
+        broken = copy.deepcopy(whole)
+        holder, key = chance.choice(list(_places(broken)))
+        holder[key] = chance.choice(JUNK)
+        try:
+            story = read(json.dumps(broken).encode(), "t.json").story
+        except InputError:
+            continue
+        told += 1
+        lines = [*trace.lines(story, explain=True), *trace.minimal(story), *trace.ends(story)]
+        assert "\x1b" not in "".join(trace.lines(story, explain=True)), lines
+        packets.capture(story)
+    assert told > 300
