@@ -123,6 +123,7 @@ VERBS: dict[str, Verb] = {
         Verb("forward", PACKETS, "reach ports of nodes from this machine's 127.0.0.1"),
         Verb("why", PACKETS, "say whether a Service answers, and if not, why"),
         Verb("trace", PACKETS, "send one packet, and tell which rules sent it where, and why"),
+        Verb("capture", PACKETS, "write the packets of all namespaces into one file for Wireshark"),
         Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
         Verb(
             "proxy", PACKETS, "render, compare or program kube-proxy's rules from objects in files"

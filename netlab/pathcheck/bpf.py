@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import struct
+from collections.abc import Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -10,7 +12,24 @@ from netlab import bpf
 
 SNAP = 256  # bytes taken of each packet: headers, and a UDP probe's token
 
+WHOLE = 0x40000
+"""More than any packet has."""
+
+_LARGEST = 0x10000
+"""Bytes of the largest packet; IP's length field has no room for more."""
+
+_MOST = 300  # addresses: a program has at most 4096 instructions
+_LAST_WORDS = (12, 16, 20, 36)  # of IPv4's source and destination, and of IPv6's
 _NEXT = ""
+
+# ICMP tells its receiver of packets to others; there is little of it.
+_ERRORS: tuple[bpf.Line, ...] = (
+    ("IP", "load-byte", 9, _NEXT, _NEXT),
+    ("", "equal", 1, "take", _NEXT),
+    ("", "load-byte", 6, _NEXT, _NEXT),
+    ("", "equal", 58, "take", "12"),
+    ("take", "return", WHOLE, _NEXT, _NEXT),
+)
 _SYN_OR_RST = 0x06
 
 # The IP header is at 0.
@@ -71,3 +90,34 @@ class Filter(Struct, frozen=True):
 PROBES = Filter(_PROGRAM, SNAP)
 STREAMS = Filter(_STREAMS, _STREAM_SNAP)
 """All of TCP, with what it carries; and the canaries, which are of UDP."""
+
+
+def of_addresses(addresses: Collection[str]) -> Filter:
+    """The filter for IP packets from or to these addresses, or for all where there are none; it may
+    let through others, too. Whole packets are taken."""
+    program: list[bpf.Line] = [
+        ("", "load-half", bpf.ETHERTYPE, _NEXT, _NEXT),
+        ("", "equal", 0x0800, "IP", _NEXT),
+        ("", "equal", 0x86DD, "IP", _NEXT),
+        ("", "return", 0, _NEXT, _NEXT),
+    ]
+    words = {_last_word(each) for each in addresses}
+    if not words or len(words) > _MOST:
+        return Filter((*program, ("IP", "return", WHOLE, _NEXT, _NEXT)), _LARGEST)
+    return Filter((*program, *_ERRORS, *_tests(sorted(words))), _LARGEST)
+
+
+def _tests(words: Sequence[int]) -> Iterator[bpf.Line]:
+    """Any of the words at any of the places. IPv4's come first: what is shorter than IPv6's header
+    goes no further."""
+    for place, after in zip(_LAST_WORDS, (*_LAST_WORDS[1:], "none"), strict=True):
+        yield str(place), "load-word", place, _NEXT, _NEXT
+        for number, word in enumerate(words, 1):
+            other = str(after) if number == len(words) else f"{place} {number}"
+            yield f"{place} {number - 1}", "equal", word, _NEXT, other
+            yield "", "return", WHOLE, _NEXT, _NEXT
+    yield "none", "return", 0, _NEXT, _NEXT
+
+
+def _last_word(address: str) -> int:
+    return int.from_bytes(ipaddress.ip_address(address).packed[-4:], "big")

@@ -15,7 +15,7 @@ import select
 import socket
 import struct
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -71,7 +71,7 @@ class Capture:
         self._epoll = select.epoll()
         try:
             for place, netns in self._places.items():
-                tap = _tap(place, netns, self._filter)
+                tap = _Tap(place, opened(netns, self._filter))
                 self._taps[tap.socket.fileno()] = tap
                 self._epoll.register(tap.socket, select.EPOLLIN)
         except BaseException:
@@ -89,7 +89,7 @@ class Capture:
 
     def close(self) -> None:
         """Close all. Idempotent."""
-        _close_together([tap.socket for tap in self._taps.values()])
+        close_together([tap.socket for tap in self._taps.values()])
         self._taps.clear()
         if self._epoll is not None:
             self._epoll.close()
@@ -131,32 +131,32 @@ class Capture:
 
     def require_complete(self) -> None:
         """Raise `InstrumentError` if a capture lost packets since the last time of asking."""
-        lost = {tap.place for tap in self._taps.values() if _dropped(tap.socket)}
-        if lost:
+        blind = {tap.place for tap in self._taps.values() if lost(tap.socket)}
+        if blind:
             raise InstrumentError(
-                f"the capture lost packets in {_listed(lost)}",
+                f"the capture lost packets in {_listed(blind)}",
                 hint="run the check again while the lab carries less traffic",
             )
 
 
-def _tap(place: str, netns: Path | int, wanted: bpf.Filter) -> _Tap:
+def opened(netns: Path | int, wanted: bpf.Filter) -> socket.socket:
+    """A socket that hears all of a namespace that the filter lets through, from its IP header on,
+    and stamps it; the caller closes it."""
     with namespaces.entered(netns):
         # It hears all at once; what comes before the filter is in place is merely not a probe.
         kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
         sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
     try:
-        program = ctypes.create_string_buffer(wanted.assembled())
-        fprog = struct.pack("HP", wanted.instructions, ctypes.addressof(program))
-        sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+        attach(sock, wanted)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         make_room(sock, _BUFFER)
     except BaseException:
         sock.close()
         raise
-    return _Tap(place, sock)
+    return sock
 
 
-def _close_together(taps: Sequence[socket.socket]) -> None:
+def close_together(taps: Sequence[socket.socket]) -> None:
     """The kernel lets each wait until nobody looks at it any more, which is long for many in a
     row."""
     if not taps:
@@ -165,10 +165,28 @@ def _close_together(taps: Sequence[socket.socket]) -> None:
         list(threads.map(socket.socket.close, taps))
 
 
-def _drain(tap: _Tap, seen: list[Observation], snap: int) -> None:
+def attach(sock: socket.socket, wanted: bpf.Filter) -> None:
+    """Let through what a filter does, in place of any other's."""
+    code = ctypes.create_string_buffer(wanted.assembled())
+    fprog = struct.pack("HP", wanted.instructions, ctypes.addressof(code))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+
+
+class Frame(Struct, frozen=True):
+    """What a socket heard at an interface: in which direction, when (ns since 1970), what from its
+    IP header on."""
+
+    ifname: str
+    outgoing: bool
+    time: int
+    data: bytes
+
+
+def heard(sock: socket.socket, snap: int) -> Iterator[Frame]:
+    """All that a socket has heard by now, at most `snap` bytes of each."""
     while True:
         try:
-            data, ancillary, _, address = tap.socket.recvmsg(snap, 64)
+            data, ancillary, _, address = sock.recvmsg(snap, 64)
         except BlockingIOError:
             return
         ifname, kind = address[0], address[2]
@@ -176,11 +194,15 @@ def _drain(tap: _Tap, seen: list[Observation], snap: int) -> None:
         # bridge, all that it passes on is somebody else's.)
         if kind == _PACKET_OTHERHOST and not ifname.startswith(_BRIDGE_PORT):
             continue
-        packet = decode(data)
+        yield Frame(ifname, kind == _PACKET_OUTGOING, _stamp(ancillary), data)
+
+
+def _drain(tap: _Tap, seen: list[Observation], snap: int) -> None:
+    for frame in heard(tap.socket, snap):
+        packet = decode(frame.data)
         if packet is not None:
-            outgoing = kind == _PACKET_OUTGOING
-            stamp = _stamp(ancillary)
-            seen.append(Observation(tap.place, ifname, outgoing, stamp, packet, data))
+            where = (tap.place, frame.ifname, frame.outgoing)
+            seen.append(Observation(*where, frame.time, packet, frame.data))
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
@@ -191,7 +213,8 @@ def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:
     return time.time_ns()
 
 
-def _dropped(sock: socket.socket) -> int:
+def lost(sock: socket.socket) -> int:
+    """How many packets it had no room for since the last time of asking."""
     _, drops = struct.unpack("II", sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
     return int(drops)
 
