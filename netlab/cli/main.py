@@ -335,7 +335,7 @@ _OTHER_NAMES = {
     "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
     "ls": "get", "list": "get", "show": "describe", "ps": "get pods", "log": "logs",
     "test": "check", "iptables": "rules", "tcpdump": "capture",
-    "deploy": "up", "sh": "exec",
+    "draw": "graph", "deploy": "up", "sh": "exec",
     "config": "kubeconfig", "stat": "status", "restart": "rollout restart", "undo": "rollout undo",
 }  # fmt: skip
 """What somebody may try who comes from elsewhere, and the verb that does it here."""

@@ -88,6 +88,11 @@ _ROLLOUT = _parts(
     ("rollout pause", "hold a rollout; changes are kept until it is resumed"),
     ("rollout resume", "go on with a rollout that was paused"),
 )
+_GRAPH = _parts(
+    PACKETS,
+    ("graph rules", "draw a Service's chains on a node, with chances and counters"),
+    ("graph trace", "draw the journey of a packet that was traced"),
+)
 _SET = _parts(CHANGES, ("set image", "change the images of containers"))
 
 VERBS: dict[str, Verb] = {
@@ -125,6 +130,7 @@ VERBS: dict[str, Verb] = {
         Verb("trace", PACKETS, "send one packet, and tell which rules sent it where, and why"),
         Verb("capture", PACKETS, "write the packets of all namespaces into one file for Wireshark"),
         Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
+        Verb("graph", PACKETS, "draw the lab, a Service's rules, a packet's way", parts=_GRAPH),
         Verb(
             "proxy", PACKETS, "render, compare or program kube-proxy's rules from objects in files"
         ),

@@ -105,7 +105,7 @@ def spawn(
             )
 
         stack.enter_context(namespaces.entered(netns))
-        child = start() if confinement is None else _confined(confinement, start)
+        child = start() if confinement is None else confined(confinement, start)
     _children[child.pid] = Process(child)
     return _children[child.pid]
 
@@ -114,7 +114,7 @@ def _appending(log: Path) -> BinaryIO:
     return os.fdopen(files.opened(log, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
 
 
-def _confined(
+def confined(
     confinement: Confinement, start: Callable[..., subprocess.Popen[bytes]]
 ) -> subprocess.Popen[bytes]:
     """Start a program from a thread that was confined for that, and ends.

@@ -21,6 +21,9 @@ from netlab.kernel import caller
 PRIVATE = 0o600
 """The mode of files that hold what was sent."""
 
+PUBLIC = 0o666
+"""Of all others; as ever, the umask takes from it."""
+
 
 class Result:
     """A file that is open to be written; what was there before stays until the first `write`."""
@@ -44,7 +47,7 @@ class Result:
 
 
 @contextlib.contextmanager
-def result(path: Path, mode: int = 0o666) -> Iterator[Result]:
+def result(path: Path, mode: int = PUBLIC) -> Iterator[Result]:
     """A file to be written, `mode` but for the umask if it is new. `UsageError` where it cannot be;
     one that was made is taken away again when the body fails."""
     with _as_caller():

@@ -31,6 +31,7 @@ PACKAGES: dict[str, str] = {
     "ipset": "ipset",
     "openssl": "openssl",
     "apache2": "apache2-bin",
+    "dot": "graphviz",
 }
 
 # Packages that would also start a server in the machine's own network.

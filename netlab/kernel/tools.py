@@ -26,6 +26,7 @@ OPTIONAL_TOOLS = {
     "openssl": "kubectl, which talks TLS to the lab",
     "nginx": "Ingress controllers",
     "apache2": "httpd with a configuration of its own",
+    "dot": "pictures as SVG and PNG, by netlab graph",
 }
 STREAMS = "stream module of nginx"
 _NGINX_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"))

@@ -95,10 +95,10 @@ def daemon_id(owner: str, number: int) -> int:
     ids = id_range(owner)
     if ids is not None:
         return ids.daemon(number)
-    return NOBODY if _is_known(NOBODY) else os.geteuid()
+    return NOBODY if is_known(NOBODY) else os.geteuid()
 
 
-def _is_known(uid: int) -> bool:
+def is_known(uid: int) -> bool:
     """Whether the user namespace that we are in has that user."""
     lines = Path("/proc/self/uid_map").read_text().splitlines()
     ranges = [(int(first), int(size)) for first, _, size in map(str.split, lines)]

@@ -70,6 +70,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
+    key, found = found_rules(name, directory, arguments)
+    if arguments.output == "json":
+        print(json.dumps([one.json() for one in found], indent=2))
+    else:
+        _print(found, key, words_only=arguments.words)
+    return 0
+
+
+def found_rules(
+    name: str, directory: Path, arguments: argparse.Namespace
+) -> tuple[str, list[FoundRules]]:
+    """The Service's key, and its rules on `--node`, or on each node."""
     from netlab import inventory
     from netlab.cli import diagnosing
     from netlab.diagnosis.service import causes
@@ -88,11 +100,7 @@ def _show(name: str, directory: Path, arguments: argparse.Namespace) -> int:
         FoundRules(node, family, tree, causes(service, facts, _way(node, family)))
         for node, family, tree in _trees(spec, directory, key, nodes, places)
     ]
-    if arguments.output == "json":
-        print(json.dumps([one.json() for one in found], indent=2))
-    else:
-        _print(found, key, words_only=arguments.words)
-    return 0
+    return key, found
 
 
 def _way(node: str, family: str) -> Way:

@@ -12,7 +12,7 @@
 
     netlab trace --dry -f lab.yaml client-pod web:80          by the rules that a manifest comes to
 
-    sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng
+    sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng --svg web.svg
     netlab trace --show web.json --explain                    told again: no lab is needed, nor root
 
 FROM is a pod, a node, a client; TO a Service (svc/NAME:PORT, or its name, as DNS knows it), its
@@ -20,7 +20,7 @@ load balancer (lb/NAME:PORT), a pod (pod/NAME:PORT, or any of those with labels,
 node's port (node/NAME:PORT), an address, a URL.
 
 --save and -o json write what --show reads; --pcap writes each copy of the packet with the rules
-that sent it there, for Wireshark.
+that sent it there, for Wireshark; --svg draws its way, as `netlab graph trace` does (by Graphviz).
 
 Exit code: 0 told, 1 not delivered where --expect delivered was said, 2 wrong usage or nothing could
 be seen, 4 the kernel did otherwise than its rules say.

@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--show", metavar="FILE", help="tell a trace that was saved; - reads it")
     parser.add_argument("--save", metavar="FILE", help="also write it, to be shown again")
     parser.add_argument("--pcap", metavar="FILE", help="also write its packets as pcapng")
+    parser.add_argument("--svg", metavar="FILE", help="also draw its way")
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -37,13 +38,21 @@ def check(arguments: argparse.Namespace) -> None:
 @contextlib.contextmanager
 def files(arguments: argparse.Namespace) -> Iterator[Write]:
     """What writes the files that are asked for: whether they can be is known by now."""
-    from netlab.kernel.results import PRIVATE, result
+    from netlab.kernel.results import PRIVATE, PUBLIC, result
 
-    wanted = ((arguments.save, _document), (arguments.pcap, _capture))
+    if arguments.svg:
+        from netlab.graph.render import require
+
+        require("svg")
+    wanted = (
+        (arguments.save, PRIVATE, _document),
+        (arguments.pcap, PRIVATE, _capture),
+        (arguments.svg, PUBLIC, _drawing),
+    )
     with contextlib.ExitStack() as stack:
         opened = [
-            (stack.enter_context(result(Path(path), PRIVATE)), form)
-            for path, form in wanted
+            (stack.enter_context(result(Path(path), mode)), form)
+            for path, mode, form in wanted
             if path
         ]
 
@@ -62,3 +71,10 @@ def _capture(story: Story, _: Mapping[str, Any]) -> bytes:
     from netlab.view.packets import capture
 
     return capture(story)
+
+
+def _drawing(story: Story, _: Mapping[str, Any]) -> bytes:
+    from netlab.graph.journey import journey
+    from netlab.graph.render import rendered
+
+    return rendered(journey(story), "svg")

@@ -29,6 +29,7 @@ NAMES = (
     "kernel",
     "kube-proxy",
     "kubernetes-api",
+    "pictures",
     "tracing",
     "map",
 )
