@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,8 @@ class Snapshot(Struct, frozen=True):
         ]
 
 
-def take() -> Snapshot:
-    """Look at everything; changes nothing. About 50 ms."""
+def take(*, but: Collection[str] = ()) -> Snapshot:
+    """Look at everything `but` these sections; changes nothing."""
     sections: dict[str, Callable[[], Section]] = {
         "links": lambda: _ip("ifname", "link"),
         "addresses": lambda: _ip("ifname", "addr"),
@@ -67,7 +67,7 @@ def take() -> Snapshot:
         "processes": marked_processes,
         "control groups": control_groups,
     }
-    return Snapshot({name: section() for name, section in sections.items()})
+    return Snapshot({name: section() for name, section in sections.items() if name not in but})
 
 
 def _ip(key: str, *argv: str) -> Section:
@@ -122,24 +122,24 @@ def _legacy_table(family: str, table: str) -> str:
 
 
 def sysctls() -> Section:
-    """Everything under net., but for counts."""
+    """Everything under net., but for counts; `Path` would take its time for a thousand files."""
     found = {}
-    for file in _files_beneath(Path("/proc/sys/net")):
-        name = ".".join(file.relative_to("/proc/sys").parts)
-        if not _VOLATILE_SYSCTLS.search(name):
-            found[name] = _content(file)
+    for root, _, files in os.walk("/proc/sys/net"):
+        above = root.removeprefix("/proc/sys/").replace("/", ".")
+        for name in files:
+            key = f"{above}.{name}"
+            if not _VOLATILE_SYSCTLS.search(key):
+                found[key] = _content(f"{root}/{name}")
     return found
 
 
-def _files_beneath(directory: Path) -> Iterator[Path]:
-    for root, _, files in os.walk(directory):
-        for name in files:
-            yield Path(root, name)
-
-
-def _content(file: Path) -> str:
+def _content(file: str) -> str:
     try:
-        return file.read_text(errors="replace").strip()
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            return os.read(descriptor, 1 << 14).decode(errors="replace").strip()
+        finally:
+            os.close(descriptor)
     except OSError as error:  # some may only be written, some only when set
         return error.strerror or "unreadable"
 
@@ -177,7 +177,7 @@ def etc() -> Section:
 def marked_processes() -> Section:
     """Processes that carry some lab's mark."""
     return {
-        str(pid): f"{owner} {_content(Path(f'/proc/{pid}/cmdline'))}".replace("\0", " ")
+        str(pid): f"{owner} {_content(f'/proc/{pid}/cmdline')}".replace("\0", " ")
         for pid, owner in process.marks().items()
     }
 

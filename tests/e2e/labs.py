@@ -31,9 +31,6 @@ KUBE_DNS = "10.96.0.10"
 KUBECTLS = Path(sys.prefix) / "kubectls"
 """Where scripts/kubectls has gathered them."""
 
-# What other tests and other people's labs change meanwhile, on a machine that is shared.
-_SHARED = ("mounts", "processes", "control groups")
-
 DAEMONS = 64
 """More users than a lab has for its own daemons, which come after its pods'."""
 
@@ -158,12 +155,11 @@ class Machine:
         return changes
 
     def _snapshot(self) -> snapshot.Snapshot:
+        """Of what other tests and other people's labs change meanwhile, only what is ours."""
         with _environment(self.environment):
-            taken = snapshot.take()
-        sections = {name: value for name, value in taken.sections.items() if name not in _SHARED}
-        mounts = taken.sections["mounts"].items()
+            sections = dict(snapshot.take(but=["processes"]).sections)
+        mounts, groups = sections["mounts"].items(), sections["control groups"].items()
         sections["mounts"] = {k: v for k, v in mounts if k.startswith(str(self.base))}
-        groups = taken.sections["control groups"].items()
         sections["control groups"] = {k: v for k, v in groups if v in self.owners}
         return snapshot.Snapshot(sections)
 
