@@ -120,7 +120,8 @@ def test_an_interrupted_up_takes_itself_down(
         _, said = command.communicate(timeout=20)
     # 130, or where Python has not yet begun to listen for it: ended by the signal itself
     assert command.returncode in (130, 0, -signal.SIGINT)
-    assert "Traceback" not in said
+    # its own, when that came while it was still starting
+    assert "Traceback" not in said or (command.returncode < 0 and "in main" not in said)
     if command.returncode == 0:  # it was faster than the signal
         here.netlab("down")
     assert changes() == []
