@@ -45,7 +45,7 @@ _PREROUTING, _OUTPUT = 0, 3
 _FIRST = -2_000_000_000
 """A priority that is before every other's, connection tracking's and defragmentation's too."""
 
-_TRANSPORT = 2
+_NETWORK, _TRANSPORT = 1, 2
 _REGISTER = 1
 _META_NFTRACE = 12
 _BUFFER = 4 << 20
@@ -55,10 +55,16 @@ _KINDS = {1: "policy", 2: "return", 3: "rule"}
 
 
 class Pattern(Struct, frozen=True):
-    """Bytes that a packet has at an offset of its transport header: by these it is known."""
+    """Bytes that a packet has at an offset of its transport header, or of its network header: by
+    these it is known."""
 
     offset: int
     value: bytes
+    in_network_header: bool = False
+
+
+Patterns = Sequence[Pattern | tuple[Pattern, ...]]
+"""A packet is one of these; of several together it has all."""
 
 
 class TraceEvent(Struct, frozen=True):
@@ -88,7 +94,7 @@ class TraceEvent(Struct, frozen=True):
 class Tracing:
     """Traces of the packets that have one of the patterns, in one namespace; a context manager."""
 
-    def __init__(self, netns: Path | int, patterns: Sequence[Pattern]) -> None:
+    def __init__(self, netns: Path | int, patterns: Patterns) -> None:
         self._netns = netns
         self._patterns = patterns
         self._stack = contextlib.ExitStack()
@@ -139,7 +145,7 @@ def _listener(netns: Path | int) -> socket.socket:
     return listener
 
 
-def _messages(name: str, patterns: Sequence[Pattern]) -> Iterator[NetlinkMessage]:
+def _messages(name: str, patterns: Patterns) -> Iterator[NetlinkMessage]:
     table = packed(1, text(name))
     yield _message(_NEWTABLE, table + packed(2, _number(_OWNER)))
     for chain, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
@@ -147,7 +153,8 @@ def _messages(name: str, patterns: Sequence[Pattern]) -> Iterator[NetlinkMessage
         hooked = packed(4 | NESTED, place) + packed(7, text("filter"))
         yield _message(_NEWCHAIN, table + packed(3, text(chain)) + hooked)
         for pattern in patterns:
-            expressions = b"".join(packed(1 | NESTED, each) for each in _expressions(pattern))
+            together = pattern if isinstance(pattern, tuple) else (pattern,)
+            expressions = b"".join(packed(1 | NESTED, each) for each in _expressions(together))
             rule = table + packed(2, text(chain)) + packed(4 | NESTED, expressions)
             yield _message(_NEWRULE, rule)
 
@@ -157,14 +164,16 @@ def _message(kind: int, attributes: bytes) -> NetlinkMessage:
     return NetlinkMessage("trace packets", _SUBSYSTEM | kind, NLM_F_CREATE, head + attributes)
 
 
-def _expressions(pattern: Pattern) -> Iterator[bytes]:
+def _expressions(patterns: Sequence[Pattern]) -> Iterator[bytes]:
     """Load those bytes, compare them, set the packet's trace bit."""
     register = _number(_REGISTER)
-    place = packed(2, _number(_TRANSPORT)) + packed(3, _number(pattern.offset))
-    length = packed(4, _number(len(pattern.value)))
-    yield _expression("payload", packed(1, register) + place + length)
-    equal = packed(1, register) + packed(2, _number(0))
-    yield _expression("cmp", equal + packed(3 | NESTED, packed(1, pattern.value)))
+    for pattern in patterns:
+        header = _NETWORK if pattern.in_network_header else _TRANSPORT
+        place = packed(2, _number(header)) + packed(3, _number(pattern.offset))
+        length = packed(4, _number(len(pattern.value)))
+        yield _expression("payload", packed(1, register) + place + length)
+        equal = packed(1, register) + packed(2, _number(0))
+        yield _expression("cmp", equal + packed(3 | NESTED, packed(1, pattern.value)))
     yield _expression("immediate", packed(1, register) + packed(2 | NESTED, packed(1, b"\1\0\0\0")))
     yield _expression("meta", packed(2, _number(_META_NFTRACE)) + packed(3, register))
 

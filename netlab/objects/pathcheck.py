@@ -15,7 +15,7 @@ from netlab.objects.meta import Object
 
 SenderKind = Literal["pod", "deployment", "node", "client"]
 Outcome = Literal["reachable", "refused", "timeout"]
-Protocol = Literal["TCP", "UDP", "ICMP"]
+Protocol = Literal["TCP", "UDP", "ICMP", "SCTP"]
 WITHOUT_PORTS = ("ICMP",)
 """An echo request has no port to be sent to."""
 

@@ -1,1 +1,1 @@
-"""The checks of `netlab check`: probes, captures at each hop, verdicts. scapy lives here alone."""
+"""The checks of `netlab check`: probes, captures at each hop, verdicts."""

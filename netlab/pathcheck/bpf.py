@@ -39,6 +39,7 @@ _PROGRAM: tuple[bpf.Line, ...] = (
     ("", "load-byte", 9, _NEXT, _NEXT),
     ("", "equal", 17, "take", _NEXT),  # UDP
     ("", "equal", 1, "take", _NEXT),  # ICMP
+    ("", "equal", 132, "take", _NEXT),  # SCTP
     ("", "equal", 6, _NEXT, "drop"),  # TCP
     ("", "load-header-length", 0, _NEXT, _NEXT),
     ("", "load-byte-after-header", 13, _NEXT, _NEXT),
@@ -47,6 +48,7 @@ _PROGRAM: tuple[bpf.Line, ...] = (
     ("", "load-byte", 6, _NEXT, _NEXT),
     ("", "equal", 17, "take", _NEXT),
     ("", "equal", 58, "take", _NEXT),  # ICMPv6
+    ("", "equal", 132, "take", _NEXT),
     ("", "equal", 6, _NEXT, "drop"),
     ("", "load-byte", 40 + 13, _NEXT, _NEXT),
     ("", "any-bit", _SYN_OR_RST, "take", "drop"),

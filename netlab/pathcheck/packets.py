@@ -1,16 +1,22 @@
-"""Probes, built with scapy: one packet each, known again by its key."""
+"""Probes, built by hand: one packet each, known again by its key."""
 
 from __future__ import annotations
 
 import secrets
+import socket
+import struct
 
 from msgspec import Struct, field
 
+from netlab.pathcheck.checksums import checksum, with_checksum, with_sum
 from netlab.pathcheck.decode import endpoint
 from netlab.pathcheck.protocols import BY_NAME, Outgoing, Protocol, ProtocolName
 
 # Below the range from which kernels pick ports, above the well-known servers.
 _PORTS = range(10240, 29952)
+
+_TTL = 64
+_DONT_FRAGMENT = 0x4000
 
 
 class ProbePacket(Struct, frozen=True):
@@ -64,11 +70,17 @@ class ProbeNumbers(Struct):
 
 def build(probe: ProbePacket) -> bytes:
     """The probe as bytes from its IP header on, with checksums."""
-    from netlab.pathcheck.layers import IP, IPv6
-
-    if ":" in probe.dst:
-        version, head = 6, IPv6(src=probe.src, dst=probe.dst, fl=probe.ip_id)
-    else:
-        version, head = 4, IP(src=probe.src, dst=probe.dst, id=probe.ip_id, flags="DF")
-    content = Outgoing(version, probe.sport, probe.dport, probe.key, probe.payload)
-    return bytes(head / probe.protocol.layer(content))
+    version = 6 if ":" in probe.dst else 4
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    ends = socket.inet_pton(family, probe.src) + socket.inet_pton(family, probe.dst)
+    outgoing = Outgoing(version, probe.sport, probe.dport, probe.key, probe.payload)
+    protocol = probe.protocol
+    number = protocol.numbers[-1 if version == 6 else 0]
+    content = with_checksum(number, ends, protocol.write(outgoing), protocol.checksum_at)
+    if version == 6:
+        first = 6 << 28 | probe.ip_id
+        return struct.pack("!IHBB", first, len(content), number, _TTL) + ends + content
+    head = struct.pack(
+        "!BBHHHBBH", 0x45, 0, 20 + len(content), probe.ip_id, _DONT_FRAGMENT, _TTL, number, 0
+    )
+    return with_sum(head + ends, 10, checksum(head + ends)) + content

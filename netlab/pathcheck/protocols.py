@@ -1,8 +1,9 @@
 """What checks know of each protocol, as a record: how its probe is built, and read again.
 
-Every probe carries a 32-bit key that no NAT touches: a TCP probe as its sequence number, the others
-in their payload as `netlab-<8 hex digits>`. By it one packet is known again at every hop, in an
-ICMP error that quotes it, and in the reply that acknowledges it.
+Every probe carries a 32-bit key that no NAT touches: a TCP probe as its sequence number, one of
+SCTP as the tag that answers bear, the others in their payload as `netlab-<8 hex digits>`. By it one
+packet is known again at every hop, in an ICMP error that quotes it, and in the reply that
+acknowledges it.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-ProtocolName = Literal["tcp", "udp", "icmp"]
+ProtocolName = Literal["tcp", "udp", "icmp", "sctp"]
 
 FIN, SYN, RST, ACK = 0x01, 0x02, 0x04, 0x10
 _TOKEN = re.compile(rb"netlab-([0-9a-f]{8})")
@@ -45,27 +46,30 @@ class Outgoing(NamedTuple):
 class Protocol(Struct, frozen=True):
     """A protocol that a PathCheck can name; `numbers` are those in IPv4's and IPv6's headers.
 
-    `layer` builds a probe with scapy, `read` raises `struct.error` or `IndexError` for what is too
-    short. An answer that `acknowledges` says which probe it is for; without, silence is no fault.
-    `connects`: a real connection is made, too. `seconds` is how long an answer is waited for: a
-    packet crosses the lab in well under a millisecond, so this is for a machine that is busy.
+    `write` gives what of a probe follows its IP header, with a checksum of 0 at `checksum_at`;
+    `read` raises `struct.error` or `IndexError` for what is too short. An answer that `acknowledges`
+    names its probe; without, silence is no fault. `connects`: a real connection is made, too.
+    `seconds` is how long an answer is waited for: a packet crosses the lab in well under a
+    millisecond, so this is for a machine that is busy.
     """
 
     name: ProtocolName
     numbers: tuple[int, ...]
-    layer: Callable[[Outgoing], Any]
+    write: Callable[[Outgoing], bytes]
     read: Callable[[bytes], Content]
+    checksum_at: int
     has_ports: bool = True
     acknowledges: bool = True
     connects: bool = False
     seconds: float = 1.0
 
 
-def _syn(probe: Outgoing) -> Any:
-    from netlab.pathcheck.layers import TCP
-
-    options = [("MSS", 1400)]
-    return TCP(sport=probe.sport, dport=probe.dport, flags="S", seq=probe.key, options=options)
+def _syn(probe: Outgoing) -> bytes:
+    words = 6  # of 4 bytes, with an option: segments of 1400 bytes at most
+    head = struct.pack(
+        "!HHIIBBHHH", probe.sport, probe.dport, probe.key, 0, words << 4, SYN, 8192, 0, 0
+    )
+    return head + struct.pack("!BBH", 2, 4, 1400)
 
 
 def _read_tcp(data: bytes) -> Content:
@@ -78,10 +82,9 @@ def _read_tcp(data: bytes) -> Content:
     return Content(sport, dport, flags, seq if flags & (SYN | ACK) == SYN else None, answers)
 
 
-def _datagram(probe: Outgoing) -> Any:
-    from netlab.pathcheck.layers import UDP
-
-    return UDP(sport=probe.sport, dport=probe.dport) / _payload(probe)
+def _datagram(probe: Outgoing) -> bytes:
+    data = _payload(probe)
+    return struct.pack("!HHHH", probe.sport, probe.dport, 8 + len(data), 0) + data
 
 
 def _payload(probe: Outgoing) -> bytes:
@@ -103,12 +106,9 @@ def _read_udp(data: bytes) -> Content:
     return Content(sport, dport, 0, key, key)
 
 
-def _echo(probe: Outgoing) -> Any:
-    from netlab.pathcheck.layers import ICMP, ICMPv6EchoRequest
-
-    if probe.version == 6:
-        return ICMPv6EchoRequest(id=probe.sport, seq=1, data=_payload(probe))
-    return ICMP(id=probe.sport, seq=1) / _payload(probe)
+def _echo(probe: Outgoing) -> bytes:
+    kind = _ECHO_REQUESTS[probe.version == 6]
+    return struct.pack("!BBHHH", kind, 0, 0, probe.sport, 1) + _payload(probe)
 
 
 def _read_icmp(data: bytes) -> Content:
@@ -122,10 +122,32 @@ def _token(data: bytes) -> int | None:
     return int(found[1], 16) if found else None
 
 
-TCP = Protocol("tcp", (6,), _syn, _read_tcp, connects=True)
-UDP = Protocol("udp", (17,), _datagram, _read_udp, acknowledges=False, seconds=0.3)
-ICMP = Protocol("icmp", (1, 58), _echo, _read_icmp, has_ports=False)
+_INIT, _INIT_ACK, _ABORT = 1, 2, 6
 
-PROTOCOLS = (TCP, UDP, ICMP)
+
+def _init(probe: Outgoing) -> bytes:
+    """An INIT chunk, which asks for an association of one stream each way."""
+    head = struct.pack("!HHII", probe.sport, probe.dport, 0, 0)
+    chunk = struct.pack("!IIHHI", probe.key, 1500, 1, 1, probe.key)
+    return head + struct.pack("!BBH", _INIT, 0, 4 + len(chunk)) + chunk
+
+
+def _read_sctp(data: bytes) -> Content:
+    sport, dport, tag = struct.unpack_from("!HHI", data)
+    if len(data) < 20:  # quoted in an ICMP error that carries no more than 8 bytes
+        return Content(sport, dport)
+    kind = data[12]
+    if kind == _INIT:
+        return Content(sport, dport, 0, struct.unpack_from("!I", data, 16)[0])
+    answers = tag if kind in (_INIT_ACK, _ABORT) else None
+    return Content(sport, dport, RST if kind == _ABORT else 0, None, answers)
+
+
+TCP = Protocol("tcp", (6,), _syn, _read_tcp, 16, connects=True)
+UDP = Protocol("udp", (17,), _datagram, _read_udp, 6, acknowledges=False, seconds=0.3)
+ICMP = Protocol("icmp", (1, 58), _echo, _read_icmp, 2, has_ports=False)
+SCTP = Protocol("sctp", (132,), _init, _read_sctp, 8)
+
+PROTOCOLS = (TCP, UDP, ICMP, SCTP)
 BY_NAME = {protocol.name: protocol for protocol in PROTOCOLS}
 BY_NUMBER = {number: protocol for protocol in PROTOCOLS for number in protocol.numbers}

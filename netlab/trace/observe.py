@@ -10,11 +10,12 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
+from netlab.kernel.nftrace import Pattern, Patterns, TraceEvent, Tracing, interface_names
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
 from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
@@ -30,6 +31,17 @@ _REST_SECONDS = 0.005
 """For what follows an answer: what is told of it comes a moment later."""
 
 
+class Watch(Protocol):
+    """Waits for a packet that somebody else sends. `patterns` are what is traced meanwhile."""
+
+    patterns: Patterns
+
+    def first(
+        self, capture: Capture, traces: Mapping[str, Tracing]
+    ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
+        """It, and what has been seen and traced until then that may be of it."""
+
+
 class Observed(Struct, frozen=True):
     """What was seen of one packet: at its interfaces, and by nodes' rules; `packets` are all its
     copies and its answer's, in the order in which they passed."""
@@ -41,28 +53,40 @@ class Observed(Struct, frozen=True):
 
 
 def observe(
-    trial: Trial, world: World, find: Callable[[str], FindRule], sender: Sender | None = None
+    trial: Trial,
+    world: World,
+    find: Callable[[str], FindRule],
+    sender: Sender | None = None,
+    watch: Watch | None = None,
 ) -> Observed:
     """Send the trial's packet and watch it; `find` gives each node's rules. `sender` is who sends
-    it, with an IP id that the kernel chooses, if it is no packet of its own.
+    it, with an IP id that the kernel chooses, if it is no packet of its own; with a `watch` none is
+    sent, and it is the first that comes.
 
     `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent.
     """
     probe = _probe(trial) if sender is None else replace(_probe(trial), ip_id=0)
+    patterns = list(_patterns(probe)) if watch is None else watch.patterns
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(
             Capture({name: place.netns for name, place in world.places.items()})
         )
         traces = {
-            name: stack.enter_context(Tracing(netns, [_CANARY, *_patterns(probe)]))
+            name: stack.enter_context(Tracing(netns, [_CANARY, *patterns]))
             for name, netns in nodes.items()
         }
         capture.prove()
         _prove(traces)
-        sightings = _sent(trial, probe, capture, sender or stack.enter_context(Senders()))
+        sightings, before = Sightings(), dict[str, list[TraceEvent]]()
+        if watch is None:
+            _send(trial, probe, sender or stack.enter_context(Senders()))
+        else:
+            probe, seen, before = watch.first(capture, traces)
+            sightings.add(seen)
+        _follow(trial, probe, capture, sightings)
         capture.require_complete()
-        told = {name: trace.collect() for name, trace in traces.items()}
+        told = {name: [*before.get(name, ()), *trace.collect()] for name, trace in traces.items()}
     went = journey(probe, trial.place.name, sightings, world.addresses())
     places = [trial.place.name, *(hop.place for hop in went.hops)]
     ours = _Ours(probe, sightings)
@@ -106,23 +130,29 @@ def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
         yield Pattern(4, struct.pack(">I", probe.key))
         yield Pattern(8, struct.pack(">I", (probe.key + 1) % 2**32))
         return
+    if probe.proto == "sctp":
+        yield Pattern(16, struct.pack(">I", probe.key))
+        yield Pattern(4, struct.pack(">I", probe.key))
+        return
     token = f"netlab-{probe.key:08x}".encode()
     yield Pattern(8, token)
     yield Pattern(21, token)  # in the question to a DNS server
 
 
-def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Sender) -> Sightings:
-    refusal = senders.send(trial.place.netns, probe)
+def _send(trial: Trial, probe: ProbePacket, sender: Sender) -> None:
+    refusal = sender.send(trial.place.netns, probe)
     if refusal:
         raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")
-    sightings = Sightings()
+
+
+def _follow(trial: Trial, probe: ProbePacket, capture: Capture, sightings: Sightings) -> None:
+    """Watch until it is answered, or nobody does."""
     deadline = time.monotonic() + max(trial.protocol.seconds, _SILENCE_SECONDS)
     while (left := deadline - time.monotonic()) > 0:
-        sightings.add(capture.collect(left))
         if sightings.answer(probe, trial.place.name) is not None:
             break
+        sightings.add(capture.collect(left))
     sightings.add(capture.collect(_REST_SECONDS))
-    return sightings
 
 
 class _Ours:

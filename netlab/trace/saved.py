@@ -21,9 +21,10 @@ from netlab.pathcheck.protocols import ProtocolName
 from netlab.pathcheck.resolve import Asked
 from netlab.proxy.config import ModeName
 from netlab.trace.agreement import Agreement
+from netlab.trace.call_document import call_document, count_document
 from netlab.trace.calls import Behind, Call
 from netlab.trace.counting import End
-from netlab.trace.document import VERSION, call_document, count_document, document
+from netlab.trace.document import VERSION, document
 from netlab.trace.doors import Door
 from netlab.trace.lookup import LookUp, Question
 from netlab.trace.misses import Miss

@@ -5,6 +5,7 @@ check → plan → name looked up → packet sent and watched → the same predi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -15,17 +16,13 @@ from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.send import Sender
-from netlab.pathcheck.trial import plan
+from netlab.pathcheck.trial import Trial, plan
 from netlab.pathcheck.world import World
-from netlab.proxy import modes
 from netlab.proxy.addresses import Family
-from netlab.proxy.iptables.model import Ruleset
-from netlab.proxy.iptables.read import host_variant, recent_clients
-from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
-from netlab.trace.observe import observe
+from netlab.trace.observe import Watch, observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed, supposed_denial
 from netlab.trace.resolving import resolved
@@ -35,11 +32,13 @@ from netlab.trace.story import Story, packet_of, visits
 
 class Wish(Struct, frozen=True):
     """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
-    None sends one of its own."""
+    None sends one of its own, and `watch` makes what waits for
+    one of somebody else."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
+    watch: Callable[[Trial], Watch] | None = None
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
@@ -53,7 +52,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
 
     _read_affinity(world, rules)
-    seen = observe(trial, world, find, wish.sender)
+    seen = observe(trial, world, find, wish.sender, wish.watch(trial) if wish.watch else None)
     packet = packet_of(seen.probe)
     ends = predict(packet, trial.place, world, router_of(world, lab), rules)
     told = not _is_legacy(lab)
@@ -82,6 +81,8 @@ def _is_legacy(lab: Lab) -> bool:
     """Whether the lab's rules are in the tables that tell nobody of a packet."""
     if lab.proxy_mode == "nftables":
         return False
+    from netlab.proxy.iptables.read import host_variant
+
     variant = host_variant() if lab.iptables == "auto" else lab.iptables
     return variant != "nft"
 
@@ -94,7 +95,13 @@ def _rules(world: World, lab: Lab, family: Family) -> Rules:
         netns = world.places[node].netns
         namespace = netns if isinstance(netns, int) else Path(netns)
         if lab.proxy_mode == "nftables":
+            from netlab.proxy.nftables.apply import read_tables
+
             return NftRules(read_tables(namespace, family))
+        from netlab.proxy import modes
+        from netlab.proxy.iptables.model import Ruleset
+        from netlab.proxy.iptables.read import recent_clients
+
         found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
         assert isinstance(found, Ruleset)
         return IptablesRules(found, recent_clients(namespace))

@@ -54,6 +54,11 @@ spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80}]}
 ---
 apiVersion: v1
 kind: Service
+metadata: {name: calls}
+spec: {selector: {app: web}, ports: [{port: 90, protocol: SCTP}]}
+---
+apiVersion: v1
+kind: Service
 metadata: {name: none}
 spec: {selector: {app: nobody}, ports: [{port: 80}]}
 ---
@@ -186,6 +191,8 @@ def test_any_of_a_set(lab: Machine) -> None:
         ("box web:80 --source-port 70000", "70000 is no port"),
         ("box web:80 --count 0", "--count 0"),
         ("box web:80 --count 3 --http /", "makes no connection"),
+        ("box http://web/ --count 2", "not for URLs"),
+        ("box http://web/ --follow", "not for URLs"),
         ("-l app=web box web:80", "--selector stands for one end"),
         ("-l app=nobody web:80", "no pod with app=nobody is there"),
         ("-l =x web:80", "is no selector"),
@@ -196,3 +203,15 @@ def test_any_of_a_set(lab: Machine) -> None:
 def test_mistakes(lab: Machine, words: str, said: str) -> None:
     done = lab.netlab("trace", *words.split(" "), code=2)
     assert said in done.stderr
+
+
+def test_sctp_goes_by_packets_alone(lab: Machine) -> None:
+    """Whether or not the kernel has sockets for it."""
+    told = json.loads(trace(lab, "box", "svc/calls:90", "--sctp", "-o", "json"))
+    assert (told["verdict"], told["agree"], told["packet"]["protocol"]) == (
+        "delivered",
+        True,
+        "sctp",
+    )
+    assert told["deliveredTo"] in ("default/near", "default/far")
+    assert told["dnat"][0]["before"].endswith(":90")

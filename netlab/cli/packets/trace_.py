@@ -10,6 +10,7 @@
     sudo netlab trace client-pod web:80 --http /              a real connection, and its answer
     sudo netlab trace client-pod web:80 --count 30            where they went, of what is foreseen
 
+    sudo netlab trace client-pod web:80 --follow              each connection that it opens itself
     netlab trace --dry -f lab.yaml client-pod web:80          by the rules that a manifest comes to
 
     sudo netlab trace client-pod web:80 --save web.json --pcap web.pcapng --svg web.svg
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", dest="target", metavar="TO", help="the same")
     options.add_namespace(parser)
     kinds = parser.add_mutually_exclusive_group()
-    for name in ("tcp", "udp", "icmp"):
+    for name in ("tcp", "udp", "icmp", "sctp"):
         kinds.add_argument(
             f"--{name}", dest="protocol", action="store_const", const=name.upper(),
             help=f"by {name.upper()}" + (" (which it is by default)" if name == "tcp" else ""),
@@ -100,7 +101,7 @@ def _shown(arguments: argparse.Namespace, write: Write) -> int:
 
 def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
     from netlab import inventory, lab
-    from netlab.cli.packets import trace_call, trace_count, trace_dry
+    from netlab.cli.packets import trace_call, trace_count, trace_dry, trace_follow
     from netlab.trace.document import document
     from netlab.trace.lookup import Unresolved
 
@@ -111,7 +112,9 @@ def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
         try:
             if wanted.question is not None:
                 return trace_call.run(wanted, wanted.question, arguments, directory, write)
-            if arguments.count > 1:
+            if arguments.follow:
+                return trace_follow.run(wanted, arguments, directory)
+            if (arguments.count or 1) > 1:
                 return trace_count.run(wanted, arguments, directory, write)
             story = _traced(wanted, directory, arguments)
         except Unresolved as error:
@@ -127,6 +130,8 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
     from netlab.trace.document import document
 
     if arguments.output == "json":
+        from netlab.trace.document import document
+
         print(json.dumps(document(story), indent=2))
     else:
         for line in _lines(story, arguments):

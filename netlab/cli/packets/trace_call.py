@@ -28,7 +28,7 @@ def run(
     write: Write,
 ) -> int:
     """Ask, and tell the connection's story."""
-    from netlab.trace.document import call_document
+    from netlab.trace.call_document import call_document
 
     call = _called(wanted, question, arguments, directory)
     write(call.story, call_document(call))
@@ -37,7 +37,7 @@ def run(
 
 def show(call: Call, arguments: argparse.Namespace) -> int:
     """Print it; the exit code."""
-    from netlab.trace.document import call_document
+    from netlab.trace.call_document import call_document
     from netlab.view import trace, trace_calls
     from netlab.view.escape import escape_line
 

@@ -24,7 +24,7 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Wr
     """Send them, tell the first one's story and the end of all."""
     from netlab import inventory
     from netlab.trace.counting import counted
-    from netlab.trace.document import count_document
+    from netlab.trace.call_document import count_document
     from netlab.trace.session import traced
 
     world = lab_world.world(arguments, directory)
@@ -39,7 +39,7 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Wr
 
 def show(story: Story, ends: Sequence[End], arguments: argparse.Namespace) -> int:
     """Print them; the exit code."""
-    from netlab.trace.document import count_document
+    from netlab.trace.call_document import count_document
     from netlab.view import trace, trace_counts
     from netlab.view.escape import escape_line
 

@@ -30,6 +30,11 @@ def check(arguments: argparse.Namespace) -> None:
     """`UsageError` for what makes no sense together."""
     if arguments.pcap and arguments.dry:
         raise UsageError("--dry sends nothing: there are no packets", hint="leave --pcap out")
+    if arguments.follow and (arguments.save or arguments.pcap or arguments.svg):
+        raise UsageError(
+            "--follow tells of many: a file has one",
+            hint="netlab capture --from FROM --to TO -o x.pcapng writes what passes",
+        )
     asked = (arguments.words, arguments.sender, arguments.target, arguments.selector)
     if arguments.show and any((*asked, arguments.dry, arguments.http, arguments.payload)):
         raise UsageError("--show tells of what was sent", hint="netlab trace --show FILE")

@@ -44,9 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     options.add_files(parser)
     parser.add_argument("--http", metavar="PATH", help="a real connection: ask for that")
-    parser.add_argument(
-        "--count", type=int, default=1, metavar="N", help="so many packets: where they went"
-    )
+    parser.add_argument("--count", type=int, metavar="N", help=(
+        "so many packets: where they went; with --follow, so many connections"
+    ))  # fmt: skip
+    parser.add_argument("--follow", action="store_true", help=(
+        "send nothing: tell of each connection that FROM opens to TO, until Ctrl-C"
+    ))  # fmt: skip
 
 
 class Asked(Struct, frozen=True):
@@ -75,12 +78,28 @@ def asked(arguments: argparse.Namespace) -> Asked:
 def _check_numbers(arguments: argparse.Namespace) -> None:
     if not 0 <= arguments.source_port < 65536:
         raise UsageError(f"{arguments.source_port} is no port", hint="--source-port 1 to 65535")
-    if not 1 <= arguments.count <= _MOST:
-        raise UsageError(f"--count {arguments.count}", hint=f"1 to {_MOST}")
-    if arguments.count > 1 and (arguments.source_port or arguments.http or arguments.payload):
+    count = 1 if arguments.count is None else arguments.count
+    if not 1 <= count <= _MOST:
+        raise UsageError(f"--count {count}", hint=f"1 to {_MOST}")
+    if (
+        count > 1
+        and not arguments.follow
+        and (arguments.source_port or arguments.http or arguments.payload)
+    ):
         raise UsageError(
             "each of several packets has a source port of its own, and makes no connection",
-            hint=f"{_EXAMPLE} --count {arguments.count}",
+            hint=f"{_EXAMPLE} --count {count}",
+        )
+    if arguments.follow and (
+        arguments.dry
+        or arguments.source_port
+        or arguments.http is not None
+        or arguments.payload
+        or arguments.protocol not in (None, "TCP")
+    ):
+        raise UsageError(
+            "--follow tells of TCP connections that others open, and says nothing itself",
+            hint=f"{_EXAMPLE} --follow",
         )
 
 
@@ -90,7 +109,7 @@ def _check_dry(arguments: argparse.Namespace) -> None:
         raise UsageError("--dry goes by manifests", hint=hint)
     if arguments.filename and not arguments.dry:
         raise UsageError("-f is for --dry: a lab that runs has its objects", hint=hint)
-    if arguments.dry and (arguments.count > 1 or arguments.http or arguments.payload):
+    if arguments.dry and ((arguments.count or 1) > 1 or arguments.http or arguments.payload):
         raise UsageError("--dry sends nothing, so there is nothing to count or answer", hint=hint)
 
 
@@ -136,9 +155,9 @@ def _url(sender: str, target: str, arguments: argparse.Namespace) -> Asked:
         raise UsageError(
             "a URL says all of what is asked", hint=f"sudo netlab trace {sender} {target}"
         )
-    if arguments.count > 1:
+    if (arguments.count or 1) > 1 or arguments.follow:
         raise UsageError(
-            "--count is for packets that make no connection", hint=f"{_EXAMPLE} --count 9"
+            "--count and --follow are for packets, not for URLs", hint=f"{_EXAMPLE} --count 9"
         )
     path = _path((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     question = http_request(path, parts.netloc, tls=parts.scheme == "https")

@@ -210,7 +210,6 @@ def test_a_deployment_sends_from_a_ready_pod_and_its_node_is_meant(world: World)
         (Target(pod="gone", port=80), "pod box", "no running pod default/gone"),
         (Target(address="1.1.1.1", port=80), "client nobody", "no running client nobody"),
         (Target(address="1.1.1.1", port=80), "deployment none", "has no ready pod"),
-        (Target(service="sctp"), "pod box", "sends no SCTP"),
     ],
 )
 def test_what_is_not_there_cannot_run(

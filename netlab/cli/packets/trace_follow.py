@@ -1,0 +1,55 @@
+"""`netlab trace --follow`: each connection that FROM opens to TO, told as it comes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from netlab.cli import options, terminal
+from netlab.cli.packets import lab_world, trace_options
+from netlab.cli.packets.trace_options import Asked
+
+_DISAGREE = 4
+
+
+def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
+    """Until Ctrl-C, or --count of them."""
+    found = 0
+    told = 0
+    try:
+        while arguments.count is None or told < arguments.count:
+            found = max(found, _next(wanted, arguments, directory))
+            told += 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+    return found
+
+
+def _next(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
+    """Tell of the next one: the exit code that it alone would have."""
+    from netlab import inventory
+    from netlab.trace.agreement import observed
+    from netlab.trace.document import document
+    from netlab.trace.following import Follower
+    from netlab.trace.session import Wish, traced
+    from netlab.view import trace
+
+    world = lab_world.world(arguments, directory)
+    check = trace_options.check(wanted, world, arguments)
+    options.note(f"waiting for {wanted.sender} to connect to {wanted.target} (Ctrl-C ends it)")
+    story = traced(check, world, inventory.read_lab(directory), Wish(watch=Follower))
+    if story.journey.outcome != "reachable":
+        story = story.with_causes(world, lab_world.facts(arguments, directory))
+    if arguments.output == "json":
+        print(json.dumps(document(story)))
+    elif arguments.minimal:
+        print("\n".join(trace.minimal(story)))
+    else:
+        for line in trace.lines(story, explain=arguments.explain):
+            print(terminal.fit(line))
+    sys.stdout.flush()
+    if story.agreement.difference:
+        return _DISAGREE
+    return int(bool(arguments.expect) and observed(story.journey) != "delivered")
