@@ -47,8 +47,8 @@ class Protocol(Struct, frozen=True):
     """A protocol that a PathCheck can name; `numbers` are those in IPv4's and IPv6's headers.
 
     `write` gives what of a probe follows its IP header, with a checksum of 0 at `checksum_at`;
-    `read` raises `struct.error` or `IndexError` for what is too short. An answer that `acknowledges`
-    names its probe; without, silence is no fault. `connects`: a real connection is made, too.
+    `read` raises `struct.error` or `IndexError` for what is too short. One that `acknowledges`
+    names the probe it is for; without, silence is no fault. `connects`: a real connection, too.
     `seconds` is how long an answer is waited for: a packet crosses the lab in well under a
     millisecond, so this is for a machine that is busy.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import socket
 import struct
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -19,11 +20,16 @@ from netlab.pathcheck.capture import Capture, InstrumentError
 from netlab.pathcheck.decode import Observation, split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.trial import Trial
+from netlab.pathcheck.world import World
 
 _SYN, _SYN_ACK = (0x02, 0xC2), (0x12, 0x52)
 """Flags of the first packet, and of its answer; with those by which ECN is agreed on."""
 
 _LOOK_SECONDS = 0.5
+_PAUSE_SECONDS = 0.01
+"""In a busy lab it wakes up for many packets at once."""
+
+_MOST_PAIRS = 200
 
 
 class LabGone(InstrumentError):
@@ -31,14 +37,23 @@ class LabGone(InstrumentError):
 
 
 class Follower:
-    """Waits for the next TCP connection that a trial's sender opens to its target."""
+    """Waits for the next TCP connection that a trial's sender opens to its target.
 
-    def __init__(self, trial: Trial) -> None:
+    On its way it has the sender's address, or, masqueraded, a node's; of many nodes, any address.
+    """
+
+    def __init__(self, trial: Trial, world: World) -> None:
         self._place = trial.place
         self._target = trial.targets[0]
-        ends = map(split, trial.endpoints or ())
+        ends = dict.fromkeys((self._target, *map(split, trial.endpoints or ())))
+        nodes = (place for place in world.places.values() if place.role == "node")
+        places = (trial.place, *nodes)
+        alike = [ip for place in places for ip in place.addresses if _alike(ip, self._target[0])]
+        sources: list[str | None] = [*dict.fromkeys(alike)]
+        if len(sources) * len(ends) > _MOST_PAIRS:
+            sources = [None]
         self.patterns: Patterns = [
-            each for end in dict.fromkeys((self._target, *ends)) for each in _patterns(*end)
+            each for end in ends for source in sources for each in _patterns(source, *end)
         ]
 
     def first(
@@ -54,6 +69,7 @@ class Follower:
             for one in seen:
                 if self._is_it(one):
                     return _probe(one), [*before, *seen], kept
+            time.sleep(_PAUSE_SECONDS)
             # What was told just before the captures show a packet may be of it.
             before, told = seen, new
             self._require_lab()
@@ -80,17 +96,26 @@ def _collected(trace: Tracing) -> list[TraceEvent]:
         return []
 
 
-def _patterns(address: str, port: int) -> Iterator[tuple[Pattern, ...]]:
-    version = 6 if ":" in address else 4
-    packed = socket.inet_pton(socket.AF_INET6 if version == 6 else socket.AF_INET, address)
-    source, destination = (8, 24) if version == 6 else (12, 16)
-    number = struct.pack(">H", port)
+def _alike(address: str, other: str) -> bool:
+    return (":" in address) == (":" in other)
+
+
+def _patterns(who: str | None, address: str, port: int) -> Iterator[tuple[Pattern, ...]]:
+    """First packets from somebody to there, and their answers."""
+    source, destination = (8, 24) if ":" in address else (12, 16)
+    there, number = _packed(address), struct.pack(">H", port)
     for flags in _SYN:
-        ports = (Pattern(2, number),) if port else ()
-        yield (Pattern(destination, packed, True), *ports, Pattern(13, bytes([flags])))
+        ends = [Pattern(source, _packed(who), True)] if who else []
+        ports = [Pattern(2, number)] if port else []
+        yield (Pattern(destination, there, True), *ends, *ports, Pattern(13, bytes([flags])))
     for flags in _SYN_ACK:
-        ports = (Pattern(0, number),) if port else ()
-        yield (Pattern(source, packed, True), *ports, Pattern(13, bytes([flags])))
+        ends = [Pattern(destination, _packed(who), True)] if who else []
+        ports = [Pattern(0, number)] if port else []
+        yield (Pattern(source, there, True), *ends, *ports, Pattern(13, bytes([flags])))
+
+
+def _packed(address: str) -> bytes:
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
 
 
 def _probe(seen: Observation) -> ProbePacket:

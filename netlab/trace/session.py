@@ -6,7 +6,7 @@ check → plan → name looked up → packet sent and watched → the same predi
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from msgspec import Struct
@@ -21,24 +21,27 @@ from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
 from netlab.trace import rule_texts
 from netlab.trace.agreement import agree
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
+from netlab.trace.lookup import LookUp
+from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules
 from netlab.trace.observe import Watch, observe
 from netlab.trace.passages import FindRule
 from netlab.trace.predicted import predict, supposed, supposed_denial
+from netlab.trace.reading import Reading
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
 from netlab.trace.story import Story, packet_of, visits
 
+_READERS = 4
+
 
 class Wish(Struct, frozen=True):
-    """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
-    None sends one of its own, and `watch` makes what waits for
-    one of somebody else."""
+    """What is asked of the packet beside who sends it and to whom. `source_port` 0 is any; without
+    a `sender` it is one of our own; `watch` makes what waits for one of somebody else."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
-    watch: Callable[[Trial], Watch] | None = None
+    watch: Callable[[Trial, World], Watch] | None = None
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
@@ -46,13 +49,22 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     trial, lookup = resolved(plan(check, world), world)
     wish = wish or Wish()
     trial = replace(trial, source_port=wish.source_port, payload=wish.payload)
-    rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4")
+    with ThreadPoolExecutor(max_workers=_READERS) as threads:
+        rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4", threads)
+        return _told(trial, lookup, world, lab, wish, rules)
 
+
+def _told(
+    trial: Trial, lookup: LookUp | None, world: World, lab: Lab, wish: Wish, rules: Reading
+) -> Story:
     def find(node: str) -> FindRule:
         return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
 
-    _read_affinity(world, rules)
-    seen = observe(trial, world, find, wish.sender, wish.watch(trial) if wish.watch else None)
+    if wish.watch is None:  # what is waited for may come much later
+        _read_early(trial, world, rules)
+    seen = observe(
+        trial, world, find, wish.sender, wish.watch(trial, world) if wish.watch else None
+    )
     packet = packet_of(seen.probe)
     ends = predict(packet, trial.place, world, router_of(world, lab), rules)
     told = not _is_legacy(lab)
@@ -61,7 +73,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     passages = (*(() if told else supposed(agreement.prediction)), *seen.passages)
     denials = (one for one in seen.passages if one.is_denied)
     return Story(
-        check=check,
+        check=trial.check,
         probe=seen.probe,
         sender=trial.place.name,
         name=trial.name,
@@ -87,11 +99,10 @@ def _is_legacy(lab: Lab) -> bool:
     return variant != "nft"
 
 
-def _rules(world: World, lab: Lab, family: Family) -> Rules:
-    """The rules in force on a node."""
+def _rules(world: World, lab: Lab, family: Family, threads: ThreadPoolExecutor) -> Reading:
+    """The rules in force on nodes, each node's read once."""
 
-    @cache
-    def rules(node: str) -> NodeRules:
+    def read(node: str) -> NodeRules:
         netns = world.places[node].netns
         namespace = netns if isinstance(netns, int) else Path(netns)
         if lab.proxy_mode == "nftables":
@@ -106,12 +117,15 @@ def _rules(world: World, lab: Lab, family: Family) -> Rules:
         assert isinstance(found, Ruleset)
         return IptablesRules(found, recent_clients(namespace))
 
-    return rules
+    return Reading(read, threads)
 
 
-def _read_affinity(world: World, rules: Rules) -> None:
-    """Read all nodes' rules now if they remember clients: the packet adds its own to these."""
+def _read_early(trial: Trial, world: World, rules: Reading) -> None:
+    """The sender's node is passed for sure. All nodes' rules are read now if they remember clients:
+    the packet adds its own to these."""
+    nodes = [place.name for place in world.places.values() if place.role == "node"]
+    rules.begin(each for each in nodes if each == trial.node)
     if any(meta.spec(one).get("sessionAffinity") == "ClientIP" for one in world.services.values()):
-        for place in world.places.values():
-            if place.role == "node":
-                rules(place.name)
+        rules.begin(nodes)
+        for each in nodes:
+            rules(each)

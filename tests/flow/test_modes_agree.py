@@ -5,8 +5,8 @@ import functools
 import pytest
 from msgspec.structs import replace
 from oracle import worlds
+from oracle.tries import FOLDERS, addresses_of, fronts, senders
 
-from netlab.proxy import addresses
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.nftables.compile import compile as nft_compile
 from netlab.proxy.node_view import node_view
@@ -14,12 +14,6 @@ from netlab.simulation.iptables import simulate
 from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
 
-STRANGERS = {
-    "ipv4": ["198.51.100.240", "203.0.113.99"],
-    "ipv6": ["2001:db8:c::9", "2001:db8:ffff::9"],
-}
-FOLDERS = {folder.name: folder for folder in (*worlds.NFTABLES, *worlds.IPTABLES)}
-MOST_PODS = 2
 KNOWN = {
     # A port that no Service has.
     ("cluster, other port", "PREROUTING", "timeout", "refused"),
@@ -29,42 +23,6 @@ KNOWN = {
     ("outside", "PREROUTING", "refused", "timeout"),
 }
 """What kind of address, asked from where; what becomes of it in iptables mode, in nftables mode."""
-
-
-def fronts(world, family, node_ips):
-    """Every address of the Services with its port, and a cluster IP with one that it has not."""
-    for service in world.services:
-        spec = service["spec"]
-        ingress = (service.get("status", {}).get("loadBalancer") or {}).get("ingress") or []
-        clusters = spec.get("clusterIPs") or [spec.get("clusterIP")]
-        outside = [*(spec.get("externalIPs") or []), *(each.get("ip") for each in ingress)]
-        for port in spec.get("ports") or []:
-            protocol, number = port.get("protocol", "TCP").lower(), port["port"]
-            for ip in addresses_of(clusters, family):
-                yield "cluster", ip, number, protocol
-                yield "cluster, other port", ip, number + 1000, protocol
-            for ip in addresses_of(outside, family):
-                yield "outside", ip, number, protocol
-            for ip in node_ips if port.get("nodePort") else ():
-                yield "node", ip, port["nodePort"], protocol
-
-
-def addresses_of(texts, family):
-    return [text for text in texts if text and addresses.address(text, family)]
-
-
-def senders(world, family, node_ips):
-    """Strangers, some endpoints on the node, the node."""
-    pods = [
-        ip
-        for each in world.slices
-        for endpoint in each.get("endpoints") or []
-        if endpoint.get("nodeName") == world.config.node_name
-        for ip in addresses_of(endpoint["addresses"], family)
-    ]
-    for ip in [*STRANGERS[family], *list(dict.fromkeys(pods))[:MOST_PODS]]:
-        yield ip, "PREROUTING"
-    yield from ((ip, "OUTPUT") for ip in node_ips)
 
 
 def ways(outcomes):

@@ -48,7 +48,9 @@ class _SaveParser:
         self.drafts: dict[str, _Draft] = {}
 
     def line(self, number: int, text: str) -> None:
-        if text.startswith("*"):
+        if text[0] in "[-" and self.table:  # nearly all
+            self.rule(number, text)
+        elif text.startswith("*"):
             self.begin(number, text[1:])
         elif text == "COMMIT":
             self.commit(number)
@@ -105,8 +107,11 @@ class _SaveParser:
             return self.refuse(number, f"chain {name} was not declared")
         draft.rules.append(rule or "")
         draft.lines.append(number)
-        draft.counters.append((int(packets or 0), int(size or 0)))
-        draft.counted = draft.counted or packets is not None
+        if packets is None:
+            draft.counters.append(_UNCOUNTED)
+        else:
+            draft.counters.append((int(packets), int(size)))
+            draft.counted = True
         return None
 
     def jump(self, number: int, rule: str) -> None:
@@ -116,6 +121,7 @@ class _SaveParser:
             self.refuse(number, f"there is no chain {found[1]} in table {self.table}")
 
 
+_UNCOUNTED = (0, 0)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 

@@ -1,0 +1,176 @@
+"""How long does a trace take, from typing to output? And opening its instruments?
+
+In a lab of three nodes with so many Services, each with the same endpoints: `netlab trace` of one
+TCP connection to the last of them, over and over, the interpreter's start included; its CPU time;
+and beside it a bare `python -c pass`. What tracing costs others: connections a second to the same
+Service that a pod opens while nothing is traced, and while those of another one are followed. Then
+capture points: opened, proved and closed in so many namespaces.
+
+    sudo .venv/bin/python tests/bench/trace/bench_trace.py [--services 0 1000] [--mode nftables]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from netlab.kernel import netns, paths
+from netlab.kernel.run import run as run_program
+from netlab.pathcheck.capture import Capture
+
+LAB = """\
+apiVersion: netlab/v1
+kind: Lab
+metadata: {name: bench}
+spec: {nodes: 3, proxyMode: %s}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: box}
+spec: {nodeName: worker001, containers: [{name: box, image: netshoot, command: [sleep, "9999"]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: nginx}]}
+"""
+SERVICE = """\
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web%d}
+spec: {selector: {app: web}, ports: [{port: 80}]}
+"""
+GOALS = {0: 0.3, 1000: 0.5, 10000: 1.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--services", type=int, nargs="+", default=[0, 1000])
+    parser.add_argument("--mode", default="iptables", choices=["iptables", "nftables"])
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--captures", type=int, default=1000)
+    options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as an installation has it
+    print(f"python -c pass: {timed(['-c', 'pass'], options.rounds)}")
+    for services in options.services:
+        with lab(options.mode, services):
+            target = f"svc/web{services}:80"
+            words = ["-m", "netlab", "trace", "box", target, "--minimal"]
+            goal = GOALS.get(services)
+            print(f"{services} Services: {timed(words, options.rounds)}, goal {goal or '-'} s")
+            if not services:
+                words = [*words[:4], "web0:80", "--http", "/"]
+                print(f"  by its name, with --http: {timed(words, options.rounds)}")
+                others(target)
+    captures(options.captures)
+
+
+@contextlib.contextmanager
+def lab(mode: str, services: int) -> Iterator[None]:
+    """Its Services are called web0 and so on."""
+    with tempfile.TemporaryDirectory() as base:
+        os.environ["PYTHONPYCACHEPREFIX"] = f"{base}/compiled"
+        os.environ[paths.RUN_VARIABLE] = f"{base}/run"
+        os.environ[paths.NETNS_DIR_VARIABLE] = f"{base}/netns"
+        file = Path(base) / "lab.yaml"
+        file.write_text(LAB % mode + "".join(SERVICE % n for n in range(services + 1)))
+        python(["-m", "netlab", "up", str(file), "-q"])
+        try:
+            yield
+        finally:
+            python(["-m", "netlab", "down"])
+
+
+def python(argv: Sequence[str]) -> None:
+    subprocess.run([sys.executable, *argv], check=True, stdout=subprocess.DEVNULL)
+
+
+def timed(argv: Sequence[str], rounds: int) -> str:
+    """The median in seconds, and the CPU's."""
+    python(argv)
+    walls, spent = [], []
+    for _ in range(rounds):
+        before, since = used(), time.perf_counter()
+        python(argv)
+        walls.append(time.perf_counter() - since)
+        spent.append(used() - before)
+    return f"{statistics.median(walls):.3f} s, of the CPU {statistics.median(spent):.3f} s"
+
+
+def used() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def captures(number: int) -> None:
+    """Opened, proved, closed."""
+    with tempfile.TemporaryDirectory() as base, contextlib.ExitStack() as stack:
+        places: dict[str, Path | int] = {}
+        for n in range(number):
+            path = Path(base) / f"n{n}"
+            descriptor = netns.create(path)
+            stack.callback(netns.remove, path)
+            stack.callback(os.close, descriptor)
+            with netns.entered(descriptor):
+                run_program(["ip", "link", "set", "lo", "up"])
+            places[str(n)] = descriptor
+        since = time.perf_counter()
+        with Capture(places) as capture:
+            opened = time.perf_counter()
+            capture.prove()
+            proved = time.perf_counter()
+        closed = time.perf_counter()
+    parts = (opened - since, proved - opened, closed - proved)
+    words = "opened in {:.0f} ms, proved in {:.0f} ms, closed in {:.0f} ms"
+    print(f"{number} captures: {words.format(*(1000 * each for each in parts))}")
+
+
+def others(target: str, seconds: float = 3.0) -> None:
+    """Connections a second of one who goes on while another one's are waited for."""
+    place = paths.namespace(paths.lab_dir("bench"), "bench.default.box")
+    command = ["-m", "netlab", "get", "svc", "web0", "-o", "jsonpath={.spec.clusterIP}"]
+    found = subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True)
+    quiet = connections(place, found.stdout, seconds)
+    words = [sys.executable, "-m", "netlab", "trace", "worker002", target, "--follow"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE) as following:
+        assert following.stderr is not None
+        following.stderr.readline()
+        time.sleep(1)
+        busy = connections(place, found.stdout, seconds)
+        following.kill()
+    print(f"  connections a second: {quiet:.0f}, while another's are followed {busy:.0f}")
+
+
+def connections(place: Path, address: str, seconds: float) -> float:
+    """From a pod to the Service, by a process of its own, which only opens and closes them."""
+    script = (
+        "import socket, time\n"
+        f"end, count = time.monotonic() + {seconds}, 0\n"
+        f"while time.monotonic() < end:\n"
+        f"    with socket.create_connection(({address!r}, 80)): count += 1\n"
+        "print(count)"
+    )
+    with netns.entered(place):
+        done = subprocess.run(
+            [sys.executable, "-c", script], check=True, capture_output=True, text=True
+        )
+    return int(done.stdout) / seconds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""The recorded worlds: simulator, the kernel's own trace and captures tell the same of a packet.
+
+A node with two links: `cni0` leads to the pods on it, `eth1` to everybody else. What arrives there
+need not be answered: where a packet left, and as what, is seen on the links.
+"""
+
+import contextlib
+import os
+import re
+import socket
+import time
+from functools import partial
+from ipaddress import ip_address
+
+import pytest
+from msgspec.structs import replace
+from oracle import worlds
+from oracle.tries import FOLDERS, addresses_of, fronts, local_pods, senders
+
+from netlab.kernel import netns, sysctl
+from netlab.kernel.nftrace import Pattern, Tracing, interface_names
+from netlab.kernel.run import run
+from netlab.pathcheck.capture import Capture
+from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.packets import ProbeNumbers, build
+from netlab.pathcheck.path import Sightings
+from netlab.pathcheck.send import Senders
+from netlab.proxy.iptables.apply import RestoreApplier
+from netlab.proxy.iptables.compile import compile
+from netlab.proxy.nftables.apply import NftApplier
+from netlab.proxy.nftables.compile import compile as nft_compile
+from netlab.proxy.node_view import node_view
+from netlab.simulation.packet import Packet
+from netlab.trace import rule_texts
+from netlab.trace.node_rules import IptablesRules, NftRules
+from netlab.trace.passages import passages
+
+pytestmark = pytest.mark.root
+
+TRACED = [
+    Pattern(13, b"\x02"),  # a SYN
+    Pattern(8, b"netlab-"),
+    Pattern(21, b"netlab-"),  # in a question to a DNS server
+    Pattern(12, b"\x01\x00"),  # an INIT of SCTP
+]
+MAC = "02:00:00:00:00:01"
+REMEMBERS = re.compile(r"(?:--set --name |update @)(\S+)")
+PATIENCE = 2.0
+SETTINGS = {
+    "net.ipv4.ip_forward": "1",
+    "net.ipv6.conf.all.forwarding": "1",
+    # Each refusal is to be seen.
+    "net.ipv4.icmp_ratelimit": "0",
+    "net.ipv4.icmp_msgs_per_sec": "1000000",
+    "net.ipv4.icmp_msgs_burst": "1000000",
+    "net.ipv6.icmp.ratelimit": "0",
+}
+
+
+class Node:
+    """A namespace with its two links; the other ends are in one beyond."""
+
+    def __init__(self, directory, world, family):
+        self.fds = {}
+        self.directory = directory
+        for name in ("node", "beyond"):
+            self.fds[name] = netns.create(directory / name)
+        run(["ip", "link", "set", "lo", "up"], netns=self.fds["node"])
+        # Nobody has to be asked for an address: both ends of a link have the same.
+        for link in ("eth1", "cni0"):
+            run(
+                ["ip", "link", "add", link, "address", MAC, "type", "veth"]
+                + [
+                    "peer",
+                    "name",
+                    link,
+                    "address",
+                    MAC,
+                    "netns",
+                    f"/proc/{os.getpid()}/fd/{self.fds['beyond']}",
+                ],
+                netns=self.fds["node"],
+            )
+            for fd in self.fds.values():
+                run(["ip", "link", "set", link, "arp", "off", "up"], netns=fd)
+        v6 = family == "ipv6"
+        ip = ["ip", "-6" if v6 else "-4"]
+        sysctl.set(self.fds["node"], SETTINGS)
+        for address in addresses_of(world.config.node_ips, family):
+            more = ["nodad"] if v6 else []
+            run(
+                [*ip, "addr", "add", f"{address}/{128 if v6 else 32}", "dev", "eth1", *more],
+                netns=self.fds["node"],
+            )
+        run([*ip, "route", "add", "default", "dev", "eth1"], netns=self.fds["node"])
+        self.pods = frozenset(str(ip_address(ip)) for ip in local_pods(world, family))
+        for address in self.pods:
+            run([*ip, "route", "replace", address, "dev", "cni0"], netns=self.fds["node"])
+
+    def arrive(self, probe, link):
+        """As from somebody who is not here."""
+        with netns.entered(self.fds["beyond"]):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM)
+        kind = 0x86DD if ":" in probe.dst else 0x0800
+        with sock:
+            sock.sendto(build(probe), (link, kind, 0, 0, bytes.fromhex(MAC.replace(":", ""))))
+
+    def close(self):
+        for name, fd in self.fds.items():
+            os.close(fd)
+            netns.remove(self.directory / name)
+
+
+def remembering(world):
+    """With clients remembered until all has been tried, however busy the machine is."""
+    for service in world.services:
+        config = service["spec"].get("sessionAffinityConfig") or {}
+        if "clientIP" in config:
+            config["clientIP"]["timeoutSeconds"] = 10800
+    return world
+
+
+def rules_of(world, mode, family, node, known):
+    """Written to the node, and as the simulator has them; of whom affinity knows, too."""
+    config = replace(world.config, mode="nftables" if mode == "nftables" else "iptables")
+    seen = node_view(world.node, config, family)
+    if mode == "nftables":
+        table = nft_compile(world.services, world.slices, seen)
+        NftApplier(family, node).replace(table)
+        return NftRules([table])
+    ruleset = compile(world.services, world.slices, seen)
+    RestoreApplier(mode, family, node).replace(ruleset)
+    return IptablesRules(ruleset, known)
+
+
+def watched(capture, tracing, probe, told):
+    """All that is seen of a packet once nothing more comes."""
+    sightings, events = Sightings(), []
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        new, more = capture.collect(0.003), tracing.collect() if told else []
+        sightings.add(new)
+        events += more
+        if not new and not more and sightings.copies(probe):
+            break
+    return sightings, events
+
+
+def word(outcome):
+    if outcome.verdict != "ACCEPT":
+        return "lost" if outcome.verdict == "DROP" else "refused"
+    return "delivered" if outcome.delivered else "left"
+
+
+def ends(outcomes, probe, local):
+    """(what became of it, as what it left, the rules met), of each way that is open."""
+    for outcome in outcomes:
+        assert not outcome.unknown
+        after = outcome.packet
+        left = ("", "")
+        if word(outcome) == "left":
+            destination = endpoint(after.destination, after.dport)
+            own = probe.src in local or outcome.masqueraded
+            left = (destination, "the node's" if own else probe.src)
+        met = tuple((hit.table, hit.chain, hit.number) for hit in outcome.rules)
+        yield word(outcome), left, met
+
+
+def seen_end(sightings, probe, local):
+    """The same by captures: what left, or an answer that turned it away."""
+    outgoing = [
+        one.packet for one in sightings.copies(probe) if one.outgoing and one.ifname != "lo"
+    ]
+    if outgoing:
+        packet = outgoing[-1]
+        # Where a node has no address of a family it takes that of the link alone.
+        own = packet.src in local or packet.src.startswith("fe80:")
+        return "left", (packet.destination, "the node's" if own else packet.src)
+    about = sightings._about.get(probe.key, ())
+    errors = [one.packet for one in about if one.packet.port_unreachable and one.outgoing]
+    local = [one.packet for one in about if one.packet.port_unreachable and one.ifname == "lo"]
+    return ("refused" if errors or local else "silent"), ("", "")
+
+
+def holds(seen, end):
+    """Captures do not see what a machine does with a packet of its own, or for itself: whether it
+    was delivered, dropped, or, by UDP, refused by nobody listening."""
+    if end[0] in ("left", "refused"):
+        return seen == end[:2]
+    return seen[0] == "silent" or (end[0] == "delivered" and seen[0] == "refused")
+
+
+MODES = [
+    "nft",
+    "nftables",
+    pytest.param("legacy", marks=pytest.mark.slow),
+]
+NAMES = sorted(FOLDERS)
+SHORT = ("06-nodeport-local", "11-session-affinity", "15-sctp", "16-dual-stack")
+WORLDS = [name if name in SHORT else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", WORLDS)
+def test_three_ways(name, mode, family, tmp_path):
+    world = remembering(worlds.read(FOLDERS[name]))
+    node_ips = addresses_of(world.config.node_ips, family)
+    with contextlib.closing(Node(tmp_path, world, family)) as node:
+        known = {}
+        rules = rules_of(world, mode, family, node.fds["node"], known)
+        everything = [
+            (front, (str(ip_address(sender[0])), sender[1]))
+            for front in dict.fromkeys(fronts(world, family, node_ips))
+            for sender in senders(world, family, node_ips)
+        ]
+        tried = _try_all(
+            node,
+            rules,
+            known,
+            everything,
+            frozenset(str(ip_address(ip)) for ip in node_ips),
+            told=mode != "legacy",
+        )
+        assert tried == len(everything)
+
+
+def _try_all(node, rules, known, everything, local, *, told):
+    here = node.fds["node"]
+    numbers, tried = ProbeNumbers(), 0
+    find = rule_texts.finder(here, rules.texts)
+    links = interface_names(here)
+    with contextlib.ExitStack() as stack:
+        capture = stack.enter_context(Capture({"node": here}))
+        tracing = stack.enter_context(Tracing(here, TRACED)) if told else None
+        send = stack.enter_context(Senders())
+        capture.prove()
+        if tracing:
+            tracing.collect()
+        for (_, ip, port, protocol), (source, entry) in everything:
+            probe = numbers.probe(protocol, source, ip, port)
+            link = "" if entry == "OUTPUT" else "cni0" if source in node.pods else "eth1"
+            packet = Packet(
+                source, ip, protocol, port, sport=probe.sport, in_interface=link, local=local,
+                recent=known.get(source, frozenset()),
+            )  # fmt: skip
+            foreseen = list(ends(_simulated(rules, packet, entry, node), probe, local))
+            if entry == "OUTPUT":
+                send.send(here, probe)
+            else:
+                node.arrive(probe, link)
+            sightings, events = watched(capture, tracing, probe, told)
+            seen = seen_end(sightings, probe, local)
+            fitting = [end for end in foreseen if holds(seen, end)]
+            assert fitting, f"{probe}\nseen: {seen}\nforeseen: {foreseen}"
+            if told:
+                ours = passages("node", events, links, find, partial(_is, probe))
+                met = tuple((r.table, r.chain, r.number) for each in ours for r in each.rules)
+                same = [end for end in fitting if end[2] == met]
+                assert same, f"{probe}\nthe kernel: {met}\nthe simulator: {fitting}"
+                texts = [r.text for each in ours for r in each.rules]
+                _remember(known, source, texts)
+            else:
+                _remember(known, source, _texts(rules, fitting[0][2]))
+            tried += 1
+    return tried
+
+
+def _simulated(rules, packet, entry, node):
+    return rules.simulate(
+        packet, entry=entry, route=lambda to: "cni0" if to in node.pods else "eth1"
+    )
+
+
+def _is(probe, packet):
+    """By its port, which nobody else has: the kernel tells less of a packet than has its mark."""
+    return False if packet.sport == probe.sport else None
+
+
+def _texts(rules, met):
+    return [rules.texts(table, chain)[number - 1] for table, chain, number in met]
+
+
+def _remember(known, source, texts):
+    """Whom affinity remembers by now."""
+    for text in texts:
+        known[source] = known.get(source, frozenset()) | {*REMEMBERS.findall(text)}
