@@ -241,6 +241,6 @@ def _meant(name: str, conf: ResolvConf, world: World) -> str:
     close = did_you_mean(service, known)
     if close:
         return f"did you mean {f'{close}.{space}' if space else close}?"
-    known = [".".join(reversed(key.split("/"))) for key in world.services]
-    close = did_you_mean(f"{service}.{wanted}", known)
-    return f"did you mean {close}?" if close else ""
+    everywhere = {key.partition("/")[2]: key.partition("/")[0] for key in world.services}
+    close = did_you_mean(service, everywhere)
+    return f"did you mean {close}.{everywhere[close]}?" if close else ""

@@ -103,7 +103,9 @@ def test_a_cache_and_the_internet() -> None:
         ("web", "Service web is in namespace town; did you mean web.town?"),
         ("web.twon", "Service web is in namespace town; did you mean web.town?"),
         ("wbe.town", "did you mean web.town?"),
+        ("wbe.nowhere", "did you mean web.town?"),
         ("zzz", ""),
+        ("dog.default", ""),
     ],
 )
 def test_the_name_that_was_meant(name: str, hint: str) -> None:
