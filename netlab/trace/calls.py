@@ -47,10 +47,6 @@ class Call(Struct, frozen=True):
     behind: Behind | None = None
     entered: str = ""
 
-    def with_story(self, story: Story) -> Call:
-        """The same with more known of its first packet."""
-        return replace(self, story=story)
-
 
 def called(
     check: PathCheck,

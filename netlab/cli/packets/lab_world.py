@@ -10,7 +10,9 @@ from netlab.cli import options
 
 if TYPE_CHECKING:
     from netlab.diagnosis.facts import Facts
+    from netlab.objects.lab import Lab
     from netlab.pathcheck.world import World
+    from netlab.trace.story import Story
 
 
 def world(arguments: argparse.Namespace, directory: Path) -> World:
@@ -49,3 +51,14 @@ def silent(arguments: argparse.Namespace) -> tuple[str, ...]:
 
     with options.client(arguments) as client:
         return settled.look(client).lacking
+
+
+def with_causes(
+    story: Story, world: World, lab: Lab, arguments: argparse.Namespace, directory: Path
+) -> Story:
+    """A packet's story, with why it was not answered if it was not."""
+    if story.journey.outcome == "reachable":
+        return story
+    from netlab.cli.packets import reasons
+
+    return reasons.explained(story, world, facts(arguments, directory), lab, directory)

@@ -173,9 +173,4 @@ def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> St
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
     story = traced(check, world, lab, trace_options.wish(arguments))
-    if story.journey.outcome == "reachable":
-        return story
-    from netlab.cli.packets import reasons
-
-    facts = lab_world.facts(arguments, directory)
-    return reasons.explained(story, world, facts, lab, directory)
+    return lab_world.with_causes(story, world, lab, arguments, directory)

@@ -86,10 +86,8 @@ def _called(
         address, port, whose = entrance
         call = ask(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
         entered = f"{address}:{port}, {whose}: {wanted.host} is in no DNS that it asks"
-    if call.story.journey.outcome != "reachable":
-        facts = lab_world.facts(arguments, directory)
-        call = call.with_story(call.story.with_causes(world, facts))
-    return replace(call, entered=entered)
+    story = lab_world.with_causes(call.story, world, lab, arguments, directory)
+    return replace(call, story=story, entered=entered)
 
 
 def _ingress_objects(arguments: argparse.Namespace) -> IngressObjects:

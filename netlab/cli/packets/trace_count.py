@@ -27,12 +27,11 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Wr
     from netlab.trace.call_document import count_document
     from netlab.trace.session import traced
 
-    world = lab_world.world(arguments, directory)
+    world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, inventory.read_lab(directory), trace_options.wish(arguments))
+    story = traced(check, world, lab, trace_options.wish(arguments))
     ends = counted(story, world, arguments.count)
-    if story.journey.outcome != "reachable":
-        story = story.with_causes(world, lab_world.facts(arguments, directory))
+    story = lab_world.with_causes(story, world, lab, arguments, directory)
     write(story, count_document(story, ends))
     return show(story, ends, arguments)
 

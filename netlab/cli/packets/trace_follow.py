@@ -36,12 +36,11 @@ def _next(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
     from netlab.trace.session import Wish, traced
     from netlab.view import trace
 
-    world = lab_world.world(arguments, directory)
+    world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
     options.note(f"waiting for {wanted.sender} to connect to {wanted.target} (Ctrl-C ends it)")
-    story = traced(check, world, inventory.read_lab(directory), Wish(watch=Follower))
-    if story.journey.outcome != "reachable":
-        story = story.with_causes(world, lab_world.facts(arguments, directory))
+    story = traced(check, world, lab, Wish(watch=Follower))
+    story = lab_world.with_causes(story, world, lab, arguments, directory)
     if arguments.output == "json":
         print(json.dumps(document(story)))
     elif arguments.minimal:
