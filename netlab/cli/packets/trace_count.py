@@ -23,8 +23,8 @@ _DISAGREE = 4
 def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Write) -> int:
     """Send them, tell the first one's story and the end of all."""
     from netlab import inventory
-    from netlab.trace.counting import counted
     from netlab.trace.call_document import count_document
+    from netlab.trace.counting import counted
     from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
