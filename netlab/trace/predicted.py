@@ -88,7 +88,7 @@ class _Walk:
         """From a machine to whoever is next on its route."""
         way = self._router.way(place, going.packet.destination)
         if way is None:
-            yield _end("lost", going, place)
+            yield _end(self._turned_away(self._world.places[place], going), going, place)
             return
         owner = self._owner(way.next_hop)
         if owner is None or owner.name == place:
@@ -96,6 +96,12 @@ class _Walk:
         else:
             link = self._router.arrival(owner.name, way.next_hop)
             yield from self._enter(owner.name, link, going)
+
+    def _turned_away(self, place: Place, going: _Going) -> Verdict:
+        """One that forwards says so where it has no route; of IPv6, each machine does."""
+        destination = going.packet.destination
+        lacks = place.role != "pod" and self._router.way(place.name, destination) is None
+        return "refused" if lacks and (":" in destination or place.role == "node") else "lost"
 
     def _enter(self, place: str, link: str, going: _Going) -> Iterator[Prediction]:
         found = self._world.places.get(place)
@@ -106,7 +112,7 @@ class _Walk:
             yield from self._node(place, "PREROUTING", replace(going, packet=packet))
         else:
             owns = going.packet.destination in found.addresses
-            yield _end("delivered" if owns else "lost", going, place)
+            yield _end("delivered" if owns else self._turned_away(found, going), going, place)
 
     def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
         packet = replace(going.packet, local=self._world.places[node].local)
