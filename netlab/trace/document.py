@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from netlab.pathcheck.calls import HttpRequest, PlainText
@@ -16,6 +17,7 @@ from netlab.trace.lookup import LookUp
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
+from netlab.trace.way import Decision, Tracked
 
 VERSION = 1
 
@@ -43,6 +45,11 @@ def document(story: Story) -> dict[str, Any]:
         "chains": [_chain(visit) for visit in story.there],
         "dnat": [asdict(change) for change in journey.dnats],
         "masquerade": [asdict(change) for change in journey.snats],
+        "routes": [_route(each) for each in story.evidence.decisions],
+        "conntrack": [
+            _connection(each) for each in story.evidence.tracked if each.connection is not None
+        ],
+        "reply": msgspec.to_builtins(story.evidence.back),
         "ends": [_end(each) for each in story.ends],
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
@@ -116,6 +123,16 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
 
 def _rule(rule: MetRule) -> dict[str, Any]:
     return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+
+
+def _route(found: Decision) -> dict[str, Any]:
+    """None for what is bridged only; a hardware address is "" where nobody is known."""
+    return dict(msgspec.to_builtins(found))
+
+
+def _connection(found: Tracked) -> dict[str, Any]:
+    known = dict(msgspec.to_builtins(found.connection))
+    return {"place": found.place, "seenReply": known.pop("seen_reply")} | known
 
 
 def _end(prediction: Prediction) -> dict[str, Any]:

@@ -16,13 +16,15 @@ from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
-from netlab.pathcheck.decode import CapturedPacket
+from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Sender, Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial
 from netlab.pathcheck.world import World
+from netlab.trace import asking
 from netlab.trace.passages import FindRule, Passage, passages
+from netlab.trace.way import Evidence, way_back
 
 _SILENCE_SECONDS = 0.5
 _CANARY = Pattern(8, f"netlab-{CANARY:08x}".encode())
@@ -31,11 +33,12 @@ _REST_SECONDS = 0.005
 
 
 class Observed(Struct, frozen=True):
-    """What was seen of one packet: at its interfaces, and by nodes' rules."""
+    """What was seen of one packet: at its interfaces, by nodes' rules, by what else kernels say."""
 
     probe: ProbePacket
     journey: Journey
     passages: tuple[Passage, ...]
+    evidence: Evidence
 
 
 def observe(
@@ -58,13 +61,21 @@ def observe(
         }
         capture.prove()
         _prove(traces)
-        sightings = _sent(trial, probe, capture, sender or stack.enter_context(Senders()))
+        senders = sender or stack.enter_context(Senders())
+        seen, sightings = _sent(trial, probe, capture, senders)
         capture.require_complete()
         told = {name: trace.collect() for name, trace in traces.items()}
-    went = journey(probe, trial.place.name, sightings, world.addresses())
-    places = [trial.place.name, *(hop.place for hop in went.hops)]
+    place = trial.place.name
+    went = journey(probe, place, sightings, world.addresses())
+    tracked = tuple(asking.tracked(went, world, place))  # before it is forgotten
+    places = [place, *(hop.place for hop in went.hops)]
     met = tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places))
-    return Observed(probe, _turned_away(went, met), met)
+    evidence = Evidence(
+        way_back(probe, place, sightings.copies(probe), seen),
+        tracked,
+        tuple(asking.decisions(went, met, world, place)),
+    )
+    return Observed(probe, _turned_away(went, met), met, evidence)
 
 
 def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
@@ -105,18 +116,27 @@ def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
     yield Pattern(21, token)  # in the question to a DNS server
 
 
-def _sent(trial: Trial, probe: ProbePacket, capture: Capture, senders: Sender) -> Sightings:
+def _sent(
+    trial: Trial, probe: ProbePacket, capture: Capture, senders: Sender
+) -> tuple[list[Observation], Sightings]:
     refusal = senders.send(trial.place.netns, probe)
     if refusal:
         raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")
+    seen: list[Observation] = []
     sightings = Sightings()
+
+    def watch(seconds: float) -> None:
+        new = capture.collect(seconds)
+        seen.extend(new)
+        sightings.add(new)
+
     deadline = time.monotonic() + max(trial.protocol.seconds, _SILENCE_SECONDS)
     while (left := deadline - time.monotonic()) > 0:
-        sightings.add(capture.collect(left))
+        watch(left)
         if sightings.answer(probe, trial.place.name) is not None:
             break
-    sightings.add(capture.collect(_REST_SECONDS))
-    return sightings
+    watch(_REST_SECONDS)
+    return seen, sightings
 
 
 class _Ours:

@@ -67,6 +67,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         sender=trial.place.name,
         name=trial.name,
         journey=seen.journey,
+        evidence=seen.evidence,
         there=tuple(visits(passages, seen.probe, rules)),
         ends=tuple(ends),
         agreement=agreement,

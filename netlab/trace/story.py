@@ -23,6 +23,7 @@ from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
+from netlab.trace.way import Evidence
 
 
 class ChainVisit(Struct, frozen=True):
@@ -42,7 +43,7 @@ class ChainVisit(Struct, frozen=True):
 
 class Story(Struct, frozen=True):
     """The story of a check's probe. `ends` are all ways that its rules leave open, `name` what was
-    looked up.
+    looked up, `evidence` what else kernels told.
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
@@ -64,6 +65,7 @@ class Story(Struct, frozen=True):
     causes: tuple[Cause, ...] = ()
     lookup: LookUp | None = None
     dry: bool = False
+    evidence: Evidence = Evidence()
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""

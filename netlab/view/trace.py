@@ -14,7 +14,7 @@ from netlab.trace.agreement import observed
 from netlab.trace.misses import Miss, nearest
 from netlab.trace.passages import MetRule
 from netlab.trace.story import ChainVisit, Story
-from netlab.view import nft_words, trace_names
+from netlab.view import nft_words, trace_names, trace_way
 from netlab.view.escape import escape_line
 from netlab.view.rules import words
 
@@ -54,6 +54,7 @@ def _lines(story: Story, *, explain: bool) -> Iterator[str]:
     for place in dict.fromkeys(hop.place for hop in story.journey.hops):
         yield from _stay(story, place, explain=explain)
     yield from _end(story)
+    yield from trace_way.way_back(story, detailed=explain)
     yield from (f"  why: {cause}" for cause in story.causes)
     if story.agreement.difference:
         yield f"kernel and simulator differ: {story.agreement.difference}"
@@ -74,6 +75,7 @@ def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
             yield from _visit(visit, story.mode, explain=explain)
     yield from (_rewrite("DNAT", each) for each in story.journey.dnats if each.place == place)
     yield from (_rewrite("masquerade", each) for each in story.journey.snats if each.place == place)
+    yield from trace_way.way_on(story, place, detailed=explain)
     quiet = [visit for visit in visits if not visit.matters]
     if quiet and not explain:
         rules = sum(visit.size for visit in quiet)
@@ -126,8 +128,6 @@ def _end(story: Story) -> Iterator[str]:
         yield f"delivered to {journey.delivered_at} ({journey.delivered}){_share(story)}"
         if journey.outcome in ("refused", "unreachable"):
             yield f"  and refused there: {journey.note}"
-        elif journey.dnats or journey.snats:
-            yield "  the reply is turned back by conntrack: no rule of nat is asked again"
     elif journey.outcome in ("refused", "unreachable"):
         yield f"refused after {journey.last}: {journey.note}"
     else:

@@ -1,0 +1,120 @@
+"""What `netlab trace` tells beside rules: routes, connections, the answer's way back."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from e2e.labs import TOPOLOGIES, Machine, machine
+from e2e.test_trace import opened, trace
+
+pytestmark = pytest.mark.root
+
+RULES = ["iptables: nft", "iptables: legacy", "proxyMode: nftables"]
+
+
+@pytest.fixture(scope="module", params=RULES)
+def lab(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Machine]:
+    yield from opened(tmp_path_factory, request.param)
+
+
+@pytest.fixture(scope="module", params=RULES)
+def dual(request: pytest.FixtureRequest, tmp_path_factory: Any) -> Iterator[Machine]:
+    text = (TOPOLOGIES / "dual-stack.yaml").read_text()
+    with machine(tmp_path_factory.mktemp("dual")) as here:
+        where = here.lab_file(text.replace("  nodes: 3", f"  {request.param}\n  nodes: 3", 1))
+        here.netlab("up", str(where))
+        yield here
+
+
+def document(lab: Machine, *words: str) -> dict[str, Any]:
+    return dict(json.loads(lab.netlab("trace", *words, "-o", "json").stdout))
+
+
+def test_the_answer_is_turned_back_where_it_was_translated(lab: Machine) -> None:
+    told = document(lab, "box", "svc/web:80")
+    service, end = told["packet"]["destination"], told["deliveredAs"]
+    back = told["reply"]
+    assert (back["what"], back["sent"]) == ("SYN-ACK", told["deliveredTo"])
+    assert back["sources"] == [{"place": "worker001", "before": end, "after": service}]
+    assert back["hops"][-1]["place"] == "default/box"
+    assert back["hops"][-1]["source"] == service
+    text = trace(lab, "box", "svc/web:80")
+    assert any(
+        re.fullmatch(r"  worker001: \S+:80 became \S+:80 again, by conntrack", line)
+        for line in text
+    )
+
+
+def test_the_connection_is_told_as_conntrack_remembers_it(lab: Machine) -> None:
+    told = document(lab, "client", "node/worker001:30080")
+    (known, *_) = (one for one in told["conntrack"] if one["place"] == "worker001")
+    source, port = told["packet"]["source"].split(":")
+    there, back = known["original"], known["reply"]
+    assert (there["source"], there["sport"], there["dport"]) == (source, int(port), 30080)
+    assert f"{back['source']}:{back['sport']}" == told["deliveredAs"]
+    assert f"{back['destination']}:{back['dport']}" == told["masquerade"][0]["after"]
+    assert known["seenReply"]
+    listed = lab.run_in(
+        "traced.worker001", "conntrack", "-L", "-p", "tcp", "--orig-port-src", port
+    ).stdout
+    assert f"src={back['source']} dst={back['destination']}" in listed
+
+
+def test_routes_are_the_kernels_own(lab: Machine) -> None:
+    told = document(lab, "box", "pod/far:80")
+    by_place = {one["place"]: one for one in told["routes"]}
+    first, second = by_place["worker001"], by_place["worker002"]
+    far = told["deliveredAs"].split(":")[0]
+    got = lab.run_in("traced.worker001", "ip", "route", "get", far).stdout.split()
+    assert (first["route"]["gateway"], first["route"]["link"]) == (got[2], got[4])
+    assert (first["neighbour"], first["mac"] != "") == (got[2], True)
+    assert (second["route"]["gateway"], second["bridge"]) == ("", "cni0")
+    fdb = lab.run_in("traced.worker002", "bridge", "fdb", "show", "br", "cni0").stdout
+    assert f"{second['mac']} dev {second['port']} " in fdb
+    text = trace(lab, "box", "pod/far:80")
+    assert f"  route: 10.244.1.0/24 via {got[2]}, out by {got[4]}" in text
+    whole = trace(lab, "box", "pod/far:80", "--explain")
+    port = second["port"]
+    assert f"  neighbour: {far} is {second['mac']}, behind cni0's port {port}" in whole
+
+
+def test_a_packet_that_is_only_bridged_meets_no_route(lab: Machine) -> None:
+    told = document(lab, "box", "pod/near:80")
+    (here,) = (one for one in told["routes"] if one["place"] == "worker001")
+    assert here["route"] is None
+    assert here["bridge"] == "cni0"
+    assert here["port"] == told["hops"][-2]["ifname"]
+
+
+def test_where_there_is_no_route_it_is_said(lab: Machine) -> None:
+    assert "  route: no route to 10.244.1.2" in trace(lab, "client", "10.244.1.2:80")
+
+
+def test_errors_are_told_with_who_sent_them(lab: Machine) -> None:
+    told = document(lab, "box", "pod/far:81", "--udp")
+    assert (told["reply"]["error"], told["reply"]["sent"]) == ([3, 3], "default/far")
+    text = "\n".join(trace(lab, "box", "pod/far:81", "--udp"))
+    assert "reply: ICMP type 3 code 3 (destination unreachable: port unreachable)," in text
+
+
+def test_in_ipv6_all_is_the_same(dual: Machine) -> None:
+    told = document(dual, "client-pod", "svc/web-v6:80")
+    assert told["agree"]
+    node = told["hops"][1]["place"]
+    (known,) = (one for one in told["conntrack"] if one["place"] == node)
+    end = f"[{known['reply']['source']}]:{known['reply']['sport']}"
+    assert end == told["deliveredAs"]
+    service = told["packet"]["destination"]
+    assert told["reply"]["sources"] == [{"place": node, "before": end, "after": service}]
+    (route,) = (one["route"] for one in told["routes"] if one["place"] == node)
+    assert route["destination"].endswith("/64")
+
+
+def test_in_ipv6_a_router_says_that_it_knows_no_route(dual: Machine) -> None:
+    told = document(dual, "client-pod", "svc/web-v6:81")
+    assert told["agree"], told["difference"]
+    assert told["verdict"] == "refused"
