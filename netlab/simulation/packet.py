@@ -36,7 +36,8 @@ class Packet(Struct, frozen=True):
 
 class Hit(NamedTuple):
     """A rule that matched: its table, chain, number from 1, text. `verdict` is what it did: accept,
-    drop, reject, return, jump, goto (with the chain `to` which), or continue."""
+    drop, reject, return, jump, goto (with the chain `to` which), or continue; `mark` is that of the
+    packet then."""
 
     table: str
     chain: str
@@ -44,6 +45,7 @@ class Hit(NamedTuple):
     rule: str
     verdict: str = "continue"
     to: str = ""
+    mark: int = 0
 
     def __str__(self) -> str:
         return f"{self.table}: -A {self.chain} {self.rule}"

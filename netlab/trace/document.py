@@ -14,6 +14,7 @@ from netlab.pathcheck.calls import HttpRequest, PlainText
 from netlab.trace.agreement import observed
 from netlab.trace.calls import Behind, Call
 from netlab.trace.lookup import LookUp
+from netlab.trace.marks import MarkChange
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
@@ -50,6 +51,8 @@ def document(story: Story) -> dict[str, Any]:
             _connection(each) for each in story.evidence.tracked if each.connection is not None
         ],
         "reply": msgspec.to_builtins(story.evidence.back),
+        "marks": [_mark(each) for each in story.marks],
+        "masqueradedFor": [{"place": each.place} | _place(each.rule) for each in story.sakes],
         "ends": [_end(each) for each in story.ends],
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
@@ -112,6 +115,7 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
         "chain": visit.chain,
         "size": visit.size,
         "matters": visit.matters,
+        "draw": _draw(visit),
         "met": [_rule(rule) for rule in visit.met],
         "missed": [
             {"number": miss.number, "rule": miss.text, "condition": miss.condition}
@@ -123,6 +127,22 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
 
 def _rule(rule: MetRule) -> dict[str, Any]:
     return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+
+
+def _draw(visit: ChainVisit) -> dict[str, Any] | None:
+    draw = visit.draw
+    if draw is None:
+        return None
+    return {"among": draw.among, "fellOn": draw.fell_on, "odds": draw.odds}
+
+
+def _mark(change: MarkChange) -> dict[str, Any]:
+    was = {"before": change.before, "after": change.after}
+    return {"place": change.place} | _place(change.rule) | was
+
+
+def _place(rule: MetRule) -> dict[str, Any]:
+    return {"table": rule.table, "chain": rule.chain, "number": rule.number, "rule": rule.text}
 
 
 def _route(found: Decision) -> dict[str, Any]:

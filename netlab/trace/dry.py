@@ -13,6 +13,7 @@ from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Outcome, rewrites
 from netlab.pathcheck.trial import CannotRun, Trial, plan
 from netlab.pathcheck.world import World
+from netlab.trace import marks
 from netlab.trace.agreement import Agreement
 from netlab.trace.node_rules import NodeRules
 from netlab.trace.predicted import Prediction, predict, supposed
@@ -40,18 +41,21 @@ def rehearsed(
 
     ends = predict(packet_of(probe), trial.place, world, router, rules)
     likeliest = ends[0]
+    there, went = supposed(likeliest), _journey(probe, trial.place.name, likeliest)
     return Story(
         check=check,
         probe=probe,
         sender=trial.place.name,
         name=trial.name,
-        journey=_journey(probe, trial.place.name, likeliest),
-        there=tuple(visits(supposed(likeliest), probe, rules)),
+        journey=went,
+        there=tuple(visits(there, went, probe, rules)),
         ends=tuple(ends),
         agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
         told=False,
         mode=lab.proxy_mode,
         dry=True,
+        marks=tuple(marks.changes(there)),
+        sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
     )
 
 

@@ -14,8 +14,10 @@ from netlab.simulation import iptables, nft_rule, nftables
 from netlab.simulation.hooks import EntryHook, Route
 from netlab.simulation.nft_match import Sets
 from netlab.simulation.packet import Outcome, Packet
-from netlab.trace import misses, nft_misses
+from netlab.trace import draws, misses, nft_misses
+from netlab.trace.draws import Draw
 from netlab.trace.misses import Miss
+from netlab.trace.passages import MetRule
 
 
 class NodeRules(Protocol):
@@ -32,6 +34,10 @@ class NodeRules(Protocol):
 
     def acts(self, text: str) -> bool:
         """Whether that rule does something to a packet, beside sending it on to a chain."""
+
+    def draw(self, met: MetRule, destination: str) -> Draw | None:
+        """If chance chose that rule, or in it: among how many. `destination` is the packet's
+        `address:port` behind it."""
 
 
 Rules = Callable[[str], NodeRules]
@@ -61,6 +67,11 @@ class IptablesRules:
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
         return parse_rule(text).target not in ("", "RETURN")
+
+    def draw(self, met: MetRule, destination: str) -> Draw | None:
+        """See `NodeRules`."""
+        del destination
+        return draws.in_iptables(self.texts(met.table, met.chain), met.number)
 
     def _known(self, packet: Packet) -> Packet:
         return replace(packet, recent=self._recent.get(packet.source, frozenset()))
@@ -94,6 +105,10 @@ class NftRules:
             or (isinstance(each, nft_rule.Verdict) and each.verdict not in _IDLE and not each.to)
             for each in nft_rule.parse_rule(text)
         )
+
+    def draw(self, met: MetRule, destination: str) -> Draw | None:
+        """See `NodeRules`."""
+        return draws.in_nftables(met, destination)
 
     def _with(self, table: str, chain: str) -> NftTable | None:
         alike = (each for each in self._tables if each.name == table and chain in each.chains)

@@ -22,7 +22,7 @@ TURN_AWAY = ("drop", "reject")
 class MetRule(Struct, frozen=True):
     """A rule that matched: where it stands, its text, and what it did. `verdict` is accept, drop,
     continue, jump, goto or return; `to` the chain that it jumps to. `handle` is what nft knows it
-    by in the table of that `family`, where the kernel told of it."""
+    by in the table of that `family`, where the kernel told of it; `mark` the packet's then."""
 
     table: str
     chain: str
@@ -32,6 +32,7 @@ class MetRule(Struct, frozen=True):
     to: str = ""
     family: str = ""
     handle: int = 0
+    mark: int = 0
 
 
 class Passage(Struct, frozen=True):
@@ -113,6 +114,5 @@ def _groups(events: Iterable[TraceEvent]) -> list[list[TraceEvent]]:
 
 def _met(family: str, event: TraceEvent, find: FindRule) -> MetRule:
     number, text = find(family, event.table, event.chain, event.handle)
-    return MetRule(
-        event.table, event.chain, number, text, event.verdict, event.to, family, event.handle
-    )
+    met = (event.table, event.chain, number, text, event.verdict, event.to)
+    return MetRule(*met, family, event.handle, event.mark)

@@ -185,26 +185,31 @@ def supposed(prediction: Prediction | None) -> list[Passage]:
     """A way's passages, as the kernel would tell them; none of no way."""
     found: list[Passage] = []
     for stay in prediction.stays if prediction is not None else ():
+        packet, mark = stay.packet, stay.packet.mark
         for table, hits in groupby(stay.outcome.rules, key=lambda hit: hit.table):
             met = tuple(map(_met, hits))
-            packet = stay.packet
-            found.append(
-                Passage(
-                    place=stay.node,
-                    table=table,
-                    chain=met[0].chain,
-                    source=endpoint(packet.source, packet.sport),
-                    destination=endpoint(packet.destination, packet.dport),
-                    iif=packet.in_interface,
-                    oif=packet.out_interface,
-                    mark=packet.mark,
-                    reply=False,
-                    rules=met,
-                    verdict="",
-                )
-            )
+            found.append(_supposed(stay.node, packet, mark, met))
+            mark = met[-1].mark
+            if any(rule.verdict == "accept" for rule in met) and table not in ("filter", "raw"):
+                packet = stay.outcome.packet  # translated by now
     return found
 
 
+def _supposed(node: str, packet: Packet, mark: int, met: tuple[MetRule, ...]) -> Passage:
+    return Passage(
+        place=node,
+        table=met[0].table,
+        chain=met[0].chain,
+        source=endpoint(packet.source, packet.sport),
+        destination=endpoint(packet.destination, packet.dport),
+        iif=packet.in_interface,
+        oif=packet.out_interface,
+        mark=mark,
+        reply=False,
+        rules=met,
+        verdict="",
+    )
+
+
 def _met(hit: Hit) -> MetRule:
-    return MetRule(hit.table, hit.chain, hit.number, hit.rule, hit.verdict, hit.to)
+    return MetRule(hit.table, hit.chain, hit.number, hit.rule, hit.verdict, hit.to, mark=hit.mark)

@@ -22,7 +22,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
-from netlab.trace import rule_texts
+from netlab.trace import marks, rule_texts
 from netlab.trace.agreement import agree
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
@@ -61,6 +61,8 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
     passages = (*(() if told else supposed(agreement.prediction)), *seen.passages)
     denials = (one for one in seen.passages if one.is_denied)
+    there = [passage for passage in passages if not passage.reply]
+    masqueraded = [change.place for change in seen.journey.snats]
     return Story(
         check=check,
         probe=seen.probe,
@@ -68,13 +70,15 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         name=trial.name,
         journey=seen.journey,
         evidence=seen.evidence,
-        there=tuple(visits(passages, seen.probe, rules)),
+        there=tuple(visits(there, seen.journey, seen.probe, rules)),
         ends=tuple(ends),
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
         told=told,
         mode=lab.proxy_mode,
         lookup=lookup,
+        marks=tuple(marks.changes(there)),
+        sakes=tuple(marks.sakes(there, masqueraded)),
     )
 
 

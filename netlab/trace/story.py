@@ -18,7 +18,9 @@ from netlab.pathcheck.world import World
 from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
+from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp
+from netlab.trace.marks import MarkChange, Sake
 from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.passages import MetRule, Passage
@@ -29,7 +31,8 @@ from netlab.trace.way import Evidence
 class ChainVisit(Struct, frozen=True):
     """A packet in one chain: how many rules that has, which it met, which it did not and why.
 
-    `matters` when something was done to the packet here, or in a chain that it was sent to.
+    `matters` when something was done to the packet here, or in a chain that it was sent to; `draw`
+    if chance had a part in it.
     """
 
     place: str
@@ -39,6 +42,7 @@ class ChainVisit(Struct, frozen=True):
     met: tuple[MetRule, ...]
     misses: tuple[Miss, ...]
     matters: bool
+    draw: Draw | None = None
 
 
 class Story(Struct, frozen=True):
@@ -47,7 +51,8 @@ class Story(Struct, frozen=True):
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
-    `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in. A
+    `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in.
+    `marks` are what became of the packet's mark, `sakes` for which rules it was masqueraded. A
     `dry` one is told by rules alone: nothing was sent.
     """
 
@@ -66,6 +71,8 @@ class Story(Struct, frozen=True):
     lookup: LookUp | None = None
     dry: bool = False
     evidence: Evidence = Evidence()
+    marks: tuple[MarkChange, ...] = ()
+    sakes: tuple[Sake, ...] = ()
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""
@@ -82,11 +89,14 @@ class Story(Struct, frozen=True):
         return replace(self, causes=explained(self.check, result, world, facts).causes)
 
 
-def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Iterator[ChainVisit]:
+def visits(
+    passages: Sequence[Passage], journey: Journey, probe: ProbePacket, rules: Rules
+) -> Iterator[ChainVisit]:
     """The chains that a packet came through on its way there, in the order it entered them."""
     for passage in passages:
         if passage.reply or not passage.rules:
             continue
+        became = {each.place: each.after for each in journey.dnats}.get(passage.place, "")
         here = rules(passage.place)
         mattering = _mattering(passage.rules, here)
         for chain in _entered(passage.rules):
@@ -107,6 +117,7 @@ def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Ite
                 met,
                 tuple(missed),
                 chain in mattering,
+                next(filter(None, (here.draw(rule, became) for rule in met)), None),
             )
 
 

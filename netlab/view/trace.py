@@ -72,9 +72,12 @@ def _stay(story: Story, place: str, *, explain: bool) -> Iterator[str]:
     visits = [visit for visit in story.there if visit.place == place]
     for visit in visits:
         if explain or visit.matters:
-            yield from _visit(visit, story.mode, explain=explain)
+            yield from _visit(visit, story, explain=explain)
     yield from (_rewrite("DNAT", each) for each in story.journey.dnats if each.place == place)
-    yield from (_rewrite("masquerade", each) for each in story.journey.snats if each.place == place)
+    for each in story.journey.snats:
+        if each.place == place:
+            yield _rewrite("masquerade", each)
+            yield from _sake(story, place)
     yield from trace_way.way_on(story, place, detailed=explain)
     quiet = [visit for visit in visits if not visit.matters]
     if quiet and not explain:
@@ -89,11 +92,16 @@ def _ways(hops: Sequence[Hop], place: str) -> str:
     return f": {' → '.join(names)}" if names else ""
 
 
-def _visit(visit: ChainVisit, mode: ModeName, *, explain: bool) -> Iterator[str]:
+def _visit(visit: ChainVisit, story: Story, *, explain: bool) -> Iterator[str]:
     yield f"  {visit.table} {visit.chain}, {count(visit.size, 'rule')}"
     yield from _missed(visit.misses, explain=explain)
+    if visit.draw is not None:
+        yield f"    {'draw':<8} {visit.draw}"
     for rule in visit.met:
-        yield f"    {'took':<8} rule {rule.number}: {_words(rule, mode)}"
+        yield f"    {'took':<8} rule {rule.number}: {_words(rule, story.mode)}"
+        for change in story.marks:
+            if (change.place, change.rule) == (visit.place, rule):
+                yield f"    {'mark':<8} {change.before:#x} becomes {change.after:#x}"
 
 
 def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
@@ -116,6 +124,13 @@ def _words(rule: MetRule, mode: ModeName) -> str:
     if mode == "nftables":
         return nft_words.words(rule.text, rule.to, rule.verdict)
     return words(parse_rule(rule.text))
+
+
+def _sake(story: Story, place: str) -> Iterator[str]:
+    for sake in story.sakes:
+        if sake.place == place:
+            rule = sake.rule
+            yield f"    for the sake of rule {rule.number} of {rule.table} {rule.chain}"
 
 
 def _rewrite(kind: str, change: Rewrite) -> str:

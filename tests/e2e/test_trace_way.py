@@ -118,3 +118,24 @@ def test_in_ipv6_a_router_says_that_it_knows_no_route(dual: Machine) -> None:
     told = document(dual, "client-pod", "svc/web-v6:81")
     assert told["agree"], told["difference"]
     assert told["verdict"] == "refused"
+
+
+def test_marks_and_for_whose_sake_it_was_masqueraded(lab: Machine) -> None:
+    told = document(lab, "client", "node/worker001:30080")
+    there, back = (one for one in told["marks"] if one["place"] == "worker001")
+    assert (there["before"], there["after"], back["before"], back["after"]) == (
+        (0, 0x4000, 0x4000, 0)
+    )  # fmt: skip
+    (sake,) = told["masqueradedFor"]
+    assert "KUBE-EXT-" in sake["chain"] or sake["chain"].startswith("external-")
+    text = "\n".join(trace(lab, "client", "node/worker001:30080"))
+    assert "    mark     0x0 becomes 0x4000" in text
+    assert f"    for the sake of rule 1 of {sake['table']} {sake['chain']}" in text
+
+
+def test_the_draw_is_told_in_words(lab: Machine) -> None:
+    told = document(lab, "box", "svc/web:80")
+    (draw,) = (chain["draw"] for chain in told["chains"] if chain["draw"])
+    assert (draw["among"], draw["fellOn"] in (1, 2)) == (2, True)
+    text = "\n".join(trace(lab, "box", "svc/web:80"))
+    assert re.search(r"draw     2 endpoints, the draw fell on the (first|second)", text)
