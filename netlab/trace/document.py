@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -116,7 +117,10 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
         "size": visit.size,
         "matters": visit.matters,
         "draw": _draw(visit),
-        "met": [_rule(rule) for rule in visit.met],
+        "met": [
+            _rule(rule) | {"origin": msgspec.to_builtins(origin)}
+            for rule, origin in zip_longest(visit.met, visit.origins)
+        ],
         "missed": [
             {"number": miss.number, "rule": miss.text, "condition": miss.condition}
             | {"reason": miss.reason, "words": miss.words}

@@ -16,6 +16,8 @@ from netlab.pathcheck.world import World
 from netlab.trace import marks
 from netlab.trace.agreement import Agreement
 from netlab.trace.node_rules import NodeRules
+from netlab.trace.origins import Origin, origin
+from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction, predict, supposed
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
@@ -40,6 +42,10 @@ def rehearsed(
         return family_rules(node, ":" in probe.dst)
 
     ends = predict(packet_of(probe), trial.place, world, router, rules)
+
+    def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
+        return origin(rule, owner, came, became, world)
+
     likeliest = ends[0]
     there, went = supposed(likeliest), _journey(probe, trial.place.name, likeliest)
     return Story(
@@ -48,7 +54,7 @@ def rehearsed(
         sender=trial.place.name,
         name=trial.name,
         journey=went,
-        there=tuple(visits(there, went, probe, rules)),
+        there=tuple(visits(there, went, probe, rules, source)),
         ends=tuple(ends),
         agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
         told=False,

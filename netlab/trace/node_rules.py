@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from netlab.pathcheck.decode import split
+from netlab.proxy.iptables import owners as iptables_owners
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.rule import parse_rule
+from netlab.proxy.nftables import owners as nftables_owners
 from netlab.proxy.nftables.model import NftTable
 from netlab.simulation import iptables, nft_rule, nftables
 from netlab.simulation.hooks import EntryHook, Route
@@ -34,6 +38,10 @@ class NodeRules(Protocol):
 
     def acts(self, text: str) -> bool:
         """Whether that rule does something to a packet, beside sending it on to a chain."""
+
+    def owner(self, met: MetRule, came: str) -> str | None:
+        """The `namespace/name[:port]` of the Service that a rule is for; None for none. `came` is
+        the packet's `address:port` as it came there."""
 
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """If chance chose that rule, or in it: among how many. `destination` is the packet's
@@ -67,6 +75,11 @@ class IptablesRules:
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
         return parse_rule(text).target not in ("", "RETURN")
+
+    def owner(self, met: MetRule, came: str) -> str | None:
+        """See `NodeRules`."""
+        del came
+        return iptables_owners.owner(self._ruleset.tables.get(met.table), met.chain, met.text)
 
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """See `NodeRules`."""
@@ -106,6 +119,23 @@ class NftRules:
             for each in nft_rule.parse_rule(text)
         )
 
+    def owner(self, met: MetRule, came: str) -> str | None:
+        """See `NodeRules`."""
+        named = nftables_owners.service_port(met.chain) or nftables_owners.service_port(met.to)
+        return named or self._looked_up(met, came)
+
+    def _looked_up(self, met: MetRule, came: str) -> str | None:
+        """As the element of a rule's map says that is for that destination."""
+        found, table = _MAP.search(met.text), self._with(met.table, met.chain)
+        if found is None or table is None:
+            return None
+        address, port = split(came)
+        for (name, key), value in table.elements.items():
+            parts = key.split(" . ")
+            if name == found[1] and parts[-1] == str(port) and parts[0] in (address, *_PROTOCOLS):
+                return nftables_owners.service_port(value)
+        return None
+
     def draw(self, met: MetRule, destination: str) -> Draw | None:
         """See `NodeRules`."""
         return draws.in_nftables(met, destination)
@@ -115,4 +145,6 @@ class NftRules:
         return next(alike, None)
 
 
+_MAP = re.compile(r"vmap @(\S+)")
+_PROTOCOLS = ("tcp", "udp", "sctp")
 _IDLE = ("return", "continue")

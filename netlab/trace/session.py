@@ -5,6 +5,7 @@ check → plan → name looked up → packet sent and watched → the same predi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,12 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
-from netlab.trace import marks, rule_texts
+from netlab.trace import marks, rule_texts, written
 from netlab.trace.agreement import agree
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
-from netlab.trace.passages import FindRule
+from netlab.trace.origins import Origin, origin
+from netlab.trace.passages import FindRule, MetRule
 from netlab.trace.predicted import predict, supposed, supposed_denial
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
@@ -35,11 +37,12 @@ from netlab.trace.story import Story, packet_of, visits
 
 class Wish(Struct, frozen=True):
     """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
-    None sends one of its own."""
+    None sends one of its own. `files` are those that the lab was brought up from."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
+    files: tuple[str, ...] = ()
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
@@ -70,7 +73,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         name=trial.name,
         journey=seen.journey,
         evidence=seen.evidence,
-        there=tuple(visits(there, seen.journey, seen.probe, rules)),
+        there=tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files))),
         ends=tuple(ends),
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
@@ -80,6 +83,20 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, masqueraded)),
     )
+
+
+def _source(
+    world: World, files: Sequence[str]
+) -> Callable[[MetRule, str | None, str, str], Origin | None]:
+    """Which object a rule comes from, and where that is written."""
+    known = {"Service": world.services, "Pod": world.pods}
+    where = written.finder(files, lambda kind, key: known.get(kind, {}).get(key))
+
+    def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
+        found = origin(rule, owner, came, became, world)
+        return found and replace(found, where=where(found.kind, found.key, found.field))
+
+    return source
 
 
 def _is_legacy(lab: Lab) -> bool:

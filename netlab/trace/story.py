@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,7 @@ from netlab.trace.lookup import LookUp
 from netlab.trace.marks import MarkChange, Sake
 from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
+from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 from netlab.trace.way import Evidence
@@ -32,7 +33,7 @@ class ChainVisit(Struct, frozen=True):
     """A packet in one chain: how many rules that has, which it met, which it did not and why.
 
     `matters` when something was done to the packet here, or in a chain that it was sent to; `draw`
-    if chance had a part in it.
+    if chance had a part in it; `origins` are of which objects the rules are that it met.
     """
 
     place: str
@@ -43,6 +44,7 @@ class ChainVisit(Struct, frozen=True):
     misses: tuple[Miss, ...]
     matters: bool
     draw: Draw | None = None
+    origins: tuple[Origin | None, ...] = ()
 
 
 class Story(Struct, frozen=True):
@@ -90,9 +92,14 @@ class Story(Struct, frozen=True):
 
 
 def visits(
-    passages: Sequence[Passage], journey: Journey, probe: ProbePacket, rules: Rules
+    passages: Sequence[Passage],
+    journey: Journey,
+    probe: ProbePacket,
+    rules: Rules,
+    source: Callable[[MetRule, str | None, str, str], Origin | None],
 ) -> Iterator[ChainVisit]:
-    """The chains that a packet came through on its way there, in the order it entered them."""
+    """The chains that a packet came through on its way there, in the order it entered them.
+    `source` tells which object a rule comes from."""
     for passage in passages:
         if passage.reply or not passage.rules:
             continue
@@ -118,6 +125,10 @@ def visits(
                 tuple(missed),
                 chain in mattering,
                 next(filter(None, (here.draw(rule, became) for rule in met)), None),
+                tuple(
+                    source(rule, here.owner(rule, passage.destination), passage.destination, became)
+                    for rule in met
+                ),
             )
 
 
@@ -131,7 +142,8 @@ def _mattering(met: Sequence[MetRule], rules: NodeRules) -> set[str]:
     """The chains where something was done, and those that lead there."""
     found: set[str] = set()
     for rule in reversed(met):
-        if rule.to in found or (not rule.to and rules.acts(rule.text)):
+        ended = rule.verdict in ("drop", "reject")  # by its map, too
+        if rule.to in found or (not rule.to and (ended or rules.acts(rule.text))):
             found.add(rule.chain)
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 from netlab.diagnosis.facts import count
 from netlab.pathcheck.decode import split
@@ -97,11 +98,13 @@ def _visit(visit: ChainVisit, story: Story, *, explain: bool) -> Iterator[str]:
     yield from _missed(visit.misses, explain=explain)
     if visit.draw is not None:
         yield f"    {'draw':<8} {visit.draw}"
-    for rule in visit.met:
+    for rule, origin in zip_longest(visit.met, visit.origins):
         yield f"    {'took':<8} rule {rule.number}: {_words(rule, story.mode)}"
         for change in story.marks:
             if (change.place, change.rule) == (visit.place, rule):
                 yield f"    {'mark':<8} {change.before:#x} becomes {change.after:#x}"
+        if origin is not None and (explain or rule is visit.met[0]):
+            yield f"    {'of':<8} {origin}{f', {origin.where}' if origin.where else ''}"
 
 
 def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -139,3 +140,38 @@ def test_the_draw_is_told_in_words(lab: Machine) -> None:
     assert (draw["among"], draw["fellOn"] in (1, 2)) == (2, True)
     text = "\n".join(trace(lab, "box", "svc/web:80"))
     assert re.search(r"draw     2 endpoints, the draw fell on the (first|second)", text)
+
+
+def test_each_rule_has_the_object_field_and_line_that_it_comes_from(lab: Machine) -> None:
+    told = document(lab, "client", "node/worker001:30080")
+    found = [rule["origin"] for chain in told["chains"] for rule in chain["met"] if rule["origin"]]
+    entrance = next(one for one in found if one["field"] == "spec.ports[0].nodePort")
+    assert (entrance["kind"], entrance["key"]) == ("Service", "default/web")
+    file, _, line = entrance["where"].rpartition(":")
+    assert "nodePort: 30080" in Path(file).read_text().splitlines()[int(line) - 1]
+    end = found[-1]
+    assert end["kind"] == "EndpointSlice"
+    index = int(re.findall(r"endpoints\[(\d+)\]", end["field"])[0])
+    name = end["key"].partition("/")[2]
+    path = f"jsonpath={{.endpoints[{index}].addresses[0]}}"
+    address = lab.netlab("get", "endpointslice", name, "-o", path).stdout
+    assert told["deliveredAs"] == f"{address}:80"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("box svc/empty:80", "Service default/empty spec.selector"),
+        ("box svc/web:80", "Service default/web spec.ports[0].port"),
+        ("local node/worker002:8088", "Pod default/local spec.containers[0].ports[0].hostPort"),
+    ],
+)
+def test_an_origin_stands_below_its_rule(lab: Machine, words: str, said: str) -> None:
+    text = "\n".join(trace(lab, *words.split()))
+    assert re.search(rf"    of       {re.escape(said)}, \S+lab\.yaml:\d+\n", text)
+
+
+def test_a_drop_by_a_map_is_told(lab: Machine) -> None:
+    told = document(lab, "client", "node/worker001:30081")
+    dropped = [chain for chain in told["chains"] if chain["matters"]]
+    assert any(rule["verdict"] == "drop" for chain in dropped for rule in chain["met"])

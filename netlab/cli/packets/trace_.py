@@ -123,13 +123,17 @@ def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:
+    from msgspec.structs import replace
+
     from netlab import inventory
     from netlab.cli.packets import lab_world
     from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, lab, trace_options.wish(arguments))
+    files = tuple(inventory.known_sources(directory))
+    wish = replace(trace_options.wish(arguments), files=files)
+    story = traced(check, world, lab, wish)
     if story.journey.outcome == "reachable":
         return story
     from netlab.cli.packets import reasons
