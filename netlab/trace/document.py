@@ -54,6 +54,8 @@ def document(story: Story) -> dict[str, Any]:
         "reply": msgspec.to_builtins(story.evidence.back),
         "marks": [_mark(each) for each in story.marks],
         "masqueradedFor": [{"place": each.place} | _place(each.rule) for each in story.sakes],
+        "mattered": msgspec.to_builtins(story.mattered),
+        "whyNot": msgspec.to_builtins(story.turns),
         "ends": [_end(each) for each in story.ends],
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",

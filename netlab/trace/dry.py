@@ -15,6 +15,7 @@ from netlab.pathcheck.trial import CannotRun, Trial, plan
 from netlab.pathcheck.world import World
 from netlab.trace import marks
 from netlab.trace.agreement import Agreement
+from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import NodeRules
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import MetRule
@@ -48,13 +49,14 @@ def rehearsed(
 
     likeliest = ends[0]
     there, went = supposed(likeliest), _journey(probe, trial.place.name, likeliest)
+    chains = tuple(visits(there, went, probe, rules, source))
     return Story(
         check=check,
         probe=probe,
         sender=trial.place.name,
         name=trial.name,
         journey=went,
-        there=tuple(visits(there, went, probe, rules, source)),
+        there=chains,
         ends=tuple(ends),
         agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
         told=False,
@@ -62,6 +64,7 @@ def rehearsed(
         dry=True,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
+        mattered=mattered(chains, rules, likeliest.unknown),
     )
 
 

@@ -25,6 +25,7 @@ from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import marks, rule_texts, written
 from netlab.trace.agreement import agree
+from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import observe
 from netlab.trace.origins import Origin, origin
@@ -32,17 +33,20 @@ from netlab.trace.passages import FindRule, MetRule
 from netlab.trace.predicted import predict, supposed, supposed_denial
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
-from netlab.trace.story import Story, packet_of, visits
+from netlab.trace.story import ChainVisit, Story, packet_of, visits
+from netlab.trace.whynot import Turn, why_not
 
 
 class Wish(Struct, frozen=True):
     """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
-    None sends one of its own. `files` are those that the lab was brought up from."""
+    None sends one of its own. `files` are those that the lab was brought up from; `about` is what
+    is to be told why not, see `whynot`."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
     files: tuple[str, ...] = ()
+    about: str = ""
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
@@ -66,6 +70,8 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
     denials = (one for one in seen.passages if one.is_denied)
     there = [passage for passage in passages if not passage.reply]
     masqueraded = [change.place for change in seen.journey.snats]
+    went = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
+    unknown = agreement.prediction.unknown if agreement.prediction is not None else ()
     return Story(
         check=check,
         probe=seen.probe,
@@ -73,7 +79,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         name=trial.name,
         journey=seen.journey,
         evidence=seen.evidence,
-        there=tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files))),
+        there=went,
         ends=tuple(ends),
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
@@ -82,7 +88,17 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         lookup=lookup,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, masqueraded)),
+        mattered=mattered(went, rules, unknown),
+        turns=_turns(wish.about, went, rules, world, check),
     )
+
+
+def _turns(
+    about: str, visited: Sequence[ChainVisit], rules: Rules, world: World, check: PathCheck
+) -> tuple[Turn, ...] | None:
+    if not about:
+        return None
+    return tuple(why_not(about, visited, rules, world, check.sender.namespace))
 
 
 def _source(

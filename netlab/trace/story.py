@@ -21,19 +21,22 @@ from netlab.trace.agreement import Agreement
 from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp
 from netlab.trace.marks import MarkChange, Sake
+from netlab.trace.mattered import Mattered
 from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 from netlab.trace.way import Evidence
+from netlab.trace.whynot import Turn
 
 
 class ChainVisit(Struct, frozen=True):
     """A packet in one chain: how many rules that has, which it met, which it did not and why.
 
     `matters` when something was done to the packet here, or in a chain that it was sent to; `draw`
-    if chance had a part in it; `origins` are of which objects the rules are that it met.
+    if chance had a part in it; `origins` are of which objects the rules are that it met; it
+    `came` for that `address:port`, and was at last for what it `became` at that place, or "".
     """
 
     place: str
@@ -45,6 +48,8 @@ class ChainVisit(Struct, frozen=True):
     matters: bool
     draw: Draw | None = None
     origins: tuple[Origin | None, ...] = ()
+    came: str = ""
+    became: str = ""
 
 
 class Story(Struct, frozen=True):
@@ -54,8 +59,9 @@ class Story(Struct, frozen=True):
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
     `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in.
-    `marks` are what became of the packet's mark, `sakes` for which rules it was masqueraded. A
-    `dry` one is told by rules alone: nothing was sent.
+    `marks` are what became of the packet's mark, `sakes` for which rules it was masqueraded;
+    `mattered` which of its fields rules asked for; `turns` why not, where that was asked. A `dry`
+    one is told by rules alone: nothing was sent.
     """
 
     check: PathCheck
@@ -75,6 +81,8 @@ class Story(Struct, frozen=True):
     evidence: Evidence = Evidence()
     marks: tuple[MarkChange, ...] = ()
     sakes: tuple[Sake, ...] = ()
+    mattered: Mattered | None = None
+    turns: tuple[Turn, ...] | None = None
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""
@@ -129,6 +137,8 @@ def visits(
                     source(rule, here.owner(rule, passage.destination), passage.destination, became)
                     for rule in met
                 ),
+                passage.destination,
+                became,
             )
 
 

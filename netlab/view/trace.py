@@ -19,6 +19,7 @@ from netlab.view import nft_words, trace_names, trace_way
 from netlab.view.escape import escape_line
 from netlab.view.rules import words
 
+_MOST_TURNS = 5
 _FEW = 2
 """So many misses are told one by one."""
 
@@ -57,6 +58,8 @@ def _lines(story: Story, *, explain: bool) -> Iterator[str]:
     yield from _end(story)
     yield from trace_way.way_back(story, detailed=explain)
     yield from (f"  why: {cause}" for cause in story.causes)
+    yield from _mattered(story)
+    yield from _turns(story)
     if story.agreement.difference:
         yield f"kernel and simulator differ: {story.agreement.difference}"
     elif story.dry:
@@ -110,11 +113,11 @@ def _visit(visit: ChainVisit, story: Story, *, explain: bool) -> Iterator[str]:
 def _missed(missed: Sequence[Miss], *, explain: bool) -> Iterator[str]:
     if explain or len(missed) <= _FEW:
         for miss in missed:
-            yield f"    {'not':<8} rule {miss.number}: {miss.words}"
+            yield f"    {'not':<8} rule {miss.number}: {miss.said}"
         return
     near = nearest(missed)
     if near is not None:
-        yield f"    {'nearest':<8} rule {near.number}: {near.words}"
+        yield f"    {'nearest':<8} rule {near.number}: {near.said}"
     others = Counter(miss.reason for miss in missed if miss is not near)
     for reason, number in others.most_common():
         yield f"    {'others':<8} {count(number, 'rule')}: {reason}"
@@ -127,6 +130,23 @@ def _words(rule: MetRule, mode: ModeName) -> str:
     if mode == "nftables":
         return nft_words.words(rule.text, rule.to, rule.verdict)
     return words(parse_rule(rule.text))
+
+
+def _mattered(story: Story) -> Iterator[str]:
+    if story.mattered is not None and story.there:
+        ignored = ", ".join(story.mattered.ignored)
+        nobody = f"; did not: {ignored}" if ignored else ""
+        yield f"mattered: {', '.join(story.mattered.asked)}{nobody}"
+
+
+def _turns(story: Story) -> Iterator[str]:
+    if story.turns is None:
+        return
+    yield "why not" if story.turns else "why not: no rule that it could have met is about that"
+    for turn in story.turns[:_MOST_TURNS]:
+        yield f"  {turn.place} {turn.table} {turn.chain} rule {turn.number}: {turn.words}"
+    if len(story.turns) > _MOST_TURNS:
+        yield f"  and {len(story.turns) - _MOST_TURNS} more"
 
 
 def _sake(story: Story, place: str) -> Iterator[str]:

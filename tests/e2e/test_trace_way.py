@@ -175,3 +175,43 @@ def test_a_drop_by_a_map_is_told(lab: Machine) -> None:
     told = document(lab, "client", "node/worker001:30081")
     dropped = [chain for chain in told["chains"] if chain["matters"]]
     assert any(rule["verdict"] == "drop" for chain in dropped for rule in chain["met"])
+
+
+def test_why_it_did_not_come_by_another_service(lab: Machine) -> None:
+    told = document(lab, "box", "svc/web:80", "--why-not", "svc/beside")
+    (turn,) = told["whyNot"]
+    assert (turn["place"], turn["taken"]) == ("worker001", False)
+    other = lab.netlab("get", "svc", "beside", "-o", "jsonpath={.spec.clusterIP}").stdout
+    assert other in turn["words"]
+    taken = document(lab, "box", "svc/web:80", "--why-not", "svc/web")
+    assert any(turn["taken"] for turn in taken["whyNot"])
+    text = trace(lab, "box", "svc/web:80", "--why-not", "pod/local")
+    assert any(line.startswith("  worker001 ") for line in text[text.index("why not") :])
+
+
+def test_the_nearest_is_named_by_what_held(lab: Machine) -> None:
+    text = "\n".join(trace(lab, "box", "svc/web:81", "--explain"))
+    service = lab.netlab("get", "svc", "web", "-o", "jsonpath={.spec.clusterIP}").stdout
+    iptables = "right address, port 81 is not 80" in text
+    nftables = re.search(rf"{service} . tcp . 81 is not in \S+, which has {service} . tcp", text)
+    assert iptables or nftables
+
+
+def test_what_mattered_and_what_did_not(lab: Machine) -> None:
+    told = document(lab, "box", "svc/web:80")["mattered"]
+    assert {"source", "destination", "protocol", "port", "the draw"} <= set(told["asked"])
+    assert {"source port", "TTL", "length", "content"} <= set(told["ignored"])
+    assert any(line.startswith("mattered: ") for line in trace(lab, "box", "svc/web:80"))
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ("svc/wep", "there is no Service default/wep"),
+        ("nat/KUBE-SERVICES/99", "there is no rule nat/KUBE-SERVICES/99"),
+        ("nonsense", "nobody knows what nonsense is"),
+    ],
+)
+def test_why_not_of_what_there_is_not(lab: Machine, about: str, said: str) -> None:
+    done = lab.netlab("trace", "box", "svc/web:80", "--why-not", about, code=2)
+    assert said in done.stderr

@@ -4,6 +4,7 @@
     sudo netlab trace --from node/worker001 --to 10.96.0.10:53 --udp
     sudo netlab trace client-pod web --explain   each rule that did not match, too
     sudo netlab trace client-pod web --ends      all ends that its rules leave open, and how likely
+    sudo netlab trace client-pod web --why-not svc/other
     sudo netlab trace client-pod web --minimal   the verdict and what was rewritten, for tests
 
     sudo netlab trace client http://shop.example.org/cart     which Ingress, and what is behind it
@@ -57,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
     )
+    parser.add_argument(
+        "--why-not", dest="about", metavar="WHAT", default="",
+        help="why it did not come by svc/NAME, pod/NAME or TABLE/CHAIN/NUMBER",
+    )  # fmt: skip
     much = parser.add_mutually_exclusive_group()
     much.add_argument("--explain", action="store_true", help="tell all that did not match, too")
     much.add_argument("--minimal", action="store_true", help="the verdict and the rewrites alone")
@@ -132,7 +137,7 @@ def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> St
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
     files = tuple(inventory.known_sources(directory))
-    wish = replace(trace_options.wish(arguments), files=files)
+    wish = replace(trace_options.wish(arguments), files=files, about=arguments.about)
     story = traced(check, world, lab, wish)
     if story.journey.outcome == "reachable":
         return story
