@@ -28,8 +28,8 @@ def agree(
     passages: Sequence[Passage] | None, journey: Journey, predictions: Sequence[Prediction]
 ) -> Agreement:
     """Hold what was seen against all ways that the rules leave open; without passages that is where
-    the packet ended alone."""
-    seen = [place for each in passages or () if not each.reply for place in _met(each)]
+    the packet ended alone. The passages are the packet's own, not its answer's."""
+    seen = [place for each in passages or () for place in _met(each)]
     best = Agreement(None, 0, "the rules leave no way open")
     for prediction in predictions:
         told = list(_predicted(prediction)) if passages is not None else []

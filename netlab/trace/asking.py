@@ -43,9 +43,9 @@ def _tuple(probe: ProbePacket, source: str, destination: str) -> conntrack.Tuple
 def decisions(
     went: Journey, passages: Sequence[Passage], world: World, sender: str
 ) -> Iterator[Decision]:
-    """Where each place that it passed sends it."""
+    """Where each place that it passed sends it; the passages are its own, not its answer's."""
     for place in _places(went, sender):
-        there = [one for one in passages if one.place == place and not one.reply]
+        there = [one for one in passages if one.place == place]
         hops = [hop for hop in went.hops if hop.place == place]
         with Routing(world.places[place].netns) as kernel:
             yield _Asked(kernel, place, hops, there, went.probe, begins=place == sender).decision()

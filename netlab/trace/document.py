@@ -35,6 +35,7 @@ def document(story: Story) -> dict[str, Any]:
         "from": story.sender,
         "name": story.name,
         "lookup": story.lookup.json() if story.lookup is not None else None,
+        "ct": story.ct,
         "packet": {
             "protocol": probe.proto,
             "source": probe.source,
@@ -132,7 +133,13 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
 
 
 def _rule(rule: MetRule) -> dict[str, Any]:
-    return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+    return {
+        "number": rule.number,
+        "rule": rule.text,
+        "verdict": rule.verdict,
+        "to": rule.to,
+        "handle": rule.handle,
+    }
 
 
 def _draw(visit: ChainVisit) -> dict[str, Any] | None:

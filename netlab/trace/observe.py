@@ -9,12 +9,14 @@ import contextlib
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, TraceEvent, Tracing, interface_names
+from netlab.pathcheck import bpf
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
 from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
@@ -22,7 +24,7 @@ from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Sender, Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial
 from netlab.pathcheck.world import World
-from netlab.trace import asking
+from netlab.trace import asking, flows
 from netlab.trace.passages import FindRule, Passage, passages
 from netlab.trace.way import Evidence, way_back
 
@@ -39,43 +41,78 @@ class Observed(Struct, frozen=True):
     journey: Journey
     passages: tuple[Passage, ...]
     evidence: Evidence
+    replied: bool = False
+    """Whether its flow had been answered before."""
 
 
 def observe(
-    trial: Trial, world: World, find: Callable[[str], FindRule], sender: Sender | None = None
+    trial: Trial,
+    world: World,
+    find: Callable[[str], FindRule],
+    sender: Sender | None = None,
+    *,
+    later: bool = False,
 ) -> Observed:
     """Send the trial's packet and watch it; `find` gives each node's rules. `sender` is who sends
-    it, with an IP id that the kernel chooses, if it is no packet of its own.
+    it, with an IP id that the kernel chooses, if it is no packet of its own. `later`: the second of
+    a flow, whose first has passed by then.
 
-    `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent.
+    `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent,
+    `NoFlow` where nothing can follow.
     """
-    probe = _probe(trial) if sender is None else replace(_probe(trial), ip_id=0)
+    first = _probe(trial)
+    with contextlib.ExitStack() as stack:
+        if later:
+            return _observe(trial, world, find, stack.enter_context(flows.begun(trial, first)))
+        if sender is not None:
+            first = replace(first, ip_id=0)
+        senders = sender or stack.enter_context(Senders())
+        send = partial(senders.send, trial.place.netns, first)
+        return _observe(trial, world, find, flows.Later(first, send, replied=False))
+
+
+def _observe(
+    trial: Trial, world: World, find: Callable[[str], FindRule], ready: flows.Later
+) -> Observed:
+    probe = ready.probe
+    patterns = list(flows.patterns(probe) if ready.data else _patterns(probe))
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(
-            Capture({name: place.netns for name, place in world.places.items()})
+            Capture(
+                {name: place.netns for name, place in world.places.items()},
+                bpf.STREAMS if ready.data else bpf.PROBES,
+            )
         )
         traces = {
-            name: stack.enter_context(Tracing(netns, [_CANARY, *_patterns(probe)]))
+            name: stack.enter_context(Tracing(netns, [_CANARY, *patterns]))
             for name, netns in nodes.items()
         }
         capture.prove()
         _prove(traces)
-        senders = sender or stack.enter_context(Senders())
-        seen, sightings = _sent(trial, probe, capture, senders)
+        seen, sightings = _sent(trial, ready, capture)
         capture.require_complete()
         told = {name: trace.collect() for name, trace in traces.items()}
-    place = trial.place.name
-    went = journey(probe, place, sightings, world.addresses())
-    tracked = tuple(asking.tracked(went, world, place))  # before it is forgotten
-    places = [place, *(hop.place for hop in went.hops)]
+    probe = _numbered(probe, seen)
+    sender = trial.place.name
+    went = journey(probe, sender, sightings, world.addresses())
+    tracked = tuple(asking.tracked(went, world, sender))  # before it is forgotten
+    places = [sender, *(hop.place for hop in went.hops)]
     met = tuple(_ordered(told, nodes, find, _Ours(probe, sightings), places))
     evidence = Evidence(
-        way_back(probe, place, sightings.copies(probe), seen),
+        way_back(probe, sender, sightings.copies(probe), seen, tracked),
         tracked,
-        tuple(asking.decisions(went, met, world, place)),
+        tuple(asking.decisions(went, [one for one in met if not one.reply], world, sender)),
     )
-    return Observed(probe, _turned_away(went, met), met, evidence)
+    return Observed(probe, _turned_away(went, met), met, evidence, ready.replied)
+
+
+def _numbered(probe: ProbePacket, seen: Sequence[Observation]) -> ProbePacket:
+    """With the number that the kernel chose for it."""
+    if probe.ip_id:
+        return probe
+    ids = (one.packet.ip_id for one in seen if one.packet.key == probe.key)
+    return replace(probe, ip_id=next(ids, 0))
 
 
 def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
@@ -117,9 +154,9 @@ def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
 
 
 def _sent(
-    trial: Trial, probe: ProbePacket, capture: Capture, senders: Sender
+    trial: Trial, ready: flows.Later, capture: Capture
 ) -> tuple[list[Observation], Sightings]:
-    refusal = senders.send(trial.place.netns, probe)
+    probe, refusal = ready.probe, ready.send()
     if refusal:
         raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")
     seen: list[Observation] = []

@@ -39,7 +39,7 @@ class Passage(Struct, frozen=True):
     """A packet at one hook's chain: as it came there, the rules it met, how it left.
 
     `source` and `destination` are `address:port`; `verdict` is accept or drop, or "" if the kernel
-    told of none. `family` is that of the table.
+    told of none. `family` is that of the table; `state` the connection's, "" if it told of none.
     """
 
     place: str
@@ -54,6 +54,7 @@ class Passage(Struct, frozen=True):
     rules: tuple[MetRule, ...]
     verdict: str
     family: str = ""
+    state: str = ""
 
     @property
     def is_denied(self) -> bool:
@@ -93,6 +94,7 @@ def passages(
                 rules=tuple(_met(family, event, find) for event in group if event.handle),
                 verdict=group[-1].verdict if group[-1].verdict in ("accept", "drop") else "",
                 family=family,
+                state=first.state,
             )
         )
     return found

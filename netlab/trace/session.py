@@ -23,36 +23,40 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
-from netlab.trace import marks, rule_texts, written
+from netlab.trace import asking, marks, rule_texts, written
 from netlab.trace.agreement import agree
+from netlab.trace.flows import NoFlow
 from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
-from netlab.trace.observe import observe
+from netlab.trace.observe import Observed, observe
 from netlab.trace.origins import Origin, origin
-from netlab.trace.passages import FindRule, MetRule
-from netlab.trace.predicted import predict, supposed, supposed_denial
+from netlab.trace.passages import FindRule, MetRule, Passage
+from netlab.trace.predicted import predict, predict_later, supposed, supposed_denial
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
-from netlab.trace.story import ChainVisit, Story, packet_of, visits
+from netlab.trace.story import ChainVisit, Story, Which, packet_of, visits
+from netlab.trace.way import Evidence, as_journey
 from netlab.trace.whynot import Turn, why_not
 
 
 class Wish(Struct, frozen=True):
     """What is asked of the packet beside who sends it and to whom: `source_port` 0 is any, `sender`
-    None sends one of its own. `files` are those that the lab was brought up from; `about` is what
-    is to be told why not, see `whynot`."""
+    None sends one of its own; `ct` is which packet of its flow. `files` are those that the lab was
+    brought up from; `about` is what is to be told why not, see `whynot`."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
     files: tuple[str, ...] = ()
     about: str = ""
+    ct: Which = "new"
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
-    """Send the packet that a check asks for, and tell its story."""
+    """Send the packet that a check asks for, and tell its story, or another's of its flow."""
     trial, lookup = resolved(plan(check, world), world)
     wish = wish or Wish()
+    ct = wish.ct
     trial = replace(trial, source_port=wish.source_port, payload=wish.payload)
     rules = _rules(world, lab, "ipv6" if ":" in trial.targets[0][0] else "ipv4")
 
@@ -60,22 +64,35 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
 
     _read_affinity(world, rules)
-    seen = observe(trial, world, find, wish.sender)
-    packet = packet_of(seen.probe)
-    ends = predict(packet, trial.place, world, router_of(world, lab), rules)
+    seen = observe(trial, world, find, wish.sender, later=ct == "established")
+    packet, router = packet_of(seen.probe), router_of(world, lab)
+    ends = predict(packet, trial.place, world, router, rules)
+    passages = [one for one in seen.passages if one.reply == (ct == "reply")]
+    if ct == "reply":
+        seen = _reply(seen, passages, world, trial.place.name)
+        ends = [first for first in ends if first.destination == seen.probe.source]
+    if ct != "new":
+        ends = [
+            later
+            for first in ends
+            if first.verdict == "delivered"
+            for later in predict_later(
+                packet, first, trial.place, world, router, rules,
+                reply=ct == "reply", replied=seen.replied or ct == "reply",
+            )
+        ]  # fmt: skip
     told = not _is_legacy(lab)
-    agreement = agree(seen.passages if told else None, seen.journey, ends)
+    agreement = agree(passages if told else None, seen.journey, ends)
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
-    passages = (*(() if told else supposed(agreement.prediction)), *seen.passages)
-    denials = (one for one in seen.passages if one.is_denied)
-    there = [passage for passage in passages if not passage.reply]
+    there = [*(() if told else supposed(agreement.prediction)), *passages]
+    denials = (one for one in passages if one.is_denied)
     masqueraded = [change.place for change in seen.journey.snats]
     went = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
     unknown = agreement.prediction.unknown if agreement.prediction is not None else ()
     return Story(
         check=check,
         probe=seen.probe,
-        sender=trial.place.name,
+        sender=seen.journey.hops[0].place if ct == "reply" else trial.place.name,
         name=trial.name,
         journey=seen.journey,
         evidence=seen.evidence,
@@ -86,6 +103,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         told=told,
         mode=lab.proxy_mode,
         lookup=lookup,
+        ct=ct,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, masqueraded)),
         mattered=mattered(went, rules, unknown),
@@ -99,6 +117,18 @@ def _turns(
     if not about:
         return None
     return tuple(why_not(about, visited, rules, world, check.sender.namespace))
+
+
+def _reply(seen: Observed, passages: Sequence[Passage], world: World, sender: str) -> Observed:
+    """What was seen of the answer, as of a packet of its own."""
+    back = seen.evidence.back
+    if back is None or back.error is not None:
+        what = f"but {back.what}" if back is not None else "no answer was seen"
+        raise NoFlow(f"there is no reply to {seen.probe.destination}: {what}")
+    went = as_journey(back, seen.probe, sender)
+    decisions = asking.decisions(went, passages, world, back.sent)
+    evidence = Evidence(None, seen.evidence.tracked, tuple(decisions))
+    return Observed(went.probe, went, tuple(passages), evidence)
 
 
 def _source(

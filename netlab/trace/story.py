@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,6 +30,9 @@ from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
 from netlab.trace.way import Evidence
 from netlab.trace.whynot import Turn
+
+Which = Literal["new", "established", "reply"]
+"""Which packet of a flow: its first, the next after an answer, or the answer."""
 
 
 class ChainVisit(Struct, frozen=True):
@@ -75,6 +79,7 @@ class Story(Struct, frozen=True):
     denials: tuple[Passage, ...] = ()
     told: bool = True
     mode: ModeName = "iptables"
+    ct: Which = "new"
     causes: tuple[Cause, ...] = ()
     lookup: LookUp | None = None
     dry: bool = False
@@ -106,10 +111,10 @@ def visits(
     rules: Rules,
     source: Callable[[MetRule, str | None, str, str], Origin | None],
 ) -> Iterator[ChainVisit]:
-    """The chains that a packet came through on its way there, in the order it entered them.
+    """The chains that a packet came through, in the order it entered them.
     `source` tells which object a rule comes from."""
     for passage in passages:
-        if passage.reply or not passage.rules:
+        if not passage.rules:
             continue
         became = {each.place: each.after for each in journey.dnats}.get(passage.place, "")
         here = rules(passage.place)
@@ -175,6 +180,7 @@ def _packet(passage: Passage, probe: ProbePacket) -> Packet:
         in_interface=passage.iif,
         out_interface=passage.oif,
         mark=passage.mark,
+        ctstate=passage.state.upper() or "NEW",
     )
 
 

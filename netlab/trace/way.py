@@ -10,23 +10,27 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.kernel.conntrack import Connection as Connection
 from netlab.kernel.conntrack import Tuple as Tuple
 from netlab.kernel.routes import Route
-from netlab.pathcheck.decode import CapturedPacket, Observation
+from netlab.pathcheck.decode import CapturedPacket, Observation, endpoint, split
 from netlab.pathcheck.packets import ProbePacket
-from netlab.pathcheck.path import Hop, Rewrite
+from netlab.pathcheck.path import Hop, Journey, Rewrite
 from netlab.pathcheck.protocols import ACK, FIN, RST, SYN
 
 
 class WayBack(Struct, frozen=True):
     """The answer: in words `what` it is, the place that `sent` it, its hops, and where conntrack
-    turned its source or its destination back. `error` is an ICMP error's type and code."""
+    turned its source or its destination back. `begin` and `end` are its addresses as it was sent
+    and as it was received. `error` is an ICMP error's type and code."""
 
     what: str
     sent: str
     hops: tuple[Hop, ...]
+    begin: Hop
+    end: Hop
     sources: tuple[Rewrite, ...]
     destinations: tuple[Rewrite, ...]
     error: tuple[int, int] | None = None
@@ -69,9 +73,16 @@ class Evidence(Struct, frozen=True):
 
 
 def way_back(
-    probe: ProbePacket, place: str, copies: Sequence[Observation], seen: Sequence[Observation]
+    probe: ProbePacket,
+    place: str,
+    copies: Sequence[Observation],
+    seen: Sequence[Observation],
+    tracked: Sequence[Tracked] = (),
 ) -> WayBack | None:
-    """The first answer to a probe sent at `place`, from all that captures saw of its protocol."""
+    """The first answer to a probe sent at `place`, from all that captures saw of its protocol.
+
+    What was turned back where it begins or ends no capture sees, but conntrack knows it.
+    """
     pairs = {(place, probe.source, probe.destination)}
     pairs |= {(one.place, one.packet.source, one.packet.destination) for one in copies}
     answers = [one for one in sorted(seen, key=lambda one: one.time) if _answers(one, probe, pairs)]
@@ -85,13 +96,62 @@ def way_back(
         hop = Hop(one.place, one.ifname, packet.source, packet.destination)
         if (packet.proto, packet.icmp_error, packet.flags) == kind and hop not in hops:
             hops.append(hop)
+    sent, begin, end = answers[0].place, hops[0], hops[-1]
+    if first.icmp_error is None:
+        known = {one.place: one.connection for one in tracked}
+        begin = _as_sent(begin, known.get(sent), probe)
+        end = _as_received(end, known.get(place) if end.place == place else None, probe)
+    way = (begin, *hops, end)
     return WayBack(
         what=_named(first),
-        sent=answers[0].place,
+        sent=sent,
         hops=tuple(hops),
-        sources=_changes(hops, "source"),
-        destinations=_changes(hops, "destination"),
+        begin=begin,
+        end=end,
+        sources=_changes(way, "source"),
+        destinations=_changes(way, "destination"),
         error=first.icmp_error,
+    )
+
+
+def _as_sent(hop: Hop, known: Connection | None, probe: ProbePacket) -> Hop:
+    """By the connection of the place where it begins."""
+    if known is None:
+        return hop
+    way = known.reply
+    source, destination = _ends(way.source, way.sport, way.destination, way.dport, probe)
+    return replace(hop, source=source, destination=destination)
+
+
+def _as_received(hop: Hop, known: Connection | None, probe: ProbePacket) -> Hop:
+    """By the connection of the place that sent the probe."""
+    if known is None:
+        return hop
+    way = known.original
+    source, destination = _ends(way.destination, way.dport, way.source, way.sport, probe)
+    return replace(hop, source=source, destination=destination)
+
+
+def _ends(src: str, sport: int, dst: str, dport: int, probe: ProbePacket) -> tuple[str, str]:
+    if not probe.protocol.has_ports:
+        return src, dst
+    return endpoint(src, sport), endpoint(dst, dport)
+
+
+def as_journey(back: WayBack, probe: ProbePacket, sender: str) -> Journey:
+    """The answer as a packet of its own, which goes to who sent the probe."""
+    begin, end = back.begin, back.end
+    (src, sport), (dst, dport) = split(begin.source), split(begin.destination)
+    arrived = end.place == sender
+    return Journey(
+        probe=ProbePacket(probe.key, probe.proto, src, sport, dst, dport, 0),
+        outcome="reachable" if arrived else "timeout",
+        hops=back.hops,
+        dnats=back.destinations,
+        snats=back.sources,
+        delivered=end.destination if arrived else None,
+        delivered_at=sender if arrived else None,
+        seen_source=split(end.source)[0] if arrived else None,
     )
 
 

@@ -215,3 +215,33 @@ def test_what_mattered_and_what_did_not(lab: Machine) -> None:
 def test_why_not_of_what_there_is_not(lab: Machine, about: str, said: str) -> None:
     done = lab.netlab("trace", "box", "svc/web:80", "--why-not", about, code=2)
     assert said in done.stderr
+
+
+def test_a_summary_has_a_line_for_each_place(lab: Machine) -> None:
+    told = trace(lab, "client", "node/worker001:30080", "--summary")
+    (node,) = (line for line in told if line.startswith("worker001: "))
+    assert re.search(r", to 10\.244\.\d\.\d+:80, from 10\.\S+$", node)
+    assert told[-2].startswith("delivered to default/")
+    refused = trace(lab, "box", "svc/empty:80", "--summary")
+    assert any(re.search(r", refused by rule 1 of \S+ \S+$", line) for line in refused)
+
+
+def test_details_have_the_rules_own_texts(lab: Machine) -> None:
+    short, detailed, whole = (
+        "\n".join(trace(lab, "near", "svc/beside:80", *more))
+        for more in ((), ("--detailed",), ("--explain",))
+    )
+    text = r" +(handle \d+: )?(-p tcp .*-j DNAT --to-destination|meta l4proto tcp dnat )"
+    assert not re.search(text, short)
+    assert re.search(text, detailed)
+    assert re.search(r"  neighbour: \S+ is (\w\w:){5}\w\w, behind cni0's port veth", detailed)
+    assert "is for" not in detailed
+    assert re.search(r"    is for   one Service port: which endpoint\n", whole)
+    assert "    is for   what comes in, before its route is chosen; nat: new addresses" in whole
+
+
+@pytest.mark.parametrize("how", ["--summary", "--detailed", "--explain", "--minimal"])
+def test_exactly_one_amount_is_told(lab: Machine, how: str) -> None:
+    lab.netlab("trace", "box", "svc/web:80", how)
+    other = "--summary" if how != "--summary" else "--minimal"
+    assert "not allowed with" in lab.netlab("trace", "box", "svc/web:80", how, other, code=2).stderr

@@ -11,7 +11,7 @@ from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.pathcheck.protocols import ACK, RST, SYN
-from netlab.trace.way import icmp_named, way_back
+from netlab.trace.way import Connection, Tracked, Tuple, as_journey, icmp_named, way_back
 
 PROBE = ProbePacket(7, "tcp", "10.0.0.1", 4000, "10.96.0.7", 80, 1)
 UNREACHABLE = "ICMP type 3 code 3 (destination unreachable: port unreachable)"
@@ -75,3 +75,23 @@ def test_refusals_are_called_by_their_names(changed: dict[str, Any], what: str) 
 def test_the_same_number_means_another_error_in_ipv6() -> None:
     assert icmp_named(6, 1, 4).startswith("ICMPv6 type 1 code 4 (destination unreachable: port")
     assert icmp_named(4, 1, 4) == "ICMP type 1 code 4"
+
+
+def test_what_no_capture_sees_conntrack_knows() -> None:
+    """A node that is asked turns the answer back before its capture sees it, and one that asks
+    behind it."""
+    known = Connection(
+        Tuple("10.0.0.1", 4000, "10.96.0.7", 80), Tuple("10.0.1.2", 80, "10.0.0.9", 5000),
+        seen_reply=True, assured=False, state="", timeout=9, mark=0,
+    )  # fmt: skip
+    answer = replace(SYN_ACK, dst="10.0.0.9", dport=5000)
+    back = way_back(PROBE, "box", [], [seen("box", 1, answer)], [Tracked("box", known)])
+    assert back is not None
+    assert back.end.destination == "10.0.0.1:4000"
+    assert back.destinations == (Rewrite("box", "10.0.0.9:5000", "10.0.0.1:4000"),)
+    went = as_journey(back, PROBE, "box")
+    assert (went.probe.source, went.delivered) == ("10.0.1.2:80", "10.0.0.1:4000")
+    other = seen("node", 1, SYN_ACK, src="10.96.0.7")
+    away = way_back(PROBE, "box", [], [other], [Tracked("node", known)])
+    assert away is not None
+    assert (away.begin.source, away.sources[0].after) == ("10.0.1.2:80", "10.96.0.7:80")
