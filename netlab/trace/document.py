@@ -61,7 +61,8 @@ def document(story: Story) -> dict[str, Any]:
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
         "dry": story.dry,
-        "agree": not story.agreement.difference,
+        "agree": not story.agreement.difference and not story.agreement.open,
+        "open": list(story.agreement.open),
         "difference": story.agreement.difference,
         "causes": [cause.json() for cause in story.causes],
     }

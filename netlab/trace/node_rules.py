@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from functools import cached_property
+from functools import cache, cached_property
 from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
@@ -54,6 +54,9 @@ class NodeRules(Protocol):
         """The `namespace/name[:port]` of the Service that a rule is for; None for none. `came` is
         the packet's `address:port` as it came there."""
 
+    def knows(self, table: str) -> bool:
+        """Whether what a table does is foreseen; of iptables mode, nobody's of nftables is."""
+
     def all(self) -> Sequence[RuleAt]:
         """Every rule there is."""
 
@@ -84,11 +87,18 @@ Rules = Callable[[str], NodeRules]
 
 
 class IptablesRules:
-    """Those of iptables mode, and the lists of `-m recent` that know an address, by the address."""
+    """Those of iptables mode, and the lists of `-m recent` that know an address, by the address;
+    `others` reads tables that are nftables' own, whose rules are told and not foreseen."""
 
-    def __init__(self, ruleset: Ruleset, recent: Mapping[str, frozenset[str]]) -> None:
+    def __init__(
+        self,
+        ruleset: Ruleset,
+        recent: Mapping[str, frozenset[str]],
+        others: Callable[[], Sequence[NftTable]] = tuple,
+    ) -> None:
         self._ruleset = ruleset
         self._recent = recent
+        self._others = cache(others)
 
     def simulate(self, packet: Packet, *, entry: EntryHook, route: Route) -> list[Outcome]:
         """See `NodeRules`."""
@@ -96,12 +106,20 @@ class IptablesRules:
 
     def texts(self, table: str, chain: str) -> Sequence[str]:
         """See `NodeRules`."""
+        if not self.knows(table):
+            alike = (one.chains[chain] for one in self._others() if one.name == table)
+            return next((one.rules for one in alike), ())
         found = self._ruleset.chain(table, chain)
         return found.rules if found is not None else ()
 
     def misses(self, table: str, chain: str, packet: Packet) -> Iterator[Miss]:
         """See `NodeRules`."""
-        return misses.misses(self.texts(table, chain), self._known(packet))
+        texts = self.texts(table, chain) if self.knows(table) else ()
+        return misses.misses(texts, self._known(packet))
+
+    def knows(self, table: str) -> bool:
+        """See `NodeRules`."""
+        return table in _TABLES
 
     def acts(self, text: str) -> bool:
         """See `NodeRules`."""
@@ -287,6 +305,10 @@ class NftRules:
         """See `NodeRules`."""
         return draws.in_nftables(met, destination)
 
+    def knows(self, table: str) -> bool:
+        """See `NodeRules`."""
+        return any(one.name == table for one in self._tables)
+
     def _with(self, table: str, chain: str) -> NftTable | None:
         alike = (each for each in self._tables if each.name == table and chain in each.chains)
         return next(alike, None)
@@ -314,6 +336,7 @@ _FIELDS = {
     "iifname": "interface", "oifname": "interface", "iif": "interface", "oif": "interface",
     "state": "state",
 }  # fmt: skip
+_TABLES = ("raw", "mangle", "nat", "filter", "security")
 _MAP = re.compile(r"vmap @(\S+)")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 _IDLE = ("return", "continue")

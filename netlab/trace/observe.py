@@ -120,6 +120,13 @@ def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
     there = [one for one in passages if one.place == went.delivered_at and not one.reply]
     if not there or there[-1].verdict != "drop":
         return went
+    return turned_away(went)
+
+
+def turned_away(went: Journey) -> Journey:
+    """It did not arrive: the rules of the machine that it goes to turned it away."""
+    if went.outcome == "reachable":  # a datagram that needs no answer
+        went = replace(went, outcome="timeout", note="")
     return replace(went, delivered=None, delivered_at=None, seen_source=None)
 
 

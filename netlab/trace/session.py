@@ -6,7 +6,7 @@ check → plan → name looked up → packet sent and watched → the same predi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
+from netlab.pathcheck.path import Journey
 from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import plan
 from netlab.pathcheck.world import World
@@ -24,11 +25,11 @@ from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import host_variant, recent_clients
 from netlab.proxy.nftables.apply import read_tables
 from netlab.trace import asking, marks, rule_texts, written
-from netlab.trace.agreement import agree
+from netlab.trace.agreement import Agreement, agree
 from netlab.trace.flows import NoFlow
 from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
-from netlab.trace.observe import Observed, observe
+from netlab.trace.observe import Observed, observe, turned_away
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import FindRule, MetRule, Passage
 from netlab.trace.predicted import predict, predict_later, supposed, supposed_denial
@@ -82,21 +83,24 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
             )
         ]  # fmt: skip
     told = not _is_legacy(lab)
-    agreement = agree(passages if told else None, seen.journey, ends)
+    known = [one for one in passages if rules(one.place).knows(one.table)]
+    foreign = [_named(one) for one in passages if one not in known and one.verdict == "drop"]
+    agreement = _opened(agree(known if told else None, seen.journey, ends, foreign), rules)
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
     there = [*(() if told else supposed(agreement.prediction)), *passages]
     denials = (one for one in passages if one.is_denied)
+    went = seen.journey if told else _journey(seen.journey, agreement)
     masqueraded = [change.place for change in seen.journey.snats]
-    went = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
-    unknown = agreement.prediction.unknown if agreement.prediction is not None else ()
+    chains = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
+    strange = [one.table for one in passages if one not in known]
     return Story(
         check=check,
         probe=seen.probe,
         sender=seen.journey.hops[0].place if ct == "reply" else trial.place.name,
         name=trial.name,
-        journey=seen.journey,
+        journey=went,
         evidence=seen.evidence,
-        there=went,
+        there=chains,
         ends=tuple(ends),
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
@@ -106,8 +110,8 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         ct=ct,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, masqueraded)),
-        mattered=mattered(went, rules, unknown),
-        turns=_turns(wish.about, went, rules, world, check),
+        mattered=mattered(chains, rules, (*agreement.open, *strange)),
+        turns=_turns(wish.about, chains, rules, world, check),
     )
 
 
@@ -129,6 +133,39 @@ def _reply(seen: Observed, passages: Sequence[Passage], world: World, sender: st
     decisions = asking.decisions(went, passages, world, back.sent)
     evidence = Evidence(None, seen.evidence.tracked, tuple(decisions))
     return Observed(went.probe, went, tuple(passages), evidence)
+
+
+def _named(passage: Passage) -> str:
+    """The rule that ended a packet."""
+    last = passage.rules[-1] if passage.rules else None
+    where = f"{passage.table} {passage.chain} on {passage.place}"
+    if last is None:
+        return f"the policy of {where}"
+    return f"rule {last.number} of {last.table} {last.chain} on {passage.place}: {last.text}"
+
+
+def _opened(agreement: Agreement, rules: Rules) -> Agreement:
+    """With the rules of the conditions that leave it open."""
+    found = agreement.prediction
+    names: dict[str, None] = {}
+    for condition in agreement.open:
+        here = rules(found.at).all() if found is not None and condition in found.unknown else ()
+        alike = [one for one in here if condition in one.text]
+        told = [f"rule {one.number} of {one.table} {one.chain}: {one.text}" for one in alike]
+        names |= dict.fromkeys(told[:1] or [condition])
+    return replace(agreement, open=tuple(names))
+
+
+def _journey(went: Journey, agreement: Agreement) -> Journey:
+    """Where the kernel tells of no rule: one that was not answered where its end's own rules turn
+    it away, by the simulator, did not arrive."""
+    found = agreement.prediction
+    unanswered = went.outcome != "reachable" or went.note
+    if found is None or agreement.difference or not unanswered:
+        return went
+    if found.at != went.delivered_at or found.verdict not in ("lost", "refused"):
+        return went
+    return turned_away(went)
 
 
 def _source(
@@ -164,7 +201,8 @@ def _rules(world: World, lab: Lab, family: Family) -> Rules:
             return NftRules(read_tables(namespace, family))
         found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
         assert isinstance(found, Ruleset)
-        return IptablesRules(found, recent_clients(namespace))
+        others = partial(read_tables, namespace, family)
+        return IptablesRules(found, recent_clients(namespace), others)
 
     return rules
 

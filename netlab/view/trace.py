@@ -10,6 +10,7 @@ from netlab.diagnosis.facts import count
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.path import Hop, Rewrite
 from netlab.proxy.config import ModeName
+from netlab.proxy.iptables.model import HOOKS
 from netlab.proxy.iptables.rule import parse_rule
 from netlab.trace.agreement import observed
 from netlab.trace.misses import Miss, nearest
@@ -111,6 +112,8 @@ def _agreed(story: Story) -> str:
         return f"kernel and simulator differ: {story.agreement.difference}"
     if story.dry:
         return f"told by its {story.agreement.steps} rules alone: nothing was sent"
+    if story.agreement.open:
+        return f"the rules leave it open: {'; '.join(story.agreement.open)}"
     if not story.told:
         return "the packet ended where the rules send it; legacy iptables tells no more"
     return f"kernel and simulator agree in all {story.agreement.steps} rules"
@@ -180,7 +183,7 @@ def _words(rule: MetRule, mode: ModeName) -> str:
     """The rule in words; of one that is gone by now, what the kernel said it did."""
     if not rule.text:
         return f"{rule.verdict} {rule.to}".rstrip()
-    if mode == "nftables":
+    if mode == "nftables" or rule.table not in HOOKS:  # somebody's own
         return nft_words.words(rule.text, rule.to, rule.verdict)
     return words(parse_rule(rule.text))
 
