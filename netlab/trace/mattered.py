@@ -22,6 +22,7 @@ FIELDS = (
 )  # fmt: skip
 """What rules ask for, in the order in which it is told; the last two are no fields of a packet."""
 
+_FLOW = ("source", "destination", "protocol", "port", "source port")
 _NEVER = ("TTL", "length", "content")
 """What no rule that is understood here asks for."""
 
@@ -33,13 +34,16 @@ class Mattered(Struct, frozen=True):
     ignored: tuple[str, ...]
 
 
-def mattered(visits: Iterable[ChainVisit], rules: Rules, unknown: Sequence[str]) -> Mattered:
+def mattered(
+    visits: Iterable[ChainVisit], rules: Rules, unknown: Sequence[str], *, later: bool = False
+) -> Mattered:
     """Of a packet's visits; with `unknown` conditions on its way, nothing is sure to be ignored.
+    `later`: connection tracking knew it as one of a flow, which it does by all that names one.
 
     Of a rule that matched all conditions decided, of one that did not the one that failed. The
     destination decides the route.
     """
-    asked = {"destination"}
+    asked = set(_FLOW) if later else {"destination"}
     for visit in visits:
         here = rules(visit.place)
         for rule in visit.met:

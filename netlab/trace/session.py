@@ -110,7 +110,7 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
         ct=ct,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, masqueraded)),
-        mattered=mattered(chains, rules, (*agreement.open, *strange)),
+        mattered=mattered(chains, rules, (*agreement.open, *strange), later=ct != "new"),
         turns=_turns(wish.about, chains, rules, world, check),
     )
 

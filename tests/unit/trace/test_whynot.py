@@ -125,5 +125,10 @@ def test_fields_that_no_rule_asked_for_did_not_matter() -> None:
     assert taken.asked == ("destination", "protocol", "port")
 
 
+def test_a_later_packet_is_known_by_all_that_names_its_flow() -> None:
+    found = mattered([visit(80, 1)], lambda _: RULES, (), later=True)
+    assert found.asked[:5] == ("source", "destination", "protocol", "port", "source port")
+
+
 def test_what_is_not_understood_may_have_asked_for_anything() -> None:
     assert mattered([visit(80, 1)], lambda _: RULES, ("-m strange",)).ignored == ()
