@@ -144,6 +144,14 @@ def sources(name: str) -> list[str]:
     return found
 
 
+def known_sources(directory: Path) -> list[str]:
+    """The same, of a lab's directory; none of one that came from no files."""
+    try:
+        return list(json.loads(sources_file(directory).read_text()))
+    except FileNotFoundError:
+        return []
+
+
 def sources_file(directory: Path) -> Path:
     """Where it is noted which files a lab was brought up from."""
     return directory / "sources.json"

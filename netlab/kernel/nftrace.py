@@ -51,6 +51,7 @@ _META_NFTRACE = 12
 _BUFFER = 4 << 20
 
 _VERDICTS = {0: "drop", 1: "accept", -1: "continue", -3: "jump", -4: "goto", -5: "return"}
+_STATES = {1: "invalid", 2: "established", 4: "related", 8: "new", 64: "untracked"}
 _KINDS = {1: "policy", 2: "return", 3: "rule"}
 
 
@@ -73,7 +74,8 @@ class TraceEvent(Struct, frozen=True):
     `id` is the packet's, for as long as nobody uses it again. `kind` is rule, return or policy;
     `verdict` accept, drop, continue, jump, goto, return or a number of the kernel's, `to` the chain
     that is jumped to. `header` and `transport` are the packet's bytes from its IP header and from
-    the one behind, told once for each hook's chain; interfaces are numbers, 0 for none.
+    the one behind, told once for each hook's chain; interfaces are numbers, 0 for none. `state` is
+    its connection's, as `ct state` names it, where the kernel tells it.
     """
 
     id: int
@@ -89,6 +91,7 @@ class TraceEvent(Struct, frozen=True):
     iif: int
     oif: int
     mark: int
+    state: str = ""
 
 
 class Tracing:
@@ -215,6 +218,7 @@ def _event(family: int, found: dict[int, bytes]) -> TraceEvent:
         iif=_read(found.get(10), ">I"),
         oif=_read(found.get(12), ">I"),
         mark=_read(found.get(14), ">I"),
+        state=_STATES.get(_read(found.get(21), ">I"), ""),
     )
 
 

@@ -79,7 +79,8 @@ def _read_tcp(data: bytes) -> Content:
     (ack,) = struct.unpack_from("!I", data, 8)
     flags = data[13]
     answers = (ack - 1) % 2**32 if flags & ACK else None
-    return Content(sport, dport, flags, seq if flags & (SYN | ACK) == SYN else None, answers)
+    key = seq if flags & (SYN | ACK) == SYN else None if flags & SYN else _token(data)
+    return Content(sport, dport, flags, key, answers)
 
 
 def _datagram(probe: Outgoing) -> bytes:

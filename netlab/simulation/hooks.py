@@ -88,8 +88,10 @@ def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) ->
 
     def passed(hook: str, states: list[State]) -> list[State]:
         for base in rules.at(hook):
+            if base.is_nat:
+                states = [_turned(state, hook) for state in states]
             states = _asked(base, hook, entry, states, ended)
-        return states
+        return [_turned(state, hook) for state in states]
 
     sent = _routed(packet, route) if entry == "OUTPUT" else packet
     for state in passed(entry, [State(sent)]):
@@ -121,12 +123,22 @@ def _asked(
     return on
 
 
+def _turned(state: State, hook: str) -> State:
+    """A later packet of a flow, with the addresses that it has behind that hook."""
+    packet, flow = state.packet, state.packet.flow
+    if flow is None or hook == "FORWARD":
+        return state
+    if hook in ("PREROUTING", "OUTPUT"):
+        return state.altered(replace(packet, destination=flow.destination, dport=flow.dport))
+    return state.altered(replace(packet, source=flow.source, sport=flow.sport))
+
+
 def _translates(packet: Packet, hook: str, entry: EntryHook) -> bool:
     """Whether the nat rules of a hook are asked: only a connection's first packet meets them, a
     settled end stays, and one that began here is not translated when it comes in by lo."""
     settled = packet.dnat if hook in ("PREROUTING", "OUTPUT") else packet.snat
     again = entry == "OUTPUT" and hook in ("PREROUTING", "INPUT")
-    return packet.ctstate == "NEW" and not settled and not again
+    return packet.ctstate == "NEW" and packet.flow is None and not settled and not again
 
 
 def _outcome(verdict: str, hook: str, state: State, *, delivered: bool = False) -> Outcome:

@@ -86,7 +86,8 @@ class _Rules:
             if chance < 1.0:
                 on.append(state.likely(1.0 - chance))
             if chance > 0.0:
-                matched = state.likely(chance)._replace(hits=(*state.hits, _told(hit, rule)))
+                met = _told(hit, rule)._replace(mark=state.packet.mark)
+                matched = state.likely(chance)._replace(hits=(*state.hits, met))
                 for verdict, after in self.target(hit.table, rule, matched, depth):
                     if verdict == "CONTINUE":
                         on.append(after)
@@ -146,6 +147,8 @@ def _altered(rule: Rule, state: State) -> Result:
     match rule.target:
         case "MARK":
             packet = replace(packet, mark=_marked(rule, packet.mark))
+            last = state.hits[-1]._replace(mark=packet.mark)
+            state = state._replace(hits=(*state.hits[:-1], last))
         case "CT" | "NOTRACK":
             notrack = rule.target == "NOTRACK" or any(
                 option.option == "--notrack" for option in rule.options

@@ -235,7 +235,8 @@ class _Rule:
             yield self._hits(verdict, after._replace(masqueraded=source or state.masqueraded))
 
     def _hits(self, verdict: Verdict, state: State) -> tuple[Verdict, State]:
-        hit = self._hit._replace(verdict=verdict.verdict, to=verdict.to)
+        mark = state.packet.mark
+        hit = self._hit._replace(verdict=verdict.verdict, to=verdict.to, mark=mark)
         return verdict, state._replace(hits=(*state.hits, hit))
 
 

@@ -8,11 +8,25 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 
+class Flow(Struct, frozen=True):
+    """What connection tracking does to a later packet of a flow at one machine, in its direction:
+    the destination that it gets before routing, the source that it gets at its end. No rule of
+    nat is asked. `dnat`, `snat`: what its first packet was translated by."""
+
+    destination: str
+    dport: int
+    source: str
+    sport: int
+    dnat: bool = False
+    snat: bool = False
+
+
 class Packet(Struct, frozen=True):
     """The first packet of a connection, or a later one if `ctstate` says so.
 
     `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`,
     or the sets of nftables, that know its source; `dnat`/`snat` whether it was translated already.
+    `flow` is what is known of it when it is not the first.
     """
 
     source: str
@@ -28,6 +42,7 @@ class Packet(Struct, frozen=True):
     recent: frozenset[str] = frozenset()
     dnat: bool = False
     snat: bool = False
+    flow: Flow | None = None
 
     def is_local(self, address: str) -> bool:
         """True for the node's own addresses."""
@@ -36,7 +51,8 @@ class Packet(Struct, frozen=True):
 
 class Hit(NamedTuple):
     """A rule that matched: its table, chain, number from 1, text. `verdict` is what it did: accept,
-    drop, reject, return, jump, goto (with the chain `to` which), or continue."""
+    drop, reject, return, jump, goto (with the chain `to` which), or continue; `mark` is that of the
+    packet then."""
 
     table: str
     chain: str
@@ -44,6 +60,7 @@ class Hit(NamedTuple):
     rule: str
     verdict: str = "continue"
     to: str = ""
+    mark: int = 0
 
     def __str__(self) -> str:
         return f"{self.table}: -A {self.chain} {self.rule}"

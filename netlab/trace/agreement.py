@@ -17,19 +17,25 @@ Place = tuple[str, str, str, int]
 
 class Agreement(Struct, frozen=True):
     """The way, of those predicted, that the packet took: as far as `steps` rules. `difference` is
-    where they part, in words; "" where they agree in all."""
+    where they part, in words; "" where they agree in all, or where rules that nobody understands
+    leave it `open`: their conditions."""
 
     prediction: Prediction | None
     steps: int
     difference: str = ""
+    open: tuple[str, ...] = ()
 
 
 def agree(
-    passages: Sequence[Passage] | None, journey: Journey, predictions: Sequence[Prediction]
+    passages: Sequence[Passage] | None,
+    journey: Journey,
+    predictions: Sequence[Prediction],
+    foreign: Sequence[str] = (),
 ) -> Agreement:
     """Hold what was seen against all ways that the rules leave open; without passages that is where
-    the packet ended alone."""
-    seen = [place for each in passages or () if not each.reply for place in _met(each)]
+    the packet ended alone. The passages are the packet's own, not its answer's; `foreign` are rules
+    that ended it, of tables that nobody foresaw."""
+    seen = [place for each in passages or () for place in _met(each)]
     best = Agreement(None, 0, "the rules leave no way open")
     for prediction in predictions:
         told = list(_predicted(prediction)) if passages is not None else []
@@ -43,7 +49,13 @@ def agree(
             found = Agreement(prediction, len(seen), other)
         else:
             found = Agreement(prediction, parts, _parting(seen[parts:], told[parts:]))
-        if best.prediction is None or found.steps > best.steps:
+        unknown = (*foreign, *prediction.unknown)
+        if unknown:
+            found = Agreement(prediction, found.steps, "", unknown)
+        # What is open is no difference.
+        if best.prediction is None or (bool(found.open), found.steps) > (
+            bool(best.open), best.steps,
+        ):  # fmt: skip
             best = found
     return best
 
@@ -69,11 +81,12 @@ def observed(journey: Journey) -> Verdict:
 
 def _other_end(journey: Journey, prediction: Prediction, *, told: bool) -> str:
     seen = observed(journey)
-    at_its_end = journey.delivered_at == prediction.at and journey.outcome != "reachable"
+    answered = journey.outcome == "reachable" and not journey.note
+    at_its_end = journey.delivered_at == prediction.at and not answered
     if not told and seen == "delivered" and prediction.verdict in ("lost", "refused"):
         seen = prediction.verdict if at_its_end else seen  # captures do not see what input does
     if prediction.verdict == "open":
-        return f"the rules leave it open: {', '.join(prediction.unknown)}"
+        return "the rules leave it open"
     if seen != prediction.verdict:
         return f"it was {seen}, and is {prediction.verdict} by the rules"
     if seen == "delivered" and journey.delivered != prediction.destination:

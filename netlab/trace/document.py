@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any
 
+import msgspec
 from msgspec.structs import asdict
 
 from netlab.pathcheck.decode import Observation
 from netlab.trace.agreement import observed
 from netlab.trace.lookup import LookUp
+from netlab.trace.marks import MarkChange
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction
 from netlab.trace.story import ChainVisit, Story
+from netlab.trace.way import Decision, Tracked
 
 VERSION = 1
 
@@ -30,6 +34,7 @@ def document(story: Story) -> dict[str, Any]:
         "from": story.sender,
         "name": story.name,
         "lookup": story.lookup.json() if story.lookup is not None else None,
+        "ct": story.ct,
         "packet": {
             "protocol": probe.proto,
             "source": probe.source,
@@ -42,11 +47,21 @@ def document(story: Story) -> dict[str, Any]:
         "chains": [_chain(visit) for visit in story.there],
         "dnat": [asdict(change) for change in journey.dnats],
         "masquerade": [asdict(change) for change in journey.snats],
+        "routes": [_route(each) for each in story.evidence.decisions],
+        "conntrack": [
+            _connection(each) for each in story.evidence.tracked if each.connection is not None
+        ],
+        "reply": msgspec.to_builtins(story.evidence.back),
+        "marks": [_mark(each) for each in story.marks],
+        "masqueradedFor": [{"place": each.place} | _place(each.rule) for each in story.sakes],
+        "mattered": msgspec.to_builtins(story.mattered),
+        "whyNot": msgspec.to_builtins(story.turns),
         "ends": [_end(each) for each in story.ends],
         "mode": story.mode,
         "toldBy": "kernel" if story.told else "simulator",
         "dry": story.dry,
-        "agree": not story.agreement.difference,
+        "agree": not story.agreement.difference and not story.agreement.open,
+        "open": list(story.agreement.open),
         "difference": story.agreement.difference,
         "steps": story.agreement.steps,
         "causes": [cause.json() for cause in story.causes],
@@ -73,7 +88,11 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
         "chain": visit.chain,
         "size": visit.size,
         "matters": visit.matters,
-        "met": [_rule(rule) for rule in visit.met],
+        "draw": _draw(visit),
+        "met": [
+            _rule(rule) | {"origin": msgspec.to_builtins(origin)}
+            for rule, origin in zip_longest(visit.met, visit.origins)
+        ],
         "missed": [
             {"number": miss.number, "rule": miss.text, "condition": miss.condition}
             | {"reason": miss.reason, "words": miss.words, "held": miss.met}
@@ -83,7 +102,39 @@ def _chain(visit: ChainVisit) -> dict[str, Any]:
 
 
 def _rule(rule: MetRule) -> dict[str, Any]:
-    return {"number": rule.number, "rule": rule.text, "verdict": rule.verdict, "to": rule.to}
+    return {
+        "number": rule.number,
+        "rule": rule.text,
+        "verdict": rule.verdict,
+        "to": rule.to,
+        "handle": rule.handle,
+    }
+
+
+def _draw(visit: ChainVisit) -> dict[str, Any] | None:
+    draw = visit.draw
+    if draw is None:
+        return None
+    return {"among": draw.among, "fellOn": draw.fell_on, "odds": draw.odds}
+
+
+def _mark(change: MarkChange) -> dict[str, Any]:
+    was = {"before": change.before, "after": change.after}
+    return {"place": change.place} | _place(change.rule) | was
+
+
+def _place(rule: MetRule) -> dict[str, Any]:
+    return {"table": rule.table, "chain": rule.chain, "number": rule.number, "rule": rule.text}
+
+
+def _route(found: Decision) -> dict[str, Any]:
+    """None for what is bridged only; a hardware address is "" where nobody is known."""
+    return dict(msgspec.to_builtins(found))
+
+
+def _connection(found: Tracked) -> dict[str, Any]:
+    known = dict(msgspec.to_builtins(found.connection))
+    return {"place": found.place, "seenReply": known.pop("seen_reply")} | known
 
 
 def _packet(seen: Observation) -> dict[str, Any]:

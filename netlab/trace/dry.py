@@ -13,8 +13,12 @@ from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Outcome, rewrites
 from netlab.pathcheck.trial import CannotRun, Trial, plan
 from netlab.pathcheck.world import World
+from netlab.trace import marks
 from netlab.trace.agreement import Agreement
+from netlab.trace.mattered import mattered
 from netlab.trace.node_rules import NodeRules
+from netlab.trace.origins import Origin, origin
+from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction, predict, supposed
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
@@ -39,19 +43,28 @@ def rehearsed(
         return family_rules(node, ":" in probe.dst)
 
     ends = predict(packet_of(probe), trial.place, world, router, rules)
+
+    def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
+        return origin(rule, owner, came, became, world)
+
     likeliest = ends[0]
+    there, went = supposed(likeliest), _journey(probe, trial.place.name, likeliest)
+    chains = tuple(visits(there, went, probe, rules, source))
     return Story(
         check=check,
         probe=probe,
         sender=trial.place.name,
         name=trial.name,
-        journey=_journey(probe, trial.place.name, likeliest),
-        there=tuple(visits(supposed(likeliest), probe, rules)),
+        journey=went,
+        there=chains,
         ends=tuple(ends),
         agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
         told=False,
         mode=lab.proxy_mode,
         dry=True,
+        marks=tuple(marks.changes(there)),
+        sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
+        mattered=mattered(chains, rules, likeliest.unknown),
     )
 
 

@@ -12,7 +12,8 @@ from netlab.simulation.packet import Packet
 
 
 class Miss(Struct, frozen=True):
-    """A rule that did not match, the condition that failed, in words too, and how many held."""
+    """A rule that did not match, the condition that failed, in words too, and how many held;
+    `held` says which, of those that tell something: `right address`."""
 
     number: int
     text: str
@@ -20,6 +21,12 @@ class Miss(Struct, frozen=True):
     reason: str
     words: str
     met: int
+    held: str = ""
+
+    @property
+    def said(self) -> str:
+        """`right address, port 80 is not 8080`."""
+        return f"{self.held}, {self.words}" if self.held else self.words
 
 
 def misses(rules: Sequence[str], packet: Packet) -> Iterator[Miss]:
@@ -28,7 +35,18 @@ def misses(rules: Sequence[str], packet: Packet) -> Iterator[Miss]:
         found = unmet(parse_rule(text).conditions, packet)
         if found is not None:
             reason, words = _said(found.condition, packet)
-            yield Miss(number, text, str(found.condition), reason, words, found.met)
+            held = _held(parse_rule(text).conditions, found.condition)
+            yield Miss(number, text, str(found.condition), reason, words, found.met, held)
+
+
+_TELLING = {"-d": "right address", "-s": "right source", "-i": "right interface"}
+
+
+def _held(conditions: Sequence[Condition], failed: Condition) -> str:
+    """Of the conditions before the one that failed."""
+    before = conditions[: list(conditions).index(failed)]
+    held = (_TELLING.get(one.option) for one in before if not one.negated)
+    return ", ".join(filter(None, held))
 
 
 def nearest(found: Sequence[Miss]) -> Miss | None:

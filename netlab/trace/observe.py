@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from netlab.kernel.nftrace import Pattern, Patterns, TraceEvent, Tracing, interface_names
+from netlab.pathcheck import bpf
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
 from netlab.pathcheck.decode import CapturedPacket, Observation
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
@@ -23,7 +25,9 @@ from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Sender, Senders, source_address
 from netlab.pathcheck.trial import NothingToAddress, Trial
 from netlab.pathcheck.world import World
+from netlab.trace import asking, flows
 from netlab.trace.passages import FindRule, Passage, passages
+from netlab.trace.way import Evidence, way_back
 
 _SILENCE_SECONDS = 0.5
 _CANARY = Pattern(8, f"netlab-{CANARY:08x}".encode())
@@ -37,19 +41,22 @@ class Watch(Protocol):
     patterns: Patterns
 
     def first(
-        self, capture: Capture, traces: Mapping[str, Tracing]
+        self, capture: Capture, traces: Mapping[str, Tracing], /
     ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
         """It, and what has been seen and traced until then that may be of it."""
 
 
 class Observed(Struct, frozen=True):
-    """What was seen of one packet: at its interfaces, and by nodes' rules; `packets` are all its
-    copies and its answer's, in the order in which they passed."""
+    """What was seen of one packet: at its interfaces, by nodes' rules, by what else kernels say;
+    `packets` are all its copies and its answer's, in the order in which they passed."""
 
     probe: ProbePacket
     journey: Journey
     passages: tuple[Passage, ...]
     packets: tuple[Observation, ...]
+    evidence: Evidence
+    replied: bool = False
+    """Whether its flow had been answered before."""
 
 
 def observe(
@@ -58,43 +65,107 @@ def observe(
     find: Callable[[str], FindRule],
     sender: Sender | None = None,
     watch: Watch | None = None,
+    *,
+    later: bool = False,
 ) -> Observed:
     """Send the trial's packet and watch it; `find` gives each node's rules. `sender` is who sends
     it, with an IP id that the kernel chooses, if it is no packet of its own; with a `watch` none is
-    sent, and it is the first that comes.
+    sent, and it is the first that comes. `later`: the second of a flow, whose first has passed by
+    then.
 
-    `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent.
+    `InstrumentError` where nothing can be seen, `NothingToAddress` where nothing can be sent,
+    `NoFlow` where nothing can follow.
     """
-    probe = _probe(trial) if sender is None else replace(_probe(trial), ip_id=0)
-    patterns = list(_patterns(probe)) if watch is None else watch.patterns
+    if watch is not None:
+        return _observe(trial, world, find, watch)
+    first = _probe(trial)
+    with contextlib.ExitStack() as stack:
+        if later:
+            ready = stack.enter_context(flows.begun(trial, first))
+            return _observe(
+                trial, world, find, _Sending(trial, ready), data=ready.data, replied=ready.replied
+            )
+        if sender is not None:
+            first = replace(first, ip_id=0)
+        senders = sender or stack.enter_context(Senders())
+        send = partial(senders.send, trial.place.netns, first)
+        ready = flows.Later(first, send, replied=False)
+        return _observe(trial, world, find, _Sending(trial, ready))
+
+
+class _Sending:
+    """`Watch`: a packet of our own."""
+
+    def __init__(self, trial: Trial, ready: flows.Later) -> None:
+        self._trial = trial
+        self._ready = ready
+        known = flows.patterns if ready.data else _patterns
+        self.patterns: Patterns = list(known(ready.probe))
+
+    def first(
+        self, _: Capture, __: Mapping[str, Tracing]
+    ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
+        """Send it: nothing has been seen of it yet."""
+        probe, refusal = self._ready.probe, self._ready.send()
+        if refusal:
+            sender = self._trial.place.name
+            raise NothingToAddress(f"{sender} cannot send to {probe.dst}: {refusal}")
+        return probe, [], {}
+
+
+def _observe(
+    trial: Trial,
+    world: World,
+    find: Callable[[str], FindRule],
+    watch: Watch,
+    *,
+    data: bool = False,
+    replied: bool = False,
+) -> Observed:
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
     with contextlib.ExitStack() as stack:
         capture = stack.enter_context(
-            Capture({name: place.netns for name, place in world.places.items()})
+            Capture(
+                {name: place.netns for name, place in world.places.items()},
+                bpf.STREAMS if data else bpf.PROBES,
+            )
         )
         traces = {
-            name: stack.enter_context(Tracing(netns, [_CANARY, *patterns]))
+            name: stack.enter_context(Tracing(netns, [_CANARY, *watch.patterns]))
             for name, netns in nodes.items()
         }
         capture.prove()
         _prove(traces)
-        sightings, before = Sightings(), dict[str, list[TraceEvent]]()
-        if watch is None:
-            _send(trial, probe, sender or stack.enter_context(Senders()))
-        else:
-            probe, seen, before = watch.first(capture, traces)
-            sightings.add(seen)
+        probe, seen, before = watch.first(capture, traces)
+        sightings = Sightings()
+        sightings.add(seen)
         _follow(trial, probe, capture, sightings)
         capture.require_complete()
         told = {name: [*before.get(name, ()), *trace.collect()] for name, trace in traces.items()}
-    went = journey(probe, trial.place.name, sightings, world.addresses())
-    places = [trial.place.name, *(hop.place for hop in went.hops)]
+    probe = _numbered(probe, sightings.all)
+    sender = trial.place.name
+    went = journey(probe, sender, sightings, world.addresses())
+    tracked = tuple(asking.tracked(went, world, sender))  # before it is forgotten
+    places = [sender, *(hop.place for hop in went.hops)]
     ours = _Ours(probe, sightings)
     met = tuple(_ordered(told, nodes, find, ours, places))
-    packets = (seen for seen in sightings.all if ours.has(seen.packet))
-    return Observed(
-        probe, _turned_away(went, met), met, tuple(sorted(packets, key=lambda seen: seen.time))
+    evidence = Evidence(
+        way_back(probe, sender, sightings.copies(probe), sightings.all, tracked),
+        tracked,
+        tuple(asking.decisions(went, [one for one in met if not one.reply], world, sender)),
     )
+    packets = sorted(
+        (one for one in sightings.all if ours.has(one.packet)), key=lambda one: one.time
+    )
+    return Observed(probe, _turned_away(went, met), met, tuple(packets), evidence, replied)
+
+
+def _numbered(probe: ProbePacket, seen: Iterable[Observation]) -> ProbePacket:
+    """With the number that the kernel chose for it."""
+    if probe.ip_id:
+        return probe
+    ids = (one.packet.ip_id for one in seen if one.packet.key == probe.key)
+    return replace(probe, ip_id=next(ids, 0))
 
 
 def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
@@ -102,6 +173,13 @@ def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
     there = [one for one in passages if one.place == went.delivered_at and not one.reply]
     if not there or there[-1].verdict != "drop":
         return went
+    return turned_away(went)
+
+
+def turned_away(went: Journey) -> Journey:
+    """It did not arrive: the rules of the machine that it goes to turned it away."""
+    if went.outcome == "reachable":  # a datagram that needs no answer
+        went = replace(went, outcome="timeout", note="")
     return replace(went, delivered=None, delivered_at=None, seen_source=None)
 
 
@@ -137,12 +215,6 @@ def _patterns(probe: ProbePacket) -> Iterator[Pattern]:
     token = f"netlab-{probe.key:08x}".encode()
     yield Pattern(8, token)
     yield Pattern(21, token)  # in the question to a DNS server
-
-
-def _send(trial: Trial, probe: ProbePacket, sender: Sender) -> None:
-    refusal = sender.send(trial.place.netns, probe)
-    if refusal:
-        raise NothingToAddress(f"{trial.place.name} cannot send to {probe.dst}: {refusal}")
 
 
 def _follow(trial: Trial, probe: ProbePacket, capture: Capture, sightings: Sightings) -> None:

@@ -22,7 +22,7 @@ TURN_AWAY = ("drop", "reject")
 class MetRule(Struct, frozen=True):
     """A rule that matched: where it stands, its text, and what it did. `verdict` is accept, drop,
     continue, jump, goto or return; `to` the chain that it jumps to. `handle` is what nft knows it
-    by in the table of that `family`, where the kernel told of it."""
+    by in the table of that `family`, where the kernel told of it; `mark` the packet's then."""
 
     table: str
     chain: str
@@ -32,13 +32,14 @@ class MetRule(Struct, frozen=True):
     to: str = ""
     family: str = ""
     handle: int = 0
+    mark: int = 0
 
 
 class Passage(Struct, frozen=True):
     """A packet at one hook's chain: as it came there, the rules it met, how it left.
 
     `source` and `destination` are `address:port`; `verdict` is accept or drop, or "" if the kernel
-    told of none. `family` is that of the table.
+    told of none. `family` is that of the table; `state` the connection's, "" if it told of none.
     """
 
     place: str
@@ -53,6 +54,7 @@ class Passage(Struct, frozen=True):
     rules: tuple[MetRule, ...]
     verdict: str
     family: str = ""
+    state: str = ""
 
     @property
     def is_denied(self) -> bool:
@@ -92,6 +94,7 @@ def passages(
                 rules=tuple(_met(family, event, find) for event in group if event.handle),
                 verdict=group[-1].verdict if group[-1].verdict in ("accept", "drop") else "",
                 family=family,
+                state=first.state,
             )
         )
     return found
@@ -113,6 +116,5 @@ def _groups(events: Iterable[TraceEvent]) -> list[list[TraceEvent]]:
 
 def _met(family: str, event: TraceEvent, find: FindRule) -> MetRule:
     number, text = find(family, event.table, event.chain, event.handle)
-    return MetRule(
-        event.table, event.chain, number, text, event.verdict, event.to, family, event.handle
-    )
+    met = (event.table, event.chain, number, text, event.verdict, event.to)
+    return MetRule(*met, family, event.handle, event.mark)

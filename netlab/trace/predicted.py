@@ -5,8 +5,8 @@ Every way it can go is followed: one for each draw that the rules may make.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import groupby
+from collections.abc import Iterator, Mapping
+from itertools import groupby, zip_longest
 from typing import Literal
 
 from msgspec import Struct
@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from netlab.network.names import POD_BRIDGE
 from netlab.objects.loadbalancing import ingress_ips
-from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.decode import endpoint, split
 from netlab.pathcheck.world import Place, World
 from netlab.simulation.hooks import EntryHook
-from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.simulation.packet import Flow, Hit, Outcome, Packet
 from netlab.trace.node_rules import Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
@@ -55,8 +55,44 @@ def predict(
     packet: Packet, sender: Place, world: World, router: Router, rules: Rules
 ) -> list[Prediction]:
     """All ways of a packet that a place sends, the likeliest first; their shares add up to 1."""
-    found = _Walk(world, router, rules).leave(packet, sender)
+    found = _Walk(world, router, rules, {}).leave(packet, sender)
     return sorted(found, key=lambda each: -each.share)
+
+
+def predict_later(
+    packet: Packet, first: Prediction, sender: Place, world: World, router: Router, rules: Rules,
+    *, reply: bool, replied: bool = True,
+) -> list[Prediction]:  # fmt: skip
+    """The ways of a later packet of the flow whose first, `packet`, went as predicted: the next in
+    its direction, or a `reply`. `replied`: one has been seen by then, so that it is established."""
+    flows = {stay.node: _flow(stay, source, reply=reply) for stay, source in _sources(first)}
+    packet = replace(packet, ctstate="ESTABLISHED" if replied else "NEW")
+    if reply:
+        sender = world.places[first.at]
+        source, sport = split(first.destination)
+        destination, dport = split(first.source)
+        dport = dport if packet.protocol != "icmp" else 0
+        packet = replace(packet, source=source, sport=sport, destination=destination, dport=dport)
+    found = _Walk(world, router, rules, flows).leave(packet, sender)
+    return [replace(each, share=each.share * first.share) for each in found]
+
+
+def _sources(first: Prediction) -> Iterator[tuple[Stay, str]]:
+    """Each stay with the `address:port` that the packet left with."""
+    for stay, after in zip_longest(first.stays, first.stays[1:]):
+        left = endpoint(after.packet.source, after.packet.sport) if after else first.source
+        yield stay, left
+
+
+def _flow(stay: Stay, left: str, *, reply: bool) -> Flow:
+    came, to = stay.packet, stay.outcome.packet
+    source, sport = split(left)
+    dnat = (came.destination, came.dport) != (to.destination, to.dport)
+    snat = came.source != source
+    if reply:
+        sport = came.sport if came.protocol != "icmp" else 0  # an echo's identifier
+        return Flow(came.source, sport, came.destination, came.dport, dnat, snat)
+    return Flow(to.destination, to.dport, source, sport, dnat, snat)
 
 
 class _Going(Struct, frozen=True):
@@ -68,7 +104,10 @@ class _Going(Struct, frozen=True):
 
 
 class _Walk:
-    def __init__(self, world: World, router: Router, rules: Rules) -> None:
+    def __init__(
+        self, world: World, router: Router, rules: Rules, flows: Mapping[str, Flow]
+    ) -> None:
+        self._flows = flows
         self._world = world
         self._router = router
         self._rules = rules
@@ -88,7 +127,7 @@ class _Walk:
         """From a machine to whoever is next on its route."""
         way = self._router.way(place, going.packet.destination)
         if way is None:
-            yield _end("lost", going, place)
+            yield _end(self._turned_away(self._world.places[place], going), going, place)
             return
         owner = self._owner(way.next_hop)
         if owner is None or owner.name == place:
@@ -96,6 +135,12 @@ class _Walk:
         else:
             link = self._router.arrival(owner.name, way.next_hop)
             yield from self._enter(owner.name, link, going)
+
+    def _turned_away(self, place: Place, going: _Going) -> Verdict:
+        """One that forwards says so where it has no route; of IPv6, each machine does."""
+        destination = going.packet.destination
+        lacks = place.role != "pod" and self._router.way(place.name, destination) is None
+        return "refused" if lacks and (":" in destination or place.role == "node") else "lost"
 
     def _enter(self, place: str, link: str, going: _Going) -> Iterator[Prediction]:
         found = self._world.places.get(place)
@@ -106,10 +151,13 @@ class _Walk:
             yield from self._node(place, "PREROUTING", replace(going, packet=packet))
         else:
             owns = going.packet.destination in found.addresses
-            yield _end("delivered" if owns else "lost", going, place)
+            yield _end("delivered" if owns else self._turned_away(found, going), going, place)
 
     def _node(self, node: str, entry: EntryHook, going: _Going) -> Iterator[Prediction]:
-        packet = replace(going.packet, local=self._world.places[node].local)
+        flow = self._flows.get(node)
+        packet = replace(going.packet, local=self._world.places[node].local, flow=flow)
+        if flow is not None:
+            packet = replace(packet, dnat=flow.dnat, snat=flow.snat)
         for outcome in self._rules(node).simulate(
             packet, entry=entry, route=lambda to: self._link(node, to)
         ):
@@ -130,7 +178,7 @@ class _Walk:
 
     def _masqueraded(self, node: str, going: _Going) -> _Going:
         way = self._router.way(node, going.packet.destination)
-        if not going.packet.snat or way is None:
+        if not going.packet.snat or way is None or going.packet.flow is not None:
             return going
         return replace(going, packet=replace(going.packet, source=way.source))
 
@@ -179,26 +227,32 @@ def supposed(prediction: Prediction | None) -> list[Passage]:
     """A way's passages, as the kernel would tell them; none of no way."""
     found: list[Passage] = []
     for stay in prediction.stays if prediction is not None else ():
+        packet, mark = stay.packet, stay.packet.mark
         for table, hits in groupby(stay.outcome.rules, key=lambda hit: hit.table):
             met = tuple(map(_met, hits))
-            packet = stay.packet
-            found.append(
-                Passage(
-                    place=stay.node,
-                    table=table,
-                    chain=met[0].chain,
-                    source=endpoint(packet.source, packet.sport),
-                    destination=endpoint(packet.destination, packet.dport),
-                    iif=packet.in_interface,
-                    oif=packet.out_interface,
-                    mark=packet.mark,
-                    reply=False,
-                    rules=met,
-                    verdict="",
-                )
-            )
+            found.append(_supposed(stay.node, packet, mark, met))
+            mark = met[-1].mark
+            if any(rule.verdict == "accept" for rule in met) and table not in ("filter", "raw"):
+                packet = stay.outcome.packet  # translated by now
     return found
 
 
+def _supposed(node: str, packet: Packet, mark: int, met: tuple[MetRule, ...]) -> Passage:
+    return Passage(
+        place=node,
+        table=met[0].table,
+        chain=met[0].chain,
+        source=endpoint(packet.source, packet.sport),
+        destination=endpoint(packet.destination, packet.dport),
+        iif=packet.in_interface,
+        oif=packet.out_interface,
+        mark=mark,
+        reply=False,
+        rules=met,
+        verdict="",
+        state=packet.ctstate.lower(),
+    )
+
+
 def _met(hit: Hit) -> MetRule:
-    return MetRule(hit.table, hit.chain, hit.number, hit.rule, hit.verdict, hit.to)
+    return MetRule(hit.table, hit.chain, hit.number, hit.rule, hit.verdict, hit.to, mark=hit.mark)

@@ -26,11 +26,17 @@ from netlab.trace.calls import Behind, Call
 from netlab.trace.counting import End
 from netlab.trace.document import VERSION, document
 from netlab.trace.doors import Door
+from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp, Question
+from netlab.trace.mattered import Mattered
 from netlab.trace.misses import Miss
+from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule
 from netlab.trace.predicted import Prediction, Verdict
-from netlab.trace.story import ChainVisit, Story
+from netlab.trace.saved_way import AtRule, Marking, Tracking, changes, evidence, sakes
+from netlab.trace.story import ChainVisit, Story, Which
+from netlab.trace.way import Decision, WayBack
+from netlab.trace.whynot import Turn
 
 _HINT = "netlab trace FROM TO --save FILE writes one"
 _Time = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -52,6 +58,14 @@ class _Rule(Struct):
     rule: str
     verdict: str
     to: str
+    handle: int = 0
+    origin: Origin | None = None
+
+
+class _Draw(Struct, rename="camel"):
+    among: int
+    fell_on: int
+    odds: str
 
 
 class _Missed(Struct):
@@ -71,6 +85,7 @@ class _Chain(Struct):
     matters: bool
     met: list[_Rule]
     missed: list[_Missed]
+    draw: _Draw | None = None
 
 
 class _End(Struct):
@@ -170,6 +185,15 @@ class _Saved(Struct, rename="camel"):
     difference: str
     causes: tuple[Cause, ...]
     steps: int = 0
+    open: tuple[str, ...] = ()
+    ct: Which = "new"
+    routes: list[Decision] = []
+    conntrack: list[Tracking] = []
+    reply: WayBack | None = None
+    marks: list[Marking] = []
+    masqueraded_for: list[AtRule] = []
+    mattered: Mattered | None = None
+    why_not: tuple[Turn, ...] | None = None
     packets: list[_Packet] = []
     dry: bool = False
     lookup: _LookUp | None = None
@@ -258,6 +282,7 @@ def _behind(saved: _Behind) -> Behind:
 
 def _story(saved: _Saved) -> Story:
     probe = _probe(saved.packet)
+    visits = tuple(map(_visit, saved.chains))
     return Story(
         check=PathCheck("", Sender("pod", saved.sender), Target(address=probe.dst)),
         probe=probe,
@@ -274,15 +299,21 @@ def _story(saved: _Saved) -> Story:
             seen_source=saved.source_seen,
             note=saved.note,
         ),
-        there=tuple(map(_visit, saved.chains)),
+        there=visits,
         ends=tuple(map(_prediction, saved.ends)),
-        agreement=Agreement(None, saved.steps, saved.difference),
+        agreement=Agreement(None, saved.steps, saved.difference, saved.open),
         told=saved.told_by == "kernel",
         mode=saved.mode,
         causes=saved.causes,
         packets=tuple(map(_observation, saved.packets)),
         lookup=_lookup(saved.lookup) if saved.lookup is not None else None,
         dry=saved.dry,
+        ct=saved.ct,
+        evidence=evidence(saved.reply, saved.conntrack, saved.routes),
+        marks=tuple(changes(saved.marks, visits)),
+        sakes=tuple(sakes(saved.masqueraded_for, visits)),
+        mattered=saved.mattered,
+        turns=saved.why_not,
     )
 
 
@@ -318,13 +349,22 @@ def _probe(ends: _Ends) -> ProbePacket:
 
 
 def _visit(chain: _Chain) -> ChainVisit:
+    draw = chain.draw
     return ChainVisit(
         place=chain.place,
         table=chain.table,
         chain=chain.chain,
         size=chain.size,
         met=tuple(
-            MetRule(chain.table, chain.chain, one.number, one.rule, one.verdict, one.to)
+            MetRule(
+                chain.table,
+                chain.chain,
+                one.number,
+                one.rule,
+                one.verdict,
+                one.to,
+                handle=one.handle,
+            )
             for one in chain.met
         ),
         misses=tuple(
@@ -332,6 +372,8 @@ def _visit(chain: _Chain) -> ChainVisit:
             for one in chain.missed
         ),
         matters=chain.matters,
+        draw=Draw(draw.among, draw.fell_on, draw.odds) if draw is not None else None,
+        origins=tuple(one.origin for one in chain.met),
     )
 
 

@@ -5,8 +5,9 @@ check → plan → name looked up → packet sent and watched → the same predi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -15,37 +16,49 @@ from msgspec.structs import replace
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
+from netlab.pathcheck.path import Journey
 from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
-from netlab.trace import rule_texts
-from netlab.trace.agreement import agree
+from netlab.proxy.nftables.model import NftTable
+from netlab.trace import asking, marks, rule_texts, written
+from netlab.trace.agreement import Agreement, agree
+from netlab.trace.flows import NoFlow
 from netlab.trace.lookup import LookUp
-from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules
-from netlab.trace.observe import Watch, observe
-from netlab.trace.passages import FindRule
-from netlab.trace.predicted import predict, supposed, supposed_denial
+from netlab.trace.mattered import mattered
+from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
+from netlab.trace.observe import Observed, Watch, observe, turned_away
+from netlab.trace.origins import Origin, origin
+from netlab.trace.passages import FindRule, MetRule, Passage
+from netlab.trace.predicted import predict, predict_later, supposed, supposed_denial
 from netlab.trace.reading import Reading
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
-from netlab.trace.story import Story, packet_of, visits
+from netlab.trace.story import ChainVisit, Story, Which, packet_of, visits
+from netlab.trace.way import Evidence, as_journey
+from netlab.trace.whynot import Turn, why_not
 
 _READERS = 4
 
 
 class Wish(Struct, frozen=True):
     """What is asked of the packet beside who sends it and to whom. `source_port` 0 is any; without
-    a `sender` it is one of our own; `watch` makes what waits for one of somebody else."""
+    a `sender` it is one of our own; `watch` makes what waits for one of somebody else; `ct` is
+    which packet of its flow. `files` are those that the lab was brought up from; `about` is what is
+    to be told why not, see `whynot`."""
 
     source_port: int = 0
     payload: str = ""
     sender: Sender | None = None
     watch: Callable[[Trial, World], Watch] | None = None
+    files: tuple[str, ...] = ()
+    about: str = ""
+    ct: Which = "new"
 
 
 def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -> Story:
-    """Send the packet that a check asks for, and tell its story."""
+    """Send the packet that a check asks for, and tell its story, or another's of its flow."""
     trial, lookup = resolved(plan(check, world), world)
     wish = wish or Wish()
     trial = replace(trial, source_port=wish.source_port, payload=wish.payload)
@@ -62,23 +75,43 @@ def _told(
 
     if wish.watch is None:  # what is waited for may come much later
         _read_early(trial, world, rules)
-    seen = observe(
-        trial, world, find, wish.sender, wish.watch(trial, world) if wish.watch else None
-    )
-    packet = packet_of(seen.probe)
-    ends = predict(packet, trial.place, world, router_of(world, lab), rules)
+    ct, watch = wish.ct, wish.watch(trial, world) if wish.watch else None
+    seen = observe(trial, world, find, wish.sender, watch, later=ct == "established")
+    packet, router = packet_of(seen.probe), router_of(world, lab)
+    ends = predict(packet, trial.place, world, router, rules)
+    passages = [one for one in seen.passages if one.reply == (ct == "reply")]
+    if ct == "reply":
+        seen = _reply(seen, passages, world, trial.place.name)
+        ends = [first for first in ends if first.destination == seen.probe.source]
+    if ct != "new":
+        ends = [
+            later
+            for first in ends
+            if first.verdict == "delivered"
+            for later in predict_later(
+                packet, first, trial.place, world, router, rules,
+                reply=ct == "reply", replied=seen.replied or ct == "reply",
+            )
+        ]  # fmt: skip
     told = not _is_legacy(lab)
-    agreement = agree(seen.passages if told else None, seen.journey, ends)
+    known = [one for one in passages if rules(one.place).knows(one.table)]
+    foreign = [_named(one) for one in passages if one not in known and one.verdict == "drop"]
+    agreement = _opened(agree(known if told else None, seen.journey, ends, foreign), rules)
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
-    passages = (*(() if told else supposed(agreement.prediction)), *seen.passages)
-    denials = (one for one in seen.passages if one.is_denied)
+    there = [*(() if told else supposed(agreement.prediction)), *passages]
+    denials = (one for one in passages if one.is_denied)
+    went = seen.journey if told else _journey(seen.journey, agreement)
+    masqueraded = [change.place for change in seen.journey.snats]
+    chains = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
+    strange = [one.table for one in passages if one not in known]
     return Story(
         check=trial.check,
         probe=seen.probe,
-        sender=trial.place.name,
+        sender=seen.journey.hops[0].place if ct == "reply" else trial.place.name,
         name=trial.name,
-        journey=seen.journey,
-        there=tuple(visits(passages, seen.probe, rules)),
+        journey=went,
+        evidence=seen.evidence,
+        there=chains,
         ends=tuple(ends),
         agreement=agreement,
         denials=(*(() if told else supposed_denial(agreement.prediction)), *denials),
@@ -86,7 +119,79 @@ def _told(
         packets=seen.packets,
         mode=lab.proxy_mode,
         lookup=lookup,
+        ct=ct,
+        marks=tuple(marks.changes(there)),
+        sakes=tuple(marks.sakes(there, masqueraded)),
+        mattered=mattered(chains, rules, (*agreement.open, *strange), later=ct != "new"),
+        turns=_turns(wish.about, chains, rules, world, trial.check),
     )
+
+
+def _turns(
+    about: str, visited: Sequence[ChainVisit], rules: Rules, world: World, check: PathCheck
+) -> tuple[Turn, ...] | None:
+    if not about:
+        return None
+    return tuple(why_not(about, visited, rules, world, check.sender.namespace))
+
+
+def _reply(seen: Observed, passages: Sequence[Passage], world: World, sender: str) -> Observed:
+    """What was seen of the answer, as of a packet of its own."""
+    back = seen.evidence.back
+    if back is None or back.error is not None:
+        what = f"but {back.what}" if back is not None else "no answer was seen"
+        raise NoFlow(f"there is no reply to {seen.probe.destination}: {what}")
+    went = as_journey(back, seen.probe, sender)
+    decisions = asking.decisions(went, passages, world, back.sent)
+    evidence = Evidence(None, seen.evidence.tracked, tuple(decisions))
+    return Observed(went.probe, went, tuple(passages), seen.packets, evidence)
+
+
+def _named(passage: Passage) -> str:
+    """The rule that ended a packet."""
+    last = passage.rules[-1] if passage.rules else None
+    where = f"{passage.table} {passage.chain} on {passage.place}"
+    if last is None:
+        return f"the policy of {where}"
+    return f"rule {last.number} of {last.table} {last.chain} on {passage.place}: {last.text}"
+
+
+def _opened(agreement: Agreement, rules: Rules) -> Agreement:
+    """With the rules of the conditions that leave it open."""
+    found = agreement.prediction
+    names: dict[str, None] = {}
+    for condition in agreement.open:
+        here = rules(found.at).all() if found is not None and condition in found.unknown else ()
+        alike = [one for one in here if condition in one.text]
+        told = [f"rule {one.number} of {one.table} {one.chain}: {one.text}" for one in alike]
+        names |= dict.fromkeys(told[:1] or [condition])
+    return replace(agreement, open=tuple(names))
+
+
+def _journey(went: Journey, agreement: Agreement) -> Journey:
+    """Where the kernel tells of no rule: one that was not answered where its end's own rules turn
+    it away, by the simulator, did not arrive."""
+    found = agreement.prediction
+    unanswered = went.outcome != "reachable" or went.note
+    if found is None or agreement.difference or not unanswered:
+        return went
+    if found.at != went.delivered_at or found.verdict not in ("lost", "refused"):
+        return went
+    return turned_away(went)
+
+
+def _source(
+    world: World, files: Sequence[str]
+) -> Callable[[MetRule, str | None, str, str], Origin | None]:
+    """Which object a rule comes from, and where that is written."""
+    known = {"Service": world.services, "Pod": world.pods}
+    where = written.finder(files, lambda kind, key: known.get(kind, {}).get(key))
+
+    def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
+        found = origin(rule, owner, came, became, world)
+        return found and replace(found, where=where(found.kind, found.key, found.field))
+
+    return source
 
 
 def _is_legacy(lab: Lab) -> bool:
@@ -106,18 +211,23 @@ def _rules(world: World, lab: Lab, family: Family, threads: ThreadPoolExecutor) 
         netns = world.places[node].netns
         namespace = netns if isinstance(netns, int) else Path(netns)
         if lab.proxy_mode == "nftables":
-            from netlab.proxy.nftables.apply import read_tables
-
-            return NftRules(read_tables(namespace, family))
+            return NftRules(_nft_tables(namespace, family))
         from netlab.proxy import modes
         from netlab.proxy.iptables.model import Ruleset
         from netlab.proxy.iptables.read import recent_clients
 
         found = modes.of(lab.proxy_mode).applier(lab.iptables, family, namespace).read()
         assert isinstance(found, Ruleset)
-        return IptablesRules(found, recent_clients(namespace))
+        others = partial(_nft_tables, namespace, family)
+        return IptablesRules(found, recent_clients(namespace), others)
 
     return Reading(read, threads)
+
+
+def _nft_tables(namespace: Path | int, family: Family) -> list[NftTable]:
+    from netlab.proxy.nftables.apply import read_tables
+
+    return read_tables(namespace, family)
 
 
 def _read_early(trial: Trial, world: World, rules: Reading) -> None:

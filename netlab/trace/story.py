@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,17 +19,28 @@ from netlab.pathcheck.world import World
 from netlab.proxy.config import ModeName
 from netlab.simulation.packet import Packet
 from netlab.trace.agreement import Agreement
+from netlab.trace.draws import Draw
 from netlab.trace.lookup import LookUp
+from netlab.trace.marks import MarkChange, Sake
+from netlab.trace.mattered import Mattered
 from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
+from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.predicted import Prediction
+from netlab.trace.way import Evidence
+from netlab.trace.whynot import Turn
+
+Which = Literal["new", "established", "reply"]
+"""Which packet of a flow: its first, the next after an answer, or the answer."""
 
 
 class ChainVisit(Struct, frozen=True):
     """A packet in one chain: how many rules that has, which it met, which it did not and why.
 
-    `matters` when something was done to the packet here, or in a chain that it was sent to.
+    `matters` when something was done to the packet here, or in a chain that it was sent to; `draw`
+    if chance had a part in it; `origins` are of which objects the rules are that it met; it
+    `came` for that `address:port`, and was at last for what it `became` at that place, or "".
     """
 
     place: str
@@ -38,17 +50,23 @@ class ChainVisit(Struct, frozen=True):
     met: tuple[MetRule, ...]
     misses: tuple[Miss, ...]
     matters: bool
+    draw: Draw | None = None
+    origins: tuple[Origin | None, ...] = ()
+    came: str = ""
+    became: str = ""
 
 
 class Story(Struct, frozen=True):
     """The story of a check's probe. `ends` are all ways that its rules leave open, `name` what was
-    looked up.
+    looked up, `evidence` what else kernels told.
 
     `told` says that the chains on the way `there` are what the kernel told; else they are those of
     the way that leads where the packet was seen. `denials` are where a chain's policy ended it.
-    `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in. A
-    `dry` one is told by rules alone: nothing was sent. `packets` are the captured copies of the
-    packet and its answer.
+    `causes` are why nobody answered; `mode` is kube-proxy's, whose language the rules are in.
+    `marks` are what became of the packet's mark, `sakes` for which rules it was masqueraded;
+    `mattered` which of its fields rules asked for; `turns` why not, where that was asked. A `dry`
+    one is told by rules alone: nothing was sent. `packets` are the captured copies of the packet
+    and its answer.
     """
 
     check: PathCheck
@@ -62,10 +80,16 @@ class Story(Struct, frozen=True):
     denials: tuple[Passage, ...] = ()
     told: bool = True
     mode: ModeName = "iptables"
+    ct: Which = "new"
     causes: tuple[Cause, ...] = ()
     lookup: LookUp | None = None
     dry: bool = False
     packets: tuple[Observation, ...] = ()
+    evidence: Evidence = Evidence()
+    marks: tuple[MarkChange, ...] = ()
+    sakes: tuple[Sake, ...] = ()
+    mattered: Mattered | None = None
+    turns: tuple[Turn, ...] | None = None
 
     def with_causes(self, world: World, facts: Facts) -> Story:
         """Why it was not answered, by the lab's objects; as it is if it was."""
@@ -82,11 +106,19 @@ class Story(Struct, frozen=True):
         return replace(self, causes=explained(self.check, result, world, facts).causes)
 
 
-def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Iterator[ChainVisit]:
-    """The chains that a packet came through on its way there, in the order it entered them."""
+def visits(
+    passages: Sequence[Passage],
+    journey: Journey,
+    probe: ProbePacket,
+    rules: Rules,
+    source: Callable[[MetRule, str | None, str, str], Origin | None],
+) -> Iterator[ChainVisit]:
+    """The chains that a packet came through, in the order it entered them.
+    `source` tells which object a rule comes from."""
     for passage in passages:
-        if passage.reply or not passage.rules:
+        if not passage.rules:
             continue
+        became = {each.place: each.after for each in journey.dnats}.get(passage.place, "")
         here = rules(passage.place)
         mattering = _mattering(passage.rules, here)
         for chain in _entered(passage.rules):
@@ -107,6 +139,13 @@ def visits(passages: Sequence[Passage], probe: ProbePacket, rules: Rules) -> Ite
                 met,
                 tuple(missed),
                 chain in mattering,
+                next(filter(None, (here.draw(rule, became) for rule in met)), None),
+                tuple(
+                    source(rule, here.owner(rule, passage.destination), passage.destination, became)
+                    for rule in met
+                ),
+                passage.destination,
+                became,
             )
 
 
@@ -120,7 +159,8 @@ def _mattering(met: Sequence[MetRule], rules: NodeRules) -> set[str]:
     """The chains where something was done, and those that lead there."""
     found: set[str] = set()
     for rule in reversed(met):
-        if rule.to in found or (not rule.to and rules.acts(rule.text)):
+        ended = rule.verdict in ("drop", "reject")  # by its map, too
+        if rule.to in found or (not rule.to and (ended or rules.acts(rule.text))):
             found.add(rule.chain)
     return found
 
@@ -142,6 +182,7 @@ def _packet(passage: Passage, probe: ProbePacket) -> Packet:
         in_interface=passage.iif,
         out_interface=passage.oif,
         mark=passage.mark,
+        ctstate=passage.state.upper() or "NEW",
     )
 
 

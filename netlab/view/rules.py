@@ -284,6 +284,10 @@ def _action(rule: Rule) -> str:
             return rule.target.lower()
         case "":
             return "count, and go on"
+        case "MARK":
+            return f"set the mark ({' '.join(map(str, rule.options))})"
+        case "MASQUERADE":
+            return "masquerade"
         case str(target) if target == MARK_MASQUERADE:
             return "mark for masquerade"
         case str(target):

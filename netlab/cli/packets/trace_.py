@@ -3,7 +3,10 @@
     sudo netlab trace client-pod svc/web:80      which rules send its packet where, and why
     sudo netlab trace --from node/worker001 --to 10.96.0.10:53 --udp
     sudo netlab trace client-pod web --explain   each rule that did not match, too
+    sudo netlab trace client-pod web --summary   a line for each place
+    sudo netlab trace client-pod web --ct reply  the answer's way back, rule by rule
     sudo netlab trace client-pod web --ends      all ends that its rules leave open, and how likely
+    sudo netlab trace client-pod web --why-not svc/other
     sudo netlab trace client-pod web --minimal   the verdict and what was rewritten, for tests
 
     sudo netlab trace client http://shop.example.org/cart     which Ingress, and what is behind it
@@ -39,6 +42,7 @@ from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
 from netlab.cli.packets import trace_files, trace_options
+from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.trace_files import Write
@@ -66,8 +70,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expect", choices=("delivered",), help="exit with 1 if it is not delivered"
     )
+    parser.add_argument(
+        "--ct", choices=("new", "established", "reply"), default="new",
+        help="which packet of the flow: the first, the next after an answer, or the answer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--why-not", dest="about", metavar="WHAT", default="",
+        help="why it did not come by svc/NAME, pod/NAME or TABLE/CHAIN/NUMBER",
+    )  # fmt: skip
     much = parser.add_mutually_exclusive_group()
-    much.add_argument("--explain", action="store_true", help="tell all that did not match, too")
+    much.add_argument(
+        "--explain",
+        action="store_true",
+        help="tell all that did not match, and what chains are for, too",
+    )
+    much.add_argument(
+        "--detailed", action="store_true",
+        help="tell rules' own texts, objects, neighbours, connections, too",
+    )  # fmt: skip
+    much.add_argument("--summary", action="store_true", help="a line for each place")
     much.add_argument("--minimal", action="store_true", help="the verdict and the rewrites alone")
     parser.add_argument(
         "--ends", action="store_true", help="list all ends that the rules leave open"
@@ -82,6 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         with trace_files.files(arguments) as write:
             return _shown(arguments, write)
     wanted = trace_options.asked(arguments)
+    _need_one_packet(wanted, arguments)
     with trace_files.files(arguments) as write:
         return _sent(wanted, arguments, write)
 
@@ -127,7 +149,6 @@ def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
 def show(story: Story, arguments: argparse.Namespace) -> int:
     """Print it; the exit code."""
     from netlab.trace.agreement import observed
-    from netlab.trace.document import document
 
     if arguments.output == "json":
         from netlab.trace.document import document
@@ -139,6 +160,21 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
     if story.agreement.difference:
         return _DISAGREE
     return int(bool(arguments.expect) and observed(story.journey) != "delivered")
+
+
+def _need_one_packet(wanted: Asked, arguments: argparse.Namespace) -> None:
+    """Later packets, and why not, are told of one packet that is sent."""
+    several = (
+        arguments.dry
+        or arguments.follow
+        or (arguments.count or 1) > 1
+        or wanted.question is not None
+    )
+    for option, given in (("--ct", arguments.ct != "new"), ("--why-not", bool(arguments.about))):
+        if given and several:
+            raise UsageError(
+                f"{option} is about one packet that is sent, by no program's connection"
+            )
 
 
 def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
@@ -159,18 +195,28 @@ def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
 
     if arguments.minimal:
         yield from trace.minimal(story)
+    elif arguments.summary:
+        yield from trace.summary(story)
     else:
-        yield from trace.lines(story, explain=arguments.explain)
+        yield from trace.lines(story, explain=arguments.explain, detailed=arguments.detailed)
     if arguments.ends:
         yield from trace.ends(story)
 
 
 def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:
+    from msgspec.structs import replace
+
     from netlab import inventory
     from netlab.cli.packets import lab_world
     from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, lab, trace_options.wish(arguments))
+    wish = replace(
+        trace_options.wish(arguments),
+        files=tuple(inventory.known_sources(directory)),
+        about=arguments.about,
+        ct=arguments.ct,
+    )
+    story = traced(check, world, lab, wish)
     return lab_world.with_causes(story, world, lab, arguments, directory)

@@ -52,14 +52,17 @@ def parse_table(
 
 def parse_tables(text: str, family: Family, *, file: str = "-") -> list[NftTable]:
     """All tables that packets of that family meet, by the text of `nft list ruleset`, in its order;
-    with the elements that packets added to sets."""
+    with the elements that packets added to sets. What of others' tables is neither chain, set nor
+    map is left out."""
     lines = list(enumerate((line.strip() for line in text.splitlines()), 1))
     tables = []
     for at, (_, line) in enumerate(lines):
         match = _ANY_TABLE.match(line)
         if match and match[1] in (NFT_FAMILY[family], "inet"):
             parser = _TableParser(NftTable(family, name=match[2]), file, with_dynamic=True)
-            tables.append(parser.table(lines[at + 1 :]))
+            table = parser.table(lines[at + 1 :])
+            if not parser.dormant:
+                tables.append(table)
     return tables
 
 
@@ -68,6 +71,7 @@ class _TableParser:
         self.into = table
         self.file = file
         self.with_dynamic = with_dynamic
+        self.dormant = False
 
     def table(self, lines: list[tuple[int, str]]) -> NftTable:
         number = 0
@@ -83,6 +87,10 @@ class _TableParser:
                     self.chain(name, body)
                 else:
                     self.set(kind, name, body)
+            elif self.with_dynamic and line.endswith("{"):  # a counter's, a flowtable's, …
+                list(self.body(number, rest))
+            elif self.with_dynamic and line.startswith("flags "):
+                self.dormant = "dormant" in line
             elif line and not line.startswith("comment "):
                 raise self.problem(number, f"{line[:60]!r} is no chain, set or map")
         raise self.problem(number, "the table does not end")

@@ -104,3 +104,50 @@ def test_tables_of_both_families_are_read() -> None:
 )
 def test_words(rule: str, said: str) -> None:
     assert words(rule, to="web") == said
+
+
+OTHERS = """\
+table inet strange {
+	counter hits {
+		packets 0 bytes 0
+	}
+
+	flowtable ft {
+		hook ingress priority filter
+		devices = { eth0 }
+	}
+
+	ct helper ftp-standard {
+		type "ftp" protocol tcp
+		l3proto inet
+	}
+
+	chain fw {
+		type filter hook forward priority filter; policy accept;
+		ip protocol tcp flow add @ft
+	}
+}
+table ip asleep {
+	flags dormant
+
+	chain fw {
+		type filter hook forward priority filter; policy drop;
+	}
+}
+table netdev other {
+	chain in {
+		type filter hook ingress device "eth0" priority filter; policy accept;
+	}
+}
+"""
+
+
+def test_what_others_have_in_their_tables_is_passed_over() -> None:
+    """A table that sleeps has no effect; one of another family is met by no packet of ours."""
+    (table,) = parse_tables(OTHERS, "ipv4")
+    assert (table.name, list(table.chains)) == ("strange", ["fw"])
+    rules = NftRules([table])
+    (found,) = rules.simulate(PACKET, entry="PREROUTING", route=lambda _: "eth0")
+    assert found.unknown == ("flow add @ft",)
+    assert rules.knows("strange")
+    assert not rules.knows("asleep")

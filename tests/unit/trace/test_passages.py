@@ -57,7 +57,7 @@ def test_packets_that_are_told_of_at_once_are_told_apart() -> None:
     first, second, third = found
     assert (first.chain, first.iif, first.mark, first.reply) == ("PREROUTING", "cni0", 5, False)
     assert first.rules == (
-        MetRule("nat", "PREROUTING", 4, "ip nat PREROUTING 4", "jump", "X", "ip", 4),
+        MetRule("nat", "PREROUTING", 4, "ip nat PREROUTING 4", "jump", "X", "ip", 4, 5),
         MetRule("nat", "X", 6, "ip nat X 6", "accept", "", "ip", 6),
     )
     assert (first.source, first.destination) == ("10.0.0.1:4000", "10.0.0.2:80")

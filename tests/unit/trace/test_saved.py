@@ -24,9 +24,9 @@ def test_what_was_saved_is_told_again() -> None:
     story = read(SAVED, "t.json").story
     told = "\n".join(trace.lines(story, explain=True))
     assert "took     rule 2: tcp: send to 10.244.1.3:80 (DNAT)" in told
-    assert "kernel and simulator agree in all 17 rules" in told
+    assert "kernel and simulator agree in all 14 rules" in told
     assert next(trace.minimal(story)).startswith("delivered 10.244.1.3:80 default/hostname-")
-    assert json.loads(SAVED) == document(story)
+    assert json.loads(SAVED) == json.loads(json.dumps(document(story)))
 
 
 @pytest.mark.parametrize(

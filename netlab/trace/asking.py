@@ -1,0 +1,105 @@
+"""The kernels of the machines that a packet passed, asked of its connection and of its way on.
+
+What is asked is what a capture or a rule's trace has shown: the addresses that the packet had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from netlab.kernel import conntrack
+from netlab.kernel.routes import Route, Routing
+from netlab.pathcheck.decode import split
+from netlab.pathcheck.packets import ProbePacket
+from netlab.pathcheck.path import Hop, Journey
+from netlab.pathcheck.world import World
+from netlab.trace.passages import Passage
+from netlab.trace.way import Decision, Tracked
+
+
+def tracked(went: Journey, world: World, sender: str) -> Iterator[Tracked]:
+    """What each machine that it passed remembers of it. Pods translate nothing, and are not asked.
+
+    The packet is known there as it came in.
+    """
+    probe = went.probe
+    for place in _places(went, sender):
+        if world.places[place].role == "pod":
+            continue
+        first = next((hop for hop in went.hops if hop.place == place), None)
+        came = (probe.source, probe.destination)
+        if first is not None and place != sender:
+            came = (first.source, first.destination)
+        original = _tuple(probe, *came)
+        found = conntrack.connection(world.places[place].netns, probe.proto, original)
+        yield Tracked(place, found)
+
+
+def _tuple(probe: ProbePacket, source: str, destination: str) -> conntrack.Tuple:
+    (src, sport), (dst, dport) = split(source), split(destination)
+    return conntrack.Tuple(src, sport or probe.sport, dst, dport)
+
+
+def decisions(
+    went: Journey, passages: Sequence[Passage], world: World, sender: str
+) -> Iterator[Decision]:
+    """Where each place that it passed sends it; the passages are its own, not its answer's."""
+    for place in _places(went, sender):
+        there = [one for one in passages if one.place == place]
+        hops = [hop for hop in went.hops if hop.place == place]
+        with Routing(world.places[place].netns) as kernel:
+            yield _Asked(kernel, place, hops, there, went.probe, begins=place == sender).decision()
+
+
+def _places(went: Journey, sender: str) -> list[str]:
+    return list(dict.fromkeys((sender, *(hop.place for hop in went.hops))))
+
+
+class _Asked:
+    """One place's kernel, and what was seen of the packet there."""
+
+    def __init__(
+        self,
+        kernel: Routing,
+        place: str,
+        hops: Sequence[Hop],
+        there: Sequence[Passage],
+        probe: ProbePacket,
+        *,
+        begins: bool,
+    ) -> None:
+        self._kernel = kernel
+        self._place = place
+        self._links = list(dict.fromkeys(hop.ifname for hop in hops if kernel.has(hop.ifname)))
+        self._begins = begins
+        was = hops[0].destination if hops and not begins else probe.destination
+        ends = [*(hop.destination for hop in hops), *(one.destination for one in there)]
+        known = [end for end in ends if end != was]
+        self._destination = split(known[-1] if known else was)[0]
+        self._source = split(hops[0].source)[0] if hops and not begins else ""
+        self._mark = next((one.mark for one in there if one.oif), 0)
+
+    def decision(self) -> Decision:
+        came = "" if self._begins or not self._links else self._links[0]
+        bridge = self._kernel.bridge_of(came) if came else ""
+        if bridge and len(self._links) > 1 and bridge not in self._links:
+            return self._bridged(bridge)
+        route = self._kernel.route(
+            self._destination, source=self._source, iif=bridge or came, mark=self._mark
+        )
+        if route.kind != "unicast" or not route.link:
+            return Decision(self._place, self._destination, route)
+        return self._next(route)
+
+    def _bridged(self, bridge: str) -> Decision:
+        """From one port to another, past the machine's routes."""
+        return Decision(self._place, self._destination, None, bridge=bridge, port=self._links[-1])
+
+    def _next(self, route: Route) -> Decision:
+        to = route.gateway or self._destination
+        found = self._kernel.neighbour(route.link, to)
+        port = self._kernel.port_of(route.link, found.mac) if found.mac else ""
+        bridge = route.link if port else ""
+        return Decision(
+            self._place, self._destination, route, to, found.mac, found.known, bridge, port
+        )
