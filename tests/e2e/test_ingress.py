@@ -383,10 +383,11 @@ def test_its_log_and_its_settings(lab: Shell, outside: Outside) -> None:
     forged = ("-H", "X-Forwarded-For: 1.2.3.4")
     believed = "\tx-forwarded-for=1.2.3.4"
     eventually(lambda: believed in outside.body("a.example/seen", *forged))
-    log = lab("kubectl logs -n ingress-nginx deploy/ingress-nginx-controller --tail=20")
-    assert re.search(r'1\.2\.3\.4 - - .* "GET /seen HTTP/1.1" 200 .* \[default-echo-80\]', log)
-    events = lab("kubectl get events -n ingress-nginx")
-    assert "key no-such is not known to this controller" in events
+    line = r'1\.2\.3\.4 - - .* "GET /seen HTTP/1.1" 200 .* \[default-echo-80\]'
+    log = "kubectl logs -n ingress-nginx deploy/ingress-nginx-controller --tail=20"
+    eventually(lambda: re.search(line, lab(log)))
+    told = "key no-such is not known to this controller"
+    eventually(lambda: told in lab("kubectl get events -n ingress-nginx"))
     lab("kubectl delete configmap -n ingress-nginx ingress-nginx-controller")
 
 
