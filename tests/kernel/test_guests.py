@@ -118,8 +118,9 @@ async def test_a_certificate_of_others_opens_nothing(house: House, tmp_path: Pat
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", house.port, ssl=context, server_hostname="kubernetes"
         )
-        writer.write(f"GET {PODS} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        assert (await reader.readline()).split()[1] == b"200"
+        with contextlib.closing(writer):
+            writer.write(f"GET {PODS} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            assert (await reader.readline()).split()[1] == b"200"
 
 
 async def test_strangers_at_one_address_make_room_for_each_other(
