@@ -72,8 +72,8 @@ def tidy(base: Path) -> None:
 
 def _removed_unfinished(base: Path) -> bool:
     """Whether it was as one is whose maker was killed before his first note: empty, and private."""
-    if stat.S_IMODE(base.stat().st_mode) == files.PRIVATE:
-        with contextlib.suppress(OSError):  # it is not empty
+    with contextlib.suppress(OSError):  # it is not empty, or gone by now
+        if stat.S_IMODE(base.stat().st_mode) == files.PRIVATE:
             base.rmdir()
             return True
     return False
