@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 from netlab.kernel.nlattr import NESTED, packed, split
 
@@ -64,6 +65,16 @@ class Connection(Struct, frozen=True):
         there, back = self.original, self.reply
         same = (there.source, there.destination) == (back.destination, back.source)
         return same and there.dport in (0, back.sport)
+
+
+def is_empty(netns: Path | int | None) -> bool:
+    """Whether nothing is remembered in that namespace, or the kernel tracks nothing at all."""
+    with namespaces.entered(netns):
+        try:
+            lines = Path("/proc/thread-self/net/stat/nf_conntrack").read_text().splitlines()
+        except FileNotFoundError:
+            return True
+    return len(lines) < 2 or int(lines[1].split()[0], 16) == 0
 
 
 def connection(netns: Path | int, protocol: str, original: Tuple) -> Connection | None:

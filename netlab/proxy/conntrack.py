@@ -6,7 +6,8 @@ the translation to an endpoint that is gone. TCP clients notice by themselves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -63,6 +64,45 @@ def _stale(old: UdpPort, new: UdpPort) -> Iterable[Entry]:
         if new.endpoints and not (old.endpoints and front in old.frontends):
             # Packets that came before there was an endpoint were tracked untranslated.
             yield (*_original(front), *_untranslated(front))
+
+
+class Flow(Struct, frozen=True):
+    """What conntrack remembers: where it went to, and who answers; as (address, port)."""
+
+    destination: tuple[str, int]
+    answerer: tuple[str, int]
+
+
+_FIELD = re.compile(r"\b(src|dst|sport|dport)=(\S+)")
+
+
+def flows(listing: str) -> Iterator[Flow]:
+    """What `conntrack -L` lists of protocols with ports: the way there, and the way back."""
+    for line in listing.splitlines():
+        fields = _FIELD.findall(line)
+        there, back = dict(fields[:4]), dict(fields[4:])
+        if len(there) == len(back) == len(("src", "dst", "sport", "dport")):
+            yield Flow((there["dst"], int(there["dport"])), (back["src"], int(back["sport"])))
+
+
+def left_over(services: Iterable[WithUdp], found: Iterable[Flow]) -> list[Entry]:
+    """What to forget of what was there before anybody looked: flows to Services that others answer
+    than their endpoints."""
+    answerers: dict[tuple[str, int], frozenset[tuple[str, int]]] = {
+        front: port.endpoints
+        for service in services
+        for port in service.udp.values()
+        for front in port.frontends
+    }
+    stale: dict[Entry, None] = {}
+    for flow in found:
+        address, port = flow.destination
+        right = answerers.get((address, port), answerers.get(("", port)))
+        if right is not None and flow.answerer not in right:
+            ip, number = flow.answerer
+            who = ("--reply-src", ip, "--reply-port-src", str(number))
+            stale[(*_original(flow.destination), *who)] = None
+    return list(stale)
 
 
 def _original(front: tuple[str, int]) -> Entry:

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from netlab.errors import NetlabError
+from netlab.kernel.conntrack import is_empty
 from netlab.kernel.run import run
 from netlab.objects.types import EndpointSlice, Node, Service
 from netlab.proxy import conntrack, modes
@@ -191,7 +192,7 @@ class _FamilySyncer:
     def __init__(self, book: AnyBook, applier: AnyApplier) -> None:
         self.book = book
         self.applier = applier
-        self._in_force = False
+        self._in_force = self._looked_back = False
         self._fingerprint: object = None
         self._suspect = False
         self._replaced: dict[str, ServiceRules | None] = {}
@@ -257,11 +258,21 @@ class _FamilySyncer:
     def _forget(self, netns: int | Path | None) -> int:
         """How many entries of connection tracking led nowhere."""
         replaced, self._replaced = self._replaced, {}
-        found = 0
+        found = 0 if self._looked_back else self._look_back(netns)
+        self._looked_back = True
         for key, old in replaced.items():
             entries = conntrack.stale_entries(old, self.book.get(key))
             found += _forget_entries(netns, self.applier.family, entries)
         return found
+
+    def _look_back(self, netns: int | Path | None) -> int:
+        """Endpoints may have gone while nobody kept these rules."""
+        if netns is None or not any(rules.udp for rules in self.book) or is_empty(netns):
+            return 0
+        argv = ["conntrack", "-L", "-f", self.applier.family, "-p", "udp"]
+        listing = run(argv, netns=netns, check=False).stdout
+        entries = conntrack.left_over(self.book, conntrack.flows(listing))
+        return _forget_entries(netns, self.applier.family, entries)
 
     def is_touched(self) -> bool:
         """Whether somebody else may have changed rules since we last looked."""

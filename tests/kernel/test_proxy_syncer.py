@@ -194,6 +194,36 @@ def test_udp_clients_of_a_vanished_endpoint_are_forgotten(proxier, objects, name
     assert entries(namespace) == []
 
 
-def entries(namespace):
-    listed = run(["conntrack", "-L", "-p", "udp", "--orig-dst", "10.96.7.1"], netns=namespace)
+def test_clients_of_what_went_while_nobody_looked_are_forgotten(proxier, objects, namespace):
+    """A controller that is started again has not seen which endpoints went meanwhile."""
+    piece = shortened(objects, 1)
+    port = next(port["port"] for port in piece["ports"] if port.get("protocol") == "UDP")
+    right = piece["endpoints"][0]["addresses"][0]
+    for number, answerer in enumerate(("10.244.0.99", right, "10.96.7.1")):
+        client = ("10.244.0.77", 5000 + number)
+        remember(namespace, client, ("10.96.7.1", 443), (answerer, port))
+    remember(namespace, ("10.244.0.77", 6000), ("10.96.9.9", 443), ("10.244.0.99", port))
+    again = Proxier(
+        proxier.config, [family.applier for family in proxier._families], netns=namespace
+    )
+    feed(again, objects)
+    again.sync()
+    (left,) = entries(namespace)
+    assert f" src={right} " in left
+    assert len(entries(namespace, "10.96.9.9")) == 1  # no Service's
+    remember(namespace, ("10.244.0.77", 7000), ("10.96.7.1", 443), ("10.244.0.99", port))
+    again.repair(thorough=True)
+    assert len(entries(namespace)) == 2  # all are looked through once
+
+
+def remember(namespace, client, target, answerer):
+    """Have connection tracking know a flow."""
+    there = ["-s", client[0], "--sport", str(client[1]), "-d", target[0], "--dport", str(target[1])]
+    back = ["-r", answerer[0], "--reply-port-src", str(answerer[1])]
+    back += ["-q", client[0], "--reply-port-dst", str(client[1])]
+    run(["conntrack", "-I", "-p", "udp", *there, *back, "-t", "60"], netns=namespace)
+
+
+def entries(namespace, address="10.96.7.1"):
+    listed = run(["conntrack", "-L", "-p", "udp", "--orig-dst", address], netns=namespace)
     return [line for line in listed.stdout.splitlines() if line.strip()]
