@@ -47,6 +47,14 @@ class Bundles:
         self._number = 0
         self._binaries = PodBinaries(private / "programs")
 
+    def make_ready(self) -> None:
+        """Make beforehand what all containers have in common, which the first one would wait for.
+
+        If it cannot be made, that is for the first one to say.
+        """
+        with contextlib.suppress(NetlabError, OSError):
+            self._skeleton(self._ids)
+
     def granted(self, process: Json) -> Json:
         """A process with no more capabilities than stay within a pod here."""
         return process if self._ids else oci.without(process, _REACHING)

@@ -165,6 +165,7 @@ async def serve(lab: Path) -> None:
     confine(lab)
     reaper = Reaper()
     bundles = Bundles(PRIVATE, lab, spaces, ids)
+    bundles.make_ready()
     processes = Processes(Crun(PRIVATE / "crun", reaper, ids), bundles, Bounding(owner))
     await control.serve(Runtime(processes).control, listening)
 
