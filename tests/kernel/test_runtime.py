@@ -97,7 +97,8 @@ time.sleep(1000)
 async def giving_up(directory: Path) -> None:
     reaper = Reaper()
     argv = [sys.executable, "-c", STOPPED]
-    other, pid = (os.posix_spawn(argv[0], [*argv, name], os.environ) for name in ("other", "crun"))
+    names = [f"{name}-{os.getpid()}" for name in ("other", "crun")]  # no other run's
+    other, pid = (os.posix_spawn(argv[0], [*argv, name], os.environ) for name in names)
     crun = Child(pid, reaper.claim(pid))
 
     def stopped(name: str) -> list[int]:
@@ -111,14 +112,14 @@ async def giving_up(directory: Path) -> None:
         return found
 
     async with asyncio.timeout(10):
-        while len(stopped("crun")) + len(stopped("other")) < 4:
+        while sum(len(stopped(name)) for name in names) < 4:
             await asyncio.sleep(0.01)
-    family = stopped("crun")
+    family = stopped(names[1])
     with pytest.raises(StartFailed):
         await Crun(directory, reaper, None)._ended(crun, 0.05)
     assert await asyncio.wait_for(crun.wait(), 5) == -signal.SIGKILL
     await gone(family)
-    others = stopped("other")
+    others = stopped(names[0])
     assert len(others) == 2
     for each in (other, *others):
         os.kill(each, signal.SIGKILL)

@@ -16,8 +16,11 @@ from netlab.trace.document import document
 from netlab.trace.saved import read
 from netlab.view import packets, trace
 
-SAVED = (Path(__file__).parent / "service.json").read_bytes()
-"""One packet of the quickstart to a Service, by version 1."""
+SAVED = (Path(__file__).parent / "nodeport.json").read_bytes()
+"""One packet of the quickstart's client to a nodePort, by version 1."""
+
+EARLIER = (Path(__file__).parent / "service.json").read_bytes()
+"""One of a pod to a Service, from before routes, marks and the answer were told."""
 
 
 def test_what_was_saved_is_told_again() -> None:
@@ -27,6 +30,17 @@ def test_what_was_saved_is_told_again() -> None:
     assert "kernel and simulator agree in all 14 rules" in told
     assert next(trace.minimal(story)).startswith("delivered 10.244.1.3:80 default/hostname-")
     assert json.loads(SAVED) == json.loads(json.dumps(document(story)))
+
+
+def test_what_was_saved_before_there_were_more_fields_is_told() -> None:
+    story = read(EARLIER, "t.json").story
+    told = document(story)
+    assert {name: told[name] for name in ("routes", "marks", "reply")} == {
+        "routes": [],
+        "marks": [],
+        "reply": None,
+    }
+    assert "kernel and simulator agree in all 17 rules" in "\n".join(trace.lines(story))
 
 
 @pytest.mark.parametrize(
