@@ -492,12 +492,11 @@ def test_a_rule_of_others(lab: Lab) -> None:
     chain = "{ type filter hook forward priority 0; }"
     lab.on("worker001", f"nft 'add chain inet firewall no {chain}'")
     lab.on("worker001", "nft add rule inet firewall no tcp dport 80 drop")
-    rule = "tcp dport 80 drop" if lab.mode == "nftables" else "drop, in a table of inet"
     remedy = lab.broken(
         "svc/web",
         reason="RulesOfOthers",
         sentence=r"svc/web does not answer: rule 1 of firewall no on worker001 turns it away, and "
-        rf"is none of kube-proxy's: {rule}",
+        r"is none of kube-proxy's: tcp dport 80 drop",
     )
     lab.do(remedy)
     lab.mended("svc/web")
