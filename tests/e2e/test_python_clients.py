@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -37,6 +38,14 @@ pytestmark = [
     # The official client leaves the sockets of its streams to the garbage collector.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Here, where nobody is told of them, and not in a test of others."""
+    yield
+    gc.collect()
+
 
 LAB = """
 apiVersion: netlab/v1

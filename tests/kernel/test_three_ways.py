@@ -45,7 +45,9 @@ TRACED = [
 ]
 MAC = "02:00:00:00:00:01"
 REMEMBERS = re.compile(r"(?:--set --name |update @)(\S+)")
-PATIENCE = 2.0
+PATIENCE, SILENCE = 2.0, 0.1
+"""Seconds for which anything is waited for, and for captures of what the kernel has told of: what a
+machine drops of its own none of them sees."""
 SETTINGS = {
     "net.ipv4.ip_forward": "1",
     "net.ipv6.conf.all.forwarding": "1",
@@ -136,12 +138,14 @@ def rules_of(world, mode, family, node, known):
 def watched(capture, tracing, probe, told):
     """All that is seen of a packet once nothing more comes."""
     sightings, events = Sightings(), []
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+    heard, deadline = time.monotonic(), time.monotonic() + PATIENCE
+    while (now := time.monotonic()) < deadline:
         new, more = capture.collect(0.003), tracing.collect() if told else []
         sightings.add(new)
         events += more
-        if not new and not more and sightings.copies(probe):
+        if new or more:
+            heard = now
+        elif sightings.copies(probe) or (events and now - heard > SILENCE):
             break
     return sightings, events
 
