@@ -6,36 +6,12 @@ choice that was made at its first packet.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 
-from msgspec import Struct
-
+from netlab.conntrack import Flow
 from netlab.diagnosis.facts import Cause, listed
 from netlab.diagnosis.remedies import on_node
 from netlab.objects.addresses import join_host_port
-
-
-class Flow(Struct, frozen=True):
-    """An entry: `source` asks `destination`, and `answering` is who is expected to answer. All are
-    (address, port)."""
-
-    source: tuple[str, int]
-    destination: tuple[str, int]
-    answering: tuple[str, int]
-
-
-def parsed(text: str) -> list[Flow]:
-    """The flows of UDP that `conntrack -L` tells of."""
-    return [flow for line in text.splitlines() if (flow := _flow(line)) is not None]
-
-
-def _flow(line: str) -> Flow | None:
-    found = [re.findall(rf"\b{key}=(\S+)", line) for key in ("src", "sport", "dst", "dport")]
-    if not line.startswith("udp ") or any(len(each) != 2 for each in found):
-        return None
-    (source, answering), (sport, answering_port), (to, _), (dport, _) = found
-    return Flow((source, int(sport)), (to, int(dport)), (answering, int(answering_port)))
 
 
 def stale(

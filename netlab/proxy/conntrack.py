@@ -6,12 +6,12 @@ the translation to an endpoint that is gone. TCP clients notice by themselves.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
+from netlab.conntrack import Flow
 from netlab.proxy.categorize import Choice
 from netlab.proxy.services import ServicePort
 
@@ -66,25 +66,6 @@ def _stale(old: UdpPort, new: UdpPort) -> Iterable[Entry]:
             yield (*_original(front), *_untranslated(front))
 
 
-class Flow(Struct, frozen=True):
-    """What conntrack remembers: where it went to, and who answers; as (address, port)."""
-
-    destination: tuple[str, int]
-    answerer: tuple[str, int]
-
-
-_FIELD = re.compile(r"\b(src|dst|sport|dport)=(\S+)")
-
-
-def flows(listing: str) -> Iterator[Flow]:
-    """What `conntrack -L` lists of protocols with ports: the way there, and the way back."""
-    for line in listing.splitlines():
-        fields = _FIELD.findall(line)
-        there, back = dict(fields[:4]), dict(fields[4:])
-        if len(there) == len(back) == len(("src", "dst", "sport", "dport")):
-            yield Flow((there["dst"], int(there["dport"])), (back["src"], int(back["sport"])))
-
-
 def left_over(services: Iterable[WithUdp], found: Iterable[Flow]) -> list[Entry]:
     """What to forget of what was there before anybody looked: flows to Services that others answer
     than their endpoints."""
@@ -98,8 +79,8 @@ def left_over(services: Iterable[WithUdp], found: Iterable[Flow]) -> list[Entry]
     for flow in found:
         address, port = flow.destination
         right = answerers.get((address, port), answerers.get(("", port)))
-        if right is not None and flow.answerer not in right:
-            ip, number = flow.answerer
+        if right is not None and flow.answering not in right:
+            ip, number = flow.answering
             who = ("--reply-src", ip, "--reply-port-src", str(number))
             stale[(*_original(flow.destination), *who)] = None
     return list(stale)

@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from netlab.conntrack import parsed
 from netlab.errors import NetlabError
 from netlab.kernel.conntrack import is_empty
 from netlab.kernel.run import run
@@ -271,7 +272,7 @@ class _FamilySyncer:
             return 0
         argv = ["conntrack", "-L", "-f", self.applier.family, "-p", "udp"]
         listing = run(argv, netns=netns, check=False).stdout
-        entries = conntrack.left_over(self.book, conntrack.flows(listing))
+        entries = conntrack.left_over(self.book, parsed(listing))
         return _forget_entries(netns, self.applier.family, entries)
 
     def is_touched(self) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from netlab.agents.node_proxier import proxy_config
+from netlab.conntrack import parsed
 from netlab.diagnosis.facts import Cause
-from netlab.diagnosis.flows import parsed, stale
+from netlab.diagnosis.flows import stale
 from netlab.diagnosis.in_force import InForce, RuleGap, Setting, matters
 from netlab.kernel import paths
 from netlab.kernel.run import run

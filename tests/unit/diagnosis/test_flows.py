@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netlab.diagnosis.flows import Flow, parsed, stale
+from netlab.conntrack import Flow, parsed
+from netlab.diagnosis.flows import stale
 
 GOOD = (
     "udp      17 117 src=10.244.0.2 dst=10.96.1.1 sport=5001 dport=53 "

@@ -2,7 +2,8 @@
 
 from unit.proxy.objects import NODE, endpoint_slice, service
 
-from netlab.proxy.conntrack import Flow, flows, left_over, stale_entries
+from netlab.conntrack import Flow, parsed
+from netlab.proxy.conntrack import left_over, stale_entries
 from netlab.proxy.iptables.service_rules import compile_service
 
 
@@ -37,6 +38,7 @@ def test_nothing_is_stale_when_endpoints_only_come():
     assert stale_entries(rules("10.244.0.1"), rules("10.244.0.1", "10.244.0.2")) == []
 
 
+CLIENT = ("10.244.1.2", 4000)
 LISTED = """\
 udp      17 28 src=10.244.1.2 dst=10.96.0.10 sport=4000 dport=80 src=10.244.0.7 dst=10.244.1.2 \
 sport=8080 dport=4000 [ASSURED] mark=0 use=1
@@ -49,16 +51,23 @@ type=0 code=0 id=1 mark=0 use=1
 
 def test_flows_are_read_of_what_is_listed():
     service = ("10.96.0.10", 80)
-    assert list(flows(LISTED)) == [Flow(service, ("10.244.0.7", 8080)), Flow(service, service)]
+    assert parsed(LISTED) == [
+        Flow(("10.244.1.2", 4000), service, ("10.244.0.7", 8080)),
+        Flow(("10.244.1.2", 4001), service, service),
+    ]
 
 
 def test_flows_that_others_answer_than_endpoints_are_left_over():
     one = rules("10.244.0.1", type="NodePort", port={"nodePort": 30053})
     service, right = ("10.96.0.10", 80), ("10.244.0.1", 8080)
     wrong, node = ("10.244.0.7", 8080), ("172.16.0.1", 30053)
-    kept = [Flow(service, right), Flow(node, right), Flow(("8.8.8.8", 53), ("8.8.8.8", 53))]
+    kept = [
+        Flow(CLIENT, service, right),
+        Flow(CLIENT, node, right),
+        Flow(CLIENT, ("8.8.8.8", 53), ("8.8.8.8", 53)),
+    ]
     assert left_over([one], kept) == []
-    assert left_over([one], [*kept, Flow(service, wrong), Flow(node, wrong)]) == [
+    assert left_over([one], [*kept, Flow(CLIENT, service, wrong), Flow(CLIENT, node, wrong)]) == [
         ("--orig-dst", "10.96.0.10", "--orig-port-dst", "80")
         + ("--reply-src", "10.244.0.7", "--reply-port-src", "8080"),
         ("--orig-dst", "172.16.0.1", "--orig-port-dst", "30053")
@@ -67,4 +76,4 @@ def test_flows_that_others_answer_than_endpoints_are_left_over():
 
 
 def test_without_an_endpoint_nobody_answers_rightly():
-    assert len(left_over([rules()], [Flow(("10.96.0.10", 80), ("10.244.0.1", 8080))])) == 1
+    assert len(left_over([rules()], [Flow(CLIENT, ("10.96.0.10", 80), ("10.244.0.1", 8080))])) == 1
