@@ -36,12 +36,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
-from netlab.cli.packets import trace_files, trace_options
+from netlab.cli.packets import trace_files, trace_options, trace_show
 from netlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,8 +48,6 @@ if TYPE_CHECKING:
     from netlab.cli.packets.trace_options import Asked
     from netlab.trace.lookup import LookUp
     from netlab.trace.story import Story
-
-_DISAGREE = 4
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +115,7 @@ def _shown(arguments: argparse.Namespace, write: Write) -> int:
         return trace_call.show(saved.call, arguments)
     if saved.counts is not None:
         return trace_count.show(saved.story, saved.counts, arguments)
-    return (trace_dry.show if saved.story.dry else show)(saved.story, arguments)
+    return (trace_dry.show if saved.story.dry else trace_show.show)(saved.story, arguments)
 
 
 def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
@@ -143,23 +140,7 @@ def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
             _print_names(error.lookup, arguments)
             raise
     write(story, document(story))
-    return show(story, arguments)
-
-
-def show(story: Story, arguments: argparse.Namespace) -> int:
-    """Print it; the exit code."""
-    from netlab.trace.agreement import observed
-
-    if arguments.output == "json":
-        from netlab.trace.document import document
-
-        print(json.dumps(document(story), indent=2))
-    else:
-        for line in _lines(story, arguments):
-            print(terminal.fit(line))
-    if story.agreement.difference:
-        return _DISAGREE
-    return int(bool(arguments.expect) and observed(story.journey) != "delivered")
+    return trace_show.show(story, arguments)
 
 
 def _need_one_packet(wanted: Asked, arguments: argparse.Namespace) -> None:
@@ -188,19 +169,6 @@ def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
         return
     for line in trace_names.lines(lookup, explain=arguments.explain):
         print(terminal.fit(escape_line(line)))
-
-
-def _lines(story: Story, arguments: argparse.Namespace) -> Iterator[str]:
-    from netlab.view import trace
-
-    if arguments.minimal:
-        yield from trace.minimal(story)
-    elif arguments.summary:
-        yield from trace.summary(story)
-    else:
-        yield from trace.lines(story, explain=arguments.explain, detailed=arguments.detailed)
-    if arguments.ends:
-        yield from trace.ends(story)
 
 
 def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:

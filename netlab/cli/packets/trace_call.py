@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
-from netlab.cli.packets import lab_world, trace_options
+from netlab.cli.packets import lab_world, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from netlab.pathcheck.calls import Question
     from netlab.trace.calls import Call
     from netlab.trace.doors import IngressObjects
-
-_DISAGREE = 4
 
 
 def run(
@@ -50,7 +48,7 @@ def show(call: Call, arguments: argparse.Namespace) -> int:
             print(terminal.fit(escape_line(line)))
     behind = call.behind.story if call.behind is not None else None
     if story.agreement.difference or (behind is not None and behind.agreement.difference):
-        return _DISAGREE
+        return trace_show.DISAGREE
     return int(bool(arguments.expect) and bool(call.exchange.error))
 
 

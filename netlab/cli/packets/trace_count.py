@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import terminal
-from netlab.cli.packets import lab_world, trace_options
+from netlab.cli.packets import lab_world, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 
 if TYPE_CHECKING:
     from netlab.cli.packets.trace_files import Write
     from netlab.trace.counting import End
     from netlab.trace.story import Story
-
-_DISAGREE = 4
 
 
 def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Write) -> int:
@@ -39,18 +37,18 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Wr
 def show(story: Story, ends: Sequence[End], arguments: argparse.Namespace) -> int:
     """Print them; the exit code."""
     from netlab.trace.call_document import count_document
-    from netlab.view import trace, trace_counts
+    from netlab.view import trace_counts
     from netlab.view.escape import escape_line
 
     if arguments.output == "json":
         print(json.dumps(count_document(story, ends), indent=2))
     else:
         if not arguments.minimal:
-            for line in trace.lines(story, explain=arguments.explain):
+            for line in trace_show.told(story, arguments):
                 print(terminal.fit(line))
         for line in trace_counts.lines(ends):
             print(terminal.fit(escape_line(line)))
     if story.agreement.difference or any(end.far for end in ends):
-        return _DISAGREE
+        return trace_show.DISAGREE
     lost = any(end.packets and end.verdict != "delivered" for end in ends)
     return int(bool(arguments.expect) and lost)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import terminal
-from netlab.cli.packets import trace_options
+from netlab.cli.packets import trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
 from netlab.errors import UsageError
 
@@ -40,8 +40,7 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         print(json.dumps(document(story), indent=2))
     else:
-        told = trace.lines(story, explain=arguments.explain)
-        for line in trace.minimal(story) if arguments.minimal else told:
+        for line in trace_show.told(story, arguments):
             print(terminal.fit(line))
         if arguments.ends or len(story.ends) > 1:
             for line in trace.ends(story):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
-from netlab.cli import options, terminal
-from netlab.cli.packets import lab_world, trace_options
+from netlab.cli import options
+from netlab.cli.packets import lab_world, trace_options, trace_show
 from netlab.cli.packets.trace_options import Asked
-
-_DISAGREE = 4
 
 
 def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
@@ -30,25 +27,14 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
 def _next(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
     """Tell of the next one: the exit code that it alone would have."""
     from netlab import inventory
-    from netlab.trace.agreement import observed
-    from netlab.trace.document import document
     from netlab.trace.following import Follower
     from netlab.trace.session import Wish, traced
-    from netlab.view import trace
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
     options.note(f"waiting for {wanted.sender} to connect to {wanted.target} (Ctrl-C ends it)")
     story = traced(check, world, lab, Wish(watch=Follower))
     story = lab_world.with_causes(story, world, lab, arguments, directory)
-    if arguments.output == "json":
-        print(json.dumps(document(story)))
-    elif arguments.minimal:
-        print("\n".join(trace.minimal(story)))
-    else:
-        for line in trace.lines(story, explain=arguments.explain):
-            print(terminal.fit(line))
+    code = trace_show.show(story, arguments, indent=None)
     sys.stdout.flush()
-    if story.agreement.difference:
-        return _DISAGREE
-    return int(bool(arguments.expect) and observed(story.journey) != "delivered")
+    return code
