@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from netlab.dns.corefile import CorefileError, blocks, server, zones_of
+from netlab.dns.corefile import CorefileError, blocks, forwarded, server, zones_of
 from netlab.dns.forwarding import NO_FORWARDING, Forwarding
 from netlab.dns.records import HostRecord
 from netlab.objects.addresses import canonical, is_address
@@ -94,12 +94,7 @@ def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None
 
 
 def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
-    if len(directive.words) < 3:
-        raise CorefileError(
-            f"Corefile:{directive.line} - Error during parsing: Wrong argument count or unexpected "
-            "line ending after 'forward'"
-        )
-    base, *targets = directive.words[1:]
+    base, targets = forwarded(directive)
     found = [each for word in targets for each in _servers(word, directive.line, reading)]
     for zone in zones if base == "." else [base.lower().rstrip(".")]:
         if zone == reading.domain:

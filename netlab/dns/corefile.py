@@ -204,13 +204,18 @@ def _number(directive: Directive, at: int, default: int) -> int:
     return int(word) if word.isascii() and word.isdigit() and len(word) < 10 else default
 
 
-def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+def forwarded(directive: Directive) -> tuple[str, Sequence[str]]:
+    """What a `forward` is for, and where it goes; `CorefileError` if it does not say both."""
     if len(directive.words) < 3:
         raise CorefileError(
             f"Corefile:{directive.line} - Error during parsing: Wrong argument count or unexpected "
             "line ending after 'forward'"
         )
-    base, *targets = directive.words[1:]
+    return directive.words[1], directive.words[2:]
+
+
+def _forward(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
+    base, targets = forwarded(directive)
     found = [server for word in targets for server in _servers(word, directive, reading)]
     for zone in zones if base == "." else [base.rstrip(".")]:
         if zone in reading.servers:
