@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from netlab.agents.ingress_blame import Blame
@@ -17,7 +17,6 @@ from netlab.ingress.options import Options
 from netlab.ingress.place import Place
 from netlab.ingress.render import unserved
 from netlab.ingress.secrets import DEFAULT
-from netlab.kernel import process
 from netlab.objects import meta
 from netlab.objects.types import AnyKind, Ingress
 from netlab.retry import Retry
@@ -28,9 +27,6 @@ RETRY = Retry(1.0, 30.0)
 
 SETTLE = 0.02
 """Seconds that a change waits for what else belongs to it."""
-
-TAKEN_OVER = 5.0
-"""Seconds that nginx may take to have new workers instead of those that know no better."""
 
 LOG_INTERVAL = 5.0
 LOG_SIZE = 4 << 20
@@ -133,25 +129,11 @@ class IngressController:
         program, wanted = self._program, {**self._own, **files}
         if program.files == wanted:
             return
-        former = set(process.children(program.pid)) if program.is_up and program.pid else set()
         await program.configure(wanted, self._netns)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(TAKEN_OVER):
-                while any(_accepts(title) for title in self._titles(former)):
-                    await asyncio.sleep(0.01)
+        await program.reloaded()
 
     async def _examine(self, files: Mapping[str, str]) -> None:
         await self._program.examine({**self._own, **files}, self._netns)
-
-    def _titles(self, workers: Container[int]) -> Iterator[str]:
-        """What those of its workers call themselves that are still there."""
-        found = process.children(self._program.pid or 0)
-        return (title for pid, title in found.items() if pid in workers)
-
-
-def _accepts(title: str) -> bool:
-    """Whether a worker takes connections: one that is to end only finishes those that it has."""
-    return not title.endswith("is shutting down")
 
 
 def _bound(log: Path) -> None:

@@ -26,4 +26,5 @@ NGINX = PodProgram(
     opens_log=True,
     finish=signal.SIGQUIT,
     scratch=True,  # bodies of requests, which anybody may send
+    retiring="is shutting down",
 )

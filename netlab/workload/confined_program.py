@@ -173,6 +173,19 @@ class ConfinedProgram(Program):
         if self.is_up and self._reload_timer is None:
             self._reload_now()
 
+    @property
+    def is_to_reload(self) -> bool:
+        """Whether it is about to be told to read its files again."""
+        return self._reload_wanted
+
+    def is_reloading(self) -> bool:
+        """Whether it is still about what it was told before; it is not told again meanwhile."""
+        return False
+
+    def send_reload(self, pidfd: int) -> None:
+        """Tell it to read its files again."""
+        signal.pidfd_send_signal(pidfd, self.reload_signal)
+
     async def ensure(self) -> None:
         """See `Program`."""
         await super().ensure()
@@ -183,9 +196,10 @@ class ConfinedProgram(Program):
         self._reload_timer = None
         if not (self._reload_wanted and self.is_up and self._pidfd is not None):
             return
-        self._reload_wanted = False
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, self.reload_signal)
+        if not self.is_reloading():
+            self._reload_wanted = False
+            with contextlib.suppress(ProcessLookupError):
+                self.send_reload(self._pidfd)
         loop = asyncio.get_running_loop()
         self._reload_timer = loop.call_later(_RELOAD_SECONDS, self._reload_now)
 
@@ -214,6 +228,7 @@ class ConfinedProgram(Program):
             os.chown(self.log, self._uid, self._uid)
 
     async def _spawn(self) -> None:
+        self._reload_wanted = False  # it begins with the files as they are
         log_start = self.log.stat().st_size if self.log.exists() else 0
         child = process.spawn(
             self._arguments,

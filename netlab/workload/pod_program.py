@@ -16,6 +16,7 @@ import asyncio
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -31,6 +32,9 @@ _ANSWER_SECONDS = 0.5
 
 FINISH = 5.0
 """Seconds in which a program may finish before it is ended."""
+
+TAKEN_OVER = 5.0
+"""Seconds that a program may take to have new workers instead of those that know no better."""
 
 
 class ProgramContext(Struct, frozen=True):
@@ -51,7 +55,8 @@ class PodProgram(Struct, frozen=True):
     the lab's own daemons it runs as (`userns`), `read` what of the machine it sees besides; one
     that `opens_log` writes to that by its name, too. `finish` has it end once it has done what it
     has begun, for which it has `FINISH` seconds. With `scratch` its `state` is bounded, and gone
-    with it.
+    with it. Where workers answer, its children, others take their place at a `reload`: what calls
+    itself by something that ends in `retiring` is one that answers nobody new.
     """
 
     name: str
@@ -65,6 +70,7 @@ class PodProgram(Struct, frozen=True):
     opens_log: bool = False
     finish: signal.Signals | None = None
     scratch: bool = False
+    retiring: str = ""
 
 
 class RunningPodProgram(ConfinedProgram):
@@ -91,6 +97,9 @@ class RunningPodProgram(ConfinedProgram):
         self.last_signal = entry.finish or signal.SIGTERM
         self._entry = entry
         self._published = config
+        self._former: frozenset[int] = frozenset()
+        self._told = 0.0
+        """Who answered when it was last told to reload, and when (of the monotonic clock)."""
 
     async def start(self, netns: int | Path) -> None:
         """As `ConfinedProgram`; the first time with the files to begin with."""
@@ -113,15 +122,40 @@ class RunningPodProgram(ConfinedProgram):
             process.reap()
         await super().stop()
 
+    async def reloaded(self) -> None:
+        """Return once nobody is answered any more as it was before its last files."""
+        while self.is_up and (self.is_to_reload or self.is_reloading()):
+            await asyncio.sleep(0.01)
+
+    def is_reloading(self) -> bool:
+        """See `ConfinedProgram`: until its new workers have taken over."""
+        waits = time.monotonic() < self._told + TAKEN_OVER
+        return waits and not self._former.isdisjoint(self._workers())
+
+    def send_reload(self, pidfd: int) -> None:
+        """See `ConfinedProgram`."""
+        self._former, self._told = self._workers(), time.monotonic()
+        super().send_reload(pidfd)
+
+    def _workers(self) -> frozenset[int]:
+        """Those that take connections, where not it itself does."""
+        if not self._entry.retiring or self.pid is None:
+            return frozenset()
+        titles = process.children(self.pid).items()
+        return frozenset(pid for pid, title in titles if not title.endswith(self._entry.retiring))
+
     def check(self, config: Path) -> Sequence[str]:
         """See `ConfinedProgram`."""
         return self._entry.check(replace(self._place, config=config))
 
     async def asked(self) -> None:
-        """Connect to its port."""
+        """Connect to its port, which may be taken before there are workers: what it is told then
+        may be lost."""
         with self.entered():
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         with sock:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 address = ("127.0.0.1", self._entry.port)
                 await asyncio.get_running_loop().sock_connect(sock, address)
+        if self._entry.retiring and not self._workers():
+            raise ConnectionError(f"{self.name} has no workers yet")
