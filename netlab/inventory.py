@@ -14,14 +14,14 @@ from netlab import standing, supervision, waiting
 from netlab.client.endpoint import ApiEndpoint
 from netlab.client.sync import Client
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
-from netlab.kernel import lablock, lock, paths
+from netlab.kernel import basedir, lablock, lock, paths
 from netlab.objects.lab import Lab, lab_from_object
 from netlab.objects.nodes import present
 
 
 def names() -> list[str]:
     """The labs of this machine, running or left behind."""
-    return [directory.name for directory in paths.lab_dirs()]
+    return [directory.name for directory in basedir.lab_dirs()]
 
 
 def choose(name: str | None) -> str:

@@ -91,6 +91,7 @@ def up(
     require(wanted, manifest.objects)
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(wanted.name)
+    basedir.refuse_others(directory)
     with _taken_down_if_it_fails(directory, progress) as keeper:
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()

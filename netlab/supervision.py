@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel import lock, netns, paths, process
+from netlab.kernel import basedir, lock, netns, paths, process
 
 START_TIMEOUT = 15.0
 """Seconds that a controller may take to start, or to end."""
@@ -78,7 +78,7 @@ def head_start() -> Iterator[Newborn | None]:
 
     None where that would be for nothing: a lab that is up has one.
     """
-    if os.geteuid() != 0 or paths.lab_dirs():
+    if os.geteuid() != 0 or basedir.lab_dirs():
         yield None
         return
     with contextlib.closing(Newborn(str(uuid.uuid4()))) as newborn:

@@ -1,23 +1,90 @@
 """The base directories that all labs of a machine share, made by the first and gone with the last.
 
 They are those of labs and of names of namespaces (`paths.run_dir`, `paths.netns_dir`). What was
-there before stays.
+there before stays, and what others put there is theirs: of a lab is what netlab has mounted there,
+or has noted before it made it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from netlab.errors import KernelRefused
 from netlab.kernel import files, lock, paths
 
-# Which of the two base directories netlab made, so that the last lab removes those and no other.
+# Which directories netlab made: labs' own, and of the two base directories those that the last lab
+# is to remove.
 _MADE = ".made"
 _LOCK = ".lock"
+
+SOURCE = "netlab"
+"""What /proc/mounts says of a lab's tmpfs."""
+
+
+def lab_dirs() -> list[Path]:
+    """The directories of all labs on this machine, by name; what else lies there is not ours."""
+    base = paths.run_dir()
+    try:
+        entries = sorted(entry for entry in base.iterdir() if entry.is_dir())
+    except FileNotFoundError:
+        return []
+    return [entry for entry in entries if is_lab(entry)] if entries else []
+
+
+def is_lab(directory: Path) -> bool:
+    """Whether netlab made it, and it is there; who is not root is told of what is mounted alone."""
+    if not directory.is_dir() or directory.is_symlink():
+        return False
+    return Path(os.path.realpath(directory)) in labs_mounted() or directory in _made(
+        directory.parent
+    )
+
+
+def labs_mounted() -> list[Path]:
+    """The mount points of all labs that this process sees, of whatever base directory."""
+    found = []
+    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        if rest.split(" ")[:2] == ["tmpfs", SOURCE]:
+            found.append(Path(fields.split(" ")[4].encode().decode("unicode_escape")))
+    return found[::-1]
+
+
+def make_lab(directory: Path) -> None:
+    """Make the directory of a lab, noted beforehand. `KernelRefused` as `refuse_others` has it.
+
+    To be called under `locked`.
+    """
+    refuse_others(directory)
+    note(directory)
+    files.directory(directory, files.PRIVATE)
+
+
+def refuse_others(directory: Path) -> None:
+    """`KernelRefused` where what is to be a lab's directory is there, and is somebody else's."""
+    if os.path.lexists(directory) and not is_lab(directory):
+        raise KernelRefused(
+            f"{directory} is there, and no lab's",
+            errno.EEXIST,
+            hint=f"another name for the lab, or another directory in {paths.RUN_VARIABLE}",
+        )
+
+
+def note(path: Path) -> None:
+    """What is about to be made in a base directory is netlab's. To be called under `locked`."""
+    if path not in _made(path.parent):
+        _note_made(path.parent, path)
+
+
+def forget_lab(directory: Path) -> None:
+    """Note no longer a lab's directory that is gone. To be called under `locked`."""
+    _keep_notes(directory.parent, _made(directory.parent) - {directory})
 
 
 @contextlib.contextmanager
@@ -59,8 +126,13 @@ def _note_made(base: Path, directory: Path) -> None:
 def _made(base: Path) -> set[Path]:
     try:
         return {Path(line) for line in (base / _MADE).read_text().splitlines()}
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return set()
+
+
+def _keep_notes(base: Path, made: set[Path]) -> None:
+    if made != _made(base):
+        files.write(base / _MADE, "".join(f"{path}\n" for path in sorted(made)))
 
 
 def tidy(base: Path) -> None:
@@ -85,18 +157,20 @@ def remove_if_unused(base: Path) -> None:
     To be called under `locked`, or another lab could come meanwhile.
     """
     _drop_locks_of_nobody(base)
-    if any(entry.name not in (_MADE, _LOCK) for entry in base.iterdir()):
+    _keep_notes(base, {each for each in _made(base) if each.exists()})
+    others = [entry for entry in base.iterdir() if entry.name not in (_MADE, _LOCK)]
+    if any(entry in _made(base) or is_lab(entry) for entry in others):
         return
     with _interrupted_later():
-        _remove(base, _made(base))
+        _remove(base, _made(base), is_empty=not others)
 
 
-def _remove(base: Path, made: set[Path]) -> None:
+def _remove(base: Path, made: set[Path], *, is_empty: bool) -> None:
     for directory in made - {base}:
         with contextlib.suppress(OSError):  # somebody else's names are in it: it stays
             directory.rmdir()
     gone = base
-    if base in made:  # out of the way first: a lab that comes now makes its own
+    if base in made and is_empty:  # out of the way first: a lab that comes now makes its own
         gone = base.rename(base.with_name(f".{base.name}.{os.getpid()}"))
     (gone / _MADE).unlink(missing_ok=True)
     (gone / _LOCK).unlink()  # last of all: who waits for it sees that it is gone
@@ -106,8 +180,9 @@ def _remove(base: Path, made: set[Path]) -> None:
 
 def _drop_locks_of_nobody(base: Path) -> None:
     """A process that was killed leaves the lock of a lab that there is not, or not any more."""
-    for path in base.glob(paths.LAB_LOCKS):
-        if not paths.lab_of_lock(path).exists() and not lock.is_held(path):
+    for path in _made(base):
+        is_lock_of_nobody = path.match(paths.LAB_LOCKS) and not is_lab(paths.lab_of_lock(path))
+        if is_lock_of_nobody and not lock.is_held(path):
             path.unlink(missing_ok=True)
 
 

@@ -30,6 +30,7 @@ def held(directory: Path, doing: str, *, tell: lock.Tell | None = None) -> Itera
             # The file may go, and all labs' directory with it, before it is ours.
             with contextlib.suppress(FileNotFoundError):
                 with basedir.locked(directory.parent, tell):
+                    basedir.note(path)
                     lock.make(path)
                 what = f"lab {directory.name}"
                 awaited = lock.awaited(
@@ -42,7 +43,7 @@ def held(directory: Path, doing: str, *, tell: lock.Tell | None = None) -> Itera
 
 def _leave_nothing_of_no_lab(directory: Path) -> None:
     """Also of one that was given up before it was anybody's; who has it by now keeps it."""
-    if not directory.exists():
+    if not basedir.is_lab(directory):
         basedir.tidy(directory.parent)
 
 

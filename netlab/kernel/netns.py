@@ -19,7 +19,6 @@ from netlab.kernel import basedir, files, lock, paths, syscalls, userns
 from netlab.kernel.userns import Holders, IdRange
 
 _THREAD_NAMESPACE = "/proc/thread-self/ns/net"
-_SOURCE = "netlab"  # what /proc/mounts says of a lab's tmpfs
 
 
 def open_(path: Path) -> int:
@@ -223,10 +222,10 @@ class LabMount(Struct, frozen=True):
         return self._ensure_owner(uid or str(uuid.uuid4()))
 
     def _mount(self) -> None:
-        files.directory(self.directory, files.PRIVATE)
+        basedir.make_lab(self.directory)
         options = f"mode={files.PASSABLE:o},nr_inodes=1000000"
         flags = syscalls.MS_NOSUID
-        syscalls.mount(_SOURCE, self.directory, "tmpfs", flags, options)
+        syscalls.mount(basedir.SOURCE, self.directory, "tmpfs", flags, options)
         syscalls.mount("", self.directory, flags=syscalls.MS_PRIVATE | syscalls.MS_REC)
 
     def _mount_disks(self) -> None:
@@ -234,7 +233,8 @@ class LabMount(Struct, frozen=True):
         for part in (paths.pods(self.directory), paths.disks(self.directory)):
             files.directory(part, files.PRIVATE)
             flags = syscalls.MS_NOSUID | syscalls.MS_NODEV
-            syscalls.mount(_SOURCE, part, "tmpfs", flags, "mode=0700,size=25%,nr_inodes=1000000")
+            options = "mode=0700,size=25%,nr_inodes=1000000"
+            syscalls.mount(basedir.SOURCE, part, "tmpfs", flags, options)
 
     def _ensure_owner(self, new: str) -> str:
         uid = owner(self.directory) or new
@@ -249,6 +249,7 @@ class LabMount(Struct, frozen=True):
             for mounted in mounts_beneath(self.directory):
                 syscalls.unmount(mounted)
             _remove_tree(self.directory)
+            basedir.forget_lab(self.directory)
             basedir.remove_if_unused(self.directory.parent)
 
 
@@ -273,16 +274,6 @@ def mounts_beneath(directory: Path) -> list[Path]:
         point = line.split(" ")[4].encode().decode("unicode_escape")
         if f"{point}/".startswith(prefix):
             found.append(Path(point))
-    return found[::-1]
-
-
-def labs_mounted() -> list[Path]:
-    """The mount points of all labs that this process sees, of whatever base directory."""
-    found = []
-    for line in Path("/proc/thread-self/mountinfo").read_text().splitlines():
-        fields, _, rest = line.partition(" - ")
-        if rest.split(" ")[:2] == ["tmpfs", _SOURCE]:
-            found.append(Path(fields.split(" ")[4].encode().decode("unicode_escape")))
     return found[::-1]
 
 

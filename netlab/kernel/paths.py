@@ -45,14 +45,6 @@ def lab_dir(lab: str) -> Path:
     return run_dir() / lab
 
 
-def lab_dirs() -> list[Path]:
-    """The directories of all labs on this machine, by name."""
-    try:
-        return sorted(entry for entry in run_dir().iterdir() if entry.is_dir())
-    except FileNotFoundError:
-        return []
-
-
 LAB_LOCKS = ".*.lock"
 """The locks of labs, among what the directory of all labs holds."""
 

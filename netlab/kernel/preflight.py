@@ -15,6 +15,7 @@ from pathlib import Path
 
 from netlab.errors import EnvironmentLacks, NetlabError
 from netlab.kernel import (
+    basedir,
     bridgeport,
     cgroups,
     lablock,
@@ -231,7 +232,7 @@ def leftovers() -> list[Finding]:
 
 
 def _abandoned_labs() -> Iterator[Finding]:
-    for directory in paths.lab_dirs():
+    for directory in basedir.lab_dirs():
         name = f"lab {directory.name}"
         try:
             runs = lock.controller_runs(directory)

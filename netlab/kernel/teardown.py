@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from netlab.errors import NetlabError, TeardownFailed
-from netlab.kernel import cgroups, groupfiles, netns, occupants, paths, process
+from netlab.kernel import basedir, cgroups, groupfiles, netns, occupants, paths, process
 
 # How long a process may take over an orderly end.
 GRACE = 0.5
@@ -23,8 +23,10 @@ GRACE = 0.5
 def teardown(lab_dir: Path, *, grace: float = GRACE) -> None:
     """Take the lab at `lab_dir` away; fine when there is none.
 
-    Goes on past errors, and raises `TeardownFailed` with all of them.
+    `KernelRefused` where that is somebody else's. Otherwise it goes on past errors, and raises
+    `TeardownFailed` with all of them.
     """
+    basedir.refuse_others(lab_dir)
     errors: list[Exception] = []
 
     def attempt(step: Callable[[], None]) -> None:

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from netlab.errors import KernelRefused
-from netlab.kernel import mounts, netns, occupants, paths, syscalls, userns
+from netlab.kernel import basedir, mounts, netns, occupants, paths, syscalls, userns
 from netlab.workload import attach, control, frames
 from netlab.workload.bounding import Bounding
 from netlab.workload.bundle import Bundles
@@ -149,7 +149,7 @@ def _forget_labs(lab: Path) -> None:
 
     And take no further ones: labs come to the same mount.
     """
-    for mounted in netns.labs_mounted():
+    for mounted in basedir.labs_mounted():
         with contextlib.suppress(KernelRefused):  # in a container: one of the machine's, locked
             syscalls.unmount(mounted)
     mounts.make_private(next(each for each in lab.parents if each.is_mount()))

@@ -57,7 +57,7 @@ def test_nothing_is_left_of_a_lock_without_a_lab(base: Path) -> None:
 def test_a_lab_keeps_its_lock(base: Path) -> None:
     directory = paths.lab_dir("a")
     with lablock.held(directory, "netlab up"):
-        directory.mkdir()
+        basedir.make_lab(directory)
     assert paths.lab_lock(directory).exists()
     assert lablock.holder(directory) == ""
     with lablock.held(directory, "netlab down"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snapshot import Snapshot
 
-from netlab.kernel import paths, sysctl
+from netlab.kernel import basedir, paths, sysctl
 from netlab.kernel.run import install_hint, search_path
 
 
@@ -24,14 +24,15 @@ def test_environment_moves_both_bases(monkeypatch):
     assert paths.netns_link("x") == Path("/tmp/n/x")
 
 
-def test_labs_are_the_directories_of_the_base(monkeypatch, tmp_path):
+def test_labs_are_the_directories_of_the_base_that_netlab_made(monkeypatch, tmp_path):
     monkeypatch.setenv("NETLAB_RUN", str(tmp_path))
-    (tmp_path / "b").mkdir()
-    (tmp_path / "a").mkdir()
-    (tmp_path / ".made").touch()
-    assert [entry.name for entry in paths.lab_dirs()] == ["a", "b"]
+    basedir.make_lab(tmp_path / "b")
+    basedir.make_lab(tmp_path / "a")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "link").symlink_to("a")
+    assert [entry.name for entry in basedir.lab_dirs()] == ["a", "b"]
     monkeypatch.setenv("NETLAB_RUN", str(tmp_path / "none"))
-    assert paths.lab_dirs() == []
+    assert basedir.lab_dirs() == []
 
 
 def test_sysctl_names_with_a_dot_in_a_link():
