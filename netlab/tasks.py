@@ -1,9 +1,11 @@
-"""Tasks that are begun and ended together."""
+"""Tasks that are begun and ended together, and what they cost."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -36,6 +38,33 @@ async def in_thread(work: Callable[..., T], *args: object) -> T:
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise
+
+
+class Measured(Awaitable[T]):
+    """Awaits work, and tells how many `seconds` this thread has computed for it: not while it
+    waited, or others had their turn."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self.seconds = 0.0
+        self._work = work
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Hand on what comes and goes, a step at a time."""
+        steps = self._work.__await__()
+        step: Callable[[], Any] = partial(next, steps)
+        while True:
+            began = time.thread_time()
+            try:
+                awaited = step()
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            finally:
+                self.seconds += time.thread_time() - began
+            try:
+                step = partial(steps.send, (yield awaited))
+            except BaseException as error:
+                step = partial(steps.throw, error)
 
 
 class Background:

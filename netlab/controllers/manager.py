@@ -33,7 +33,7 @@ from netlab.later import Later
 from netlab.objects.kinds.batch import JOB_TRACKING
 from netlab.objects.pools import AddressRange
 from netlab.objects.types import AnyKind
-from netlab.tasks import cancel
+from netlab.tasks import Measured, cancel
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ _CALM_TURNS = 8
 ROOM = 1.0
 """Seconds after which, at the latest, a write is tried again for which there was no room."""
 
-_LONG = 0.01
-"""Seconds of work on a key from which on it rests afterwards."""
+_LONG = 0.005
+"""Seconds of computing for a key from which on it rests afterwards."""
 
 _REST, _REST_CAP = 8.0, 0.4
 """How many times as long as it took a key rests, and at most how many seconds."""
@@ -207,14 +207,15 @@ def _listener(
 async def _work(controller: Controller) -> None:
     """One worker: keys until the queue closes.
 
-    A key that took long rests in proportion: a Service of a thousand pods is not looked at anew
-    for each of them that becomes ready, but a few times for them all.
+    A key that took much rests in proportion: a Service of a thousand pods is not looked at anew
+    for each of them that becomes ready, but a few times for them all. What it waited does not
+    count: that is others' work.
     """
-    queue, clock = controller.queue, asyncio.get_running_loop().time
+    queue = controller.queue
     while (key := await queue.get()) is not None:
-        began = clock()
+        work = Measured(controller.reconcile(key))
         try:
-            again = await controller.reconcile(key)
+            again = await work
         except Exception as error:
             if isinstance(error, ApiError) and error.is_of_going_namespace:
                 queue.forget(key)  # whatever it is to make there, it never will
@@ -226,7 +227,7 @@ async def _work(controller: Controller) -> None:
             if again is not None:
                 queue.add_after(key, again)
         finally:
-            took = clock() - began
+            took = work.seconds
             queue.done(key, rest=min(took * _REST, _REST_CAP) if took > _LONG else 0.0)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 
 import pytest
 
-from netlab.tasks import Background, cancel, in_thread, together
+from netlab.tasks import Background, Measured, cancel, in_thread, together
 
 
 class Work:
@@ -98,3 +99,43 @@ async def test_what_a_thread_finds_or_raises_is_told() -> None:
     assert await in_thread(int, "7") == 7
     with pytest.raises(ValueError, match="invalid literal"):
         await in_thread(int, "seven")
+
+
+async def test_what_is_computed_is_measured_and_what_is_waited_for_is_not() -> None:
+    async def work() -> str:
+        await asyncio.sleep(0.1)
+        began = time.thread_time()
+        while time.thread_time() - began < 0.02:
+            pass
+        await asyncio.sleep(0.1)
+        return "done"
+
+    measured = Measured(work())
+    assert await measured == "done"
+    assert 0.02 <= measured.seconds < 0.1
+
+
+async def test_measured_work_is_cancelled_and_fails_as_any_other() -> None:
+    heard: list[str] = []
+
+    async def waits() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            heard.append("cancelled")
+            await asyncio.sleep(0)
+            raise
+
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("no")
+
+    async def awaited(work: Measured[None]) -> None:
+        await work
+
+    task = asyncio.create_task(awaited(Measured(waits())))
+    await asyncio.sleep(0.01)
+    await cancel(task)
+    assert heard == ["cancelled"]
+    with pytest.raises(ValueError, match="no"):
+        await Measured(fails())
