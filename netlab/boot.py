@@ -4,7 +4,8 @@
 
 Importing the controller's modules is by far the most of its start. Meanwhile a thread reads from
 standard input which lab it is (its directory, a line), starts the responder in a process of its
-own, and has the kernel build the network. When whoever started us ends without a word, so do we.
+own, has the kernel build the network, and the lab's CA made. When whoever started us ends without a
+word, so do we.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def main(arguments: list[str]) -> int:
     _raise_file_limit()
     syscalls.give_back_freed_memory(64 << 10)  # rules of 1,000 Services are 10 MB of text at a time
     gc.disable()  # imports make much and drop little: looking for garbage is a tenth of their time
-    with contextlib.ExitStack() as stack, ThreadPoolExecutor(1, "network") as thread:
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(2, "beginning") as thread:
         beginning = thread.submit(_begin, stack, thread)
         with _without_certificates():
             from netlab import daemon
@@ -81,6 +82,7 @@ def _begin(stack: contextlib.ExitStack, thread: ThreadPoolExecutor) -> Begun | N
         return None
     log.info("the controller starts")
     responder = launch.ensure_started(directory, owner=netns.owner(directory) or "")
+    thread.submit(_ensure_authority, directory)
     return Begun(directory, responder, thread.submit(_ensure_network, directory))
 
 
@@ -117,6 +119,13 @@ def _ensure_network(directory: Path) -> None:
     there = standing.read(lab, directory)
     apply.ensure_cluster(plan.cluster(lab, there.nodes, there.off), directory)
     log.info("the nodes are connected")
+
+
+def _ensure_authority(directory: Path) -> None:
+    """Pods wait for its certificate. What goes wrong here is told by who makes the server's."""
+    from netlab.api.identity import Identity
+
+    Identity(paths.tls(directory)).ensure()
 
 
 def _raise_file_limit() -> None:

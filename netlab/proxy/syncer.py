@@ -295,7 +295,11 @@ def _written(change: object) -> dict[str, int]:
 def _forget_entries(
     netns: int | Path | None, family: Family, entries: Iterable[conntrack.Entry]
 ) -> int:
-    """Delete conntrack entries; how many there were, which may be none."""
+    """Delete conntrack entries; how many there were, which may be none. To find them the kernel
+    goes through the machine's whole table (10 ms), so a namespace that has none is not asked."""
+    entries = list(entries)
+    if not entries or is_empty(netns):
+        return 0
     found = 0
     for entry in entries:
         argv = ["conntrack", "-D", "-f", family, "-p", "udp", *entry]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from netlab.kernel import netns as namespaces
-from netlab.kernel.run import run
+from netlab.kernel.run import find, run
 from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.parse import parse
@@ -29,8 +29,14 @@ def program(family: Family, variant: Variant, what: str) -> str:
 
 @functools.cache
 def host_variant() -> Variant:
-    """The variant this machine's own `iptables` is; both may be installed, one is in use."""
-    return "legacy" if "legacy" in run(["iptables", "--version"]).stdout else "nft"
+    """The variant this machine's own `iptables` is; both may be installed, one is in use.
+
+    What it leads to says so (`xtables-nft-multi`), or else it is asked.
+    """
+    said = Path(find("iptables")).resolve().name
+    if "nft" not in said and "legacy" not in said:
+        said = run(["iptables", "--version"]).stdout
+    return "legacy" if "legacy" in said else "nft"
 
 
 def read(
