@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from netlab import inventory, pruning, reconfiguration, standing, supervision, waiting
+from netlab import inventory, pruning, standing, supervision, waiting
 from netlab.client.apply import Applied, apply
 from netlab.client.settled import look
 from netlab.client.sync import Client
@@ -346,6 +346,8 @@ def _changed(
 ) -> tuple[Lab, lab_update.LabChanges]:
     """What a lab that is up is to be from now on; if that is something else, it has no controller
     on return, nor what the next one would not take away."""
+    from netlab import reconfiguration  # a new lab is none that changes
+
     joined = standing.joined(before, directory)
     after = reconfiguration.wanted(manifest, before, joined)
     if after == before:
