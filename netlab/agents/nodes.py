@@ -46,6 +46,8 @@ class NodeAgents:
         self._make = make
         self._plan_for = plan_for
         self._standing = standing
+        self._wanted: Standing | None = None
+        """What is chosen for the Node objects as they are; None until somebody asks."""
         self._agents: dict[str, NodeAgent] = {}
         self._booting: set[str] = set()
         """Those whose namespace is a new one, and whose agent has not begun."""
@@ -71,6 +73,7 @@ class NodeAgents:
         """Begin with those there are, and follow."""
         await self._follow()
         self._objects.add_listener(self._on_node)
+        self._wanted = None  # they may have changed meanwhile
         self._loop.start()
 
     async def stop(self) -> None:
@@ -80,12 +83,14 @@ class NodeAgents:
         await asyncio.gather(*(agent.stop() for agent in self.agents))
 
     def _on_node(self, old: types.Node | None, new: types.Node | None) -> None:
-        is_news = old is None or new is None or _says(old) != _says(new)
-        if is_news and not self._is_as_wanted():
+        if old is not None and new is not None and _says(old) == _says(new):
+            return
+        self._wanted = None
+        if not self._is_as_wanted():
             self._loop.wake()
 
     def _is_as_wanted(self) -> bool:
-        wanted = self._wanted()
+        wanted = self._choice()
         return wanted == self._standing and _by_name(wanted.nodes) == self._nodes()
 
     def _nodes(self) -> dict[str, Node]:
@@ -95,7 +100,7 @@ class NodeAgents:
         await self._follow()
 
     async def _follow(self) -> None:
-        wanted = self._wanted()
+        wanted = self._choice()
         nodes, off = _by_name(wanted.nodes), _by_name(wanted.off)
         going = [agent for agent in self.agents if nodes.get(agent.name) != agent.node]
         cut = [agent for agent in going if off.get(agent.name) == agent.node]
@@ -111,8 +116,10 @@ class NodeAgents:
         new = [node for node in wanted.nodes if node.name not in self._agents]
         await together(*(self._start(self._make(node)) for node in new))
 
-    def _wanted(self) -> Standing:
-        return self._choose(list(self._objects.items()))
+    def _choice(self) -> Standing:
+        if self._wanted is None:
+            self._wanted = self._choose(list(self._objects.items()))
+        return self._wanted
 
     async def _start(self, agent: NodeAgent) -> None:
         self._agents[agent.name] = agent
