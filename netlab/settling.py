@@ -12,7 +12,10 @@ from netlab.client.settled import PATH
 from netlab.errors import BadRequest
 
 CALM_LOOKS, CALM_LOOKS_REMOTE = 3, 50
-"""Looks in a row, 2 ms apart, that must find nothing at work: events may be on their way."""
+"""Looks in a row that must find nothing at work: events may be on their way."""
+
+LOOK_AGAIN, LOOK_AGAIN_CALM = 0.005, 0.002
+"""Seconds to the next look, when this one found something at work or nothing."""
 
 
 Of = Collection[str] | None
@@ -91,7 +94,7 @@ class Settling:
         enough = CALM_LOOKS_REMOTE if self._saving.is_remote else CALM_LOOKS
         while calm < enough and loop.time() < deadline and self._cluster.failure is None:
             calm = calm + 1 if self._is_settled(of) else 0
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(LOOK_AGAIN_CALM if calm else LOOK_AGAIN)
 
 
 async def _of(request: web.Request) -> Of:
