@@ -28,6 +28,8 @@ PACKAGES: dict[str, str] = {
     "ps": "procps",
     "ping": "iputils-ping",
     "curl": "curl",
+    "dig": "bind9-dnsutils",
+    "nc": "netcat-openbsd",
     "ipset": "ipset",
     "openssl": "openssl",
     "apache2": "apache2-bin",

@@ -28,6 +28,8 @@ OPTIONAL_TOOLS = {
     "apache2": "httpd with a configuration of its own",
     "dot": "pictures as SVG and PNG, by netlab graph",
 }
+# What is typed in pods, which have this machine's own tools.
+TYPED_IN_PODS = ("curl", "dig", "nc", "ping")
 STREAMS = "stream module of nginx"
 _NGINX_MODULES = (Path("/usr/lib/nginx/modules"), Path("/usr/lib64/nginx/modules"))
 
@@ -60,8 +62,9 @@ def required() -> list[Finding]:
 
 
 def optional() -> list[Finding]:
-    """The programs that some labs or commands want."""
-    found = [_tool(program, purpose) for program, purpose in OPTIONAL_TOOLS.items()]
+    """The programs that some labs or commands want, or who is in a pod."""
+    purposes = OPTIONAL_TOOLS | {program: f"{program} in pods" for program in TYPED_IN_PODS}
+    found = [_tool(program, purpose) for program, purpose in purposes.items()]
     has_nginx = any(one.ok for one in found if one.name == "nginx")
     return [*found, streams(stream_module())] if has_nginx else found
 

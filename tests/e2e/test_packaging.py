@@ -187,6 +187,21 @@ class TestSetup:
         assert done.stdout.endswith("code 3\n/usr/share/doc\n")
         assert "/usr/share holds other things" in done.stderr
 
+    def test_leaves_an_installation_by_pipx_alone(self, run: Run) -> None:
+        """Which gets its nginx all the same."""
+        venv = "/etc/pipx/venvs/netlab-k8s"
+        made = f"install -D /bin/true {venv}/bin/netlab; touch {venv}/pipx_metadata.json"
+        apt = program("/usr/bin/apt-get", 'case "$*" in *install*) echo apt-get "$@" >&2;; esac')
+        scripts = f"{SETUP} || echo code $?; {SETUP} --dev || echo code $?; {SETUP} --with nginx"
+        script = f"{MADE} rm -f /usr/sbin/nginx; {apt} {made}; ln -s {venv}/bin/netlab {LINK};"
+        done = run(f"{script} {scripts}; readlink {LINK}; find {venv}")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("code 3\n") == 2
+        assert done.stderr.count(f"setup: {LINK} is pipx's\n  hint: pipx uninstall netlab-k8s") == 2
+        first = next(line for line in done.stderr.splitlines() if line.startswith("apt-get"))
+        assert first.endswith(" nginx")
+        assert f"setup: {LINK} is pipx's, and stays as it is\n{venv}/bin/netlab\n" in done.stdout
+
     def test_goes_on_without_completions(self, run: Run) -> None:
         broken = program(f"{VENV}/bin/netlab", "exit 1")
         done = run(f"{MADE} {broken} {SETUP}; find /usr/local -name '*netlab'")
@@ -318,12 +333,17 @@ class TestInstalledWheel:
         here.netlab("check")
         here.netlab("down")
 
-    def test_needs_no_libiptc_unless_a_lab_asks_for_it(self, here: Machine) -> None:
+    def test_needs_no_libiptc_unless_a_lab_asks_for_it(
+        self, here: Machine, installed: Path
+    ) -> None:
         lab = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: odd}\nspec: "
         here.lab_file(f"{lab}{{nodes: 1, iptables: libiptc}}\n")
         refused = here.netlab("up", "lab.yaml", code=3)
         assert "python-iptables, which libiptc is used through, is not installed" in refused.stderr
-        assert "hint: pip install 'netlab-k8s[libiptc]'" in refused.stderr
+        pip = f"{installed.parent / 'python'} -m pip install python-iptables"
+        assert (
+            f"hint: apt-get install gcc python3-dev, then {pip}; or choose auto" in refused.stderr
+        )
         assert not (here.base / "run").exists()
         here.lab_file(f"{lab}{{nodes: 1, iptables: legacy}}\n")
         here.netlab("up", "lab.yaml")

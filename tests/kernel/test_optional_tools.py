@@ -7,7 +7,7 @@ from pathlib import Path
 import needs
 import pytest
 
-from netlab.kernel import tools
+from netlab.kernel import run, tools
 
 pytestmark = pytest.mark.root
 
@@ -51,3 +51,16 @@ def test_a_machine_that_lacks_it_is_told_how_to_get_it() -> None:
     lacking = tools.streams(None)
     assert not lacking.ok and not lacking.required
     assert lacking.fix == "sudo scripts/setup --with nginx"
+
+
+def test_what_is_typed_in_pods_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab comes up without it, and its first session stumbles."""
+    with monkeypatch.context() as nothing:
+        nothing.setattr(run, "_SYSTEM_DIRECTORIES", ())
+        nothing.setenv("PATH", "/nonexistent")
+        found = {finding.name: finding for finding in tools.optional()}
+    lacking = [found[name] for name in ("curl", "dig", "nc", "ping")]
+    assert lacking[0].detail == "not installed; wanted for curl in pods"
+    assert not any(finding.ok or finding.required for finding in lacking)
+    packages = ("curl", "bind9-dnsutils", "netcat-openbsd", "iputils-ping")
+    assert [finding.fix for finding in lacking] == [f"apt-get install {each}" for each in packages]

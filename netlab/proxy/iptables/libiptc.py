@@ -8,6 +8,7 @@ written), and it leaves nothing undone by itself (nothing is committed before al
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -51,8 +52,8 @@ def load() -> Any:
     except ModuleNotFoundError as error:
         raise EnvironmentLacks(
             "python-iptables, which libiptc is used through, is not installed",
-            hint="pip install 'netlab-k8s[libiptc]' (it needs gcc and Python's headers), or "
-            "choose auto instead of libiptc",
+            hint=f"apt-get install gcc python3-dev, then {sys.executable} -m pip install "
+            "python-iptables; or choose auto instead of libiptc",
         ) from error
     except (ImportError, OSError) as error:
         raise EnvironmentLacks(
