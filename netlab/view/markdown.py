@@ -107,7 +107,8 @@ class _Page:
     def _item(self, text: str) -> list[str]:
         found = _ITEM.match(text)
         if found is None:
-            return self._wrapped(text)
+            own = " " * (len(text) - len(text.lstrip()))  # of an item's second paragraph
+            return self._wrapped(text.strip(), own, own)
         return self._wrapped(text[found.end() :], found[0], " " * found.end())
 
     def _table(self, lines: list[str]) -> Iterator[str]:
@@ -126,7 +127,7 @@ class _Page:
         """A row below its first cell, where there is no room beside it."""
         yield from _wrapped(row[0], self._width, "", "  ")
         for name, cell in zip(header[1:], row[1:], strict=True):
-            label = f"{name}: " if len(row) > 2 else ""
+            label = f"{name}: " if name and len(row) > 2 else ""
             if cell:
                 yield from _wrapped(label + cell, self._width, _CODE, _CODE)
 

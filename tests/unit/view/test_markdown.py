@@ -73,6 +73,17 @@ def test_a_table_without_room_is_a_list() -> None:
     assert plain(table, 24) == "network/\n    what: plan and apply\n    at: plan.py\n"
 
 
+def test_a_column_without_a_title_is_told_without_one() -> None:
+    table = "| room | | at |\n|---|---|---|\n| network/ | plan and apply | plan.py |\n"
+    assert plain(table, 24) == "network/\n    plan and apply\n    at: plan.py\n"
+
+
+def test_a_second_paragraph_of_an_item_stands_below_the_first() -> None:
+    text = "1. one, and so on\n\n   One that is in two\n   lines\n2. two\n"
+    said = "1. one, and so on\n\n   One that is in\n   two lines\n2. two\n"
+    assert plain(text, 18) == said
+
+
 def test_code_that_is_too_wide_goes_on_below() -> None:
     assert plain("    sudo netlab up a.yaml b.yaml\n", 24) == (
         "    sudo netlab up\n        a.yaml b.yaml\n"
