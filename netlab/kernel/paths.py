@@ -32,12 +32,17 @@ NETNS_DIR_VARIABLE = "NETLAB_NETNS_DIR"
 
 def run_dir() -> Path:
     """The directory that holds all labs of this machine."""
-    return Path(os.environ.get(RUN_VARIABLE) or "/run/netlab")
+    return _without_links(os.environ.get(RUN_VARIABLE) or "/run/netlab")
 
 
 def netns_dir() -> Path:
     """Where `ip netns` looks for names."""
-    return Path(os.environ.get(NETNS_DIR_VARIABLE) or "/run/netns")
+    return _without_links(os.environ.get(NETNS_DIR_VARIABLE) or "/run/netns")
+
+
+def _without_links(directory: str) -> Path:
+    """As the kernel names what is mounted there, whoever calls it by which name."""
+    return Path(os.path.realpath(directory))
 
 
 def lab_dir(lab: str) -> Path:

@@ -14,7 +14,7 @@ import pytest
 from e2e import manifests
 from e2e.labs import TOPOLOGIES, Machine, eventually, greeting, machine
 
-from netlab.kernel import netns, paths
+from netlab.kernel import netns, paths, syscalls
 
 pytestmark = pytest.mark.root
 
@@ -28,6 +28,21 @@ Changes = Callable[[], list[str]]
 def here(tmp_path: Path) -> Iterator[Machine]:
     with machine(tmp_path) as here:
         yield here
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[Machine]:
+    """Whose labs lie on a file system of their own, in a directory that a link leads to."""
+    disk, link = tmp_path / "disk", tmp_path / "link"
+    disk.mkdir()
+    syscalls.mount("tmpfs", disk, "tmpfs")
+    try:
+        (disk / "labs").mkdir()
+        link.symlink_to("disk/labs")
+        with machine(link) as here:
+            yield here
+    finally:
+        syscalls.unmount(disk)
 
 
 @pytest.fixture
@@ -58,6 +73,22 @@ def test_the_machine_itself_is_not_touched_while_a_lab_runs(here: Machine) -> No
     here.netlab("check")
     own = ("netns names:", "labs:", "mounts:", "processes:", "control groups:")
     assert [line for line in changes() if not line.startswith(own)] == []
+
+
+def test_a_lab_below_a_link(linked: Machine) -> None:
+    """It is one lab by either name of its directory."""
+    changes = linked.mark()
+    linked.netlab("up", QUICKSTART)
+    page = linked.netlab("exec", "client-pod", "--", "curl", "-s", "hostname-svc-clusterip:8080")
+    assert greeting(page.stdout).startswith("hostname-deployment-")
+    os.kill(controller(linked), signal.SIGKILL)
+    direct = Machine(linked.base.resolve())
+    direct.netlab("up", QUICKSTART)
+    linked.netlab("check", "--only", "client-to-nodeport-master001")
+    assert "lab quickstart: running" in linked.netlab("doctor").stdout
+    direct.netlab("down")
+    assert changes() == []
+    assert list(linked.base.iterdir()) == []
 
 
 def test_down_twice(here: Machine, changes: Changes) -> None:

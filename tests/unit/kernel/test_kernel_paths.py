@@ -24,6 +24,15 @@ def test_environment_moves_both_bases(monkeypatch):
     assert paths.netns_link("x") == Path("/tmp/n/x")
 
 
+def test_links_in_the_way_of_a_base_are_followed(monkeypatch, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to("disk")
+    monkeypatch.setenv("NETLAB_RUN", str(tmp_path / "link" / "run"))
+    monkeypatch.setenv("NETLAB_NETNS_DIR", str(tmp_path / "link" / "netns"))
+    assert paths.run_dir() == tmp_path.resolve() / "disk" / "run", "which is not there yet"
+    assert paths.netns_link("x") == tmp_path.resolve() / "disk" / "netns" / "x"
+
+
 def test_labs_are_the_directories_of_the_base_that_netlab_made(monkeypatch, tmp_path):
     monkeypatch.setenv("NETLAB_RUN", str(tmp_path))
     basedir.make_lab(tmp_path / "b")
