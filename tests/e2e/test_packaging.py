@@ -180,6 +180,19 @@ class TestSetup:
         assert done.returncode == 3
         assert done.stderr.endswith("needs root\n  hint: run it with sudo\n")
 
+    @pytest.mark.parametrize("words", ["--with", "--with apache", "--dev extra"])
+    def test_says_what_it_does_not_understand(self, words: str) -> None:
+        done = subprocess.run([SETUP, *words.split()], capture_output=True, text=True)
+        odd = words.removeprefix("--dev ")
+        usage = "sudo scripts/setup [--dev] [--with nginx]"
+        assert done.stderr == f"setup: what does {odd} mean?\n  hint: {usage}\n"
+        assert done.returncode == 2
+
+    def test_tells_how_it_is_used(self) -> None:
+        done = subprocess.run([SETUP, "--help"], check=True, capture_output=True, text=True)
+        assert done.stdout.startswith("Makes this machine able to run netlab")
+        assert "  sudo scripts/setup [--dev] [--with nginx]\n" in done.stdout
+
     def test_leaves_alone_what_is_not_its_own(self, run: Run) -> None:
         done = run(f"{MADE} echo mine >{LINK}; {SETUP} || echo code $?; cat {LINK}")
         assert done.stdout.endswith("code 3\nmine\n")
