@@ -28,6 +28,7 @@ from netlab.objects import bootstrap, meta, policy
 from netlab.objects.kinds import BY_KIND
 from netlab.objects.lab import Lab, Node
 from netlab.objects.meta import AnyObject, Object
+from netlab.objects.sloppy import standardized
 from netlab.objects.types import EndpointSlice, Pod, PodIP, Service
 from netlab.objects.types import Node as NodeObject
 from netlab.portmap import mappings
@@ -76,8 +77,8 @@ async def _settled(lab: Lab, objects: Sequence[Object]) -> PaperLab:
         await _settle(running)
         return PaperLab(
             lab,
-            tuple((await api.list("Service")).items),
-            tuple((await api.list("EndpointSlice")).items),
+            tuple(map(standardized, (await api.list("Service")).items)),
+            tuple(map(standardized, (await api.list("EndpointSlice")).items)),
             tuple((await api.list("Pod")).items),
             tuple((await api.list("Node")).items),
         )

@@ -71,7 +71,7 @@ def _warn(call: Call, obj: Object, *, created: bool) -> None:
     """Of what a template asks for, or a pod when it is created, which settles it for good; and of
     webhooks, which nobody calls."""
     if not call.target.subresource and (created or call.target.kind.kind != "Pod"):
-        call.warnings += podwarnings.warnings(obj) + unknown.warnings(obj)
+        call.warnings += sloppy.warnings(obj) + podwarnings.warnings(obj) + unknown.warnings(obj)
         call.warnings += validate_admission.warnings(obj) + validate_network.warnings(obj)
         call.warnings += elsewhere.warnings(obj)
 
@@ -88,8 +88,6 @@ async def _body(call: Call) -> Object:
     call.warnings += (
         await asyncio.to_thread(fields.check, *said) if in_yaml else fields.check(*said)
     )
-    if not call.target.subresource:
-        call.warnings += sloppy.warnings(obj)
     return obj
 
 

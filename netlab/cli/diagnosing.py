@@ -16,6 +16,7 @@ from netlab.objects import meta
 from netlab.objects.kinds import KINDS
 from netlab.objects.lab import Lab
 from netlab.objects.nodes import now
+from netlab.objects.sloppy import standardized
 from netlab.objects.types import Container, Pod
 
 NARROWEST = 40
@@ -36,9 +37,9 @@ def facts(client: Client, lab: Lab, directory: Path, *, node_ports: bool = False
 def told(client: Client) -> Facts:
     """What any API server tells of its cluster."""
     return Facts(
-        services=client.list("Service"),
+        services=list(map(standardized, client.list("Service"))),
         pods=client.list("Pod"),
-        slices=client.list("EndpointSlice"),
+        slices=list(map(standardized, client.list("EndpointSlice"))),
         nodes=client.list("Node"),
         workloads=[obj for kind in KINDS if kind.makes_pods for obj in client.list(kind.kind)],
         events=client.list("Event", query={"fieldSelector": "type=Warning"}),

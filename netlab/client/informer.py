@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from netlab.client.protocol import Api, Event, Propagation
 from netlab.errors import ApiError, Expired, NetlabError
-from netlab.objects import meta
+from netlab.objects import meta, sloppy
 from netlab.objects.types import AnyKind, Pod
 from netlab.retry import Retry
 from netlab.tasks import cancel
@@ -33,7 +33,8 @@ _LOST = (NetlabError, OSError, TimeoutError, asyncio.IncompleteReadError)
 
 
 class Informer(Generic[T]):
-    """All objects of one kind, by key and by index; listeners hear of every change.
+    """All objects of one kind, by key and by index; listeners hear of every change. In
+    whichever form addresses were sent, here they are in standard ones.
 
     `retry` says when to list again after a failure.
     """
@@ -199,7 +200,7 @@ class Informer(Generic[T]):
             # Another object under the same name: to those who listen, one went and one came.
             self._drop(key)
             old = None
-        self._objects[key] = obj
+        self._objects[key] = obj = sloppy.standardized(obj)
         if meta.is_terminating(obj):
             self._going.discard(meta.uid(obj))
         self._changed(key, old, obj)

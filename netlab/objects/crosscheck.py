@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from msgspec import Struct
 
+from netlab.objects import sloppy
 from netlab.objects.addresses import is_address
 from netlab.objects.intake import Intake
 from netlab.objects.kinds import BY_KIND
@@ -141,7 +142,8 @@ def _addresses_of(taken: Intake) -> list[tuple[Path, str]]:
     for index, text in enumerate(spec.get("clusterIPs") or []):
         if text != spec.get("clusterIP"):
             written.append((("spec", "clusterIPs", index), text))
-    return [(path, text) for path, text in written if is_address(text)]
+    meant = ((path, sloppy.standard(text)) for path, text in written)
+    return [(path, text) for path, text in meant if is_address(text)]
 
 
 # Against the lab

@@ -15,7 +15,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from netlab.errors import InputError, Problem
-from netlab.objects import kinds, meta, names, schema
+from netlab.objects import kinds, meta, names, schema, sloppy
 from netlab.objects.kinds.cluster import NODE
 from netlab.objects.kinds.networking import ENDPOINT_SLICE, SERVICE
 from netlab.objects.meta import Object
@@ -52,7 +52,7 @@ class Dump(Struct):
 
     def of(self, kind: str) -> list[Any]:
         """All objects of a kind, in the order of the texts; who asks knows their type."""
-        return list(self._objects.get(kind, {}).values())
+        return list(map(sloppy.standardized, self._objects.get(kind, {}).values()))
 
     def problem(self, kind: str, key: str, field_name: str, message: str) -> Problem:
         """What is wrong with a field of an object, with its file and line."""

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from netlab.objects import names
+from netlab.objects import names, sloppy
 from netlab.objects.addresses import canonical
 from netlab.objects.problems import FieldProblem, Path, invalid, required, too_long, too_many
 
@@ -98,10 +98,16 @@ _SPECIAL = (
 )
 
 
+def lenient_address(path: Path, text: str) -> Iterator[FieldProblem]:
+    """An IP address where old forms are taken, too."""
+    if sloppy.read(text) is None:
+        yield from address(path, text)
+
+
 def reachable_address(path: Path, text: str) -> Iterator[FieldProblem]:
-    """An IP address that others can have: of an endpoint, or from outside."""
-    yield from address(path, text)
-    parsed = parse_address(text)
+    """An IP address that others can have: of an endpoint, or from outside. Old forms are taken."""
+    yield from lenient_address(path, text)
+    parsed = sloppy.read(text)
     for trait, rule in _SPECIAL:
         if getattr(parsed, trait, False):
             yield invalid(path, text, rule)

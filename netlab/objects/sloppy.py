@@ -1,19 +1,21 @@
 """Addresses in forms that are no standard's, which the API of 1.33 takes with a warning. Pure.
 
 An IPv4 address with leading zeros (in decimal, whatever C makes of it), and one mapped into IPv6
-(`::ffff:10.0.0.1`), stand for the IPv4 address. They are stored as that: whoever reads them here
-reads standard forms. An IPv6 address that is merely not written as RFC 5952 has it stays as it is.
+(`::ffff:10.0.0.1`), stand for the IPv4 address. They are stored as they were sent; who acts on an
+object has it `standardized`. An IPv6 address that is merely not written as RFC 5952 has it is none
+of these.
 
 Source: k8s.io/apimachinery/pkg/util/validation/ip.go, pkg/api/service/warnings.go and its like.
 """
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 from netlab.objects.problems import Path, render_path
 
@@ -21,6 +23,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _IPV4 = re.compile(r"0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})\.0*(\d{1,3})", re.ASCII)
 _MOST = 64
+
+T = TypeVar("T", bound=Mapping[str, Any])
 
 Pattern = tuple[str, ...]
 """The way to addresses in an object; `*` is each of a list's."""
@@ -56,6 +60,7 @@ def read(text: str) -> Address | None:
     return mapped or parsed
 
 
+@lru_cache(maxsize=4096)
 def standard(text: str) -> str:
     """The standard form of an address that is in none; anything else as it is."""
     parsed = read(text)
@@ -81,14 +86,25 @@ def _is_standard(text: str) -> bool:
     return getattr(parsed, "ipv4_mapped", None) is None
 
 
-def standardize(obj: dict[str, Any]) -> None:
-    """Write an object's addresses in standard forms, in place."""
+def standardized(obj: T) -> T:
+    """An object as whoever acts on it reads it: itself, or a copy with standard forms."""
+    kind = obj.get("kind")
+    if kind not in ADDRESSES or not any(value != form(value) for *_, value, form in _forms(obj)):
+        return obj
+    found = copy.deepcopy(obj)
+    for holder, key, value, form in _forms(found):
+        holder[key] = form(value)
+    return found
+
+
+def _forms(obj: Mapping[str, Any]) -> Iterator[tuple[Any, Any, str, Callable[[str], str]]]:
+    """Each address and range: where it stands, as what, and how its standard form is made."""
     kind = str(obj.get("kind"))
     for table, form in ((ADDRESSES, standard), (RANGES, standard_range)):
         for pattern in table.get(kind, ()):
             for holder, key, _ in _places(obj, pattern, ()):
                 if isinstance(holder[key], str):
-                    holder[key] = form(holder[key])
+                    yield holder, key, holder[key], form
 
 
 def warnings(obj: Mapping[str, Any]) -> list[str]:

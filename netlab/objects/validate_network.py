@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, meta
+from netlab.objects import fields, meta, sloppy
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, duplicate, invalid, required
 from netlab.objects.ranges import family
@@ -37,7 +37,7 @@ def _endpoint(path: Path, endpoint: Mapping, type_: str) -> Iterator[FieldProble
     for index, text in enumerate(addresses):
         if type_ == "FQDN":
             yield from fields.dns_subdomain((*where, index), text)
-        elif fields.parse_address(text) is None or (type_ and family(text) != type_):
+        elif sloppy.read(text) is None or (type_ and family(sloppy.standard(text)) != type_):
             yield invalid((*where, index), text, f"must be a valid {type_ or 'IP'} address")
         else:
             yield from fields.reachable_address((*where, index), text)

@@ -8,7 +8,6 @@ from typing import Any
 from netlab.objects import (
     fields,
     names,
-    sloppy,
     validate_container,
     validate_ephemeral,
     validate_security_context,
@@ -145,8 +144,7 @@ def _names(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
     for index, alias in enumerate(spec.get("hostAliases") or []):
         where: Path = (*path, "hostAliases", index)
         address = alias.get("ip") or ""
-        if sloppy.read(address) is None:
-            yield from fields.address((*where, "ip"), address)
+        yield from fields.lenient_address((*where, "ip"), address)
         for position, name in enumerate(alias.get("hostnames") or []):
             yield from fields.dns_subdomain((*where, "hostnames", position), name)
 
@@ -164,7 +162,7 @@ def _dns(path: Path, spec: Mapping) -> Iterator[FieldProblem]:
         detail = f"must not have more than {_MAX_NAMESERVERS} nameservers"
         yield invalid((*where, "nameservers"), servers, detail)
     for index, server in enumerate(servers):
-        yield from fields.address((*where, "nameservers", index), server)
+        yield from fields.lenient_address((*where, "nameservers", index), server)
     yield from _searches((*where, "searches"), config.get("searches") or [])
     for index, option in enumerate(config.get("options") or []):
         yield from _resolver_option((*where, "options", index), option)

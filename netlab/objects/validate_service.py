@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from netlab.objects import fields, names
+from netlab.objects import fields, names, sloppy
 from netlab.objects.meta import Object
 from netlab.objects.numbers import whole
 from netlab.objects.problems import FieldProblem, Path, duplicate, forbidden, invalid, required
@@ -63,7 +63,7 @@ def _cluster_ips(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     rows += [(("spec", "clusterIPs", index), text) for index, text in enumerate(written) if index]
     for path, text in rows:
         if text:
-            yield from fields.address(path, text)
+            yield from fields.lenient_address(path, text)
     families = spec.get("ipFamilies") or []
     for index, family in enumerate(families):
         if family in families[:index]:
@@ -177,7 +177,8 @@ def _outside(spec: dict[str, Any], type_: str) -> Iterator[FieldProblem]:
     for index, text in enumerate(spec.get("externalIPs") or []):
         yield from fields.reachable_address(("spec", "externalIPs", index), text)
     for index, text in enumerate(spec.get("loadBalancerSourceRanges") or []):
-        yield from fields.cidr(("spec", "loadBalancerSourceRanges", index), text.strip())
+        plain = sloppy.standard_range(text.strip())
+        yield from fields.cidr(("spec", "loadBalancerSourceRanges", index), plain)
     if type_ != "LoadBalancer":
         for field in _LOAD_BALANCERS_OWN:
             if spec.get(field):

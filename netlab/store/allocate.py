@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from msgspec import Struct, field
 
 from netlab.errors import ApiError
-from netlab.objects import meta
+from netlab.objects import meta, sloppy
 from netlab.objects.addresses import canonical
 from netlab.objects.meta import Object
 from netlab.objects.problems import FieldProblem, Path, invalid
@@ -161,12 +161,12 @@ class ServiceAllocator:
             elif refusal := self._refuse_address(given[index], family, draft):
                 draft.problems.append(invalid(("spec", "clusterIPs"), given, refusal))
             else:
-                draft.addresses.add(canonical(given[index]))
+                draft.addresses.add(_plain(given[index]))
         spec["clusterIPs"], spec["clusterIP"] = given, given[0]
 
     def _refuse_address(self, address: str, family: str, draft: _Draft) -> str | None:
         """Why a given address cannot be had."""
-        parsed = ipaddress.ip_address(address)
+        parsed = ipaddress.ip_address(sloppy.standard(address))
         if (
             int(parsed) not in self._pools[family].numbers
             or ip_families.family_of(address) != family
@@ -244,4 +244,8 @@ def holding(service: Object | None) -> Holding:
     ports = [port.get("nodePort") for port in spec.get("ports") or []]
     ports.append(spec.get("healthCheckNodePort"))
     addresses = [one for one in spec.get("clusterIPs") or [] if one != "None"]
-    return Holding(frozenset(map(canonical, addresses)), frozenset(filter(None, ports)))
+    return Holding(frozenset(map(_plain, addresses)), frozenset(filter(None, ports)))
+
+
+def _plain(address: str) -> str:
+    return canonical(sloppy.standard(address))

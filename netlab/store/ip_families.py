@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
+from netlab.objects import sloppy
 from netlab.objects.problems import FieldProblem, invalid
 from netlab.objects.validate_service import is_headless
 
@@ -21,7 +22,7 @@ _OTHER = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 def family_of(address: str) -> str:
     """`IPv4` or `IPv6`."""
-    return f"IPv{ipaddress.ip_address(address).version}"
+    return f"IPv{ipaddress.ip_address(sloppy.standard(address)).version}"
 
 
 def fill(spec: Spec, old: Spec | None, configured: Sequence[str]) -> list[FieldProblem]:

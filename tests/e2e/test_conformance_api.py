@@ -264,8 +264,9 @@ spec: {clusterIP: 010.096.0.177, selector: {app: web}, ports: [{port: 80}]}
 def test_addresses_in_old_forms_are_taken_with_a_warning(kubectl: Shell) -> None:
     said = kubectl.run("kubectl apply -f -", OLD_FORM).stdout
     assert 'spec.clusterIPs[0]: non-standard IP address "010.096.0.177" will be considered' in said
-    assert kubectl("kubectl get svc old-form -o jsonpath={.spec.clusterIPs[*]}") == "10.96.0.177"
-    asked = "kubectl exec mirror -- curl -sS --max-time 5 10.96.0.177"
-    eventually(lambda: "Welcome to nginx!" in kubectl(asked), 10)
+    assert kubectl("kubectl get svc old-form -o jsonpath={.spec.clusterIPs[*]}") == "010.096.0.177"
+    for name in ("10.96.0.177", "old-form"):
+        asked = f"kubectl exec mirror -- curl -sS --max-time 5 {name}"
+        eventually(lambda asked=asked: "Welcome to nginx!" in kubectl(asked), 10)
     assert kubectl.run("kubectl apply -f -", OLD_FORM).returncode == 0
     kubectl("kubectl delete svc old-form")

@@ -88,11 +88,13 @@ def _running(arguments: argparse.Namespace) -> tuple[Lab, Objects]:
     from netlab import inventory
     from netlab.graph.topology import Objects
     from netlab.objects.nodes import now
+    from netlab.objects.sloppy import standardized
 
     directory = inventory.running(arguments.lab)
     with options.client(arguments) as client:
         space = arguments.space
         lab = now(inventory.read_lab(directory), client.list("Node"))
         pods = client.list("Pod", space)
-        services = client.list("Service", space)
-        return lab, Objects(pods, services, client.list("EndpointSlice", space))
+        services = list(map(standardized, client.list("Service", space)))
+        slices = list(map(standardized, client.list("EndpointSlice", space)))
+        return lab, Objects(pods, services, slices)

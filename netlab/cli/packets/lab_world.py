@@ -20,14 +20,15 @@ def world(arguments: argparse.Namespace, directory: Path) -> World:
     from netlab import inventory
     from netlab.kernel import paths
     from netlab.network import names
+    from netlab.objects.sloppy import standardized
     from netlab.pathcheck.world import world_of
 
     spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
         return world_of(
             spec,
-            services=client.list("Service"),
-            slices=client.list("EndpointSlice"),
+            services=list(map(standardized, client.list("Service"))),
+            slices=list(map(standardized, client.list("EndpointSlice"))),
             pods=client.list("Pod"),
             nodes=client.list("Node"),
             netns=lambda place: paths.namespace(

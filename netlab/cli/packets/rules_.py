@@ -25,6 +25,7 @@ from netlab.client.sync import Client
 from netlab.diagnosis.facts import Cause, Way
 from netlab.errors import NetlabError, SwitchedOff, UsageError
 from netlab.objects import meta
+from netlab.objects.sloppy import standardized
 from netlab.objects.types import Service
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def found_rules(
 
     spec = inventory.read_lab(directory)
     with options.client(arguments) as client:
-        service: Service = client.get("Service", arguments.namespace, name)
+        service: Service = standardized(client.get("Service", arguments.namespace, name))
         facts = diagnosing.facts(client, spec, directory)
         machines, spec = present(spec, facts.nodes), now(spec, facts.nodes)
         _check_has_rules(service, causes(service, facts))

@@ -6,7 +6,6 @@ from netlab.objects import (
     fields,
     meta,
     service_updates,
-    sloppy,
     validate_network,
     validate_service,
 )
@@ -24,7 +23,6 @@ from netlab.objects.strategies.strategy import Mapping, Problems, Strategy, fill
 
 def _service(obj: Object) -> None:
     spec = spec_of(obj)
-    sloppy.standardize(obj)
     fill(spec, type="ClusterIP", sessionAffinity="None")
     if spec["sessionAffinity"] == "ClientIP":
         fill(spec, sessionAffinityConfig={"clientIP": {"timeoutSeconds": 10800}})
@@ -49,14 +47,12 @@ def _service_status(obj: Object) -> None:
 
 
 def _endpoint_slice(obj: Object) -> None:
-    sloppy.standardize(obj)
     for port in obj.get("ports") or []:
         fill(port, protocol="TCP")
         port.setdefault("name", "")
 
 
 def _endpoints(obj: Object) -> None:
-    sloppy.standardize(obj)
     for subset in obj.get("subsets") or []:
         for port in subset.get("ports") or []:
             fill(port, protocol="TCP")

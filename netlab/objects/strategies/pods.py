@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netlab.objects import elsewhere, fields, meta, qos, sloppy, validate_ephemeral, validate_pod
+from netlab.objects import elsewhere, fields, meta, qos, validate_ephemeral, validate_pod
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
 from netlab.objects.podphase import is_pod_phase_terminal
@@ -26,7 +26,6 @@ def _pod(obj: Object) -> None:
 
 def default_pod_spec(spec: Mapping) -> None:
     """Fill what a Pod's or a template's spec leaves out."""
-    sloppy.standardize({"kind": "Pod", "spec": spec})
     fill(
         spec,
         restartPolicy="Always",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -275,7 +276,7 @@ class Kubernetes:
                 continue
             for endpoint in piece.get("endpoints") or ():
                 if everyone or (endpoint.get("conditions") or {}).get("ready") is not False:
-                    for ip in endpoint.get("addresses") or ():
+                    for ip in map(_standard, endpoint.get("addresses") or ()):
                         label = endpoint.get("hostname") or ip.replace(".", "-").replace(":", "-")
                         yield label, ip, piece.get("ports") or ()
 
@@ -305,7 +306,14 @@ def _is_headless(spec: Json) -> bool:
 
 def _cluster_ips(spec: Json) -> list[str]:
     ips = spec.get("clusterIPs") or [spec.get("clusterIP") or ""]
-    return [ip for ip in ips if ip and ip != "None"]
+    return [_standard(ip) for ip in ips if ip and ip != "None"]
+
+
+def _standard(ip: str) -> str:
+    """The form that all others stand for: without leading zeros, and not mapped into IPv6."""
+    if re.fullmatch(r"\d+(\.\d+){3}", ip, re.ASCII):
+        return ".".join(str(int(part)) for part in ip.split("."))
+    return re.sub(r"^::ffff:(?=\d+\.)", "", ip, flags=re.IGNORECASE)
 
 
 def _reverse(ip: str) -> str:

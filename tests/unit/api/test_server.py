@@ -182,14 +182,14 @@ async def test_json_patches_that_make_no_sense(lab: Any, change: Any) -> None:
 
 async def test_server_side_apply_creates_and_changes(lab: Any) -> None:
     apply = "application/apply-patch+yaml"
-    yaml = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
+    text = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {x: '1'}\n"
     path, manager = f"{CONFIGMAPS}/a", {"fieldManager": "test"}
-    made = await lab.ask("PATCH", path, yaml, content_type=apply, **manager)
+    made = await lab.ask("PATCH", path, text, content_type=apply, **manager)
     assert (made.code, made.json["data"]) == (201, {"x": "1"})
-    again = await lab.ask("PATCH", path, yaml.replace(b"1", b"2"), content_type=apply, **manager)
+    again = await lab.ask("PATCH", path, text.replace(b"1", b"2"), content_type=apply, **manager)
     assert (again.code, again.json["kind"]) == (400, "Status")  # apiVersion: v2
     again = await lab.ask(
-        "PATCH", path, yaml.replace(b"'1'", b"'2'"), content_type=apply, **manager
+        "PATCH", path, text.replace(b"'1'", b"'2'"), content_type=apply, **manager
     )
     assert (again.code, again.json["data"]) == (200, {"x": "2"})
 
@@ -318,12 +318,34 @@ async def test_metadata_alone(lab: Any) -> None:
 
 
 async def test_yaml_both_ways(lab: Any) -> None:
-    yaml = b"kind: ConfigMap\nmetadata: {name: a}\ndata: {when: 2024-01-01, ok: 'yes'}\n"
-    made = await lab.ask("POST", CONFIGMAPS, yaml, content_type="application/yaml")
+    text = b"kind: ConfigMap\nmetadata: {name: a}\ndata: {when: 2024-01-01, ok: 'yes'}\n"
+    made = await lab.ask("POST", CONFIGMAPS, text, content_type="application/yaml")
     assert (made.code, made.json["data"]["when"]) == (201, "2024-01-01")
     got = await lab.ask("GET", f"{CONFIGMAPS}/a", accept="application/yaml")
     assert got.headers["Content-Type"].startswith("application/yaml")
     assert b"\nkind: ConfigMap\n" in b"\n" + got.raw
+
+
+async def test_addresses_in_old_forms_are_kept_and_warned_of_by_every_write(lab: Any) -> None:
+    text = r"spec.clusterIPs[0]: non-standard IP address \"010.096.0.77\" will be considered"
+    made = await lab.ask("POST", SERVICES, service(clusterIP="010.096.0.77"))
+    patched = await lab.ask(
+        "PATCH",
+        f"{SERVICES}/web",
+        {"metadata": {"labels": {"a": "b"}}},
+        content_type="application/merge-patch+json",
+    )
+    put = await lab.ask("PUT", f"{SERVICES}/web", patched.json)
+    for answer in (made, patched, put):
+        assert answer.code // 100 == 2, answer.raw
+        assert [text in one for one in answer.headers.getall("Warning")] == [True]
+        assert answer.json["spec"]["clusterIPs"] == ["010.096.0.77"]
+    # It is that address: nobody else gets it, until it is free.
+    other = await lab.ask("POST", SERVICES, service("b", clusterIP="10.96.0.77"))
+    assert (other.code, "already allocated" in other.message) == (422, True)
+    assert (await lab.ask("DELETE", f"{SERVICES}/web")).code == 200
+    other = await lab.ask("POST", SERVICES, service("b", clusterIP="10.96.0.77"))
+    assert other.code == 201
 
 
 # -- what cannot be served -----------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Addresses in forms that are no standard's: what they stand for, and what is said of them."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -52,7 +53,7 @@ LATER = "will be considered invalid in a future Kubernetes release: use"
 RULE = "should be in RFC 5952 canonical format"
 
 
-def test_a_service_s_addresses_are_stored_in_standard_forms_and_warned_of() -> None:
+def test_a_service_s_addresses_are_stored_as_sent_and_warned_of() -> None:
     made = service(
         clusterIP="010.96.0.20", externalIPs=["::ffff:192.0.2.1", "FD00::1"],
         loadBalancerSourceRanges=["010.0.0.0/8", "FD00::/64"], type="LoadBalancer",
@@ -66,13 +67,21 @@ def test_a_service_s_addresses_are_stored_in_standard_forms_and_warned_of() -> N
         f'spec.loadBalancerSourceRanges[1]: IPv6 CIDR value "FD00::/64" {RULE} ("fd00::/64")',
     ]
     strategies.of(made).default(made)
-    spec = made["spec"]
+    assert validation.validate(made) == []
+    sent = copy.deepcopy(made)
+    spec = sloppy.standardized(made)["spec"]
     assert (spec["clusterIP"], spec["externalIPs"]) == ("10.96.0.20", ["192.0.2.1", "FD00::1"])
     assert spec["loadBalancerSourceRanges"] == ["10.0.0.0/8", "FD00::/64"]
-    assert validation.validate(made) == []
+    assert made == sent
+    assert made["spec"]["externalIPs"] == ["::ffff:192.0.2.1", "FD00::1"]
 
 
-def test_endpoints_and_pods_have_standard_forms() -> None:
+def test_what_is_in_standard_forms_is_not_copied() -> None:
+    made = service(clusterIP="10.96.0.20", externalIPs=["192.0.2.1"])
+    assert sloppy.standardized(made) is made
+
+
+def test_endpoints_and_pods_are_read_in_standard_forms() -> None:
     slice_: dict[str, Any] = {
         "kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "metadata": {"name": "s"},
         "addressType": "IPv4", "endpoints": [{"addresses": ["010.0.0.1"]}],
@@ -89,15 +98,16 @@ def test_endpoints_and_pods_have_standard_forms() -> None:
         assert sloppy.warnings(obj)
         strategies.of(obj).default(obj)
         assert validation.validate(obj) == []
-    assert slice_["endpoints"][0]["addresses"] == ["10.0.0.1"]
-    assert pod["spec"]["dnsConfig"]["nameservers"] == ["10.96.0.10"]
-    # Patches merge these by the address, so it stays as it is.
-    assert pod["spec"]["hostAliases"][0]["ip"] == "010.0.0.1"
+    assert slice_["endpoints"][0]["addresses"] == ["010.0.0.1"]
+    assert sloppy.standardized(slice_)["endpoints"][0]["addresses"] == ["10.0.0.1"]
+    read = sloppy.standardized(pod)["spec"]
+    assert read["dnsConfig"]["nameservers"] == ["10.96.0.10"]
+    # Lines of /etc/hosts are text.
+    assert read["hostAliases"][0]["ip"] == "010.0.0.1"
 
 
 @pytest.mark.parametrize("spec", [None, [], {"clusterIPs": {"a": 1}, "externalIPs": [1, None]}])
 def test_nonsense_is_left_to_others(spec: Any) -> None:
     made = {"kind": "Service", "spec": spec}
-    sloppy.standardize(made)
-    assert made == {"kind": "Service", "spec": spec}
+    assert sloppy.standardized(made) == {"kind": "Service", "spec": spec}
     assert sloppy.warnings(made) == []
