@@ -11,10 +11,10 @@ from msgspec import Struct, field
 
 from netlab.api import eventviews
 from netlab.api.encoding import Encoder
-from netlab.api.negotiation import JSON, Form
+from netlab.api.negotiation import JSON, Form, negotiate_status
 from netlab.api.paths import RequestInfo
 from netlab.client.kubelets import Kubelets
-from netlab.errors import BadRequest
+from netlab.errors import ApiError, BadRequest
 from netlab.objects.meta import Object
 from netlab.serving.answers import to_json
 from netlab.store.registry import Registry
@@ -141,6 +141,12 @@ def is_dry_run(values: Sequence[Any]) -> bool:
     if any(value != "All" for value in wanted):
         raise BadRequest(f'Invalid value: {wanted}: supported values: "All"')
     return bool(wanted)
+
+
+def refused(request: web.Request, error: ApiError) -> web.Response:
+    """A failure as a Status, in what the client accepts."""
+    media_type = negotiate_status(request.headers.get("Accept", ""))
+    return document(error.status(), media_type, error.code)
 
 
 def document(value: object, media_type: str = JSON, code: int = 200) -> web.Response:

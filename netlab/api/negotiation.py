@@ -138,6 +138,13 @@ def negotiate_discovery(
     return found
 
 
+def negotiate_status(accept: str) -> str:
+    """The media type of a failure. What is wrong is said in any case, even to who reads nothing
+    that this server writes; a Table of it there is not."""
+    found = _dearest(accept, ())
+    return found[0] if found is not None else JSON
+
+
 def _dearest(
     accept: str, conversions: Collection[Conversion]
 ) -> tuple[str, Conversion | None] | None:

@@ -15,7 +15,7 @@ from netlab.api import bodies, paths
 from netlab.api.access import ACCESS, Access, gate
 from netlab.api.accounts import Accounts
 from netlab.api.authorization import Authorizer
-from netlab.api.call import BACKEND, Backend, Call
+from netlab.api.call import BACKEND, Backend, Call, refused
 from netlab.api.encoding import Encoder
 from netlab.api.negotiation import Form, negotiate
 from netlab.api.paths import MethodNotAllowed
@@ -103,7 +103,7 @@ def build_app(
 
     `now` gives epoch seconds, for the ages in tables. To be run by `serving.http.serve_unix`.
     """
-    app = http.application(bodies.LIMIT)
+    app = http.application(bodies.LIMIT, refused)
     app[BACKEND] = Backend(registry, kubelets, Encoder(), now)
     app[ACCESS] = Access(Authorizer(registry), accounts)
     app.middlewares.append(gate)

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from netlab.api import bodies
 from netlab.api.access import ACCESS
-from netlab.api.call import Call
+from netlab.api.call import Call, document
 from netlab.api.paths import MethodNotAllowed
 from netlab.api.writes import (
     MERGE,
@@ -18,7 +18,6 @@ from netlab.api.writes import (
 )
 from netlab.objects.meta import Object, spec, status
 from netlab.objects.selectors import format_label_selector, label_selector
-from netlab.serving.answers import plain_answer
 
 _SCALE = ("autoscaling/v1", "Scale")
 
@@ -71,7 +70,7 @@ async def bind(call: Call) -> web.Response:
     if value["metadata"].get("uid"):
         change["metadata"] = {"uid": value["metadata"]["uid"]}
     apply_patch(call, MERGE, change, "binding")
-    return plain_answer(success(code=201), 201)
+    return document(success(code=201), call.form.media_type, 201)
 
 
 async def token(call: Call) -> web.Response:
@@ -82,7 +81,7 @@ async def token(call: Call) -> web.Response:
     value = await bodies.read_value(call.request, "TokenRequest")
     request = bodies.as_kind(value, "authentication.k8s.io/v1", "TokenRequest")
     issued = accounts.issue(call.target.namespace or "", call.target.name, request)
-    return plain_answer(issued, 201)
+    return document(issued, call.form.media_type, 201)
 
 
 async def evict(call: Call) -> web.Response:
@@ -90,4 +89,4 @@ async def evict(call: Call) -> web.Response:
     value = await bodies.read_value(call.request, "Eviction")
     eviction = bodies.as_kind(value, "policy/v1", "Eviction")
     delete_object(call, Deletion(bodies.part(eviction, "deleteOptions"), call))
-    return plain_answer(success(code=201), 201)
+    return document(success(code=201), call.form.media_type, 201)

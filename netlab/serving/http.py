@@ -41,14 +41,26 @@ _UNREAD = 64 * 1024
 _STARTED = web.RequestKey("started", web.StreamResponse)
 
 
-def application(largest_body: int = 0) -> web.Application:
-    """An application without routes.
+Refuse = Callable[[web.Request, ApiError], web.StreamResponse]
+"""How a failure is answered."""
+
+_REFUSE: web.AppKey[Refuse] = web.AppKey("refuse")
+
+
+def in_json(_: web.Request, error: ApiError) -> web.Response:
+    """A failure as a Status, for whoever has one way of writing."""
+    return plain_answer(error.status(), error.code)
+
+
+def application(largest_body: int = 0, refuse: Refuse = in_json) -> web.Application:
+    """An application without routes, whose failures are answered as `refuse` says.
 
     To be run by `serve_unix`, or by a runner with `handler_cancellation=True`: without it, clients
     that vanish are noticed late.
     """
     app = web.Application(client_max_size=largest_body, middlewares=[_errors_as_status])
     app[STREAMING] = set()
+    app[_REFUSE] = refuse
     app.on_response_prepare.append(_note_start)
     app.on_shutdown.append(_end_streams)
     return app
@@ -134,7 +146,7 @@ async def _errors_as_status(
         refusal = failure(request, error)
         if has_started:
             return _broken_off(request)
-        return plain_answer(refusal.status(), refusal.code)
+        return request.app[_REFUSE](request, refusal)
 
 
 def failure(request: web.Request, error: Exception) -> ApiError:

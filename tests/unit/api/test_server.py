@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 from bootstrapped import initial_objects
 from fake_streams import FakeStreams
 
@@ -324,6 +325,34 @@ async def test_yaml_both_ways(lab: Any) -> None:
     got = await lab.ask("GET", f"{CONFIGMAPS}/a", accept="application/yaml")
     assert got.headers["Content-Type"].startswith("application/yaml")
     assert b"\nkind: ConfigMap\n" in b"\n" + got.raw
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        ("application/yaml", "application/yaml"),
+        ("application/yaml;q=0.5, application/json", "application/json"),
+        ("application/vnd.kubernetes.protobuf", "application/json"),
+        ("application/json;as=Table;v=v1;g=meta.k8s.io, application/yaml", "application/yaml"),
+        ("text/html", "application/json"),
+    ],
+)
+async def test_failures_are_written_in_what_is_accepted(
+    lab: Any, accept: str, media_type: str
+) -> None:
+    for path in (f"{CONFIGMAPS}/none", "/api/v1/widgets"):
+        refused = await lab.ask("GET", path, accept=accept)
+        assert refused.headers["Content-Type"].startswith(media_type), path
+        status = yaml.safe_load(refused.raw)
+        assert (status["kind"], status["code"]) == ("Status", refused.code)
+        assert refused.raw.startswith(b"{") == (media_type == "application/json")
+
+
+async def test_subresources_are_answered_in_yaml(lab: Any) -> None:
+    await lab.ask("POST", PODS, pod())
+    body = {"kind": "Eviction", "apiVersion": "policy/v1", "metadata": {"name": "web"}}
+    done = await lab.ask("POST", f"{PODS}/web/eviction", body, accept="application/yaml")
+    assert (done.code, yaml.safe_load(done.raw)["status"]) == (201, "Success")
 
 
 async def test_addresses_in_old_forms_are_kept_and_warned_of_by_every_write(lab: Any) -> None:
