@@ -135,11 +135,35 @@ async def test_answers_are_kept_and_a_changed_file_is_gone_by(lab: Lab) -> None:
     assert await dig("more.test") == ["192.0.2.9"]
 
 
+ZONE = """\
+@ 60 IN SOA ns admin %d 1h 15m 4w 5m
+web A 192.0.2.%d
+www CNAME web
+"""
+
+
+async def test_a_zone_file_is_served_and_followed_by_its_serial(lab: Lab) -> None:
+    server = await started(lab, "example.org {\n file /tmp/db {\n  reload 1s\n }\n}\n")
+
+    async def put(text: str) -> None:
+        await executed(server, lab, "sh", "-c", f"echo '{text}' >/tmp/new && mv /tmp/new /tmp/db")
+
+    async def dig() -> list[str]:
+        _, text, _ = await executed(server, lab, "dig", "@127.0.0.1", "+short", "www.example.org")
+        return text.split()
+
+    assert await dig() == [], "there is no such file yet"
+    for serial, last in ((1, 8), (2, 9)):
+        await put(ZONE % (serial, last))
+        while await dig() != ["web.example.org.", f"192.0.2.{last}"]:
+            await asyncio.sleep(0.2)
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [
         (". {\n  kubernets cluster.local\n}", "Corefile:2 - Error during parsing: Unknown dire"),
-        (". {\n  file db.test\n}", "Corefile:2 - Error during parsing: netlab's stand-in has no"),
+        (". {\n  auto\n}", "Corefile:2 - Error during parsing: netlab's stand-in has no"),
         (". {\n  forward . nowhere\n}", "Corefile:2 - Error during parsing: not an IP address or"),
         (". {\n  log", "Corefile:1 - Error during parsing: Unexpected EOF"),
     ],

@@ -11,6 +11,10 @@ class Malformed(ValueError):
     """CoreDNS would not begin with such a file. In its words."""
 
 
+class Lacking(Malformed):
+    """CoreDNS would; what is played here has not all that it has."""
+
+
 class Directive(NamedTuple):
     """A plugin, or what stands in its braces: the words of its line, and what is `below` it."""
 
@@ -35,6 +39,11 @@ class ServerBlock(NamedTuple):
 def wrong(directive: Directive, text: str) -> Malformed:
     """CoreDNS would not begin with this directive."""
     return Malformed(f"Corefile:{directive.line} - Error during parsing: {text}")
+
+
+def lacking(directive: Directive, text: str) -> Lacking:
+    """What is played here does not know this."""
+    return Lacking(f"Corefile:{directive.line} - Error during parsing: {text}")
 
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s]+')

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import random
 import socket
 import struct
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from netlab.workload.inside import dnswire
-from netlab.workload.inside.corefile import Directive, wrong
+from netlab.workload.inside.corefile import Directive, lacking, wrong
+from netlab.workload.inside.dnsfiles import is_address
 from netlab.workload.inside.dnsrewrite import within
 from netlab.workload.inside.dnswire import Query, Record
 
@@ -22,8 +20,6 @@ AskOn = Callable[[Query], bytes]
 Plugin = Callable[[Query, AskOn], bytes]
 
 _SECONDS = 5.0
-_LOOK = 5.0
-_TTL = 3600
 
 
 def chain(plugins: Sequence[Plugin], last: AskOn) -> AskOn:
@@ -37,91 +33,9 @@ def _before(plugin: Plugin, ask_on: AskOn) -> AskOn:
     return lambda query: plugin(query, ask_on)
 
 
-def is_address(text: str) -> bool:
-    """Whether it is an IP address."""
-    with contextlib.suppress(ValueError):
-        return bool(ipaddress.ip_address(text))
-    return False
-
-
 def is_port(text: str) -> bool:
     """Whether it is the number of a port."""
     return text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 65536
-
-
-# -- hosts -------------------------------------------------------------------------------------
-
-
-class Hosts:
-    """Whose addresses are whose, by lines and by a file, which is read again when it changes; who
-    has none of the names that it knows asks on, if it may."""
-
-    def __init__(self, directive: Directive) -> None:
-        words = directive.words[1:]
-        self._file = Path(words[0] if words else "/etc/hosts")
-        self._lines = [option.words for option in directive.below]
-        self._ttl = _ttl(directive)
-        self._through = through(directive)
-        self._points = all(option.name != "no_reverse" for option in directive.below)
-        self._state: object = None
-        self._looked = 0.0
-        self._lock = threading.Lock()
-        self._read_again()
-
-    def __call__(self, query: Query, ask_on: AskOn) -> bytes:
-        """As CoreDNS does, which has no name for what has none: that is a failure."""
-        if time.monotonic() - self._looked > _LOOK:
-            self._read_again()
-        if query.kind == dnswire.PTR:
-            found = self._names.get(query.name, [])
-            return dnswire.answer(query, dnswire.NOERROR, found) if found else ask_on(query)
-        known = self._addresses.get(query.name)
-        if known is None and any(within(query.name, zone) for zone in self._through):
-            return ask_on(query)
-        if known is None:
-            return dnswire.answer(query, dnswire.SERVFAIL)
-        found = [record for record in known if record.kind == query.kind]
-        return dnswire.answer(query, dnswire.NOERROR, found)
-
-    def _read_again(self) -> None:
-        with self._lock:
-            self._looked, state = time.monotonic(), None
-            with contextlib.suppress(OSError):
-                found = self._file.stat()
-                state = found.st_mtime_ns, found.st_size, found.st_ino
-            if self._looked and state == self._state and hasattr(self, "_names"):
-                return
-            self._state = state
-            self._addresses, self._names = self._records()
-
-    def _records(self) -> tuple[dict[str, list[Record]], dict[str, list[Record]]]:
-        addresses, names, lines = dict[str, list[Record]](), dict[str, list[Record]](), []
-        with contextlib.suppress(OSError):
-            texts = (line.partition("#")[0] for line in self._file.read_text().splitlines())
-            lines = [tuple(text.split()) for text in texts]
-        lines += self._lines
-        for ip, *called in (words for words in lines if words and is_address(words[0])):
-            for word in called:
-                name = f"{word.lower().rstrip('.')}."
-                addresses.setdefault(name, []).append(dnswire.address(name, ip, self._ttl))
-                if self._points:
-                    back = f"{ipaddress.ip_address(ip).reverse_pointer}."
-                    pointer = dnswire.pointing(back, dnswire.PTR, name, self._ttl)
-                    names.setdefault(back, []).append(pointer)
-        return addresses, names
-
-
-def _ttl(directive: Directive) -> int:
-    given = [option.words[1] for option in directive.below if option.words[0] == "ttl"]
-    return int(given[0]) if given and given[0].isdigit() else _TTL
-
-
-def through(directive: Directive) -> tuple[str, ...]:
-    """The zones of its `fallthrough`."""
-    for option in directive.below:
-        if option.name == "fallthrough":
-            return option.words[1:] or (".",)
-    return ()
 
 
 # -- forward -----------------------------------------------------------------------------------
@@ -159,7 +73,7 @@ def forward(directive: Directive) -> Forward:
     options = {option.name: option for option in directive.below}
     for name, option in options.items():
         if name.startswith("tls"):
-            raise wrong(option, "netlab's stand-in asks nobody over TLS")
+            raise lacking(option, "netlab's stand-in asks nobody over TLS")
     excepted = options["except"].words[1:] if "except" in options else ()
     policy = options["policy"].words[1] if "policy" in options else "random"
     servers = tuple(each for word in targets for each in _servers(word, directive))
@@ -181,7 +95,7 @@ def _servers(word: str, directive: Directive) -> Iterator[tuple[str, int]]:
     elif colon and is_address(host.strip("[]")) and is_port(port):
         yield host.strip("[]"), int(port)
     elif bare.startswith("tls://"):
-        raise wrong(directive, "netlab's stand-in asks nobody over TLS")
+        raise lacking(directive, "netlab's stand-in asks nobody over TLS")
     else:
         raise wrong(directive, f'not an IP address or file: "{word}"')
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from netlab.workload.inside import dnswire
-from netlab.workload.inside.corefile import Directive, wrong
+from netlab.workload.inside.corefile import Directive, lacking, wrong
 from netlab.workload.inside.dnswire import Message, Query, Record
 
 AskOn = Callable[[Query], bytes]
@@ -164,7 +164,7 @@ def rule(directive: Directive) -> Rule:
         if least.isdigit() and (not dash or most.isdigit() or not most):
             bound = int(most or 0xFFFFFFFF) if dash else int(least)
             return TtlRule(stops, _pattern(directive, how, word), int(least), bound)
-    raise wrong(
+    raise lacking(
         directive,
         f"rewrite {' '.join(words)}: netlab's stand-in rewrites name, type and ttl alone",
     )
@@ -292,7 +292,7 @@ def template(directive: Directive, zones: Sequence[str]) -> Template:
             case ["fallthrough", *names]:
                 through = tuple(names) or (".",)
             case _:
-                raise wrong(option, f"netlab's stand-in has no '{option.words[0]}' of template")
+                raise lacking(option, f"netlab's stand-in has no '{option.words[0]}' of template")
     return Template(
         tuple(words[2:]) or tuple(zones),
         (dnswire.KINDS[words[1].upper()],),
@@ -307,7 +307,7 @@ def _checked(option: Directive, text: str) -> str:
     for each in _PLACE.findall(text):
         known = each in (".Name", ".Zone", ".Class", ".Type") or _GROUP.fullmatch(each)
         if not known:
-            raise wrong(option, f"netlab's stand-in does not know {{{{ {each} }}}}")
+            raise lacking(option, f"netlab's stand-in does not know {{{{ {each} }}}}")
     return text
 
 

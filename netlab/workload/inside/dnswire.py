@@ -8,7 +8,9 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, ANY = 1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 255
+A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, SRV, OPT, DS, ANY = (
+    1, 2, 5, 6, 12, 15, 16, 28, 33, 41, 43, 255
+)  # fmt: skip
 NOERROR, FORMERR, SERVFAIL, NXDOMAIN, REFUSED = 0, 1, 2, 3, 5
 TYPES = {A: "A", NS: "NS", CNAME: "CNAME", SOA: "SOA", PTR: "PTR", MX: "MX", TXT: "TXT",
          AAAA: "AAAA", SRV: "SRV", 35: "NAPTR", 64: "SVCB", 65: "HTTPS", ANY: "ANY"}  # fmt: skip
@@ -118,6 +120,11 @@ def answer(
     question = query.message[_HEADER.size : query.end]
     sections = tuple(records), tuple(authority), tuple(additional)
     return packed(query, Message(query.id, _RESPONSE | asked | code | known, question, *sections))
+
+
+def by_hearsay(message: bytes) -> bytes:
+    """An answer that others know better."""
+    return message[:2] + bytes([message[2] & ~(_AUTHORITATIVE >> 8)]) + message[3:]
 
 
 def packed(query: Query, message: Message) -> bytes:

@@ -15,13 +15,15 @@ from netlab.workload.inside import (
     corefile,
     dnscache,
     dnscluster,
+    dnsfiles,
     dnsplugins,
     dnsrewrite,
     dnswire,
     web,
 )
-from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, wrong
-from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_address, is_port
+from netlab.workload.inside.corefile import Directive, Malformed, ServerBlock, lacking, wrong
+from netlab.workload.inside.dnsfiles import is_address
+from netlab.workload.inside.dnsplugins import AskOn, Plugin, is_port
 from netlab.workload.inside.dnsrewrite import within
 
 _PAGES = {"health": (8080, "/health"), "ready": (8181, "/ready"), "prometheus": (9153, "/metrics")}
@@ -29,12 +31,12 @@ _RELOAD = 30.0
 """Seconds between two looks at a file, unless it says otherwise."""
 
 PLUGINS = ("bind", "bufsize", "debug", "ready", "health", "prometheus", "errors", "log", "minimal",
-           "loadbalance", "cache", "rewrite", "template", "hosts", "kubernetes", "loop", "reload",
-           "forward", "whoami")  # fmt: skip
+           "loadbalance", "cache", "rewrite", "template", "hosts", "kubernetes", "file", "loop",
+           "reload", "forward", "whoami")  # fmt: skip
 """Those that there are."""
 
 OTHERS = ("acl", "any", "auto", "autopath", "azure", "cancel", "chaos", "clouddns", "dns64",
-          "dnssec", "dnstap", "erratic", "etcd", "file", "geoip", "grpc", "header", "import",
+          "dnssec", "dnstap", "erratic", "etcd", "geoip", "grpc", "header", "import",
           "k8s_external", "local", "metadata", "multisocket", "nsid", "pprof", "root", "route53",
           "secondary", "sign", "timeouts", "tls", "trace", "transfer", "tsig", "view")  # fmt: skip
 """Those that CoreDNS has besides."""
@@ -101,7 +103,7 @@ def _unanswered(plugins: Sequence[Plugin]) -> int:
 
 def _refuse_others(directive: Directive) -> None:
     if directive.name in OTHERS:
-        raise wrong(directive, f"netlab's stand-in has no plugin '{directive.name}', but these: "
+        raise lacking(directive, f"netlab's stand-in has no plugin '{directive.name}', but these: "
                     f"{', '.join(PLUGINS)}")  # fmt: skip
     if directive.name not in PLUGINS:
         raise wrong(directive, f"Unknown directive '{directive.name}'")
@@ -129,7 +131,7 @@ def reverse_zone(network: str) -> str:
 def _places(directive: Directive) -> Iterable[str]:
     for word in directive.words[1:]:
         if not is_address(word):
-            raise wrong(directive, f"bind {word}: netlab's stand-in binds to addresses alone")
+            raise lacking(directive, f"bind {word}: netlab's stand-in binds to addresses alone")
         yield word
 
 
@@ -226,7 +228,7 @@ def _kubernetes(
 ) -> list[Plugin]:
     directive = found[0]
     given = tuple(f"{word.lower().rstrip('.')}." for word in directive.words[1:]) or tuple(zones)
-    options = dnscluster.Options(given, through=dnsplugins.through(directive))
+    options = dnscluster.Options(given, through=dnsfiles.through(directive))
     for option in directive.below:
         match option.words:
             case ["pods", ("disabled" | "insecure" | "verified") as word]:
@@ -239,7 +241,7 @@ def _kubernetes(
                 pass
             case _:
                 text = f"netlab's stand-in has no '{option.name}' of kubernetes"
-                raise wrong(option, text)
+                raise lacking(option, text)
     cluster = dnscluster.Cluster()
     reading.clusters.append(cluster)
     return [dnscluster.Kubernetes(cluster, options, whole)]
@@ -250,8 +252,9 @@ _MAKERS: dict[str, Callable[[Directives, Sequence[str], AskOn, Reading], list[Pl
     "cache": _cache,
     "rewrite": lambda found, *_: [dnsrewrite.Rewrite([dnsrewrite.rule(each) for each in found])],
     "template": lambda found, zones, *_: [dnsrewrite.template(each, zones) for each in found],
-    "hosts": lambda found, *_: [dnsplugins.Hosts(found[0])],
+    "hosts": lambda found, zones, *_: [dnsfiles.Hosts(found[0], zones)],
     "kubernetes": _kubernetes,
+    "file": lambda found, zones, whole, _: [dnsfiles.File(each, zones, whole) for each in found],
     "forward": lambda found, *_: [dnsplugins.forward(each) for each in found],
     "whoami": lambda *_: [dnsplugins.whoami],
 }
