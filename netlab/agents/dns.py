@@ -159,6 +159,8 @@ class DnsFeed:
 
     async def _publish(self, _: bool) -> None:
         self._apply()
+        async with self._turn:
+            await self._server.refit()
 
     def _apply(self) -> None:
         self._internet.apply()

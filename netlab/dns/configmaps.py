@@ -1,6 +1,7 @@
 """The ConfigMaps by which people tell a cluster's DNS whom to ask → a `Forwarding`. Pure.
 
-    coredns    Corefile              a block of a zone with `forward`, `hosts`
+    coredns    Corefile              a block of a zone with `forward`, `hosts`, `rewrite`,
+                                     `template`, `file`; other keys are files, /etc/coredns/KEY
     kube-dns   stubDomains           {"acme.local": ["10.0.0.1"]}
                upstreamNameservers   ["10.0.0.1", "10.0.0.2:5353"]
 
@@ -12,26 +13,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from netlab.dns.corefile import CorefileError, blocks, forwarded, server, zones_of
-from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+from netlab.dns.forwarding import NO_FORWARDING, Block, Forwarding
 from netlab.dns.records import HostRecord
 from netlab.objects.addresses import canonical, is_address
-from netlab.workload.inside.corefile import Directive
+from netlab.workload.inside.corefile import Directive, Lacking, Malformed, ServerBlock
+
+if TYPE_CHECKING:
+    from netlab.workload.inside.dnswire import Query
 
 _SILENT = {"bufsize", "cache", "debug", "errors", "health", "loadbalance", "log", "loop",
            "minimal", "nsid", "prometheus", "ready", "reload"}  # fmt: skip
 """Plugins without which the answers are the same, or that dnsmasq is by itself."""
 
 _LEFT_OUT = {"acl", "any", "auto", "autopath", "bind", "cancel", "chaos", "dns64", "dnssec",
-             "dnstap", "erratic", "etcd", "file", "geoip", "grpc", "header", "import",
-             "k8s_external", "local", "metadata", "multisocket", "pprof", "rewrite", "root",
-             "secondary", "sign", "template", "timeouts", "tls", "trace", "transfer", "tsig",
+             "dnstap", "erratic", "etcd", "geoip", "grpc", "header", "import",
+             "k8s_external", "local", "metadata", "multisocket", "pprof", "root",
+             "secondary", "sign", "timeouts", "tls", "trace", "transfer", "tsig",
              "view", "whoami"}  # fmt: skip
 """Plugins that CoreDNS has, and that would make answers which a dnsmasq does not give."""
+
+_BEFORE = ("rewrite", "template", "file")
+"""Plugins that stand before the dnsmasqs."""
+
+_MOUNTED = "/etc/coredns"
 
 _OPTIONS_LEFT_OUT = {
     "except": "what is excepted is asked of the same servers",
@@ -49,10 +58,18 @@ class _Reading(Struct):
     zones: dict[str, tuple[str, ...]]
     hosts: dict[HostRecord, None]
     notes: list[str]
-    blocks: int = 0
+    files: Mapping[str, str]
+    blocks: list[Block] = []
+    used: dict[str, str] = {}
 
     def note(self, line: int, text: str) -> None:
         self.notes.append(f"Corefile:{line}: {text}")
+
+    def file(self, path: str) -> str | None:
+        """What a file of that path holds, which is then one that is used."""
+        if path in self.files:
+            self.used[path] = self.files[path]
+        return self.files.get(path)
 
 
 NAMES = ("coredns", "kube-dns")
@@ -64,21 +81,61 @@ def asked(name: str, data: Mapping[str, str], domain: str, own: tuple[str, ...])
     if name == "kube-dns":
         return of_kube_dns(data, domain)
     text = data.get("Corefile", "")
-    return of_corefile(text, domain, own) if text.strip() else NO_FORWARDING
+    files = {f"{_MOUNTED}/{key}": text for key, text in data.items() if key != "Corefile"}
+    return of_corefile(text, domain, own, files) if text.strip() else NO_FORWARDING
 
 
-def of_corefile(text: str, domain: str, own: tuple[str, ...]) -> Forwarding:
-    """What the Corefile of a cluster asks for, where `own` are the servers of a node's resolv.conf.
-    `CorefileError` for what CoreDNS would not begin with."""
-    reading = _Reading(domain, own, {}, {}, [])
+def of_corefile(
+    text: str, domain: str, own: tuple[str, ...], files: Mapping[str, str] | None = None
+) -> Forwarding:
+    """What the Corefile of a cluster asks for, where `own` are the servers of a node's resolv.conf,
+    and `files` what it may name. `CorefileError` for what CoreDNS would not begin with."""
+    reading = _Reading(domain, own, {}, {}, [], files or {})
     for block in blocks(text):
         zones = [zone for key in block.keys for zone in zones_of(key, block.line)]
         for directive in block.directives:
             _read(directive, zones, reading)
+        _before(block, zones, reading)
     outside = reading.zones.pop(".", ())
     return Forwarding(
-        tuple(reading.zones.items()), outside, tuple(reading.hosts), tuple(reading.notes)
+        tuple(reading.zones.items()),
+        outside,
+        tuple(reading.hosts),
+        tuple(reading.notes),
+        tuple(reading.blocks),
+        tuple(reading.used.items()),
     )
+
+
+def _before(block: ServerBlock, zones: Sequence[str], reading: _Reading) -> None:
+    """What goes before whoever is asked. It is made here to see that it can be."""
+    names = {directive.name for directive in block.directives}
+    if not names.intersection(_BEFORE):
+        return
+    from netlab.dns import plugins  # few Corefiles have one
+
+    made = []
+    for directive in block.directives:
+        if directive.name not in plugins.NAMES:
+            continue
+        try:
+            plugins.plugins_of([directive], zones, _nobody, reading.file)
+        except Lacking as error:
+            reading.notes.append(f"{error}: it is left out")
+        except Malformed as error:
+            raise CorefileError(str(error)) from None
+        else:
+            made.append(directive)
+            if directive.name == "file" and directive.words[1] not in reading.files:
+                text = f"the ConfigMap has no {directive.words[1].removeprefix(f'{_MOUNTED}/')}"
+                reading.note(directive.line, f"{text}: names of its zones fail")
+    if made:
+        asks = bool(names & {"forward", "kubernetes"})
+        reading.blocks.append(Block(tuple(zones), tuple(made), asks))
+
+
+def _nobody(_: Query) -> bytes:
+    raise LookupError("nobody is asked")
 
 
 def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None:
@@ -87,7 +144,7 @@ def _read(directive: Directive, zones: Sequence[str], reading: _Reading) -> None
         read(directive, zones, reading)
     elif name in _LEFT_OUT:
         reading.note(directive.line, f"{name} is left out: the cluster's DNS is a dnsmasq")
-    elif name not in _SILENT:
+    elif name not in (*_SILENT, *_BEFORE):
         raise CorefileError(
             f"Corefile:{directive.line} - Error during parsing: Unknown directive '{name}'"
         )
@@ -124,12 +181,17 @@ def _kubernetes(directive: Directive, _: Sequence[str], reading: _Reading) -> No
 
 
 def _hosts(directive: Directive, _: Sequence[str], reading: _Reading) -> None:
+    lines = [option.words for option in directive.below]
     if len(directive.words) > 1 and directive.words[1].startswith("/"):
-        reading.note(directive.line, f"{directive.words[1]} is left out: no file is read")
-    for option in directive.below:
-        if is_address(option.name):
-            names = tuple(name.lower().rstrip(".") for name in option.words[1:])
-            reading.hosts[HostRecord(canonical(option.name), names)] = None
+        text = reading.files.get(directive.words[1])
+        if text is None:
+            why = f"{directive.words[1]} is left out: the ConfigMap has no such key"
+            reading.note(directive.line, why)
+        lines += [tuple(line.partition("#")[0].split()) for line in (text or "").splitlines()]
+    for address, *called in filter(None, lines):
+        if is_address(address) and called:
+            names = tuple(name.lower().rstrip(".") for name in called)
+            reading.hosts[HostRecord(canonical(address), names)] = None
     if not any(option.name == "fallthrough" for option in directive.below):
         text = "hosts has no fallthrough: a CoreDNS would answer no other name of the zone"
         reading.note(directive.line, text)
@@ -194,4 +256,6 @@ def both(one: Forwarding | None, other: Forwarding | None) -> Forwarding:
         first.outside if second.outside is None else second.outside,
         first.hosts,
         (*first.notes, *second.notes),
+        first.blocks,
+        first.files,
     )

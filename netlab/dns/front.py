@@ -5,7 +5,8 @@ nothing for a moment, it goes to the other. Until it is answered it lies in a ma
 next front finds it should this one be killed; and what comes meanwhile waits in the socket, which
 the controller keeps open.
 
-Packets are passed on as they are, but for the two bytes of their id.
+Packets are passed on as they are, but for the two bytes of their id, and unless the cluster's
+Corefile has `plugins` before.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from netlab.dns import tcp
 from netlab.kernel.mailbox import Mailbox
 from netlab.retry import Retry
+
+if TYPE_CHECKING:
+    from netlab.dns.plugins import Plugins
 
 Server = tuple[str, int]
 """Address and port."""
@@ -42,6 +47,8 @@ class _Query(Struct):
     packet: bytes
     came: float
     server: int
+    asks: bytes
+    finish: Callable[[bytes], bytes] | None = None
     asked: float = 0.0
     times: int = 0
 
@@ -56,6 +63,7 @@ class Front:
         listening: socket.socket,
         servers: Sequence[Server],
     ) -> None:
+        self.plugins: Plugins | None = None
         self._box = box
         self._udp = udp
         self._tcp = tcp.TcpDoor(listening, self._over_tcp)
@@ -96,8 +104,16 @@ class Front:
         if len(packet) < _HEADER:
             self._box.release(slot)
             return
+        query = _Query(slot, packet, self._loop.time(), self._first, packet)
+        if self.plugins is not None:
+            given = self.plugins.begin(packet, stream=False)
+            if isinstance(given, bytes):
+                self._box.answer(slot, given, self._udp)
+                return
+            if given is not None:
+                query.asks, query.finish = given.packet, given.finish
         number = self._free_id()
-        self._queries[number] = _Query(slot, packet, self._loop.time(), self._first)
+        self._queries[number] = query
         self._ask(number)
         if self._looking is None:
             self._looking = self._loop.call_later(_LOOK, self._look)
@@ -114,7 +130,7 @@ class Front:
         query.asked = self._loop.time()
         query.times += 1
         try:
-            self._sockets[query.server].send(number.to_bytes(2, "big") + query.packet[2:])
+            self._sockets[query.server].send(number.to_bytes(2, "big") + query.asks[2:])
         except ConnectionRefusedError:  # so ended one before, and this one was not sent
             self._loop.call_soon(self._refused, query.server)
         except BlockingIOError:
@@ -150,7 +166,8 @@ class Front:
         if reply is None:
             self._box.release(query.slot)
         else:
-            self._box.answer(query.slot, query.packet[:2] + reply[2:], self._udp)
+            said = query.finish(reply) if query.finish is not None else reply
+            self._box.answer(query.slot, query.packet[:2] + said[2:], self._udp)
         if was_full:
             self._loop.add_reader(self._udp, self._came)
 
@@ -172,6 +189,15 @@ class Front:
 
     async def _over_tcp(self, query: bytes) -> bytes | None:
         """TCP has its own way to tell that a server is gone; its connections are not kept."""
+        given = self.plugins.begin(query, stream=True) if self.plugins is not None else None
+        if given is None:
+            return await self._exchanged(query)
+        if isinstance(given, bytes):
+            return given
+        said = await self._exchanged(given.packet)
+        return given.finish(said) if said is not None else None
+
+    async def _exchanged(self, query: bytes) -> bytes | None:
         async with self._turns:
             for attempt in range(_TCP_TRIES):
                 server = self._servers[(self._first + attempt) % len(self._servers)]

@@ -31,6 +31,7 @@ from netlab.workload.served import Listener
 Json = dict[str, Any]
 
 _END_SECONDS = 0.5
+_NEXT_SECONDS = 5.0
 _ROOM = 4 << 20
 
 
@@ -109,6 +110,19 @@ class NamesKeeper(ControlledProgram):
         self._doors = namespace, doors
         await self.keep()
         self._teller = asyncio.create_task(self._tell_changes(), name=f"{self.name}, told")
+
+    async def change(self, **told: Any) -> None:
+        """Have it told otherwise from now on. What runs ends, and the next one is; meanwhile
+        queries wait, and so does this, for a while."""
+        if not self._told or all(self._told.get(key) == value for key, value in told.items()):
+            return
+        self._told |= json.loads(json.dumps(told))
+        if self.is_up:
+            self._up.clear()
+            await self._end()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_NEXT_SECONDS):
+                    await self._up.wait()
 
     async def detach(self) -> None:
         """Leave it running, and watch it no longer. Idempotent."""

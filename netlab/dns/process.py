@@ -15,10 +15,11 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from netlab.dns.forwarding import PLUGINS
 from netlab.dns.front import Front
 from netlab.dns.nameserver import ClusterReplies, InternetReplies, NameServer
 from netlab.dns.outside import Outside
@@ -30,6 +31,9 @@ from netlab.kernel.mailbox import Mailbox
 from netlab.workload import control, handover
 from netlab.workload.confined import give_up_rights
 from netlab.workload.control import Control, ControlSession, Json
+
+if TYPE_CHECKING:
+    from netlab.dns.plugins import Plugins
 
 
 class Role(Protocol):
@@ -49,7 +53,8 @@ class ClusterNames:
     """Entries are what Services contribute, by the Services' keys.
 
     It is told `domain`, where the `dnsmasqs` are, who know whom to ask for other names, and the
-    `mailbox` of the front. Sockets: UDP and TCP for clients, UDP and TCP for dnsmasq.
+    `mailbox` of the front; and whether there are `plugins`, which are an entry, too. Sockets: UDP
+    and TCP for clients, UDP and TCP for dnsmasq.
     """
 
     user = userns.CLUSTER_NAMES
@@ -61,18 +66,25 @@ class ClusterNames:
         self._responder = NameServer(replies, *behind)
         box = Mailbox(Path(told["mailbox"]))
         self._front = Front(box, udp, tcp, _servers(told["dnsmasqs"]))
+        self._plugins = _plugins() if told["plugins"] else None
 
     async def open(self) -> None:
-        """See `Role`."""
-        await self._front.open()
+        """See `Role`. Behind plugins nobody is answered until they are told."""
+        if self._plugins is None:
+            await self._front.open()
 
     def tell(self, key: str, value: Any) -> None:
         """See `Role`."""
-        self._zone.replace(key, NO_RECORDS if value is None else from_json(value))
+        if key != PLUGINS:
+            self._zone.replace(key, NO_RECORDS if value is None else from_json(value))
+        elif self._plugins is not None:
+            self._front.plugins = None if value is None else self._plugins(value)
 
     async def answer(self) -> None:
         """See `Role`."""
         await self._responder.open()
+        if self._plugins is not None:
+            await self._front.open()
 
 
 class InternetNames:
@@ -163,6 +175,13 @@ class Names:
         with session.writer.get_extra_info("socket").dup() as connection:
             connection.setblocking(True)
             handover.send(connection, self._sockets)
+
+
+def _plugins() -> Callable[[Any], Plugins]:
+    """What makes them: imported while there are files yet, and by who needs it."""
+    from netlab.dns import plugins
+
+    return plugins.Plugins
 
 
 def _servers(listed: Sequence[Sequence[Any]]) -> list[tuple[str, int]]:

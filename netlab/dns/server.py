@@ -19,10 +19,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from netlab.dns import records as recorded
 from netlab.dns.config import DNSMASQ_PORTS, RESPONDER_PORT, ClusterDns
 from netlab.dns.dnsmasq import Dnsmasq
-from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+from netlab.dns.forwarding import NO_FORWARDING, PLUGINS, Forwarding, to_json
 from netlab.dns.keeper import Door, NamesKeeper
 from netlab.dns.records import (
     NO_RECORDS,
@@ -31,7 +33,6 @@ from netlab.dns.records import (
     hosts_text,
     service_name,
     service_records,
-    to_json,
 )
 from netlab.dns.shards import Shards
 from netlab.dns.zone import Zone
@@ -90,6 +91,7 @@ class DnsServer:
         self._servers_due = self._reload_due = False
         self._forwarded: set[str] = set()
         self._forwarding = NO_FORWARDING
+        self._has_plugins = False
 
     def _dnsmasq(self, port: int, owner: str) -> Dnsmasq:
         return Dnsmasq(
@@ -152,6 +154,7 @@ class DnsServer:
             domain=self._zone.domain,
             dnsmasqs=[(_LOOPBACK, each.port) for each in self.dnsmasqs],
             mailbox=str(self._mailbox),
+            plugins=self._has_plugins,
         )
 
     async def stop(self) -> None:
@@ -189,6 +192,14 @@ class DnsServer:
         """Ask so for what is not the cluster's; takes effect with `apply`."""
         if forwarding != self._forwarding:
             self._forwarding, self._servers_due = forwarding, True
+            blocks = to_json(forwarding, self.domain) if forwarding.blocks else None
+            self._has_plugins |= blocks is not None
+            self._names.set(PLUGINS, blocks)
+
+    async def refit(self) -> None:
+        """See to it that the process which answers has what goes before the dnsmasqs."""
+        if self._has_plugins:
+            await self._names.change(plugins=True)
 
     def apply(self) -> None:
         """Publish all changes since the last time; names are in force about a millisecond later.
@@ -308,7 +319,11 @@ def names_keeper(
     socket: Path, owner: str, log: Path, coming: process.Process | None = None
 ) -> NamesKeeper:
     """The keeper of the process that answers for a `DnsServer`; see `NamesKeeper`."""
-    return NamesKeeper("cluster", socket, owner, log, to_json, coming)
+    return NamesKeeper("cluster", socket, owner, log, _encoded, coming)
+
+
+def _encoded(entry: ServiceRecords | Mapping[str, Any]) -> Mapping[str, Any]:
+    return recorded.to_json(entry) if isinstance(entry, ServiceRecords) else entry
 
 
 def _places(written: Mapping[int, str]) -> dict[str, int]:

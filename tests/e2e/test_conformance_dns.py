@@ -267,6 +267,32 @@ def test_names_of_ones_own_and_what_is_not_done(
     eventually(lambda: short(space, "my.office") == [])
 
 
+REWRITING = """
+.:53 {
+    rewrite name suffix .our.office .%s.svc.cluster.local answer auto
+    kubernetes cluster.local in-addr.arpa ip6.arpa
+    forward . /etc/resolv.conf
+}
+example.org {
+    file /etc/coredns/db.example.org
+}
+"""
+ZONE = "@ 60 SOA ns admin 1 1h 15m 4w 5m\nwww CNAME web\nweb A 192.0.2.80\n"
+
+
+def test_names_are_rewritten_and_zones_served(
+    space: Space, configured: Callable[[str, dict[str, str]], None]
+) -> None:
+    configured(CORE_DNS, {"Corefile": REWRITING % space.name, "db.example.org": ZONE})
+    own = space.get("Service", "regular")["spec"]["clusterIP"]
+    eventually(lambda: short(space, "regular.our.office") == [own])
+    assert short(space, "+tcp www.example.org") == ["web.example.org.", "192.0.2.80"]
+    assert short(space, f"regular.{space.name}.{DOMAIN}") == [own]
+    assert short(space, "example.com") == ["198.51.100.1"]
+    configured(CORE_DNS, {"Corefile": ".:53 {\nforward . /etc/resolv.conf\n}"})
+    eventually(lambda: short(space, "regular.our.office") == [])
+
+
 def test_a_long_search_list(space: Space) -> None:
     """More than six domains, in more than 256 characters."""
     searches = [f"{'x' * 40}.{number}" for number in range(16)]

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 from dnslib import QTYPE, RCODE, DNSRecord
 
+from netlab.dns import configmaps, upstream
 from netlab.dns import server as server_module
-from netlab.dns import upstream
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.kernel import netns, process, userns
@@ -357,6 +357,57 @@ def wire(pod: Path, internet: Path) -> None:
     for descriptor, command in commands:
         with netns.entered(descriptor):
             subprocess.run(command.split(), check=True)
+
+
+REWRITTEN = """
+. {
+    rewrite name suffix .test. .default.svc.cluster.local. answer auto
+    template IN A here {
+        answer "{{ .Name }} 60 IN A 192.0.2.7"
+    }
+    kubernetes cluster.local
+    forward . /etc/resolv.conf
+}
+"""
+
+
+async def test_a_corefile_s_rules_stand_before_and_no_query_is_lost_for_them(
+    server: DnsServer, pod: Pod
+) -> None:
+    server.set_service("default/web", service("web", "10.96.0.7"))
+    server.set_service("default/stays", service("stays", "10.96.0.2"))
+    server.apply()
+    name = f"web.default.svc.{DOMAIN}"
+    await eventually(pod, name, ["10.96.0.7"], 5)
+    assert await pod.addresses("web.test") == []
+    first = server.pids[0]
+    asking = asyncio.create_task(ask_constantly(pod, 3))
+
+    async def go_by(text: str) -> None:
+        server.set_forwarding(configmaps.asked("coredns", {"Corefile": text}, DOMAIN, ()))
+        server.apply()
+        await server.refit()
+        while not server.idle:
+            await asyncio.sleep(0.01)
+
+    await go_by(REWRITTEN)
+    assert await pod.addresses("web.test") == ["10.96.0.7"], "at once"
+    assert (await pod.ask("web.test")).rr[0].rname == "web.test."
+    assert await pod.addresses("a.here") == ["192.0.2.7"]
+    assert await pod.addresses(name) == ["10.96.0.7"]
+    packet = DNSRecord.question("web.test").pack()
+    reply = await asyncio.to_thread(ask_over_tcp, pod, packet)
+    assert [str(each.rdata) for each in DNSRecord.parse(reply).rr] == ["10.96.0.7"]
+    second = server.pids[0]
+    assert second not in (None, first)
+    await go_by(REWRITTEN.replace(".test.", ".other."))
+    assert await pod.addresses("web.other") == ["10.96.0.7"]
+    assert await pod.addresses("web.test") == []
+    await go_by(". {\n forward . /etc/resolv.conf\n}")
+    assert await pod.addresses("web.other") == []
+    assert server.pids[0] == second, "another file needs no other process"
+    sent, right = await asking
+    assert sent == right
 
 
 async def test_tcp_and_truncation_for_many_endpoints(server: DnsServer, pod: Pod) -> None:

@@ -72,6 +72,9 @@ class Server:
     def set_forwarding(self, forwarding: Forwarding) -> None:
         self.forwarding = forwarding
 
+    async def refit(self) -> None:
+        self.refitted = True
+
     def set_slice(self, key: str, found: Any) -> None:
         self.slices[key] = found
 
@@ -158,8 +161,8 @@ async def test_whom_to_ask_is_told_in_a_configmap(world, until, recorder):
     put("kube-dns", {"stubDomains": '{"acme.test": ["10.1.0.1"]}'})
     stub = (("acme.test", ("10.1.0.1",)),)
     await until(lambda: world.server.forwarding == Forwarding(stub))
-    put("coredns", {"Corefile": ". {\n  rewrite name a b\n  forward . 10.1.0.2\n}"})
-    left_out = "Corefile:2: rewrite is left out: the cluster's DNS is a dnsmasq"
+    put("coredns", {"Corefile": ". {\n  autopath a\n  forward . 10.1.0.2\n}"})
+    left_out = "Corefile:2: autopath is left out: the cluster's DNS is a dnsmasq"
     told = Forwarding(stub, ("10.1.0.2",), notes=(left_out,))
     await until(lambda: world.server.forwarding == told)
     assert recorder.warnings == [f"NotConfigured: {left_out}"]

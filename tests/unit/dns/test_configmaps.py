@@ -69,14 +69,14 @@ def test_names_of_ones_own() -> None:
 
 def test_what_is_not_done_is_said_by_its_line() -> None:
     text = (
-        ".:53 {\n  rewrite name a.test b.test\n  hosts /etc/more {\n  10.0.0.9 my.test\n  }\n"
+        ".:53 {\n  autopath @kubernetes\n  hosts /etc/more {\n  10.0.0.9 my.test\n  }\n"
         "  kubernetes example.org\n  forward . tls://9.9.9.9 1.1.1.1 {\n"
         "    except foo.test\n  }\n}\n"
         "cluster.local {\n  forward . 10.0.0.1\n}\n"
     )
     assert read(text).notes == (
-        "Corefile:2: rewrite is left out: the cluster's DNS is a dnsmasq",
-        "Corefile:3: /etc/more is left out: no file is read",
+        "Corefile:2: autopath is left out: the cluster's DNS is a dnsmasq",
+        "Corefile:3: /etc/more is left out: the ConfigMap has no such key",
         "Corefile:3: hosts has no fallthrough: a CoreDNS would answer no other name of the zone",
         "Corefile:6: kubernetes example.org is left out: the lab's names are below cluster.local",
         "Corefile:7: tls://9.9.9.9 is left out: the cluster's DNS speaks no TLS",
