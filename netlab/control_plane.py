@@ -74,10 +74,13 @@ class ControlPlane:
         needs no second sudo. That gives nothing away, for whoever starts labs decides what runs in
         them.
         """
-        for obj in (*bootstrap.control_plane_objects(self._lab), *policy.objects()):
-            if not self._exists(obj):
+        own = bootstrap.control_plane_objects(self._lab)
+        is_new = not self._exists(own[0])
+        for obj in (*own, *policy.objects()):
+            if not self._exists(obj) and (is_new or not bootstrap.is_peoples(obj)):
                 self._registry.create(obj)
         self._keep_addons()
+        self._keep_domain()
         ranges = self._registry.get("ServiceCIDR", "", "kubernetes")
         if not meta.is_ready(ranges):
             status = bootstrap.service_cidr_status(timestamp(time.time()))
@@ -103,6 +106,16 @@ class ControlPlane:
                     self._registry.delete(kind, nodelocaldns.NAMESPACE, name)
                 elif not nodelocaldns.holds(obj, own):
                     self._registry.update({**obj, **own, "metadata": obj["metadata"]})
+
+    def _keep_domain(self) -> None:
+        """A Corefile that nobody has changed names the domain that the lab has now."""
+        own = bootstrap.dns_config(self._lab)
+        if not self._exists(own):
+            return
+        found = self._registry.get("ConfigMap", meta.namespace(own), meta.name(own))
+        text = (found.get("data") or {}).get("Corefile", "")
+        if bootstrap.is_first_corefile(text) and found["data"] != own["data"]:
+            self._registry.update({**found, "data": own["data"]})
 
     async def close(self) -> None:
         """Serve no more; what was acknowledged is saved."""

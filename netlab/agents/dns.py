@@ -18,7 +18,7 @@ from netlab.dns.forwarding import Forwarding
 from netlab.dns.server import DnsServer
 from netlab.dns.upstream import InternetDns
 from netlab.errors import NetlabError
-from netlab.objects import meta
+from netlab.objects import bootstrap, meta
 from netlab.objects.types import AnyKind, ConfigMap
 from netlab.retry import Retry
 
@@ -131,9 +131,12 @@ class DnsFeed:
         assert either is not None
         if meta.key(either) not in CONFIGURED:
             return
-        from netlab.dns import configmaps  # few labs have one
-
         name, data = meta.name(either), (new.get("data") or {}) if new is not None else {}
+        first = {"Corefile": bootstrap.corefile(self._server.domain)}
+        if not self._forwardings and data == first:
+            return  # in most labs it stays so, and what reads Corefiles need not be imported
+        from netlab.dns import configmaps
+
         server = self._server
         try:
             found = configmaps.asked(name, data, server.domain, server.upstreams)

@@ -11,6 +11,7 @@ from netlab.objects.nodelocaldns import node_local_objects
 from netlab.objects.ranges import nth_address
 from netlab.objects.types import (
     Condition,
+    ConfigMap,
     Container,
     Deployment,
     Namespace,
@@ -38,9 +39,63 @@ def control_plane_objects(lab: Lab) -> list[AnyObject]:
         kubernetes_service(lab.service_cidrs),
         _dns_service(lab.service_cidrs),
         _dns_deployment(),
+        dns_config(lab),
         _storage_class(),
         *node_local_objects(lab),
     ]
+
+
+_COREFILE = """\
+.:53 {{
+    errors
+    health {{
+       lameduck 5s
+    }}
+    ready
+    kubernetes {domain} in-addr.arpa ip6.arpa {{
+       pods insecure
+       fallthrough in-addr.arpa ip6.arpa
+       ttl 30
+    }}
+    prometheus :9153
+    forward . /etc/resolv.conf {{
+       max_concurrent 1000
+    }}
+    cache 30 {{
+       disable success {domain}
+       disable denial {domain}
+    }}
+    loop
+    reload
+    loadbalance
+}}
+"""
+
+
+def corefile(domain: str) -> str:
+    """By which the cluster's DNS goes at first, as kubeadm writes it."""
+    return _COREFILE.format(domain=domain)
+
+
+def is_first_corefile(text: str) -> bool:
+    """Whether it is as it was at first, for whichever domain."""
+    _, found, rest = text.partition("kubernetes ")
+    return bool(found) and text == corefile(rest.partition(" ")[0])
+
+
+def is_peoples(obj: AnyObject) -> bool:
+    """Whether it is made once, and is people's from then on: they edit it, and may delete it."""
+    return (obj["kind"], obj["metadata"]["name"]) == ("ConfigMap", "coredns")
+
+
+def dns_config(lab: Lab) -> ConfigMap:
+    """The ConfigMap by which people tell the cluster's DNS what to do."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "coredns", "namespace": "kube-system"},
+        "data": {"Corefile": corefile(lab.dns.domain)},
+    }
 
 
 def name_servers(lab: Lab) -> tuple[str, ...]:

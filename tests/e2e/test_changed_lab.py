@@ -138,6 +138,8 @@ def test_other_names_and_another_world(lab: Changing) -> None:
     assert "pods that run go on with the DNS domain and servers that they began with" in said
     eventually(lambda: lab.here.resolve("change.one", "web.default.svc.lab.test"))
     assert not lab.here.resolve("change.one", "web.default.svc.cluster.local")
+    file = lab.here.netlab("get", "cm", "coredns", "-n", "kube-system", "-o", "yaml").stdout
+    assert "kubernetes lab.test in-addr.arpa ip6.arpa {" in file and "cluster.local" not in file
     eventually(lambda: lab.here.resolve("change.one", "shop.test") == {"192.0.2.9"})
     assert not lab.here.namespace("change.client").exists()
     assert lab.answers("172.16.110.11", "change.visitor")
@@ -218,11 +220,14 @@ def test_a_dry_run_says_what_would_change_and_touches_nothing(lab: Changing) -> 
 
 
 def test_a_lab_whose_controller_is_gone_changes_all_the_same(lab: Changing) -> None:
+    lab.here.netlab("delete", "cm", "coredns", "-n", "kube-system")
     os.kill(int(paths.controller_pid(lab.directory).read_text()), signal.SIGKILL)
     assert "configured (nodes, proxyMode)" in lab.up(nodes=NODES[:2], proxyMode="nftables")
     assert not lab.here.namespace("change.two").exists()
     assert lab.tables("one") == (0, True)
     eventually(lambda: lab.answers("172.16.110.11"))
+    left = lab.here.netlab("get", "cm", "-n", "kube-system").stdout
+    assert "kube-root-ca.crt" in left and "coredns" not in left, "what was deleted stays so"
 
 
 def test_what_the_files_have_no_more(lab: Changing) -> None:

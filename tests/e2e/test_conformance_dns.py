@@ -9,6 +9,8 @@ import pytest
 from e2e.conformance import Cluster, Space, cluster
 from e2e.labs import eventually
 
+from netlab.objects.meta import Object
+
 pytestmark = pytest.mark.root
 
 DOMAIN = "svc.cluster.local"
@@ -194,18 +196,26 @@ def outer(space: Space) -> str:
 
 @pytest.fixture
 def configured(lab: Cluster) -> Iterator[Callable[[str, dict[str, str]], None]]:
-    """Sets data of a ConfigMap of kube-system; what is made so goes again."""
-    names = set[str]()
+    """Sets data of a ConfigMap of kube-system; in the end it is again as it was, or is none."""
+    before = dict[str, Object | None]()
+
+    def found(name: str) -> Object | None:
+        query = {"fieldSelector": f"metadata.name={name}"}
+        return next(iter(lab.client.list("ConfigMap", "kube-system", query=query)), None)
 
     def configure(name: str, data: dict[str, str]) -> None:
         metadata = {"name": name, "namespace": "kube-system"}
         config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-        (lab.client.update if name in names else lab.client.create)(config)
-        names.add(name)
+        known = found(name)
+        before.setdefault(name, known)
+        (lab.client.update if known else lab.client.create)(config)
 
     yield configure
-    for name in names:
-        lab.client.delete("ConfigMap", "kube-system", name)
+    for name, known in before.items():
+        if known is None:
+            lab.client.delete("ConfigMap", "kube-system", name)
+        else:
+            lab.client.update({**(found(name) or {}), "data": known["data"]})
 
 
 KUBE_DNS, CORE_DNS = "kube-dns", "coredns"

@@ -16,6 +16,7 @@ from netlab.agents.podgroups import PodGroups
 from netlab.client.informer import Informers
 from netlab.client.inprocess import InProcessApi
 from netlab.dns.forwarding import NO_FORWARDING, Forwarding
+from netlab.objects import bootstrap
 from netlab.objects.lab import lab_from_object
 from netlab.retry import Retry
 from netlab.store.registry import Registry
@@ -173,6 +174,23 @@ async def test_whom_to_ask_is_told_in_a_configmap(world, until, recorder):
     for name in ("kube-dns", "coredns"):
         world.registry.delete("ConfigMap", "kube-system", name)
     await until(lambda: world.server.forwarding == NO_FORWARDING)
+
+
+async def test_the_corefile_of_the_beginning_asks_for_nothing(world, until, recorder):
+    metadata = {"name": "coredns", "namespace": "kube-system"}
+    first = {"Corefile": bootstrap.corefile("cluster.local")}
+    one = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": first}
+    world.registry.create(one)
+    key = "kube-system/coredns"
+    await until(lambda: world.informers["ConfigMap"].get(key))
+    assert (world.server.forwarding, world.feed._forwardings) == (NO_FORWARDING, {})
+    changed = {"Corefile": first["Corefile"].replace("/etc/resolv.conf", "10.1.0.2")}
+    world.registry.update({**world.informers["ConfigMap"].get(key), "data": changed})
+    await until(lambda: world.server.forwarding == Forwarding(outside=("10.1.0.2",)))
+    world.registry.update({**world.registry.get("ConfigMap", *key.split("/")), "data": first})
+    own = Forwarding(outside=world.server.upstreams)
+    await until(lambda: world.server.forwarding == own)
+    assert recorder.warnings == []
 
 
 async def test_a_flood_of_names_is_published_in_batches(world, until):

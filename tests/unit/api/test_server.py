@@ -273,7 +273,7 @@ async def test_lists_are_selected(lab: Any) -> None:
         assert int(answer["metadata"]["resourceVersion"]) > 0
         return [item["metadata"]["name"] for item in answer["items"]]
 
-    assert await names() == ["a", "b"]
+    assert await names() == ["a", "b", "coredns"]
     assert await names(labelSelector="app in (y)") == ["b"]
     assert await names(fieldSelector="metadata.name=a") == ["a"]
     assert (await lab.ask("GET", CONFIGMAPS, labelSelector="a=(")).code == 400

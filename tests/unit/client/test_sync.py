@@ -27,9 +27,9 @@ def test_the_verbs(server: Any) -> None:
         assert client.update(made)["data"] == {"a": "2"}
         patched = client.patch("ConfigMap", "default", "a", {"data": {"b": "é"}})
         assert patched["data"] == {"a": "2", "b": "é"}
-        names = [item["metadata"]["name"] for item in client.list("ConfigMap")]
+        names = [item["metadata"]["name"] for item in client.list("ConfigMap", "default")]
         assert names == ["a"]
-        assert client.list("ConfigMap", "kube-system") == []
+        assert client.list("ConfigMap", "kube-public") == []
         assert client.delete("ConfigMap", "default", "a")["status"] == "Success"
         with pytest.raises(NotFound, match='configmaps "a" not found'):
             client.get("ConfigMap", "default", "a")
@@ -81,7 +81,7 @@ def test_a_query_is_quoted(server: Any) -> None:
     )
     with Client(server.socket) as client:
         client.create(configmap("a"))
-        found = client.list("ConfigMap", query={"labelSelector": "!x", "limit": 5})
+        found = client.list("ConfigMap", "default", query={"labelSelector": "!x", "limit": 5})
         assert len(found) == 1
 
 

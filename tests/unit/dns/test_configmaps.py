@@ -10,31 +10,11 @@ from netlab.dns.configmaps import both, of_corefile, of_kube_dns
 from netlab.dns.corefile import CorefileError
 from netlab.dns.forwarding import Forwarding
 from netlab.dns.records import HostRecord
+from netlab.objects import bootstrap
 
 DOMAIN, OWN = "cluster.local", ("172.16.110.1",)
 
-KUBEADMS = """\
-.:53 {
-    errors
-    health {
-       lameduck 5s
-    }
-    ready
-    kubernetes cluster.local in-addr.arpa ip6.arpa {
-       pods insecure
-       fallthrough in-addr.arpa ip6.arpa
-       ttl 30
-    }
-    prometheus :9153
-    forward . /etc/resolv.conf {
-       max_concurrent 1000
-    }
-    cache 30
-    loop
-    reload
-    loadbalance
-}
-"""
+KUBEADMS = bootstrap.corefile(DOMAIN)
 
 
 def read(text: str) -> Forwarding:
@@ -43,6 +23,14 @@ def read(text: str) -> Forwarding:
 
 def test_kubeadms_own_changes_nothing() -> None:
     assert read(KUBEADMS) == Forwarding(outside=OWN)
+
+
+def test_it_is_known_again_as_long_as_nobody_has_changed_it() -> None:
+    for domain in (DOMAIN, "lab.test"):
+        assert bootstrap.is_first_corefile(bootstrap.corefile(domain))
+    for text in ("", ". {\n kubernetes lab.test\n}", f"{KUBEADMS}\n", KUBEADMS.replace("30", "5")):
+        assert not bootstrap.is_first_corefile(text)
+    assert not bootstrap.is_first_corefile(KUBEADMS.replace("cluster.local", "x.test", 1))
 
 
 def test_a_block_of_a_zone_and_a_server_for_the_rest() -> None:
