@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Mapping
 
+from netlab.agents.changes import Changes
 from netlab.agents.environment import SourceKind, container_variables, service_variables
 from netlab.agents.podrun import PodRun, with_addresses
 from netlab.client.informer import Informers
@@ -19,7 +19,8 @@ NEW = 1.0
 
 
 class PodConfiguration:
-    """Reads from the informers; `changed` tells when something a pod waits for may be there."""
+    """Reads from the informers; `changed` and `changes` tell when something a pod waits for may be
+    there."""
 
     def __init__(self, informers: Informers) -> None:
         self._informers = informers
@@ -27,7 +28,7 @@ class PodConfiguration:
         self._services_seen = 0
         self._came_as: dict[str, int] = {}
         """The how manieth a Service was that came, by its uid."""
-        self._change = asyncio.Event()
+        self.changes = Changes()
         self._changed_at = float("-inf")
         informers["Service"].add_listener(self._on_service)
         informers["ConfigMap"].add_listener(self._on_source)
@@ -69,7 +70,7 @@ class PodConfiguration:
 
     async def changed(self) -> None:
         """Return once any ConfigMap, Secret, claim or volume has come, gone or changed."""
-        await self._change.wait()
+        await self.changes.next()
 
     def is_new(self) -> bool:
         """Whether any has just changed, so that who waits for one has yet to look."""
@@ -90,14 +91,22 @@ class PodConfiguration:
 
     def _on_service(self, old: Service | None, new: Service | None) -> None:
         self._of_services.clear()
+        self._note_service(old, new)
         if old is None and new is not None:
             self._services_seen += 1
             self._came_as[meta.uid(new)] = self._services_seen
         elif new is None and old is not None:
             self._came_as.pop(meta.uid(old), None)
 
+    def _note_service(self, old: Service | None, new: Service | None) -> None:
+        """Its address is what a node's cache asks."""
+        before, after = (meta.spec(each).get("clusterIP") if each else None for each in (old, new))
+        either = new if new is not None else old
+        if before != after and either is not None:
+            self.changes.note(meta.namespace(either))
+
     def _on_source(self, old: AnyKind | None, new: AnyKind | None) -> None:
-        del old, new
+        either = new if new is not None else old
+        assert either is not None
         self._changed_at = time.monotonic()
-        self._change.set()  # wakes those who wait now; who comes later waits for the next one
-        self._change = asyncio.Event()
+        self.changes.note(meta.namespace(either))

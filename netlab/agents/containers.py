@@ -203,23 +203,25 @@ class PodContainers:
 
     async def _start_later(self, run: PodRun, name: str, error: Exception) -> None:
         """What is wrong with it nobody foresaw: say so, and try again."""
-        await self._unforeseen(run, name, error)
+        seen = self._configuration.changes.count(meta.namespace(run.pod))
+        await self._unforeseen(run, name, error, seen)
         await self._start_configured(run, name)
 
     async def _done(self, run: PodRun, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do what is to be done for a container, again after what nobody foresaw."""
         while True:
+            seen = self._configuration.changes.count(meta.namespace(run.pod))
             try:
                 return await work()
             except Exception as error:
-                await self._unforeseen(run, name, error)
+                await self._unforeseen(run, name, error, seen)
 
-    async def _unforeseen(self, run: PodRun, name: str, error: Exception) -> None:
+    async def _unforeseen(self, run: PodRun, name: str, error: Exception, seen: int) -> None:
         message = in_words(error)
         log.error("pod %s: container %s: %s", run.key, name, message, exc_info=error)
         self._lifecycle.events.failed(run, message)
         self._wait(run, name, "CreateContainerError", message)
-        await asyncio.sleep(RETRY)
+        await self._configuration.changes.after(meta.namespace(run.pod), seen, RETRY)
 
     def _is_adopted(self, run: PodRun, name: str) -> bool:
         """Whether a container is a process already. A built-in server is one if that runs: if it

@@ -86,7 +86,7 @@ class PodRuntime:
         actions = Actions(self.commands, self.pod_network.node_netns)
         self._prober = Prober(actions, self._events)
         lifecycle = Lifecycle(self._events, self._prober, actions)
-        self._programs = PodPrograms(programs, lifecycle, groups)
+        self._programs = PodPrograms(programs, lifecycle, groups, files.configuration.changes)
         certificates = PodCertificates(issuer, informers, keeper, _cluster(lab))
         self._containers = self._pod_containers(lifecycle, draining, certificates)
         self.commands.entering = self._containers.enter

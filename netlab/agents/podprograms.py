@@ -15,12 +15,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from netlab.agents.changes import Changes
 from netlab.agents.lifecycle import KILLED, Lifecycle, grace_period, restarts
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podrun import PodRun, container_log, known_status
 from netlab.agents.probes.prober import Kill
 from netlab.agents.vigil import Vigil
 from netlab.errors import in_words, is_foreseen
+from netlab.objects import meta
 from netlab.objects.times import timestamp
 from netlab.retry import Retry
 from netlab.tasks import Background
@@ -72,11 +74,18 @@ class InPods(Protocol):
 
 
 class PodPrograms:
-    """All containers of the lab that are such programs, by a `table` of their names."""
+    """All containers of the lab that are such programs, by a `table` of their names. One that
+    cannot start is tried again later, or when something changes that it may read: its namespace's
+    ConfigMaps, Secrets and Services."""
 
     def __init__(
-        self, table: Mapping[str, InPods], lifecycle: Lifecycle, groups: PodGroups
+        self,
+        table: Mapping[str, InPods],
+        lifecycle: Lifecycle,
+        groups: PodGroups,
+        changes: Changes,
     ) -> None:
+        self._changes = changes
         self._table = table
         self._lifecycle = lifecycle
         self._groups = groups
@@ -92,7 +101,9 @@ class PodPrograms:
         """Have the container run; what keeps it from that is said, and tried again."""
         failures, program = 0, self._table[_name(run, container)]
         life = _ContainerLife(self._lifecycle, run, container, self._kill)
+        space = meta.namespace(run.pod)
         while True:
+            seen = self._changes.count(space)
             try:
                 with self._looking(run, container):
                     life.began(adopted=await program.start(run, container, life))
@@ -103,7 +114,7 @@ class PodPrograms:
             except Exception as error:
                 failures += 1
                 self._refused(run, container, error)
-                await asyncio.sleep(RETRY.after(error, failures))
+                await self._changes.after(space, seen, RETRY.after(error, failures))
 
     @contextlib.contextmanager
     def _looking(self, run: PodRun, container: str) -> Iterator[None]:

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from netlab.agents import containerlogs, podprograms
 from netlab.agents.certificates import PodCertificates
+from netlab.agents.changes import Changes
 from netlab.agents.containerlogs import LogOptions
 from netlab.agents.containers import PodContainers
 from netlab.agents.lifecycle import Lifecycle
@@ -123,6 +124,10 @@ class Nothing:
 
 
 class Configuration(Nothing):
+    changes = Changes()
+
+    changes = Changes()
+
     def environment(self, _run: PodRun, _name: str) -> dict[str, str]:
         return {}
 
@@ -141,7 +146,7 @@ class Controller:
         self.containers = PodContainers(
             nothing,
             nothing,
-            PodPrograms({"greeter": self.greeters}, lifecycle, groups),
+            PodPrograms({"greeter": self.greeters}, lifecycle, groups, Changes()),
             nothing,
             Configuration(),  # type: ignore[arg-type]
             nothing,

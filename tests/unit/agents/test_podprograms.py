@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from netlab.agents import podprograms as module
+from netlab.agents.changes import Changes
 from netlab.agents.lifecycle import Lifecycle
 from netlab.agents.podgroups import PodGroups
 from netlab.agents.podprograms import OneInEachPod, PodPrograms, program_log
 from netlab.agents.podrun import PodRun, resume
 from netlab.agents.probes.attempt import ProbeOutcome
 from netlab.agents.unready import unready
-from netlab.errors import KernelRefused
+from netlab.errors import KernelRefused, NetlabError
+from netlab.objects import meta
 from netlab.retry import Retry
 from netlab.workload.pod_program import PodProgram
 
@@ -31,6 +33,7 @@ class Programs:
     def __init__(self) -> None:
         self.refusals: list[Exception] = []
         self.tries = 0
+        self.trying: Callable[[], None] = int
         self.running: dict[tuple[str, str], Any] = {}
         self.adopts = False
         self.ends: list[float] = []
@@ -38,6 +41,7 @@ class Programs:
 
     async def start(self, run: PodRun, container: str, life: Any) -> bool:
         self.tries += 1
+        self.trying()
         if self.refusals:
             raise self.refusals.pop(0)
         self.running[run.uid, container] = life
@@ -54,16 +58,21 @@ class Programs:
 
 
 @pytest.fixture
+def changes() -> Changes:
+    return Changes()
+
+
+@pytest.fixture
 def dnsmasq() -> Programs:
     return Programs()
 
 
 @pytest.fixture
 def programs(
-    dnsmasq: Programs, lifecycle: Lifecycle, monkeypatch: pytest.MonkeyPatch
+    dnsmasq: Programs, lifecycle: Lifecycle, changes: Changes, monkeypatch: pytest.MonkeyPatch
 ) -> PodPrograms:
     monkeypatch.setattr(module, "RETRY", Retry(0.01, 0.01))
-    return PodPrograms({"dnsmasq": dnsmasq}, lifecycle, PodGroups("owner"))
+    return PodPrograms({"dnsmasq": dnsmasq}, lifecycle, PodGroups("owner"), changes)
 
 
 async def test_a_program_that_answers_is_a_container_that_runs(
@@ -99,6 +108,37 @@ async def test_one_that_cannot_start_says_why_and_is_tried_again(
     assert recorder.warnings == [f"Failed: Error: {message}" for _, message in said[:-1]]
     assert stuck == [("n/p", True)] * 3, "nobody waits for it meanwhile"
     assert run.state("dns").running
+
+
+async def test_a_change_of_what_it_may_read_ends_the_wait(
+    programs: PodPrograms,
+    dnsmasq: Programs,
+    changes: Changes,
+    pod_run: MakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also one that comes while it tries in vain; what is another namespace's does not."""
+    monkeypatch.setattr(module, "RETRY", Retry(600.0, 600.0))
+    run = pod_run(DNSMASQ)
+    dnsmasq.refusals = [NetlabError("no such file"), NetlabError("wrong"), NetlabError("wrong")]
+    starting = asyncio.create_task(programs.start(run, "dns"))
+
+    async def tried(times: int) -> None:
+        while dnsmasq.tries < times:
+            await asyncio.sleep(0)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert dnsmasq.tries == times
+
+    await tried(1)
+    changes.note("elsewhere")
+    await tried(1)
+    changes.note(meta.namespace(run.pod))
+    await tried(2)
+    monkeypatch.setattr(dnsmasq, "trying", lambda: changes.note(meta.namespace(run.pod)))
+    changes.note(meta.namespace(run.pod))
+    await starting
+    assert dnsmasq.tries == 4
 
 
 async def test_one_that_ran_before_this_controller_goes_on_unannounced(
