@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from netlab.client.informer import Informers
-from netlab.dns import corefile
-from netlab.dns.corefile import CacheSettings
+from netlab.dns import corefile, kubedns
+from netlab.dns.corefile import CacheSettings, CorefileError
 from netlab.objects import meta
 from netlab.objects.lab import Lab
 from netlab.objects.types import Container, Pod
@@ -24,15 +27,21 @@ class Corefiles:
         self._lab = lab
         self._services = informers["Service"]
         self._configured = informers["ConfigMap"]
+        self._kube_dns: dict[str, Mapping[str, str]] = {}
+        """The last good data of each such ConfigMap, by its key."""
 
     def settings(self, pod: Pod, container: Container) -> CacheSettings:
         """What its Corefile says now; `CorefileError` if that is none."""
-        text = self._text(pod, container)
-        if text is None:
+        text = self._template(pod, container)
+        notes: tuple[str, ...] = ()
+        if text is not None:
+            text, notes = self._rendered(text, pod, container)
+        elif (text := self._text(pod, container, "conf", "/etc/Corefile")) is None:
             return self.usual(pod, container)
-        return corefile.settings(
+        found = corefile.settings(
             text, self._upstream(pod, container), self._lab.external.gateway_ips
         )
+        return replace(found, notes=(*notes, *found.notes)) if notes else found
 
     def usual(self, pod: Pod, container: Container) -> CacheSettings:
         """Where nobody has given it a Corefile: as Kubernetes' addon has it."""
@@ -51,20 +60,40 @@ class Corefiles:
         address = meta.spec(service).get("clusterIP") if service is not None else None
         return (address,) if address and address != "None" else ()
 
-    def _text(self, pod: Pod, container: Container) -> str | None:
-        """The text of the file that its arguments name, or of the template that node-cache makes
-        that of; None where it is in no ConfigMap."""
+    def _template(self, pod: Pod, container: Container) -> str | None:
+        """What node-cache makes its Corefile of."""
+        return self._text(pod, container, "basecorefile", "/etc/coredns/Corefile.base")
+
+    def _text(self, pod: Pod, container: Container, flag: str, default: str) -> str | None:
+        """The text of the file that an argument names; None where it is in no ConfigMap."""
+        path = parse_flags(container.get("args") or ()).get(flag, default)
+        if (found := configured(pod, container, path)) is None:
+            return None
+        name, key = found
+        source = self._configured.get(f"{meta.namespace(pod)}/{name}")
+        return (source.get("data") or {}).get(key) if source is not None else None
+
+    def _rendered(
+        self, template: str, pod: Pod, container: Container
+    ) -> tuple[str, tuple[str, ...]]:
+        """The Corefile, and what of kube-dns' ConfigMap is not taken: then it goes by what that
+        was before."""
         flags = parse_flags(container.get("args") or ())
-        template = flags.get("basecorefile", "/etc/coredns/Corefile.base")
-        for path in (template, flags.get("conf", "/etc/Corefile")):
-            found = configured(pod, container, path)
-            if found is None:
-                continue
-            name, key = found
-            source = self._configured.get(f"{meta.namespace(pod)}/{name}")
-            if source is not None and (text := (source.get("data") or {}).get(key)) is not None:
-                return text
-        return None
+        addresses = local_addresses(flags.get("localip", ""))
+        name = mounted(pod, container, flags.get("kubednscm", kubedns.PATH))
+        if name is None:
+            return kubedns.rendered(template, {}, addresses), ()
+        key = f"{meta.namespace(pod)}/{name}"
+        source = self._configured.get(key)
+        data = (source.get("data") or {}) if source is not None else {}
+        try:
+            text = kubedns.rendered(template, data, addresses)
+        except CorefileError as error:
+            before = self._kube_dns.get(key, {})
+            note = f"{name}: {error.message}: it is left out"
+            return kubedns.rendered(template, before, addresses), (note,)
+        self._kube_dns[key] = data
+        return text, ()
 
 
 def local_addresses(text: str) -> tuple[str, ...]:
@@ -76,6 +105,18 @@ def local_addresses(text: str) -> tuple[str, ...]:
         except ValueError:
             continue
     return tuple(found)
+
+
+def mounted(pod: Pod, container: Container, directory: str) -> str | None:
+    """The ConfigMap, by its name, that a container sees as that directory."""
+    volumes: dict[str, Any] = {
+        volume["name"]: volume for volume in meta.spec(pod).get("volumes") or ()
+    }
+    for mount in container.get("volumeMounts") or ():
+        source = volumes.get(mount["name"], {}).get("configMap")
+        if source is not None and mount["mountPath"].rstrip("/") == directory.rstrip("/"):
+            return source.get("name") or ""
+    return None
 
 
 def configured(pod: Pod, container: Container, path: str) -> tuple[str, str] | None:

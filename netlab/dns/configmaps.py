@@ -206,26 +206,27 @@ _PLUGINS: Mapping[str, Callable[[Directive, Sequence[str], _Reading], None]] = {
 
 # -- kube-dns' form ---------------------------------------------------------------------------
 
-_STUBS, _UPSTREAMS, _FEDERATIONS = "stubDomains", "upstreamNameservers", "federations"
+STUBS, UPSTREAMS = "stubDomains", "upstreamNameservers"
 
 
 def of_kube_dns(data: Mapping[str, str], domain: str) -> Forwarding:
     """What the data of a ConfigMap `kube-dns` asks for; `CorefileError` for what is malformed."""
-    notes = [f"{key} is left out" for key in data if key not in (_STUBS, _UPSTREAMS)]
-    stubs = _json(data, _STUBS, dict)
+    notes = [f"{key} is left out" for key in data if key not in (STUBS, UPSTREAMS)]
+    stubs = json_of(data, STUBS, dict)
     zones = {}
     for zone, servers in (stubs or {}).items():
         name = zone.lower().strip(".")
         if name == domain:
-            notes.append(f"{_STUBS}: {zone} is left out: {_OWN_HINT}")
+            notes.append(f"{STUBS}: {zone} is left out: {_OWN_HINT}")
         else:
-            zones[name] = tuple(_each(servers, f"{_STUBS}: {zone}", notes))
-    upstreams = _json(data, _UPSTREAMS, list)
-    outside = tuple(_each(upstreams, _UPSTREAMS, notes)) if upstreams else None
+            zones[name] = tuple(_each(servers, f"{STUBS}: {zone}", notes))
+    upstreams = json_of(data, UPSTREAMS, list)
+    outside = tuple(_each(upstreams, UPSTREAMS, notes)) if upstreams else None
     return Forwarding(tuple(zones.items()), outside, (), tuple(notes))
 
 
-def _json(data: Mapping[str, str], key: str, kind: type) -> Any:
+def json_of(data: Mapping[str, str], key: str, kind: type) -> Any:
+    """The value of a key, None if there is none; `CorefileError` for another kind of value."""
     if not data.get(key, "").strip():
         return None
     try:

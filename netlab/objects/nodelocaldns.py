@@ -141,7 +141,7 @@ def _config(lab: Lab) -> ConfigMap:
         addresses=" ".join(lab.dns.node_local),
         address=bracketed(lab.dns.node_local[0]),
         cluster="__PILLAR__CLUSTER__DNS__",
-        outside=" ".join(lab.external.gateway_ips),
+        outside="__PILLAR__UPSTREAM__SERVERS__",
     )
     return {
         "apiVersion": "v1",
@@ -178,9 +178,13 @@ def _daemon_set(lab: Lab) -> DaemonSet:
                             "name": "config-volume",
                             "configMap": {
                                 "name": NAME,
-                                "items": [{"key": "Corefile", "path": "Corefile"}],
+                                "items": [{"key": "Corefile", "path": "Corefile.base"}],
                             },
-                        }
+                        },
+                        {
+                            "name": "kube-dns-config",
+                            "configMap": {"name": "kube-dns", "optional": True},
+                        },
                     ],
                 },
             },
@@ -196,7 +200,7 @@ def _container(lab: Lab) -> Container:
             "-localip",
             ",".join(lab.dns.node_local),
             "-conf",
-            "/etc/coredns/Corefile",
+            "/etc/Corefile",
             "-upstreamsvc",
             UPSTREAM,
         ],
@@ -210,5 +214,8 @@ def _container(lab: Lab) -> Container:
             "initialDelaySeconds": 60,
             "timeoutSeconds": 5,
         },
-        "volumeMounts": [{"name": "config-volume", "mountPath": "/etc/coredns"}],
+        "volumeMounts": [
+            {"name": "config-volume", "mountPath": "/etc/coredns"},
+            {"name": "kube-dns-config", "mountPath": "/etc/kube-dns"},
+        ],
     }

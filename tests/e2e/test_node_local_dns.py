@@ -97,7 +97,7 @@ def test_a_pod_on_each_node_as_the_addon_has_it(here: Machine) -> None:
     daemon_set = json.loads(here.netlab(*get, "daemonset", "nodelocaldns").stdout)
     (container,) = daemon_set["spec"]["template"]["spec"]["containers"]
     upstream = "kube-dns-upstream"
-    conf = "/etc/coredns/Corefile"
+    conf = "/etc/Corefile"
     words = ["-localip", CACHE, "-conf", conf, "-upstreamsvc", upstream]
     assert container["args"] == words
     assert daemon_set["spec"]["template"]["spec"]["serviceAccountName"] == "nodelocaldns"
@@ -176,7 +176,9 @@ def test_it_goes_by_its_corefile(here: Machine) -> None:
         return words in here.netlab("get", "events", "-n", "kube-system").stdout
 
     put(
-        text.replace("errors", "errors\n    whoami", 1).replace("forward . 172", "forward . 192", 1)
+        text.replace("errors", "errors\n    whoami", 1).replace(
+            "__PILLAR__UPSTREAM__SERVERS__", "192.0.2.1"
+        )
     )
     eventually(lambda: told("Corefile:4: whoami is left out: the node's cache is a dnsmasq"))
 
@@ -193,6 +195,26 @@ def test_it_goes_by_its_corefile(here: Machine) -> None:
     assert here.resolve(POD, WEB, server=CACHE)
     put(text)
     eventually(lambda: here.resolve(POD, "example.com", server=CACHE), 15)
+
+
+def test_it_goes_by_kube_dns_configmap(here: Machine) -> None:
+    """Its other names are lost, but for those of a zone that another server has."""
+    stubs = json.dumps({"example.com": ["172.16.110.1"]})
+    data = {"upstreamNameservers": '["192.0.2.1"]', "stubDomains": stubs}
+    metadata = {"name": "kube-dns", "namespace": "kube-system"}
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+    here.netlab("apply", "-f", here.lab_file(json.dumps(config), "kube-dns.json"))
+
+    def finds(name: str) -> bool:
+        try:
+            return bool(here.resolve(POD, name, server=CACHE))
+        except TimeoutError:
+            return False
+
+    eventually(lambda: not finds(f"{time.monotonic_ns()}.example.org"), 15)
+    assert finds("www.example.com") and here.resolve(POD, WEB, server=CACHE)
+    here.netlab("delete", "configmap", "kube-dns", "-n", "kube-system")
+    eventually(lambda: finds("www.example.org"), 15)
 
 
 def test_what_is_in_the_cache_is_not_asked_again(here: Machine) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from netlab.agents.corefiles import configured, local_addresses
+from netlab.agents.corefiles import Corefiles, configured, local_addresses
 from netlab.dns.corefile import CacheSettings
 from netlab.objects.lab import lab_from_object
 
@@ -51,6 +51,58 @@ def test_where_its_corefile_comes_from(mounts: Any, path: str, found: Any) -> No
     pod: Any = {"spec": {"volumes": VOLUMES}}
     container: Any = {"name": "c", "volumeMounts": said}
     assert configured(pod, container, path) == found
+
+
+class Known:
+    """An informer that holds these."""
+
+    def __init__(self, **objects: Any) -> None:
+        self.objects = {name.replace("_", "-"): each for name, each in objects.items()}
+
+    def get(self, key: str) -> Any:
+        return self.objects.get(key.removeprefix("kube-system/"))
+
+
+def test_kube_dns_configmap_is_read_where_it_is_mounted() -> None:
+    """One that is wrong changes nothing, and is told of; with one that goes its servers go."""
+    base = "cluster.local {\n forward . __PILLAR__CLUSTER__DNS__\n}\n"
+    base += ". {\n forward . __PILLAR__UPSTREAM__SERVERS__\n}\n"
+    configs = Known(cache={"data": {"Base": base}})
+    services = Known(kube_dns={"spec": {"clusterIP": "10.96.0.10"}})
+    informers: Any = {"ConfigMap": configs, "Service": services}
+    lab = lab_from_object({"metadata": {"name": "t"}, "spec": {"nodes": 1}})
+    items = [{"key": "Base", "path": "Corefile.base"}]
+    volumes = [
+        {"name": "base", "configMap": {"name": "cache", "items": items}},
+        {"name": "more", "configMap": {"name": "kube-dns", "optional": True}},
+    ]
+    pod: Any = {"metadata": {"namespace": "kube-system"}, "spec": {"volumes": volumes}}
+    places = {"base": "/etc/coredns", "more": "/etc/kube-dns"}
+    mounts = [{"name": name, "mountPath": place} for name, place in places.items()]
+    container: Any = {"args": ["-localip", "169.254.25.10"], "volumeMounts": mounts}
+    corefiles = Corefiles(lab, informers)
+
+    def found(container: Any = container) -> tuple[dict[str, Any], tuple[str, ...]]:
+        settings = corefiles.settings(pod, container)
+        return dict(settings.servers), settings.notes
+
+    usual = {"cluster.local": ("10.96.0.10",), ".": lab.external.gateway_ips}
+    assert found() == (usual, ())
+    stubs = {"acme.test": ("10.0.0.1",), ".": ("1.1.1.1",)}
+    data = {"stubDomains": '{"acme.test": ["10.0.0.1"]}', "upstreamNameservers": '["1.1.1.1"]'}
+    configs.objects["kube-dns"] = {"data": data}
+    assert found() == ({**usual, **stubs}, ())
+    configs.objects["kube-dns"] = {"data": {"stubDomains": "nonsense"}}
+    servers, (note,) = found()
+    assert servers == {**usual, **stubs}
+    assert note.startswith("kube-dns: stubDomains: no JSON") and note.endswith("it is left out")
+    assert found({**container, "volumeMounts": mounts[:1]}) == (usual, ()), "nobody mounts it"
+    elsewhere = [mounts[0], {"name": "more", "mountPath": "/more"}]
+    flags = [*container["args"], "-kubednscm", "/more/"]
+    configs.objects["kube-dns"] = {"data": data}
+    assert found({**container, "args": flags, "volumeMounts": elsewhere})[0]["."] == ("1.1.1.1",)
+    del configs.objects["kube-dns"]
+    assert found() == (usual, ())
 
 
 OWNER = "12345678-1234-5678-1234-567812345678"
