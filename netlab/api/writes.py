@@ -84,6 +84,7 @@ async def _body(call: Call) -> Object:
         obj = eventviews.inward(obj)
     body, media = await bodies.read(call.request), bodies.content_type(call.request)
     said = obj, call.query("fieldValidation"), body, media
+    call.warnings += podwarnings.dropped(obj)
     in_yaml = "yaml" in media  # of which a megabyte takes seconds
     call.warnings += (
         await asyncio.to_thread(fields.check, *said) if in_yaml else fields.check(*said)
@@ -125,6 +126,8 @@ async def patch(call: Call) -> web.Response:
         created = _present(call) is None
         if created:
             _require_creation(call)
+    if isinstance(change, dict):
+        call.warnings += podwarnings.dropped({**change, "kind": call.target.kind.kind})
     now = apply_patch(call, kind, change, call.target.subresource)
     _warn(call, now, created=created)
     return call.answer(now, 201 if created else 200, stored=not call.dry_run)

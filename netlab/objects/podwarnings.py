@@ -17,10 +17,21 @@ from netlab.objects.meta import Object
 Mapping = dict[str, Any]
 
 _CONTAINER_FIELDS = ("initContainers", "containers", "ephemeralContainers")
-_SERVED_VOLUMES = (
-    "configMap", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected",
-    "secret", *elsewhere.FAR,
-)  # fmt: skip
+
+
+def dropped(obj: Object) -> list[str]:
+    """A line for each volume of what was sent that is not stored, see `strategies.pods`."""
+    kind = BY_KIND.get(str(obj.get("kind")))
+    path = ".".join((*((kind and kind.pod_path) or ()), "spec.volumes"))
+    try:
+        volumes = list(enumerate(meta.spec(pod_of(obj)).get("volumes") or []))
+    except (AttributeError, TypeError):  # of a patch that makes no sense, others say so
+        return []
+    return [
+        f"{path}[{index}].image: left out, with its mounts: the feature gate ImageVolume is off"
+        for index, volume in volumes
+        if isinstance(volume, dict) and volume.get("image") is not None
+    ]
 
 
 def warnings(obj: Object) -> list[str]:
@@ -116,10 +127,6 @@ def _volumes(volumes: Sequence[Mapping]) -> Iterator[str]:
             f"hostPath volumes ({_named('volume', of_hosts)}): a directory on the lab's own empty "
             "disk of the node, with nothing of the machine"
         )
-    for volume in volumes:
-        for source in volume:
-            if source not in ("name", "hostPath", *_SERVED_VOLUMES):
-                yield f'volume types (volume "{volume.get("name")}" uses {source}): it is empty'
 
 
 def _probes(containers: Sequence[Mapping]) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from netlab.objects import elsewhere, fields, meta, qos, validate_ephemeral, validate_pod
 from netlab.objects.kinds.pods import POD
 from netlab.objects.meta import Object
@@ -25,7 +28,8 @@ def _pod(obj: Object) -> None:
 
 
 def default_pod_spec(spec: Mapping) -> None:
-    """Fill what a Pod's or a template's spec leaves out."""
+    """Fill what a Pod's or a template's spec leaves out, and leave out what no gate lets in."""
+    _drop_image_volumes(spec)
     fill(
         spec,
         restartPolicy="Always",
@@ -42,6 +46,25 @@ def default_pod_spec(spec: Mapping) -> None:
             _container(container, bool(spec.get("hostNetwork")))
     for volume in spec.get("volumes") or []:
         _volume(volume)
+
+
+def _drop_image_volumes(spec: Mapping) -> None:
+    """The gate ImageVolume is off by default in 1.33: such volumes go, and what mounts them."""
+    volumes = spec.get("volumes") or []
+    names = {volume.get("name") for volume in volumes if volume.get("image") is not None}
+    if not names:
+        return
+    _keep(spec, "volumes", names)
+    for field in ("initContainers", "containers", "ephemeralContainers"):
+        for container in spec.get(field) or []:
+            _keep(container, "volumeMounts", names)
+
+
+def _keep(holder: Mapping, field: str, others: Collection[Any]) -> None:
+    """Keep those of a list that have none of these names; an empty list is none."""
+    left = [entry for entry in holder.pop(field, None) or [] if entry.get("name") not in others]
+    if left:
+        holder[field] = left
 
 
 def _container(container: Mapping, host_network: bool) -> None:

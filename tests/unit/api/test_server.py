@@ -355,6 +355,23 @@ async def test_subresources_are_answered_in_yaml(lab: Any) -> None:
     assert (done.code, yaml.safe_load(done.raw)["status"]) == (201, "Success")
 
 
+async def test_who_sends_an_image_volume_is_told_that_it_is_left_out(lab: Any) -> None:
+    volumes = [{"name": "v", "image": {"reference": "i"}}]
+    made = await lab.ask("POST", DEPLOYMENTS, deployment())
+    assert "Warning" not in made.headers
+    change = {"spec": {"template": {"spec": {"volumes": volumes}}}}
+    patched = await lab.ask(
+        "PATCH", f"{DEPLOYMENTS}/web", change, content_type="application/merge-patch+json"
+    )
+    sent = pod()
+    sent["spec"]["volumes"] = volumes
+    created = await lab.ask("POST", PODS, sent)
+    for answer in (patched, created):
+        assert answer.code // 100 == 2, answer.raw
+        assert "the feature gate ImageVolume is off" in answer.headers["Warning"]
+        assert b'"reference"' not in answer.raw
+
+
 async def test_addresses_in_old_forms_are_kept_and_warned_of_by_every_write(lab: Any) -> None:
     text = r"spec.clusterIPs[0]: non-standard IP address \"010.096.0.77\" will be considered"
     made = await lab.ask("POST", SERVICES, service(clusterIP="010.096.0.77"))

@@ -171,7 +171,7 @@ def those(word: str) -> set[str]:
 
 def warnings(obj: dict[str, Any]) -> list[str]:
     rooms = (podwarnings, elsewhere, validate_admission, validate_network)
-    return [line for room in rooms for line in room.warnings(obj)]
+    return podwarnings.dropped(obj) + [line for room in rooms for line in room.warnings(obj)]
 
 
 def test_what_is_to_be_warned_of_is() -> None:

@@ -1,6 +1,7 @@
 import pytest
 
-from netlab.objects.podwarnings import warnings
+from netlab.objects import strategies
+from netlab.objects.podwarnings import dropped, warnings
 
 
 def pod(*contexts, **spec):
@@ -49,8 +50,6 @@ UNCONFINED = {"seccompProfile": {"type": "Unconfined"}}
         (pod({}, volumes=[{"name": "v", "nfs": {"server": "s", "path": "/"}}]),
          'volume types (volume "v" uses nfs): a lab has nobody who serves such volumes, so the '
          "pod waits, as where the driver or server is not there"),
-        (pod({}, volumes=[{"name": "v", "image": {"reference": "i"}}]),
-         'volume types (volume "v" uses image): it is empty'),
         ({"kind": "Pod", "spec": {"containers": [
             {"name": "a", "image": "i", "readinessProbe": {"grpc": {"port": 1}}},
             {"name": "b", "image": "i", "livenessProbe": {"tcpSocket": {"port": 1}}}]}},
@@ -102,3 +101,50 @@ def test_volumes_that_kubernetes_has_no_more_are_named_by_their_path(kind, path)
     where = ".".join([*path, "volumes[1].gitRepo"])
     assert first == f"{where}: deprecated in v1.11, and disabled by default in v1.33+"
     assert second.startswith('volume types (volume "b" uses gitRepo): a lab has nobody')
+
+
+IMAGE = {"name": "v", "image": {"reference": "quay.io/crio/artifact:v2"}}
+LEFT_OUT = "left out, with its mounts: the feature gate ImageVolume is off"
+
+
+def with_image_volume():
+    mounts = [{"name": "v", "mountPath": "/v"}, {"name": "w", "mountPath": "/w"}]
+    containers = [
+        {"name": "a", "image": "i", "volumeMounts": mounts},
+        {"name": "b", "image": "i", "volumeMounts": mounts[:1]},
+    ]
+    init = [{"name": "c", "image": "i", "volumeMounts": mounts[:1]}]
+    return {"containers": containers, "initContainers": init, "volumes": [IMAGE, {"name": "w"}]}
+
+
+def test_image_volumes_are_left_out_and_told_of():
+    made = {"kind": "Pod", "metadata": {"name": "p"}, "spec": with_image_volume()}
+    assert dropped(made) == [f"spec.volumes[0].image: {LEFT_OUT}"]
+    strategies.of(made).default(made)
+    spec = made["spec"]
+    assert spec["volumes"] == [{"name": "w", "emptyDir": {}}]
+    mounted = [one.get("volumeMounts") for one in (*spec["containers"], *spec["initContainers"])]
+    assert mounted == [[{"name": "w", "mountPath": "/w"}], None, None]
+    assert dropped(made) == warnings(made) == []
+
+
+def test_so_are_those_of_templates():
+    template = {"metadata": {}, "spec": {**with_image_volume(), "volumes": [IMAGE]}}
+    made = {"kind": "Deployment", "metadata": {"name": "d"}, "spec": {"template": template}}
+    assert dropped(made) == [f"spec.template.spec.volumes[0].image: {LEFT_OUT}"]
+    strategies.of(made).default(made)
+    assert "volumes" not in made["spec"]["template"]["spec"]
+
+
+@pytest.mark.parametrize(
+    "obj",
+    [
+        {"kind": "Pod", "spec": {"volumes": 1}},
+        {"kind": "Pod", "spec": {"volumes": {"image": 1}}},
+        {"kind": "Deployment", "spec": {"template": 1}},
+        {"kind": "Deployment", "spec": []},
+        {"kind": "Service", "spec": {"volumes": [IMAGE]}},
+    ],
+)
+def test_of_nonsense_nothing_is_said(obj):
+    assert dropped(obj) == []
