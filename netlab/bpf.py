@@ -26,6 +26,10 @@ _CODES = {
     "load-byte-after-header": 0x50,
     "load-header-length": 0xB1,
     "load-length": 0x80,
+    "load-word-at-index": 0x40,
+    "set": 0x00,
+    "set-index": 0x01,
+    "to-index": 0x07,
     "equal": 0x15,
     "at-least": 0x35,
     "any-bit": 0x45,
@@ -35,6 +39,9 @@ _CODES = {
 # What the kernel knows of a packet beside its bytes (SKF_AD_OFF + SKF_AD_…), as load-half takes it.
 ETHERTYPE = 0xFFFFF000
 VLAN_TAGGED = 0xFFFFF030
+ATTRIBUTE = 0xFFFFF00C
+"""Of a netlink message, as load-word takes it: where the attribute is whose kind is in the index,
+sought from the place on that was set; 0 for none."""
 
 
 def assembled(program: Sequence[Line]) -> Template:

@@ -1,10 +1,30 @@
-"""What conntrack(8) lists of UDP, as flows. Pure: for whoever looks for those that lead nowhere."""
+"""What connection tracking tells: of one direction, of a connection that is new; and what
+conntrack(8) lists of UDP, as flows, for whoever looks for those that lead nowhere. Pure."""
 
 from __future__ import annotations
 
 import re
 
 from msgspec import Struct
+
+
+class Tuple(Struct, frozen=True):
+    """One direction of a connection; of an echo, `sport` is its identifier and `dport` 0."""
+
+    source: str
+    sport: int
+    destination: str
+    dport: int
+
+
+class NewConnection(Struct, frozen=True):
+    """How a connection's first packet came, and how its replies will; `time` in seconds since the
+    epoch, of when it was read. A protocol that has no name here is its number."""
+
+    time: float
+    protocol: str
+    original: Tuple
+    reply: Tuple
 
 
 class Flow(Struct, frozen=True):

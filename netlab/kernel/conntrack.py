@@ -13,6 +13,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from netlab.conntrack import Tuple as Tuple
 from netlab.kernel import netns as namespaces
 from netlab.kernel.netlink import NETLINK_NETFILTER, NetlinkSocket
 from netlab.kernel.nlattr import NESTED, packed, split
@@ -35,15 +36,6 @@ _STATES = (
     "NONE", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK",
     "TIME_WAIT", "CLOSE", "SYN_SENT2",
 )  # fmt: skip
-
-
-class Tuple(Struct, frozen=True):
-    """One direction of a connection; of an echo, `sport` is its identifier and `dport` 0."""
-
-    source: str
-    sport: int
-    destination: str
-    dport: int
 
 
 class Connection(Struct, frozen=True):

@@ -19,7 +19,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
+from netlab.cli.packets import signals
 from netlab.errors import NetlabError, UsageError
 
 if TYPE_CHECKING:
@@ -97,24 +97,6 @@ def _output(name: str) -> Iterator[Callable[[bytes], None]]:
     yield write
 
 
-@contextlib.contextmanager
-def _ended_by_signals(ended: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C, or TERM, is heard; a second one is as ever."""
-
-    def hear(number: int, _: object) -> None:
-        ended.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
-    for each in before:
-        signal.signal(each, hear)
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-
-
 class _Capturing:
     """A capture of a lab, which may change, and go, while it runs."""
 
@@ -136,7 +118,7 @@ class _Capturing:
 
         ended = threading.Event()
         conversation = self._conversation()  # refused before anything is written
-        with _ended_by_signals(ended), Recording(write, conversation) as recording:
+        with signals.heard(ended), Recording(write, conversation) as recording:
             recording.follow(self._paths())
             self._say(f"capturing in {count(recording.places, 'namespace')}; Ctrl-C ends it")
             is_there = self._until_end(recording, ended)

@@ -1,0 +1,148 @@
+"""Connections as connection tracking tells of them: real namespaces, whole floods."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from netlab.conntrack import NewConnection, Tuple
+from netlab.kernel import netns, new_connections
+from netlab.kernel.conntrack import connection
+from netlab.kernel.new_connections import NewConnections
+from netlab.kernel.run import run
+
+pytestmark = pytest.mark.root
+
+LINKS = """\
+link set lo up
+addr add 10.9.1.1/24 dev lo
+addr add fd09:1::1/64 dev lo nodad
+route add 10.9.9.0/24 dev lo
+route add fd09:9::/64 dev lo
+"""
+NAT = "*nat\n-A OUTPUT -d {0} -p udp --dport 99 -j DNAT --to-destination {1}\nCOMMIT\n"
+FAMILIES = {
+    "ipv4": ("10.9.1.1", "10.9.9.9", "10.9.1.1:98", "iptables-nft-restore"),
+    "ipv6": ("fd09:1::1", "fd09:9::9", "[fd09:1::1]:98", "ip6tables-nft-restore"),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A namespace that translates what is sent to port 99 of an address of nobody's."""
+    path = tmp_path / "node"
+    os.close(netns.create(path))
+    run(["ip", "-batch", "-"], netns=path, input=LINKS)
+    for _, virtual, endpoint, program in FAMILIES.values():
+        run([program], netns=path, input=NAT.format(virtual, endpoint))
+    yield path
+    netns.remove(path)
+
+
+def send(place: Path, source: str, to: tuple[str, int]) -> int:
+    """A datagram from a port of its own, which is returned."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    with netns.entered(place), socket.socket(family, socket.SOCK_DGRAM) as sender:
+        sender.bind((source, 0))
+        sender.sendto(b"x", to)
+        return int(sender.getsockname()[1])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_each_is_told_once(place: Path, name: str) -> None:
+    own, virtual, _, _ = FAMILIES[name]
+    new = NewConnections(place)
+    first = send(place, own, (virtual, 99))
+    plain = send(place, own, (own, 97))
+    found = new.collect(100)
+    assert [each.original for each in found] == [
+        Tuple(own, first, virtual, 99), Tuple(own, plain, own, 97)
+    ]  # fmt: skip
+    assert found[0].reply == Tuple(own, 98, own, first)
+    assert {each.protocol for each in found} == {"udp"}
+    table = connection(place, "udp", found[0].original)
+    assert table is not None
+    assert table.reply == found[0].reply
+    assert new.collect(100) == []
+    assert new.lost == 0
+    new.close()
+
+
+def test_a_filter_keeps_away_what_is_not_translated(place: Path) -> None:
+    new = NewConnections(place, translated=True)
+    ports = []
+    for own, virtual, _, _ in FAMILIES.values():
+        send(place, own, (own, 97))
+        ports.append(send(place, own, (virtual, 99)))
+    assert [each.original.sport for each in new.collect(100)] == ports
+    assert new.lost == 0
+    new.close()
+
+
+def test_an_echo_has_its_identifier(place: Path) -> None:
+    new = NewConnections(place)
+    for address in ("10.9.1.1", "fd09:1::1"):
+        run(["ping", "-c1", "-W1", address], netns=place)
+        (found,) = new.collect(100)
+        assert found.protocol == "icmp"
+        assert (found.original.source, found.original.destination) == (address, address)
+        assert found.original.sport > 0
+        assert found.original.dport == 0
+    new.close()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_both_ways_of_taking_a_message_apart_agree(
+    place: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, virtual, _, _ = FAMILIES[name]
+    new = NewConnections(place)
+    send(place, own, (virtual, 99))
+    (quick,) = new.collect(100)
+    monkeypatch.setattr(new_connections, "_LAYOUTS", {})
+    send(place, own, (virtual, 99))
+    (slow,) = new.collect(100)
+
+    def without_port(one: NewConnection) -> tuple[object, ...]:
+        there, back = one.original, one.reply
+        return one.protocol, there.source, there.destination, there.dport, back.source, back.sport
+
+    assert without_port(quick) == without_port(slow)
+    assert slow.original.sport == slow.reply.dport != quick.original.sport
+    new.close()
+
+
+def test_thousands_are_counted_and_what_is_lost_is_told(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roomy = NewConnections(place, translated=True)
+    monkeypatch.setattr(new_connections, "_BUFFER", 8192)
+    narrow = NewConnections(place, translated=True)
+    sent = 3000
+    with netns.entered(place):
+        for port in range(20000, 20000 + sent):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind(("10.9.1.1", port))
+                sender.sendto(b"x", ("10.9.9.9", 99))
+    found = roomy.collect(2 * sent)
+    assert sorted(each.original.sport for each in found) == list(range(20000, 20000 + sent))
+    assert roomy.lost == 0
+    few = narrow.collect(2 * sent)
+    assert narrow.lost > 0
+    assert len(few) + narrow.lost == sent
+    send(place, "10.9.1.1", ("10.9.9.9", 99))
+    assert len(narrow.collect(10)) == 1, "it goes on"
+    roomy.close()
+    narrow.close()
+
+
+def test_the_rest_is_left_for_the_next_time(place: Path) -> None:
+    new = NewConnections(place)
+    ports = [send(place, "10.9.1.1", ("10.9.9.9", 99)) for _ in range(5)]
+    assert [each.original.sport for each in new.collect(3)] == ports[:3]
+    assert [each.original.sport for each in new.collect(3)] == ports[3:]
+    new.close()
