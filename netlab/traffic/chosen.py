@@ -68,7 +68,7 @@ def _service(text: str, world: World, namespace: str) -> Chosen:
         known = ", ".join(str(one["port"]) for one in ports) or "none"
         raise UsageError(f"Service {key} has no port {port}", hint=f"there are: {known}")
     if (meta.spec(service).get("clusterIP") or "None") == "None":
-        hint = f"netlab get endpoints {name}, then netlab watch pod/NAME"
+        hint = f"sudo netlab watch pod/NAME: netlab get endpoints {name}"
         raise UsageError(f"Service {key} has no address, so nothing is sent to it", hint=hint)
     named = {one.get("name") or "" for one in wanted}
 
