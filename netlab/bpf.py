@@ -24,6 +24,7 @@ _CODES = {
     "load-half": 0x28,
     "load-byte": 0x30,
     "load-byte-after-header": 0x50,
+    "load-half-after-header": 0x48,
     "load-header-length": 0xB1,
     "load-length": 0x80,
     "load-word-at-index": 0x40,
@@ -39,6 +40,8 @@ _CODES = {
 # What the kernel knows of a packet beside its bytes (SKF_AD_OFF + SKF_AD_…), as load-half takes it.
 ETHERTYPE = 0xFFFFF000
 VLAN_TAGGED = 0xFFFFF030
+PACKET_KIND = 0xFFFFF004
+"""As load-byte takes it: 0 for a packet to this machine."""
 ATTRIBUTE = 0xFFFFF00C
 """Of a netlink message, as load-word takes it: where the attribute is whose kind is in the index,
 sought from the place on that was set; 0 for none."""

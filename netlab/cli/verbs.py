@@ -129,6 +129,7 @@ VERBS: dict[str, Verb] = {
         Verb("why", PACKETS, "say whether a Service answers, and if not, why"),
         Verb("trace", PACKETS, "send one packet, and tell which rules sent it where, and why"),
         Verb("watch", PACKETS, "tell of each new connection: who opens it, and where it leads"),
+        Verb("top", PACKETS, "show live what Services, endpoints, nodes and DNS have to do"),
         Verb("capture", PACKETS, "write the packets of all namespaces into one file for Wireshark"),
         Verb("rules", PACKETS, "show a Service's rules on a node as a tree, with counters"),
         Verb("graph", PACKETS, "draw the lab, a Service's rules, a packet's way", parts=_GRAPH),

@@ -140,6 +140,15 @@ def is_at(path: Path, namespace: int) -> bool:
     return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which namespace, or what else, is there; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 def remove(path: Path) -> None:
     """Let go of the namespace at `path`, mounted or half-made; no error if there is none.
 

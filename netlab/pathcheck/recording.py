@@ -17,6 +17,7 @@ from types import TracebackType
 from msgspec import Struct
 
 from netlab.errors import NetlabError
+from netlab.kernel.netns import identity
 from netlab.pathcheck import bpf, capture, pcapng
 from netlab.pathcheck.capture import Frame
 from netlab.pathcheck.conversation import Conversation
@@ -89,7 +90,7 @@ class Recording:
 
         A socket keeps its namespace alive, so that of one which went is closed.
         """
-        there = {place: found for place, path in places.items() if (found := _identity(path))}
+        there = {place: found for place, path in places.items() if (found := identity(path))}
         gone = [place for place, tap in self._taps.items() if there.get(place) != tap.namespace]
         self._close(gone)
         opened = False
@@ -149,7 +150,7 @@ class Recording:
         try:
             sock = capture.opened(path, self._filter)
         except (OSError, NetlabError):
-            if _identity(path) is None:  # it went meanwhile
+            if identity(path) is None:  # it went meanwhile
                 return False
             raise
         self._taps[place] = _Tap(place, namespace, sock)
@@ -167,12 +168,3 @@ class Recording:
             self._epoll.unregister(tap.socket)
             closed.append(tap.socket)
         capture.close_together(closed)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which namespace is there; None for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

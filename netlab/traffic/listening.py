@@ -12,6 +12,7 @@ from types import TracebackType
 from msgspec import Struct
 
 from netlab.errors import NetlabError
+from netlab.kernel.netns import identity
 from netlab.kernel.new_connections import NewConnections
 from netlab.traffic.reading import Told
 
@@ -56,7 +57,7 @@ class Listening:
     def follow(self, nodes: Mapping[str, Path]) -> None:
         """Hear these nodes, those that are there, and no others. A socket keeps its namespace
         alive, so that of one which went is closed."""
-        there = {node: found for node, path in nodes.items() if (found := _identity(path))}
+        there = {node: found for node, path in nodes.items() if (found := identity(path))}
         for node, ear in list(self._ears.items()):
             if there.get(node) != ear.namespace:
                 self._close(node)
@@ -84,7 +85,7 @@ class Listening:
         try:
             new = NewConnections(path, translated=self._translated)
         except (OSError, NetlabError):
-            if _identity(path) is None:  # it went meanwhile
+            if identity(path) is None:  # it went meanwhile
                 return
             raise
         self._ears[node] = _Ear(node, namespace, new)
@@ -96,12 +97,3 @@ class Listening:
             self._count_lost(ear)
         self._epoll.unregister(ear.new)
         ear.new.close()
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Which namespace is there; None for none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -28,6 +28,18 @@ def is_known(told: Told, directory: Directory) -> bool:
     return directory.place(new.reply.source) is not None
 
 
+def understood(
+    told: Iterable[Told], directory: Directory, asked: float
+) -> tuple[list[Told], list[Told]]:
+    """Those that are known, or never will be, as the objects are younger (`asked`, in seconds
+    since the epoch); and those that may be when somebody asks anew."""
+    ready: list[Told] = []
+    waiting: list[Told] = []
+    for each in told:
+        (ready if is_known(each, directory) or each[1].time < asked else waiting).append(each)
+    return ready, waiting
+
+
 def connections(told: Iterable[Told], directory: Directory) -> Iterator[Opening]:
     """Those that begin there."""
     for node, new in told:

@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,7 @@ class _Watching:
             if not self._now.is_there:
                 return False
             self._look()
-            self._show(self._ready())
+            self._show_ready()
             self._tell_lost()
         return True
 
@@ -171,18 +171,13 @@ class _Watching:
         nodes = self._now.nodes
         self._listening.follow({name: nodes[name] for name in nodes if only in ("", name)})
 
-    def _ready(self) -> Iterator[Told]:
-        """What is understood, or never will be: the objects are younger."""
-        from netlab.traffic.reading import is_known
+    def _show_ready(self) -> None:
+        from netlab.traffic.reading import understood
 
-        waiting, self._waiting = self._waiting, []
-        for told in waiting:
-            if is_known(told, self._directory) or told[1].time < self._now.asked:
-                yield told
-            else:
-                self._waiting.append(told)
+        ready, self._waiting = understood(self._waiting, self._directory, self._now.asked)
+        self._show(ready)
 
-    def _show(self, told: Iterator[Told] | list[Told]) -> None:
+    def _show(self, told: Iterable[Told]) -> None:
         from netlab.traffic.reading import connections
 
         found = (one for one in connections(told, self._directory) if self._wanted.has(one))

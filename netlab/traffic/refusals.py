@@ -1,0 +1,55 @@
+"""How many packets a node's rules have refused, by Service.
+
+kube-proxy's iptables mode counts what it rejects for want of endpoints. Its nftables mode rejects
+by a verdict map, which counts nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from netlab.objects.lab import Lab
+from netlab.proxy.addresses import Family
+from netlab.proxy.iptables.model import Ruleset
+from netlab.proxy.iptables.read import Variant, host_variant, read
+
+_REFUSES = re.compile(r'--comment "(?P<port>\S+) has no endpoints" .*-j REJECT\b')
+
+
+def are_counted(lab: Lab) -> bool:
+    """Whether the lab's rules count them."""
+    return lab.proxy_mode == "iptables"
+
+
+def refusals(lab: Lab, netns: Path) -> Counter[str]:
+    """By `namespace/name:port`, since the rules are there; of Services that have endpoints again,
+    nothing is left."""
+    variant: Variant = host_variant() if lab.iptables == "auto" else lab.iptables  # type: ignore[assignment]
+    found = Counter[str]()
+    for family in lab.ip_families:
+        version: Family = "ipv4" if family == "IPv4" else "ipv6"
+        found += counted(read(netns, variant, version, table="filter"))
+    return found
+
+
+def more(before: Counter[str], now: Counter[str]) -> Counter[str]:
+    """How many came between; a rule that has counted fewer is another one, which began at 0."""
+    return Counter(
+        {
+            name: number - before[name] if number >= before[name] else number
+            for name, number in now.items()
+        }
+    )
+
+
+def counted(ruleset: Ruleset) -> Counter[str]:
+    """The counters of rules that refuse, by the name in their comment."""
+    found = Counter[str]()
+    for table in ruleset.tables.values():
+        for chain in table.chains.values():
+            for rule, (packets, _) in zip(chain.rules, chain.counters, strict=False):
+                if match := _REFUSES.search(rule):
+                    found[match["port"]] += packets
+    return found
