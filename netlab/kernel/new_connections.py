@@ -20,7 +20,9 @@ from msgspec import Struct
 
 from netlab import bpf
 from netlab.conntrack import NewConnection, Tuple
+from netlab.errors import EnvironmentLacks
 from netlab.kernel import netns as namespaces
+from netlab.kernel.conntrack import connection
 from netlab.kernel.netlink import (
     KERNEL,
     NETLINK_ADD_MEMBERSHIP,
@@ -45,6 +47,7 @@ _BUFFER = 64 << 20
 """So much may wait: the messages of some 50,000 connections. Room is taken only as it is used."""
 
 _MESSAGE = 8192
+_EVENTS = Path("/proc/sys/net/netfilter/nf_conntrack_events")
 
 _NAMES = {
     1: "icmp", 6: "tcp", 17: "udp", 33: "dccp", 47: "gre", 58: "icmp", 132: "sctp", 136: "udplite",
@@ -70,9 +73,10 @@ _TRANSLATED = bpf.filled(
 
 class NewConnections:
     """Those of one namespace from now on, all of them, or those alone whose destination is
-    translated."""
+    translated. `EnvironmentLacks` where the kernel tells of none."""
 
     def __init__(self, netns: Path | int, *, translated: bool = False) -> None:
+        _require_events(netns)
         kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
         with namespaces.entered(netns):
             self._socket = socket.socket(socket.AF_NETLINK, kind, NETLINK_NETFILTER)
@@ -114,8 +118,25 @@ class NewConnections:
                         raise
                     continue
                 if sender == KERNEL:
-                    found += connections(data, now)
+                    found += told(data, now)
         return found
+
+
+def _require_events(netns: Path | int) -> None:
+    # Asked for anything, the kernel loads what tells of events as well; a listener alone would have
+    # that done behind its back, and miss the first.
+    connection(netns, "udp", Tuple("127.0.0.1", 0, "127.0.0.1", 0))
+    with namespaces.entered(netns):
+        try:
+            value = _EVENTS.read_text().strip()
+        except FileNotFoundError:
+            hint = "a kernel with CONFIG_NF_CONNTRACK_EVENTS, as distributions have them"
+            raise EnvironmentLacks("the kernel does not tell of connections", hint=hint) from None
+    if value == "0":
+        raise EnvironmentLacks(
+            "connection tracking tells of no connections: net.netfilter.nf_conntrack_events is 0",
+            hint="on each node: sysctl -w net.netfilter.nf_conntrack_events=2",
+        )
 
 
 def _attach(listener: socket.socket) -> None:
@@ -125,18 +146,18 @@ def _attach(listener: socket.socket) -> None:
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, told)
 
 
-def connections(data: bytes, now: float) -> Iterator[NewConnection]:
+def told(data: bytes, now: float) -> Iterator[NewConnection]:
     """What messages tell of."""
     offset = 0
     while offset + _HEAD <= len(data):
         length = int.from_bytes(data[offset : offset + 4], "little")
-        found = connection(data[offset : offset + length], now)
+        found = _told(data[offset : offset + length], now)
         if found is not None:
             yield found
         offset += max((length + 3) & ~3, _HEAD)
 
 
-def connection(data: bytes, now: float) -> NewConnection | None:
+def _told(data: bytes, now: float) -> NewConnection | None:
     """What a message tells of; None if that is no connection with two ends."""
     layout = _LAYOUTS.get(data[16:24])
     if layout is not None and data[layout.at] in _WITH_PORTS:

@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from netlab.objects import meta
 from netlab.objects.times import micro_time
 from netlab.pathcheck.world import World
 from netlab.traffic.tally import EndpointCount, ServiceCount
@@ -154,7 +155,7 @@ def _silent(world: World, services: Sequence[ServiceCount]) -> int:
     every = {
         key
         for key, one in world.services.items()
-        if (one["spec"].get("clusterIP") or "None") != "None"
+        if (meta.spec(one).get("clusterIP") or "None") != "None"
     }
     return len(every - heard)
 

@@ -15,7 +15,7 @@ from netlab.proxy.addresses import Family
 from netlab.proxy.iptables.model import Ruleset
 from netlab.proxy.iptables.read import Variant, host_variant, read
 
-_REFUSES = re.compile(r'--comment "(?P<port>\S+) has no endpoints" .*-j REJECT\b')
+_REFUSES = re.compile(r'--comment "(?P<port>[A-Za-z0-9./:-]+) has no endpoints" .*-j REJECT\b')
 
 
 def are_counted(lab: Lab) -> bool:
@@ -48,7 +48,8 @@ def counted(ruleset: Ruleset) -> Counter[str]:
     """The counters of rules that refuse, by the name in their comment."""
     found = Counter[str]()
     for table in ruleset.tables.values():
-        for chain in table.chains.values():
+        ours = (each for each in table.chains.values() if each.name.startswith("KUBE-"))
+        for chain in ours:
             for rule, (packets, _) in zip(chain.rules, chain.counters, strict=False):
                 if match := _REFUSES.search(rule):
                     found[match["port"]] += packets

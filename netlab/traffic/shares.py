@@ -42,7 +42,8 @@ def interval(count: int, total: int, z: float = _NINETY_FIVE) -> Interval:
     middle = share + part / 2
     half = z * math.sqrt(share * (1 - share) / total + part / (4 * total))
     low, high = (middle - half) / (1 + part), (middle + half) / (1 + part)
-    return Interval(max(0.0, low), min(1.0, high))
+    # Rounding must not move the ends of all that is possible.
+    return Interval(low if count else 0.0, high if count < total else 1.0)
 
 
 def is_off(count: int, total: int, expected: float, endpoints: int) -> bool:

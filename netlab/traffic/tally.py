@@ -22,14 +22,14 @@ class ServiceKey(NamedTuple):
 
 
 class EndpointCount(Struct, frozen=True):
-    """`count` since the beginning, `rate` a second of late. Where the choice is free, of the
-    connections there the `share`, between what it lies (95 %), what is expected, and whether it is
-    off, that is, no chance any more; else None."""
+    """`count` since the beginning, `rate` a second of late, `share` of all of its Service since the
+    beginning. Where the choice is free: between what that lies (95 %), what is expected, and
+    whether it is off, that is, no chance any more; else None."""
 
     endpoint: End
     count: int
     rate: float
-    share: float | None = None
+    share: float
     between: Interval | None = None
     expected: float | None = None
     is_off: bool = False
@@ -115,7 +115,7 @@ def _endpoint(end: tuple[str, int], ends: _Ends, number: int, seconds: float) ->
     named = ends.names.get(end, End("", *end))
     rate = ends.late_counts[end] / seconds
     if not ends.is_free:
-        return EndpointCount(named, count, rate)
+        return EndpointCount(named, count, rate, count / ends.total)
     expected = ends.expected.get(end, 0.0) / ends.total
     return EndpointCount(
         endpoint=named,

@@ -13,7 +13,7 @@ from netlab.traffic.tally import EndpointCount, ServiceCount
 from netlab.view.escape import escape_line
 
 _GAP = "  "
-_LEAST_NAME = 20
+_LEAST_NAME = 12
 _NARROW = 100
 """Columns from which on there is room for all there is."""
 
@@ -167,11 +167,11 @@ def _queries(glance: Glance, width: int) -> Iterator[str]:
 
 
 def _columns(columns: Sequence[Column], width: int) -> list[Column]:
-    """All of them, or those that are not to spare."""
-    taken = sum(len(_GAP) + column.width for column in columns)
-    if width >= _NARROW and width - taken >= _LEAST_NAME:
-        return list(columns)
-    return [column for column in columns if not column.spare]
+    """All of them, or those that are not to spare; of these the last for which there is room."""
+    kept = [column for column in columns if width >= _NARROW or not column.spare]
+    while kept and width - sum(len(_GAP) + column.width for column in kept) < _LEAST_NAME:
+        kept.pop(0)
+    return kept
 
 
 def _room(names: Iterable[str], title: str, columns: Sequence[Column], width: int) -> int:
