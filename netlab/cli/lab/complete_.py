@@ -291,6 +291,12 @@ def _forwards(line: TypedLine) -> Iterable[str]:
     return [f"{local}:{name}" for name in _names(line, "nodes")] if colon else ()
 
 
+def _watched(line: TypedLine) -> Iterable[str]:
+    if "/" in line.current:
+        return _slashed(line)
+    return [*_machines(), *(f"svc/{name}" for name in _names(line, "services"))]
+
+
 _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "CHECK": _checks,
     "CONTAINER": _containers,
@@ -306,5 +312,6 @@ _SOURCES: dict[str, Callable[[TypedLine], Any]] = {
     "POD": _pods,
     "SERVICE": _services,
     "TOPIC": _helped,
+    "WHAT": _watched,
 }
 """What stands for an argument's values, by the word that the help has for it."""

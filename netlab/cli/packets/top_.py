@@ -195,10 +195,12 @@ class _Screen:
         from netlab.view.top import lines
 
         width, height = self._size
-        rows = lines(glance, width, height, self._title)
-        shown = "\x1b[K\r\n".join(rows[:height])
+        rows = lines(glance, width, height, self._title)[:height]
+        # Each row is emptied first: behind a full one its last character would go as well.
+        shown = "\n".join(f"\x1b[K{row}" for row in rows)
+        rest = "\n\x1b[J" if len(rows) < height else ""
         out = terminal.raw(sys.stdout)
-        out.write(f"\x1b[H{shown}\x1b[K\x1b[J")
+        out.write(f"\x1b[H{shown}{rest}")
         out.flush()
 
     def is_to_end(self) -> bool:

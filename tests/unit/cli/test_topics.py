@@ -31,6 +31,7 @@ NAMES = (
     "kubernetes-api",
     "pictures",
     "tracing",
+    "watching",
     "map",
 )
 
