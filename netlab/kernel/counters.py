@@ -37,6 +37,12 @@ def counters(netns: Path | int) -> Counters:
     return Counters(four.get("Tcp.RetransSegs"), sum(told) if told else None, tracked, most)
 
 
+def retransmissions(netns: Path | int) -> int | None:
+    """The first of them alone: of a pod no more is asked, and there are many."""
+    with namespaces.entered(netns):
+        return snmp(_text(_SNMP)).get("Tcp.RetransSegs")
+
+
 def snmp(text: str) -> Mapping[str, int]:
     """`Tcp: A B` above `Tcp: 1 2` as `{"Tcp.A": 1, "Tcp.B": 2}`."""
     return dict(_pairs(text.splitlines()))

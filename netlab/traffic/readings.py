@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from netlab.errors import NetlabError
-from netlab.kernel.counters import Counters, counters
+from netlab.kernel.counters import Counters, counters, retransmissions
 from netlab.kernel.dns_queries import DnsQueries
 from netlab.kernel.netns import identity
 from netlab.objects import meta
@@ -96,9 +96,11 @@ class Meters:
 
 def _counters(world: World) -> Iterator[tuple[str, Counters]]:
     for name, place in world.places.items():
-        if place.role != "internet":
-            with contextlib.suppress(NetlabError, OSError):  # it went meanwhile
+        with contextlib.suppress(NetlabError, OSError):  # it went meanwhile
+            if place.role == "node":
                 yield name, counters(place.netns)
+            elif place.role != "internet":
+                yield name, Counters(retransmissions(place.netns), None, None, None)
 
 
 def _grown(
