@@ -14,10 +14,7 @@ from netlab.proxy.endpoints import EndpointInfo, endpoints
 from netlab.proxy.node_view import ZONE_LABEL
 from netlab.proxy.services import ServicePort, service_ports
 from netlab.traffic.directory import Directory
-from netlab.traffic.opening import Opening
-
-Ends = tuple[tuple[str, int], ...]
-"""Addresses and ports."""
+from netlab.traffic.opening import End, Opening
 
 
 class Draw:
@@ -26,7 +23,7 @@ class Draw:
 
     __slots__ = ("ends", "is_free")
 
-    def __init__(self, ends: Ends, *, is_free: bool) -> None:
+    def __init__(self, ends: tuple[End, ...], *, is_free: bool) -> None:
         self.ends, self.is_free = ends, is_free
 
 
@@ -87,10 +84,9 @@ class Draws:
         is_free = not found[0].affinity_seconds
         return (
             found[0],
-            Draw(_ends(choice.cluster), is_free=is_free),
-            Draw(_ends(choice.local), is_free=is_free),
+            Draw(self._ends(choice.cluster), is_free=is_free),
+            Draw(self._ends(choice.local), is_free=is_free),
         )
 
-
-def _ends(infos: Sequence[EndpointInfo]) -> Ends:
-    return tuple((each.ip, each.port) for each in infos)
+    def _ends(self, infos: Sequence[EndpointInfo]) -> tuple[End, ...]:
+        return tuple(self._directory.end(each.ip, each.port) for each in infos)

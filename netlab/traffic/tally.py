@@ -59,8 +59,10 @@ class _Ends(Struct):
     def fold(self) -> None:
         """Choices come and go with the objects; what was expected of them stays."""
         for draw, number in self.draws.items():
-            for end in draw.ends:
+            for each in draw.ends:
+                end = (each.address, each.port)
                 self.expected[end] = self.expected.get(end, 0.0) + number / len(draw.ends)
+                self.names.setdefault(end, each)
         self.draws.clear()
 
 
@@ -112,7 +114,7 @@ def _counted(key: ServiceKey, ends: _Ends, seconds: float) -> ServiceCount:
 
 def _endpoint(end: tuple[str, int], ends: _Ends, number: int, seconds: float) -> EndpointCount:
     count = ends.counts[end]
-    named = ends.names.get(end, End("", *end))
+    named = ends.names[end]
     rate = ends.late_counts[end] / seconds
     if not ends.is_free:
         return EndpointCount(named, count, rate, count / ends.total)

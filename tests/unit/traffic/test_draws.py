@@ -24,6 +24,7 @@ def world(version: int = 4, zones: dict[str, str] | None = None, **spec: Any) ->
         Place("two", "node", NOWHERE, ("10.0.0.2",)),
         Place("client", "client", NOWHERE, ("172.16.0.9",)),
         Place("default/box", "pod", NOWHERE, ("10.244.1.9",), node="one"),
+        Place("default/web-2", "pod", NOWHERE, ("10.244.1.6",), node="one"),
     ]
     service = {
         "metadata": {"name": "web", "namespace": "default"},
@@ -73,7 +74,7 @@ def opening(
 
 
 def ends(one: Opening, world_: World) -> list[str]:
-    return [ip for ip, port in Draws(Directory(world_)).of(one).ends if port == 8080]
+    return [end.address for end in Draws(Directory(world_)).of(one).ends if end.port == 8080]
 
 
 EVERY, OF_ONE, OF_TWO = list(ENDS), list(ENDS)[:2], list(ENDS)[2:]
@@ -127,6 +128,7 @@ def test_shares_and_what_is_expected() -> None:
     assert [one.endpoint.address for one in web.endpoints] == EVERY
     assert (first.count, first.rate, first.share) == (6, 2.0, pytest.approx(2 / 3))
     assert (second.count, second.share) == (0, 0.0), "one that nobody came to is shown"
+    assert second.endpoint.name == "default/web-2"
     assert [one.expected for one in web.endpoints] == [pytest.approx(1 / 3)] * 3
     assert third.between is not None
     assert third.between.has(1 / 3)
