@@ -23,6 +23,8 @@ _SOL_PACKET, _PACKET_STATISTICS = 263, 6
 _PORT, _UDP = 53, 17
 _IS_ANSWER = 0x80
 _TO_US = 0
+_VIGIL = b"\7version\4bind\0\0\x10"
+"""How the question begins that the controller asks every other second: whether a server lives."""
 _LEAST = 1
 """Bytes kept of each; the buffer is as small as they get."""
 
@@ -75,7 +77,8 @@ def _lines(addresses: Sequence[str]) -> Iterator[bpf.Line]:
     yield "", "load-half-after-header", 2, "", ""
     yield "", "equal", _PORT, "", "no"
     yield "", "load-byte-after-header", 10, "", ""
-    yield "", "any-bit", _IS_ANSWER, "no", "yes"
+    yield "", "any-bit", _IS_ANSWER, "no", ""
+    yield from _unless_own("load-word-at-index", 20)
     yield "v6", "equal", 0x86DD, "", "no"
     yield "", "load-byte", 6, "", ""
     yield "", "equal", _UDP, "", "no"
@@ -84,8 +87,19 @@ def _lines(addresses: Sequence[str]) -> Iterator[bpf.Line]:
     yield "", "equal", _PORT, "", "no"
     yield "", "load-byte", 50, "", ""
     yield "", "any-bit", _IS_ANSWER, "no", ""
-    yield "yes", "return", _LEAST, "", ""
+    yield from _unless_own("load-word", 60)
     yield "no", "return", 0, "", ""
+
+
+def _unless_own(load: str, at: int) -> Iterator[bpf.Line]:
+    """Count it, unless its question, which begins there, is that of the lab's own vigil. (What ends
+    before, and so cannot be loaded, is not counted: it has no question.)"""
+    words = [_VIGIL[place : place + 4] for place in range(0, len(_VIGIL), 4)]
+    for place, word in enumerate(words):
+        last = "no" if place == len(words) - 1 else ""
+        yield "", load, at + 4 * place, "", ""
+        yield "", "equal", int.from_bytes(word, "big"), last, f"counted-{at}"
+    yield f"counted-{at}", "return", _LEAST, "", ""
 
 
 def _to(at: int, addresses: Sequence[bytes], found: str) -> Iterator[bpf.Line]:

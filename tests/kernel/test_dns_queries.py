@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from dnslib import DNSRecord
 
+from netlab.dns import dnsmasq
 from netlab.errors import KernelRefused
 from netlab.kernel import netns
 from netlab.kernel.counters import counters, retransmissions
@@ -66,6 +67,7 @@ def counted(counting: DnsQueries, number: int) -> int:
 
 
 QUERY = DNSRecord.question("web.default.svc.cluster.local").pack()
+VIGIL = dnsmasq._VERSION
 ANSWER = DNSRecord.parse(QUERY).reply().pack()
 
 
@@ -76,9 +78,12 @@ def test_queries_and_nothing_else(places: tuple[Path, Path], address: str) -> No
     send(client, QUERY, "10.9.0.9")
     send(server, QUERY, "10.9.0.2")
     send(client, ANSWER, address)
+    send(client, VIGIL, address)
+    send(client, VIGIL[:20], address)
     send(client, QUERY, address, 54)
-    send(client, QUERY, address, times=3)
-    assert counted(counting, 3) == 3
+    for name in ("web.default.svc.cluster.local", "a", "version", "version.bind.example", "."):
+        send(client, DNSRecord.question(name).pack(), address)
+    assert counted(counting, 5) == 5
     counting.close()
 
 

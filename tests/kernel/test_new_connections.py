@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from netlab.conntrack import NewConnection, Tuple
+from netlab.errors import EnvironmentLacks
 from netlab.kernel import netns, new_connections
 from netlab.kernel.conntrack import connection
 from netlab.kernel.new_connections import NewConnections
 from netlab.kernel.run import run
+from netlab.traffic.listening import Listening
+from netlab.traffic.reading import Told
 
 pytestmark = pytest.mark.root
 
@@ -43,8 +46,17 @@ def place(tmp_path: Path) -> Iterator[Path]:
     netns.remove(path)
 
 
+def flood(place: Path, first: int, number: int) -> None:
+    """So many connections, from ports of which none has had one before."""
+    with netns.entered(place):
+        for port in range(first, first + number):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+                sender.bind(("10.9.1.1", port))
+                sender.sendto(b"x", ("10.9.9.9", 99))
+
+
 def send(place: Path, source: str, to: tuple[str, int]) -> int:
-    """A datagram from a port of its own, which is returned."""
+    """A datagram from some port, which is returned."""
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     with netns.entered(place), socket.socket(family, socket.SOCK_DGRAM) as sender:
         sender.bind((source, 0))
@@ -123,11 +135,7 @@ def test_thousands_are_counted_and_what_is_lost_is_told(
     monkeypatch.setattr(new_connections, "_BUFFER", 8192)
     narrow = NewConnections(place, translated=True)
     sent = 3000
-    with netns.entered(place):
-        for port in range(20000, 20000 + sent):
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-                sender.bind(("10.9.1.1", port))
-                sender.sendto(b"x", ("10.9.9.9", 99))
+    flood(place, 20000, sent)
     found = roomy.collect(2 * sent)
     assert sorted(each.original.sport for each in found) == list(range(20000, 20000 + sent))
     assert roomy.lost == 0
@@ -146,3 +154,60 @@ def test_the_rest_is_left_for_the_next_time(place: Path) -> None:
     assert [each.original.sport for each in new.collect(3)] == ports[:3]
     assert [each.original.sport for each in new.collect(3)] == ports[3:]
     new.close()
+
+
+def test_nobody_else_is_believed(place: Path) -> None:
+    """Who is in a node's namespace may send to our socket; only the kernel's word counts."""
+    new = NewConnections(place)
+    send(place, "10.9.1.1", ("10.9.9.9", 99))
+    kind = socket.SOCK_RAW | socket.SOCK_CLOEXEC
+    (port, _) = new._socket.getsockname()
+    with netns.entered(place), socket.socket(socket.AF_NETLINK, kind, 12) as forger:
+        forger.bind((0, 0))
+        forger.sendto(new._socket.recv(8192), (port, 0))
+    assert new.collect(10) == []
+    send(place, "10.9.1.1", ("10.9.9.9", 99))
+    assert len(new.collect(10)) == 1
+    new.close()
+
+
+def test_a_kernel_that_tells_nothing_is_told_of(place: Path) -> None:
+    with netns.entered(place):
+        Path("/proc/sys/net/netfilter/nf_conntrack_events").write_text("0")
+    with pytest.raises(EnvironmentLacks, match="nf_conntrack_events is 0"):
+        NewConnections(place)
+
+
+def ports(told: list[Told], node: str) -> list[int]:
+    return [new.original.sport for name, new in told if name == node]
+
+
+def test_nodes_that_come_and_go(place: Path, tmp_path: Path) -> None:
+    with Listening(translated=True) as listening:
+        listening.follow({"one": place, "off": tmp_path / "nothing"})
+        assert listening.nodes == ("one",)
+        first = send(place, "10.9.1.1", ("10.9.9.9", 99))
+        assert ports(listening.round(1.0), "one") == [first]
+        assert listening.round(0) == []
+        listening.follow({"two": place})
+        assert listening.nodes == ("two",)
+        second = send(place, "10.9.1.1", ("10.9.9.9", 99))
+        assert ports(listening.round(1.0), "two") == [second]
+        netns.remove(place)
+        listening.follow({"two": place})
+        assert listening.nodes == ()
+        assert listening.lost == {}
+
+
+def test_what_was_lost_is_known_by_node(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(new_connections, "_BUFFER", 8192)
+    sent = 500
+    with Listening(translated=False) as listening:
+        listening.follow({"one": place})
+        flood(place, 20000, sent)
+        told = listening.round(1.0)
+        assert listening.lost["one"] == sent - len(told) > 0
+        before = listening.lost["one"]
+        flood(place, 30000, sent)
+        listening.follow({})
+        assert listening.lost["one"] > before, "what nobody has read yet counts as well"
