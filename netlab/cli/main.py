@@ -335,6 +335,7 @@ _OTHER_NAMES = {
     "start": "up", "stop": "down", "destroy": "down", "rm": "delete",
     "ls": "get", "list": "get", "show": "describe", "ps": "get pods", "log": "logs",
     "test": "check", "iptables": "rules", "tcpdump": "capture",
+    "conntrack": "watch",
     "draw": "graph", "deploy": "up", "sh": "exec",
     "config": "kubeconfig", "stat": "status", "restart": "rollout restart", "undo": "rollout undo",
 }  # fmt: skip

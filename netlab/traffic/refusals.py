@@ -26,7 +26,8 @@ def are_counted(lab: Lab) -> bool:
 def refusals(lab: Lab, netns: Path) -> Counter[str]:
     """By `namespace/name:port`, since the rules are there; of Services that have endpoints again,
     nothing is left."""
-    variant: Variant = host_variant() if lab.iptables == "auto" else lab.iptables  # type: ignore[assignment]
+    written = host_variant() if lab.iptables == "auto" else lab.iptables
+    variant: Variant = "nft" if written == "nft" else "legacy"
     found = Counter[str]()
     for family in lab.ip_families:
         version: Family = "ipv4" if family == "IPv4" else "ipv6"

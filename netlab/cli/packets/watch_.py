@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from netlab.traffic.reading import Told
 
 _ROUND_SECONDS = 0.1
+_SAYING_SECONDS = 1.0
+"""Between two lines about what was lost."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -118,7 +120,7 @@ class _Watching:
         self._now, self._wanted, self._listening = now, wanted, listening
         self._directory = Directory(now.world)
         self._waiting: list[Told] = []
-        self._said = Counter[str]()
+        self._said, self._said_at = Counter[str](), 0.0
         self._summary = Summary()
         self._began = time.monotonic()
 
@@ -191,11 +193,12 @@ class _Watching:
         return f"{self._as_line(one)}\n"
 
     def _tell_lost(self) -> None:
-        """At once, and only once."""
+        """Each once, and soon."""
         from netlab.view.openings import lost_words
 
-        if new := Counter(self._listening.lost) - self._said:
-            self._said = Counter(self._listening.lost)
+        new = Counter(self._listening.lost) - self._said
+        if new and time.monotonic() >= self._said_at + _SAYING_SECONDS:
+            self._said, self._said_at = Counter(self._listening.lost), time.monotonic()
             _say(f"note: {lost_words(new)}: more came than could be read")
 
 
