@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,10 @@ def test_the_package_holds_nothing_that_only_tests_use():
         for path in files
         if path.stem != "__init__"
     }
-    used = {"netlab.__main__"}.union(*map(names_in, files))
+    points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    used = {"netlab.__main__"}.union(
+        *map(names_in, files), *(each.values() for each in points.values())
+    )
     verbs = [HIDDEN, *VERBS.values()]
     used |= {each.module for verb in verbs for each in (verb, *verb.parts)}
     rooms = ("netlab.objects.strategies", "netlab.api.printing", "netlab.view.describing")

@@ -1,0 +1,54 @@
+"""What a test that failed says: what was expected, the trace, and where its packets are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from netlab.errors import NetlabError
+from netlab.testing.trace import Trace
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
+_LONGEST = 80
+
+
+class NotAsExpected(AssertionError):
+    """An assertion about packets does not hold. `files` are what was kept, by what they are."""
+
+    __module__ = "netlab.testing"  # where it is asked for, and what pytest prints
+
+    def __init__(self, said: str, trace: Trace | None, files: dict[str, Path]) -> None:
+        super().__init__(said)
+        self.trace = trace
+        self.files = files
+
+
+def failure(
+    sentence: str, reasons: tuple[str, ...], trace: Trace | NetlabError, kept: Path
+) -> NotAsExpected:
+    """The error, with the trace of another such packet, or why there is none."""
+    told = f"{sentence}: {'; '.join(reasons)}"
+    if isinstance(trace, NetlabError):
+        return NotAsExpected(f"{told}\nno packet could be traced: {trace}", None, {})
+    files = _write(sentence, trace, kept)
+    return NotAsExpected("\n".join((told, *_lines(trace, files))), trace, files)
+
+
+def _lines(trace: Trace, files: dict[str, Path]) -> Iterator[str]:
+    yield "the trace of such a packet:"
+    yield from (f"  {line}" for line in str(trace).splitlines())
+    yield f"its packets: {files['pcapng']}"
+    yield f"again: netlab trace --show {files['trace']} --explain"
+
+
+def _write(sentence: str, trace: Trace, kept: Path) -> dict[str, Path]:
+    stem = _UNFIT.sub("-", sentence)[:_LONGEST].strip("-")
+    number = len(list(kept.glob("*.json"))) + 1
+    files = {what: kept / f"{number}-{stem}.{suffix}" for what, suffix in _SUFFIXES.items()}
+    trace.pcap(files["pcapng"])
+    trace.save(files["trace"])
+    return files
+
+
+_SUFFIXES = {"pcapng": "pcapng", "trace": "json"}

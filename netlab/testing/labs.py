@@ -1,0 +1,132 @@
+"""The labs of one pytest process: brought up when one is asked for, all taken down in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from msgspec.structs import replace
+
+from netlab import inventory, manifest
+from netlab import lab as labs
+from netlab.errors import EnvironmentLacks, NetlabError, UsageError
+from netlab.supervision import Newborn
+from netlab.testing import runs
+from netlab.testing.lab import Lab
+from netlab.testing.topology import Topology
+
+Source = str | Path | Topology | Mapping[str, Any]
+"""A file, a manifest's text (of more than one line), a lab written in Python, or an object."""
+
+
+class Labs:
+    """`kept` gives the directory for what is to be read when a test has failed."""
+
+    def __init__(self, kept: Callable[[], Path]) -> None:
+        self._kept = kept
+        self._stack = contextlib.ExitStack()
+        self._directory: Path | None = None
+        self._up: dict[str, Lab] = {}
+        self._newborn: Newborn | None = None
+        self.swept: Sequence[str] = ()
+        """What others had left, a line for each lab."""
+
+    @contextlib.contextmanager
+    def lab(self, sources: Sequence[Source], roots: Sequence[Path] = ()) -> Iterator[Lab]:
+        """A lab of its own; files are looked for in `roots`, in turn. Taken down in the end."""
+        found = self.up(sources, roots)
+        try:
+            yield found
+        finally:
+            self.down(found)
+
+    def up(self, sources: Sequence[Source], roots: Sequence[Path] = ()) -> Lab:
+        """Bring one up; `NetlabError` if not all of it gets ready, and then it is down again."""
+        if os.geteuid() != 0:
+            raise EnvironmentLacks(
+                "a lab needs root, and these tests run without",
+                hint='sudo "$(command -v pytest)" …; netlab_lacking = skip leaves them out',
+            )
+        directory = self._own()
+        newborn, self._newborn = self._newborn or _newborn(), None
+        with contextlib.closing(newborn):
+            began = time.monotonic()
+            paths = [self._file(source, roots, directory) for source in sources]
+            loaded = manifest.load(paths)
+            if loaded.lab is None:
+                raise UsageError(
+                    f"no `kind: Lab` stands in {', '.join(map(str, paths)) or 'nothing'}",
+                    hint="netlab help testing says how a test names its lab",
+                )
+            loaded.lab = replace(loaded.lab, name=self._free(loaded.lab.name))
+            said: list[str] = []
+            brought = labs.up(
+                loaded, [str(path) for path in paths], progress=said.append, newborn=newborn
+            )
+        lab = Lab(loaded.lab.name, paths, time.monotonic() - began, self._kept)
+        self._up[lab.name] = lab
+        if brought.troubles:
+            self.down(lab)
+            raise NetlabError(f"lab {lab.name} does not get ready: {'; '.join(brought.troubles)}")
+        return lab
+
+    def down(self, lab: Lab) -> None:
+        """Take it down; fine if it is."""
+        lab.close()
+        labs.down(lab.name, progress=lambda _: None)
+        self._up.pop(lab.name, None)
+
+    def expect(self) -> None:
+        """Have the next lab's controller begin: somebody is going to ask for a lab soon."""
+        if self._newborn is None and self._directory is not None:
+            self._newborn = _newborn()
+
+    def close(self) -> None:
+        """Leave nothing, whatever fixtures did."""
+        with self._stack:
+            if self._newborn is not None:
+                self._newborn.close()
+            for lab in list(self._up.values()):
+                self._stack.callback(self.down, lab)
+
+    def _own(self) -> Path:
+        if self._directory is None:
+            entered = runs.own(runs.base_directory())
+            self._directory, self.swept = self._stack.enter_context(entered)
+        return self._directory
+
+    def _free(self, name: str) -> str:
+        taken = inventory.names()
+        numbered = (f"{name}-{number}" for number in itertools.count(2))
+        return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+    def _file(self, source: Source, roots: Sequence[Path], directory: Path) -> Path:
+        text = _text(source)
+        if text is None:
+            path = Path(str(source))
+            return next((root / path for root in roots if (root / path).exists()), path)
+        place = directory / "files"
+        place.mkdir(exist_ok=True)
+        file = place / f"lab-{len(list(place.iterdir())) + 1}.yaml"
+        file.write_text(text)
+        return file
+
+
+def _newborn() -> Newborn:
+    return Newborn(str(uuid.uuid4()))
+
+
+def _text(source: Source) -> str | None:
+    """The text of what is no file."""
+    if isinstance(source, Topology):
+        return source.text()
+    if isinstance(source, Mapping):
+        return yaml.safe_dump(dict(source), sort_keys=False)
+    return source if isinstance(source, str) and "\n" in source else None
