@@ -92,11 +92,13 @@ def up(
     modules.ensure_bridge_netfilter()
     directory = paths.lab_dir(wanted.name)
     basedir.refuse_others(directory)
-    with _taken_down_if_it_fails(directory, progress) as keeper:
+    with (
+        _taken_down_if_it_fails(directory, progress) as keeper,
+        Client(inventory.endpoint(directory)) as client,
+    ):
         with lablock.held(directory, "netlab up", tell=progress):
             keeper.look()
             lab, changes = _ensure_lab(manifest, directory, progress, newborn)
-            client = Client(inventory.endpoint(directory))
             progress("applying objects")
             missing = [] if keeper.fresh else _missing_nodes(client, lab, progress)
             made = [_apply(client, obj, directory, progress) for obj in missing]

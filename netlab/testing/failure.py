@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,12 +45,14 @@ def _lines(trace: Trace, files: dict[str, Path]) -> Iterator[str]:
 
 
 def _write(sentence: str, trace: Trace, kept: Path) -> dict[str, Path]:
+    """Under a number that is nobody else's: the directory may be several processes'."""
     stem = _UNFIT.sub("-", sentence)[:_LONGEST].strip("-")
-    number = len(list(kept.glob("*.json"))) + 1
-    files = {what: kept / f"{number}-{stem}.{suffix}" for what, suffix in _SUFFIXES.items()}
+    for number in itertools.count(1):
+        saved = kept / f"{number}-{stem}.json"
+        with contextlib.suppress(FileExistsError):
+            saved.open("x").close()
+            break
+    files = {"pcapng": saved.with_suffix(".pcapng"), "trace": saved}
     trace.pcap(files["pcapng"])
-    trace.save(files["trace"])
+    trace.save(saved)
     return files
-
-
-_SUFFIXES = {"pcapng": "pcapng", "trace": "json"}

@@ -89,7 +89,7 @@ class Lab:
     def netlab(self, *argv: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Any command of netlab's about this lab: `lab.netlab("node", "stop", "worker001")`."""
         done = subprocess.run(
-            [sys.executable, "-m", "netlab", *argv],
+            [sys.executable, "-P", "-m", "netlab", *argv],
             env={**os.environ, "NETLAB_LAB": self.name},
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -1,4 +1,8 @@
-"""The labs of one pytest process: brought up when one is asked for, all taken down in the end."""
+"""The labs of one pytest process: brought up when one is asked for, all taken down in the end.
+
+A lab's controller imports its modules while we import ours, or, of a lab that is expected, while
+the one before it is taken down.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +13,17 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from msgspec.structs import replace
-
-from netlab import inventory, manifest
-from netlab import lab as labs
 from netlab.errors import EnvironmentLacks, NetlabError, UsageError
 from netlab.supervision import Newborn
 from netlab.testing import runs
-from netlab.testing.lab import Lab
 from netlab.testing.topology import Topology
+
+if TYPE_CHECKING:
+    from netlab.lab import Brought
+    from netlab.manifest import Manifest
+    from netlab.testing.lab import Lab
 
 Source = str | Path | Topology | Mapping[str, Any]
 """A file, a manifest's text (of more than one line), a lab written in Python, or an object."""
@@ -56,29 +59,43 @@ class Labs:
             )
         directory = self._own()
         newborn, self._newborn = self._newborn or _newborn(), None
+        began = time.monotonic()
         with contextlib.closing(newborn):
-            began = time.monotonic()
             paths = [self._file(source, roots, directory) for source in sources]
-            loaded = manifest.load(paths)
-            if loaded.lab is None:
-                raise UsageError(
-                    f"no `kind: Lab` stands in {', '.join(map(str, paths)) or 'nothing'}",
-                    hint="netlab help testing says how a test names its lab",
-                )
-            loaded.lab = replace(loaded.lab, name=self._free(loaded.lab.name))
-            said: list[str] = []
-            brought = labs.up(
-                loaded, [str(path) for path in paths], progress=said.append, newborn=newborn
-            )
-        lab = Lab(loaded.lab.name, paths, time.monotonic() - began, self._kept)
-        self._up[lab.name] = lab
+            loaded, brought = self._brought(paths, newborn)
+        lab = self._made(loaded, paths, time.monotonic() - began)
         if brought.troubles:
             self.down(lab)
             raise NetlabError(f"lab {lab.name} does not get ready: {'; '.join(brought.troubles)}")
         return lab
 
+    def _brought(self, files: Sequence[Path], newborn: Newborn) -> tuple[Manifest, Brought]:
+        from msgspec.structs import replace
+
+        from netlab import lab as labs
+        from netlab import manifest
+
+        loaded = manifest.load(files)
+        if loaded.lab is None:
+            raise UsageError(
+                f"no `kind: Lab` stands in {', '.join(map(str, files)) or 'nothing'}",
+                hint="netlab help testing says how a test names its lab",
+            )
+        loaded.lab = replace(loaded.lab, name=_free(loaded.lab.name))
+        named = [str(path) for path in files]
+        return loaded, labs.up(loaded, named, progress=lambda _: None, newborn=newborn)
+
+    def _made(self, loaded: Manifest, files: Sequence[Path], seconds: float) -> Lab:
+        from netlab.testing.lab import Lab
+
+        assert loaded.lab is not None
+        lab = self._up[loaded.lab.name] = Lab(loaded.lab.name, files, seconds, self._kept)
+        return lab
+
     def down(self, lab: Lab) -> None:
         """Take it down; fine if it is."""
+        from netlab import lab as labs
+
         lab.close()
         labs.down(lab.name, progress=lambda _: None)
         self._up.pop(lab.name, None)
@@ -102,11 +119,6 @@ class Labs:
             self._directory, self.swept = self._stack.enter_context(entered)
         return self._directory
 
-    def _free(self, name: str) -> str:
-        taken = inventory.names()
-        numbered = (f"{name}-{number}" for number in itertools.count(2))
-        return next(each for each in itertools.chain([name], numbered) if each not in taken)
-
     def _file(self, source: Source, roots: Sequence[Path], directory: Path) -> Path:
         text = _text(source)
         if text is None:
@@ -114,7 +126,7 @@ class Labs:
             return next((root / path for root in roots if (root / path).exists()), path)
         place = directory / "files"
         place.mkdir(exist_ok=True)
-        file = place / f"lab-{len(list(place.iterdir())) + 1}.yaml"
+        file = place / f"{len(list(place.iterdir())) + 1}.yaml"
         file.write_text(text)
         return file
 
@@ -123,10 +135,21 @@ def _newborn() -> Newborn:
     return Newborn(str(uuid.uuid4()))
 
 
+def _free(name: str) -> str:
+    """The lab's own name, or that with a number where another one has it."""
+    from netlab import inventory
+
+    taken = inventory.names()
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(each for each in itertools.chain([name], numbered) if each not in taken)
+
+
 def _text(source: Source) -> str | None:
     """The text of what is no file."""
     if isinstance(source, Topology):
         return source.text()
     if isinstance(source, Mapping):
+        import yaml
+
         return yaml.safe_dump(dict(source), sort_keys=False)
     return source if isinstance(source, str) and "\n" in source else None

@@ -199,9 +199,9 @@ class Place:
                 world = self.lab.world()
                 check = self._check(target, world, protocol, expect)
                 result, wrong = _tried(check, world, also)
-            except NetlabError:  # what is named may be there later
+            except NetlabError as error:  # what is named may be there later
                 if late:
-                    raise
+                    raise error.with_traceback(None) from None
             else:
                 if not wrong:
                     return result

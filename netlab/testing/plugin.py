@@ -24,6 +24,7 @@ Scope = Literal["session", "package", "module", "class", "function"]
 MARK = "netlab"
 _SCOPES = ("session", "package", "module", "class")
 _SESSION = pytest.StashKey["Session"]()
+_SWEPT = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,7 +70,7 @@ class Session:
         from netlab.testing.labs import Labs
 
         self._config = config
-        self._before = _terminated_as_interrupted()
+        self._before = {each: _as_interrupt(each) for each in (signal.SIGTERM, signal.SIGHUP)}
         self.labs: Labs = Labs(self._kept)
 
     def close(self) -> None:
@@ -77,14 +78,15 @@ class Session:
         try:
             self.labs.close()
         finally:
-            if self._before is not None:
-                signal.signal(signal.SIGTERM, self._before)
+            for number, before in self._before.items():
+                if before is not None:
+                    signal.signal(number, before)
 
     def _kept(self) -> Path:
-        named = self._config.getoption("netlab_keep")
-        base = named or Path(_basetemp(self._config)) / "netlab"
+        named: Path | None = self._config.getoption("netlab_keep")
+        base = named or _basetemp(self._config) / "netlab"
         base.mkdir(parents=True, exist_ok=True)
-        return Path(base)
+        return base.absolute()
 
 
 def _basetemp(config: pytest.Config) -> Path:
@@ -92,15 +94,15 @@ def _basetemp(config: pytest.Config) -> Path:
     return factory.getbasetemp()
 
 
-def _terminated_as_interrupted() -> Any:
-    """TERM ends pytest at once, without its fixtures: let it be as Ctrl-C is. What was before."""
+def _as_interrupt(number: signal.Signals) -> Any:
+    """A signal that would end pytest without its fixtures is as Ctrl-C is. What was before."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt("terminated")
+        raise KeyboardInterrupt(number.name)
 
     with contextlib.suppress(ValueError):  # not the main thread
-        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            return signal.signal(signal.SIGTERM, interrupt)
+        if signal.getsignal(number) == signal.SIG_DFL:
+            return signal.signal(number, interrupt)
     return None
 
 
@@ -177,6 +179,34 @@ def _give_up(error: Any, config: pytest.Config) -> None:
     pytest.fail(str(error), pytrace=False)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a mark that would be heard by nobody."""
+    for item in items:
+        marked = any(mark.name == MARK for mark in item.own_markers)
+        if marked and not {"fresh_lab", "make_lab"} & set(_fixtures(item)):
+            raise pytest.UsageError(
+                f"{item.nodeid} has a mark `{MARK}` of its own, but shares its lab: "
+                "let it ask for fresh_lab, or mark its module (pytestmark = …) or class"
+            )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Have the next lab begin while this one ends."""
+    if nextitem is not None and _SESSION in item.config.stash and _wants_another(item, nextitem):
+        item.config.stash[_SESSION].labs.expect()
+
+
+def _wants_another(item: pytest.Item, following: pytest.Item) -> bool:
+    wanted = _fixtures(following)
+    shared = "lab" in _fixtures(item) and item.path == following.path
+    return "fresh_lab" in wanted or ("lab" in wanted and not shared)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -197,3 +227,26 @@ def _properties(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[tupl
     error = call.excinfo.value if call.excinfo is not None else None
     if isinstance(error, NotAsExpected):
         yield from ((f"netlab.{what}", str(path)) for what, path in error.files.items())
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells whoever prints what it has swept."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None and _SESSION in session.config.stash:
+        output[MARK] = list(session.config.stash[_SESSION].labs.swept)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Hear of it."""
+    told = getattr(node, "workeroutput", {}).get(MARK, ())
+    node.config.stash.setdefault(_SWEPT, []).extend(told)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was taken down that another run had left."""
+    ours = config.stash[_SESSION].labs.swept if _SESSION in config.stash else ()
+    for line in (*ours, *config.stash.get(_SWEPT, ())):
+        terminalreporter.write_line(f"netlab: took down {line}")

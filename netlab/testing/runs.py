@@ -91,7 +91,7 @@ def _swept_one(directory: Path) -> Iterator[str]:
     labs = directory / "labs"
     names = sorted(one.name for one in labs.iterdir() if one.is_dir()) if labs.exists() else []
     done = subprocess.run(
-        [sys.executable, "-m", "netlab", "down", "--all"],
+        [sys.executable, "-P", "-m", "netlab", "down", "--all"],
         env=os.environ | _variables(directory),
         stdin=subprocess.DEVNULL,
         capture_output=True,

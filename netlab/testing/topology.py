@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -83,15 +82,15 @@ class Topology(Struct, frozen=True):
         spec = {"nodes": self.nodes, **self.spec}
         lab = {"apiVersion": "netlab/v1", "kind": "Lab", "metadata": {"name": self.name}}
         documents = [{**lab, "spec": spec}, *map(dict, self.objects)]
-        return yaml.dump_all(documents, Dumper=_Plain, sort_keys=False)
+        return "---\n".join(map(_yaml, documents))
 
 
-class _Plain(yaml.SafeDumper):
-    """Writes what occurs twice twice."""
+def _yaml(document: Mapping[str, Any]) -> str:
+    """With what occurs twice written twice."""
+    import yaml  # while a lab's controller begins
 
-    def ignore_aliases(self, _: Any) -> bool:
-        """Always."""
-        return True
+    dumper = type("Dumper", (yaml.SafeDumper,), {"ignore_aliases": lambda *_: True})
+    return yaml.dump(document, Dumper=dumper, sort_keys=False)
 
 
 def _object(version: str, kind: str, name: str, namespace: str, spec: Any) -> dict[str, Any]:

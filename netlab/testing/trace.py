@@ -25,8 +25,13 @@ class Trace(Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """`delivered`, `refused` or `lost`."""
+        """What became of the packet: `delivered`, `refused` or `lost`."""
         return observed(self.story.journey)
+
+    @property
+    def outcome(self) -> str:
+        """What became of who asks: `reachable`, `refused`, `unreachable`, `timeout`."""
+        return self.story.journey.outcome
 
     @property
     def delivered_to(self) -> str | None:
