@@ -124,6 +124,60 @@ def check_from_object(obj: Object) -> PathCheck:
     )
 
 
+def object_of(check: PathCheck) -> Object:
+    """The object that describes a check: `check_from_object` gives that check for it."""
+    spec: dict[str, Any] = {"description": check.description} if check.description else {}
+    spec |= {
+        "from": _sender_object(check.sender),
+        "to": _target_object(check.target, check.sender),
+        "expect": _expectation_object(check.expect),
+    }
+    metadata = {"name": check.name}
+    return {"apiVersion": "netlab/v1", "kind": "PathCheck", "metadata": metadata, "spec": spec}
+
+
+def _sender_object(sender: Sender) -> dict[str, Any]:
+    space = {"namespace": sender.namespace} if sender.namespace != "default" else {}
+    return {sender.kind: sender.name, **space}
+
+
+def _target_object(target: Target, sender: Sender) -> dict[str, Any]:
+    """What is said by itself is left out."""
+    spaced = target.namespace != "default"
+    service = f"{target.service}.{target.namespace}" if spaced else target.service
+    found: dict[str, Any] = {
+        "service": service if target.service else "",
+        "node": target.node,
+        "nodePort": target.node_port,
+        "hostPort": target.host_port,
+        "pod": target.pod,
+        "address": target.address,
+        "namespace": target.namespace if spaced and not target.service else "",
+        "port": target.port,
+        "protocol": target.protocol if target.protocol != "TCP" else "",
+        "by": target.by,
+        "nodeAddress": target.node_address,
+    }
+    usual = _target({}, sender)
+    plain = {"by": usual.by, "nodeAddress": usual.node_address}
+    return {key: value for key, value in found.items() if value and plain.get(key) != value}
+
+
+def _expectation_object(expect: Expectation) -> dict[str, Any]:
+    found: dict[str, Any] = {"outcome": expect.outcome}
+    if expect.endpoints is not None:
+        said = expect.endpoints
+        found["endpoints"] = list(said) if isinstance(said, tuple) else said
+    if expect.spread is not None:
+        found["spread"] = {"tries": expect.spread.tries, "atLeast": expect.spread.at_least}
+    for key, at in (("dnat", expect.dnat_at), ("masquerade", expect.masquerade_at)):
+        if at is not None:
+            found[key] = {"at": at}
+    if expect.source_seen is not None:
+        found["sourceSeen"] = expect.source_seen
+    return found
+
+
 def _sender(written: Mapping[str, Any]) -> Sender:
     kinds: tuple[SenderKind, ...] = get_args(SenderKind)
     kind = next(one for one in kinds if written.get(one))

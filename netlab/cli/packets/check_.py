@@ -4,6 +4,10 @@
     sudo netlab check checks.yaml            those of other files
     sudo netlab check --only NAME -o json    one check, with every hop
     sudo netlab check --junit report.xml
+    sudo netlab check --write today.yaml     today's paths to all Services, as PathChecks
+
+What --write writes passes now, and is in the same order each time: kept beside the lab's files, it
+tells when a path is another one.
 
 Exit code: 0 all passed, 1 one failed, 2 one could not be run.
 
@@ -42,11 +46,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--only", action="append", default=[], metavar="CHECK", help="this check")
     parser.add_argument("--junit", metavar="FILE", help="also write JUnit XML")
+    parser.add_argument("--write", metavar="FILE", help="record today's paths as PathChecks there")
     options.add_output(parser, "json")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the checks all at once; a line each."""
+    """Run the checks all at once; a line each. Or write them."""
+    if arguments.write:
+        from netlab.cli.packets import check_write
+
+        return check_write.run(arguments)
+    return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     from netlab import inventory, lab
     from netlab.pathcheck.check import run_checks
     from netlab.pathcheck.result import exit_code

@@ -1,9 +1,11 @@
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from netlab import manifest
 from netlab.objects.pathcheck import (
     WITHOUT_PORTS,
     Expectation,
@@ -12,6 +14,7 @@ from netlab.objects.pathcheck import (
     Spread,
     Target,
     check_from_object,
+    object_of,
 )
 from netlab.objects.validate_pathcheck import check_problems, places
 from netlab.pathcheck.protocols import PROTOCOLS
@@ -93,6 +96,37 @@ def test_expect_may_be_left_out():
     obj = check({"pod": "p"}, {"pod": "q", "port": 80})
     del obj["spec"]["expect"]
     assert read(obj).expect.outcome == "reachable"
+
+
+TOPOLOGIES = sorted((Path(__file__).parents[3] / "topologies").glob("*.yaml"))
+OTHERS = [
+    check({"pod": "p", "namespace": "a"}, {"pod": "q", "namespace": "b", "port": 80}),
+    check({"deployment": "d"}, {"service": "w.b", "port": "http", "by": "address"}),
+    check({"client": "c"}, {"node": "n", "hostPort": 80, "nodeAddress": "internal"}),
+    check({"node": "n"}, {"address": "10.0.0.1", "protocol": "ICMP"}, outcome="timeout"),
+    check({"pod": "p"}, {"service": "w"}, endpoints=["a", "b"], spread={"tries": 9, "atLeast": 2}),
+    check({"pod": "p"}, {"service": "w"}, endpoints=2, spread={"tries": 9}, sourceSeen="node:n"),
+]
+
+
+@pytest.mark.parametrize("path", TOPOLOGIES, ids=lambda path: path.stem)
+def test_a_check_that_is_written_is_the_one_that_was_read(path):
+    checks = manifest.load([path]).checks
+    assert [read(object_of(one)) for one in checks] == checks
+
+
+@pytest.mark.parametrize("obj", OTHERS)
+def test_nothing_of_it_is_lost(obj):
+    assert read(object_of(read(obj))) == read(obj)
+
+
+def test_what_is_said_by_itself_is_not_written():
+    made = read(check({"client": "c"}, {"service": "w", "node": "n", "by": "address"}))
+    assert object_of(made)["spec"] == {
+        "from": {"client": "c"},
+        "to": {"service": "w", "node": "n"},
+        "expect": {"outcome": "reachable"},
+    }
 
 
 @pytest.mark.parametrize(
