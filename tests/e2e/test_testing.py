@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import tomllib
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import needs
 import pytest
+import yaml
 from e2e.labs import ROOT, eventually
 
 from netlab.kernel import paths
@@ -28,6 +30,7 @@ PAGE = ROOT / "netlab" / "docs" / "testing.md"
 SECONDS = 90.0
 NOBODY = 65534
 
+LAB = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: mine}\n"
 SHOP = """
 import pytest
 from netlab.testing import Topology
@@ -78,7 +81,7 @@ class User:
         path.write_text(text)
         return path
 
-    def start(self, *argv: str, **options: object) -> subprocess.Popen[str]:
+    def start(self, *argv: str, uid: int | None = None) -> subprocess.Popen[str]:
         """Begin a run of pytest in a session of its own."""
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-Werror", "-rA"]
         running = subprocess.Popen(
@@ -90,14 +93,14 @@ class User:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **options,  # type: ignore[call-overload]
+            user=uid,
         )
         self.started.append(running)
         return running
 
-    def pytest(self, *argv: str, code: int = 0, **options: object) -> str:
+    def pytest(self, *argv: str, code: int = 0, uid: int | None = None) -> str:
         """Run it to its end, and tell what it printed."""
-        running = self.start(*argv, **options)
+        running = self.start(*argv, uid=uid)
         out, _ = running.communicate(timeout=SECONDS)
         assert running.returncode == code, out
         return out
@@ -125,7 +128,7 @@ def environment(pid: int) -> bytes:
         return b""
 
 
-NOTHING = {"directories": [], "mounts": [], "processes": []}
+NOTHING: dict[str, list[object]] = {"directories": [], "mounts": [], "processes": []}
 
 
 @pytest.fixture
@@ -426,7 +429,7 @@ def test_without_root_it_is_an_error_unless_the_settings_say_skip(setting: str, 
         here.file("pytest.ini", f"[pytest]\nnetlab_lacking = {setting}\n")
         for each in (here.base, *here.base.rglob("*")):
             shutil.chown(each, NOBODY)
-        out = here.pytest("test_it.py", code=int(setting == "error"), user=NOBODY)
+        out = here.pytest("test_it.py", code=int(setting == "error"), uid=NOBODY)
         assert word in out
         assert "a lab needs root, and these tests run without" in out
         assert here.left() == NOTHING
@@ -452,6 +455,49 @@ def test_it():
     out = user.pytest("test_it.py")
     assert "1 passed" in out
     assert user.left() == NOTHING
+
+
+def blocks() -> dict[str, str]:
+    """The files of the page, by the names in their first lines."""
+    code = re.findall(r"(?m)(?:^    .*\n|^\n(?=(?:\n)?    ))+", PAGE.read_text())
+    texts = [textwrap.dedent(each).strip("\n") + "\n" for each in code]
+    return {one.split()[1]: one for one in texts if one.startswith("# ")}
+
+
+def test_the_page_is_right_as_printed(user: User) -> None:
+    found = blocks()
+    assert list(found) == ["test_web.py", "pytest.ini", ".github/workflows/lab.yaml"]
+    user.file("test_web.py", found["test_web.py"])
+    out = user.pytest("test_web.py")
+    assert "3 passed" in out
+    assert "delivered to default/web-" in out, "what the example prints"
+    assert user.left() == NOTHING
+
+
+def test_the_settings_of_the_page_are_those_there_are(user: User) -> None:
+    user.file("pytest.ini", blocks()["pytest.ini"].replace("skip", "error"))
+    user.file("lab.yaml", f"{LAB}spec: {{nodes: 1}}\n")
+    for number in range(2):
+        text = "def test_it(lab): assert (lab.name, len(lab.spec.nodes)) == ('mine', 1)\n"
+        user.file(f"test_{number}.py", text)
+    out = user.pytest("--setup-show")
+    assert "2 passed" in out
+    assert out.count("SETUP    S lab") == 1
+    assert user.left() == NOTHING
+
+
+def test_the_workflow_of_the_page_is_one(user: User) -> None:
+    """Of the packages and options that it names."""
+    workflow = yaml.safe_load(blocks()[".github/workflows/lab.yaml"])
+    job = workflow["jobs"]["lab"]
+    assert job["container"]["options"] == "--privileged"
+    said = "\n".join(step.get("run", "") for step in job["steps"])
+    setup = (ROOT / "README.md").read_text()
+    (packages,) = re.findall(r"apt install pipx (.*)", setup)
+    assert [each for each in packages.split() if each not in said] == []
+    user.file("test_it.py", "def test_it(): pass\n")
+    (command,) = re.findall(r"/venv/bin/pytest (.*)", said)
+    assert "1 passed" in user.pytest(*command.replace("auto", "1").split())
 
 
 def test_it_can_be_switched_off(user: User) -> None:

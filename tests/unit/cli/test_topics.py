@@ -30,6 +30,7 @@ NAMES = (
     "kube-proxy",
     "kubernetes-api",
     "pictures",
+    "testing",
     "tracing",
     "watching",
     "map",
