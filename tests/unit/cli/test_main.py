@@ -15,7 +15,7 @@ from netlab.cli import main as entry
 from netlab.cli.packets import check_
 from netlab.cli.verbs import HIDDEN, VERBS, Verb
 from netlab.errors import UsageError
-from netlab.kernel import paths
+from netlab.kernel import basedir, paths
 
 Capture = pytest.CaptureFixture[str]
 
@@ -142,8 +142,8 @@ def test_without_a_lab(
 
 
 def test_with_several_labs_one_must_be_named(no_labs: Path, capsys: Capture) -> None:
-    (no_labs / "a").mkdir()
-    (no_labs / "b").mkdir()
+    basedir.make_lab(no_labs / "a")
+    basedir.make_lab(no_labs / "b")
     assert run("get", "pods") == 2
     assert "--lab" in capsys.readouterr().err
     assert run("--lab", "c", "get", "pods") == 1
@@ -246,7 +246,7 @@ def test_the_usage_of_verbs_in_two_words_has_place_for_the_second(
 def test_a_lab_named_by_the_environment_is_said_to_be(
     no_labs: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (no_labs / "a").mkdir()
+    basedir.make_lab(no_labs / "a")
     monkeypatch.setenv("NETLAB_LAB", "gone")
     assert run("get", "pods") == 1
     assert capsys.readouterr().err == (
