@@ -50,10 +50,11 @@ class LabNow:
         nodes = {one.name: one.netns for one in places if one.role == "node"}
         return {name: netns for name, netns in nodes.items() if isinstance(netns, Path)}
 
-    def refresh(self, *, wanted: bool = False) -> bool:
-        """Ask again where something has changed, or where it is wanted, if it is time to. Whether
-        that was done."""
-        if time.time() < self.asked + _PAUSE_SECONDS or not (wanted or self._changed.is_set()):
+    def refresh(self, *, wanted: bool = False, at_once: bool = False) -> bool:
+        """Ask again where something has changed, or where it is wanted, if it is time to, or is to
+        be done at once. Whether that was done."""
+        is_early = time.time() < self.asked + _PAUSE_SECONDS and not at_once
+        if is_early or not (wanted or self._changed.is_set()):
             return False
         self._changed.clear()
         try:

@@ -152,6 +152,9 @@ class _Counting:
         """What there is to show of the time since the last one."""
         from netlab.traffic.glance import glance
 
+        if self._waiting:  # of this interval, too
+            self._look(at_once=True)
+            self._count()
         readings = self._meters.read(self._now.world)
         now = time.monotonic()
         seconds, self._since = now - self._since, now
@@ -165,11 +168,11 @@ class _Counting:
             lost=self._listening.lost,
         )
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> None:
         from netlab.traffic.reading import is_known
 
         wanted = not all(is_known(told, self._directory) for told in self._waiting)
-        if self._now.refresh(wanted=wanted):
+        if self._now.refresh(wanted=wanted, at_once=at_once):
             self._read()
         self._listening.follow(self._now.nodes)
 

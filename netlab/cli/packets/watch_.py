@@ -150,21 +150,22 @@ class _Watching:
 
     def finish(self) -> None:
         """Show what was told and not yet understood, and what all of it comes to."""
-        told, self._waiting = [*self._waiting, *self._listening.round(0)], []
-        self._show(told)
+        self._waiting += self._listening.round(0)
+        self._look(at_once=True)
+        self._show(self._waiting)
         for line in self._summary.lines(time.monotonic() - self._began, self._listening.lost):
             _say(line)
 
     def _left(self) -> int | None:
         return None if self._count is None else max(0, self._count - self._summary.total)
 
-    def _look(self) -> None:
+    def _look(self, *, at_once: bool = False) -> None:
         """See who has come and gone."""
         from netlab.traffic.directory import Directory
         from netlab.traffic.reading import is_known
 
         wanted = not all(is_known(told, self._directory) for told in self._waiting)
-        if self._now.refresh(wanted=wanted):
+        if self._now.refresh(wanted=wanted, at_once=at_once):
             self._directory = Directory(self._now.world)
         self._follow()
 
