@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from netlab.objects import meta
+from netlab.objects.hostports import mappings
 from netlab.objects.loadbalancing import ingress_ips
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck.world import Place, World
@@ -24,6 +25,7 @@ class Directory:
         }
         self._doors: dict[tuple[str, str, int], VirtualAddress] = {}
         self._node_ports: dict[tuple[str, int], VirtualAddress] = {}
+        self._host_ports = set(_host_ports(world))
         for key, service in world.services.items():
             for port in meta.spec(service).get("ports") or ():
                 self._add(key, service, port)
@@ -60,9 +62,20 @@ class Directory:
         node_port = self._node_ports.get((protocol, port))
         return node_port if node_port is not None and self._is_nodes(address) else None
 
+    def is_host_port(self, protocol: str, address: str, port: int) -> bool:
+        """Whether a pod has that port of its node."""
+        return (self.node(address), protocol, port) in self._host_ports
+
     def _is_nodes(self, address: str) -> bool:
         place = self._places.get(address)
         return place.role == "node" if place is not None else address.startswith(_LOOPBACKS)
+
+
+def _host_ports(world: World) -> Iterator[tuple[str, str, int]]:
+    """Nodes, protocols and ports."""
+    for pod in world.pods.values():
+        for one in mappings(pod):
+            yield meta.spec(pod).get("nodeName") or "", one.protocol.lower(), one.host_port
 
 
 def _addresses(service: Service) -> Iterator[tuple[str, str]]:

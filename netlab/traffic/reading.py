@@ -18,12 +18,14 @@ Told = tuple[str, NewConnection]
 
 
 def is_known(told: Told, directory: Directory) -> bool:
-    """Whether the directory is new enough for it: it names the Service and who is behind it."""
+    """Whether the directory is new enough for it: it names the Service, or knows of
+    the hostPort, and who is behind it."""
     new = told[1]
     there = new.original
     if _is_plain(new):
         return True
-    if directory.virtual(new.protocol, there.destination, there.dport) is None:
+    asked = (new.protocol, there.destination, there.dport)
+    if directory.virtual(*asked) is None and not directory.is_host_port(*asked):
         return False
     return directory.place(new.reply.source) is not None
 

@@ -59,6 +59,7 @@ kind: Service
 metadata: {name: sticky}
 spec: {sessionAffinity: ClientIP, selector: {app: web}, ports: [{port: 80}]}
 """
+SLOW = pytest.param("nftables", marks=pytest.mark.slow)
 BOX = "busy.default.box"
 NOBODY = "10.244.1.250"
 """An address of pods that none has."""
@@ -72,7 +73,7 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-@pytest.fixture(scope="module", params=["iptables", "nftables"])
+@pytest.fixture(scope="module", params=["iptables", SLOW])
 def mode(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -292,8 +293,7 @@ class Terminal:
         return os.waitstatus_to_exitcode(status), self.text[before:]
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(60, 24), (200, 50)])
-@pytest.mark.parametrize("key", [b"q", b"\x03"])
+@pytest.mark.parametrize(("columns", "rows", "key"), [(60, 24, b"q"), (200, 50, b"\x03")])
 def test_live_in_a_terminal(lab: Machine, columns: int, rows: int, key: bytes) -> None:
     terminal = Terminal(lab, columns, rows)
     terminal.until(bool)

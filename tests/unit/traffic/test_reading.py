@@ -49,6 +49,15 @@ SERVICES = {
 PODS = {
     "default/host": cast(Pod, {"spec": {"hostNetwork": True, "nodeName": "one"}}),
     "default/late": cast(Pod, {"spec": {}}),
+    "default/web": cast(
+        Pod,
+        {
+            "spec": {
+                "nodeName": "two",
+                "containers": [{"name": "web", "ports": [{"containerPort": 80, "hostPort": 8088}]}],
+            }
+        },
+    ),
 }
 WORLD = World({one.name: one for one in PLACES}, SERVICES, pods=PODS)
 DIRECTORY = Directory(WORLD)
@@ -158,6 +167,18 @@ def test_what_is_not_known_yet() -> None:
     new_service = event("10.244.1.9 1000 10.96.0.8 80", "10.244.2.5 8080 10.244.1.9 1000")
     assert not is_known(("one", new_end), DIRECTORY)
     assert not is_known(("one", new_service), DIRECTORY)
+
+
+def test_a_host_port_is_known_and_no_services() -> None:
+    def asked(address: str) -> NewConnection:
+        return event(f"172.16.0.100 1 {address} 8088", "10.244.2.5 80 172.16.0.100 1")
+
+    assert is_known(("two", asked("172.16.0.2")), DIRECTORY)
+    assert not is_known(("one", asked("172.16.0.1")), DIRECTORY), "it is another node's"
+    (found,) = read(("two", asked("172.16.0.2")))
+    assert (found.virtual, found.to.name, found.endpoint.name) == (None, "two", "default/web")
+    assert has("pod/web", ("two", asked("172.16.0.2"))) == [True]
+    assert has("", ("two", asked("172.16.0.2"))) == [False]
 
 
 def has(word: str, *told: tuple[str, NewConnection]) -> list[bool]:
