@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from netlab.objects import meta
 from netlab.objects.hostports import mappings
 from netlab.objects.loadbalancing import ingress_ips
+from netlab.objects.podphase import is_pod_terminal
 from netlab.objects.types import Service, ServicePort
 from netlab.pathcheck.world import Place, World
 from netlab.traffic.opening import End, VirtualAddress
@@ -22,6 +23,10 @@ class Directory:
         self.world = world
         self._places: dict[str, Place] = {
             address: place for place in world.places.values() for address in place.addresses
+        }
+        self._names = {
+            **dict(_of_pods(world)),
+            **{address: place.name for address, place in self._places.items()},
         }
         self._doors: dict[tuple[str, str, int], VirtualAddress] = {}
         self._node_ports: dict[tuple[str, int], VirtualAddress] = {}
@@ -43,9 +48,12 @@ class Directory:
         return self._places.get(address)
 
     def end(self, address: str, port: int) -> End:
-        """An address and port with a name."""
-        place = self._places.get(address)
-        return End(place.name if place is not None else "", address, port)
+        """An address and port with a name; that of a pod also where its node is switched off."""
+        return End(self._names.get(address, ""), address, port)
+
+    def knows(self, address: str) -> bool:
+        """Whether it has a name."""
+        return address in self._names
 
     def node(self, address: str) -> str:
         """The node that what has this address is, or is on; "" for what is on none."""
@@ -69,6 +77,13 @@ class Directory:
     def _is_nodes(self, address: str) -> bool:
         place = self._places.get(address)
         return place.role == "node" if place is not None else address.startswith(_LOOPBACKS)
+
+
+def _of_pods(world: World) -> Iterator[tuple[str, str]]:
+    """Addresses of pods, and their names."""
+    for key, pod in world.pods.items():
+        if not meta.spec(pod).get("hostNetwork") and not is_pod_terminal(pod):
+            yield from ((one["ip"], key) for one in meta.status(pod).get("podIPs") or ())
 
 
 def _host_ports(world: World) -> Iterator[tuple[str, str, int]]:

@@ -27,7 +27,7 @@ def is_known(told: Told, directory: Directory) -> bool:
     asked = (new.protocol, there.destination, there.dport)
     if directory.virtual(*asked) is None and not directory.is_host_port(*asked):
         return False
-    return directory.place(new.reply.source) is not None
+    return directory.knows(new.reply.source)
 
 
 def understood(

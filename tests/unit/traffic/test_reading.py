@@ -49,6 +49,12 @@ SERVICES = {
 PODS = {
     "default/host": cast(Pod, {"spec": {"hostNetwork": True, "nodeName": "one"}}),
     "default/late": cast(Pod, {"spec": {}}),
+    "default/dark": cast(
+        Pod, {"spec": {"nodeName": "off"}, "status": {"podIPs": [{"ip": "10.244.3.7"}]}}
+    ),
+    "default/done": cast(
+        Pod, {"status": {"phase": "Succeeded", "podIPs": [{"ip": "10.244.3.8"}]}, "spec": {}}
+    ),
     "default/web": cast(
         Pod,
         {
@@ -128,6 +134,14 @@ def test_what_is_no_services(there: str) -> None:
     (found,) = read(("one", event(there, "10.244.2.5 8080 10.244.1.9 1")))
     assert found.virtual is None
     assert not is_known(("one", event(there, "10.244.2.5 8080 10.244.1.9 1")), DIRECTORY)
+
+
+def test_a_pod_on_a_node_that_is_off_has_its_name() -> None:
+    for address, name in (("10.244.3.7", "default/dark"), ("10.244.3.8", "")):
+        new = event("10.244.1.9 1000 10.96.0.7 80", f"{address} 8080 10.244.1.9 1000")
+        (found,) = read(("one", new))
+        assert found.endpoint.name == name
+        assert is_known(("one", new), DIRECTORY) == bool(name)
 
 
 def test_protocols_have_ports_of_their_own() -> None:
