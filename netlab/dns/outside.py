@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dnslib import AAAA, CLASS, OPCODE, QTYPE, RCODE, RR, A, DNSRecord
+from dnslib import AAAA, CLASS, OPCODE, PTR, QTYPE, RCODE, RR, A, DNSRecord
 
 from netlab.dns import answers
+
+_POINTERS = {
+    "8.8.8.8.in-addr.arpa": "dns.google",
+    "4.4.8.8.in-addr.arpa": "dns.google",
+    "1.1.1.1.in-addr.arpa": "one.one.one.one",
+    "1.0.0.1.in-addr.arpa": "one.one.one.one",
+    f"8.8.8.8.{'0.' * 16}0.6.8.4.0.6.8.4.1.0.0.2.ip6.arpa": "dns.google",
+    f"4.4.8.8.{'0.' * 16}0.6.8.4.0.6.8.4.1.0.0.2.ip6.arpa": "dns.google",
+    f"1.1.1.1.{'0.' * 16}0.0.7.4.0.0.7.4.6.0.6.2.ip6.arpa": "one.one.one.one",
+    f"1.0.0.1.{'0.' * 16}0.0.7.4.0.0.7.4.6.0.6.2.ip6.arpa": "one.one.one.one",
+}
+"""The addresses whose names everybody asks for to see that there are reverse names."""
 
 
 class Outside:
@@ -28,6 +40,10 @@ class Outside:
         if question.qclass != CLASS.IN:
             return answers.empty(query, RCODE.REFUSED)
         name = str(question.qname).rstrip(".").lower()
+        if question.qtype == QTYPE.PTR and (target := _POINTERS.get(name)):
+            reply = answers.empty(query, RCODE.NOERROR)
+            reply.add_answer(answers.rr(name, QTYPE.PTR, PTR(target)))
+            return reply
         addresses = self.names.get(name)
         if addresses is None and not is_all:
             return None

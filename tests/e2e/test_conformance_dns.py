@@ -242,6 +242,7 @@ def test_a_configmap_says_whom_to_ask(
     alias = f"alias-{form}.{space.name}.{DOMAIN}"
     space.service(f"alias-{form}", [], selector=None, type="ExternalName", externalName="my.test")
     assert short(space, "-x 192.0.2.123") == []
+    assert short(space, "-x 8.8.8.8") == short(space, "-x 2001:4860:4860::8888") == ["dns.google."]
     configured(form, asking(form, outer))
     eventually(lambda: short(space, "-x 192.0.2.123") == ["my.test."])
     assert short(space, "-x 2001:db8::29") == ["my.test."]

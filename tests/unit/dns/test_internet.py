@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ipaddress
+
 import pytest
 from dnslib import QTYPE, RCODE, DNSRecord
 
@@ -30,6 +32,25 @@ def test_what_nobody_named_does_not_exist() -> None:
     for name in ("web.prod", "kubernetes.defualt", "db-1.peers", "foo.bar.baz", "xexample.com"):
         assert said(name) == (RCODE.NXDOMAIN, []), name
     assert said("1.100.51.198.in-addr.arpa", "PTR") == (RCODE.NXDOMAIN, [])
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("8.8.8.8", "dns.google."),
+        ("8.8.4.4", "dns.google."),
+        ("1.1.1.1", "one.one.one.one."),
+        ("1.0.0.1", "one.one.one.one."),
+        ("2001:4860:4860::8888", "dns.google."),
+        ("2001:4860:4860::8844", "dns.google."),
+        ("2606:4700:4700::1111", "one.one.one.one."),
+        ("2606:4700:4700::1001", "one.one.one.one."),
+    ],
+)
+def test_servers_that_everybody_knows_have_their_reverse_names(address: str, name: str) -> None:
+    pointer = ipaddress.ip_address(address).reverse_pointer
+    assert said(pointer, "PTR") == (RCODE.NOERROR, [name])
+    assert said(pointer, "A") == (RCODE.NXDOMAIN, [])
 
 
 def test_a_name_without_such_a_record_exists_and_so_do_those_above_it() -> None:
