@@ -18,6 +18,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import yaml
 from fuzz import wire
 from fuzz.api_conversations import conversations
 from fuzz.api_requests import Request, requests
@@ -172,7 +173,9 @@ async def _check(request: Request, answer: aiohttp.ClientResponse) -> None:
     if answer.status == 406 and request.target.startswith("/openapi/v2"):
         assert body == b"", request  # as kube-openapi says it
     elif answer.status >= 400:
-        _check_status(request, answer.status, _strictly(body))
+        is_yaml = answer.content_type == "application/yaml"
+        status = yaml.safe_load(body) if is_yaml else _strictly(body)
+        _check_status(request, answer.status, status)
     elif answer.content_type == "application/json":
         assert isinstance(_strictly(body), dict), (request, body)
 
