@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from netlab.errors import NetlabError
+from netlab.kernel import caller
 from netlab.testing.trace import Trace
 
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 _LONGEST = 80
+_NOT = "it is not so that "
 
 
 class NotAsExpected(AssertionError):
@@ -30,7 +33,7 @@ def failure(
     sentence: str, reasons: tuple[str, ...], trace: Trace | NetlabError, kept: Path
 ) -> NotAsExpected:
     """The error, with the trace of another such packet, or why there is none."""
-    told = f"{sentence}: {'; '.join(reasons)}"
+    told = f"{_NOT}{sentence}: {'; '.join(reasons)}"
     if isinstance(trace, NetlabError):
         return NotAsExpected(f"{told}\nno packet could be traced: {trace}", None, {})
     files = _write(sentence, trace, kept)
@@ -40,6 +43,8 @@ def failure(
 def _lines(trace: Trace, files: dict[str, Path]) -> Iterator[str]:
     yield "the trace of such a packet:"
     yield from (f"  {line}" for line in str(trace).splitlines())
+    if trace.outcome != "reachable" and trace.nearest:
+        yield f"nearest to take it: {trace.nearest}"
     yield f"its packets: {files['pcapng']}"
     yield f"again: netlab trace --show {files['trace']} --explain"
 
@@ -50,9 +55,15 @@ def _write(sentence: str, trace: Trace, kept: Path) -> dict[str, Path]:
     for number in itertools.count(1):
         saved = kept / f"{number}-{stem}.json"
         with contextlib.suppress(FileExistsError):
-            saved.open("x").close()
+            _new(saved, trace.saved())
             break
-    files = {"pcapng": saved.with_suffix(".pcapng"), "trace": saved}
-    trace.pcap(files["pcapng"])
-    trace.save(saved)
-    return files
+    captured = saved.with_suffix(".pcapng")
+    _new(captured, trace.pcap())
+    return {"pcapng": captured, "trace": saved}
+
+
+def _new(path: Path, data: bytes) -> None:
+    """A file of who called sudo, at a path where nothing was: no link leads elsewhere."""
+    with path.open("xb") as file:
+        os.fchown(file.fileno(), caller.uid(), caller.gid())
+        file.write(data)

@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,17 +41,9 @@ class Labs:
         self.swept: Sequence[str] = ()
         """What others had left, a line for each lab."""
 
-    @contextlib.contextmanager
-    def lab(self, sources: Sequence[Source], roots: Sequence[Path] = ()) -> Iterator[Lab]:
-        """A lab of its own; files are looked for in `roots`, in turn. Taken down in the end."""
-        found = self.up(sources, roots)
-        try:
-            yield found
-        finally:
-            self.down(found)
-
     def up(self, sources: Sequence[Source], roots: Sequence[Path] = ()) -> Lab:
-        """Bring one up; `NetlabError` if not all of it gets ready, and then it is down again."""
+        """Bring one up; files are looked for in `roots`, in turn. `NetlabError` if not all of it
+        gets ready, and then it is down again."""
         if os.geteuid() != 0:
             raise EnvironmentLacks(
                 "a lab needs root, and these tests run without",
@@ -93,12 +85,14 @@ class Labs:
         return lab
 
     def down(self, lab: Lab) -> None:
-        """Take it down; fine if it is."""
+        """Take it down; fine if it is: then its name may be anybody's."""
         from netlab import lab as labs
 
+        if self._up.get(lab.name) is not lab:
+            return
         lab.close()
         labs.down(lab.name, progress=lambda _: None)
-        self._up.pop(lab.name, None)
+        del self._up[lab.name]
 
     def expect(self) -> None:
         """Have the next lab's controller begin: somebody is going to ask for a lab soon."""
@@ -106,10 +100,12 @@ class Labs:
             self._newborn = _newborn()
 
     def close(self) -> None:
-        """Leave nothing, whatever fixtures did."""
+        """Leave nothing, whatever fixtures did. Who asks for a lab afterwards begins anew."""
+        self._directory = None
         with self._stack:
             if self._newborn is not None:
-                self._newborn.close()
+                self._stack.callback(self._newborn.close)
+                self._newborn = None
             for lab in list(self._up.values()):
                 self._stack.callback(self.down, lab)
 

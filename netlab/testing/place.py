@@ -210,8 +210,7 @@ class Place:
             time.sleep(_PAUSE)
         if within:
             wrong = (*wrong, f"that has not come within {within:g} s")
-        said = f"it is not so that {sentence}"
-        raise failure(said, wrong, self._traced(check, world), self.lab.kept())
+        raise failure(sentence, wrong, self._traced(check, world), self.lab.kept())
 
     def _check(
         self,

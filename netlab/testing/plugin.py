@@ -63,6 +63,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.close()
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 class Session:
     """The labs of this process, and its settings. There is one from the first lab on."""
 
@@ -70,28 +73,38 @@ class Session:
         from netlab.testing.labs import Labs
 
         self._config = config
-        self._before = {each: _as_interrupt(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+        self._before = {each: _as_interrupt(each) for each in _ENDING}
         self.labs: Labs = Labs(self._kept)
 
     def close(self) -> None:
-        """Leave nothing."""
-        try:
+        """Leave nothing; a second Ctrl-C changes nothing of that."""
+        with _deaf():
             self.labs.close()
-        finally:
-            for number, before in self._before.items():
-                if before is not None:
-                    signal.signal(number, before)
+        for number, before in self._before.items():
+            if before is not None:
+                signal.signal(number, before)
 
     def _kept(self) -> Path:
         named: Path | None = self._config.getoption("netlab_keep")
-        base = named or _basetemp(self._config) / "netlab"
+        base = (named or _basetemp(self._config) / "netlab").absolute()
         base.mkdir(parents=True, exist_ok=True)
-        return base.absolute()
+        return base
 
 
 def _basetemp(config: pytest.Config) -> Path:
     factory: pytest.TempPathFactory = getattr(config, "_tmp_path_factory")  # noqa: B009
     return factory.getbasetemp()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Hear no signal to end; what is started meanwhile hears them as ever."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(ValueError):  # not the main thread
+            for number in _ENDING:
+                before = signal.signal(number, lambda *_: None)
+                stack.callback(signal.signal, number, before)
+        yield
 
 
 def _as_interrupt(number: signal.Signals) -> Any:
@@ -139,7 +152,9 @@ def make_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., Lab]]:
     with contextlib.ExitStack() as stack:
 
         def make(*sources: Any) -> Lab:
-            return stack.enter_context(_lab(request, sources))
+            found = stack.enter_context(_lab(request, sources))
+            request.node.user_properties.extend(found.properties())
+            return found
 
         yield make
 
@@ -229,11 +244,21 @@ def _properties(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[tupl
         yield from ((f"netlab.{what}", str(path)) for what, path in error.files.items())
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A worker of pytest-xdist tells whoever prints what it has swept."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None]:
+    """Take down what is left, also where what is between fails. A worker of pytest-xdist that is
+    interrupted is killed soon, and its reports may go nowhere: it does that first of all."""
+    ours = session.config.stash.get(_SESSION, None)
     output = getattr(session.config, "workeroutput", None)
-    if output is not None and _SESSION in session.config.stash:
-        output[MARK] = list(session.config.stash[_SESSION].labs.swept)
+    if ours is not None and output is not None:
+        output[MARK] = list(ours.labs.swept)
+        if exitstatus == pytest.ExitCode.INTERRUPTED:
+            ours.close()
+    try:
+        return (yield)
+    finally:
+        if ours is not None:
+            ours.close()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -249,4 +274,4 @@ def pytest_terminal_summary(
     """Say what was taken down that another run had left."""
     ours = config.stash[_SESSION].labs.swept if _SESSION in config.stash else ()
     for line in (*ours, *config.stash.get(_SWEPT, ())):
-        terminalreporter.write_line(f"netlab: took down {line}")
+        terminalreporter.write_line(f"netlab: {line}")

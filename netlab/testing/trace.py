@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
 from netlab.trace.agreement import observed
 from netlab.trace.document import document
+from netlab.trace.misses import Miss
 from netlab.trace.story import Story
 from netlab.view import packets
 from netlab.view import trace as view
@@ -48,14 +48,34 @@ class Trace(Struct, frozen=True):
         """Whether the kernel did what its rules say."""
         return not self.story.agreement.difference
 
+    @property
+    def nearest(self) -> str:
+        """The rule that lacked least of those that did not take the packet, where it was, and what
+        it lacked; "" where none had met anything of it. One that a draw passed by lacked nothing.
+        """
+        missed = {
+            id(miss): f"{visit.place} {visit.table} {visit.chain} rule {miss.number}: {miss.said}"
+            for visit in self.story.there
+            for miss in visit.misses
+            if miss.words and "--probability" not in miss.condition
+        }
+        misses = [miss for visit in self.story.there for miss in visit.misses if id(miss) in missed]
+        best = max(misses, key=_nearness, default=None)
+        return missed[id(best)] if best is not None and any(_nearness(best)) else ""
+
     def document(self) -> dict[str, Any]:
         """All of it, as `netlab trace -o json` has it."""
         return document(self.story)
 
-    def save(self, path: Path) -> None:
-        """Write it for `netlab trace --show`."""
-        path.write_text(f"{json.dumps(self.document(), indent=2)}\n")
+    def saved(self) -> bytes:
+        """What `netlab trace --show` reads."""
+        return f"{json.dumps(self.document(), indent=2)}\n".encode()
 
-    def pcap(self, path: Path) -> None:
-        """Write its packets, with the rules that sent them on, for Wireshark."""
-        path.write_bytes(packets.capture(self.story))
+    def pcap(self) -> bytes:
+        """Its packets as pcapng, with the rules that sent them on, for Wireshark."""
+        return packets.capture(self.story)
+
+
+def _nearness(miss: Miss) -> tuple[bool, int]:
+    """A map that has nearly the same key comes first, then who met most."""
+    return ", which has " in miss.words, miss.met

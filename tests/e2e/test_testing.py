@@ -234,6 +234,7 @@ def test_broken(lab):
     )
     assert told[0].endswith("; that has not come within 0.2 s")
     assert "refuse (icmp-port-unreachable), it has no endpoints" in "\n".join(told)
+    assert "nearest to take it" not in out, "a rule took it"
     assert "why: selector app=wbe matches no pod (nearest: app=web)" in told
     assert '>       lab.pod("box").assert_reaches("svc/web:80", within=0.2)' in out
     assert "netlab/testing" not in out, "none of our own code is shown"
@@ -246,6 +247,38 @@ def test_broken(lab):
     shown = subprocess.run(again, env=user.environment, check=True, capture_output=True, text=True)
     assert "it has no endpoints" in shown.stdout
     assert user.left() == NOTHING
+
+
+NEAREST = {
+    "iptables": "worker001 nat KUBE-SERVICES rule 2: right address, port 81 is not 80",
+    "nftables": " tcp . 81 is not in service-ips, which has ",
+}
+
+
+@pytest.mark.parametrize(("mode", "said"), NEAREST.items(), ids=NEAREST)
+def test_a_failure_tells_the_nearest_miss(user: User, mode: str, said: str) -> None:
+    user.file(
+        "test_fails.py",
+        f"""
+from netlab.testing import Topology
+from netlab.testing import NotAsExpected
+import pytest
+
+def test_it(make_lab):
+    web = Topology(nodes=2, spec={{"proxyMode": "{mode}"}}).deployment("web").service("web")
+    lab = make_lab(web.pod("box"))
+    with pytest.raises(NotAsExpected) as caught:
+        lab.pod("box").assert_reaches("svc/web:81")
+    print(caught.value)
+    assert caught.value.trace.nearest in str(caught.value)
+    assert [path.suffix for path in caught.value.files.values()] == [".pcapng", ".json"]
+""",
+    )
+    out = user.pytest("test_fails.py", "--netlab-keep=kept")
+    (nearest,) = re.findall(r"nearest to take it: (.*)", out)
+    assert said in nearest
+    kept = sorted(one.name for one in (user.base / "tests" / "kept").iterdir())
+    assert kept == ["1-pod-box-reaches-svc-web-81.json", "1-pod-box-reaches-svc-web-81.pcapng"]
 
 
 def test_what_comes_later_is_waited_for(user: User) -> None:
@@ -312,6 +345,51 @@ def test_an_interrupted_run_leaves_nothing(user: User, number: signal.Signals) -
     out, code = ended_by(user, number)
     assert code == pytest.ExitCode.INTERRUPTED, out
     assert user.left() == NOTHING
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("place", ["labs", "labs/shop/netns", "labs/shop/api.sock"])
+def test_a_run_that_is_interrupted_while_a_lab_comes_up_leaves_nothing(
+    user: User, place: str, number: signal.Signals
+) -> None:
+    user.file("test_it.py", f"{SHOP}def test_it(lab, fresh_lab): pass\n")
+    running = user.start("test_it.py")
+    eventually(lambda: any(user.labs.glob(f"*/{place}")), SECONDS)
+    os.kill(running.pid, number)
+    out, _ = running.communicate(timeout=SECONDS)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, out
+    assert user.left() == NOTHING
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("whole", [False, True], ids=["one", "all"])
+def test_workers_that_are_told_to_end_leave_nothing(
+    user: User, number: signal.Signals, whole: bool
+) -> None:
+    """Either who started them, or all together, as Ctrl-C on a terminal does."""
+    for each in "ab":
+        user.file(
+            f"test_{each}.py",
+            f"""{SHOP}
+import time
+from pathlib import Path
+
+def test_it(lab):
+    Path("up-{each}").touch()
+    time.sleep({SECONDS})
+""",
+        )
+    running = user.start("-n", "2", "--dist=loadfile")
+    tests = user.base / "tests"
+    eventually(lambda: len(list(tests.glob("up-*"))) == 2, SECONDS)
+    (os.killpg if whole else os.kill)(running.pid, number)
+    running.communicate(timeout=SECONDS)
+    if whole and number == signal.SIGKILL:
+        assert all(user.left().values())
+        user.file("test_next.py", f"{SHOP}def test_it(lab): pass\n")
+        out = user.pytest("-n", "1", "test_next.py")
+        assert out.count("netlab: took down lab shop, left by process") == 2
+    eventually(lambda: user.left() == NOTHING, 30.0)
 
 
 def test_what_a_killed_run_has_left_is_taken_down_by_the_next(user: User) -> None:
