@@ -346,6 +346,15 @@ class TestInstalledWheel:
         here.netlab("check")
         here.netlab("down")
 
+    def test_brings_its_fixtures_to_pytest(self, installed: Path, tmp_path: Path) -> None:
+        python = installed.with_name("python")
+        asked = [python, "-P", "-m", "pytest", "-p", "no:cacheprovider", "--fixtures", tmp_path]
+        found = subprocess.run(
+            asked, cwd=tmp_path, env={"PATH": PATH}, capture_output=True, text=True
+        )
+        fixtures = re.findall(r"(?m)^(\w+) .*netlab/testing/plugin.py", found.stdout)
+        assert fixtures == ["lab", "fresh_lab", "make_lab"], found.stdout + found.stderr
+
     def test_needs_no_libiptc_unless_a_lab_asks_for_it(
         self, here: Machine, installed: Path
     ) -> None:

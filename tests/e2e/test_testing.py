@@ -32,6 +32,8 @@ NOBODY = 65534
 
 LAB = "apiVersion: netlab/v1\nkind: Lab\nmetadata: {name: mine}\n"
 SHOP = """
+import time
+from pathlib import Path
 import pytest
 from netlab.testing import Topology
 
@@ -326,8 +328,6 @@ def ended_by(user: User, number: signal.Signals) -> tuple[str, int]:
     user.file(
         "test_sleeps.py",
         f"""{SHOP}
-from pathlib import Path
-
 def test_it(lab, fresh_lab):
     Path("up").touch()
     time.sleep({SECONDS})
@@ -347,6 +347,7 @@ def test_an_interrupted_run_leaves_nothing(user: User, number: signal.Signals) -
     assert user.left() == NOTHING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["labs", "labs/shop/netns", "labs/shop/api.sock"])
 def test_a_run_that_is_interrupted_while_a_lab_comes_up_leaves_nothing(
@@ -361,6 +362,7 @@ def test_a_run_that_is_interrupted_while_a_lab_comes_up_leaves_nothing(
     assert user.left() == NOTHING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("whole", [False, True], ids=["one", "all"])
 def test_workers_that_are_told_to_end_leave_nothing(
@@ -371,9 +373,6 @@ def test_workers_that_are_told_to_end_leave_nothing(
         user.file(
             f"test_{each}.py",
             f"""{SHOP}
-import time
-from pathlib import Path
-
 def test_it(lab):
     Path("up-{each}").touch()
     time.sleep({SECONDS})
@@ -409,8 +408,6 @@ def test_a_run_that_lives_keeps_its_labs(user: User) -> None:
     user.file(
         "test_first.py",
         f"""{SHOP}
-from pathlib import Path
-
 def test_it(lab):
     Path("up").touch()
     deadline = time.monotonic() + {SECONDS}
