@@ -53,7 +53,11 @@ class Writer:
         return _block(_SECTION, body, [(_APPLICATION, b"netlab")])
 
     def blocks(self, seen: Copy, comment: str = "") -> bytes:
-        """A packet at the interface `place:ifname`, which is described if it is a new one."""
+        """A packet at the interface `place:ifname`, which is described if it is a new one.
+
+        Each line of `comment` is a comment: one of several lines tshark 4.4 shows line by line and
+        as a whole, 4.0 as a whole.
+        """
         name = f"{seen.place}:{seen.ifname}"
         described = b""
         if name not in self._interfaces:
@@ -83,7 +87,7 @@ def _packet(interface: int, seen: Copy, comment: str) -> bytes:
     length = max(_COOKED_HEADER.size + _length(seen.data), len(data))
     body = struct.pack("<IIIII", interface, high, low, len(data), length)
     flags = struct.pack("<I", _OUTWARD if seen.outgoing else _INWARD)
-    options = [(_COMMENT, _text(comment))] if comment else []
+    options = [(_COMMENT, _text(line)) for line in comment.splitlines()]
     return _block(_PACKET, body + _padded(data), [*options, (_FLAGS, flags)])
 
 

@@ -52,7 +52,7 @@ def test_tshark_reads_what_is_written(tmp_path: Path) -> None:
         )
     )
     first, second, third = rows(path)
-    assert first[:4] == ["default/web-ü:eth0", "nat X rule 1: → Y\\nmore", "10.244.2.3", ""]
+    assert first[:4] == ["default/web-ü:eth0", "nat X rule 1: → Y,more", "10.244.2.3", ""]
     assert first[4:6] == ["60", "56"]
     assert second[:4] == ["n1:eth0", "", "", "fd00::1"]
     assert third[:2] == ["default/web-ü:eth0", "zzz"]
