@@ -1,14 +1,15 @@
 """Packets through rulesets on paper: where they may end, how likely, by which rules."""
 
+import itertools
 import json
 import re
 from pathlib import Path
 
 import pytest
-import yaml
+from flow import golden as cases
+from flow.golden import NODE_IP, ROWS
 from msgspec.structs import replace
 
-from netlab.proxy.config import from_mapping
 from netlab.proxy.iptables.compile import compile
 from netlab.proxy.iptables.parse import parse
 from netlab.proxy.nftables.compile import compile as nft_compile
@@ -18,29 +19,33 @@ from netlab.simulation.iptables import simulate
 from netlab.simulation.nftables import simulate as nft_simulate
 from netlab.simulation.packet import Packet
 
-TESTS = Path(__file__).parents[1]
-ORACLE = TESTS / "oracle"
-NODE_IP = "10.10.11.20"
+ORACLE = Path(__file__).parents[1] / "oracle"
 
 
-@pytest.fixture(scope="module", params=["iptables", "nftables"])
+class Golden:
+    """What a mode's compiled rules do with a packet, in a golden case. Its addresses are told in
+    IPv4, for either family."""
+
+    def __init__(self, mode, family):
+        self.mode, self.family = mode, family
+
+    def __call__(self, name, sent, **more):
+        world = cases.read(name, self.family)
+        node = node_view(world.node, replace(world.config, mode=self.mode), self.family)
+        ends = {end: self.ip(getattr(sent, end)) for end in ("source", "destination")}
+        sent = replace(sent, **ends, local=frozenset(map(self.ip, sent.local)))
+        if self.mode == "nftables":
+            table = nft_compile(world.services, world.slices, node)
+            return nft_simulate([table], sent, **more)
+        return simulate(compile(world.services, world.slices, node), sent, **more)
+
+    def ip(self, text):
+        return cases.in_family(text, self.family)
+
+
+@pytest.fixture(params=itertools.product(("iptables", "nftables"), ("ipv4", "ipv6")), ids="-".join)
 def golden(request):
-    """What a mode's compiled rules do with a packet, in a golden case."""
-
-    def simulated(name, sent, **more):
-        case = TESTS / "golden" / "proxy" / name
-        objects = [obj for obj in yaml.safe_load_all((case / "objects.yaml").read_text()) if obj]
-        config = from_mapping(yaml.safe_load((case / "proxy.yaml").read_text()))
-        config = replace(config, mode=request.param)
-        services = [obj for obj in objects if obj["kind"] == "Service"]
-        slices = [obj for obj in objects if obj["kind"] == "EndpointSlice"]
-        node = node_view(None, config, "ipv4")
-        if request.param == "nftables":
-            return nft_simulate([nft_compile(services, slices, node)], sent, **more)
-        return simulate(compile(services, slices, node), sent, **more)
-
-    simulated.mode = request.param
-    return simulated
+    return Golden(*request.param)
 
 
 def packet(source, destination, dport, **more):
@@ -51,37 +56,22 @@ def ends(outcomes):
     return {outcome.endpoint: outcome.probability for outcome in outcomes}
 
 
-# A row is a packet: case, entry, source, destination, port, protocol → what becomes of it.
-ROWS = [
-    ("cluster-ip", "PREROUTING", "10.244.0.9", "10.96.7.1", 80, "tcp", "ACCEPT", False),
-    ("cluster-ip", "PREROUTING", "192.0.2.1", "10.96.7.1", 80, "tcp", "ACCEPT", True),
-    ("cluster-ip", "OUTPUT", NODE_IP, "10.96.7.1", 443, "udp", "ACCEPT", True),
-    ("cluster-ip", "PREROUTING", "10.244.0.9", "10.96.7.2", 80, "tcp", "REJECT", False),
-    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30080, "tcp", "ACCEPT", True),
-    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30081, "tcp", "ACCEPT", False),
-    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30082, "udp", "DROP", False),
-    ("node-port", "PREROUTING", "10.244.0.7", NODE_IP, 30082, "udp", "ACCEPT", False),
-    ("node-port", "PREROUTING", "192.0.2.1", NODE_IP, 30083, "tcp", "REJECT", False),
-    ("node-port", "OUTPUT", NODE_IP, NODE_IP, 30083, "tcp", "REJECT", False),
-    ("load-balancer", "PREROUTING", "203.0.113.5", "198.51.100.1", 443, "tcp", "ACCEPT", True),
-    ("load-balancer", "PREROUTING", "203.0.113.99", "198.51.100.1", 443, "tcp", "DROP", False),
-]
-
-
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[2]}-{row[3]}:{row[4]}-{row[6]}")
+@pytest.mark.parametrize(
+    "row", ROWS, ids=lambda row: f"{row.source}-{row.destination}:{row.port}-{row.verdict}"
+)
 def test_what_becomes_of_a_packet(golden, row):
-    case, entry, source, destination, port, protocol, verdict, masqueraded = row
-    sent = packet(source, destination, port, protocol=protocol)
-    outcomes = golden(case, sent, entry=entry)
+    sent = packet(row.source, row.destination, row.port, protocol=row.protocol)
+    outcomes = golden(row.case, sent, entry=row.entry)
     matched = "\n".join(str(hit) for outcome in outcomes for hit in outcome.rules)
-    others = [outcome for outcome in outcomes if outcome.endpoint != (source, 8080)]
-    assert {outcome.verdict for outcome in outcomes} == {verdict}, matched
-    assert {outcome.masqueraded for outcome in others} == {masqueraded}, matched
+    itself = (golden.ip(row.source), 8080)
+    others = [outcome for outcome in outcomes if outcome.endpoint != itself]
+    assert {outcome.verdict for outcome in outcomes} == {row.verdict}, matched
+    assert {outcome.masqueraded for outcome in others} == {row.masqueraded}, matched
 
 
-def test_node_ports_on_loopback_are_iptables_mode_s_alone(golden):
+def test_node_ports_on_loopback_are_iptables_mode_s_alone_and_ipv4_s(golden):
     outcomes = golden("node-port", packet("127.0.0.1", "127.0.0.1", 30080), entry="OUTPUT")
-    served = golden.mode == "iptables"
+    served = (golden.mode, golden.family) == ("iptables", "ipv4")
     assert {outcome.masqueraded for outcome in outcomes} == {served}
     assert {outcome.endpoint is not None for outcome in outcomes} == {served}
 
@@ -89,21 +79,24 @@ def test_node_ports_on_loopback_are_iptables_mode_s_alone(golden):
 def test_endpoints_are_equally_likely(golden):
     outcomes = golden("cluster-ip", packet("10.244.5.5", "10.96.7.1", 80))
     assert ends(outcomes) == {
-        ("10.244.0.9", 8080): pytest.approx(1 / 3, abs=1e-9),
-        ("10.244.1.9", 8080): pytest.approx(1 / 3, abs=1e-9),
-        ("10.244.1.10", 8080): pytest.approx(1 / 3, abs=1e-9),
+        (golden.ip("10.244.0.9"), 8080): pytest.approx(1 / 3, abs=1e-9),
+        (golden.ip("10.244.1.9"), 8080): pytest.approx(1 / 3, abs=1e-9),
+        (golden.ip("10.244.1.10"), 8080): pytest.approx(1 / 3, abs=1e-9),
     }
 
 
 def test_a_pod_that_reaches_itself_is_masqueraded(golden):
     outcomes = golden("cluster-ip", packet("10.244.0.9", "10.96.7.1", 80))
     masqueraded = {outcome.endpoint[0]: outcome.masqueraded for outcome in outcomes}
-    assert masqueraded == {"10.244.0.9": True, "10.244.1.9": False, "10.244.1.10": False}
+    told = {"10.244.0.9": True, "10.244.1.9": False, "10.244.1.10": False}
+    assert masqueraded == {golden.ip(end): itself for end, itself in told.items()}
 
 
 def test_policy_local_keeps_the_source_and_the_node(golden):
     outcomes = golden("node-port", packet("192.0.2.1", NODE_IP, 30081))
-    assert [(o.endpoint, o.masqueraded) for o in outcomes] == [(("10.244.0.12", 8080), False)]
+    assert [(o.endpoint, o.masqueraded) for o in outcomes] == [
+        ((golden.ip("10.244.0.12"), 8080), False)
+    ]
 
 
 def test_affinity_leads_a_known_client_back(golden):

@@ -1,4 +1,5 @@
-"""The recorded worlds: simulator, the kernel's own trace and captures tell the same of a packet.
+"""The recorded worlds and the golden cases: simulator, the kernel's own trace and captures tell the
+same of a packet.
 
 A node with two links: `cni0` leads to the pods on it, `eth1` to everybody else. What arrives there
 need not be answered: where a packet left, and as what, is seen on the links.
@@ -13,6 +14,7 @@ from functools import partial
 from ipaddress import ip_address
 
 import pytest
+from flow import golden
 from msgspec.structs import replace
 from oracle import worlds
 from oracle.tries import FOLDERS, addresses_of, fronts, local_pods, senders
@@ -88,7 +90,7 @@ class Node:
         v6 = family == "ipv6"
         ip = ["ip", "-6" if v6 else "-4"]
         sysctl.set(self.fds["node"], SETTINGS)
-        for address in addresses_of(world.config.node_ips, family):
+        for address in own_addresses(world, family):
             more = ["nodad"] if v6 else []
             run(
                 [*ip, "addr", "add", f"{address}/{128 if v6 else 32}", "dev", "eth1", *more],
@@ -111,6 +113,14 @@ class Node:
         for name, fd in self.fds.items():
             os.close(fd)
             netns.remove(self.directory / name)
+
+
+def own_addresses(world, family):
+    """The node's; loopback has its own already."""
+    links = (world.config.interface_addresses or {}).values()
+    others = [one.partition("/")[0] for each in links for one in each]
+    own = dict.fromkeys(addresses_of([*world.config.node_ips, *others], family))
+    return [one for one in own if not ip_address(one).is_loopback]
 
 
 def remembering(world):
@@ -208,25 +218,49 @@ WORLDS = [name if name in SHORT else pytest.param(name, marks=pytest.mark.slow) 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", WORLDS)
 def test_three_ways(name, mode, family, tmp_path):
-    world = remembering(worlds.read(FOLDERS[name]))
-    node_ips = addresses_of(world.config.node_ips, family)
-    with contextlib.closing(Node(tmp_path, world, family)) as node:
+    world = worlds.read(FOLDERS[name])
+    _three_ways(world, mode, family, tmp_path, everything(world, family))
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("name", dict.fromkeys(row.case for row in golden.ROWS))
+def test_the_rows_of_flow(name, mode, family, tmp_path):
+    """The packets that tests/flow sends on paper."""
+    rows = [row.of(family) for row in golden.ROWS if row.case == name]
+    tries = [
+        (("row", row.destination, row.port, row.protocol), (row.source, row.entry)) for row in rows
+    ]
+    _three_ways(golden.read(name, family), mode, family, tmp_path, tries)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("mode", ["nft", "nftables", "legacy"])
+@pytest.mark.parametrize("name", sorted(golden.FOLDERS))
+def test_golden_cases(name, mode, family, tmp_path):
+    world = golden.read(name, family)
+    _three_ways(world, mode, family, tmp_path, everything(world, family))
+
+
+def everything(world, family):
+    """To everybody from everybody."""
+    own = own_addresses(world, family)
+    return [
+        (front, (str(ip_address(sender[0])), sender[1]))
+        for front in dict.fromkeys(fronts(world, family, own))
+        for sender in senders(world, family, own)
+    ]
+
+
+def _three_ways(world, mode, family, directory, tries):
+    world = remembering(world)
+    with contextlib.closing(Node(directory, world, family)) as node:
         known = {}
         rules = rules_of(world, mode, family, node.fds["node"], known)
-        everything = [
-            (front, (str(ip_address(sender[0])), sender[1]))
-            for front in dict.fromkeys(fronts(world, family, node_ips))
-            for sender in senders(world, family, node_ips)
-        ]
-        tried = _try_all(
-            node,
-            rules,
-            known,
-            everything,
-            frozenset(str(ip_address(ip)) for ip in node_ips),
-            told=mode != "legacy",
-        )
-        assert tried == len(everything)
+        local = frozenset(str(ip_address(ip)) for ip in own_addresses(world, family))
+        tried = _try_all(node, rules, known, tries, local, told=mode != "legacy")
+        assert tried == len(tries)
 
 
 def _try_all(node, rules, known, everything, local, *, told):
