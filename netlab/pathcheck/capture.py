@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -38,7 +39,7 @@ _PACKET_OTHERHOST = 3
 _PACKET_OUTGOING = 4
 _BRIDGE_PORT = "veth"  # how the names of pods' ports begin
 _BUFFER = 4 << 20
-_CLOSERS = 64
+_CLOSERS = 250
 CANARY = 0xCA4A51E5
 """The key of what `Capture.prove` sends."""
 
@@ -70,10 +71,13 @@ class Capture:
     def __enter__(self) -> Capture:
         self._epoll = select.epoll()
         try:
-            for place, netns in self._places.items():
-                tap = _Tap(place, opened(netns, self._filter))
-                self._taps[tap.socket.fileno()] = tap
-                self._epoll.register(tap.socket, select.EPOLLIN)
+            with namespaces.travelling() as go:
+                for place, netns in self._places.items():
+                    go(netns)
+                    tap = _Tap(place, _opened_here(self._filter))
+                    self._taps[tap.socket.fileno()] = tap
+                    self._epoll.register(tap.socket, select.EPOLLIN)
+                    _send_canary()
         except BaseException:
             self.close()
             raise
@@ -104,7 +108,8 @@ class Capture:
         return seen
 
     def prove(self) -> None:
-        """Raise `InstrumentError` unless every capture shows a canary sent in its namespace.
+        """Raise `InstrumentError` unless every capture shows a canary sent in its namespace: the
+        first was when it was opened.
 
         It must also bear the time at which it passed. The kernel begins to stamp packets a moment
         after the first socket asks for it; until then they get the time at which they are read,
@@ -112,9 +117,7 @@ class Capture:
         """
         missing = set(self._places)
         deadline = time.monotonic() + _CANARY_SECONDS
-        while missing and time.monotonic() < deadline:
-            for place in missing:
-                _send_canary(self._places[place])
+        while True:
             sent = time.time_ns()
             time.sleep(_CANARY_PAUSE)
             missing -= {
@@ -122,6 +125,12 @@ class Capture:
                 for seen in self.collect(0)
                 if seen.packet.key == CANARY and seen.time <= sent
             }
+            if not missing or time.monotonic() > deadline:
+                break
+            with namespaces.travelling() as go:
+                for place in missing:
+                    go(self._places[place])
+                    _send_canary()
         if missing:
             raise InstrumentError(
                 f"the capture does not see a packet sent to 127.0.0.1 in {_listed(missing)}",
@@ -143,9 +152,13 @@ def opened(netns: Path | int, wanted: bpf.Filter) -> socket.socket:
     """A socket that hears all of a namespace that the filter lets through, from its IP header on,
     and stamps it; the caller closes it."""
     with namespaces.entered(netns):
-        # It hears all at once; what comes before the filter is in place is merely not a probe.
-        kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
-        sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
+        return _opened_here(wanted)
+
+
+def _opened_here(wanted: bpf.Filter) -> socket.socket:
+    # It hears all at once; what comes before the filter is in place is merely not a probe.
+    kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+    sock = socket.socket(socket.AF_PACKET, kind, socket.htons(_ETH_P_ALL))
     try:
         attach(sock, wanted)
         sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
@@ -167,9 +180,14 @@ def close_together(taps: Sequence[socket.socket]) -> None:
 
 def attach(sock: socket.socket, wanted: bpf.Filter) -> None:
     """Let through what a filter does, in place of any other's."""
-    code = ctypes.create_string_buffer(wanted.assembled())
+    code = _code(wanted)
     fprog = struct.pack("HP", wanted.instructions, ctypes.addressof(code))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+
+
+@lru_cache(maxsize=4)
+def _code(wanted: bpf.Filter) -> ctypes.Array[ctypes.c_char]:
+    return ctypes.create_string_buffer(wanted.assembled())
 
 
 class Frame(Struct, frozen=True):
@@ -219,9 +237,9 @@ def lost(sock: socket.socket) -> int:
     return int(drops)
 
 
-def _send_canary(netns: Path | int) -> None:
-    with namespaces.entered(netns):
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+def _send_canary() -> None:
+    """In the namespace that the calling thread is in."""
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with sock, suppress(OSError):  # unreachable: then it is not seen, which is what counts
         sock.sendto(f"netlab-{CANARY:08x}".encode(), ("127.0.0.1", _DISCARD))
 

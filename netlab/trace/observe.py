@@ -124,16 +124,17 @@ def _observe(
 ) -> Observed:
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
     with contextlib.ExitStack() as stack:
+        traces = {
+            name: stack.enter_context(Tracing(netns, [_CANARY, *watch.patterns]))
+            for name, netns in nodes.items()
+        }
+        # Behind them: it sends the canary as it opens.
         capture = stack.enter_context(
             Capture(
                 {name: place.netns for name, place in world.places.items()},
                 bpf.STREAMS if data else bpf.PROBES,
             )
         )
-        traces = {
-            name: stack.enter_context(Tracing(netns, [_CANARY, *watch.patterns]))
-            for name, netns in nodes.items()
-        }
         capture.prove()
         _prove(traces)
         probe, seen, before = watch.first(capture, traces)
