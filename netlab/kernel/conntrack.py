@@ -1,7 +1,7 @@
 """What connection tracking remembers of one connection, asked by its tuple.
 
-The kernel finds it in its hash by the tuple alone, so a big table is never gone through. Numbers
-and layouts: linux/netfilter/nfnetlink_conntrack.h.
+The kernel finds it in its hash by the tuple alone, so a big table is not gone through but for
+`flows_to`. Numbers and layouts: linux/netfilter/nfnetlink_conntrack.h.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from msgspec import Struct
@@ -71,13 +72,42 @@ def is_empty(netns: Path | int | None) -> bool:
 
 def connection(netns: Path | int, protocol: str, original: Tuple) -> Connection | None:
     """The entry of that tuple in that namespace; None where nothing is remembered."""
-    version = ipaddress.ip_address(original.source).version
-    family = socket.AF_INET if version == 4 else socket.AF_INET6
-    body = struct.pack(">BBH", family, 0, 0)
-    body += packed(_ORIGINAL | NESTED, _tuple(protocol, original, version))
+    return _entry(netns, protocol, _ORIGINAL, original)
+
+
+def replied_by(netns: Path | int, protocol: str, reply: Tuple) -> Connection | None:
+    """The entry of a connection by its replies' tuple; None where nothing is remembered."""
+    return _entry(netns, protocol, _REPLY, reply)
+
+
+def _entry(netns: Path | int, protocol: str, side: int, wanted: Tuple) -> Connection | None:
+    version = ipaddress.ip_address(wanted.source).version
+    body = _about(version) + packed(side | NESTED, _tuple(protocol, wanted, version))
     with NetlinkSocket(netns, protocol=NETLINK_NETFILTER) as asking:
         found = asking.get(_GET, body)
     return _read(found.data[_HEAD:], version) if found is not None else None
+
+
+def flows_to(netns: Path | int, protocol: str, address: str, port: int) -> Iterator[Tuple]:
+    """How the first packets came of all that is remembered of those to there; of any port, if that
+    is 0."""
+    to = ipaddress.ip_address(address)
+    with NetlinkSocket(netns, protocol=NETLINK_NETFILTER) as asking:
+        entries = [
+            one.data for one in asking.dump(_GET, _about(to.version)) if to.packed in one.data
+        ]
+    for data in entries:
+        original = dict(split(data[_HEAD:]))[_ORIGINAL]
+        first = _direction(original, to.version)
+        number = dict(split(dict(split(original))[_PORTS]))[_NUMBER][0]
+        there = first.destination == address and port in (0, first.dport)
+        if there and number == _NUMBERS[protocol]:
+            yield first
+
+
+def _about(version: int) -> bytes:
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    return struct.pack(">BBH", family, 0, 0)
 
 
 def _tuple(protocol: str, wanted: Tuple, version: int) -> bytes:

@@ -14,7 +14,7 @@ import errno
 import secrets
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -46,7 +46,8 @@ _FIRST = -2_000_000_000
 """A priority that is before every other's, connection tracking's and defragmentation's too."""
 
 _NETWORK, _TRANSPORT = 1, 2
-_REGISTER = 1
+_REGISTER, _VERDICT_REGISTER = 1, 0
+_JUMP = -3
 _META_NFTRACE = 12
 _BUFFER = 4 << 20
 
@@ -65,7 +66,8 @@ class Pattern(Struct, frozen=True):
 
 
 Patterns = Sequence[Pattern | tuple[Pattern, ...]]
-"""A packet is one of these; of several together it has all."""
+"""A packet is one of these; of several together it has all. What tells most packets apart is to
+come first: it is asked for first, and once for all that begin with it."""
 
 
 class TraceEvent(Struct, frozen=True):
@@ -150,16 +152,38 @@ def _listener(netns: Path | int) -> socket.socket:
 
 def _messages(name: str, patterns: Patterns) -> Iterator[NetlinkMessage]:
     table = packed(1, text(name))
+    together = [one if isinstance(one, tuple) else (one,) for one in patterns]
     yield _message(_NEWTABLE, table + packed(2, _number(_OWNER)))
+    yield from _chain(table, "marks", together)
     for chain, hook in (("prerouting", _PREROUTING), ("output", _OUTPUT)):
         place = packed(1, _number(hook)) + packed(2, struct.pack(">i", _FIRST))
         hooked = packed(4 | NESTED, place) + packed(7, text("filter"))
         yield _message(_NEWCHAIN, table + packed(3, text(chain)) + hooked)
-        for pattern in patterns:
-            together = pattern if isinstance(pattern, tuple) else (pattern,)
-            expressions = b"".join(packed(1 | NESTED, each) for each in _expressions(together))
-            rule = table + packed(2, text(chain)) + packed(4 | NESTED, expressions)
-            yield _message(_NEWRULE, rule)
+        yield _rule(table, chain, _jump("marks"))
+
+
+def _chain(
+    table: bytes, chain: str, patterns: Sequence[tuple[Pattern, ...]]
+) -> Iterator[NetlinkMessage]:
+    """A chain that sets the trace bit of what has one of these. Those that begin with the same are
+    behind one question: a packet that is none of them is asked few."""
+    yield _message(_NEWCHAIN, table + packed(3, text(chain)))
+    rests: dict[Pattern, list[tuple[Pattern, ...]]] = {}
+    for first, *rest in patterns:
+        rests.setdefault(first, []).append(tuple(rest))
+    for number, (first, behind) in enumerate(rests.items()):
+        if len(behind) == 1 or () in behind:
+            alone = behind[0] if len(behind) == 1 else ()
+            expressions = [*_matches((first, *alone)), *_marking()]
+        else:
+            yield from _chain(table, f"{chain}-{number}", behind)
+            expressions = [*_matches([first]), *_jump(f"{chain}-{number}")]
+        yield _rule(table, chain, expressions)
+
+
+def _rule(table: bytes, chain: str, expressions: Iterable[bytes]) -> NetlinkMessage:
+    listed = b"".join(packed(1 | NESTED, each) for each in expressions)
+    return _message(_NEWRULE, table + packed(2, text(chain)) + packed(4 | NESTED, listed))
 
 
 def _message(kind: int, attributes: bytes) -> NetlinkMessage:
@@ -167,8 +191,8 @@ def _message(kind: int, attributes: bytes) -> NetlinkMessage:
     return NetlinkMessage("trace packets", _SUBSYSTEM | kind, NLM_F_CREATE, head + attributes)
 
 
-def _expressions(patterns: Sequence[Pattern]) -> Iterator[bytes]:
-    """Load those bytes, compare them, set the packet's trace bit."""
+def _matches(patterns: Sequence[Pattern]) -> Iterator[bytes]:
+    """Load those bytes, compare them."""
     register = _number(_REGISTER)
     for pattern in patterns:
         header = _NETWORK if pattern.in_network_header else _TRANSPORT
@@ -177,8 +201,19 @@ def _expressions(patterns: Sequence[Pattern]) -> Iterator[bytes]:
         yield _expression("payload", packed(1, register) + place + length)
         equal = packed(1, register) + packed(2, _number(0))
         yield _expression("cmp", equal + packed(3 | NESTED, packed(1, pattern.value)))
+
+
+def _marking() -> Iterator[bytes]:
+    """Set the packet's trace bit."""
+    register = _number(_REGISTER)
     yield _expression("immediate", packed(1, register) + packed(2 | NESTED, packed(1, b"\1\0\0\0")))
     yield _expression("meta", packed(2, _number(_META_NFTRACE)) + packed(3, register))
+
+
+def _jump(chain: str) -> Iterator[bytes]:
+    verdict = packed(1, struct.pack(">i", _JUMP)) + packed(2, text(chain))
+    data = packed(2 | NESTED, packed(2 | NESTED, verdict))
+    yield _expression("immediate", packed(1, _number(_VERDICT_REGISTER)) + data)
 
 
 def _expression(name: str, data: bytes) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import struct
 from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -57,6 +58,28 @@ _PROGRAM: tuple[bpf.Line, ...] = (
 )
 
 
+_LOOPBACK = 0x7F000001
+_OF_TCP: tuple[bpf.Line, ...] = (
+    ("", "equal", 6, _NEXT, "canary"),
+    ("", "load-header-length", 0, _NEXT, _NEXT),
+    ("", "load-byte-after-header", 13, _NEXT, _NEXT),
+    ("", "any-bit", _SYN_OR_RST, "12", "drop"),
+    ("canary", "equal", 17, _NEXT, "drop"),
+    ("", "load-word", 16, _NEXT, _NEXT),
+    ("", "equal", _LOOPBACK, "take", "drop"),
+)
+_OF_TCP_V6: tuple[bpf.Line, ...] = (
+    ("", "equal", 6, _NEXT, "drop"),
+    ("", "load-byte", 40 + 13, _NEXT, _NEXT),
+    ("", "any-bit", _SYN_OR_RST, "12", "drop"),
+)
+_OF_UDP: tuple[bpf.Line, ...] = (
+    ("", "equal", 17, _NEXT, "drop"),
+    ("", "load-word", 16, _NEXT, _NEXT),
+    ("", "equal", _LOOPBACK, "take", "12"),
+)
+_OF_UDP_V6: tuple[bpf.Line, ...] = (("", "equal", 17, "12", "drop"),)
+
 _STREAM_SNAP = 4096
 
 _STREAMS: tuple[bpf.Line, ...] = (
@@ -94,6 +117,29 @@ STREAMS = Filter(_STREAMS, _STREAM_SNAP)
 """All of TCP, with what it carries; and the canaries, which are of UDP."""
 
 
+def of_machines(addresses: Collection[str], protocol: Literal["tcp", "udp"]) -> Filter:
+    """The filter for what begins or answers a flow of these machines, or refuses it, and for
+    canaries; it may let through others', too, and takes those of all where there are too many."""
+    words = sorted({_last_word(each) for each in addresses})
+    if len(words) > _MOST:
+        return PROBES
+    v4, v6 = (_OF_TCP, _OF_TCP_V6) if protocol == "tcp" else (_OF_UDP, _OF_UDP_V6)
+    program: tuple[bpf.Line, ...] = (
+        ("", "load-half", bpf.ETHERTYPE, _NEXT, _NEXT),
+        ("", "equal", 0x0800, _NEXT, "IPv6"),
+        ("", "load-byte", 9, _NEXT, _NEXT),
+        ("", "equal", 1, "12", _NEXT),
+        *v4,
+        ("IPv6", "equal", 0x86DD, _NEXT, "drop"),
+        ("", "load-byte", 6, _NEXT, _NEXT),
+        ("", "equal", 58, "12", _NEXT),
+        *v6,
+        ("drop", "return", 0, _NEXT, _NEXT),
+        ("take", "return", SNAP, _NEXT, _NEXT),
+    )
+    return Filter((*program, *_tests(words, SNAP)), SNAP)
+
+
 def of_addresses(addresses: Collection[str]) -> Filter:
     """The filter for IP packets from or to these addresses, or for all where there are none; it may
     let through others, too. Whole packets are taken."""
@@ -106,18 +152,18 @@ def of_addresses(addresses: Collection[str]) -> Filter:
     words = {_last_word(each) for each in addresses}
     if not words or len(words) > _MOST:
         return Filter((*program, ("IP", "return", WHOLE, _NEXT, _NEXT)), _LARGEST)
-    return Filter((*program, *_ERRORS, *_tests(sorted(words))), _LARGEST)
+    return Filter((*program, *_ERRORS, *_tests(sorted(words), WHOLE)), _LARGEST)
 
 
-def _tests(words: Sequence[int]) -> Iterator[bpf.Line]:
-    """Any of the words at any of the places. IPv4's come first: what is shorter than IPv6's header
-    goes no further."""
+def _tests(words: Sequence[int], size: int) -> Iterator[bpf.Line]:
+    """Take so much of what has any of the words at any of the places. IPv4's come first: what is
+    shorter than IPv6's header goes no further."""
     for place, after in zip(_LAST_WORDS, (*_LAST_WORDS[1:], "none"), strict=True):
         yield str(place), "load-word", place, _NEXT, _NEXT
         for number, word in enumerate(words, 1):
             other = str(after) if number == len(words) else f"{place} {number}"
             yield f"{place} {number - 1}", "equal", word, _NEXT, other
-            yield "", "return", WHOLE, _NEXT, _NEXT
+            yield "", "return", size, _NEXT, _NEXT
     yield "none", "return", 0, _NEXT, _NEXT
 
 

@@ -28,7 +28,7 @@ from netlab.errors import NetlabError
 from netlab.kernel import netns as namespaces
 from netlab.kernel.receiving import make_room
 from netlab.pathcheck import bpf
-from netlab.pathcheck.decode import Observation, decode
+from netlab.pathcheck.decode import Decode, Observation, decode
 
 _ETH_P_ALL = 0x0003
 _SO_ATTACH_FILTER = 26
@@ -60,11 +60,18 @@ class _Tap(Struct):
 
 
 class Capture:
-    """Captures in the namespaces of `places` (name → path or descriptor); a context manager."""
+    """Captures in the namespaces of `places` (name → path or descriptor), of what is wanted, as
+    `read` reads it; a context manager."""
 
-    def __init__(self, places: Mapping[str, Path | int], wanted: bpf.Filter = bpf.PROBES) -> None:
+    def __init__(
+        self,
+        places: Mapping[str, Path | int],
+        wanted: bpf.Filter = bpf.PROBES,
+        read: Decode = decode,
+    ) -> None:
         self._places = dict(places)
         self._filter = wanted
+        self._read = read
         self._taps: dict[int, _Tap] = {}
         self._epoll: select.epoll | None = None
 
@@ -104,8 +111,15 @@ class Capture:
         assert self._epoll is not None, "use it in a with statement"
         seen: list[Observation] = []
         for descriptor, _ in self._epoll.poll(max(0.0, seconds)):
-            _drain(self._taps[descriptor], seen, self._filter.snap)
+            self._drain(self._taps[descriptor], seen)
         return seen
+
+    def _drain(self, tap: _Tap, seen: list[Observation]) -> None:
+        for frame in heard(tap.socket, self._filter.snap):
+            packet = self._read(frame.data)
+            if packet is not None:
+                where = (tap.place, frame.ifname, frame.outgoing)
+                seen.append(Observation(*where, frame.time, packet, frame.data))
 
     def prove(self) -> None:
         """Raise `InstrumentError` unless every capture shows a canary sent in its namespace: the
@@ -213,14 +227,6 @@ def heard(sock: socket.socket, snap: int) -> Iterator[Frame]:
         if kind == _PACKET_OTHERHOST and not ifname.startswith(_BRIDGE_PORT):
             continue
         yield Frame(ifname, kind == _PACKET_OUTGOING, _stamp(ancillary), data)
-
-
-def _drain(tap: _Tap, seen: list[Observation], snap: int) -> None:
-    for frame in heard(tap.socket, snap):
-        packet = decode(frame.data)
-        if packet is not None:
-            where = (tap.place, frame.ifname, frame.outgoing)
-            seen.append(Observation(*where, frame.time, packet, frame.data))
 
 
 def _stamp(ancillary: list[tuple[int, int, bytes]]) -> int:

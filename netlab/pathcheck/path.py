@@ -64,9 +64,12 @@ class Journey(Struct, frozen=True):
 
 class Sightings(Struct):
     """Observations, sorted by what they can tell: copies of a probe, and answers to it. `all` are
-    those taken in, in any order."""
+    those taken in, in any order. `once`: of what has the same ends the first at each interface,
+    where the sender goes on sending."""
 
+    once: bool = False
     all: list[Observation] = field(default_factory=list)
+    _there: set[tuple[str, str, bool, str, str]] = field(default_factory=set)
     _copies: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _about: dict[int, list[Observation]] = field(default_factory=lambda: defaultdict(list))
     _incoming: dict[tuple[str, str, str, int | None], CapturedPacket] = field(default_factory=dict)
@@ -74,8 +77,10 @@ class Sightings(Struct):
     def add(self, observations: Iterable[Observation]) -> None:
         """Take in what a capture saw."""
         for seen in observations:
-            self.all.append(seen)
             packet = seen.packet
+            if self.once and not self._is_first(seen):
+                continue
+            self.all.append(seen)
             if packet.key is not None:
                 self._copies[packet.key].append(seen)
             if packet.answers is not None:
@@ -85,6 +90,13 @@ class Sightings(Struct):
             if incoming and not (packet.key is not None and acknowledges):
                 answers = packet.answers if acknowledges else None
                 self._incoming[seen.place, packet.source, packet.destination, answers] = packet
+
+    def _is_first(self, seen: Observation) -> bool:
+        packet = seen.packet
+        where = (seen.place, seen.ifname, seen.outgoing, packet.source, packet.destination)
+        known = where in self._there
+        self._there.add(where)
+        return not known
 
     def copies(self, probe: ProbePacket) -> list[Observation]:
         """The probe on its way, in the order in which it passed. A server that asks another one

@@ -1,10 +1,14 @@
-"""A connection that somebody else opens: waited for under open instruments, and its first packet
-told as one that was sent.
+"""A flow that somebody else begins: waited for under open instruments, and its first packet told as
+one that was sent.
 
 Its number is known only once it has been seen, and by then it has met rules. So all first packets
 to where it goes, and to where the rules may send it, are traced meanwhile; those of others are left
-out by their numbers. Nothing is held up: what nobody reads in time is lost to the trace, and the
-trace says so.
+out by their numbers. Captures take what the sender sends and is sent, and nodes, which may have
+taken its place. Nothing is held up: what nobody reads in time is lost to the trace, and the trace
+says so.
+
+A datagram is known by its content, and begins a flow if connection tracking knew of none like it
+when it was begun to wait.
 """
 
 from __future__ import annotations
@@ -12,19 +16,39 @@ from __future__ import annotations
 import socket
 import struct
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
+from msgspec import Struct
+from msgspec.structs import replace
+
+from netlab.kernel import conntrack
 from netlab.kernel.nftrace import Pattern, Patterns, TraceEvent, Tracing
+from netlab.objects import meta
+from netlab.objects.loadbalancing import ingress_ips
+from netlab.pathcheck import bpf
 from netlab.pathcheck.capture import Capture, InstrumentError
-from netlab.pathcheck.decode import Observation, split
+from netlab.pathcheck.decode import (
+    CapturedPacket,
+    Decode,
+    Observation,
+    decode,
+    decode_anybody_s,
+    split,
+)
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.trial import Trial
-from netlab.pathcheck.world import World
+from netlab.pathcheck.world import Place, World
+
+Protocol = Literal["tcp", "udp"]
+Known = frozenset[tuple[str, int]]
+"""The ends that have flows by now."""
 
 _SYN, _SYN_ACK = (0x02, 0xC2), (0x12, 0x52)
 """Flags of the first packet, and of its answer; with those by which ECN is agreed on."""
 
+_UDP = 17
 _LOOK_SECONDS = 0.5
 _PAUSE_SECONDS = 0.01
 """In a busy lab it wakes up for many packets at once."""
@@ -37,29 +61,29 @@ class LabGone(InstrumentError):
 
 
 class Follower:
-    """Waits for the next TCP connection that a trial's sender opens to its target.
+    """Waits for the next flow of TCP or UDP that a trial's sender begins to its target.
 
     On its way it has the sender's address, or, masqueraded, a node's; of many nodes, any address.
     """
 
     def __init__(self, trial: Trial, world: World) -> None:
         self._place = trial.place
+        self._nodes = [place for place in world.places.values() if place.role == "node"]
         self._target = trial.targets[0]
-        ends = dict.fromkeys((self._target, *map(split, trial.endpoints or ())))
-        nodes = (place for place in world.places.values() if place.role == "node")
-        places = (trial.place, *nodes)
-        alike = [ip for place in places for ip in place.addresses if _alike(ip, self._target[0])]
-        sources: list[str | None] = [*dict.fromkeys(alike)]
-        if len(sources) * len(ends) > _MOST_PAIRS:
-            sources = [None]
-        self.patterns: Patterns = [
-            each for end in ends for source in sources for each in _patterns(source, *end)
-        ]
+        self._protocol: Protocol = "udp" if trial.protocol.name == "udp" else "tcp"
+        ends = trial.endpoints if trial.endpoints is not None else _endpoints(self._target, world)
+        self._ends = dict.fromkeys((self._target, *map(split, ends)))
+        sources = self._sources()
+        self.patterns: Patterns = _patterns(self._protocol, self._ends, sources)
+        self.wanted = bpf.of_machines(sources, self._protocol)
+        self.goes_on = self._protocol == "udp"
+        self.read: Decode = decode_anybody_s if self.goes_on else decode
 
     def first(
         self, capture: Capture, traces: Mapping[str, Tracing]
     ) -> tuple[ProbePacket, list[Observation], dict[str, list[TraceEvent]]]:
         """See `observe.Watch`. `LabGone` once that is so."""
+        known = self._known()
         before: list[Observation] = []
         told: dict[str, list[TraceEvent]] = {}
         while True:
@@ -67,19 +91,55 @@ class Follower:
             new = {name: _collected(trace) for name, trace in traces.items()}
             kept = {name: [*told.get(name, ()), *events] for name, events in new.items()}
             for one in seen:
-                if self._is_it(one):
-                    return _probe(one), [*before, *seen], kept
+                if (probe := self._as_sent(one, known)) is not None:
+                    return probe, [*before, *seen], kept
             time.sleep(_PAUSE_SECONDS)
             # What was told just before the captures show a packet may be of it.
             before, told = seen, new
             self._require_lab()
 
-    def _is_it(self, seen: Observation) -> bool:
+    def _sources(self) -> list[str]:
+        places: list[Place] = [self._place, *self._nodes]
+        target = self._target[0]
+        return [*dict.fromkeys(ip for one in places for ip in one.addresses if _alike(ip, target))]
+
+    def _known(self) -> Known:
+        """TCP says by itself what begins a connection."""
+        if self._protocol == "tcp":
+            return frozenset()
+        known = (conntrack.flows_to(one.netns, "udp", *self._target) for one in self._nodes)
+        return frozenset((flow.source, flow.sport) for each in known for flow in each)
+
+    def _as_sent(self, seen: Observation, known: Known) -> ProbePacket | None:
+        """The packet as its sender sent it, if it is the first of such a flow."""
         packet = seen.packet
-        address, port = self._target
         from_here = seen.place == self._place.name and packet.src in self._place.addresses
-        is_first = packet.proto == "tcp" and packet.key is not None
-        return from_here and is_first and packet.dst == address and port in (0, packet.dport)
+        if not from_here or packet.proto != self._protocol or packet.key is None:
+            return None
+        sent = packet
+        if self._place.role == "node" and not self._is_target(packet.dst, packet.dport):
+            sent = self._untranslated(packet)
+        if not self._is_target(sent.dst, sent.dport) or (sent.src, sent.sport) in known:
+            return None
+        ends = (sent.src, sent.sport, sent.dst, sent.dport)
+        return ProbePacket(packet.key, self._protocol, *ends, packet.ip_id)
+
+    def _is_target(self, address: str, port: int) -> bool:
+        return address == self._target[0] and self._target[1] in (0, port)
+
+    def _untranslated(self, packet: CapturedPacket) -> CapturedPacket:
+        """A node's own packets are seen behind its own rules; connection tracking knows what they
+        were before."""
+        if (packet.dst, packet.dport) not in self._ends:
+            return packet
+        reply = conntrack.Tuple(packet.dst, packet.dport, packet.src, packet.sport)
+        found = conntrack.replied_by(self._place.netns, self._protocol, reply)
+        if found is None:
+            return packet
+        first = found.original
+        return replace(
+            packet, src=first.source, sport=first.sport, dst=first.destination, dport=first.dport
+        )
 
     def _require_lab(self) -> None:
         netns = self._place.netns
@@ -87,6 +147,18 @@ class Follower:
             raise LabGone(
                 f"{self._place.name} went away meanwhile", hint="netlab status tells what is left"
             )
+
+
+def _endpoints(target: tuple[str, int], world: World) -> Iterator[str]:
+    """Of the Services that have that address, or nodePort."""
+    address, port = target
+    for key, service in world.services.items():
+        spec = meta.spec(service)
+        own = (*(spec.get("clusterIPs") or ()), *(spec.get("externalIPs") or ()))
+        is_its = address in (*own, *ingress_ips(service))
+        for each in spec.get("ports") or ():
+            if (is_its and port in (0, each["port"])) or (port and port == each.get("nodePort")):
+                yield from world.endpoints(key, each, 6 if ":" in address else 4)
 
 
 def _collected(trace: Tracing) -> list[TraceEvent]:
@@ -100,27 +172,48 @@ def _alike(address: str, other: str) -> bool:
     return (":" in address) == (":" in other)
 
 
-def _patterns(who: str | None, address: str, port: int) -> Iterator[tuple[Pattern, ...]]:
-    """First packets from somebody to there, and their answers."""
-    source, destination = (8, 24) if ":" in address else (12, 16)
-    there, number = _packed(address), struct.pack(">H", port)
-    for flags in _SYN:
-        ends = [Pattern(source, _packed(who), True)] if who else []
-        ports = [Pattern(2, number)] if port else []
-        yield (Pattern(destination, there, True), *ends, *ports, Pattern(13, bytes([flags])))
-    for flags in _SYN_ACK:
-        ends = [Pattern(destination, _packed(who), True)] if who else []
-        ports = [Pattern(0, number)] if port else []
-        yield (Pattern(source, there, True), *ends, *ports, Pattern(13, bytes([flags])))
+class _Fields(Struct, frozen=True):
+    """Where a header of IP has what is asked for."""
+
+    protocol: int
+    source: int
+    destination: int
+
+
+_V4, _V6 = _Fields(9, 12, 16), _Fields(6, 8, 24)
+
+
+def _patterns(
+    protocol: Protocol, ends: Iterable[tuple[str, int]], sources: list[str]
+) -> list[tuple[Pattern, ...]]:
+    """First packets from somebody of these to one of the ends, and their answers: of UDP, all."""
+    ends = list(ends)
+    whose: list[str | None] = [*sources]
+    if len(sources) * len(ends) > _MOST_PAIRS:
+        whose = [None]
+    return [
+        (kind, *there)
+        for address, port in ends
+        for who in whose
+        for kind, there in _of_pair(protocol, who, address, port)
+    ]
+
+
+def _of_pair(
+    protocol: Protocol, who: str | None, address: str, port: int
+) -> Iterator[tuple[Pattern, tuple[Pattern, ...]]]:
+    fields = _V6 if ":" in address else _V4
+    end, number = _packed(address), struct.pack(">H", port)
+    ours = [(fields.source, fields.destination, 2), (fields.destination, fields.source, 0)]
+    for (own, other, at), flags in zip(ours, (_SYN, _SYN_ACK), strict=True):
+        ports = [Pattern(at, number)] if port else []
+        owner = [Pattern(own, _packed(who), True)] if who else []
+        ways = (Pattern(other, end, True), *ports, *owner)
+        if protocol == "udp":
+            yield Pattern(fields.protocol, bytes([_UDP]), True), ways
+        else:
+            yield from ((Pattern(13, bytes([each])), ways) for each in flags)
 
 
 def _packed(address: str) -> bytes:
     return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
-
-
-def _probe(seen: Observation) -> ProbePacket:
-    packet = seen.packet
-    assert packet.key is not None
-    return ProbePacket(
-        packet.key, "tcp", packet.src, packet.sport, packet.dst, packet.dport, packet.ip_id
-    )

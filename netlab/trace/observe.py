@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from netlab.kernel.nftrace import Pattern, Patterns, TraceEvent, Tracing, interface_names
 from netlab.pathcheck import bpf
 from netlab.pathcheck.capture import CANARY, Capture, InstrumentError
-from netlab.pathcheck.decode import CapturedPacket, Observation
+from netlab.pathcheck.decode import CapturedPacket, Decode, Observation, decode
 from netlab.pathcheck.packets import ProbeNumbers, ProbePacket
 from netlab.pathcheck.path import Journey, Sightings, journey
 from netlab.pathcheck.send import Sender, Senders, source_address
@@ -36,9 +36,13 @@ _REST_SECONDS = 0.005
 
 
 class Watch(Protocol):
-    """Waits for a packet that somebody else sends. `patterns` are what is traced meanwhile."""
+    """Waits for a packet that somebody else sends. `patterns` are what is traced meanwhile,
+    `wanted` what is captured, and `read` how that is read; `goes_on`: more like it may follow."""
 
     patterns: Patterns
+    wanted: bpf.Filter
+    read: Decode
+    goes_on: bool
 
     def first(
         self, capture: Capture, traces: Mapping[str, Tracing], /
@@ -82,9 +86,7 @@ def observe(
     with contextlib.ExitStack() as stack:
         if later:
             ready = stack.enter_context(flows.begun(trial, first))
-            return _observe(
-                trial, world, find, _Sending(trial, ready), data=ready.data, replied=ready.replied
-            )
+            return _observe(trial, world, find, _Sending(trial, ready), replied=ready.replied)
         if sender is not None:
             first = replace(first, ip_id=0)
         senders = sender or stack.enter_context(Senders())
@@ -101,6 +103,9 @@ class _Sending:
         self._ready = ready
         known = flows.patterns if ready.data else _patterns
         self.patterns: Patterns = list(known(ready.probe))
+        self.wanted = bpf.STREAMS if ready.data else bpf.PROBES
+        self.read: Decode = decode
+        self.goes_on = False
 
     def first(
         self, _: Capture, __: Mapping[str, Tracing]
@@ -119,7 +124,6 @@ def _observe(
     find: Callable[[str], FindRule],
     watch: Watch,
     *,
-    data: bool = False,
     replied: bool = False,
 ) -> Observed:
     nodes = {name: place.netns for name, place in world.places.items() if place.role == "node"}
@@ -129,17 +133,13 @@ def _observe(
             for name, netns in nodes.items()
         }
         # Behind them: it sends the canary as it opens.
-        capture = stack.enter_context(
-            Capture(
-                {name: place.netns for name, place in world.places.items()},
-                bpf.STREAMS if data else bpf.PROBES,
-            )
-        )
+        places = {name: place.netns for name, place in world.places.items()}
+        capture = stack.enter_context(Capture(places, watch.wanted, watch.read))
         capture.prove()
         _prove(traces)
         probe, seen, before = watch.first(capture, traces)
-        sightings = Sightings()
-        sightings.add(seen)
+        sightings = Sightings(watch.goes_on)
+        sightings.add(sorted(seen, key=lambda one: one.time))
         _follow(trial, probe, capture, sightings)
         capture.require_complete()
         told = {name: [*before.get(name, ()), *trace.collect()] for name, trace in traces.items()}
@@ -147,9 +147,10 @@ def _observe(
     sender = trial.place.name
     went = journey(probe, sender, sightings, world.addresses())
     tracked = tuple(asking.tracked(went, world, sender))  # before it is forgotten
-    places = [sender, *(hop.place for hop in went.hops)]
+    passed = [sender, *(hop.place for hop in went.hops)]
     ours = _Ours(probe, sightings)
-    met = tuple(_ordered(told, nodes, find, ours, places))
+    met = tuple(_ordered(told, nodes, find, ours, passed))
+    met = tuple(_once(met)) if watch.goes_on else met
     evidence = Evidence(
         way_back(probe, sender, sightings.copies(probe), sightings.all, tracked),
         tracked,
@@ -159,6 +160,16 @@ def _observe(
         (one for one in sightings.all if ours.has(one.packet)), key=lambda one: one.time
     )
     return Observed(probe, _turned_away(went, met), met, tuple(packets), evidence, replied)
+
+
+def _once(passages: Iterable[Passage]) -> Iterator[Passage]:
+    """The first at each chain of those with the same ends."""
+    known = set()
+    for one in passages:
+        where = (one.place, one.table, one.chain, one.source, one.destination)
+        if where not in known:
+            known.add(where)
+            yield one
 
 
 def _numbered(probe: ProbePacket, seen: Iterable[Observation]) -> ProbePacket:

@@ -1,4 +1,4 @@
-"""`netlab trace --follow`: connections that others open, told as they come."""
+"""`netlab trace --follow`: what others begin, told as it comes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
-from e2e.labs import Machine, machine
+from e2e.labs import KUBE_DNS, Machine, machine
 from e2e.test_trace import LAB, OBJECTS
+
+from netlab.kernel import netns
 
 pytestmark = pytest.mark.root
 
@@ -103,6 +107,84 @@ def test_the_next_connection_is_told_as_one_that_was_sent(lab: Machine) -> None:
         assert any(chain["met"] for chain in told["chains"])
 
 
+def asked_by_datagrams(lab: Machine, place: str, target: str, sockets: int) -> None:
+    """The DNS is asked from so many ports, and from the first of them over and over."""
+    script = (
+        "import socket, time\n"
+        "question = bytes.fromhex('1f2e01000001000000000000') + b'\\3web\\7default\\3svc"
+        "\\7cluster\\5local\\0\\0\\1\\0\\1'\n"
+        f"asking = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range({sockets})]\n"
+        "for each in (asking[0], asking[0], *asking):\n"
+        "    each.settimeout(2)\n"
+        f"    each.connect(({target!r}, 53))\n"
+        "    each.send(question)\n"
+        "    each.recv(512)\n"
+        "    time.sleep(0.01)\n"
+    )
+    lab.run_in(f"traced.{place}", sys.executable, "-c", script)
+
+
+@pytest.mark.parametrize("place", ["default.box", "worker001"])
+def test_the_next_flow_of_datagrams_is_told(lab: Machine, place: str) -> None:
+    """By a pod, and by a node, whose packets are seen behind its own rules."""
+    sender = "box" if place == "default.box" else f"node/{place}"
+    words = [sender, f"{KUBE_DNS}:53", "--udp", "--count", "1", "-o", "json"]
+    with following(lab, *words) as command:
+        waits(command)
+        deadline = time.monotonic() + 30
+        while command.poll() is None and time.monotonic() < deadline:
+            asked_by_datagrams(lab, place, KUBE_DNS, 3)
+        out, err = command.communicate(timeout=20)
+    assert command.returncode == 0, err
+    told = json.loads(out)
+    assert (told["verdict"], told["toldBy"], told["agree"]) == ("delivered", "kernel", True), out
+    assert told["packet"]["protocol"] == "udp"
+    assert told["packet"]["destination"] == f"{KUBE_DNS}:53"
+    assert any(chain["met"] for chain in told["chains"])
+    assert told["reply"]["what"] == "a datagram"
+
+
+def test_later_datagrams_of_a_flow_are_not_told(lab: Machine) -> None:
+    """One that was there before is told of by nobody."""
+    stop = threading.Event()
+    with netns.entered(lab.namespace("traced.default.box")):
+        asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    asking.connect((KUBE_DNS, 53))
+    asking.send(b"netl")
+
+    def go() -> None:
+        while not stop.wait(0.02):
+            asking.send(b"again")
+
+    words = ["box", f"{KUBE_DNS}:53", "--udp", "-o", "json"]
+    thread = threading.Thread(target=go)
+    with asking, following(lab, *words) as command:
+        thread.start()
+        try:
+            waits(command)
+            time.sleep(1.5)
+            os.killpg(command.pid, signal.SIGINT)
+            out, err = command.communicate(timeout=20)
+        finally:
+            stop.set()
+            thread.join()
+    assert out == "", out
+    assert command.returncode == 0, err
+
+
+def test_a_node_s_connections_are_told_as_they_were_opened(lab: Machine) -> None:
+    """What is seen of them goes to an endpoint."""
+    address = lab.netlab("get", "svc", "web", "-o", "jsonpath={.spec.clusterIP}").stdout
+    with following(lab, "node/worker001", "svc/web:80", "--count", "1", "-o", "json") as command:
+        waits(command)
+        until_told(lab, command, "worker001", address)
+        out, err = command.communicate(timeout=20)
+    assert command.returncode == 0, err
+    told = json.loads(out)
+    assert (told["verdict"], told["agree"]) == ("delivered", True), out
+    assert told["packet"]["destination"] == f"{address}:80"
+
+
 def test_it_ends_as_it_is_told_to_and_leaves_nothing(lab: Machine) -> None:
     before = lab.run_in("traced.worker001", "nft", "list", "tables").stdout
     with following(lab, "client", "node/worker001:30080") as command:
@@ -131,7 +213,7 @@ def test_a_pod_that_goes_meanwhile_is_said(lab: Machine) -> None:
     assert "default/brief went away meanwhile" in err
 
 
-@pytest.mark.parametrize("more", ["--udp", "--http /", "--payload x", "--source-port 5"])
+@pytest.mark.parametrize("more", ["--sctp", "--http /", "--payload x", "--source-port 5"])
 def test_what_it_cannot_be_asked(lab: Machine, more: str) -> None:
     done = lab.netlab("trace", "box", "svc/web:80", "--follow", *more.split(), code=2)
-    assert "--follow tells of TCP connections" in done.stderr
+    assert "--follow tells of what others begin by TCP or UDP" in done.stderr

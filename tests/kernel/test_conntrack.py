@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from netlab.kernel import netns
-from netlab.kernel.conntrack import Tuple, connection
+from netlab.kernel.conntrack import Tuple, connection, flows_to, replied_by
 from netlab.kernel.routes import Routing
 from netlab.kernel.run import run
 
@@ -72,6 +72,13 @@ def test_a_connection_is_found_by_its_first_packet(
     assert not found.is_plain
     assert (found.state, found.seen_reply) == ("", False)
     assert 0 < found.timeout <= 120
+    assert replied_by(place, "udp", found.reply) == found
+    assert replied_by(place, "udp", Tuple(f"{network}1", 99, f"{network}1", port)) is None
+    assert list(flows_to(place, "udp", f"{network}9", 99)) == [found.original]
+    assert list(flows_to(place, "udp", f"{network}9", 0)) == [found.original]
+    assert list(flows_to(place, "udp", f"{network}9", 98)) == []
+    assert list(flows_to(place, "udp", f"{network}1", 98)) == [], "an answer's source"
+    assert list(flows_to(place, "tcp", f"{network}9", 99)) == []
     assert connection(place, "udp", Tuple(f"{network}1", port, f"{network}9", 100)) is None
     assert connection(place, "tcp", Tuple(f"{network}1", port, f"{network}9", 99)) is None
 

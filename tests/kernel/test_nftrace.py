@@ -73,6 +73,21 @@ def test_other_packets_are_not_told_of(place: Path) -> None:
         assert trace.collect() != []
 
 
+def test_of_several_together_a_packet_has_all(place: Path) -> None:
+    """What some begin with is asked for once; that one of them alone is enough counts, too."""
+    token, more, port = Pattern(8, b"netlab-"), Pattern(15, b"0000000a"), Pattern(2, b"\0\x63")
+    other, closed = Pattern(15, b"0000000b"), Pattern(2, b"\0\x62")
+    for patterns, told in (
+        ([(token, port, more), (token, port, other), (token, closed)], True),
+        ([(token, closed, more), (token, port, other), (token, closed, other)], False),
+        ([(token, closed, more), token], True),
+        ([(token, closed), (token, port), (port, more)], True),
+    ):
+        with Tracing(place, patterns) as trace:
+            send(place, TOKEN)
+            assert bool(trace.collect()) is told, patterns
+
+
 def test_a_chain_that_is_not_there_has_no_rules(place: Path) -> None:
     assert rule_handles(place, 2, "filter", "NOBODY") == []
     assert rule_handles(place, 10, "filter", "SEEN") == []

@@ -1,4 +1,4 @@
-"""`netlab trace --follow`: each connection that FROM opens to TO, told as it comes."""
+"""`netlab trace --follow`: each flow that FROM begins to TO, told as it comes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def _next(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    options.note(f"waiting for {wanted.sender} to connect to {wanted.target} (Ctrl-C ends it)")
+    what = "send to" if arguments.protocol == "UDP" else "connect to"
+    options.note(f"waiting for {wanted.sender} to {what} {wanted.target} (Ctrl-C ends it)")
     story = traced(check, world, lab, Wish(watch=Follower))
     story = lab_world.with_causes(story, world, lab, arguments, directory)
     code = trace_show.show(story, arguments, indent=None)

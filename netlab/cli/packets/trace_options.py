@@ -45,10 +45,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_files(parser)
     parser.add_argument("--http", metavar="PATH", help="a real connection: ask for that")
     parser.add_argument("--count", type=int, metavar="N", help=(
-        "so many packets: where they went; with --follow, so many connections"
+        "so many packets: where they went; with --follow, so many flows"
     ))  # fmt: skip
     parser.add_argument("--follow", action="store_true", help=(
-        "send nothing: tell of each connection that FROM opens to TO, until Ctrl-C"
+        "send nothing: tell of each connection that FROM opens to TO (--udp: each flow of "
+        "datagrams), until Ctrl-C"
     ))  # fmt: skip
 
 
@@ -95,10 +96,10 @@ def _check_numbers(arguments: argparse.Namespace) -> None:
         or arguments.source_port
         or arguments.http is not None
         or arguments.payload
-        or arguments.protocol not in (None, "TCP")
+        or arguments.protocol not in (None, "TCP", "UDP")
     ):
         raise UsageError(
-            "--follow tells of TCP connections that others open, and says nothing itself",
+            "--follow tells of what others begin by TCP or UDP, and says nothing itself",
             hint=f"{_EXAMPLE} --follow",
         )
 

@@ -2,9 +2,10 @@
 
 In a lab of three nodes with so many Services, each with the same endpoints: `netlab trace` of one
 TCP connection to the last of them, over and over, the interpreter's start included; its CPU time;
-and beside it a bare `python -c pass`. What tracing costs others: connections a second to the same
-Service that a pod opens while nothing is traced, and while those of another one are followed. Then
-capture points: opened, proved and closed in so many namespaces.
+and beside it a bare `python -c pass`. What tracing costs others: requests a second to the same
+Service, each on a connection of its own, while nothing is traced, and while another one's
+connections or datagrams are followed. Then capture points: opened, proved and closed in so many
+namespaces.
 
     sudo .venv/bin/python tests/bench/trace/bench_trace.py [--services 0 1000] [--mode nftables]
 """
@@ -21,7 +22,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 from netlab.kernel import netns, paths
 from netlab.kernel.run import run as run_program
@@ -76,7 +79,7 @@ def main() -> None:
             if not services:
                 words = [*words[:4], "web0:80", "--http", "/"]
                 print(f"  by its name, with --http: {timed(words, options.rounds)}")
-                others(target)
+                others(target, options.rounds)
     captures(options.captures)
 
 
@@ -140,36 +143,74 @@ def captures(number: int) -> None:
     print(f"{number} captures: {words.format(*(1000 * each for each in parts))}")
 
 
-def others(target: str, seconds: float = 3.0) -> None:
-    """Connections a second of one who goes on while another one's are waited for."""
-    place = paths.namespace(paths.lab_dir("bench"), "bench.default.box")
+def others(target: str, rounds: int) -> None:
+    """Requests a second of one who goes on while another one's connections, and datagrams, are
+    waited for: of each round the share of what it is before and behind; and what a request takes of
+    the CPU, which others on this machine do not change."""
     command = ["-m", "netlab", "get", "svc", "web0", "-o", "jsonpath={.spec.clusterIP}"]
     found = subprocess.run([sys.executable, *command], check=True, capture_output=True, text=True)
-    quiet = connections(place, found.stdout, seconds)
-    words = [sys.executable, "-m", "netlab", "trace", "worker002", target, "--follow"]
-    with subprocess.Popen(words, stderr=subprocess.PIPE) as following:
-        assert following.stderr is not None
-        following.stderr.readline()
-        time.sleep(1)
-        busy = connections(place, found.stdout, seconds)
-        following.kill()
-    print(f"  connections a second: {quiet:.0f}, while another's are followed {busy:.0f}")
+    for protocol in ("tcp", "udp"):
+        quiet, busy = [requests(found.stdout)], []
+        for _ in range(rounds):
+            with following(target, protocol):
+                busy.append(requests(found.stdout))
+            quiet.append(requests(found.stdout))
+        shares = [
+            one.rate / statistics.mean((before.rate, after.rate))
+            for one, (before, after) in zip(busy, pairwise(quiet), strict=True)
+        ]
+        rate, spent, more = (
+            statistics.median(each)
+            for each in ([o.rate for o in quiet], [o.cpu for o in quiet], [o.cpu for o in busy])
+        )
+        print(
+            f"  requests a second: {rate:.0f}, while another's {protocol.upper()} is followed "
+            f"{100 * statistics.median(shares):.0f} % of that; "
+            f"of the CPU {1e6 * spent:.0f} µs each, then {1e6 * more:.0f}"
+        )
 
 
-def connections(place: Path, address: str, seconds: float) -> float:
-    """From a pod to the Service, by a process of its own, which only opens and closes them."""
+@contextlib.contextmanager
+def following(target: str, protocol: str) -> Iterator[None]:
+    words = ["netlab", "trace", "worker002", target, "--follow", f"--{protocol}"]
+    with subprocess.Popen([sys.executable, "-m", *words], stderr=subprocess.PIPE) as command:
+        assert command.stderr is not None
+        command.stderr.readline()
+        time.sleep(0.7)
+        try:
+            yield
+            if command.poll() is not None:
+                raise SystemExit("it has not waited")
+        finally:
+            command.kill()
+
+
+class Requests(NamedTuple):
+    """So many a second, and seconds of the asking process's CPU for each."""
+
+    rate: float
+    cpu: float
+
+
+def requests(address: str, seconds: float = 1.0) -> Requests:
+    """From a pod to the Service, each on a connection of its own, by a process of its own."""
+    place = paths.namespace(paths.lab_dir("bench"), "bench.default.box")
     script = (
         "import socket, time\n"
         f"end, count = time.monotonic() + {seconds}, 0\n"
         f"while time.monotonic() < end:\n"
-        f"    with socket.create_connection(({address!r}, 80)): count += 1\n"
-        "print(count)"
+        f"    with socket.create_connection(({address!r}, 80)) as asking:\n"
+        "        asking.sendall(b'GET / HTTP/1.0\\r\\n\\r\\n')\n"
+        "        while asking.recv(65536): pass\n"
+        "        count += 1\n"
+        "print(count, time.process_time())"
     )
     with netns.entered(place):
         done = subprocess.run(
             [sys.executable, "-c", script], check=True, capture_output=True, text=True
         )
-    return int(done.stdout) / seconds
+    count, spent = map(float, done.stdout.split())
+    return Requests(count / seconds, spent / max(count, 1))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import random
 import struct
+from collections.abc import Callable
 
 import pytest
 
@@ -89,6 +90,43 @@ def test_the_kernels_filter_loses_nothing() -> None:
     assert not filtered(most, strange)
 
 
+def _of_tcp(flags: int) -> bytes:
+    return struct.pack("!HHIIBBHHH", 1, 80, 0, 0, 5 << 4, flags, 0, 0, 0)
+
+
+SYN, RST, ACK = 0x02, 0x04, 0x10
+
+
+@pytest.mark.parametrize("make", [ipv4, ipv6], ids=["ipv4", "ipv6"])
+def test_what_begins_and_answers_flows_of_some_machines_is_kept(make: Callable[..., bytes]) -> None:
+    ours, other, third = (("10.0.0." if make is ipv4 else "fd00::") + n for n in "234")
+    icmp = ICMP if make is ipv4 else 58
+    of_tcp, of_udp = bpf.of_machines([ours], "tcp"), bpf.of_machines([ours], "udp")
+    for ends in ((ours, other), (other, ours)):
+        for flags in (SYN, SYN | ACK, RST):
+            assert filtered(of_tcp, make(*ends, TCP, _of_tcp(flags))) == bpf.SNAP
+        assert not filtered(of_tcp, make(*ends, TCP, _of_tcp(ACK)))
+        assert not filtered(of_tcp, make(*ends, UDP, ports(1, 2)))
+        assert not filtered(of_udp, make(*ends, TCP, _of_tcp(SYN)))
+        assert filtered(of_udp, make(*ends, UDP, ports(1, 2)))
+        for each in (of_tcp, of_udp):
+            assert filtered(each, make(*ends, icmp, bytes(8)))
+    for each in (of_tcp, of_udp):
+        assert not filtered(each, make(other, third, TCP, _of_tcp(SYN)))
+        assert not filtered(each, make(other, third, UDP, ports(1, 2)))
+        assert not filtered(each, make(other, third, icmp, bytes(8)))
+        assert filtered(each, ipv4("127.0.0.1", "127.0.0.1", UDP, ports(1, 9))), "a canary"
+        assert not filtered(each, make(ours, other, TCP, _of_tcp(SYN)), ethertype=0x0806)
+
+
+def test_there_is_room_for_the_addresses_of_many_machines() -> None:
+    many = [f"10.1.{n // 250}.{n % 250}" for n in range(5000)]
+    assert bpf.of_machines(many, "tcp") is bpf.PROBES
+    most = bpf.of_machines(many[:300], "tcp")
+    assert filtered(most, ipv4(many[299], "9.9.9.9", TCP, _of_tcp(SYN)))
+    assert not filtered(most, ipv4("8.8.8.8", "9.9.9.9", TCP, _of_tcp(SYN)))
+
+
 def test_no_packet_is_too_odd() -> None:
     chance = random.Random(2)
     for _ in range(2000):
@@ -102,7 +140,7 @@ def filtered(program: bpf.Filter, packet: bytes, ethertype: int = 0x0800) -> int
     """What the kernel would do: how many bytes it takes."""
     lines = list(struct.iter_unpack("HBBI", program.assembled()))
     ethertype = 0x86DD if ethertype == 0x0800 and packet[0] >> 4 == 6 else ethertype
-    at = accumulator = 0
+    at = accumulator = index = 0
     while True:
         code, yes, no, operand = lines[at]
         at += 1
@@ -114,6 +152,12 @@ def filtered(program: bpf.Filter, packet: bytes, ethertype: int = 0x0800) -> int
             if operand + 4 > len(packet):
                 return 0
             (accumulator,) = struct.unpack_from("!I", packet, operand)
+        elif code == 0x50:
+            accumulator = packet[index + operand]
+        elif code == 0xB1:
+            index = (packet[operand] & 0xF) * 4
+        elif code == 0x45:
+            at += yes if accumulator & operand else no
         elif code == 0x15:
             at += yes if accumulator == operand else no
         else:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from netlab.pathcheck import bpf
-from netlab.pathcheck.decode import decode, endpoint, split
+from netlab.pathcheck.decode import decode, decode_anybody_s, endpoint, split
 from netlab.pathcheck.packets import ProbeNumbers, build
 from netlab.pathcheck.protocols import ACK, SYN
 
@@ -41,6 +41,31 @@ def test_an_echo_request_and_its_reply_are_told_apart(version: int) -> None:
     reply = decode(sent[:start] + bytes([0 if version == 4 else 129]) + sent[start + 1 :])
     assert reply is not None
     assert (reply.key, reply.answers, reply.icmp_error) == (None, probe.key, None)
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_datagram_of_somebody_s_is_known_by_its_content(version: int) -> None:
+    """Whoever rewrote its addresses and ports, and in an error that quotes it."""
+    src, dst = ADDRESSES[version]
+
+    def datagram(source: str, sport: int, text: bytes) -> bytes:
+        probe = ProbeNumbers().probe("udp", source, dst, 80)
+        start = len(build(probe)) - 8 - len(f"netlab-{probe.key:08x}\n")
+        head = build(probe)[:start]
+        return head + struct.pack("!HHHH", sport, 80, 8 + len(text), 7) + text
+
+    text = b"what is the time? " * 20
+    sent = decode_anybody_s(datagram(src, 1000, text))
+    translated = decode_anybody_s(datagram(dst, 2000, text))
+    other = decode_anybody_s(datagram(src, 1000, text[:-1]))
+    assert sent and translated and other
+    assert sent.key is not None and sent.key == translated.key != other.key
+    cut = datagram(dst, 2000, text)[:140]
+    refused = bytes([3, 3] if version == 4 else [1, 4]) + bytes(6) + cut
+    error = decode_anybody_s(ipv4(ICMP, refused) if version == 4 else ipv6(ICMPV6, refused))
+    assert error is not None and error.answers == sent.key
+    plain = decode(datagram(src, 1000, text))
+    assert plain is not None and plain.key is None
 
 
 def test_no_two_probes_share_key_port_or_id() -> None:
