@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from netlab.errors import UsageError
 from netlab.network.names import POD_BRIDGE
 from netlab.objects.lab import Lab
 from netlab.objects.pathcheck import PathCheck
-from netlab.pathcheck.decode import endpoint
+from netlab.pathcheck.decode import endpoint, split
 from netlab.pathcheck.packets import ProbePacket
 from netlab.pathcheck.path import Hop, Journey, Outcome, rewrites
-from netlab.pathcheck.trial import CannotRun, Trial, plan
+from netlab.pathcheck.trial import CannotRun, NothingToAddress, Trial, plan
 from netlab.pathcheck.world import World
 from netlab.trace import marks
 from netlab.trace.agreement import Agreement
 from netlab.trace.mattered import mattered
-from netlab.trace.node_rules import NodeRules
+from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, predict, supposed
+from netlab.trace.predicted import Prediction, Which, predict, supposed, ways
 from netlab.trace.routing import Router
 from netlab.trace.story import Story, packet_of, visits
+from netlab.trace.whynot import why_not
 
 _SOURCE_PORT = 40000
 _OUTCOMES: dict[str, Outcome] = {"delivered": "reachable", "refused": "refused"}
+
+
+class Asking(Struct, frozen=True):
+    """What is asked of the packet, as in a `session.Wish`."""
+
+    source_port: int = 0
+    about: str = ""
+    ct: Which = "new"
 
 
 def rehearsed(
@@ -33,38 +45,69 @@ def rehearsed(
     lab: Lab,
     router: Router,
     family_rules: Callable[[str, bool], NodeRules],
-    source_port: int = 0,
+    asked: Asking,
 ) -> Story:
-    """The story of a packet by the rules alone: that of its likeliest end, with all others."""
+    """The story of a packet by the rules alone: that of its likeliest end, with all others.
+
+    `NothingToAddress` where no first packet arrives that a later one could follow.
+    """
     trial = plan(check, world)
-    probe = _probe(trial, router, source_port)
+    probe = _probe(trial, router, asked.source_port)
 
     def rules(node: str) -> NodeRules:
         return family_rules(node, ":" in probe.dst)
 
-    ends = predict(packet_of(probe), trial.place, world, router, rules)
+    first = predict(packet_of(probe), trial.place, world, router, rules)[0]
+    ends = ways(
+        packet_of(probe), asked.ct, trial.place, world, router, rules, answered=first.destination
+    )
+    if not ends:
+        raise NothingToAddress(
+            f"no packet follows that from {trial.place.name} to {probe.destination}: by the rules "
+            f"it is {first.verdict}", hint="trace it: leave --ct away",
+        )  # fmt: skip
+    sender = first.at if asked.ct == "reply" else trial.place.name
+    probe = _turned(probe, first) if asked.ct == "reply" else probe
+    story = _story(check, probe, sender, ends, world, lab, rules, asked.ct)
+    turns = None
+    if asked.about:
+        turns = tuple(why_not(asked.about, story.there, rules, world, check.sender.namespace))
+    return replace(story, name=trial.name, turns=turns)
 
+
+def _turned(probe: ProbePacket, first: Prediction) -> ProbePacket:
+    """The answer to a packet that arrived so."""
+    source, sport = split(first.destination)
+    destination, dport = split(first.source)
+    return replace(probe, src=source, sport=sport, dst=destination, dport=dport)
+
+
+def _story(
+    check: PathCheck, probe: ProbePacket, sender: str, ends: Sequence[Prediction],
+    world: World, lab: Lab, rules: Rules, ct: Which,
+) -> Story:  # fmt: skip
     def source(rule: MetRule, owner: str | None, came: str, became: str) -> Origin | None:
         return origin(rule, owner, came, became, world)
 
     likeliest = ends[0]
-    there, went = supposed(likeliest), _journey(probe, trial.place.name, likeliest)
+    there, went = supposed(likeliest), _journey(probe, sender, likeliest)
     chains = tuple(visits(there, went, probe, rules, source))
     return Story(
         check=check,
         probe=probe,
-        sender=trial.place.name,
-        name=trial.name,
+        sender=sender,
+        name="",
         journey=went,
         there=chains,
         ends=tuple(ends),
         agreement=Agreement(likeliest, sum(len(stay.outcome.rules) for stay in likeliest.stays)),
         told=False,
         mode=lab.proxy_mode,
+        ct=ct,
         dry=True,
         marks=tuple(marks.changes(there)),
         sakes=tuple(marks.sakes(there, [change.place for change in went.snats])),
-        mattered=mattered(chains, rules, likeliest.unknown),
+        mattered=mattered(chains, rules, likeliest.unknown, later=ct != "new"),
     )
 
 

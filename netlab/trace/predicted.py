@@ -23,6 +23,8 @@ from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
 
 Verdict = Literal["delivered", "refused", "lost", "open"]
+Which = Literal["new", "established", "reply"]
+"""Which packet of a flow: its first, the next after an answer, or the answer."""
 
 _MOST_NODES = 8
 """A packet that nodes hand on to each other for longer goes in a circle."""
@@ -75,6 +77,27 @@ def predict_later(
         packet = replace(packet, source=source, sport=sport, destination=destination, dport=dport)
     found = _Walk(world, router, rules, flows).leave(packet, sender)
     return [replace(each, share=each.share * first.share) for each in found]
+
+
+def ways(
+    packet: Packet, which: Which, sender: Place, world: World, router: Router, rules: Rules,
+    *, answered: str = "", replied: bool = True,
+) -> list[Prediction]:  # fmt: skip
+    """All ways of that packet of a flow whose first is `packet`: of a reply, that from `answered`,
+    an `address:port`."""
+    firsts = predict(packet, sender, world, router, rules)
+    if which == "new":
+        return firsts
+    is_reply = which == "reply"
+    return [
+        later
+        for first in firsts
+        if first.verdict == "delivered"
+        if not is_reply or first.destination == answered
+        for later in predict_later(
+            packet, first, sender, world, router, rules, reply=is_reply, replied=replied or is_reply
+        )
+    ]
 
 
 def _sources(first: Prediction) -> Iterator[tuple[Stay, str]]:

@@ -32,9 +32,9 @@ from netlab.trace.mattered import Mattered
 from netlab.trace.misses import Miss
 from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule
-from netlab.trace.predicted import Prediction, Verdict
+from netlab.trace.predicted import Prediction, Verdict, Which
 from netlab.trace.saved_way import AtRule, Marking, Tracking, changes, evidence, sakes
-from netlab.trace.story import ChainVisit, Story, Which
+from netlab.trace.story import ChainVisit, Story
 from netlab.trace.way import Decision, WayBack
 from netlab.trace.whynot import Turn
 

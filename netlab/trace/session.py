@@ -19,10 +19,9 @@ from netlab.objects.pathcheck import PathCheck
 from netlab.pathcheck.path import Journey
 from netlab.pathcheck.send import Sender
 from netlab.pathcheck.trial import Trial, plan
-from netlab.pathcheck.world import Place, World
+from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
 from netlab.proxy.nftables.model import NftTable
-from netlab.simulation.packet import Packet
 from netlab.trace import asking, marks, rule_texts, written
 from netlab.trace.agreement import Agreement, agree
 from netlab.trace.flows import NoFlow
@@ -32,17 +31,11 @@ from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import Observed, Watch, observe, turned_away
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import FindRule, MetRule, Passage
-from netlab.trace.predicted import (
-    Prediction,
-    predict,
-    predict_later,
-    supposed,
-    supposed_denial,
-)
+from netlab.trace.predicted import Which, supposed, supposed_denial, ways
 from netlab.trace.reading import Reading
 from netlab.trace.resolving import resolved
-from netlab.trace.routing import Router, router_of
-from netlab.trace.story import ChainVisit, Story, Which, packet_of, visits
+from netlab.trace.routing import router_of
+from netlab.trace.story import ChainVisit, Story, packet_of, visits
 from netlab.trace.way import Evidence, as_journey
 from netlab.trace.whynot import Turn, why_not
 
@@ -88,7 +81,10 @@ def _told(
     passages = [one for one in seen.passages if one.reply == (ct == "reply")]
     if ct == "reply":
         seen = _reply(seen, passages, world, trial.place.name)
-    ends = _ends(packet, seen, ct, trial.place, world, router_of(world, lab), rules)
+    ends = ways(
+        packet, ct, trial.place, world, router_of(world, lab), rules,
+        answered=seen.probe.source, replied=seen.replied,
+    )  # fmt: skip
     told = not _is_legacy(lab)
     known = [one for one in passages if rules(one.place).knows(one.table)]
     foreign = [_named(one) for one in passages if one not in known and one.verdict == "drop"]
@@ -121,32 +117,6 @@ def _told(
         mattered=mattered(chains, rules, (*agreement.open, *strange), later=ct != "new"),
         turns=_turns(wish.about, chains, rules, world, trial.check),
     )
-
-
-def _ends(
-    packet: Packet,
-    seen: Observed,
-    ct: Which,
-    sender: Place,
-    world: World,
-    router: Router,
-    rules: Rules,
-) -> list[Prediction]:
-    """All ways open to a flow's first packet, or to that one of it which was seen."""
-    firsts = predict(packet, sender, world, router, rules)
-    if ct == "new":
-        return firsts
-    is_reply = ct == "reply"
-    return [
-        later
-        for first in firsts
-        if first.verdict == "delivered"
-        if not is_reply or first.destination == seen.probe.source
-        for later in predict_later(
-            packet, first, sender, world, router, rules,
-            reply=is_reply, replied=seen.replied or is_reply,
-        )
-    ]  # fmt: skip
 
 
 def _turns(

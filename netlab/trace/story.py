@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -27,12 +26,9 @@ from netlab.trace.misses import Miss
 from netlab.trace.node_rules import NodeRules, Rules
 from netlab.trace.origins import Origin
 from netlab.trace.passages import MetRule, Passage
-from netlab.trace.predicted import Prediction
+from netlab.trace.predicted import Prediction, Which
 from netlab.trace.way import Evidence
 from netlab.trace.whynot import Turn
-
-Which = Literal["new", "established", "reply"]
-"""Which packet of a flow: its first, the next after an answer, or the answer."""
 
 
 class ChainVisit(Struct, frozen=True):

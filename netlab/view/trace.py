@@ -60,6 +60,7 @@ def _summary(story: Story) -> Iterator[str]:
         yield ", ".join((f"{place}{_ways(journey.hops, place)}", *dnats, *snats, *ends))
     yield from _end(story)
     yield from (f"  why: {cause}" for cause in story.causes)
+    yield from _turns(story)
     yield _agreed(story)
 
 

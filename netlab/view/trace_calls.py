@@ -3,21 +3,24 @@ prints them sees to escapes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from netlab.pathcheck.calls import Exchange, HttpRequest, PlainText, Question
 from netlab.trace.calls import Behind, Call
 from netlab.trace.doors import Door
-from netlab.view.trace import lines as story_lines
+from netlab.trace.story import Story
+
+Tell = Callable[[Story], Iterable[str]]
+"""A packet's story as lines, as many as are asked for."""
 
 
-def lines(call: Call, *, explain: bool = False) -> Iterator[str]:
+def lines(call: Call, tell: Tell) -> Iterator[str]:
     """From its first packet to its answer; of the way behind a controller, too."""
     if call.entered:
         yield f"asked at {call.entered}"
-    yield from story_lines(call.story, explain=explain)
+    yield from tell(call.story)
     if call.behind is not None:
-        yield from _behind(call.behind, explain=explain)
+        yield from _behind(call.behind, tell)
     yield from answer(call.question, call.exchange, served(call))
 
 
@@ -44,7 +47,7 @@ def answer(question: Question, exchange: Exchange, by: str) -> Iterator[str]:
         yield f"  said     {exchange.said}"
 
 
-def _behind(behind: Behind, *, explain: bool) -> Iterator[str]:
+def _behind(behind: Behind, tell: Tell) -> Iterator[str]:
     yield f"{behind.controller}: nginx, which answers by its Ingresses"
     if behind.door is not None:
         yield from _door(behind.door)
@@ -59,7 +62,7 @@ def _behind(behind: Behind, *, explain: bool) -> Iterator[str]:
         yield f"  unseen   {behind.problem}"
     if behind.story is not None:
         yield "its second connection goes as this packet from the same place"
-        yield from (f"  {line}" for line in story_lines(behind.story, explain=explain))
+        yield from (f"  {line}" for line in tell(behind.story))
 
 
 def _door(door: Door) -> Iterator[str]:

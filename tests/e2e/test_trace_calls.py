@@ -100,6 +100,37 @@ def test_a_real_connection_and_its_answer(lab: Machine) -> None:
     trace(lab, "box", "pod/near:81", "--http", "/", "--expect", "delivered", code=1)
 
 
+def test_as_much_is_told_of_a_connection_as_is_asked_for(lab: Machine) -> None:
+    answered = re.compile(r"^GET / → HTTP/1.1 200 OK from default/", re.M)
+    brief = trace(lab, "box", "web:80", "--http", "/", "--summary", "--why-not", "svc/none")
+    assert answered.search(brief) and "nat KUBE" not in brief.partition("why not")[0]
+    assert re.search(r"why not\n  \S+ filter KUBE-SERVICES rule \d+: ", brief)
+    behind = trace(lab, "client", "http://shop.example.org/", "--summary")
+    assert "its second connection goes as" in behind and "nat KUBE" not in behind
+    full = trace(lab, "box", "web:80", "--http", "/", "--detailed", "--ends")
+    assert answered.search(full) and re.search(r"handle \d+: ", full)
+    assert "possible ends" in full
+
+
+def test_why_not_is_told_of_many_packets_first(lab: Machine) -> None:
+    told = trace(lab, "box", "svc/web:80", "--count", "3", "--why-not", "svc/none")
+    assert "why not\n" in told
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("svc/web:80 --count 3", "--count counts where first packets go"),
+        ("svc/web:80 --follow", "--follow tells of a flow's first packet"),
+        ("svc/web:80 --http /", "a real connection is told from its first packet on"),
+        ("http://web/", "a real connection is told from its first packet on"),
+    ],
+)
+def test_later_packets_follow_one_that_was_sent(lab: Machine, words: str, said: str) -> None:
+    done = lab.netlab("trace", "box", *words.split(), "--ct", "reply", code=2)
+    assert f"{said}" in done.stderr and "--ct sends a flow of its own" in done.stderr
+
+
 def test_what_is_said_over_a_connection(lab: Machine) -> None:
     told = trace(lab, "box", "pod/near:80", "--payload", "HELLO")
     assert re.search(r"“HELLO” → \d+ bytes from default/near in", told)

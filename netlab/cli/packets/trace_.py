@@ -41,7 +41,6 @@ from typing import TYPE_CHECKING
 
 from netlab.cli import options, terminal
 from netlab.cli.packets import trace_files, trace_options, trace_show
-from netlab.errors import UsageError
 
 if TYPE_CHECKING:
     from netlab.cli.packets.trace_files import Write
@@ -100,7 +99,6 @@ def run(arguments: argparse.Namespace) -> int:
         with trace_files.files(arguments) as write:
             return _shown(arguments, write)
     wanted = trace_options.asked(arguments)
-    _need_one_packet(wanted, arguments)
     with trace_files.files(arguments) as write:
         return _sent(wanted, arguments, write)
 
@@ -143,21 +141,6 @@ def _sent(wanted: Asked, arguments: argparse.Namespace, write: Write) -> int:
     return trace_show.show(story, arguments)
 
 
-def _need_one_packet(wanted: Asked, arguments: argparse.Namespace) -> None:
-    """Later packets, and why not, are told of one packet that is sent."""
-    several = (
-        arguments.dry
-        or arguments.follow
-        or (arguments.count or 1) > 1
-        or wanted.question is not None
-    )
-    for option, given in (("--ct", arguments.ct != "new"), ("--why-not", bool(arguments.about))):
-        if given and several:
-            raise UsageError(
-                f"{option} is about one packet that is sent, by no program's connection"
-            )
-
-
 def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
     """What was asked for a name that has no address: then nothing is sent."""
     from netlab.trace.document import unresolved
@@ -172,19 +155,11 @@ def _print_names(lookup: LookUp, arguments: argparse.Namespace) -> None:
 
 
 def _traced(wanted: Asked, directory: Path, arguments: argparse.Namespace) -> Story:
-    from msgspec.structs import replace
-
     from netlab import inventory
     from netlab.cli.packets import lab_world
     from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    wish = replace(
-        trace_options.wish(arguments),
-        files=tuple(inventory.known_sources(directory)),
-        about=arguments.about,
-        ct=arguments.ct,
-    )
-    story = traced(check, world, lab, wish)
+    story = traced(check, world, lab, trace_options.wish(arguments, directory))
     return lab_world.with_causes(story, world, lab, arguments, directory)

@@ -43,9 +43,11 @@ def show(call: Call, arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         print(json.dumps(call_document(call), indent=2))
     else:
-        told = trace_calls.lines(call, explain=arguments.explain)
+        told = trace_calls.lines(call, lambda one: trace_show.told(one, arguments))
         for line in trace.minimal(story) if arguments.minimal else told:
             print(terminal.fit(escape_line(line)))
+        for line in trace.ends(story) if arguments.ends else ():
+            print(terminal.fit(line))
     behind = call.behind.story if call.behind is not None else None
     if story.agreement.difference or (behind is not None and behind.agreement.difference):
         return trace_show.DISAGREE
@@ -64,7 +66,7 @@ def _called(
     from netlab.trace.lookup import Unresolved
 
     lab, world = inventory.read_lab(directory), lab_world.world(arguments, directory)
-    objects, wish = _ingress_objects(arguments), trace_options.wish(arguments)
+    objects, wish = _ingress_objects(arguments), trace_options.wish(arguments, directory)
 
     def ask(target: str) -> Call:
         check = trace_options.check(replace(wanted, target=target), world, arguments)

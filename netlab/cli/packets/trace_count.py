@@ -27,7 +27,7 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path, write: Wr
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
-    story = traced(check, world, lab, trace_options.wish(arguments))
+    story = traced(check, world, lab, trace_options.wish(arguments, directory))
     ends = counted(story, world, arguments.count)
     story = lab_world.with_causes(story, world, lab, arguments, directory)
     write(story, count_document(story, ends))

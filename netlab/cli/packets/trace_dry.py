@@ -52,7 +52,7 @@ def show(story: Story, arguments: argparse.Namespace) -> int:
 def _story(wanted: Asked, arguments: argparse.Namespace) -> Story:
     from netlab import manifest, onpaper
     from netlab.pathcheck.world import world_of
-    from netlab.trace.dry import rehearsed
+    from netlab.trace.dry import Asking, rehearsed
     from netlab.trace.routing import router_of
 
     read = manifest.load(arguments.filename)
@@ -68,9 +68,8 @@ def _story(wanted: Asked, arguments: argparse.Namespace) -> Story:
         netns=lambda _: Path(),
     )
     check = trace_options.check(wanted, world, arguments)
-    return rehearsed(
-        check, world, paper.lab, router_of(world, paper.lab), _rules(paper), arguments.source_port
-    )
+    asked = Asking(arguments.source_port, arguments.about, arguments.ct)
+    return rehearsed(check, world, paper.lab, router_of(world, paper.lab), _rules(paper), asked)
 
 
 def _rules(paper: PaperLab) -> Callable[[str, bool], NodeRules]:

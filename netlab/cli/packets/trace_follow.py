@@ -26,15 +26,18 @@ def run(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
 
 def _next(wanted: Asked, arguments: argparse.Namespace, directory: Path) -> int:
     """Tell of the next one: the exit code that it alone would have."""
+    from msgspec.structs import replace
+
     from netlab import inventory
     from netlab.trace.following import Follower
-    from netlab.trace.session import Wish, traced
+    from netlab.trace.session import traced
 
     world, lab = lab_world.world(arguments, directory), inventory.read_lab(directory)
     check = trace_options.check(wanted, world, arguments)
     what = "send to" if arguments.protocol == "UDP" else "connect to"
     options.note(f"waiting for {wanted.sender} to {what} {wanted.target} (Ctrl-C ends it)")
-    story = traced(check, world, lab, Wish(watch=Follower))
+    wish = replace(trace_options.wish(arguments, directory), watch=Follower)
+    story = traced(check, world, lab, wish)
     story = lab_world.with_causes(story, world, lab, arguments, directory)
     code = trace_show.show(story, arguments, indent=None)
     sys.stdout.flush()

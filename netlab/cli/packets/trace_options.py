@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import string
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -71,6 +72,7 @@ def asked(arguments: argparse.Namespace) -> Asked:
     if "://" in target:
         return _url(sender, target, arguments)
     question = _question(arguments)
+    _check_later(arguments, question)
     if question is not None and arguments.protocol not in (None, "TCP"):
         raise UsageError("a connection is made by TCP alone", hint=f"{_EXAMPLE} --http /")
     return Asked(sender, target, question)
@@ -112,6 +114,25 @@ def _check_dry(arguments: argparse.Namespace) -> None:
         raise UsageError("-f is for --dry: a lab that runs has its objects", hint=hint)
     if arguments.dry and ((arguments.count or 1) > 1 or arguments.http or arguments.payload):
         raise UsageError("--dry sends nothing, so there is nothing to count or answer", hint=hint)
+
+
+def _check_later(arguments: argparse.Namespace, question: Question | None) -> None:
+    """A flow's later packets follow a first one that --ct has sent itself."""
+    if arguments.ct == "new":
+        return
+    why = {
+        "--follow tells of a flow's first packet, which chose its way": arguments.follow,
+        "--count counts where first packets go: later ones go where theirs went": (
+            arguments.count or 1
+        )
+        > 1,
+        "a real connection is told from its first packet on": question is not None,
+    }
+    for sentence, given in why.items():
+        if given:
+            raise UsageError(
+                f"{sentence}; --ct sends a flow of its own", hint=f"{_EXAMPLE} --ct {arguments.ct}"
+            )
 
 
 def _check_text(text: str, option: str) -> None:
@@ -162,6 +183,7 @@ def _url(sender: str, target: str, arguments: argparse.Namespace) -> Asked:
         )
     path = _path((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
     question = http_request(path, parts.netloc, tls=parts.scheme == "https")
+    _check_later(arguments, question)
     named = f"[{host}]" if ":" in host else host
     return Asked(sender, f"{named}:{port}", question, host)
 
@@ -198,9 +220,15 @@ def check(wanted: Asked, world: World, arguments: argparse.Namespace) -> PathChe
     return replace(found, target=replace(found.target, version=version))
 
 
-def wish(arguments: argparse.Namespace) -> Wish:
-    """What is asked of the packet itself."""
+def wish(arguments: argparse.Namespace, directory: Path) -> Wish:
+    """What is asked of the packet itself, in the lab of that directory."""
+    from netlab import inventory
     from netlab.trace.session import Wish
 
-    payload = "" if arguments.protocol in (None, "TCP") else arguments.payload
-    return Wish(arguments.source_port, payload)
+    return Wish(
+        source_port=arguments.source_port,
+        payload="" if arguments.protocol in (None, "TCP") else arguments.payload,
+        files=tuple(inventory.known_sources(directory)),
+        about=arguments.about,
+        ct=arguments.ct,
+    )

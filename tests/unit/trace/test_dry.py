@@ -121,9 +121,36 @@ def test_the_likeliest_end_is_told_in_full(tmp_path: Path) -> None:
     assert "rules alone: nothing was sent\npossible ends\n   33.3% delivered default/web-" in told
 
 
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_later_packets_go_where_the_first_may_go(tmp_path: Path, mode: str) -> None:
+    told = json.loads(dry(tmp_path, "box svc/web:80 --ct established -o json", mode).stdout)
+    assert (told["ct"], told["verdict"], told["from"]) == (
+        "established",
+        "delivered",
+        "default/box",
+    )
+    assert [round(end["share"], 3) for end in told["ends"]] == [0.333] * 3
+    assert all(chain["table"] != "nat" for chain in told["chains"]), "it is not asked again"
+    back = json.loads(dry(tmp_path, "box svc/web:80 --ct reply -o json", mode).stdout)
+    assert (back["ct"], back["deliveredTo"]) == ("reply", "default/box")
+    assert back["from"].startswith("default/web-")
+    assert back["packet"]["source"] in [end["destination"] for end in told["ends"]]
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_why_not_is_told_on_paper(tmp_path: Path, mode: str) -> None:
+    for more in ("", "--summary"):
+        told = dry(tmp_path, f"box svc/web:80 --why-not svc/none {more}", mode).stdout
+        assert "why not\n  worker001 " in told
+    taken = json.loads(dry(tmp_path, "box svc/web:80 --why-not svc/web -o json", mode).stdout)
+    assert taken["whyNot"][0]["taken"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
+        ("box svc/none:80 --ct reply", 1, "by the rules it is refused"),
+        ("box svc/web:80 --why-not svc/wbe", 2, "there is no Service default/wbe"),
         ("box svc/wbe:80", 2, "there is no Service default/wbe"),
         ("bxo svc/web:80", 2, "did you mean box?"),
         ("box svc/none:80 --expect delivered", 1, ""),
