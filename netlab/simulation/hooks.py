@@ -1,6 +1,6 @@
 """A packet through a node's hooks: where routing decisions send it, and every end it may come to.
 
-    prerouting → routing decision → input, or forward → postrouting
+    prerouting → routing decision → input, or forward (unless that is off) → postrouting
     output → routing decision → postrouting (→ prerouting → input, by lo)
 
 What happens at one hook is the rules' affair: those of `iptables`, or of `nftables`.
@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from netlab.errors import NetlabError
-from netlab.simulation.packet import Hit, Outcome, Packet
+from netlab.simulation.packet import ROUTING, Hit, Outcome, Packet
 
 EntryHook = Literal["PREROUTING", "OUTPUT"]
 
@@ -97,6 +97,9 @@ def walk(rules: Rules, packet: Packet, entry: EntryHook, route: Route | None) ->
     for state in passed(entry, [State(sent)]):
         rest = _rest_of_the_way(state.packet, entry)
         state = state.altered(_routed(state.packet, route))
+        if rest[0] == "FORWARD" and not _is_handed_on(packet, state.packet):
+            ended.append(_outcome("DROP", ROUTING, state))
+            continue
         here = [_looped(state) if rest == _LOOP else state]
         for hook in rest:
             here = passed(hook, here)
@@ -161,6 +164,13 @@ def _rest_of_the_way(packet: Packet, entry: EntryHook) -> tuple[str, ...]:
     if packet.is_local(packet.destination):
         return _LOOP if entry == "OUTPUT" else ("INPUT",)
     return ("POSTROUTING",) if entry == "OUTPUT" else ("FORWARD", "POSTROUTING")
+
+
+def _is_handed_on(came: Packet, packet: Packet) -> bool:
+    """A bridge sends on without forwarding, but not what had another destination before."""
+    if packet.may_leave_by is None:
+        return True
+    return packet.destination == came.destination and packet.out_interface in packet.may_leave_by
 
 
 def _routed(packet: Packet, route: Route | None) -> Packet:

@@ -26,7 +26,9 @@ class Packet(Struct, frozen=True):
 
     `local` are the node's own addresses (loopback always is); `recent` the lists of `-m recent`,
     or the sets of nftables, that know its source; `dnat`/`snat` whether it was translated already.
-    `flow` is what is known of it when it is not the first.
+    `flow` is what is known of it when it is not the first. `may_leave_by` are the links by which it
+    leaves a machine that does not forward what comes in as it did, for the same destination; None
+    where all are open.
     """
 
     source: str
@@ -43,10 +45,15 @@ class Packet(Struct, frozen=True):
     dnat: bool = False
     snat: bool = False
     flow: Flow | None = None
+    may_leave_by: frozenset[str] | None = None
 
     def is_local(self, address: str) -> bool:
         """True for the node's own addresses."""
         return address in self.local or ipaddress.ip_address(address).is_loopback
+
+
+ROUTING = "routing"
+"""Where a machine that does not forward drops a packet: no rule is asked."""
 
 
 class Hit(NamedTuple):
@@ -69,9 +76,9 @@ class Hit(NamedTuple):
 class Outcome(Struct, frozen=True):
     """One end the packet can come to.
 
-    `verdict` is ACCEPT, DROP or REJECT, given at `hook`; an accepted packet was `delivered` to
-    the node itself or sent on. `packet` is it as it left: destination and port after DNAT, its
-    mark; `masqueraded` when its source became an address of the node's.
+    `verdict` is ACCEPT, DROP or REJECT, given at `hook`, or by `ROUTING`; an accepted packet was
+    `delivered` to the node itself or sent on. `packet` is it as it left: destination and port after
+    DNAT, its mark; `masqueraded` when its source became an address of the node's.
     """
 
     verdict: Literal["ACCEPT", "DROP", "REJECT"]

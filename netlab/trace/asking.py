@@ -5,9 +5,10 @@ What is asked is what a capture or a rule's trace has shown: the addresses that 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 
-from netlab.kernel import conntrack
+from netlab.kernel import conntrack, sysctl
 from netlab.kernel.routes import Route, Routing
 from netlab.pathcheck.decode import split
 from netlab.pathcheck.packets import ProbePacket
@@ -15,6 +16,17 @@ from netlab.pathcheck.path import Hop, Journey
 from netlab.pathcheck.world import World
 from netlab.trace.passages import Passage
 from netlab.trace.way import Decision, Tracked
+
+
+def forwards(world: World) -> Callable[[str, str, bool], bool]:
+    """Whether a place hands on what comes in by a link: as its kernel has it, asked once."""
+
+    @cache
+    def asked(place: str, link: str, v6: bool) -> bool:
+        name = "net.ipv6.conf.all" if v6 else f"net.ipv4.conf.{link.replace('.', '/')}"
+        return sysctl.get(world.places[place].netns, f"{name}.forwarding") != "0"
+
+    return asked
 
 
 def tracked(went: Journey, world: World, sender: str) -> Iterator[Tracked]:

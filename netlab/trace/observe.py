@@ -6,6 +6,7 @@ captures and traces open → canaries seen → the packet leaves → its answer,
 from __future__ import annotations
 
 import contextlib
+import re
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from netlab.trace.way import Evidence, way_back
 
 _SILENCE_SECONDS = 0.5
 _CANARY = Pattern(8, f"netlab-{CANARY:08x}".encode())
+_DNAT = re.compile(r"-j DNAT\b|\bdnat\b")
 _REST_SECONDS = 0.005
 """For what follows an answer: what is told of it comes a moment later."""
 
@@ -159,7 +161,8 @@ def _observe(
     packets = sorted(
         (one for one in sightings.all if ours.has(one.packet)), key=lambda one: one.time
     )
-    return Observed(probe, _turned_away(went, met), met, tuple(packets), evidence, replied)
+    ended = _turned_away(went, met, world.addresses())
+    return Observed(probe, ended, met, tuple(packets), evidence, replied)
 
 
 def _once(passages: Iterable[Passage]) -> Iterator[Passage]:
@@ -180,12 +183,23 @@ def _numbered(probe: ProbePacket, seen: Iterable[Observation]) -> ProbePacket:
     return replace(probe, ip_id=next(ids, 0))
 
 
-def _turned_away(went: Journey, passages: Sequence[Passage]) -> Journey:
-    """Captures see a packet that came to where it goes before that machine's rules do."""
+def _turned_away(
+    went: Journey, passages: Sequence[Passage], addresses: Mapping[str, frozenset[str]]
+) -> Journey:
+    """Captures see a packet that came to where it goes before that machine's rules do: they drop
+    it, or send it elsewhere, where it was not seen to go."""
     there = [one for one in passages if one.place == went.delivered_at and not one.reply]
-    if not there or there[-1].verdict != "drop":
-        return went
-    return turned_away(went)
+    own = addresses.get(went.delivered_at or "", frozenset())
+    unanswered = went.outcome != "reachable" or went.note
+    if there and (there[-1].verdict == "drop" or (unanswered and _sends_on(there, own))):
+        return turned_away(went)
+    return went
+
+
+def _sends_on(passages: Sequence[Passage], own: frozenset[str]) -> bool:
+    """Whether a rule that was met gives another destination than these."""
+    texts = (rule.text for each in passages for rule in each.rules)
+    return any(_DNAT.search(text) and not any(ip in text for ip in own) for text in texts)
 
 
 def turned_away(went: Journey) -> Journey:

@@ -17,7 +17,7 @@ from netlab.objects.loadbalancing import ingress_ips
 from netlab.pathcheck.decode import endpoint, split
 from netlab.pathcheck.world import Place, World
 from netlab.simulation.hooks import EntryHook
-from netlab.simulation.packet import Flow, Hit, Outcome, Packet
+from netlab.simulation.packet import ROUTING, Flow, Hit, Outcome, Packet
 from netlab.trace.node_rules import Rules
 from netlab.trace.passages import MetRule, Passage
 from netlab.trace.routing import Router
@@ -181,6 +181,9 @@ class _Walk:
         packet = replace(going.packet, local=self._world.places[node].local, flow=flow)
         if flow is not None:
             packet = replace(packet, dnat=flow.dnat, snat=flow.snat)
+        if entry == "PREROUTING":
+            link, to = packet.in_interface, packet.destination
+            packet = replace(packet, may_leave_by=self._router.may_leave_by(node, link, to))
         for outcome in self._rules(node).simulate(
             packet, entry=entry, route=lambda to: self._link(node, to)
         ):
@@ -227,7 +230,7 @@ def _end(verdict: Verdict, going: _Going, at: str, unknown: tuple[str, ...] = ()
 def supposed_denial(prediction: Prediction | None) -> list[Passage]:
     """The chain whose policy ends that way, as the kernel would tell of it; none of another end."""
     stay = prediction.stays[-1] if prediction is not None and prediction.stays else None
-    if stay is None or stay.outcome.verdict != "DROP":
+    if stay is None or stay.outcome.verdict != "DROP" or stay.outcome.hook == ROUTING:
         return []
     packet, outcome = stay.packet, stay.outcome
     denial = Passage(

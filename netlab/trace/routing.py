@@ -6,7 +6,7 @@ The longest prefix wins; on-link networks are those of the links' own addresses.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec import Struct
@@ -29,10 +29,21 @@ class NextHop(Struct, frozen=True):
     source: str
 
 
+Forwards = Callable[[str, str, bool], bool]
+"""Whether a place hands on what comes in by a link; of IPv6, if so."""
+
+
+def _all_do(place: str, link: str, v6: bool) -> bool:
+    """As nodes are planned."""
+    del place, link, v6
+    return True
+
+
 class Router(Struct, frozen=True):
-    """The namespaces of machines by the name of the place."""
+    """The namespaces of machines by the name of the place, and which of them forward."""
 
     namespaces: Mapping[str, Namespace]
+    forwards: Forwards = _all_do
 
     def way(self, place: str, destination: str) -> NextHop | None:
         """None where there is no route."""
@@ -46,6 +57,15 @@ class Router(Struct, frozen=True):
         _, link, gateway = max(fitting, key=lambda one: _network(one[0]).prefixlen)
         next_hop = gateway or destination
         return NextHop(link, next_hop, _source(namespace.link(link), next_hop))
+
+    def may_leave_by(self, place: str, link: str, destination: str) -> frozenset[str] | None:
+        """The links by which what came in by one goes on; None for all. Without forwarding that is
+        a bridge between whose ports it goes."""
+        if not link or self.forwards(place, link, ":" in destination):
+            return None
+        namespace = self.namespaces.get(place)
+        bridges = [one.name for one in namespace.links if one.kind == "bridge"] if namespace else ()
+        return frozenset(bridges) & {link}
 
     def arrival(self, place: str, next_hop: str) -> str:
         """The link of a machine at which a packet for one of its addresses, or one behind it, comes

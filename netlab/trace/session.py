@@ -81,8 +81,9 @@ def _told(
     passages = [one for one in seen.passages if one.reply == (ct == "reply")]
     if ct == "reply":
         seen = _reply(seen, passages, world, trial.place.name)
+    router = replace(router_of(world, lab), forwards=asking.forwards(world))
     ends = ways(
-        packet, ct, trial.place, world, router_of(world, lab), rules,
+        packet, ct, trial.place, world, router, rules,
         answered=seen.probe.source, replied=seen.replied,
     )  # fmt: skip
     told = not _is_legacy(lab)

@@ -369,6 +369,11 @@ def test_sysctl_off(lab: Lab) -> None:
         sentence=rf"svc/web does not answer: sysctl {name} is 0 on node worker001, and has to be "
         rf"1: the node forwards {effect}",
     )
+    for target in ("svc/web:80", "pod/web:80"):
+        version = "--ipv6" if lab.mode == "six" else "--ipv4"
+        told = json.loads(lab.netlab("trace", "box", target, version, "-o", "json"))
+        assert (told["verdict"], told["agree"]) == ("lost", True), told["difference"]
+        assert any(f"sysctl {name} is 0" in cause["message"] for cause in told["causes"]), told
     check = lab.machine.lab_file(CHECK, "check.yaml")
     said = lab.netlab("check", str(check), code=1)
     assert f"  why: sysctl {name} is 0 on node worker001, and has to be 1" in said

@@ -61,11 +61,15 @@ SETTINGS = {
 }
 
 
+STILL = {"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.forwarding": "0"}
+
+
 class Node:
     """A namespace with its two links; the other ends are in one beyond."""
 
-    def __init__(self, directory, world, family):
+    def __init__(self, directory, world, family, *, forwards=True):
         self.fds = {}
+        self.forwards = forwards
         self.directory = directory
         for name in ("node", "beyond"):
             self.fds[name] = netns.create(directory / name)
@@ -89,7 +93,7 @@ class Node:
                 run(["ip", "link", "set", link, "arp", "off", "up"], netns=fd)
         v6 = family == "ipv6"
         ip = ["ip", "-6" if v6 else "-4"]
-        sysctl.set(self.fds["node"], SETTINGS)
+        sysctl.set(self.fds["node"], SETTINGS if forwards else SETTINGS | STILL)
         for address in own_addresses(world, family):
             more = ["nodad"] if v6 else []
             run(
@@ -234,6 +238,17 @@ def test_the_rows_of_flow(name, mode, family, tmp_path):
     _three_ways(golden.read(name, family), mode, family, tmp_path, tries)
 
 
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_node_that_does_not_forward(mode, family, tmp_path):
+    rows = [row.of(family) for row in golden.ROWS if row.case == "node-port"]
+    tries = [
+        (("row", row.destination, row.port, row.protocol), (row.source, row.entry)) for row in rows
+    ]
+    world = golden.read("node-port", family)
+    _three_ways(world, mode, family, tmp_path, tries, forwards=False)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["ipv4", "ipv6"])
 @pytest.mark.parametrize("mode", ["nft", "nftables", "legacy"])
@@ -253,9 +268,9 @@ def everything(world, family):
     ]
 
 
-def _three_ways(world, mode, family, directory, tries):
+def _three_ways(world, mode, family, directory, tries, *, forwards=True):
     world = remembering(world)
-    with contextlib.closing(Node(directory, world, family)) as node:
+    with contextlib.closing(Node(directory, world, family, forwards=forwards)) as node:
         known = {}
         rules = rules_of(world, mode, family, node.fds["node"], known)
         local = frozenset(str(ip_address(ip)) for ip in own_addresses(world, family))
@@ -281,6 +296,7 @@ def _try_all(node, rules, known, everything, local, *, told):
             packet = Packet(
                 source, ip, protocol, port, sport=probe.sport, in_interface=link, local=local,
                 recent=known.get(source, frozenset()),
+                may_leave_by=None if node.forwards or not link else frozenset(),
             )  # fmt: skip
             foreseen = list(ends(_simulated(rules, packet, entry, node), probe, local))
             if entry == "OUTPUT":

@@ -41,14 +41,17 @@ class Nodes:
         self._machines = {node.name: node for node in there.nodes}
         self._network = plan.cluster(lab, there.nodes, there.off)
 
-    def in_force(self, names: Sequence[str], service: Service, family: Family) -> list[InForce]:
-        """What differs on each of these nodes; of those that are off, nothing is said."""
+    def in_force(
+        self, names: Sequence[str], service: Service | None, family: Family
+    ) -> list[InForce]:
+        """What differs on each of these nodes, of rules if they are those of a Service; of those
+        that are off, nothing is said."""
         known = [name for name in dict.fromkeys(names) if name in self._machines]
         words = self._links(known)
         objects = {meta.name(node): node for node in self._world.nodes}
         found = []
         for name in known:
-            gaps, has_rules = self._gaps(name, service, family)
+            gaps, has_rules = self._gaps(name, service, family) if service else ((), True)
             found.append(
                 InForce(
                     node=name,

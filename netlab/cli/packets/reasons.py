@@ -67,9 +67,11 @@ def explained(story: Story, world: World, facts: Facts, lab: Lab, directory: Pat
     service = world.services.get(f"{target.namespace}/{target.service}") or next(
         (one for one in known if story.probe.dst in addresses_of(one)), None
     )
+    nodes = Nodes(lab, world, directory)
     if service is None:
-        return story
-    found = of_way(story, service, world, Nodes(lab, world, directory))
+        found = in_force.network(nodes.in_force(_way(story, world), None, _family(story)))
+    else:
+        found = of_way(story, service, world, nodes)
     return replace(story, causes=tuple(dict.fromkeys((*found, *story.causes))))
 
 
@@ -101,14 +103,17 @@ def of_way(
     yield from evidence.policies(story)
     if (port := evidence.hairpin_port(story)) is not None and not nodes.lets_back(*port):
         yield evidence.hairpin(story, *port)
-    family: Family = "ipv6" if ":" in story.probe.dst else "ipv4"
-    there = nodes.in_force(_way(story, world), service, family)
+    there = nodes.in_force(_way(story, world), service, _family(story))
     yield from in_force.rules(service, there)
     if not reached:
         yield from in_force.network(there)
     if (asked := _port(story, service)) is not None:
         node = world.places[story.sender].node or story.sender
         yield from nodes.stale_flows(node, story.sender, story.probe.src, service, asked, own)
+
+
+def _family(story: Story) -> Family:
+    return "ipv6" if ":" in story.probe.dst else "ipv4"
 
 
 def _way(story: Story, world: World) -> Sequence[str]:

@@ -12,7 +12,7 @@ from netlab.proxy.iptables.parse import parse
 from netlab.simulation.iptables import simulate
 from netlab.simulation.packet import Flow, Packet
 from netlab.trace.node_rules import IptablesRules
-from netlab.trace.predicted import predict, predict_later
+from netlab.trace.predicted import predict, predict_later, supposed_denial
 from netlab.trace.routing import Router
 
 RULES = parse(
@@ -92,6 +92,19 @@ def test_both_ways_of_a_flow(reply: bool, at: str, source: str, destination: str
     assert (later.verdict, later.at) == ("delivered", at)
     assert (later.source, later.destination) == (source, destination)
     assert [hit.table for stay in later.stays for hit in stay.outcome.rules] == ["filter"]
+
+
+def test_a_machine_that_does_not_forward_asks_no_rule_of_what_it_would_hand_on() -> None:
+    rules = IptablesRules(RULES, {})
+    still = Router(ROUTER.namespaces, lambda *_: False)
+    (end,) = predict(PACKET, WORLD.places["client"], WORLD, still, lambda _: rules)
+    assert (end.verdict, end.at, end.destination) == ("lost", "n1", "10.244.0.3:80")
+    (stay,) = end.stays
+    assert [(hit.table, hit.chain) for hit in stay.outcome.rules] == [("nat", "PREROUTING")]
+    assert supposed_denial(end) == [], "no chain has denied it"
+    own = Packet("192.0.2.1", "10.244.0.3", dport=80, sport=4000)
+    (end,) = predict(own, WORLD.places["n1"], WORLD, still, lambda _: rules)
+    assert (end.verdict, end.at) == ("delivered", "default/web")
 
 
 def test_what_nobody_answered_yet_is_new_still() -> None:

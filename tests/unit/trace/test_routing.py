@@ -62,3 +62,19 @@ def test_a_neighbour_is_reached_without_a_gateway() -> None:
 def test_there_may_be_no_way(place: str, to: str) -> None:
     assert ROUTER.way(place, to) is None
     assert ROUTER.arrival("nobody", to) == ""
+
+
+def test_what_does_not_forward_hands_on_within_a_bridge_alone() -> None:
+    asked: list[tuple[str, str, bool]] = []
+
+    def forwards(place: str, link: str, v6: bool) -> bool:
+        asked.append((place, link, v6))
+        return link == "eth1"
+
+    router = Router(ROUTER.namespaces, forwards)
+    assert ROUTER.may_leave_by("n1", "eth0", "10.0.0.1") is None
+    assert router.may_leave_by("n1", "eth1", "10.0.0.1") is None
+    assert router.may_leave_by("n1", "eth0", "fd00::1") == frozenset()
+    assert router.may_leave_by("n1", "cni0", "10.0.0.1") == {"cni0"}
+    assert router.may_leave_by("n1", "", "10.0.0.1") is None, "its own packet"
+    assert asked == [("n1", "eth1", False), ("n1", "eth0", True), ("n1", "cni0", False)]
