@@ -10,6 +10,10 @@ from collections.abc import Iterator, Mapping
 
 from netlab.graph.model import Arrow, Box, Group, Picture, boxes, folded, numbered, plain
 
+_SETTINGS = '%%{init: {"flowchart": {"wrappingWidth": 700}}}%%'
+"""Lines are folded here already."""
+
+_STYLE = "stroke:#7a8190,color:#1b1f27,text-align:left"
 _HARMLESS = frozenset(" .,:/()=+-_")
 
 _FILLS: Mapping[str, str] = {
@@ -22,6 +26,15 @@ _ARROWS: Mapping[str, str] = {
 }  # fmt: skip
 
 
+MOST_ARROWS, MOST_CHARACTERS = 500, 50_000
+"""More than these Mermaid does not draw, unless who uses it says so; nobody can, to GitHub."""
+
+
+def is_too_much(picture: Picture) -> bool:
+    """Whether there are more than Mermaid draws."""
+    return len(picture.arrows) > MOST_ARROWS or len(mermaid(picture)) > MOST_CHARACTERS
+
+
 def mermaid(picture: Picture) -> str:
     """The picture as a flowchart."""
     return "".join(f"{line}\n" for line in _lines(picture))
@@ -30,16 +43,17 @@ def mermaid(picture: Picture) -> str:
 def _lines(picture: Picture) -> Iterator[str]:
     everything = list(boxes(picture))
     names = numbered([box.key for box in everything], "b")
+    yield _SETTINGS
     yield f"flowchart {'TB' if picture.down else 'LR'}"
     groups = (f"g{number}" for number in range(len(names) + 10_000))
-    for group in picture.groups:
-        yield from _group(group, names, groups, "  ")
-    for box in picture.boxes:
-        yield _box(box, names, "  ")
+    framed = (line for group in picture.groups for line in _group(group, names, groups, "  "))
+    bare = (_box(box, names, "  ") for box in picture.boxes)
+    # What is named first stands first where arrows lead both ways: a packet's sender.
+    yield from (*bare, *framed) if picture.down else (*framed, *bare)
     for arrow in picture.arrows:
         yield _arrow(arrow, names)
     for kind in dict.fromkeys(box.kind for box in everything):
-        yield f"  classDef {kind}Box fill:{_FILLS[kind]},stroke:#7a8190,color:#1b1f27"
+        yield f"  classDef {kind}Box fill:{_FILLS[kind]},{_STYLE}"
 
 
 def _group(
@@ -67,7 +81,8 @@ def _arrow(arrow: Arrow, names: Mapping[str, str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return "".join(map(_character, plain(text)))
+    """An empty label is none: a space stands for it."""
+    return "".join(map(_character, plain(text))) or " "
 
 
 def _character(one: str) -> str:

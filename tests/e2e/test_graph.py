@@ -123,12 +123,13 @@ def test_one_that_fails(lab: Machine, tmp_path: Path) -> None:
 
 def test_files_and_forms(lab: Machine, tmp_path: Path) -> None:
     for name, begins in (
-        ("x.svg", b"<?xml"), ("x.png", b"\x89PNG"), ("x.dot", b"digraph"), ("x.mmd", b"flowchart"),
+        ("x.svg", b"<?xml"), ("x.png", b"\x89PNG"), ("x.dot", b"digraph"), ("x.mmd", b"%%{init"),
     ):  # fmt: skip
         done = lab.netlab("graph", "-o", tmp_path / name)
         assert done.stdout == ""
         assert (tmp_path / name).read_bytes().startswith(begins)
-    assert lab.netlab("graph", "-o", "mermaid").stdout.startswith("flowchart LR\n")
+    drawn = lab.netlab("graph", "-o", "mermaid").stdout.splitlines()
+    assert drawn[0].startswith("%%{init: ") and drawn[1] == "flowchart LR"
 
 
 def test_a_service_that_is_not_there(lab: Machine) -> None:

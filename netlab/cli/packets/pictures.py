@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from netlab.cli import terminal
+from netlab.cli import options, terminal
 from netlab.cli.options import Formats
 from netlab.errors import UsageError
 
@@ -68,12 +68,29 @@ def drawn_into(path: str, form: Form) -> Iterator[Callable[[Picture], None]]:
 
     require(form)
     with result(Path(path)) as file:
-        yield lambda picture: file.write(rendered(picture, form))
+
+        def draw(picture: Picture) -> None:
+            _note_of_size(picture, form)
+            file.write(rendered(picture, form))
+
+        yield draw
+
+
+def _note_of_size(picture: Picture, form: Form) -> None:
+    from netlab.graph.mermaid import MOST_ARROWS, MOST_CHARACTERS, is_too_much
+
+    if form == "mermaid" and is_too_much(picture):
+        most = f"{MOST_ARROWS} arrows and {MOST_CHARACTERS:,} characters"
+        options.note(
+            f"Mermaid draws up to {most}, as on GitHub, and these are more: "
+            "take one namespace (-n), --fold, or -o svg"
+        )
 
 
 def _print(picture: Picture, form: Form) -> None:
     from netlab.graph.render import rendered
 
+    _note_of_size(picture, form)
     stream = terminal.raw(sys.stdout)
     if form == "png" and stream.isatty():
         raise UsageError("a picture is nothing for a terminal", hint="name a file: -o lab.png")

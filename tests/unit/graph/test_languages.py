@@ -7,7 +7,7 @@ import re
 import pytest
 
 from netlab.graph.dot import dot
-from netlab.graph.mermaid import mermaid
+from netlab.graph.mermaid import is_too_much, mermaid
 from netlab.graph.model import Arrow, Box, Group, Picture
 
 HOSTILE = [
@@ -70,15 +70,42 @@ def test_dot_is_ours_but_for_labels(text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_mermaid_is_ours_but_for_labels(text: str) -> None:
     lines = mermaid(picture(text)).splitlines()
-    assert lines[0] == "flowchart LR"
+    assert lines[0] == '%%{init: {"flowchart": {"wrappingWidth": 700}}}%%'
+    assert lines[1] == "flowchart LR"
     shapes = (
         r'  subgraph g0\["L"\]', r'    b\d\["L"\]:::podBox', "  end", r'  b\d\["L"\]:::serviceBox',
-        r'  b\d -->(\|"L"\|)? b\d', r"  classDef \w+Box fill:#\w+,stroke:#\w+,color:#\w+",
+        r'  b\d -->(\|"L"\|)? b\d',
+        r"  classDef \w+Box fill:#\w+,stroke:#\w+,color:#\w+,text-align:left",
     )  # fmt: skip
-    assert len(lines) == 8
-    for line in lines[1:]:
-        bare = re.sub(r'"((?:[\w .,:/()=+\-→…]|#\d+;|<br/>)*)"', '"L"', line)
+    assert len(lines) == 9
+    for line in lines[2:]:
+        # An empty label is what Mermaid does not read.
+        bare = re.sub(r'"((?:[\w .,:/()=+\-→…]|#\d+;|<br/>)+)"', '"L"', line)
         assert any(re.fullmatch(shape, bare) for shape in shapes), line
+
+
+def test_a_picture_that_goes_down_begins_with_who_sends() -> None:
+    """Mermaid puts first what is named first, where arrows lead both ways."""
+    said = mermaid(
+        Picture(
+            "",
+            (Group("g", "node", "node", (Box("hop", ("hop",), "hop"),)),),
+            (Box("sender", ("sender",), "pod"),),
+            (Arrow("sender", "hop"), Arrow("hop", "sender", kind="answer")),
+            down=True,
+        )
+    )
+    assert said.index('"sender"') < said.index("subgraph")
+
+
+def test_what_mermaid_does_not_draw_is_known() -> None:
+    ends = [Box(f"b{number}", ("x",), "pod") for number in range(501)]
+    arrows = [Arrow(box.key, "b0") for box in ends]
+    assert not is_too_much(Picture("", boxes=tuple(ends), arrows=tuple(arrows[:500])))
+    assert is_too_much(Picture("", boxes=tuple(ends), arrows=tuple(arrows)))
+    assert is_too_much(
+        Picture("", boxes=tuple(Box(f"{n}", ("x" * 100,), "pod") for n in range(500)))
+    )
 
 
 def test_what_is_shown_of_a_text() -> None:
