@@ -22,6 +22,7 @@ from netlab.pathcheck.trial import Trial, plan
 from netlab.pathcheck.world import World
 from netlab.proxy.addresses import Family
 from netlab.proxy.nftables.model import NftTable
+from netlab.simulation.packet import Packet
 from netlab.trace import asking, marks, rule_texts, written
 from netlab.trace.agreement import Agreement, agree
 from netlab.trace.flows import NoFlow
@@ -31,7 +32,7 @@ from netlab.trace.node_rules import IptablesRules, NftRules, NodeRules, Rules
 from netlab.trace.observe import Observed, Watch, observe, turned_away
 from netlab.trace.origins import Origin, origin
 from netlab.trace.passages import FindRule, MetRule, Passage
-from netlab.trace.predicted import Which, supposed, supposed_denial, ways
+from netlab.trace.predicted import Prediction, Which, supposed, supposed_denial, ways
 from netlab.trace.reading import Reading
 from netlab.trace.resolving import resolved
 from netlab.trace.routing import router_of
@@ -70,39 +71,26 @@ def traced(check: PathCheck, world: World, lab: Lab, wish: Wish | None = None) -
 def _told(
     trial: Trial, lookup: LookUp | None, world: World, lab: Lab, wish: Wish, rules: Reading
 ) -> Story:
-    def find(node: str) -> FindRule:
-        return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
-
-    if wish.watch is None:  # what is waited for may come much later
-        _read_early(trial, world, rules)
-    ct, watch = wish.ct, wish.watch(trial, world) if wish.watch else None
-    seen = observe(trial, world, find, wish.sender, watch, later=ct == "established")
-    packet = packet_of(seen.probe)
-    passages = [one for one in seen.passages if one.reply == (ct == "reply")]
-    if ct == "reply":
-        seen = _reply(seen, passages, world, trial.place.name)
+    first, seen = _observed(trial, world, wish, rules)
     router = replace(router_of(world, lab), forwards=asking.forwards(world))
     ends = ways(
-        packet, ct, trial.place, world, router, rules,
+        first, wish.ct, trial.place, world, router, rules,
         answered=seen.probe.source, replied=seen.replied,
     )  # fmt: skip
     told = not _is_legacy(lab)
-    known = [one for one in passages if rules(one.place).knows(one.table)]
-    foreign = [_named(one) for one in passages if one not in known and one.verdict == "drop"]
-    agreement = _opened(agree(known if told else None, seen.journey, ends, foreign), rules)
+    strange = [one for one in seen.passages if not rules(one.place).knows(one.table)]
+    agreement = _agreed(seen, ends, strange, rules, told=told)
     # Beside legacy tables there may be others of nf_tables, of which the kernel tells.
-    there = [*(() if told else supposed(agreement.prediction)), *passages]
-    denials = (one for one in passages if one.is_denied)
-    went = seen.journey if told else _journey(seen.journey, agreement)
-    masqueraded = [change.place for change in seen.journey.snats]
+    there = [*(() if told else supposed(agreement.prediction)), *seen.passages]
+    denials = (one for one in seen.passages if one.is_denied)
     chains = tuple(visits(there, seen.journey, seen.probe, rules, _source(world, wish.files)))
-    strange = [one.table for one in passages if one not in known]
+    asked = (*agreement.open, *(one.table for one in strange))
     return Story(
         check=trial.check,
         probe=seen.probe,
-        sender=seen.journey.hops[0].place if ct == "reply" else trial.place.name,
+        sender=seen.journey.hops[0].place if wish.ct == "reply" else trial.place.name,
         name=trial.name,
-        journey=went,
+        journey=seen.journey if told else _journey(seen.journey, agreement),
         evidence=seen.evidence,
         there=chains,
         ends=tuple(ends),
@@ -112,12 +100,44 @@ def _told(
         packets=seen.packets,
         mode=lab.proxy_mode,
         lookup=lookup,
-        ct=ct,
+        ct=wish.ct,
         marks=tuple(marks.changes(there)),
-        sakes=tuple(marks.sakes(there, masqueraded)),
-        mattered=mattered(chains, rules, (*agreement.open, *strange), later=ct != "new"),
+        sakes=tuple(marks.sakes(there, [change.place for change in seen.journey.snats])),
+        mattered=mattered(chains, rules, asked, later=wish.ct != "new"),
         turns=_turns(wish.about, chains, rules, world, trial.check),
     )
+
+
+def _observed(trial: Trial, world: World, wish: Wish, rules: Reading) -> tuple[Packet, Observed]:
+    """The flow's packet that was sent, or waited for; and what was seen of the one that is told,
+    with its own passages alone."""
+
+    def find(node: str) -> FindRule:
+        return rule_texts.finder(world.places[node].netns, lambda *where: rules(node).texts(*where))
+
+    if wish.watch is None:  # what is waited for may come much later
+        _read_early(trial, world, rules)
+    watch = wish.watch(trial, world) if wish.watch else None
+    seen = observe(trial, world, find, wish.sender, watch, later=wish.ct == "established")
+    sent, is_reply = packet_of(seen.probe), wish.ct == "reply"
+    passages = tuple(one for one in seen.passages if one.reply == is_reply)
+    if is_reply:
+        return sent, _reply(seen, passages, world, trial.place.name)
+    return sent, replace(seen, passages=passages)
+
+
+def _agreed(
+    seen: Observed,
+    ends: Sequence[Prediction],
+    strange: Sequence[Passage],
+    rules: Rules,
+    *,
+    told: bool,
+) -> Agreement:
+    """What was seen held against the ends; passages of `strange` tables are nobody's to foresee."""
+    known = [one for one in seen.passages if one not in strange]
+    foreign = [_named(one) for one in strange if one.verdict == "drop"]
+    return _opened(agree(known if told else None, seen.journey, ends, foreign), rules)
 
 
 def _turns(
